@@ -1,0 +1,182 @@
+"""Signed statements: payload bytes in a DSSE envelope, signed over their type and length too.
+
+The bytes that were signed travel as they are, so nobody has to agree on how to write JSON. A
+statement's digest is over the pre-authentication encoding of its payload: it stays the same
+whoever signs, and however the envelope is written.
+
+Source: DSSE v1.0.2 (github.com/secure-systems-lab/dsse), protocol.md and envelope.md. Encoding and
+writing are securesystemslib's. Reading is ours, because its reader takes URL-safe base64, unknown
+fields and any type of value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Self, cast
+
+from securesystemslib import dsse
+
+# The documented name, which the package imports without the `as` that re-exports it to checkers.
+from securesystemslib.signer import (
+    Signature as DsseSignature,  # pyright: ignore[reportPrivateImportUsage]
+)
+
+from saferoom_proto.encoding import dump, parse_object, sha256_digest, unb64
+from saferoom_proto.keys import SigningKey, VerifyKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+MAX_PAYLOAD_BYTES: Final = 1 << 20
+"""Enough for a batch of 10,000 rows in one signed request; a batch is cut to fit."""
+
+MAX_SIGNATURES: Final = 32
+"""More than any charter's approvers; each costs a verification."""
+
+_MAX_TYPE_CHARS: Final = 128
+_MAX_KEYID_CHARS: Final = 128
+_MAX_SIG_BYTES: Final = 4096
+"""Above ML-DSA-65's 3309 (FIPS 204 table 2), the largest signature a suite could come to name."""
+
+MAX_ENVELOPE_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
+"""Base64 makes 4 bytes of 3; the rest is for the signatures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature and the id of the key that is said to have made it."""
+
+    keyid: str
+    sig: bytes
+
+    def __post_init__(self) -> None:
+        _require_word(self.keyid, _MAX_KEYID_CHARS, "keyid")
+        if not 0 < len(self.sig) <= _MAX_SIG_BYTES:
+            raise SafeRoomError(Reason.MALFORMED, "DSSE: a signature is empty or too long")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A payload, its type and at least one signature, none of them checked yet.
+
+    `pae` is what is signed; `digest` is its SHA-256, the statement's name.
+    """
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[Signature, ...]
+    pae: bytes = field(init=False, repr=False, compare=False)
+    digest: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.signatures) <= MAX_SIGNATURES:
+            raise SafeRoomError(Reason.MALFORMED, f"DSSE: {len(self.signatures)} signatures")
+        if len({one.keyid for one in self.signatures}) != len(self.signatures):
+            raise SafeRoomError(Reason.MALFORMED, "DSSE: two signatures name one key")
+        object.__setattr__(self, "pae", pae(self.payload_type, self.payload))
+        object.__setattr__(self, "digest", sha256_digest(self.pae))
+
+    def verify(self, keys: Iterable[VerifyKey], threshold: int = 1) -> frozenset[str]:
+        """Check that enough of these keys signed the payload.
+
+        Signatures by other keys are passed over. One that names a given key and is not by it is
+        refused even where others suffice: somebody altered the envelope.
+
+        Args:
+            keys: whose signatures count; a key given twice counts once.
+            threshold: how many distinct keys must have signed.
+
+        Returns:
+            The ids of all given keys that signed.
+
+        Raises:
+            SafeRoomError: `BAD_SIGNATURE`; also for no keys or a threshold below 1.
+        """
+        known = {key.keyid: key for key in keys}
+        if not known or not 1 <= threshold <= len(known):
+            detail = f"DSSE: {threshold} of {len(known)} keys can not be met"
+            raise SafeRoomError(Reason.BAD_SIGNATURE, detail)
+        signed: set[str] = set()
+        for signature in self.signatures:
+            if (key := known.get(signature.keyid)) is not None:
+                key.verify(signature.sig, self.pae)
+                signed.add(signature.keyid)
+        if len(signed) < threshold:
+            detail = f"DSSE: {len(signed)} of {threshold} signatures"
+            raise SafeRoomError(Reason.BAD_SIGNATURE, detail)
+        return frozenset(signed)
+
+    def to_json(self) -> bytes:
+        """Write the envelope's standard JSON form."""
+        signatures = {one.keyid: DsseSignature(one.keyid, one.sig.hex()) for one in self.signatures}
+        written = dsse.Envelope(self.payload, self.payload_type, signatures)
+        # It is annotated as a bare dict.
+        return dump(written.to_dict())  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read the standard JSON form, strictly: exactly its fields, standard base64.
+
+        Raises:
+            SafeRoomError: `MALFORMED` or `TOO_LARGE`.
+        """
+        document = parse_object(data, limit=MAX_ENVELOPE_BYTES)
+        payload, payload_type, signatures = _fields(
+            document, "payload", "payloadType", "signatures"
+        )
+        if not isinstance(signatures, list):
+            raise SafeRoomError(Reason.MALFORMED, "DSSE: signatures is not a list")
+        return cls(
+            _text(payload_type),
+            unb64(_text(payload)),
+            tuple(_signature(item) for item in cast("list[object]", signatures)),
+        )
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """Give the pre-authentication encoding: the bytes that a signature covers.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for a type that is none, `TOO_LARGE` past 1 MiB of payload.
+    """
+    _require_word(payload_type, _MAX_TYPE_CHARS, "payloadType")
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        detail = f"DSSE: {len(payload)} bytes of payload, at most {MAX_PAYLOAD_BYTES}"
+        raise SafeRoomError(Reason.TOO_LARGE, detail)
+    return dsse.Envelope(payload, payload_type, {}).pae()
+
+
+def sign(payload_type: str, payload: bytes, *keys: SigningKey) -> Envelope:
+    """Sign a payload with one or more keys.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for no key, the same key twice, or a type that is none;
+            `TOO_LARGE` past 1 MiB.
+    """
+    message = pae(payload_type, payload)
+    signatures = tuple(Signature(key.verify_key.keyid, key.sign(message)) for key in keys)
+    return Envelope(payload_type, payload, signatures)
+
+
+def _signature(item: object) -> Signature:
+    if not isinstance(item, dict):
+        raise SafeRoomError(Reason.MALFORMED, "DSSE: a signature is not an object")
+    keyid, sig = _fields(cast("dict[str, object]", item), "keyid", "sig")
+    return Signature(_text(keyid), unb64(_text(sig)))
+
+
+def _fields(document: dict[str, object], *names: str) -> tuple[object, ...]:
+    if document.keys() != set(names):
+        raise SafeRoomError(Reason.MALFORMED, f"DSSE: exactly {', '.join(names)} must stand there")
+    return tuple(document[name] for name in names)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise SafeRoomError(Reason.MALFORMED, "DSSE: a field is not a string")
+    return value
+
+
+def _require_word(text: str, limit: int, name: str) -> None:
+    """Refuse what could look like something else when shown: spaces, controls, other scripts."""
+    if not 0 < len(text) <= limit or not all("!" <= char <= "~" for char in text):
+        raise SafeRoomError(Reason.MALFORMED, f"DSSE: {name} is not 1 to {limit} ASCII characters")

@@ -1,0 +1,287 @@
+"""Strict JSON, YAML, base64 and digests: bytes that mean one thing to every reader.
+
+Two readers that take different things from the same signed bytes are an attack, so whatever the
+standards leave open is refused here: duplicate keys, a second document, NaN, numbers no double can
+hold, lone surrogates, base64 with stray bits.
+
+Source: RFC 8259 (JSON), RFC 7493 (I-JSON), RFC 4648 section 4 (base64), YAML 1.2.2 section 10.2
+(the JSON schema).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final, NoReturn, cast
+
+import yaml
+
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+JSON_LIMIT_BYTES: Final = 1 << 20
+"""A statement is a few KiB; 1 MiB leaves room for a batch's signed request."""
+
+YAML_LIMIT_CHARS: Final = 1 << 18
+"""A template is a page; the parser is pure Python and takes about a second for 256 KiB."""
+
+_NUMBER_CHARS: Final = 64
+"""No amount, grid point or count is longer; a longer number only costs the reader time."""
+
+_MAX_EXPONENT: Final = 308
+"""The decimal range of an IEEE 754 double, beyond which readers differ (RFC 8259 section 6)."""
+
+_PATH_CHARS: Final = 200
+"""A key path is shown to its writer; a longer one is cut."""
+
+_WORDS: Final[dict[str, object]] = {"true": True, "false": False, "null": None, "": None}
+_NUMBER: Final = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][-+]?[0-9]+)?"
+)
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def parse_object(data: bytes, limit: int = JSON_LIMIT_BYTES) -> dict[str, object]:
+    """Read exactly one JSON object, refusing whatever two readers could take differently.
+
+    Args:
+        data: UTF-8 without a byte order mark.
+        limit: the most bytes accepted.
+
+    Returns:
+        The object; fractions and exponents as `Decimal`, whole numbers as `int`.
+
+    Raises:
+        SafeRoomError: `TOO_LARGE` past the limit, else `MALFORMED` naming the place.
+    """
+    if len(data) > limit:
+        raise SafeRoomError(Reason.TOO_LARGE, f"{len(data)} bytes of JSON, at most {limit}")
+    repeated: list[tuple[dict[str, object], str]] = []
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        built = dict(pairs)
+        if len(built) != len(pairs):
+            names = [name for name, _ in pairs]
+            repeated.append((built, next(name for name in names if names.count(name) > 1)))
+        return built
+
+    try:
+        document = cast(
+            "object",
+            json.loads(
+                data.decode("utf-8"),
+                object_pairs_hook=unique,
+                parse_float=_decimal,
+                parse_int=_integer,
+                parse_constant=_no_constant,
+            ),
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise SafeRoomError(Reason.MALFORMED, f"JSON: {error.msg} at {place}") from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise SafeRoomError(Reason.MALFORMED, f"JSON: {error}") from error
+    except RecursionError as error:
+        raise SafeRoomError(Reason.MALFORMED, "JSON: nested too deeply") from error
+    if repeated:
+        owner, name = repeated[-1]
+        path = next(path for path, value in _walk(document) if value is owner)
+        raise _fault(f"{path}.{name}", "the key stands twice")
+    if b"\\u" in data:
+        _refuse_lone_surrogates(document)
+    if not isinstance(document, dict):
+        raise SafeRoomError(Reason.MALFORMED, "JSON: the document is not an object")
+    return cast("dict[str, object]", document)
+
+
+def dump(obj: object) -> bytes:
+    """Write compact JSON with sorted keys in UTF-8, the same bytes for the same value.
+
+    A `Decimal` is written as a number if a double holds it exactly as written, so that no reader
+    sees another value; a finer one belongs in a string (RFC 7493 section 2.2).
+
+    Raises:
+        SafeRoomError: `MALFORMED` for a value that JSON cannot carry.
+        TypeError: for an object that is no JSON value at all.
+    """
+    try:
+        text = json.dumps(
+            obj,
+            ensure_ascii=False,
+            allow_nan=False,
+            sort_keys=True,
+            separators=(",", ":"),
+            default=_decimal_as_number,
+        )
+        return text.encode("utf-8")
+    except (UnicodeEncodeError, ValueError, RecursionError) as error:
+        raise SafeRoomError(Reason.MALFORMED, f"not a JSON value: {error}") from error
+
+
+def parse_yaml(text: str) -> dict[str, object]:
+    """Read exactly one YAML mapping whose scalars mean what they mean in JSON.
+
+    Only `true` and `false` are booleans (`no`, `on` and `yes` are words), only JSON's numbers are
+    numbers, dates are words; anchors, aliases and explicit tags are refused.
+
+    Raises:
+        SafeRoomError: `TOO_LARGE` past 256 KiB, else `MALFORMED` naming line and column.
+    """
+    if len(text) > YAML_LIMIT_CHARS:
+        raise SafeRoomError(
+            Reason.TOO_LARGE, f"{len(text)} characters of YAML, at most {YAML_LIMIT_CHARS}"
+        )
+    try:
+        node = _StrictComposer(text).get_single_node()
+        document = None if node is None else _node_value(node)
+    except yaml.MarkedYAMLError as error:
+        raise _yaml_fault(error.problem or "not YAML", error.problem_mark) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise SafeRoomError(Reason.MALFORMED, f"YAML: {error}") from error
+    except RecursionError as error:
+        raise SafeRoomError(Reason.MALFORMED, "YAML: nested too deeply") from error
+    if not isinstance(document, dict):
+        raise _yaml_fault("the document is not a mapping", None)
+    return cast("dict[str, object]", document)
+
+
+def b64(data: bytes) -> str:
+    """Write standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def unb64(text: str) -> bytes:
+    """Read standard base64 in its one canonical form.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for another alphabet, white space, missing padding or stray bits.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise SafeRoomError(Reason.MALFORMED, "not base64") from error
+    if b64(data) != text:
+        # The last character may hold bits that belong to no byte; decoders drop them silently.
+        raise SafeRoomError(Reason.MALFORMED, "not canonical base64")
+    return data
+
+
+def sha256_digest(data: bytes) -> str:
+    """Name bytes by their digest: `sha256:` and 64 lower-case hex digits."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def check_digest(text: str) -> str:
+    """Give a digest back if it is written as `sha256_digest` writes it.
+
+    Raises:
+        SafeRoomError: `MALFORMED`.
+    """
+    if _DIGEST.fullmatch(text) is None:
+        raise SafeRoomError(Reason.MALFORMED, "not a sha256 digest")
+    return text
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > _NUMBER_CHARS:
+        raise ValueError("a number is too long")
+    mantissa, _, exponent = text.lower().partition("e")
+    if exponent and abs(int(exponent)) > _MAX_EXPONENT:
+        raise ValueError("a number's exponent is too large")
+    return Decimal(f"{mantissa}e{exponent or 0}")
+
+
+def _integer(text: str) -> int:
+    if len(text) > _NUMBER_CHARS:
+        raise ValueError("a number is too long")
+    return int(text)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _decimal_as_number(value: object) -> float:
+    if not isinstance(value, Decimal):
+        raise TypeError(f"{type(value).__name__} is not a JSON value")
+    number = float(value)
+    if Decimal(repr(number)) != value:
+        raise ValueError("a number needs more digits than a double has; write it as a string")
+    return number
+
+
+def _walk(value: object, path: str = "$") -> Iterator[tuple[str, object]]:
+    """Give every value with its path, keys included, outermost first."""
+    yield path, value
+    if isinstance(value, dict):
+        for key, item in cast("dict[str, object]", value).items():
+            yield f"{path} key", key
+            yield from _walk(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[object]", value)):
+            yield from _walk(item, f"{path}[{index}]")
+
+
+def _refuse_lone_surrogates(document: object) -> None:
+    for path, value in _walk(document):
+        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+            raise _fault(path, "half of a surrogate pair is not a character")
+
+
+def _fault(path: str, rule: str) -> SafeRoomError:
+    shown = path.removeprefix("$.").encode("utf-8", "replace").decode("utf-8")[:_PATH_CHARS]
+    return SafeRoomError(Reason.MALFORMED, f"{shown}: {rule}", [FieldFault(shown, rule)])
+
+
+def _yaml_fault(problem: str, mark: yaml.Mark | None) -> SafeRoomError:
+    place = "line 1 column 1" if mark is None else f"line {mark.line + 1} column {mark.column + 1}"
+    return SafeRoomError(
+        Reason.MALFORMED, f"YAML: {problem} at {place}", [FieldFault(place, problem)]
+    )
+
+
+class _StrictComposer(yaml.SafeLoader):
+    """PyYAML's scanner and parser up to the node tree, without anchors, aliases and tags."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        # types-PyYAML leaves the method untyped.
+        event = cast("yaml.NodeEvent", self.peek_event())  # pyright: ignore[reportUnknownMemberType]
+        mark = cast("yaml.Mark | None", event.start_mark)
+        if event.anchor is not None:  # an alias is an event that names its anchor, too
+            raise _yaml_fault("anchors are refused", mark)
+        if getattr(event, "tag", None) is not None:
+            raise _yaml_fault("tags are refused", mark)
+        return super().compose_node(parent, index)
+
+
+def _node_value(node: yaml.Node) -> object:
+    if isinstance(node, yaml.SequenceNode):
+        return [_node_value(item) for item in cast("list[yaml.Node]", node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _mapping_value(node)
+    text = cast("str", node.value)
+    if cast("yaml.ScalarNode", node).style is not None:  # quoted, or a block: always a string
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if (number := _NUMBER.fullmatch(text)) is None:
+        return text
+    try:
+        return _decimal(text) if number["fraction"] or number["exponent"] else _integer(text)
+    except ValueError as error:
+        raise _yaml_fault(str(error), node.start_mark) from error
+
+
+def _mapping_value(node: yaml.MappingNode) -> dict[str, object]:
+    mapping: dict[str, object] = {}
+    for key_node, value_node in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+        key = _node_value(key_node)
+        if not isinstance(key, str):
+            raise _yaml_fault("the key is not a string", key_node.start_mark)
+        if key in mapping:
+            raise _yaml_fault("the key stands twice", key_node.start_mark)
+        mapping[key] = _node_value(value_node)
+    return mapping

@@ -1,0 +1,112 @@
+"""Sealing to one reader: HPKE with ML-KEM-768 + X25519, HKDF-SHA256 and AES-256-GCM.
+
+Source: RFC 9180 (HPKE, base mode), FIPS 203 (ML-KEM), draft-ietf-hpke-pq (the hybrid KEM), as
+`cryptography` implements them. Whoever recorded a sealed message must break both KEMs to read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import (
+    AEAD,
+    KDF,
+    KEM,
+    MLKEM768X25519PrivateKey,
+    MLKEM768X25519PublicKey,
+    Suite,
+)
+
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+_MLKEM_PUBLIC_BYTES: Final = 1184  # FIPS 203 table 3
+_MLKEM_SEED_BYTES: Final = 64  # d || z, FIPS 203 section 7.1
+_X25519_BYTES: Final = 32  # RFC 7748
+
+PUBLIC_BYTES: Final = _MLKEM_PUBLIC_BYTES + _X25519_BYTES
+SEED_BYTES: Final = _MLKEM_SEED_BYTES + _X25519_BYTES
+
+_SUITE: Final = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SealingKey:
+    """The private key that opens what was sealed to `public` (ML-KEM key, then X25519 key)."""
+
+    _mlkem: MLKEM768PrivateKey
+    _x25519: X25519PrivateKey
+    public: bytes = field(init=False)
+    _private: MLKEM768X25519PrivateKey = field(init=False)
+
+    def __post_init__(self) -> None:
+        halves = (self._mlkem.public_key(), self._x25519.public_key())
+        object.__setattr__(self, "public", b"".join(half.public_bytes_raw() for half in halves))
+        object.__setattr__(self, "_private", MLKEM768X25519PrivateKey(self._mlkem, self._x25519))
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Make a key from the operating system's randomness."""
+        return cls(MLKEM768PrivateKey.generate(), X25519PrivateKey.generate())
+
+    @classmethod
+    def from_bytes(cls, seeds: bytes) -> Self:
+        """Read the private form: the 64-byte ML-KEM seed, then the 32-byte X25519 scalar.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` for another length.
+        """
+        if len(seeds) != SEED_BYTES:
+            raise SafeRoomError(Reason.BAD_CONFIG, f"a sealing key has {SEED_BYTES} bytes")
+        return cls(
+            MLKEM768PrivateKey.from_seed_bytes(seeds[:_MLKEM_SEED_BYTES]),
+            X25519PrivateKey.from_private_bytes(seeds[_MLKEM_SEED_BYTES:]),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Write the private form; whoever stores it guards it (mode 0600)."""
+        return self._mlkem.private_bytes_raw() + self._x25519.private_bytes_raw()
+
+    def open(self, ciphertext: bytes, *, info: bytes) -> bytes:
+        """Open what was sealed to this key under the same `info`.
+
+        Raises:
+            SafeRoomError: `BAD_SEAL`, whatever was wrong with it.
+        """
+        _require_info(info)
+        try:
+            return _SUITE.decrypt(ciphertext, self._private, info=info)
+        except (InvalidTag, ValueError) as error:
+            raise SafeRoomError(Reason.BAD_SEAL, "the seal does not open") from error
+
+
+def seal(public: bytes, plaintext: bytes, *, info: bytes) -> bytes:
+    """Seal a message to the holder of the private half of `public`.
+
+    Args:
+        public: 1184 bytes of ML-KEM-768 and 32 of X25519, as in `SealingKey.public`.
+        plaintext: of any length; the ciphertext is 1136 bytes longer.
+        info: says what the message is for, so that it opens as nothing else; never empty.
+
+    Raises:
+        SafeRoomError: `BAD_SEAL` if the public key is none.
+    """
+    _require_info(info)
+    if len(public) != PUBLIC_BYTES:
+        raise SafeRoomError(Reason.BAD_SEAL, f"a sealing public key has {PUBLIC_BYTES} bytes")
+    try:
+        reader = MLKEM768X25519PublicKey(
+            MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES]),
+            X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_BYTES:]),
+        )
+        return _SUITE.encrypt(plaintext, reader, info=info)
+    except ValueError as error:
+        raise SafeRoomError(Reason.BAD_SEAL, "not a sealing public key") from error
+
+
+def _require_info(info: bytes) -> None:
+    if not info:
+        raise SafeRoomError(Reason.BAD_SEAL, "a seal without a purpose")
