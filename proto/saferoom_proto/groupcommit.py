@@ -1,0 +1,176 @@
+"""Many writers, one durable commit: what arrives while a commit runs shares the next one.
+
+A durable commit waits for the disk whether it carries one item or a hundred. One thread commits
+batches one after another; every writer waits for the commit that carried its item, and a lone
+writer waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CAPACITY: Final = 4096
+"""Items under way before `submit` makes callers wait: more than a second of the fastest disk."""
+
+LARGEST_BATCH: Final = 512
+"""Beyond this the work per item outweighs the shared wait for the disk, and latency only grows."""
+
+_Waiting = tuple[T, "asyncio.Future[R]"]
+
+
+class GroupCommit(Generic[T, R]):
+    """Turns many concurrent submissions into few calls of one blocking commit.
+
+    Items reach `commit` in the order of their submission. Made and used in one running event loop.
+
+    Args:
+        commit: called in one dedicated thread, never twice at once. Returns, for each item, its
+            result or the exception that this item alone met; raising refuses the whole batch.
+        capacity: most items under way; further callers of `submit` wait.
+        largest_batch: most items in one commit.
+        name: of the thread, for the operator.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[T]], Sequence[R | Exception]],
+        *,
+        capacity: int = CAPACITY,
+        largest_batch: int = LARGEST_BATCH,
+        name: str = "group-commit",
+    ) -> None:
+        if capacity < 1 or largest_batch < 1:
+            raise SafeRoomError(Reason.BAD_CONFIG, "a group commit takes at least one item")
+        self._commit: Final = commit
+        self._largest_batch: Final = largest_batch
+        self._loop: Final = asyncio.get_running_loop()
+        self._room: Final = asyncio.Semaphore(capacity)
+        self._stopped: Final[asyncio.Future[None]] = self._loop.create_future()
+        self._arrived: list[_Waiting[T, R]] = []
+        self._handed_over: Final[SimpleQueue[list[_Waiting[T, R]] | None]] = SimpleQueue()
+        self._closing = False
+        # A daemon, so that a process that ends without `close` ends: what it was committing was
+        # not acknowledged to anybody.
+        self._thread: Final = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    async def submit(self, item: T) -> R:
+        """Commit an item with whatever else is waiting, and give its result once it is durable.
+
+        A caller that is cancelled stops waiting; an item already accepted is committed all the
+        same.
+
+        Raises:
+            SafeRoomError: `UNAVAILABLE` when closed, `INTERNAL` when the whole commit failed.
+            Exception: whatever `commit` returned or raised for this item.
+        """
+        await self._room.acquire()
+        if self._closing:
+            self._room.release()
+            raise SafeRoomError(Reason.UNAVAILABLE, "the group commit is closed")
+        answer: asyncio.Future[R] = self._loop.create_future()
+        if not self._arrived:
+            # Handed over once the loop has run every task that is ready now, so that the callers
+            # of one commit, woken together, come back together.
+            self._loop.call_soon(self._hand_over)
+        self._arrived.append((item, answer))
+        return await answer
+
+    async def close(self) -> None:
+        """Refuse further items, finish those accepted, and end the thread. May be called again."""
+        if not self._closing:
+            self._closing = True
+            self._hand_over()
+            self._handed_over.put(None)
+        await asyncio.shield(self._stopped)
+        self._thread.join()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _hand_over(self) -> None:
+        if self._arrived:
+            self._handed_over.put(self._arrived)
+            self._arrived = []
+
+    def _work(self) -> None:
+        """Commit batch after batch until told to stop (in the thread)."""
+        waiting: list[_Waiting[T, R]] = []
+        stopping = False
+        while True:
+            stopping = self._gather(waiting, stopping)
+            batch, waiting = waiting[: self._largest_batch], waiting[self._largest_batch :]
+            if batch:
+                outcomes = self._outcomes([item for item, _ in batch])
+                self._tell(partial(self._settle, batch, outcomes))
+            elif stopping:
+                self._tell(partial(self._stopped.set_result, None))
+                return
+
+    def _gather(self, waiting: list[_Waiting[T, R]], stopping: bool) -> bool:
+        """Take all that was handed over, waiting only if there is nothing to do. True: stop."""
+        try:
+            while not stopping:
+                arrived = self._handed_over.get(block=not waiting)
+                if arrived is None:
+                    return True
+                waiting.extend(arrived)
+        except Empty:
+            pass
+        return stopping
+
+    def _outcomes(self, items: list[T]) -> Sequence[R | Exception]:
+        try:
+            outcomes = self._commit(items)
+        except Exception as error:  # noqa: BLE001 - every waiter gets it, none may wait for ever
+            return [_refusal(error) for _ in items]
+        if len(outcomes) != len(items):
+            detail = f"the commit gave {len(outcomes)} outcomes for {len(items)} items"
+            return [SafeRoomError(Reason.INTERNAL, detail) for _ in items]
+        return outcomes
+
+    def _settle(self, batch: list[_Waiting[T, R]], outcomes: Sequence[R | Exception]) -> None:
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            self._room.release()
+            if answer.done():
+                continue  # its caller was cancelled
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+    def _tell(self, callback: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            # The loop was closed under us, and with it went everyone who waited.
+            self._handed_over.put(None)
+
+
+def _refusal(error: Exception) -> SafeRoomError:
+    """Make one waiter's own exception of the failure that all of the batch share."""
+    if isinstance(error, SafeRoomError):
+        refusal = SafeRoomError(error.reason, error.detail, error.fields)
+    else:
+        refusal = SafeRoomError(Reason.INTERNAL, f"the commit failed: {type(error).__name__}")
+    refusal.__cause__ = error
+    return refusal
