@@ -1,0 +1,218 @@
+"""The Merkle tree of the ledger and of a batch: hashing, proving, and checking proofs.
+
+A log keeps the hash of every complete subtree once its last leaf is there, under (level, index):
+level 0 holds the leaves' hashes, and node (l, i) covers the leaves from i·2^l to (i+1)·2^l. Those
+hashes never change. Every root and proof, of now or of any earlier size, is made of O(log n) of
+them, so server, enclave and auditor share these functions and each brings its own storage.
+
+Source: RFC 9162 section 2.1 (the tree of RFC 6962).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+HASH_BYTES: Final = 32
+
+EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
+"""The root of the tree without leaves (RFC 9162 section 2.1.1)."""
+
+# Two prefixes keep a node's input from being taken for a leaf (RFC 9162 section 2.1.1).
+_LEAF: Final = b"\x00"
+_NODE: Final = b"\x01"
+
+NodeReader = Callable[[int, int], bytes]
+"""Gives the stored hash of the complete subtree at (level, index)."""
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Hash a leaf's bytes."""
+    return hashlib.sha256(_LEAF + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash two neighbouring subtrees into their parent."""
+    return hashlib.sha256(_NODE + left + right).digest()
+
+
+def verify_inclusion(
+    index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes
+) -> None:
+    """Check that a leaf stands at an index of the tree with this size and root.
+
+    Args:
+        index: of the leaf, from 0.
+        size: leaves in the tree.
+        leaf: the leaf's hash, from `leaf_hash`.
+        proof: hashes of the subtrees beside the path, from the leaf upwards.
+        root: the tree's root.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`.
+    """
+    if not 0 <= index < size:
+        raise SafeRoomError(Reason.BAD_PROOF, f"no leaf {index} in a tree of {size}")
+    _require_hashes(leaf, root, *proof)
+    # RFC 9162 section 2.1.3.2, its names: fn walks up from the leaf, sn from the last leaf.
+    fn, sn, hashed = index, size - 1, leaf
+    for sibling in proof:
+        if sn == 0:
+            raise SafeRoomError(Reason.BAD_PROOF, "the inclusion proof is too long")
+        if fn & 1 or fn == sn:
+            hashed = node_hash(sibling, hashed)
+            fn, sn = _skip_missing(fn, sn)
+        else:
+            hashed = node_hash(hashed, sibling)
+        fn, sn = fn >> 1, sn >> 1
+    if sn != 0 or hashed != root:
+        raise SafeRoomError(Reason.BAD_PROOF, "the inclusion proof does not lead to the root")
+
+
+def verify_consistency(
+    size1: int, size2: int, proof: Sequence[bytes], root1: bytes, root2: bytes
+) -> None:
+    """Check that the larger tree begins with exactly the leaves of the smaller one.
+
+    An empty tree is refused: everything is consistent with it, so a proof would say nothing. Who
+    has seen nothing yet takes the first tree on the signature alone, and says so.
+
+    Args:
+        size1: leaves in the earlier tree, at least 1.
+        size2: leaves in the later tree.
+        proof: as `consistency_path` gives it; empty for equal sizes.
+        root1: the earlier root.
+        root2: the later root.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`.
+    """
+    if not 0 < size1 <= size2:
+        raise SafeRoomError(Reason.BAD_PROOF, f"no consistency from size {size1} to {size2}")
+    if size1 == size2:
+        if proof or root1 != root2:
+            raise SafeRoomError(Reason.BAD_PROOF, f"two trees of size {size1}")
+        return
+    _require_hashes(root1, root2, *proof)
+    # RFC 9162 section 2.1.4.2, its names: fr and sr grow into the two roots.
+    whole = size1 & (size1 - 1) == 0
+    hashes = [root1, *proof] if whole else list(proof)
+    if not hashes:
+        raise SafeRoomError(Reason.BAD_PROOF, "the consistency proof is empty")
+    fn, sn = size1 - 1, size2 - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    fr = sr = hashes[0]
+    for sibling in hashes[1:]:
+        if sn == 0:
+            raise SafeRoomError(Reason.BAD_PROOF, "the consistency proof is too long")
+        if fn & 1 or fn == sn:
+            fr, sr = node_hash(sibling, fr), node_hash(sibling, sr)
+            fn, sn = _skip_missing(fn, sn)
+        else:
+            sr = node_hash(sr, sibling)
+        fn, sn = fn >> 1, sn >> 1
+    if sn != 0 or fr != root1 or sr != root2:
+        raise SafeRoomError(Reason.BAD_PROOF, "the consistency proof does not lead to both roots")
+
+
+def root(size: int, node: NodeReader) -> bytes:
+    """Give the root of the tree's first `size` leaves."""
+    return _range_hash(0, size, node) if size else EMPTY_ROOT
+
+
+def inclusion_path(index: int, size: int, node: NodeReader) -> tuple[bytes, ...]:
+    """Give the proof that a leaf stands in the tree of this size, from the leaf upwards.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if that tree has no such leaf.
+    """
+    if not 0 <= index < size:
+        raise SafeRoomError(Reason.MALFORMED, f"no leaf {index} in a tree of {size}")
+    path: list[bytes] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            path.append(_range_hash(middle, end, node))
+            end = middle
+        else:
+            path.append(_range_hash(start, middle, node))
+            start = middle
+    return tuple(reversed(path))
+
+
+def consistency_path(size1: int, size2: int, node: NodeReader) -> tuple[bytes, ...]:
+    """Give the proof that the tree of `size2` begins with the tree of `size1`.
+
+    Raises:
+        SafeRoomError: `MALFORMED` unless 0 < size1 <= size2.
+    """
+    if not 0 < size1 <= size2:
+        raise SafeRoomError(Reason.MALFORMED, f"no consistency from size {size1} to {size2}")
+    path: list[bytes] = []
+    start, end = 0, size2
+    while end != size1:
+        middle = start + _split(end - start)
+        if size1 <= middle:
+            path.append(_range_hash(middle, end, node))
+            end = middle
+        else:
+            path.append(_range_hash(start, middle, node))
+            start = middle
+    if start:
+        # Only a subtree that is not the whole earlier tree has to be told: that root is known.
+        path.append(_range_hash(start, end, node))
+    return tuple(reversed(path))
+
+
+def completed_nodes(index: int, leaf: bytes, node: NodeReader) -> Iterator[tuple[int, int, bytes]]:
+    """Give every subtree that a new leaf completes, as (level, index, hash), the leaf first.
+
+    Storing these after each leaf is all that a tree needs to keep.
+
+    Args:
+        index: of the new leaf: the size of the tree before it.
+        leaf: its hash.
+        node: reads the tree as it was before; only complete left neighbours are asked for.
+    """
+    level = 0
+    yield level, index, leaf
+    while index & 1:
+        leaf = node_hash(node(level, index - 1), leaf)
+        level, index = level + 1, index >> 1
+        yield level, index, leaf
+
+
+def _range_hash(start: int, end: int, node: NodeReader) -> bytes:
+    """Hash the leaves from start to end, a range as the tree's own divisions make it."""
+    hashes: list[bytes] = []
+    while start < end:
+        level = (end - start).bit_length() - 1
+        hashes.append(node(level, start >> level))
+        start += 1 << level
+    hashed = hashes.pop()
+    while hashes:
+        hashed = node_hash(hashes.pop(), hashed)
+    return hashed
+
+
+def _split(size: int) -> int:
+    """Give the largest power of two below size, where the tree divides."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _skip_missing(fn: int, sn: int) -> tuple[int, int]:
+    """Climb past the levels where the last subtree has no right neighbour and so no hash."""
+    while fn and not fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    return fn, sn
+
+
+def _require_hashes(*hashes: bytes) -> None:
+    """Refuse other lengths: two short hashes beside each other could pass for two others."""
+    if any(len(one) != HASH_BYTES for one in hashes):
+        raise SafeRoomError(Reason.BAD_PROOF, f"a hash in a proof has {HASH_BYTES} bytes")
