@@ -1,0 +1,1 @@
+"""The contract: messages, statements, receipts and proofs, which all sides hold."""

@@ -1,0 +1,1 @@
+"""The messages and services, generated from the protos beside them."""

@@ -1,0 +1,208 @@
+"""The release certificate: what a template can let out, derived from its tree and its features.
+
+Nobody writes one by hand: the proposer's client, every approver's client and (for its own part)
+every enclave derive it, and approvals sign its digest beside the template's. It is deterministic,
+so equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from saferoom_proto.dsse import Envelope, pae
+from saferoom_proto.encoding import sha256_digest
+from saferoom_proto.formula import (
+    FeatureRef,
+    FeatureShape,
+    Node,
+    format_formula,
+    max_cuts,
+    parameters,
+    parse_formula,
+    split_by_owner,
+)
+from saferoom_proto.formula import features as features_of
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Absent,
+    Digest,
+    Feature,
+    Owner,
+    Part,
+    Payload,
+    Purpose,
+    Returns,
+    Template,
+    Usage,
+    load,
+)
+from saferoom_proto.statements.base import FeatureName
+
+CONSENT_FROM_LEVEL = 2
+"""Level 1 is public by law; from level 2 on, a check needs consent and is charged (section 7)."""
+MAX_CHECK_LEVEL = 3
+"""Level 4 answers only whether a stated value matches, which is not a formula (section 7)."""
+
+
+class FeatureUse(Part):
+    """How a template uses one feature."""
+
+    feature: FeatureName
+    digest: Digest
+    level: Annotated[int, Field(ge=1, le=3)]
+    family: Owner
+    most_cells: Annotated[int, Field(ge=1)]
+    """The most cells one request can tell apart, absence included; its price in bits is log2."""
+    charged: bool
+
+
+class OwnerPart(Part):
+    """What one owner's enclave lets out for a request."""
+
+    owner: Owner
+    formula: str
+    features: tuple[FeatureUse, ...]
+    answers: Annotated[int, Field(ge=2, le=3)]
+    """Yes and no; three where the store's silence can show as "not found"."""
+    needs_consent: bool
+
+    @property
+    def most_bits(self) -> float:
+        """The most bits one answer can tell about the features that are charged, for display."""
+        cells = math.prod(use.most_cells for use in self.features if use.charged)
+        return min(math.log2(self.answers), math.log2(cells))
+
+
+class ReleaseCertificate(Payload):
+    """What a template can let out, part by part. Whoever signs it only hands it in."""
+
+    KIND: ClassVar[str] = "release-certificate"
+    SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
+
+    template: Digest
+    purposes: tuple[Purpose, ...]
+    returns: Returns
+    parts: Annotated[tuple[OwnerPart, ...], Field(min_length=1)]
+
+    @property
+    def digest(self) -> str:
+        """The digest that approvals and requests name."""
+        return sha256_digest(pae(self.payload_type(), self.to_bytes()))
+
+    def part(self, owner: str) -> OwnerPart:
+        """Give one owner's part, or refuse with `CERTIFICATE_MISMATCH`."""
+        for part in self.parts:
+            if part.owner == owner:
+                return part
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, f"no part for {owner}")
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedFeature:
+    """A feature definition and the digest that pins it."""
+
+    definition: Feature
+    digest: str
+
+    @property
+    def ref(self) -> FeatureRef:
+        """The name by which formulas know it."""
+        return FeatureRef(self.definition.owner, self.definition.name)
+
+    @property
+    def shape(self) -> FeatureShape:
+        """What a formula may compare it with."""
+        definition = self.definition
+        return FeatureShape(
+            self.ref,
+            definition.kind,
+            definition.grid,
+            tuple(cell.name for cell in definition.classes),
+            definition.absent,
+        )
+
+
+def pin(envelopes: Iterable[Envelope]) -> dict[FeatureRef, PinnedFeature]:
+    """Open feature statements and index them by name; signatures are the caller's to verify."""
+    pinned = [PinnedFeature(load(each, Feature), each.digest) for each in envelopes]
+    return {each.ref: each for each in pinned}
+
+
+def owner_parts(template: Template) -> dict[str, Node]:
+    """Split a template's formula into the owners' parts, in order of the owners' names."""
+    node = parse_formula(template.check)
+    declared = {name: parameter.feature for name, parameter in template.params.items()}
+    used = {name: str(ref) for name, ref in parameters(node).items()}
+    if declared != used:
+        faults = [
+            FieldFault(
+                f"params.{name}", "declared and used must be the same, with the same feature"
+            )
+            for name in sorted(set(declared.items()) ^ set(used.items()))
+            for name in (name[0],)
+        ]
+        raise SafeRoomError(Reason.OFF_DOMAIN, "parameters", faults)
+    return dict(sorted(split_by_owner(node).items()))
+
+
+def derive_part(owner: str, node: Node, pinned: Mapping[FeatureRef, PinnedFeature]) -> OwnerPart:
+    """Derive one owner's part of a certificate.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_FEATURE`, `OFF_GRID`, or `NOT_ALLOWED` for a level 4 feature.
+    """
+    refs = sorted(features_of(node), key=str)
+    missing = [ref for ref in refs if ref not in pinned]
+    if missing:
+        faults = [FieldFault("check", f"{ref} is not defined by its owner") for ref in missing]
+        raise SafeRoomError(Reason.UNKNOWN_FEATURE, str(missing[0]), faults)
+    most = max_cuts(node, {ref: pinned[ref].shape for ref in refs})
+    uses = tuple(_use(pinned[ref], most[ref]) for ref in refs)
+    silent = any(pinned[ref].definition.absent is Absent.UNKNOWN for ref in refs)
+    return OwnerPart(
+        owner=owner,
+        formula=format_formula(node),
+        features=uses,
+        answers=3 if silent else 2,
+        needs_consent=any(use.level >= CONSENT_FROM_LEVEL for use in uses),
+    )
+
+
+def _use(pinned: PinnedFeature, cuts: int) -> FeatureUse:
+    definition = pinned.definition
+    if definition.level > MAX_CHECK_LEVEL:
+        fault = FieldFault(
+            "check", f"{definition.full_name} is of level 4: stated-value match only"
+        )
+        raise SafeRoomError(Reason.NOT_ALLOWED, definition.full_name, [fault])
+    return FeatureUse(
+        feature=definition.full_name,
+        digest=pinned.digest,
+        level=definition.level,
+        family=definition.family,
+        most_cells=cuts + 1 + (definition.absent is Absent.UNKNOWN),
+        charged=definition.level >= CONSENT_FROM_LEVEL,
+    )
+
+
+def derive_certificate(
+    template: Envelope, features: Mapping[FeatureRef, PinnedFeature]
+) -> ReleaseCertificate:
+    """Derive a template's release certificate from its bytes and the pinned features."""
+    opened = load(template, Template)
+    if opened.returns is not Returns.PARTS:
+        fault = FieldFault("returns", "only `parts` yet; the private conjunction comes later")
+        raise SafeRoomError(Reason.MALFORMED, "returns", [fault])
+    parts = owner_parts(opened)
+    return ReleaseCertificate(
+        room=opened.room,
+        template=template.digest,
+        purposes=opened.purposes,
+        returns=opened.returns,
+        parts=tuple(derive_part(owner, node, features) for owner, node in parts.items()),
+    )

@@ -1,0 +1,255 @@
+"""A receipt: one file that shows offline what was asked, allowed and answered.
+
+It needs nothing from the room: only the keys that its reader pinned when it joined (`Trust`).
+`verify_receipt` goes the same way as `docs/life-of-a-check.md`, step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from saferoom_proto.answer import Answer, Truth, combine, commitment
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.checkpoint import Checkpoint, open_checkpoint, parse_proof
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.entry import commitment as entry_commitment
+from saferoom_proto.entry import leaf
+from saferoom_proto.keys import VerifyKey
+from saferoom_proto.merkle import leaf_hash, verify_inclusion
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Agreement,
+    CheckRequest,
+    Consent,
+    Feature,
+    Outcome,
+    Release,
+    Template,
+    load,
+)
+from saferoom_proto.statements.base import Base64, Owner, Part, PublicKey, field_faults
+from saferoom_proto.verification import (
+    PinnedCharter,
+    open_charter,
+    require_consent_covers,
+    verify_agreement,
+    verify_approvals,
+    verify_by_any_approver,
+    verify_by_enclave,
+    verify_endorsement,
+    verify_request,
+    verify_subject_statement,
+)
+
+RECEIPT_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+
+class Trust(Part):
+    """The keys a member of the room pinned when it joined: all that verification rests on."""
+
+    origin: str
+    ledger_key: PublicKey
+    charter_roots: dict[Owner, PublicKey]
+
+
+class ReceiptPart(Part):
+    """One owner's part of a receipt. Envelopes are DSSE JSON documents, as text."""
+
+    owner: Owner
+    charter: str
+    features: tuple[str, ...]
+    approvals: tuple[str, ...]
+    agreement: str | None
+    consent: str | None
+    endorsement: str
+    release: str
+    salt: Base64
+    proof: str
+    answer: Base64 | None
+    """The opened answer's 50 bytes; none for a refusal."""
+
+
+class Receipt(Part):
+    """What a receipt file holds."""
+
+    format: Literal["saferoom-receipt/v1"] = "saferoom-receipt/v1"
+    request: str
+    template: str
+    parts: Annotated[tuple[ReceiptPart, ...], Field(min_length=1, max_length=64)]
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Receipt:
+        """Read a receipt file; `MALFORMED` names the field."""
+        parse_object(data, RECEIPT_LIMIT_BYTES)
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None
+
+    def to_json(self) -> bytes:
+        """Write a receipt file."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPart:
+    """What one owner's enclave verifiably said."""
+
+    release: Release
+    answer: Truth | None
+    checkpoint: Checkpoint
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReceipt:
+    """What a receipt verifiably shows."""
+
+    request: CheckRequest
+    request_id: str
+    template: Template
+    certificate: ReleaseCertificate
+    parts: Mapping[str, VerifiedPart]
+
+    @property
+    def answer(self) -> Truth | None:
+        """All parts folded into one answer; none if any owner refused."""
+        answers = [part.answer for part in self.parts.values()]
+        told = [answer for answer in answers if answer is not None]
+        return combine(told) if len(told) == len(answers) else None
+
+
+def verify_receipt(receipt: Receipt, trust: Trust) -> VerifiedReceipt:
+    """Verify a receipt offline.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails.
+    """
+    # Step 1: the question. Its signature is checked against each owner's agreement below.
+    request_envelope = _open(receipt.request)
+    request = load(request_envelope, CheckRequest)
+    if request.room != trust.origin:
+        raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
+    # Step 2: the template, and its release certificate derived anew from the pinned features.
+    template_envelope = _open(receipt.template)
+    template = load(template_envelope, Template)
+    features = pin(_open(text) for part in receipt.parts for text in part.features)
+    certificate = derive_certificate(template_envelope, features)
+    asked = (request.template, request.certificate)
+    if asked != (template_envelope.digest, certificate.digest):
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the request names another template")
+    owners = [part.owner for part in receipt.parts]
+    if sorted(owners) != [part.owner for part in certificate.parts]:
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a part is missing, or one too many")
+    # Step 3: each owner's part.
+    parts = {
+        part.owner: _verify_part(part, request_envelope, certificate, trust)
+        for part in receipt.parts
+    }
+    return VerifiedReceipt(request, request_envelope.digest, template, certificate, parts)
+
+
+def _verify_part(
+    part: ReceiptPart, request_envelope: Envelope, certificate: ReleaseCertificate, trust: Trust
+) -> VerifiedPart:
+    # Step 3a: the charter under its pinned root; the enclave's key under the charter.
+    if part.owner not in trust.charter_roots:
+        raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {part.owner}")
+    charter = open_charter(_open(part.charter), trust.charter_roots[part.owner])
+    endorsement_envelope = _open(part.endorsement)
+    release_envelope = _open(part.release)
+    moment = load(release_envelope, Release).time
+    endorsement = verify_endorsement(endorsement_envelope, charter, moment)
+    # Step 3b: the enclave's word, and that it is about this very question.
+    release = verify_by_enclave(release_envelope, endorsement, endorsement_envelope.digest, Release)
+    said = (release.request, release.template, release.certificate, release.charter)
+    request = load(request_envelope, CheckRequest)
+    expected = (request_envelope.digest, request.template, certificate.digest, charter.digest)
+    if said != expected:
+        raise SafeRoomError(Reason.BAD_PROOF, "the release is about another question")
+    # Step 3c: what allowed it.
+    if release.outcome is Outcome.ANSWERED:
+        _verify_grounds(part, release, charter, request_envelope, certificate)
+    # Step 3d: its place in the log, and the answer under its commitment.
+    checkpoint, index = verify_recorded(
+        release_envelope.digest, unb64(part.salt), part.proof, trust
+    )
+    answer = None if part.answer is None else open_answer(release, unb64(part.answer))
+    return VerifiedPart(release, answer, checkpoint, index)
+
+
+def _verify_grounds(
+    part: ReceiptPart,
+    release: Release,
+    charter: PinnedCharter,
+    request_envelope: Envelope,
+    certificate: ReleaseCertificate,
+) -> None:
+    request = load(request_envelope, CheckRequest)
+    approvals = [_open(text) for text in part.approvals]
+    verify_approvals(charter, approvals, request.template, certificate.digest)
+    if part.agreement is None:
+        raise SafeRoomError(Reason.NO_AGREEMENT, "the receipt holds no agreement")
+    agreement_envelope = _open(part.agreement)
+    agreement = verify_agreement(agreement_envelope, charter)
+    verify_request(request_envelope, agreement)
+    _require_same(release.agreement, agreement_envelope.digest, "agreement")
+    _require_in_force(agreement, release)
+    features = [verify_by_any_approver(_open(text), charter, Feature) for text in part.features]
+    if not certificate.part(part.owner).needs_consent:
+        return
+    if part.consent is None:
+        raise SafeRoomError(Reason.NO_CONSENT, "the receipt holds no consent")
+    consent_envelope = _open(part.consent)
+    consent = load(consent_envelope, Consent)
+    verify_subject_statement(consent_envelope, consent, charter, release.time)
+    require_consent_covers(consent, request, features, release.time)
+    _require_same(release.consent, consent_envelope.digest, "consent")
+
+
+def _require_same(said: str | None, held: str, what: str) -> None:
+    if said != held:
+        raise SafeRoomError(Reason.BAD_PROOF, f"the release names another {what}")
+
+
+def _require_in_force(agreement: Agreement, release: Release) -> None:
+    if not agreement.valid_from <= release.time < agreement.valid_to:
+        raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement was not in force")
+
+
+def verify_recorded(digest: str, salt: bytes, proof: str, trust: Trust) -> tuple[Checkpoint, int]:
+    """Check that a statement stands in the pinned room's ledger.
+
+    Args:
+        digest: the statement's digest.
+        salt: 32 bytes that open the entry's commitment.
+        proof: C2SP tlog-proof.
+        trust: the pinned keys.
+
+    Returns:
+        The checkpoint it stands under, and its index.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF` or `BAD_SIGNATURE`.
+    """
+    parsed = parse_proof(proof)
+    checkpoint = open_checkpoint(parsed.note, trust.origin, VerifyKey.from_public(trust.ledger_key))
+    entry = leaf_hash(leaf(entry_commitment(salt, digest)))
+    verify_inclusion(parsed.index, checkpoint.size, entry, parsed.hashes, checkpoint.root)
+    return checkpoint, parsed.index
+
+
+def open_answer(release: Release, answer: bytes) -> Truth:
+    """Check an opened answer against its release's commitment."""
+    if release.answer is None or commitment(answer) != release.answer:
+        raise SafeRoomError(Reason.BAD_PROOF, "not the answer that the release commits to")
+    return Answer.from_bytes(answer).truth
+
+
+def _open(text: str) -> Envelope:
+    return Envelope.from_json(text.encode())

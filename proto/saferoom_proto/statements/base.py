@@ -1,0 +1,205 @@
+"""The shared parts of signed payloads: scalar types, strict opening, and the payload base class."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from saferoom_proto.dsse import Envelope, sign
+from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.keys import SigningKey, VerifyKey
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.uscc import parse_uscc
+
+MAX_PAYLOAD_BYTES: Final = 256 * 1024
+"""A charter with a dozen certificates is 30 KiB; a statement past this is an attack."""
+
+
+def _milliseconds(value: datetime) -> datetime:
+    moment = value.astimezone(UTC)
+    if moment.microsecond % 1000:
+        raise ValueError("an instant has whole milliseconds")
+    return moment
+
+
+def format_instant(value: datetime) -> str:
+    """Give an instant the one form it has in a statement: RFC 3339, UTC, milliseconds."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03}Z"
+
+
+def whole_milliseconds(value: datetime) -> datetime:
+    """Cut an instant to the milliseconds that a statement can hold."""
+    return value - timedelta(microseconds=value.microsecond % 1000)
+
+
+def _raw_key(value: str) -> str:
+    try:
+        VerifyKey.from_public(value)
+    except SafeRoomError:
+        raise ValueError("not an Ed25519 public key in base64") from None
+    return value
+
+
+def _known_bytes(value: str) -> str:
+    try:
+        unb64(value)
+    except SafeRoomError:
+        raise ValueError("not base64") from None
+    return value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+"""An organisation, a template or a person's handle: lower case, digits, hyphens."""
+Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+"""A data owner, a feature, a table or a column: an identifier of the formula language."""
+FeatureName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$")
+]
+"""A feature as everybody names it: `owner.name`."""
+Origin = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,252}(/[a-z0-9-]{1,63})*$")
+]
+"""The ledger's origin, which is the room's name: a host name without a scheme, and a path."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Uscc = Annotated[str, AfterValidator(parse_uscc)]
+PublicKey = Annotated[str, AfterValidator(_raw_key)]
+"""An Ed25519 public key: base64 of its 32 bytes."""
+Base64 = Annotated[str, StringConstraints(max_length=128 * 1024), AfterValidator(_known_bytes)]
+Instant = Annotated[
+    AwareDatetime, AfterValidator(_milliseconds), PlainSerializer(format_instant, when_used="json")
+]
+
+
+class Purpose(StrEnum):
+    """What an answer is for: a closed list (DESIGN section 6)."""
+
+    PRE_LOAN = "pre-loan"
+    IN_LOAN = "in-loan"
+    POST_LOAN = "post-loan"
+    PRODUCT_DESIGN = "product-design"
+    SUPERVISION = "supervision"
+
+
+class Usage(StrEnum):
+    """Whose key signs a kind of statement."""
+
+    ROOT = "charter root"
+    APPROVER = "approver"
+    INSTITUTION = "institution"
+    SUBJECT = "subject"
+    ISSUER = "identity issuer"
+    KEY_AGENT = "key agent"
+    ENCLAVE = "enclave"
+    ROOM = "room"
+
+
+class Part(BaseModel):
+    """A part of a payload: frozen, strict, and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Title(Part):
+    """A name for people, in both languages of the room."""
+
+    en: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    zh: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Payload(Part):
+    """What a statement says. Each kind has its own payload type and is signed by one kind of key."""
+
+    KIND: ClassVar[str]
+    SIGNED_BY: ClassVar[Usage]
+
+    room: Annotated[
+        str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,252}(/[a-z0-9-]{1,63})*$")
+    ]
+    """The ledger's origin: a statement of one room means nothing in another."""
+
+    @classmethod
+    def payload_type(cls) -> str:
+        """Give the DSSE payload type of this kind, version included."""
+        return f"application/vnd.saferoom.{cls.KIND}.v1+json"
+
+    def to_bytes(self) -> bytes:
+        """Encode the payload as it is signed."""
+        return self.model_dump_json().encode()
+
+
+class ValidFor(Payload):
+    """A payload that counts from its first instant up to, not including, its last."""
+
+    valid_from: Instant
+    valid_to: Instant
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ValidFor:
+        if self.valid_from >= self.valid_to:
+            raise ValueError("valid_from must be before valid_to")
+        return self
+
+    def require_valid(self, now: datetime) -> None:
+        """Refuse outside the validity: `NOT_YET_VALID` or `EXPIRED`."""
+        if now < self.valid_from:
+            raise SafeRoomError(Reason.NOT_YET_VALID, f"{self.KIND} from {self.valid_from}")
+        if now >= self.valid_to:
+            raise SafeRoomError(Reason.EXPIRED, f"{self.KIND} to {self.valid_to}")
+
+
+P = TypeVar("P", bound=Payload)
+
+
+def load(envelope: Envelope, kind: type[P]) -> P:
+    """Open an envelope as one kind of statement. Signatures are the caller's to verify.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for another payload type, duplicate keys, unknown fields, a
+            second document, or a value outside its rule; the faults name the fields.
+    """
+    if envelope.payload_type != kind.payload_type():
+        detail = f"expected {kind.payload_type()}"
+        raise SafeRoomError(Reason.MALFORMED, detail, [FieldFault("payloadType", detail)])
+    parse_object(envelope.payload, MAX_PAYLOAD_BYTES)
+    try:
+        return kind.model_validate_json(envelope.payload)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.MALFORMED, kind.KIND, field_faults(error)) from None
+
+
+def field_faults(error: ValidationError) -> list[FieldFault]:
+    """Name each wrong field and the rule it breaks, never the value."""
+    return [
+        FieldFault(".".join(str(part) for part in fault["loc"]) or "(whole)", fault["msg"])
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def seal_statement(payload: Payload, *keys: SigningKey) -> Envelope:
+    """Sign a payload as a statement of its kind."""
+    return sign(payload.payload_type(), payload.to_bytes(), *keys)
+
+
+def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list that names something twice."""
+    if len(set(values)) != len(values):
+        raise ValueError("every entry may stand once")
+    return values
+
+
+Names = Annotated[tuple[Name, ...], Field(max_length=64), AfterValidator(distinct)]
+FeatureNames = Annotated[tuple[FeatureName, ...], Field(max_length=256), AfterValidator(distinct)]

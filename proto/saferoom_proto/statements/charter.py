@@ -1,0 +1,107 @@
+"""The charter: an owner's signed root of trust for its enclave (章程)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from saferoom_proto.statements.base import (
+    Base64,
+    Digest,
+    Name,
+    Names,
+    Owner,
+    Part,
+    Payload,
+    PublicKey,
+    Title,
+    Usage,
+)
+
+Bits = Annotated[Decimal, Field(ge=0, le=64)]
+
+
+class Approver(Part):
+    """One person who approves for the owner."""
+
+    name: Name
+    key: PublicKey
+
+
+class RoomKeys(Part):
+    """The operator's keys, as the owner pinned them."""
+
+    ledger: PublicKey
+    """Signs checkpoints."""
+    heads: PublicKey
+    """Signs stream heads."""
+
+
+class IdentityIssuer(Part):
+    """Who names people and organisations: its certificate, and its statement key."""
+
+    name: Name
+    certificate: Annotated[str, StringConstraints(max_length=8000)]
+    """The issuer's X.509 certificate, PEM."""
+    key: PublicKey
+    """Signs revocations of certificates."""
+
+
+class LevelLimits(Part):
+    """The most bits that answers about one subject may tell one institution group."""
+
+    level: Annotated[int, Field(ge=1, le=4)]
+    feature_bits: Bits
+    """About one feature, in one period."""
+    family_bits: Bits
+    """About one family of features, in any 36 months."""
+
+
+class Charter(Payload):
+    """Whom the owner's enclave trusts, and the limits it keeps. Signed by the owner's charter root.
+
+    A later charter names the digest of the one before it and counts its version up by one.
+    """
+
+    KIND: ClassVar[str] = "charter"
+    SIGNED_BY: ClassVar[Usage] = Usage.ROOT
+
+    owner: Owner
+    title: Title
+    version: Annotated[int, Field(ge=1)]
+    previous: Digest | None
+    suite: Literal["international"]
+    root: PublicKey
+    approvers: Annotated[tuple[Approver, ...], Field(min_length=1, max_length=16)]
+    threshold: Annotated[int, Field(ge=1, le=16)]
+    issuers: Annotated[tuple[IdentityIssuer, ...], Field(min_length=1, max_length=8)]
+    registrars: Names = ()
+    """Organisations whose people may register consents given on paper."""
+    key_agent: PublicKey
+    pairing: Base64
+    """X25519 public key for zero-shares with other owners' enclaves (PROTOCOLS section 6)."""
+    room_keys: RoomKeys
+    max_head_age_seconds: Annotated[int, Field(ge=1, le=3600)]
+    min_sandbox_level: Annotated[int, Field(ge=0, le=3)]
+    release_tick_milliseconds: Annotated[int, Field(ge=0, le=5)]
+    """Answers leave on ticks of this length, so that time tells less; 0 switches ticks off."""
+    limits: Annotated[tuple[LevelLimits, ...], Field(min_length=4, max_length=4)]
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Charter:
+        keys = {approver.key for approver in self.approvers}
+        if len(keys) != len(self.approvers):
+            raise ValueError("approvers must have different keys")
+        if self.threshold > len(self.approvers):
+            raise ValueError("threshold is above the number of approvers")
+        if [limit.level for limit in self.limits] != [1, 2, 3, 4]:
+            raise ValueError("limits must name the levels 1, 2, 3, 4 in order")
+        if (self.version == 1) != (self.previous is None):
+            raise ValueError("version 1 has no previous charter, and every later version has one")
+        return self
+
+    def limit(self, level: int) -> LevelLimits:
+        """Give the limits of a sensitivity level (1 to 4)."""
+        return self.limits[level - 1]

@@ -1,0 +1,149 @@
+"""Features and table schemas: what an owner offers to ask about, defined over its own store."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints, model_validator
+
+from saferoom_proto.statements.base import Owner, Part, Payload, Title, Usage
+
+Number = Annotated[Decimal, Field(max_digits=18, decimal_places=6)]
+Label = Annotated[str, StringConstraints(pattern=r"^[^\s'\x00-\x1f][^'\x00-\x1f]{0,62}$")]
+
+
+class FeatureKind(StrEnum):
+    """How a feature may be compared."""
+
+    ORDERED = "ordered"
+    FLAG = "flag"
+    CLASSES = "classes"
+
+
+class Absent(StrEnum):
+    """What it means that the store holds nothing about a subject."""
+
+    FALSE = "false"
+    """Silence means no: the lowest cell (a court's list)."""
+    UNKNOWN = "unknown"
+
+
+class ClassCell(Part):
+    """One class of an unordered feature and the values that fall into it."""
+
+    name: Label
+    values: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=200)], ...], Field(min_length=1)
+    ]
+
+
+class Feature(Payload):
+    """One value per subject, defined by its owner; pinned by its digest. Signed by an approver.
+
+    An ordered feature has one grid of 1 to 7 thresholds, the same for everyone; an unordered one a
+    partition into 2 to 8 classes; a flag is a grid of one (DESIGN section 8).
+    """
+
+    KIND: ClassVar[str] = "feature"
+    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
+
+    owner: Owner
+    name: Owner
+    version: Annotated[int, Field(ge=1)]
+    title: Title
+    unit: Annotated[str, StringConstraints(max_length=40)]
+    level: Annotated[int, Field(ge=1, le=4)]
+    family: Owner
+    information_types: tuple[
+        Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}\.[0-9]{1,2}$")], ...
+    ]
+    as_of: date
+    sql: Annotated[str, StringConstraints(min_length=1, max_length=8000)]
+    kind: FeatureKind
+    grid: tuple[Number, ...] = ()
+    classes: tuple[ClassCell, ...] = ()
+    absent: Absent
+    budget_bits: Annotated[Decimal, Field(ge=0, le=64)]
+
+    @model_validator(mode="after")
+    def _shaped(self) -> Feature:
+        if (self.kind is FeatureKind.ORDERED) != bool(self.grid):
+            raise ValueError("an ordered feature, and no other, has a grid")
+        if (self.kind is FeatureKind.CLASSES) != bool(self.classes):
+            raise ValueError("an unordered feature, and no other, has classes")
+        if len(self.grid) > MAX_GRID or any(low >= high for low, high in pairwise(self.grid)):
+            raise ValueError(f"a grid has at most {MAX_GRID} thresholds, each above the one before")
+        if self.classes:
+            self._partition()
+        return self
+
+    def _partition(self) -> None:
+        names = [cell.name for cell in self.classes]
+        values = [value for cell in self.classes for value in cell.values]
+        if not MIN_CLASSES <= len(names) <= MAX_CLASSES:
+            raise ValueError(f"a partition has {MIN_CLASSES} to {MAX_CLASSES} classes")
+        if len(set(names)) != len(names) or len(set(values)) != len(values):
+            raise ValueError("classes must not share a name or a value")
+
+    @property
+    def full_name(self) -> str:
+        """The name everybody uses: `owner.name`."""
+        return f"{self.owner}.{self.name}"
+
+
+MAX_GRID = 7
+MIN_CLASSES = 2
+MAX_CLASSES = 8
+
+
+class ColumnType(StrEnum):
+    """The types a loaded column can have."""
+
+    TEXT = "TEXT"
+    BIGINT = "BIGINT"
+    DOUBLE = "DOUBLE"
+    DECIMAL = "DECIMAL(18,4)"
+    DATE = "DATE"
+    BOOLEAN = "BOOLEAN"
+
+
+class Column(Part):
+    """One column of a table, with its sensitivity level (JR/T 0197)."""
+
+    name: Owner
+    type: ColumnType
+    level: Annotated[int, Field(ge=1, le=4)]
+    title: Title
+
+
+class Table(Part):
+    """One table of an owner's store. Its key column holds the subject's code."""
+
+    name: Owner
+    title: Title
+    key: Owner
+    columns: Annotated[tuple[Column, ...], Field(min_length=2, max_length=400)]
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Table:
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise ValueError("a column's name stands twice")
+        if self.key not in names:
+            raise ValueError("the key column is not among the columns")
+        return self
+
+
+class Schema(Payload):
+    """The tables of an owner's store. Signed by an approver; a load is checked against it."""
+
+    KIND: ClassVar[str] = "schema"
+    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
+
+    owner: Owner
+    version: Annotated[int, Field(ge=1)]
+    tables: Annotated[tuple[Table, ...], Field(min_length=1, max_length=64)]

@@ -1,0 +1,52 @@
+"""The signed request: one question about one subject."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints, model_validator
+
+from saferoom_proto.statements.base import (
+    Base64,
+    Digest,
+    Instant,
+    Name,
+    Owner,
+    Payload,
+    Purpose,
+    Usage,
+    Uscc,
+)
+
+ParameterValue = Annotated[str, StringConstraints(min_length=1, max_length=64)] | bool
+
+
+class CheckRequest(Payload):
+    """A check about one subject, signed by an institution's key that the agreement names.
+
+    Its request id is the digest of its envelope's signed bytes: nonces, repeats and shares go by
+    it. Parameters are decimal numbers or class names as text, or booleans.
+    """
+
+    KIND: ClassVar[str] = "check-request"
+    SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
+
+    institution: Name
+    template: Digest
+    certificate: Digest
+    """The digest of the release certificate, not of anybody's X.509 certificate."""
+    subject: Uscc
+    params: Annotated[dict[Owner, ParameterValue], Field(max_length=32)]
+    purpose: Purpose
+    nonce: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{22}==$")]
+    """16 random bytes: they also hide the subject in the request id."""
+    not_before: Instant
+    not_after: Instant
+    reply_key: Base64
+    """HPKE public key (ML-KEM-768 and X25519, 1,216 bytes) that the answer is sealed to."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> CheckRequest:
+        if self.not_before >= self.not_after:
+            raise ValueError("not_before must be before not_after")
+        return self

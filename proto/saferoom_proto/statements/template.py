@@ -1,0 +1,140 @@
+"""Templates and what owners say about them; agreements between an owner and an institution."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from saferoom_proto.statements.base import (
+    Digest,
+    FeatureName,
+    Instant,
+    Name,
+    Owner,
+    Part,
+    Payload,
+    PublicKey,
+    Purpose,
+    Text,
+    Title,
+    Usage,
+    ValidFor,
+    distinct,
+)
+
+
+class Parameter(Part):
+    """A parameter of a template: it ranges over its feature's grid or classes."""
+
+    feature: FeatureName
+
+
+class Returns(StrEnum):
+    """What a formula over several owners gives its asker."""
+
+    PARTS = "parts"
+    """Each owner's part, each charged and approved."""
+    CONJUNCTION = "conjunction"
+    """Only whether all parts hold (PROTOCOLS section 6)."""
+
+
+Purposes = Annotated[
+    tuple[Purpose, ...], Field(min_length=1, max_length=5), AfterValidator(distinct)
+]
+
+
+class Template(Payload):
+    """A check, content-addressed: its digest is what approvals sign. Signed by who proposes it."""
+
+    KIND: ClassVar[str] = "template"
+    SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
+
+    kind: Literal["Check"]
+    name: Name
+    title: Title
+    proposer: Name
+    purposes: Purposes
+    params: dict[Owner, Parameter] = Field(default_factory=dict)
+    check: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    returns: Returns = Returns.PARTS
+
+
+class Approval(Payload):
+    """One approver lets these exact bytes run: template, certificate and charter by digest."""
+
+    KIND: ClassVar[str] = "approval"
+    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
+
+    owner: Owner
+    approver: Name
+    charter: Digest
+    template: Digest
+    certificate: Digest
+    at: Instant
+
+
+class Withdrawal(Payload):
+    """An approver takes a template's approval back, at once (a fresh one may follow)."""
+
+    KIND: ClassVar[str] = "withdrawal"
+    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
+
+    owner: Owner
+    approver: Name
+    template: Digest
+    why: Text
+    at: Instant
+
+
+class Pause(Payload):
+    """An approver stops (or lets go on) all use of the store, or of one template."""
+
+    KIND: ClassVar[str] = "pause"
+    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
+
+    owner: Owner
+    approver: Name
+    template: Digest | None
+    paused: bool
+    why: Text
+    at: Instant
+
+
+class InstitutionKey(Part):
+    """A key with which an institution signs its requests."""
+
+    name: Name
+    key: PublicKey
+
+
+class Agreement(ValidFor):
+    """What an owner and an institution agreed (数据共享协议). Signed by both sides.
+
+    The owner's side is its approvers, as many as the charter asks; the institution's side is one
+    of the keys named here.
+    """
+
+    KIND: ClassVar[str] = "agreement"
+    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
+
+    owner: Owner
+    institution: Name
+    group: Name
+    """The collusion group: institutions that share what they learn are charged together."""
+    keys: Annotated[tuple[InstitutionKey, ...], Field(min_length=1, max_length=16)]
+    purposes: Purposes
+
+
+class AgreementEnd(Payload):
+    """An approver ends an agreement."""
+
+    KIND: ClassVar[str] = "agreement-end"
+    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
+
+    owner: Owner
+    approver: Name
+    agreement: Digest
+    why: Text
+    at: Instant
