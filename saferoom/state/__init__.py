@@ -1,0 +1,1 @@
+"""The server's state: SQLite through SQLAlchemy Core, with its tables, rows and migrations."""

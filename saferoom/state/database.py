@@ -1,0 +1,169 @@
+"""One SQLite file: brought up to date when opened, one writer, any number of readers.
+
+Source: SQLite's documentation of WAL mode, of PRAGMA synchronous (FULL: a commit is on the disk
+before it returns) and of its file locks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from saferoom_proto.reasons import Reason, SafeRoomError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import QueuePool
+
+_BUSY_SECONDS: Final = 5.0
+"""How long to wait for a file lock: somebody may be copying the file with SQLite's own tools."""
+
+_READERS: Final = 8
+"""Reading connections kept open; each holds up to 2 MB of pages."""
+
+_EVERY_CONNECTION: Final = (
+    "PRAGMA foreign_keys = ON",
+    # Functions and views that somebody planted in the file's schema get no rights.
+    "PRAGMA trusted_schema = OFF",
+)
+
+_WRITER: Final = (
+    *_EVERY_CONNECTION,
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    # Makes INSERT OR REPLACE run into the triggers that forbid DELETE.
+    "PRAGMA recursive_triggers = ON",
+    # An erased salt is overwritten, not only unlinked.
+    "PRAGMA secure_delete = ON",
+)
+
+
+class Database:
+    """The server's state, opened by the one process that may write it.
+
+    Attributes:
+        path: the database file; its folder also holds the log that SQLite writes ahead.
+        writer: the only connection that writes; one thread at a time uses it.
+    """
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path: Final = path
+        self._lock: Final = lock
+        self._writing: Final = _engine(path, "rw", "BEGIN IMMEDIATE", _WRITER, connections=1)
+        self._reading: Final = _engine(path, "ro", "BEGIN", _EVERY_CONNECTION, _READERS)
+        self.writer: Final = self._writing.connect()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a database, making it if there is none, and bring its tables up to date.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` if another process writes it, its folder is missing or a
+                newer version of the program made it; `STORE_DAMAGED` if it is no such database.
+        """
+        lock = _lock(path)
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            database = cls(path, lock)
+        except (OSError, DatabaseError) as error:
+            os.close(lock)
+            raise SafeRoomError(Reason.STORE_DAMAGED, f"{path} does not open") from error
+        try:
+            _migrate(database.writer, path)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """Lend a reading connection: one unchanging view of the database, from any thread."""
+        with self._reading.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection and let another process write."""
+        self.writer.close()
+        self._writing.dispose()
+        self._reading.dispose()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _lock(path: Path) -> int:
+    """Take the right to write; the operating system takes it back when the process ends.
+
+    A file of its own, because SQLite's locks on the database file end when any descriptor of that
+    file is closed.
+    """
+    beside = path.with_name(f"{path.name}.lock")
+    try:
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{beside}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise SafeRoomError(Reason.BAD_CONFIG, f"another process writes {path}") from error
+    return lock
+
+
+def _engine(
+    path: Path, mode: str, begin: str, pragmas: tuple[str, ...], connections: int
+) -> Engine:
+    def connect() -> sqlite3.Connection:
+        # Transactions begin where SQLAlchemy begins them, not where the driver would.
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        for pragma in pragmas:
+            connection.execute(pragma)
+        return connection
+
+    engine = create_engine(
+        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=connections, max_overflow=0
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _migrate(connection: Connection, path: Path) -> None:
+    """Run the migrations that the database lacks, all of them or none."""
+    config = Config()
+    config.set_main_option("script_location", "saferoom.state:migrations")
+    config.attributes["connection"] = connection
+    try:
+        with connection.begin():
+            command.upgrade(config, "head")
+    except CommandError as error:
+        detail = f"a newer version of the program made {path}"
+        raise SafeRoomError(Reason.BAD_CONFIG, detail) from error
+    except DatabaseError as error:
+        raise SafeRoomError(Reason.STORE_DAMAGED, f"{path} is no database of ours") from error

@@ -1,0 +1,231 @@
+"""What is written beside a ledger entry, in its transaction: one value for each kind of row.
+
+Each class names the SQL that writes it and gives that SQL's parameters once the entry has its
+place. Rows of one class are written together, so the classes stand in the order in which their
+foreign keys allow them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Final
+
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import check_digest
+from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.dml import UpdateBase
+
+from saferoom.state import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and when a row is written.
+
+    Attributes:
+        entry_idx: index of the ledger entry that the row belongs to; None without one.
+        accepted_at: the instant of the commit.
+    """
+
+    entry_idx: int | None
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """A signed statement.
+
+    Attributes:
+        kind: what it says, one of the contract's kinds of statement.
+        envelope: its bytes and signatures, as they came.
+        owners: whose enclaves must follow it; each one's stream gets it as its next statement.
+    """
+
+    SQL: ClassVar[UpdateBase] = insert(tables.statement)
+
+    kind: str
+    envelope: Envelope
+    owners: tuple[str, ...] = ()
+
+    def values(self, place: Place) -> Mapping[str, object]:
+        """Give the row's columns."""
+        return {
+            "digest": self.envelope.digest,
+            "kind": self.kind,
+            "payload_type": self.envelope.payload_type,
+            "payload": self.envelope.payload,
+            "signatures": self.envelope.signatures,
+            "entry_idx": place.entry_idx,
+            "accepted_at": place.accepted_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A signed request, by the digest of its signed bytes; the first of equal ones is kept."""
+
+    SQL: ClassVar[UpdateBase] = sqlite.insert(tables.request).on_conflict_do_nothing()
+
+    institution: str
+    envelope: Envelope
+
+    def values(self, place: Place) -> Mapping[str, object]:
+        """Give the row's columns."""
+        return {
+            "request_id": self.envelope.digest,
+            "institution": self.institution,
+            "payload_type": self.envelope.payload_type,
+            "payload": self.envelope.payload,
+            "signatures": self.envelope.signatures,
+            "accepted_at": place.accepted_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """One owner's word on a request, with the answer sealed to the asker (empty for a refusal).
+
+    Its request, and the release as a statement, stand in rows of the same or an earlier entry.
+    """
+
+    SQL: ClassVar[UpdateBase] = insert(tables.answer)
+
+    request_id: str
+    owner: str
+    institution: str
+    release_digest: str
+    sealed: bytes
+
+    def __post_init__(self) -> None:
+        check_digest(self.request_id)
+        check_digest(self.release_digest)
+
+    def values(self, place: Place) -> Mapping[str, object]:
+        """Give the row's columns."""
+        return {
+            "request_id": self.request_id,
+            "owner": self.owner,
+            "institution": self.institution,
+            "release_digest": self.release_digest,
+            "sealed": self.sealed,
+            "entry_idx": place.entry_idx,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationRow:
+    """An organisation of the room."""
+
+    SQL: ClassVar[UpdateBase] = insert(tables.organisation)
+
+    name: str
+    title_en: str
+    title_zh: str
+    roles: tuple[str, ...]
+
+    def values(self, place: Place) -> Mapping[str, object]:
+        """Give the row's columns."""
+        return {
+            "name": self.name,
+            "title_en": self.title_en,
+            "title_zh": self.title_zh,
+            "roles": self.roles,
+            "enrolled_at": place.accepted_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalRow:
+    """Somebody who may call, by certificate (PEM)."""
+
+    SQL: ClassVar[UpdateBase] = insert(tables.principal)
+
+    fingerprint: str
+    organisation: str
+    name: str
+    roles: tuple[str, ...]
+    certificate: str
+
+    def __post_init__(self) -> None:
+        check_digest(self.fingerprint)
+
+    def values(self, place: Place) -> Mapping[str, object]:
+        """Give the row's columns."""
+        return {
+            "fingerprint": self.fingerprint,
+            "organisation": self.organisation,
+            "name": self.name,
+            "roles": self.roles,
+            "certificate": self.certificate,
+            "enrolled_at": place.accepted_at,
+            "revoked_at": None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalRevoked:
+    """A principal's certificate counts no more; the first revocation's instant stays.
+
+    Nothing is written for a certificate that nobody enrolled: who enrols one looks for its
+    revocation among the statements.
+    """
+
+    SQL: ClassVar[UpdateBase] = (
+        update(tables.principal)
+        .where(tables.principal.c.fingerprint == bindparam("revoked"))
+        .where(tables.principal.c.revoked_at.is_(None))
+        .values(revoked_at=bindparam("accepted_at"))
+    )
+
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        check_digest(self.fingerprint)
+
+    def values(self, place: Place) -> Mapping[str, object]:
+        """Give the parameters."""
+        return {"revoked": self.fingerprint, "accepted_at": place.accepted_at}
+
+
+@dataclass(frozen=True, slots=True)
+class SaltErased:
+    """An earlier entry's salt goes: from then on nobody can tell what the entry commits to.
+
+    SQLite overwrites the salt in the file, and the log ahead of it when it is next reused or
+    closed. Copies of the file are their keepers' to erase.
+    """
+
+    SQL: ClassVar[UpdateBase] = delete(tables.salt).where(
+        tables.salt.c.entry_idx == bindparam("erased")
+    )
+
+    entry_idx: int
+
+    def values(self, place: Place) -> Mapping[str, object]:  # noqa: ARG002 - as the others
+        """Give the parameters."""
+        return {"erased": self.entry_idx}
+
+
+Row = (
+    StatementRow
+    | RequestRow
+    | AnswerRow
+    | OrganisationRow
+    | PrincipalRow
+    | PrincipalRevoked
+    | SaltErased
+)
+
+ORDER: Final[tuple[type[Row], ...]] = (
+    StatementRow,
+    RequestRow,
+    AnswerRow,
+    OrganisationRow,
+    PrincipalRow,
+    PrincipalRevoked,
+    SaltErased,
+)
+"""The order of writing within a transaction."""

@@ -1,0 +1,161 @@
+"""The tables. What is in `APPEND_ONLY` is never altered: triggers refuse it.
+
+The triggers guard against mistakes. Whoever can write the file can drop them; that is noticed when
+the ledger opens (`saferoom.ledger.audit`), and by everyone who keeps a checkpoint.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+from saferoom.state.columns import Instant, Signatures, Words
+
+METADATA: Final = MetaData(
+    # Constraints have names, so that a migration can name the one it changes.
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+entry: Final = Table(
+    "entry",
+    METADATA,
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("statement_digest", Text, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    CheckConstraint("idx >= 0", name="idx"),
+    CheckConstraint("length(leaf_hash) = 32", name="leaf_hash"),
+    CheckConstraint("length(commitment) = 32", name="commitment"),
+    sqlite_strict=True,
+)
+"""The ledger's leaves, in order from 0."""
+
+salt: Final = Table(
+    "salt",
+    METADATA,
+    Column("entry_idx", Integer, ForeignKey(entry.c.idx), primary_key=True, autoincrement=False),
+    Column("salt", LargeBinary, nullable=False),
+    CheckConstraint("length(salt) = 32", name="salt"),
+    sqlite_strict=True,
+)
+"""What opens an entry's commitment. Deleting it erases the entry's meaning, and nothing else."""
+
+node: Final = Table(
+    "node",
+    METADATA,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    CheckConstraint("level >= 0 AND idx >= 0", name="place"),
+    CheckConstraint("length(hash) = 32", name="hash"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""The root of each complete subtree: of the leaves `idx << level` up to `(idx + 1) << level`."""
+
+checkpoint: Final = Table(
+    "checkpoint",
+    METADATA,
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    sqlite_strict=True,
+)
+"""Every checkpoint that was signed: one for each commit."""
+
+statement: Final = Table(
+    "statement",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("kind", Text, nullable=False, index=True),
+    Column("payload_type", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("signatures", Signatures, nullable=False),
+    Column("entry_idx", Integer, ForeignKey(entry.c.idx)),
+    Column("accepted_at", Instant, nullable=False),
+    sqlite_strict=True,
+)
+"""Signed statements, their bytes as they came."""
+
+stream: Final = Table(
+    "stream",
+    METADATA,
+    Column("owner", Text, primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("statement_digest", Text, ForeignKey(statement.c.digest), nullable=False),
+    Column("running", Text, nullable=False),
+    CheckConstraint("sequence >= 1", name="sequence"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Each owner's statements, which its enclave follows: numbered from 1, under a running hash."""
+
+organisation: Final = Table(
+    "organisation",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("title_en", Text, nullable=False),
+    Column("title_zh", Text, nullable=False),
+    Column("roles", Words, nullable=False),
+    Column("enrolled_at", Instant, nullable=False),
+    sqlite_strict=True,
+)
+"""The organisations of the room."""
+
+principal: Final = Table(
+    "principal",
+    METADATA,
+    Column("fingerprint", Text, primary_key=True),
+    Column("organisation", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("roles", Words, nullable=False),
+    Column("certificate", Text, nullable=False),
+    Column("enrolled_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    sqlite_strict=True,
+)
+"""Who may call, by certificate (PEM)."""
+
+request: Final = Table(
+    "request",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("institution", Text, nullable=False, index=True),
+    Column("payload_type", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("signatures", Signatures, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    sqlite_strict=True,
+)
+"""Signed requests, by the digest of their signed bytes."""
+
+answer: Final = Table(
+    "answer",
+    METADATA,
+    Column("request_id", Text, ForeignKey(request.c.request_id), primary_key=True),
+    Column("owner", Text, primary_key=True),
+    Column("institution", Text, nullable=False),
+    Column("release_digest", Text, ForeignKey(statement.c.digest), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("entry_idx", Integer, ForeignKey(entry.c.idx), nullable=False),
+    sqlite_strict=True,
+)
+"""One owner's word on a request: its release, and the answer sealed to the asker."""
+
+APPEND_ONLY: Final = (entry, node, checkpoint, statement, stream)
