@@ -56,7 +56,7 @@ from saferoom_proto.statements.feature import (
     Schema,
     Table,
 )
-from saferoom_proto.statements.head import Head
+from saferoom_proto.statements.head import Head, Refusal
 from saferoom_proto.statements.request import CheckRequest
 from saferoom_proto.statements.template import (
     Agreement,
@@ -106,6 +106,7 @@ __all__ = [
     "Payload",
     "PublicKey",
     "Purpose",
+    "Refusal",
     "Release",
     "Returns",
     "RoomKeys",

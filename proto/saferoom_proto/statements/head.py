@@ -1,4 +1,4 @@
-"""The stream head: the room's signed word on how far an enclave's statement stream has come."""
+"""What the room itself signs: stream heads, and refusals that came before any enclave."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from saferoom_proto.statements.base import Base64, Digest, Instant, Owner, Payload, Usage
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements.base import (
+    Base64,
+    Digest,
+    Instant,
+    Name,
+    Owner,
+    Payload,
+    Usage,
+)
 
 
 class Head(Payload):
@@ -21,4 +30,18 @@ class Head(Payload):
     checkpoint: Annotated[str, StringConstraints(max_length=8000)]
     """The ledger checkpoint this head stands on: a C2SP signed note."""
     nonce: Base64
+    time: Instant
+
+
+class Refusal(Payload):
+    """The room's signed word that it passed a known caller's question to nobody, or in vain."""
+
+    KIND: ClassVar[str] = "refusal"
+    SIGNED_BY: ClassVar[Usage] = Usage.ROOM
+
+    request: Digest
+    institution: Name
+    owner: Owner | None
+    """The owner whose enclave refused it without a verdict; none if the room did."""
+    reason: Reason
     time: Instant
