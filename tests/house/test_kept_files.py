@@ -25,7 +25,7 @@ def test_no_kept_file_holds(what: str, kept_files: list[Path]) -> None:
         for path in kept_files
         for match in FORBIDDEN[what].finditer(path.read_bytes())
     ]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_the_lock_holds_versions_and_hashes_only(root: Path) -> None:

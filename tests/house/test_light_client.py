@@ -66,4 +66,4 @@ def test_only_the_command_line_imports_by_name(root: Path, own_modules: list[Pat
         and path != command_line.with_suffix(".py")
         for place in imports_by_name(path)
     ]
-    assert found == []
+    assert not found, "\n".join(found)
