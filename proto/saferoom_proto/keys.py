@@ -30,10 +30,20 @@ SEED_BYTES: Final = 32
 _KEYID_HEX: Final = 32
 """128 bits: nobody makes a second key with a given key's id."""
 
+_PRIME: Final = (1 << 255) - 19
+_ORDER_8_Y: Final = 0x5FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_WEAK_Y: Final = frozenset({0, 1, _PRIME - 1, _ORDER_8_Y, _PRIME - _ORDER_8_Y})
+"""The y coordinates of the eight points of order 1, 2, 4 and 8. Under such a key one signature fits
+many messages, so that its holder could deny every one of them. RFC 8032 leaves them in."""
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyKey:
-    """The public half of a signing key; equal to any other with the same 32 bytes."""
+    """The public half of a signing key; equal to any other with the same 32 bytes.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for another length, or a point that is no honest key.
+    """
 
     raw: bytes
     public: str = field(init=False, compare=False)
@@ -43,6 +53,10 @@ class VerifyKey:
     def __post_init__(self) -> None:
         if len(self.raw) != PUBLIC_BYTES:
             raise SafeRoomError(Reason.MALFORMED, f"a public key has {PUBLIC_BYTES} bytes")
+        # The top bit is the sign of x; a y beyond the prime is none (RFC 8032 section 5.1.3).
+        y = int.from_bytes(self.raw, "little") & ~(1 << 255)
+        if y >= _PRIME or y in _WEAK_Y:
+            raise SafeRoomError(Reason.MALFORMED, "not a public key that anyone would make")
         object.__setattr__(self, "public", b64(self.raw))
         digest = hashlib.sha256(self.raw).hexdigest()
         object.__setattr__(self, "keyid", f"ed25519:{digest[:_KEYID_HEX]}")

@@ -2,12 +2,146 @@
 
 from __future__ import annotations
 
+import pickle
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hpke as reference
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 from saferoom_proto.hpke import SealingKey, seal
+from saferoom_proto.reasons import Reason, SafeRoomError
 
 INFO = b"saferoom test v1"
+KEY = SealingKey.from_bytes(bytes(range(96)))
+OVERHEAD = 1136  # an ML-KEM ciphertext, an X25519 key and the tag of AES-GCM
 
 
-def test_what_is_sealed_to_a_key_opens_with_it_after_a_restart() -> None:
+def refused(ciphertext: bytes, key: SealingKey = KEY, info: bytes = INFO) -> SafeRoomError:
+    with pytest.raises(SafeRoomError) as refusal:
+        key.open(ciphertext, info=info)
+    assert refusal.value.reason is Reason.BAD_SEAL
+    return refusal.value
+
+
+@given(plaintext=st.binary(max_size=300), info=st.binary(min_size=1, max_size=40))
+def test_what_is_sealed_opens_to_itself(plaintext: bytes, info: bytes) -> None:
+    sealed = seal(KEY.public, plaintext, info=info)
+    assert KEY.open(sealed, info=info) == plaintext
+    assert len(sealed) == len(plaintext) + OVERHEAD
+
+
+def test_a_key_survives_a_restart() -> None:
     key = SealingKey.generate()
-    sealed = seal(key.public, b"yes", info=INFO)
-    assert SealingKey.from_bytes(key.to_bytes()).open(sealed, info=INFO) == b"yes"
+    again = SealingKey.from_bytes(key.to_bytes())
+    assert again.public == key.public
+    assert again.open(seal(key.public, b"yes", info=INFO), info=INFO) == b"yes"
+
+
+def test_one_plaintext_is_never_sealed_the_same_way_twice() -> None:
+    assert seal(KEY.public, b"yes", info=INFO) != seal(KEY.public, b"yes", info=INFO)
+
+
+@given(data=st.data())
+def test_any_flipped_bit_is_refused(data: st.DataObject) -> None:
+    sealed = seal(KEY.public, b"the answer", info=INFO)
+    place = data.draw(st.integers(0, len(sealed) - 1))
+    bit = 1 << data.draw(st.integers(0, 7))
+    refused(sealed[:place] + bytes([sealed[place] ^ bit]) + sealed[place + 1 :])
+
+
+@given(kept=st.integers(0, OVERHEAD + 9))
+def test_any_truncation_is_refused(kept: int) -> None:
+    refused(seal(KEY.public, b"the answer", info=INFO)[:kept])
+
+
+def test_appended_bytes_are_refused() -> None:
+    refused(seal(KEY.public, b"the answer", info=INFO) + b"\0")
+
+
+def test_another_key_opens_nothing() -> None:
+    refused(seal(KEY.public, b"yes", info=INFO), key=SealingKey.generate())
+
+
+def test_a_seal_for_one_purpose_opens_for_no_other() -> None:
+    sealed = seal(KEY.public, b"store key", info=b"saferoom store key v1")
+    refused(sealed, info=b"saferoom answer v1")
+
+
+def test_halves_of_two_seals_do_not_go_together() -> None:
+    first, second = (seal(KEY.public, text, info=INFO) for text in (b"yes", b"no!"))
+    refused(first[:1120] + second[1120:])
+    refused(first[:1088] + second[1088:1120] + first[1120:])
+
+
+def test_a_seal_without_a_purpose_is_refused_on_both_sides() -> None:
+    with pytest.raises(SafeRoomError) as refusal:
+        seal(KEY.public, b"yes", info=b"")
+    assert refusal.value.reason is Reason.BAD_SEAL
+    refused(seal(KEY.public, b"yes", info=INFO), info=b"")
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        b"",
+        KEY.public[:-1],
+        KEY.public + b"\0",
+        b"\xff" * 1184 + KEY.public[1184:],  # coefficients beyond ML-KEM's modulus
+        KEY.public[:1184] + bytes(32),  # X25519's point of small order: the shared secret is known
+    ],
+    ids=["empty", "short", "long", "ml-kem", "x25519"],
+)
+def test_what_is_no_public_key_is_not_sealed_to(public: bytes) -> None:
+    with pytest.raises(SafeRoomError) as refusal:
+        seal(public, b"yes", info=INFO)
+    assert refusal.value.reason is Reason.BAD_SEAL
+
+
+@pytest.mark.parametrize("length", [0, 64, 95, 97])
+def test_seeds_of_another_length_are_bad_configuration(length: int) -> None:
+    with pytest.raises(SafeRoomError) as refusal:
+        SealingKey.from_bytes(bytes(length))
+    assert refusal.value.reason is Reason.BAD_CONFIG
+
+
+def test_the_private_form_is_the_two_standard_seeds() -> None:
+    seeds = KEY.to_bytes()
+    assert seeds == bytes(range(96))
+    halves = (
+        MLKEM768PrivateKey.from_seed_bytes(seeds[:64]).public_key(),
+        X25519PrivateKey.from_private_bytes(seeds[64:]).public_key(),
+    )
+    assert KEY.public == b"".join(half.public_bytes_raw() for half in halves)
+
+
+def test_the_suite_is_the_one_that_the_contract_names() -> None:
+    suite = reference.Suite(
+        reference.KEM.MLKEM768_X25519, reference.KDF.HKDF_SHA256, reference.AEAD.AES_256_GCM
+    )
+    private = reference.MLKEM768X25519PrivateKey(
+        MLKEM768PrivateKey.from_seed_bytes(bytes(range(64))),
+        X25519PrivateKey.from_private_bytes(bytes(range(64, 96))),
+    )
+    sealed = seal(KEY.public, b"yes", info=INFO)
+    assert suite.decrypt(sealed, private, info=INFO) == b"yes"
+    weaker = reference.Suite(
+        reference.KEM.MLKEM768_X25519, reference.KDF.HKDF_SHA256, reference.AEAD.AES_128_GCM
+    )
+    with pytest.raises(InvalidTag):
+        weaker.decrypt(sealed, private, info=INFO)
+
+
+def test_a_refusal_does_not_say_what_was_wrong() -> None:
+    sealed = seal(KEY.public, b"yes", info=INFO)
+    faults = [sealed[:10], sealed[:-1], bytes(len(sealed)), sealed[:-1] + bytes([sealed[-1] ^ 1])]
+    assert len({str(refused(fault)) for fault in faults}) == 1
+
+
+def test_nothing_shown_or_pickled_holds_the_private_half() -> None:
+    assert KEY.to_bytes()[:16].hex() not in repr(KEY)
+    assert "0x" in repr(KEY)  # the object's address and nothing of its fields
+    with pytest.raises(TypeError):
+        pickle.dumps(KEY)
