@@ -33,7 +33,6 @@ from saferoom_proto.statements import (
     Digest,
     Feature,
     Owner,
-    Part,
     Payload,
     Purpose,
     Returns,
@@ -41,7 +40,7 @@ from saferoom_proto.statements import (
     Usage,
     load,
 )
-from saferoom_proto.statements.base import FeatureName
+from saferoom_proto.statements.base import FeatureName, Part
 
 CONSENT_FROM_LEVEL = 2
 """Level 1 is public by law; from level 2 on, a check needs consent and is charged (section 7)."""

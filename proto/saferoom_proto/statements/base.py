@@ -37,7 +37,7 @@ def _milliseconds(value: datetime) -> datetime:
 
 def format_instant(value: datetime) -> str:
     """Give an instant the one form it has in a statement: RFC 3339, UTC, milliseconds."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03}Z"
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def whole_milliseconds(value: datetime) -> datetime:
@@ -121,7 +121,7 @@ class Title(Part):
 
 
 class Payload(Part):
-    """What a statement says. Each kind has its own payload type and is signed by one kind of key."""
+    """What a statement says. Each kind has its own payload type and one kind of signer."""
 
     KIND: ClassVar[str]
     SIGNED_BY: ClassVar[Usage]
