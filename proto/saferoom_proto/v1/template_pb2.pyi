@@ -26,18 +26,28 @@ class ProposeTemplateRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    SIGNER_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    signer_certificate: _builtins.bytes
+    """The certificate of the key that signed the template, DER."""
     @_builtins.property
     def template(self) -> _evidence_pb2.Envelope:
         """The proposer's statement."""
+
+    @_builtins.property
+    def certificate(self) -> _evidence_pb2.Envelope:
+        """The release certificate as the proposer's client derived it; the room derives it again."""
 
     def __init__(
         self,
         *,
         template: _evidence_pb2.Envelope = ...,
+        certificate: _evidence_pb2.Envelope = ...,
+        signer_certificate: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "signer_certificate", b"signer_certificate", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -99,6 +109,7 @@ class GetTemplateResponse(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     CHARTERS_FIELD_NUMBER: _builtins.int
     APPROVALS_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def template(self) -> _evidence_pb2.Envelope:
         """The template."""
@@ -115,6 +126,10 @@ class GetTemplateResponse(_message.Message):
     def approvals(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
         """Approvals not withdrawn."""
 
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
+        """The release certificates that were handed in for it, the newest last."""
+
     def __init__(
         self,
         *,
@@ -122,10 +137,11 @@ class GetTemplateResponse(_message.Message):
         features: _abc.Iterable[_evidence_pb2.Envelope] = ...,
         charters: _abc.Iterable[_evidence_pb2.Envelope] = ...,
         approvals: _abc.Iterable[_evidence_pb2.Envelope] = ...,
+        certificates: _abc.Iterable[_evidence_pb2.Envelope] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "charters", b"charters", "features", b"features", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "certificates", b"certificates", "charters", b"charters", "features", b"features", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -179,18 +195,26 @@ class ApproveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     APPROVAL_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def approval(self) -> _evidence_pb2.Envelope:
         """The approver's statement."""
+
+    @_builtins.property
+    def certificate(self) -> _evidence_pb2.Envelope:
+        """The release certificate it names, where the room holds none of that digest yet: after a feature
+        of the template changed.
+        """
 
     def __init__(
         self,
         *,
         approval: _evidence_pb2.Envelope = ...,
+        certificate: _evidence_pb2.Envelope = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "certificate", b"certificate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "certificate", b"certificate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
