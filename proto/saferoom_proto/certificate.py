@@ -138,13 +138,9 @@ def owner_parts(template: Template) -> dict[str, Node]:
     declared = {name: parameter.feature for name, parameter in template.params.items()}
     used = {name: str(ref) for name, ref in parameters(node).items()}
     if declared != used:
-        faults = [
-            FieldFault(
-                f"params.{name}", "declared and used must be the same, with the same feature"
-            )
-            for name in sorted(set(declared.items()) ^ set(used.items()))
-            for name in (name[0],)
-        ]
+        differing = sorted({name for name, _ in set(declared.items()) ^ set(used.items())})
+        rule = "declared and used must be the same, and of the same feature"
+        faults = [FieldFault(f"params.{name}", rule) for name in differing]
         raise SafeRoomError(Reason.OFF_DOMAIN, "parameters", faults)
     return dict(sorted(split_by_owner(node).items()))
 
@@ -184,7 +180,7 @@ def _use(pinned: PinnedFeature, cuts: int) -> FeatureUse:
         digest=pinned.digest,
         level=definition.level,
         family=definition.family,
-        most_cells=cuts + 1 + (definition.absent is Absent.UNKNOWN),
+        most_cells=pinned.shape.cells_told(cuts),
         charged=definition.level >= CONSENT_FROM_LEVEL,
     )
 
