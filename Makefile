@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Touched when the set-up is whole; an interrupted one starts over.
 READY := $(VENV)/.ready
-RELEASE = $(shell git tag --list 'v*' --sort=-version:refname | head -n 1)
+RELEASE = $(shell git -c versionsort.suffix=- tag --list 'v*' --sort=-version:refname | head -n 1)
 
 .PHONY: help setup demo test soak check static format-check lint types imports contract breaking \
 	format generate lock
@@ -58,11 +58,12 @@ contract: setup
 	$(BIN)/python tools/generate.py --check
 
 breaking: setup
-ifeq ($(RELEASE),)
-	@echo "buf breaking: no release is tagged yet, so there is nothing to keep."
-else
-	$(BIN)/buf breaking proto --against '.git#tag=$(RELEASE),subdir=proto'
-endif
+	@if [ -z "$(RELEASE)" ]; then \
+		echo "buf breaking: no release is tagged yet, so there is none to keep to."; \
+	else \
+		echo "buf breaking: against $(RELEASE)"; \
+		$(BIN)/buf breaking proto --against '.git#tag=$(RELEASE),subdir=proto'; \
+	fi
 
 format: setup ## Bring Python and protos into form.
 	$(BIN)/ruff format
