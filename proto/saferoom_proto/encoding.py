@@ -14,12 +14,19 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final, NoReturn, cast
 
 import yaml
 
+from saferoom_proto.document import (
+    fault,
+    read_decimal,
+    read_integer,
+    refuse_lone_surrogates,
+    require_shallow,
+    walk,
+)
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 JSON_LIMIT_BYTES: Final = 1 << 20
@@ -27,15 +34,6 @@ JSON_LIMIT_BYTES: Final = 1 << 20
 
 YAML_LIMIT_CHARS: Final = 1 << 18
 """A template is a page; the parser is pure Python and takes about a second for 256 KiB."""
-
-_NUMBER_CHARS: Final = 64
-"""No amount, grid point or count is longer; a longer number only costs the reader time."""
-
-_MAX_EXPONENT: Final = 308
-"""The decimal range of an IEEE 754 double, beyond which readers differ (RFC 8259 section 6)."""
-
-_PATH_CHARS: Final = 200
-"""A key path is shown to its writer; a longer one is cut."""
 
 _WORDS: Final[dict[str, object]] = {"true": True, "false": False, "null": None, "": None}
 _NUMBER: Final = re.compile(
@@ -60,38 +58,14 @@ def parse_object(data: bytes, limit: int = JSON_LIMIT_BYTES) -> dict[str, object
     if len(data) > limit:
         raise SafeRoomError(Reason.TOO_LARGE, f"{len(data)} bytes of JSON, at most {limit}")
     repeated: list[tuple[dict[str, object], str]] = []
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        built = dict(pairs)
-        if len(built) != len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.append((built, next(name for name in names if names.count(name) > 1)))
-        return built
-
-    try:
-        document = cast(
-            "object",
-            json.loads(
-                data.decode("utf-8"),
-                object_pairs_hook=unique,
-                parse_float=_decimal,
-                parse_int=_integer,
-                parse_constant=_no_constant,
-            ),
-        )
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise SafeRoomError(Reason.MALFORMED, f"JSON: {error.msg} at {place}") from error
-    except (UnicodeDecodeError, ValueError) as error:
-        raise SafeRoomError(Reason.MALFORMED, f"JSON: {error}") from error
-    except RecursionError as error:
-        raise SafeRoomError(Reason.MALFORMED, "JSON: nested too deeply") from error
+    document = _read_json(data, repeated)
+    require_shallow(document)
     if repeated:
         owner, name = repeated[-1]
-        path = next(path for path, value in _walk(document) if value is owner)
-        raise _fault(f"{path}.{name}", "the key stands twice")
+        path = next(path for path, value in walk(document) if value is owner)
+        raise fault(f"{path}.{name}", "the key stands twice")
     if b"\\u" in data:
-        _refuse_lone_surrogates(document)
+        refuse_lone_surrogates(document)
     if not isinstance(document, dict):
         raise SafeRoomError(Reason.MALFORMED, "JSON: the document is not an object")
     return cast("dict[str, object]", document)
@@ -143,6 +117,7 @@ def parse_yaml(text: str) -> dict[str, object]:
         raise SafeRoomError(Reason.MALFORMED, f"YAML: {error}") from error
     except RecursionError as error:
         raise SafeRoomError(Reason.MALFORMED, "YAML: nested too deeply") from error
+    require_shallow(document)
     if not isinstance(document, dict):
         raise _yaml_fault("the document is not a mapping", None)
     return cast("dict[str, object]", document)
@@ -185,19 +160,35 @@ def check_digest(text: str) -> str:
     return text
 
 
-def _decimal(text: str) -> Decimal:
-    if len(text) > _NUMBER_CHARS:
-        raise ValueError("a number is too long")
-    mantissa, _, exponent = text.lower().partition("e")
-    if exponent and abs(int(exponent)) > _MAX_EXPONENT:
-        raise ValueError("a number's exponent is too large")
-    return Decimal(f"{mantissa}e{exponent or 0}")
+def _read_json(data: bytes, repeated: list[tuple[dict[str, object], str]]) -> object:
+    """Read one JSON value, and note each object that has a key twice, the outermost last."""
 
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        built = dict(pairs)
+        if len(built) != len(pairs):
+            seen: set[str] = set()
+            name = next(name for name, _ in pairs if name in seen or seen.add(name))
+            repeated.append((built, name))
+        return built
 
-def _integer(text: str) -> int:
-    if len(text) > _NUMBER_CHARS:
-        raise ValueError("a number is too long")
-    return int(text)
+    try:
+        return cast(
+            "object",
+            json.loads(
+                data.decode("utf-8"),
+                object_pairs_hook=unique,
+                parse_float=read_decimal,
+                parse_int=read_integer,
+                parse_constant=_no_constant,
+            ),
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise SafeRoomError(Reason.MALFORMED, f"JSON: {error.msg} at {place}") from error
+    except ValueError as error:
+        raise SafeRoomError(Reason.MALFORMED, f"JSON: {error}") from error
+    except RecursionError as error:
+        raise SafeRoomError(Reason.MALFORMED, "JSON: nested too deeply") from error
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -211,29 +202,6 @@ def _decimal_as_number(value: object) -> float:
     if Decimal(repr(number)) != value:
         raise ValueError("a number needs more digits than a double has; write it as a string")
     return number
-
-
-def _walk(value: object, path: str = "$") -> Iterator[tuple[str, object]]:
-    """Give every value with its path, keys included, outermost first."""
-    yield path, value
-    if isinstance(value, dict):
-        for key, item in cast("dict[str, object]", value).items():
-            yield f"{path} key", key
-            yield from _walk(item, f"{path}.{key}")
-    elif isinstance(value, list):
-        for index, item in enumerate(cast("list[object]", value)):
-            yield from _walk(item, f"{path}[{index}]")
-
-
-def _refuse_lone_surrogates(document: object) -> None:
-    for path, value in _walk(document):
-        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-            raise _fault(path, "half of a surrogate pair is not a character")
-
-
-def _fault(path: str, rule: str) -> SafeRoomError:
-    shown = path.removeprefix("$.").encode("utf-8", "replace").decode("utf-8")[:_PATH_CHARS]
-    return SafeRoomError(Reason.MALFORMED, f"{shown}: {rule}", [FieldFault(shown, rule)])
 
 
 def _yaml_fault(problem: str, mark: yaml.Mark | None) -> SafeRoomError:
@@ -270,7 +238,9 @@ def _node_value(node: yaml.Node) -> object:
     if (number := _NUMBER.fullmatch(text)) is None:
         return text
     try:
-        return _decimal(text) if number["fraction"] or number["exponent"] else _integer(text)
+        return (
+            read_decimal(text) if number["fraction"] or number["exponent"] else read_integer(text)
+        )
     except ValueError as error:
         raise _yaml_fault(str(error), node.start_mark) from error
 

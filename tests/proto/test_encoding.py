@@ -1,36 +1,342 @@
-"""Strict JSON, YAML and base64: one reading or none."""
+"""Strict JSON, YAML, base64 and digests: one reading or none."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from saferoom_proto.encoding import dump, parse_object, parse_yaml
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saferoom_proto.encoding import (
+    b64,
+    check_digest,
+    dump,
+    parse_object,
+    parse_yaml,
+    sha256_digest,
+    unb64,
+)
 from saferoom_proto.reasons import Reason, SafeRoomError
+
+words = st.text(st.characters(codec="utf-8"), max_size=8)
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False, width=64).map(lambda n: Decimal(repr(n)))
+    | words
+)
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4)
+)
+readable = words.filter(str.isprintable)
+objects = st.dictionaries(words, values, max_size=5)
+
+
+def is_readable(value: object) -> bool:
+    return not isinstance(value, str) or value.isprintable()
+
+
+def refused(data: bytes, limit: int = 1 << 20) -> SafeRoomError:
+    with pytest.raises(SafeRoomError) as refusal:
+        parse_object(data, limit)
+    return refusal.value
+
+
+def outcome(attempt: Callable[[], object]) -> object:
+    """What an attempt gives, or the reason for which it is refused."""
+    try:
+        return attempt()
+    except SafeRoomError as error:
+        return error.reason
+
+
+def refused_yaml(text: str) -> SafeRoomError:
+    with pytest.raises(SafeRoomError) as refusal:
+        parse_yaml(text)
+    assert refusal.value.reason is Reason.MALFORMED
+    return refusal.value
+
+
+@given(document=objects)
+def test_what_is_dumped_is_read_back_and_dumped_to_the_same_bytes(
+    document: dict[str, object],
+) -> None:
+    data = dump(document)
+    assert parse_object(data) == document
+    assert dump(parse_object(data)) == data
+
+
+@given(document=objects)
+def test_other_readers_see_the_same_document(document: dict[str, object]) -> None:
+    assert json.loads(dump(document), parse_float=Decimal) == document
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_an_object_or_a_refusal(data: bytes) -> None:
+    result = outcome(lambda: parse_object(data))
+    assert result is Reason.MALFORMED or result == json.loads(data, parse_float=Decimal)
 
 
 def test_fractions_are_decimals_and_whole_numbers_are_integers() -> None:
-    assert parse_object(b'{"a":1.10,"b":7}') == {"a": Decimal("1.10"), "b": 7}
+    document = parse_object(b'{"a":1.10,"b":7,"c":1e3,"d":-0}')
+    assert document == {"a": Decimal("1.10"), "b": 7, "c": Decimal(1000), "d": 0}
+    assert [type(value) for value in document.values()] == [Decimal, int, Decimal, int]
+    assert str(document["a"]) == "1.10"
 
 
-def test_a_key_that_stands_twice_is_refused_by_its_path() -> None:
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        (b'{"a":1,"a":1}', "a"),
+        (b'{"a":[{"b":1,"b":2}]}', "a[0].b"),
+        (b'{"a":{"b":{"c":1,"c":2}}}', "a.b.c"),
+        (b'{"a":1,"\\u0061":2}', "a"),
+        (b'{"outer":{"b":1,"b":2},"outer":3}', "outer"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_by_its_path(data: bytes, field: str) -> None:
+    error = refused(data)
+    assert error.reason is Reason.MALFORMED
+    assert [fault.field for fault in error.fields] == [field]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"{}{}",
+        b"{} x",
+        b"{'a':1}",
+        b'{"a":1,}',
+        b'{"a":NaN}',
+        b'{"a":-Infinity}',
+        b'{"a":01}',
+        b'{"a":+1}',
+        b'{"a":.5}',
+        b'{"a":1}//',
+        b'\xef\xbb\xbf{"a":1}',
+        '{"a":1}'.encode("utf-16"),
+        '{"a":1}'.encode("utf-32"),
+        b'{"a":"\xff"}',
+        b'{"a":"\xed\xa0\x80"}',
+        b'{"a":"\\ud800"}',
+        b'{"\\udfff":1}',
+        b'{"a":["\\ud800\\ud800"]}',
+        b'{"a":"tab\there"}',
+        b'{"a":' + b"9" * 65 + b"}",
+        b'{"a":0.' + b"9" * 65 + b"}",
+        b'{"a":1e309}',
+        b'{"a":1e-400}',
+        b'{"a":-1e-99999999999999999999}',
+        b'{"a":1e99999999999999999999}',
+        b'{"a":1' + b"0" * 5000 + b"}",
+        b'{"a":' + b"[" * 65 + b"]" * 65 + b"}",
+        b'{"a":' + b"[" * 900 + b'"\\ud800"' + b"]" * 900 + b"}",
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+def test_what_two_readers_could_take_differently_is_refused(data: bytes) -> None:
+    assert refused(data).reason is Reason.MALFORMED
+
+
+def test_nesting_up_to_the_limit_is_read() -> None:
+    assert parse_object(b'{"a":' + b"[" * 64 + b"]" * 64 + b"}")
+
+
+def test_a_zero_with_any_exponent_is_zero() -> None:
+    assert parse_object(b'{"a":0e99999999999999999999,"b":-0.00}') == {"a": 0, "b": 0}
+
+
+def test_a_hundred_thousand_keys_before_a_repeated_one_cost_no_quadratic_time() -> None:
+    keys = ",".join(f'"{number:05x}":1' for number in range(100_000))
+    error = refused(f'{{{keys},"1869f":2}}'.encode(), limit=2 << 20)
+    assert error.fields[0].field == "1869f"
+
+
+def test_a_pair_of_surrogates_is_the_character_it_means() -> None:
+    assert parse_object(b'{"a":"\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+
+
+def test_a_document_past_the_limit_is_not_even_looked_at() -> None:
+    assert refused(b"x" * 11, limit=10).reason is Reason.TOO_LARGE
+    assert parse_object(b'{"a":"bc"}', limit=10) == {"a": "bc"}
+
+
+def test_a_refusal_names_a_place_and_repeats_no_value() -> None:
+    error = refused(b'{"revenue":\n  12345678 secret}')
+    assert "line 2 column 12" in error.detail
+    assert "12345678" not in str(error)
+    assert "secret" not in str(error)
+
+
+def test_the_path_that_is_shown_is_short_and_readable() -> None:
+    fault = refused(b'{"\\ud800' + b"k" * 5000 + b'":1}').fields[0]
+    assert len(fault.field) <= 200
+    assert fault.field.encode("utf-8")
+
+
+def test_dumping_sorts_compacts_and_keeps_characters() -> None:
+    assert dump({"b": Decimal("1.5"), "a": "税", "": [1, None, True]}) == (
+        '{"":[1,null,true],"a":"税","b":1.5}'.encode()
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        Decimal("NaN"),
+        Decimal("Infinity"),
+        Decimal("0.1000000000000000055511151231257827"),
+        Decimal("1e400"),
+        "\ud800",
+    ],
+)
+def test_what_json_cannot_carry_exactly_is_not_dumped(value: object) -> None:
     with pytest.raises(SafeRoomError) as refusal:
-        parse_object(b'{"a":[{"b":1,"b":2}]}')
+        dump({"a": value})
     assert refusal.value.reason is Reason.MALFORMED
-    assert refusal.value.fields[0].field == "a[0].b"
 
 
-def test_dumping_sorts_and_compacts() -> None:
-    assert dump({"b": Decimal("1.5"), "a": "税"}) == '{"a":"税","b":1.5}'.encode()
+def test_a_document_that_holds_itself_is_not_dumped() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    with pytest.raises(SafeRoomError):
+        dump(loop)
 
 
-def test_yaml_words_are_words() -> None:
-    document = parse_yaml("a: no\nb: true\nc: 1.50\nd: 007\ne: 2024-01-01\nf: '1'\n")
-    assert document == {
-        "a": "no",
-        "b": True,
-        "c": Decimal("1.50"),
-        "d": "007",
-        "e": "2024-01-01",
-        "f": "1",
+def test_an_object_that_is_no_json_value_is_the_callers_mistake() -> None:
+    with pytest.raises(TypeError):
+        dump({"a": b"bytes"})
+
+
+@given(data=st.binary(max_size=100))
+def test_base64_survives_and_is_the_standard_one(data: bytes) -> None:
+    assert unb64(b64(data)) == data
+    assert b64(data) == base64.standard_b64encode(data).decode()
+
+
+@given(text=st.text(st.sampled_from("AQZaz09+/-_= \n"), max_size=12))
+def test_every_text_but_one_for_the_same_bytes_is_refused(text: str) -> None:
+    result = outcome(lambda: unb64(text))
+    assert result is Reason.MALFORMED or (isinstance(result, bytes) and b64(result) == text)
+
+
+@pytest.mark.parametrize(
+    "text", ["QQ", "QQ=", "QR==", "QQ==\n", " QQ==", "QQ==QQ==", "-_-_", "QÄ==", "=", "\ud800"]
+)
+def test_loose_base64_is_refused(text: str) -> None:
+    with pytest.raises(SafeRoomError) as refusal:
+        unb64(text)
+    assert refusal.value.reason is Reason.MALFORMED
+
+
+def test_a_digest_names_its_algorithm() -> None:
+    digest = sha256_digest(b"abc")
+    assert digest == f"sha256:{hashlib.sha256(b'abc').hexdigest()}"
+    assert check_digest(digest) == digest
+
+
+def test_yaml_words_are_words_and_numbers_are_exact() -> None:
+    text = """
+        no: [yes, on, off, No, True, NULL, y, ~]
+        truth: [true, false, null]
+        empty:
+        numbers: [1.50, -7, 1e3, 0]
+        words: [007, +1, .5, 0x1f, 1_000, 12:30, 2024-01-01, .inf, .nan, 1., <<, =]
+        quoted: ["true", '1', ""]
+        block: |
+            1
+    """
+    assert parse_yaml(text) == {
+        "no": ["yes", "on", "off", "No", "True", "NULL", "y", "~"],
+        "truth": [True, False, None],
+        "empty": None,
+        "numbers": [Decimal("1.50"), -7, Decimal(1000), 0],
+        "words": [
+            *("007", "+1", ".5", "0x1f", "1_000", "12:30", "2024-01-01", ".inf", ".nan", "1."),
+            *("<<", "="),
+        ],
+        "quoted": ["true", "1", ""],
+        "block": "1\n",
     }
+
+
+@given(document=st.dictionaries(readable, st.lists(leaves.filter(is_readable), max_size=4)))
+def test_a_json_object_is_the_same_object_as_yaml(document: dict[str, object]) -> None:
+    assert parse_yaml(dump(document).decode()) == document
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "line 3 column 1"),
+        ("a:\n  b: 1\n  b: 2\n", "line 3 column 3"),
+        ("a: 1\n'a': 2\n", "line 2 column 1"),
+        ("a: &x 1\nb: *x\n", "line 1 column 4"),
+        ("a: *x\n", "line 1 column 4"),
+        ("a: !!str 1\n", "line 1 column 4"),
+        ("a: ! 1\n", "line 1 column 4"),
+        ("a: !!python/object/apply:os.system [id]\n", "line 1 column 4"),
+        ("1: a\n", "line 1 column 1"),
+        ("true: a\n", "line 1 column 1"),
+        ("? [a]\n: b\n", "line 1 column 3"),
+        ("? {a: b}\n: b\n", "line 1 column 3"),
+        ("a: 1\n---\nb: 2\n", "line 2 column 1"),
+        ("a: [1, 2\n", "line 2 column 1"),
+        ("a: b: c\n", "line 1 column 5"),
+        ("\ta: 1\n", "line 1 column 1"),
+        ("a: 1e309\n", "line 1 column 4"),
+        ("- a\n", "line 1 column 1"),
+        ("", "line 1 column 1"),
+        ("just words\n", "line 1 column 1"),
+    ],
+)
+def test_yaml_that_could_be_misread_is_refused_at_its_place(text: str, place: str) -> None:
+    assert place in refused_yaml(text).detail
+
+
+def test_yaml_with_control_characters_or_endless_nesting_is_refused() -> None:
+    refused_yaml("a: \x07\n")
+    refused_yaml("a: " + "[" * 5000)
+
+
+def test_a_billion_laughs_stay_one() -> None:
+    laughs = "a: &a [x, x]\n" + "".join(
+        f"{name}: &{name} [*{before}, *{before}]\n"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    assert "anchors" in refused_yaml(laughs).detail
+
+
+def test_yaml_past_the_limit_is_not_even_looked_at() -> None:
+    with pytest.raises(SafeRoomError) as refusal:
+        parse_yaml("#" * (1 << 18) + "#")
+    assert refusal.value.reason is Reason.TOO_LARGE
+
+
+def test_a_template_as_people_write_it_is_read() -> None:
+    text = """
+kind: Check
+name: steady-taxpayer
+title: {en: Steady taxpayer, zh: 连续正常纳税}
+purposes: [pre-loan]
+params: {min_vat: {feature: tax.vat_paid_12m}}     # its domain is that feature's grid
+check: tax.vat_paid_12m >= :min_vat AND tax.arrears IS FALSE AND court.dishonest IS FALSE
+"""
+    document = parse_yaml(text)
+    assert document == yaml.safe_load(text)
+    assert document["check"] == (
+        "tax.vat_paid_12m >= :min_vat AND tax.arrears IS FALSE AND court.dishonest IS FALSE"
+    )
