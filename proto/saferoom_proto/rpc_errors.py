@@ -1,0 +1,169 @@
+"""Refusals on the wire: a gRPC status with one `google.rpc.ErrorInfo`, and `BadRequest` for fields.
+
+The reason is in the details, so that a program never reads the words; the words are the catalogue's
+own. The operator's detail never goes on the wire.
+
+Source: google/rpc/status.proto, google/rpc/error_details.proto, and gRPC's convention of carrying
+their bytes in the trailing metadata `grpc-status-details-bin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, NoReturn, Protocol
+
+import grpc
+from google.protobuf.message import DecodeError
+
+# googleapis-common-protos has types beside its modules, and no py.typed to say so.
+from google.rpc import (  # pyright: ignore[reportMissingTypeStubs]
+    error_details_pb2,
+    status_pb2,
+)
+
+from saferoom_proto.reasons import CATALOGUE, FieldFault, Reason, SafeRoomError
+
+DOMAIN: Final = "saferoom"
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+_MAX_FAULTS: Final = 16
+_MAX_FIELD_CHARS: Final = 120
+_MAX_RULE_CHARS: Final = 200
+"""16 faults of at most 320 characters and their base64 stay below the 8 KiB of metadata that every
+gRPC implementation takes by default."""
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Abortable(Protocol):
+    """The one thing that ending a call needs of an asyncio server's context."""
+
+    async def abort(
+        self,
+        code: grpc.StatusCode,
+        details: str = "",
+        trailing_metadata: tuple[tuple[str, bytes], ...] = (),
+    ) -> NoReturn:
+        """End the call with a status."""
+        ...
+
+
+_BY_STATUS: Final = {
+    grpc.StatusCode.UNAVAILABLE: Reason.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE,
+    grpc.StatusCode.UNAUTHENTICATED: Reason.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED: Reason.NOT_ALLOWED,
+    grpc.StatusCode.UNIMPLEMENTED: Reason.NOT_ALLOWED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Reason.TOO_LARGE,
+    grpc.StatusCode.INVALID_ARGUMENT: Reason.MALFORMED,
+}
+"""What a status means that the gRPC library gave by itself, before any of our code ran."""
+
+
+def code_of(reason: Reason) -> grpc.StatusCode:
+    """Give a reason's gRPC status code."""
+    return grpc.StatusCode[CATALOGUE[reason].status]
+
+
+def status_of(error: SafeRoomError, metadata: Mapping[str, str] = _NOTHING) -> status_pb2.Status:
+    """Write a refusal as a `google.rpc.Status`.
+
+    Args:
+        error: its reason and field faults are told, its detail is not.
+        metadata: what belongs beside the reason, as `request_id` or `owner`.
+    """
+    words = error.words
+    code: tuple[int, str] = code_of(error.reason).value
+    status = status_pb2.Status(code=code[0], message=f"{words.what} {words.next_step}")
+    info = error_details_pb2.ErrorInfo(
+        reason=str(error.reason), domain=DOMAIN, metadata=dict(metadata)
+    )
+    status.details.add().Pack(info)
+    if error.fields:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(
+                field=fault.field[:_MAX_FIELD_CHARS], description=fault.rule[:_MAX_RULE_CHARS]
+            )
+            for fault in error.fields[:_MAX_FAULTS]
+        ]
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
+    return status
+
+
+async def abort(
+    context: Abortable, error: SafeRoomError, metadata: Mapping[str, str] = _NOTHING
+) -> NoReturn:
+    """End a call of an asyncio server with a refusal."""
+    status = status_of(error, metadata)
+    details = ((DETAILS_KEY, status.SerializeToString()),)
+    await context.abort(code_of(error.reason), status.message, trailing_metadata=details)
+
+
+def from_rpc_error(error: grpc.RpcError) -> SafeRoomError:
+    """Read the refusal out of a failed call.
+
+    The words of the other side are not taken over: they could be anybody's. A status without our
+    details is what the gRPC library itself had to say; its text becomes the operator's detail.
+    """
+    info = _info(error)
+    if info is None:
+        reason = _BY_STATUS.get(_code(error), Reason.INTERNAL)
+        return SafeRoomError(reason, f"{_code(error).name}: {_text(error)}")
+    if info.reason not in Reason.__members__:
+        return SafeRoomError(Reason.INTERNAL, f"the unknown reason {info.reason[:80]!r}")
+    return SafeRoomError(Reason[info.reason], "told by the other side", _faults(error))
+
+
+def metadata_of(error: grpc.RpcError) -> Mapping[str, str]:
+    """Give what stands beside the reason of a failed call, as `request_id` or `owner`."""
+    info = _info(error)
+    return _NOTHING if info is None else MappingProxyType(dict(info.metadata))
+
+
+def _info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
+    status = _status(error)
+    if status is None:
+        return None
+    info = error_details_pb2.ErrorInfo()
+    for detail in status.details:
+        if detail.Unpack(info) and info.domain == DOMAIN:
+            return info
+    return None
+
+
+def _faults(error: grpc.RpcError) -> list[FieldFault]:
+    status = _status(error)
+    bad = error_details_pb2.BadRequest()
+    for detail in () if status is None else status.details:
+        if detail.Unpack(bad):
+            return [FieldFault(fault.field, fault.description) for fault in bad.field_violations]
+    return []
+
+
+def _status(error: grpc.RpcError) -> status_pb2.Status | None:
+    for key, value in _trailers(error):
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return status_pb2.Status.FromString(value)
+            except DecodeError:
+                return None
+    return None
+
+
+def _trailers(error: grpc.RpcError) -> Iterable[tuple[str, str | bytes]]:
+    if isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return error.trailing_metadata() or ()
+    return ()
+
+
+def _code(error: grpc.RpcError) -> grpc.StatusCode:
+    if isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return error.code() or grpc.StatusCode.UNKNOWN
+    return grpc.StatusCode.UNKNOWN
+
+
+def _text(error: grpc.RpcError) -> str:
+    if isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return error.details() or "without a word"
+    return type(error).__name__
