@@ -62,7 +62,7 @@ class Envelope:
     """
 
     payload_type: str
-    payload: bytes
+    payload: bytes = field(repr=False)
     signatures: tuple[Signature, ...]
     pae: bytes = field(init=False, repr=False, compare=False)
     digest: str = field(init=False, compare=False)
