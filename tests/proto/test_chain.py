@@ -7,6 +7,7 @@ import hashlib
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from saferoom_proto.chain import GENESIS, extend, head_of
 from saferoom_proto.reasons import Reason, SafeRoomError
 

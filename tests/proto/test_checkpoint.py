@@ -9,6 +9,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saferoom_proto.checkpoint import (
     Checkpoint,
     InclusionProof,

@@ -9,6 +9,7 @@ import hmac
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.reasons import Reason, SafeRoomError
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saferoom_proto.hpke import SealingKey, seal
 from saferoom_proto.reasons import Reason, SafeRoomError
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saferoom_proto.keys import SUITE, SigningKey, VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 

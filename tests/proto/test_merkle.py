@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saferoom_proto.merkle import (
     EMPTY_ROOT,
     completed_nodes,

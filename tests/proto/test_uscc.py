@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from stdnum.cn import uscc as stdnum_uscc
+
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import make_uscc, parse_uscc
-from stdnum.cn import uscc as stdnum_uscc
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 EXAMPLE = "91350100M000100Y43"  # the example GB 32100-2015 gives
