@@ -14,13 +14,12 @@ from pydantic import Field, ValidationError
 
 from saferoom_proto.answer import Answer, Truth, combine, commitment
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
-from saferoom_proto.checkpoint import Checkpoint, open_checkpoint, parse_proof
+from saferoom_proto.checkpoint import Checkpoint, parse_proof
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.entry import commitment as entry_commitment
 from saferoom_proto.entry import leaf
 from saferoom_proto.keys import VerifyKey
-from saferoom_proto.merkle import leaf_hash, verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Agreement,
@@ -238,10 +237,9 @@ def verify_recorded(digest: str, salt: bytes, proof: str, trust: Trust) -> tuple
         SafeRoomError: `BAD_PROOF` or `BAD_SIGNATURE`.
     """
     parsed = parse_proof(proof)
-    checkpoint = open_checkpoint(parsed.note, trust.origin, VerifyKey.from_public(trust.ledger_key))
-    entry = leaf_hash(leaf(entry_commitment(salt, digest)))
-    verify_inclusion(parsed.index, checkpoint.size, entry, parsed.hashes, checkpoint.root)
-    return checkpoint, parsed.index
+    entry = leaf(entry_commitment(salt, digest))
+    key = VerifyKey.from_public(trust.ledger_key)
+    return parsed.verify(entry, trust.origin, key), parsed.index
 
 
 def open_answer(release: Release, answer: bytes) -> Truth:
