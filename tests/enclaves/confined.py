@@ -1,0 +1,214 @@
+"""A process that confines itself, tries to get out, works, and serves; run by test_sandbox.py.
+
+It is a program, not a test: `python -I -B confined.py FD TASK`, where FD is an inherited socket
+over which it reports a line of JSON a stage, and TASK says in JSON which folders are its own.
+"""
+
+# ruff: noqa: E402 - the sandbox closes in two steps, before and after the heavy imports
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+TASK: dict[str, Any] = json.loads(sys.argv[2])
+sys.path[:] = TASK["sys_path"]
+
+from saferoom_enclaves.sandbox import (
+    SandboxPlan,
+    close_system_calls,
+    confine,
+    interpreter_paths,
+)
+
+CONFINED = confine(
+    SandboxPlan(
+        # gRPC stands for the installed packages, should they belong to another interpreter.
+        read_only=interpreter_paths("saferoom_enclaves", "saferoom_proto", "grpc"),
+        read_write=(Path(TASK["state"]), Path(TASK["scratch"])),
+        socket_folder=Path(TASK["sockets"]),
+        address_space_bytes=3 << 30,
+        die_with_parent=True,
+    )
+)
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
+
+import duckdb
+import grpc
+import grpc.aio
+import numpy as np
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+CLOSED = close_system_calls(CONFINED)
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.syscall.restype = ctypes.c_long
+
+
+def outcome(attempt: Callable[[], object]) -> str:
+    """Tell what became of an attempt: `done`, or the name of the error."""
+    try:
+        attempt()
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, repr(error))
+    except MemoryError:
+        return "MemoryError"
+    return "done"
+
+
+def raw(number: int, *arguments: int) -> Callable[[], None]:
+    """Make a system call by its number, whatever its pointers."""
+
+    def call() -> None:
+        if LIBC.syscall(ctypes.c_long(number), *map(ctypes.c_ulong, arguments)) < 0:
+            raise OSError(ctypes.get_errno(), "refused")
+
+    return call
+
+
+def unix_socket(kind: int, address: str) -> Callable[[], None]:
+    def reach() -> None:
+        with socket.socket(socket.AF_UNIX, kind) as own:
+            own.connect(address)
+
+    return reach
+
+
+def datagram(address: str) -> None:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with one, other:
+        one.sendto(b"x", address)
+
+
+def child() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def escapes() -> dict[str, str]:
+    """Try everything a sandboxed process must not be able to do."""
+    state, outside = Path(TASK["state"]), Path(TASK["outside"])
+    attempts: dict[str, Callable[[], object]] = {
+        "read /etc/passwd": Path("/etc/passwd").read_bytes,
+        "list /": lambda: list(Path("/").iterdir()),
+        "read another folder": (outside / "secret").read_bytes,
+        "list another folder": lambda: list(outside.iterdir()),
+        "write another folder": lambda: (outside / "new").write_bytes(b"x"),
+        "write the interpreter": lambda: Path(sys.prefix, "lib", "new").write_bytes(b"x"),
+        "read another process": Path(f"/proc/{os.getppid()}/environ").read_bytes,
+        "link out of the folder": lambda: (state / "link").symlink_to("/etc/passwd"),
+        "exec": lambda: os.execv("/bin/sh", ["sh"]),
+        "spawn": lambda: os.posix_spawn("/bin/sh", ["sh"], {}),
+        "fork": child,
+        "signal the parent": lambda: os.kill(os.getppid(), 0),
+        "raise a limit": raw(TASK["calls"]["prlimit64"], 0, 9, id(LIBC), 0),
+        "bind outside": lambda: socket.socket(socket.AF_UNIX).bind(str(outside / "socket")),
+        "connect to a unix socket": unix_socket(socket.SOCK_STREAM, TASK["listener"]),
+        "connect to an abstract socket": unix_socket(socket.SOCK_STREAM, TASK["abstract"]),
+        "datagram to a unix socket": lambda: datagram(TASK["datagrams"]),
+        "INET socket": lambda: socket.socket(socket.AF_INET),
+        "INET6 socket": lambda: socket.socket(socket.AF_INET6),
+        "NETLINK socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+        "VSOCK socket": lambda: socket.socket(40, socket.SOCK_STREAM),
+        "ALG socket": lambda: socket.socket(38, socket.SOCK_SEQPACKET),
+        "unix datagram socket": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+    }
+    for name, number in TASK["forbidden_calls"].items():
+        attempts[name] = raw(number, 0, 0, 0, 0, 0, 0)
+    attempts["clone into a namespace"] = raw(TASK["calls"]["clone"], 0x1001_0000, 0, 0, 0, 0)
+    return {name: outcome(attempt) for name, attempt in attempts.items()}
+
+
+def work() -> dict[str, object]:
+    """Do what an enclave does: DuckDB from a sealed memfd, SQLite with fsync, ciphers."""
+    state_folder, scratch = Path(TASK["state"]), Path(TASK["scratch"])
+    report: dict[str, object] = {}
+    plain = scratch / "store.db"
+    with duckdb.connect(str(plain)) as build:
+        build.execute("CREATE TABLE t AS SELECT range AS i, random() AS x FROM range(100000)")
+    memfd = os.memfd_create("store", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(memfd, plain.read_bytes())
+    plain.unlink()
+    fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+    report["write to the memfd"] = outcome(lambda: os.pwrite(memfd, b"x", 0))
+    store = duckdb.connect(config={"threads": "1", "temp_directory": ""})
+    store.execute(f"ATTACH '/proc/self/fd/{memfd}' AS store (READ_ONLY)")
+    store.execute("USE store")
+    rows = store.execute("SELECT i FROM t").fetchall()
+    report["duckdb"] = int(np.sum(np.array(rows)))
+    try:
+        store.execute("SELECT range(1000000000)").fetchall()
+        report["bomb"] = "done"
+    except (duckdb.Error, MemoryError) as error:
+        report["bomb"] = type(error).__name__
+    report["too much memory"] = outcome(lambda: bytearray(4 << 30))
+
+    with contextlib.closing(sqlite3.connect(state_folder / "state.db")) as state:
+        state.execute("PRAGMA journal_mode = WAL")
+        state.execute("PRAGMA synchronous = FULL")
+        state.execute("CREATE TABLE IF NOT EXISTS s (x INTEGER)")
+        with state:
+            state.execute("INSERT INTO s VALUES (7)")
+        report["sqlite"] = state.execute("SELECT sum(x) FROM s").fetchone()[0]
+    nonce = bytes(12)
+    cipher = AESGCM(AESGCM.generate_key(256))
+    report["cipher"] = cipher.decrypt(nonce, cipher.encrypt(nonce, b"sealed", b""), b"").decode()
+    Ed25519PrivateKey.generate().sign(b"signed")
+    return report
+
+
+async def serve(say: Callable[[object], None], channel: socket.socket) -> None:
+    """Serve one echo method on a unix socket, with mutual TLS, until the parent says a byte."""
+
+    async def echo(request: bytes, _: object) -> bytes:
+        await asyncio.sleep(0)
+        return request[::-1]
+
+    methods: dict[str, Any] = {"Say": grpc.unary_unary_rpc_method_handler(echo)}
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", methods),))
+    credentials = grpc.ssl_server_credentials(
+        [(TASK["key"].encode(), TASK["certificate"].encode())],
+        root_certificates=TASK["client"].encode(),
+        require_client_auth=True,
+    )
+    path = Path(TASK["sockets"], "enclave")
+    os.umask(0o077)
+    server.add_secure_port(f"unix:{path}", credentials)
+    await server.start()
+    loop = asyncio.get_running_loop()
+    mode = os.stat(path).st_mode  # noqa: PTH116
+    say({"loop": type(loop).__module__, "mode": oct(mode & 0o777)})
+    channel.setblocking(False)
+    await loop.sock_recv(channel, 1)
+    await server.stop(grace=None)
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+
+    def say(what: object) -> None:
+        channel.sendall(json.dumps(what).encode() + b"\n")
+
+    say([[report.level, report.holds, report.missing] for report in (CONFINED, CLOSED)])
+    say(escapes())
+    say(work())
+    uvloop.run(serve(say, channel))
+    say({"stopped": True})
+
+
+if __name__ == "__main__":
+    main()
