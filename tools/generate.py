@@ -57,7 +57,7 @@ def generate(root: Path, target: Path) -> None:
 
 
 def stale(root: Path, fresh: Path) -> list[Path]:
-    """List the generated files below `root` that differ from those of `fresh`, are missing or are left over."""
+    """List what below `root` is not as in `fresh`: different, missing or left over."""
     return sorted(
         path
         for path in generated(root) | generated(fresh)
