@@ -1,0 +1,1 @@
+"""Arithmetic on arrays and ciphertexts for joint modelling; imports nothing of ours."""
