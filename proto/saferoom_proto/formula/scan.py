@@ -54,8 +54,6 @@ _KEYWORDS: Final = {
     "FALSE": TokenType.FALSE,
 }
 
-_CONSTANTS: Final = {TokenType.NULL, TokenType.TRUE, TokenType.FALSE}
-
 _SIGNS: Final = {
     ">=": TokenType.GTE,
     "<=": TokenType.LTE,
@@ -68,6 +66,37 @@ _SIGNS: Final = {
     ")": TokenType.R_PAREN,
     ",": TokenType.COMMA,
 }
+
+_CONSTANTS: Final = frozenset({TokenType.NULL, TokenType.TRUE, TokenType.FALSE})
+_COMPARISONS: Final = frozenset(_SIGNS.values()) - {
+    TokenType.L_PAREN,
+    TokenType.R_PAREN,
+    TokenType.COMMA,
+}
+_VALUE: Final = frozenset({TokenType.NUMBER, TokenType.STRING, TokenType.COLON})
+_CONDITION: Final = _VALUE | {TokenType.NOT, TokenType.L_PAREN, TokenType.IDENTIFIER}
+_JOIN: Final = frozenset({TokenType.AND, TokenType.OR, TokenType.R_PAREN})
+_FOLLOWERS: Final[dict[TokenType, frozenset[TokenType]]] = {
+    TokenType.AND: _CONDITION,
+    TokenType.OR: _CONDITION,
+    TokenType.NOT: _CONDITION | {TokenType.IN},
+    TokenType.L_PAREN: _CONDITION,
+    TokenType.R_PAREN: _JOIN,
+    TokenType.COMMA: _VALUE - {TokenType.NUMBER},
+    TokenType.IN: frozenset({TokenType.L_PAREN}),
+    TokenType.IS: _CONSTANTS | {TokenType.NOT, TokenType.COLON},
+    TokenType.DOT: frozenset({TokenType.IDENTIFIER}),
+    TokenType.COLON: frozenset({TokenType.VAR}),
+    TokenType.IDENTIFIER: (
+        _COMPARISONS | _JOIN | {TokenType.DOT, TokenType.NOT, TokenType.IN, TokenType.IS}
+    ),
+    TokenType.NUMBER: _COMPARISONS | _JOIN,
+    TokenType.STRING: _COMPARISONS | _JOIN | {TokenType.COMMA},
+    TokenType.VAR: _COMPARISONS | _JOIN | {TokenType.COMMA},
+    **dict.fromkeys(_CONSTANTS, _JOIN),
+    **dict.fromkeys(_COMPARISONS, _VALUE | {TokenType.IDENTIFIER}),
+}
+"""What may follow each token. sqlglot reads more than SQL does: `x NOT IS NULL`, `(, x)`."""
 
 _CHARACTERS: Final = {
     ";": "a formula is one expression, without semicolons",
@@ -193,15 +222,19 @@ def _why_not(character: str) -> str:
 
 
 def _check_order(text: str, tokens: list[Token]) -> None:
-    """Refuse two orders of tokens that sqlglot reads and SQL does not: `x NOT NULL`, `('a',)`."""
-    kinds = [token.token_type for token in tokens]
-    for index, token in enumerate(tokens):
-        before = kinds[max(index - 2, 0) : index]
-        if token.token_type in _CONSTANTS:
-            if before[-1:] != [TokenType.IS] and before != [TokenType.IS, TokenType.NOT]:
-                raise refusal(text, token.start, f"{token.text} stands only after IS or IS NOT")
-        elif token.token_type is TokenType.R_PAREN and before[-1:] == [TokenType.COMMA]:
-            raise refusal(text, token.start, "a class is expected after the comma")
+    """Refuse a token that cannot stand after the one before it, and an end that comes too soon."""
+    previous, before = TokenType.AND, TokenType.AND  # a formula opens like what follows an AND
+    for token in tokens:
+        kind = token.token_type
+        is_not = previous is TokenType.NOT and before is TokenType.IS
+        allowed = _FOLLOWERS[TokenType.IS] - {TokenType.NOT} if is_not else _FOLLOWERS[previous]
+        if kind not in allowed and kind in _CONSTANTS:
+            raise refusal(text, token.start, f"{token.text} stands only after IS or IS NOT")
+        if kind not in allowed:
+            raise refusal(text, token.start, f"{token.text[:64]} cannot stand here")
+        previous, before = kind, previous
+    if TokenType.AND not in _FOLLOWERS[previous]:
+        raise refusal(text, tokens[-1].start, "the formula breaks off here")
 
 
 def _check_nesting(text: str, tokens: list[Token]) -> None:
