@@ -1,0 +1,84 @@
+"""Who may call what: one row per RPC. What has no row is refused.
+
+A test compares the table with the descriptors of all services. `EnclaveService` has no row: it is
+between the room and its enclaves, and the room never serves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from saferoom.evidence import Caller, Role
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+ANYBODY: Final[frozenset[Role]] = frozenset()
+"""Whoever holds a certificate of a known issuer, enrolled or not."""
+MEMBERS: Final = frozenset(Role)
+"""Everybody who is enrolled, and every subject."""
+
+_ROOM: Final = "/saferoom.v1."
+_HEALTH: Final = "/grpc.health.v1.Health/"
+_REFLECTION: Final = "/grpc.reflection.v1alpha.ServerReflection/"
+
+_OWNER: Final = frozenset({Role.OWNER})
+_INSTITUTION: Final = frozenset({Role.INSTITUTION})
+_BOTH_SIDES: Final = _OWNER | _INSTITUTION
+_CONSENTING: Final = frozenset({Role.SUBJECT}) | _BOTH_SIDES
+"""Subjects for themselves; an owner's or institution's people as registrars of paper, and an
+institution for what its applicant signed. Whose signature counts is the charter's matter."""
+
+ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
+    {
+        f"{_ROOM}IdentityService/GetRoom": ANYBODY,
+        f"{_ROOM}IdentityService/WhoAmI": ANYBODY,
+        f"{_ROOM}IdentityService/EnrolOrganisation": frozenset({Role.OPERATOR}),
+        f"{_ROOM}IdentityService/ListOrganisations": MEMBERS,
+        f"{_ROOM}IdentityService/RevokeCertificate": frozenset({Role.ISSUER, Role.OPERATOR}),
+        f"{_ROOM}OwnerService/PutCharter": _OWNER,
+        f"{_ROOM}OwnerService/GetCharter": MEMBERS,
+        f"{_ROOM}OwnerService/PutSchema": _OWNER,
+        f"{_ROOM}OwnerService/PutFeature": _OWNER,
+        f"{_ROOM}OwnerService/ListFeatures": MEMBERS,
+        f"{_ROOM}OwnerService/Pause": _OWNER,
+        f"{_ROOM}OwnerService/GetEndorsement": MEMBERS,
+        f"{_ROOM}OwnerService/LoadData": _OWNER,
+        f"{_ROOM}OwnerService/AttendKeys": _OWNER,
+        f"{_ROOM}TemplateService/ProposeTemplate": _BOTH_SIDES,
+        f"{_ROOM}TemplateService/GetTemplate": MEMBERS,
+        f"{_ROOM}TemplateService/ListTemplates": MEMBERS,
+        f"{_ROOM}TemplateService/Approve": _OWNER,
+        f"{_ROOM}TemplateService/Withdraw": _OWNER,
+        f"{_ROOM}TemplateService/PutAgreement": _BOTH_SIDES,
+        f"{_ROOM}TemplateService/EndAgreement": _OWNER,
+        f"{_ROOM}TemplateService/ListAgreements": _BOTH_SIDES,
+        f"{_ROOM}ConsentService/GrantConsent": _CONSENTING,
+        f"{_ROOM}ConsentService/RevokeConsent": _CONSENTING,
+        f"{_ROOM}ConsentService/ListConsents": frozenset({Role.SUBJECT, Role.INSTITUTION}),
+        f"{_ROOM}CheckService/Check": _INSTITUTION,
+        f"{_ROOM}CheckService/GetCheck": _INSTITUTION,
+        f"{_ROOM}LedgerService/GetCheckpoint": MEMBERS,
+        f"{_ROOM}LedgerService/GetConsistency": MEMBERS,
+        f"{_ROOM}LedgerService/GetStatement": MEMBERS,
+        f"{_ROOM}LedgerService/ListEntries": MEMBERS,
+        f"{_HEALTH}Check": ANYBODY,
+        f"{_HEALTH}List": ANYBODY,
+        f"{_HEALTH}Watch": ANYBODY,
+        f"{_REFLECTION}ServerReflectionInfo": ANYBODY,
+    }
+)
+
+
+def require_access(method: str, caller: Caller) -> None:
+    """Refuse with `NOT_ALLOWED` unless one of the caller's roles may call a method.
+
+    Args:
+        method: its full name, as it stands in the request's path.
+        caller: who calls.
+    """
+    roles = ACCESS.get(method)
+    if roles is None:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "no such method in the access table")
+    if roles is not ANYBODY and not roles & caller.roles:
+        raise SafeRoomError(Reason.NOT_ALLOWED, f"{caller.organisation} has no role for {method}")

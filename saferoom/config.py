@@ -1,0 +1,142 @@
+"""A room's configuration: `room.toml` in its folder. An unknown key is an error that names it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from saferoom.logs import Level
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Name
+from saferoom_proto.statements.base import Origin, field_faults
+
+CONFIG_FILE: Final = "room.toml"
+
+_ADDRESS: Final = re.compile(
+    r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})"
+)
+_MAX_PORT: Final = 65535
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split `HOST:PORT`; an IPv6 address stands in brackets, which are taken off.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match["port"]) > _MAX_PORT:
+        raise ValueError("an address is HOST:PORT")
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def _address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ListenConfig(_Section):
+    """Where the room is reached."""
+
+    address: Annotated[str, AfterValidator(_address)]
+    """`HOST:PORT`; what members find in the room card. Port 0 takes any free one."""
+    bind: Annotated[str, AfterValidator(_address)] | None = None
+    """`HOST:PORT` to bind, where that is another than `address`: behind a forwarder."""
+    reflection: bool = True
+    """Serve gRPC reflection, so that generic tools can list the services."""
+
+
+class LimitsConfig(_Section):
+    """How much may be under way."""
+
+    calls: Annotated[int, Field(ge=2, le=100_000)] = 256
+    calls_per_caller: Annotated[int, Field(ge=1, le=100_000)] = 64
+    streams: Annotated[int, Field(ge=2, le=10_000)] = 64
+    """Loads, attending key agents and health watchers."""
+    streams_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 8
+    deadline_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """The longest a call may take, whatever deadline it asks for."""
+    load_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3600.0
+    """The longest a load may take."""
+    load_idle_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """The longest a load may pause between two pieces."""
+
+
+class HeadsConfig(_Section):
+    """How enclaves are kept up to date."""
+
+    interval_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """How often an enclave gets a fresh stream head, beside those that bring statements."""
+
+
+class EnclavesConfig(_Section):
+    """How the enclaves are started."""
+
+    sandbox: bool = True
+    max_memory_mib: Annotated[int, Field(ge=128, le=1 << 20)] = 4096
+    scratch: Path = Path("/dev/shm")  # noqa: S108 - a tmpfs, so that a load never touches a disk
+    start_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+    """The longest an enclave may take from its start until it listens."""
+
+
+class LogConfig(_Section):
+    """What the operator's log holds."""
+
+    level: Level = Level.INFO
+
+
+class RoomConfig(_Section):
+    """What `room.toml` says."""
+
+    origin: Origin
+    """The ledger's origin, which is the room's name. It stands in every statement."""
+    operator: Name = "operator"
+    """The organisation whose people run the room."""
+    listen: ListenConfig
+    limits: LimitsConfig = LimitsConfig()
+    heads: HeadsConfig = HeadsConfig()
+    enclaves: EnclavesConfig = EnclavesConfig()
+    log: LogConfig = LogConfig()
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a room folder's `room.toml`.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG`; the faults name the keys.
+        """
+        path = folder / CONFIG_FILE
+        try:
+            document = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            faults = [FieldFault(CONFIG_FILE, str(error))]
+            raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: {error}", faults) from error
+        try:
+            config = cls.model_validate(document)
+        except ValidationError as error:
+            faults = field_faults(error)
+            named = "; ".join(f"{fault.field}: {fault.rule}" for fault in faults)
+            raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: {named}", faults) from None
+        config.limits_fit()
+        return config
+
+    def limits_fit(self) -> None:
+        """Refuse a caller's limit above the one in all."""
+        limits = self.limits
+        for name, own, whole in (
+            ("limits.calls_per_caller", limits.calls_per_caller, limits.calls),
+            ("limits.streams_per_caller", limits.streams_per_caller, limits.streams),
+        ):
+            if own > whole:
+                fault = FieldFault(name, f"is above the limit in all, {whole}")
+                raise SafeRoomError(Reason.BAD_CONFIG, f"{name}: {fault.rule}", [fault])

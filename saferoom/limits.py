@@ -1,0 +1,59 @@
+"""How much may be under way: for one organisation, and in all.
+
+A limit in all alone lets one slow caller lock out the rest. So each organisation has its own, and
+beyond that may hold at most as much as is still free: however many greedy callers there are, an
+equal share stays free for whoever comes next.
+
+Source of the second rule: Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory
+packet switches", IEEE/ACM Transactions on Networking 6(2), 1998, with the factor 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+
+class Limits:
+    """Counts what is under way. Used in one event loop.
+
+    Args:
+        in_all: the most under way at once.
+        per_caller: the most of one caller's.
+    """
+
+    def __init__(self, in_all: int, per_caller: int) -> None:
+        if not 1 <= per_caller <= in_all:
+            raise SafeRoomError(Reason.BAD_CONFIG, "a caller's limit is from 1 to that in all")
+        self._free = in_all
+        self._per_caller: Final = per_caller
+        self._held: Final[dict[str, int]] = {}
+
+    @contextmanager
+    def place(self, caller: str) -> Generator[None]:
+        """Hold a place for one call while it is under way.
+
+        Args:
+            caller: the organisation, or a subject's code.
+
+        Raises:
+            SafeRoomError: `TOO_MANY_REQUESTS`, at once: nobody waits for a place.
+        """
+        held = self._held.get(caller, 0)
+        if held >= self._per_caller:
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{caller} has {held} under way")
+        if held >= self._free:
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{held} under way, {self._free} free")
+        self._held[caller] = held + 1
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+            if self._held[caller] == 1:
+                del self._held[caller]
+            else:
+                self._held[caller] -= 1

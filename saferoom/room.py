@@ -1,0 +1,234 @@
+"""A room's folder: made once by `init_room`, opened by the server.
+
+room.toml         configuration
+room-card.json    what members pin; public
+keys/             ledger.pem signs checkpoints, heads.pem signs stream heads and refusals
+tls/              ca.pem is what members pin, server.pem and server.key are served
+issuers/          the identity issuers' certificates: whoever they name may call
+state.db          statements, the ledger, answers
+enclaves/OWNER/   each enclave's own folder: its sealed store and state
+run/              sockets
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import TypeAdapter, ValidationError
+
+from saferoom import tls
+from saferoom.config import CONFIG_FILE, ListenConfig, RoomConfig, split_address
+from saferoom_proto.encoding import dump
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements.base import Origin, field_faults
+
+CARD_FILE: Final = "room-card.json"
+
+_TEMPLATE: Final = """\
+# The room's configuration. An unknown key is an error.
+origin = {origin}
+# The organisation whose people run the room.
+operator = "operator"
+
+[listen]
+address = {address}
+reflection = true
+
+[limits]
+calls = 256
+calls_per_caller = 64
+deadline_seconds = 30
+
+[heads]
+interval_seconds = 1.0
+
+[enclaves]
+sandbox = true
+max_memory_mib = 4096
+
+[log]
+level = "info"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomCard:
+    """What a member pins when it joins: how to reach the room, and the keys it signs with.
+
+    Attributes:
+        origin: the room's name.
+        address: `HOST:PORT`.
+        tls_root: the certificate, PEM, under which the server's stands.
+        ledger_key: signs checkpoints; base64.
+        heads_key: signs stream heads and the room's refusals; base64.
+    """
+
+    origin: str
+    address: str
+    tls_root: str
+    ledger_key: str
+    heads_key: str
+
+    def to_json(self) -> bytes:
+        """Write the card's file."""
+        return dump(asdict(self)) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """An opened room folder. Its text form shows no key."""
+
+    folder: Path
+    config: RoomConfig
+    ledger_key: SigningKey
+    heads_key: SigningKey
+    server: tls.KeyPair
+    authority: x509.Certificate
+    issuers: tuple[str, ...] = field(repr=False)
+    """The identity issuers' certificates, PEM."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open a room's folder.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG`, naming the file or key that is wrong.
+        """
+        config = RoomConfig.load(folder)
+        return cls(
+            folder,
+            config,
+            SigningKey.from_pem(_read(folder / "keys" / "ledger.pem")),
+            SigningKey.from_pem(_read(folder / "keys" / "heads.pem")),
+            tls.KeyPair.from_pem(
+                _read(folder / "tls" / "server.pem"), _read(folder / "tls" / "server.key")
+            ),
+            x509.load_pem_x509_certificate(_read(folder / "tls" / "ca.pem")),
+            read_issuers(folder),
+        )
+
+    @property
+    def state_file(self) -> Path:
+        """The server's database."""
+        return self.folder / "state.db"
+
+    def card(self) -> RoomCard:
+        """Give what members pin."""
+        return RoomCard(
+            self.config.origin,
+            self.config.listen.address,
+            self.authority.public_bytes(Encoding.PEM).decode(),
+            self.ledger_key.verify_key.public,
+            self.heads_key.verify_key.public,
+        )
+
+
+def init_room(folder: Path, origin: str, address: str, now: datetime | None = None) -> RoomCard:
+    """Make a room in an empty or new folder: its keys, certificates, configuration and card.
+
+    Args:
+        folder: where.
+        origin: the room's name: a host name without a scheme, and a path.
+        address: `HOST:PORT` at which members will reach it.
+        now: from when the certificates count.
+
+    Returns:
+        The card for the members, also written to `room-card.json`.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` if the folder is not empty or a value is not usable.
+    """
+    # Step 1: nothing is made before every value is known to be good.
+    host = _checked(origin, address)
+    if folder.exists() and any(folder.iterdir()):
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{folder} is not empty")
+    # Step 2: the folders. Only the operator reads them: the card is handed out.
+    for part in ("keys", "tls", "issuers", "enclaves", "run"):
+        (folder / part).mkdir(parents=True, mode=0o700)
+    folder.chmod(0o700)
+    # Step 3: the keys, and the certificates under the room's own authority.
+    instant = now or datetime.now(UTC)
+    for name in ("ledger", "heads"):
+        _write(folder / "keys" / f"{name}.pem", SigningKey.generate().to_pem())
+    authority = tls.make_authority(origin, instant)
+    hosts = tuple(dict.fromkeys((host, "localhost", "127.0.0.1")))
+    server = tls.make_server(authority, hosts, instant)
+    _write(folder / "tls" / "ca.pem", authority.certificate_pem)
+    _write(folder / "tls" / "ca.key", authority.key_pem)
+    _write(folder / "tls" / "server.pem", server.certificate_pem)
+    _write(folder / "tls" / "server.key", server.key_pem)
+    # Step 4: the configuration, and the card.
+    text = _TEMPLATE.format(origin=json.dumps(origin), address=json.dumps(address))
+    _write(folder / CONFIG_FILE, text.encode())
+    card = Room.open(folder).card()
+    _write(folder / CARD_FILE, card.to_json())
+    return card
+
+
+def add_issuer(folder: Path, name: str, certificate: bytes) -> None:
+    """Let an identity issuer's certificates in, from the server's next start on.
+
+    Args:
+        folder: the room's.
+        name: of the file.
+        certificate: the issuer's own certificate, PEM.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` if it is no issuer's certificate, or the name is taken.
+    """
+    path = folder / "issuers" / f"{name}.pem"
+    _require_issuer(certificate, path)
+    if path.exists():
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{path} is there already")
+    _write(path, certificate)
+
+
+def read_issuers(folder: Path) -> tuple[str, ...]:
+    """Read the identity issuers' certificates, PEM, in order of their files' names."""
+    paths = sorted((folder / "issuers").glob("*.pem"))
+    for path in paths:
+        _require_issuer(_read(path), path)
+    return tuple(_read(path).decode() for path in paths)
+
+
+def _require_issuer(certificate: bytes, path: Path) -> None:
+    try:
+        parsed = x509.load_pem_x509_certificate(certificate)
+        basic = parsed.extensions.get_extension_for_class(x509.BasicConstraints)
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: not an issuer's certificate") from error
+    if not basic.value.ca:
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: it may not issue certificates")
+
+
+def _checked(origin: str, address: str) -> str:
+    """Check an origin and an address; gives the address's host."""
+    try:
+        TypeAdapter[str](Origin).validate_python(origin)
+        ListenConfig(address=address)
+    except ValidationError as error:
+        faults = field_faults(error)
+        named = "; ".join(f"{fault.field}: {fault.rule}" for fault in faults)
+        raise SafeRoomError(Reason.BAD_CONFIG, named, faults) from None
+    return split_address(address)[0]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        fault = FieldFault(path.name, error.strerror or "cannot be read")
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: {fault.rule}", [fault]) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner reads."""
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_bytes(data)
