@@ -1,0 +1,45 @@
+"""Calls about agreements between an owner and an institution."""
+
+from __future__ import annotations
+
+from saferoom_client.session import Session
+from saferoom_client.values import GrantedAgreement
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.statements import Agreement, AgreementEnd, load
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.v1 import template_pb2
+from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
+
+
+async def put_agreement(session: Session, agreement: Envelope) -> Recorded:
+    """Hand in an agreement that both sides have signed."""
+    ask = template_pb2.PutAgreementRequest(agreement=envelope_to_proto(agreement))
+    told = await session.call(session.templates.PutAgreement, ask)
+    return session.recorded(agreement, told.recorded)
+
+
+async def end_agreement(session: Session, agreement: str, why: str) -> Recorded:
+    """End an agreement (by digest) of the member's owner."""
+    member = session.profile.member
+    statement = session.sign(
+        AgreementEnd(
+            room=session.profile.card.origin,
+            owner=member.organisation,
+            approver=member.name,
+            agreement=agreement,
+            why=why,
+            at=whole_milliseconds(session.clock()),
+        )
+    )
+    ask = template_pb2.EndAgreementRequest(end=envelope_to_proto(statement))
+    told = await session.call(session.templates.EndAgreement, ask)
+    return session.recorded(statement, told.recorded)
+
+
+async def list_agreements(session: Session) -> tuple[GrantedAgreement, ...]:
+    """List the agreements of the member's organisation, ended ones too."""
+    ask = template_pb2.ListAgreementsRequest()
+    told = await session.call(session.templates.ListAgreements, ask)
+    envelopes = [envelope_from_proto(each) for each in told.agreements]
+    session.grounds.keep(*envelopes)
+    return tuple(GrantedAgreement(load(each, Agreement), each.digest) for each in envelopes)

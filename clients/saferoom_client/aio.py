@@ -1,0 +1,67 @@
+"""The room for asyncio programs."""
+
+from __future__ import annotations
+
+from saferoom_client import (
+    agreements,
+    checks,
+    consents,
+    loading,
+    log,
+    members,
+    owners,
+    templates,
+)
+from saferoom_client.session import Session
+
+
+class AsyncRoom(Session):
+    """A member's room: `async with AsyncRoom.open(folder) as room: await room.check(...)`.
+
+    Made and used in one event loop. Each method is described where it is defined. What the room
+    tells is verified under the keys pinned in the member's folder before it is returned.
+    """
+
+    # Who is in the room.
+    describe = members.describe
+    whoami = members.whoami
+    enrol_organisation = members.enrol_organisation
+    list_organisations = members.list_organisations
+    revoke_certificate = members.revoke_certificate
+
+    # Data owners.
+    put_charter = owners.put_charter
+    get_charter = owners.get_charter
+    get_endorsement = owners.get_endorsement
+    put_schema = owners.put_schema
+    put_feature = owners.put_feature
+    list_features = owners.list_features
+    pause = owners.pause
+    resume = owners.resume
+    load_data = loading.load_data
+
+    # Templates and agreements.
+    propose_template = templates.propose_template
+    get_template = templates.get_template
+    list_templates = templates.list_templates
+    approve = templates.approve
+    withdraw = templates.withdraw
+    put_agreement = agreements.put_agreement
+    end_agreement = agreements.end_agreement
+    list_agreements = agreements.list_agreements
+
+    # Subjects.
+    grant_consent = consents.grant_consent
+    revoke_consent = consents.revoke_consent
+    list_consents = consents.list_consents
+
+    # Institutions.
+    check = checks.check
+    prepare = checks.prepare
+    ask = checks.ask
+    get_check = checks.get_check
+
+    # The log.
+    checkpoint = log.checkpoint
+    entries = log.entries
+    verify_log = log.verify_log

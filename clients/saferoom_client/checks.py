@@ -1,0 +1,179 @@
+"""Asking a check, and opening its answer only once all of it verifies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from saferoom_client.answers import open_part, part_evidence
+from saferoom_client.evidence import CheckEvidence, PartEvidence
+from saferoom_client.question import VALID_FOR, Question, Value, make_question
+from saferoom_client.refused import Refused
+from saferoom_client.session import Session
+from saferoom_client.templates import get_template
+from saferoom_client.values import CheckAnswer, TemplateView
+from saferoom_proto.answer import combine
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import Receipt, verify_receipt
+from saferoom_proto.statements import Outcome, Purpose, Release, load
+from saferoom_proto.v1 import check_pb2
+from saferoom_proto.wire import Part, envelope_to_proto, part_from_proto
+
+_STALE_VIEW: Final = frozenset(
+    {Reason.CERTIFICATE_MISMATCH, Reason.NOT_APPROVED, Reason.UNKNOWN_STATEMENT}
+)
+"""Refusals that mean the template or its features may have changed since they were fetched."""
+_UNJUDGED: Final = frozenset(
+    {
+        Reason.UNAVAILABLE,
+        Reason.DEADLINE,
+        Reason.LOCKED,
+        Reason.STALE_HEAD,
+        Reason.OUTBOX_WAITING,
+        Reason.TOO_MANY_REQUESTS,
+        Reason.UNAUTHENTICATED,
+        Reason.MALFORMED,
+        Reason.TOO_LARGE,
+    }
+)
+"""Refusals on which no enclave gives its word, so there is no receipt to ask for."""
+
+
+async def check(
+    session: Session,
+    template: str,
+    *,
+    subject: str,
+    purpose: Purpose | str,
+    params: Mapping[str, Value] | None = None,
+    valid_for: timedelta = VALID_FOR,
+) -> CheckAnswer:
+    """Ask one question about one subject.
+
+    Args:
+        session: of the institution that asks.
+        template: its digest, or its name for the newest of that name.
+        subject: the 18-character unified social credit code.
+        purpose: what the answer is for, one of the template's purposes.
+        params: a value for each of the template's parameters, from its feature's grid or classes.
+        valid_for: how long the question may travel.
+
+    Returns:
+        The answer, opened and verified, with its receipt.
+
+    Raises:
+        Refused: the room or an enclave refused; `reason` says why.
+        SafeRoomError: what came back does not verify and is not returned.
+    """
+    question = await prepare(
+        session, template, subject=subject, purpose=purpose, params=params, valid_for=valid_for
+    )
+    return await ask(session, question)
+
+
+async def prepare(
+    session: Session,
+    template: str,
+    *,
+    subject: str,
+    purpose: Purpose | str,
+    params: Mapping[str, Value] | None = None,
+    valid_for: timedelta = VALID_FOR,
+) -> Question:
+    """Sign a question without asking it, to be kept and asked with `ask`, as often as needed."""
+    view = await _view(session, template)
+    return make_question(
+        session.profile,
+        view,
+        subject=subject,
+        purpose=purpose,
+        params=params or {},
+        now=session.clock(),
+        valid_for=valid_for,
+    )
+
+
+async def ask(session: Session, question: Question) -> CheckAnswer:
+    """Ask a signed question, the first time or again; a repeat is charged once."""
+    message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
+    try:
+        told = await session.call(session.checks.Check, message)
+    except Refused as refused:
+        raise await _with_receipt(session, question, refused) from refused
+    if told.request_id != question.request_id:
+        raise SafeRoomError(Reason.BAD_PROOF, "the room answered another question")
+    return await _open(session, question, [part_from_proto(each) for each in told.parts])
+
+
+async def get_check(session: Session, question: Question) -> Receipt:
+    """Fetch and verify the receipt of a question asked earlier, refused or answered."""
+    told = await session.call(
+        session.checks.GetCheck, check_pb2.GetCheckRequest(request_id=question.request_id)
+    )
+    return await _receipt(session, question, [part_from_proto(each) for each in told.parts])
+
+
+async def _view(session: Session, template: str, certificate: str | None = None) -> TemplateView:
+    """Give a template's view; what was fetched once is kept until a refusal says it is stale."""
+    view = session.views.get(template)
+    if view is None or certificate not in (None, view.certificate.digest):
+        view = await get_template(session, template)
+        session.views[template] = session.views[view.envelope.digest] = view
+    if certificate not in (None, view.certificate.digest):
+        detail = "a feature has changed since the question was signed"
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)
+    return view
+
+
+async def _open(session: Session, question: Question, parts: Sequence[Part]) -> CheckAnswer:
+    """Open and verify an answer; the steps of each part are in `saferoom_client.answers`."""
+    request = question.request
+    view = await _view(session, request.template, request.certificate)
+    owners = tuple(load(part.release.statement, Release).owner for part in parts)
+    if owners != tuple(part.owner for part in view.certificate.parts):
+        raise SafeRoomError(Reason.BAD_PROOF, "a part is missing, one too many, or out of order")
+    opened = [await open_part(session, question, view, part) for part in parts]
+    return CheckAnswer(
+        truth=combine([part.truth for part in opened]),
+        parts={part.release.owner: part.truth for part in opened},
+        request_id=question.request_id,
+        charges=tuple(charge for part in opened for charge in part.release.charges),
+        time=max(part.release.time for part in opened),
+        evidence=CheckEvidence(
+            question.envelope, view.envelope, tuple(part.evidence for part in opened)
+        ),
+    )
+
+
+async def _receipt(session: Session, question: Question, parts: Sequence[Part]) -> Receipt:
+    view = await _view(session, question.request.template, question.request.certificate)
+    evidence: list[PartEvidence] = []
+    for part in parts:
+        release = load(part.release.statement, Release)
+        answered = release.outcome is Outcome.ANSWERED
+        answer = question.open(part.sealed, release.owner) if answered else None
+        evidence.append(await part_evidence(session, view, part, answer))
+    receipt = CheckEvidence(question.envelope, view.envelope, tuple(evidence)).receipt()
+    verify_receipt(receipt, session.profile.trust)
+    return receipt
+
+
+async def _with_receipt(session: Session, question: Question, refused: Refused) -> Refused:
+    """Look for what the enclaves signed about a refused question, and verify it."""
+    if refused.reason in _STALE_VIEW:
+        session.views.clear()
+    metadata = {"request_id": question.request_id, "owner": refused.owner}
+    bare = Refused(refused, metadata)
+    if refused.reason in _UNJUDGED:
+        return bare
+    ask = check_pb2.GetCheckRequest(request_id=question.request_id)
+    try:
+        told = await session.call(session.checks.GetCheck, ask)
+    except Refused:
+        return bare
+    parts = [part_from_proto(each) for each in told.parts]
+    kind = Release.payload_type()
+    if not parts or any(part.release.statement.payload_type != kind for part in parts):
+        return bare  # the room's own word, or nobody's: no enclave has judged it
+    return Refused(refused, metadata, await _receipt(session, question, parts))

@@ -1,0 +1,131 @@
+"""Files of a member's folder: private ones readable by their owner only, and written whole.
+
+A file is written beside its name and then moved there, so that a crash leaves either the old one
+or the new one, and both on the disk before anything that rests on them leaves the process.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from saferoom_proto.encoding import parse_object
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements.base import field_faults
+
+PRIVATE_FOLDER: Final = 0o700
+PRIVATE_FILE: Final = 0o600
+PUBLIC_FILE: Final = 0o644
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder that only its owner may enter; one that is there keeps its content.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` if others may enter it.
+    """
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    _refuse_others(folder)
+    return folder
+
+
+def write_file(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
+    """Write a file whole and durably, in place of an older one of its name."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file that may be public.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise bad_file(path, error.strerror or "it can not be read") from error
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file that holds a secret, and refuse one that others may read.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file and the rule.
+    """
+    data = read_file(path)
+    _refuse_others(path)
+    return data
+
+
+def read_model(path: Path, kind: type[Model]) -> Model:
+    """Read a JSON file of one kind; unknown and repeated keys are errors.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file, the key and the rule.
+    """
+    data = read_file(path)
+    try:
+        parse_object(data)
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        faults = [FieldFault(f"{path}: {one.field}", one.rule) for one in field_faults(error)]
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{path} is not usable", faults) from None
+    except SafeRoomError as error:
+        raise bad_file(path, error.detail) from error
+
+
+def write_model(path: Path, model: BaseModel, mode: int = PRIVATE_FILE) -> None:
+    """Write a JSON file that people can read too."""
+    write_file(path, model.model_dump_json(indent=1).encode() + b"\n", mode)
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to write over what is there: a lost key is lost for good.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file.
+    """
+    if path.exists():
+        raise bad_file(path, "it is there already and is not written over")
+
+
+def bad_file(path: Path, rule: str) -> SafeRoomError:
+    """Make the refusal of one file."""
+    return SafeRoomError(Reason.BAD_CONFIG, f"{path}: {rule}", [FieldFault(str(path), rule)])
+
+
+def _refuse_others(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OTHERS:
+        wanted = PRIVATE_FOLDER if path.is_dir() else PRIVATE_FILE
+        rule = f"others may use it (mode {mode:04o}); make it {wanted:04o}: chmod {wanted:o} {path}"
+        raise bad_file(path, rule)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself durable, not only the bytes behind it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,269 @@
+"""What an answer rests on, verified once and kept by digest.
+
+A digest names bytes for good, so a statement that verified under a charter verifies under it for
+ever; only its validity in time is looked at again with every answer.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+
+from cryptography import x509
+
+from saferoom_proto.checkpoint import Checkpoint, open_checkpoint, parse_proof
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.entry import commitment, leaf
+from saferoom_proto.keys import VerifyKey
+from saferoom_proto.merkle import leaf_hash, verify_inclusion
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import Trust
+from saferoom_proto.statements import (
+    Agreement,
+    CheckRequest,
+    Consent,
+    Endorsement,
+    Feature,
+    load,
+)
+from saferoom_proto.verification import (
+    PinnedCharter,
+    open_charter,
+    verify_agreement,
+    verify_approvals,
+    verify_by_any_approver,
+    verify_endorsement,
+    verify_subject_statement,
+)
+from saferoom_proto.wire import Recorded
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MOST_STATEMENTS: Final = 16_384
+"""Consents are the many ones: at about 4 KiB each, 64 MiB at most."""
+MOST_NOTES: Final = 1024
+"""Answers of one group commit share a checkpoint; older ones seldom come back."""
+
+
+class Kept(Generic[K, V]):
+    """The most recently used values, up to a number."""
+
+    def __init__(self, most: int) -> None:
+        self._most: Final = most
+        self._values: Final[OrderedDict[K, V]] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        """Give a value that is still kept."""
+        if key in self._values:
+            self._values.move_to_end(key)
+        return self._values.get(key)
+
+    def put(self, key: K, value: V) -> V:
+        """Keep a value, and let the longest unused one go."""
+        self._values[key] = value
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedConsent:
+    """A consent whose signature was verified, and how long its signer's certificate is valid."""
+
+    consent: Consent
+    certified_from: datetime
+    certified_to: datetime
+
+    def require_certified(self, moment: datetime) -> None:
+        """Refuse with `NO_CONSENT` outside of the certificate's validity."""
+        if not self.certified_from <= moment <= self.certified_to:
+            raise SafeRoomError(Reason.NO_CONSENT, "the signer's certificate was not valid")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedAgreement:
+    """An agreement whose signatures were verified, with the ids of the keys it names."""
+
+    agreement: Agreement
+    keyids: frozenset[str]
+
+    def require_covers(self, request: CheckRequest, envelope: Envelope, moment: datetime) -> None:
+        """Refuse with `NO_AGREEMENT` a question that the agreement did not allow at a moment."""
+        agreement = self.agreement
+        if not agreement.valid_from <= moment < agreement.valid_to:
+            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement was not in force")
+        if agreement.institution != request.institution:
+            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement is another institution's")
+        if request.purpose not in agreement.purposes:
+            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement does not cover the purpose")
+        if not self.keyids.issuperset(each.keyid for each in envelope.signatures):
+            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement does not name the asker's key")
+
+
+class Grounds:
+    """Statements by digest, and what was verified about them under the pinned keys.
+
+    Args:
+        trust: gives the pinned keys.
+        fetch: brings a statement from the room by its digest.
+        fetch_charter: brings an owner's charter in force.
+    """
+
+    def __init__(
+        self,
+        trust: Callable[[], Trust],
+        fetch: Callable[[str], Awaitable[Envelope]],
+        fetch_charter: Callable[[str], Awaitable[Envelope]],
+    ) -> None:
+        self._trust: Final = trust
+        self._fetch: Final = fetch
+        self._fetch_charter: Final = fetch_charter
+        self._statements: Final[Kept[str, Envelope]] = Kept(MOST_STATEMENTS)
+        self._charters: Final[Kept[tuple[str, str], PinnedCharter]] = Kept(MOST_NOTES)
+        self._endorsements: Final[Kept[tuple[str, str], Endorsement]] = Kept(MOST_NOTES)
+        self._agreements: Final[Kept[tuple[str, str], VerifiedAgreement]] = Kept(MOST_NOTES)
+        self._features: Final[Kept[tuple[str, str], Feature]] = Kept(MOST_NOTES)
+        self._consents: Final[Kept[tuple[str, str], VerifiedConsent]] = Kept(MOST_STATEMENTS)
+        self._approved: Final[Kept[tuple[str, ...], tuple[str, ...]]] = Kept(MOST_NOTES)
+        self._notes: Final[Kept[str, Checkpoint]] = Kept(MOST_NOTES)
+        self.newest_note: str | None = None
+        """The note of the largest checkpoint that any verified statement came with."""
+        self._newest: Checkpoint | None = None
+
+    def keep(self, *envelopes: Envelope) -> None:
+        """Keep statements that came some other way, to be had by digest."""
+        for envelope in envelopes:
+            self._statements.put(envelope.digest, envelope)
+
+    async def statement(self, digest: str) -> Envelope:
+        """Give the statement of a digest, fetched if it is not kept.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF` if the room gives other bytes than the digest's.
+        """
+        if (kept := self._statements.get(digest)) is not None:
+            return kept
+        envelope = await self._fetch(digest)
+        if envelope.digest != digest:
+            raise SafeRoomError(Reason.BAD_PROOF, "the room gave another statement than asked")
+        return self._statements.put(digest, envelope)
+
+    def open_charter(self, owner: str, envelope: Envelope) -> PinnedCharter:
+        """Open an owner's charter under its pinned root.
+
+        Raises:
+            SafeRoomError: `BAD_CHARTER`; also where no root of that owner is pinned.
+        """
+        trust = self._trust()
+        root = trust.charter_roots.get(owner)
+        if root is None:
+            detail = f"no charter root of {owner} is pinned; ask {owner} for it, then pin it"
+            raise SafeRoomError(Reason.BAD_CHARTER, detail)
+        key = (root, envelope.digest)
+        if (kept := self._charters.get(key)) is not None and kept.charter.owner == owner:
+            return kept
+        charter = open_charter(envelope, root)
+        if (charter.charter.owner, charter.charter.room) != (owner, trust.origin):
+            raise SafeRoomError(Reason.BAD_CHARTER, "a charter of another owner or room")
+        self.keep(envelope)
+        return self._charters.put(key, charter)
+
+    async def charter(self, owner: str, digest: str | None = None) -> PinnedCharter:
+        """Give an owner's charter: the one of a digest, or else the one in force."""
+        if digest is None:
+            return self.open_charter(owner, await self._fetch_charter(owner))
+        return self.open_charter(owner, await self.statement(digest))
+
+    async def endorsement(
+        self, digest: str, charter: PinnedCharter, moment: datetime
+    ) -> Endorsement:
+        """Give a verified endorsement that was in force at a moment."""
+        key = (charter.digest, digest)
+        if (kept := self._endorsements.get(key)) is not None:
+            kept.require_valid(moment)
+            return kept
+        envelope = await self.statement(digest)
+        return self._endorsements.put(key, verify_endorsement(envelope, charter, moment))
+
+    async def agreement(self, digest: str, charter: PinnedCharter) -> VerifiedAgreement:
+        """Give a verified agreement; what it covers, and when, is the caller's to check."""
+        key = (charter.digest, digest)
+        if (kept := self._agreements.get(key)) is not None:
+            return kept
+        agreement = verify_agreement(await self.statement(digest), charter)
+        keyids = frozenset(VerifyKey.from_public(each.key).keyid for each in agreement.keys)
+        return self._agreements.put(key, VerifiedAgreement(agreement, keyids))
+
+    async def consent(self, digest: str, charter: PinnedCharter, moment: datetime) -> Consent:
+        """Give a verified consent; what it covers, and when, is the caller's to check."""
+        key = (charter.digest, digest)
+        verified = self._consents.get(key)
+        if verified is None:
+            envelope = await self.statement(digest)
+            consent = load(envelope, Consent)
+            verify_subject_statement(envelope, consent, charter, moment)
+            certificate = x509.load_der_x509_certificate(unb64(consent.certificate))
+            window = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+            verified = self._consents.put(key, VerifiedConsent(consent, *window))
+        verified.require_certified(moment)
+        return verified.consent
+
+    async def approvals(
+        self, digests: Sequence[str], charter: PinnedCharter, template: str, certificate: str
+    ) -> tuple[str, ...]:
+        """Verify that enough of these approvals count, and give the digests of those that do."""
+        key = (charter.digest, template, certificate, *digests)
+        if (kept := self._approved.get(key)) is not None:
+            return kept
+        envelopes = [await self.statement(digest) for digest in digests]
+        counted = verify_approvals(charter, envelopes, template, certificate)
+        return self._approved.put(key, counted)
+
+    def feature(self, envelope: Envelope, charter: PinnedCharter) -> Feature:
+        """Give a feature that an approver of its owner signed."""
+        key = (charter.digest, envelope.digest)
+        if (kept := self._features.get(key)) is not None:
+            return kept
+        feature = verify_by_any_approver(envelope, charter, Feature)
+        self.keep(envelope)
+        return self._features.put(key, feature)
+
+    def require_recorded(self, recorded: Recorded) -> tuple[Checkpoint, int]:
+        """Verify that a statement stands in the pinned room's log.
+
+        Returns:
+            The checkpoint it stands under, and its index.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF`, or `BAD_SIGNATURE` for a checkpoint of another log.
+        """
+        proof = parse_proof(recorded.proof)
+        checkpoint = self.open_note(proof.note)
+        entry = leaf_hash(leaf(commitment(recorded.salt, recorded.statement.digest)))
+        verify_inclusion(proof.index, checkpoint.size, entry, proof.hashes, checkpoint.root)
+        return checkpoint, proof.index
+
+    def open_note(self, note: str) -> Checkpoint:
+        """Open a checkpoint under the pinned ledger key, once for all answers that share it.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF` for a second tree of a size already seen.
+        """
+        if (kept := self._notes.get(note)) is not None:
+            return kept
+        trust = self._trust()
+        key = VerifyKey.from_public(trust.ledger_key)
+        checkpoint = open_checkpoint(note, trust.origin, key)
+        newest = self._newest
+        if newest is not None and (newest.size, newest.root) == (checkpoint.size, checkpoint.root):
+            return self._notes.put(note, checkpoint)
+        if newest is not None and newest.size == checkpoint.size:
+            raise SafeRoomError(Reason.BAD_PROOF, f"two logs of size {checkpoint.size}")
+        if newest is None or checkpoint.size > newest.size:
+            self._newest, self.newest_note = checkpoint, note
+        return self._notes.put(note, checkpoint)

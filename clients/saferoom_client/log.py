@@ -1,0 +1,139 @@
+"""Verifying the room's log: that it only ever grew, and that its entries are what they say.
+
+A member keeps the newest checkpoint it verified. The next one must be shown to extend it, so a log
+that was cut or rewritten since is noticed by whoever looked before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from saferoom_client.session import Session
+from saferoom_client.values import LogEntry, LogReport
+from saferoom_client.wire import read_entry
+from saferoom_proto.checkpoint import Checkpoint
+from saferoom_proto.entry import commitment, leaf
+from saferoom_proto.merkle import completed_nodes, leaf_hash, root, verify_consistency
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.v1 import ledger_pb2
+
+PAGE: Final = 1000
+"""Entries asked for at once: as many as the room gives."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many entries of how many have been read."""
+
+
+def ignore_progress(read: int, total: int) -> None:
+    """Take no notice of progress."""
+    del read, total
+
+
+async def checkpoint(session: Session) -> str:
+    """Fetch the newest checkpoint and verify the room's signature on it: a C2SP signed note."""
+    told = await session.call(session.ledger.GetCheckpoint, ledger_pb2.GetCheckpointRequest())
+    session.grounds.open_note(told.checkpoint)
+    return told.checkpoint
+
+
+async def entries(session: Session, start: int = 0, limit: int = PAGE) -> tuple[LogEntry, ...]:
+    """Read entries in order: leaves for everyone, statements and salts for auditors."""
+    ask = ledger_pb2.ListEntriesRequest(start=start, limit=limit)
+    told = await session.call(session.ledger.ListEntries, ask)
+    return tuple(read_entry(start + place, each) for place, each in enumerate(told.entries))
+
+
+async def verify_log(
+    session: Session, *, whole: bool = False, progress: Progress = ignore_progress
+) -> LogReport:
+    """Verify that the log extends what this member saw of it before, and remember its head.
+
+    Args:
+        session: of any member; an auditor's opens the entries too.
+        whole: read every entry and hash all of them to the root.
+        progress: is told how many entries of how many have been read.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF` if the log was cut, rewritten or forked, or if an entry does not
+            commit to its statement; `BAD_SIGNATURE` for a checkpoint that the room did not sign.
+    """
+    profile, grounds = session.profile, session.grounds
+    seen = profile.seen_checkpoint()
+    met = grounds.newest_note
+    note = await checkpoint(session)
+    newest = grounds.open_note(note)
+    since = None if seen is None else grounds.open_note(seen)
+    # What answers of this session came with is held against the log as well: a room that shows
+    # askers one log and auditors another is noticed here.
+    for earlier in (since, None if met is None else grounds.open_note(met)):
+        if earlier is not None:
+            await _require_extends(session, earlier, newest)
+    tree = _Tree()
+    if whole:
+        async for entry in _all_entries(session, newest.size):
+            tree.take(entry)
+            progress(len(tree), newest.size)
+        tree.require_root(newest)
+    profile.keep_checkpoint(note)
+    return LogReport(newest, since, len(tree), tree.opened, tree.erased)
+
+
+async def _require_extends(session: Session, earlier: Checkpoint, newest: Checkpoint) -> None:
+    if earlier.size > newest.size:
+        detail = f"the log had {earlier.size} entries and now has {newest.size}"
+        raise SafeRoomError(Reason.BAD_PROOF, detail)
+    if earlier.size == 0:
+        return  # everything extends the empty log
+    hashes: tuple[bytes, ...] = ()
+    if earlier.size < newest.size:
+        ask = ledger_pb2.GetConsistencyRequest(size1=earlier.size, size2=newest.size)
+        told = await session.call(session.ledger.GetConsistency, ask)
+        hashes = tuple(told.hashes)
+    verify_consistency(earlier.size, newest.size, hashes, earlier.root, newest.root)
+
+
+async def _all_entries(session: Session, size: int) -> AsyncIterator[LogEntry]:
+    start = 0
+    while start < size:
+        page = await entries(session, start, min(PAGE, size - start))
+        if not page:
+            raise SafeRoomError(Reason.BAD_PROOF, f"the room gives no entry {start} of {size}")
+        for entry in page:
+            yield entry
+        start += len(page)
+
+
+@dataclass(slots=True)
+class _Tree:
+    """The Merkle tree over the entries read so far."""
+
+    opened: int = 0
+    erased: int = 0
+    _size: int = 0
+    _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def take(self, entry: LogEntry) -> None:
+        """Add the next entry; one that comes with its statement must commit to it."""
+        if entry.statement is not None and entry.salt:
+            if leaf(commitment(entry.salt, entry.statement.digest)) != entry.leaf:
+                detail = f"entry {entry.index} does not commit to its statement"
+                raise SafeRoomError(Reason.BAD_PROOF, detail)
+            self.opened += 1
+        elif entry.statement is not None:
+            self.erased += 1
+        for level, index, hashed in completed_nodes(self._size, leaf_hash(entry.leaf), self._node):
+            self._nodes[level, index] = hashed
+        self._size += 1
+
+    def require_root(self, head: Checkpoint) -> None:
+        """Refuse with `BAD_PROOF` entries that do not hash to the head's root."""
+        if self._size != head.size or root(self._size, self._node) != head.root:
+            raise SafeRoomError(Reason.BAD_PROOF, "the entries do not hash to the signed root")
+
+    def _node(self, level: int, index: int) -> bytes:
+        return self._nodes[level, index]

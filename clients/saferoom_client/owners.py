@@ -1,0 +1,118 @@
+"""Calls of data owners: charters, schemas, features, pauses."""
+
+from __future__ import annotations
+
+from saferoom_client.session import Session
+from saferoom_proto.certificate import PinnedFeature
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Endorsement, Feature, Pause, Schema, load
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.v1 import owner_pb2
+from saferoom_proto.verification import PinnedCharter
+from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
+
+
+async def put_charter(session: Session, charter: Envelope) -> Recorded:
+    """Hand in a charter that its root signed, the first or the next one.
+
+    The root must be pinned in the member's folder before: what the room then answers is verified
+    under it.
+    """
+    ask = owner_pb2.PutCharterRequest(charter=envelope_to_proto(charter))
+    told = await session.call(session.owners.PutCharter, ask)
+    return session.recorded(charter, told.recorded)
+
+
+async def get_charter(session: Session, owner: str) -> PinnedCharter:
+    """Fetch an owner's charter in force and verify it under the pinned root.
+
+    Raises:
+        SafeRoomError: `BAD_CHARTER` if it is not the owner's, or no root of the owner is pinned.
+    """
+    return await session.grounds.charter(owner)
+
+
+async def get_endorsement(session: Session, owner: str) -> Endorsement:
+    """Fetch the key agent's endorsement of an owner's enclave and verify that it is in force."""
+    ask = owner_pb2.GetEndorsementRequest(owner=owner)
+    told = await session.call(session.owners.GetEndorsement, ask)
+    envelope = envelope_from_proto(told.endorsement)
+    session.grounds.keep(envelope)
+    charter = await session.grounds.charter(owner, load(envelope, Endorsement).charter)
+    return await session.grounds.endorsement(envelope.digest, charter, session.clock())
+
+
+async def put_schema(session: Session, schema: Schema | Envelope) -> Recorded:
+    """Hand in the tables of the owner's store, signed as an approver."""
+    statement = session.sign(schema)
+    ask = owner_pb2.PutSchemaRequest(schema=envelope_to_proto(statement))
+    told = await session.call(session.owners.PutSchema, ask)
+    return session.recorded(statement, told.recorded)
+
+
+async def put_feature(session: Session, feature: Feature | Envelope) -> Recorded:
+    """Hand in a feature, or a new version of one, signed as an approver."""
+    statement = session.sign(feature)
+    ask = owner_pb2.PutFeatureRequest(feature=envelope_to_proto(statement))
+    told = await session.call(session.owners.PutFeature, ask)
+    return session.recorded(statement, told.recorded)
+
+
+async def list_features(session: Session, owner: str = "") -> tuple[PinnedFeature, ...]:
+    """List the newest version of every feature of an owner, or of all whose root is pinned.
+
+    Raises:
+        SafeRoomError: `BAD_SIGNATURE` or `BAD_CHARTER` if one is not its owner's.
+    """
+    envelopes = await feature_statements(session, owner)
+    return tuple(PinnedFeature(load(each, Feature), each.digest) for each in envelopes)
+
+
+async def feature_statements(session: Session, owner: str = "") -> tuple[Envelope, ...]:
+    """Give the statements that `list_features` lists, verified."""
+    ask = owner_pb2.ListFeaturesRequest(owner=owner)
+    told = await session.call(session.owners.ListFeatures, ask)
+    pinned = session.profile.trust.charter_roots
+    found: list[Envelope] = []
+    charters: dict[str, PinnedCharter] = {}
+    for message in told.features:
+        envelope = envelope_from_proto(message)
+        of = load(envelope, Feature).owner
+        if owner and of != owner:
+            raise SafeRoomError(Reason.BAD_PROOF, "the room listed another owner's feature")
+        if not owner and of not in pinned:
+            continue
+        if of not in charters:
+            charters[of] = await session.grounds.charter(of)
+        session.grounds.feature(envelope, charters[of])
+        found.append(envelope)
+    return tuple(found)
+
+
+async def pause(session: Session, why: str, template: str | None = None) -> Recorded:
+    """Stop all use of the owner's store, or of one template by its digest, at once."""
+    return await _pause(session, why, template, paused=True)
+
+
+async def resume(session: Session, why: str, template: str | None = None) -> Recorded:
+    """Let use of the store, or of one template, go on."""
+    return await _pause(session, why, template, paused=False)
+
+
+async def _pause(session: Session, why: str, template: str | None, *, paused: bool) -> Recorded:
+    member = session.profile.member
+    statement = session.sign(
+        Pause(
+            room=session.profile.card.origin,
+            owner=member.organisation,
+            approver=member.name,
+            template=template,
+            paused=paused,
+            why=why,
+            at=whole_milliseconds(session.clock()),
+        )
+    )
+    ask = owner_pb2.PauseRequest(pause=envelope_to_proto(statement))
+    told = await session.call(session.owners.Pause, ask)
+    return session.recorded(statement, told.recorded)

@@ -1,0 +1,200 @@
+"""A member's folder: which room, who the member is, its keys, and the keys it pinned.
+
+room.json      the room's card: name, address, TLS root, ledger and heads keys
+identity.json  the member's organisation (a subject's code) and own name
+trust.json     the ledger key and the owners' charter roots that receipts are verified under
+tls.pem .key   its certificate and key for the connection
+signing.pem .key  its certificate and Ed25519 key for statements
+log.json       the newest checkpoint of the room's log that it has verified
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import StringConstraints
+
+from saferoom_client.files import (
+    PUBLIC_FILE,
+    bad_file,
+    make_folder,
+    read_file,
+    read_model,
+    read_private,
+    refuse_existing,
+    write_file,
+    write_model,
+)
+from saferoom_proto.identity import read_identity
+from saferoom_proto.keys import SigningKey, VerifyKey
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.receipt import Trust
+from saferoom_proto.statements.base import Origin, Part, PublicKey
+
+ROOM: Final = "room.json"
+IDENTITY: Final = "identity.json"
+TRUST: Final = "trust.json"
+LOG: Final = "log.json"
+TLS_CERTIFICATE: Final = "tls.pem"
+TLS_KEY: Final = "tls.key"
+SIGNING_CERTIFICATE: Final = "signing.pem"
+SIGNING_KEY: Final = "signing.key"
+
+
+class RoomCard(Part):
+    """What the operator hands to a new member: where the room is, and the keys to pin."""
+
+    origin: Origin
+    address: Annotated[str, StringConstraints(pattern=r"^[^\s/]+:[0-9]{1,5}$")]
+    """Host and port."""
+    tls_root: Annotated[str, StringConstraints(max_length=8000)]
+    """The certificate authority of the room's server, PEM."""
+    ledger_key: PublicKey
+    heads_key: PublicKey
+
+
+class Member(Part):
+    """Whom the folder belongs to."""
+
+    organisation: Annotated[str, StringConstraints(pattern=r"^[a-z0-9A-Z][a-z0-9A-Z_-]{0,62}$")]
+    """The organisation's handle, or a subject's code."""
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+class SeenLog(Part):
+    """How far this member has verified the room's log."""
+
+    checkpoint: str
+    """A C2SP tlog-checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A member of one room, with its keys. Its text form shows no key."""
+
+    folder: Path
+    card: RoomCard
+    member: Member
+    trust: Trust
+    tls_certificate: bytes = field(repr=False)
+    tls_key: bytes = field(repr=False)
+    signing_certificate: bytes = field(repr=False)
+    """DER."""
+    signing_key: SigningKey = field(repr=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> Profile:
+        """Read a member's folder.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` naming the file, and the key in it, that is missing, not
+                well formed, readable by others, or not fitting the rest.
+        """
+        signing = folder / SIGNING_CERTIFICATE
+        profile = cls(
+            folder=folder,
+            card=read_model(folder / ROOM, RoomCard),
+            member=read_model(folder / IDENTITY, Member),
+            trust=read_model(folder / TRUST, Trust),
+            tls_certificate=read_file(folder / TLS_CERTIFICATE),
+            tls_key=read_private(folder / TLS_KEY),
+            signing_certificate=_der(signing, read_file(signing)),
+            signing_key=_read_signing_key(folder / SIGNING_KEY),
+        )
+        profile._require_coherent()
+        return profile
+
+    def save(self) -> None:
+        """Write a new member's folder; nothing that is there is written over.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` if a file of the folder is there already.
+        """
+        self._require_coherent()
+        make_folder(self.folder)
+        names = (ROOM, IDENTITY, TRUST, TLS_CERTIFICATE, TLS_KEY, SIGNING_CERTIFICATE, SIGNING_KEY)
+        for name in names:
+            refuse_existing(self.folder / name)
+        certificate = x509.load_der_x509_certificate(self.signing_certificate)
+        pem = certificate.public_bytes(Encoding.PEM)
+        write_file(self.folder / TLS_KEY, self.tls_key)
+        write_file(self.folder / SIGNING_KEY, self.signing_key.to_pem())
+        write_file(self.folder / TLS_CERTIFICATE, self.tls_certificate, PUBLIC_FILE)
+        write_file(self.folder / SIGNING_CERTIFICATE, pem, PUBLIC_FILE)
+        write_model(self.folder / ROOM, self.card, PUBLIC_FILE)
+        write_model(self.folder / IDENTITY, self.member, PUBLIC_FILE)
+        write_model(self.folder / TRUST, self.trust, PUBLIC_FILE)
+
+    def pin(self, owner: str, root: str) -> Profile:
+        """Pin an owner's charter root, durably, and give the profile that holds it.
+
+        A root that is pinned already is never replaced here: a member who means that edits
+        `trust.json` after asking the owner.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` if another root is pinned; `MALFORMED` if it is no key.
+        """
+        pinned = self.trust.charter_roots
+        if pinned.get(owner, root) != root:
+            raise bad_file(self.folder / TRUST, f"another charter root of {owner} is pinned")
+        key = VerifyKey.from_public(root).public
+        trust = Trust(
+            origin=self.trust.origin,
+            ledger_key=self.trust.ledger_key,
+            charter_roots=dict(sorted({**pinned, owner: key}.items())),
+        )
+        write_model(self.folder / TRUST, trust, PUBLIC_FILE)
+        return replace(self, trust=trust)
+
+    def seen_checkpoint(self) -> str | None:
+        """Give the newest checkpoint that was verified, if there was one."""
+        path = self.folder / LOG
+        return read_model(path, SeenLog).checkpoint if path.exists() else None
+
+    def keep_checkpoint(self, note: str) -> None:
+        """Remember a verified checkpoint, durably."""
+        write_model(self.folder / LOG, SeenLog(checkpoint=note))
+
+    def _require_coherent(self) -> None:
+        """Check that room, trust, names and keys belong together."""
+        said = (self.trust.origin, self.trust.ledger_key)
+        if said != (self.card.origin, self.card.ledger_key):
+            raise bad_file(self.folder / TRUST, "it is about another room than room.json")
+        for name, der in (
+            (TLS_CERTIFICATE, _der(self.folder / TLS_CERTIFICATE, self.tls_certificate)),
+            (SIGNING_CERTIFICATE, self.signing_certificate),
+        ):
+            if _identity(self.folder / name, der) != (self.member.organisation, self.member.name):
+                raise bad_file(self.folder / name, "it names somebody else than identity.json")
+        key = x509.load_der_x509_certificate(self.signing_certificate).public_key()
+        verify_key = self.signing_key.verify_key
+        if not isinstance(key, Ed25519PublicKey) or key.public_bytes_raw() != verify_key.raw:
+            raise bad_file(self.folder / SIGNING_KEY, "it is not the key of signing.pem")
+
+
+def _der(path: Path, pem: bytes) -> bytes:
+    try:
+        return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise bad_file(path, "not a PEM certificate") from error
+
+
+def _identity(path: Path, der: bytes) -> tuple[str, str]:
+    try:
+        identity = read_identity(der)
+    except SafeRoomError as error:
+        raise bad_file(path, error.detail) from error
+    return identity.organisation, identity.name
+
+
+def _read_signing_key(path: Path) -> SigningKey:
+    data = read_private(path)
+    try:
+        return SigningKey.from_pem(data)
+    except SafeRoomError as error:
+        raise bad_file(path, error.detail) from error

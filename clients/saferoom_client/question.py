@@ -1,0 +1,152 @@
+"""A signed question and the key that its answer is sealed to: all that is needed to ask again.
+
+A check is known by the digest of its signed request. Whoever keeps the question can send it again
+after any failure, gets the same answer byte for byte, and is charged once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import StringConstraints, ValidationError
+
+from saferoom_client.profile import Profile
+from saferoom_client.values import TemplateView
+from saferoom_proto.answer import seal_info
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, parse_object, unb64
+from saferoom_proto.hpke import SealingKey
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import CheckRequest, Purpose, load, seal_statement
+from saferoom_proto.statements.base import Base64, Part, field_faults, whole_milliseconds
+from saferoom_proto.uscc import parse_uscc
+
+VALID_FOR: Final = timedelta(minutes=5)
+"""How long a question may travel; an enclave takes no window of more than ten minutes."""
+BACKDATED: Final = timedelta(minutes=1)
+"""What the asker's clock may be ahead of an enclave's."""
+_NONCE_BYTES: Final = 16
+
+Value = str | int | Decimal | bool
+
+
+class _Kept(Part):
+    """A question as a file holds it."""
+
+    format: Literal["saferoom-question/v1"] = "saferoom-question/v1"
+    request: Annotated[str, StringConstraints(max_length=64 * 1024)]
+    reply_key: Base64
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A signed request, what it says, and its reply key."""
+
+    envelope: Envelope
+    request: CheckRequest
+    reply_key: SealingKey = field(repr=False)
+
+    @property
+    def request_id(self) -> str:
+        """The digest by which everybody knows the request."""
+        return self.envelope.digest
+
+    def open(self, sealed: bytes, owner: str) -> bytes:
+        """Open what an owner's enclave sealed to the asker of this question.
+
+        Raises:
+            SafeRoomError: `BAD_SEAL` if it was sealed to another key, question or owner.
+        """
+        return self.reply_key.open(sealed, info=seal_info(self.request_id, owner))
+
+    def to_json(self) -> bytes:
+        """Write the question; it holds the key to its answer, so guard the file (mode 0600)."""
+        kept = _Kept(
+            request=self.envelope.to_json().decode(), reply_key=b64(self.reply_key.to_bytes())
+        )
+        return kept.model_dump_json().encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a kept question; `MALFORMED` names the field."""
+        parse_object(data)
+        try:
+            kept = _Kept.model_validate_json(data)
+        except ValidationError as error:
+            raise SafeRoomError(Reason.MALFORMED, "question", field_faults(error)) from None
+        envelope = Envelope.from_json(kept.request.encode())
+        reply_key = SealingKey.from_bytes(unb64(kept.reply_key))
+        return cls(envelope, load(envelope, CheckRequest), reply_key)
+
+
+def make_question(
+    profile: Profile,
+    view: TemplateView,
+    *,
+    subject: str,
+    purpose: Purpose | str,
+    params: Mapping[str, Value],
+    now: datetime,
+    valid_for: timedelta = VALID_FOR,
+) -> Question:
+    """Sign a question about one subject.
+
+    Args:
+        profile: the member of the institution that asks.
+        view: the verified template.
+        subject: the 18-character unified social credit code.
+        purpose: what the answer is for.
+        params: a value for each of the template's parameters.
+        now: the present instant.
+        valid_for: how long the question may travel.
+
+    Raises:
+        SafeRoomError: `MALFORMED_SUBJECT`, or `MALFORMED` naming the field.
+    """
+    code = parse_uscc(subject)
+    reply_key = SealingKey.generate()
+    moment = whole_milliseconds(now)
+    try:
+        request = CheckRequest(
+            room=profile.card.origin,
+            institution=profile.member.organisation,
+            template=view.envelope.digest,
+            certificate=view.certificate.digest,
+            subject=code,
+            params={name: _text(name, value) for name, value in params.items()},
+            purpose=_purpose(purpose),
+            nonce=b64(os.urandom(_NONCE_BYTES)),
+            not_before=moment - BACKDATED,
+            not_after=moment + valid_for,
+            reply_key=b64(reply_key.public),
+        )
+    except ValidationError as error:
+        raise SafeRoomError(Reason.MALFORMED, "question", field_faults(error)) from None
+    return Question(seal_statement(request, profile.signing_key), request, reply_key)
+
+
+def _purpose(purpose: Purpose | str) -> Purpose:
+    try:
+        return Purpose(purpose)
+    except ValueError:
+        rule = f"one of {', '.join(Purpose)}"
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("purpose", rule)]) from None
+
+
+def _text(name: str, value: object) -> str | bool:
+    """Write a parameter's value as requests hold it; numbers in plain digits, never as a float."""
+    match value:
+        case bool() | str():
+            return value
+        case int():
+            return str(value)
+        case Decimal() if value.is_finite():
+            return format(value, "f")
+        case _:
+            rule = "a text, a whole number, a finite Decimal or a bool"
+            raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault(f"params.{name}", rule)])

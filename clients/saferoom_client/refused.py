@@ -1,0 +1,56 @@
+"""The room's refusal, as a caller of the client meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import grpc
+
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import Receipt
+from saferoom_proto.rpc_errors import from_rpc_error, metadata_of
+
+
+class Refused(SafeRoomError):  # noqa: N818 - it is a refusal, and reads as one at the caller's
+    """The room, or an owner's enclave, refused: `reason`, its fixed words, and the request's id.
+
+    What the client itself refuses to accept from the room is a plain `SafeRoomError`.
+
+    Attributes:
+        request_id: of the refused check, or what the operator finds the call by; may be empty.
+        owner: whose enclave refused; empty if it was the room.
+    """
+
+    def __init__(
+        self,
+        error: SafeRoomError,
+        metadata: Mapping[str, str],
+        receipt: Receipt | None = None,
+    ) -> None:
+        super().__init__(error.reason, error.detail, error.fields)
+        self.request_id: Final = metadata.get("request_id", "")
+        self.owner: Final = metadata.get("owner", "")
+        self._receipt: Final = receipt
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Carry the refusal whole to another process of a batch."""
+        error = SafeRoomError(self.reason, self.detail, self.fields)
+        metadata = {"request_id": self.request_id, "owner": self.owner}
+        return (Refused, (error, metadata, self._receipt))
+
+    def receipt(self) -> Receipt:
+        """Give the verified receipt of the recorded refusal.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` if no enclave has given its word on the request, as
+                for a question that never reached one.
+        """
+        if self._receipt is None:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no enclave signed this refusal")
+        return self._receipt
+
+
+def refusal_of(error: grpc.RpcError) -> Refused:
+    """Read the room's refusal out of a failed call."""
+    return Refused(from_rpc_error(error), metadata_of(error))

@@ -1,0 +1,174 @@
+"""The room for programs without an event loop of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from functools import cache, wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+
+from saferoom_client import (
+    agreements,
+    checks,
+    consents,
+    loading,
+    log,
+    members,
+    owners,
+    templates,
+)
+from saferoom_client.aio import AsyncRoom
+from saferoom_client.profile import Profile
+from saferoom_client.session import DEADLINE_SECONDS, Clock, Session, utc_now
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+_starting: Final = threading.Lock()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """Give the rooms' own event loop, started with the first room."""
+    with _starting:
+        return _started_loop()
+
+
+@cache
+def _started_loop() -> asyncio.AbstractEventLoop:
+    """Start the one thread in which all rooms of this process wait for the network.
+
+    One for all, because gRPC's asyncio serves several event loops of a process badly.
+    """
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="saferoom", daemon=True).start()
+    return loop
+
+
+def _wait(work: Coroutine[object, object, R]) -> R:
+    """Wait for work in the rooms' thread; an interrupt here cancels it there."""
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _waiting(
+    method: Callable[Concatenate[Session, P], Coroutine[object, object, R]],
+) -> Callable[Concatenate[Room, P], R]:
+    """Make of a call that is awaited one that waits."""
+
+    @wraps(method)
+    def call(room: Room, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return _wait(method(room.session, *args, **kwargs))
+
+    return call
+
+
+class Room:
+    """A member's room: `with Room.open(folder) as room: answer = room.check(...)`.
+
+    May be shared between threads. Each method is described where it is defined; `AsyncRoom` has the
+    same ones.
+
+    Args:
+        profile: the member.
+        clock: gives the present instant.
+        deadline_seconds: how long a call may take, its retries included.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        clock: Clock = utc_now,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        self.session: Final = _wait(_open(profile, clock, deadline_seconds))
+
+    @classmethod
+    def open(cls, folder: str | Path, *, deadline_seconds: float = DEADLINE_SECONDS) -> Self:
+        """Open a member's folder; the connection is made with the first call.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` naming what is wrong in the folder.
+        """
+        return cls(Profile.load(Path(folder)), deadline_seconds=deadline_seconds)
+
+    @property
+    def profile(self) -> Profile:
+        """The member."""
+        return self.session.profile
+
+    def pin(self, owner: str, root: str) -> None:
+        """Pin an owner's charter root in the member's folder."""
+        self.session.pin(owner, root)
+
+    def close(self) -> None:
+        """End the connection."""
+        _wait(self.session.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Who is in the room.
+    describe = _waiting(members.describe)
+    whoami = _waiting(members.whoami)
+    enrol_organisation = _waiting(members.enrol_organisation)
+    list_organisations = _waiting(members.list_organisations)
+    revoke_certificate = _waiting(members.revoke_certificate)
+
+    # Data owners.
+    put_charter = _waiting(owners.put_charter)
+    get_charter = _waiting(owners.get_charter)
+    get_endorsement = _waiting(owners.get_endorsement)
+    put_schema = _waiting(owners.put_schema)
+    put_feature = _waiting(owners.put_feature)
+    list_features = _waiting(owners.list_features)
+    pause = _waiting(owners.pause)
+    resume = _waiting(owners.resume)
+    load_data = _waiting(loading.load_data)
+
+    # Templates and agreements.
+    propose_template = _waiting(templates.propose_template)
+    get_template = _waiting(templates.get_template)
+    list_templates = _waiting(templates.list_templates)
+    approve = _waiting(templates.approve)
+    withdraw = _waiting(templates.withdraw)
+    put_agreement = _waiting(agreements.put_agreement)
+    end_agreement = _waiting(agreements.end_agreement)
+    list_agreements = _waiting(agreements.list_agreements)
+
+    # Subjects.
+    grant_consent = _waiting(consents.grant_consent)
+    revoke_consent = _waiting(consents.revoke_consent)
+    list_consents = _waiting(consents.list_consents)
+
+    # Institutions.
+    check = _waiting(checks.check)
+    prepare = _waiting(checks.prepare)
+    ask = _waiting(checks.ask)
+    get_check = _waiting(checks.get_check)
+
+    # The log.
+    checkpoint = _waiting(log.checkpoint)
+    entries = _waiting(log.entries)
+    verify_log = _waiting(log.verify_log)
+
+
+async def _open(profile: Profile, clock: Clock, deadline_seconds: float) -> AsyncRoom:
+    """Make the session in the rooms' own loop, to which its channel then belongs."""
+    return AsyncRoom(profile, clock=clock, deadline_seconds=deadline_seconds)

@@ -1,0 +1,172 @@
+"""Calls about templates and their approval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from saferoom_client.owners import feature_statements
+from saferoom_client.session import Session
+from saferoom_client.values import Proposal, TemplateView
+from saferoom_proto.certificate import derive_certificate, owner_parts, pin
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Approval,
+    Charter,
+    Feature,
+    Template,
+    Withdrawal,
+    load,
+)
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.v1 import template_pb2
+from saferoom_proto.verification import PinnedCharter, verify_approvals
+from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
+
+
+async def propose_template(session: Session, template: Template) -> Proposal:
+    """Propose a template, with the release certificate that this client derives for it."""
+    statement = session.sign(template)
+    features = [
+        envelope
+        for owner in owner_parts(template)
+        for envelope in await feature_statements(session, owner)
+    ]
+    certificate = derive_certificate(statement, pin(features))
+    ask = template_pb2.ProposeTemplateRequest(
+        template=envelope_to_proto(statement),
+        certificate=envelope_to_proto(session.sign(certificate)),
+        signer_certificate=session.profile.signing_certificate,
+    )
+    told = await session.call(session.templates.ProposeTemplate, ask)
+    return Proposal(session.recorded(statement, told.recorded), certificate)
+
+
+async def get_template(session: Session, template: str) -> TemplateView:
+    """Fetch a template by its digest or name, verify what bears on it, derive its certificate.
+
+    The certificate is derived here and compared with those that were handed in: where it is none
+    of them, `TemplateView.changed` says so, and no approval counts until owners approve anew.
+
+    Raises:
+        SafeRoomError: `BAD_CHARTER` or `BAD_SIGNATURE` if a charter or feature is not its owner's.
+    """
+    told = await session.call(
+        session.templates.GetTemplate, template_pb2.GetTemplateRequest(template=template)
+    )
+    envelope = envelope_from_proto(told.template)
+    opened = load(envelope, Template)
+    if template not in (envelope.digest, opened.name) or opened.room != session.profile.card.origin:
+        raise SafeRoomError(Reason.BAD_PROOF, "the room gave another template than asked")
+    charters = _charters(session, (envelope_from_proto(each) for each in told.charters))
+    statements = _features(session, charters, (envelope_from_proto(each) for each in told.features))
+    features = pin(statements.values())
+    approvals = tuple(envelope_from_proto(each) for each in told.approvals)
+    session.grounds.keep(envelope, *approvals)
+    certificates = tuple(envelope_from_proto(each).digest for each in told.certificates)
+    certificate = derive_certificate(envelope, features)
+    return TemplateView(
+        template=opened,
+        envelope=envelope,
+        certificate=certificate,
+        features=features,
+        statements=statements,
+        charters=charters,
+        approvals=approvals,
+        certificates=certificates,
+    )
+
+
+def approved_by(view: TemplateView, owner: str) -> tuple[str, ...]:
+    """Name the approvers of an owner whose approvals count for the template as it is now."""
+    charter = view.charters[owner]
+    names: set[str] = set()
+    for envelope in view.approvals:
+        approval = load(envelope, Approval)
+        named = (approval.owner, approval.charter, approval.template, approval.certificate)
+        if named == (owner, charter.digest, view.envelope.digest, view.certificate.digest):
+            envelope.verify([charter.key_of(approval.approver)])
+            names.add(approval.approver)
+    return tuple(sorted(names))
+
+
+def require_approved(view: TemplateView) -> None:
+    """Refuse with `NOT_APPROVED` a template that not every owner has approved as it is now."""
+    for part in view.certificate.parts:
+        charter = view.charters[part.owner]
+        verify_approvals(charter, view.approvals, view.envelope.digest, view.certificate.digest)
+
+
+async def list_templates(session: Session) -> tuple[Envelope, ...]:
+    """List the templates in the order in which they were proposed; `load` opens each."""
+    told = await session.call(session.templates.ListTemplates, template_pb2.ListTemplatesRequest())
+    return tuple(envelope_from_proto(each) for each in told.templates)
+
+
+async def approve(session: Session, view: TemplateView) -> Recorded:
+    """Approve, as the member's owner, exactly what the view shows."""
+    member, now = session.profile.member, whole_milliseconds(session.clock())
+    charter = _own_charter(session, view)
+    statement = session.sign(
+        Approval(
+            room=session.profile.card.origin,
+            owner=member.organisation,
+            approver=member.name,
+            charter=charter.digest,
+            template=view.envelope.digest,
+            certificate=view.certificate.digest,
+            at=now,
+        )
+    )
+    ask = template_pb2.ApproveRequest(
+        approval=envelope_to_proto(statement),
+        certificate=envelope_to_proto(session.sign(view.certificate)),
+    )
+    told = await session.call(session.templates.Approve, ask)
+    return session.recorded(statement, told.recorded)
+
+
+async def withdraw(session: Session, template: str, why: str) -> Recorded:
+    """Take the owner's approval of a template (by digest) back, at once."""
+    member = session.profile.member
+    statement = session.sign(
+        Withdrawal(
+            room=session.profile.card.origin,
+            owner=member.organisation,
+            approver=member.name,
+            template=template,
+            why=why,
+            at=whole_milliseconds(session.clock()),
+        )
+    )
+    ask = template_pb2.WithdrawRequest(withdrawal=envelope_to_proto(statement))
+    told = await session.call(session.templates.Withdraw, ask)
+    return session.recorded(statement, told.recorded)
+
+
+def _charters(session: Session, envelopes: Iterable[Envelope]) -> dict[str, PinnedCharter]:
+    opened: dict[str, PinnedCharter] = {}
+    for envelope in envelopes:
+        owner = load(envelope, Charter).owner
+        opened[owner] = session.grounds.open_charter(owner, envelope)
+    return opened
+
+
+def _features(
+    session: Session, charters: Mapping[str, PinnedCharter], envelopes: Iterable[Envelope]
+) -> dict[str, Envelope]:
+    found: dict[str, Envelope] = {}
+    for envelope in envelopes:
+        owner = load(envelope, Feature).owner
+        if owner not in charters:
+            raise SafeRoomError(Reason.BAD_CHARTER, f"the room gave no charter of {owner}")
+        feature = session.grounds.feature(envelope, charters[owner])
+        found[feature.full_name] = envelope
+    return found
+
+
+def _own_charter(session: Session, view: TemplateView) -> PinnedCharter:
+    owner = session.profile.member.organisation
+    if owner not in view.charters:
+        raise SafeRoomError(Reason.NOT_ALLOWED, f"the template touches nothing of {owner}")
+    return view.charters[owner]
