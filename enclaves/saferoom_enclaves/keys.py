@@ -1,0 +1,125 @@
+"""The keys of an enclave: its own, fresh at every start, and those its owner's key agent releases.
+
+No key is written anywhere. None has a text form.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.hpke import SealingKey
+from saferoom_proto.identity import fingerprint
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+KEY_BYTES: Final = 32
+TLS_NAME: Final = "localhost"
+"""The name gRPC expects behind a unix socket."""
+
+_RELEASE_LABEL: Final = b"saferoom keys v1\n"
+_TLS_VALID: Final = timedelta(days=3650)
+"""Longer than any process runs. The key lives in memory only and is pinned, not issued."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TlsKey:
+    """A P-256 key with a certificate it signed itself; the other side pins the certificate.
+
+    Attributes:
+        certificate: PEM.
+        digest: `sha256:` and SHA-256 of the certificate's DER form.
+        private: PEM, PKCS #8.
+    """
+
+    certificate: bytes
+    digest: str
+    private: bytes = field(repr=False)
+
+    @classmethod
+    def generate(cls, now: datetime) -> TlsKey:
+        """Make a key and certificate for one start."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, TLS_NAME)])
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            # The host's clock may have been set back since; the pin is what counts.
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + _TLS_VALID)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(TLS_NAME)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(key, SHA256())
+        )
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        digest = fingerprint(certificate.public_bytes(Encoding.DER))
+        return cls(certificate.public_bytes(Encoding.PEM), digest, private)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnclaveKeys:
+    """What an enclave makes for itself at every start; an endorsement names the public halves."""
+
+    identity: SigningKey
+    sealing: SealingKey
+    tls: TlsKey
+
+    @classmethod
+    def generate(cls, now: datetime) -> EnclaveKeys:
+        """Make all of them from the operating system's randomness."""
+        return cls(SigningKey.generate(), SealingKey.generate(), TlsKey.generate(now))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ReleasedKeys:
+    """What the owner's key agent releases: the store's key, and the pairing key."""
+
+    store: bytes
+    pairing: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.store) != KEY_BYTES or len(self.pairing) != KEY_BYTES:
+            raise SafeRoomError(Reason.MALFORMED, f"a released key has {KEY_BYTES} bytes")
+
+    def same_as(self, other: ReleasedKeys) -> bool:
+        """Tell, in constant time, whether two releases are the same keys."""
+        mine, theirs = self.store + self.pairing, other.store + other.pairing
+        return hmac.compare_digest(mine, theirs)
+
+
+def release_info(endorsement: str) -> bytes:
+    """Give the HPKE info under which keys are sealed: they open for one endorsement only."""
+    return _RELEASE_LABEL + endorsement.encode("ascii")
+
+
+def open_release(sealed: bytes, sealing: SealingKey, endorsement: str) -> ReleasedKeys:
+    """Open the keys that the key agent sealed to this enclave.
+
+    Raises:
+        SafeRoomError: `BAD_SEAL` if they were sealed to another key or endorsement; `MALFORMED`.
+    """
+    document = parse_object(sealing.open(sealed, info=release_info(endorsement)))
+    if document.keys() != {"store_key", "pairing_key"}:
+        raise SafeRoomError(Reason.MALFORMED, "a release holds a store key and a pairing key")
+    if not all(isinstance(value, str) for value in document.values()):
+        raise SafeRoomError(Reason.MALFORMED, "a released key is base64")
+    fields = cast("dict[str, str]", document)
+    return ReleasedKeys(unb64(fields["store_key"]), unb64(fields["pairing_key"]))
+
+
+def derive(store_key: bytes, purpose: bytes) -> bytes:
+    """Derive a 32-byte key for one purpose from the store's key (HKDF-SHA256, RFC 5869)."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(store_key)

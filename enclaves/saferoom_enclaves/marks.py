@@ -1,0 +1,111 @@
+"""How far an enclave has come: its own chain, its stream, its store, the ledger it has seen.
+
+The part that evidence must claim before the enclave has its keys stands in clear beside the sealed
+whole. Whoever alters the one is found out by the other at unlocking.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final, TypeVar
+
+from pydantic import Field, ValidationError
+
+from saferoom_proto import chain
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import ChainLink, Instant, StoreState, StreamPosition
+from saferoom_proto.statements.base import Base64, Part, whole_milliseconds
+
+_LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Position(Part):
+    """What evidence claims: the chain's next link, the place in the stream, the store."""
+
+    chain: ChainLink
+    stream: StreamPosition
+    store: StoreState | None
+
+
+class Epoch(Part):
+    """When a period of the store began. It ended when the next one began."""
+
+    number: Annotated[int, Field(ge=1)]
+    opened: Instant
+
+
+class SeenLedger(Part):
+    """The newest checkpoint of the ledger that the enclave has accepted."""
+
+    size: Annotated[int, Field(ge=0)]
+    root: Base64
+
+
+class Marks(Part):
+    """All that is written anew with every commit: one small row."""
+
+    position: Position
+    ledger: SeenLedger | None = None
+    time: Instant = _LONG_AGO
+    """The latest time known. The clock goes on from it after a restart."""
+    epochs: tuple[Epoch, ...] = ()
+    last_epoch: Annotated[int, Field(ge=0)] = 0
+    """The highest epoch ever begun, also by a load that failed."""
+    tally: str = ""
+    """Stands for all sealed rows together (`state.State`)."""
+
+    def with_entry(self, digest: str, time: datetime) -> Marks:
+        """Go on by one entry of the enclave's own chain."""
+        link = self.position.chain
+        following = ChainLink(index=link.index + 1, previous=chain.extend(link.previous, digest))
+        position = self.position.model_copy(update={"chain": following})
+        return self.model_copy(update={"position": position, "time": max(self.time, time)})
+
+    def with_stream(self, stream: StreamPosition, ledger: SeenLedger, time: datetime) -> Marks:
+        """Go on to a place in the stream, under a newer checkpoint."""
+        position = self.position.model_copy(update={"stream": stream})
+        later = max(self.time, whole_milliseconds(time))
+        return self.model_copy(update={"position": position, "ledger": ledger, "time": later})
+
+    def with_epoch_begun(self) -> Marks:
+        """Take the next epoch's number, which no later load gets."""
+        return self.model_copy(update={"last_epoch": self.last_epoch + 1})
+
+    def with_store(self, store: StoreState, time: datetime) -> Marks:
+        """Answer from another snapshot from now on."""
+        position = self.position.model_copy(update={"store": store})
+        epochs = (*self.epochs, Epoch(number=store.epoch, opened=whole_milliseconds(time)))
+        return self.model_copy(update={"position": position, "epochs": epochs})
+
+    def with_tally(self, tally: str) -> Marks:
+        """Stand for other rows."""
+        return self.model_copy(update={"tally": tally})
+
+    def open_after(self, epoch: int, moment: datetime) -> bool:
+        """Tell whether an epoch was still open at some instant after a moment."""
+        ended = [later.opened for later in self.epochs if later.number > epoch]
+        return not ended or min(ended) > moment
+
+
+BEGINNING: Final = Marks(
+    position=Position(
+        chain=ChainLink(index=0, previous=chain.GENESIS),
+        stream=StreamPosition(sequence=0, running=chain.GENESIS),
+        store=None,
+    )
+)
+"""Where every enclave begins."""
+
+M = TypeVar("M", Marks, Position)
+
+
+def read(document: bytes, kind: type[M]) -> M:
+    """Read marks or a position back.
+
+    Raises:
+        SafeRoomError: `STORE_DAMAGED`.
+    """
+    try:
+        return kind.model_validate_json(document)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.STORE_DAMAGED, f"the {kind.__name__} is not readable") from error

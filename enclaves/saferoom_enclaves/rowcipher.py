@@ -1,0 +1,85 @@
+"""Sealed rows: what the enclave's own database shows to whoever reads its file.
+
+Contents are AES-256-GCM under a key derived from the store's, bound to their table and row; what
+rows are found by is an HMAC. So the file tells how many rows there are, and not about whom.
+
+Source: NIST SP 800-38D; random 96-bit nonces are good for 2^32 rows under one key (section 8.3).
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from saferoom_enclaves.keys import derive
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+_NONCE_BYTES: Final = 12
+_SEAL_PURPOSE: Final = b"saferoom enclave state rows v1"
+_FIND_PURPOSE: Final = b"saferoom enclave state lookups v1"
+_COUNT_PURPOSE: Final = b"saferoom enclave state tally v1"
+_LENGTH_BYTES: Final = 4
+
+
+class RowCipher:
+    """Seals rows and hides what they are found by. Its text form shows no key."""
+
+    __slots__ = ("_aead", "_count", "_find")
+
+    def __init__(self, store_key: bytes) -> None:
+        self._aead: Final = AESGCM(derive(store_key, _SEAL_PURPOSE))
+        self._find: Final = derive(store_key, _FIND_PURPOSE)
+        self._count: Final = derive(store_key, _COUNT_PURPOSE)
+
+    def seal(self, table: str, key: bytes, plaintext: bytes) -> bytes:
+        """Seal a row's content to its table and key."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, plaintext, pack(table.encode(), key))
+
+    def open(self, table: str, key: bytes, sealed: bytes) -> bytes:
+        """Open a row's content.
+
+        Raises:
+            SafeRoomError: `STORE_DAMAGED` if it is another row's, altered, or under another key.
+        """
+        nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return self._aead.decrypt(nonce, ciphertext, pack(table.encode(), key))
+        except (InvalidTag, ValueError) as error:
+            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {table} does not open") from error
+
+    def find(self, table: str, *parts: str) -> bytes:
+        """Give what a row is found by: 32 bytes that tell nothing without the key."""
+        named = pack(table.encode(), *(part.encode() for part in parts))
+        return hmac.digest(self._find, named, "sha256")
+
+    def mark(self, table: str, key: bytes, tag: bytes) -> bytes:
+        """Give the keyed hash by which a row counts in the tally: 32 bytes."""
+        return hmac.digest(self._count, pack(table.encode(), key, tag), "sha256")
+
+
+def pack(*parts: bytes) -> bytes:
+    """Put byte strings behind each other so that they come apart in one way only."""
+    return b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)
+
+
+def unpack(data: bytes, count: int) -> tuple[bytes, ...]:
+    """Take apart what `pack` put together.
+
+    Raises:
+        SafeRoomError: `STORE_DAMAGED` if it is not so many parts exactly.
+    """
+    parts: list[bytes] = []
+    start = 0
+    while start < len(data):
+        body = start + _LENGTH_BYTES
+        end = body + int.from_bytes(data[start:body], "big")
+        parts.append(data[body:end])
+        start = end
+    if start != len(data) or len(parts) != count:
+        raise SafeRoomError(Reason.STORE_DAMAGED, "a row is not of its table's form")
+    return tuple(parts)

@@ -1,0 +1,232 @@
+"""The enclave's own database: sealed rows in SQLite, durable before anything leaves.
+
+One thread uses it. What a commit holds is on disk when `transaction` ends (WAL, synchronous=FULL);
+an exception leaves everything as it was, marks included. Sealing shows that a row was altered; that
+rows were dropped or put back to an older state while the enclave was down shows in their tally, a
+sum of keyed hashes that is sealed with the marks.
+
+Source: Clarke, Devadas, van Dijk, Gassend and Suh, "Incremental Multiset Hash Functions and Their
+Application to Memory Integrity Checking", ASIACRYPT 2003 (MSet-Add-Hash).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from saferoom_enclaves.marks import BEGINNING, Marks, Position, read
+from saferoom_enclaves.rowcipher import RowCipher
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+_HASH_BITS: Final = 256
+_TAG_BYTES: Final = 16
+_NUMBER_BYTES: Final = 8
+_MARKS: Final = "marks"
+_MARKS_KEY: Final = b"1"
+
+_NUMBERED: Final = ("statement", "entry", "outbox")
+"""Tables whose rows have a number."""
+_FOUND: Final = ("seen", "consent", "revoked", "leakage", "uses")
+"""Tables whose rows are found by an HMAC."""
+
+_SCHEMA: Final = (
+    (
+        "CREATE TABLE IF NOT EXISTS marks (one INTEGER PRIMARY KEY CHECK (one = 1),"
+        " position TEXT NOT NULL, sealed BLOB NOT NULL)"
+    ),
+    *(
+        f"CREATE TABLE IF NOT EXISTS {name} (key INTEGER PRIMARY KEY, sealed BLOB NOT NULL)"
+        for name in _NUMBERED
+    ),
+    *(
+        f"CREATE TABLE IF NOT EXISTS {name} (key BLOB PRIMARY KEY, sealed BLOB NOT NULL)"
+        " WITHOUT ROWID"
+        for name in _FOUND
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Row:
+    """A row's content, and the seal it stands under. It shows no text form."""
+
+    content: bytes
+    sealed: bytes
+
+
+class State:
+    """An enclave's database. Before `open` it tells its claimed position only.
+
+    Args:
+        path: the database's file; made if it is not there.
+
+    Raises:
+        SafeRoomError: `CONFLICT` if another process has it open; `STORE_DAMAGED`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._cipher: RowCipher | None = None
+        self._tally = 0
+        try:
+            # One thread at a time uses it, but not always the one that made it.
+            self._db: Final = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._prepare()
+            found = self._one("SELECT position, sealed FROM marks")
+        except sqlite3.OperationalError as error:
+            raise SafeRoomError(Reason.CONFLICT, f"the state cannot be had: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise SafeRoomError(Reason.STORE_DAMAGED, f"not a database: {error}") from error
+        self._sealed_marks: bytes | None = None if found is None else cast("bytes", found[1])
+        self._claimed: Final = BEGINNING.position if found is None else _position(found[0])
+        self.marks = BEGINNING
+
+    def _prepare(self) -> None:
+        for pragma in (
+            "locking_mode = EXCLUSIVE",  # two enclaves on one folder would fork its chain
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "temp_store = MEMORY",
+            "trusted_schema = OFF",
+        ):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.execute("BEGIN EXCLUSIVE")
+        for statement in _SCHEMA:
+            self._db.execute(statement)
+        self._db.execute("COMMIT")
+
+    @property
+    def position(self) -> Position:
+        """Where the enclave stands: as claimed in clear until its keys show whether that is so."""
+        return self._claimed if self._cipher is None else self.marks.position
+
+    def open(self, store_key: bytes) -> None:
+        """Open the sealed rows.
+
+        Raises:
+            SafeRoomError: `STORE_DAMAGED` under another key or for an altered row;
+                `STORE_ROLLED_BACK` if rows are missing, or the claimed position is another.
+        """
+        cipher = RowCipher(store_key)
+        marks = BEGINNING
+        if self._sealed_marks is not None:
+            marks = read(cipher.open(_MARKS, _MARKS_KEY, self._sealed_marks), Marks)
+        if marks.position != self._claimed:
+            raise SafeRoomError(Reason.STORE_ROLLED_BACK, "the position in clear is another")
+        tally = self._count(cipher)
+        if f"{tally:064x}" != (marks.tally or f"{0:064x}"):
+            raise SafeRoomError(Reason.STORE_ROLLED_BACK, "rows are missing or of another time")
+        self._cipher, self.marks, self._tally = cipher, marks, tally
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Make one durable commit of what happens within, or nothing of it."""
+        with self._restoring():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._write_marks()
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def part(self) -> Generator[None]:
+        """Make a part of a transaction that an exception undoes by itself."""
+        with self._restoring():
+            self._db.execute("SAVEPOINT part")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK TO part")
+                raise
+            finally:
+                self._db.execute("RELEASE part")
+
+    def get(self, table: str, key: int | bytes) -> Row | None:
+        """Read a row."""
+        found = self._one(f"SELECT sealed FROM {table} WHERE key = ?", key)  # noqa: S608 - our name
+        if found is None:
+            return None
+        sealed = cast("bytes", found[0])
+        return Row(self.cipher.open(table, _key_bytes(key), sealed), sealed)
+
+    def put(self, table: str, key: int | bytes, content: bytes, old: Row | None = None) -> None:
+        """Write a row; in the place of `old`, which was read before in this transaction."""
+        cipher, named = self.cipher, _key_bytes(key)
+        sealed = cipher.seal(table, named, content)
+        verb = "INSERT" if old is None else "REPLACE"
+        self._db.execute(f"{verb} INTO {table} VALUES (?, ?)", (key, sealed))
+        before = 0 if old is None else _hash(cipher, table, named, old.sealed)
+        self._add(_hash(cipher, table, named, sealed) - before)
+
+    def drop(self, table: str, key: int | bytes, old: Row) -> None:
+        """Remove a row, which was read before in this transaction."""
+        self._db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
+        self._add(-_hash(self.cipher, table, _key_bytes(key), old.sealed))
+
+    def numbered(self, table: str, start: int = 0) -> Iterator[tuple[int, Row]]:
+        """Read the rows of a numbered table from a number on, in order."""
+        query = f"SELECT key, sealed FROM {table} WHERE key >= ? ORDER BY key"  # noqa: S608
+        for key, sealed in self._db.execute(query, (start,)):
+            yield key, Row(self.cipher.open(table, _key_bytes(key), sealed), sealed)
+
+    @property
+    def cipher(self) -> RowCipher:
+        """The cipher of the rows; `LOCKED` before `open`."""
+        if self._cipher is None:
+            raise SafeRoomError(Reason.LOCKED, "the state has not been opened")
+        return self._cipher
+
+    @contextmanager
+    def _restoring(self) -> Generator[None]:
+        marks, tally = self.marks, self._tally
+        try:
+            yield
+        except BaseException:
+            self.marks, self._tally = marks, tally
+            raise
+
+    def _write_marks(self) -> None:
+        self.marks = self.marks.with_tally(f"{self._tally:064x}")
+        document = self.marks.model_dump_json().encode()
+        sealed = self.cipher.seal(_MARKS, _MARKS_KEY, document)
+        position = self.marks.position.model_dump_json()
+        self._db.execute("REPLACE INTO marks VALUES (1, ?, ?)", (position, sealed))
+
+    def _count(self, cipher: RowCipher) -> int:
+        total = 0
+        for table in (*_NUMBERED, *_FOUND):
+            rows = self._db.execute(f"SELECT key, substr(sealed, -{_TAG_BYTES}) FROM {table}")  # noqa: S608
+            total += sum(_hash(cipher, table, _key_bytes(key), tag) for key, tag in rows)
+        return total % (1 << _HASH_BITS)
+
+    def _add(self, difference: int) -> None:
+        self._tally = (self._tally + difference) % (1 << _HASH_BITS)
+
+    def _one(self, query: str, *values: int | bytes) -> tuple[object, ...] | None:
+        return cast("tuple[object, ...] | None", self._db.execute(query, values).fetchone())
+
+
+def _position(document: object) -> Position:
+    if not isinstance(document, str):
+        raise SafeRoomError(Reason.STORE_DAMAGED, "the position is not readable")
+    return read(document.encode(), Position)
+
+
+def _key_bytes(key: int | bytes) -> bytes:
+    return key.to_bytes(_NUMBER_BYTES, "big") if isinstance(key, int) else key
+
+
+def _hash(cipher: RowCipher, table: str, key: bytes, sealed: bytes) -> int:
+    # The tag binds the content, so the tag and the place stand for the row.
+    return int.from_bytes(cipher.mark(table, key, sealed[-_TAG_BYTES:]), "big")
