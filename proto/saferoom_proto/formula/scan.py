@@ -238,15 +238,17 @@ def _check_order(text: str, tokens: list[Token]) -> None:
 
 
 def _check_nesting(text: str, tokens: list[Token]) -> None:
-    """Refuse what would make the parser or the tree recurse too deep, before either does."""
+    """Refuse stray parentheses, and what would make the parser or the tree recurse too deep."""
     open_nots = [0]  # the NOTs still waiting for their operand, for each open parenthesis
     operators = 0
     for token in tokens:
         match token.token_type:
             case TokenType.L_PAREN:
                 open_nots.append(0)
-            case TokenType.R_PAREN if len(open_nots) > 1:
+            case TokenType.R_PAREN:
                 open_nots.pop()
+                if not open_nots:
+                    raise refusal(text, token.start, "this parenthesis was never opened")
             case TokenType.NOT:
                 open_nots[-1] += 1
                 operators += 1
@@ -259,3 +261,5 @@ def _check_nesting(text: str, tokens: list[Token]) -> None:
             raise refusal(text, token.start, f"nested more than {MAX_NESTING} deep")
         if operators > MAX_NODES:
             raise refusal(text, token.start, f"more than {MAX_NODES} nodes")
+    if len(open_nots) > 1:
+        raise refusal(text, tokens[-1].start, "a parenthesis is not closed")
