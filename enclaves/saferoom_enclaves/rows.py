@@ -1,0 +1,206 @@
+"""Reads an owner's tables from CSV and holds every row to its schema.
+
+The form is RFC 4180 in UTF-8: commas, double quotes, a heading with the columns' names in any
+order. An empty field is NULL. Nothing is guessed and nothing is rounded: what does not fit its
+column's rule makes its row bad. A bad row is told by table, line, column and rule, never by value.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final, Protocol
+
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.statements.feature import ColumnType, Table
+
+BATCH_ROWS: Final = 20_000
+"""Rows held in Python at a time; larger batches load no faster (measured)."""
+MAX_TOLD: Final = 100
+"""Bad rows that are told; the others are counted."""
+
+HEADING_RULE: Final = "the heading must name every column once, and nothing else"
+QUOTING_RULE: Final = "fields are quoted as in RFC 4180 and have at most 131072 characters"
+WIDTH_RULE: Final = "a row has as many fields as the heading"
+TEXT_RULE: Final = "text is UTF-8 without NUL characters"
+KEY_RULE: Final = "a unified social credit code"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a column's values are written: a pattern for the whole field, and the rule in words."""
+
+    pattern: str
+    rule: str
+
+
+FORMS: Final[dict[ColumnType, Form]] = {
+    ColumnType.BIGINT: Form(r"[+-]?[0-9]{1,19}", "a whole number of 64 bits"),
+    ColumnType.DOUBLE: Form(
+        r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?",
+        "a finite number with a decimal point",
+    ),
+    ColumnType.DECIMAL: Form(
+        r"[+-]?[0-9]{1,14}(\.[0-9]{1,4})?",
+        "a number with at most 14 digits before its point and 4 after",
+    ),
+    ColumnType.DATE: Form(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "a date as YYYY-MM-DD"),
+    ColumnType.BOOLEAN: Form(r"true|false|TRUE|FALSE|1|0", "true, false, 1 or 0"),
+}
+"""The forms of every type but TEXT. DuckDB's casts alone would take `1.7` for a whole number."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableLoad:
+    """One table of a load: its schema, and its rows as CSV."""
+
+    schema: Table
+    csv: BinaryIO | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that breaks its schema.
+
+    Attributes:
+        table: the table's name.
+        line: the line in its file on which the row begins; the heading is line 1.
+        column: the column's name; empty where the rule is about the whole row.
+        rule: what its value should have been.
+    """
+
+    table: str
+    line: int
+    column: str
+    rule: str
+
+
+@dataclass(slots=True)
+class BadRows:
+    """The bad rows of a load: the first `MAX_TOLD` faults, and how many rows there are."""
+
+    told: list[BadRow] = field(default_factory=list[BadRow])
+    count: int = 0
+
+    def add(self, table: str, faults: Sequence[tuple[int, str, str]]) -> None:
+        """Takes the faults (line, column, rule) of a batch."""
+        self.count += len({line for line, _, _ in faults})
+        room = max(0, MAX_TOLD - len(self.told))
+        self.told += [BadRow(table, *fault) for fault in sorted(faults)[:room]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of a table, column by column in the schema's order, and those found bad so far."""
+
+    lines: list[int]
+    columns: list[list[str | None]]
+    faults: list[tuple[int, str, str]]
+
+
+def read_batches(load: TableLoad, parse_subject: Callable[[str], str]) -> Iterator[Batch]:
+    """Reads a table in batches of text, held to the rules that are not about a column's type.
+
+    Args:
+        load: the table.
+        parse_subject: gives a subject's code in its one form, or raises SafeRoomError.
+    """
+    data = io.BytesIO(load.csv) if isinstance(load.csv, bytes) else load.csv
+    # Bytes that are not UTF-8 become lone surrogates here and are found batch by batch.
+    text = io.TextIOWrapper(data, "utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        reader = csv.reader(text, strict=True)
+        names = [column.name for column in load.schema.columns]
+        heading = next(reader, list[str]())
+        if sorted(heading) != sorted(names):
+            yield Batch([], [[] for _ in names], [(1, "", HEADING_RULE)])
+            return
+        order = [heading.index(name) for name in names]
+        for lines, records, faults in _records(reader, len(names)):
+            columns = [[record[at] or None for record in records] for at in order]
+            batch = Batch(lines, columns, faults)
+            _check_text(names, batch)
+            _check_subjects(names.index(load.schema.key), load.schema.key, batch, parse_subject)
+            yield batch
+    except csv.Error:
+        yield Batch([], [[] for _ in load.schema.columns], [(1, "", QUOTING_RULE)])
+    finally:
+        text.detach()
+
+
+class _Reader(Protocol):
+    """What `csv.reader` gives; its class has a name only since Python 3.13."""
+
+    @property
+    def line_num(self) -> int: ...
+    def __next__(self) -> list[str]: ...
+
+
+_Records = tuple[list[int], list[list[str]], list[tuple[int, str, str]]]
+
+
+def _records(reader: _Reader, width: int) -> Iterator[_Records]:
+    """Reads records of the right width with the lines they begin on; the others are faults."""
+    lines: list[int] = []
+    records: list[list[str]] = []
+    faults: list[tuple[int, str, str]] = []
+    while True:
+        line = reader.line_num + 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:
+            faults.append((line, "", QUOTING_RULE))
+            continue
+        if len(record) == width:
+            lines.append(line)
+            records.append(record)
+        elif record:  # an empty line is no row
+            faults.append((line, "", WIDTH_RULE))
+        if len(records) + len(faults) >= BATCH_ROWS:
+            yield lines, records, faults
+            lines, records, faults = [], [], []
+    yield lines, records, faults
+
+
+def _check_text(names: list[str], batch: Batch) -> None:
+    for name, column in zip(names, batch.columns, strict=True):
+        if _is_text("".join(value for value in column if value)):
+            continue
+        for row, value in enumerate(column):
+            if value and not _is_text(value):
+                batch.faults.append((batch.lines[row], name, TEXT_RULE))
+                column[row] = None
+
+
+def _is_text(value: str) -> bool:
+    return "\0" not in value and (value.isascii() or _encodes(value))
+
+
+def _encodes(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_subjects(key: int, name: str, batch: Batch, parse_subject: Callable[[str], str]) -> None:
+    column = batch.columns[key]
+    parsed: dict[str | None, str | None] = {None: None}
+    for row, value in enumerate(column):
+        if value is not None and value not in parsed:
+            parsed[value] = _parsed(value, parse_subject)
+        column[row] = parsed[value]
+        if column[row] is None:
+            batch.faults.append((batch.lines[row], name, KEY_RULE))
+
+
+def _parsed(value: str, parse_subject: Callable[[str], str]) -> str | None:
+    try:
+        return parse_subject(value)
+    except SafeRoomError:
+        return None

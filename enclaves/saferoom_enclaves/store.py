@@ -1,0 +1,235 @@
+"""An owner's store: built from its tables in memory, and opened read-only.
+
+A store is one DuckDB file. It is built on tmpfs and never lies on a disk in the clear; sealed, it
+is a snapshot (`vault`); opened, it is a sealed memfd that a locked-down DuckDB reads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import struct
+import tempfile
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import duckdb
+import numpy as np
+
+from saferoom_enclaves.engine import connect, lock, silenced
+from saferoom_enclaves.rows import FORMS, BadRow, BadRows, Batch, TableLoad, read_batches
+from saferoom_enclaves.sandbox.kernel import system_call
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.feature import ColumnType, Table
+from saferoom_proto.uscc import parse_uscc
+
+MEMORY_BYTES: Final = 1 << 30
+"""DuckDB's own memory limit for a store, unless its owner's configuration says otherwise."""
+
+_TMPFS_MAGIC: Final = 0x0102_1994  # linux/magic.h
+_RAMFS_MAGIC: Final = 0x8584_58F6
+_BUILDS: Final = "build-"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltStore:
+    """What became of a load: a store, or the rows for which there is none.
+
+    Attributes:
+        plaintext: the DuckDB file, already without a name; closing it frees its memory. None if
+            any row is bad: a load is taken whole or not at all.
+        rows: how many rows each table has.
+        bad_rows: the first faults, at most `rows.MAX_TOLD`.
+        bad_row_count: how many rows are bad.
+    """
+
+    plaintext: BinaryIO | None
+    rows: dict[str, int]
+    bad_rows: tuple[BadRow, ...]
+    bad_row_count: int
+
+
+def build_database(
+    tables: Sequence[TableLoad],
+    scratch: Path,
+    *,
+    parse_subject: Callable[[str], str] = parse_uscc,
+    memory_bytes: int = MEMORY_BYTES,
+) -> BuiltStore:
+    """Builds a store from tables, held to their schemas row by row.
+
+    Args:
+        tables: every table of the store, in the order in which to build them.
+        scratch: a folder on tmpfs that belongs to this process alone. What a killed build left
+            there is removed first.
+        parse_subject: gives a subject's code in the one form that is stored, or raises.
+        memory_bytes: DuckDB's memory limit while building.
+
+    Raises:
+        SafeRoomError: BAD_CONFIG, the folder is not in memory; MALFORMED, a table's schema cannot
+            be a store's; TOO_LARGE, memory is exhausted; INTERNAL, DuckDB failed otherwise.
+    """
+    _require_memory(scratch)
+    _require_schemas([load.schema for load in tables])
+    for left in scratch.glob(f"{_BUILDS}*"):
+        shutil.rmtree(left)
+    bad = BadRows()
+    rows: dict[str, int] = {}
+    folder = Path(tempfile.mkdtemp(prefix=_BUILDS, dir=scratch))
+    try:
+        path = folder / "store"
+        with silenced(Reason.INTERNAL, "building the store"), connect(memory_bytes) as building:
+            building.execute(f"ATTACH {_quoted(str(path))} AS store")
+            building.execute("USE store")
+            lock(building)
+            for load in tables:
+                rows[load.schema.name] = _fill(building, load, bad, parse_subject)
+            building.execute("CHECKPOINT store")  # leaves no write-ahead log beside the file
+            building.execute("USE memory")
+            building.execute("DETACH store")
+        plaintext = None if bad.count else path.open("rb")
+    finally:
+        shutil.rmtree(folder)
+    return BuiltStore(plaintext, rows, tuple(bad.told), bad.count)
+
+
+class Store:
+    """An opened store: DuckDB over a sealed memfd, read-only, without files or settings.
+
+    Use it from one thread at a time; only `interrupt_after` reaches in from another.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, memfd: int) -> None:
+        self.connection: Final = connection
+        self._memfd: int | None = memfd
+
+    def close(self) -> None:
+        """Closes the store and frees its memory. A second time does nothing."""
+        self.connection.close()
+        if self._memfd is not None:
+            os.close(self._memfd)
+            self._memfd = None
+
+    @contextmanager
+    def interrupt_after(self, seconds: float) -> Generator[None]:
+        """Interrupts what the store runs inside, once the time is up.
+
+        It bounds queries that work row by row, and is no more than that: DuckDB notices between
+        vectors, so one call that makes a huge value runs on. The process's own limits hold there.
+
+        Raises:
+            SafeRoomError: DEADLINE, from the query under `silenced`.
+        """
+        timer = threading.Timer(seconds, self.connection.interrupt)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+
+def open_store(memfd: int, memory_bytes: int = MEMORY_BYTES) -> Store:
+    """Opens a store from the memfd that `vault.open_snapshot` gave; the store then owns it.
+
+    Raises:
+        SafeRoomError: STORE_DAMAGED, the content is not a store; the memfd is closed.
+    """
+    connection = connect(memory_bytes)
+    try:
+        with silenced(Reason.STORE_DAMAGED, "opening the store"):
+            connection.execute(f"ATTACH '/proc/self/fd/{memfd}' AS store (READ_ONLY)")
+            connection.execute("USE store")
+            lock(connection)
+    except SafeRoomError:
+        connection.close()
+        os.close(memfd)
+        raise
+    # The descriptor stays open: DuckDB goes on allowing its path, and a later file that got the
+    # same number would be readable under it.
+    return Store(connection, memfd)
+
+
+def _fill(
+    building: duckdb.DuckDBPyConnection,
+    load: TableLoad,
+    bad: BadRows,
+    parse_subject: Callable[[str], str],
+) -> int:
+    """Makes a table and fills it, unless a row of the load is bad; returns its number of rows."""
+    schema = load.schema
+    columns = ", ".join(f'"{column.name}" {column.type}' for column in schema.columns)
+    building.execute(f'CREATE TABLE "{schema.name}" ({columns})')
+    casts = ", ".join(f"CAST(c{at} AS {column.type})" for at, column in enumerate(schema.columns))
+    rows = 0
+    building.execute("BEGIN")
+    for batch in read_batches(load, parse_subject):
+        rows += len(batch.lines)
+        building.register("_batch", _arrays(batch))
+        bad.add(schema.name, [*batch.faults, *_misfits(building, schema, batch)])
+        if not bad.count:
+            building.execute(f'INSERT INTO "{schema.name}" SELECT {casts} FROM _batch')  # noqa: S608
+        building.unregister("_batch")
+    building.execute("COMMIT")
+    return rows
+
+
+def _arrays(batch: Batch) -> dict[str, np.ndarray[tuple[int], np.dtype[np.generic]]]:
+    """Gives a batch to DuckDB: the lines, and each column as text."""
+    arrays = {f"c{at}": np.array(values, dtype=object) for at, values in enumerate(batch.columns)}
+    return {"line": np.array(batch.lines, dtype=np.int64), **arrays}
+
+
+def _misfits(
+    building: duckdb.DuckDBPyConnection, schema: Table, batch: Batch
+) -> list[tuple[int, str, str]]:
+    """Finds the values that are not of their column's form, as line, column and rule."""
+    found: list[tuple[int, str, str]] = []
+    for at, column in enumerate(schema.columns):
+        form = FORMS.get(column.type)
+        if form is None or not batch.lines:
+            continue
+        cast = f"TRY_CAST(c{at} AS {column.type})"
+        fits = f"isfinite({cast})" if column.type is ColumnType.DOUBLE else f"{cast} IS NOT NULL"
+        misfits = building.execute(
+            f"SELECT line FROM _batch WHERE c{at} IS NOT NULL"  # noqa: S608 - names are ours
+            f" AND NOT (regexp_full_match(c{at}, ?) AND coalesce({fits}, false))",
+            [form.pattern],
+        )
+        found += [(line, column.name, form.rule) for (line,) in misfits.fetchall()]
+    return found
+
+
+def _require_schemas(schemas: Sequence[Table]) -> None:
+    names = [schema.name for schema in schemas]
+    for schema in schemas:
+        if names.count(schema.name) > 1:
+            raise SafeRoomError(Reason.MALFORMED, f"the table {schema.name} stands twice")
+        key = next(column for column in schema.columns if column.name == schema.key)
+        if key.type is not ColumnType.TEXT:
+            raise SafeRoomError(Reason.MALFORMED, f"the key of {schema.name} is not TEXT")
+
+
+def _require_memory(folder: Path) -> None:
+    """Refuses a folder that is not on a file system in memory."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SafeRoomError(Reason.BAD_CONFIG, f"the scratch folder {folder}: {error}") from error
+    try:
+        found = ctypes.create_string_buffer(256)  # struct statfs; its first word is the type
+        system_call("fstatfs", descriptor, found)
+    finally:
+        os.close(descriptor)
+    if struct.unpack_from("=Q", found)[0] not in {_TMPFS_MAGIC, _RAMFS_MAGIC}:
+        detail = f"the scratch folder {folder} is not on tmpfs: records would touch a disk"
+        raise SafeRoomError(Reason.BAD_CONFIG, detail)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
