@@ -7,10 +7,11 @@ from abc import abstractmethod
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar, cast
 
+from sqlalchemy import Dialect, Integer, Text, TypeDecorator
+
 from saferoom_proto.dsse import Signature
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from sqlalchemy import Dialect, Integer, Text, TypeDecorator
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
 
-from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import check_digest
 from sqlalchemy import bindparam, delete, insert, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import UpdateBase
 
 from saferoom.state import tables
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import check_digest
 
 
 @dataclass(frozen=True, slots=True)

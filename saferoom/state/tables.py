@@ -136,7 +136,7 @@ request: Final = Table(
     "request",
     METADATA,
     Column("request_id", Text, primary_key=True),
-    Column("institution", Text, nullable=False, index=True),
+    Column("institution", Text, nullable=False),
     Column("payload_type", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("signatures", Signatures, nullable=False),

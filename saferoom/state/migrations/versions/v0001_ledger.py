@@ -139,7 +139,6 @@ def _make_answers() -> None:
         sa.PrimaryKeyConstraint("request_id", name=op.f("pk_request")),
         sqlite_strict=True,
     )
-    op.create_index(op.f("ix_request_institution"), "request", ["institution"])
     op.create_table(
         "answer",
         sa.Column("request_id", sa.Text, nullable=False),
