@@ -1,0 +1,214 @@
+"""The ledger's face: append, prove, read.
+
+The life of an entry: `append` queues it; the writer's thread gives it and whatever else waits
+their places, signs one checkpoint over the grown tree and commits everything in one transaction
+that is on the disk before anybody hears of it; `append` gives the position, `tlog_proof` the proof
+that goes into the receipt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import Final, Self, cast
+
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.exc import DatabaseError
+
+from saferoom.ledger.audit import audit
+from saferoom.ledger.entries import Entry, NewEntry, NewRows, Position, Tip
+from saferoom.ledger.nodes import Nodes
+from saferoom.ledger.writer import Item, Outcome, Writer
+from saferoom.state import rows as state_rows
+from saferoom.state import tables
+from saferoom.state.database import Database
+from saferoom_proto.checkpoint import format_proof
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.groupcommit import GroupCommit
+from saferoom_proto.keys import SigningKey, VerifyKey
+from saferoom_proto.merkle import consistency_path, inclusion_path
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+PAGE: Final = 1000
+"""Most entries given at once; each comes with its statement, a few KiB."""
+
+_ENTRIES: Final = (
+    select(
+        tables.entry,
+        tables.salt.c.salt,
+        tables.statement.c.payload_type,
+        tables.statement.c.payload,
+        tables.statement.c.signatures,
+    )
+    .join_from(tables.entry, tables.salt, isouter=True)
+    .join(
+        tables.statement, tables.statement.c.digest == tables.entry.c.statement_digest, isouter=True
+    )
+    .where(tables.entry.c.idx >= bindparam("start"))
+    .order_by(tables.entry.c.idx)
+    .limit(bindparam("most"))
+)
+_INDEX: Final = select(tables.statement.c.entry_idx).where(
+    tables.statement.c.digest == bindparam("digest")
+)
+
+
+class Ledger:
+    """The append-only log of one room. Open it with `Ledger.open`, in the server's event loop."""
+
+    def __init__(self, database: Database, nodes: Nodes, writer: Writer) -> None:
+        self._database: Final = database
+        self._nodes: Final = nodes
+        self._writer: Final = writer
+        self._commits: Final = GroupCommit[Item, Outcome](writer.commit, name="ledger")
+
+    @classmethod
+    async def open(
+        cls, database: Database, *, origin: str, key: SigningKey, clock: Callable[[], datetime]
+    ) -> Self:
+        """Open the log, recomputing all of it; begin it if it is new.
+
+        Args:
+            database: open, and used by this ledger alone for writing.
+            origin: the log's name, which stands in every checkpoint.
+            key: signs the checkpoints.
+            clock: gives aware instants.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF`, naming the place, if the log is not what the key signed;
+                `STORE_DAMAGED` if SQLite cannot read it.
+        """
+        nodes = Nodes(database)
+        tip = await asyncio.to_thread(_audited, database, origin, key.verify_key)
+        writer = Writer(database.writer, nodes, tip, origin=origin, key=key, clock=clock)
+        return cls(database, nodes, writer)
+
+    async def append(self, entry: NewEntry) -> Position:
+        """Append an entry with its rows; once this returns, both are durable.
+
+        Raises:
+            SafeRoomError: `CONFLICT` if its rows stand there already or refer to what does not,
+                `UNAVAILABLE` if the disk refuses or the ledger is closed.
+        """
+        # The writer gives every entry a position; only rows without an entry have none.
+        return cast("Position", await self._commits.submit(entry))
+
+    async def store(self, *rows: state_rows.Row) -> None:
+        """Write rows that belong to no entry; once this returns, they are durable.
+
+        Raises:
+            SafeRoomError: as `append`; `MALFORMED` for a statement that enclaves follow.
+        """
+        await self._commits.submit(NewRows(rows))
+
+    def tip(self) -> Tip:
+        """Give the newest checkpoint, and the head of every stream under it."""
+        return self._writer.tip
+
+    def checkpoint(self) -> str:
+        """Give the newest checkpoint, a signed note."""
+        return self.tip().note
+
+    def position(self, index: int) -> Position:
+        """Give an earlier entry's position under the newest checkpoint.
+
+        Raises:
+            SafeRoomError: `MALFORMED` if there is no such entry.
+        """
+        tip = self.tip()
+        if not 0 <= index < tip.size:
+            raise _out_of_range("index", f"the log has {tip.size} entries")
+        return Position(index, tip.size, tip.note)
+
+    def index_of(self, statement_digest: str) -> int | None:
+        """Find the entry that commits to a statement the room holds; None if there is none."""
+        with self._database.read() as connection:
+            return connection.execute(_INDEX, {"digest": statement_digest}).scalar_one_or_none()
+
+    def proof(self, index: int, size: int) -> tuple[bytes, ...]:
+        """Prove that the tree of a size contains the entry at an index.
+
+        Takes microseconds for what was asked for lately; else it reads the disk, for about a
+        millisecond.
+
+        Raises:
+            SafeRoomError: `MALFORMED` if that tree is not there or has no such entry.
+        """
+        self._require_size("size", size)
+        return self._nodes.compute(partial(inclusion_path, index, size))
+
+    def tlog_proof(self, position: Position) -> str:
+        """Give the proof of a position that goes into a receipt: a C2SP tlog-proof."""
+        hashes = self.proof(position.index, position.size)
+        return format_proof(position.index, hashes, position.note)
+
+    def consistency(self, size1: int, size2: int) -> tuple[bytes, ...]:
+        """Prove that the tree of one size begins with the tree of a smaller one.
+
+        Raises:
+            SafeRoomError: `MALFORMED` unless 0 < size1 <= size2 <= the log's size.
+        """
+        self._require_size("size2", size2)
+        return self._nodes.compute(partial(consistency_path, size1, size2))
+
+    def entries(self, start: int, limit: int) -> tuple[Entry, ...]:
+        """Give entries in order from a start; at most the limit and never more than `PAGE`.
+
+        Raises:
+            SafeRoomError: `MALFORMED` for a start or limit below what can be.
+        """
+        if start < 0 or limit < 1:
+            raise _out_of_range("start" if start < 0 else "limit", "a page begins at 0 or later")
+        with self._database.read() as connection:
+            page = {"start": start, "most": min(limit, PAGE)}
+            return tuple(_entry(row) for row in connection.execute(_ENTRIES, page))
+
+    async def close(self) -> None:
+        """Finish what was accepted and refuse the rest; the database stays open."""
+        await self._commits.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _require_size(self, name: str, size: int) -> None:
+        if size > (newest := self.tip().size):
+            raise _out_of_range(name, f"the log has {newest} entries")
+
+
+def _audited(database: Database, origin: str, key: VerifyKey) -> Tip | None:
+    try:
+        with database.read() as connection:
+            return audit(connection, origin, key)
+    except DatabaseError as error:
+        detail = f"{database.path} is damaged: {error.orig}"
+        raise SafeRoomError(Reason.STORE_DAMAGED, detail) from error
+
+
+def _entry(row: Row[*tuple[object, ...]]) -> Entry:
+    statement = None
+    if row.payload is not None:
+        statement = Envelope(row.payload_type, row.payload, row.signatures)
+    return Entry(
+        row.idx,
+        row.kind,
+        row.accepted_at,
+        row.commitment,
+        row.statement_digest,
+        row.salt,
+        statement,
+    )
+
+
+def _out_of_range(field: str, rule: str) -> SafeRoomError:
+    return SafeRoomError(Reason.MALFORMED, f"{field}: {rule}", [FieldFault(field, rule)])

@@ -1,0 +1,71 @@
+"""The hashes of the tree's complete subtrees: the recent ones in memory, all of them on disk."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from saferoom.state.database import Database
+from saferoom_proto.merkle import NodeReader
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+T = TypeVar("T")
+
+CACHED_NODES: Final = 1 << 16
+"""About 15 MB: all proofs of the last 30,000 entries, and of everything asked for of late."""
+
+_SELECT: Final = "SELECT hash FROM node WHERE level = ? AND idx = ?"
+
+
+class Nodes:
+    """Reads subtree hashes for roots and proofs, from any thread.
+
+    Only hashes that are durable are ever kept here, and those never change.
+    """
+
+    def __init__(self, database: Database, capacity: int = CACHED_NODES) -> None:
+        self._database: Final = database
+        self._capacity: Final = capacity
+        self._kept: Final[OrderedDict[tuple[int, int], bytes]] = OrderedDict()
+        self._lock: Final = Lock()
+
+    def keep(self, nodes: Mapping[tuple[int, int], bytes]) -> None:
+        """Remember hashes that a commit has made durable; the longest unused ones go."""
+        with self._lock:
+            self._kept.update(nodes)
+            while len(self._kept) > self._capacity:
+                self._kept.popitem(last=False)
+
+    def compute(self, formula: Callable[[NodeReader], T]) -> T:
+        """Compute a root or a proof from the hashes it asks for.
+
+        Args:
+            formula: called with the reader; called again if it needs hashes from the disk.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF` if the disk lacks a hash.
+        """
+        try:
+            return formula(self._recall)
+        except KeyError:
+            with self._database.read() as connection:
+                return formula(lambda level, index: self._look_up(connection, level, index))
+
+    def _recall(self, level: int, index: int) -> bytes:
+        with self._lock:
+            self._kept.move_to_end((level, index))
+            return self._kept[level, index]
+
+    def _look_up(self, connection: Connection, level: int, index: int) -> bytes:
+        try:
+            return self._recall(level, index)
+        except KeyError:
+            found = connection.exec_driver_sql(_SELECT, (level, index)).scalar_one_or_none()
+        if not isinstance(found, bytes):
+            raise SafeRoomError(Reason.BAD_PROOF, f"the subtree {level}/{index} is missing")
+        self.keep({(level, index): found})
+        return found

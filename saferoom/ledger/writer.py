@@ -1,0 +1,135 @@
+"""Commits batches: entries, tree, rows and one signed checkpoint in one durable transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.sql.dml import UpdateBase
+
+from saferoom.ledger.batch import Batch, Values
+from saferoom.ledger.entries import NewEntry, NewRows, Position, Tip
+from saferoom.ledger.nodes import Nodes
+from saferoom.state import tables
+from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.merkle import EMPTY_ROOT, NodeReader
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+Item = NewEntry | NewRows
+Outcome = Position | None
+
+_CHECKPOINT: Final = insert(tables.checkpoint)
+
+
+class Writer:
+    """The one maker of entries and checkpoints; one thread at a time may call it.
+
+    Args:
+        connection: the database's writer.
+        nodes: the tree.
+        tip: the ledger as the audit found it; None for a new one.
+        origin: the log's name, in every checkpoint.
+        key: signs the checkpoints.
+        clock: gives the instant of a commit.
+
+    Attributes:
+        tip: the ledger as the last commit left it; any thread may read it.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        nodes: Nodes,
+        tip: Tip | None,
+        *,
+        origin: str,
+        key: SigningKey,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._connection: Final = connection
+        self._nodes: Final = nodes
+        self._origin: Final = origin
+        self._key: Final = key
+        self._clock: Final = clock
+        self._in_doubt = False
+        self.tip = self._begin() if tip is None else tip
+
+    def commit(self, items: Sequence[Item]) -> Sequence[Outcome | Exception]:
+        """Commit items together; an item that the tables refuse is refused alone.
+
+        A checkpoint signed over a batch that is then refused is dropped, and nobody has seen it.
+
+        Returns:
+            For each item: an entry's position, None for rows without one, or `CONFLICT` if its rows
+            break a rule of the tables.
+
+        Raises:
+            SafeRoomError: `UNAVAILABLE` if the disk refuses. Nothing of the batch counts, but after
+                a failed commit that is certain only once the ledger has been opened again: until
+                then everything is refused.
+        """
+        # Step 1: give everything its place and its hash, and sign the tree that this makes.
+        batch, indexes, note = self._nodes.compute(lambda node: self._plan(items, node))
+        # Step 2: make all of it durable, or nothing.
+        try:
+            self._write([*batch.writes(), (_CHECKPOINT, _checkpoint_rows(batch, self.tip, note))])
+        except IntegrityError as error:
+            return self._apart(items, error)
+        # Step 3: only now let anyone see it.
+        self._nodes.keep(batch.nodes)
+        self.tip = Tip(batch.size, note, MappingProxyType(batch.streams))
+        return [None if index is None else Position(index, batch.size, note) for index in indexes]
+
+    def _plan(self, items: Sequence[Item], node: NodeReader) -> tuple[Batch, list[int | None], str]:
+        batch = Batch(self.tip, node, self._clock())
+        indexes = [batch.add(item) for item in items]
+        if batch.size == self.tip.size:
+            return batch, indexes, self.tip.note
+        return batch, indexes, self._sign(batch.size, batch.root())
+
+    def _apart(self, items: Sequence[Item], error: IntegrityError) -> Sequence[Outcome | Exception]:
+        """Commit a batch that holds a refused item in halves, down to that item.
+
+        Halves find it in a few commits: the others do not pay with one wait for the disk each.
+        """
+        if len(items) == 1:
+            refusal = SafeRoomError(Reason.CONFLICT, str(error.orig))
+            refusal.__cause__ = error
+            return [refusal]
+        middle = len(items) // 2
+        return [*self.commit(items[:middle]), *self.commit(items[middle:])]
+
+    def _begin(self) -> Tip:
+        """Make a new log's first checkpoint, so that every later one has one before it."""
+        note = self._sign(0, EMPTY_ROOT)
+        self._write([(_CHECKPOINT, [{"size": 0, "note": note}])])
+        return Tip(0, note, MappingProxyType({}))
+
+    def _sign(self, size: int, root: bytes) -> str:
+        return sign_checkpoint(Checkpoint(self._origin, size, root), self._key)
+
+    def _write(self, writes: Sequence[tuple[UpdateBase, Sequence[Values]]]) -> None:
+        """Write rows in one transaction that is on the disk when this returns."""
+        if self._in_doubt:
+            raise SafeRoomError(Reason.UNAVAILABLE, "a commit failed: open the ledger again")
+        try:
+            with self._connection.begin():
+                for sql, rows in writes:
+                    if rows:
+                        self._connection.execute(sql, rows)
+                self._in_doubt = True  # until the commit, which follows, has returned
+            self._in_doubt = False
+        except IntegrityError:
+            raise
+        except DatabaseError as error:
+            raise SafeRoomError(Reason.UNAVAILABLE, f"the disk refuses: {error.orig}") from error
+
+
+def _checkpoint_rows(batch: Batch, before: Tip, note: str) -> Sequence[Values]:
+    """Give the checkpoint's row; none if the batch adds no entry."""
+    return [{"size": batch.size, "note": note}] if batch.size > before.size else []
