@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saferoom_proto.groupcommit import GroupCommit
 from saferoom_proto.reasons import Reason, SafeRoomError
 
