@@ -11,7 +11,7 @@ from itertools import product
 
 import duckdb
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from saferoom_proto.formula import (
@@ -84,6 +84,7 @@ def any_leaf(draw: st.DrawFn) -> Leaf:
             return IsNull(ref, draw(st.booleans()))
 
 
+@settings(deadline=None)
 @given(trees(any_leaf()))
 def test_a_formula_reads_back_from_its_canonical_text(node: Node) -> None:
     text = format_formula(node)
@@ -101,6 +102,7 @@ def test_a_formula_reads_back_from_its_canonical_text(node: Node) -> None:
         assert format_formula(read) == text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused_as_a_formula(text: str) -> None:
     assert_read_or_refused(text)
@@ -193,6 +195,7 @@ def bindable_leaf(draw: st.DrawFn) -> Leaf:
             )
 
 
+@settings(deadline=None)
 @given(node=trees(bindable_leaf()))
 def test_a_formula_answers_as_sql_does(records: duckdb.DuckDBPyConnection, node: Node) -> None:
     assert answers_of(node) == duckdbs_answers(records, format_formula(node))
@@ -211,6 +214,7 @@ def disturbed(draw: st.DrawFn) -> str:
     return " ".join(pieces)
 
 
+@settings(deadline=None)
 @given(text=disturbed())
 def test_whatever_is_read_means_what_sql_means_by_it(
     records: duckdb.DuckDBPyConnection, text: str
@@ -245,6 +249,7 @@ def test_unbracketed_text_is_read_with_sqls_precedence(
     assert answers_of(parse_formula(text)) == duckdbs_answers(records, text)
 
 
+@settings(deadline=None)
 @given(trees(bindable_leaf()))
 def test_an_answer_depends_only_on_the_cells_that_its_cuts_make(node: Node) -> None:
     asked = cuts(bind(node, {}, SHAPES))
@@ -264,6 +269,7 @@ def merged(held: FeatureShape, cell: int | None, asked: frozenset[object]) -> ob
     return sum(cell > cut for cut in range(held.cuts) if cut in asked)
 
 
+@settings(deadline=None)
 @given(st.lists(trees(bindable_leaf()), min_size=1, max_size=4))
 def test_the_parts_of_a_split_formula_hold_together_when_it_does(nodes: list[Node]) -> None:
     node = all_of(nodes)
