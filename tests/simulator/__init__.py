@@ -1,0 +1,27 @@
+"""A room without a server: owners, banks, subjects, statements and a real ledger, all in memory."""
+
+from __future__ import annotations
+
+from simulator.bank import SimBank
+from simulator.clock import START, SimClock
+from simulator.issuer import SimIssuer
+from simulator.ledger import SimLedger
+from simulator.owner import APPROVERS, SimOwner
+from simulator.seeds import Seeds
+from simulator.subject import SimSubject
+from simulator.world import ROOM, SimStream, World
+
+__all__ = [
+    "APPROVERS",
+    "ROOM",
+    "START",
+    "Seeds",
+    "SimBank",
+    "SimClock",
+    "SimIssuer",
+    "SimLedger",
+    "SimOwner",
+    "SimStream",
+    "SimSubject",
+    "World",
+]

@@ -1,0 +1,106 @@
+"""An institution: what it proposes, what it asks, and what it can open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from saferoom_proto.answer import Answer, seal_info
+from saferoom_proto.certificate import derive_certificate
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.formula import parameters, parse_formula
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.statements import (
+    CheckRequest,
+    Parameter,
+    Purpose,
+    Template,
+    Title,
+    seal_statement,
+)
+
+if TYPE_CHECKING:
+    from simulator.subject import SimSubject
+    from simulator.world import World
+
+WINDOW: Final = timedelta(minutes=10)
+
+
+class SimBank:
+    """An institution with one signing key and one key that answers are sealed to."""
+
+    def __init__(self, name: str, world: World) -> None:
+        self.name: Final = name
+        self.world: Final = world
+        self.key: Final = world.seeds.signing(f"bank {name}")
+        self.reply: Final = world.seeds.sealing(f"bank {name}")
+
+    def template(
+        self,
+        name: str,
+        check: str,
+        purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,),
+    ) -> Envelope:
+        """Make a template; its parameters are read off the formula."""
+        params = {
+            param: Parameter(feature=str(feature))
+            for param, feature in parameters(parse_formula(check)).items()
+        }
+        payload = Template(
+            room=self.world.room,
+            kind="Check",
+            name=name,
+            title=Title(en=name, zh=name),
+            proposer=self.name,
+            purposes=tuple(purposes),
+            params=params,
+            check=check,
+        )
+        return seal_statement(payload, self.key)
+
+    def certificate(self, template: Envelope) -> Envelope:
+        """Derive a template's release certificate from the features in force."""
+        derived = derive_certificate(template, self.world.features)
+        return seal_statement(derived, self.key)
+
+    def propose(
+        self, name: str, check: str, purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,)
+    ) -> tuple[Envelope, Envelope]:
+        """Publish a template and its release certificate."""
+        template = self.template(name, check, purposes)
+        certificate = self.certificate(template)
+        return self.world.publish(template), self.world.publish(certificate)
+
+    def request(
+        self,
+        subject: SimSubject | str,
+        template: Envelope,
+        certificate: Envelope | str,
+        params: Mapping[str, str | bool] | None = None,
+        *,
+        key: SigningKey | None = None,
+        **changes: object,
+    ) -> Envelope:
+        """Sign a question; fields can be changed by name, and another key may sign."""
+        now = self.world.now()
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "institution": self.name,
+            "template": template.digest,
+            "certificate": certificate if isinstance(certificate, str) else certificate.digest,
+            "subject": subject if isinstance(subject, str) else subject.uscc,
+            "params": dict(params or {}),
+            "purpose": Purpose.PRE_LOAN,
+            "nonce": b64(self.world.seeds.fresh(16)),
+            "not_before": now,
+            "not_after": now + WINDOW,
+            "reply_key": b64(self.reply.public),
+        }
+        payload = CheckRequest.model_validate(fields | changes)
+        return seal_statement(payload, self.key if key is None else key)
+
+    def open(self, request: Envelope, owner: str, sealed: bytes) -> Answer:
+        """Open an owner's answer to a request."""
+        return Answer.from_bytes(self.reply.open(sealed, info=seal_info(request.digest, owner)))

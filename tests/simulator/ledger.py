@@ -1,0 +1,69 @@
+"""A whole ledger in memory: real leaves, proofs and signed checkpoints."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saferoom_proto import entry, merkle
+from saferoom_proto.checkpoint import Checkpoint, format_proof, sign_checkpoint
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.wire import Recorded
+from simulator.seeds import Seeds
+
+
+class SimLedger:
+    """An append-only log of salted commitments."""
+
+    def __init__(self, origin: str, key: SigningKey, seeds: Seeds) -> None:
+        self.origin: Final = origin
+        self.key: Final = key
+        self._seeds: Final = seeds
+        self._nodes: dict[tuple[int, int], bytes] = {}
+        self._salts: dict[int, bytes] = {}
+        self.size = 0
+        self.index_of: dict[str, int] = {}
+        """Where each statement stands, by its digest."""
+
+    def record(self, statement: Envelope, salt: bytes | None = None) -> int:
+        """Append a statement, once; give its index."""
+        if statement.digest not in self.index_of:
+            salt = self._seeds.fresh(entry.SALT_BYTES) if salt is None else salt
+            index = self.append(entry.leaf(entry.commitment(salt, statement.digest)))
+            self._salts[index] = salt
+            self.index_of[statement.digest] = index
+        return self.index_of[statement.digest]
+
+    def append(self, leaf: bytes) -> int:
+        """Append any leaf; give its index."""
+        index = self.size
+        hashed = merkle.leaf_hash(leaf)
+        for level, place, node in merkle.completed_nodes(index, hashed, self._node):
+            self._nodes[level, place] = node
+        self.size += 1
+        return index
+
+    def checkpoint(self) -> Checkpoint:
+        """Give the log's head."""
+        return Checkpoint(self.origin, self.size, merkle.root(self.size, self._node))
+
+    def note(self) -> str:
+        """Give the signed head."""
+        return sign_checkpoint(self.checkpoint(), self.key)
+
+    def inclusion(self, index: int) -> tuple[bytes, ...]:
+        """Prove an entry under the head."""
+        return merkle.inclusion_path(index, self.size, self._node)
+
+    def consistency(self, earlier: int) -> tuple[bytes, ...]:
+        """Prove that the head extends an earlier size; nothing to prove from size 0."""
+        return merkle.consistency_path(earlier, self.size, self._node) if earlier else ()
+
+    def recorded(self, statement: Envelope) -> Recorded:
+        """Give a statement with what proves that it stands here."""
+        index = self.record(statement)
+        proof = format_proof(index, self.inclusion(index), self.note())
+        return Recorded(statement, self._salts[index], proof)
+
+    def _node(self, level: int, index: int) -> bytes:
+        return self._nodes[level, index]

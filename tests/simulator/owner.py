@@ -1,0 +1,210 @@
+"""A data owner: its root, its approvers, its key agent, and all that they sign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.statements import (
+    Agreement,
+    AgreementEnd,
+    Approval,
+    Approver,
+    Charter,
+    Feature,
+    LevelLimits,
+    Pause,
+    Purpose,
+    RoomKeys,
+    Schema,
+    Title,
+    Withdrawal,
+    load,
+    seal_statement,
+)
+from saferoom_proto.statements.template import InstitutionKey
+from saferoom_proto.verification import PinnedCharter
+from simulator.issuer import YEAR
+
+if TYPE_CHECKING:
+    from simulator.bank import SimBank
+    from simulator.world import World
+
+APPROVERS: Final = ("chen", "li", "wang")
+LIMITS: Final = ((0, 0), (3, 12), (3, 12), (1, 3))
+"""Bits per feature and per family, by level."""
+
+
+class SimOwner:
+    """A data owner. Nouns make a statement; verbs make it and publish it to the room."""
+
+    def __init__(self, name: str, world: World) -> None:
+        self.name: Final = name
+        self.world: Final = world
+        seeds = world.seeds
+        self.root: Final = seeds.signing(f"root of {name}")
+        self.approvers: Final = {
+            each: seeds.signing(f"approver {each} of {name}") for each in APPROVERS
+        }
+        self.key_agent: Final = seeds.signing(f"key agent of {name}")
+        self.store_key: Final = seeds.some(f"store key of {name}")
+        self.pairing: Final = X25519PrivateKey.from_private_bytes(seeds.some(f"pairing of {name}"))
+        self.charters: list[Envelope] = []
+
+    @property
+    def charter(self) -> PinnedCharter:
+        """The charter in force."""
+        newest = self.charters[-1]
+        return PinnedCharter(load(newest, Charter), newest.digest)
+
+    def next_charter(self, **changes: object) -> Envelope:
+        """Make the first charter, or the next one; fields can be changed by name."""
+        world, version = self.world, len(self.charters) + 1
+        fields: dict[str, object] = {
+            "room": world.room,
+            "owner": self.name,
+            "title": Title(en=self.name, zh=self.name),
+            "version": version,
+            "previous": self.charters[-1].digest if self.charters else None,
+            "suite": "international",
+            "root": self.root.verify_key.public,
+            "approvers": tuple(
+                Approver(name=name, key=key.verify_key.public)
+                for name, key in self.approvers.items()
+            ),
+            "threshold": 2,
+            "issuers": (world.issuer.pinned(),),
+            "key_agent": self.key_agent.verify_key.public,
+            "pairing": b64(self.pairing.public_key().public_bytes_raw()),
+            "room_keys": RoomKeys(
+                ledger=world.ledger.key.verify_key.public, heads=world.heads.verify_key.public
+            ),
+            "registrars": ("registry",),
+            "max_head_age_seconds": 60,
+            "min_sandbox_level": 0,
+            "release_tick_milliseconds": 0,
+            "limits": tuple(
+                LevelLimits(level=level, feature_bits=Decimal(bits), family_bits=Decimal(family))
+                for level, (bits, family) in enumerate(LIMITS, start=1)
+            ),
+        }
+        return seal_statement(Charter.model_validate(fields | changes), self.root)
+
+    def adopt(self, **changes: object) -> Envelope:
+        """Publish the first charter, or the next one."""
+        charter = self.next_charter(**changes)
+        self.charters.append(charter)
+        return self.world.publish(charter, self.name)
+
+    def publish_schema(self, schema: Schema) -> Envelope:
+        """Sign and publish the store's schema."""
+        return self.world.publish(seal_statement(schema, self._first), self.name)
+
+    def define(self, feature: Feature) -> Envelope:
+        """Sign and publish a feature, to every owner."""
+        return self.world.publish(seal_statement(feature, self._first))
+
+    def approval(self, template: Envelope, certificate: str, approver: str) -> Envelope:
+        """Let one approver approve exact bytes."""
+        payload = Approval(
+            room=self.world.room,
+            owner=self.name,
+            approver=approver,
+            charter=self.charter.digest,
+            template=template.digest,
+            certificate=certificate,
+            at=self.world.now(),
+        )
+        return seal_statement(payload, self.approvers[approver])
+
+    def approve(
+        self, template: Envelope, certificate: str, approvers: Sequence[str] = APPROVERS[:2]
+    ) -> list[Envelope]:
+        """Publish the approvals of some approvers."""
+        given = [self.approval(template, certificate, each) for each in approvers]
+        return [self.world.publish(each, self.name) for each in given]
+
+    def withdraw(self, template: Envelope, approver: str = APPROVERS[0]) -> Envelope:
+        """Take a template's approval back."""
+        payload = Withdrawal(
+            room=self.world.room,
+            owner=self.name,
+            approver=approver,
+            template=template.digest,
+            why="no longer wanted",
+            at=self.world.now(),
+        )
+        return self._publish(payload, self.approvers[approver])
+
+    def pause(
+        self, template: Envelope | None = None, *, paused: bool = True, approver: str = APPROVERS[0]
+    ) -> Envelope:
+        """Stop all use, or one template's; or let it go on."""
+        payload = Pause(
+            room=self.world.room,
+            owner=self.name,
+            approver=approver,
+            template=None if template is None else template.digest,
+            paused=paused,
+            why="under review",
+            at=self.world.now(),
+        )
+        return self._publish(payload, self.approvers[approver])
+
+    def agreement(
+        self,
+        bank: SimBank,
+        purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,),
+        group: str | None = None,
+        valid_for: timedelta = YEAR,
+    ) -> Envelope:
+        """Make an agreement that both sides signed."""
+        now = self.world.now()
+        payload = Agreement(
+            room=self.world.room,
+            owner=self.name,
+            institution=bank.name,
+            group=group or bank.name,
+            keys=(InstitutionKey(name="checks", key=bank.key.verify_key.public),),
+            purposes=tuple(purposes),
+            valid_from=now,
+            valid_to=now + valid_for,
+        )
+        signers = [self.approvers[each] for each in APPROVERS[:2]]
+        return seal_statement(payload, *signers, bank.key)
+
+    def agree(
+        self,
+        bank: SimBank,
+        purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,),
+        group: str | None = None,
+        valid_for: timedelta = YEAR,
+    ) -> Envelope:
+        """Publish an agreement."""
+        return self.world.publish(self.agreement(bank, purposes, group, valid_for), self.name)
+
+    def end(self, agreement: Envelope, approver: str = APPROVERS[0]) -> Envelope:
+        """End an agreement."""
+        payload = AgreementEnd(
+            room=self.world.room,
+            owner=self.name,
+            approver=approver,
+            agreement=agreement.digest,
+            why="moved on",
+            at=self.world.now(),
+        )
+        return self._publish(payload, self.approvers[approver])
+
+    @property
+    def _first(self) -> SigningKey:
+        return self.approvers[APPROVERS[0]]
+
+    def _publish(self, payload: Withdrawal | Pause | AgreementEnd, key: SigningKey) -> Envelope:
+        return self.world.publish(seal_statement(payload, key), self.name)
