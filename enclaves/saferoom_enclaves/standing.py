@@ -1,0 +1,268 @@
+"""What is in force at an enclave, by the statements it has followed, in their order.
+
+Held in memory and built again from the sealed statements at every start, by the same steps. What
+permits something (a feature, an agreement, an approval) counts only while the charter in force
+bears it; what restricts something (a withdrawal, a pause, an end, a revocation) counts for good
+once the charter of its time bore it. So nothing that the server delivers again, late or in another
+order lets more through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.keys import VerifyKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Agreement,
+    AgreementEnd,
+    Approval,
+    CertificateRevocation,
+    Charter,
+    Feature,
+    Pause,
+    Schema,
+    Template,
+    Withdrawal,
+    load,
+)
+from saferoom_proto.verification import (
+    PinnedCharter,
+    open_charter,
+    succeed_charter,
+    verify_agreement,
+    verify_by_any_approver,
+    verify_by_named_approver,
+    verify_certificate_revocation,
+)
+
+_MOST_AHEAD: Final = timedelta(minutes=5)
+"""What permits something and is dated further ahead than this has no effect."""
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAgreement:
+    """An agreement under the charter in force, with the keys that sign under it."""
+
+    agreement: Agreement
+    digest: str
+    keys: tuple[VerifyKey, ...]
+
+
+class Standing:
+    """What is in force.
+
+    Args:
+        launch: the charter the enclave was started with; it pins the owner's root.
+    """
+
+    def __init__(self, launch: PinnedCharter) -> None:
+        self.charter = launch
+        """In force: the newest of the launch's and the stream's."""
+        self.generation = 0
+        """Counts what took effect, so that others know when to derive anew."""
+        self.schema: tuple[Schema, str] | None = None
+        self.features: dict[FeatureRef, PinnedFeature] = {}
+        self.templates: dict[str, Template] = {}
+        self.certificates: dict[str, ReleaseCertificate] = {}
+        self.revoked_certificates: dict[str, datetime] = {}
+        self._of_stream: PinnedCharter | None = None
+        self._kept: dict[str, Envelope] = {}
+        self._agreements: dict[str, list[KnownAgreement]] = {}
+        self._ended: set[str] = set()
+        self._approvals: dict[tuple[str, str], dict[str, Envelope]] = {}
+        self._void: set[str] = set()
+        self._withdrawn: dict[str, datetime] = {}
+        self._pauses: dict[str | None, tuple[datetime, bool]] = {}
+        self._steps: Final[dict[str, Callable[[Envelope, datetime], None]]] = {
+            Charter.payload_type(): self._take_charter,
+            Schema.payload_type(): self._keep,
+            Feature.payload_type(): self._keep,
+            Agreement.payload_type(): self._keep,
+            Template.payload_type(): self._take_template,
+            ReleaseCertificate.payload_type(): self._take_certificate,
+            Approval.payload_type(): self._take_approval,
+            Withdrawal.payload_type(): self._take_withdrawal,
+            Pause.payload_type(): self._take_pause,
+            AgreementEnd.payload_type(): self._take_end,
+            CertificateRevocation.payload_type(): self._take_revocation,
+        }
+
+    def concerns(self, statement: Envelope) -> bool:
+        """Tell whether statements of this kind are taken here."""
+        return statement.payload_type in self._steps
+
+    def take(self, statement: Envelope, arrived: datetime) -> None:
+        """Let a statement take effect.
+
+        Args:
+            statement: the next of its kind in the stream.
+            arrived: when it first came, by the enclave's own clock.
+
+        Raises:
+            SafeRoomError: it has no effect, and why.
+        """
+        self._steps[statement.payload_type](statement, arrived)
+        self.generation += 1
+
+    def agreements(self, institution: str) -> list[KnownAgreement]:
+        """Give an institution's agreements that have not been ended, the newest first."""
+        known = self._agreements.get(institution, [])
+        return [each for each in reversed(known) if each.digest not in self._ended]
+
+    def approvals(self, template: str, certificate: str) -> list[Envelope]:
+        """Give the approvals of these exact bytes that have not been taken back."""
+        return list(self._approvals.get((template, certificate), {}).values())
+
+    def require_running(self, template: str) -> None:
+        """Refuse with `PAUSED` while all use, or this template's, is paused."""
+        for target in (None, template):
+            _, paused = self._pauses.get(target, (None, False))
+            if paused:
+                raise SafeRoomError(Reason.PAUSED, "all use" if target is None else template)
+
+    def _take_charter(self, statement: Envelope, _: datetime) -> None:
+        current = self._of_stream
+        if current is None:
+            following = open_charter(statement, self.charter.charter.root)
+            own = self.charter.charter
+            if (following.charter.owner, following.charter.room) != (own.owner, own.room):
+                raise SafeRoomError(Reason.BAD_CHARTER, "a charter of another owner or room")
+        else:
+            following = succeed_charter(current, statement)
+        self._of_stream = following
+        if following.charter.version > self.charter.charter.version:
+            self.charter = following
+            self._approvals.clear()  # each names the charter it was given under
+            self._weigh_again()
+
+    def _weigh_again(self) -> None:
+        """Hold all that was kept to the charter now in force."""
+        self.schema = None
+        self.features.clear()
+        self._agreements.clear()
+        for statement in self._kept.values():
+            try:
+                self._weigh(statement)
+            except SafeRoomError:
+                continue  # an approver who no longer is one; a later charter may bear it again
+
+    def _keep(self, statement: Envelope, _: datetime) -> None:
+        if statement.digest not in self._kept:
+            self._kept[statement.digest] = statement
+            self._weigh(statement)
+
+    def _weigh(self, statement: Envelope) -> None:
+        if statement.payload_type == Schema.payload_type():
+            self._weigh_schema(statement)
+        elif statement.payload_type == Feature.payload_type():
+            self._weigh_feature(statement)
+        else:
+            agreement = verify_agreement(statement, self.charter)
+            keys = tuple(VerifyKey.from_public(each.key) for each in agreement.keys)
+            known = KnownAgreement(agreement, statement.digest, keys)
+            self._agreements.setdefault(agreement.institution, []).append(known)
+
+    def _weigh_schema(self, statement: Envelope) -> None:
+        schema = verify_by_any_approver(statement, self.charter, Schema)
+        if self.schema is not None and schema.version <= self.schema[0].version:
+            raise SafeRoomError(Reason.CONFLICT, f"schema version {schema.version} is not newer")
+        self.schema = (schema, statement.digest)
+
+    def _weigh_feature(self, statement: Envelope) -> None:
+        feature = load(statement, Feature)
+        if feature.owner != self.charter.charter.owner:
+            return  # a peer's: certificates name its digest, and this enclave needs no more of it
+        verify_by_any_approver(statement, self.charter, Feature)
+        pinned = PinnedFeature(feature, statement.digest)
+        current = self.features.get(pinned.ref)
+        if current is not None and feature.version <= current.definition.version:
+            detail = f"{feature.full_name} version {feature.version} is not newer"
+            raise SafeRoomError(Reason.CONFLICT, detail)
+        self.features[pinned.ref] = pinned
+
+    def _take_template(self, statement: Envelope, _: datetime) -> None:
+        # Nobody's signature counts: approvals sign the digest.
+        template = load(statement, Template)
+        self._require_room(template.room)
+        self.templates[statement.digest] = template
+
+    def _take_certificate(self, statement: Envelope, _: datetime) -> None:
+        certificate = load(statement, ReleaseCertificate)
+        self._require_room(certificate.room)
+        self.certificates[statement.digest] = certificate
+
+    def _take_approval(self, statement: Envelope, arrived: datetime) -> None:
+        approval = verify_by_named_approver(statement, self.charter, Approval)
+        if approval.charter != self.charter.digest:
+            raise SafeRoomError(Reason.NOT_APPROVED, "given under another charter")
+        _require_not_ahead(approval.at, arrived)
+        withdrawn = self._withdrawn.get(approval.template)
+        if statement.digest in self._void or (withdrawn is not None and approval.at <= withdrawn):
+            raise SafeRoomError(Reason.NOT_APPROVED, "taken back since")
+        of_these = self._approvals.setdefault((approval.template, approval.certificate), {})
+        of_these[statement.digest] = statement
+
+    def _take_withdrawal(self, statement: Envelope, arrived: datetime) -> None:
+        withdrawal = self._by_either(
+            lambda charter: verify_by_named_approver(statement, charter, Withdrawal)
+        )
+        # One dated ahead must not stand in the way of the approvals that follow it.
+        at = min(withdrawal.at, arrived)
+        self._withdrawn[withdrawal.template] = max(at, self._withdrawn.get(withdrawal.template, at))
+        for (template, _), approvals in self._approvals.items():
+            if template == withdrawal.template:
+                self._void.update(approvals)
+                approvals.clear()
+
+    def _take_pause(self, statement: Envelope, arrived: datetime) -> None:
+        pause = self._by_either(lambda charter: verify_by_named_approver(statement, charter, Pause))
+        if not pause.paused:
+            _require_not_ahead(pause.at, arrived)
+        at = min(pause.at, arrived)
+        # The later word counts, whichever comes first; of two at one instant, the pause.
+        current = self._pauses.get(pause.template)
+        if current is None or (at, pause.paused) > current:
+            self._pauses[pause.template] = (at, pause.paused)
+
+    def _take_end(self, statement: Envelope, _: datetime) -> None:
+        end = self._by_either(
+            lambda charter: verify_by_named_approver(statement, charter, AgreementEnd)
+        )
+        self._ended.add(end.agreement)
+
+    def _take_revocation(self, statement: Envelope, _: datetime) -> None:
+        revocation = self._by_either(
+            lambda charter: verify_certificate_revocation(statement, charter)
+        )
+        known = self.revoked_certificates.get(revocation.fingerprint, revocation.at)
+        self.revoked_certificates[revocation.fingerprint] = min(known, revocation.at)
+
+    def _by_either(self, verify: Callable[[PinnedCharter], R]) -> R:
+        """Verify what restricts under the charter of its place in the stream, or the one in force.
+
+        They differ where the enclave was started with a charter that the stream comes to later.
+        """
+        if self._of_stream is not None and self._of_stream.digest != self.charter.digest:
+            try:
+                return verify(self._of_stream)
+            except SafeRoomError:
+                return verify(self.charter)
+        return verify(self.charter)
+
+    def _require_room(self, room: str) -> None:
+        if room != self.charter.charter.room:
+            raise SafeRoomError(Reason.BAD_CHARTER, "a statement of another room")
+
+
+def _require_not_ahead(at: datetime, arrived: datetime) -> None:
+    if at > arrived + _MOST_AHEAD:
+        raise SafeRoomError(Reason.NOT_YET_VALID, "dated ahead of its arrival")
