@@ -20,7 +20,7 @@ from saferoom_proto.statements.base import (
     Usage,
 )
 
-Bits = Annotated[Decimal, Field(ge=0, le=64)]
+Bits = Annotated[Decimal, Field(ge=0, le=64, decimal_places=3)]
 
 
 class Approver(Part):

@@ -67,7 +67,7 @@ class Feature(Payload):
     grid: tuple[Number, ...] = ()
     classes: tuple[ClassCell, ...] = ()
     absent: Absent
-    budget_bits: Annotated[Decimal, Field(ge=0, le=64)]
+    budget_bits: Annotated[Decimal, Field(ge=0, le=64, decimal_places=3)]
 
     @model_validator(mode="after")
     def _shaped(self) -> Feature:
