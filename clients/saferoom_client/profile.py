@@ -17,7 +17,7 @@ from typing import Annotated, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import StringConstraints
+from pydantic import StringConstraints, model_validator
 
 from saferoom_client.files import (
     PUBLIC_FILE,
@@ -30,11 +30,12 @@ from saferoom_client.files import (
     write_file,
     write_model,
 )
-from saferoom_proto.identity import read_identity
+from saferoom_proto.identity import organisation_uri, read_identity, subject_uri
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Trust
-from saferoom_proto.statements.base import Origin, Part, PublicKey
+from saferoom_proto.statements.base import Name, Origin, Part, PublicKey
+from saferoom_proto.uscc import parse_uscc
 
 ROOM: Final = "room.json"
 IDENTITY: Final = "identity.json"
@@ -44,6 +45,9 @@ TLS_CERTIFICATE: Final = "tls.pem"
 TLS_KEY: Final = "tls.key"
 SIGNING_CERTIFICATE: Final = "signing.pem"
 SIGNING_KEY: Final = "signing.key"
+
+SELF: Final = "self"
+"""What a subject, which has no members, is called by its own name."""
 
 
 class RoomCard(Part):
@@ -61,9 +65,31 @@ class RoomCard(Part):
 class Member(Part):
     """Whom the folder belongs to."""
 
-    organisation: Annotated[str, StringConstraints(pattern=r"^[a-z0-9A-Z][a-z0-9A-Z_-]{0,62}$")]
+    organisation: Annotated[
+        str, StringConstraints(pattern=r"^([a-z][a-z0-9_-]{0,62}|[0-9A-Z]{18})$")
+    ]
     """The organisation's handle, or a subject's code."""
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+    name: Name
+
+    @property
+    def is_subject(self) -> bool:
+        """Whether it is an enterprise that speaks for itself."""
+        return not self.organisation[0].islower()
+
+    @property
+    def uri(self) -> str:
+        """The name that its certificates hold."""
+        if self.is_subject:
+            return subject_uri(self.organisation)
+        return organisation_uri(self.organisation, self.name)
+
+    @model_validator(mode="after")
+    def _named(self) -> Member:
+        if self.is_subject and self.organisation != parse_uscc(self.organisation):
+            raise ValueError("a subject's code has upper-case letters")
+        if self.is_subject and self.name != SELF:
+            raise ValueError(f"a subject's name is {SELF}")
+        return self
 
 
 class SeenLog(Part):

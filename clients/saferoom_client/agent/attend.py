@@ -1,0 +1,177 @@
+"""Attending to the room: every enclave start asks for its key, and the agent answers.
+
+The agent dials out and keeps the line, so that the owner opens no port. A lost line is taken up
+again after a pause that doubles up to ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import grpc
+from pydantic import ValidationError
+
+from saferoom_client.agent.folder import KeyAgent
+from saferoom_client.agent.policy import appraise, release_keys
+from saferoom_client.profile import Profile
+from saferoom_client.refused import refusal_of
+from saferoom_client.session import Clock, Session, utc_now
+from saferoom_proto.encoding import b64
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Evidence
+from saferoom_proto.statements.base import field_faults
+from saferoom_proto.v1 import owner_pb2
+from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
+
+NONCE_BYTES: Final = 32
+FIRST_PAUSE_SECONDS: Final = 0.1
+LONGEST_PAUSE_SECONDS: Final = 10.0
+MOST_OPEN_CHALLENGES: Final = 16
+"""One enclave asks for one key at a time; more open challenges than this are noise."""
+
+Stream = grpc.aio.StreamStreamCall[owner_pb2.AttendKeysRequest, owner_pb2.AttendKeysResponse]
+
+
+class Happening(StrEnum):
+    """What a key agent tells its owner."""
+
+    ATTENDING = "attending"
+    RELEASED = "released"
+    REFUSED = "refused"
+    DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, in words for the owner's log."""
+
+    what: Happening
+    detail: str
+
+
+def ignore_events(event: Event) -> None:
+    """Take no notice."""
+    del event
+
+
+async def attend(
+    agent: KeyAgent, *, on_event: Callable[[Event], None] = ignore_events, clock: Clock = utc_now
+) -> None:
+    """Attend until cancelled, taking up a lost line again.
+
+    Raises:
+        SafeRoomError: `UNAUTHENTICATED`, `CERTIFICATE_REVOKED` or `NOT_ALLOWED` if the room does
+            not take this agent for the owner's; `BAD_CONFIG` for its folder.
+    """
+    profile = Profile.load(agent.profile_folder)
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        async with Session(profile, clock=clock) as session:
+            attendance = _Attendance(agent, session, on_event)
+            try:
+                await attendance.run()
+                detail = "the room ended the call"
+            except grpc.aio.AioRpcError as error:
+                refusal = refusal_of(error)
+                if refusal.reason in _FINAL:
+                    raise refusal from error
+                detail = refusal.detail or str(refusal.reason)
+        if attendance.answered:
+            pause = FIRST_PAUSE_SECONDS
+        on_event(Event(Happening.DISCONNECTED, f"{detail}; again in {pause:.1f} s"))
+        # Jitter keeps the agents of one room from coming back all at once.
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+_FINAL: Final = frozenset({Reason.UNAUTHENTICATED, Reason.CERTIFICATE_REVOKED, Reason.NOT_ALLOWED})
+
+
+class _Attendance:
+    """One call to the room, and the challenges that are open in it."""
+
+    def __init__(
+        self, agent: KeyAgent, session: Session, on_event: Callable[[Event], None]
+    ) -> None:
+        self._agent: Final = agent
+        self._session: Final = session
+        self._on_event: Final = on_event
+        self._nonces: Final[dict[str, bytes]] = {}
+        self.answered = False
+        """Whether the room has said anything."""
+
+    async def run(self) -> None:
+        """Answer the room until it ends the call."""
+        stream = self._session.owners.AttendKeys()
+        await stream.wait_for_connection()
+        self._on_event(Event(Happening.ATTENDING, self._session.profile.card.address))
+        async for message in stream:
+            self.answered = True
+            match message.WhichOneof("message"):
+                case "wanted":
+                    await stream.write(self._challenge(message.wanted))
+                case "evidence":
+                    await stream.write(await self._answer(message.evidence))
+                case _:
+                    pass  # a message of a later version, which this agent cannot answer
+
+    def _challenge(self, wanted: owner_pb2.KeyWanted) -> owner_pb2.AttendKeysRequest:
+        while len(self._nonces) >= MOST_OPEN_CHALLENGES:
+            self._nonces.pop(next(iter(self._nonces)))
+        nonce = os.urandom(NONCE_BYTES)
+        self._nonces[wanted.task] = nonce
+        challenge = owner_pb2.KeyChallenge(task=wanted.task, nonce=nonce)
+        return owner_pb2.AttendKeysRequest(challenge=challenge)
+
+    async def _answer(self, told: owner_pb2.KeyEvidence) -> owner_pb2.AttendKeysRequest:
+        try:
+            release = await self._decide(told)
+        except SafeRoomError as error:
+            why = f"{error.reason}: {error.detail}"[:_WHY_CHARS]
+            self._on_event(Event(Happening.REFUSED, why))
+            refusal = owner_pb2.KeyRefusal(task=told.task, why=why)
+            return owner_pb2.AttendKeysRequest(refusal=refusal)
+        return owner_pb2.AttendKeysRequest(release=release)
+
+    async def _decide(self, told: owner_pb2.KeyEvidence) -> owner_pb2.KeyRelease:
+        # A nonce is used once: evidence that comes a second time answers no challenge.
+        nonce = self._nonces.pop(told.task, None)
+        if nonce is None:
+            raise SafeRoomError(Reason.BAD_EVIDENCE, "the evidence answers no open challenge")
+        evidence = read_evidence(told.kind, told.quote)
+        ask = owner_pb2.GetCharterRequest(owner=self._agent.policy.owner)
+        charter = await self._session.call(self._session.owners.GetCharter, ask)
+        accepted = appraise(
+            self._agent,
+            envelope_from_proto(told.claims),
+            evidence,
+            nonce,
+            envelope_from_proto(charter.charter),
+        )
+        released = release_keys(self._agent, accepted, self._session.clock())
+        claims = accepted.claims
+        detail = f"sandbox level {claims.sandbox_level}, chain {claims.chain.index}"
+        self._on_event(Event(Happening.RELEASED, detail))
+        return owner_pb2.KeyRelease(
+            task=told.task,
+            endorsement=envelope_to_proto(released.endorsement),
+            sealed_keys=released.sealed_keys,
+        )
+
+
+_WHY_CHARS: Final = 1000  # what the contract takes
+
+
+def read_evidence(kind: str, quote: bytes) -> Evidence:
+    """Read what vouches for claims; `BAD_EVIDENCE` for an unknown kind."""
+    try:
+        return Evidence.model_validate({"kind": kind, "quote": b64(quote)})
+    except ValidationError as error:
+        faults = field_faults(error)
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "an unknown kind of evidence", faults) from None

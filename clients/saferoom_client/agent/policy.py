@@ -1,0 +1,154 @@
+"""The key agent's decision about one enclave: pure, every check raises.
+
+Source: RFC 9334 (RATS): the agent is verifier and relying party in one; the claims are evidence,
+the endorsement is what others take its word from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from saferoom_client.agent.folder import AgentState, EvidenceKind, KeyAgent, Policy
+from saferoom_proto import hpke
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, dump, unb64
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    ChainLink,
+    Endorsement,
+    Evidence,
+    EvidenceClaims,
+    seal_statement,
+)
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.verification import PinnedCharter, open_charter, verify_claims
+
+ENDORSED_FOR: Final = timedelta(hours=24)
+"""The room asks again at half time, so an agent may be away for twelve hours."""
+CLOCKS_APART: Final = timedelta(minutes=5)
+"""An endorsement counts from a little before it is made, for hosts whose clocks are behind."""
+
+KEYS_INFO: Final = b"saferoom keys v1\n"
+"""HPKE info of the keys is this and the endorsement's digest: they open under that one only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An enclave whose evidence passed, and the state to keep before it gets anything."""
+
+    claims: EvidenceClaims
+    claims_digest: str
+    kind: EvidenceKind
+    charter: PinnedCharter
+    state: AgentState
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRelease:
+    """What an accepted enclave is given."""
+
+    endorsement: Envelope
+    sealed_keys: bytes
+
+
+def appraise(
+    agent: KeyAgent, claims: Envelope, evidence: Evidence, nonce: bytes, charter: Envelope
+) -> Accepted:
+    """Decide whether an enclave may have the keys.
+
+    Args:
+        agent: with its policy and what it has seen.
+        claims: what the enclave claims.
+        evidence: what vouches for the claims.
+        nonce: this exchange's challenge.
+        charter: the owner's charter in force, as the room gives it.
+
+    Raises:
+        SafeRoomError: `BAD_EVIDENCE`, `BAD_CHARTER`, `SANDBOX_TOO_WEAK` or `STORE_ROLLED_BACK`;
+            the detail names the claim.
+    """
+    policy, state = agent.policy, agent.state()
+    # Step 1: the charter under the pinned root, and no older than the last one.
+    pinned = _require_charter(agent, state, charter)
+    # Step 2: a kind of evidence that the policy takes, for this very challenge.
+    if evidence.kind not in policy.evidence_kinds:
+        raise SafeRoomError(Reason.BAD_EVIDENCE, f"{evidence.kind} evidence is not accepted")
+    claimed = verify_claims(claims, evidence, b64(nonce))
+    # Step 3: what runs there, for whom, and how well confined.
+    _require_claims(policy, claimed, pinned)
+    # Step 4: the enclave's state is no older than the last one seen.
+    _require_not_rolled_back(state.chain, claimed.chain)
+    following = AgentState(
+        charter_version=pinned.charter.version, charter=pinned.digest, chain=claimed.chain
+    )
+    return Accepted(claimed, claims.digest, evidence.kind, pinned, following)
+
+
+def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelease:
+    """Endorse an accepted enclave and seal the keys to it, having remembered it durably."""
+    claims, moment = accepted.claims, whole_milliseconds(now)
+    endorsement = seal_statement(
+        Endorsement(
+            room=claims.room,
+            owner=claims.owner,
+            identity=claims.identity,
+            sealing=claims.sealing,
+            tls=claims.tls,
+            charter=accepted.charter.digest,
+            code=claims.code,
+            dependencies=claims.dependencies,
+            evidence_kind=accepted.kind,
+            evidence=accepted.claims_digest,
+            sandbox_level=claims.sandbox_level,
+            valid_from=moment - CLOCKS_APART,
+            valid_to=moment + ENDORSED_FOR,
+        ),
+        agent.signing,
+    )
+    keys = dump({"store_key": b64(agent.store_key), "pairing_key": b64(agent.pairing_key)})
+    info = KEYS_INFO + endorsement.digest.encode()
+    sealed = hpke.seal(unb64(claims.sealing), keys, info=info)
+    agent.keep_state(accepted.state)
+    return KeyRelease(endorsement, sealed)
+
+
+def _require_charter(agent: KeyAgent, state: AgentState, envelope: Envelope) -> PinnedCharter:
+    pinned = open_charter(envelope, agent.policy.charter_root)
+    charter, card = pinned.charter, agent.card
+    if (charter.room, charter.owner) != (agent.policy.room, agent.policy.owner):
+        raise SafeRoomError(Reason.BAD_CHARTER, "the charter is of another room or owner")
+    if (charter.key_agent, charter.pairing) != (card.key_agent, card.pairing):
+        raise SafeRoomError(Reason.BAD_CHARTER, "the charter names another key agent")
+    if charter.version < state.charter_version:
+        detail = f"charter version {charter.version} after version {state.charter_version}"
+        raise SafeRoomError(Reason.BAD_CHARTER, detail)
+    if charter.version == state.charter_version and pinned.digest != state.charter:
+        raise SafeRoomError(Reason.BAD_CHARTER, f"two charters of version {charter.version}")
+    return pinned
+
+
+def _require_claims(policy: Policy, claims: EvidenceClaims, charter: PinnedCharter) -> None:
+    if (claims.room, claims.owner) != (policy.room, policy.owner):
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "the enclave is another owner's")
+    if claims.charter != charter.digest:
+        raise SafeRoomError(Reason.BAD_CHARTER, "the enclave runs under another charter")
+    if claims.code not in policy.code:
+        raise SafeRoomError(Reason.BAD_EVIDENCE, f"code {claims.code} is not accepted")
+    if claims.dependencies not in policy.dependencies:
+        detail = f"dependencies {claims.dependencies} are not accepted"
+        raise SafeRoomError(Reason.BAD_EVIDENCE, detail)
+    least = charter.charter.min_sandbox_level
+    if claims.sandbox_level < least:
+        detail = f"sandbox level {claims.sandbox_level}, the charter asks for {least}"
+        raise SafeRoomError(Reason.SANDBOX_TOO_WEAK, detail)
+
+
+def _require_not_rolled_back(seen: ChainLink, claimed: ChainLink) -> None:
+    """Compare the enclave's own chain with what was seen of it: shorter, or as long but other."""
+    if claimed.index < seen.index:
+        detail = f"the enclave's chain has {claimed.index} entries and had {seen.index}"
+        raise SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
+    if claimed.index == seen.index and claimed.previous != seen.previous:
+        raise SafeRoomError(Reason.STORE_ROLLED_BACK, "the enclave's chain was rewritten")

@@ -1,0 +1,205 @@
+"""What people write, in YAML, and what is signed: features, templates, charters and the others.
+
+A draft leaves out what the writer's folder knows (the room, its own organisation, its certificate).
+Every fault names the file, the line, the field and the rule.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import yaml
+from pydantic import ValidationError
+
+from saferoom_client.files import bad_file, read_file
+from saferoom_client.profile import Profile
+from saferoom_proto.certificate import owner_parts
+from saferoom_proto.encoding import b64, dump, parse_yaml
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Agreement,
+    Charter,
+    Consent,
+    Feature,
+    Payload,
+    Schema,
+    Template,
+)
+from saferoom_proto.statements.base import field_faults
+
+P = TypeVar("P", bound=Payload)
+Document = dict[str, object]
+
+NONCE_BYTES: Final = 16
+
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_INDEX: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_RULES: Final = {"Extra inputs are not permitted": "unknown key", "Field required": "missing"}
+"""What pydantic says in its own terms, in ours."""
+
+
+def read_feature(path: Path, profile: Profile) -> Feature:
+    """Read a feature's draft."""
+    return _read(path, Feature, _by_owner(profile))
+
+
+def read_schema(path: Path, profile: Profile) -> Schema:
+    """Read a draft of a store's tables."""
+    return _read(path, Schema, _by_owner(profile))
+
+
+def read_charter(path: Path, room: str) -> Charter:
+    """Read a charter's draft."""
+    return _read(path, Charter, {"room": room, "suite": "international"})
+
+
+def read_template(path: Path, profile: Profile) -> Template:
+    """Read a template's draft, and try its formula and parameters."""
+    given = {"room": profile.card.origin, "proposer": profile.member.organisation}
+    return _read(path, Template, given, _try_formula)
+
+
+def read_agreement(path: Path, room: str) -> Agreement:
+    """Read an agreement's draft (`kind: Agreement`)."""
+    return _read(path, Agreement, {"room": room})
+
+
+def read_consent(path: Path, profile: Profile) -> Consent:
+    """Read a consent's draft; each reading makes another consent."""
+    given: Document = {
+        "room": profile.card.origin,
+        "certificate": b64(profile.signing_certificate),
+        "nonce": b64(os.urandom(NONCE_BYTES)),
+        "uses": None,
+    }
+    if profile.member.is_subject:
+        given["subject"] = profile.member.organisation
+    return _read(path, Consent, given)
+
+
+def write_draft(payload: Payload) -> str:
+    """Write a payload as a draft that reads back as the same payload."""
+    document = payload.model_dump(mode="json", exclude_defaults=True)
+    return yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
+
+
+def _by_owner(profile: Profile) -> Document:
+    return {"room": profile.card.origin, "owner": profile.member.organisation}
+
+
+def _accept(payload: Payload) -> None:
+    """Have no rule beyond the payload's own."""
+    del payload
+
+
+def _try_formula(template: Template) -> None:
+    owner_parts(template)
+
+
+def _read(
+    path: Path,
+    kind: type[P],
+    given: Mapping[str, object],
+    rule: Callable[[P], None] = _accept,
+) -> P:
+    """Read one draft.
+
+    Args:
+        path: the file.
+        kind: of the payload.
+        given: what a draft may leave out.
+        rule: what the payload must also keep.
+
+    Raises:
+        SafeRoomError: the faults name file, line, field and rule.
+    """
+    try:
+        text = read_file(path).decode("utf-8")
+        document = parse_yaml(text)
+    except UnicodeDecodeError as error:
+        raise bad_file(path, "not UTF-8") from error
+    except SafeRoomError as error:
+        if error.reason is Reason.BAD_CONFIG:
+            raise
+        faults = [FieldFault(f"{path}: {one.field}", one.rule) for one in error.fields]
+        raise SafeRoomError(error.reason, f"{path}: {error.detail}", faults) from None
+    try:
+        payload = kind.model_validate_json(dump(_plain({**given, **document})))
+        rule(payload)
+    except ValidationError as error:
+        raise _faults(Reason.MALFORMED, path, text, field_faults(error)) from None
+    except SafeRoomError as error:
+        faults = error.fields or (FieldFault("", error.detail),)
+        raise _faults(error.reason, path, text, faults) from None
+    return payload
+
+
+def _plain(document: Document) -> Document:
+    """Write out two short forms: a day for its first instant, and `absent: false` as a word."""
+    for name in ("valid_from", "valid_to"):
+        value = document.get(name)
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            document[name] = f"{value}T00:00:00Z"
+    if document.get("absent") is False:
+        document["absent"] = "false"
+    return document
+
+
+def _faults(
+    reason: Reason, path: Path, text: str, faults: tuple[FieldFault, ...] | list[FieldFault]
+) -> SafeRoomError:
+    placed = [
+        FieldFault(_place(path, _line(text, one.field), one.field), _RULES.get(one.rule, one.rule))
+        for one in faults
+    ]
+    return SafeRoomError(reason, f"{path} is not usable", placed)
+
+
+def _place(path: Path, line: int, field: str) -> str:
+    return f"{path}:{line}: {field}" if field else f"{path}:{line}"
+
+
+def _line(text: str, field: str) -> int:
+    """Find the line of a field, or of the innermost part of its path that is there."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for part in field.split("."):
+        place, node = _child(node, part)
+        if place is None:
+            break
+        line = place.start_mark.line + 1
+    return line
+
+
+def _child(node: yaml.Node | None, part: str) -> tuple[yaml.Node | None, yaml.Node | None]:
+    """Step into a mapping or a list: where the part is named, and what stands there."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+            if key.value == part:
+                return key, value
+    elif isinstance(node, yaml.SequenceNode) and _INDEX.fullmatch(part):
+        items = cast("list[yaml.Node]", node.value)
+        if int(part) < len(items):
+            return items[int(part)], items[int(part)]
+    return None, None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and nothing twice by reference."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        del data
+        return True
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    # types-PyYAML leaves the value untyped.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)  # pyright: ignore[reportUnknownMemberType]
+
+
+_Dumper.add_representer(str, _block)
