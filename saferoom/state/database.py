@@ -144,8 +144,12 @@ def _engine(
             isolation_level=None,
             check_same_thread=False,
         )
-        for pragma in pragmas:
-            connection.execute(pragma)
+        try:
+            for pragma in pragmas:
+                connection.execute(pragma)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     engine = create_engine(
