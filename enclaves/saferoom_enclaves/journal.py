@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from saferoom_enclaves.rowcipher import pack, unpack
+from saferoom_enclaves.rowform import (
+    pack,
+    pack_envelope,
+    pack_time,
+    unpack,
+    unpack_envelope,
+    unpack_time,
+)
 from saferoom_enclaves.state import State
 from saferoom_proto import entry, merkle
 from saferoom_proto.checkpoint import Checkpoint
-from saferoom_proto.dsse import Envelope, Signature
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import ChainLink, Payload, seal_statement
 
-_ENTRY_PARTS: Final = 6
-_TIME_BYTES: Final = 8
+_ENTRY_PARTS: Final = 3
+_WAITING_PARTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +72,12 @@ class _Waiting:
     commitment: bytes
 
     def pack(self) -> bytes:
-        milliseconds = round(self.since.timestamp() * 1000)
-        return milliseconds.to_bytes(_TIME_BYTES, "big") + self.commitment
+        return pack(pack_time(self.since), self.commitment)
 
     @classmethod
     def unpack(cls, content: bytes) -> _Waiting:
-        milliseconds = int.from_bytes(content[:_TIME_BYTES], "big")
-        return cls(datetime.fromtimestamp(milliseconds / 1000, UTC), content[_TIME_BYTES:])
+        since, commitment = unpack(content, _WAITING_PARTS)
+        return cls(unpack_time(since), commitment)
 
 
 class Journal:
@@ -170,20 +176,10 @@ class Journal:
 
 
 def _pack(judged: Judged) -> bytes:
-    statement = judged.entry.statement
-    (signature,) = statement.signatures
-    return pack(
-        judged.entry.salt,
-        judged.sealed,
-        statement.payload_type.encode(),
-        statement.payload,
-        signature.keyid.encode(),
-        signature.sig,
-    )
+    entry_of = judged.entry
+    return pack(entry_of.salt, judged.sealed, pack_envelope(entry_of.statement))
 
 
 def _unpack(index: int, content: bytes) -> Judged:
-    salt, sealed, payload_type, payload, keyid, sig = unpack(content, _ENTRY_PARTS)
-    signature = Signature(keyid.decode(), sig)
-    statement = Envelope(payload_type.decode(), payload, (signature,))
-    return Judged(OutboxEntry(statement, salt, index), sealed)
+    salt, sealed, statement = unpack(content, _ENTRY_PARTS)
+    return Judged(OutboxEntry(unpack_envelope(statement), salt, index), sealed)

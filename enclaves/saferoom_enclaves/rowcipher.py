@@ -16,13 +16,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from saferoom_enclaves.keys import derive
+from saferoom_enclaves.rowform import pack
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 _NONCE_BYTES: Final = 12
 _SEAL_PURPOSE: Final = b"saferoom enclave state rows v1"
 _FIND_PURPOSE: Final = b"saferoom enclave state lookups v1"
 _COUNT_PURPOSE: Final = b"saferoom enclave state tally v1"
-_LENGTH_BYTES: Final = 4
 
 
 class RowCipher:
@@ -60,26 +60,3 @@ class RowCipher:
     def mark(self, table: str, key: bytes, tag: bytes) -> bytes:
         """Give the keyed hash by which a row counts in the tally: 32 bytes."""
         return hmac.digest(self._count, pack(table.encode(), key, tag), "sha256")
-
-
-def pack(*parts: bytes) -> bytes:
-    """Put byte strings behind each other so that they come apart in one way only."""
-    return b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)
-
-
-def unpack(data: bytes, count: int) -> tuple[bytes, ...]:
-    """Take apart what `pack` put together.
-
-    Raises:
-        SafeRoomError: `STORE_DAMAGED` if it is not so many parts exactly.
-    """
-    parts: list[bytes] = []
-    start = 0
-    while start < len(data):
-        body = start + _LENGTH_BYTES
-        end = body + int.from_bytes(data[start:body], "big")
-        parts.append(data[body:end])
-        start = end
-    if start != len(data) or len(parts) != count:
-        raise SafeRoomError(Reason.STORE_DAMAGED, "a row is not of its table's form")
-    return tuple(parts)

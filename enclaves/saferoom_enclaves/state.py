@@ -28,7 +28,7 @@ _NUMBER_BYTES: Final = 8
 _MARKS: Final = "marks"
 _MARKS_KEY: Final = b"1"
 
-_NUMBERED: Final = ("statement", "entry", "outbox")
+_NUMBERED: Final = ("statement", "subject_statement", "entry", "outbox")
 """Tables whose rows have a number."""
 _FOUND: Final = ("seen", "consent", "revoked", "leakage", "uses")
 """Tables whose rows are found by an HMAC."""

@@ -1,0 +1,109 @@
+"""What the owner approved: a template, with all that running it needs, derived once and kept.
+
+The enclave derives its own part of the release certificate anew from the formula it would run and
+the features it holds, so what runs is what the approvers saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from saferoom_enclaves.standing import Standing
+from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_part, owner_parts
+from saferoom_proto.formula import FeatureRef, FeatureShape, Node
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Feature, Returns, Template
+from saferoom_proto.verification import verify_approvals
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedUse:
+    """A template and certificate that this owner approved, ready to run.
+
+    Attributes:
+        part: this owner's part of the certificate.
+        node: this owner's part of the formula.
+        features: the features it reads, by name.
+        shapes: what they may be compared with.
+        approvals: the digests of the approvals that count.
+    """
+
+    part: OwnerPart
+    node: Node
+    features: Mapping[FeatureRef, PinnedFeature]
+    shapes: Mapping[FeatureRef, FeatureShape]
+    approvals: tuple[str, ...]
+
+    @property
+    def definitions(self) -> list[Feature]:
+        """The definitions of the features it reads."""
+        return [pinned.definition for pinned in self.features.values()]
+
+
+class ApprovedUses:
+    """Derives approved uses, and keeps each until anything in force changes.
+
+    Args:
+        standing: what is in force.
+    """
+
+    def __init__(self, standing: Standing) -> None:
+        self._standing: Final = standing
+        self._generation = -1
+        self._derived: dict[tuple[str, str], ApprovedUse | SafeRoomError] = {}
+
+    def use(self, template: str, certificate: str) -> ApprovedUse:
+        """Give the approved use of a known template under a certificate, by their digests.
+
+        Raises:
+            SafeRoomError: `CERTIFICATE_MISMATCH` or `NOT_APPROVED`.
+        """
+        if self._standing.generation != self._generation:
+            self._generation = self._standing.generation
+            self._derived.clear()
+        key = (template, certificate)
+        # Only what the owner's stream brought is kept, so that no asker can fill the memory.
+        if template not in self._standing.templates:
+            raise SafeRoomError(Reason.NOT_APPROVED, "an unknown template")
+        if certificate not in self._standing.certificates:
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "an unknown release certificate")
+        if key not in self._derived:
+            self._derived[key] = self._derive(template, certificate)
+        found = self._derived[key]
+        if isinstance(found, SafeRoomError):
+            raise SafeRoomError(found.reason, found.detail)
+        return found
+
+    def _derive(self, template: str, certificate: str) -> ApprovedUse | SafeRoomError:
+        try:
+            use = self._run_by(self._standing.templates[template], template, certificate)
+        except SafeRoomError as error:
+            return error
+        return use
+
+    def _run_by(self, template: Template, digest: str, certificate: str) -> ApprovedUse:
+        standing, owner = self._standing, self._standing.charter.charter.owner
+        # Step 1: the certificate is this template's, and this owner's part is what it says.
+        known = standing.certificates[certificate]
+        stated = (known.template, known.purposes, known.returns)
+        if stated != (digest, template.purposes, Returns.PARTS):
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate of another template")
+        try:
+            node = owner_parts(template)[owner]
+            part = derive_part(owner, node, standing.features)
+        except (KeyError, SafeRoomError) as error:
+            detail = "this owner's part cannot be derived"
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail) from error
+        if part != known.part(owner):
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "this owner's part is another")
+        # Step 2: as many approvers as the charter asks signed these exact bytes.
+        given = standing.approvals(digest, certificate)
+        approvals = verify_approvals(standing.charter, given, digest, certificate)
+        features = {
+            ref: standing.features[ref]
+            for ref in (FeatureRef.parse(use.feature) for use in part.features)
+        }
+        shapes = {ref: pinned.shape for ref, pinned in features.items()}
+        return ApprovedUse(part, node, features, shapes, approvals)

@@ -1,0 +1,63 @@
+"""What the content of a sealed row looks like: byte strings, times, envelopes, and back again.
+
+Rows are the enclave's own and authenticated, so their form is as plain as can be; what does not
+come apart is damage.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from saferoom_proto.dsse import Envelope, Signature
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+_LENGTH_BYTES: Final = 4
+_TIME_BYTES: Final = 8
+
+
+def pack(*parts: bytes) -> bytes:
+    """Put byte strings behind each other so that they come apart in one way only."""
+    return b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)
+
+
+def unpack(data: bytes, count: int | None = None) -> list[bytes]:
+    """Take apart what `pack` put together: so many parts, or as many as there are.
+
+    Raises:
+        SafeRoomError: `STORE_DAMAGED` if it does not come apart so.
+    """
+    parts: list[bytes] = []
+    start = 0
+    while start < len(data):
+        body = start + _LENGTH_BYTES
+        end = body + int.from_bytes(data[start:body], "big")
+        parts.append(data[body:end])
+        start = end
+    if start != len(data) or count not in (None, len(parts)):
+        raise SafeRoomError(Reason.STORE_DAMAGED, "a row is not of its table's form")
+    return parts
+
+
+def pack_time(moment: datetime) -> bytes:
+    """Write an instant of whole milliseconds in 8 bytes."""
+    return round(moment.timestamp() * 1000).to_bytes(_TIME_BYTES, "big")
+
+
+def unpack_time(data: bytes) -> datetime:
+    """Read an instant back."""
+    return datetime.fromtimestamp(int.from_bytes(data, "big") / 1000, UTC)
+
+
+def pack_envelope(envelope: Envelope) -> bytes:
+    """Write an envelope as it came."""
+    signatures = [part for one in envelope.signatures for part in (one.keyid.encode(), one.sig)]
+    return pack(envelope.payload_type.encode(), envelope.payload, *signatures)
+
+
+def unpack_envelope(data: bytes) -> Envelope:
+    """Read an envelope back."""
+    payload_type, payload, *rest = unpack(data)
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    signatures = tuple(Signature(keyid.decode(), sig) for keyid, sig in pairs)
+    return Envelope(payload_type.decode(), payload, signatures)
