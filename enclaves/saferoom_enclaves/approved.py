@@ -12,8 +12,8 @@ from typing import Final
 
 from saferoom_enclaves.standing import Standing
 from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_part, owner_parts
-from saferoom_proto.formula import FeatureRef, FeatureShape, Node
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.formula import Bound, FeatureRef, FeatureShape, Node, bind, parameters
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
 from saferoom_proto.verification import verify_approvals
 
@@ -25,16 +25,33 @@ class ApprovedUse:
     Attributes:
         part: this owner's part of the certificate.
         node: this owner's part of the formula.
-        features: the features it reads, by name.
+        parameters: those of the whole template, other owners' parts included.
+        features: the features this part reads, by name.
         shapes: what they may be compared with.
         approvals: the digests of the approvals that count.
     """
 
     part: OwnerPart
     node: Node
+    parameters: frozenset[str]
     features: Mapping[FeatureRef, PinnedFeature]
     shapes: Mapping[FeatureRef, FeatureShape]
     approvals: tuple[str, ...]
+
+    def bound(self, params: Mapping[str, str | bool]) -> Bound:
+        """Put a request's parameters into this owner's part, each on its feature's grid.
+
+        Raises:
+            SafeRoomError: `OFF_DOMAIN` or `OFF_GRID`, naming the parameter.
+        """
+        if odd := sorted(params.keys() ^ self.parameters):
+            faults = [
+                FieldFault(f"params.{name}", "missing" if name in self.parameters else "unknown")
+                for name in odd
+            ]
+            raise SafeRoomError(Reason.OFF_DOMAIN, f"parameters {', '.join(odd)}", faults)
+        own = {name: params[name] for name in parameters(self.node)}
+        return bind(self.node, own, self.shapes)
 
     @property
     def definitions(self) -> list[Feature]:
@@ -106,4 +123,4 @@ class ApprovedUses:
             for ref in (FeatureRef.parse(use.feature) for use in part.features)
         }
         shapes = {ref: pinned.shape for ref, pinned in features.items()}
-        return ApprovedUse(part, node, features, shapes, approvals)
+        return ApprovedUse(part, node, frozenset(template.params), features, shapes, approvals)

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from cryptography import x509
 from pydantic import Field
 
-from saferoom_enclaves.rowform import pack, unpack, unpack_envelope
+from saferoom_enclaves.rowform import pack, unpack, unpack_arrival
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
@@ -168,7 +168,7 @@ class Consents:
         row = self._state.get("subject_statement", known.sequence)
         if row is None:
             raise SafeRoomError(Reason.STORE_DAMAGED, f"statement {known.sequence} is missing")
-        statement = unpack_envelope(row.content)
+        statement, _ = unpack_arrival(row.content)
         try:
             verify_subject_statement(statement, consent, self._standing.charter, now)
         except SafeRoomError as error:

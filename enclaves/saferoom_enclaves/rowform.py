@@ -14,6 +14,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 
 _LENGTH_BYTES: Final = 4
 _TIME_BYTES: Final = 8
+_ARRIVAL_PARTS: Final = 2
 
 
 def pack(*parts: bytes) -> bytes:
@@ -61,3 +62,14 @@ def unpack_envelope(data: bytes) -> Envelope:
     pairs = zip(rest[::2], rest[1::2], strict=True)
     signatures = tuple(Signature(keyid.decode(), sig) for keyid, sig in pairs)
     return Envelope(payload_type.decode(), payload, signatures)
+
+
+def pack_arrival(statement: Envelope, arrived: datetime) -> bytes:
+    """Write a statement of the stream, with the instant at which it came."""
+    return pack(pack_time(arrived), pack_envelope(statement))
+
+
+def unpack_arrival(data: bytes) -> tuple[Envelope, datetime]:
+    """Read a statement of the stream back."""
+    arrived, statement = unpack(data, _ARRIVAL_PARTS)
+    return unpack_envelope(statement), unpack_time(arrived)

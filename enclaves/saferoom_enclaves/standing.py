@@ -9,7 +9,7 @@ order lets more through.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -65,23 +65,10 @@ class Standing:
     """
 
     def __init__(self, launch: PinnedCharter) -> None:
-        self.charter = launch
-        """In force: the newest of the launch's and the stream's."""
+        self._launch: Final = launch
         self.generation = 0
         """Counts what took effect, so that others know when to derive anew."""
-        self.schema: tuple[Schema, str] | None = None
-        self.features: dict[FeatureRef, PinnedFeature] = {}
-        self.templates: dict[str, Template] = {}
-        self.certificates: dict[str, ReleaseCertificate] = {}
-        self.revoked_certificates: dict[str, datetime] = {}
-        self._of_stream: PinnedCharter | None = None
-        self._kept: dict[str, Envelope] = {}
-        self._agreements: dict[str, list[KnownAgreement]] = {}
-        self._ended: set[str] = set()
-        self._approvals: dict[tuple[str, str], dict[str, Envelope]] = {}
-        self._void: set[str] = set()
-        self._withdrawn: dict[str, datetime] = {}
-        self._pauses: dict[str | None, tuple[datetime, bool]] = {}
+        self.clear()
         self._steps: Final[dict[str, Callable[[Envelope, datetime], None]]] = {
             Charter.payload_type(): self._take_charter,
             Schema.payload_type(): self._keep,
@@ -95,6 +82,37 @@ class Standing:
             AgreementEnd.payload_type(): self._take_end,
             CertificateRevocation.payload_type(): self._take_revocation,
         }
+
+    def clear(self) -> None:
+        """Begin again from the launch's charter."""
+        self.generation += 1
+        self.charter = self._launch
+        """In force: the newest of the launch's and the stream's."""
+        self.schema: tuple[Schema, str] | None = None
+        self.features: dict[FeatureRef, PinnedFeature] = {}
+        self.templates: dict[str, Template] = {}
+        self.certificates: dict[str, ReleaseCertificate] = {}
+        self.revoked_certificates: dict[str, datetime] = {}
+        self._of_stream: PinnedCharter | None = None
+        self._kept: dict[str, Envelope] = {}
+        self._agreements: dict[str, list[KnownAgreement]] = {}
+        self._ended: set[str] = set()
+        self._approvals: dict[tuple[str, str], dict[str, Envelope]] = {}
+        self._void: set[str] = set()
+        self._withdrawn: dict[str, datetime] = {}
+        self._pauses: dict[str | None, tuple[datetime, bool]] = {}
+
+    def charter_after(self, statements: Iterable[Envelope]) -> PinnedCharter:
+        """Tell which charter will be in force after the next statements of the stream."""
+        of_stream, charter = self._of_stream, self.charter
+        for statement in statements:
+            if statement.payload_type == Charter.payload_type():
+                try:
+                    of_stream = self._following(of_stream, statement)
+                except SafeRoomError:
+                    continue  # it will have no effect
+                charter = _newer(of_stream, charter)
+        return charter
 
     def concerns(self, statement: Envelope) -> bool:
         """Tell whether statements of this kind are taken here."""
@@ -130,19 +148,21 @@ class Standing:
                 raise SafeRoomError(Reason.PAUSED, "all use" if target is None else template)
 
     def _take_charter(self, statement: Envelope, _: datetime) -> None:
-        current = self._of_stream
-        if current is None:
-            following = open_charter(statement, self.charter.charter.root)
-            own = self.charter.charter
-            if (following.charter.owner, following.charter.room) != (own.owner, own.room):
-                raise SafeRoomError(Reason.BAD_CHARTER, "a charter of another owner or room")
-        else:
-            following = succeed_charter(current, statement)
-        self._of_stream = following
-        if following.charter.version > self.charter.charter.version:
-            self.charter = following
+        self._of_stream = self._following(self._of_stream, statement)
+        newer = _newer(self._of_stream, self.charter)
+        if newer is not self.charter:
+            self.charter = newer
             self._approvals.clear()  # each names the charter it was given under
             self._weigh_again()
+
+    def _following(self, of_stream: PinnedCharter | None, statement: Envelope) -> PinnedCharter:
+        if of_stream is not None:
+            return succeed_charter(of_stream, statement)
+        own = self._launch.charter
+        first = open_charter(statement, own.root)
+        if (first.charter.owner, first.charter.room) != (own.owner, own.room):
+            raise SafeRoomError(Reason.BAD_CHARTER, "a charter of another owner or room")
+        return first
 
     def _weigh_again(self) -> None:
         """Hold all that was kept to the charter now in force."""
@@ -261,6 +281,10 @@ class Standing:
     def _require_room(self, room: str) -> None:
         if room != self.charter.charter.room:
             raise SafeRoomError(Reason.BAD_CHARTER, "a statement of another room")
+
+
+def _newer(of_stream: PinnedCharter, in_force: PinnedCharter) -> PinnedCharter:
+    return of_stream if of_stream.charter.version > in_force.charter.version else in_force
 
 
 def _require_not_ahead(at: datetime, arrived: datetime) -> None:

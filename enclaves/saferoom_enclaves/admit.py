@@ -1,0 +1,137 @@
+"""Step 3 of a check: is this question allowed (DESIGN section 4).
+
+`identify` finds whose question it is; nobody else's is recorded. `admit` holds it to everything
+that was said about such questions. Nothing here looks at a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass
+from datetime import datetime, timedelta
+from typing import Final, final
+
+from saferoom_enclaves.approved import ApprovedUse, ApprovedUses
+from saferoom_enclaves.consents import Consents, Covering
+from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.requests import Requests
+from saferoom_enclaves.standing import KnownAgreement, Standing
+from saferoom_proto import hpke
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.formula import Bound
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import CheckRequest, load
+from saferoom_proto.verification import verify_request
+
+LONGEST_WINDOW: Final = timedelta(minutes=10)
+"""From not_before to not_after, for a single check."""
+
+
+class _Identification(Right):
+    __slots__ = ()
+
+
+class _Admission(Right):
+    __slots__ = ()
+
+
+_IDENTIFIED: Final = _Identification()
+_ADMITTED: Final = _Admission()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked(Evidence):
+    """A question that a known institution signed."""
+
+    right: InitVar[_Identification]
+    request: CheckRequest
+    request_id: str
+    reply_key: bytes
+    agreement: KnownAgreement
+
+    def __post_init__(self, right: _Identification) -> None:
+        _IDENTIFIED.require(right)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Admitted(Evidence):
+    """A question that the owner, the agreement and the subject allow."""
+
+    right: InitVar[_Admission]
+    asked: Asked
+    use: ApprovedUse
+    formula: Bound
+    consent: Covering | None
+
+    def __post_init__(self, right: _Admission) -> None:
+        _ADMITTED.require(right)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a question is held to."""
+
+    standing: Standing
+    uses: ApprovedUses
+    consents: Consents
+    requests: Requests
+
+
+def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
+    """Find out whose question it is.
+
+    Raises:
+        SafeRoomError: `MALFORMED`, `MALFORMED_SUBJECT`, `NO_AGREEMENT` or `BAD_SIGNATURE`; none of
+            these is recorded, since nobody is known to have asked.
+    """
+    # Step 3a: it is a question at all.
+    request = load(envelope, CheckRequest)
+    if request.not_after - request.not_before > LONGEST_WINDOW:
+        rule = f"at most {LONGEST_WINDOW} after not_before"
+        raise SafeRoomError(Reason.MALFORMED, "the window", [FieldFault("not_after", rule)])
+    reply_key = unb64(request.reply_key)
+    if len(reply_key) != hpke.PUBLIC_BYTES:
+        rule = f"{hpke.PUBLIC_BYTES} bytes in base64"
+        raise SafeRoomError(Reason.MALFORMED, "reply_key", [FieldFault("reply_key", rule)])
+    # Step 3b: a key of an agreement in force signed it, for a purpose that was agreed.
+    refusal = SafeRoomError(Reason.NO_AGREEMENT, f"none in force with {request.institution}")
+    for known in standing.agreements(request.institution):
+        if not known.agreement.valid_from <= now < known.agreement.valid_to:
+            continue
+        try:
+            verify_request(envelope, known.agreement)
+        except SafeRoomError as error:
+            refusal = error
+            continue
+        return Asked(_IDENTIFIED, request, envelope.digest, reply_key, known)
+    raise refusal
+
+
+def admit(asked: Asked, rules: Rules, now: datetime) -> Admitted:
+    """Hold a question to all that was said about such questions, cheapest first.
+
+    Raises:
+        SafeRoomError: the reason is the verdict that is recorded.
+    """
+    request, standing = asked.request, rules.standing
+    # Step 3c: it is new, and of now.
+    rules.requests.require_fresh_nonce(request)
+    if now < request.not_before:
+        raise SafeRoomError(Reason.NOT_YET_VALID, "the request")
+    if now >= request.not_after:
+        raise SafeRoomError(Reason.EXPIRED, "the request")
+    # Step 3d: the owner lets this template run, for this purpose, exactly as it was approved.
+    standing.require_running(request.template)
+    template = standing.templates.get(request.template)
+    if template is not None and request.purpose not in template.purposes:
+        raise SafeRoomError(Reason.WRONG_PURPOSE, request.purpose)
+    use = rules.uses.use(request.template, request.certificate)
+    # Step 3e: every value asked about stands on its feature's grid.
+    formula = use.bound(request.params)
+    # Step 3f: the subject lets this institution ask this.
+    consent = None
+    if use.part.needs_consent:
+        consent = rules.consents.covering(request, use.definitions, now)
+    return Admitted(_ADMITTED, asked, use, formula, consent)

@@ -1,0 +1,38 @@
+"""The common part of evidence: holding it is the proof that a step was taken.
+
+    Asked ─▶ Admitted ─▶ Charged ─▶ Sealed[T] ─▶ Released        (admit, charge, gate)
+
+Each kind is made in one module only. Its constructor asks for a right whose class is private to
+that module, so a forged one does not type-check; and for the one right there is, so it fails when
+it is run. None can be copied, pickled or made again with other contents.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn, SupportsIndex
+
+
+class Right:
+    """The right to make one kind of evidence. Each maker derives a private class and keeps one."""
+
+    __slots__ = ()
+
+    def require(self, given: object) -> None:
+        """Refuse to make evidence for whoever does not hold this very right."""
+        if given is not self:
+            raise TypeError("evidence is made by its own step only")
+
+
+class Evidence:
+    """A thing that cannot be copied or written down."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} stays where it was made")
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} stays where it was made")
+
+    def __deepcopy__(self, memo: object, /) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} stays where it was made")

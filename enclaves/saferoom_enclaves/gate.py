@@ -1,0 +1,211 @@
+"""Steps 5 and 6 of a check: the answer is computed under seal, and let out in one way only.
+
+A feature's value exists outside the index only inside `execute`, and the answer only inside a
+`Sealed`, which nothing but `Gate.release` opens: into 50 bytes sealed to the asker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import InitVar, dataclass
+from datetime import datetime
+from typing import Final, Generic, NoReturn, Protocol, TypeVar, final
+
+from saferoom_enclaves.admit import Asked
+from saferoom_enclaves.charge import Charged
+from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.journal import Journal, Judged
+from saferoom_proto import hpke
+from saferoom_proto.answer import SALT_BYTES, Answer, Truth, commitment, seal_info, truth_of
+from saferoom_proto.formula import FeatureRef, evaluate
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import Charge, Outcome, Release, StoreState, StreamPosition
+
+T = TypeVar("T")
+
+
+class CellIndex(Protocol):
+    """The materialised features of the snapshot in force."""
+
+    def cells(
+        self, subject: str, features: Collection[FeatureRef]
+    ) -> Mapping[FeatureRef, int | None]:
+        """Give a subject's cell of each feature; none is unknown."""
+        ...
+
+
+class _Execution(Right):
+    __slots__ = ()
+
+
+class _Releasing(Right):
+    __slots__ = ()
+
+
+_EXECUTED: Final = _Execution()
+_RELEASED: Final = _Releasing()
+
+
+@final
+class Sealed(Evidence, Generic[T]):
+    """A value that depends on a record. It cannot be shown, compared, tested, kept or copied."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, right: _Execution, value: T) -> None:
+        _EXECUTED.require(right)
+        self._value: Final = value
+
+    def open(self, right: _Releasing) -> T:
+        """Give the value to the gate, and to nobody else."""
+        _RELEASED.require(right)
+        return self._value
+
+    def __repr__(self) -> NoReturn:
+        raise _sealed()
+
+    def __str__(self) -> NoReturn:
+        raise _sealed()
+
+    def __format__(self, format_spec: str, /) -> NoReturn:
+        raise _sealed()
+
+    def __eq__(self, other: object, /) -> NoReturn:
+        raise _sealed()
+
+    def __ne__(self, other: object, /) -> NoReturn:
+        raise _sealed()
+
+    def __hash__(self) -> NoReturn:
+        raise _sealed()
+
+    def __bool__(self) -> NoReturn:
+        raise _sealed()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Released(Evidence):
+    """The enclave's word on a question, in its chain: the release, and the sealed answer if any."""
+
+    right: InitVar[_Releasing]
+    judged: Judged
+
+    def __post_init__(self, right: _Releasing) -> None:
+        _RELEASED.require(right)
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """Under what a release is made: who speaks, how far it had followed, from which store."""
+
+    room: str
+    owner: str
+    endorsement: str
+    charter: str
+    stream: StreamPosition
+    store: StoreState | None
+
+
+def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
+    """Answer a question about one subject's record."""
+    admitted = charged.admitted
+    cells = index.cells(admitted.asked.request.subject, admitted.use.features.keys())
+    return Sealed(_EXECUTED, truth_of(evaluate(admitted.formula, cells)))
+
+
+class Gate:
+    """Lets answers and refusals out, each as the next entry of the enclave's chain.
+
+    Args:
+        journal: the enclave's chain. All is done within its state's transactions.
+        randomness: gives so many random bytes.
+    """
+
+    def __init__(self, journal: Journal, randomness: Callable[[int], bytes]) -> None:
+        self._journal: Final = journal
+        self._randomness: Final = randomness
+
+    def release(
+        self, charged: Charged, sealed: Sealed[Truth], grounds: Grounds, now: datetime
+    ) -> Released:
+        """Seal an answer to its asker, and sign what may be known of it."""
+        asked = charged.admitted.asked
+        answer = Answer(sealed.open(_RELEASED), self._randomness(SALT_BYTES)).to_bytes()
+        info = seal_info(asked.request_id, grounds.owner)
+        consent = charged.admitted.consent
+        payload = self._payload(
+            asked,
+            grounds,
+            now,
+            outcome=Outcome.ANSWERED,
+            reason=None,
+            approvals=charged.admitted.use.approvals,
+            consent=None if consent is None else consent.digest,
+            charges=charged.charges,
+            answer=commitment(answer),
+        )
+        to_asker = hpke.seal(asked.reply_key, answer, info=info)
+        return Released(_RELEASED, self._journal.append(payload, now, to_asker))
+
+    def refuse(
+        self,
+        asked: Asked,
+        reason: Reason,
+        grounds: Grounds,
+        now: datetime,
+        charges: tuple[Charge, ...] = (),
+    ) -> Released:
+        """Sign a refusal; what was charged before it stays charged."""
+        payload = self._payload(
+            asked,
+            grounds,
+            now,
+            outcome=Outcome.REFUSED,
+            reason=reason,
+            approvals=(),
+            consent=None,
+            charges=charges,
+            answer=None,
+        )
+        return Released(_RELEASED, self._journal.append(payload, now))
+
+    def _payload(
+        self,
+        asked: Asked,
+        grounds: Grounds,
+        now: datetime,
+        *,
+        outcome: Outcome,
+        reason: Reason | None,
+        approvals: tuple[str, ...],
+        consent: str | None,
+        charges: tuple[Charge, ...],
+        answer: str | None,
+    ) -> Release:
+        request = asked.request
+        return Release(
+            room=grounds.room,
+            owner=grounds.owner,
+            request=asked.request_id,
+            institution=request.institution,
+            endorsement=grounds.endorsement,
+            charter=grounds.charter,
+            template=request.template,
+            certificate=request.certificate,
+            approvals=approvals,
+            agreement=asked.agreement.digest,
+            consent=consent,
+            stream=grounds.stream,
+            store=grounds.store,
+            outcome=outcome,
+            reason=reason,
+            charges=charges,
+            answer=answer,
+            chain=self._journal.link,
+            time=now,
+        )
+
+
+def _sealed() -> TypeError:
+    return TypeError("what depends on a record leaves through the gate only")
