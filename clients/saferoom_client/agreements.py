@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from saferoom_client.session import Session
 from saferoom_client.values import GrantedAgreement
-from saferoom_proto.dsse import Envelope
+from saferoom_proto.dsse import Envelope, Signature
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.statements import Agreement, AgreementEnd, load
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import template_pb2
@@ -43,3 +44,14 @@ async def list_agreements(session: Session) -> tuple[GrantedAgreement, ...]:
     envelopes = [envelope_from_proto(each) for each in told.agreements]
     session.grounds.keep(*envelopes)
     return tuple(GrantedAgreement(load(each, Agreement), each.digest) for each in envelopes)
+
+
+def add_signature(agreement: Envelope, key: SigningKey) -> Envelope:
+    """Add one's signature to an agreement that others signed.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if it is no agreement, or this key has signed it already.
+    """
+    load(agreement, Agreement)
+    signature = Signature(key.verify_key.keyid, key.sign(agreement.pae))
+    return Envelope(agreement.payload_type, agreement.payload, (*agreement.signatures, signature))

@@ -17,7 +17,7 @@ from typing import Annotated, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import StringConstraints, model_validator
+from pydantic import AfterValidator, StringConstraints, model_validator
 
 from saferoom_client.files import (
     PUBLIC_FILE,
@@ -50,13 +50,21 @@ SELF: Final = "self"
 """What a subject, which has no members, is called by its own name."""
 
 
+def _certificate(pem: str) -> str:
+    try:
+        x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        raise ValueError("not a PEM certificate") from None
+    return pem
+
+
 class RoomCard(Part):
     """What the operator hands to a new member: where the room is, and the keys to pin."""
 
     origin: Origin
     address: Annotated[str, StringConstraints(pattern=r"^[^\s/]+:[0-9]{1,5}$")]
     """Host and port."""
-    tls_root: Annotated[str, StringConstraints(max_length=8000)]
+    tls_root: Annotated[str, StringConstraints(max_length=8000), AfterValidator(_certificate)]
     """The certificate authority of the room's server, PEM."""
     ledger_key: PublicKey
     heads_key: PublicKey

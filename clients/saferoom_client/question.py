@@ -119,7 +119,7 @@ def make_question(
             certificate=view.certificate.digest,
             subject=code,
             params={name: _text(name, value) for name, value in params.items()},
-            purpose=_purpose(purpose),
+            purpose=read_purpose(purpose),
             nonce=b64(os.urandom(_NONCE_BYTES)),
             not_before=moment - BACKDATED,
             not_after=moment + valid_for,
@@ -130,9 +130,10 @@ def make_question(
     return Question(seal_statement(request, profile.signing_key), request, reply_key)
 
 
-def _purpose(purpose: Purpose | str) -> Purpose:
+def read_purpose(text: str) -> Purpose:
+    """Read a purpose from the closed list."""
     try:
-        return Purpose(purpose)
+        return Purpose(text)
     except ValueError:
         rule = f"one of {', '.join(Purpose)}"
         raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("purpose", rule)]) from None

@@ -1,0 +1,105 @@
+"""Commands of an owner's key agent, and the measurement it accepts enclaves by."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from saferoom_client.agent.attend import Event, attend
+from saferoom_client.agent.folder import CARD, PROFILE, EvidenceKind, KeyAgent, Policy
+from saferoom_client.cli.options import JsonOption, RoomCardOption, group
+from saferoom_client.cli.output import mapping, moment, show
+from saferoom_client.files import read_model
+from saferoom_client.profile import RoomCard
+from saferoom_proto.measure import measure_code, measure_dependencies
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+app = group("Hold an owner's store key. 密钥代理。")
+
+AgentFolder = Annotated[
+    Path, typer.Argument(help="The key agent's folder. 密钥代理目录。", file_okay=False)
+]
+
+
+@app.command()
+def init(
+    folder: AgentFolder,
+    *,
+    room: RoomCardOption,
+    owner: Annotated[str, typer.Option(help="The data owner. 数源单位。")],
+    charter_root: Annotated[str, typer.Option(help="The owner's charter root key. 章程根公钥。")],
+    code: Annotated[
+        list[str] | None,
+        typer.Option(help="An accepted digest of the code; else this one's. 接受的代码摘要。"),
+    ] = None,
+    dependencies: Annotated[
+        list[str] | None,
+        typer.Option(help="An accepted digest of the rest; else this one's. 接受的依赖摘要。"),
+    ] = None,
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(help="An accepted kind of evidence; else software. 接受的证据种类。"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key agent with fresh keys.
+
+    Back its folder up: the store opens with it alone. 新建密钥代理。
+    """
+    policy = Policy(
+        room=read_model(room, RoomCard).origin,
+        owner=owner,
+        charter_root=charter_root,
+        code=tuple(code or (_measured_code(),)),
+        dependencies=tuple(dependencies or (measure_dependencies(),)),
+        evidence_kinds=tuple(cast("list[EvidenceKind]", evidence or ["software"])),
+    )
+    agent = KeyAgent.create(folder, policy)
+    show(
+        as_json,
+        agent.card.model_dump(mode="json"),
+        f"made the key agent of {owner} in {folder}",
+        f"its public keys, for the charter: {folder / CARD}",
+        f"next: saferoom issuer enrol ISSUER --organisation {owner} --name key-agent "
+        f"--room {room} --out {folder / PROFILE}",
+    )
+
+
+@app.command()
+def run(folder: AgentFolder, as_json: JsonOption = False) -> None:
+    """Attend to the room and give the enclave its key, until stopped.
+
+    值守。
+    """
+    agent = KeyAgent.load(folder)
+
+    def tell(event: Event) -> None:
+        now = datetime.now(UTC)
+        if as_json:
+            line = {"time": now.isoformat(), "event": event.what, "detail": event.detail}
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        else:
+            typer.echo(f"{moment(now)}  {event.what}: {event.detail}")
+
+    asyncio.run(attend(agent, on_event=tell))
+
+
+def measure(as_json: JsonOption = False) -> None:
+    """Give the digests of this code, which key agents accept enclaves by.
+
+    度量代码。
+    """
+    document = {"code": _measured_code(), "dependencies": measure_dependencies()}
+    show(as_json, document, *mapping(document))
+
+
+def _measured_code() -> str:
+    try:
+        return measure_code()
+    except SafeRoomError as error:
+        raise SafeRoomError(Reason.NOT_INSTALLED, error.detail) from error

@@ -1,0 +1,204 @@
+"""Commands about charters."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saferoom_client.agent.folder import AgentCard
+from saferoom_client.cli.options import (
+    InputFile,
+    JsonOption,
+    NewFile,
+    ProfileOption,
+    RoomCardOption,
+    group,
+    pairs,
+)
+from saferoom_client.cli.output import mapping, show
+from saferoom_client.drafts import read_charter, write_draft
+from saferoom_client.files import (
+    PUBLIC_FILE,
+    bad_file,
+    read_model,
+    read_private,
+    refuse_existing,
+    write_file,
+)
+from saferoom_client.profile import RoomCard
+from saferoom_client.room import Room
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.statements import (
+    Approver,
+    Charter,
+    IdentityIssuer,
+    LevelLimits,
+    RoomKeys,
+    Title,
+    seal_statement,
+)
+
+app = group("Write and show charters. 章程。")
+
+LIMITS = ((0, 0), (3, 12), (3, 12), (1, 3))
+"""A draft's bits per feature in a period, and per family in 36 months, by level 1 to 4."""
+
+RootKey = Annotated[
+    Path,
+    typer.Option("--root", help="The charter root's key file. 章程根私钥文件。", dir_okay=False),
+]
+
+
+@app.command()
+def root(
+    path: Annotated[Path, typer.Argument(help="The key file to make. 要新建的私钥文件。")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a charter root key; whoever is to trust the charter pins its public half.
+
+    新建章程根。
+    """
+    refuse_existing(path)
+    key = SigningKey.generate()
+    write_file(path, key.to_pem())
+    public = key.verify_key.public
+    show(as_json, {"file": str(path), "root": public}, public)
+
+
+@app.command()
+def init(
+    owner: Annotated[str, typer.Argument(help="The data owner. 数源单位。")],
+    *,
+    room: RoomCardOption,
+    root: RootKey,
+    agent: Annotated[
+        Path, typer.Option(help="The key agent's agent-card.json. 密钥代理名片。", exists=True)
+    ],
+    issuer: Annotated[
+        list[Path], typer.Option(help="An identity issuer's issuer.json. 签发方名片。", exists=True)
+    ],
+    approver: Annotated[
+        list[str], typer.Option(help="NAME=KEY of an approver; repeat it. 审批人及其公钥。")
+    ],
+    out: NewFile,
+    title_en: Annotated[str, typer.Option(help="The owner's name in English. 英文名称。")],
+    title_zh: Annotated[str, typer.Option(help="The owner's name in Chinese. 中文名称。")],
+    threshold: Annotated[
+        int, typer.Option(min=1, help="How many approvers must sign. 需几人审批。")
+    ] = 1,
+    sandbox_level: Annotated[
+        int, typer.Option(min=0, max=3, help="The weakest sandbox accepted. 最低沙箱等级。")
+    ] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the draft of a first charter, to be read and changed before it is signed.
+
+    起草章程。
+    """
+    refuse_existing(out)
+    card, keys = read_model(room, RoomCard), read_model(agent, AgentCard)
+    approvers = pairs(approver, "NAME=KEY")
+    charter = Charter(
+        room=card.origin,
+        owner=owner,
+        title=Title(en=title_en, zh=title_zh),
+        version=1,
+        previous=None,
+        suite="international",
+        root=_read_root(root).verify_key.public,
+        approvers=tuple(Approver(name=name, key=key) for name, key in approvers.items()),
+        threshold=threshold,
+        issuers=tuple(read_model(path, IdentityIssuer) for path in issuer),
+        key_agent=keys.key_agent,
+        pairing=keys.pairing,
+        room_keys=RoomKeys(ledger=card.ledger_key, heads=card.heads_key),
+        max_head_age_seconds=60,
+        min_sandbox_level=sandbox_level,
+        release_tick_milliseconds=5,
+        limits=tuple(
+            LevelLimits(level=level, feature_bits=Decimal(one), family_bits=Decimal(many))
+            for level, (one, many) in enumerate(LIMITS, start=1)
+        ),
+    )
+    write_file(out, write_draft(charter).encode(), PUBLIC_FILE)
+    show(
+        as_json,
+        {"file": str(out)},
+        f"wrote {out}; read it, then: saferoom charter put {out} --root {root}",
+    )
+
+
+@app.command()
+def put(
+    draft: InputFile, root: RootKey, profile: ProfileOption, as_json: JsonOption = False
+) -> None:
+    """Sign a charter with its root and hand it in, the first or the next one.
+
+    签署并提交章程。
+    """
+    key = _read_root(root)
+    with Room.open(profile) as room:
+        charter = read_charter(draft, room.profile.card.origin)
+        if charter.root != key.verify_key.public:
+            raise bad_file(draft, f"its root is not the key in {root}")
+        statement = seal_statement(charter, key)
+        room.pin(charter.owner, charter.root)
+        recorded = room.put_charter(statement)
+    digest = recorded.statement.digest
+    show(
+        as_json,
+        {"owner": charter.owner, "version": charter.version, "charter": digest},
+        f"recorded version {charter.version} of the charter of {charter.owner}: {digest}",
+    )
+
+
+@app.command(name="show")
+def show_(
+    owner: Annotated[str, typer.Argument(help="The data owner. 数源单位。")],
+    profile: ProfileOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Show an owner's charter in force, verified under its pinned root.
+
+    查看章程。
+    """
+    with Room.open(profile) as room:
+        pinned = room.get_charter(owner)
+    charter = pinned.charter
+    document = {"digest": pinned.digest, **charter.model_dump(mode="json")}
+    show(
+        as_json,
+        document,
+        *mapping(
+            {
+                "owner": f"{charter.owner}  {charter.title.en}  {charter.title.zh}",
+                "version": charter.version,
+                "digest": pinned.digest,
+                "root": charter.root,
+                "approvers": f"{charter.threshold} of "
+                + ", ".join(each.name for each in charter.approvers),
+                "identity issuers": ", ".join(each.name for each in charter.issuers),
+                "registrars": ", ".join(charter.registrars) or "none",
+                "key agent": charter.key_agent,
+                "head age": f"at most {charter.max_head_age_seconds} s",
+                "sandbox": f"level {charter.min_sandbox_level} or above",
+                **{
+                    f"level {limit.level}": f"{limit.feature_bits} bits a feature and period, "
+                    f"{limit.family_bits} bits a family in 36 months"
+                    for limit in charter.limits
+                },
+            }
+        ),
+    )
+
+
+def _read_root(path: Path) -> SigningKey:
+    data = read_private(path)
+    try:
+        return SigningKey.from_pem(data)
+    except SafeRoomError as error:
+        raise bad_file(path, error.detail) from error

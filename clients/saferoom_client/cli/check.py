@@ -1,0 +1,106 @@
+"""The one question that the room is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
+from saferoom_client.cli.output import show
+from saferoom_client.files import PUBLIC_FILE, read_private, write_file
+from saferoom_client.question import Question
+from saferoom_client.refused import Refused
+from saferoom_client.room import Room
+from saferoom_client.values import CheckAnswer
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.receipt import Receipt
+
+
+def check(
+    profile: ProfileOption,
+    *,
+    template: Annotated[str, typer.Argument(help="Its digest, or its name. 模板摘要或名称。")] = "",
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            parser=subject_code,
+            metavar="USCC",
+            help="The unified social credit code, 18 characters. 统一社会信用代码。",
+        ),
+    ] = None,
+    purpose: Annotated[str, typer.Option(help="What the answer is for. 用途。")] = "",
+    param: Annotated[
+        list[str], typer.Option(help="NAME=VALUE of a parameter; repeat it. 参数。")
+    ] = [],  # noqa: B006 - Typer copies it
+    receipt: Annotated[
+        Path | None, typer.Option(help="Write the receipt here. 回执文件。", dir_okay=False)
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Keep the signed question here, to ask it again. 保存问题。"),
+    ] = None,
+    again: Annotated[
+        Path | None,
+        typer.Option(help="Ask a kept question again, free of charge. 重新提问。", exists=True),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a check about one subject, and print the verified answer.
+
+    就一个主体提问。
+    """
+    with Room.open(profile) as room:
+        if again is not None:
+            question = Question.from_json(read_private(again))
+        elif template and subject and purpose:
+            question = room.prepare(
+                template, subject=subject, purpose=purpose, params=pairs(param, "NAME=VALUE")
+            )
+        else:
+            raise typer.BadParameter("give TEMPLATE, --subject and --purpose, or --again")
+        if keep is not None:
+            write_file(keep, question.to_json())
+        try:
+            answer = room.ask(question)
+        except Refused as refused:
+            _write_refusal(receipt, refused)
+            raise
+    if receipt is not None:
+        _write(receipt, answer.receipt)
+    show(as_json, _document(answer), *_lines(answer))
+
+
+def _write(path: Path, receipt: Receipt) -> None:
+    write_file(path, receipt.to_json(), PUBLIC_FILE)
+
+
+def _write_refusal(path: Path | None, refused: Refused) -> None:
+    if path is None:
+        return
+    try:
+        _write(path, refused.receipt())
+    except SafeRoomError:
+        typer.echo("no enclave signed this refusal, so there is no receipt", err=True)
+
+
+def _lines(answer: CheckAnswer) -> list[str]:
+    words = {"yes": "yes", "no": "no", "not_found": "not found"}
+    lines = [words[answer.truth]]
+    if len(answer.parts) > 1:
+        lines += [f"  {owner}: {words[truth]}" for owner, truth in answer.parts.items()]
+    lines.append(f"  id    {answer.request_id}")
+    lines.append(f"  cost  {answer.bits:.2f} bits beyond what was asked before")
+    return lines
+
+
+def _document(answer: CheckAnswer) -> dict[str, object]:
+    return {
+        "answer": answer.truth,
+        "parts": dict(answer.parts),
+        "request_id": answer.request_id,
+        "time": answer.time.isoformat(),
+        "bits": round(answer.bits, 3),
+        "charges": [charge.model_dump(mode="json") for charge in answer.charges],
+    }

@@ -1,0 +1,63 @@
+"""Commands about the room's log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from saferoom_client.cli.options import JsonOption, ProfileOption, group
+from saferoom_client.cli.output import progress_of, show
+from saferoom_client.room import Room
+
+app = group("Verify the room's log. 存证日志。")
+
+
+@app.command()
+def checkpoint(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Print the newest checkpoint, signed by the room: a C2SP signed note.
+
+    查看检查点。
+    """
+    with Room.open(profile) as room:
+        note = room.checkpoint()
+    show(as_json, {"checkpoint": note}, note.rstrip("\n"))
+
+
+@app.command()
+def verify(
+    profile: ProfileOption,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read and hash every entry. 逐条核对。")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify that the log only grew since you last looked; auditors open every entry with --whole.
+
+    验证日志。
+    """
+    bar, move = progress_of("entries", quiet=as_json)
+    with Room.open(profile) as room, bar:
+        report = room.verify_log(whole=whole, progress=move)
+    size = report.checkpoint.size
+    since = None if report.since is None else report.since.size
+    document = {
+        "size": size,
+        "root": report.checkpoint.root.hex(),
+        "since": since,
+        "entries_read": report.entries,
+        "entries_opened": report.opened,
+        "entries_erased": report.erased,
+    }
+    grown = (
+        f"the log has {size:,} entries and extends the {since:,} you verified before"
+        if since is not None
+        else f"the log has {size:,} entries; this is the first head you have seen, and it is kept"
+    )
+    lines = [grown]
+    if whole:
+        lines.append(
+            f"{report.entries:,} entries hash to the signed root; {report.opened:,} were opened and"
+            f" commit to their statements, {report.erased:,} were erased"
+        )
+    show(as_json, document, *lines)

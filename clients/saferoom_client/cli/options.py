@@ -1,0 +1,102 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saferoom_client.cli.output import remember_json
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.uscc import parse_uscc
+
+ProfileOption = Annotated[
+    Path,
+    typer.Option(
+        "--profile",
+        "-p",
+        envvar="SAFEROOM_PROFILE",
+        help="Your member folder. 成员目录。",
+        file_okay=False,
+    ),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON document. 输出 JSON。",
+        callback=remember_json,
+        is_eager=True,
+    ),
+]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the log. 记入日志的原因。")]
+PurposeOption = Annotated[
+    list[str],
+    typer.Option(
+        "--purpose",
+        help="pre-loan, in-loan, post-loan, product-design or supervision. 用途。",
+    ),
+]
+RoomCardOption = Annotated[
+    Path,
+    typer.Option(
+        "--room",
+        help="The room's card, room-card.json, from its operator. 运营方给出的房间名片。",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+InputFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, readable=True, show_default=False)
+]
+NewFile = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="The file to write. 要写入的文件。", dir_okay=False),
+]
+
+
+def group(about: str) -> typer.Typer:
+    """Make a group of commands."""
+    return typer.Typer(help=about, no_args_is_help=True, add_completion=False)
+
+
+def subject_code(text: str) -> str:
+    """Read a subject's code from the command line."""
+    try:
+        return parse_uscc(text)
+    except SafeRoomError as error:
+        rules = "; ".join(fault.rule for fault in error.fields)
+        raise typer.BadParameter(f"{error.words.what} {rules}. {error.words.next_step}") from None
+
+
+SubjectOption = Annotated[
+    str,
+    typer.Option(
+        "--subject",
+        parser=subject_code,
+        metavar="USCC",
+        help="The unified social credit code, 18 characters. 统一社会信用代码。",
+    ),
+]
+
+
+def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
+    """Read NAME=VALUE texts; each name once."""
+    read: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise typer.BadParameter(f"{text!r} is not {what}")
+        if name in read:
+            raise typer.BadParameter(f"{name!r} is given twice")
+        read[name] = value
+    return read
+
+
+def window(now: datetime, days: int) -> tuple[datetime, datetime]:
+    """Give the validity that begins now and lasts so many days."""
+    start = now - timedelta(microseconds=now.microsecond)
+    return start, start + timedelta(days=days)

@@ -1,0 +1,79 @@
+"""Commands about organisations, and about who the caller is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from saferoom_client.cli.options import JsonOption, ProfileOption, group
+from saferoom_client.cli.output import mapping, show, table
+from saferoom_client.room import Room
+from saferoom_client.values import Organisation, Role
+from saferoom_proto.statements import Title
+
+app = group("Enrol and list organisations. 机构登记。")
+
+
+@app.command()
+def enrol(
+    name: Annotated[str, typer.Argument(help="The organisation's handle. 机构代号。")],
+    *,
+    profile: ProfileOption,
+    title_en: Annotated[str, typer.Option(help="Its name in English. 英文名称。")],
+    title_zh: Annotated[str, typer.Option(help="Its name in Chinese. 中文名称。")],
+    role: Annotated[list[Role], typer.Option(help="What its members may do. 角色。")],
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol an organisation (operators).
+
+    登记机构。
+    """
+    organisation = Organisation(name, Title(en=title_en, zh=title_zh), frozenset(role))
+    with Room.open(profile) as room:
+        enrolled = room.enrol_organisation(organisation)
+    show(as_json, _document(enrolled), f"enrolled {enrolled.name}: {_roles(enrolled.roles)}")
+
+
+@app.command(name="list")
+def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """List the organisations of the room.
+
+    列出机构。
+    """
+    with Room.open(profile) as room:
+        organisations = room.list_organisations()
+    rows = [(one.name, _roles(one.roles), one.title.en, one.title.zh) for one in organisations]
+    show(
+        as_json,
+        [_document(one) for one in organisations],
+        *table(("NAME", "ROLES", "TITLE", "名称"), rows),
+    )
+
+
+def whoami(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Ask whom the room takes you for.
+
+    查看本人身份。
+    """
+    with Room.open(profile) as room:
+        caller = room.whoami()
+    document = {
+        "organisation": caller.organisation,
+        "name": caller.name,
+        "roles": sorted(caller.roles),
+        "certificate": caller.fingerprint,
+    }
+    show(as_json, document, *mapping({**document, "roles": _roles(caller.roles)}))
+
+
+def _roles(roles: frozenset[Role]) -> str:
+    return ", ".join(sorted(roles)) or "none"
+
+
+def _document(organisation: Organisation) -> dict[str, object]:
+    return {
+        "name": organisation.name,
+        "title": {"en": organisation.title.en, "zh": organisation.title.zh},
+        "roles": sorted(organisation.roles),
+    }

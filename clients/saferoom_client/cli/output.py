@@ -1,0 +1,131 @@
+"""What commands print: for people, or with `--json` one document for programs.
+
+An error has three parts: the rule that was broken, the place, and the next step.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from saferoom_proto.reasons import SafeRoomError
+
+_JSON: Final = "saferoom.json"
+
+
+def remember_json(context: typer.Context, value: bool) -> bool:
+    """Note, for errors too, that a program reads along."""
+    if value:
+        context.meta[_JSON] = True
+    return value
+
+
+def wants_json(context: typer.Context) -> bool:
+    """Tell whether the command was called with `--json`."""
+    return bool(context.meta.get(_JSON))
+
+
+def show(as_json: bool, document: object, *lines: str) -> None:
+    """Print a result: the document for a program, or the lines for people."""
+    if as_json:
+        text = json.dumps(document, ensure_ascii=False, indent=1, default=str)
+        typer.echo(text)
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lay out rows in columns; nothing is cut or wrapped, so that digests can be copied."""
+    if not rows:
+        return ["none"]
+    cells = [list(headings), *(list(row) for row in rows)]
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(headings))]
+    return [
+        "  ".join(
+            cell + " " * (wide - _width(cell)) for cell, wide in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _width(text: str) -> int:
+    """Count columns: Chinese characters take two."""
+    return sum(2 if char >= "\u1100" else 1 for char in text)
+
+
+def moment(instant: datetime) -> str:
+    """Write an instant in UTC and in local time."""
+    utc, local = instant.astimezone(UTC), instant.astimezone()
+    return f"{utc:%Y-%m-%d %H:%M:%S} UTC ({local:%Y-%m-%d %H:%M:%S %z} local)"
+
+
+def error_document(error: SafeRoomError) -> dict[str, object]:
+    """Write an error for a program."""
+    words = error.words
+    told: dict[str, object] = {
+        "reason": str(error.reason),
+        "rule": words.what,
+        "places": [{"field": one.field, "rule": one.rule} for one in error.fields],
+        "detail": error.detail,
+        "next_step": words.next_step,
+    }
+    for name in ("request_id", "owner"):
+        if value := getattr(error, name, ""):
+            told[name] = value
+    return {"error": told}
+
+
+def print_error(error: SafeRoomError, *, as_json: bool) -> None:
+    """Print a refusal: the rule, the place, the next step."""
+    if as_json:
+        show(True, error_document(error))
+        return
+    words = error.words
+    lines = [f"{error.reason}: {words.what}"]
+    lines += [f"  at    {fault.field}: {fault.rule}" for fault in error.fields]
+    if error.detail and not error.fields and error.detail != _REMOTE:
+        lines.append(f"  at    {error.detail}")
+    if owner := getattr(error, "owner", ""):
+        lines.append(f"  by    the enclave of {owner}")
+    lines.append(f"  next  {words.next_step}")
+    if request_id := getattr(error, "request_id", ""):
+        lines.append(f"  id    {request_id}")
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+_REMOTE: Final = "told by the other side"
+
+
+def progress_of(what: str, *, quiet: bool) -> tuple[Progress, Callable[[int, int], None]]:
+    """Make a progress bar on standard error, and what moves it; silent for programs."""
+    stream: TextIO = sys.stderr
+    bar = Progress(
+        TextColumn(what),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} / {task.total:,.0f}"),
+        TimeRemainingColumn(),
+        console=Console(file=stream),
+        transient=True,
+        disable=quiet or not stream.isatty(),
+    )
+    task = bar.add_task(what, total=None)
+
+    def move(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+
+    return bar, move
+
+
+def mapping(document: Mapping[str, object]) -> list[str]:
+    """Lay out names and values in two columns."""
+    width = max((_width(name) for name in document), default=0)
+    return [f"{name}{' ' * (width - _width(name))}  {value}" for name, value in document.items()]

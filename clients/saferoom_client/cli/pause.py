@@ -1,0 +1,55 @@
+"""Stopping a use of an owner's data, and letting it go on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption
+from saferoom_client.cli.output import show
+from saferoom_client.room import Room
+from saferoom_proto.encoding import check_digest
+
+TemplateOption = Annotated[
+    str | None,
+    typer.Option("--template", help="Only this template, by its digest. 仅限某一模板。"),
+]
+
+
+def pause(
+    profile: ProfileOption,
+    why: WhyOption,
+    template: TemplateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop all use of your owner's store at once, or of one template.
+
+    立即暂停使用。
+    """
+    with Room.open(profile) as room:
+        digest = None if template is None else check_digest(template)
+        recorded = room.pause(why, digest)
+        owner = room.profile.member.organisation
+    what = "all use" if digest is None else f"the use of {digest}"
+    document = {"owner": owner, "template": digest, "pause": recorded.statement.digest}
+    show(as_json, document, f"{owner} stopped {what}")
+
+
+def resume(
+    profile: ProfileOption,
+    why: WhyOption,
+    template: TemplateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a paused use of your owner's store, or of one template, go on.
+
+    恢复使用。
+    """
+    with Room.open(profile) as room:
+        digest = None if template is None else check_digest(template)
+        recorded = room.resume(why, digest)
+        owner = room.profile.member.organisation
+    what = "all use" if digest is None else f"the use of {digest}"
+    document = {"owner": owner, "template": digest, "resume": recorded.statement.digest}
+    show(as_json, document, f"{owner} let {what} go on")

@@ -1,0 +1,85 @@
+"""A template in plain words: who asks, about what, what leaves, and how much at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from saferoom_client.cli.feature import points
+from saferoom_client.templates import approved_by
+from saferoom_client.values import TemplateView
+from saferoom_proto.certificate import OwnerPart
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.statements import Feature
+
+LEVELS = {
+    1: "public by law",
+    2: "not secret",
+    3: "commercial secret",
+    4: "identifiers and record-level detail",
+}
+"""JR/T 0197, as the design's section 7 reads it."""
+
+
+def describe(view: TemplateView) -> Iterator[str]:
+    """Tell a person what the template asks, part by part."""
+    template = view.template
+    yield f"{template.name}: {template.title.en}  {template.title.zh}"
+    purposes = ", ".join(template.purposes)
+    yield f"  {template.proposer} asks, for {purposes}, about one subject at a time:"
+    yield f"    {' '.join(template.check.split())}"
+    for name, parameter in template.params.items():
+        feature = _feature(view, parameter.feature)
+        yield f"  It may choose {name}: {points(feature)}"
+    for part in view.certificate.parts:
+        yield from _part(view, part)
+    if view.changed:
+        yield "  A feature has changed since it was proposed: earlier approvals do not count."
+    yield f"  template     {view.envelope.digest}"
+    yield f"  certificate  {view.certificate.digest}"
+
+
+def view_document(view: TemplateView) -> dict[str, object]:
+    """Write what `describe` says for a program."""
+    return {
+        "template": view.envelope.digest,
+        "certificate": view.certificate.digest,
+        "changed": view.changed,
+        "statement": view.template.model_dump(mode="json"),
+        "parts": [
+            {
+                **part.model_dump(mode="json"),
+                "most_bits": round(part.most_bits, 3),
+                "approved_by": approved_by(view, part.owner),
+                "threshold": view.charters[part.owner].charter.threshold,
+            }
+            for part in view.certificate.parts
+        ],
+    }
+
+
+def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:
+    charter = view.charters[part.owner].charter
+    yield f"  {part.owner} ({charter.title.en}) answers {part.formula}"
+    answers = "yes or no" if part.answers == _YES_NO else "yes, no, or not found"
+    needs = ", with the subject's consent" if part.needs_consent else ", without asking the subject"
+    yield f"    what leaves: {answers}{needs}; at most {part.most_bits:.2f} bits"
+    for use in part.features:
+        feature = _feature(view, use.feature)
+        charged = (
+            f"charged to {use.family}, {feature.budget_bits} bits a period"
+            if use.charged
+            else "not charged"
+        )
+        level = f"level {use.level}, {LEVELS[use.level]}"
+        yield f"    it uses {use.feature}: {feature.title.en} ({level}; {charged})"
+    names = approved_by(view, part.owner)
+    by = f" by {', '.join(names)}" if names else ""
+    yield f"    approved{by}: {len(names)} of {charter.threshold}"
+
+
+_YES_NO = 2
+
+
+def _feature(view: TemplateView, name: str) -> Feature:
+    owner, _, short = name.partition(".")
+    return view.features[FeatureRef(owner, short)].definition

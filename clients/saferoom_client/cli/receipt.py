@@ -1,0 +1,130 @@
+"""Commands about receipts. They need nothing of the room but the keys pinned when joining."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saferoom_client.cli.options import InputFile, JsonOption, group
+from saferoom_client.cli.output import mapping, moment, show
+from saferoom_client.files import bad_file, read_file, read_model
+from saferoom_client.profile import TRUST
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
+
+app = group("Verify and show receipts, offline. 回执。")
+
+TrustOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trust", help="A file of pinned keys, for auditors without a profile. 公钥文件。"
+    ),
+]
+OfflineProfile = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile", "-p", envvar="SAFEROOM_PROFILE", help="Your member folder. 成员目录。"
+    ),
+]
+
+
+@app.command()
+def verify(
+    file: InputFile,
+    profile: OfflineProfile = None,
+    trust: TrustOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a receipt under the pinned keys; nothing is asked of the room.
+
+    离线验证回执。
+    """
+    verified = verify_receipt(_read(file), _trust(profile, trust))
+    show(
+        as_json,
+        {"verified": True, **_document(verified)},
+        "verified: signatures, charter, approvals, agreement, consent, commitment, log",
+        *_lines(verified),
+    )
+
+
+@app.command(name="show")
+def show_(
+    file: InputFile,
+    profile: OfflineProfile = None,
+    trust: TrustOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a receipt says, once it verifies.
+
+    查看回执。
+    """
+    verified = verify_receipt(_read(file), _trust(profile, trust))
+    releases = {
+        owner: part.release.model_dump(mode="json") for owner, part in verified.parts.items()
+    }
+    document = {
+        **_document(verified),
+        "request": verified.request.model_dump(mode="json"),
+        "template": verified.template.model_dump(mode="json"),
+        "releases": releases,
+    }
+    show(as_json, document, *_lines(verified))
+
+
+def _lines(verified: VerifiedReceipt) -> list[str]:
+    request, template = verified.request, verified.template
+    params = ", ".join(f"{name}={value}" for name, value in request.params.items())
+    lines = mapping(
+        {
+            "asked by": f"{request.institution}, for {request.purpose}",
+            "about": request.subject,
+            "question": f"{template.name}: {' '.join(template.check.split())}",
+            **({"with": params} if params else {}),
+            "answer": verified.answer or "refused",
+            "id": verified.request_id,
+        }
+    )
+    for owner, part in verified.parts.items():
+        said = part.answer or f"refused, {part.release.reason}"
+        lines.append(
+            f"  {owner}: {said}, {moment(part.release.time)}, entry {part.index} of the log"
+        )
+    return lines
+
+
+def _document(verified: VerifiedReceipt) -> dict[str, object]:
+    return {
+        "answer": verified.answer,
+        "request_id": verified.request_id,
+        "parts": {
+            owner: {
+                "outcome": part.release.outcome,
+                "answer": part.answer,
+                "reason": part.release.reason,
+                "time": part.release.time.isoformat(),
+                "entry": part.index,
+                "log_size": part.checkpoint.size,
+            }
+            for owner, part in verified.parts.items()
+        },
+    }
+
+
+def _trust(profile: Path | None, trust: Path | None) -> Trust:
+    if trust is not None:
+        return read_model(trust, Trust)
+    if profile is None:
+        raise typer.BadParameter("give --profile or --trust: a receipt is verified under keys")
+    return read_model(profile / TRUST, Trust)
+
+
+def _read(path: Path) -> Receipt:
+    try:
+        return Receipt.from_json(read_file(path))
+    except SafeRoomError as error:
+        if error.fields:
+            raise
+        raise bad_file(path, error.detail) from error

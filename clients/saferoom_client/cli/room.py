@@ -1,0 +1,126 @@
+"""Commands of the operator, and of anybody who wants to know how the room does.
+
+The room's own software is imported by its name when it is called for: a light client has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from saferoom_client.cli.options import JsonOption, ProfileOption, group
+from saferoom_client.cli.output import show, table
+from saferoom_client.files import read_file
+from saferoom_client.room import Room
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+app = group("Make and run a room; see how it does. 开设和运行房间。")
+
+RoomFolder = Annotated[Path, typer.Argument(help="The room's folder. 房间目录。", file_okay=False)]
+CARD = "room-card.json"
+
+
+@app.command()
+def init(
+    folder: RoomFolder,
+    origin: Annotated[str, typer.Option(help="The room's name, as example.org/credit. 房间名称。")],
+    address: Annotated[
+        str, typer.Option(help="HOST:PORT where members reach it. 服务地址。")
+    ] = "localhost:7443",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a room in a new folder: its keys, certificates and configuration.
+
+    开设房间。
+    """
+    _of_room("saferoom.room", "init_room")(folder, origin, address)
+    card = folder / CARD
+    show(
+        as_json,
+        {"folder": str(folder), "card": str(card)},
+        f"made the room {origin} in {folder}",
+        f"its card, for every member: {card}",
+        f"next: saferoom room admit {folder} ISSUER/issuer.pem, then saferoom room serve {folder}",
+    )
+
+
+@app.command()
+def admit(
+    folder: RoomFolder,
+    certificate: Annotated[
+        Path, typer.Argument(help="An identity issuer's issuer.pem. 签发方证书。", exists=True)
+    ],
+    name: Annotated[str, typer.Option(help="Its name in the room's folder. 名称。")] = "issuer",
+    as_json: JsonOption = False,
+) -> None:
+    """Let the members that an identity issuer names into the room, from its next start on.
+
+    接纳身份签发方。
+    """
+    _of_room("saferoom.room", "add_issuer")(folder, name, read_file(certificate))
+    show(as_json, {"issuer": name}, f"admitted the identity issuer {name}")
+
+
+@app.command()
+def serve(folder: RoomFolder) -> None:
+    """Run the room until it is stopped.
+
+    运行房间。
+    """
+    _of_room("saferoom.server", "run")(folder)
+
+
+@app.command()
+def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Show how the room and the owners' enclaves do.
+
+    查看房间状态。
+    """
+    with Room.open(profile) as room:
+        state = room.describe()
+    rows = [
+        (
+            each.owner,
+            each.state,
+            str(each.sandbox_level),
+            ", ".join(each.sandbox_missing) or "nothing",
+            each.endorsement or "none",
+        )
+        for each in state.enclaves
+    ]
+    document = {
+        "origin": state.origin,
+        "version": state.version,
+        "enclaves": [
+            {
+                "owner": each.owner,
+                "state": each.state,
+                "sandbox_level": each.sandbox_level,
+                "sandbox_missing": list(each.sandbox_missing),
+                "endorsement": each.endorsement,
+            }
+            for each in state.enclaves
+        ],
+    }
+    show(
+        as_json,
+        document,
+        f"{state.origin}, version {state.version}, with the keys that you pinned",
+        *table(("OWNER", "ENCLAVE", "SANDBOX", "LACKS", "ENDORSEMENT"), rows),
+    )
+
+
+def _of_room(module: str, name: str) -> Callable[..., object]:
+    """Give a function of the room's own software.
+
+    Raises:
+        SafeRoomError: `NOT_INSTALLED` in a light client.
+    """
+    try:
+        return cast("Callable[..., object]", getattr(import_module(module), name))
+    except ModuleNotFoundError as error:
+        raise SafeRoomError(Reason.NOT_INSTALLED, f"there is no module {error.name}") from error

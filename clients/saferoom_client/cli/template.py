@@ -1,0 +1,126 @@
+"""Commands about templates: proposing, judging, approving."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, WhyOption, group
+from saferoom_client.cli.output import show, table
+from saferoom_client.cli.plainly import describe, view_document
+from saferoom_client.drafts import read_template
+from saferoom_client.room import Room
+from saferoom_proto.encoding import check_digest
+from saferoom_proto.statements import Template
+from saferoom_proto.statements import load as load_statement
+
+app = group("Propose, judge and approve templates. 作业模板。")
+
+TemplateName = Annotated[
+    str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name. 摘要或名称。")
+]
+TemplateDigest = Annotated[
+    str, typer.Argument(metavar="DIGEST", help="Its digest: these exact bytes. 模板摘要。")
+]
+
+
+@app.command()
+def propose(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Sign a template's draft and propose it to the owners it touches.
+
+    提交作业模板。
+    """
+    with Room.open(profile) as room:
+        template = read_template(draft, room.profile)
+        proposal = room.propose_template(template)
+    digest = proposal.recorded.statement.digest
+    document = {
+        "name": template.name,
+        "template": digest,
+        "certificate": proposal.certificate.digest,
+        "owners": [part.owner for part in proposal.certificate.parts],
+    }
+    owners = ", ".join(part.owner for part in proposal.certificate.parts)
+    show(
+        as_json,
+        document,
+        f"proposed {template.name}: {digest}",
+        f"next: {owners} judge it with: saferoom template show {digest}",
+    )
+
+
+@app.command(name="show")
+def show_(template: TemplateName, profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Show in plain words who asks for what, and how much can leave at most.
+
+    用平实的话说明模板。
+    """
+    with Room.open(profile) as room:
+        view = room.get_template(template)
+    show(as_json, view_document(view), *describe(view))
+
+
+@app.command()
+def approve(
+    template: TemplateDigest,
+    profile: ProfileOption,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Approve without being asked. 不再询问。")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Approve a template, as one of your owner's approvers.
+
+    审批作业模板。
+    """
+    digest = check_digest(template)
+    with Room.open(profile) as room:
+        view = room.get_template(digest)
+        if not yes:
+            for line in describe(view):
+                typer.echo(line, err=as_json)
+            typer.confirm("Approve exactly this?", abort=True, err=as_json)
+        recorded = room.approve(view)
+        owner = room.profile.member.organisation
+        name = room.profile.member.name
+    document = {
+        "template": digest,
+        "certificate": view.certificate.digest,
+        "owner": owner,
+        "approver": name,
+        "approval": recorded.statement.digest,
+    }
+    show(as_json, document, f"{name} of {owner} approved {view.template.name}: {digest}")
+
+
+@app.command()
+def withdraw(
+    template: TemplateDigest, profile: ProfileOption, why: WhyOption, as_json: JsonOption = False
+) -> None:
+    """Take your owner's approval of a template back, at once.
+
+    撤回审批。
+    """
+    digest = check_digest(template)
+    with Room.open(profile) as room:
+        recorded = room.withdraw(digest, why)
+    document = {"template": digest, "withdrawal": recorded.statement.digest}
+    show(as_json, document, f"withdrew the approval of {digest}")
+
+
+@app.command(name="list")
+def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """List the templates in the order in which they were proposed.
+
+    列出作业模板。
+    """
+    with Room.open(profile) as room:
+        envelopes = room.list_templates()
+    templates = [(load_statement(each, Template), each.digest) for each in envelopes]
+    rows = [(one.name, one.proposer, digest, one.title.en) for one, digest in templates]
+    show(
+        as_json,
+        [{"template": digest, **one.model_dump(mode="json")} for one, digest in templates],
+        *table(("NAME", "PROPOSED BY", "DIGEST", "TITLE"), rows),
+    )
