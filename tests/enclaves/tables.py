@@ -20,7 +20,7 @@ from saferoom_proto.uscc import make_uscc
 TITLE: Final = Title(en="Test", zh="测试")
 
 
-def table(name: str, **columns: ColumnType) -> Table:
+def table(name: str, /, **columns: ColumnType) -> Table:
     """Make a schema: the key `uscc`, then the given columns."""
     all_columns = {"uscc": ColumnType.TEXT, **columns}
     return Table(
