@@ -18,6 +18,7 @@ import hmac
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from cryptography.exceptions import InvalidTag
@@ -28,7 +29,16 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import check_digest, dump, sha256_digest
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.base import Digest, Owner, Payload, Usage, load, seal_statement
+from saferoom_proto.statements.base import (
+    Digest,
+    Instant,
+    Owner,
+    Payload,
+    Usage,
+    load,
+    seal_statement,
+    whole_milliseconds,
+)
 from saferoom_proto.verification import PinnedCharter
 
 PIECE_BYTES: Final = 256 * 1024
@@ -55,6 +65,8 @@ class LoadOrder(Payload):
     """The header's digest."""
     key: Digest
     """SHA-256 of the content key: only who knows it can make the pieces."""
+    at: Instant
+    """An enclave takes no load that was ordered before one it has taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,14 @@ class OpenedPiece:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenedOrder:
+    """The load's key, and when it was ordered. It shows no text form."""
+
+    content_key: bytes
+    at: datetime
+
+
 class LoadOpener:
     """Opens a load's pieces, in their order and no other. Its text form shows no key.
 
@@ -182,7 +202,13 @@ def make_content_key() -> bytes:
 
 
 def seal_order(
-    header: LoadHeader, room: str, content_key: bytes, approver: SigningKey, sealing: bytes
+    header: LoadHeader,
+    room: str,
+    content_key: bytes,
+    approver: SigningKey,
+    sealing: bytes,
+    *,
+    at: datetime | None = None,
 ) -> bytes:
     """Order a load, and seal the order with the load's key to the enclave.
 
@@ -192,12 +218,17 @@ def seal_order(
         content_key: the load's key.
         approver: a key that the owner's charter names as an approver's.
         sealing: the enclave's HPKE public key, from its endorsement.
+        at: when it is ordered; now, if nothing else is said.
 
     Returns:
         `LoadHeader.sealed_key` of the message on the wire.
     """
     order = LoadOrder(
-        room=room, owner=header.owner, load=header.digest, key=sha256_digest(content_key)
+        room=room,
+        owner=header.owner,
+        load=header.digest,
+        key=sha256_digest(content_key),
+        at=whole_milliseconds(datetime.now(UTC) if at is None else at),
     )
     plaintext = content_key + seal_statement(order, approver).to_json()
     return hpke.seal(sealing, plaintext, info=_KEY_LABEL + header.digest.encode())
@@ -205,7 +236,7 @@ def seal_order(
 
 def open_order(
     sealed_key: bytes, header: LoadHeader, sealing: hpke.SealingKey, charter: PinnedCharter
-) -> bytes:
+) -> OpenedOrder:
     """Open a load's key, having checked that an approver of the owner ordered this very load.
 
     Raises:
@@ -223,7 +254,7 @@ def open_order(
         raise SafeRoomError(Reason.BAD_SIGNATURE, "the order is another owner's")
     if not hmac.compare_digest(order.key, sha256_digest(content_key)):
         raise SafeRoomError(Reason.BAD_SIGNATURE, "the order is for another key")
-    return content_key
+    return OpenedOrder(content_key, order.at)
 
 
 def _aead(content_key: bytes) -> AESGCM:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -122,9 +123,12 @@ def test_a_piece_past_its_size_is_neither_sealed_nor_opened() -> None:
 
 def test_an_approvers_order_gives_the_enclave_the_loads_key() -> None:
     key = make_content_key()
-    sealed = seal_order(header(3), ROOM, key, APPROVER, ENCLAVE.public)
+    at = datetime(2026, 3, 2, 9, 0, 0, 123000, UTC)
+    sealed = seal_order(header(3), ROOM, key, APPROVER, ENCLAVE.public, at=at)
     assert len(sealed) <= 4096
-    assert open_order(sealed, header(3), ENCLAVE, charter()) == key
+    opened = open_order(sealed, header(3), ENCLAVE, charter())
+    assert (opened.content_key, opened.at) == (key, at)
+    assert key.hex() not in repr(opened)
 
 
 def test_an_order_by_anybody_else_is_refused() -> None:
