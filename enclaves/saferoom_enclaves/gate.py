@@ -6,7 +6,7 @@ A feature's value exists outside the index only inside `execute`, and the answer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import InitVar, dataclass
 from datetime import datetime
 from typing import Final, Generic, NoReturn, Protocol, TypeVar, final
@@ -27,10 +27,13 @@ T = TypeVar("T")
 class CellIndex(Protocol):
     """The materialised features of the snapshot in force."""
 
-    def cells(
-        self, subject: str, features: Collection[FeatureRef]
-    ) -> Mapping[FeatureRef, int | None]:
-        """Give a subject's cell of each feature; none is unknown."""
+    @property
+    def features(self) -> frozenset[FeatureRef]:
+        """Which features there are."""
+        ...
+
+    def cells(self, subject: str, names: Iterable[FeatureRef]) -> tuple[int | None, ...]:
+        """Give a subject's cell of each feature, in the order of the names; none is unknown."""
         ...
 
 
@@ -110,7 +113,8 @@ class Grounds:
 def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
     """Answer a question about one subject's record."""
     admitted = charged.admitted
-    cells = index.cells(admitted.asked.request.subject, admitted.use.features.keys())
+    names = tuple(admitted.use.features)
+    cells = dict(zip(names, index.cells(admitted.asked.request.subject, names), strict=True))
     return Sealed(_EXECUTED, truth_of(evaluate(admitted.formula, cells)))
 
 

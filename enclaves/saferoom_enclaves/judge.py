@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from saferoom_enclaves.admit import Asked, Rules, admit, identify
+from saferoom_enclaves.admit import Admitted, Asked, Rules, admit, identify
 from saferoom_enclaves.charge import Charged, charge
 from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.freshness import Freshness
@@ -123,7 +123,7 @@ class Judge:
         grounds = self._grounds(now)
         try:
             admitted = admit(asked, self._rules, now)
-            index = self._index()
+            index = self._index_of(admitted)
             # Step 4: the price, before a record is looked at.
             charged = charge(
                 admitted,
@@ -154,6 +154,13 @@ class Judge:
             self._log.error("withheld", request=asked.request_id, places=places(error))
             reason = Reason.BAD_SEAL if _of_reply_key(error) else Reason.WITHHELD
             return self._gate.refuse(asked, reason, grounds, now, charged.charges)
+
+    def _index_of(self, admitted: Admitted) -> CellIndex:
+        """Give the store's features, having made sure that those asked about are among them."""
+        index = self._index()
+        if missing := admitted.use.features.keys() - index.features:
+            raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(missing)}")
+        return index
 
     def _refuse(
         self, asked: Asked, refusal: SafeRoomError, grounds: Grounds, now: datetime

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from saferoom_proto import chain
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import ChainLink, Instant, StoreState, StreamPosition
+from saferoom_proto.statements import ChainLink, Digest, Instant, StoreState, StreamPosition
 from saferoom_proto.statements.base import Base64, Part, whole_milliseconds
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -48,6 +48,8 @@ class Marks(Part):
     ledger: SeenLedger | None = None
     time: Instant = _LONG_AGO
     """The latest time known. The clock goes on from it after a restart."""
+    store_schema: Digest | None = None
+    """The schema that the store was loaded under."""
     epochs: tuple[Epoch, ...] = ()
     last_epoch: Annotated[int, Field(ge=0)] = 0
     """The highest epoch ever begun, also by a load that failed."""
@@ -71,11 +73,12 @@ class Marks(Part):
         """Take the next epoch's number, which no later load gets."""
         return self.model_copy(update={"last_epoch": self.last_epoch + 1})
 
-    def with_store(self, store: StoreState, time: datetime) -> Marks:
+    def with_store(self, store: StoreState, schema: str, time: datetime) -> Marks:
         """Answer from another snapshot from now on."""
         position = self.position.model_copy(update={"store": store})
         epochs = (*self.epochs, Epoch(number=store.epoch, opened=whole_milliseconds(time)))
-        return self.model_copy(update={"position": position, "epochs": epochs})
+        changed = {"position": position, "store_schema": schema, "epochs": epochs}
+        return self.model_copy(update=changed)
 
     def with_tally(self, tally: str) -> Marks:
         """Stand for other rows."""

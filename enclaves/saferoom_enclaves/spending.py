@@ -6,7 +6,7 @@ that a grid that changes within a period adds to what was asked of the old one (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
@@ -78,12 +78,10 @@ class Spending:
 
     Args:
         state: the enclave's database, opened. All is done within its transactions.
-        open_after: tells whether an epoch was still open at some instant after a moment.
     """
 
-    def __init__(self, state: State, open_after: Callable[[int, datetime], bool]) -> None:
+    def __init__(self, state: State) -> None:
         self._state: Final = state
-        self._open_after: Final = open_after
 
     def charge(self, question: Question, charter: Charter, now: datetime) -> tuple[Charge, ...]:
         """Charge a question to its account, or refuse it, by the questions alone.
@@ -100,8 +98,8 @@ class Spending:
             account[place] = _spend(question, ref, cuts, account.get(place), charter)
         changed = {place for place, spent in account.items() if before.get(place) != spent}
         if changed:
-            since = window_start(now)
-            live = [each for each in account.values() if self._open_after(each.epoch, since)]
+            since, marks = window_start(now), self._state.marks
+            live = [each for each in account.values() if marks.open_after(each.epoch, since)]
             self._require_within_caps(question, live, charter)
             self._state.put(
                 "leakage", key, _Account(spent=tuple(live)).model_dump_json().encode(), row

@@ -88,7 +88,9 @@ class Standing:
         self.generation += 1
         self.charter = self._launch
         """In force: the newest of the launch's and the stream's."""
-        self.schema: tuple[Schema, str] | None = None
+        self.schema: str | None = None
+        """The digest of the newest schema; a load follows it."""
+        self.schemas: dict[str, Schema] = {}
         self.features: dict[FeatureRef, PinnedFeature] = {}
         self.templates: dict[str, Template] = {}
         self.certificates: dict[str, ReleaseCertificate] = {}
@@ -167,6 +169,7 @@ class Standing:
     def _weigh_again(self) -> None:
         """Hold all that was kept to the charter now in force."""
         self.schema = None
+        self.schemas.clear()
         self.features.clear()
         self._agreements.clear()
         for statement in self._kept.values():
@@ -193,9 +196,10 @@ class Standing:
 
     def _weigh_schema(self, statement: Envelope) -> None:
         schema = verify_by_any_approver(statement, self.charter, Schema)
-        if self.schema is not None and schema.version <= self.schema[0].version:
+        if self.schema is not None and schema.version <= self.schemas[self.schema].version:
             raise SafeRoomError(Reason.CONFLICT, f"schema version {schema.version} is not newer")
-        self.schema = (schema, statement.digest)
+        self.schema = statement.digest
+        self.schemas[statement.digest] = schema
 
     def _weigh_feature(self, statement: Envelope) -> None:
         feature = load(statement, Feature)

@@ -1,0 +1,261 @@
+"""An owner's enclave: locked until its key agent releases the keys, then judge and vault.
+
+Every method but the `build` of a load runs in one thread, one at a time, in the order of the calls.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from saferoom_enclaves.attest import Attestation, Attester, Makeup
+from saferoom_enclaves.journal import OutboxEntry
+from saferoom_enclaves.judge import Outcome
+from saferoom_enclaves.keys import ReleasedKeys, open_release
+from saferoom_enclaves.loads import LoadGrant, LoadJob, LoadReport, NewStore
+from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
+from saferoom_enclaves.state import State
+from saferoom_enclaves.stream import Delivery
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.load import LoadHeader, LoadOpener, open_order
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Snapshot
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.verification import PinnedCharter, verify_endorsement
+
+STATE_FILE: Final = "state.db"
+_CLAIMS_REMEMBERED: Final = 64
+"""Attestations whose endorsement is still taken; the key agent answers one within seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where an enclave stands, for the room.
+
+    Attributes:
+        unlocked: it has its keys, and its endorsement counts now.
+        sequence: the last statement it took.
+        running: the running hash there.
+        head_nonce: a nonce for the next head; empty while it has no keys.
+        ledger_size: size of the newest ledger checkpoint it accepted.
+        sandbox_level: 0 to 3.
+        sandbox_missing: what the sandbox lacks.
+        has_data: it has a store to answer from.
+        chain_length: entries of its own chain.
+    """
+
+    unlocked: bool
+    sequence: int
+    running: str
+    head_nonce: bytes
+    ledger_size: int
+    sandbox_level: int
+    sandbox_missing: tuple[str, ...]
+    has_data: bool
+    chain_length: int
+
+
+class Enclave:
+    """One owner's enclave.
+
+    Args:
+        charter: the charter it is started with.
+        makeup: its keys, its code, its sandbox.
+        attester: vouches for its claims.
+        around: its files, clock, randomness and log.
+        most_load_bytes: the most that the tables of a load may take.
+    """
+
+    def __init__(
+        self,
+        charter: PinnedCharter,
+        makeup: Makeup,
+        attester: Attester,
+        around: Surroundings,
+        most_load_bytes: int,
+    ) -> None:
+        self._launch: Final = charter
+        self._makeup: Final = makeup
+        self._attester: Final = attester
+        self._around: Final = around
+        self._most_load_bytes: Final = most_load_bytes
+        self._state: Final = State(around.folder / STATE_FILE)
+        self._claimed: Final[deque[str]] = deque(maxlen=_CLAIMS_REMEMBERED)
+        self._open: OpenEnclave | None = None
+
+    def close(self) -> None:
+        """Close store and state."""
+        if self._open is not None:
+            self._open.data.close()
+            self._open = None
+        self._state.close()
+
+    @property
+    def charter(self) -> PinnedCharter:
+        """The charter in force: the launch's until the stream is known."""
+        return self._launch if self._open is None else self._open.standing.charter
+
+    def attest(self, nonce: bytes) -> Attestation:
+        """Give evidence for a key agent's challenge."""
+        claims = self._makeup.claims(nonce, self.charter, self._state.position)
+        attestation = self._attester.attest(claims)
+        self._claimed.append(attestation.claims.digest)
+        return attestation
+
+    def unlock(self, endorsement: Envelope, sealed_keys: bytes) -> Whereabouts:
+        """Open state and store with the keys that came with an endorsement, or renew the latter.
+
+        Raises:
+            SafeRoomError: `BAD_ENDORSEMENT`, `BAD_SEAL`, `CONFLICT` for other keys than before,
+                `STORE_DAMAGED`, `STORE_ROLLED_BACK`.
+        """
+        # Step 1: the owner's key agent endorses this very enclave, for evidence it gave.
+        endorsed = verify_endorsement(endorsement, self.charter, self._now())
+        self._makeup.require_meant(endorsed)
+        if endorsed.evidence not in self._claimed:
+            raise SafeRoomError(Reason.BAD_ENDORSEMENT, "for evidence that was not given here")
+        keys = open_release(sealed_keys, self._makeup.keys.sealing, endorsement.digest)
+        held = Endorsed(endorsed, endorsement.digest)
+        # Step 2: an open enclave goes on under the new endorsement; a locked one opens.
+        if self._open is None:
+            self._open = self._opened(keys, held)
+        elif self._open.keys.same_as(keys):
+            self._open.endorsed = held
+        else:
+            raise SafeRoomError(Reason.CONFLICT, "opened with other keys")
+        self._around.log.info("unlocked", endorsement=endorsement.digest)
+        return self.whereabouts()
+
+    def _opened(self, keys: ReleasedKeys, endorsed: Endorsed) -> OpenEnclave:
+        self._state.open(keys.store)
+        self._around.clock.advance_to(self._state.marks.time)
+        opened = OpenEnclave(
+            self._state,
+            keys,
+            endorsed,
+            launch=self._launch,
+            makeup=self._makeup,
+            around=self._around,
+        )
+        opened.start()
+        return opened
+
+    def whereabouts(self) -> Whereabouts:
+        """Tell where the enclave stands; each time with a nonce of its own."""
+        position, opened = self._state.position, self._open
+        ledger = self._state.marks.ledger
+        return Whereabouts(
+            unlocked=self._judges(),
+            sequence=position.stream.sequence,
+            running=position.stream.running,
+            head_nonce=b"" if opened is None else opened.freshness.nonce(),
+            ledger_size=0 if ledger is None else ledger.size,
+            sandbox_level=self._makeup.confinement.level,
+            sandbox_missing=self._makeup.confinement.missing,
+            has_data=opened is not None and opened.data.is_there,
+            chain_length=position.chain.index,
+        )
+
+    def deliver(self, delivery: Delivery) -> list[OutboxEntry]:
+        """Take the next statements, a head and proofs, whole or not at all."""
+        opened = self._require_open()
+        acknowledged = opened.follower.deliver(delivery, self._now())
+        opened.data.refresh(opened.standing)
+        return acknowledged
+
+    def judge(self, questions: Sequence[Envelope]) -> list[Outcome]:
+        """Judge signed questions, under one durable commit."""
+        return self._require_open().judge.judge(questions)
+
+    def outbox(self, start: int) -> list[OutboxEntry]:
+        """Give entries that no proof has come back for, from a chain index on."""
+        return self._require_open().journal.outbox(start)
+
+    def begin_load(self, header: LoadHeader, sealed_key: bytes) -> LoadJob:
+        """Let an ordered load begin.
+
+        Raises:
+            SafeRoomError: `BAD_SEAL`, `BAD_SIGNATURE`; `CONFLICT` under another schema than the one
+                in force, or ordered before one that was taken; `MALFORMED`, `TOO_LARGE`.
+        """
+        opened = self._require_open()
+        opened.grounds(self._now())
+        standing, state = opened.standing, opened.state
+        order = open_order(sealed_key, header, self._makeup.keys.sealing, standing.charter)
+        if standing.schema is None or header.schema != standing.schema:
+            raise SafeRoomError(Reason.CONFLICT, "the load follows another schema")
+        self._require_newest(opened, order.at)
+        with state.transaction():
+            state.marks = state.marks.with_epoch_begun()
+        grant = LoadGrant(
+            header=header,
+            opener=LoadOpener(header, order.content_key),
+            ordered=order.at,
+            epoch=state.marks.last_epoch,
+            schema=standing.schemas[standing.schema],
+            features=dict(standing.features),
+            store_key=opened.keys.store,
+        )
+        around = self._around
+        return LoadJob(grant, opened.data, around.folder, around.scratch, self._most_load_bytes)
+
+    def commit_load(self, job: LoadJob, new: NewStore) -> LoadReport:
+        """Answer from a new store from now on, and say so in the chain.
+
+        Raises:
+            SafeRoomError: `CONFLICT` if a later load was taken meanwhile; `LOCKED`.
+        """
+        opened = self._require_open()
+        now = self._now()
+        try:
+            self._require_newest(opened, job.grant.ordered)
+            grounds = opened.grounds(now)
+            store = new.opened.state
+            with opened.state.transaction():
+                marks = opened.state.marks.with_store(store, new.opened.schema, now)
+                opened.state.marks = marks
+                payload = Snapshot(
+                    room=grounds.room,
+                    owner=grounds.owner,
+                    endorsement=grounds.endorsement,
+                    schema_digest=new.opened.schema,
+                    store=store,
+                    rows=new.rows,
+                    chain=opened.journal.link,
+                    time=now,
+                )
+                entry = opened.journal.append(payload, now).entry
+        except BaseException:
+            opened.journal.reload()
+            new.opened.store.close()
+            raise
+        opened.last_load = job.grant.ordered
+        opened.data.use(new.opened, new.computed)
+        opened.data.refresh(opened.standing)
+        opened.data.forget_older(store.epoch)
+        self._around.log.info("store in use", epoch=store.epoch, digest=store.digest)
+        return LoadReport(entry)
+
+    def _require_newest(self, opened: OpenEnclave, ordered: datetime) -> None:
+        if opened.last_load is not None and ordered <= opened.last_load:
+            raise SafeRoomError(Reason.CONFLICT, "ordered before a load that was taken")
+
+    def _require_open(self) -> OpenEnclave:
+        if self._open is None:
+            raise SafeRoomError(Reason.LOCKED, "no keys yet")
+        return self._open
+
+    def _judges(self) -> bool:
+        if self._open is None:
+            return False
+        try:
+            self._open.grounds(self._now())
+        except SafeRoomError:
+            return False
+        return True
+
+    def _now(self) -> datetime:
+        return whole_milliseconds(self._around.clock.now())

@@ -1,0 +1,148 @@
+"""A load, from its first sealed piece to the snapshot that answers come from.
+
+    begin     the approver's order is opened, the schema is the one in force, an epoch is taken
+    add       each piece is opened in its place, into memory
+    build     every row is held to the schema; the store is built, sealed, opened and computed
+    commit    the snapshot's statement enters the chain, and the new index takes the old one's place
+
+Until the commit the old store answers; a load that fails anywhere before leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from saferoom_enclaves.data import Computed, Data, Opened
+from saferoom_enclaves.journal import OutboxEntry
+from saferoom_enclaves.rows import BadRow, TableLoad
+from saferoom_enclaves.store import build_database
+from saferoom_enclaves.vault import seal_snapshot
+from saferoom_proto.certificate import PinnedFeature
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadOpener
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Schema, StoreState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadGrant:
+    """What an ordered load may use.
+
+    Attributes:
+        header: what the load brings.
+        opener: opens its pieces.
+        ordered: when it was ordered.
+        epoch: the number its snapshot gets.
+        schema: what its rows are held to.
+        features: what is computed from it.
+        store_key: what its snapshot is sealed under.
+    """
+
+    header: LoadHeader
+    opener: LoadOpener
+    ordered: datetime
+    epoch: int
+    schema: Schema
+    features: Mapping[FeatureRef, PinnedFeature]
+    store_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewStore:
+    """A store that is built, sealed and open, and not in use yet."""
+
+    opened: Opened
+    computed: Computed
+    rows: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What became of a load: a snapshot's entry, or the rows for which there is none."""
+
+    snapshot: OutboxEntry | None
+    bad_rows: tuple[BadRow, ...] = ()
+    bad_row_count: int = 0
+
+
+class LoadJob:
+    """One load under way. Used by one thread at a time; closed whatever becomes of it.
+
+    Args:
+        grant: what it may use.
+        data: where the store is opened.
+        folder: where its snapshot is sealed.
+        scratch: a folder on tmpfs.
+        most_bytes: the most its tables may take.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if its tables are not the schema's, `TOO_LARGE`.
+    """
+
+    def __init__(
+        self, grant: LoadGrant, data: Data, folder: Path, scratch: Path, most_bytes: int
+    ) -> None:
+        tables = {table.name: table for table in grant.schema.tables}
+        if {table.name for table in grant.header.tables} != tables.keys():
+            raise SafeRoomError(Reason.MALFORMED, "a load brings every table of the schema")
+        if sum(table.pieces for table in grant.header.tables) * PIECE_BYTES > most_bytes:
+            raise SafeRoomError(Reason.TOO_LARGE, f"a load has at most {most_bytes} bytes")
+        self.grant: Final = grant
+        self._data: Final = data
+        self._folder: Final = folder
+        self._scratch: Final = scratch
+        self._tables: Final = tables
+        self._files: Final[dict[str, BinaryIO]] = {
+            table.name: _file_in_memory(table.name) for table in grant.header.tables
+        }
+
+    def add(self, sealed: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            SafeRoomError: `BAD_SEAL` or `TOO_LARGE`.
+        """
+        piece = self.grant.opener.open(sealed)
+        self._files[piece.table].write(piece.data)
+
+    def build(self) -> NewStore | LoadReport:
+        """Build, seal, open and compute the store.
+
+        Returns:
+            The new store, or the rows that break the schema.
+        """
+        self.grant.opener.finish()
+        for file in self._files.values():
+            file.seek(0)
+        loads = [TableLoad(self._tables[name], file) for name, file in self._files.items()]
+        built = build_database(loads, self._scratch)
+        if built.plaintext is None:
+            return LoadReport(None, built.bad_rows, built.bad_row_count)
+        grant = self.grant
+        with built.plaintext as plaintext:
+            sealed = seal_snapshot(
+                self._folder, grant.store_key, grant.header.owner, grant.epoch, plaintext
+            )
+        state = StoreState(epoch=sealed.epoch, digest=sealed.digest)
+        opened = self._data.open(grant.store_key, state, grant.header.schema)
+        try:
+            schemas = {grant.header.schema: grant.schema}
+            computed = self._data.compute(opened, schemas, grant.features)
+        except BaseException:
+            opened.store.close()
+            raise
+        return NewStore(opened, computed, built.rows)
+
+    def close(self) -> None:
+        """Free the memory of the tables as they came."""
+        for file in self._files.values():
+            file.close()
+
+
+def _file_in_memory(name: str) -> BinaryIO:
+    return os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "w+b")

@@ -1,0 +1,142 @@
+"""An enclave that has its keys: everything that needs them, built in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from saferoom_enclaves.admit import Rules
+from saferoom_enclaves.approved import ApprovedUses
+from saferoom_enclaves.attest import Makeup
+from saferoom_enclaves.clock import EnclaveClock
+from saferoom_enclaves.consents import Consents
+from saferoom_enclaves.data import Data
+from saferoom_enclaves.freshness import Freshness
+from saferoom_enclaves.gate import Gate, Grounds
+from saferoom_enclaves.journal import Journal
+from saferoom_enclaves.judge import Judge
+from saferoom_enclaves.keys import ReleasedKeys
+from saferoom_enclaves.logs import Log
+from saferoom_enclaves.requests import Requests
+from saferoom_enclaves.spending import Spending
+from saferoom_enclaves.standing import Standing
+from saferoom_enclaves.state import State
+from saferoom_enclaves.stream import Follower
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Endorsement
+from saferoom_proto.verification import PinnedCharter
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an enclave is given from outside: its files, clock, randomness and log."""
+
+    folder: Path
+    scratch: Path
+    clock: EnclaveClock
+    randomness: Callable[[int], bytes]
+    log: Log
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsed:
+    """The endorsement that this enclave speaks under, and its digest."""
+
+    endorsement: Endorsement
+    digest: str
+
+
+class OpenEnclave:
+    """All parts of an enclave whose state and store are open.
+
+    Args:
+        state: the database, opened.
+        keys: what the key agent released.
+        endorsed: the endorsement they came with.
+        launch: the charter the enclave was started with.
+        makeup: its own keys.
+        around: its surroundings.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        keys: ReleasedKeys,
+        endorsed: Endorsed,
+        *,
+        launch: PinnedCharter,
+        makeup: Makeup,
+        around: Surroundings,
+    ) -> None:
+        clock, randomness, log = around.clock, around.randomness, around.log
+        self.state: Final = state
+        self.keys: Final = keys
+        self.endorsed = endorsed
+        self.last_load: datetime | None = None
+        """When the newest load of this start was ordered."""
+        self.standing: Final = Standing(launch)
+        self.consents: Final = Consents(state, self.standing)
+        self.journal: Final = Journal(state, makeup.keys.identity, randomness)
+        self.freshness: Final = Freshness(clock, randomness)
+        self.data: Final = Data(launch.charter.owner, around.folder, log)
+        self.follower: Final = Follower(
+            state=state,
+            standing=self.standing,
+            consents=self.consents,
+            journal=self.journal,
+            clock=clock,
+            freshness=self.freshness,
+            grounds=self.speaks,
+            log=log,
+        )
+        rules = Rules(self.standing, ApprovedUses(self.standing), self.consents, Requests(state))
+        self.judge: Final = Judge(
+            state=state,
+            rules=rules,
+            spending=Spending(state),
+            journal=self.journal,
+            gate=Gate(self.journal, randomness),
+            clock=clock,
+            freshness=self.freshness,
+            grounds=self.grounds,
+            index=self.data.index,
+            log=log,
+        )
+
+    def start(self) -> None:
+        """Take up where the last start ended: what is in force, and the store."""
+        marks = self.state.marks
+        self.follower.rebuild()
+        if marks.position.store is not None and marks.store_schema is not None:
+            self.data.open_at_start(self.keys.store, marks.position.store, marks.store_schema)
+            self.data.refresh(self.standing)
+
+    def speaks(self) -> Grounds:
+        """Give under what the enclave signs."""
+        charter, position = self.standing.charter, self.state.marks.position
+        return Grounds(
+            room=charter.charter.room,
+            owner=charter.charter.owner,
+            endorsement=self.endorsed.digest,
+            charter=charter.digest,
+            stream=position.stream,
+            store=position.store,
+        )
+
+    def grounds(self, now: datetime) -> Grounds:
+        """Give under what the enclave judges.
+
+        Raises:
+            SafeRoomError: `LOCKED` unless its endorsement is for the charter in force, and valid.
+        """
+        endorsement = self.endorsed.endorsement
+        if endorsement.charter != self.standing.charter.digest:
+            raise SafeRoomError(
+                Reason.LOCKED, "endorsed under another charter than the one in force"
+            )
+        if not endorsement.valid_from <= now < endorsement.valid_to:
+            raise SafeRoomError(Reason.LOCKED, "the endorsement is not valid now")
+        return self.speaks()
