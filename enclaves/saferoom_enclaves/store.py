@@ -34,6 +34,7 @@ MEMORY_BYTES: Final = 1 << 30
 _TMPFS_MAGIC: Final = 0x0102_1994  # linux/magic.h
 _RAMFS_MAGIC: Final = 0x8584_58F6
 _BUILDS: Final = "build-"
+_INTERRUPT_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Store:
 
     @contextmanager
     def interrupt_after(self, seconds: float) -> Generator[None]:
-        """Interrupts what the store runs inside, once the time is up.
+        """Interrupts what the store runs inside, once the time is up, and whatever it starts then.
 
         It bounds queries that work row by row, and is no more than that: DuckDB notices between
         vectors, so one call that makes a huge value runs on. The process's own limits hold there.
@@ -125,13 +126,22 @@ class Store:
         Raises:
             SafeRoomError: DEADLINE, from the query under `silenced`.
         """
-        timer = threading.Timer(seconds, self.connection.interrupt)
-        timer.start()
+        done = threading.Event()
+
+        def watch() -> None:
+            # Again and again: an interruption between two queries is lost on the next.
+            wait = seconds
+            while not done.wait(wait):
+                self.connection.interrupt()
+                wait = _INTERRUPT_SECONDS
+
+        watchdog = threading.Thread(target=watch, name="store watchdog", daemon=True)
+        watchdog.start()
         try:
             yield
         finally:
-            timer.cancel()
-            timer.join()
+            done.set()
+            watchdog.join()
 
 
 def open_store(memfd: int, memory_bytes: int = MEMORY_BYTES) -> Store:

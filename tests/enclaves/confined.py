@@ -42,20 +42,37 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable
-from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
+from datetime import date
+from decimal import Decimal
 
 import duckdb
 import grpc
 import grpc.aio
-import numpy as np
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from saferoom_enclaves.engine import connect
+from saferoom_enclaves.materialise import FeatureDefinition, materialise
+from saferoom_enclaves.rows import TableLoad
+from saferoom_enclaves.store import build_database, open_store
+from saferoom_enclaves.vault import open_snapshot, seal_snapshot
+from saferoom_proto.formula import FeatureRef, FeatureShape
+from saferoom_proto.statements.feature import (
+    Absent,
+    Column,
+    ColumnType,
+    FeatureKind,
+    Table,
+    Title,
+)
+from saferoom_proto.uscc import make_uscc
 
 CLOSED = close_system_calls(CONFINED)
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
+STATE, SCRATCH = Path(TASK["state"]), Path(TASK["scratch"])
 
 
 def outcome(attempt: Callable[[], object]) -> str:
@@ -100,7 +117,7 @@ def child() -> None:
 
 def escapes() -> dict[str, str]:
     """Try everything a sandboxed process must not be able to do."""
-    state, outside = Path(TASK["state"]), Path(TASK["outside"])
+    outside = Path(TASK["outside"])
     attempts: dict[str, Callable[[], object]] = {
         "read /etc/passwd": Path("/etc/passwd").read_bytes,
         "list /": lambda: list(Path("/").iterdir()),
@@ -109,7 +126,7 @@ def escapes() -> dict[str, str]:
         "write another folder": lambda: (outside / "new").write_bytes(b"x"),
         "write the interpreter": lambda: Path(sys.prefix, "lib", "new").write_bytes(b"x"),
         "read another process": Path(f"/proc/{os.getppid()}/environ").read_bytes,
-        "link out of the folder": lambda: (state / "link").symlink_to("/etc/passwd"),
+        "link out of the folder": lambda: (STATE / "link").symlink_to("/etc/passwd"),
         "exec": lambda: os.execv("/bin/sh", ["sh"]),
         "spawn": lambda: os.posix_spawn("/bin/sh", ["sh"], {}),
         "fork": child,
@@ -132,31 +149,56 @@ def escapes() -> dict[str, str]:
     return {name: outcome(attempt) for name, attempt in attempts.items()}
 
 
-def work() -> dict[str, object]:
-    """Do what an enclave does: DuckDB from a sealed memfd, SQLite with fsync, ciphers."""
-    state_folder, scratch = Path(TASK["state"]), Path(TASK["scratch"])
+TITLE = Title(en="VAT", zh="增值税")
+SCHEMA = Table(
+    name="vat",
+    title=TITLE,
+    key="uscc",
+    columns=(
+        Column(name="uscc", type=ColumnType.TEXT, level=1, title=TITLE),
+        Column(name="paid", type=ColumnType.DECIMAL, level=3, title=TITLE),
+    ),
+)
+PAID = FeatureDefinition(
+    FeatureShape(
+        FeatureRef("tax", "paid"), FeatureKind.ORDERED, (Decimal(10),), (), Absent.UNKNOWN
+    ),
+    "SELECT uscc AS subject, sum(paid) AS value FROM vat GROUP BY uscc",
+    date(2026, 1, 1),
+)
+
+
+def store_work() -> dict[str, object]:
+    """Do what an enclave does with a load: build, seal, open, compute features."""
+    subjects = [make_uscc(serial) for serial in range(20)]
+    rows = "".join(f"{subject},{at}\r\n" for at, subject in enumerate(subjects))
+    built = build_database([TableLoad(SCHEMA, f"uscc,paid\r\n{rows}".encode())], SCRATCH)
+    assert built.plaintext is not None
+    kek = os.urandom(32)
+    with built.plaintext as plaintext:
+        snapshot = seal_snapshot(STATE, kek, "tax", 1, plaintext)
+    memfd = open_snapshot(STATE, kek, "tax", snapshot)
+    written = outcome(lambda: os.pwrite(memfd, b"x", 0))
+    store = open_store(memfd)
+    index = materialise(store, [PAID], {"vat": SCHEMA})
+    store.close()
+    return {
+        "write to the memfd": written,
+        "cells": [index.cells(subject, [PAID.shape.ref])[0] for subject in subjects],
+        "left in scratch": [entry.name for entry in SCRATCH.iterdir()],
+    }
+
+
+def other_work() -> dict[str, object]:
+    """Do the rest: SQLite with fsync, ciphers, and queries and buffers that are too large."""
     report: dict[str, object] = {}
-    plain = scratch / "store.db"
-    with duckdb.connect(str(plain)) as build:
-        build.execute("CREATE TABLE t AS SELECT range AS i, random() AS x FROM range(100000)")
-    memfd = os.memfd_create("store", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(memfd, plain.read_bytes())
-    plain.unlink()
-    fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
-    report["write to the memfd"] = outcome(lambda: os.pwrite(memfd, b"x", 0))
-    store = duckdb.connect(config={"threads": "1", "temp_directory": ""})
-    store.execute(f"ATTACH '/proc/self/fd/{memfd}' AS store (READ_ONLY)")
-    store.execute("USE store")
-    rows = store.execute("SELECT i FROM t").fetchall()
-    report["duckdb"] = int(np.sum(np.array(rows)))
     try:
-        store.execute("SELECT range(1000000000)").fetchall()
+        connect(1 << 29).execute("SELECT range(1000000000)").fetchall()
         report["bomb"] = "done"
     except (duckdb.Error, MemoryError) as error:
         report["bomb"] = type(error).__name__
     report["too much memory"] = outcome(lambda: bytearray(4 << 30))
-
-    with contextlib.closing(sqlite3.connect(state_folder / "state.db")) as state:
+    with contextlib.closing(sqlite3.connect(STATE / "state.db")) as state:
         state.execute("PRAGMA journal_mode = WAL")
         state.execute("PRAGMA synchronous = FULL")
         state.execute("CREATE TABLE IF NOT EXISTS s (x INTEGER)")
@@ -205,7 +247,7 @@ def main() -> None:
 
     say([[report.level, report.holds, report.missing] for report in (CONFINED, CLOSED)])
     say(escapes())
-    say(work())
+    say({**store_work(), **other_work()})
     uvloop.run(serve(say, channel))
     say({"stopped": True})
 

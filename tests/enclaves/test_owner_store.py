@@ -364,9 +364,17 @@ def test_a_long_query_is_interrupted() -> None:
             store.connection.execute(endless).fetchall()
         assert time.monotonic() - start < 10
         assert caught.value.reason is Reason.DEADLINE
-        with store.interrupt_after(60):  # a query in time is not touched, and no timer is left
+        with store.interrupt_after(60):  # a query in time is not touched, and no watchdog is left
             assert store.connection.execute("SELECT 1").fetchall() == [(1,)]
-    assert not any(isinstance(thread, threading.Timer) for thread in threading.enumerate())
+    assert [thread.name for thread in threading.enumerate() if "watchdog" in thread.name] == []
+
+
+def test_a_query_that_begins_after_the_time_is_up_is_interrupted_too() -> None:
+    endless = "SELECT count(*) FROM range(10000000000) a, range(10000000000) b"
+    with opened(load(VAT, [ROW])) as store, store.interrupt_after(0.01):
+        time.sleep(0.05)
+        with pytest.raises(duckdb.InterruptException):
+            store.connection.execute(endless)
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,8 @@ def test_every_way_out_is_closed(confined: Confined) -> None:
 
 def test_an_enclaves_work_goes_on_inside(confined: Confined) -> None:
     assert confined.work == {
-        "duckdb": sum(range(100_000)),
+        "cells": [0] * 10 + [1] * 10,
+        "left in scratch": [],
         "sqlite": 7,
         "cipher": "sealed",
         "write to the memfd": "EPERM",
