@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from simulator.bank import SimBank
 from simulator.clock import START, SimClock
+from simulator.harness import EnclaveHarness, Verdict
 from simulator.issuer import SimIssuer
 from simulator.ledger import SimLedger
 from simulator.owner import APPROVERS, SimOwner
+from simulator.sample import FEATURES, FIRMS, Approved, Firm, Sample, court_csv, sample, tax_csv
 from simulator.seeds import Seeds
 from simulator.subject import SimSubject
 from simulator.world import ROOM, SimStream, World
 
 __all__ = [
     "APPROVERS",
+    "FEATURES",
+    "FIRMS",
     "ROOM",
     "START",
+    "Approved",
+    "EnclaveHarness",
+    "Firm",
+    "Sample",
     "Seeds",
     "SimBank",
     "SimClock",
@@ -23,5 +31,9 @@ __all__ = [
     "SimOwner",
     "SimStream",
     "SimSubject",
+    "Verdict",
     "World",
+    "court_csv",
+    "sample",
+    "tax_csv",
 ]

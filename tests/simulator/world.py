@@ -35,7 +35,7 @@ class SimStream:
     def append(self, statement: Envelope) -> None:
         """Add the next statement."""
         self.statements.append(statement)
-        self.running.append(chain.extend(self.running[-1], statement.digest))
+        self.running.append(chain.extend(self.running[-1], statement.whole))
 
 
 class World:
