@@ -19,8 +19,9 @@ from pydantic import ValidationError
 
 from saferoom_client.agent.folder import KeyAgent
 from saferoom_client.agent.policy import appraise, release_keys
+from saferoom_client.members import whoami
 from saferoom_client.profile import Profile
-from saferoom_client.refused import refusal_of
+from saferoom_client.refused import Refused, refusal_of
 from saferoom_client.session import Clock, Session, utc_now
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -77,8 +78,8 @@ async def attend(
             try:
                 await attendance.run()
                 detail = "the room ended the call"
-            except grpc.aio.AioRpcError as error:
-                refusal = refusal_of(error)
+            except (Refused, grpc.aio.AioRpcError) as error:
+                refusal = error if isinstance(error, Refused) else refusal_of(error)
                 if refusal.reason in _FINAL:
                     raise refusal from error
                 detail = refusal.detail or str(refusal.reason)
@@ -108,8 +109,11 @@ class _Attendance:
 
     async def run(self) -> None:
         """Answer the room until it ends the call."""
+        caller = await whoami(self._session)
+        if caller.organisation != self._agent.policy.owner:
+            detail = f"the room takes this agent for a member of {caller.organisation}"
+            raise SafeRoomError(Reason.NOT_ALLOWED, detail)
         stream = self._session.owners.AttendKeys()
-        await stream.wait_for_connection()
         self._on_event(Event(Happening.ATTENDING, self._session.profile.card.address))
         async for message in stream:
             self.answered = True
