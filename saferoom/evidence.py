@@ -76,6 +76,7 @@ class Recorded(Generic[T_co]):
     Attributes:
         said: what the statement says, or what belongs to it.
         statement: the signed statement.
+        index: of its entry in the ledger.
         salt: the 32 bytes that open the entry's commitment; empty once erased.
         proof: a C2SP tlog-proof under the checkpoint of the entry's own commit, so that it is the
             same text whenever it is asked for.
@@ -83,5 +84,6 @@ class Recorded(Generic[T_co]):
 
     said: T_co
     statement: Envelope
+    index: int
     salt: bytes
     proof: str

@@ -1,12 +1,36 @@
-"""Refusals that belong to one request: what stands beside the reason on the wire."""
+"""Refusals of one request: recorded, and told with the request they answer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from saferoom.notary import Notary
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Refusal, seal_statement
+from saferoom_proto.statements.base import whole_milliseconds
+
+_REMEMBERED: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One owner's word on a request, or the room's.
+
+    Attributes:
+        owner: whose; none where the room itself refused.
+        refused: why, if it did.
+        sealed: the answer, sealed to the asker; empty for a refusal.
+    """
+
+    owner: str | None
+    refused: Reason | None
+    sealed: bytes
 
 
 class RequestRefusedError(SafeRoomError):
@@ -40,3 +64,56 @@ class RequestRefusedError(SafeRoomError):
         if self.owner is not None:
             told["owner"] = self.owner
         return MappingProxyType(told)
+
+
+class Refusals:
+    """Records refusals that no enclave recorded.
+
+    Args:
+        origin: the room's name.
+        key: signs them.
+        notary: records them.
+        clock: gives the instant.
+    """
+
+    def __init__(
+        self, origin: str, key: SigningKey, notary: Notary, clock: Callable[[], datetime]
+    ) -> None:
+        self._origin: Final = origin
+        self._key: Final = key
+        self._notary: Final = notary
+        self._clock: Final = clock
+        self._recorded: Final[OrderedDict[tuple[object, ...], None]] = OrderedDict()
+
+    async def record(
+        self, error: SafeRoomError, *, institution: str, request_id: str, owner: str | None
+    ) -> RequestRefusedError:
+        """Record a refusal, and make what its asker is told.
+
+        The same refusal of the same request is recorded once: who tries again and again does not
+        fill the log.
+
+        Args:
+            error: why.
+            institution: who asked.
+            request_id: digest of the request's signed bytes.
+            owner: whose enclave refused without a verdict; none if the room did.
+        """
+        key = (institution, request_id, owner, error.reason)
+        if key not in self._recorded:
+            refusal = Refusal(
+                room=self._origin,
+                request=request_id,
+                institution=institution,
+                owner=owner,
+                reason=error.reason,
+                time=whole_milliseconds(self._clock()),
+            )
+            statement = seal_statement(refusal, self._key)
+            await self._notary.record(Refusal, Word(owner, error.reason, b""), statement)
+            self._recorded[key] = None
+            if len(self._recorded) > _REMEMBERED:
+                self._recorded.popitem(last=False)
+        return RequestRefusedError(
+            error.reason, error.detail, error.fields, request_id=request_id, owner=owner
+        )

@@ -1,0 +1,181 @@
+"""What the database holds, read in threads so that no call waits for another's disk.
+
+Nothing here writes: statements, requests and answers come in through the ledger (`notary.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from sqlalchemy import Row, Select, bindparam, func, select, text
+
+from saferoom.evidence import Role
+from saferoom.ledger.entries import Position
+from saferoom.register import Organisation
+from saferoom.state import tables
+from saferoom.state.database import Database
+from saferoom_proto.dsse import Envelope
+
+
+class About(Enum):
+    """By which field of which kind of statement the archive finds some; each has its index."""
+
+    REFUSALS_OF_REQUEST = ("refusal", "request")
+    CONSENTS_OF_SUBJECT = ("consent", "subject")
+    CONSENTS_TO_INSTITUTION = ("consent", "institution")
+    REVOCATIONS_OF_CONSENT = ("consent-revocation", "consent")
+    ACKNOWLEDGEMENTS_OF_REVOCATION = ("acknowledgement", "revocation")
+
+    @property
+    def condition(self) -> str:
+        """The condition, written as the index is, so that SQLite uses it."""
+        kind, field = self.value
+        return f"kind = '{kind}' AND json_extract(CAST(payload AS TEXT), '$.{field}') IN :values"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A statement in the ledger, as it can be proven: under its own commit's checkpoint."""
+
+    kind: str
+    envelope: Envelope
+    salt: bytes
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAnswer:
+    """One owner's word on a request, and the answer sealed to the asker."""
+
+    owner: str
+    institution: str
+    sealed: bytes
+    release: Found
+
+
+@dataclass(frozen=True, slots=True)
+class StreamItem:
+    """A statement's place in an owner's stream, and the running hash with it."""
+
+    sequence: int
+    running: str
+    envelope: Envelope
+
+
+MOST: Final = 1000
+"""Statements found at once by a field: some MB on the wire."""
+
+_STATEMENT: Final = tables.statement.c
+_CHECKPOINT_SIZE: Final = (
+    select(func.min(tables.checkpoint.c.size))
+    .where(tables.checkpoint.c.size > _STATEMENT.entry_idx)
+    .scalar_subquery()
+)
+_FOUND: Final = (
+    select(
+        _STATEMENT.kind,
+        _STATEMENT.payload_type,
+        _STATEMENT.payload,
+        _STATEMENT.signatures,
+        _STATEMENT.entry_idx,
+        tables.salt.c.salt,
+        tables.checkpoint.c.size,
+        tables.checkpoint.c.note,
+    )
+    .outerjoin(tables.salt, tables.salt.c.entry_idx == _STATEMENT.entry_idx)
+    .join(tables.checkpoint, tables.checkpoint.c.size == _CHECKPOINT_SIZE)
+)
+_BY_DIGEST: Final = _FOUND.where(_STATEMENT.digest == bindparam("digest"))
+_ANSWERS: Final = (
+    _FOUND.add_columns(tables.answer.c.owner, tables.answer.c.institution, tables.answer.c.sealed)
+    .join(tables.answer, tables.answer.c.release_digest == _STATEMENT.digest)
+    .where(tables.answer.c.request_id == bindparam("request_id"))
+)
+_OF_KINDS: Final = (
+    select(_STATEMENT.payload_type, _STATEMENT.payload, _STATEMENT.signatures)
+    .where(_STATEMENT.kind.in_(bindparam("kinds", expanding=True)))
+    .order_by(_STATEMENT.entry_idx)
+)
+_STREAM: Final = (
+    select(
+        tables.stream.c.sequence,
+        tables.stream.c.running,
+        _STATEMENT.payload_type,
+        _STATEMENT.payload,
+        _STATEMENT.signatures,
+    )
+    .join(tables.statement, _STATEMENT.digest == tables.stream.c.statement_digest)
+    .where(tables.stream.c.owner == bindparam("owner"))
+    .where(tables.stream.c.sequence > bindparam("after"))
+    .where(tables.stream.c.sequence <= bindparam("up_to"))
+    .order_by(tables.stream.c.sequence)
+    .limit(bindparam("most"))
+)
+
+
+class Archive:
+    """Reads the server's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Final = database
+
+    async def of_kinds(self, kinds: Sequence[str]) -> tuple[Envelope, ...]:
+        """Give all statements of some kinds in the order in which they were recorded."""
+        rows = await self._rows(_OF_KINDS, kinds=list(kinds))
+        return tuple(_envelope(row) for row in rows)
+
+    async def organisations(self) -> tuple[Organisation, ...]:
+        """Give all organisations."""
+        return tuple(
+            Organisation(
+                row.name, row.title_en, row.title_zh, frozenset(Role(role) for role in row.roles)
+            )
+            for row in await self._rows(select(tables.organisation))
+        )
+
+    async def find(self, digest: str) -> Found | None:
+        """Find a statement by its digest; none if the ledger holds none."""
+        rows = await self._rows(_BY_DIGEST, digest=digest)
+        return _found(rows[0]) if rows else None
+
+    async def about(self, about: About, *values: str, most: int = MOST) -> tuple[Found, ...]:
+        """Find the newest statements with one of some values in a field, in their order."""
+        condition = text(about.condition).bindparams(bindparam("values", expanding=True))
+        query = _FOUND.where(condition).order_by(_STATEMENT.entry_idx.desc()).limit(most)
+        rows = await self._rows(query, values=values)
+        return tuple(_found(row) for row in reversed(rows))
+
+    async def answers(self, request_id: str) -> tuple[FoundAnswer, ...]:
+        """Find the recorded answers to a request, in order of the owners' names."""
+        found = [
+            FoundAnswer(row.owner, row.institution, row.sealed, _found(row))
+            for row in await self._rows(_ANSWERS, request_id=request_id)
+        ]
+        return tuple(sorted(found, key=lambda answer: answer.owner))
+
+    async def stream(self, owner: str, after: int, up_to: int, most: int) -> tuple[StreamItem, ...]:
+        """Give an owner's next statements: after one place, up to another, at most so many."""
+        rows = await self._rows(_STREAM, owner=owner, after=after, up_to=up_to, most=most)
+        return tuple(StreamItem(row.sequence, row.running, _envelope(row)) for row in rows)
+
+    async def _rows(
+        self, query: Select[*tuple[object, ...]], **values: object
+    ) -> Sequence[Row[*tuple[object, ...]]]:
+        def read() -> Sequence[Row[*tuple[object, ...]]]:
+            with self._database.read() as connection:
+                return connection.execute(query, values).all()
+
+        return await asyncio.to_thread(read)
+
+
+def _envelope(row: Row[*tuple[object, ...]]) -> Envelope:
+    return Envelope(row.payload_type, row.payload, row.signatures)
+
+
+def _found(row: Row[*tuple[object, ...]]) -> Found:
+    position = Position(row.entry_idx, row.size, row.note)
+    return Found(row.kind, _envelope(row), row.salt or b"", position)

@@ -1,0 +1,135 @@
+"""An enclave's RPCs over its unix socket, with mutual TLS pinned to one certificate a side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import grpc
+from cryptography import x509
+
+from saferoom import enclave_wire as wire
+from saferoom.enclave_wire import LoadPiece
+from saferoom.exchange import AttestedClaims, Delivery, Judged, Loaded, OutboxEntry, Standing
+from saferoom.tls import KeyPair
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rpc_errors import from_rpc_error
+from saferoom_proto.v1 import enclave_pb2_grpc
+
+_MAX_ANSWER_BYTES: Final = 64 << 20
+"""A page of an outbox after a long outage: 10,000 entries of a few KiB."""
+
+_QUICK_SECONDS: Final = 10.0
+"""For calls that touch the enclave's state only."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where an enclave listens, and the certificate it showed when it was started."""
+
+    socket: Path
+    certificate: x509.Certificate
+    certificate_pem: bytes
+
+
+class EnclaveChannel:
+    """The RPCs of one enclave.
+
+    Every method raises `SafeRoomError` with the enclave's own reason, or `UNAVAILABLE`.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Final = enclave_pb2_grpc.EnclaveServiceStub(channel)
+
+    async def attest(self, nonce: bytes) -> AttestedClaims:
+        """Ask for evidence for a key agent's challenge."""
+        request = wire.attest_request(nonce)
+        return wire.attested_from(
+            await _answered(self._stub.Attest(request, timeout=_QUICK_SECONDS))
+        )
+
+    async def unlock(self, endorsement: Envelope, sealed_keys: bytes, seconds: float) -> Standing:
+        """Hand over the endorsement and the sealed keys; opening the store takes its time."""
+        request = wire.unlock_request(endorsement, sealed_keys)
+        answer = await _answered(self._stub.Unlock(request, timeout=seconds))
+        return wire.standing_from(answer.position)
+
+    async def standing(self) -> Standing:
+        """Ask where it stands."""
+        call = self._stub.GetState(wire.state_request(), timeout=_QUICK_SECONDS)
+        return wire.standing_from((await _answered(call)).position)
+
+    async def deliver(
+        self, delivery: Delivery, seconds: float
+    ) -> tuple[Standing, tuple[OutboxEntry, ...]]:
+        """Deliver statements, a head and proofs."""
+        request = wire.deliver_request(delivery)
+        return wire.delivered_from(await _answered(self._stub.Deliver(request, timeout=seconds)))
+
+    async def judge(self, request: Envelope, seconds: float) -> Judged:
+        """Have a signed request judged."""
+        call = self._stub.Judge(wire.judge_request(request), timeout=seconds)
+        return wire.judged_from(await _answered(call))
+
+    async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
+        """Pass a load on, piece by piece."""
+        passed_on = (wire.load_request(piece) async for piece in pieces)
+        return wire.loaded_from(await _answered(self._stub.Load(passed_on, timeout=seconds)))
+
+    async def outbox(self, start: int) -> tuple[OutboxEntry, ...]:
+        """Give outbox entries that lack a proof, from a chain index on."""
+        call = self._stub.ListOutbox(wire.outbox_request(start), timeout=_QUICK_SECONDS)
+        return wire.outbox_from(await _answered(call))
+
+
+@asynccontextmanager
+async def connect(door: Door, own: KeyPair) -> AsyncGenerator[EnclaveChannel]:
+    """Connect to an enclave; each side takes one certificate of the other's and no other."""
+    credentials = grpc.ssl_channel_credentials(
+        door.certificate_pem, own.key_pem, own.certificate_pem
+    )
+    options = (
+        ("grpc.ssl_target_name_override", _name_of(door.certificate)),
+        ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
+        ("grpc.max_send_message_length", -1),
+        # An enclave that is restarted is found again at once, not after minutes of back-off.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.use_local_subchannel_pool", 1),
+    )
+    async with grpc.aio.secure_channel(f"unix:{door.socket}", credentials, options) as channel:
+        yield EnclaveChannel(channel)
+
+
+async def _answered(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+    except grpc.aio.UsageError as error:
+        raise SafeRoomError(Reason.UNAVAILABLE, "the channel is closed") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Closing a channel cancels its calls, and their waiters with them; nobody cancelled us.
+        raise SafeRoomError(Reason.UNAVAILABLE, "the channel was closed") from error
+
+
+def _name_of(certificate: x509.Certificate) -> str:
+    """Give the host name that a certificate is for; which one does not matter: it is pinned."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound as error:
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "the enclave's certificate has no name") from error
+    hosts = names.value.get_values_for_type(x509.DNSName)
+    if not hosts:
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "the enclave's certificate has no host name")
+    return hosts[0]

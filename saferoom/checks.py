@@ -1,0 +1,273 @@
+"""A check in the room: from a caller's signed question to recorded answers.
+
+The steps have the numbers of `docs/life-of-a-check.md`. The room does steps 1, 2 and 7; the
+enclaves do the rest, and they trust nothing that is done here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final, Protocol
+
+from saferoom.archive import About, Archive, FoundAnswer
+from saferoom.evidence import Approved, Caller, Recorded
+from saferoom.exchange import Judged
+from saferoom.notary import Notary
+from saferoom.outbox import Outbox
+from saferoom.refusals import Refusals, RequestRefusedError, Word
+from saferoom.register import Register
+from saferoom.state.rows import AnswerRow, RequestRow
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.formula import bind, parse_formula
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import (
+    CheckRequest,
+    Outcome,
+    Refusal,
+    Release,
+    load,
+)
+
+JUDGE_SECONDS: Final = 30.0
+
+
+class Judge(Protocol):
+    """An enclave that serves, as far as a check needs it."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Its own chain, as far as it stands in the room's log."""
+        ...
+
+    async def judge(self, request: Envelope, seconds: float) -> Judged:
+        """Have a request judged."""
+        ...
+
+
+class Judges(Protocol):
+    """The enclaves."""
+
+    def serving(self, owner: str) -> Judge:
+        """Give an owner's enclave, or refuse with `LOCKED` or `UNAVAILABLE`."""
+        ...
+
+
+class Checks:
+    """Passes questions to enclaves and records what becomes of them.
+
+    Args:
+        register: what the room knows.
+        judges: the enclaves.
+        notary: records.
+        archive: finds earlier answers.
+        refusals: makes the room's own.
+        clock: gives the instant.
+    """
+
+    def __init__(
+        self,
+        *,
+        register: Register,
+        judges: Judges,
+        notary: Notary,
+        archive: Archive,
+        refusals: Refusals,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._register: Final = register
+        self._judges: Final = judges
+        self._notary: Final = notary
+        self._archive: Final = archive
+        self._refusals: Final = refusals
+        self._clock: Final = clock
+        self._under_way: Final[dict[str, asyncio.Task[Sequence[Recorded[Word]]]]] = {}
+
+    async def check(self, caller: Caller, envelope: Envelope) -> Sequence[Recorded[Word]]:
+        """Answer a signed question.
+
+        Args:
+            caller: step 1, authentication, made it.
+            envelope: the signed request.
+
+        Returns:
+            A recorded word of every owner, in order of their names; all of them answers.
+
+        Raises:
+            RequestRefusedError: with the reason of the first owner that refused, recorded.
+            SafeRoomError: `MALFORMED` for what is no request.
+        """
+        request = load(envelope, CheckRequest)
+        # Step 2: authorise.
+        try:
+            approved = self._authorise(caller, envelope, request)
+        except SafeRoomError as error:
+            raise await self._refusals.record(
+                error, institution=caller.organisation, request_id=envelope.digest, owner=None
+            ) from error
+        # One request is judged once at a time: its repeat waits for the same words. A caller who
+        # leaves ends only its own waiting; what was charged is recorded.
+        task = self._under_way.get(envelope.digest)
+        if task is None:
+            task = asyncio.create_task(self._answer(approved))
+            self._under_way[envelope.digest] = task
+            task.add_done_callback(partial(self._finished, envelope.digest))
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait until every question under way is answered and recorded."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def earlier(self, caller: Caller, request_id: str) -> Sequence[Recorded[Word]]:
+        """Give what was recorded for an earlier request of the caller's institution.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` if nothing was.
+        """
+        words = [
+            self._prove(answer)
+            for answer in await self._archive.answers(request_id)
+            if answer.institution == caller.organisation
+        ]
+        spoken = {word.said.owner for word in words}
+        for found in await self._archive.about(About.REFUSALS_OF_REQUEST, request_id):
+            refusal = load(found.envelope, Refusal)
+            if refusal.institution == caller.organisation and refusal.owner not in spoken:
+                word = Word(refusal.owner, refusal.reason, b"")
+                words.append(self._notary.prove(found, word))
+        if not words:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no request of yours")
+        return sorted(words, key=lambda word: (word.said.owner or "", word.index))
+
+    def _authorise(self, caller: Caller, envelope: Envelope, request: CheckRequest) -> Approved:
+        """Refuse what an enclave would refuse too, before it costs one anything.
+
+        The one maker of `Approved`.
+        """
+        if request.institution != caller.organisation:
+            raise SafeRoomError(Reason.NOT_ALLOWED, "another institution's request")
+        template = self._register.template(request.template)
+        if request.purpose not in template.says.purposes:
+            raise SafeRoomError(Reason.WRONG_PURPOSE, str(request.purpose))
+        certificate = self._register.certificate(request.certificate)
+        if certificate is None or certificate.says.template != template.digest:
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "not a certificate of the template")
+        owners = tuple(sorted(part.owner for part in certificate.says.parts))
+        now = self._clock()
+        for owner in owners:
+            self._register.require_agreement(owner, request.institution, request.purpose, now)
+        return Approved(caller, envelope, request, owners)
+
+    def _finished(self, request_id: str, task: asyncio.Task[Sequence[Recorded[Word]]]) -> None:
+        del self._under_way[request_id]
+        if not task.cancelled():
+            task.exception()  # its callers may all have left; then nobody else looks at it
+
+    async def _answer(self, approved: Approved) -> Sequence[Recorded[Word]]:
+        # Steps 3 to 6 are the enclaves', all at once; step 7 follows for each as it answers.
+        outcomes = await asyncio.gather(
+            *(self._ask(owner, approved) for owner in approved.owners), return_exceptions=True
+        )
+        words: list[Recorded[Word]] = []
+        for owner, outcome in zip(approved.owners, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                raise await self._unanswered(approved, owner, outcome)
+            words.append(outcome)
+        for word in words:
+            if word.said.refused is not None:
+                raise self._refused_by(approved, word.said, word.said.refused)
+        return words
+
+    async def _ask(self, owner: str, approved: Approved) -> Recorded[Word]:
+        """Have one owner's enclave judge the request, and record its word."""
+        try:
+            enclave = self._judges.serving(owner)
+            judged = await enclave.judge(approved.envelope, JUDGE_SECONDS)
+        except SafeRoomError:
+            # What was answered before stays answered, enclave or no enclave.
+            known = await self._recall(owner, approved)
+            if known is None:
+                raise
+            return known
+        outbox = enclave.outbox
+        if outbox.is_recorded(judged.entry.chain_index):
+            known = await self._recall(owner, approved)
+            if known is not None:
+                return known
+        # Step 7: record.
+        return await self._record(owner, approved, judged, outbox)
+
+    async def _record(
+        self, owner: str, approved: Approved, judged: Judged, outbox: Outbox
+    ) -> Recorded[Word]:
+        request_id, entry = approved.envelope.digest, judged.entry
+        release = await outbox.verified(entry.statement, Release)
+        said = (release.owner, release.request, release.institution)
+        if said != (owner, request_id, approved.request.institution):
+            raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s release is of another request")
+        if (release.outcome is Outcome.ANSWERED) != bool(judged.sealed):
+            raise SafeRoomError(
+                Reason.BAD_SIGNATURE, f"{owner}'s release comes with another answer"
+            )
+        institution = approved.request.institution
+        recorded = await self._notary.record(
+            Release,
+            Word(owner, release.reason, judged.sealed),
+            entry.statement,
+            salt=entry.salt,
+            rows=(
+                RequestRow(institution, approved.envelope),
+                AnswerRow(request_id, owner, institution, entry.statement.digest, judged.sealed),
+            ),
+        )
+        outbox.recorded(entry.chain_index, recorded.index)
+        return recorded
+
+    async def _recall(self, owner: str, approved: Approved) -> Recorded[Word] | None:
+        """Find an owner's recorded word on a request; none if there is none."""
+        for answer in await self._archive.answers(approved.envelope.digest):
+            if answer.owner == owner and answer.institution == approved.request.institution:
+                return self._prove(answer)
+        return None
+
+    def _prove(self, answer: FoundAnswer) -> Recorded[Word]:
+        release = load(answer.release.envelope, Release)
+        return self._notary.prove(answer.release, Word(answer.owner, release.reason, answer.sealed))
+
+    async def _unanswered(
+        self, approved: Approved, owner: str, error: BaseException
+    ) -> BaseException:
+        """Make the refusal of a request that an owner's enclave gave no verdict on."""
+        if not isinstance(error, SafeRoomError):
+            return error
+        return await self._refusals.record(
+            error,
+            institution=approved.request.institution,
+            request_id=approved.envelope.digest,
+            owner=owner,
+        )
+
+    def _refused_by(self, approved: Approved, word: Word, reason: Reason) -> RequestRefusedError:
+        """Make the refusal that an enclave decided on, naming the asker's own faults."""
+        fields: Sequence[FieldFault] = ()
+        if reason in (Reason.OFF_GRID, Reason.OFF_DOMAIN):
+            fields = self._faults(approved.request)
+        return RequestRefusedError(
+            reason,
+            "the enclave's verdict",
+            fields,
+            request_id=approved.envelope.digest,
+            owner=word.owner,
+        )
+
+    def _faults(self, request: CheckRequest) -> Sequence[FieldFault]:
+        """Find which parameters are off: the enclave's verdict gives the reason only."""
+        template = self._register.template(request.template).says
+        shapes = {ref: each.shape for ref, each in self._register.pinned_features.items()}
+        try:
+            bind(parse_formula(template.check), request.params, shapes)
+        except SafeRoomError as error:
+            return error.fields
+        return ()

@@ -1,0 +1,152 @@
+"""Whom a recorded statement concerns: who may have it shown, and opened, by its digest.
+
+| statement                                                  | concerns                            |
+|------------------------------------------------------------|-------------------------------------|
+| charter, feature, template, release certificate, approval, | every member                        |
+| withdrawal, pause, endorsement, evidence, cert. revocation |                                     |
+| schema, snapshot                                           | its owner                           |
+| agreement, agreement end                                   | its owner and its institution       |
+| consent                                                    | its subject, its institution,       |
+|                                                            | its registrar, every owner          |
+| consent revocation                                         | its subject, every owner, and the   |
+|                                                            | institution the consent was given to|
+| acknowledgement                                            | its subject, its owner              |
+| release                                                    | its institution, its owner          |
+| refusal                                                    | its institution, the owner it names |
+
+An auditor may have every statement. What concerns somebody else is refused in the same words as
+what is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from saferoom.archive import Archive, Found
+from saferoom.evidence import Caller, Recorded, Role
+from saferoom.notary import Notary
+from saferoom.register import Register
+from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Acknowledgement,
+    Agreement,
+    AgreementEnd,
+    Approval,
+    CertificateRevocation,
+    Charter,
+    Consent,
+    ConsentRevocation,
+    Endorsement,
+    EvidenceClaims,
+    Feature,
+    Pause,
+    Refusal,
+    Release,
+    Schema,
+    Snapshot,
+    Template,
+    Withdrawal,
+    load,
+)
+
+EVERY_MEMBER: Final = frozenset(
+    kind.KIND
+    for kind in (
+        Charter,
+        Feature,
+        Template,
+        ReleaseCertificate,
+        Approval,
+        Withdrawal,
+        Pause,
+        Endorsement,
+        EvidenceClaims,
+        CertificateRevocation,
+    )
+)
+
+
+def _agreement(found: Found) -> set[str | None]:
+    agreement = load(found.envelope, Agreement)
+    return {agreement.owner, agreement.institution}
+
+
+def _consent(found: Found) -> set[str | None]:
+    consent = load(found.envelope, Consent)
+    registrar = None if consent.paper is None else consent.paper.registrar
+    return {consent.subject, consent.institution, registrar}
+
+
+def _acknowledgement(found: Found) -> set[str | None]:
+    acknowledgement = load(found.envelope, Acknowledgement)
+    return {acknowledgement.subject, acknowledgement.owner}
+
+
+def _release(found: Found) -> set[str | None]:
+    release = load(found.envelope, Release)
+    return {release.institution, release.owner}
+
+
+def _refusal(found: Found) -> set[str | None]:
+    refusal = load(found.envelope, Refusal)
+    return {refusal.institution, refusal.owner}
+
+
+CONCERNED: Final[Mapping[str, Callable[[Found], set[str | None]]]] = {
+    Schema.KIND: lambda found: {load(found.envelope, Schema).owner},
+    Snapshot.KIND: lambda found: {load(found.envelope, Snapshot).owner},
+    Agreement.KIND: _agreement,
+    Consent.KIND: _consent,
+    ConsentRevocation.KIND: lambda found: {load(found.envelope, ConsentRevocation).subject},
+    Acknowledgement.KIND: _acknowledgement,
+    Release.KIND: _release,
+    Refusal.KIND: _refusal,
+}
+"""Kinds that name those they concern, and where. Two more are looked up by what they end."""
+
+_FOLLOWED_BY_OWNERS: Final = frozenset({Consent.KIND, ConsentRevocation.KIND})
+
+
+class Concerns:
+    """Shows recorded statements to those they concern.
+
+    Args:
+        archive: finds them.
+        notary: proves them.
+        register: knows the agreements that an end ends.
+    """
+
+    def __init__(self, archive: Archive, notary: Notary, register: Register) -> None:
+        self._archive: Final = archive
+        self._notary: Final = notary
+        self._register: Final = register
+
+    async def statement(self, caller: Caller, digest: str) -> Recorded[None]:
+        """Give a statement that concerns the caller.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` if there is none, or it does not concern the caller.
+        """
+        found = await self._archive.find(digest)
+        if found is None or not await self._concerns(caller, found):
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "none that concerns the caller")
+        return self._notary.prove(found, None)
+
+    async def _concerns(self, caller: Caller, found: Found) -> bool:
+        if Role.AUDITOR in caller.roles or found.kind in EVERY_MEMBER:
+            return True
+        if found.kind in _FOLLOWED_BY_OWNERS and Role.OWNER in caller.roles:
+            return True
+        return caller.organisation in await self._named(found)
+
+    async def _named(self, found: Found) -> set[str | None]:
+        named = CONCERNED[found.kind](found) if found.kind in CONCERNED else set[str | None]()
+        if found.kind == AgreementEnd.KIND:
+            ended = self._register.agreement(load(found.envelope, AgreementEnd).agreement).says
+            named |= {ended.owner, ended.institution}
+        if found.kind == ConsentRevocation.KIND:
+            consent = await self._archive.find(load(found.envelope, ConsentRevocation).consent)
+            named |= set() if consent is None else _consent(consent)
+        return named

@@ -1,0 +1,129 @@
+"""What passes between the room and an enclave, between its values and its protobuf messages."""
+
+from __future__ import annotations
+
+from saferoom.exchange import (
+    AttestedClaims,
+    BadRow,
+    Delivery,
+    Judged,
+    Loaded,
+    OutboxEntry,
+    Standing,
+)
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.v1 import enclave_pb2, owner_pb2
+from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
+
+LoadPiece = owner_pb2.LoadDataRequest
+"""A piece of a load, which passes through the room as it came."""
+
+
+def standing_from(message: enclave_pb2.EnclavePosition) -> Standing:
+    """Take an enclave's standing off the wire."""
+    return Standing(
+        unlocked=message.unlocked,
+        sequence=message.sequence,
+        running=message.running,
+        head_nonce=message.head_nonce,
+        ledger_size=message.ledger_size,
+        sandbox_level=message.sandbox_level,
+        sandbox_missing=tuple(message.sandbox_missing),
+        has_data=message.has_data,
+        chain_length=message.chain_length,
+    )
+
+
+def outbox_entry_from(message: enclave_pb2.OutboxEntry) -> OutboxEntry:
+    """Take an outbox entry off the wire."""
+    statement = envelope_from_proto(message.statement)
+    return OutboxEntry(statement, message.salt, message.chain_index)
+
+
+def outbox_from(message: enclave_pb2.ListOutboxResponse) -> tuple[OutboxEntry, ...]:
+    """Take a page of the outbox off the wire."""
+    return tuple(outbox_entry_from(each) for each in message.entries)
+
+
+def attest_request(nonce: bytes) -> enclave_pb2.AttestRequest:
+    """Write a challenge."""
+    return enclave_pb2.AttestRequest(nonce=nonce)
+
+
+def attested_from(message: enclave_pb2.AttestResponse) -> AttestedClaims:
+    """Take evidence off the wire."""
+    return AttestedClaims(envelope_from_proto(message.claims), message.kind, message.quote)
+
+
+def unlock_request(endorsement: Envelope, sealed_keys: bytes) -> enclave_pb2.UnlockRequest:
+    """Write what opens an enclave."""
+    return enclave_pb2.UnlockRequest(
+        endorsement=envelope_to_proto(endorsement), sealed_keys=sealed_keys
+    )
+
+
+def state_request() -> enclave_pb2.GetStateRequest:
+    """Ask where an enclave stands."""
+    return enclave_pb2.GetStateRequest()
+
+
+def outbox_request(start: int) -> enclave_pb2.ListOutboxRequest:
+    """Ask for the outbox from a chain index on."""
+    return enclave_pb2.ListOutboxRequest(start=start)
+
+
+def deliver_request(delivery: Delivery) -> enclave_pb2.DeliverRequest:
+    """Put a delivery on the wire."""
+    return enclave_pb2.DeliverRequest(
+        statements=[envelope_to_proto(each) for each in delivery.statements],
+        head=envelope_to_proto(delivery.head),
+        consistency=delivery.consistency,
+        proofs=[
+            enclave_pb2.OutboxProof(
+                chain_index=proof.chain_index, ledger_index=proof.ledger_index, hashes=proof.hashes
+            )
+            for proof in delivery.proofs
+        ],
+    )
+
+
+def delivered_from(
+    message: enclave_pb2.DeliverResponse,
+) -> tuple[Standing, tuple[OutboxEntry, ...]]:
+    """Take off the wire where an enclave stands after a delivery, and what it has to say."""
+    entries = tuple(outbox_entry_from(each) for each in message.outbox)
+    return standing_from(message.position), entries
+
+
+def judge_request(request: Envelope) -> enclave_pb2.JudgeRequest:
+    """Put a signed request on the wire."""
+    return enclave_pb2.JudgeRequest(request=envelope_to_proto(request))
+
+
+def judged_from(message: enclave_pb2.JudgeResponse) -> Judged:
+    """Take an enclave's word on a request off the wire."""
+    return Judged(outbox_entry_from(message.entry), message.sealed)
+
+
+def load_request(piece: LoadPiece) -> enclave_pb2.LoadRequest:
+    """Pass a piece of a load on as it came."""
+    return enclave_pb2.LoadRequest(piece=piece)
+
+
+def load_owner(piece: LoadPiece) -> tuple[str, str]:
+    """Read whose load a first piece opens, and under which schema.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if it is not a header.
+    """
+    if piece.WhichOneof("piece") != "header":
+        raise SafeRoomError(Reason.MALFORMED, "a load begins with its header")
+    return piece.header.owner, piece.header.schema
+
+
+def loaded_from(message: enclave_pb2.LoadResponse) -> Loaded:
+    """Take what became of a load off the wire."""
+    rows = tuple(BadRow(row.table, row.line, row.column, row.rule) for row in message.bad_rows)
+    snapshot = outbox_entry_from(message.snapshot) if message.HasField("snapshot") else None
+    return Loaded(snapshot, rows, message.bad_row_count)

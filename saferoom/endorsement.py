@@ -1,0 +1,104 @@
+"""Whether an enclave's key speaks for its owner: the server's own check, the same as everyone's.
+
+A server that took an enclave's word for its key would log whatever a made-up enclave says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from saferoom.exchange import AttestedClaims
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Endorsement, Evidence, EvidenceClaims
+from saferoom_proto.verification import PinnedCharter, verify_claims, verify_endorsement
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsed:
+    """An endorsement in force, and the claims it accepted."""
+
+    endorsement: Endorsement
+    statement: Envelope
+    claims: Envelope
+
+    @property
+    def digest(self) -> str:
+        """The endorsement statement's digest."""
+        return self.statement.digest
+
+
+def require_endorsed(
+    attested: AttestedClaims,
+    endorsement: Envelope,
+    *,
+    charter: PinnedCharter,
+    nonce: bytes,
+    tls: str,
+    now: datetime,
+) -> Endorsed:
+    """Check that the key agent endorsed this very enclave.
+
+    Args:
+        attested: the enclave's evidence.
+        endorsement: the key agent's statement.
+        charter: the owner's, in force.
+        nonce: the key agent's challenge.
+        tls: fingerprint of the certificate that the enclave's socket is pinned to.
+        now: the instant at which the endorsement must be valid.
+
+    Raises:
+        SafeRoomError: `BAD_EVIDENCE` if the claims are not this enclave's; `BAD_ENDORSEMENT`,
+            `SANDBOX_TOO_WEAK`, `NOT_YET_VALID` or `EXPIRED`.
+    """
+    # Step 1: the claims answer the challenge, and are those of the enclave behind the socket.
+    evidence = _evidence(attested)
+    claims = verify_claims(attested.claims, evidence, b64(nonce))
+    if (claims.owner, claims.room) != (charter.charter.owner, charter.charter.room):
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "the evidence of another owner's enclave")
+    if claims.tls != tls:
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "the evidence names another TLS certificate")
+    # Step 2: the key agent of the charter in force signed the endorsement, and it is valid now.
+    opened = verify_endorsement(endorsement, charter, now)
+    # Step 3: it endorses what was claimed, all of it and nothing else.
+    if _endorsed(opened) != _claimed(claims, attested):
+        raise SafeRoomError(Reason.BAD_ENDORSEMENT, "the endorsement is not of these claims")
+    return Endorsed(opened, endorsement, attested.claims)
+
+
+def _evidence(attested: AttestedClaims) -> Evidence:
+    document = {"kind": attested.kind, "quote": b64(attested.quote)}
+    try:
+        return Evidence.model_validate(document)
+    except ValueError as error:
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "an unknown kind of evidence") from error
+
+
+def _claimed(claims: EvidenceClaims, attested: AttestedClaims) -> tuple[object, ...]:
+    return (
+        claims.identity,
+        claims.sealing,
+        claims.tls,
+        claims.charter,
+        claims.code,
+        claims.dependencies,
+        claims.sandbox_level,
+        attested.kind,
+        attested.claims.digest,
+    )
+
+
+def _endorsed(endorsement: Endorsement) -> tuple[object, ...]:
+    return (
+        endorsement.identity,
+        endorsement.sealing,
+        endorsement.tls,
+        endorsement.charter,
+        endorsement.code,
+        endorsement.dependencies,
+        endorsement.sandbox_level,
+        endorsement.evidence_kind,
+        endorsement.evidence,
+    )

@@ -1,0 +1,111 @@
+"""What passes between the room and an enclave, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saferoom_proto.dsse import Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an enclave stands.
+
+    Attributes:
+        unlocked: it has its keys.
+        sequence: the last statement of its stream that it took.
+        running: the stream's running hash there.
+        head_nonce: what the next head must sign.
+        ledger_size: of the newest checkpoint it has accepted.
+        sandbox_level: 0 to 3.
+        sandbox_missing: what the sandbox lacks.
+        has_data: it has a store to answer from.
+        chain_length: entries of its own chain so far.
+    """
+
+    unlocked: bool
+    sequence: int
+    running: str
+    head_nonce: bytes
+    ledger_size: int
+    sandbox_level: int
+    sandbox_missing: tuple[str, ...]
+    has_data: bool
+    chain_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """A statement of an enclave's, to be recorded before it counts.
+
+    Attributes:
+        statement: the enclave's.
+        salt: the 32 bytes that the ledger entry's commitment is made with.
+        chain_index: its place in the enclave's own chain.
+    """
+
+    statement: Envelope
+    salt: bytes
+    chain_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An enclave's word on a request, and the sealed answer (empty for a refusal)."""
+
+    entry: OutboxEntry
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedClaims:
+    """An enclave's evidence for a challenge: its signed claims, and what vouches for them."""
+
+    claims: Envelope
+    kind: str
+    quote: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxProof:
+    """An outbox entry's inclusion in the ledger, under a head's checkpoint."""
+
+    chain_index: int
+    ledger_index: int
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The next statements of a stream, a head at their end, and proofs.
+
+    Attributes:
+        statements: the first of them follows the enclave's place.
+        head: signed for the enclave's nonce.
+        consistency: from the checkpoint it accepted last to the head's.
+        proofs: of outbox entries, under the head's checkpoint.
+    """
+
+    statements: tuple[Envelope, ...]
+    head: Envelope
+    consistency: tuple[bytes, ...]
+    proofs: tuple[OutboxProof, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row of a load that breaks the schema: where, and which rule; never a value."""
+
+    table: str
+    line: int
+    column: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of a load: the snapshot to be recorded, or the rows that were refused."""
+
+    snapshot: OutboxEntry | None
+    bad_rows: tuple[BadRow, ...]
+    bad_row_count: int

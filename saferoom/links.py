@@ -1,0 +1,147 @@
+"""All enclaves of a room: started once their owners have a charter, reached by owner."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from saferoom.ledger.ledger import Ledger
+from saferoom.link import Link, LinkState
+from saferoom.logs import Log
+from saferoom.register import Register
+from saferoom.session import Office, Session
+from saferoom.supervisor import Supervisor
+from saferoom.tls import KeyPair
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+DELIVER_SECONDS: Final = 5.0
+"""The longest that whoever hands in a statement waits for enclaves to take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnclaveStatus:
+    """How an owner's enclave does, for everyone."""
+
+    owner: str
+    state: LinkState
+    sandbox_level: int
+    sandbox_missing: tuple[str, ...]
+    endorsement: str
+
+
+class Links:
+    """The room's links to its enclaves.
+
+    Args:
+        folder: below which each enclave has its own.
+        supervisor: starts them.
+        own: the room's side of their sockets.
+        register: gives the charters.
+        office: what sessions work with.
+        changed: called with an owner and its enclave's new state.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        supervisor: Supervisor,
+        own: KeyPair,
+        register: Register,
+        office: Office,
+        changed: Callable[[str, LinkState], None],
+    ) -> None:
+        self._folder: Final = folder
+        self._supervisor: Final = supervisor
+        self._own: Final = own
+        self._register: Final = register
+        self._office: Final = office
+        self._changed: Final = changed
+        self._links: Final[dict[str, Link]] = {}
+        self._tasks: Final[dict[str, asyncio.Task[None]]] = {}
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._office.ledger
+
+    @property
+    def _log(self) -> Log:
+        return self._office.log
+
+    def start(self, owner: str) -> None:
+        """Start an owner's enclave, or start it anew: its charter is new, or changed."""
+        if owner in self._links:
+            self._links[owner].restart()
+            return
+        link = Link(
+            owner,
+            self._folder / owner,
+            supervisor=self._supervisor,
+            own=self._own,
+            register=self._register,
+            office=self._office,
+            changed=self._changed,
+        )
+        self._links[owner] = link
+        self._changed(owner, link.state)
+        self._tasks[owner] = asyncio.create_task(link.run(), name=f"enclave {owner}")
+
+    async def stop(self) -> None:
+        """End all enclaves."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()
+        self._links.clear()
+
+    def serving(self, owner: str) -> Session:
+        """Give the session of an owner's enclave that serves.
+
+        Raises:
+            SafeRoomError: `LOCKED` or `UNAVAILABLE`.
+        """
+        link = self._links.get(owner)
+        if link is None:
+            raise SafeRoomError(Reason.UNAVAILABLE, f"{owner} has no enclave here")
+        return link.serving()
+
+    async def deliver(self, owners: Iterable[str]) -> None:
+        """Wait until the enclaves of these owners have taken all of their streams so far.
+
+        Waits for those that serve, and not for ever: a statement counts in the log already, and an
+        enclave that is down gets it before it serves again.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            for owner in owners:
+                tasks.create_task(self._bring_up_to_date(owner))
+
+    def statuses(self) -> tuple[EnclaveStatus, ...]:
+        """Tell how every enclave does, in order of the owners' names."""
+        return tuple(_status(self._links[owner]) for owner in sorted(self._links))
+
+    async def _bring_up_to_date(self, owner: str) -> None:
+        sequence = self._ledger.tip().stream(owner).sequence
+        try:
+            async with asyncio.timeout(DELIVER_SECONDS):
+                await self.serving(owner).reach(sequence)
+        except TimeoutError:
+            self._log.warning("enclave is slow to follow", owner=owner, sequence=sequence)
+        except SafeRoomError as error:
+            self._log.info("not delivered yet", owner=owner, reason=str(error.reason))
+
+
+def _status(link: Link) -> EnclaveStatus:
+    session = link.session
+    if session is None:
+        return EnclaveStatus(link.owner, link.state, 0, (), "")
+    endorsed = session.endorsed
+    return EnclaveStatus(
+        link.owner,
+        link.state,
+        session.running.sandbox_level,
+        session.running.sandbox_missing,
+        "" if endorsed is None else endorsed.digest,
+    )

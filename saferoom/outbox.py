@@ -1,0 +1,113 @@
+"""What an enclave said: verified, recorded, and which of it the enclave lacks the proof of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final, TypeVar
+
+from saferoom.archive import Archive
+from saferoom.evidence import Recorded
+from saferoom.exchange import OutboxEntry
+from saferoom.notary import Notary
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Acknowledgement, Endorsement, Payload, Release, Snapshot, load
+from saferoom_proto.verification import verify_by_enclave
+
+ByEnclave = TypeVar("ByEnclave", Release, Acknowledgement, Snapshot)
+"""What an enclave may have recorded."""
+
+
+class Outbox:
+    """One enclave's own chain, entry by entry, as far as it stands in the room's log.
+
+    Args:
+        notary: records.
+        archive: finds what was recorded, and earlier endorsements.
+    """
+
+    def __init__(self, notary: Notary, archive: Archive) -> None:
+        self._notary: Final = notary
+        self._archive: Final = archive
+        self._endorsements: Final[dict[str, Endorsement]] = {}
+        self._unproven: Final[dict[int, int]] = {}
+        self._recorded: Final[set[int]] = set()
+        self._all_recorded_below = 0
+
+    def endorsed(self, digest: str, endorsement: Endorsement) -> None:
+        """From now on the enclave signs under this endorsement, which was verified."""
+        self._endorsements[digest] = endorsement
+
+    async def verified(self, statement: Envelope, kind: type[ByEnclave]) -> ByEnclave:
+        """Open a statement of this enclave, of this run or an earlier one.
+
+        Raises:
+            SafeRoomError: `BAD_ENDORSEMENT` or `BAD_SIGNATURE`.
+        """
+        digest = load(statement, kind).endorsement
+        return verify_by_enclave(statement, await self._endorsement(digest), digest, kind)
+
+    async def take(self, entry: OutboxEntry) -> Recorded[Payload]:
+        """Verify and record an entry, or find it where it was recorded.
+
+        Raises:
+            SafeRoomError: `MALFORMED` if it is of no kind that an enclave may have recorded.
+        """
+        kind = entry.statement.payload_type
+        if kind == Release.payload_type():
+            return await self._take(entry, Release)
+        if kind == Acknowledgement.payload_type():
+            return await self._take(entry, Acknowledgement)
+        if kind == Snapshot.payload_type():
+            return await self._take(entry, Snapshot)
+        raise SafeRoomError(Reason.MALFORMED, f"an outbox holds no {kind}")
+
+    def recorded(self, chain_index: int, ledger_index: int) -> None:
+        """An entry of the chain stands in the ledger; the enclave lacks its proof."""
+        self._unproven[chain_index] = ledger_index
+        self._recorded.add(chain_index)
+        while self._all_recorded_below in self._recorded:
+            self._recorded.remove(self._all_recorded_below)
+            self._all_recorded_below += 1
+
+    def replayed(self, chain_length: int) -> None:
+        """Everything of the chain below this length stands in the ledger."""
+        self._all_recorded_below = max(chain_length, self._all_recorded_below)
+
+    def is_recorded(self, chain_index: int) -> bool:
+        """Tell whether an entry of the chain stands in the ledger already."""
+        return chain_index < self._all_recorded_below or chain_index in self._recorded
+
+    @property
+    def lacks_proofs(self) -> bool:
+        """Whether the enclave lacks the proof of anything."""
+        return bool(self._unproven)
+
+    def unproven(self, size: int, most: int) -> Iterator[tuple[int, int]]:
+        """Give what the enclave lacks the proof of, as (chain index, ledger index).
+
+        Args:
+            size: of the ledger that the proofs are for.
+            most: so many.
+        """
+        return islice((each for each in self._unproven.items() if each[1] < size), most)
+
+    def proven(self, chain_index: int) -> None:
+        """The enclave has the proof of an entry."""
+        self._unproven.pop(chain_index, None)
+
+    async def _take(self, entry: OutboxEntry, kind: type[ByEnclave]) -> Recorded[ByEnclave]:
+        says = await self.verified(entry.statement, kind)
+        recorded = await self._notary.record(kind, says, entry.statement, salt=entry.salt)
+        self.recorded(entry.chain_index, recorded.index)
+        return recorded
+
+    async def _endorsement(self, digest: str) -> Endorsement:
+        """Give an endorsement of this run, or an earlier one as the log holds it."""
+        if digest not in self._endorsements:
+            found = await self._archive.find(digest)
+            if found is None:
+                raise SafeRoomError(Reason.BAD_ENDORSEMENT, "an endorsement that is not recorded")
+            self._endorsements[digest] = load(found.envelope, Endorsement)
+        return self._endorsements[digest]

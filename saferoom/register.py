@@ -1,0 +1,273 @@
+"""What the room knows, in memory: made of its own log when the server starts, and kept up to date.
+
+Everything here is small and is asked for at every call: organisations, charters, features,
+templates, agreements, revoked certificates. Consents and answers are many and stay on the disk.
+Nothing is verified here: only what was accepted (`statements.py`) or was read from the audited log
+comes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, Generic, TypeVar
+
+from saferoom.evidence import Role
+from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate, owner_parts
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.identity import Identity, IdentityKind
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Agreement,
+    AgreementEnd,
+    Approval,
+    CertificateRevocation,
+    Charter,
+    Feature,
+    Payload,
+    Purpose,
+    Schema,
+    Template,
+    Withdrawal,
+)
+from saferoom_proto.verification import PinnedCharter
+
+P = TypeVar("P", bound=Payload)
+
+KINDS: Final[tuple[type[Payload], ...]] = (
+    Charter,
+    Schema,
+    Feature,
+    Template,
+    ReleaseCertificate,
+    Approval,
+    Withdrawal,
+    Agreement,
+    AgreementEnd,
+    CertificateRevocation,
+)
+"""The statements that the register is made of."""
+
+_NO_ROLES: Final[frozenset[Role]] = frozenset()
+_SUBJECT: Final = frozenset({Role.SUBJECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """An organisation of the room."""
+
+    name: str
+    title_en: str
+    title_zh: str
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[P]):
+    """A statement and what it says."""
+
+    envelope: Envelope
+    says: P
+
+    @property
+    def digest(self) -> str:
+        """The statement's digest."""
+        return self.envelope.digest
+
+
+class Register:
+    """The room's knowledge. Used in one event loop."""
+
+    def __init__(self) -> None:
+        self._organisations: Final[dict[str, Organisation]] = {}
+        self._charters: Final[dict[str, Held[Charter]]] = {}
+        self._schemas: Final[dict[str, Held[Schema]]] = {}
+        self._features: Final[dict[FeatureRef, Held[Feature]]] = {}
+        self._pinned: Final[dict[FeatureRef, PinnedFeature]] = {}
+        self._templates: Final[dict[str, Held[Template]]] = {}
+        self._named: Final[dict[str, str]] = {}
+        self._certificates: Final[dict[str, Held[ReleaseCertificate]]] = {}
+        self._approvals: Final[dict[tuple[str, str], list[Held[Approval]]]] = {}
+        self._agreements: Final[dict[str, Held[Agreement]]] = {}
+        self._between: Final[dict[tuple[str, str], list[Held[Agreement]]]] = {}
+        self._ended: Final[set[str]] = set()
+        self._revoked: Final[dict[str, datetime]] = {}
+
+    def enrol(self, organisation: Organisation) -> None:
+        """Take an organisation in."""
+        self._organisations[organisation.name] = organisation
+
+    def apply(self, statement: Held[Payload]) -> None:
+        """Take in a statement that was recorded; kinds outside `KINDS` change nothing."""
+        self._define(statement.envelope, statement.says)
+        self._allow(statement.envelope, statement.says)
+
+    def _define(self, envelope: Envelope, says: Payload) -> None:
+        """Take in what somebody defined: charters, schemas, features, templates, certificates."""
+        match says:
+            case Charter():
+                self._charters[says.owner] = Held(envelope, says)
+            case Schema():
+                self._schemas[envelope.digest] = Held(envelope, says)
+            case Feature():
+                ref = FeatureRef(says.owner, says.name)
+                self._features[ref] = Held(envelope, says)
+                self._pinned[ref] = PinnedFeature(says, envelope.digest)
+            case Template():
+                self._templates[envelope.digest] = Held(envelope, says)
+                self._named[says.name] = envelope.digest
+            case ReleaseCertificate():
+                self._certificates[envelope.digest] = Held(envelope, says)
+            case _:
+                pass
+
+    def _allow(self, envelope: Envelope, says: Payload) -> None:
+        """Take in what somebody allowed or took back."""
+        match says:
+            case Approval():
+                self._approvals.setdefault((says.template, says.owner), []).append(
+                    Held(envelope, says)
+                )
+            case Withdrawal():
+                self._approvals.pop((says.template, says.owner), None)
+            case Agreement():
+                self._agreements[envelope.digest] = Held(envelope, says)
+                sides = (says.owner, says.institution)
+                self._between.setdefault(sides, []).append(Held(envelope, says))
+            case AgreementEnd():
+                self._ended.add(says.agreement)
+            case CertificateRevocation():
+                earlier = self._revoked.get(says.fingerprint, says.at)
+                self._revoked[says.fingerprint] = min(earlier, says.at)
+            case _:
+                pass
+
+    def roles(self, identity: Identity) -> frozenset[Role]:
+        """Give what a certificate's holder may do; nothing if its organisation is not enrolled."""
+        if identity.kind is IdentityKind.SUBJECT:
+            return _SUBJECT
+        organisation = self._organisations.get(identity.organisation)
+        return _NO_ROLES if organisation is None else organisation.roles
+
+    def organisation(self, name: str) -> Organisation | None:
+        """Give an organisation; none if it is not enrolled."""
+        return self._organisations.get(name)
+
+    def organisations(self) -> Iterable[Organisation]:
+        """Give all organisations, in order of their names."""
+        return (self._organisations[name] for name in sorted(self._organisations))
+
+    def require_not_revoked(self, fingerprint: str, now: datetime) -> None:
+        """Refuse with `CERTIFICATE_REVOKED` from the instant on that a revocation names."""
+        at = self._revoked.get(fingerprint)
+        if at is not None and at <= now:
+            raise SafeRoomError(Reason.CERTIFICATE_REVOKED, fingerprint)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The owners that have a charter, in order of their names."""
+        return tuple(sorted(self._charters))
+
+    def charters(self) -> Iterable[PinnedCharter]:
+        """Give every owner's charter in force."""
+        return (self.charter(owner) for owner in self.owners)
+
+    def charter(self, owner: str) -> PinnedCharter:
+        """Give an owner's charter in force, or refuse with `UNKNOWN_STATEMENT`."""
+        held = self.charter_statement(owner)
+        return PinnedCharter(held.says, held.digest)
+
+    def charter_statement(self, owner: str) -> Held[Charter]:
+        """Give an owner's charter in force as it was signed."""
+        return _known(self._charters, owner, "charter")
+
+    def schema(self, digest: str) -> Held[Schema]:
+        """Give a schema."""
+        return _known(self._schemas, digest, "schema")
+
+    def newest_schema(self, owner: str) -> Held[Schema] | None:
+        """Give an owner's schema of the highest version; none if it has none."""
+        own = [held for held in self._schemas.values() if held.says.owner == owner]
+        return max(own, key=lambda held: held.says.version, default=None)
+
+    def features(self, owner: str = "") -> Iterable[Held[Feature]]:
+        """Give the newest version of every feature, of one owner or of all."""
+        return (
+            self._features[ref]
+            for ref in sorted(self._features, key=str)
+            if owner in ("", ref.owner)
+        )
+
+    def feature(self, ref: FeatureRef) -> Held[Feature] | None:
+        """Give the newest version of a feature; none if nobody defined it."""
+        return self._features.get(ref)
+
+    @property
+    def pinned_features(self) -> Mapping[FeatureRef, PinnedFeature]:
+        """The newest version of every feature, as certificates pin them."""
+        return MappingProxyType(self._pinned)
+
+    def templates(self) -> Iterable[Held[Template]]:
+        """Give all templates in the order in which they were proposed."""
+        return self._templates.values()
+
+    def template(self, digest_or_name: str) -> Held[Template]:
+        """Give a template by its digest, or the newest of a name."""
+        digest = self._named.get(digest_or_name, digest_or_name)
+        return _known(self._templates, digest, "template")
+
+    def newest_named(self, name: str) -> Held[Template] | None:
+        """Give the newest template of a name; none if there is none."""
+        return self._templates[self._named[name]] if name in self._named else None
+
+    def certificate(self, digest: str) -> Held[ReleaseCertificate] | None:
+        """Give a release certificate that was handed in; none if there is none."""
+        return self._certificates.get(digest)
+
+    def certificates(self, template: str) -> Iterable[Held[ReleaseCertificate]]:
+        """Give a template's release certificates in the order in which they were handed in."""
+        return (held for held in self._certificates.values() if held.says.template == template)
+
+    def approvals(self, template: str) -> Iterable[Held[Approval]]:
+        """Give a template's approvals that were not withdrawn, owner by owner."""
+        for owner in owner_parts(self.template(template).says):
+            yield from self._approvals.get((template, owner), ())
+
+    def agreements(self, organisation: str) -> Iterable[Held[Agreement]]:
+        """Give the agreements an organisation is a side of, ended ones too."""
+        return (
+            held
+            for held in self._agreements.values()
+            if organisation in (held.says.owner, held.says.institution)
+        )
+
+    def agreement(self, digest: str) -> Held[Agreement]:
+        """Give an agreement."""
+        return _known(self._agreements, digest, "agreement")
+
+    def require_agreement(
+        self, owner: str, institution: str, purpose: Purpose, now: datetime
+    ) -> None:
+        """Refuse with `NO_AGREEMENT` unless one in force covers institution and purpose."""
+        for held in self._between.get((owner, institution), ()):
+            says = held.says
+            if (
+                purpose in says.purposes
+                and says.valid_from <= now < says.valid_to
+                and held.digest not in self._ended
+            ):
+                return
+        raise SafeRoomError(Reason.NO_AGREEMENT, f"none of {owner} with {institution}")
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _known(held: Mapping[K, V], key: K, what: str) -> V:
+    if key not in held:
+        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"no such {what}")
+    return held[key]

@@ -1,0 +1,243 @@
+"""Which statements the room accepts: by whose hand, under whose signature, for whose enclaves.
+
+| statement            | handed in by             | signed by                      | goes to      |
+|----------------------|--------------------------|--------------------------------|--------------|
+| charter              | the owner                | the charter root, pinned first | owner        |
+| schema               | the owner                | an approver                    | owner        |
+| feature              | the owner                | an approver                    | all owners   |
+| template             | its proposer             | a member of the proposer       | owners named |
+| release certificate  | proposer or approver     | nobody: it is derived anew     | owners named |
+| approval, withdrawal | the owner                | the approver it names          | owner        |
+| pause, agreement end | the owner                | the approver it names          | owner        |
+| agreement            | either side              | m of n approvers; institution  | owner        |
+| consent, revocation  | subject, bank, registrar | the subject, or a registrar    | all owners   |
+| cert. revocation     | its issuer, the operator | an issuer that a charter names | all owners   |
+
+The enclaves check all of this again: what is refused here is refused sooner, not more surely.
+The last two rows are in `subject_rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from saferoom.evidence import Caller, Role
+from saferoom.register import Register
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, owner_parts
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.identity import fingerprint
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Agreement,
+    AgreementEnd,
+    Approval,
+    Charter,
+    Feature,
+    Pause,
+    Payload,
+    Schema,
+    Template,
+    Withdrawal,
+)
+from saferoom_proto.verification import (
+    open_charter,
+    succeed_charter,
+    verify_agreement,
+    verify_by_any_approver,
+    verify_by_named_approver,
+    verify_template,
+)
+
+P = TypeVar("P", bound=Payload)
+Owned = TypeVar("Owned", Charter, Schema, Feature, Approval, Withdrawal, Pause, AgreementEnd)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFacts:
+    """What the room is: its name, its keys and whose certificates it takes.
+
+    Attributes:
+        origin: the ledger's, which is the room's name.
+        ledger_key: base64.
+        heads_key: base64.
+        issuers: the identity issuers' certificates, PEM.
+    """
+
+    origin: str
+    ledger_key: str
+    heads_key: str
+    issuers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a statement is judged by: what the room knows, and when."""
+
+    register: Register
+    room: RoomFacts
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[P]):
+    """When one kind of statement is accepted.
+
+    Attributes:
+        kind: of the statement.
+        may: refuses with `NOT_ALLOWED` who may not hand it in.
+        verify: refuses a statement that does not hold; gives the owners whose enclaves follow it.
+    """
+
+    kind: type[P]
+    may: Callable[[Caller, P], None]
+    verify: Callable[[Envelope, P, Ground], tuple[str, ...]]
+
+
+def _own(caller: Caller, payload: Owned) -> None:
+    if caller.organisation != payload.owner:
+        raise SafeRoomError(Reason.NOT_ALLOWED, f"{payload.owner}'s own people hand this in")
+
+
+def require_one_of(caller: Caller, *organisations: str) -> None:
+    """Refuse with `NOT_ALLOWED` who belongs to none of these."""
+    if caller.organisation not in organisations:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "handed in by an organisation it does not name")
+
+
+def _require_newer(version: int, newest: int) -> None:
+    if version <= newest:
+        raise SafeRoomError(Reason.CONFLICT, f"version {version} after version {newest}")
+
+
+def _charter(envelope: Envelope, charter: Charter, ground: Ground) -> tuple[str, ...]:
+    if charter.owner in ground.register.owners:
+        succeed_charter(ground.register.charter(charter.owner), envelope)
+    else:
+        # The first charter pins its root for ever after. That it is the right one is the owner's
+        # word, by its certificate; everyone else compares it with the root they got elsewhere.
+        open_charter(envelope, charter.root)
+        if charter.version != 1:
+            raise SafeRoomError(Reason.CONFLICT, "the first charter has version 1")
+    keys = (charter.room_keys.ledger, charter.room_keys.heads)
+    if keys != (ground.room.ledger_key, ground.room.heads_key):
+        fault = FieldFault("room_keys", "are not the room's keys")
+        raise SafeRoomError(Reason.BAD_CHARTER, "room_keys", [fault])
+    return (charter.owner,)
+
+
+def _schema(envelope: Envelope, schema: Schema, ground: Ground) -> tuple[str, ...]:
+    verify_by_any_approver(envelope, ground.register.charter(schema.owner), Schema)
+    newest = ground.register.newest_schema(schema.owner)
+    _require_newer(schema.version, 0 if newest is None else newest.says.version)
+    return (schema.owner,)
+
+
+def _feature(envelope: Envelope, feature: Feature, ground: Ground) -> tuple[str, ...]:
+    verify_by_any_approver(envelope, ground.register.charter(feature.owner), Feature)
+    newest = ground.register.feature(FeatureRef(feature.owner, feature.name))
+    _require_newer(feature.version, 0 if newest is None else newest.says.version)
+    # A certificate is derived from the features of all owners that a template names.
+    return ground.register.owners
+
+
+def template_rule(signer: bytes, certificate: Envelope) -> Rule[Template]:
+    """Make the rule for a template that comes with its signer's certificate and its own.
+
+    Args:
+        signer: the X.509 certificate of the key that signed it, DER.
+        certificate: the release certificate as the proposer derived it.
+    """
+
+    def verify(envelope: Envelope, template: Template, ground: Ground) -> tuple[str, ...]:
+        verify_template(envelope, signer, ground.room.issuers, ground.now)
+        ground.register.require_not_revoked(fingerprint(signer), ground.now)
+        earlier = ground.register.newest_named(template.name)
+        if earlier is not None and earlier.says.proposer != template.proposer:
+            raise SafeRoomError(Reason.CONFLICT, "another organisation's template has this name")
+        _require_derived(envelope, certificate.digest, ground.register)
+        return tuple(owner_parts(template))
+
+    return Rule(
+        Template, lambda caller, template: require_one_of(caller, template.proposer), verify
+    )
+
+
+def _certificate(
+    envelope: Envelope, certificate: ReleaseCertificate, ground: Ground
+) -> tuple[str, ...]:
+    template = ground.register.template(certificate.template)
+    _require_derived(template.envelope, envelope.digest, ground.register)
+    return tuple(part.owner for part in certificate.parts)
+
+
+def _require_derived(template: Envelope, certificate: str, register: Register) -> None:
+    """Refuse a certificate that is not the one this template gives with today's features."""
+    if derive_certificate(template, register.pinned_features).digest != certificate:
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "not the certificate derived here")
+
+
+def _approval(envelope: Envelope, approval: Approval, ground: Ground) -> tuple[str, ...]:
+    charter = ground.register.charter(approval.owner)
+    verify_by_named_approver(envelope, charter, Approval)
+    if approval.charter != charter.digest:
+        raise SafeRoomError(Reason.CONFLICT, "approved under a charter that is not in force")
+    template = ground.register.template(approval.template)
+    certificate = ground.register.certificate(approval.certificate)
+    if certificate is None:
+        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no such release certificate")
+    certificate.says.part(approval.owner)
+    _require_derived(template.envelope, approval.certificate, ground.register)
+    return (approval.owner,)
+
+
+def _withdrawal(envelope: Envelope, withdrawal: Withdrawal, ground: Ground) -> tuple[str, ...]:
+    verify_by_named_approver(envelope, ground.register.charter(withdrawal.owner), Withdrawal)
+    ground.register.template(withdrawal.template)
+    return (withdrawal.owner,)
+
+
+def _pause(envelope: Envelope, pause: Pause, ground: Ground) -> tuple[str, ...]:
+    verify_by_named_approver(envelope, ground.register.charter(pause.owner), Pause)
+    if pause.template is not None:
+        ground.register.template(pause.template)
+    return (pause.owner,)
+
+
+def _agreement(envelope: Envelope, agreement: Agreement, ground: Ground) -> tuple[str, ...]:
+    verify_agreement(envelope, ground.register.charter(agreement.owner))
+    institution = ground.register.organisation(agreement.institution)
+    if institution is None or Role.INSTITUTION not in institution.roles:
+        fault = FieldFault("institution", "is not enrolled as an institution")
+        raise SafeRoomError(Reason.MALFORMED, "institution", [fault])
+    if ground.now >= agreement.valid_to:
+        raise SafeRoomError(Reason.EXPIRED, "agreement")
+    return (agreement.owner,)
+
+
+def _agreement_end(envelope: Envelope, end: AgreementEnd, ground: Ground) -> tuple[str, ...]:
+    verify_by_named_approver(envelope, ground.register.charter(end.owner), AgreementEnd)
+    if ground.register.agreement(end.agreement).says.owner != end.owner:
+        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "another owner's agreement")
+    return (end.owner,)
+
+
+def _anyone(caller: Caller, payload: ReleaseCertificate) -> None:
+    """Let everyone hand it in: what is derived is the same whoever brings it."""
+    del caller, payload
+
+
+CHARTER = Rule[Charter](Charter, _own, _charter)
+SCHEMA = Rule[Schema](Schema, _own, _schema)
+FEATURE = Rule[Feature](Feature, _own, _feature)
+CERTIFICATE = Rule(ReleaseCertificate, _anyone, _certificate)
+APPROVAL = Rule[Approval](Approval, _own, _approval)
+WITHDRAWAL = Rule[Withdrawal](Withdrawal, _own, _withdrawal)
+PAUSE = Rule[Pause](Pause, _own, _pause)
+AGREEMENT = Rule(
+    Agreement, lambda caller, says: require_one_of(caller, says.owner, says.institution), _agreement
+)
+AGREEMENT_END = Rule[AgreementEnd](AgreementEnd, _own, _agreement_end)

@@ -1,0 +1,314 @@
+"""The composition root: builds the whole server, in order, and takes it down in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Self
+
+import grpc
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from saferoom.archive import Archive
+from saferoom.checks import Checks
+from saferoom.concern import Concerns
+from saferoom.config import split_address
+from saferoom.courier import HeadSigner
+from saferoom.evidence import Role
+from saferoom.health import Health, serve_reflection
+from saferoom.identity import Callers
+from saferoom.interceptors import Guard
+from saferoom.keydesk import KeyDesk
+from saferoom.ledger.ledger import Ledger
+from saferoom.links import Links
+from saferoom.loads import Loads
+from saferoom.logs import Log, make_log
+from saferoom.notary import Notary
+from saferoom.refusals import Refusals
+from saferoom.register import KINDS, Held, Organisation, Register
+from saferoom.room import Room
+from saferoom.rules import RoomFacts
+from saferoom.services.check import CheckService
+from saferoom.services.consent import ConsentService
+from saferoom.services.identity import IdentityService
+from saferoom.services.ledger import LedgerService
+from saferoom.services.owner import OwnerService
+from saferoom.services.template import TemplateService
+from saferoom.session import Office
+from saferoom.state.database import Database
+from saferoom.statements import Statements
+from saferoom.supervisor import COMMAND, Supervisor
+from saferoom.tls import make_pinned
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Payload, load
+from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
+from saferoom_proto.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server as add_consent
+from saferoom_proto.v1.identity_pb2_grpc import (
+    add_IdentityServiceServicer_to_server as add_identity,
+)
+from saferoom_proto.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server as add_ledger
+from saferoom_proto.v1.owner_pb2_grpc import add_OwnerServiceServicer_to_server as add_owner
+from saferoom_proto.v1.template_pb2_grpc import (
+    add_TemplateServiceServicer_to_server as add_template,
+)
+
+MAX_MESSAGE_BYTES: Final = (1 << 20) + (1 << 12)
+"""1 MiB, the largest piece of a load, and its frame. It is what a compressed message may become."""
+SOFT_METADATA_BYTES: Final = 8 * 1024
+HARD_METADATA_BYTES: Final = 16 * 1024
+MAX_STREAMS_PER_CONNECTION: Final = 256
+
+_STOP_SECONDS: Final = 10.0
+"""How long calls under way may take to finish when the room closes."""
+_SOCKET_VALIDITY: Final = timedelta(days=3650)
+"""The room's own end of the enclaves' sockets: made anew at every start, pinned as it is."""
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", SOFT_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", HARD_METADATA_BYTES),
+    ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
+    # Two servers on one port would each get half of the calls.
+    ("grpc.so_reuseport", 0),
+    # An attending key agent pings, so that a firewall keeps its silent stream.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+
+
+def utc_now() -> datetime:
+    """Give the instant."""
+    return datetime.now(UTC)
+
+
+class Server:
+    """A room that is open. Made by `Server.open`.
+
+    Attributes:
+        port: where it listens.
+    """
+
+    def __init__(self, port: int, closing: AsyncExitStack) -> None:
+        self.port: Final = port
+        self._closing: Final = closing
+
+    @classmethod
+    async def open(
+        cls,
+        room: Room,
+        *,
+        log: Log,
+        command: Sequence[str] = COMMAND,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> Self:
+        """Open a room.
+
+        Args:
+            room: its opened folder.
+            log: the operator's.
+            command: starts an enclave.
+            clock: gives aware instants.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG`, `BAD_PROOF` or `STORE_DAMAGED`, naming what is wrong.
+        """
+        async with AsyncExitStack() as stack:
+            port = await _open(_Outside(room, log, command, clock), stack)
+            return cls(port, stack.pop_all())
+
+    async def close(self) -> None:
+        """Finish the calls under way, end the enclaves, and close the log."""
+        await self._closing.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What is written, and what is known of it."""
+
+    ledger: Ledger
+    archive: Archive
+    notary: Notary
+    register: Register
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What comes from outside of the process."""
+
+    room: Room
+    log: Log
+    command: Sequence[str]
+    clock: Callable[[], datetime]
+
+
+async def _open(outside: _Outside, stack: AsyncExitStack) -> int:
+    """Build everything, in order; what is to be undone goes on the stack. Gives the port."""
+    room, config = outside.room, outside.room.config
+    if not room.issuers:
+        detail = f"no identity issuer's certificate stands in {room.folder / 'issuers'}"
+        raise SafeRoomError(Reason.BAD_CONFIG, detail)
+    # Step 1: the log, recomputed, and what the room knows, made of it.
+    books = await _open_books(outside, stack)
+    # Step 2: the enclaves' side; none is started yet.
+    health = Health()
+    desk = KeyDesk(books.register, outside.clock, outside.log)
+    links = _make_links(outside, books, desk, health)
+    stack.push_async_callback(links.stop)
+    # Step 3: the services, behind the guard.
+    guard = Guard(Callers(books.register, outside.clock), config.limits, outside.log)
+    server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
+    checks = await _add_services(server, outside, books, links, desk)
+    stack.push_async_callback(checks.drain)
+    health.serve(server)
+    if config.listen.reflection:
+        serve_reflection(server)
+    # Step 4: listen, and start the enclave of every owner that has a charter.
+    port = _listen(server, room)
+    await server.start()
+    stack.push_async_callback(server.stop, _STOP_SECONDS)
+    stack.callback(desk.close)
+    stack.push_async_callback(health.close)
+    for owner in books.register.owners:
+        links.start(owner)
+    entries = books.ledger.tip().size
+    outside.log.info("room open", origin=config.origin, port=port, entries=entries)
+    return port
+
+
+async def _open_books(outside: _Outside, stack: AsyncExitStack) -> _Books:
+    room = outside.room
+    database = stack.enter_context(Database.open(room.state_file))
+    ledger = await Ledger.open(
+        database, origin=room.config.origin, key=room.ledger_key, clock=outside.clock
+    )
+    stack.push_async_callback(ledger.close)
+    archive = Archive(database)
+    return _Books(ledger, archive, Notary(ledger, archive), await read_register(archive))
+
+
+def _make_links(outside: _Outside, books: _Books, desk: KeyDesk, health: Health) -> Links:
+    room, config = outside.room, outside.room.config
+    return Links(
+        room.folder / "enclaves",
+        supervisor=Supervisor(room.folder / "run", config.enclaves, outside.command),
+        own=make_pinned("switchboard", outside.clock(), _SOCKET_VALIDITY),
+        register=books.register,
+        office=Office(
+            desk=desk,
+            notary=books.notary,
+            archive=books.archive,
+            ledger=books.ledger,
+            signer=HeadSigner(config.origin, room.heads_key, outside.clock),
+            clock=outside.clock,
+            log=outside.log,
+            interval_seconds=config.heads.interval_seconds,
+        ),
+        changed=health.enclave_changed,
+    )
+
+
+async def _add_services(
+    server: grpc.aio.Server, outside: _Outside, books: _Books, links: Links, desk: KeyDesk
+) -> Checks:
+    """Add the contract's services to the server; gives what must be drained at the end."""
+    room, config, register = outside.room, outside.room.config, books.register
+    facts = RoomFacts(
+        config.origin,
+        room.ledger_key.verify_key.public,
+        room.heads_key.verify_key.public,
+        room.issuers,
+    )
+    statements = Statements(
+        facts=facts,
+        register=register,
+        notary=books.notary,
+        archive=books.archive,
+        ledger=books.ledger,
+        followers=links,
+        clock=outside.clock,
+    )
+    await statements.enrol(
+        Organisation(config.operator, "Operator", "运营方", frozenset({Role.OPERATOR}))
+    )
+    checks = Checks(
+        register=register,
+        judges=links,
+        notary=books.notary,
+        archive=books.archive,
+        refusals=Refusals(config.origin, room.heads_key, books.notary, outside.clock),
+        clock=outside.clock,
+    )
+    loads = Loads(register, links, config.limits.load_seconds)
+    concerns = Concerns(books.archive, books.notary, register)
+    add_identity(IdentityService(facts, register, statements, links.statuses), server)
+    add_owner(OwnerService(register, statements, links, loads, desk), server)
+    add_template(TemplateService(register, statements), server)
+    add_consent(ConsentService(statements, books.archive), server)
+    add_check(CheckService(checks), server)
+    add_ledger(LedgerService(books.ledger, concerns), server)
+    return checks
+
+
+def _listen(server: grpc.aio.Server, room: Room) -> int:
+    listen = room.config.listen
+    host, port = split_address(listen.bind or listen.address)
+    chain = room.server.certificate_pem + room.authority.public_bytes(Encoding.PEM)
+    credentials = grpc.ssl_server_credentials(
+        [(room.server.key_pem, chain)],
+        root_certificates="".join(room.issuers).encode(),
+        require_client_auth=True,
+    )
+    try:
+        bound = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return server.add_secure_port(bound, credentials)
+    except RuntimeError as error:
+        raise SafeRoomError(Reason.BAD_CONFIG, f"cannot listen on {host}:{port}") from error
+
+
+async def read_register(archive: Archive) -> Register:
+    """Make what the room knows of what its log holds."""
+    register = Register()
+    for organisation in await archive.organisations():
+        register.enrol(organisation)
+    kinds = {kind.payload_type(): kind for kind in KINDS}
+    for envelope in await archive.of_kinds([kind.KIND for kind in KINDS]):
+        register.apply(Held[Payload](envelope, load(envelope, kinds[envelope.payload_type])))
+    return register
+
+
+async def serve(folder: Path) -> None:
+    """Open the room in a folder and serve it until SIGTERM or SIGINT."""
+    room = Room.open(folder)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    log = make_log(room.config.log.level)
+    server = await Server.open(room, log=log)
+    try:
+        await stop.wait()
+    finally:
+        log.info("room closes")
+        await server.close()
+        log.info("room closed")
+
+
+def run(folder: Path) -> None:
+    """Serve the room in a folder: what `saferoom room serve` starts.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG`, `BAD_PROOF` or `STORE_DAMAGED`, naming what is wrong.
+    """
+    try:
+        import uvloop  # noqa: PLC0415 - where it is installed, calls cost a tenth less
+    except ImportError:
+        asyncio.run(serve(folder))
+    else:
+        uvloop.run(serve(folder))

@@ -1,0 +1,32 @@
+"""CheckService: signed questions."""
+
+# ruff: noqa: ARG002, N802 - the names and signatures are the contract's
+from __future__ import annotations
+
+from typing import Final
+
+from saferoom import wire
+from saferoom.checks import Checks
+from saferoom.identity import current_caller
+from saferoom_proto.v1 import check_pb2, check_pb2_grpc
+
+
+class CheckService(check_pb2_grpc.CheckServiceServicer):
+    """Answers signed questions."""
+
+    def __init__(self, checks: Checks) -> None:
+        self._checks: Final = checks
+
+    async def Check(
+        self, request: check_pb2.CheckRequest, context: object
+    ) -> check_pb2.CheckResponse:
+        """Ask."""
+        asked = wire.envelope(request.request)
+        return wire.check_response(asked.digest, await self._checks.check(current_caller(), asked))
+
+    async def GetCheck(
+        self, request: check_pb2.GetCheckRequest, context: object
+    ) -> check_pb2.GetCheckResponse:
+        """Give an earlier request's recorded parts."""
+        words = await self._checks.earlier(current_caller(), request.request_id)
+        return check_pb2.GetCheckResponse(parts=wire.parts(words))

@@ -1,0 +1,61 @@
+"""ConsentService: what subjects grant and take back."""
+
+# ruff: noqa: ARG002, N802 - the names and signatures are the contract's
+
+from __future__ import annotations
+
+from typing import Final
+
+from saferoom import subject_rules, wire
+from saferoom.archive import About, Archive
+from saferoom.evidence import Role
+from saferoom.identity import current_caller
+from saferoom.statements import Statements
+from saferoom_proto.statements import ConsentRevocation, load
+from saferoom_proto.v1 import consent_pb2, consent_pb2_grpc
+
+
+class ConsentService(consent_pb2_grpc.ConsentServiceServicer):
+    """Takes consents and revocations, and shows them to those they concern."""
+
+    def __init__(self, statements: Statements, archive: Archive) -> None:
+        self._statements: Final = statements
+        self._archive: Final = archive
+
+    async def GrantConsent(
+        self, request: consent_pb2.GrantConsentRequest, context: object
+    ) -> consent_pb2.GrantConsentResponse:
+        """Record a consent."""
+        recorded = await self._statements.accept(
+            current_caller(), wire.envelope(request.consent), subject_rules.CONSENT
+        )
+        return consent_pb2.GrantConsentResponse(recorded=wire.recorded(recorded))
+
+    async def RevokeConsent(
+        self, request: consent_pb2.RevokeConsentRequest, context: object
+    ) -> consent_pb2.RevokeConsentResponse:
+        """Record a revocation and bring back the enclaves' acknowledgements."""
+        revoked = await self._statements.revoke_consent(
+            current_caller(), wire.envelope(request.revocation)
+        )
+        return wire.revoked(revoked)
+
+    async def ListConsents(
+        self, request: consent_pb2.ListConsentsRequest, context: object
+    ) -> consent_pb2.ListConsentsResponse:
+        """List a subject's own consents, or those given to the caller's institution: the newest."""
+        caller = current_caller()
+        if Role.SUBJECT in caller.roles:
+            about = About.CONSENTS_OF_SUBJECT
+        else:
+            about = About.CONSENTS_TO_INSTITUTION
+        held = await self._archive.about(about, caller.organisation)
+        digests = [each.envelope.digest for each in held]
+        revoked = {
+            load(each.envelope, ConsentRevocation).consent
+            for each in await self._archive.about(About.REVOCATIONS_OF_CONSENT, *digests)
+        }
+        return consent_pb2.ListConsentsResponse(
+            consents=wire.envelopes(each.envelope for each in held),
+            revoked=[digest for digest in digests if digest in revoked],
+        )

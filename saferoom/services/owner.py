@@ -1,0 +1,127 @@
+"""OwnerService: what a data owner brings, and its key agent."""
+
+# ruff: noqa: ARG002, N802 - the names and signatures are the contract's
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from saferoom import rules, wire
+from saferoom.identity import current_caller
+from saferoom.keydesk import KeyDesk, Seat
+from saferoom.links import Links
+from saferoom.loads import Loads
+from saferoom.register import Register
+from saferoom.statements import Statements
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.v1 import owner_pb2, owner_pb2_grpc
+from saferoom_proto.wire import envelope_to_proto
+
+
+class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
+    """Takes owners' statements and loads, and seats their key agents."""
+
+    def __init__(
+        self,
+        register: Register,
+        statements: Statements,
+        links: Links,
+        loads: Loads,
+        desk: KeyDesk,
+    ) -> None:
+        self._register: Final = register
+        self._statements: Final = statements
+        self._links: Final = links
+        self._loads: Final = loads
+        self._desk: Final = desk
+
+    async def PutCharter(
+        self, request: owner_pb2.PutCharterRequest, context: object
+    ) -> owner_pb2.PutCharterResponse:
+        """Record a charter."""
+        recorded = await self._statements.accept(
+            current_caller(), wire.envelope(request.charter), rules.CHARTER
+        )
+        return owner_pb2.PutCharterResponse(recorded=wire.recorded(recorded))
+
+    async def GetCharter(
+        self, request: owner_pb2.GetCharterRequest, context: object
+    ) -> owner_pb2.GetCharterResponse:
+        """Give an owner's charter in force."""
+        held = self._register.charter_statement(request.owner)
+        return owner_pb2.GetCharterResponse(charter=envelope_to_proto(held.envelope))
+
+    async def PutSchema(
+        self, request: owner_pb2.PutSchemaRequest, context: object
+    ) -> owner_pb2.PutSchemaResponse:
+        """Record a schema."""
+        recorded = await self._statements.accept(
+            current_caller(), wire.envelope(request.schema), rules.SCHEMA
+        )
+        return owner_pb2.PutSchemaResponse(recorded=wire.recorded(recorded))
+
+    async def PutFeature(
+        self, request: owner_pb2.PutFeatureRequest, context: object
+    ) -> owner_pb2.PutFeatureResponse:
+        """Record a feature."""
+        recorded = await self._statements.accept(
+            current_caller(), wire.envelope(request.feature), rules.FEATURE
+        )
+        return owner_pb2.PutFeatureResponse(recorded=wire.recorded(recorded))
+
+    async def ListFeatures(
+        self, request: owner_pb2.ListFeaturesRequest, context: object
+    ) -> owner_pb2.ListFeaturesResponse:
+        """List the newest version of every feature."""
+        held = self._register.features(request.owner)
+        return owner_pb2.ListFeaturesResponse(
+            features=wire.envelopes(each.envelope for each in held)
+        )
+
+    async def Pause(
+        self, request: owner_pb2.PauseRequest, context: object
+    ) -> owner_pb2.PauseResponse:
+        """Record a pause or its end."""
+        recorded = await self._statements.accept(
+            current_caller(), wire.envelope(request.pause), rules.PAUSE
+        )
+        return owner_pb2.PauseResponse(recorded=wire.recorded(recorded))
+
+    async def GetEndorsement(
+        self, request: owner_pb2.GetEndorsementRequest, context: object
+    ) -> owner_pb2.GetEndorsementResponse:
+        """Give the endorsement of an owner's enclave in force."""
+        endorsed = self._links.serving(request.owner).endorsed
+        if endorsed is None:
+            raise SafeRoomError(Reason.LOCKED, f"the enclave of {request.owner}")
+        return wire.endorsement_response(endorsed)
+
+    async def LoadData(
+        self, request_iterator: AsyncIterator[owner_pb2.LoadDataRequest], context: object
+    ) -> owner_pb2.LoadDataResponse:
+        """Pass a load on to its owner's enclave."""
+        loaded, snapshot = await self._loads.load(current_caller(), request_iterator)
+        return wire.load_response(snapshot, loaded.bad_rows, loaded.bad_row_count)
+
+    async def AttendKeys(
+        self, request_iterator: AsyncIterator[owner_pb2.AttendKeysRequest], context: object
+    ) -> AsyncIterator[owner_pb2.AttendKeysResponse]:
+        """Seat an owner's key agent while its stream is open."""
+        with self._desk.attend(current_caller()) as seat:
+            hearing = asyncio.create_task(_hear(request_iterator, seat))
+            try:
+                async for message in seat.told():
+                    yield wire.to_agent(message)
+            finally:
+                hearing.cancel()
+
+
+async def _hear(messages: AsyncIterator[owner_pb2.AttendKeysRequest], seat: Seat) -> None:
+    """Take what an agent says until it ends or breaks off; then it leaves its seat."""
+    try:
+        async for message in messages:
+            seat.hear(wire.from_agent(message))
+    finally:
+        seat.leave()

@@ -1,0 +1,227 @@
+"""One run of an enclave, as the room goes through it: unlock, catch up, serve.
+
+1  the key agent endorses the enclave and its keys go in (`keydesk.py`)
+2  what the enclave said in an earlier run and the log lacks is recorded
+3  it gets its stream, up to a fresh head; from then on it serves
+4  every interval, and at once after a statement, it gets the next delivery
+5  at half the endorsement's time the key agent is asked again
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from saferoom.archive import Archive
+from saferoom.channel import EnclaveChannel
+from saferoom.courier import Courier, HeadSigner
+from saferoom.enclave_wire import LoadPiece
+from saferoom.endorsement import Endorsed
+from saferoom.exchange import Judged, Loaded
+from saferoom.keydesk import KeyDesk
+from saferoom.ledger.ledger import Ledger
+from saferoom.logs import Log
+from saferoom.notary import Notary
+from saferoom.outbox import Outbox
+from saferoom.supervisor import Running
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.identity import fingerprint
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Endorsement,
+    EvidenceClaims,
+    load,
+)
+from saferoom_proto.verification import PinnedCharter
+
+UNLOCK_SECONDS: Final = 600.0
+"""Opening a store of millions of rows and computing its features takes minutes."""
+
+_DELIVER_SECONDS: Final = 30.0
+_LONGEST_SLEEP_SECONDS: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What every session works with."""
+
+    desk: KeyDesk
+    notary: Notary
+    archive: Archive
+    ledger: Ledger
+    signer: HeadSigner
+    clock: Callable[[], datetime]
+    log: Log
+    interval_seconds: float
+
+
+class Session:
+    """One enclave from its start to its end.
+
+    Args:
+        charter: the one it was started with.
+        running: its process and door.
+        channel: its RPCs.
+        office: what the session works with.
+        serving: called when it begins to serve (True), and when its endorsement ran out (False).
+    """
+
+    def __init__(
+        self,
+        charter: PinnedCharter,
+        running: Running,
+        channel: EnclaveChannel,
+        office: Office,
+        serving: Callable[[bool], None],
+    ) -> None:
+        self.charter: Final = charter
+        self.owner: Final = charter.charter.owner
+        self.running: Final = running
+        self._channel: Final = channel
+        self._office: Final = office
+        self._serving: Final = serving
+        self.outbox: Final = Outbox(office.notary, office.archive)
+        self._tls: Final = fingerprint(running.door.certificate.public_bytes(Encoding.DER))
+        self._courier: Courier | None = None
+        self._endorsed: Endorsed | None = None
+        self._wake: Final = asyncio.Event()
+        self._waiting: Final[list[tuple[int, asyncio.Future[None]]]] = []
+
+    @property
+    def endorsed(self) -> Endorsed | None:
+        """The endorsement in force; none while the enclave is locked."""
+        return self._endorsed
+
+    async def run(self) -> None:
+        """Go through the whole run; ends only with an error."""
+        # Step 1: the keys.
+        await self._unlock()
+        # Step 2: what an earlier run left unrecorded.
+        await self._replay()
+        # Steps 3 to 5 go on side by side.
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow())
+                tasks.create_task(self._renew())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            for _, reached in self._waiting:
+                if not reached.done():
+                    reached.set_exception(SafeRoomError(Reason.UNAVAILABLE, "the enclave ended"))
+
+    async def judge(self, request: Envelope, seconds: float) -> Judged:
+        """Have a request judged."""
+        return await self._channel.judge(request, seconds)
+
+    async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
+        """Pass a load on."""
+        return await self._channel.load(pieces, seconds)
+
+    async def reach(self, sequence: int) -> None:
+        """Wait until the enclave has taken the stream up to a statement."""
+        if self._standing().standing.sequence >= sequence:
+            return
+        reached = asyncio.get_running_loop().create_future()
+        self._waiting.append((sequence, reached))
+        self._wake.set()
+        await reached
+
+    async def _unlock(self) -> None:
+        office = self._office
+        unlocking = await office.desk.obtain(self.charter, self._channel, self._tls)
+        endorsed = unlocking.endorsed
+        # The endorsement stands in the log before the enclave can use it.
+        claims = load(endorsed.claims, EvidenceClaims)
+        await office.notary.record(EvidenceClaims, claims, endorsed.claims)
+        await office.notary.record(Endorsement, endorsed.endorsement, endorsed.statement)
+        standing = await self._channel.unlock(
+            endorsed.statement, unlocking.sealed_keys, UNLOCK_SECONDS
+        )
+        self.outbox.endorsed(endorsed.digest, endorsed.endorsement)
+        self._endorsed = endorsed
+        office.log.info("enclave unlocked", owner=self.owner, endorsement=endorsed.digest)
+        if self._courier is None:
+            self._courier = Courier(
+                self.owner,
+                ledger=office.ledger,
+                archive=office.archive,
+                signer=office.signer,
+                outbox=self.outbox,
+                standing=standing,
+            )
+
+    async def _replay(self) -> None:
+        """Record what the enclave said before the log could take it."""
+        start = 0
+        while entries := await self._channel.outbox(start):
+            for entry in entries:
+                found = await self._office.archive.find(entry.statement.digest)
+                if found is None:
+                    recorded = await self.outbox.take(entry)
+                    self._office.log.info("recorded late", owner=self.owner, index=recorded.index)
+                else:
+                    self.outbox.recorded(entry.chain_index, found.position.index)
+            start = entries[-1].chain_index + 1
+        self.outbox.replayed(self._standing().standing.chain_length)
+
+    async def _follow(self) -> None:
+        """Deliver for ever: what is new at once, and a fresh head every interval."""
+        while True:
+            self._wake.clear()
+            await self._deliver()
+            self._serving(True)
+            while self._standing().behind:
+                await self._deliver()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._office.interval_seconds):
+                    await self._wake.wait()
+
+    async def _deliver(self) -> None:
+        courier = self._standing()
+        delivery = await courier.next()
+        standing, outbox = await self._channel.deliver(delivery, _DELIVER_SECONDS)
+        courier.delivered(delivery, standing)
+        for entry in outbox:
+            await self.outbox.take(entry)
+        waiting = [each for each in self._waiting if not each[1].done()]
+        for sequence, reached in waiting:
+            if sequence <= standing.sequence:
+                reached.set_result(None)
+        self._waiting[:] = [each for each in waiting if not each[1].done()]
+
+    async def _renew(self) -> None:
+        """Have the endorsement renewed at half its time; without, stop serving at its end."""
+        while True:
+            endorsement = self._require_endorsed().endorsement
+            length = endorsement.valid_to - endorsement.valid_from
+            await self._sleep_until(endorsement.valid_from + length / 2)
+            left = (endorsement.valid_to - self._office.clock()).total_seconds()
+            try:
+                async with asyncio.timeout(left):
+                    await self._unlock()
+            except TimeoutError:
+                self._serving(False)
+                await self._unlock()
+
+    async def _sleep_until(self, moment: datetime) -> None:
+        """Sleep in pieces: the wall clock may be set while we do."""
+        # No event tells of that.
+        while (left := (moment - self._office.clock()).total_seconds()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, _LONGEST_SLEEP_SECONDS))
+
+    def _standing(self) -> Courier:
+        if self._courier is None:
+            raise SafeRoomError(Reason.LOCKED, f"the enclave of {self.owner} has no keys yet")
+        return self._courier
+
+    def _require_endorsed(self) -> Endorsed:
+        if self._endorsed is None:
+            raise SafeRoomError(Reason.LOCKED, f"the enclave of {self.owner} has no keys yet")
+        return self._endorsed

@@ -1,0 +1,210 @@
+"""How a statement is accepted: opened, verified, recorded, known, delivered.
+
+The same five steps for every kind; the rules differ (`rules.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
+
+from saferoom import rules, subject_rules
+from saferoom.archive import About, Archive
+from saferoom.evidence import Caller, Recorded, Role
+from saferoom.ledger.ledger import Ledger
+from saferoom.notary import Notary
+from saferoom.register import KINDS, Held, Organisation, Register
+from saferoom.rules import Ground, RoomFacts, Rule
+from saferoom.state.rows import OrganisationRow
+from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Acknowledgement,
+    Approval,
+    Charter,
+    Consent,
+    ConsentRevocation,
+    Payload,
+    Template,
+    load,
+)
+
+P = TypeVar("P", bound=Payload)
+
+
+class Followers(Protocol):
+    """The enclaves, as far as statements need them."""
+
+    def start(self, owner: str) -> None:
+        """Start an owner's enclave, or start it anew."""
+        ...
+
+    async def deliver(self, owners: Iterable[str]) -> None:
+        """Wait until these owners' enclaves, as far as they are reached, have heard of all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A recorded revocation of a consent, and which enclaves acknowledge it.
+
+    Attributes:
+        recorded: the revocation.
+        acknowledgements: one for every enclave that has it.
+        waiting: owners whose enclave was not reached.
+    """
+
+    recorded: Recorded[ConsentRevocation]
+    acknowledgements: tuple[Recorded[Acknowledgement], ...]
+    waiting: tuple[str, ...]
+
+
+class Statements:
+    """Accepts statements.
+
+    Args:
+        facts: what the room is.
+        register: what it knows.
+        notary: records.
+        archive: finds what was recorded.
+        ledger: stores organisations.
+        followers: the enclaves.
+        clock: gives the instant.
+    """
+
+    def __init__(
+        self,
+        *,
+        facts: RoomFacts,
+        register: Register,
+        notary: Notary,
+        archive: Archive,
+        ledger: Ledger,
+        followers: Followers,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._facts: Final = facts
+        self._register: Final = register
+        self._notary: Final = notary
+        self._archive: Final = archive
+        self._ledger: Final = ledger
+        self._followers: Final = followers
+        self._clock: Final = clock
+        self._one_at_a_time: Final = asyncio.Lock()
+
+    async def accept(self, caller: Caller, envelope: Envelope, rule: Rule[P]) -> Recorded[P]:
+        """Accept a statement of one kind.
+
+        A statement that was accepted before is given back as it stands in the log.
+
+        Raises:
+            SafeRoomError: whatever the rule refuses with; `CONFLICT`.
+        """
+        # Step 1: what it says, whether it is this room's, and whether this caller may hand it in.
+        payload = load(envelope, rule.kind)
+        if payload.room != self._facts.origin:
+            fault = FieldFault("room", "is another room's")
+            raise SafeRoomError(Reason.MALFORMED, "room", [fault])
+        rule.may(caller, payload)
+        async with self._turn(rule.kind):
+            recorded = await self._notary.recall(envelope.digest, payload)
+            if recorded is not None:
+                return recorded
+            # Step 2: whether it holds, as far as the room can tell.
+            ground = Ground(self._register, self._facts, self._clock())
+            owners = rule.verify(envelope, payload, ground)
+            # Step 3: the log and the enclaves' streams, in one commit.
+            recorded = await self._notary.record(rule.kind, payload, envelope, owners=owners)
+            # Step 4: from now on the room goes by it.
+            self._register.apply(Held(envelope, payload))
+        # Step 5: enclaves that can be reached hear of it before its giver gets the receipt.
+        if isinstance(payload, Charter):
+            self._followers.start(payload.owner)
+        else:
+            await self._followers.deliver(owners)
+        return recorded
+
+    async def propose(
+        self, caller: Caller, template: Envelope, certificate: Envelope, signer: bytes
+    ) -> Recorded[Template]:
+        """Accept a template with its release certificate."""
+        rule = rules.template_rule(signer, certificate)
+        recorded = await self.accept(caller, template, rule)
+        await self.accept(caller, certificate, rules.CERTIFICATE)
+        return recorded
+
+    async def approve(
+        self, caller: Caller, approval: Envelope, certificate: Envelope | None
+    ) -> Recorded[Approval]:
+        """Accept an approval, and before it the release certificate that came with it, if any."""
+        if certificate is not None:
+            rules.APPROVAL.may(caller, load(approval, Approval))
+            load(certificate, ReleaseCertificate)
+            await self.accept(caller, certificate, rules.CERTIFICATE)
+        return await self.accept(caller, approval, rules.APPROVAL)
+
+    async def revoke_consent(self, caller: Caller, revocation: Envelope) -> Revoked:
+        """Accept a consent's revocation; tells which enclaves acknowledge it by now."""
+        payload = load(revocation, ConsentRevocation)
+        found = await self._archive.find(payload.consent)
+        if found is None or found.kind != Consent.KIND:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no such consent")
+        rule = subject_rules.revocation_rule(load(found.envelope, Consent))
+        recorded = await self.accept(caller, revocation, rule)
+        acknowledged = [
+            self._notary.prove(each, load(each.envelope, Acknowledgement))
+            for each in await self._archive.about(
+                About.ACKNOWLEDGEMENTS_OF_REVOCATION, revocation.digest
+            )
+        ]
+        have = {each.said.owner for each in acknowledged}
+        waiting = tuple(owner for owner in self._register.owners if owner not in have)
+        return Revoked(recorded, tuple(acknowledged), waiting)
+
+    async def enrol(self, organisation: Organisation) -> Organisation:
+        """Enrol an organisation; one that is enrolled with the same roles and names stays.
+
+        Raises:
+            SafeRoomError: `CONFLICT` if it is enrolled otherwise; `MALFORMED` for a handle that
+                statements about such an organisation could not carry.
+        """
+        _require_usable(organisation)
+        async with self._one_at_a_time:
+            held = self._register.organisation(organisation.name)
+            if held is None:
+                roles = tuple(sorted(organisation.roles))
+                row = OrganisationRow(
+                    organisation.name, organisation.title_en, organisation.title_zh, roles
+                )
+                await self._ledger.store(row)
+                self._register.enrol(organisation)
+            elif held != organisation:
+                raise SafeRoomError(Reason.CONFLICT, f"{organisation.name} is enrolled otherwise")
+        return organisation
+
+    def _turn(self, kind: type[Payload]) -> AbstractAsyncContextManager[object]:
+        """Take turns for what the next statement's verification goes by.
+
+        Consents go by nothing of each other, and there are many: they share commits.
+        """
+        return self._one_at_a_time if kind in KINDS else nullcontext()
+
+
+def _require_usable(organisation: Organisation) -> None:
+    name, roles = organisation.name, organisation.roles
+    if Role.OWNER in roles and "-" in name:
+        fault = FieldFault("organisation.name", "an owner's handle has no hyphen: formulas name it")
+    elif Role.OWNER not in roles and "_" in name:
+        fault = FieldFault("organisation.name", "only an owner's handle has underscores")
+    elif Role.INSTITUTION in roles and "_" in name:
+        fault = FieldFault("organisation.name", "an institution's handle has no underscore")
+    elif Role.SUBJECT in roles:
+        fault = FieldFault("organisation.roles", "subjects are not enrolled")
+    else:
+        return
+    raise SafeRoomError(Reason.MALFORMED, fault.field, [fault])

@@ -1,0 +1,92 @@
+"""When the room accepts consents, their revocations, and revocations of certificates.
+
+These concern every owner: a consent may name features of all of them, and a certificate signs for
+all. So every enclave hears of them, and one charter under which they hold is enough for the room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from saferoom.evidence import Caller, Role
+from saferoom.rules import Ground, Rule, require_one_of
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.identity import fingerprint, read_identity
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import CertificateRevocation, Consent, ConsentRevocation
+from saferoom_proto.verification import (
+    PinnedCharter,
+    verify_certificate_revocation,
+    verify_subject_statement,
+)
+
+
+def _may_consent(caller: Caller, consent: Consent) -> None:
+    registrar = () if consent.paper is None else (consent.paper.registrar,)
+    require_one_of(caller, consent.subject, consent.institution, *registrar)
+
+
+def _consent(envelope: Envelope, consent: Consent, ground: Ground) -> tuple[str, ...]:
+    if ground.now >= consent.valid_to:
+        raise SafeRoomError(Reason.EXPIRED, "consent")
+    return _require_subjects_own(envelope, consent, ground)
+
+
+def revocation_rule(consent: Consent) -> Rule[ConsentRevocation]:
+    """Make the rule for the revocation of a consent that the room holds."""
+
+    def may(caller: Caller, revocation: ConsentRevocation) -> None:
+        signer = read_identity(unb64(revocation.certificate)).organisation
+        require_one_of(caller, revocation.subject, consent.institution, signer)
+
+    def verify(
+        envelope: Envelope, revocation: ConsentRevocation, ground: Ground
+    ) -> tuple[str, ...]:
+        if revocation.subject != consent.subject:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "another subject's consent")
+        return _require_subjects_own(envelope, revocation, ground)
+
+    return Rule(ConsentRevocation, may, verify)
+
+
+def _require_subjects_own(
+    envelope: Envelope, payload: Consent | ConsentRevocation, ground: Ground
+) -> tuple[str, ...]:
+    """Check that at least one owner takes a statement for its subject's; gives all owners."""
+    ground.register.require_not_revoked(fingerprint(unb64(payload.certificate)), ground.now)
+    _require_any(
+        ground,
+        lambda charter: verify_subject_statement(envelope, payload, charter, ground.now),
+    )
+    return ground.register.owners
+
+
+def _revocation(
+    envelope: Envelope, revocation: CertificateRevocation, ground: Ground
+) -> tuple[str, ...]:
+    del revocation
+    _require_any(ground, lambda charter: verify_certificate_revocation(envelope, charter))
+    return ground.register.owners
+
+
+def _may_revoke(caller: Caller, revocation: CertificateRevocation) -> None:
+    if Role.OPERATOR not in caller.roles:
+        require_one_of(caller, revocation.issuer)
+
+
+def _require_any(ground: Ground, check: Callable[[PinnedCharter], object]) -> None:
+    """Run a check under each owner's charter; refuse as the last does if none accepts."""
+    refusal = SafeRoomError(Reason.BAD_CHARTER, "no owner has a charter yet")
+    for charter in ground.register.charters():
+        try:
+            check(charter)
+        except SafeRoomError as error:
+            refusal = error
+        else:
+            return
+    raise refusal
+
+
+CONSENT = Rule(Consent, _may_consent, _consent)
+CERTIFICATE_REVOCATION = Rule(CertificateRevocation, _may_revoke, _revocation)

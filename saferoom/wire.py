@@ -1,0 +1,196 @@
+"""What members are told, between the room's values and protobuf messages.
+
+Answers to requests and accepted statements are written from `Recorded` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from saferoom.endorsement import Endorsed
+from saferoom.evidence import Caller, Recorded, Role
+from saferoom.exchange import AttestedClaims, BadRow
+from saferoom.keydesk import (
+    FromAgent,
+    KeyChallenge,
+    KeyEvidence,
+    KeyRefusal,
+    KeyRelease,
+    KeyWanted,
+    ToAgent,
+)
+from saferoom.ledger.entries import Entry
+from saferoom.links import EnclaveStatus
+from saferoom.refusals import Word
+from saferoom.register import Organisation
+from saferoom.statements import Revoked
+from saferoom_proto import wire
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.entry import leaf
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.v1 import (
+    check_pb2,
+    consent_pb2,
+    evidence_pb2,
+    identity_pb2,
+    ledger_pb2,
+    owner_pb2,
+)
+
+_ROLES: Final = {
+    Role.OPERATOR: identity_pb2.ROLE_OPERATOR,
+    Role.OWNER: identity_pb2.ROLE_OWNER,
+    Role.INSTITUTION: identity_pb2.ROLE_INSTITUTION,
+    Role.AUDITOR: identity_pb2.ROLE_AUDITOR,
+    Role.ISSUER: identity_pb2.ROLE_ISSUER,
+    Role.SUBJECT: identity_pb2.ROLE_SUBJECT,
+}
+_ROLE_OF: Final = {number: role for role, number in _ROLES.items()}
+
+
+def envelope(message: evidence_pb2.Envelope) -> Envelope:
+    """Take an envelope off the wire."""
+    return wire.envelope_from_proto(message)
+
+
+def envelopes(statements: Iterable[Envelope]) -> list[evidence_pb2.Envelope]:
+    """Put envelopes on the wire."""
+    return [wire.envelope_to_proto(each) for each in statements]
+
+
+def recorded(statement: Recorded[object]) -> evidence_pb2.Recorded:
+    """Put a recorded statement on the wire."""
+    return evidence_pb2.Recorded(
+        statement=wire.envelope_to_proto(statement.statement),
+        salt=statement.salt,
+        proof=statement.proof,
+    )
+
+
+def parts(words: Sequence[Recorded[Word]]) -> list[evidence_pb2.Part]:
+    """Put recorded words on a request on the wire."""
+    return [evidence_pb2.Part(release=recorded(word), sealed=word.said.sealed) for word in words]
+
+
+def check_response(request_id: str, words: Sequence[Recorded[Word]]) -> check_pb2.CheckResponse:
+    """Answer a check."""
+    return check_pb2.CheckResponse(request_id=request_id, parts=parts(words))
+
+
+def organisation_from(message: identity_pb2.Organisation) -> Organisation:
+    """Take an organisation off the wire."""
+    roles = frozenset(_ROLE_OF[role] for role in message.roles)
+    return Organisation(message.name, message.title_en, message.title_zh, roles)
+
+
+def organisation(value: Organisation) -> identity_pb2.Organisation:
+    """Put an organisation on the wire."""
+    return identity_pb2.Organisation(
+        name=value.name,
+        title_en=value.title_en,
+        title_zh=value.title_zh,
+        roles=_role_numbers(value.roles),
+    )
+
+
+def who_am_i(caller: Caller) -> identity_pb2.WhoAmIResponse:
+    """Tell a caller whom the room takes it for."""
+    return identity_pb2.WhoAmIResponse(
+        organisation=caller.organisation,
+        name=caller.identity.name,
+        roles=_role_numbers(caller.roles),
+        fingerprint=caller.identity.fingerprint,
+    )
+
+
+def enclave_states(statuses: Iterable[EnclaveStatus]) -> list[identity_pb2.EnclaveState]:
+    """Tell how the enclaves do."""
+    return [
+        identity_pb2.EnclaveState(
+            owner=status.owner,
+            state=str(status.state),
+            sandbox_level=status.sandbox_level,
+            sandbox_missing=status.sandbox_missing,
+            endorsement=status.endorsement,
+        )
+        for status in statuses
+    ]
+
+
+def endorsement_response(endorsed: Endorsed) -> owner_pb2.GetEndorsementResponse:
+    """Give an endorsement and the claims it accepted."""
+    return owner_pb2.GetEndorsementResponse(
+        endorsement=wire.envelope_to_proto(endorsed.statement),
+        claims=wire.envelope_to_proto(endorsed.claims),
+    )
+
+
+def load_response(
+    snapshot: Recorded[object] | None, rows: Iterable[BadRow], count: int
+) -> owner_pb2.LoadDataResponse:
+    """Tell an owner what became of its load."""
+    message = owner_pb2.LoadDataResponse(
+        bad_rows=[
+            owner_pb2.BadRow(table=row.table, line=row.line, column=row.column, rule=row.rule)
+            for row in rows
+        ],
+        bad_row_count=count,
+    )
+    if snapshot is not None:
+        message.snapshot.CopyFrom(recorded(snapshot))
+    return message
+
+
+def revoked(value: Revoked) -> consent_pb2.RevokeConsentResponse:
+    """Tell a subject which enclaves acknowledge its revocation."""
+    return consent_pb2.RevokeConsentResponse(
+        recorded=recorded(value.recorded),
+        acknowledgements=[recorded(each) for each in value.acknowledgements],
+        waiting=value.waiting,
+    )
+
+
+def entry(value: Entry, *, opened: bool) -> ledger_pb2.Entry:
+    """Put a ledger entry on the wire: its leaf, and for auditors what opens it."""
+    message = ledger_pb2.Entry(leaf=leaf(value.commitment))
+    if opened:
+        message.salt = value.salt or b""
+        if value.statement is not None:
+            message.statement.CopyFrom(wire.envelope_to_proto(value.statement))
+    return message
+
+
+def to_agent(message: ToAgent) -> owner_pb2.AttendKeysResponse:
+    """Put what a key agent is told on the wire."""
+    match message:
+        case KeyWanted(task, owner):
+            wanted = owner_pb2.KeyWanted(task=task, owner=owner)
+            return owner_pb2.AttendKeysResponse(wanted=wanted)
+        case KeyEvidence(task, AttestedClaims(claims, kind, quote)):
+            evidence = owner_pb2.KeyEvidence(
+                task=task, claims=wire.envelope_to_proto(claims), kind=kind, quote=quote
+            )
+            return owner_pb2.AttendKeysResponse(evidence=evidence)
+
+
+def from_agent(message: owner_pb2.AttendKeysRequest) -> FromAgent:
+    """Take what a key agent says off the wire.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if it says nothing.
+    """
+    match message.WhichOneof("message"):
+        case "challenge":
+            return KeyChallenge(message.challenge.task, message.challenge.nonce)
+        case "release":
+            said = message.release
+            return KeyRelease(said.task, envelope(said.endorsement), said.sealed_keys)
+        case "refusal":
+            return KeyRefusal(message.refusal.task, message.refusal.why)
+        case _:
+            raise SafeRoomError(Reason.MALFORMED, "a key agent's message is empty")
+
+
+def _role_numbers(roles: Iterable[Role]) -> list[identity_pb2.Role.ValueType]:
+    return [_ROLES[role] for role in sorted(roles)]
