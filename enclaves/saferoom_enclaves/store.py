@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -72,17 +73,14 @@ def build_database(
         memory_bytes: DuckDB's memory limit while building.
 
     Raises:
-        SafeRoomError: BAD_CONFIG, the folder is not in memory; MALFORMED, a table's schema cannot
-            be a store's; TOO_LARGE, memory is exhausted; INTERNAL, DuckDB failed otherwise.
+        SafeRoomError: BAD_CONFIG, the folder is not in memory; CONFLICT, another build has it;
+            MALFORMED, a table's schema cannot be a store's; TOO_LARGE, memory is exhausted;
+            INTERNAL, DuckDB failed otherwise.
     """
-    _require_memory(scratch)
     _require_schemas([load.schema for load in tables])
-    for left in scratch.glob(f"{_BUILDS}*"):
-        shutil.rmtree(left)
     bad = BadRows()
     rows: dict[str, int] = {}
-    folder = Path(tempfile.mkdtemp(prefix=_BUILDS, dir=scratch))
-    try:
+    with _build_folder(scratch) as folder:
         path = folder / "store"
         with silenced(Reason.INTERNAL, "building the store"), connect(memory_bytes) as building:
             building.execute(f"ATTACH {_quoted(str(path))} AS store")
@@ -94,8 +92,6 @@ def build_database(
             building.execute("USE memory")
             building.execute("DETACH store")
         plaintext = None if bad.count else path.open("rb")
-    finally:
-        shutil.rmtree(folder)
     return BuiltStore(plaintext, rows, tuple(bad.told), bad.count)
 
 
@@ -225,17 +221,33 @@ def _require_schemas(schemas: Sequence[Table]) -> None:
             raise SafeRoomError(Reason.MALFORMED, f"the key of {schema.name} is not TEXT")
 
 
-def _require_memory(folder: Path) -> None:
-    """Refuses a folder that is not on a file system in memory."""
+@contextmanager
+def _build_folder(scratch: Path) -> Generator[Path]:
+    """Gives a folder to build in, in memory, and removes it; one build has a scratch folder."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise SafeRoomError(Reason.BAD_CONFIG, f"the scratch folder {folder}: {error}") from error
+        raise SafeRoomError(Reason.BAD_CONFIG, f"the scratch folder {scratch}: {error}") from error
     try:
-        found = ctypes.create_string_buffer(256)  # struct statfs; its first word is the type
-        system_call("fstatfs", descriptor, found)
+        _require_memory(descriptor, scratch)
+        try:
+            flock(descriptor, LOCK_EX | LOCK_NB)
+        except BlockingIOError as error:
+            raise SafeRoomError(Reason.CONFLICT, "another load is being built") from error
+        for left in scratch.glob(f"{_BUILDS}*"):
+            shutil.rmtree(left)
+        folder = Path(tempfile.mkdtemp(prefix=_BUILDS, dir=scratch))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
     finally:
         os.close(descriptor)
+
+
+def _require_memory(descriptor: int, folder: Path) -> None:
+    found = ctypes.create_string_buffer(256)  # struct statfs; its first word is the type
+    system_call("fstatfs", descriptor, found)
     if struct.unpack_from("=Q", found)[0] not in {_TMPFS_MAGIC, _RAMFS_MAGIC}:
         detail = f"the scratch folder {folder} is not on tmpfs: records would touch a disk"
         raise SafeRoomError(Reason.BAD_CONFIG, detail)
