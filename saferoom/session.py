@@ -31,7 +31,7 @@ from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.supervisor import Running
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.identity import fingerprint
+from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Endorsement,
@@ -87,7 +87,7 @@ class Session:
         self._office: Final = office
         self._serving: Final = serving
         self.outbox: Final = Outbox(office.notary, office.archive)
-        self._tls: Final = fingerprint(running.door.certificate.public_bytes(Encoding.DER))
+        self._tls: Final = sha256_digest(running.door.certificate.public_bytes(Encoding.DER))
         self._courier: Courier | None = None
         self._endorsed: Endorsed | None = None
         self._wake: Final = asyncio.Event()

@@ -199,10 +199,6 @@ def _require_usable(organisation: Organisation) -> None:
     name, roles = organisation.name, organisation.roles
     if Role.OWNER in roles and "-" in name:
         fault = FieldFault("organisation.name", "an owner's handle has no hyphen: formulas name it")
-    elif Role.OWNER not in roles and "_" in name:
-        fault = FieldFault("organisation.name", "only an owner's handle has underscores")
-    elif Role.INSTITUTION in roles and "_" in name:
-        fault = FieldFault("organisation.name", "an institution's handle has no underscore")
     elif Role.SUBJECT in roles:
         fault = FieldFault("organisation.roles", "subjects are not enrolled")
     else:

@@ -37,6 +37,7 @@ from saferoom_proto.v1 import (
     ledger_pb2,
     owner_pb2,
 )
+from saferoom_proto.v1.evidence_pb2 import Recorded as RecordedMessage
 
 _ROLES: Final = {
     Role.OPERATOR: identity_pb2.ROLE_OPERATOR,
@@ -59,9 +60,9 @@ def envelopes(statements: Iterable[Envelope]) -> list[evidence_pb2.Envelope]:
     return [wire.envelope_to_proto(each) for each in statements]
 
 
-def recorded(statement: Recorded[object]) -> evidence_pb2.Recorded:
+def recorded(statement: Recorded[object]) -> RecordedMessage:
     """Put a recorded statement on the wire."""
-    return evidence_pb2.Recorded(
+    return RecordedMessage(
         statement=wire.envelope_to_proto(statement.statement),
         salt=statement.salt,
         proof=statement.proof,
