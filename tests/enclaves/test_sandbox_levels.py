@@ -187,7 +187,7 @@ def test_the_sandbox_itself_imports_nothing_heavy() -> None:
     found = run_code("""
 import sys
 import saferoom_enclaves.sandbox
-heavy = {"duckdb", "numpy", "grpc", "cryptography", "pydantic", "threading", "asyncio", "ssl"}
+heavy = {"duckdb", "numpy", "grpc", "cryptography", "pydantic", "asyncio", "ssl"}
 print(sorted(heavy & set(sys.modules)))
 """)
     assert found.stdout.strip() == "[]", found.stderr
