@@ -5,7 +5,6 @@ Every method but the `build` of a load runs in one thread, one at a time, in the
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +21,7 @@ from saferoom_enclaves.stream import Delivery
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadOpener, open_order
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Snapshot
+from saferoom_proto.statements import EvidenceClaims, Snapshot
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.verification import PinnedCharter, verify_endorsement
 
@@ -83,7 +82,7 @@ class Enclave:
         self._around: Final = around
         self._most_load_bytes: Final = most_load_bytes
         self._state: Final = State(around.folder / STATE_FILE)
-        self._claimed: Final[deque[str]] = deque(maxlen=_CLAIMS_REMEMBERED)
+        self._claimed: Final[dict[str, EvidenceClaims]] = {}
         self._open: OpenEnclave | None = None
 
     def close(self) -> None:
@@ -102,7 +101,9 @@ class Enclave:
         """Give evidence for a key agent's challenge."""
         claims = self._makeup.claims(nonce, self.charter, self._state.position)
         attestation = self._attester.attest(claims)
-        self._claimed.append(attestation.claims.digest)
+        self._claimed[attestation.claims.digest] = claims
+        while len(self._claimed) > _CLAIMS_REMEMBERED:
+            self._claimed.pop(next(iter(self._claimed)))
         return attestation
 
     def unlock(self, endorsement: Envelope, sealed_keys: bytes) -> Whereabouts:
@@ -115,7 +116,8 @@ class Enclave:
         # Step 1: the owner's key agent endorses this very enclave, for evidence it gave.
         endorsed = verify_endorsement(endorsement, self.charter, self._now())
         self._makeup.require_meant(endorsed)
-        if endorsed.evidence not in self._claimed:
+        claims = self._claimed.get(endorsed.evidence)
+        if claims is None or claims.chain != endorsed.chain:
             raise SafeRoomError(Reason.BAD_ENDORSEMENT, "for evidence that was not given here")
         keys = open_release(sealed_keys, self._makeup.keys.sealing, endorsement.digest)
         held = Endorsed(endorsed, endorsement.digest)

@@ -71,6 +71,7 @@ class State:
     def __init__(self, path: Path) -> None:
         self._cipher: RowCipher | None = None
         self._tally = 0
+        self._changes = 0
         try:
             # One thread at a time uses it, but not always the one that made it.
             self._db: Final = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -131,9 +132,13 @@ class State:
         with self._restoring():
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                changes, marks = self._changes, self.marks
                 yield
-                self._write_marks()
-                self._db.execute("COMMIT")
+                if changes != self._changes or marks is not self.marks:
+                    self._write_marks()
+                    self._db.execute("COMMIT")
+                else:
+                    self._db.execute("ROLLBACK")  # what wrote nothing waits for no disk
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -211,6 +216,7 @@ class State:
         return total % (1 << _HASH_BITS)
 
     def _add(self, difference: int) -> None:
+        self._changes += 1
         self._tally = (self._tally + difference) % (1 << _HASH_BITS)
 
     def _one(self, query: str, *values: int | bytes) -> tuple[object, ...] | None:

@@ -8,35 +8,29 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
 from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAttester
 from saferoom_enclaves.clock import EnclaveClock
-from saferoom_enclaves.enclave import Enclave, Whereabouts
-from saferoom_enclaves.journal import InclusionClaim, Judged, OutboxEntry
-from saferoom_enclaves.keys import EnclaveKeys, release_info
+from saferoom_enclaves.enclave import Enclave
+from saferoom_enclaves.journal import Judged
+from saferoom_enclaves.keys import EnclaveKeys
 from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.logs import make_log
 from saferoom_enclaves.opened import Surroundings
-from saferoom_enclaves.stream import Delivery
-from saferoom_proto import hpke
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, dump, unb64
 from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key, seal_order
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     CheckRequest,
-    Endorsement,
-    EvidenceClaims,
     Outcome,
     Release,
     load,
-    seal_statement,
 )
+from simulator.attended import Attended
 from simulator.owner import SimOwner
 
 MEMORY: Final = Path("/dev/shm")
@@ -58,7 +52,7 @@ class Verdict:
         return self.release.reason
 
 
-class EnclaveHarness:
+class EnclaveHarness(Attended):
     """Runs an owner's enclave against the world.
 
     Args:
@@ -68,107 +62,21 @@ class EnclaveHarness:
     """
 
     def __init__(self, owner: SimOwner, folder: Path, *, start: bool = True) -> None:
-        self.owner: Final = owner
-        self.world: Final = owner.world
         self.folder = folder / f"enclave-{owner.name}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.scratch: Final = Path(mkdtemp(prefix="saferoom-test-", dir=MEMORY))
         self.log: Final = io.StringIO()
         """All that the enclave wrote to its log."""
-        self.keys = EnclaveKeys.generate(self.world.clock.utc())
-        self.enclave = self._made()
+        self.keys, self.enclave = _made(owner, self.folder, self.scratch, self.log)
+        super().__init__(owner, self.enclave)
         if start:
             self.unlock()
             self.follow()
-
-    def _made(self) -> Enclave:
-        makeup = Makeup(self.keys, SOFTWARE, Confinement(0, ("everything",)))
-        around = Surroundings(
-            self.folder,
-            self.scratch,
-            EnclaveClock(self.world.clock),
-            os.urandom,
-            make_log(self.owner.name, self.log),
-        )
-        attester = SoftwareAttester(self.keys.identity)
-        return Enclave(self.owner.charter, makeup, attester, around, MOST_LOAD_BYTES)
 
     def close(self) -> None:
         """End it cleanly, and leave nothing in memory."""
         self.enclave.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
-
-    # What its owner's key agent does.
-
-    def endorsement(self, **changes: object) -> Envelope:
-        """Challenge the enclave and endorse what it claims; fields can be changed by name."""
-        claims_envelope = self.enclave.attest(self.world.seeds.fresh(32)).claims
-        claims = load(claims_envelope, EvidenceClaims)
-        now = self.world.now()
-        fields: dict[str, object] = {
-            "room": claims.room,
-            "owner": claims.owner,
-            "identity": claims.identity,
-            "sealing": claims.sealing,
-            "tls": claims.tls,
-            "charter": claims.charter,
-            "code": claims.code,
-            "dependencies": claims.dependencies,
-            "evidence_kind": "software",
-            "evidence": claims_envelope.digest,
-            "sandbox_level": claims.sandbox_level,
-            "valid_from": now,
-            "valid_to": now + timedelta(hours=24),
-        }
-        return seal_statement(Endorsement.model_validate(fields | changes), self.owner.key_agent)
-
-    def sealed_keys(self, endorsement: Envelope, store_key: bytes | None = None) -> bytes:
-        """Seal the owner's keys to the enclave that an endorsement names."""
-        key = self.owner.store_key if store_key is None else store_key
-        keys = {"store_key": b64(key), "pairing_key": b64(self.owner.pairing.private_bytes_raw())}
-        sealing = unb64(load(endorsement, Endorsement).sealing)
-        return hpke.seal(sealing, dump(keys), info=release_info(endorsement.digest))
-
-    def unlock(self) -> Whereabouts:
-        """Endorse the enclave and release its keys."""
-        endorsement = self.endorsement()
-        self.world.ledger.record(endorsement)
-        self.endorsed = endorsement
-        return self.enclave.unlock(endorsement, self.sealed_keys(endorsement))
-
-    # What the room does.
-
-    def delivery(self, most: int = 1000, **head: object) -> Delivery:
-        """Make the next delivery: statements, a head, proofs; the head's fields can be changed."""
-        where = self.enclave.whereabouts()
-        stream = self.world.streams[self.owner.name]
-        statements = stream.statements[where.sequence : where.sequence + most]
-        reached = where.sequence + len(statements)
-        outbox = self.enclave.outbox(0)
-        for entry in outbox:
-            self.world.ledger.record(entry.statement, entry.salt)
-        proofs = [self._proof(entry) for entry in outbox]
-        fields: dict[str, object] = {"sequence": reached, "running": stream.running[reached]}
-        return Delivery(
-            tuple(statements),
-            self.world.head(self.owner.name, where.head_nonce, **(fields | head)),
-            self.world.ledger.consistency(where.ledger_size),
-            tuple(proofs),
-        )
-
-    def _proof(self, entry: OutboxEntry) -> InclusionClaim:
-        index = self.world.ledger.index_of[entry.statement.digest]
-        return InclusionClaim(entry.chain_index, index, self.world.ledger.inclusion(index))
-
-    def follow(self, most: int = 1000) -> list[OutboxEntry]:
-        """Deliver all that is new, and a fresh head; give the acknowledgements."""
-        acknowledged: list[OutboxEntry] = []
-        while True:
-            acknowledged += self.enclave.deliver(self.delivery(most))
-            if self.enclave.whereabouts().sequence == len(
-                self.world.streams[self.owner.name].statements
-            ):
-                return acknowledged
 
     # What the owner does.
 
@@ -256,8 +164,21 @@ class EnclaveHarness:
         self._again(follow=follow)
 
     def _again(self, *, follow: bool) -> None:
-        self.keys = EnclaveKeys.generate(self.world.clock.utc())
-        self.enclave = self._made()
+        self.keys, self.enclave = _made(self.owner, self.folder, self.scratch, self.log)
+        self._reached = self.enclave
         self.unlock()
         if follow:
             self.follow()
+
+
+def _made(
+    owner: SimOwner, folder: Path, scratch: Path, log: io.StringIO
+) -> tuple[EnclaveKeys, Enclave]:
+    clock = owner.world.clock
+    keys = EnclaveKeys.generate(clock.utc())
+    makeup = Makeup(keys, SOFTWARE, Confinement(0, ("everything",)))
+    around = Surroundings(
+        folder, scratch, EnclaveClock(clock), os.urandom, make_log(owner.name, log)
+    )
+    attester = SoftwareAttester(keys.identity)
+    return keys, Enclave(owner.charter, makeup, attester, around, MOST_LOAD_BYTES)

@@ -1,0 +1,60 @@
+"""`python -I -B -m saferoom_enclaves`: one owner's enclave, started by its supervisor.
+
+1  the launch document, from standard input
+2  the first half of the sandbox, while there is one thread: namespaces, limits, Landlock
+3  the heavy imports
+4  the second half: system calls
+5  one line on standard output once it listens, and then it serves
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from saferoom_enclaves.attest import Confinement
+from saferoom_enclaves.launch import DOCUMENT_LIMIT_BYTES, LaunchConfig, Launched
+from saferoom_enclaves.logs import make_log, places
+from saferoom_enclaves.sandbox import SandboxReport, close_system_calls, confine
+from saferoom_enclaves.sandbox.limits import die_with_parent
+from saferoom_proto.reasons import SafeRoomError
+
+_OTHERS_NOTHING = 0o077
+_SWITCHED_OFF = SandboxReport.of((), ("everything: switched off by the configuration",))
+
+
+def main() -> int:
+    """Start, serve, and say how it ended."""
+    log = make_log("")
+    try:
+        config = LaunchConfig.from_json(sys.stdin.buffer.read(DOCUMENT_LIMIT_BYTES + 1))
+        log = make_log(config.owner)
+        os.umask(_OTHERS_NOTHING)
+        launched = Launched.prepare(config)
+        begun = confine(launched.plan()) if config.sandbox else _unconfined(config)
+
+        def close() -> Confinement:
+            report = close_system_calls(begun) if config.sandbox else begun
+            return Confinement(report.level, report.missing)
+
+        # Not before: what is imported here starts threads, which Landlock would not bind.
+        from saferoom_enclaves.serve import serve  # noqa: PLC0415
+
+        serve(launched, close, log)
+    except SafeRoomError as error:
+        log.error("not started", reason=str(error.reason), detail=error.detail)  # noqa: TRY400
+        return 1
+    except Exception as error:  # noqa: BLE001 - its message could quote a value
+        log.error("failed", places=places(error))  # noqa: TRY400
+        return 1
+    return 0
+
+
+def _unconfined(config: LaunchConfig) -> SandboxReport:
+    if config.die_with_parent:
+        die_with_parent()
+    return _SWITCHED_OFF
+
+
+if __name__ == "__main__":
+    sys.exit(main())

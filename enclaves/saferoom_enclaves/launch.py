@@ -1,0 +1,161 @@
+"""How an enclave is started: one JSON document on its standard input, one line on its output."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from saferoom_enclaves.attest import Confinement
+from saferoom_enclaves.sandbox import SandboxPlan, interpreter_paths
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import dump, parse_object
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Charter, load
+from saferoom_proto.statements.base import Owner
+from saferoom_proto.verification import PinnedCharter, open_charter
+
+DOCUMENT_LIMIT_BYTES: Final = 1 << 20
+_PRIVATE: Final = 0o700
+_NAME_HEX: Final = 16
+
+_Path = Annotated[str, StringConstraints(pattern=r"^/[^\x00]{1,4094}$")]
+
+
+class LaunchConfig(BaseModel):
+    """What an enclave is told at its start. Its paths are absolute."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    owner: Owner
+    folder: _Path
+    """For its state and its sealed snapshots."""
+    socket: _Path
+    """Where it listens; its folder is there."""
+    switchboard_certificate: Annotated[str, StringConstraints(max_length=16000)]
+    """The one certificate that it takes from whoever connects, PEM."""
+    charter: Annotated[str, StringConstraints(max_length=DOCUMENT_LIMIT_BYTES)]
+    """The owner's charter: a DSSE envelope, JSON."""
+    scratch: _Path = "/dev/shm"  # noqa: S108 - a store is built in memory, never on a disk
+    """A folder on tmpfs; the enclave makes one of its own in it."""
+    max_memory_mib: Annotated[int, Field(ge=256, le=1 << 20)] = 4096
+    """Of address space: what is mapped, not what is used."""
+    sandbox: bool = True
+    die_with_parent: bool = False
+
+    @classmethod
+    def from_json(cls, document: bytes) -> LaunchConfig:
+        """Read the document.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG`, naming the keys.
+        """
+        try:
+            parse_object(document, DOCUMENT_LIMIT_BYTES)
+            return cls.model_validate_json(document)
+        except SafeRoomError as error:
+            raise SafeRoomError(Reason.BAD_CONFIG, error.detail, error.fields) from error
+        except ValidationError as error:
+            faults = [
+                FieldFault(".".join(str(part) for part in fault["loc"]), fault["msg"])
+                for fault in error.errors(
+                    include_url=False, include_context=False, include_input=False
+                )
+            ]
+            keys = ", ".join(f"{fault.field}: {fault.rule}" for fault in faults)
+            raise SafeRoomError(Reason.BAD_CONFIG, keys, faults) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """An enclave about to start: its configuration, checked against the host.
+
+    Attributes:
+        config: the launch document.
+        charter: the owner's charter.
+        folder: for state and sealed snapshots.
+        scratch: the enclave's own folder in memory.
+    """
+
+    config: LaunchConfig
+    charter: PinnedCharter
+    folder: Path
+    scratch: Path
+
+    @classmethod
+    def prepare(cls, config: LaunchConfig) -> Launched:
+        """Check the charter, and make what the sandbox must find.
+
+        Raises:
+            SafeRoomError: `BAD_CHARTER`, `MALFORMED`, `BAD_CONFIG`.
+        """
+        charter = _open_charter(config)
+        folder = Path(config.folder).resolve()
+        if not folder.is_dir() or not Path(config.socket).parent.is_dir():
+            raise SafeRoomError(Reason.BAD_CONFIG, "the folder, or the socket's, is not there")
+        Path(config.socket).unlink(missing_ok=True)  # a killed enclave leaves its own behind
+        return cls(config, charter, folder, _make_scratch(Path(config.scratch), folder))
+
+    def plan(self) -> SandboxPlan:
+        """Give what the process keeps when it confines itself."""
+        return SandboxPlan(
+            read_only=interpreter_paths("saferoom_enclaves", "saferoom_proto", "grpc"),
+            read_write=(self.folder, self.scratch),
+            socket_folder=Path(self.config.socket).parent.resolve(),
+            address_space_bytes=self.config.max_memory_mib << 20,
+            die_with_parent=self.config.die_with_parent,
+        )
+
+    def require(self, confinement: Confinement) -> None:
+        """Refuse with `SANDBOX_TOO_WEAK` what is below the charter's minimum."""
+        least = self.charter.charter.min_sandbox_level
+        if confinement.level < least:
+            missing = "; ".join(confinement.missing)
+            detail = f"level {confinement.level} of {least}; missing: {missing}"
+            raise SafeRoomError(Reason.SANDBOX_TOO_WEAK, detail)
+
+
+def _open_charter(config: LaunchConfig) -> PinnedCharter:
+    """Open the charter under the root that it names itself.
+
+    Whether that is the owner's root is for the key agent to say: it finds the charter's digest in
+    the evidence, and it keeps the keys.
+    """
+    envelope = Envelope.from_json(config.charter.encode())
+    charter = open_charter(envelope, load(envelope, Charter).root)
+    if charter.charter.owner != config.owner:
+        raise SafeRoomError(Reason.BAD_CHARTER, f"not the charter of {config.owner}")
+    return charter
+
+
+def _make_scratch(memory: Path, folder: Path) -> Path:
+    """Make the enclave's own folder in memory, or take the one it left; nobody else's."""
+    own = hashlib.sha256(os.fsencode(folder)).hexdigest()[:_NAME_HEX]
+    scratch = memory / f"saferoom-{own}"
+    try:
+        scratch.mkdir(mode=_PRIVATE)
+    except FileExistsError:
+        found = scratch.lstat()
+        if (found.st_mode, found.st_uid) != (stat.S_IFDIR | _PRIVATE, os.geteuid()):
+            raise SafeRoomError(Reason.BAD_CONFIG, f"{scratch} is not this enclave's") from None
+        for left in scratch.iterdir():  # by a killed load; these are records
+            shutil.rmtree(left, ignore_errors=True)
+    except OSError as error:
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{scratch}: {error.strerror}") from error
+    return scratch
+
+
+def greeting(certificate: bytes, level: int, missing: tuple[str, ...]) -> bytes:
+    """Give the line that says that the enclave listens."""
+    document = {
+        "certificate": certificate.decode(),
+        "sandbox_level": level,
+        "sandbox_missing": list(missing),
+    }
+    return dump(document) + b"\n"

@@ -1,0 +1,122 @@
+"""An enclave's process after its sandbox has closed around the imports: builds all and serves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+import grpc
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAttester
+from saferoom_enclaves.clock import EnclaveClock, SystemClock
+from saferoom_enclaves.enclave import Enclave
+from saferoom_enclaves.keys import EnclaveKeys, TlsKey
+from saferoom_enclaves.launch import Launched, greeting
+from saferoom_enclaves.logs import Log
+from saferoom_enclaves.opened import Surroundings
+from saferoom_enclaves.service import EnclaveService
+from saferoom_enclaves.worker import Worker
+from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
+
+STOP_SECONDS: Final = 5.0
+"""How long calls under way may take once the enclave was asked to end."""
+
+_LOAD_SHARE: Final = 4
+"""A load's tables may take a quarter of the memory: the store is built beside them."""
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", 64 << 20),  # a delivery of 1,000 statements, and proofs
+    ("grpc.max_send_message_length", 64 << 20),  # a page of the outbox
+    ("grpc.max_metadata_size", 8 << 10),
+    ("grpc.absolute_max_metadata_size", 16 << 10),
+)
+
+_SERVICE: Final = enclave_pb2.DESCRIPTOR.services_by_name["EnclaveService"].full_name
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class _Health(Protocol):
+    """What gRPC's health servicer can do; its package has no types."""
+
+    async def set(self, service: str, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        """Set a service's status."""
+        ...
+
+
+def serve(launched: Launched, close_system_calls: Callable[[], Confinement], log: Log) -> None:
+    """Serve until told to stop by SIGTERM or SIGINT.
+
+    Args:
+        launched: how the enclave was started.
+        close_system_calls: closes the sandbox for good; nothing is imported after it.
+        log: the operator's.
+    """
+    confinement = close_system_calls()
+    uvloop.run(_serve(launched, confinement, log))
+
+
+async def _serve(launched: Launched, confinement: Confinement, log: Log) -> None:
+    # Step 1: the sandbox is what the owner asks for at least.
+    launched.require(confinement)
+    # Step 2: the enclave, with keys of its own.
+    clock = EnclaveClock(SystemClock())
+    keys = EnclaveKeys.generate(clock.now())
+    config = launched.config
+    enclave = Enclave(
+        launched.charter,
+        Makeup(keys, Software.measure(), confinement),
+        SoftwareAttester(keys.identity),
+        Surroundings(launched.folder, launched.scratch, clock, os.urandom, log),
+        (config.max_memory_mib << 20) // _LOAD_SHARE,
+    )
+    worker = Worker(enclave)
+    try:
+        # Step 3: a socket that takes one certificate, and shows one.
+        server = _server(worker, launched, keys.tls, log)
+        await server.start()
+        sys.stdout.buffer.write(
+            greeting(keys.tls.certificate, confinement.level, confinement.missing)
+        )
+        sys.stdout.buffer.flush()
+        log.info("listening", sandbox=confinement.level, missing=confinement.missing)
+        # Step 4: until told to stop; what was accepted is finished.
+        await _told_to_stop()
+        await server.stop(STOP_SECONDS)
+    finally:
+        await worker.close()
+    log.info("stopped")
+
+
+def _server(worker: Worker, launched: Launched, tls: TlsKey, log: Log) -> grpc.aio.Server:
+    server = grpc.aio.server(options=_OPTIONS)
+    made = health.aio.HealthServicer()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]
+    servicer = cast("_Health", made)
+
+    async def changed(judges: bool) -> None:
+        await servicer.set(_SERVICE, _SERVING if judges else _NOT_SERVING)
+
+    service = EnclaveService(worker, launched.config.owner, log, changed)
+    enclave_pb2_grpc.add_EnclaveServiceServicer_to_server(service, server)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)  # pyright: ignore[reportUnknownMemberType]
+    credentials = grpc.ssl_server_credentials(
+        [(tls.private, tls.certificate)],
+        root_certificates=launched.config.switchboard_certificate.encode(),
+        require_client_auth=True,
+    )
+    server.add_secure_port(f"unix:{launched.config.socket}", credentials)
+    return server
+
+
+async def _told_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    await stop.wait()

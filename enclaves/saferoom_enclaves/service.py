@@ -1,0 +1,181 @@
+"""The enclave's gRPC service: messages to values, values to messages, refusals to statuses.
+
+Answers leave on ticks of the length that the charter sets, after the commit, so that the time at
+which one leaves says less about the work behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from saferoom_enclaves import wire
+from saferoom_enclaves.enclave import Enclave, Whereabouts
+from saferoom_enclaves.journal import OutboxEntry
+from saferoom_enclaves.loads import LoadJob, LoadReport
+from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.stream import Delivery
+from saferoom_enclaves.worker import Worker
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rpc_errors import abort
+from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Message, Message]
+T = TypeVar("T")
+
+
+class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
+    """Serves one enclave to the room.
+
+    Args:
+        worker: the enclave, in its thread.
+        owner: whose it is.
+        log: the operator's.
+        changed: is told whether the enclave judges, whenever that may have changed.
+    """
+
+    def __init__(
+        self, worker: Worker, owner: str, log: Log, changed: Callable[[bool], Awaitable[None]]
+    ) -> None:
+        self._worker: Final = worker
+        self._owner: Final = owner
+        self._log: Final = log
+        self._changed: Final = changed
+        self._one_load: Final = asyncio.Lock()
+        self._tick_seconds = 0.0
+
+    async def Attest(  # noqa: N802 - the contract's name
+        self, request: enclave_pb2.AttestRequest, context: Context
+    ) -> enclave_pb2.AttestResponse:
+        """Give evidence."""
+        async with self._refusing(context, "Attest"):
+            nonce = request.nonce
+            return wire.attest_response(await self._worker.run(lambda own: own.attest(nonce)))
+
+    async def Unlock(  # noqa: N802
+        self, request: enclave_pb2.UnlockRequest, context: Context
+    ) -> enclave_pb2.UnlockResponse:
+        """Open state and store, or renew the endorsement."""
+        async with self._refusing(context, "Unlock"):
+            endorsement, sealed = wire.endorsement_of(request), request.sealed_keys
+            where = await self._worker.run(lambda own: own.unlock(endorsement, sealed))
+            await self._tell(where)
+            return enclave_pb2.UnlockResponse(position=wire.position(where))
+
+    async def GetState(  # noqa: N802
+        self, request: enclave_pb2.GetStateRequest, context: Context
+    ) -> enclave_pb2.GetStateResponse:
+        """Tell where the enclave stands."""
+        del request  # it has no fields
+        async with self._refusing(context, "GetState"):
+            where = await self._worker.run(Enclave.whereabouts)
+            return enclave_pb2.GetStateResponse(position=wire.position(where))
+
+    async def Deliver(  # noqa: N802
+        self, request: enclave_pb2.DeliverRequest, context: Context
+    ) -> enclave_pb2.DeliverResponse:
+        """Take statements, a head and proofs."""
+        async with self._refusing(context, "Deliver"):
+            delivery = wire.delivery_of(request)
+            acknowledged, where = await self._worker.run(lambda own: _delivered(own, delivery))
+            await self._tell(where)
+            return wire.deliver_response(where, acknowledged)
+
+    async def Judge(  # noqa: N802
+        self, request: enclave_pb2.JudgeRequest, context: Context
+    ) -> enclave_pb2.JudgeResponse:
+        """Judge a signed question."""
+        request_id = ""
+        try:
+            question = wire.question_of(request)
+            request_id = question.digest
+            judged = await self._worker.judge(question)
+        except Exception as error:  # noqa: BLE001 - `_refuse` ends the call whatever it was
+            await self._refuse(context, "Judge", error, request_id)
+        if self._tick_seconds:
+            now = asyncio.get_running_loop().time()
+            await asyncio.sleep(self._tick_seconds - now % self._tick_seconds)
+        return wire.judge_response(judged)
+
+    async def Load(  # noqa: N802
+        self, request_iterator: object, context: Context
+    ) -> enclave_pb2.LoadResponse:
+        """Take a load; one at a time."""
+        # An asyncio server gives an asyncio iterator.
+        pieces = cast("AsyncIterator[enclave_pb2.LoadRequest]", request_iterator)
+        async with self._refusing(context, "Load"), self._one_load:
+            return wire.load_response(await self._loaded(pieces))
+
+    async def ListOutbox(  # noqa: N802
+        self, request: enclave_pb2.ListOutboxRequest, context: Context
+    ) -> enclave_pb2.ListOutboxResponse:
+        """Give the entries that lack a proof."""
+        async with self._refusing(context, "ListOutbox"):
+            start = request.start
+            return wire.list_outbox_response(await self._worker.run(lambda own: own.outbox(start)))
+
+    async def _loaded(self, pieces: AsyncIterator[enclave_pb2.LoadRequest]) -> LoadReport:
+        first = await anext(pieces, None)
+        if first is None:
+            raise SafeRoomError(Reason.MALFORMED, "a load without a header")
+        header, sealed_key = wire.load_header_of(first)
+        job = await self._worker.run(lambda own: own.begin_load(header, sealed_key))
+        try:
+            async for piece in pieces:
+                job.add(wire.load_piece_of(piece))
+            return await self._built(job)
+        finally:
+            job.close()
+
+    async def _built(self, job: LoadJob) -> LoadReport:
+        # Shielded: a caller that goes away must not free what the thread is still reading.
+        built = await _to_its_end(asyncio.to_thread(job.build))
+        if isinstance(built, LoadReport):
+            return built
+        return await _to_its_end(self._worker.run(lambda own: own.commit_load(job, built)))
+
+    async def _tell(self, where: Whereabouts) -> None:
+        tick = await self._worker.run(lambda own: own.charter.charter.release_tick_milliseconds)
+        self._tick_seconds = tick / 1000
+        await self._changed(where.unlocked)
+
+    @asynccontextmanager
+    async def _refusing(self, context: Context, method: str) -> AsyncGenerator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - `_refuse` ends the call whatever it was
+            await self._refuse(context, method, error)
+
+    async def _refuse(
+        self, context: Context, method: str, error: Exception, request_id: str = ""
+    ) -> NoReturn:
+        """End a call with a refusal in the catalogue's words; the log gets the detail."""
+        if isinstance(error, SafeRoomError) and error.reason is not Reason.INTERNAL:
+            refusal = error
+            event = {"detail": error.detail}
+            self._log.info("plain refusal", method=method, reason=str(error.reason), **event)
+        else:
+            refusal = SafeRoomError(Reason.INTERNAL)
+            self._log.error("failed", method=method, request=request_id, places=places(error))
+        told = {"owner": self._owner} | ({"request_id": request_id} if request_id else {})
+        await abort(context, refusal, told)
+
+
+def _delivered(own: Enclave, delivery: Delivery) -> tuple[list[OutboxEntry], Whereabouts]:
+    acknowledged = own.deliver(delivery)
+    return acknowledged, own.whereabouts()
+
+
+async def _to_its_end(work: Awaitable[T]) -> T:
+    """Wait for something that must end before its inputs are freed, even when cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -1,0 +1,129 @@
+"""What passes between the room and this enclave, between protobuf messages and values.
+
+The one module of the enclave that knows messages.
+"""
+
+from __future__ import annotations
+
+from saferoom_enclaves.attest import Attestation
+from saferoom_enclaves.enclave import Whereabouts
+from saferoom_enclaves.journal import InclusionClaim, Judged, OutboxEntry
+from saferoom_enclaves.loads import LoadReport
+from saferoom_enclaves.stream import Delivery
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.load import LoadHeader, LoadTable
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.v1 import enclave_pb2, owner_pb2
+from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
+
+
+def attest_response(attestation: Attestation) -> enclave_pb2.AttestResponse:
+    """Put evidence on the wire."""
+    return enclave_pb2.AttestResponse(
+        claims=envelope_to_proto(attestation.claims),
+        kind=attestation.evidence.kind,
+        quote=unb64(attestation.evidence.quote),
+    )
+
+
+def position(where: Whereabouts) -> enclave_pb2.EnclavePosition:
+    """Put on the wire where the enclave stands."""
+    return enclave_pb2.EnclavePosition(
+        unlocked=where.unlocked,
+        sequence=where.sequence,
+        running=where.running,
+        head_nonce=where.head_nonce,
+        ledger_size=where.ledger_size,
+        sandbox_level=where.sandbox_level,
+        sandbox_missing=where.sandbox_missing,
+        has_data=where.has_data,
+        chain_length=where.chain_length,
+    )
+
+
+def endorsement_of(request: enclave_pb2.UnlockRequest) -> Envelope:
+    """Take an endorsement off the wire."""
+    _require(request.HasField("endorsement"), "endorsement")
+    return envelope_from_proto(request.endorsement)
+
+
+def delivery_of(request: enclave_pb2.DeliverRequest) -> Delivery:
+    """Take a delivery off the wire."""
+    _require(request.HasField("head"), "head")
+    return Delivery(
+        statements=tuple(envelope_from_proto(each) for each in request.statements),
+        head=envelope_from_proto(request.head),
+        consistency=tuple(request.consistency),
+        proofs=tuple(
+            InclusionClaim(each.chain_index, each.ledger_index, tuple(each.hashes))
+            for each in request.proofs
+        ),
+    )
+
+
+def deliver_response(
+    where: Whereabouts, acknowledged: list[OutboxEntry]
+) -> enclave_pb2.DeliverResponse:
+    """Put on the wire what a delivery led to."""
+    return enclave_pb2.DeliverResponse(
+        position=position(where), outbox=[outbox_entry(each) for each in acknowledged]
+    )
+
+
+def question_of(request: enclave_pb2.JudgeRequest) -> Envelope:
+    """Take a signed question off the wire."""
+    _require(request.HasField("request"), "request")
+    return envelope_from_proto(request.request)
+
+
+def judge_response(judged: Judged) -> enclave_pb2.JudgeResponse:
+    """Put a verdict on the wire."""
+    return enclave_pb2.JudgeResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
+
+
+def outbox_entry(entry: OutboxEntry) -> enclave_pb2.OutboxEntry:
+    """Put an entry on the wire."""
+    return enclave_pb2.OutboxEntry(
+        statement=envelope_to_proto(entry.statement),
+        salt=entry.salt,
+        chain_index=entry.chain_index,
+    )
+
+
+def list_outbox_response(entries: list[OutboxEntry]) -> enclave_pb2.ListOutboxResponse:
+    """Put the outbox on the wire."""
+    return enclave_pb2.ListOutboxResponse(entries=[outbox_entry(each) for each in entries])
+
+
+def load_header_of(request: enclave_pb2.LoadRequest) -> tuple[LoadHeader, bytes]:
+    """Take a load's header and its sealed key off the wire."""
+    _require(request.piece.WhichOneof("piece") == "header", "piece.header")
+    header: owner_pb2.LoadHeader = request.piece.header
+    tables = tuple(LoadTable(table.name, table.pieces) for table in header.tables)
+    return LoadHeader(header.owner, header.schema, tables), header.sealed_key
+
+
+def load_piece_of(request: enclave_pb2.LoadRequest) -> bytes:
+    """Take a load's next sealed piece off the wire."""
+    _require(request.piece.WhichOneof("piece") == "sealed", "piece.sealed")
+    return request.piece.sealed
+
+
+def load_response(report: LoadReport) -> enclave_pb2.LoadResponse:
+    """Put on the wire what became of a load."""
+    response = enclave_pb2.LoadResponse(
+        bad_rows=[
+            owner_pb2.BadRow(table=row.table, line=row.line, column=row.column, rule=row.rule)
+            for row in report.bad_rows
+        ],
+        bad_row_count=report.bad_row_count,
+    )
+    if report.snapshot is not None:
+        response.snapshot.CopyFrom(outbox_entry(report.snapshot))
+    return response
+
+
+def _require(there: bool, field: str) -> None:
+    if not there:
+        raise SafeRoomError(Reason.MALFORMED, field, [FieldFault(field, "it must be there")])

@@ -1,0 +1,125 @@
+"""What stands around an enclave: its owner's key agent, and the room that delivers to it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final, Protocol
+
+from saferoom_enclaves.attest import Attestation
+from saferoom_enclaves.enclave import Whereabouts
+from saferoom_enclaves.journal import InclusionClaim, OutboxEntry
+from saferoom_enclaves.keys import release_info
+from saferoom_enclaves.stream import Delivery
+from saferoom_proto import hpke
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, dump, unb64
+from saferoom_proto.statements import Endorsement, EvidenceClaims, load, seal_statement
+from simulator.owner import SimOwner
+
+
+class Reached(Protocol):
+    """An enclave as it can be reached: in this process, or over its socket."""
+
+    def attest(self, nonce: bytes) -> Attestation:
+        """Give evidence."""
+        ...
+
+    def unlock(self, endorsement: Envelope, sealed_keys: bytes) -> Whereabouts:
+        """Take an endorsement and keys."""
+        ...
+
+    def whereabouts(self) -> Whereabouts:
+        """Tell where it stands."""
+        ...
+
+    def deliver(self, delivery: Delivery) -> list[OutboxEntry]:
+        """Take a delivery."""
+        ...
+
+    def outbox(self, start: int) -> list[OutboxEntry]:
+        """Give what lacks a proof."""
+        ...
+
+
+class Attended:
+    """An enclave with its key agent and its room.
+
+    Args:
+        owner: whose enclave it is.
+        enclave: the enclave.
+    """
+
+    def __init__(self, owner: SimOwner, enclave: Reached) -> None:
+        self.owner: Final = owner
+        self.world: Final = owner.world
+        self._reached = enclave
+
+    def endorsement(self, **changes: object) -> Envelope:
+        """Challenge the enclave and endorse what it claims; fields can be changed by name."""
+        claims_envelope = self._reached.attest(self.world.seeds.fresh(32)).claims
+        claims = load(claims_envelope, EvidenceClaims)
+        now = self.world.now()
+        fields: dict[str, object] = {
+            "room": claims.room,
+            "owner": claims.owner,
+            "identity": claims.identity,
+            "sealing": claims.sealing,
+            "tls": claims.tls,
+            "charter": claims.charter,
+            "code": claims.code,
+            "dependencies": claims.dependencies,
+            "evidence_kind": "software",
+            "evidence": claims_envelope.digest,
+            "quote": None,
+            "chain": claims.chain,
+            "previous": None,
+            "sandbox_level": claims.sandbox_level,
+            "valid_from": now,
+            "valid_to": now + timedelta(hours=24),
+        }
+        return seal_statement(Endorsement.model_validate(fields | changes), self.owner.key_agent)
+
+    def sealed_keys(self, endorsement: Envelope, store_key: bytes | None = None) -> bytes:
+        """Seal the owner's keys to the enclave that an endorsement names."""
+        key = self.owner.store_key if store_key is None else store_key
+        keys = {"store_key": b64(key), "pairing_key": b64(self.owner.pairing.private_bytes_raw())}
+        sealing = unb64(load(endorsement, Endorsement).sealing)
+        return hpke.seal(sealing, dump(keys), info=release_info(endorsement.digest))
+
+    def unlock(self) -> Whereabouts:
+        """Endorse the enclave and release its keys."""
+        endorsement = self.endorsement()
+        self.world.ledger.record(endorsement)
+        return self._reached.unlock(endorsement, self.sealed_keys(endorsement))
+
+    def delivery(self, most: int = 1000, **head: object) -> Delivery:
+        """Make the next delivery: statements, a head, proofs; the head's fields can be changed."""
+        where = self._reached.whereabouts()
+        stream = self.world.streams[self.owner.name]
+        statements = stream.statements[where.sequence : where.sequence + most]
+        reached = where.sequence + len(statements)
+        outbox = self._reached.outbox(0)
+        for entry in outbox:
+            self.world.ledger.record(entry.statement, entry.salt)
+        proofs = [self._proof(entry) for entry in outbox]
+        fields: dict[str, object] = {"sequence": reached, "running": stream.running[reached]}
+        return Delivery(
+            tuple(statements),
+            self.world.head(self.owner.name, where.head_nonce, **(fields | head)),
+            self.world.ledger.consistency(where.ledger_size),
+            tuple(proofs),
+        )
+
+    def _proof(self, entry: OutboxEntry) -> InclusionClaim:
+        index = self.world.ledger.index_of[entry.statement.digest]
+        return InclusionClaim(entry.chain_index, index, self.world.ledger.inclusion(index))
+
+    def follow(self, most: int = 1000) -> list[OutboxEntry]:
+        """Deliver all that is new, and a fresh head; give the acknowledgements."""
+        acknowledged: list[OutboxEntry] = []
+        while True:
+            acknowledged += self._reached.deliver(self.delivery(most))
+            if self._reached.whereabouts().sequence == len(
+                self.world.streams[self.owner.name].statements
+            ):
+                return acknowledged
