@@ -22,12 +22,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from saferoom.evidence import Caller, Role
 from saferoom.register import Register
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, owner_parts
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.identity import fingerprint
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -144,17 +145,13 @@ def _feature(envelope: Envelope, feature: Feature, ground: Ground) -> tuple[str,
     return ground.register.owners
 
 
-def template_rule(signer: bytes, certificate: Envelope) -> Rule[Template]:
-    """Make the rule for a template that comes with its signer's certificate and its own.
-
-    Args:
-        signer: the X.509 certificate of the key that signed it, DER.
-        certificate: the release certificate as the proposer derived it.
-    """
+def template_rule(certificate: Envelope) -> Rule[Template]:
+    """Make the rule for a template that comes with this release certificate."""
 
     def verify(envelope: Envelope, template: Template, ground: Ground) -> tuple[str, ...]:
-        verify_template(envelope, signer, ground.room.issuers, ground.now)
-        ground.register.require_not_revoked(fingerprint(signer), ground.now)
+        verify_template(envelope, ground.room.origin, ground.room.issuers, ground.now)
+        signer = fingerprint(unb64(template.signer))
+        ground.register.require_not_revoked(signer, ground.now)
         earlier = ground.register.newest_named(template.name)
         if earlier is not None and earlier.says.proposer != template.proposer:
             raise SafeRoomError(Reason.CONFLICT, "another organisation's template has this name")
@@ -230,14 +227,14 @@ def _anyone(caller: Caller, payload: ReleaseCertificate) -> None:
     del caller, payload
 
 
-CHARTER = Rule[Charter](Charter, _own, _charter)
-SCHEMA = Rule[Schema](Schema, _own, _schema)
-FEATURE = Rule[Feature](Feature, _own, _feature)
+CHARTER: Final[Rule[Charter]] = Rule(Charter, _own, _charter)
+SCHEMA: Final[Rule[Schema]] = Rule(Schema, _own, _schema)
+FEATURE: Final[Rule[Feature]] = Rule(Feature, _own, _feature)
 CERTIFICATE = Rule(ReleaseCertificate, _anyone, _certificate)
-APPROVAL = Rule[Approval](Approval, _own, _approval)
-WITHDRAWAL = Rule[Withdrawal](Withdrawal, _own, _withdrawal)
-PAUSE = Rule[Pause](Pause, _own, _pause)
+APPROVAL: Final[Rule[Approval]] = Rule(Approval, _own, _approval)
+WITHDRAWAL: Final[Rule[Withdrawal]] = Rule(Withdrawal, _own, _withdrawal)
+PAUSE: Final[Rule[Pause]] = Rule(Pause, _own, _pause)
 AGREEMENT = Rule(
     Agreement, lambda caller, says: require_one_of(caller, says.owner, says.institution), _agreement
 )
-AGREEMENT_END = Rule[AgreementEnd](AgreementEnd, _own, _agreement_end)
+AGREEMENT_END: Final[Rule[AgreementEnd]] = Rule(AgreementEnd, _own, _agreement_end)

@@ -130,10 +130,10 @@ class Statements:
         return recorded
 
     async def propose(
-        self, caller: Caller, template: Envelope, certificate: Envelope, signer: bytes
+        self, caller: Caller, template: Envelope, certificate: Envelope
     ) -> Recorded[Template]:
         """Accept a template with its release certificate."""
-        rule = rules.template_rule(signer, certificate)
+        rule = rules.template_rule(certificate)
         recorded = await self.accept(caller, template, rule)
         await self.accept(caller, certificate, rules.CERTIFICATE)
         return recorded

@@ -82,7 +82,7 @@ async def part_evidence(
         charter=await statement(release.charter),
         features=tuple(view.statements[use.feature] for use in owned.features),
         approvals=tuple([await statement(digest) for digest in release.approvals]),
-        agreement=await statement(release.agreement) if release.agreement else None,
+        agreement=await statement(release.agreement),
         consent=await statement(release.consent) if release.consent else None,
         endorsement=await statement(release.endorsement),
         release=part.release,
@@ -126,8 +126,6 @@ async def _require_grounds(
     await grounds.approvals(
         release.approvals, charter, view.envelope.digest, view.certificate.digest
     )
-    if release.agreement is None:
-        raise SafeRoomError(Reason.NO_AGREEMENT, "the release names no agreement")
     agreement = await grounds.agreement(release.agreement, charter)
     agreement.require_covers(request, question.envelope, moment)
     owned = view.certificate.part(release.owner)

@@ -141,7 +141,10 @@ async def _open(session: Session, question: Question, parts: Sequence[Part]) -> 
         charges=tuple(charge for part in opened for charge in part.release.charges),
         time=max(part.release.time for part in opened),
         evidence=CheckEvidence(
-            question.envelope, view.envelope, tuple(part.evidence for part in opened)
+            question.envelope,
+            view.envelope,
+            view.certificate,
+            tuple(part.evidence for part in opened),
         ),
     )
 
@@ -154,7 +157,8 @@ async def _receipt(session: Session, question: Question, parts: Sequence[Part]) 
         answered = release.outcome is Outcome.ANSWERED
         answer = question.open(part.sealed, release.owner) if answered else None
         evidence.append(await part_evidence(session, view, part, answer))
-    receipt = CheckEvidence(question.envelope, view.envelope, tuple(evidence)).receipt()
+    gathered = CheckEvidence(question.envelope, view.envelope, view.certificate, tuple(evidence))
+    receipt = gathered.receipt()
     verify_receipt(receipt, session.profile.trust)
     return receipt
 

@@ -59,7 +59,11 @@ def read_charter(path: Path, room: str) -> Charter:
 
 def read_template(path: Path, profile: Profile) -> Template:
     """Read a template's draft, and try its formula and parameters."""
-    given = {"room": profile.card.origin, "proposer": profile.member.organisation}
+    given = {
+        "room": profile.card.origin,
+        "proposer": profile.member.organisation,
+        "signer": b64(profile.signing_certificate),
+    }
     return _read(path, Template, given, _try_formula)
 
 
@@ -125,8 +129,12 @@ def _read(
     except SafeRoomError as error:
         if error.reason is Reason.BAD_CONFIG:
             raise
-        faults = [FieldFault(f"{path}: {one.field}", one.rule) for one in error.fields]
+        found = error.fields or (FieldFault("", error.detail),)
+        faults = [FieldFault(f"{path}: {one.field}".rstrip(": "), one.rule) for one in found]
         raise SafeRoomError(error.reason, f"{path}: {error.detail}", faults) from None
+    if document.get("room", given["room"]) != given["room"]:
+        fault = FieldFault("room", f"this folder is a member of {given['room']}")
+        raise _faults(Reason.MALFORMED, path, text, [fault])
     try:
         payload = kind.model_validate_json(dump(_plain({**given, **document})))
         rule(payload)
@@ -152,9 +160,13 @@ def _plain(document: Document) -> Document:
 def _faults(
     reason: Reason, path: Path, text: str, faults: tuple[FieldFault, ...] | list[FieldFault]
 ) -> SafeRoomError:
+    # A list is also called too short when an item of it was refused: only the item is told.
+    told = [
+        one for one in faults if not any(each.field.startswith(f"{one.field}.") for each in faults)
+    ]
     placed = [
         FieldFault(_place(path, _line(text, one.field), one.field), _RULES.get(one.rule, one.rule))
-        for one in faults
+        for one in told
     ]
     return SafeRoomError(reason, f"{path} is not usable", placed)
 

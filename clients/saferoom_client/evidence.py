@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.receipt import Receipt, ReceiptPart
@@ -30,7 +31,7 @@ class PartEvidence:
     charter: Envelope
     features: tuple[Envelope, ...]
     approvals: tuple[Envelope, ...]
-    agreement: Envelope | None
+    agreement: Envelope
     consent: Envelope | None
     endorsement: Envelope
     release: Recorded
@@ -40,10 +41,10 @@ class PartEvidence:
         """Write the part as a receipt holds it."""
         return ReceiptPart(
             owner=self.owner,
-            charter=_text(self.charter),
+            charters=(_text(self.charter),),
             features=tuple(_text(each) for each in self.features),
             approvals=tuple(_text(each) for each in self.approvals),
-            agreement=None if self.agreement is None else _text(self.agreement),
+            agreement=_text(self.agreement),
             consent=None if self.consent is None else _text(self.consent),
             endorsement=_text(self.endorsement),
             release=_text(self.release.statement),
@@ -59,6 +60,7 @@ class CheckEvidence:
 
     request: Envelope
     template: Envelope
+    certificate: ReleaseCertificate
     parts: tuple[PartEvidence, ...]
 
     def receipt(self) -> Receipt:
@@ -66,6 +68,7 @@ class CheckEvidence:
         return Receipt(
             request=_text(self.request),
             template=_text(self.template),
+            certificate=self.certificate.to_bytes().decode(),
             parts=tuple(part.receipt_part() for part in self.parts),
         )
 

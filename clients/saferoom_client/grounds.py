@@ -195,9 +195,9 @@ class Grounds:
         key = (charter.digest, digest)
         if (kept := self._agreements.get(key)) is not None:
             return kept
-        agreement = verify_agreement(await self.statement(digest), charter)
-        keyids = frozenset(VerifyKey.from_public(each.key).keyid for each in agreement.keys)
-        return self._agreements.put(key, VerifiedAgreement(agreement, keyids))
+        pinned = verify_agreement(await self.statement(digest), charter)
+        keyids = frozenset(signer.key.keyid for signer in pinned.signers)
+        return self._agreements.put(key, VerifiedAgreement(pinned.agreement, keyids))
 
     async def consent(self, digest: str, charter: PinnedCharter, moment: datetime) -> Consent:
         """Give a verified consent; what it covers, and when, is the caller's to check."""

@@ -81,6 +81,7 @@ async def load_data(
         key,
         session.profile.signing_key,
         unb64(endorsement.sealing),
+        at=session.clock(),
     )
     pieces = _pieces(planned, LoadSealer(planned.header.digest, key), sealed_key, progress)
     try:

@@ -36,7 +36,6 @@ async def propose_template(session: Session, template: Template) -> Proposal:
     ask = template_pb2.ProposeTemplateRequest(
         template=envelope_to_proto(statement),
         certificate=envelope_to_proto(session.sign(certificate)),
-        signer_certificate=session.profile.signing_certificate,
     )
     told = await session.call(session.templates.ProposeTemplate, ask)
     return Proposal(session.recorded(statement, told.recorded), certificate)

@@ -14,14 +14,13 @@ from saferoom_enclaves.approved import ApprovedUse, ApprovedUses
 from saferoom_enclaves.consents import Consents, Covering
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.requests import Requests
-from saferoom_enclaves.standing import KnownAgreement, Standing
-from saferoom_proto import hpke
+from saferoom_enclaves.standing import Standing
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.formula import Bound
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import CheckRequest, load
-from saferoom_proto.verification import verify_request
+from saferoom_proto.verification import PinnedAgreement, verify_request
 
 LONGEST_WINDOW: Final = timedelta(minutes=10)
 """From not_before to not_after, for a single check."""
@@ -48,7 +47,7 @@ class Asked(Evidence):
     request: CheckRequest
     request_id: str
     reply_key: bytes
-    agreement: KnownAgreement
+    agreement: PinnedAgreement
 
     def __post_init__(self, right: _Identification) -> None:
         _IDENTIFIED.require(right)
@@ -88,20 +87,14 @@ def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
     """
     # Step 3a: it is a question at all.
     request = load(envelope, CheckRequest)
-    if request.not_after - request.not_before > LONGEST_WINDOW:
-        rule = f"at most {LONGEST_WINDOW} after not_before"
-        raise SafeRoomError(Reason.MALFORMED, "the window", [FieldFault("not_after", rule)])
     reply_key = unb64(request.reply_key)
-    if len(reply_key) != hpke.PUBLIC_BYTES:
-        rule = f"{hpke.PUBLIC_BYTES} bytes in base64"
-        raise SafeRoomError(Reason.MALFORMED, "reply_key", [FieldFault("reply_key", rule)])
     # Step 3b: a key of an agreement in force signed it, for a purpose that was agreed.
     refusal = SafeRoomError(Reason.NO_AGREEMENT, f"none in force with {request.institution}")
     for known in standing.agreements(request.institution):
         if not known.agreement.valid_from <= now < known.agreement.valid_to:
             continue
         try:
-            verify_request(envelope, known.agreement)
+            verify_request(envelope, known, now, standing.revoked_certificates)
         except SafeRoomError as error:
             refusal = error
             continue

@@ -10,14 +10,12 @@ order lets more through.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
-from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Agreement,
@@ -33,6 +31,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.verification import (
+    PinnedAgreement,
     PinnedCharter,
     open_charter,
     succeed_charter,
@@ -46,15 +45,6 @@ _MOST_AHEAD: Final = timedelta(minutes=5)
 """What permits something and is dated further ahead than this has no effect."""
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class KnownAgreement:
-    """An agreement under the charter in force, with the keys that sign under it."""
-
-    agreement: Agreement
-    digest: str
-    keys: tuple[VerifyKey, ...]
 
 
 class Standing:
@@ -97,7 +87,7 @@ class Standing:
         self.revoked_certificates: dict[str, datetime] = {}
         self._of_stream: PinnedCharter | None = None
         self._kept: dict[str, Envelope] = {}
-        self._agreements: dict[str, list[KnownAgreement]] = {}
+        self._agreements: dict[str, list[PinnedAgreement]] = {}
         self._ended: set[str] = set()
         self._approvals: dict[tuple[str, str], dict[str, Envelope]] = {}
         self._void: set[str] = set()
@@ -133,7 +123,7 @@ class Standing:
         self._steps[statement.payload_type](statement, arrived)
         self.generation += 1
 
-    def agreements(self, institution: str) -> list[KnownAgreement]:
+    def agreements(self, institution: str) -> list[PinnedAgreement]:
         """Give an institution's agreements that have not been ended, the newest first."""
         known = self._agreements.get(institution, [])
         return [each for each in reversed(known) if each.digest not in self._ended]
@@ -179,9 +169,11 @@ class Standing:
                 continue  # an approver who no longer is one; a later charter may bear it again
 
     def _keep(self, statement: Envelope, _: datetime) -> None:
+        # Weighed first: a statement whose signature was spoilt on its way must not stand in the way
+        # of the same one whole.
         if statement.digest not in self._kept:
-            self._kept[statement.digest] = statement
             self._weigh(statement)
+            self._kept[statement.digest] = statement
 
     def _weigh(self, statement: Envelope) -> None:
         if statement.payload_type == Schema.payload_type():
@@ -189,10 +181,14 @@ class Standing:
         elif statement.payload_type == Feature.payload_type():
             self._weigh_feature(statement)
         else:
-            agreement = verify_agreement(statement, self.charter)
-            keys = tuple(VerifyKey.from_public(each.key) for each in agreement.keys)
-            known = KnownAgreement(agreement, statement.digest, keys)
-            self._agreements.setdefault(agreement.institution, []).append(known)
+            self._weigh_agreement(verify_agreement(statement, self.charter))
+
+    def _weigh_agreement(self, pinned: PinnedAgreement) -> None:
+        agreement = pinned.agreement
+        known = self._agreements.setdefault(agreement.institution, [])
+        if agreement.replaces is not None:
+            self._ended.add(agreement.replaces)
+        known.append(pinned)
 
     def _weigh_schema(self, statement: Envelope) -> None:
         schema = verify_by_any_approver(statement, self.charter, Schema)

@@ -132,7 +132,7 @@ class Follower:
         if len(delivery.statements) > MOST_STATEMENTS:
             raise SafeRoomError(Reason.TOO_LARGE, f"at most {MOST_STATEMENTS} statements at once")
         before = self._state.marks.position.stream
-        running = chain.head_of((each.digest for each in delivery.statements), before.running)
+        running = chain.head_of((each.whole for each in delivery.statements), before.running)
         sequence = before.sequence + len(delivery.statements)
         # Step 2: the head says the same, is the room's, for an open nonce, and not of the future.
         charter = self._standing.charter_after(delivery.statements)

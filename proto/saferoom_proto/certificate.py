@@ -64,6 +64,8 @@ class OwnerPart(Part):
     """What one owner's enclave lets out for a request."""
 
     owner: Owner
+    charter: Digest | None
+    """For a private conjunction, whose parts rest on each other's keys: the owner's charter."""
     formula: str
     features: tuple[FeatureUse, ...]
     answers: Annotated[int, Field(ge=2, le=3)]
@@ -161,6 +163,7 @@ def derive_part(owner: str, node: Node, pinned: Mapping[FeatureRef, PinnedFeatur
     silent = any(pinned[ref].definition.absent is Absent.UNKNOWN for ref in refs)
     return OwnerPart(
         owner=owner,
+        charter=None,
         formula=format_formula(node),
         features=uses,
         answers=3 if silent else 2,

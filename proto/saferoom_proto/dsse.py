@@ -75,6 +75,16 @@ class Envelope:
         object.__setattr__(self, "pae", pae(self.payload_type, self.payload))
         object.__setattr__(self, "digest", sha256_digest(self.pae))
 
+    @property
+    def whole(self) -> str:
+        """Digest of the whole envelope, signatures included: what a statement stream counts by.
+
+        Two envelopes with one `digest` can differ in their signatures. A running hash over `whole`
+        convicts whoever delivers a statement with a signature stripped or spoilt.
+        """
+        signed = b"".join(_framed(one.keyid.encode()) + _framed(one.sig) for one in self.signatures)
+        return sha256_digest(b"saferoom envelope v1\n" + _framed(self.pae) + signed)
+
     def verify(self, keys: Iterable[VerifyKey], threshold: int = 1) -> frozenset[str]:
         """Check that enough of these keys signed the payload.
 
@@ -130,6 +140,10 @@ class Envelope:
             unb64(_text(payload)),
             tuple(_signature(item) for item in cast("list[object]", signatures)),
         )
+
+
+def _framed(data: bytes) -> bytes:
+    return len(data).to_bytes(8, "big") + data
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

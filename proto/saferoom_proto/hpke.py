@@ -95,14 +95,26 @@ def seal(public: bytes, plaintext: bytes, *, info: bytes) -> bytes:
         SafeRoomError: `BAD_SEAL` if the public key is none.
     """
     _require_info(info)
+    reader = require_public(public)
+    try:
+        return _SUITE.encrypt(plaintext, reader, info=info)
+    except ValueError as error:
+        raise SafeRoomError(Reason.BAD_SEAL, "not a sealing public key") from error
+
+
+def require_public(public: bytes) -> MLKEM768X25519PublicKey:
+    """Read a sealing public key.
+
+    Raises:
+        SafeRoomError: `BAD_SEAL` if it is none.
+    """
     if len(public) != PUBLIC_BYTES:
         raise SafeRoomError(Reason.BAD_SEAL, f"a sealing public key has {PUBLIC_BYTES} bytes")
     try:
-        reader = MLKEM768X25519PublicKey(
+        return MLKEM768X25519PublicKey(
             MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES]),
             X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_BYTES:]),
         )
-        return _SUITE.encrypt(plaintext, reader, info=info)
     except ValueError as error:
         raise SafeRoomError(Reason.BAD_SEAL, "not a sealing public key") from error
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from saferoom_proto.keys import VerifyKey
@@ -23,7 +23,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import parse_uscc
 
 _ORGANISATION: Final = re.compile(
-    r"urn:saferoom:org:([a-z][a-z0-9_-]{0,62}):([a-z][a-z0-9-]{0,62})", re.ASCII
+    r"urn:saferoom:org:([a-z][a-z0-9_-]{0,62}):([a-z][a-z0-9_-]{0,62})", re.ASCII
 )
 _SUBJECT: Final = re.compile(r"urn:saferoom:subject:([0-9A-Z]{18})", re.ASCII)
 
@@ -43,7 +43,7 @@ class Identity:
         kind: an organisation's member, or a subject.
         organisation: the organisation's handle, or the subject's code.
         name: the person's or system's handle; "self" for a subject.
-        fingerprint: "sha256:" and the hex digest of the certificate's DER form.
+        fingerprint: by which the certificate is revoked.
     """
 
     kind: IdentityKind
@@ -63,8 +63,13 @@ def subject_uri(uscc: str) -> str:
 
 
 def fingerprint(der: bytes) -> str:
-    """Give a certificate's fingerprint."""
-    return "sha256:" + hashlib.sha256(der).hexdigest()
+    """Give a certificate's fingerprint: SHA-256 of what its issuer signed (tbsCertificate).
+
+    Not of the whole DER form: an ECDSA signature (r, s) has a twin (r, n - s), so that whoever
+    holds a certificate can make another of it that verifies alike, which a revocation by the whole
+    form would miss.
+    """
+    return "sha256:" + hashlib.sha256(_parse(der).tbs_certificate_bytes).hexdigest()
 
 
 def read_identity(der: bytes) -> Identity:
@@ -73,11 +78,11 @@ def read_identity(der: bytes) -> Identity:
     Raises:
         SafeRoomError: `UNAUTHENTICATED` if it names nobody, or more than one.
     """
+    certificate = _parse(der)
     try:
-        certificate = x509.load_der_x509_certificate(der)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (ValueError, x509.ExtensionNotFound) as error:
-        raise SafeRoomError(Reason.UNAUTHENTICATED, "not a certificate with a name") from error
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+        raise SafeRoomError(Reason.UNAUTHENTICATED, "a certificate without one name") from error
     uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise SafeRoomError(Reason.UNAUTHENTICATED, "a certificate names exactly one identity")
@@ -88,15 +93,55 @@ def read_identity(der: bytes) -> Identity:
     raise SafeRoomError(Reason.UNAUTHENTICATED, "the certificate's name is of no known form")
 
 
-def verify_identity(
-    der: bytes, issuers: tuple[str, ...], now: datetime
-) -> tuple[Identity, VerifyKey]:
-    """Verify that one of the issuers made a signing certificate, and that it is valid now.
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """An identity and the signing key that an issuer gave it, for a time.
+
+    Attributes:
+        identity: whom the certificate names.
+        key: the Ed25519 key it gives them.
+        valid_from: the first instant it counts.
+        valid_to: the last.
+    """
+
+    identity: Identity
+    key: VerifyKey
+    valid_from: datetime
+    valid_to: datetime
+
+    def require_valid(self, now: datetime) -> None:
+        """Refuse outside the certificate's validity: `NOT_YET_VALID` or `EXPIRED`."""
+        if now < self.valid_from:
+            raise SafeRoomError(Reason.NOT_YET_VALID, "certificate")
+        if now > self.valid_to:
+            raise SafeRoomError(Reason.EXPIRED, "certificate")
+
+
+def verify_issued(der: bytes, issuers: tuple[str, ...]) -> Certified:
+    """Verify that one of the issuers made a signing certificate, while it might.
 
     Args:
         der: the certificate, DER.
         issuers: the issuers' own certificates, PEM.
-        now: the instant it must be valid at.
+
+    Raises:
+        SafeRoomError: `UNAUTHENTICATED`.
+    """
+    identity = read_identity(der)
+    certificate = _parse(der)
+    if not any(_issued(certificate, pem) for pem in issuers):
+        raise SafeRoomError(Reason.UNAUTHENTICATED, "no pinned issuer made this certificate")
+    key = certificate.public_key()
+    if not isinstance(key, Ed25519PublicKey):
+        raise SafeRoomError(Reason.UNAUTHENTICATED, "a signing certificate holds an Ed25519 key")
+    window = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    return Certified(identity, VerifyKey(key.public_bytes_raw()), *window)
+
+
+def verify_identity(
+    der: bytes, issuers: tuple[str, ...], now: datetime
+) -> tuple[Identity, VerifyKey]:
+    """Verify that one of the issuers made a signing certificate, and that it is valid now.
 
     Returns:
         Whom it names, and the Ed25519 key it gives them.
@@ -104,24 +149,25 @@ def verify_identity(
     Raises:
         SafeRoomError: `UNAUTHENTICATED`, `NOT_YET_VALID` or `EXPIRED`.
     """
-    identity = read_identity(der)
-    certificate = x509.load_der_x509_certificate(der)
-    if not any(_issued(certificate, pem) for pem in issuers):
-        raise SafeRoomError(Reason.UNAUTHENTICATED, "no pinned issuer made this certificate")
-    if now < certificate.not_valid_before_utc:
-        raise SafeRoomError(Reason.NOT_YET_VALID, "certificate")
-    if now > certificate.not_valid_after_utc:
-        raise SafeRoomError(Reason.EXPIRED, "certificate")
-    key = certificate.public_key()
-    if not isinstance(key, Ed25519PublicKey):
-        raise SafeRoomError(Reason.UNAUTHENTICATED, "a signing certificate holds an Ed25519 key")
-    return identity, VerifyKey(key.public_bytes_raw())
+    certified = verify_issued(der, issuers)
+    certified.require_valid(now)
+    return certified.identity, certified.key
 
 
 def _issued(certificate: x509.Certificate, issuer_pem: str) -> bool:
     issuer = x509.load_pem_x509_certificate(issuer_pem.encode())
+    # An issuer gives names for no time in which it is none itself any more.
+    if certificate.not_valid_after_utc > issuer.not_valid_after_utc:
+        return False
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def _parse(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise SafeRoomError(Reason.UNAUTHENTICATED, "not a certificate") from error

@@ -22,7 +22,6 @@ from saferoom_proto.entry import leaf
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
-    Agreement,
     CheckRequest,
     Consent,
     Feature,
@@ -36,6 +35,7 @@ from saferoom_proto.verification import (
     PinnedCharter,
     open_charter,
     require_consent_covers,
+    succeed_charter,
     verify_agreement,
     verify_approvals,
     verify_by_any_approver,
@@ -60,10 +60,11 @@ class ReceiptPart(Part):
     """One owner's part of a receipt. Envelopes are DSSE JSON documents, as text."""
 
     owner: Owner
-    charter: str
+    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+    """The charter in force, and before it those that lead to it from the pinned root."""
     features: tuple[str, ...]
     approvals: tuple[str, ...]
-    agreement: str | None
+    agreement: str
     consent: str | None
     endorsement: str
     release: str
@@ -79,6 +80,8 @@ class Receipt(Part):
     format: Literal["saferoom-receipt/v1"] = "saferoom-receipt/v1"
     request: str
     template: str
+    certificate: str
+    """The release certificate's payload, as approvals and request name it."""
     parts: Annotated[tuple[ReceiptPart, ...], Field(min_length=1, max_length=64)]
 
     @classmethod
@@ -139,6 +142,8 @@ def verify_receipt(receipt: Receipt, trust: Trust) -> VerifiedReceipt:
     template = load(template_envelope, Template)
     features = pin(_open(text) for part in receipt.parts for text in part.features)
     certificate = derive_certificate(template_envelope, features)
+    if certificate.to_bytes() != receipt.certificate.encode():
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate is not the template's")
     asked = (request.template, request.certificate)
     if asked != (template_envelope.digest, certificate.digest):
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the request names another template")
@@ -157,51 +162,89 @@ def _verify_part(
     part: ReceiptPart, request_envelope: Envelope, certificate: ReleaseCertificate, trust: Trust
 ) -> VerifiedPart:
     # Step 3a: the charter under its pinned root; the enclave's key under the charter.
-    if part.owner not in trust.charter_roots:
-        raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {part.owner}")
-    charter = open_charter(_open(part.charter), trust.charter_roots[part.owner])
+    charter = _open_charters(part, trust)
     endorsement_envelope = _open(part.endorsement)
     release_envelope = _open(part.release)
     moment = load(release_envelope, Release).time
     endorsement = verify_endorsement(endorsement_envelope, charter, moment)
-    # Step 3b: the enclave's word, and that it is about this very question.
+    # Step 3b: the enclave's word, that it is about this very question, and in its window.
     release = verify_by_enclave(release_envelope, endorsement, endorsement_envelope.digest, Release)
-    said = (release.request, release.template, release.certificate, release.charter)
     request = load(request_envelope, CheckRequest)
-    expected = (request_envelope.digest, request.template, certificate.digest, charter.digest)
-    if said != expected:
-        raise SafeRoomError(Reason.BAD_PROOF, "the release is about another question")
-    # Step 3c: what allowed it.
+    require_about(release, request_envelope.digest, request, charter)
+    # Step 3c: who asked, refused or not: an agreement's key signed the question.
+    agreement_envelope = _open(part.agreement)
+    agreement = verify_agreement(agreement_envelope, charter)
+    _require_same(release.agreement, agreement_envelope.digest, "agreement")
+    verify_request(request_envelope, agreement, moment)
+    features = _verify_features(part, charter, certificate)
+    # Step 3d: what allowed it.
     if release.outcome is Outcome.ANSWERED:
-        _verify_grounds(part, release, charter, request_envelope, certificate)
-    # Step 3d: its place in the log, and the answer under its commitment.
+        agreement.agreement.require_valid(moment)
+        _require_approved(part, release, charter, certificate)
+        if certificate.part(part.owner).needs_consent:
+            _require_consented(part, release, charter, request, features)
+    # Step 3e: its place in the log, and the answer under its commitment.
     checkpoint, index = verify_recorded(
         release_envelope.digest, unb64(part.salt), part.proof, trust
     )
     answer = None if part.answer is None else open_answer(release, unb64(part.answer))
+    if (answer is None) != (release.outcome is Outcome.REFUSED):
+        raise SafeRoomError(Reason.BAD_PROOF, "an answer is missing, or one too many")
     return VerifiedPart(release, answer, checkpoint, index)
 
 
-def _verify_grounds(
+def require_about(
+    release: Release, request_id: str, request: CheckRequest, charter: PinnedCharter
+) -> None:
+    """Refuse with `BAD_PROOF` unless a release is the word on this very request, in its window."""
+    said = (release.request, release.institution, release.template, release.certificate)
+    asked = (request_id, request.institution, request.template, request.certificate)
+    if (*said, release.charter) != (*asked, charter.digest):
+        raise SafeRoomError(Reason.BAD_PROOF, "the release is about another question")
+    answered = release.outcome is Outcome.ANSWERED
+    if answered and not request.not_before <= release.time < request.not_after:
+        raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the question's window")
+
+
+def _open_charters(part: ReceiptPart, trust: Trust) -> PinnedCharter:
+    if part.owner not in trust.charter_roots:
+        raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {part.owner}")
+    first, *later = part.charters
+    charter = open_charter(_open(first), trust.charter_roots[part.owner])
+    for text in later:
+        charter = succeed_charter(charter, _open(text))
+    if (charter.charter.owner, charter.charter.room) != (part.owner, trust.origin):
+        raise SafeRoomError(Reason.BAD_CHARTER, "the charter of another owner or room")
+    return charter
+
+
+def _verify_features(
+    part: ReceiptPart, charter: PinnedCharter, certificate: ReleaseCertificate
+) -> list[Feature]:
+    """Check that a part holds exactly the features its certificate names, by its own owner."""
+    envelopes = [_open(text) for text in part.features]
+    named = sorted(use.digest for use in certificate.part(part.owner).features)
+    if sorted(envelope.digest for envelope in envelopes) != named:
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the features are not the certificate's")
+    return [verify_by_any_approver(envelope, charter, Feature) for envelope in envelopes]
+
+
+def _require_approved(
+    part: ReceiptPart, release: Release, charter: PinnedCharter, certificate: ReleaseCertificate
+) -> None:
+    approvals = [_open(text) for text in part.approvals]
+    counted = verify_approvals(charter, approvals, certificate.template, certificate.digest)
+    if counted != release.approvals:
+        raise SafeRoomError(Reason.NOT_APPROVED, "the release names other approvals")
+
+
+def _require_consented(
     part: ReceiptPart,
     release: Release,
     charter: PinnedCharter,
-    request_envelope: Envelope,
-    certificate: ReleaseCertificate,
+    request: CheckRequest,
+    features: list[Feature],
 ) -> None:
-    request = load(request_envelope, CheckRequest)
-    approvals = [_open(text) for text in part.approvals]
-    verify_approvals(charter, approvals, request.template, certificate.digest)
-    if part.agreement is None:
-        raise SafeRoomError(Reason.NO_AGREEMENT, "the receipt holds no agreement")
-    agreement_envelope = _open(part.agreement)
-    agreement = verify_agreement(agreement_envelope, charter)
-    verify_request(request_envelope, agreement)
-    _require_same(release.agreement, agreement_envelope.digest, "agreement")
-    _require_in_force(agreement, release)
-    features = [verify_by_any_approver(_open(text), charter, Feature) for text in part.features]
-    if not certificate.part(part.owner).needs_consent:
-        return
     if part.consent is None:
         raise SafeRoomError(Reason.NO_CONSENT, "the receipt holds no consent")
     consent_envelope = _open(part.consent)
@@ -214,11 +257,6 @@ def _verify_grounds(
 def _require_same(said: str | None, held: str, what: str) -> None:
     if said != held:
         raise SafeRoomError(Reason.BAD_PROOF, f"the release names another {what}")
-
-
-def _require_in_force(agreement: Agreement, release: Release) -> None:
-    if not agreement.valid_from <= release.time < agreement.valid_to:
-        raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement was not in force")
 
 
 def verify_recorded(digest: str, salt: bytes, proof: str, trust: Trust) -> tuple[Checkpoint, int]:

@@ -6,14 +6,21 @@ Nothing here reads a file, a clock or the network; every check raises and none r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.identity import Identity, IdentityKind, verify_identity
+from saferoom_proto.identity import (
+    Certified,
+    Identity,
+    IdentityKind,
+    verify_identity,
+    verify_issued,
+)
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
@@ -44,6 +51,9 @@ from saferoom_proto.statements.template import AgreementEnd
 Defined = TypeVar("Defined", Feature, Schema)
 ByApprover = TypeVar("ByApprover", Approval, Withdrawal, Pause, AgreementEnd)
 ByEnclave = TypeVar("ByEnclave", Release, Acknowledgement, Snapshot)
+
+NONE_REVOKED: Final[Mapping[str, datetime]] = MappingProxyType({})
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +148,13 @@ def verify_approvals(
     counted: dict[str, str] = {}
     for envelope in approvals:
         approval = load(envelope, Approval)
-        if (approval.template, approval.certificate) != (template, certificate):
+        named = (approval.template, approval.certificate, approval.charter)
+        if named != (template, certificate, charter.digest):
             continue
-        if approval.charter != charter.digest:
-            continue
-        verify_by_named_approver(envelope, charter, Approval)
+        try:
+            verify_by_named_approver(envelope, charter, Approval)
+        except SafeRoomError:
+            continue  # it does not count; those that do may suffice
         counted.setdefault(charter.key_of(approval.approver).keyid, envelope.digest)
     if len(counted) < charter.charter.threshold:
         detail = f"{len(counted)} of {charter.charter.threshold} approvals"
@@ -150,21 +162,82 @@ def verify_approvals(
     return tuple(sorted(counted.values()))
 
 
-def verify_agreement(envelope: Envelope, charter: PinnedCharter) -> Agreement:
-    """Open an agreement that the owner's approvers (m of n) and the institution signed."""
+@dataclass(frozen=True, slots=True)
+class PinnedAgreement:
+    """An agreement that both sides signed, and who signs for the institution.
+
+    Attributes:
+        agreement: what they agreed.
+        digest: names it.
+        signers: the institution's members, each with its certified key.
+    """
+
+    agreement: Agreement
+    digest: str
+    signers: tuple[Certified, ...]
+
+    def keys(
+        self, now: datetime, revoked: Mapping[str, datetime] = NONE_REVOKED
+    ) -> list[VerifyKey]:
+        """Give the keys that sign requests now.
+
+        Args:
+            now: the instant of the request.
+            revoked: revoked certificates, each with its last good instant, by fingerprint.
+
+        Raises:
+            SafeRoomError: `NO_AGREEMENT` if there are none.
+        """
+        live = [
+            signer.key
+            for signer in self.signers
+            if signer.valid_from <= now <= signer.valid_to
+            and now < revoked.get(signer.identity.fingerprint, _NEVER)
+        ]
+        if not live:
+            raise SafeRoomError(Reason.NO_AGREEMENT, "no member of it has a certificate in force")
+        return live
+
+
+def verify_agreement(envelope: Envelope, charter: PinnedCharter) -> PinnedAgreement:
+    """Open an agreement that the owner's approvers (m of n) and the institution signed.
+
+    Every key it names is one that an issuer of the charter gave to a member of the institution.
+
+    Raises:
+        SafeRoomError: `BAD_SIGNATURE`, `UNAUTHENTICATED`, `NO_AGREEMENT` for another's member.
+    """
     agreement = load(envelope, Agreement)
     _require_owner(agreement.owner, agreement, charter)
     envelope.verify(charter.approver_keys, charter.charter.threshold)
-    envelope.verify([VerifyKey.from_public(each.key) for each in agreement.keys])
-    return agreement
+    signers = tuple(
+        verify_issued(unb64(each.certificate), charter.issuer_certificates)
+        for each in agreement.keys
+    )
+    if any(signer.identity.organisation != agreement.institution for signer in signers):
+        raise SafeRoomError(Reason.NO_AGREEMENT, "it names a key of another institution's member")
+    envelope.verify([signer.key for signer in signers])
+    return PinnedAgreement(agreement, envelope.digest, signers)
 
 
-def verify_request(envelope: Envelope, agreement: Agreement) -> CheckRequest:
-    """Open a request that a key of the agreement signed, for that agreement's institution."""
-    request = load(envelope, CheckRequest)
+def verify_request(
+    envelope: Envelope,
+    pinned: PinnedAgreement,
+    now: datetime,
+    revoked: Mapping[str, datetime] = NONE_REVOKED,
+) -> CheckRequest:
+    """Open a request that a member in the agreement signed, for that agreement's institution.
+
+    Args:
+        envelope: the request.
+        pinned: the agreement.
+        now: when the signer's certificate must be in force.
+        revoked: revoked certificates, each with its last good instant, by fingerprint.
+    """
+    request, agreement = load(envelope, CheckRequest), pinned.agreement
     if request.institution != agreement.institution or request.room != agreement.room:
         raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement is another institution's")
-    envelope.verify([VerifyKey.from_public(each.key) for each in agreement.keys])
+    envelope.verify(pinned.keys(now, revoked))
     if request.purpose not in agreement.purposes:
         raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement does not cover the purpose")
     return request
@@ -185,16 +258,22 @@ def verify_subject_statement(
         SafeRoomError: `UNAUTHENTICATED` for a certificate of no pinned issuer, `BAD_SIGNATURE`,
             `NO_CONSENT` if the signer is neither the subject nor a registrar of the charter.
     """
+    _require_room(payload, charter)
     der = unb64(payload.certificate)
     identity, key = verify_identity(der, charter.issuer_certificates, now)
     envelope.verify([key])
+    paper = payload.paper if isinstance(payload, Consent) else None
     if identity.kind is IdentityKind.SUBJECT:
         if identity.organisation != payload.subject:
             raise SafeRoomError(Reason.NO_CONSENT, "signed by another subject")
+        if paper is not None:
+            raise SafeRoomError(Reason.NO_CONSENT, "a subject that signs itself needs no paper")
     elif identity.organisation not in charter.charter.registrars:
         raise SafeRoomError(Reason.NO_CONSENT, "signed by an organisation that is no registrar")
-    elif isinstance(payload, Consent) and payload.paper is None:
-        raise SafeRoomError(Reason.NO_CONSENT, "a registrar signs only for paper")
+    elif isinstance(payload, Consent) and (
+        paper is None or paper.registrar != identity.organisation
+    ):
+        raise SafeRoomError(Reason.NO_CONSENT, "a registrar signs for paper it registered itself")
     return identity
 
 
@@ -222,6 +301,7 @@ def verify_certificate_revocation(
 ) -> CertificateRevocation:
     """Open a certificate revocation by one of the charter's identity issuers."""
     revocation = load(envelope, CertificateRevocation)
+    _require_room(revocation, charter)
     keys = [
         VerifyKey.from_public(issuer.key)
         for issuer in charter.charter.issuers
@@ -291,15 +371,22 @@ def verify_by_enclave(
 
 
 def verify_template(
-    envelope: Envelope, signer_der: bytes, issuers: tuple[str, ...], now: datetime
+    envelope: Envelope, room: str, issuers: tuple[str, ...], now: datetime
 ) -> Template:
     """Open a template that a member of the proposing organisation signed."""
     template = load(envelope, Template)
-    identity, key = verify_identity(signer_der, issuers, now)
+    if template.room != room:
+        raise SafeRoomError(Reason.BAD_CHARTER, "a template of another room")
+    identity, key = verify_identity(unb64(template.signer), issuers, now)
     if identity.organisation != template.proposer:
         raise SafeRoomError(Reason.BAD_SIGNATURE, "signed by another organisation")
     envelope.verify([key])
     return template
+
+
+def _require_room(payload: Payload, charter: PinnedCharter) -> None:
+    if payload.room != charter.charter.room:
+        raise SafeRoomError(Reason.BAD_CHARTER, f"a {payload.KIND} of another room")
 
 
 def _require_owner(owner: str, payload: Payload, charter: PinnedCharter) -> None:

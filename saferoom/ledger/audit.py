@@ -19,7 +19,7 @@ from saferoom.state import tables
 from saferoom_proto import merkle
 from saferoom_proto.chain import extend
 from saferoom_proto.checkpoint import open_checkpoint
-from saferoom_proto.dsse import pae
+from saferoom_proto.dsse import Envelope, pae
 from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import VerifyKey
@@ -54,7 +54,18 @@ _STATEMENTS: Final = select(
     tables.statement.c.entry_idx,
     tables.entry.c.statement_digest,
 ).join_from(tables.statement, tables.entry, isouter=True)
-_STREAMS: Final = select(tables.stream).order_by(tables.stream.c.owner, tables.stream.c.sequence)
+_STREAMS: Final = (
+    select(
+        tables.stream.c.owner,
+        tables.stream.c.sequence,
+        tables.stream.c.running,
+        tables.statement.c.payload_type,
+        tables.statement.c.payload,
+        tables.statement.c.signatures,
+    )
+    .join_from(tables.stream, tables.statement)
+    .order_by(tables.stream.c.owner, tables.stream.c.sequence)
+)
 
 
 def audit(connection: Connection, origin: str, key: VerifyKey) -> Tip | None:
@@ -164,7 +175,8 @@ def _check_streams(connection: Connection) -> dict[str, StreamHead]:
     for row in connection.execute(_STREAMS).yield_per(_CHUNK):
         with _at(f"stream {row.owner}/{row.sequence}"):
             before = heads.get(row.owner, StreamHead())
-            head = StreamHead(before.sequence + 1, extend(before.running, row.statement_digest))
+            whole = Envelope(row.payload_type, row.payload, row.signatures).whole
+            head = StreamHead(before.sequence + 1, extend(before.running, whole))
             fits = (row.sequence, row.running) == (head.sequence, head.running)
             _require(fits, "it does not follow the one before")
         heads[row.owner] = head

@@ -101,7 +101,7 @@ class Batch:
         """Make a statement the next one of each of its owners' streams."""
         for owner in row.owners:
             head = self.streams.get(owner, StreamHead())
-            head = StreamHead(head.sequence + 1, extend(head.running, row.envelope.digest))
+            head = StreamHead(head.sequence + 1, extend(head.running, row.envelope.whole))
             self.streams[owner] = head
             self._stream_rows.append(
                 {

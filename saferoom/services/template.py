@@ -31,7 +31,6 @@ class TemplateService(template_pb2_grpc.TemplateServiceServicer):
             current_caller(),
             wire.envelope(request.template),
             wire.envelope(request.certificate),
-            request.signer_certificate,
         )
         return template_pb2.ProposeTemplateResponse(recorded=wire.recorded(recorded))
 

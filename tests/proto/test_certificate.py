@@ -55,6 +55,7 @@ def template(check: str, params: dict[str, str] | None = None, returns: str = "p
         "name": "a-check",
         "title": {"en": "a check", "zh": "一项核验"},
         "proposer": "bank-a",
+        "signer": "",
         "purposes": ("pre-loan",),
         "params": {name: {"feature": ref} for name, ref in (params or {}).items()},
         "check": check,

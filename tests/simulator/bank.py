@@ -11,6 +11,7 @@ from saferoom_proto.certificate import derive_certificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import parameters, parse_formula
+from saferoom_proto.identity import organisation_uri
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.statements import (
     CheckRequest,
@@ -36,6 +37,10 @@ class SimBank:
         self.world: Final = world
         self.key: Final = world.seeds.signing(f"bank {name}")
         self.reply: Final = world.seeds.sealing(f"bank {name}")
+        self.certified: Final = world.issuer.issue(
+            organisation_uri(name, "checks"), self.key.verify_key
+        )
+        """The X.509 certificate that names the key, DER."""
 
     def template(
         self,
@@ -54,6 +59,7 @@ class SimBank:
             name=name,
             title=Title(en=name, zh=name),
             proposer=self.name,
+            signer=b64(self.certified),
             purposes=tuple(purposes),
             params=params,
             check=check,

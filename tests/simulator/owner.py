@@ -172,8 +172,9 @@ class SimOwner:
             owner=self.name,
             institution=bank.name,
             group=group or bank.name,
-            keys=(InstitutionKey(name="checks", key=bank.key.verify_key.public),),
+            keys=(InstitutionKey(name="checks", certificate=b64(bank.certified)),),
             purposes=tuple(purposes),
+            replaces=None,
             valid_from=now,
             valid_to=now + valid_for,
         )

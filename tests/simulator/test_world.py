@@ -41,7 +41,7 @@ def test_what_is_said_in_the_world_verifies() -> None:
     assert verify_subject_statement(given, consent, pinned, world.now()).name == "self"
     template = bank.template("any", "tax.vat_paid >= 5")
     request = bank.request(world.subject(1), template, "sha256:" + "0" * 64)
-    assert verify_request(request, agreement).institution == "bank-a"
+    assert verify_request(request, agreement, world.now()).institution == "bank-a"
 
 
 def test_heads_and_recorded_statements_stand_on_the_ledger() -> None:

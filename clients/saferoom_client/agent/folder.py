@@ -77,6 +77,8 @@ class AgentState(Part):
     charter_version: Annotated[int, Field(ge=0)] = 0
     charter: Digest | None = None
     chain: ChainLink = ChainLink(index=0, previous=chain.GENESIS)
+    endorsement: Digest | None = None
+    """The last one signed; the next one names it."""
 
 
 @dataclass(frozen=True, slots=True)

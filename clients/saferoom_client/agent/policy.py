@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from saferoom_client.agent.folder import AgentState, EvidenceKind, KeyAgent, Policy
+from saferoom_client.agent.folder import AgentState, KeyAgent, Policy
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, dump, unb64
+from saferoom_proto.encoding import b64, dump, sha256_digest, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     ChainLink,
@@ -36,13 +36,12 @@ KEYS_INFO: Final = b"saferoom keys v1\n"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An enclave whose evidence passed, and the state to keep before it gets anything."""
+    """An enclave whose evidence passed, and the charter it passed under."""
 
     claims: EvidenceClaims
     claims_digest: str
-    kind: EvidenceKind
+    evidence: Evidence
     charter: PinnedCharter
-    state: AgentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +79,13 @@ def appraise(
     _require_claims(policy, claimed, pinned)
     # Step 4: the enclave's state is no older than the last one seen.
     _require_not_rolled_back(state.chain, claimed.chain)
-    following = AgentState(
-        charter_version=pinned.charter.version, charter=pinned.digest, chain=claimed.chain
-    )
-    return Accepted(claimed, claims.digest, evidence.kind, pinned, following)
+    return Accepted(claimed, claims.digest, evidence, pinned)
 
 
 def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelease:
     """Endorse an accepted enclave and seal the keys to it, having remembered it durably."""
-    claims, moment = accepted.claims, whole_milliseconds(now)
+    claims, evidence = accepted.claims, accepted.evidence
+    charter, moment = accepted.charter, whole_milliseconds(now)
     endorsement = seal_statement(
         Endorsement(
             room=claims.room,
@@ -96,11 +93,14 @@ def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelea
             identity=claims.identity,
             sealing=claims.sealing,
             tls=claims.tls,
-            charter=accepted.charter.digest,
+            charter=charter.digest,
             code=claims.code,
             dependencies=claims.dependencies,
-            evidence_kind=accepted.kind,
+            evidence_kind=evidence.kind,
             evidence=accepted.claims_digest,
+            quote=sha256_digest(unb64(evidence.quote)) if evidence.quote else None,
+            chain=claims.chain,
+            previous=agent.state().endorsement,
             sandbox_level=claims.sandbox_level,
             valid_from=moment - CLOCKS_APART,
             valid_to=moment + ENDORSED_FOR,
@@ -110,7 +110,16 @@ def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelea
     keys = dump({"store_key": b64(agent.store_key), "pairing_key": b64(agent.pairing_key)})
     info = KEYS_INFO + endorsement.digest.encode()
     sealed = hpke.seal(unb64(claims.sealing), keys, info=info)
-    agent.keep_state(accepted.state)
+    # What was given is remembered first: an agent that crashes in between never endorses twice in
+    # one place, and never again what is older.
+    agent.keep_state(
+        AgentState(
+            charter_version=charter.charter.version,
+            charter=charter.digest,
+            chain=claims.chain,
+            endorsement=endorsement.digest,
+        )
+    )
     return KeyRelease(endorsement, sealed)
 
 

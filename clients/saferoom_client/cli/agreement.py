@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from saferoom_client.agreements import add_signature
 from saferoom_client.cli.options import (
@@ -27,7 +29,7 @@ from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import check_digest
+from saferoom_proto.encoding import b64, check_digest
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements import Agreement, load, seal_statement
 from saferoom_proto.statements.template import InstitutionKey
@@ -41,7 +43,8 @@ def draft(
     *,
     institution: Annotated[str, typer.Option(help="The institution. 使用机构。")],
     key: Annotated[
-        list[str], typer.Option(help="NAME=KEY that may sign its questions. 可签名的公钥。")
+        list[str],
+        typer.Option(help="NAME=SIGNING.PEM of who may sign its questions. 可签名者的证书。"),
     ],
     purpose: PurposeOption,
     profile: ProfileOption,
@@ -50,6 +53,9 @@ def draft(
         str, typer.Option(help="Whom it shares what it learns with. 共享所知的机构组。")
     ] = "",
     days: Annotated[int, typer.Option(min=1, help="Days of validity. 有效天数。")] = 365,
+    replaces: Annotated[
+        str | None, typer.Option(help="Digest of the agreement that it ends. 所替代的协议。")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write an agreement's draft, to be read and changed before both sides sign it.
@@ -64,8 +70,10 @@ def draft(
         institution=institution,
         group=group or institution,
         keys=tuple(
-            InstitutionKey(name=name, key=public) for name, public in pairs(key, "NAME=KEY").items()
+            InstitutionKey(name=name, certificate=_certificate(Path(path)))
+            for name, path in pairs(key, "NAME=SIGNING.PEM").items()
         ),
+        replaces=replaces,
         purposes=tuple(read_purpose(text) for text in purpose),
         valid_from=valid_from,
         valid_to=valid_to,
@@ -154,6 +162,14 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
         [{"digest": one.digest, **one.agreement.model_dump(mode="json")} for one in agreements],
         *table(("OWNER", "INSTITUTION", "PURPOSES", "VALID TO", "DIGEST"), rows),
     )
+
+
+def _certificate(path: Path) -> str:
+    try:
+        certificate = x509.load_pem_x509_certificate(read_file(path))
+    except ValueError as error:
+        raise bad_file(path, "not a PEM certificate") from error
+    return b64(certificate.public_bytes(Encoding.DER))
 
 
 def _read(path: Path) -> Envelope:

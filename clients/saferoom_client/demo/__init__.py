@@ -1,1 +1,60 @@
-"""The demo: one room, two owners, a bank and a borrower, with real processes on real records."""
+"""The demo: one room, two owners, a bank and four borrowers, with real processes and records."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from saferoom_client.demo.data import read_records
+from saferoom_client.demo.play import Play
+from saferoom_client.demo.processes import Processes
+from saferoom_client.demo.screen import Screen
+from saferoom_client.demo.stage import Stage
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+FOLDER: Final = Path("demo-room")
+
+
+def run(
+    folder: Annotated[
+        Path, typer.Argument(help="Where the room is made; a demo's own is made anew. 目录。")
+    ] = FOLDER,
+) -> None:
+    """Open a room in a folder and run the main job on real records.
+
+    演示。
+    """
+    _clear(folder)
+    screen = Screen()
+    screen.open(str(folder))
+    with Processes(folder.absolute() / "logs") as processes:
+        stage = Stage(folder.absolute(), processes)
+        play = Play(stage, screen, read_records())
+        for act in (
+            play.found_the_room,
+            play.load_and_define,
+            play.approve,
+            play.agree_and_consent,
+            play.ask,
+            play.be_refused,
+            play.meet_a_dishonest_server,
+            play.verify,
+        ):
+            act()
+    screen.close(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier demo's folder, and nobody else's."""
+    mark = folder / "demo.txt"
+    if folder.exists() and any(folder.iterdir()):
+        if not mark.exists():
+            rule = "is not empty and not a demo's; name another folder"
+            fault = FieldFault(str(folder), rule)
+            raise SafeRoomError(Reason.BAD_CONFIG, f"{folder} {rule}", [fault])
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mark.write_text("Made by `saferoom demo`; the next one makes it anew.\n")

@@ -38,19 +38,22 @@ class Processes:
 
     def run(self, *arguments: str) -> str:
         """Run a `saferoom` command to its end and give what it printed."""
-        command = _saferoom(arguments)
+        return self._run(("-m", "saferoom_client", *arguments))
+
+    def run_module(self, module: str, *arguments: str) -> str:
+        """Run a program of the room's own software to its end and give what it printed."""
+        return self._run(("-m", module, *arguments))
+
+    def _run(self, arguments: Sequence[str]) -> str:
+        command = [sys.executable, *arguments]
         done = subprocess.run(command, capture_output=True, check=False, text=True)  # noqa: S603 -- our own
         if done.returncode:
-            shown = " ".join(("saferoom", *arguments))
-            raise SafeRoomError(Reason.INTERNAL, f"{shown}: {done.stderr.strip()}")
+            raise SafeRoomError(Reason.INTERNAL, f"{arguments}: {done.stderr.strip()}")
         return done.stdout
 
     def start(self, name: str, *arguments: str) -> None:
         """Start a `saferoom` command that stays."""
-        self.spawn(name, _saferoom(arguments))
-
-    def spawn(self, name: str, command: Sequence[str]) -> None:
-        """Start any program that stays."""
+        command = [sys.executable, "-m", "saferoom_client", *arguments]
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 -- our own programs
@@ -100,7 +103,3 @@ class Processes:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-def _saferoom(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "saferoom_client", *arguments]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -51,6 +52,24 @@ class Screen:
     def refused(self, attempt: str, reason: str, note: str = "") -> None:
         """Show a refusal that had to come."""
         self.console.print(f"   [red]✗[/] {attempt} → [bold red]{reason}[/]  [dim]{note}[/]")
+
+    def close(self, folder: Path) -> None:
+        """Say what is left, and what to try next."""
+        bank = folder / "members" / "bank-a" / "desk"
+        auditor = folder / "members" / "auditor" / "desk"
+        commands = (
+            f"saferoom room serve {folder}/room",
+            f"saferoom agent run {folder}/owners/repay/agent",
+            f"saferoom agent run {folder}/owners/bills/agent",
+            f"saferoom room status --profile {bank}",
+            f"saferoom template show steady-payer --profile {bank}",
+            f"saferoom receipt verify {folder}/receipts/steady.json --profile {auditor}",
+            f"saferoom log verify --profile {auditor}",
+        )
+        self.console.print(f"\n[bold]Done in {self.seconds:.0f} s.[/] The room is in {folder}.")
+        self.console.print("Try next, the first three in windows of their own:")
+        for command in commands:
+            self.console.print(f"   .venv/bin/{command}", highlight=False, soft_wrap=True)
 
     @property
     def seconds(self) -> float:

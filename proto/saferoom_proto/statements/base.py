@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, TypeVar
@@ -53,6 +54,20 @@ def _raw_key(value: str) -> str:
     return value
 
 
+def shown_as_written(value: str) -> str:
+    """Refuse characters that change how a text is shown: what is approved must be what is seen."""
+    hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    if any(unicodedata.category(one) in hidden for one in value):
+        raise ValueError("control, formatting and private characters are not text")
+    return value
+
+
+def _exact_uscc(value: str) -> str:
+    if parse_uscc(value) != value:
+        raise ValueError("a code has 18 characters, its letters in upper case")
+    return value
+
+
 def _known_bytes(value: str) -> str:
     try:
         unb64(value)
@@ -61,8 +76,8 @@ def _known_bytes(value: str) -> str:
     return value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-"""An organisation, a template or a person's handle: lower case, digits, hyphens."""
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+"""An organisation's, a template's or a person's handle: lower case, digits, `-` and `_`."""
 Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """A data owner, a feature, a table or a column: an identifier of the formula language."""
 FeatureName = Annotated[
@@ -73,9 +88,17 @@ Origin = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,252}(/[a-z0-9-]{1,63})*$")
 ]
 """The ledger's origin, which is the room's name: a host name without a scheme, and a path."""
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=4000), AfterValidator(shown_as_written)
+]
+ShortText = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(shown_as_written)
+]
+"""What people read before they sign; no character in it changes how the rest is shown."""
+Version = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Counts up by one; the bound keeps a signed number from closing the way for ever."""
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Uscc = Annotated[str, AfterValidator(parse_uscc)]
+Uscc = Annotated[str, AfterValidator(_exact_uscc)]
 PublicKey = Annotated[str, AfterValidator(_raw_key)]
 """An Ed25519 public key: base64 of its 32 bytes."""
 Base64 = Annotated[str, StringConstraints(max_length=128 * 1024), AfterValidator(_known_bytes)]
@@ -116,8 +139,8 @@ class Part(BaseModel):
 class Title(Part):
     """A name for people, in both languages of the room."""
 
-    en: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    zh: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    en: ShortText
+    zh: ShortText
 
 
 class Payload(Part):
@@ -167,18 +190,31 @@ P = TypeVar("P", bound=Payload)
 def load(envelope: Envelope, kind: type[P]) -> P:
     """Open an envelope as one kind of statement. Signatures are the caller's to verify.
 
+    A payload has one encoding, that of `Payload.to_bytes`: fields in the order of their kind, no
+    white space, instants in milliseconds and UTC, numbers as they print. So no two readers can
+    take the same bytes for different things, nor one reader two forms for one thing.
+
     Raises:
         SafeRoomError: `MALFORMED` for another payload type, duplicate keys, unknown fields, a
-            second document, or a value outside its rule; the faults name the fields.
+            second document, another encoding, or a value outside its rule; the faults name the
+            fields.
     """
     if envelope.payload_type != kind.payload_type():
         detail = f"expected {kind.payload_type()}"
         raise SafeRoomError(Reason.MALFORMED, detail, [FieldFault("payloadType", detail)])
     parse_object(envelope.payload, MAX_PAYLOAD_BYTES)
     try:
-        return kind.model_validate_json(envelope.payload)
+        opened = kind.model_validate_json(envelope.payload)
+        canonical = opened.to_bytes()
     except ValidationError as error:
         raise SafeRoomError(Reason.MALFORMED, kind.KIND, field_faults(error)) from None
+    except OverflowError:
+        fault = FieldFault("(whole)", "an instant is outside of the calendar")
+        raise SafeRoomError(Reason.MALFORMED, kind.KIND, [fault]) from None
+    if canonical != envelope.payload:
+        fault = FieldFault("(whole)", "not in the one encoding of its kind")
+        raise SafeRoomError(Reason.MALFORMED, kind.KIND, [fault])
+    return opened
 
 
 def field_faults(error: ValidationError) -> list[FieldFault]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from cryptography import x509
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from saferoom_proto.encoding import unb64
 from saferoom_proto.statements.base import (
     Base64,
     Digest,
@@ -18,9 +20,27 @@ from saferoom_proto.statements.base import (
     PublicKey,
     Title,
     Usage,
+    Version,
 )
 
+EXCHANGE_KEY_BYTES: Final = 32
 Bits = Annotated[Decimal, Field(ge=0, le=64, decimal_places=3)]
+
+
+def _one_pem(value: str) -> str:
+    try:
+        certificates = x509.load_pem_x509_certificates(value.encode())
+    except ValueError:
+        raise ValueError("not a PEM certificate") from None
+    if len(certificates) != 1:
+        raise ValueError("exactly one certificate")
+    return value
+
+
+def _exchange_key(value: str) -> str:
+    if len(unb64(value)) != EXCHANGE_KEY_BYTES:
+        raise ValueError(f"an X25519 public key has {EXCHANGE_KEY_BYTES} bytes")
+    return value
 
 
 class Approver(Part):
@@ -43,7 +63,7 @@ class IdentityIssuer(Part):
     """Who names people and organisations: its certificate, and its statement key."""
 
     name: Name
-    certificate: Annotated[str, StringConstraints(max_length=8000)]
+    certificate: Annotated[str, StringConstraints(max_length=8000), AfterValidator(_one_pem)]
     """The issuer's X.509 certificate, PEM."""
     key: PublicKey
     """Signs revocations of certificates."""
@@ -70,7 +90,7 @@ class Charter(Payload):
 
     owner: Owner
     title: Title
-    version: Annotated[int, Field(ge=1)]
+    version: Version
     previous: Digest | None
     suite: Literal["international"]
     root: PublicKey
@@ -80,7 +100,7 @@ class Charter(Payload):
     registrars: Names = ()
     """Organisations whose people may register consents given on paper."""
     key_agent: PublicKey
-    pairing: Base64
+    pairing: Annotated[Base64, AfterValidator(_exchange_key)]
     """X25519 public key for zero-shares with other owners' enclaves (PROTOCOLS section 6)."""
     room_keys: RoomKeys
     max_head_age_seconds: Annotated[int, Field(ge=1, le=3600)]
@@ -91,9 +111,15 @@ class Charter(Payload):
 
     @model_validator(mode="after")
     def _coherent(self) -> Charter:
-        keys = {approver.key for approver in self.approvers}
-        if len(keys) != len(self.approvers):
-            raise ValueError("approvers must have different keys")
+        if len({approver.name for approver in self.approvers}) != len(self.approvers):
+            raise ValueError("approvers must have different names")
+        keys = [approver.key for approver in self.approvers]
+        keys += [issuer.key for issuer in self.issuers]
+        keys += [self.root, self.key_agent, self.room_keys.ledger, self.room_keys.heads]
+        if len(set(keys)) != len(keys):
+            raise ValueError("everybody whom a charter names has a key of its own")
+        if len({issuer.name for issuer in self.issuers}) != len(self.issuers):
+            raise ValueError("identity issuers must have different names")
         if self.threshold > len(self.approvers):
             raise ValueError("threshold is above the number of approvers")
         if [limit.level for limit in self.limits] != [1, 2, 3, 4]:

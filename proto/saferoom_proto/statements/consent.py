@@ -79,6 +79,6 @@ class CertificateRevocation(Payload):
 
     issuer: Name
     fingerprint: Digest
-    """SHA-256 of the certificate's DER form."""
+    """`saferoom_proto.identity.fingerprint` of the certificate."""
     at: Instant
     why: Text

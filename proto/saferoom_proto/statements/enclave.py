@@ -23,7 +23,8 @@ from saferoom_proto.statements.base import (
     ValidFor,
 )
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
+"""Whole numbers that every JSON reader keeps exact (RFC 8259, section 6)."""
 
 
 class StoreState(Part):
@@ -103,6 +104,12 @@ class Endorsement(ValidFor):
     evidence_kind: Literal["software", "tdx", "sev-snp", "csv"]
     evidence: Digest
     """Digest of the claims' envelope."""
+    quote: Digest | None
+    """SHA-256 of the hardware's quote; none for software evidence."""
+    chain: ChainLink
+    """Where the enclave's own chain stood: two enclaves endorsed at one place are a fork."""
+    previous: Digest | None
+    """The endorsement before this one by the same agent; none for the first."""
     sandbox_level: Annotated[int, Field(ge=0, le=3)]
 
 
@@ -139,7 +146,8 @@ class Release(Payload):
     template: Digest
     certificate: Digest
     approvals: tuple[Digest, ...]
-    agreement: Digest | None
+    agreement: Digest
+    """A question that no agreement vouches for gets no word of the enclave's."""
     consent: Digest | None
     stream: StreamPosition
     store: StoreState | None
@@ -155,8 +163,8 @@ class Release(Payload):
         answered = self.outcome is Outcome.ANSWERED
         if answered != (self.answer is not None) or answered == (self.reason is not None):
             raise ValueError("an answer has a commitment and no reason; a refusal has the reverse")
-        if answered and (self.agreement is None or self.store is None or not self.approvals):
-            raise ValueError("an answer names its approvals, agreement and store")
+        if answered and (self.store is None or not self.approvals):
+            raise ValueError("an answer names its approvals and its store")
         return self
 
 

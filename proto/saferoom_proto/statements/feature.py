@@ -8,12 +8,24 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from saferoom_proto.statements.base import Owner, Part, Payload, Title, Usage
+from saferoom_proto.statements.base import (
+    Owner,
+    Part,
+    Payload,
+    Title,
+    Usage,
+    Version,
+    shown_as_written,
+)
 
 Number = Annotated[Decimal, Field(max_digits=18, decimal_places=6)]
-Label = Annotated[str, StringConstraints(pattern=r"^[^\s'\x00-\x1f][^'\x00-\x1f]{0,62}$")]
+Label = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\s'\x00-\x1f][^'\x00-\x1f]{0,62}$"),
+    AfterValidator(shown_as_written),
+]
 
 
 class FeatureKind(StrEnum):
@@ -53,9 +65,9 @@ class Feature(Payload):
 
     owner: Owner
     name: Owner
-    version: Annotated[int, Field(ge=1)]
+    version: Version
     title: Title
-    unit: Annotated[str, StringConstraints(max_length=40)]
+    unit: Annotated[str, StringConstraints(max_length=40), AfterValidator(shown_as_written)]
     level: Annotated[int, Field(ge=1, le=4)]
     family: Owner
     information_types: tuple[
@@ -145,5 +157,5 @@ class Schema(Payload):
     SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
 
     owner: Owner
-    version: Annotated[int, Field(ge=1)]
+    version: Version
     tables: Annotated[tuple[Table, ...], Field(min_length=1, max_length=64)]

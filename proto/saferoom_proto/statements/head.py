@@ -27,7 +27,7 @@ class Head(Payload):
     owner: Owner
     sequence: Annotated[int, Field(ge=0)]
     running: Digest
-    checkpoint: Annotated[str, StringConstraints(max_length=8000)]
+    checkpoint: Annotated[str, StringConstraints(max_length=131_072)]
     """The ledger checkpoint this head stands on: a C2SP signed note."""
     nonce: Base64
     time: Instant

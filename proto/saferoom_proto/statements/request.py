@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from saferoom_proto.encoding import unb64
+from saferoom_proto.hpke import require_public
+from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements.base import (
     Base64,
     Digest,
@@ -17,6 +21,18 @@ from saferoom_proto.statements.base import (
     Usage,
     Uscc,
 )
+
+LONGEST_WINDOW = timedelta(minutes=10)
+"""How long one question may travel; batches are a kind of their own, with 24 hours."""
+
+
+def _reply_key(value: str) -> str:
+    try:
+        require_public(unb64(value))
+    except SafeRoomError:
+        raise ValueError("not an HPKE public key of ML-KEM-768 and X25519") from None
+    return value
+
 
 ParameterValue = Annotated[str, StringConstraints(min_length=1, max_length=64)] | bool
 
@@ -42,11 +58,11 @@ class CheckRequest(Payload):
     """16 random bytes: they also hide the subject in the request id."""
     not_before: Instant
     not_after: Instant
-    reply_key: Base64
+    reply_key: Annotated[Base64, AfterValidator(_reply_key)]
     """HPKE public key (ML-KEM-768 and X25519, 1,216 bytes) that the answer is sealed to."""
 
     @model_validator(mode="after")
     def _in_order(self) -> CheckRequest:
-        if self.not_before >= self.not_after:
-            raise ValueError("not_before must be before not_after")
+        if not timedelta() < self.not_after - self.not_before <= LONGEST_WINDOW:
+            raise ValueError("not_before is before not_after, by at most 10 minutes")
         return self

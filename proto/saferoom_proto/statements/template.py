@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from saferoom_proto.statements.base import (
+    Base64,
     Digest,
     FeatureName,
     Instant,
@@ -15,7 +16,6 @@ from saferoom_proto.statements.base import (
     Owner,
     Part,
     Payload,
-    PublicKey,
     Purpose,
     Text,
     Title,
@@ -55,8 +55,10 @@ class Template(Payload):
     name: Name
     title: Title
     proposer: Name
+    signer: Base64
+    """The X.509 certificate, DER, of the member of the proposer who signs it."""
     purposes: Purposes
-    params: dict[Owner, Parameter] = Field(default_factory=dict)
+    params: Annotated[dict[Owner, Parameter], Field(max_length=32)] = Field(default_factory=dict)
     check: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     returns: Returns = Returns.PARTS
 
@@ -103,10 +105,11 @@ class Pause(Payload):
 
 
 class InstitutionKey(Part):
-    """A key with which an institution signs its requests."""
+    """Who signs requests for an institution: a member of it, as an identity issuer names it."""
 
     name: Name
-    key: PublicKey
+    certificate: Base64
+    """The member's X.509 signing certificate, DER; revoked, it signs no more requests."""
 
 
 class Agreement(ValidFor):
@@ -125,6 +128,8 @@ class Agreement(ValidFor):
     """The collusion group: institutions that share what they learn are charged together."""
     keys: Annotated[tuple[InstitutionKey, ...], Field(min_length=1, max_length=16)]
     purposes: Purposes
+    replaces: Digest | None
+    """The agreement that this one ends; an institution has one in force with an owner."""
 
 
 class AgreementEnd(Payload):

@@ -27,9 +27,6 @@ class ProposeTemplateRequest(_message.Message):
 
     TEMPLATE_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
-    SIGNER_CERTIFICATE_FIELD_NUMBER: _builtins.int
-    signer_certificate: _builtins.bytes
-    """The certificate of the key that signed the template, DER."""
     @_builtins.property
     def template(self) -> _evidence_pb2.Envelope:
         """The proposer's statement."""
@@ -43,11 +40,10 @@ class ProposeTemplateRequest(_message.Message):
         *,
         template: _evidence_pb2.Envelope = ...,
         certificate: _evidence_pb2.Envelope = ...,
-        signer_certificate: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "signer_certificate", b"signer_certificate", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

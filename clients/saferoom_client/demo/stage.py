@@ -1,0 +1,264 @@
+"""The room of the demo as its members set it up: folders, keys, processes, statements.
+
+ROOM/                 what the operator keeps: the server's folder, the enclaves' folders in it
+issuer/               the identity issuer, apart from the server
+owners/OWNER/         the charter root and the key agent
+members/ORG/NAME/     each member's own folder
+files/                what people wrote: schemas, features, templates, and the CSV files
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Final
+
+from saferoom_client.agent.folder import KeyAgent, Policy
+from saferoom_client.demo.processes import Processes, free_address
+from saferoom_client.files import read_model, write_file
+from saferoom_client.issuer import Issuer, enrol_member
+from saferoom_client.profile import Member, Profile, RoomCard
+from saferoom_client.room import Room
+from saferoom_client.values import Organisation, Role
+from saferoom_proto.encoding import b64
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.measure import measure_code, measure_dependencies
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.statements import (
+    Agreement,
+    Approver,
+    Charter,
+    LevelLimits,
+    Purpose,
+    RoomKeys,
+    Title,
+    seal_statement,
+)
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.statements.template import InstitutionKey
+
+ORIGIN: Final = "demo.saferoom.example/room"
+APPROVERS: Final = ("li", "wang", "zhao")
+THRESHOLD: Final = 2
+OWNERS: Final = {
+    "bills": Title(en="Bureau of bills and payments", zh="账单与还款数据局"),
+    "repay": Title(en="Bureau of repayment records", zh="还款记录数据局"),
+}
+BANKS: Final = {
+    "bank-a": Title(en="First Bank of Nowhere", zh="乌有第一银行"),
+    "bank-b": Title(en="Second Bank of Nowhere", zh="乌有第二银行"),
+}
+AUDITOR: Final = Title(en="Audit office", zh="审计署")
+LIMITS: Final = ((0, 0), (3, 12), (3, 12), (1, 3))
+"""Bits for each feature and period, and for each family in 36 months, by level 1 to 4."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerKeys:
+    """What a data owner keeps at home."""
+
+    root: SigningKey = field(repr=False)
+    agent: KeyAgent
+    title: Title
+
+
+@dataclass(slots=True)
+class Stage:
+    """The demo's room. Each method does what one or two members do on their own machines."""
+
+    folder: Path
+    processes: Processes
+    sandbox_level: int = 1
+    release_tick_milliseconds: int = 5
+    owners: dict[str, OwnerKeys] = field(default_factory=dict[str, OwnerKeys])
+    _issuer: Issuer | None = None
+
+    @property
+    def room(self) -> Path:
+        """The operator's folder."""
+        return self.folder / "room"
+
+    @property
+    def card(self) -> RoomCard:
+        """What the operator hands to every member."""
+        return read_model(self.room / "room-card.json", RoomCard)
+
+    @property
+    def issuer(self) -> Issuer:
+        """The identity issuer."""
+        if self._issuer is None:
+            self._issuer = Issuer.load(self.folder / "issuer")
+        return self._issuer
+
+    def member(self, organisation: str, name: str) -> Path:
+        """Give a member's folder."""
+        return self.folder / "members" / organisation / name
+
+    def open(self, organisation: str, name: str) -> Room:
+        """Connect to the room as a member."""
+        return Room.open(self.member(organisation, name))
+
+    def file(self, name: str) -> Path:
+        """Give a file that somebody wrote."""
+        return self.folder / "files" / name
+
+    def make_folders(self) -> None:
+        """Make the operator's room and the identity issuer, each in a folder of its own."""
+        self.processes.run(
+            "room", "init", str(self.room), "--origin", ORIGIN, "--address", free_address()
+        )
+        issuer = Issuer.create("registry", datetime.now(UTC))
+        issuer.save(self.folder / "issuer")
+        self.processes.run("room", "admit", str(self.room), str(self.folder / "issuer/issuer.pem"))
+        with as_file(files("saferoom_client.demo").joinpath("files")) as written:
+            shutil.copytree(written, self.folder / "files")
+
+    def enrol(self, organisation: str, name: str) -> Profile:
+        """Have the identity issuer name a member, who pins the owners' charter roots."""
+        return enrol_member(
+            self.issuer,
+            self.member(organisation, name),
+            self.card,
+            Member(organisation=organisation, name=name),
+            datetime.now(UTC),
+            charter_roots={each: keys.root.verify_key.public for each, keys in self.owners.items()},
+        )
+
+    def make_owners(self) -> None:
+        """Make each owner's charter root and key agent, at the owner."""
+        for name, title in OWNERS.items():
+            home = self.folder / "owners" / name
+            root = SigningKey.generate()
+            policy = Policy(
+                room=ORIGIN,
+                owner=name,
+                charter_root=root.verify_key.public,
+                code=(measure_code(),),
+                dependencies=(measure_dependencies(),),
+                evidence_kinds=("software",),
+            )
+            self.owners[name] = OwnerKeys(root, KeyAgent.create(home / "agent", policy), title)
+            write_file(home / "root.key", root.to_pem())
+
+    def enrol_everybody(self, subjects: Mapping[str, str]) -> None:
+        """Name the members of all organisations, and the subjects that come themselves."""
+        self.enrol("operator", "admin")
+        self.enrol("auditor", "desk")
+        for bank in BANKS:
+            self.enrol(bank, "desk")
+        for owner, keys in self.owners.items():
+            for approver in APPROVERS:
+                self.enrol(owner, approver)
+            profile = self.enrol(owner, "key-agent")
+            profile.folder.rename(keys.agent.profile_folder)
+        for uscc in subjects.values():
+            self.enrol(uscc, "self")
+
+    def serve(self) -> None:
+        """Start the server and wait until it answers."""
+        self.processes.start("server", "room", "serve", str(self.room))
+        self.processes.wait_until(self._answers, "the server answers no call")
+
+    def _answers(self) -> bool:
+        with self.open("operator", "admin") as room:
+            return succeeds(room.whoami)
+
+    def enrol_organisations(self) -> None:
+        """Have the operator enrol the organisations with their roles."""
+        roles = [(name, title, Role.OWNER) for name, title in OWNERS.items()]
+        roles += [(name, title, Role.INSTITUTION) for name, title in BANKS.items()]
+        roles.append(("auditor", AUDITOR, Role.AUDITOR))
+        with self.open("operator", "admin") as room:
+            for name, title, role in roles:
+                room.enrol_organisation(Organisation(name, title, frozenset({role})))
+
+    def start_agents(self) -> None:
+        """Start the owners' key agents."""
+        for name, keys in self.owners.items():
+            self.processes.start(f"key-agent-{name}", "agent", "run", str(keys.agent.folder))
+
+    def put_charters(self) -> None:
+        """Sign each owner's charter with its root and hand it in; its enclave then starts."""
+        for name in self.owners:
+            with self.open(name, APPROVERS[0]) as room:
+                room.put_charter(seal_statement(self._charter(name), self.owners[name].root))
+
+    def wait_for_enclaves(self) -> None:
+        """Wait until every enclave has its key from its owner's agent."""
+        with self.open("operator", "admin") as room:
+            self.processes.wait_until(
+                lambda: (
+                    len(serving := room.describe().enclaves) == len(self.owners)
+                    and all(each.state == "serving" for each in serving)
+                ),
+                "an enclave is not serving",
+            )
+
+    def sign_agreements(self, institution: str) -> None:
+        """Let every owner and an institution agree: two approvers and the bank sign."""
+        for owner in self.owners:
+            agreement = self._agreement(owner, institution)
+            signers = [(owner, approver) for approver in APPROVERS[:THRESHOLD]]
+            profiles = [Profile.load(self.member(*each)) for each in signers]
+            profiles.append(Profile.load(self.member(institution, "desk")))
+            envelope = seal_statement(agreement, *(each.signing_key for each in profiles))
+            with self.open(owner, APPROVERS[0]) as room:
+                room.put_agreement(envelope)
+
+    def _charter(self, owner: str) -> Charter:
+        keys, card = self.owners[owner], self.card
+        members = {name: Profile.load(self.member(owner, name)) for name in APPROVERS}
+        return Charter(
+            room=ORIGIN,
+            owner=owner,
+            title=keys.title,
+            version=1,
+            previous=None,
+            suite="international",
+            root=keys.root.verify_key.public,
+            approvers=tuple(
+                Approver(name=name, key=profile.signing_key.verify_key.public)
+                for name, profile in members.items()
+            ),
+            threshold=THRESHOLD,
+            issuers=(self.issuer.card,),
+            key_agent=keys.agent.card.key_agent,
+            pairing=keys.agent.card.pairing,
+            room_keys=RoomKeys(ledger=card.ledger_key, heads=card.heads_key),
+            max_head_age_seconds=60,
+            min_sandbox_level=self.sandbox_level,
+            release_tick_milliseconds=self.release_tick_milliseconds,
+            limits=tuple(
+                LevelLimits(level=level, feature_bits=Decimal(one), family_bits=Decimal(many))
+                for level, (one, many) in enumerate(LIMITS, start=1)
+            ),
+        )
+
+    def _agreement(self, owner: str, institution: str) -> Agreement:
+        desk = Profile.load(self.member(institution, "desk"))
+        now = whole_milliseconds(datetime.now(UTC))
+        return Agreement(
+            room=ORIGIN,
+            owner=owner,
+            institution=institution,
+            group=f"group-{institution}",
+            keys=(InstitutionKey(name="desk", certificate=b64(desk.signing_certificate)),),
+            purposes=(Purpose.PRE_LOAN, Purpose.IN_LOAN),
+            replaces=None,
+            valid_from=now,
+            valid_to=now + timedelta(days=365),
+        )
+
+
+def succeeds(call: Callable[[], object]) -> bool:
+    """Tell whether a call comes back without a refusal."""
+    try:
+        call()
+    except SafeRoomError:
+        return False
+    return True
