@@ -17,9 +17,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.encoding import parse_object, sha256_digest, unb64
 from saferoom_proto.hpke import SealingKey
-from saferoom_proto.identity import fingerprint
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -65,7 +64,7 @@ class TlsKey:
             .sign(key, SHA256())
         )
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        digest = fingerprint(certificate.public_bytes(Encoding.DER))
+        digest = sha256_digest(certificate.public_bytes(Encoding.DER))
         return cls(certificate.public_bytes(Encoding.PEM), digest, private)
 
 

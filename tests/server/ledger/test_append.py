@@ -166,7 +166,7 @@ async def test_one_refused_entry_costs_its_neighbours_nothing(database: Database
         for position, number in zip(positions, [0, 1, 2, 3, 4, 5], strict=True):
             proof = parse_proof(ledger.tlog_proof(position))
             proof.verify(leaf_of(consent(number)), ORIGIN, KEY.verify_key)
-        expected = head_of(envelope(number).digest for number in range(6))
+        expected = head_of(envelope(number).whole for number in range(6))
         assert ledger.tip().stream("tax").running == expected
         assert ledger.tip().stream("tax").sequence == 6
     async with await open_ledger(database) as ledger:
@@ -185,20 +185,20 @@ async def test_each_owners_stream_is_numbered_without_gaps(database: Database) -
     with database.read() as connection:
         rows = connection.execute(select(tables.stream)).all()
     for owner in owners:
-        digests = [
-            envelope(by_index[index]).digest
-            for index in range(200)
-            if owner in concerned[by_index[index]]
+        of_owner = [
+            envelope(by_index[index]) for index in range(200) if owner in concerned[by_index[index]]
         ]
+        digests = [each.digest for each in of_owner]
+        wholes = [each.whole for each in of_owner]
         stream = [row for row in rows if row.owner == owner]
         assert [row.sequence for row in stream] == list(range(1, len(digests) + 1))
         assert [row.statement_digest for row in stream] == digests
         assert [row.running for row in stream] == [
-            head_of(digests[: n + 1]) for n in range(len(digests))
+            head_of(wholes[: n + 1]) for n in range(len(digests))
         ]
         assert (tip.stream(owner).sequence, tip.stream(owner).running) == (
             len(digests),
-            head_of(digests),
+            head_of(wholes),
         )
     assert (tip.stream("nobody").sequence, tip.stream("nobody").running) == (0, GENESIS)
 
