@@ -186,6 +186,16 @@ class Standing:
     def _weigh_agreement(self, pinned: PinnedAgreement) -> None:
         agreement = pinned.agreement
         known = self._agreements.setdefault(agreement.institution, [])
+        gone = {*self._ended, agreement.replaces}
+        # Two beside each other could name two groups, and what is charged to one be asked by the
+        # other.
+        for other in known:
+            apart = (
+                other.agreement.valid_to <= agreement.valid_from
+                or agreement.valid_to <= other.agreement.valid_from
+            )
+            if other.digest not in gone and not apart:
+                raise SafeRoomError(Reason.CONFLICT, "another agreement is in force beside it")
         if agreement.replaces is not None:
             self._ended.add(agreement.replaces)
         known.append(pinned)

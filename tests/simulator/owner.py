@@ -164,6 +164,7 @@ class SimOwner:
         purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,),
         group: str | None = None,
         valid_for: timedelta = YEAR,
+        replaces: Envelope | None = None,
     ) -> Envelope:
         """Make an agreement that both sides signed."""
         now = self.world.now()
@@ -174,7 +175,7 @@ class SimOwner:
             group=group or bank.name,
             keys=(InstitutionKey(name="checks", certificate=b64(bank.certified)),),
             purposes=tuple(purposes),
-            replaces=None,
+            replaces=None if replaces is None else replaces.digest,
             valid_from=now,
             valid_to=now + valid_for,
         )
@@ -187,9 +188,11 @@ class SimOwner:
         purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,),
         group: str | None = None,
         valid_for: timedelta = YEAR,
+        replaces: Envelope | None = None,
     ) -> Envelope:
         """Publish an agreement."""
-        return self.world.publish(self.agreement(bank, purposes, group, valid_for), self.name)
+        made = self.agreement(bank, purposes, group, valid_for, replaces)
+        return self.world.publish(made, self.name)
 
     def end(self, agreement: Envelope, approver: str = APPROVERS[0]) -> Envelope:
         """End an agreement."""

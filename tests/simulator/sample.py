@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.statements import (
     Absent,
     ClassCell,
@@ -18,7 +19,9 @@ from saferoom_proto.statements import (
     FeatureKind,
     Schema,
     Table,
+    Template,
     Title,
+    load,
 )
 from simulator.bank import SimBank
 from simulator.owner import SimOwner
@@ -181,10 +184,29 @@ class Sample:
     court: SimOwner
     bank: SimBank
     other_bank: SimBank
+    agreement: Envelope
+    """Of the tax office with `bank`."""
     steady: Approved
     """`STEADY`, about the tax office alone."""
     public: Approved
     """`tax.registered`, of level 1."""
+
+    def question(
+        self,
+        serial: int = 1,
+        min_vat: str = "50000",
+        asked: Approved | None = None,
+        bank: SimBank | None = None,
+        key: SigningKey | None = None,
+        **changes: object,
+    ) -> Envelope:
+        """Have a bank ask `steady` about a firm, or another check; fields can be changed."""
+        check = asked or self.steady
+        params = {"min_vat": min_vat} if "min_vat" in load(check.template, Template).params else {}
+        subject = self.world.subject(serial)
+        return (bank or self.bank).request(
+            subject, check.template, check.certificate, params, key=key, **changes
+        )
 
     def approved(self, name: str, check: str, *owners: SimOwner) -> Approved:
         """Propose a check and have it approved, by the tax office unless owners are named."""
@@ -209,12 +231,12 @@ def sample(seed: int | str = 0, **tax_charter: object) -> Sample:
         tax.define(each)
     for each in court_features():
         court.define(each)
-    for owner in (tax, court):
-        owner.agree(bank)
-        owner.agree(other)
+    agreement = tax.agree(bank)
+    for owner, asker in ((tax, other), (court, bank), (court, other)):
+        owner.agree(asker)
     made: dict[str, Approved] = {}
     for name, check in (("steady", STEADY), ("public", "tax.registered")):
         template, certificate = bank.propose(name, check)
         tax.approve(template, certificate.digest)
         made[name] = Approved(template, certificate)
-    return Sample(world, tax, court, bank, other, made["steady"], made["public"])
+    return Sample(world, tax, court, bank, other, agreement, made["steady"], made["public"])
