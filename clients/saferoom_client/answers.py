@@ -8,8 +8,7 @@ its place in the log, and the seal.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from datetime import datetime
 
 from saferoom_client.evidence import PartEvidence
 from saferoom_client.question import Question
@@ -17,17 +16,15 @@ from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import open_answer
+from saferoom_proto.receipt import open_answer, require_about
 from saferoom_proto.statements import Endorsement, Outcome, Release, load
 from saferoom_proto.verification import (
+    PinnedAgreement,
     PinnedCharter,
     require_consent_covers,
     verify_by_enclave,
 )
 from saferoom_proto.wire import Part
-
-CLOCKS_APART: Final = timedelta(minutes=5)
-"""What an enclave's clock may be off from the asker's: as much as for a stream head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,9 @@ async def open_part(
     charter, endorsement = await _endorsed(session, said)
     # Step 2: the enclave's word, and that it is about this very question, asked now.
     release = verify_by_enclave(part.release.statement, endorsement, said.endorsement, Release)
-    _require_about(release, question, view)
+    if release.outcome is not Outcome.ANSWERED:
+        raise SafeRoomError(Reason.BAD_PROOF, "a refusal came as an answer")
+    require_about(release, question.request_id, question.request, charter)
     # Step 3: what allowed it.
     await _require_grounds(session, question, view, release, charter)
     # Step 4: its place in the room's log.
@@ -95,26 +94,6 @@ async def _endorsed(session: Session, said: Release) -> tuple[PinnedCharter, End
     return charter, await session.grounds.endorsement(said.endorsement, charter, said.time)
 
 
-def _require_about(release: Release, question: Question, view: TemplateView) -> None:
-    request = question.request
-    named = (release.request, release.template, release.certificate, release.institution)
-    asked = (
-        question.request_id,
-        request.template,
-        view.certificate.digest,
-        request.institution,
-    )
-    if named != asked:
-        raise SafeRoomError(Reason.BAD_PROOF, "the release is about another question")
-    if release.outcome is not Outcome.ANSWERED:
-        raise SafeRoomError(Reason.BAD_PROOF, "a refusal came as an answer")
-    # The nonce is fresh, so an honest enclave cannot have released it before it was asked; a
-    # date outside the window hides that an endorsement had run out.
-    earliest, latest = request.not_before - CLOCKS_APART, request.not_after + CLOCKS_APART
-    if not earliest <= release.time <= latest:
-        raise SafeRoomError(Reason.BAD_PROOF, "the release is dated outside the question's window")
-
-
 async def _require_grounds(
     session: Session,
     question: Question,
@@ -123,18 +102,28 @@ async def _require_grounds(
     charter: PinnedCharter,
 ) -> None:
     grounds, moment, request = session.grounds, release.time, question.request
-    await grounds.approvals(
+    counted = await grounds.approvals(
         release.approvals, charter, view.envelope.digest, view.certificate.digest
     )
-    agreement = await grounds.agreement(release.agreement, charter)
-    agreement.require_covers(request, question.envelope, moment)
+    if counted != release.approvals:
+        raise SafeRoomError(Reason.NOT_APPROVED, "the release names other approvals")
+    _require_agreed(await grounds.agreement(release.agreement, charter), question, moment)
     owned = view.certificate.part(release.owner)
+    features = [grounds.feature(view.statements[use.feature], charter) for use in owned.features]
     if not owned.needs_consent:
         return
     if release.consent is None:
         raise SafeRoomError(Reason.NO_CONSENT, "the release names no consent")
     consent = await grounds.consent(release.consent, charter, moment)
-    features = [view.features[ref].definition for ref in view.features if ref.owner == owned.owner]
-    used = {use.feature for use in owned.features}
-    covered = [feature for feature in features if feature.full_name in used]
-    require_consent_covers(consent, request, covered, moment)
+    require_consent_covers(consent, request, features, moment)
+
+
+def _require_agreed(pinned: PinnedAgreement, question: Question, moment: datetime) -> None:
+    """Check what `verify_request` does, but for the signature, which the asker itself made."""
+    agreement, request = pinned.agreement, question.request
+    if agreement.institution != request.institution or request.purpose not in agreement.purposes:
+        raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement does not cover the question")
+    agreement.require_valid(moment)
+    live = {key.keyid for key in pinned.keys(moment)}
+    if not live.intersection(each.keyid for each in question.envelope.signatures):
+        raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement does not name the asker's key")

@@ -12,25 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
-from cryptography import x509
-
 from saferoom_proto.checkpoint import Checkpoint, open_checkpoint, parse_proof
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.entry import commitment, leaf
+from saferoom_proto.identity import Certified, verify_issued
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.merkle import leaf_hash, verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
-from saferoom_proto.statements import (
-    Agreement,
-    CheckRequest,
-    Consent,
-    Endorsement,
-    Feature,
-    load,
-)
+from saferoom_proto.statements import Consent, Endorsement, Feature, load
 from saferoom_proto.verification import (
+    PinnedAgreement,
     PinnedCharter,
     open_charter,
     verify_agreement,
@@ -73,36 +66,10 @@ class Kept(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedConsent:
-    """A consent whose signature was verified, and how long its signer's certificate is valid."""
+    """A consent whose signature was verified, and who certifiably made it."""
 
     consent: Consent
-    certified_from: datetime
-    certified_to: datetime
-
-    def require_certified(self, moment: datetime) -> None:
-        """Refuse with `NO_CONSENT` outside of the certificate's validity."""
-        if not self.certified_from <= moment <= self.certified_to:
-            raise SafeRoomError(Reason.NO_CONSENT, "the signer's certificate was not valid")
-
-
-@dataclass(frozen=True, slots=True)
-class VerifiedAgreement:
-    """An agreement whose signatures were verified, with the ids of the keys it names."""
-
-    agreement: Agreement
-    keyids: frozenset[str]
-
-    def require_covers(self, request: CheckRequest, envelope: Envelope, moment: datetime) -> None:
-        """Refuse with `NO_AGREEMENT` a question that the agreement did not allow at a moment."""
-        agreement = self.agreement
-        if not agreement.valid_from <= moment < agreement.valid_to:
-            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement was not in force")
-        if agreement.institution != request.institution:
-            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement is another institution's")
-        if request.purpose not in agreement.purposes:
-            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement does not cover the purpose")
-        if not self.keyids.issuperset(each.keyid for each in envelope.signatures):
-            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement does not name the asker's key")
+    signer: Certified
 
 
 class Grounds:
@@ -126,7 +93,7 @@ class Grounds:
         self._statements: Final[Kept[str, Envelope]] = Kept(MOST_STATEMENTS)
         self._charters: Final[Kept[tuple[str, str], PinnedCharter]] = Kept(MOST_NOTES)
         self._endorsements: Final[Kept[tuple[str, str], Endorsement]] = Kept(MOST_NOTES)
-        self._agreements: Final[Kept[tuple[str, str], VerifiedAgreement]] = Kept(MOST_NOTES)
+        self._agreements: Final[Kept[tuple[str, str], PinnedAgreement]] = Kept(MOST_NOTES)
         self._features: Final[Kept[tuple[str, str], Feature]] = Kept(MOST_NOTES)
         self._consents: Final[Kept[tuple[str, str], VerifiedConsent]] = Kept(MOST_STATEMENTS)
         self._approved: Final[Kept[tuple[str, ...], tuple[str, ...]]] = Kept(MOST_NOTES)
@@ -190,14 +157,12 @@ class Grounds:
         envelope = await self.statement(digest)
         return self._endorsements.put(key, verify_endorsement(envelope, charter, moment))
 
-    async def agreement(self, digest: str, charter: PinnedCharter) -> VerifiedAgreement:
+    async def agreement(self, digest: str, charter: PinnedCharter) -> PinnedAgreement:
         """Give a verified agreement; what it covers, and when, is the caller's to check."""
         key = (charter.digest, digest)
         if (kept := self._agreements.get(key)) is not None:
             return kept
-        pinned = verify_agreement(await self.statement(digest), charter)
-        keyids = frozenset(signer.key.keyid for signer in pinned.signers)
-        return self._agreements.put(key, VerifiedAgreement(pinned.agreement, keyids))
+        return self._agreements.put(key, verify_agreement(await self.statement(digest), charter))
 
     async def consent(self, digest: str, charter: PinnedCharter, moment: datetime) -> Consent:
         """Give a verified consent; what it covers, and when, is the caller's to check."""
@@ -207,10 +172,9 @@ class Grounds:
             envelope = await self.statement(digest)
             consent = load(envelope, Consent)
             verify_subject_statement(envelope, consent, charter, moment)
-            certificate = x509.load_der_x509_certificate(unb64(consent.certificate))
-            window = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-            verified = self._consents.put(key, VerifiedConsent(consent, *window))
-        verified.require_certified(moment)
+            signer = verify_issued(unb64(consent.certificate), charter.issuer_certificates)
+            verified = self._consents.put(key, VerifiedConsent(consent, signer))
+        verified.signer.require_valid(moment)
         return verified.consent
 
     async def approvals(

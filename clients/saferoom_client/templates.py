@@ -9,6 +9,8 @@ from saferoom_client.session import Session
 from saferoom_client.values import Proposal, TemplateView
 from saferoom_proto.certificate import derive_certificate, owner_parts, pin
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.identity import verify_issued
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Approval,
@@ -58,6 +60,7 @@ async def get_template(session: Session, template: str) -> TemplateView:
     if template not in (envelope.digest, opened.name) or opened.room != session.profile.card.origin:
         raise SafeRoomError(Reason.BAD_PROOF, "the room gave another template than asked")
     charters = _charters(session, (envelope_from_proto(each) for each in told.charters))
+    _require_proposer(envelope, opened, charters)
     statements = _features(session, charters, (envelope_from_proto(each) for each in told.features))
     features = pin(statements.values())
     approvals = tuple(envelope_from_proto(each) for each in told.approvals)
@@ -149,6 +152,17 @@ def _charters(session: Session, envelopes: Iterable[Envelope]) -> dict[str, Pinn
         owner = load(envelope, Charter).owner
         opened[owner] = session.grounds.open_charter(owner, envelope)
     return opened
+
+
+def _require_proposer(
+    envelope: Envelope, template: Template, charters: Mapping[str, PinnedCharter]
+) -> None:
+    """Check that a member of the proposing organisation signed: the approver is shown its name."""
+    issuers = {pem: None for each in charters.values() for pem in each.issuer_certificates}
+    signer = verify_issued(unb64(template.signer), tuple(issuers))
+    if signer.identity.organisation != template.proposer:
+        raise SafeRoomError(Reason.BAD_SIGNATURE, "the template is signed by another organisation")
+    envelope.verify([signer.key])
 
 
 def _features(

@@ -100,6 +100,9 @@ class MadeEnclave:
             "dependencies": NOTHING,
             "evidence_kind": "software",
             "evidence": NOTHING,
+            "quote": None,
+            "chain": ChainLink(index=0, previous=chain.GENESIS),
+            "previous": None,
             "sandbox_level": 2,
             "valid_from": now - DAY,
             "valid_to": now + DAY,
@@ -132,7 +135,6 @@ class MadeEnclave:
             "template": asked.template,
             "certificate": certificate,
             "approvals": (),
-            "agreement": None,
             "consent": None,
             "stream": StreamPosition(sequence=1, running=chain.GENESIS),
             "store": StoreState(epoch=1, digest=NOTHING),
@@ -236,7 +238,7 @@ class Case:
     def receipt(self, question: Question, parts: Mapping[str, Part]) -> Receipt:
         """Write the receipt of a question's parts."""
         evidence = tuple(self.evidence(question, part, owner) for owner, part in parts.items())
-        return CheckEvidence(question.envelope, self.template, evidence).receipt()
+        return CheckEvidence(question.envelope, self.template, self.certificate, evidence).receipt()
 
 
 def make_case(seed: int | str = 1) -> Case:

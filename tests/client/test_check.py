@@ -271,7 +271,7 @@ async def test_a_recorded_refusal_has_a_receipt(room: AsyncRoom, said: Said) -> 
     said.refusal = SafeRoomError(Reason.OVER_BUDGET)
     said.refused_parts = [
         said.case.answer(question, "court"),
-        said.case.answer(question, "tax", Reason.OVER_BUDGET, approvals=(), agreement=None),
+        said.case.answer(question, "tax", Reason.OVER_BUDGET, approvals=()),
     ]
     with pytest.raises(Refused) as refused:
         await room.ask(question)

@@ -50,8 +50,16 @@ def whole() -> Told:
 
 def altered(receipt: Receipt, **changes: object) -> Receipt:
     """Change fields of the second part, which is that of `tax`."""
+    if "charter" in changes:
+        changes["charters"] = (changes.pop("charter"),)
     parts = (receipt.parts[0], receipt.parts[1].model_copy(update=changes))
     return receipt.model_copy(update={"parts": parts})
+
+
+def text_in(receipt: Receipt, name: str) -> str:
+    """Read an envelope of the part of `tax`."""
+    part = receipt.parts[1]
+    return part.charters[-1] if name == "charter" else getattr(part, name)
 
 
 def resigned(text: str) -> str:
@@ -107,7 +115,7 @@ def test_the_parts_are_folded_into_one_answer() -> None:
 
 def test_a_refusal_has_a_receipt_too(whole: Told) -> None:
     case, question = whole.case, whole.question
-    refused = case.answer(question, "tax", Reason.OVER_BUDGET, approvals=(), agreement=None)
+    refused = case.answer(question, "tax", Reason.OVER_BUDGET, approvals=())
     receipt = case.receipt(question, {"court": whole.parts["court"], "tax": refused})
     verified = verify_receipt(receipt, whole.trust)
     assert verified.answer is None
@@ -129,8 +137,7 @@ BROKEN: Final = {
 def test_an_envelope_with_another_signature_is_refused(
     whole: Told, name: str, how: Callable[[str], str]
 ) -> None:
-    text: str = getattr(whole.receipt.parts[1], name)
-    receipt = altered(whole.receipt, **{name: how(text)})
+    receipt = altered(whole.receipt, **{name: how(text_in(whole.receipt, name))})
     assert reason_of(receipt, whole.trust) is BROKEN[name]
 
 
@@ -158,8 +165,7 @@ REWORDINGS: Final = {
 @pytest.mark.parametrize("name", REWORDINGS)
 def test_an_envelope_with_another_word_is_refused(whole: Told, name: str) -> None:
     old, new, reason = REWORDINGS[name]
-    text: str = getattr(whole.receipt.parts[1], name)
-    receipt = altered(whole.receipt, **{name: reworded(text, old, new)})
+    receipt = altered(whole.receipt, **{name: reworded(text_in(whole.receipt, name), old, new)})
     assert reason_of(receipt, whole.trust) is reason
 
 
@@ -261,7 +267,6 @@ def test_a_missing_or_doubled_part_is_refused(whole: Told) -> None:
 
 
 MISSING: Final = {
-    "agreement": (None, Reason.NO_AGREEMENT),
     "consent": (None, Reason.NO_CONSENT),
     "approvals": ((), Reason.NOT_APPROVED),
     "features": ((), Reason.UNKNOWN_FEATURE),
@@ -364,8 +369,50 @@ def test_a_release_outside_the_endorsement_is_refused(
 
 
 def test_a_charter_of_another_owner_is_refused(whole: Told) -> None:
-    receipt = altered(whole.receipt, charter=whole.receipt.parts[0].charter)
+    receipt = altered(whole.receipt, charters=whole.receipt.parts[0].charters)
     assert reason_of(receipt, whole.trust) is Reason.BAD_CHARTER
+
+
+def test_the_agreement_of_another_bank_is_refused(whole: Told) -> None:
+    case, question = whole.case, whole.question
+    other = case.world.owner("tax").agreement(case.world.bank("bank-b"))
+    receipt = altered(whole.receipt, agreement=text_of(other))
+    assert reason_of(receipt, whole.trust) is Reason.BAD_PROOF
+    part = case.answer(question, "tax", agreement=other.digest)
+    receipt = case.receipt(question, {"court": whole.parts["court"], "tax": part})
+    receipt = altered(receipt, agreement=text_of(other))
+    assert reason_of(receipt, whole.trust) is Reason.NO_AGREEMENT
+
+
+def test_another_release_certificate_is_refused(whole: Told) -> None:
+    changed = whole.receipt.certificate.replace('"most_cells":3', '"most_cells":2')
+    assert changed != whole.receipt.certificate
+    receipt = whole.receipt.model_copy(update={"certificate": changed})
+    assert reason_of(receipt, whole.trust) is Reason.CERTIFICATE_MISMATCH
+
+
+def test_an_answer_beside_a_refusal_is_refused(whole: Told) -> None:
+    case, question = whole.case, whole.question
+    refused = case.answer(question, "tax", Reason.WITHHELD, approvals=())
+    receipt = case.receipt(question, {"court": whole.parts["court"], "tax": refused})
+    receipt = altered(receipt, answer=whole.receipt.parts[1].answer)
+    assert reason_of(receipt, whole.trust) is Reason.BAD_PROOF
+    assert reason_of(altered(whole.receipt, answer=None), whole.trust) is Reason.BAD_PROOF
+
+
+def test_a_later_charter_is_led_to_from_the_first_one() -> None:
+    case = make_case("a second charter")
+    owner = case.world.owner("tax")
+    owner.adopt()
+    certificate = case.certificate.digest
+    case.approvals["tax"] = tuple(owner.approve(case.template, certificate))
+    case.enclaves["tax"] = MadeEnclave(owner, "second")
+    made = told(case)
+    first, second = (text_of(each) for each in owner.charters)
+    for charters in ((second,), (first, second)):
+        assert verify_receipt(altered(made.receipt, charters=charters), made.trust).answer
+    for charters in ((second, first), (first, first), (first,)):
+        assert reason_of(altered(made.receipt, charters=charters), made.trust)
 
 
 def test_a_charter_that_its_root_never_signed_is_refused(whole: Told) -> None:
@@ -398,5 +445,5 @@ def test_duplicate_keys_unknown_fields_and_a_second_document_are_refused(whole: 
 
 
 def test_every_text_of_a_part_is_covered_by_a_tampering_test() -> None:
-    covered = {*BROKEN, *MISSING, "salt", "proof", "answer", "owner", "features", "approvals"}
+    covered = {*BROKEN, *MISSING, "charters", "salt", "proof", "answer", "owner"} - {"charter"}
     assert covered == set(ReceiptPart.model_fields)
