@@ -93,10 +93,14 @@ class Server:
 
     Attributes:
         port: where it listens.
+        books: what is written, and what is known of it.
+        links: its enclaves.
     """
 
-    def __init__(self, port: int, closing: AsyncExitStack) -> None:
-        self.port: Final = port
+    def __init__(self, opened: _Opened, closing: AsyncExitStack) -> None:
+        self.port: Final = opened.port
+        self.books: Final = opened.books
+        self.links: Final = opened.links
         self._closing: Final = closing
 
     @classmethod
@@ -120,8 +124,8 @@ class Server:
             SafeRoomError: `BAD_CONFIG`, `BAD_PROOF` or `STORE_DAMAGED`, naming what is wrong.
         """
         async with AsyncExitStack() as stack:
-            port = await _open(_Outside(room, log, command, clock), stack)
-            return cls(port, stack.pop_all())
+            opened = await _open(_Outside(room, log, command, clock), stack)
+            return cls(opened, stack.pop_all())
 
     async def close(self) -> None:
         """Finish the calls under way, end the enclaves, and close the log."""
@@ -129,13 +133,22 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class _Books:
+class Books:
     """What is written, and what is known of it."""
 
     ledger: Ledger
     archive: Archive
     notary: Notary
     register: Register
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What an open room holds on to."""
+
+    port: int
+    books: Books
+    links: Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +161,8 @@ class _Outside:
     clock: Callable[[], datetime]
 
 
-async def _open(outside: _Outside, stack: AsyncExitStack) -> int:
-    """Build everything, in order; what is to be undone goes on the stack. Gives the port."""
+async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
+    """Build everything, in order; what is to be undone goes on the stack."""
     room, config = outside.room, outside.room.config
     if not room.issuers:
         detail = f"no identity issuer's certificate stands in {room.folder / 'issuers'}"
@@ -165,7 +178,7 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> int:
     guard = Guard(Callers(books.register, outside.clock), config.limits, outside.log)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
     checks = await _add_services(server, outside, books, links, desk)
-    stack.push_async_callback(checks.drain)
+    stack.push_async_callback(checks.drain, _STOP_SECONDS)
     health.serve(server)
     if config.listen.reflection:
         serve_reflection(server)
@@ -179,10 +192,10 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> int:
         links.start(owner)
     entries = books.ledger.tip().size
     outside.log.info("room open", origin=config.origin, port=port, entries=entries)
-    return port
+    return _Opened(port, books, links)
 
 
-async def _open_books(outside: _Outside, stack: AsyncExitStack) -> _Books:
+async def _open_books(outside: _Outside, stack: AsyncExitStack) -> Books:
     room = outside.room
     database = stack.enter_context(Database.open(room.state_file))
     ledger = await Ledger.open(
@@ -190,10 +203,10 @@ async def _open_books(outside: _Outside, stack: AsyncExitStack) -> _Books:
     )
     stack.push_async_callback(ledger.close)
     archive = Archive(database)
-    return _Books(ledger, archive, Notary(ledger, archive), await read_register(archive))
+    return Books(ledger, archive, Notary(ledger, archive), await read_register(archive))
 
 
-def _make_links(outside: _Outside, books: _Books, desk: KeyDesk, health: Health) -> Links:
+def _make_links(outside: _Outside, books: Books, desk: KeyDesk, health: Health) -> Links:
     room, config = outside.room, outside.room.config
     return Links(
         room.folder / "enclaves",
@@ -215,7 +228,7 @@ def _make_links(outside: _Outside, books: _Books, desk: KeyDesk, health: Health)
 
 
 async def _add_services(
-    server: grpc.aio.Server, outside: _Outside, books: _Books, links: Links, desk: KeyDesk
+    server: grpc.aio.Server, outside: _Outside, books: Books, links: Links, desk: KeyDesk
 ) -> Checks:
     """Add the contract's services to the server; gives what must be drained at the end."""
     room, config, register = outside.room, outside.room.config, books.register
@@ -279,7 +292,8 @@ async def read_register(archive: Archive) -> Register:
         register.enrol(organisation)
     kinds = {kind.payload_type(): kind for kind in KINDS}
     for envelope in await archive.of_kinds([kind.KIND for kind in KINDS]):
-        register.apply(Held[Payload](envelope, load(envelope, kinds[envelope.payload_type])))
+        statement: Held[Payload] = Held(envelope, load(envelope, kinds[envelope.payload_type]))
+        register.apply(statement)
     return register
 
 

@@ -220,7 +220,7 @@ class Play:
         plot.save(stage.folder / "plot")
         stage.processes.stop("server")
         outcome = stage.processes.run_module(
-            "saferoom.dishonest", str(stage.room), str(stage.folder / "plot")
+            "saferoom.dishonest", str(stage.room), str(stage.folder / "plot"), "bills"
         )
         for line in outcome.splitlines():
             attempt, reason = line.rsplit(" -> ", 1)

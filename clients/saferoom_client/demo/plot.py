@@ -3,6 +3,7 @@
 altered-template.json     an approved template with its formula changed after the approval
 altered-certificate.json  its release certificate, as the enclave would derive it
 altered-question.json     bank-a's own signed question that names it (bank and server collude)
+altered-again.json        another one, for another attempt
 genuine-question.json     a signed question that would be answered: the server changes its subject
 """
 
@@ -54,6 +55,7 @@ class Plot:
                 "altered-template.json": template,
                 "altered-certificate.json": seal_statement(certificate, bank.signing_key),
                 "altered-question.json": _question(bank, view, subject, {}),
+                "altered-again.json": _question(bank, view, subject, {}),
                 "genuine-question.json": _question(bank, honest, subject, {"floor": "3000"}),
             }
         )
