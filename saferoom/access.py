@@ -63,7 +63,6 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}LedgerService/GetStatement": MEMBERS,
         f"{_ROOM}LedgerService/ListEntries": MEMBERS,
         f"{_HEALTH}Check": ANYBODY,
-        f"{_HEALTH}List": ANYBODY,
         f"{_HEALTH}Watch": ANYBODY,
         f"{_REFLECTION}ServerReflectionInfo": ANYBODY,
     }

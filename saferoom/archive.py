@@ -70,11 +70,14 @@ MOST: Final = 1000
 """Statements found at once by a field: some MB on the wire."""
 
 _STATEMENT: Final = tables.statement.c
+_LATER: Final = tables.checkpoint.alias("later")
 _CHECKPOINT_SIZE: Final = (
-    select(func.min(tables.checkpoint.c.size))
-    .where(tables.checkpoint.c.size > _STATEMENT.entry_idx)
+    select(func.min(_LATER.c.size))
+    .where(_LATER.c.size > _STATEMENT.entry_idx)
+    .correlate(tables.statement)
     .scalar_subquery()
 )
+"""Every commit has its own checkpoint, so an entry's is the first that covers it."""
 _FOUND: Final = (
     select(
         _STATEMENT.kind,

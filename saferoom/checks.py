@@ -116,9 +116,13 @@ class Checks:
             task.add_done_callback(partial(self._finished, envelope.digest))
         return await asyncio.shield(task)
 
-    async def drain(self) -> None:
-        """Wait until every question under way is answered and recorded."""
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+    async def drain(self, seconds: float) -> None:
+        """Wait until every question under way is answered and recorded, and no longer than this.
+
+        What an enclave still owes then, it says when it is asked again.
+        """
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=seconds)
 
     async def earlier(self, caller: Caller, request_id: str) -> Sequence[Recorded[Word]]:
         """Give what was recorded for an earlier request of the caller's institution.

@@ -57,7 +57,7 @@ class ListenConfig(_Section):
 class LimitsConfig(_Section):
     """How much may be under way."""
 
-    calls: Annotated[int, Field(ge=2, le=100_000)] = 256
+    calls: Annotated[int, Field(ge=2, le=100_000)] = 1024
     calls_per_caller: Annotated[int, Field(ge=1, le=100_000)] = 64
     streams: Annotated[int, Field(ge=2, le=10_000)] = 64
     """Loads, attending key agents and health watchers."""

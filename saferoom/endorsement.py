@@ -10,7 +10,7 @@ from datetime import datetime
 
 from saferoom.exchange import AttestedClaims
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64
+from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement, Evidence, EvidenceClaims
 from saferoom_proto.verification import PinnedCharter, verify_claims, verify_endorsement
@@ -85,8 +85,10 @@ def _claimed(claims: EvidenceClaims, attested: AttestedClaims) -> tuple[object, 
         claims.code,
         claims.dependencies,
         claims.sandbox_level,
+        claims.chain,
         attested.kind,
         attested.claims.digest,
+        sha256_digest(attested.quote) if attested.quote else None,
     )
 
 
@@ -99,6 +101,8 @@ def _endorsed(endorsement: Endorsement) -> tuple[object, ...]:
         endorsement.code,
         endorsement.dependencies,
         endorsement.sandbox_level,
+        endorsement.chain,
         endorsement.evidence_kind,
         endorsement.evidence,
+        endorsement.quote,
     )

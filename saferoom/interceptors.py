@@ -17,10 +17,10 @@ import inspect
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, NoReturn, cast
+from typing import Final, NoReturn, TypeAlias, cast
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from saferoom.access import ACCESS, require_access
 from saferoom.config import LimitsConfig
@@ -33,11 +33,14 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import abort
 
 Context = grpc.aio.ServicerContext[Message, Message]
-Handler = grpc.RpcMethodHandler[Message, Message]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Message, Message]"
+# In quotes: grpc's class is generic in its stubs only.
 _UnaryCall = Callable[[Message, Context], Awaitable[Message]]
 _LoadCall = Callable[[AsyncIterator[Message], Context], Awaitable[Message]]
 _StreamCall = Callable[[Message | AsyncIterator[Message], Context], AsyncIterable[Message]]
 _WritingCall = Callable[[Message | AsyncIterator[Message], Context], Awaitable[None]]
+
+_Reader = Callable[[bytes], Message]
 
 _CALL_ID_BYTES: Final = 8
 
@@ -133,38 +136,42 @@ class Guard(grpc.aio.ServerInterceptor):
         return self._guard_unary(method, handler, cast("_UnaryCall", handler.unary_unary))
 
     def _guard_unary(self, method: str, handler: Handler, inner: _UnaryCall) -> Handler:
-        async def guarded(request: Message, context: Context) -> Message:
+        read = self._reader(handler)
+
+        async def guarded(data: bytes, context: Context) -> Message:
             seconds = self._config.deadline_seconds
             async with self._call(method, context, self._calls, seconds):
-                self._rules.require(request)
-                return await inner(request, context)
+                return await inner(read(data), context)
 
         return _like(handler, grpc.unary_unary_rpc_method_handler, guarded)
 
     def _guard_load(self, method: str, handler: Handler, inner: _LoadCall) -> Handler:
-        async def guarded(requests: AsyncIterator[Message], context: Context) -> Message:
+        read = self._reader(handler)
+
+        async def guarded(pieces: AsyncIterator[bytes], context: Context) -> Message:
             seconds = self._config.load_seconds
             async with self._call(method, context, self._streams, seconds):
-                checked = self._checked(requests, self._config.load_idle_seconds)
-                return await inner(checked, context)
+                messages = _read_all(pieces, read, self._config.load_idle_seconds)
+                return await inner(messages, context)
 
         return _like(handler, grpc.stream_unary_rpc_method_handler, guarded)
 
     def _guard_stream(self, method: str, handler: Handler, inner: _StreamCall) -> Handler:
+        read = self._reader(handler)
+
+        def opened(data: bytes | AsyncIterator[bytes]) -> Message | AsyncIterator[Message]:
+            return read(data) if isinstance(data, bytes) else _read_all(data, read, None)
+
         async def guarded(
-            request: Message | AsyncIterator[Message], context: Context
+            data: bytes | AsyncIterator[bytes], context: Context
         ) -> AsyncIterator[Message]:
             async with self._call(method, context, self._streams, None):
-                if isinstance(request, Message):
-                    self._rules.require(request)
-                else:
-                    request = self._checked(request, None)
-                async for response in inner(request, context):
+                async for response in inner(opened(data), context):
                     yield response
 
-        async def writing(request: Message | AsyncIterator[Message], context: Context) -> None:
+        async def writing(data: bytes | AsyncIterator[bytes], context: Context) -> None:
             async with self._call(method, context, self._streams, None):
-                await cast("_WritingCall", inner)(request, context)
+                await cast("_WritingCall", inner)(opened(data), context)
 
         behaviour = guarded if inspect.isasyncgenfunction(inner) else writing
         make = (
@@ -174,23 +181,25 @@ class Guard(grpc.aio.ServerInterceptor):
         )
         return _like(handler, make, behaviour)
 
-    async def _checked(
-        self, requests: AsyncIterator[Message], idle_seconds: float | None
-    ) -> AsyncIterator[Message]:
-        """Give a stream's messages, each held to its rules, none too long after the one before."""
-        messages = aiter(requests)
-        while True:
-            async with asyncio.timeout(idle_seconds):
-                message = await anext(messages, None)
-            if message is None:
-                return
+    def _reader(self, handler: Handler) -> _Reader:
+        """Read a method's message and hold it to its rules: inside, where its caller is known."""
+
+        def read(data: bytes) -> Message:
+            if handler.request_deserializer is None:
+                raise SafeRoomError(Reason.INTERNAL, "a method without a message")
+            try:
+                message = handler.request_deserializer(data)
+            except DecodeError as error:
+                raise SafeRoomError(Reason.MALFORMED, "not the method's message") from error
             self._rules.require(message)
-            yield message
+            return message
+
+        return read
 
     def _closed(self, method: str) -> Handler:
         """Give a handler that lets nobody through."""
 
-        async def refuse(_: Message, context: Context) -> Message:
+        async def refuse(_: bytes, context: Context) -> bytes:
             async with self._call(method, context, self._calls, None):
                 raise SafeRoomError(Reason.NOT_ALLOWED, "no such method")
 
@@ -206,7 +215,19 @@ def _allowed(context: Context, seconds: float | None) -> float | None:
     return seconds if left is None else min(left, seconds)
 
 
+async def _read_all(
+    pieces: AsyncIterator[bytes], read: _Reader, idle_seconds: float | None
+) -> AsyncIterator[Message]:
+    """Read a stream's messages, none of them too long after the one before."""
+    source = aiter(pieces)
+    while True:
+        async with asyncio.timeout(idle_seconds):
+            data = await anext(source, None)
+        if data is None:
+            return
+        yield read(data)
+
+
 def _like(handler: Handler, make: Callable[..., object], behaviour: object) -> Handler:
-    """Make a handler that reads and writes messages as another does."""
-    made = make(behaviour, handler.request_deserializer, handler.response_serializer)
-    return cast("Handler", made)
+    """Make a handler that writes messages as another does, and is given them unread."""
+    return cast("Handler", make(behaviour, None, handler.response_serializer))

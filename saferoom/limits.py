@@ -1,11 +1,11 @@
 """How much may be under way: for one organisation, and in all.
 
 A limit in all alone lets one slow caller lock out the rest. So each organisation has its own, and
-beyond that may hold at most as much as is still free: however many greedy callers there are, an
-equal share stays free for whoever comes next.
+beyond that may hold at most an eighth of what is free: of any number of greedy callers each takes
+a ninth of what the ones before it left, and whoever holds nothing yet is let in to the last place.
 
 Source of the second rule: Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory
-packet switches", IEEE/ACM Transactions on Networking 6(2), 1998, with the factor 1.
+packet switches", IEEE/ACM Transactions on Networking 6(2), 1998, with the factor 1/8.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from saferoom_proto.reasons import Reason, SafeRoomError
+
+_SHARE: Final = 8
 
 
 class Limits:
@@ -45,7 +47,7 @@ class Limits:
         held = self._held.get(caller, 0)
         if held >= self._per_caller:
             raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{caller} has {held} under way")
-        if held >= self._free:
+        if held * _SHARE >= self._free:
             raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{held} under way, {self._free} free")
         self._held[caller] = held + 1
         self._free -= 1

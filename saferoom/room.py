@@ -42,7 +42,7 @@ address = {address}
 reflection = true
 
 [limits]
-calls = 256
+calls = 1024
 calls_per_caller = 64
 deadline_seconds = 30
 

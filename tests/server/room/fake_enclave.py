@@ -1,0 +1,368 @@
+"""A stand-in for an enclave, as a process: speaks its protocol, checks what it is brought, and
+answers every question with yes. `behaviour.json` in its folder changes what it does.
+
+    delay_seconds   before every verdict
+    refuse          the reason of every verdict
+    plain           refuse without a verdict, for this reason
+    foreign         sign releases with a key that nobody endorsed
+    exit_in_judge   end in the middle of the next verdict, once it is in the chain
+"""
+
+# ruff: noqa: N802 - the names are the contract's
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from saferoom_proto import chain, hpke
+from saferoom_proto.answer import Answer, Truth, commitment, seal_info
+from saferoom_proto.checkpoint import open_checkpoint
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, sha256_digest, unb64
+from saferoom_proto.entry import commitment as entry_commitment
+from saferoom_proto.entry import leaf
+from saferoom_proto.keys import SigningKey, VerifyKey
+from saferoom_proto.merkle import leaf_hash, verify_consistency, verify_inclusion
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rpc_errors import Abortable, abort
+from saferoom_proto.statements import (
+    Acknowledgement,
+    ChainLink,
+    Charter,
+    CheckRequest,
+    ConsentRevocation,
+    EvidenceClaims,
+    Outcome,
+    Release,
+    Snapshot,
+    StoreState,
+    StreamPosition,
+    load,
+    seal_statement,
+)
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
+from saferoom_proto.verification import PinnedCharter, verify_head
+from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
+
+NAME = "enclave"
+STORE = StoreState(epoch=1, digest="sha256:" + "5" * 64)
+ANY = "sha256:" + "0" * 64
+
+
+def certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, NAME)])
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+@dataclass
+class Kept:
+    """What a fake enclave keeps in its folder, with no regard for secrecy or for the disk."""
+
+    path: Path
+    entries: list[dict[str, str]] = field(default_factory=list)
+    proven: list[int] = field(default_factory=list)
+
+    def read(self) -> None:
+        if self.path.exists():
+            kept = json.loads(self.path.read_text())
+            self.entries, self.proven = kept["entries"], kept["proven"]
+
+    def write(self) -> None:
+        self.path.write_text(json.dumps({"entries": self.entries, "proven": self.proven}))
+
+    def entry(self, index: int) -> enclave_pb2.OutboxEntry:
+        kept = self.entries[index]
+        statement = Envelope.from_json(kept["statement"].encode())
+        return enclave_pb2.OutboxEntry(
+            statement=envelope_to_proto(statement), salt=unb64(kept["salt"]), chain_index=index
+        )
+
+    def head(self) -> str:
+        digests = (Envelope.from_json(each["statement"].encode()).digest for each in self.entries)
+        return chain.head_of(digests)
+
+
+class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
+    def __init__(self, config: dict[str, str], tls: x509.Certificate) -> None:
+        self.folder = Path(config["folder"])
+        envelope = Envelope.from_json(config["charter"].encode())
+        self.charter = PinnedCharter(load(envelope, Charter), envelope.digest)
+        self.identity, self.sealing = SigningKey.generate(), hpke.SealingKey.generate()
+        self.tls = sha256_digest(tls.public_bytes(serialization.Encoding.DER))
+        self.kept = Kept(self.folder / "kept.json")
+        self.kept.read()
+        self.unlocked, self.sequence, self.running = False, 0, chain.GENESIS
+        self.endorsement, self.nonce = ANY, os.urandom(32)
+        self.checkpoint_size, self.checkpoint_root = 0, b""
+        self.time = datetime.now(UTC)
+
+    @property
+    def behaviour(self) -> dict[str, object]:
+        path = self.folder / "behaviour.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def position(self) -> enclave_pb2.EnclavePosition:
+        return enclave_pb2.EnclavePosition(
+            unlocked=self.unlocked,
+            sequence=self.sequence,
+            running=self.running,
+            head_nonce=self.nonce,
+            ledger_size=self.checkpoint_size,
+            sandbox_level=0,
+            sandbox_missing=["everything"],
+            has_data=True,
+            chain_length=len(self.kept.entries),
+        )
+
+    async def Attest(
+        self, request: enclave_pb2.AttestRequest, context: object
+    ) -> enclave_pb2.AttestResponse:
+        claims = EvidenceClaims(
+            room=self.charter.charter.room,
+            owner=self.charter.charter.owner,
+            nonce=b64(request.nonce),
+            identity=self.identity.verify_key.public,
+            sealing=b64(self.sealing.public),
+            tls=self.tls,
+            charter=self.charter.digest,
+            code=ANY,
+            dependencies=ANY,
+            python="3.11.2",
+            sandbox_level=0,
+            sandbox_missing=("everything",),
+            store=STORE,
+            chain=ChainLink(index=len(self.kept.entries), previous=self.kept.head()),
+            stream=StreamPosition(sequence=self.sequence, running=self.running),
+        )
+        statement = seal_statement(claims, self.identity)
+        return enclave_pb2.AttestResponse(claims=envelope_to_proto(statement), kind="software")
+
+    async def Unlock(
+        self, request: enclave_pb2.UnlockRequest, context: object
+    ) -> enclave_pb2.UnlockResponse:
+        self.endorsement = envelope_from_proto(request.endorsement).digest
+        self.unlocked = True
+        return enclave_pb2.UnlockResponse(position=self.position())
+
+    async def GetState(
+        self, request: enclave_pb2.GetStateRequest, context: object
+    ) -> enclave_pb2.GetStateResponse:
+        return enclave_pb2.GetStateResponse(position=self.position())
+
+    async def ListOutbox(
+        self, request: enclave_pb2.ListOutboxRequest, context: object
+    ) -> enclave_pb2.ListOutboxResponse:
+        waiting = [
+            self.kept.entry(index)
+            for index in range(request.start, len(self.kept.entries))
+            if index not in self.kept.proven
+        ]
+        return enclave_pb2.ListOutboxResponse(entries=waiting[:10])
+
+    async def Deliver(
+        self, request: enclave_pb2.DeliverRequest, context: object
+    ) -> enclave_pb2.DeliverResponse:
+        try:
+            return self.take(request)
+        except SafeRoomError as error:
+            await abort(cast("Abortable", context), error)
+
+    def take(self, request: enclave_pb2.DeliverRequest) -> enclave_pb2.DeliverResponse:
+        if not self.unlocked:
+            raise SafeRoomError(Reason.LOCKED)
+        statements = [envelope_from_proto(each) for each in request.statements]
+        running = chain.head_of((each.whole for each in statements), self.running)
+        head = verify_head(envelope_from_proto(request.head), self.charter, b64(self.nonce))
+        if (head.sequence, head.running) != (self.sequence + len(statements), running):
+            raise SafeRoomError(Reason.BROKEN_STREAM)
+        key = VerifyKey.from_public(self.charter.charter.room_keys.ledger)
+        checkpoint = open_checkpoint(head.checkpoint, self.charter.charter.room, key)
+        if self.checkpoint_size:
+            verify_consistency(
+                self.checkpoint_size,
+                checkpoint.size,
+                list(request.consistency),
+                self.checkpoint_root,
+                checkpoint.root,
+            )
+        for proof in request.proofs:
+            kept = self.kept.entries[proof.chain_index]
+            statement = Envelope.from_json(kept["statement"].encode())
+            committed = entry_commitment(unb64(kept["salt"]), statement.digest)
+            verify_inclusion(
+                proof.ledger_index,
+                checkpoint.size,
+                leaf_hash(leaf(committed)),
+                list(proof.hashes),
+                checkpoint.root,
+            )
+            self.kept.proven.append(proof.chain_index)
+        self.kept.write()
+        self.checkpoint_size, self.checkpoint_root = checkpoint.size, checkpoint.root
+        self.sequence, self.running = head.sequence, running
+        self.nonce, self.time = os.urandom(32), head.time
+        return enclave_pb2.DeliverResponse(
+            position=self.position(), outbox=self.acknowledge(statements)
+        )
+
+    def acknowledge(self, statements: list[Envelope]) -> list[enclave_pb2.OutboxEntry]:
+        said: list[enclave_pb2.OutboxEntry] = []
+        for statement in statements:
+            if statement.payload_type == ConsentRevocation.payload_type():
+                revocation = load(statement, ConsentRevocation)
+                acknowledgement = Acknowledgement(
+                    room=self.charter.charter.room,
+                    owner=self.charter.charter.owner,
+                    endorsement=self.endorsement,
+                    subject=revocation.subject,
+                    revocation=statement.digest,
+                    consent=revocation.consent,
+                    stream=StreamPosition(sequence=self.sequence, running=self.running),
+                    chain=self.link(),
+                    time=whole_milliseconds(self.time),
+                )
+                said.append(self.say(seal_statement(acknowledgement, self.identity)))
+        return said
+
+    def link(self) -> ChainLink:
+        return ChainLink(index=len(self.kept.entries), previous=self.kept.head())
+
+    def say(self, statement: Envelope, **more: str) -> enclave_pb2.OutboxEntry:
+        kept = {"statement": statement.to_json().decode(), "salt": b64(os.urandom(32)), **more}
+        self.kept.entries.append(kept)
+        self.kept.write()
+        return self.kept.entry(len(self.kept.entries) - 1)
+
+    async def Judge(
+        self, request: enclave_pb2.JudgeRequest, context: object
+    ) -> enclave_pb2.JudgeResponse:
+        behaviour = self.behaviour
+        await asyncio.sleep(float(cast("float", behaviour.get("delay_seconds", 0))))
+        envelope = envelope_from_proto(request.request)
+        for index, kept in enumerate(self.kept.entries):
+            if kept.get("request") == envelope.digest:
+                entry = self.kept.entry(index)
+                return enclave_pb2.JudgeResponse(entry=entry, sealed=unb64(kept["sealed"]))
+        if "plain" in behaviour:
+            error = SafeRoomError(Reason(cast("str", behaviour["plain"])), "its own words")
+            await abort(cast("Abortable", context), error)
+        return self.verdict(envelope, behaviour)
+
+    def verdict(
+        self, envelope: Envelope, behaviour: dict[str, object]
+    ) -> enclave_pb2.JudgeResponse:
+        asked, owner = load(envelope, CheckRequest), self.charter.charter.owner
+        answer, sealed = None, b""
+        if "refuse" not in behaviour:
+            data = Answer(Truth.YES, os.urandom(32)).to_bytes()
+            answer, info = commitment(data), seal_info(envelope.digest, owner)
+            sealed = hpke.seal(base64.b64decode(asked.reply_key), data, info=info)
+        release = Release(
+            room=asked.room,
+            owner=owner,
+            request=envelope.digest,
+            institution=asked.institution,
+            endorsement=self.endorsement,
+            charter=self.charter.digest,
+            template=asked.template,
+            certificate=asked.certificate,
+            approvals=(ANY,),
+            agreement=ANY,
+            consent=None,
+            stream=StreamPosition(sequence=self.sequence, running=self.running),
+            store=STORE,
+            outcome=Outcome.ANSWERED if answer else Outcome.REFUSED,
+            reason=None if answer else Reason(cast("str", behaviour["refuse"])),
+            charges=(),
+            answer=answer,
+            chain=self.link(),
+            time=whole_milliseconds(self.time),
+        )
+        key = SigningKey.generate() if behaviour.get("foreign") else self.identity
+        entry = self.say(seal_statement(release, key), request=envelope.digest, sealed=b64(sealed))
+        if behaviour.get("exit_in_judge"):
+            (self.folder / "behaviour.json").unlink()
+            os._exit(3)
+        return enclave_pb2.JudgeResponse(entry=entry, sealed=sealed)
+
+    async def Load(
+        self, request_iterator: AsyncIterator[enclave_pb2.LoadRequest], context: object
+    ) -> enclave_pb2.LoadResponse:
+        count, schema = 0, ANY
+        async for each in request_iterator:
+            if each.piece.WhichOneof("piece") == "header":
+                schema = each.piece.header.schema
+            else:
+                count += len(each.piece.sealed)
+        if count == 0:
+            return enclave_pb2.LoadResponse(bad_row_count=1)
+        snapshot = Snapshot(
+            room=self.charter.charter.room,
+            owner=self.charter.charter.owner,
+            endorsement=self.endorsement,
+            schema_digest=schema,
+            store=STORE,
+            rows={"pieces": count},
+            chain=self.link(),
+            time=whole_milliseconds(self.time),
+        )
+        return enclave_pb2.LoadResponse(snapshot=self.say(seal_statement(snapshot, self.identity)))
+
+
+async def main() -> None:
+    config = json.loads(sys.stdin.read())
+    key = ec.generate_private_key(ec.SECP256R1())
+    own = certificate(key)
+    pem = own.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    server = grpc.aio.server()
+    fake = FakeEnclave(config, own)
+    enclave_pb2_grpc.add_EnclaveServiceServicer_to_server(fake, server)
+    server.add_secure_port(
+        f"unix:{config['socket']}",
+        grpc.ssl_server_credentials(
+            [(private, pem)],
+            root_certificates=config["switchboard_certificate"].encode(),
+            require_client_auth=True,
+        ),
+    )
+    await server.start()
+    hello = {"certificate": pem.decode(), "sandbox_level": 0, "sandbox_missing": ["everything"]}
+    sys.stdout.write(json.dumps(hello) + "\n")
+    sys.stdout.flush()
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
