@@ -48,7 +48,9 @@ class Freshness:
     def accept(self, nonce: str) -> None:
         """Take a head for the newest: its nonce and those sent before it are used up."""
         self._newest = self._sent[nonce]
-        self._sent = {each: at for each, at in self._sent.items() if at > self._newest}
+        sent = list(self._sent)
+        for used in sent[: sent.index(nonce) + 1]:
+            del self._sent[used]
 
     def require_fresh(self, most_seconds: float) -> None:
         """Refuse with `STALE_HEAD` if the newest head is older than this, or there is none yet."""

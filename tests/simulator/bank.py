@@ -37,9 +37,7 @@ class SimBank:
         self.world: Final = world
         self.key: Final = world.seeds.signing(f"bank {name}")
         self.reply: Final = world.seeds.sealing(f"bank {name}")
-        self.certified: Final = world.issuer.issue(
-            organisation_uri(name, "checks"), self.key.verify_key
-        )
+        self.certified = world.issuer.issue(organisation_uri(name, "checks"), self.key.verify_key)
         """The X.509 certificate that names the key, DER."""
 
     def template(
