@@ -8,33 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
-from sqlalchemy import Row, Select, bindparam, func, select, text
+from sqlalchemy import Row, Select, bindparam, func, select
 
 from saferoom.evidence import Role
 from saferoom.ledger.entries import Position
+from saferoom.mentions import About
 from saferoom.register import Organisation
 from saferoom.state import tables
 from saferoom.state.database import Database
 from saferoom_proto.dsse import Envelope
-
-
-class About(Enum):
-    """By which field of which kind of statement the archive finds some; each has its index."""
-
-    REFUSALS_OF_REQUEST = ("refusal", "request")
-    CONSENTS_OF_SUBJECT = ("consent", "subject")
-    CONSENTS_TO_INSTITUTION = ("consent", "institution")
-    REVOCATIONS_OF_CONSENT = ("consent-revocation", "consent")
-    ACKNOWLEDGEMENTS_OF_REVOCATION = ("acknowledgement", "revocation")
-
-    @property
-    def condition(self) -> str:
-        """The condition, written as the index is, so that SQLite uses it."""
-        kind, field = self.value
-        return f"kind = '{kind}' AND json_extract(CAST(payload AS TEXT), '$.{field}') IN :values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +77,11 @@ _FOUND: Final = (
     .join(tables.checkpoint, tables.checkpoint.c.size == _CHECKPOINT_SIZE)
 )
 _BY_DIGEST: Final = _FOUND.where(_STATEMENT.digest == bindparam("digest"))
+_MENTIONED: Final = (
+    _FOUND.join(tables.mention, tables.mention.c.statement_digest == _STATEMENT.digest)
+    .where(tables.mention.c.what == bindparam("what"))
+    .where(tables.mention.c.value.in_(bindparam("values", expanding=True)))
+)
 _ANSWERS: Final = (
     _FOUND.add_columns(tables.answer.c.owner, tables.answer.c.institution, tables.answer.c.sealed)
     .join(tables.answer, tables.answer.c.release_digest == _STATEMENT.digest)
@@ -147,9 +136,8 @@ class Archive:
 
     async def about(self, about: About, *values: str, most: int = MOST) -> tuple[Found, ...]:
         """Find the newest statements with one of some values in a field, in their order."""
-        condition = text(about.condition).bindparams(bindparam("values", expanding=True))
-        query = _FOUND.where(condition).order_by(_STATEMENT.entry_idx.desc()).limit(most)
-        rows = await self._rows(query, values=values)
+        query = _MENTIONED.order_by(_STATEMENT.entry_idx.desc()).limit(most)
+        rows = await self._rows(query, what=about, values=values)
         return tuple(_found(row) for row in reversed(rows))
 
     async def answers(self, request_id: str) -> tuple[FoundAnswer, ...]:

@@ -12,9 +12,10 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
-from saferoom.archive import About, Archive, FoundAnswer
+from saferoom.archive import Archive, FoundAnswer
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.exchange import Judged
+from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals, RequestRefusedError, Word
@@ -195,38 +196,45 @@ class Checks:
             if known is None:
                 raise
             return known
-        outbox = enclave.outbox
-        if outbox.is_recorded(judged.entry.chain_index):
-            known = await self._recall(owner, approved)
-            if known is not None:
-                return known
+        release = await self._release(owner, approved, judged, enclave.outbox)
+        word = Word(owner, release.reason, judged.sealed)
+        if enclave.outbox.is_recorded(judged.entry.chain_index):
+            return await self._repeat(owner, approved, judged, word)
         # Step 7: record.
-        return await self._record(owner, approved, judged, outbox)
-
-    async def _record(
-        self, owner: str, approved: Approved, judged: Judged, outbox: Outbox
-    ) -> Recorded[Word]:
-        request_id, entry = approved.envelope.digest, judged.entry
-        release = await outbox.verified(entry.statement, Release)
-        said = (release.owner, release.request, release.institution)
-        if said != (owner, request_id, approved.request.institution):
-            raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s release is of another request")
-        if (release.outcome is Outcome.ANSWERED) != bool(judged.sealed):
-            raise SafeRoomError(
-                Reason.BAD_SIGNATURE, f"{owner}'s release comes with another answer"
-            )
-        institution = approved.request.institution
         recorded = await self._notary.record(
             Release,
-            Word(owner, release.reason, judged.sealed),
-            entry.statement,
-            salt=entry.salt,
-            rows=(
-                RequestRow(institution, approved.envelope),
-                AnswerRow(request_id, owner, institution, entry.statement.digest, judged.sealed),
-            ),
+            word,
+            judged.entry.statement,
+            salt=judged.entry.salt,
+            rows=_rows(approved, judged, owner),
         )
-        outbox.recorded(entry.chain_index, recorded.index)
+        enclave.outbox.recorded(judged.entry.chain_index, recorded.index)
+        return recorded
+
+    async def _release(
+        self, owner: str, approved: Approved, judged: Judged, outbox: Outbox
+    ) -> Release:
+        """Verify that an enclave's word is its own, and on this request."""
+        release = await outbox.verified(judged.entry.statement, Release)
+        said = (release.owner, release.request, release.institution)
+        if said != (owner, approved.envelope.digest, approved.request.institution):
+            raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s release is of another request")
+        if (release.outcome is Outcome.ANSWERED) != bool(judged.sealed):
+            raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s release has another answer")
+        return release
+
+    async def _repeat(
+        self, owner: str, approved: Approved, judged: Judged, word: Word
+    ) -> Recorded[Word]:
+        """Give a word that stands in the log already, byte for byte as it was given before."""
+        known = await self._recall(owner, approved)
+        if known is not None:
+            return known
+        # After a crash the log has it from the enclave's outbox, which knows no requests.
+        recorded = await self._notary.recall(judged.entry.statement.digest, word)
+        if recorded is None:
+            raise SafeRoomError(Reason.INTERNAL, "the log lost an enclave's entry")
+        await self._notary.keep(*_rows(approved, judged, owner, recorded.index))
         return recorded
 
     async def _recall(self, owner: str, approved: Approved) -> Recorded[Word] | None:
@@ -275,3 +283,14 @@ class Checks:
         except SafeRoomError as error:
             return error.fields
         return ()
+
+
+def _rows(
+    approved: Approved, judged: Judged, owner: str, entry_idx: int | None = None
+) -> tuple[RequestRow, AnswerRow]:
+    """Give what is kept beside a release: the question and the sealed answer."""
+    institution, digest = approved.request.institution, judged.entry.statement.digest
+    return (
+        RequestRow(institution, approved.envelope),
+        AnswerRow(approved.envelope.digest, owner, institution, digest, judged.sealed, entry_idx),
+    )

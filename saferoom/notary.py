@@ -10,6 +10,7 @@ from saferoom.archive import Archive, Found
 from saferoom.evidence import Recorded
 from saferoom.ledger.entries import NewEntry
 from saferoom.ledger.ledger import Ledger
+from saferoom.mentions import mentions
 from saferoom.state.rows import Row, StatementRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import SALT_BYTES
@@ -48,6 +49,7 @@ class Notary:
         *,
         owners: tuple[str, ...] = (),
         rows: tuple[Row, ...] = (),
+        backlog: tuple[Envelope, ...] = (),
         salt: bytes | None = None,
     ) -> Recorded[T]:
         """Put a statement into the ledger; once this returns, it is durable and proven.
@@ -60,6 +62,7 @@ class Notary:
             statement: the statement, verified by the caller.
             owners: whose streams it goes into.
             rows: written in the same transaction.
+            backlog: earlier statements that those streams get after it.
             salt: an enclave's, for its own statement; else a fresh one is made.
 
         Raises:
@@ -70,7 +73,8 @@ class Notary:
             kind.KIND,
             statement.digest,
             salt or self._salt(),
-            (StatementRow(kind.KIND, statement, owners), *rows),
+            (StatementRow(kind.KIND, statement, owners), *mentions(statement), *rows),
+            backlog,
         )
         try:
             position = await self._ledger.append(entry)
@@ -83,6 +87,14 @@ class Notary:
             return recorded
         proof = self._ledger.tlog_proof(position)
         return Recorded(said, statement, position.index, entry.salt, proof)
+
+    async def keep(self, *rows: Row) -> None:
+        """Write rows that belong to entries written earlier; what stands there already stays."""
+        try:
+            await self._ledger.store(*rows)
+        except SafeRoomError as error:
+            if error.reason is not Reason.CONFLICT:
+                raise
 
     async def recall(self, digest: str, said: T) -> Recorded[T] | None:
         """Give a statement that was recorded earlier, byte for byte as then; none if none was."""

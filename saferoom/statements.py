@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from saferoom import rules, subject_rules
-from saferoom.archive import About, Archive
+from saferoom.archive import Archive
 from saferoom.evidence import Caller, Recorded, Role
 from saferoom.ledger.ledger import Ledger
+from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom.register import KINDS, Held, Organisation, Register
 from saferoom.rules import Ground, RoomFacts, Rule
@@ -26,15 +27,20 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     Acknowledgement,
     Approval,
+    CertificateRevocation,
     Charter,
     Consent,
     ConsentRevocation,
+    Feature,
     Payload,
     Template,
     load,
 )
 
 P = TypeVar("P", bound=Payload)
+
+
+_FOR_ALL_OWNERS: Final = (Feature, Consent, ConsentRevocation, CertificateRevocation)
 
 
 class Followers(Protocol):
@@ -119,7 +125,9 @@ class Statements:
             ground = Ground(self._register, self._facts, self._clock())
             owners = rule.verify(envelope, payload, ground)
             # Step 3: the log and the enclaves' streams, in one commit.
-            recorded = await self._notary.record(rule.kind, payload, envelope, owners=owners)
+            recorded = await self._notary.record(
+                rule.kind, payload, envelope, owners=owners, backlog=await self._backlog(payload)
+            )
             # Step 4: from now on the room goes by it.
             self._register.apply(Held(envelope, payload))
         # Step 5: enclaves that can be reached hear of it before its giver gets the receipt.
@@ -186,6 +194,16 @@ class Statements:
             elif held != organisation:
                 raise SafeRoomError(Reason.CONFLICT, f"{organisation.name} is enrolled otherwise")
         return organisation
+
+    async def _backlog(self, payload: Payload) -> tuple[Envelope, ...]:
+        """Give what a new owner's enclave has to know of the time before its first charter.
+
+        A certificate that was revoked must not count there, and a consent by information types
+        reaches an owner that comes later.
+        """
+        if not isinstance(payload, Charter) or payload.owner in self._register.owners:
+            return ()
+        return await self._archive.of_kinds([kind.KIND for kind in _FOR_ALL_OWNERS])
 
     def _turn(self, kind: type[Payload]) -> AbstractAsyncContextManager[object]:
         """Take turns for what the next statement's verification goes by.

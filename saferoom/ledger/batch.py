@@ -14,6 +14,7 @@ from saferoom.state import tables
 from saferoom.state.rows import ORDER, Place, Row, StatementRow
 from saferoom_proto import merkle
 from saferoom_proto.chain import extend
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import commitment, leaf
 
 Values = Mapping[str, object]
@@ -56,7 +57,9 @@ class Batch:
         for row in item.rows:
             self._rows.setdefault(type(row), []).append(row.values(place))
             if isinstance(row, StatementRow):
-                self._follow(row)
+                backlog = item.backlog if isinstance(item, NewEntry) else ()
+                for envelope in (row.envelope, *backlog):
+                    self._follow(envelope, row.owners)
         return index
 
     def root(self) -> bytes:
@@ -97,17 +100,17 @@ class Batch:
         self.size += 1
         return index
 
-    def _follow(self, row: StatementRow) -> None:
+    def _follow(self, statement: Envelope, owners: tuple[str, ...]) -> None:
         """Make a statement the next one of each of its owners' streams."""
-        for owner in row.owners:
+        for owner in owners:
             head = self.streams.get(owner, StreamHead())
-            head = StreamHead(head.sequence + 1, extend(head.running, row.envelope.whole))
+            head = StreamHead(head.sequence + 1, extend(head.running, statement.whole))
             self.streams[owner] = head
             self._stream_rows.append(
                 {
                     "owner": owner,
                     "sequence": head.sequence,
-                    "statement_digest": row.envelope.digest,
+                    "statement_digest": statement.digest,
                     "running": head.running,
                 }
             )

@@ -24,12 +24,15 @@ class NewEntry:
         salt: 32 random bytes that open the commitment, used for this entry alone.
         rows: written beside the entry, all or nothing. A statement or an answer among them is the
             one that the entry commits to.
+        backlog: earlier statements, which the streams that get this one get after it: what a new
+            owner's enclave has to know of the time before.
     """
 
     kind: str
     statement_digest: str
     salt: bytes
     rows: tuple[Row, ...] = ()
+    backlog: tuple[Envelope, ...] = ()
 
     def __post_init__(self) -> None:
         check_digest(self.statement_digest)

@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import Final
 
 from saferoom import subject_rules, wire
-from saferoom.archive import About, Archive
+from saferoom.archive import Archive
 from saferoom.evidence import Role
 from saferoom.identity import current_caller
+from saferoom.mentions import About
 from saferoom.statements import Statements
 from saferoom_proto.statements import ConsentRevocation, load
 from saferoom_proto.v1 import consent_pb2, consent_pb2_grpc

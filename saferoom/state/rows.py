@@ -64,6 +64,34 @@ class StatementRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MentionRow:
+    """A value of a statement's field, by which the statement is found.
+
+    Attributes:
+        what: the kind of statement and the name of the field.
+        value: what stands there.
+        statement_digest: of the statement, whose own row stands beside it.
+    """
+
+    SQL: ClassVar[UpdateBase] = insert(tables.mention)
+
+    what: str
+    value: str
+    statement_digest: str
+
+    def __post_init__(self) -> None:
+        check_digest(self.statement_digest)
+
+    def values(self, place: Place) -> Mapping[str, object]:  # noqa: ARG002 - as the others
+        """Give the row's columns."""
+        return {
+            "what": self.what,
+            "value": self.value,
+            "statement_digest": self.statement_digest,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRow:
     """A signed request, by the digest of its signed bytes; the first of equal ones is kept."""
 
@@ -89,6 +117,10 @@ class AnswerRow:
     """One owner's word on a request, with the answer sealed to the asker (empty for a refusal).
 
     Its request, and the release as a statement, stand in rows of the same or an earlier entry.
+
+    Attributes:
+        entry_idx: the release's entry, if that was written earlier; None for the entry that the
+            row is written with.
     """
 
     SQL: ClassVar[UpdateBase] = insert(tables.answer)
@@ -98,6 +130,7 @@ class AnswerRow:
     institution: str
     release_digest: str
     sealed: bytes
+    entry_idx: int | None = None
 
     def __post_init__(self) -> None:
         check_digest(self.request_id)
@@ -111,7 +144,7 @@ class AnswerRow:
             "institution": self.institution,
             "release_digest": self.release_digest,
             "sealed": self.sealed,
-            "entry_idx": place.entry_idx,
+            "entry_idx": place.entry_idx if self.entry_idx is None else self.entry_idx,
         }
 
 
@@ -211,6 +244,7 @@ class SaltErased:
 
 Row = (
     StatementRow
+    | MentionRow
     | RequestRow
     | AnswerRow
     | OrganisationRow
@@ -221,6 +255,7 @@ Row = (
 
 ORDER: Final[tuple[type[Row], ...]] = (
     StatementRow,
+    MentionRow,
     RequestRow,
     AnswerRow,
     OrganisationRow,

@@ -106,6 +106,18 @@ stream: Final = Table(
 )
 """Each owner's statements, which its enclave follows: numbered from 1, under a running hash."""
 
+mention: Final = Table(
+    "mention",
+    METADATA,
+    Column("what", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("statement_digest", Text, ForeignKey(statement.c.digest), primary_key=True),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""By what a statement is found, beside its digest: a consent by its subject, a refusal by its
+request. `what` is the kind of statement and the name of its field."""
+
 organisation: Final = Table(
     "organisation",
     METADATA,
@@ -158,4 +170,4 @@ answer: Final = Table(
 )
 """One owner's word on a request: its release, and the answer sealed to the asker."""
 
-APPEND_ONLY: Final = (entry, node, checkpoint, statement, stream)
+APPEND_ONLY: Final = (entry, node, checkpoint, statement, stream, mention)

@@ -106,7 +106,7 @@ def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
 def test_a_path_with_special_characters_is_a_path(tmp_path: Path) -> None:
     path = tmp_path / "a room?mode=memory#1%41.db"
     with Database.open(path), sqlite3.connect(path) as raw:
-        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
     raw.close()
 
 

@@ -19,6 +19,7 @@ from saferoom.state.database import Database
 from saferoom.state.rows import (
     ORDER,
     AnswerRow,
+    MentionRow,
     OrganisationRow,
     Place,
     PrincipalRevoked,
@@ -69,6 +70,8 @@ def fill(connection: Connection) -> None:
                 "running": "sha256:" + "1" * 64,
             },
         )
+        mention = MentionRow("consent.subject", "somebody", envelope.digest)
+        connection.execute(MentionRow.SQL, dict(mention.values(Place(0, NOON))))
 
 
 @pytest.mark.parametrize("name", [table.name for table in tables.APPEND_ONLY])

@@ -1,0 +1,52 @@
+"""By what statements are found, beside their digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Final
+
+from saferoom.state.rows import MentionRow
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.statements import Acknowledgement, Consent, ConsentRevocation, Refusal, load
+
+
+class About(StrEnum):
+    """A field of a kind of statement, by which such statements are found."""
+
+    REFUSALS_OF_REQUEST = "refusal.request"
+    CONSENTS_OF_SUBJECT = "consent.subject"
+    CONSENTS_TO_INSTITUTION = "consent.institution"
+    REVOCATIONS_OF_CONSENT = "consent-revocation.consent"
+    ACKNOWLEDGEMENTS_OF_REVOCATION = "acknowledgement.revocation"
+
+
+def _consent(statement: Envelope) -> Mapping[About, str]:
+    consent = load(statement, Consent)
+    return {
+        About.CONSENTS_OF_SUBJECT: consent.subject,
+        About.CONSENTS_TO_INSTITUTION: consent.institution,
+    }
+
+
+_MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
+    Refusal.payload_type(): lambda statement: {
+        About.REFUSALS_OF_REQUEST: load(statement, Refusal).request
+    },
+    Consent.payload_type(): _consent,
+    ConsentRevocation.payload_type(): lambda statement: {
+        About.REVOCATIONS_OF_CONSENT: load(statement, ConsentRevocation).consent
+    },
+    Acknowledgement.payload_type(): lambda statement: {
+        About.ACKNOWLEDGEMENTS_OF_REVOCATION: load(statement, Acknowledgement).revocation
+    },
+}
+
+
+def mentions(statement: Envelope) -> tuple[MentionRow, ...]:
+    """Give the rows by which a statement is to be found; most kinds are found by digest only."""
+    mentioned = _MENTIONED.get(statement.payload_type)
+    if mentioned is None:
+        return ()
+    values = mentioned(statement).items()
+    return tuple(MentionRow(what, value, statement.digest) for what, value in values)
