@@ -4,7 +4,7 @@
 |------------------------------------------------------------|-------------------------------------|
 | charter, feature, template, release certificate, approval, | every member                        |
 | withdrawal, pause, endorsement, evidence, cert. revocation |                                     |
-| schema, snapshot                                           | its owner                           |
+| schema, load order, snapshot                               | its owner                           |
 | agreement, agreement end                                   | its owner and its institution       |
 | consent                                                    | its subject, its institution,       |
 |                                                            | its registrar, every owner          |
@@ -28,6 +28,7 @@ from saferoom.evidence import Caller, Recorded, Role
 from saferoom.notary import Notary
 from saferoom.register import Register
 from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Acknowledgement,
@@ -96,6 +97,7 @@ def _refusal(found: Found) -> set[str | None]:
 
 CONCERNED: Final[Mapping[str, Callable[[Found], set[str | None]]]] = {
     Schema.KIND: lambda found: {load(found.envelope, Schema).owner},
+    LoadOrder.KIND: lambda found: {load(found.envelope, LoadOrder).owner},
     Snapshot.KIND: lambda found: {load(found.envelope, Snapshot).owner},
     Agreement.KIND: _agreement,
     Consent.KIND: _consent,

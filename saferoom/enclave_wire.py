@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from saferoom.exchange import (
     AttestedClaims,
-    BadRow,
     Delivery,
     Judged,
     Loaded,
@@ -38,7 +37,8 @@ def standing_from(message: enclave_pb2.EnclavePosition) -> Standing:
 def outbox_entry_from(message: enclave_pb2.OutboxEntry) -> OutboxEntry:
     """Take an outbox entry off the wire."""
     statement = envelope_from_proto(message.statement)
-    return OutboxEntry(statement, message.salt, message.chain_index)
+    order = envelope_from_proto(message.order) if message.HasField("order") else None
+    return OutboxEntry(statement, message.salt, message.chain_index, order)
 
 
 def outbox_from(message: enclave_pb2.ListOutboxResponse) -> tuple[OutboxEntry, ...]:
@@ -124,6 +124,5 @@ def load_owner(piece: LoadPiece) -> tuple[str, str]:
 
 def loaded_from(message: enclave_pb2.LoadResponse) -> Loaded:
     """Take what became of a load off the wire."""
-    rows = tuple(BadRow(row.table, row.line, row.column, row.rule) for row in message.bad_rows)
     snapshot = outbox_entry_from(message.snapshot) if message.HasField("snapshot") else None
-    return Loaded(snapshot, rows, message.bad_row_count)
+    return Loaded(snapshot, message.sealed_faults)

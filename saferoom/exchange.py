@@ -42,11 +42,13 @@ class OutboxEntry:
         statement: the enclave's.
         salt: the 32 bytes that the ledger entry's commitment is made with.
         chain_index: its place in the enclave's own chain.
+        order: for a snapshot, the approver's order it carries out.
     """
 
     statement: Envelope
     salt: bytes
     chain_index: int
+    order: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +95,13 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row of a load that breaks the schema: where, and which rule; never a value."""
-
-    table: str
-    line: int
-    column: str
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of a load: the snapshot to be recorded, or the rows that were refused."""
+    """What became of a load: the snapshot to be recorded, or which rows were refused.
+
+    Attributes:
+        snapshot: none if rows were refused.
+        sealed_faults: which, sealed to whoever ordered the load; empty if none were.
+    """
 
     snapshot: OutboxEntry | None
-    bad_rows: tuple[BadRow, ...]
-    bad_row_count: int
+    sealed_faults: bytes

@@ -51,7 +51,9 @@ class Loads:
         # Step 3: the snapshot counts once it is recorded.
         if loaded.snapshot is None:
             return loaded, None
-        return loaded, await session.outbox.take(loaded.snapshot)
+        recorded = await session.outbox.take(loaded.snapshot)
+        session.snapshot = recorded.statement
+        return loaded, recorded
 
 
 async def _after(header: LoadPiece, pieces: AsyncIterator[LoadPiece]) -> AsyncIterator[LoadPiece]:

@@ -11,6 +11,7 @@ from saferoom.evidence import Recorded
 from saferoom.exchange import OutboxEntry
 from saferoom.notary import Notary
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Acknowledgement, Endorsement, Payload, Release, Snapshot, load
 from saferoom_proto.verification import verify_by_enclave
@@ -60,6 +61,7 @@ class Outbox:
         if kind == Acknowledgement.payload_type():
             return await self._take(entry, Acknowledgement)
         if kind == Snapshot.payload_type():
+            await self._take_order(entry)
             return await self._take(entry, Snapshot)
         raise SafeRoomError(Reason.MALFORMED, f"an outbox holds no {kind}")
 
@@ -102,6 +104,16 @@ class Outbox:
         recorded = await self._notary.record(kind, says, entry.statement, salt=entry.salt)
         self.recorded(entry.chain_index, recorded.index)
         return recorded
+
+    async def _take_order(self, entry: OutboxEntry) -> None:
+        """Record the order that a snapshot carries out, before the snapshot that names it.
+
+        The enclave opened it under its seal and verified it; whoever reads the log does so again.
+        """
+        named = (await self.verified(entry.statement, Snapshot)).order
+        if entry.order is None or entry.order.digest != named:
+            raise SafeRoomError(Reason.MALFORMED, "a snapshot without the order it names")
+        await self._notary.record(LoadOrder, load(entry.order, LoadOrder), entry.order)
 
     async def _endorsement(self, digest: str) -> Endorsement:
         """Give an endorsement of this run, or an earlier one as the log holds it."""

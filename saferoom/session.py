@@ -87,6 +87,8 @@ class Session:
         self._office: Final = office
         self._serving: Final = serving
         self.outbox: Final = Outbox(office.notary, office.archive)
+        self.snapshot: Envelope | None = None
+        """The newest snapshot of this run, as its enclave signed it; none before the first."""
         self._tls: Final = sha256_digest(running.door.certificate.public_bytes(Encoding.DER))
         self._courier: Courier | None = None
         self._endorsed: Endorsed | None = None

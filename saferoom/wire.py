@@ -10,7 +10,7 @@ from typing import Final
 
 from saferoom.endorsement import Endorsed
 from saferoom.evidence import Caller, Recorded, Role
-from saferoom.exchange import AttestedClaims, BadRow
+from saferoom.exchange import AttestedClaims
 from saferoom.keydesk import (
     FromAgent,
     KeyChallenge,
@@ -119,25 +119,24 @@ def enclave_states(statuses: Iterable[EnclaveStatus]) -> list[identity_pb2.Encla
     ]
 
 
-def endorsement_response(endorsed: Endorsed) -> owner_pb2.GetEndorsementResponse:
-    """Give an endorsement and the claims it accepted."""
-    return owner_pb2.GetEndorsementResponse(
+def endorsement_response(
+    endorsed: Endorsed, snapshot: Envelope | None
+) -> owner_pb2.GetEndorsementResponse:
+    """Give an endorsement, the claims it accepted, and for the owner its newest snapshot."""
+    message = owner_pb2.GetEndorsementResponse(
         endorsement=wire.envelope_to_proto(endorsed.statement),
         claims=wire.envelope_to_proto(endorsed.claims),
     )
+    if snapshot is not None:
+        message.snapshot.CopyFrom(wire.envelope_to_proto(snapshot))
+    return message
 
 
 def load_response(
-    snapshot: Recorded[object] | None, rows: Iterable[BadRow], count: int
+    snapshot: Recorded[object] | None, sealed_faults: bytes
 ) -> owner_pb2.LoadDataResponse:
     """Tell an owner what became of its load."""
-    message = owner_pb2.LoadDataResponse(
-        bad_rows=[
-            owner_pb2.BadRow(table=row.table, line=row.line, column=row.column, rule=row.rule)
-            for row in rows
-        ],
-        bad_row_count=count,
-    )
+    message = owner_pb2.LoadDataResponse(sealed_faults=sealed_faults)
     if snapshot is not None:
         message.snapshot.CopyFrom(recorded(snapshot))
     return message

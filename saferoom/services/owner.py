@@ -93,17 +93,18 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         self, request: owner_pb2.GetEndorsementRequest, context: object
     ) -> owner_pb2.GetEndorsementResponse:
         """Give the endorsement of an owner's enclave in force."""
-        endorsed = self._links.serving(request.owner).endorsed
-        if endorsed is None:
+        session = self._links.serving(request.owner)
+        if session.endorsed is None:
             raise SafeRoomError(Reason.LOCKED, f"the enclave of {request.owner}")
-        return wire.endorsement_response(endorsed)
+        own = current_caller().organisation == request.owner
+        return wire.endorsement_response(session.endorsed, session.snapshot if own else None)
 
     async def LoadData(
         self, request_iterator: AsyncIterator[owner_pb2.LoadDataRequest], context: object
     ) -> owner_pb2.LoadDataResponse:
         """Pass a load on to its owner's enclave."""
         loaded, snapshot = await self._loads.load(current_caller(), request_iterator)
-        return wire.load_response(snapshot, loaded.bad_rows, loaded.bad_row_count)
+        return wire.load_response(snapshot, loaded.sealed_faults)
 
     async def AttendKeys(
         self, request_iterator: AsyncIterator[owner_pb2.AttendKeysRequest], context: object

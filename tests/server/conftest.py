@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,7 @@ async def ready(tmp_path: Path) -> AsyncIterator[Ready]:
 
 async def make_ready(room: OpenedRoom, said: Sample) -> Ready:
     """Say everything in a room that a question needs."""
-    for owner in (said.tax, said.court):
-        await room.join(owner)
+    await asyncio.gather(room.join(said.tax), room.join(said.court))
     for bank in (said.bank, said.other_bank):
         await room.enrol(bank.name, INSTITUTION)
     await room.tell_all()

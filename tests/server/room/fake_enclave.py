@@ -4,6 +4,7 @@ answers every question with yes. `behaviour.json` in its folder changes what it 
     delay_seconds   before every verdict
     refuse          the reason of every verdict
     plain           refuse without a verdict, for this reason
+    forget          give no earlier verdict again
     foreign         sign releases with a key that nobody endorsed
     exit_in_judge   end in the middle of the next verdict, once it is in the chain
 """
@@ -55,7 +56,7 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from saferoom_proto.statements.base import whole_milliseconds
-from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
+from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, owner_pb2
 from saferoom_proto.verification import PinnedCharter, verify_head
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 
@@ -100,9 +101,13 @@ class Kept:
     def entry(self, index: int) -> enclave_pb2.OutboxEntry:
         kept = self.entries[index]
         statement = Envelope.from_json(kept["statement"].encode())
-        return enclave_pb2.OutboxEntry(
+        entry = enclave_pb2.OutboxEntry(
             statement=envelope_to_proto(statement), salt=unb64(kept["salt"]), chain_index=index
         )
+        if "order" in kept:
+            order = Envelope.from_json(kept["order"].encode())
+            entry.order.CopyFrom(envelope_to_proto(order))
+        return entry
 
     def head(self) -> str:
         digests = (Envelope.from_json(each["statement"].encode()).digest for each in self.entries)
@@ -267,7 +272,7 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
         await asyncio.sleep(float(cast("float", behaviour.get("delay_seconds", 0))))
         envelope = envelope_from_proto(request.request)
         for index, kept in enumerate(self.kept.entries):
-            if kept.get("request") == envelope.digest:
+            if kept.get("request") == envelope.digest and "forget" not in behaviour:
                 entry = self.kept.entry(index)
                 return enclave_pb2.JudgeResponse(entry=entry, sealed=unb64(kept["sealed"]))
         if "plain" in behaviour:
@@ -315,25 +320,30 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     async def Load(
         self, request_iterator: AsyncIterator[enclave_pb2.LoadRequest], context: object
     ) -> enclave_pb2.LoadResponse:
-        count, schema = 0, ANY
+        header, count = owner_pb2.LoadHeader(), 0
         async for each in request_iterator:
             if each.piece.WhichOneof("piece") == "header":
-                schema = each.piece.header.schema
+                header = each.piece.header
             else:
                 count += len(each.piece.sealed)
         if count == 0:
-            return enclave_pb2.LoadResponse(bad_row_count=1)
+            return enclave_pb2.LoadResponse(sealed_faults=b"sealed faults")
+        # The stand-in's seal is none: the order itself stands there.
+        order = Envelope.from_json(header.sealed_key)
         snapshot = Snapshot(
             room=self.charter.charter.room,
             owner=self.charter.charter.owner,
             endorsement=self.endorsement,
-            schema_digest=schema,
+            schema_digest=header.schema,
             store=STORE,
+            previous=None,
+            order=order.digest,
             rows={"pieces": count},
             chain=self.link(),
             time=whole_milliseconds(self.time),
         )
-        return enclave_pb2.LoadResponse(snapshot=self.say(seal_statement(snapshot, self.identity)))
+        entry = self.say(seal_statement(snapshot, self.identity), order=order.to_json().decode())
+        return enclave_pb2.LoadResponse(snapshot=entry)
 
 
 async def main() -> None:
