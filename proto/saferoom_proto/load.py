@@ -1,45 +1,29 @@
 """A load on its way: an owner's tables, ordered by an approver and sealed to the owner's enclave.
 
     header    whose load, under which schema, which tables, of how many pieces each
-    key       the load's own AES-256 key and the order, both sealed to the enclave (HPKE)
+    key       the load's own AES-256 key and the order (`load_order.py`), sealed to the enclave
     pieces    each table's bytes in turn, at most 256 KiB apiece, each sealed and bound to its place
+    faults    the rows that break the schema, sealed to who ordered the load (`load_faults.py`)
 
-Whoever passes a load on can neither read it nor alter, drop, repeat or reorder a piece. Anybody
-can seal to an enclave's public key, so an approver's signed order travels under the seal too:
-nobody else loads records in the owner's name.
+Whoever passes a load on can neither read it nor alter, drop, repeat or reorder a piece, nor learn
+what was wrong with it.
 
-Source: RFC 9180 (HPKE); NIST SP 800-38D (GCM); STREAM, Hoang, Reyhanitabar, Rogaway and Vizár,
+Source: NIST SP 800-38D (GCM); STREAM, Hoang, Reyhanitabar, Rogaway and Vizár,
 "Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance", CRYPTO 2015 (pieces).
 """
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import ClassVar, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from saferoom_proto import hpke
-from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import check_digest, dump, sha256_digest
-from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.base import (
-    Digest,
-    Instant,
-    Owner,
-    Payload,
-    Usage,
-    load,
-    seal_statement,
-    whole_milliseconds,
-)
-from saferoom_proto.verification import PinnedCharter
 
 PIECE_BYTES: Final = 256 * 1024
 """Plaintext of a piece: a quarter of the largest message the room takes."""
@@ -50,23 +34,7 @@ MAX_PIECES: Final = (1 << 32) - 1
 
 _TAG_BYTES: Final = 16
 _HEADER_LABEL: Final = b"saferoom load v1\n"
-_KEY_LABEL: Final = b"saferoom load key v1\n"
 _PIECE_LABEL: Final = b"saferoom load piece v1\n"
-
-
-class LoadOrder(Payload):
-    """An approver has these very pieces loaded. It travels under the load's seal, unlogged."""
-
-    KIND: ClassVar[str] = "load-order"
-    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
-
-    owner: Owner
-    load: Digest
-    """The header's digest."""
-    key: Digest
-    """SHA-256 of the content key: only who knows it can make the pieces."""
-    at: Instant
-    """An enclave takes no load that was ordered before one it has taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +113,12 @@ class OpenedPiece:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class OpenedOrder:
-    """The load's key, and when it was ordered. It shows no text form."""
-
-    content_key: bytes
-    at: datetime
-
-
 class LoadOpener:
     """Opens a load's pieces, in their order and no other. Its text form shows no key.
 
     Args:
         header: what the load announced.
-        content_key: from `open_order`.
+        content_key: from `load_order.open_order`.
     """
 
     __slots__ = ("_aead", "_digest", "_index", "_table", "_tables")
@@ -199,62 +159,6 @@ class LoadOpener:
 def make_content_key() -> bytes:
     """Make the key of one load from the operating system's randomness."""
     return os.urandom(KEY_BYTES)
-
-
-def seal_order(
-    header: LoadHeader,
-    room: str,
-    content_key: bytes,
-    approver: SigningKey,
-    sealing: bytes,
-    *,
-    at: datetime | None = None,
-) -> bytes:
-    """Order a load, and seal the order with the load's key to the enclave.
-
-    Args:
-        header: what the load brings.
-        room: the room's origin.
-        content_key: the load's key.
-        approver: a key that the owner's charter names as an approver's.
-        sealing: the enclave's HPKE public key, from its endorsement.
-        at: when it is ordered; now, if nothing else is said.
-
-    Returns:
-        `LoadHeader.sealed_key` of the message on the wire.
-    """
-    order = LoadOrder(
-        room=room,
-        owner=header.owner,
-        load=header.digest,
-        key=sha256_digest(content_key),
-        at=whole_milliseconds(datetime.now(UTC) if at is None else at),
-    )
-    plaintext = content_key + seal_statement(order, approver).to_json()
-    return hpke.seal(sealing, plaintext, info=_KEY_LABEL + header.digest.encode())
-
-
-def open_order(
-    sealed_key: bytes, header: LoadHeader, sealing: hpke.SealingKey, charter: PinnedCharter
-) -> OpenedOrder:
-    """Open a load's key, having checked that an approver of the owner ordered this very load.
-
-    Raises:
-        SafeRoomError: `BAD_SEAL` if it was sealed to another key or for another header,
-            `BAD_SIGNATURE` without an approver's order, `MALFORMED`.
-    """
-    plaintext = sealing.open(sealed_key, info=_KEY_LABEL + header.digest.encode())
-    content_key, signed = plaintext[:KEY_BYTES], Envelope.from_json(plaintext[KEY_BYTES:])
-    order = load(signed, LoadOrder)
-    signed.verify(charter.approver_keys)
-    ordered = (order.room, order.owner, order.load)
-    if ordered != (charter.charter.room, charter.charter.owner, header.digest):
-        raise SafeRoomError(Reason.BAD_SIGNATURE, "the order is for another load")
-    if header.owner != order.owner:
-        raise SafeRoomError(Reason.BAD_SIGNATURE, "the order is another owner's")
-    if not hmac.compare_digest(order.key, sha256_digest(content_key)):
-        raise SafeRoomError(Reason.BAD_SIGNATURE, "the order is for another key")
-    return OpenedOrder(content_key, order.at)
 
 
 def _aead(content_key: bytes) -> AESGCM:

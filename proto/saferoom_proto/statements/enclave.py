@@ -194,6 +194,10 @@ class Snapshot(Payload):
     endorsement: Digest
     schema_digest: Digest
     store: StoreState
+    previous: StoreState | None
+    """The store that this one replaces; none for the first."""
+    order: Digest
+    """The approver's order for this load, which stands in the ledger beside it."""
     rows: dict[Owner, Count]
     chain: ChainLink
     time: Instant

@@ -34,6 +34,8 @@ def _reply_key(value: str) -> str:
     return value
 
 
+ReplyKey = Annotated[Base64, AfterValidator(_reply_key)]
+"""HPKE public key (ML-KEM-768 and X25519, 1,216 bytes) that what comes back is sealed to."""
 ParameterValue = Annotated[str, StringConstraints(min_length=1, max_length=64)] | bool
 
 
@@ -58,8 +60,8 @@ class CheckRequest(Payload):
     """16 random bytes: they also hide the subject in the request id."""
     not_before: Instant
     not_after: Instant
-    reply_key: Annotated[Base64, AfterValidator(_reply_key)]
-    """HPKE public key (ML-KEM-768 and X25519, 1,216 bytes) that the answer is sealed to."""
+    reply_key: ReplyKey
+    """Made for this request: the answer is sealed to it."""
 
     @model_validator(mode="after")
     def _in_order(self) -> CheckRequest:

@@ -388,6 +388,7 @@ class OutboxEntry(_message.Message):
     STATEMENT_FIELD_NUMBER: _builtins.int
     SALT_FIELD_NUMBER: _builtins.int
     CHAIN_INDEX_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     salt: _builtins.bytes
     """32 bytes that the ledger entry's commitment is made with."""
     chain_index: _builtins.int
@@ -396,16 +397,21 @@ class OutboxEntry(_message.Message):
     def statement(self) -> _evidence_pb2.Envelope:
         """The enclave's statement."""
 
+    @_builtins.property
+    def order(self) -> _evidence_pb2.Envelope:
+        """For a snapshot: the approver's order it carries out, to be recorded beside it."""
+
     def __init__(
         self,
         *,
         statement: _evidence_pb2.Envelope = ...,
         salt: _builtins.bytes = ...,
         chain_index: _builtins.int = ...,
+        order: _evidence_pb2.Envelope = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "statement", b"statement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_index", b"chain_index", "salt", b"salt", "statement", b"statement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_index", b"chain_index", "order", b"order", "salt", b"salt", "statement", b"statement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -442,28 +448,22 @@ class LoadResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SNAPSHOT_FIELD_NUMBER: _builtins.int
-    BAD_ROWS_FIELD_NUMBER: _builtins.int
-    BAD_ROW_COUNT_FIELD_NUMBER: _builtins.int
-    bad_row_count: _builtins.int
-    """How many."""
+    SEALED_FAULTS_FIELD_NUMBER: _builtins.int
+    sealed_faults: _builtins.bytes
+    """Which rows were refused, HPKE-sealed to the order's reply key; empty if none were."""
     @_builtins.property
     def snapshot(self) -> Global___OutboxEntry:
         """The snapshot statement, to be recorded; none if rows were refused."""
-
-    @_builtins.property
-    def bad_rows(self) -> _containers.RepeatedCompositeFieldContainer[_owner_pb2.BadRow]:
-        """Rows that break the schema."""
 
     def __init__(
         self,
         *,
         snapshot: Global___OutboxEntry = ...,
-        bad_rows: _abc.Iterable[_owner_pb2.BadRow] = ...,
-        bad_row_count: _builtins.int = ...,
+        sealed_faults: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_row_count", b"bad_row_count", "bad_rows", b"bad_rows", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed_faults", b"sealed_faults", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -333,6 +333,7 @@ class GetEndorsementResponse(_message.Message):
 
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
     CLAIMS_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def endorsement(self) -> _evidence_pb2.Envelope:
         """The key agent's statement."""
@@ -341,15 +342,20 @@ class GetEndorsementResponse(_message.Message):
     def claims(self) -> _evidence_pb2.Envelope:
         """The enclave's claims."""
 
+    @_builtins.property
+    def snapshot(self) -> _evidence_pb2.Envelope:
+        """The newest snapshot since the enclave's start, for its owner only; none if there is none."""
+
     def __init__(
         self,
         *,
         endorsement: _evidence_pb2.Envelope = ...,
         claims: _evidence_pb2.Envelope = ...,
+        snapshot: _evidence_pb2.Envelope = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -400,7 +406,7 @@ class LoadHeader(_message.Message):
     schema: _builtins.str
     """Digest of the schema statement it follows."""
     sealed_key: _builtins.bytes
-    """An HPKE-sealed content key (AES-256-GCM), made for this load."""
+    """HPKE-sealed: a content key (AES-256-GCM), made for this load, and an approver's order."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoadTable]:
         """The tables, in the order in which their bytes come."""
@@ -454,66 +460,26 @@ class LoadDataResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SNAPSHOT_FIELD_NUMBER: _builtins.int
-    BAD_ROWS_FIELD_NUMBER: _builtins.int
-    BAD_ROW_COUNT_FIELD_NUMBER: _builtins.int
-    bad_row_count: _builtins.int
-    """How many rows break the schema."""
+    SEALED_FAULTS_FIELD_NUMBER: _builtins.int
+    sealed_faults: _builtins.bytes
+    """Which rows were refused, HPKE-sealed to the order's reply key; empty if none were."""
     @_builtins.property
     def snapshot(self) -> _evidence_pb2.Recorded:
         """The enclave's snapshot statement; none if rows were refused."""
-
-    @_builtins.property
-    def bad_rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___BadRow]:
-        """Rows that break the schema, the first hundred: for the owner only, never with a value."""
 
     def __init__(
         self,
         *,
         snapshot: _evidence_pb2.Recorded = ...,
-        bad_rows: _abc.Iterable[Global___BadRow] = ...,
-        bad_row_count: _builtins.int = ...,
+        sealed_faults: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_row_count", b"bad_row_count", "bad_rows", b"bad_rows", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed_faults", b"sealed_faults", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadDataResponse: _TypeAlias = LoadDataResponse  # noqa: Y015
-
-@_typing.final
-class BadRow(_message.Message):
-    """A row that breaks the schema."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TABLE_FIELD_NUMBER: _builtins.int
-    LINE_FIELD_NUMBER: _builtins.int
-    COLUMN_FIELD_NUMBER: _builtins.int
-    RULE_FIELD_NUMBER: _builtins.int
-    table: _builtins.str
-    """The table."""
-    line: _builtins.int
-    """The line in its file, the heading being line 1."""
-    column: _builtins.str
-    """The column."""
-    rule: _builtins.str
-    """The rule it breaks."""
-    def __init__(
-        self,
-        *,
-        table: _builtins.str = ...,
-        line: _builtins.int = ...,
-        column: _builtins.str = ...,
-        rule: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "line", b"line", "rule", b"rule", "table", b"table"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BadRow: _TypeAlias = BadRow  # noqa: Y015
 
 @_typing.final
 class AttendKeysRequest(_message.Message):
