@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import grpc
 
 from saferoom_client.files import bad_file
-from saferoom_client.owners import get_endorsement
+from saferoom_client.owners import Endorsed, get_endorsed
 from saferoom_client.refused import refusal_of
 from saferoom_client.session import Session
-from saferoom_client.values import LoadReport
-from saferoom_client.wire import read_bad_row
+from saferoom_client.values import BadRow, LoadReport
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.load import (
-    PIECE_BYTES,
-    LoadHeader,
-    LoadSealer,
-    LoadTable,
-    make_content_key,
-    seal_order,
-)
+from saferoom_proto.hpke import SealingKey
+from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadSealer, LoadTable, make_content_key
+from saferoom_proto.load_faults import open_faults
+from saferoom_proto.load_order import LoadOrder, seal_order
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement, Snapshot, load
 from saferoom_proto.v1 import owner_pb2
@@ -44,11 +40,21 @@ def ignore_progress(sent: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """A load about to be sent: its header, its files in order, and its total size in bytes."""
+    """A load about to be sent.
+
+    Attributes:
+        header: what it brings.
+        files: its tables' files, in order.
+        total: their size in bytes.
+        key: the content key.
+        reply: opens what is wrong with its rows.
+    """
 
     header: LoadHeader
     files: tuple[Path, ...]
     total: int
+    key: bytes = field(default_factory=make_content_key, repr=False)
+    reply: SealingKey = field(default_factory=SealingKey.generate)
 
 
 async def load_data(
@@ -70,32 +76,30 @@ async def load_data(
 
     Returns:
         The enclave's snapshot statement, verified; or the rows that break the schema.
+
+    Raises:
+        SafeRoomError: `CONFLICT` if somebody else's load came first; whatever else the room or
+            the enclave refuses with; `BAD_PROOF` or `BAD_SEAL` if the room's answer is not the
+            enclave's on this load.
     """
     owner = session.profile.member.organisation
     planned = _plan(owner, schema, tables)
-    endorsement = await get_endorsement(session, owner)
-    key = make_content_key()
-    sealed_key = seal_order(
-        planned.header,
-        session.profile.card.origin,
-        key,
-        session.profile.signing_key,
-        unb64(endorsement.sealing),
-        at=session.clock(),
-    )
-    pieces = _pieces(planned, LoadSealer(planned.header.digest, key), sealed_key, progress)
+    # Step 1: order it, after the snapshot that the enclave answers from now.
+    endorsed = await get_endorsed(session, owner)
+    order = session.sign(_order(session, planned, await _in_use(session, owner, endorsed)))
+    sealing = unb64(endorsed.endorsement.sealing)
+    sealed_key = seal_order(order, planned.header, planned.key, sealing)
+    # Step 2: send it, piece by piece.
+    pieces = _pieces(planned, sealed_key, progress)
     try:
         told = await session.owners.LoadData(pieces, timeout=deadline_seconds)
     except grpc.aio.AioRpcError as error:
         raise refusal_of(error) from error
-    bad_rows = tuple(read_bad_row(row) for row in told.bad_rows)
+    # Step 3: the enclave's word on it: what is wrong with it, for this client only, or a snapshot.
     if not told.HasField("snapshot"):
-        if not told.bad_row_count:
-            raise SafeRoomError(Reason.BAD_PROOF, "the load brought neither snapshot nor bad rows")
-        return LoadReport(None, None, bad_rows, told.bad_row_count)
+        return _refused(planned, told.sealed_faults)
     recorded = recorded_from_proto(told.snapshot)
-    snapshot = await _open_snapshot(session, planned.header, recorded)
-    return LoadReport(snapshot, recorded, bad_rows, told.bad_row_count)
+    return LoadReport(await _open_taken(session, planned, order, recorded), recorded, (), 0)
 
 
 def _plan(owner: str, schema: str, tables: Mapping[str, str | Path]) -> _Load:
@@ -110,10 +114,35 @@ def _plan(owner: str, schema: str, tables: Mapping[str, str | Path]) -> _Load:
     return _Load(header, tuple(files.values()), sum(sizes.values()))
 
 
+async def _in_use(session: Session, owner: str, endorsed: Endorsed) -> str | None:
+    """Tell which snapshot an enclave answers from: its digest, or none.
+
+    One that it made since its start, if there is one; else the one that it claimed then.
+    """
+    if endorsed.snapshot is not None:
+        made, endorsement = await _open_snapshot(session, owner, endorsed.snapshot)
+        # An enclave has a new identity at each start.
+        if endorsement.identity == endorsed.endorsement.identity:
+            return made.store.digest
+    return None if endorsed.claims.store is None else endorsed.claims.store.digest
+
+
+def _order(session: Session, planned: _Load, follows: str | None) -> LoadOrder:
+    return LoadOrder.of(
+        planned.header,
+        planned.key,
+        room=session.profile.card.origin,
+        approver=session.profile.member.name,
+        follows=follows,
+        reply_key=planned.reply.public,
+        at=session.clock(),
+    )
+
+
 async def _pieces(
-    planned: _Load, sealer: LoadSealer, sealed_key: bytes, progress: Progress
+    planned: _Load, sealed_key: bytes, progress: Progress
 ) -> AsyncIterator[owner_pb2.LoadDataRequest]:
-    header = planned.header
+    header, sealer = planned.header, LoadSealer(planned.header.digest, planned.key)
     tables = [owner_pb2.LoadTable(name=one.name, pieces=one.pieces) for one in header.tables]
     yield owner_pb2.LoadDataRequest(
         header=owner_pb2.LoadHeader(
@@ -139,13 +168,29 @@ def _read_piece(file: BinaryIO, path: Path, *, last: bool) -> bytes:
     return data
 
 
-async def _open_snapshot(session: Session, header: LoadHeader, recorded: Recorded) -> Snapshot:
+def _refused(planned: _Load, sealed_faults: bytes) -> LoadReport:
+    faults = open_faults(sealed_faults, planned.reply, planned.header.digest)
+    rows = tuple(BadRow(row.table, row.line, row.column or "", row.rule) for row in faults.rows)
+    return LoadReport(None, None, rows, faults.count)
+
+
+async def _open_taken(
+    session: Session, planned: _Load, order: Envelope, recorded: Recorded
+) -> Snapshot:
+    """Verify that a recorded snapshot is what the enclave made of this very order."""
     session.grounds.require_recorded(recorded)
-    said = load(recorded.statement, Snapshot)
-    endorsed = load(await session.grounds.statement(said.endorsement), Endorsement)
-    charter = await session.grounds.charter(header.owner, endorsed.charter)
-    endorsement = await session.grounds.endorsement(said.endorsement, charter, said.time)
-    snapshot = verify_by_enclave(recorded.statement, endorsement, said.endorsement, Snapshot)
-    if snapshot.schema_digest != header.schema:
-        raise SafeRoomError(Reason.BAD_PROOF, "the snapshot follows another schema")
+    snapshot, _ = await _open_snapshot(session, planned.header.owner, recorded.statement)
+    if (snapshot.order, snapshot.schema_digest) != (order.digest, planned.header.schema):
+        raise SafeRoomError(Reason.BAD_PROOF, "the snapshot is of another load")
     return snapshot
+
+
+async def _open_snapshot(
+    session: Session, owner: str, statement: Envelope
+) -> tuple[Snapshot, Endorsement]:
+    """Verify a snapshot under the endorsement that it names."""
+    said = load(statement, Snapshot)
+    endorsed = load(await session.grounds.statement(said.endorsement), Endorsement)
+    charter = await session.grounds.charter(owner, endorsed.charter)
+    endorsement = await session.grounds.endorsement(said.endorsement, charter, said.time)
+    return verify_by_enclave(statement, endorsement, said.endorsement, Snapshot), endorsement

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from saferoom_client.session import Session
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Endorsement, Feature, Pause, Schema, load
+from saferoom_proto.statements import (
+    Endorsement,
+    EvidenceClaims,
+    Feature,
+    Pause,
+    Schema,
+    load,
+)
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import owner_pb2
 from saferoom_proto.verification import PinnedCharter
@@ -35,12 +44,40 @@ async def get_charter(session: Session, owner: str) -> PinnedCharter:
 
 async def get_endorsement(session: Session, owner: str) -> Endorsement:
     """Fetch the key agent's endorsement of an owner's enclave and verify that it is in force."""
+    return (await get_endorsed(session, owner)).endorsement
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsed:
+    """An owner's enclave as its key agent endorsed it.
+
+    Attributes:
+        endorsement: in force.
+        claims: what the enclave claimed then.
+        snapshot: the newest that the room says the enclave has made since its start; not verified.
+    """
+
+    endorsement: Endorsement
+    claims: EvidenceClaims
+    snapshot: Envelope | None
+
+
+async def get_endorsed(session: Session, owner: str) -> Endorsed:
+    """Fetch and verify an endorsement with the claims it accepted.
+
+    Raises:
+        SafeRoomError: `BAD_ENDORSEMENT` if they are not the endorsed claims.
+    """
     ask = owner_pb2.GetEndorsementRequest(owner=owner)
     told = await session.call(session.owners.GetEndorsement, ask)
-    envelope = envelope_from_proto(told.endorsement)
+    envelope, claims = envelope_from_proto(told.endorsement), envelope_from_proto(told.claims)
     session.grounds.keep(envelope)
     charter = await session.grounds.charter(owner, load(envelope, Endorsement).charter)
-    return await session.grounds.endorsement(envelope.digest, charter, session.clock())
+    endorsement = await session.grounds.endorsement(envelope.digest, charter, session.clock())
+    if claims.digest != endorsement.evidence:
+        raise SafeRoomError(Reason.BAD_ENDORSEMENT, "the claims are not those it endorses")
+    snapshot = envelope_from_proto(told.snapshot) if told.HasField("snapshot") else None
+    return Endorsed(endorsement, load(claims, EvidenceClaims), snapshot)
 
 
 async def put_schema(session: Session, schema: Schema | Envelope) -> Recorded:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from saferoom_client.values import (
-    BadRow,
     Caller,
     EnclaveState,
     LogEntry,
@@ -15,7 +14,7 @@ from saferoom_client.values import (
 )
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Title
-from saferoom_proto.v1 import identity_pb2, ledger_pb2, owner_pb2
+from saferoom_proto.v1 import identity_pb2, ledger_pb2
 from saferoom_proto.wire import envelope_from_proto
 
 _ROLES: Final = {
@@ -71,11 +70,6 @@ def write_organisation(organisation: Organisation) -> identity_pb2.Organisation:
         title_zh=organisation.title.zh,
         roles=sorted(_NUMBERS[role] for role in organisation.roles),
     )
-
-
-def read_bad_row(message: owner_pb2.BadRow) -> BadRow:
-    """Read a row that broke the schema."""
-    return BadRow(message.table, message.line, message.column, message.rule)
 
 
 def read_entry(index: int, message: ledger_pb2.Entry) -> LogEntry:
