@@ -14,14 +14,15 @@ from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
-from saferoom_enclaves.loads import LoadGrant, LoadJob, LoadReport, NewStore
+from saferoom_enclaves.loads import LoadGrant, LoadJob, LoadReport, NewStore, require_next
 from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
 from saferoom_enclaves.state import State
 from saferoom_enclaves.stream import Delivery
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.load import LoadHeader, LoadOpener, open_order
+from saferoom_proto.load import LoadHeader, LoadOpener
+from saferoom_proto.load_order import open_order
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import EvidenceClaims, Snapshot
+from saferoom_proto.statements import EvidenceClaims, Snapshot, StoreState
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.verification import PinnedCharter, verify_endorsement
 
@@ -96,6 +97,11 @@ class Enclave:
     def charter(self) -> PinnedCharter:
         """The charter in force: the launch's until the stream is known."""
         return self._launch if self._open is None else self._open.standing.charter
+
+    @property
+    def store(self) -> StoreState | None:
+        """The snapshot that answers come from, or would come from with the keys."""
+        return self._state.position.store
 
     def attest(self, nonce: bytes) -> Attestation:
         """Give evidence for a key agent's challenge."""
@@ -189,13 +195,13 @@ class Enclave:
         order = open_order(sealed_key, header, self._makeup.keys.sealing, standing.charter)
         if standing.schema is None or header.schema != standing.schema:
             raise SafeRoomError(Reason.CONFLICT, "the load follows another schema")
-        self._require_newest(opened, order.at)
+        require_next(order.order, state.marks, self._now())
         with state.transaction():
             state.marks = state.marks.with_epoch_begun()
         grant = LoadGrant(
             header=header,
             opener=LoadOpener(header, order.content_key),
-            ordered=order.at,
+            ordered=order,
             epoch=state.marks.last_epoch,
             schema=standing.schemas[standing.schema],
             features=dict(standing.features),
@@ -213,37 +219,36 @@ class Enclave:
         opened = self._require_open()
         now = self._now()
         try:
-            self._require_newest(opened, job.grant.ordered)
+            ordered = job.grant.ordered
+            require_next(ordered.order, opened.state.marks, now)
             grounds = opened.grounds(now)
             store = new.opened.state
             with opened.state.transaction():
-                marks = opened.state.marks.with_store(store, new.opened.schema, now)
-                opened.state.marks = marks
+                opened.state.marks = opened.state.marks.with_store(
+                    store, new.opened.schema, ordered.order.at, now
+                )
                 payload = Snapshot(
                     room=grounds.room,
                     owner=grounds.owner,
                     endorsement=grounds.endorsement,
                     schema_digest=new.opened.schema,
                     store=store,
+                    previous=grounds.store,
+                    order=ordered.statement.digest,
                     rows=new.rows,
                     chain=opened.journal.link,
                     time=now,
                 )
-                entry = opened.journal.append(payload, now).entry
+                entry = opened.journal.append(payload, now, order=ordered.statement).entry
         except BaseException:
             opened.journal.reload()
             new.opened.store.close()
             raise
-        opened.last_load = job.grant.ordered
         opened.data.use(new.opened, new.computed)
         opened.data.refresh(opened.standing)
         opened.data.forget_older(store.epoch)
         self._around.log.info("store in use", epoch=store.epoch, digest=store.digest)
         return LoadReport(entry)
-
-    def _require_newest(self, opened: OpenEnclave, ordered: datetime) -> None:
-        if opened.last_load is not None and ordered <= opened.last_load:
-            raise SafeRoomError(Reason.CONFLICT, "ordered before a load that was taken")
 
     def _require_open(self) -> OpenEnclave:
         if self._open is None:

@@ -150,7 +150,7 @@ class Gate:
             answer=commitment(answer),
         )
         to_asker = hpke.seal(asked.reply_key, answer, info=info)
-        return Released(_RELEASED, self._journal.append(payload, now, to_asker))
+        return Released(_RELEASED, self._journal.append(payload, now, sealed=to_asker))
 
     def refuse(
         self,

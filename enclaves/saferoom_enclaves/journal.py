@@ -28,7 +28,7 @@ from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import ChainLink, Payload, seal_statement
 
-_ENTRY_PARTS: Final = 3
+_ENTRY_PARTS: Final = 4
 _WAITING_PARTS: Final = 2
 
 
@@ -40,11 +40,13 @@ class OutboxEntry:
         statement: what the enclave signed.
         salt: 32 bytes that the ledger entry's commitment is made with.
         chain_index: its place in the enclave's own chain.
+        order: for a snapshot, the order that it carries out, to be recorded beside it.
     """
 
     statement: Envelope
     salt: bytes
     chain_index: int
+    order: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,14 @@ class Journal:
         """The next entry's place."""
         return self._state.marks.position.chain
 
-    def append(self, payload: Payload, now: datetime, sealed: bytes = b"") -> Judged:
+    def append(
+        self,
+        payload: Payload,
+        now: datetime,
+        *,
+        sealed: bytes = b"",
+        order: Envelope | None = None,
+    ) -> Judged:
         """Sign a payload made for the next link, and make it the chain's next entry.
 
         Called within a transaction; the entry counts once that has ended well.
@@ -117,7 +126,7 @@ class Journal:
         statement = seal_statement(payload, self._signing)
         salt = self._randomness(entry.SALT_BYTES)
         index = self.link.index
-        judged = Judged(OutboxEntry(statement, salt, index), sealed)
+        judged = Judged(OutboxEntry(statement, salt, index, order), sealed)
         self._state.put("entry", index, _pack(judged))
         waiting = _Waiting(now, entry.commitment(salt, statement.digest))
         self._state.put("outbox", index, waiting.pack())
@@ -176,10 +185,12 @@ class Journal:
 
 
 def _pack(judged: Judged) -> bytes:
-    entry_of = judged.entry
-    return pack(entry_of.salt, judged.sealed, pack_envelope(entry_of.statement))
+    said = judged.entry
+    order = b"" if said.order is None else pack_envelope(said.order)
+    return pack(said.salt, judged.sealed, pack_envelope(said.statement), order)
 
 
 def _unpack(index: int, content: bytes) -> Judged:
-    salt, sealed, statement = unpack(content, _ENTRY_PARTS)
-    return Judged(OutboxEntry(unpack_envelope(statement), salt, index), sealed)
+    salt, sealed, statement, order = unpack(content, _ENTRY_PARTS)
+    carried_out = unpack_envelope(order) if order else None
+    return Judged(OutboxEntry(unpack_envelope(statement), salt, index, carried_out), sealed)

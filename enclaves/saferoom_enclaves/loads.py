@@ -1,10 +1,11 @@
 """A load, from its first sealed piece to the snapshot that answers come from.
 
-    begin     the approver's order is opened, the schema is the one in force, an epoch is taken
+    begin     the approver's order is opened and is the next one, the schema is the one in force
     add       each piece is opened in its place, into memory
     build     every row is held to the schema; the store is built, sealed, opened and computed
     commit    the snapshot's statement enters the chain, and the new index takes the old one's place
 
+Rows that break the schema are told to who ordered the load, and to nobody on the way.
 Until the commit the old store answers; a load that fails anywhere before leaves it as it was.
 """
 
@@ -19,12 +20,16 @@ from typing import BinaryIO, Final
 
 from saferoom_enclaves.data import Computed, Data, Opened
 from saferoom_enclaves.journal import OutboxEntry
-from saferoom_enclaves.rows import BadRow, TableLoad
-from saferoom_enclaves.store import build_database
+from saferoom_enclaves.marks import Marks
+from saferoom_enclaves.rows import TableLoad
+from saferoom_enclaves.store import BuiltStore, build_database
 from saferoom_enclaves.vault import seal_snapshot
 from saferoom_proto.certificate import PinnedFeature
+from saferoom_proto.encoding import unb64
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadOpener
+from saferoom_proto.load_faults import MOST_ROWS, Faults, FaultyRow, seal_faults
+from saferoom_proto.load_order import MOST_AHEAD, LoadOrder, OpenedOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Schema, StoreState
 
@@ -36,7 +41,7 @@ class LoadGrant:
     Attributes:
         header: what the load brings.
         opener: opens its pieces.
-        ordered: when it was ordered.
+        ordered: who ordered it, when, and after which snapshot.
         epoch: the number its snapshot gets.
         schema: what its rows are held to.
         features: what is computed from it.
@@ -45,7 +50,7 @@ class LoadGrant:
 
     header: LoadHeader
     opener: LoadOpener
-    ordered: datetime
+    ordered: OpenedOrder
     epoch: int
     schema: Schema
     features: Mapping[FeatureRef, PinnedFeature]
@@ -63,11 +68,10 @@ class NewStore:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What became of a load: a snapshot's entry, or the rows for which there is none."""
+    """What became of a load: a snapshot's entry, or sealed, the rows for which there is none."""
 
     snapshot: OutboxEntry | None
-    bad_rows: tuple[BadRow, ...] = ()
-    bad_row_count: int = 0
+    sealed_faults: bytes = b""
 
 
 class LoadJob:
@@ -122,7 +126,7 @@ class LoadJob:
         loads = [TableLoad(self._tables[name], file) for name, file in self._files.items()]
         built = build_database(loads, self._scratch)
         if built.plaintext is None:
-            return LoadReport(None, built.bad_rows, built.bad_row_count)
+            return LoadReport(None, self._sealed_faults(built))
         grant = self.grant
         with built.plaintext as plaintext:
             sealed = seal_snapshot(
@@ -138,10 +142,36 @@ class LoadJob:
             raise
         return NewStore(opened, computed, built.rows)
 
+    def _sealed_faults(self, built: BuiltStore) -> bytes:
+        """Seal what is wrong with the rows: not even where is for the room to know."""
+        rows = tuple(
+            FaultyRow(table=row.table, line=row.line, column=row.column or None, rule=row.rule)
+            for row in built.bad_rows[:MOST_ROWS]
+        )
+        order = self.grant.ordered.order
+        faults = Faults(rows=rows, count=built.bad_row_count)
+        return seal_faults(faults, unb64(order.reply_key), self.grant.header.digest)
+
     def close(self) -> None:
         """Free the memory of the tables as they came."""
         for file in self._files.values():
             file.close()
+
+
+def require_next(order: LoadOrder, marks: Marks, now: datetime) -> None:
+    """Check that an order is for the snapshot after the one in use.
+
+    Raises:
+        SafeRoomError: `CONFLICT` if it follows another snapshot, as an order that was carried out
+            does, or is no newer than the last one; `NOT_YET_VALID` if it is ahead of the clock.
+    """
+    store = marks.position.store
+    if order.follows != (None if store is None else store.digest):
+        raise SafeRoomError(Reason.CONFLICT, "the load follows another snapshot")
+    if marks.last_order is not None and order.at <= marks.last_order:
+        raise SafeRoomError(Reason.CONFLICT, "ordered before a load that was taken")
+    if order.at > now + MOST_AHEAD:
+        raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {order.at}")
 
 
 def _file_in_memory(name: str) -> BinaryIO:

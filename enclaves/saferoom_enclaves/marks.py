@@ -53,6 +53,8 @@ class Marks(Part):
     epochs: tuple[Epoch, ...] = ()
     last_epoch: Annotated[int, Field(ge=0)] = 0
     """The highest epoch ever begun, also by a load that failed."""
+    last_order: Instant | None = None
+    """When the load that the store came from was ordered."""
     tally: str = ""
     """Stands for all sealed rows together (`state.State`)."""
 
@@ -73,12 +75,14 @@ class Marks(Part):
         """Take the next epoch's number, which no later load gets."""
         return self.model_copy(update={"last_epoch": self.last_epoch + 1})
 
-    def with_store(self, store: StoreState, schema: str, time: datetime) -> Marks:
+    def with_store(
+        self, store: StoreState, schema: str, ordered: datetime, time: datetime
+    ) -> Marks:
         """Answer from another snapshot from now on."""
         position = self.position.model_copy(update={"store": store})
         epochs = (*self.epochs, Epoch(number=store.epoch, opened=whole_milliseconds(time)))
         changed = {"position": position, "store_schema": schema, "epochs": epochs}
-        return self.model_copy(update=changed)
+        return self.model_copy(update=changed | {"last_order": ordered})
 
     def with_tally(self, tally: str) -> Marks:
         """Stand for other rows."""

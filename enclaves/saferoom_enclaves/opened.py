@@ -75,8 +75,6 @@ class OpenEnclave:
         self.state: Final = state
         self.keys: Final = keys
         self.endorsed = endorsed
-        self.last_load: datetime | None = None
-        """When the newest load of this start was ordered."""
         self.standing: Final = Standing(launch)
         self.consents: Final = Consents(state, self.standing)
         self.journal: Final = Journal(state, makeup.keys.identity, randomness)

@@ -84,11 +84,14 @@ def judge_response(judged: Judged) -> enclave_pb2.JudgeResponse:
 
 def outbox_entry(entry: OutboxEntry) -> enclave_pb2.OutboxEntry:
     """Put an entry on the wire."""
-    return enclave_pb2.OutboxEntry(
+    message = enclave_pb2.OutboxEntry(
         statement=envelope_to_proto(entry.statement),
         salt=entry.salt,
         chain_index=entry.chain_index,
     )
+    if entry.order is not None:
+        message.order.CopyFrom(envelope_to_proto(entry.order))
+    return message
 
 
 def list_outbox_response(entries: list[OutboxEntry]) -> enclave_pb2.ListOutboxResponse:
@@ -112,16 +115,10 @@ def load_piece_of(request: enclave_pb2.LoadRequest) -> bytes:
 
 def load_response(report: LoadReport) -> enclave_pb2.LoadResponse:
     """Put on the wire what became of a load."""
-    response = enclave_pb2.LoadResponse(
-        bad_rows=[
-            owner_pb2.BadRow(table=row.table, line=row.line, column=row.column, rule=row.rule)
-            for row in report.bad_rows
-        ],
-        bad_row_count=report.bad_row_count,
-    )
+    message = enclave_pb2.LoadResponse(sealed_faults=report.sealed_faults)
     if report.snapshot is not None:
-        response.snapshot.CopyFrom(outbox_entry(report.snapshot))
-    return response
+        message.snapshot.CopyFrom(outbox_entry(report.snapshot))
+    return message
 
 
 def _require(there: bool, field: str) -> None:

@@ -22,14 +22,11 @@ from saferoom_enclaves.logs import make_log
 from saferoom_enclaves.opened import Surroundings
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key, seal_order
+from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key
+from saferoom_proto.load_faults import Faults, open_faults
+from saferoom_proto.load_order import LoadOrder, seal_order
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import (
-    CheckRequest,
-    Outcome,
-    Release,
-    load,
-)
+from saferoom_proto.statements import CheckRequest, Outcome, Release, load, seal_statement
 from simulator.attended import Attended
 from simulator.owner import SimOwner
 
@@ -69,6 +66,8 @@ class EnclaveHarness(Attended):
         """All that the enclave wrote to its log."""
         self.keys, self.enclave = _made(owner, self.folder, self.scratch, self.log)
         super().__init__(owner, self.enclave)
+        self.reply: Final = self.world.seeds.sealing(f"loads of {owner.name}")
+        """What is wrong with a load's rows is sealed to it."""
         if start:
             self.unlock()
             self.follow()
@@ -98,12 +97,27 @@ class EnclaveHarness(Attended):
         ]
         return self.load_pieces(header, sealed_key, pieces)
 
-    def order(self, header: LoadHeader, key: bytes) -> bytes:
-        """Order a load, as an approver."""
+    def order(self, header: LoadHeader, key: bytes, **changes: object) -> bytes:
+        """Order a load, as the first approver; the order's fields can be changed by name."""
         self.world.clock.advance(0.001)  # of two orders one is the later
-        approver = next(iter(self.owner.approvers.values()))
-        sealing = self.keys.sealing.public
-        return seal_order(header, self.world.room, key, approver, sealing, at=self.world.now())
+        name, approver = next(iter(self.owner.approvers.items()))
+        store = self.enclave.store
+        order = LoadOrder.of(
+            header,
+            key,
+            room=self.world.room,
+            approver=name,
+            follows=None if store is None else store.digest,
+            reply_key=self.reply.public,
+            at=self.world.now(),
+        )
+        changed = LoadOrder.model_validate(order.model_dump() | changes)
+        signed = seal_statement(changed, approver)
+        return seal_order(signed, header, key, self.keys.sealing.public)
+
+    def faults(self, report: LoadReport, header: LoadHeader) -> Faults:
+        """Open what was wrong with a load's rows, as who ordered it."""
+        return open_faults(report.sealed_faults, self.reply, header.digest)
 
     def load_pieces(
         self, header: LoadHeader, sealed_key: bytes, pieces: Sequence[bytes]
