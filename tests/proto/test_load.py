@@ -1,53 +1,21 @@
-"""A load's pieces open in their order, once, for one enclave, at an approver's word; else not."""
+"""A load's pieces open in their order, once, under the load's own key; else not."""
 
 from __future__ import annotations
-
-import dataclasses
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saferoom_proto.hpke import SealingKey
-from saferoom_proto.keys import SigningKey
-from saferoom_proto.load import (
-    PIECE_BYTES,
-    LoadHeader,
-    LoadOpener,
-    LoadSealer,
-    LoadTable,
-    make_content_key,
-    open_order,
-    seal_order,
-)
+from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadOpener, LoadSealer, LoadTable
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Charter
-from saferoom_proto.verification import PinnedCharter
 
 SCHEMA = "sha256:" + "1" * 64
-ROOM = "room.example"
 KEY = bytes(range(32))
-ENCLAVE = SealingKey.generate()
-APPROVER = SigningKey.from_seed(bytes(32))
 
 
-def header(*sizes: int, owner: str = "tax") -> LoadHeader:
+def header(*sizes: int) -> LoadHeader:
     tables = tuple(LoadTable.of(f"table_{index}", size) for index, size in enumerate(sizes))
-    return LoadHeader(owner, SCHEMA, tables)
-
-
-def charter(owner: str = "tax", room: str = ROOM) -> PinnedCharter:
-    """Make the little of a charter that a load's order is checked against."""
-    approver = {"name": "first", "key": APPROVER.verify_key.public}
-    fields = {"owner": owner, "room": room, "approvers": (_Named(**approver),)}
-    return PinnedCharter(Charter.model_construct(**fields), SCHEMA)  # pyright: ignore[reportArgumentType]
-
-
-@dataclasses.dataclass
-class _Named:
-    name: str
-    key: str
+    return LoadHeader("tax", SCHEMA, tables)
 
 
 def seal_all(what: LoadHeader, tables: list[bytes], key: bytes = KEY) -> list[bytes]:
@@ -119,34 +87,6 @@ def test_a_piece_past_its_size_is_neither_sealed_nor_opened() -> None:
         LoadSealer(what.digest, KEY).piece(0, 0, bytes(PIECE_BYTES + 1), last=False)
     with refused(Reason.TOO_LARGE):
         LoadOpener(what, KEY).open(bytes(PIECE_BYTES + 17))
-
-
-def test_an_approvers_order_gives_the_enclave_the_loads_key() -> None:
-    key = make_content_key()
-    at = datetime(2026, 3, 2, 9, 0, 0, 123000, UTC)
-    sealed = seal_order(header(3), ROOM, key, APPROVER, ENCLAVE.public, at=at)
-    assert len(sealed) <= 4096
-    opened = open_order(sealed, header(3), ENCLAVE, charter())
-    assert (opened.content_key, opened.at) == (key, at)
-    assert key.hex() not in repr(opened)
-
-
-def test_an_order_by_anybody_else_is_refused() -> None:
-    sealed = seal_order(header(3), ROOM, KEY, SigningKey.generate(), ENCLAVE.public)
-    with refused(Reason.BAD_SIGNATURE):
-        open_order(sealed, header(3), ENCLAVE, charter())
-
-
-def test_an_order_opens_for_its_own_header_room_owner_and_enclave_only() -> None:
-    sealed = seal_order(header(3), ROOM, KEY, APPROVER, ENCLAVE.public)
-    for wrong in (header(3, 3), header(3, owner="court")):
-        with refused(Reason.BAD_SEAL):
-            open_order(sealed, wrong, ENCLAVE, charter())
-    with refused(Reason.BAD_SEAL):
-        open_order(sealed, header(3), SealingKey.generate(), charter())
-    for other in (charter(room="other.example"), charter(owner="court")):
-        with refused(Reason.BAD_SIGNATURE):
-            open_order(sealed, header(3), ENCLAVE, other)
 
 
 def test_a_load_without_tables_or_with_one_twice_is_refused() -> None:
