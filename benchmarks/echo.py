@@ -9,6 +9,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import grpc
 import uvloop
@@ -20,7 +21,9 @@ METHOD = "/saferoom.benchmark/Echo"
 class _Echo(grpc.GenericRpcHandler):
     """Answers any call with as many bytes as its first four say."""
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, bytes]:
         del handler_call_details
         return grpc.unary_unary_rpc_method_handler(_answer)
 
@@ -48,7 +51,7 @@ async def serve(folder: Path) -> None:
 
 def caller(channel: aio.Channel, sent: int, received: int) -> Callable[[], Awaitable[bytes]]:
     """Give a call of the echo with messages of these sizes, in bytes."""
-    method = channel.unary_unary(METHOD)
+    method = cast("aio.UnaryUnaryMultiCallable[bytes, bytes]", channel.unary_unary(METHOD))
     message = received.to_bytes(4, "big") + bytes(max(0, sent - 4))
 
     async def call() -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -90,7 +91,7 @@ class ReleaseCertificate(Payload):
     returns: Returns
     parts: Annotated[tuple[OwnerPart, ...], Field(min_length=1)]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The digest that approvals and requests name."""
         return sha256_digest(pae(self.payload_type(), self.to_bytes()))

@@ -60,6 +60,10 @@ class Processes:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
+    def pid(self, name: str) -> int:
+        """Give a running process's id."""
+        return self._running[name].pid
+
     def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
         """Wait for something to be so.
 

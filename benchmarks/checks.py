@@ -1,0 +1,343 @@
+"""One check end to end, beside a bare echo of the same sizes on the same cores.
+
+    .venv/bin/python benchmarks/checks.py [--checks 2000]
+
+A check is: a signed request, consent, charge, two durable commits (enclave and ledger), a sealed
+and signed answer, its receipt, all of it verified by the client. The echo is grpc.aio over mutual
+TLS with as many bytes each way and no work at all. Both are asked by one client process, first one
+at a time, then 16 in flight. Times are wall times of one run, so read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from saferoom_client.aio import AsyncRoom
+from saferoom_client.demo.data import Borrower, read_records
+from saferoom_client.demo.play import Play
+from saferoom_client.demo.processes import Processes
+from saferoom_client.demo.screen import Screen
+from saferoom_client.demo.stage import Stage
+from saferoom_client.issuer import enrol_member
+from saferoom_client.profile import Member, Profile
+from saferoom_client.question import Question
+from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.statements import Consent, Purpose
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.v1 import check_pb2
+from saferoom_proto.wire import envelope_to_proto
+
+sys.path.insert(0, str(Path(__file__).parent))
+import echo
+
+FLOORS = (1000, 3000, 6000, 12000, 30000)
+IN_FLIGHT = 16
+ALONE = 300
+SYNC_TRIES = 200
+
+Call = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Latencies of one run, in milliseconds, and calls a second."""
+
+    what: str
+    per_second: float
+    p50: float
+    p99: float
+
+
+async def measure(what: str, calls: Sequence[Call], in_flight: int) -> Row:
+    """Make all calls, so many at a time."""
+    took: list[float] = []
+    waiting = iter(calls)
+
+    async def worker() -> None:
+        for call in waiting:
+            began = time.perf_counter()
+            await call()
+            took.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(in_flight)))
+    seconds = time.perf_counter() - began
+    cuts = statistics.quantiles(took, n=100)
+    return Row(what, len(took) / seconds, cuts[49] * 1000, cuts[98] * 1000)
+
+
+def sync_milliseconds(folder: Path) -> float:
+    """Time the disk: the median of writing 4 KiB and waiting until it is durable."""
+    took: list[float] = []
+    with (folder / "sync").open("wb") as file:
+        for _ in range(SYNC_TRIES):
+            file.write(bytes(4096))
+            file.flush()
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - began)
+    return statistics.median(took) * 1000
+
+
+def children(pid: int) -> Iterator[int]:
+    """List the processes that a process started."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            yield int(path.parent.name)
+
+
+def resident_mib(pid: int) -> float:
+    """Read a process's resident memory."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def processor_seconds(pid: int) -> float:
+    """Read how much processor time a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Bench:
+    """A room of two owners with real records, and an echo beside it."""
+
+    def __init__(self, stage: Stage, subjects: Sequence[Borrower]) -> None:
+        self.stage = stage
+        self.subjects = subjects
+        self.processor: dict[str, float] = {}
+        """Milliseconds of processor time a check, by process."""
+
+    def prepare(self) -> None:
+        """Open the room, load, approve, agree."""
+        records = read_records()
+        play = Play(self.stage, Screen(Console(quiet=True)), records)
+        play.found_the_room()
+        feature = self.stage.file("bills.paid_3m.yaml")
+        feature.write_text(feature.read_text().replace("budget_bits: 2.4", "budget_bits: 3"))
+        play.load_and_define()
+        play.approve()
+        self.stage.sign_agreements("bank-a")
+
+    async def consent(self) -> None:
+        """Have every subject consent, each over its own connection."""
+        now = whole_milliseconds(datetime.now(UTC))
+        gate = asyncio.Semaphore(IN_FLIGHT)
+
+        async def grant(borrower: Borrower) -> None:
+            async with gate, AsyncRoom(self._subject(borrower.uscc)) as room:
+                await room.grant_consent(
+                    Consent(
+                        room=room.profile.card.origin,
+                        subject=borrower.uscc,
+                        certificate=b64(room.profile.signing_certificate),
+                        institution="bank-a",
+                        purposes=(Purpose.PRE_LOAN,),
+                        features=("bills.paid_3m",),
+                        uses=None,
+                        notice=sha256_digest(b"a notice"),
+                        nonce=b64(os.urandom(16)),
+                        valid_from=now - timedelta(minutes=1),
+                        valid_to=now + timedelta(days=1),
+                    )
+                )
+
+        await asyncio.gather(*(grant(borrower) for borrower in self.subjects))
+
+    def _subject(self, uscc: str) -> Profile:
+        return enrol_member(
+            self.stage.issuer,
+            self.stage.folder / "subjects" / uscc,
+            self.stage.card,
+            Member(organisation=uscc, name="self"),
+            datetime.now(UTC),
+            charter_roots={
+                name: keys.root.verify_key.public for name, keys in self.stage.owners.items()
+            },
+        )
+
+    def questions(self, room: AsyncRoom) -> list[Call]:
+        """Give as many different questions as there are subjects and thresholds."""
+
+        def one(borrower: Borrower, floor: int) -> Call:
+            return lambda: room.check(
+                "paid-enough",
+                subject=borrower.uscc,
+                purpose=Purpose.PRE_LOAN,
+                params={"floor": str(floor)},
+            )
+
+        return [one(borrower, floor) for floor in FLOORS for borrower in self.subjects]
+
+
+async def sizes(room: AsyncRoom, question: Question) -> tuple[int, int]:
+    """Give the sizes of a check's messages, in bytes."""
+    message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
+    told = await room.call(room.checks.Check, message)
+    return message.ByteSize(), told.ByteSize()
+
+
+async def run_checks(bench: Bench, count: int) -> tuple[list[Row], tuple[int, int]]:
+    """Measure checks, then echoes of the same sizes."""
+    async with AsyncRoom.open(bench.stage.member("bank-a", "desk")) as room:
+        calls = bench.questions(room)[: count + ALONE]
+        await asyncio.gather(*(calls[0]() for _ in range(4)))
+        question = await room.prepare(
+            "paid-enough",
+            subject=bench.subjects[0].uscc,
+            purpose=Purpose.PRE_LOAN,
+            params={"floor": str(FLOORS[0])},
+        )
+        sent, received = await sizes(room, question)
+        rows = [await measure("check, one at a time", calls[:ALONE], 1)]
+        server = bench.stage.processes.pid("server")
+        pids = {"client": os.getpid(), "server": server}
+        pids |= {f"enclave {index}": child for index, child in enumerate(children(server))}
+        before = {name: processor_seconds(pid) for name, pid in pids.items()}
+        rows.append(await measure(f"check, {IN_FLIGHT} in flight", calls[ALONE:], IN_FLIGHT))
+        bench.processor = {
+            name: (processor_seconds(pid) - before[name]) / len(calls[ALONE:]) * 1000
+            for name, pid in pids.items()
+        }
+        rows += await run_echo(bench, room.profile, count, (sent, received))
+    return rows, (sent, received)
+
+
+async def run_echo(bench: Bench, profile: Profile, count: int, size: tuple[int, int]) -> list[Row]:
+    """Measure the echo with the bank's own certificate and the room's."""
+    folder = bench.stage.folder / "echo"
+    folder.mkdir()
+    tls = bench.stage.room / "tls"
+    chain = (tls / "server.pem").read_bytes() + (tls / "ca.pem").read_bytes()
+    (folder / "server.pem").write_bytes(chain)
+    (folder / "server.key").write_bytes((tls / "server.key").read_bytes())
+    (folder / "client-roots.pem").write_text(bench.stage.issuer.pem)
+    command = [sys.executable, str(Path(__file__).parent / "echo.py"), str(folder)]
+    server = _start(command)
+    if server.stdin is None or server.stdout is None:
+        raise RuntimeError("the echo has no pipes")
+    try:
+        port = int(server.stdout.readline())
+        credentials = grpc.ssl_channel_credentials(
+            (tls / "ca.pem").read_bytes(), profile.tls_key, profile.tls_certificate
+        )
+        async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
+            call = echo.caller(channel, *size)
+            await measure("warm", [call] * 200, IN_FLIGHT)
+            return [
+                await measure("echo, one at a time", [call] * ALONE, 1),
+                await measure(f"echo, {IN_FLIGHT} in flight", [call] * count, IN_FLIGHT),
+            ]
+    finally:
+        server.stdin.close()
+        server.wait()
+        server.stdout.close()
+
+
+def _start(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def first_answer_seconds(stage: Stage, borrower: Borrower) -> float:
+    """Stop the server, start it again, and time until it gives an answer."""
+    stage.processes.stop("server")
+    began = time.perf_counter()
+    stage.serve()
+    stage.wait_for_enclaves()
+    with stage.open("bank-a", "desk") as room:
+        room.check(
+            "paid-enough",
+            subject=borrower.uscc,
+            purpose=Purpose.PRE_LOAN,
+            params={"floor": str(FLOORS[0])},
+        )
+    return time.perf_counter() - began
+
+
+def show(rows: Sequence[Row], facts: dict[str, str]) -> None:
+    """Print the tables."""
+    table = Table("what", "calls/s", "p50 ms", "p99 ms", "p99/p50", title="One check, end to end")
+    for row in rows:
+        ratio = f"{row.p99 / row.p50:.1f}"
+        table.add_row(row.what, f"{row.per_second:,.0f}", f"{row.p50:.2f}", f"{row.p99:.2f}", ratio)
+    console = Console(width=100)
+    console.print(table)
+    for name, value in facts.items():
+        console.print(f"{name:<52}{value}")
+
+
+def measure_room(ticks: int, count: int) -> None:
+    """Open a room with this release tick, measure it, and print what was found."""
+    with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name:
+        folder = Path(name).absolute()
+        billed = [one for one in read_records().borrowers if one.paid_3m is not None]
+        with Processes(folder / "logs") as processes:
+            stage = Stage(folder, processes, release_tick_milliseconds=ticks)
+            bench = Bench(stage, billed[: (count + ALONE) // len(FLOORS) + 1])
+            bench.prepare()
+            asyncio.run(bench.consent())
+            rows, (sent, received) = uvloop.run(run_checks(bench, count))
+            alone, flight, echo_alone, echo_flight = rows
+            sync = sync_milliseconds(folder)
+            bound = 8 * echo_alone.p50 + 2 * sync
+            started = first_answer_seconds(stage, bench.subjects[0])
+            pid = processes.pid("server")
+            enclaves = [f"{resident_mib(child):.0f}" for child in children(pid)]
+            show(
+                rows,
+                {
+                    "release ticks": f"{ticks} ms" if ticks else "off",
+                    "bytes of a question and of its answer": f"{sent:,} and {received:,}",
+                    "one durable write on this disk": f"{sync:.2f} ms",
+                    "rate at 16 in flight, of the echo's (at least 0.2)": (
+                        f"{flight.per_second / echo_flight.per_second:.2f}"
+                    ),
+                    "p50 alone (at most 8 echoes and 2 writes)": (
+                        f"{alone.p50:.2f} of {bound:.2f} ms"
+                    ),
+                    "processor time a check at 16 in flight": ", ".join(
+                        f"{name} {each:.2f}" for name, each in bench.processor.items()
+                    )
+                    + " ms",
+                    "start to first answer (under 5 s)": f"{started:.1f} s",
+                    "idle server, enclaves (under 150 MiB and the store)": (
+                        f"{resident_mib(pid):.0f}, {', '.join(enclaves)} MiB"
+                    ),
+                },
+            )
+
+
+def main() -> None:
+    """Measure with release ticks off, and with them on."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checks", type=int, default=2000, help="checks at 16 in flight")
+    parser.add_argument("--ticks", action="store_true", help="measure release ticks of 5 ms, too")
+    arguments = parser.parse_args()
+    measure_room(0, arguments.checks)
+    if arguments.ticks:
+        measure_room(5, arguments.checks)
+
+
+if __name__ == "__main__":
+    main()
