@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, Protocol
 
+from saferoom_proto.load_faults import MOST_ROWS
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements.feature import ColumnType, Table
 
 BATCH_ROWS: Final = 20_000
 """Rows held in Python at a time; larger batches load no faster (measured)."""
-MAX_TOLD: Final = 100
+MAX_TOLD: Final = MOST_ROWS
 """Bad rows that are told; the others are counted."""
 
 HEADING_RULE: Final = "the heading must name every column once, and nothing else"
