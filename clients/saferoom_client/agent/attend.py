@@ -67,8 +67,8 @@ async def attend(
     """Attend until cancelled, taking up a lost line again.
 
     Raises:
-        SafeRoomError: `UNAUTHENTICATED`, `CERTIFICATE_REVOKED` or `NOT_ALLOWED` if the room does
-            not take this agent for the owner's; `BAD_CONFIG` for its folder.
+        SafeRoomError: `UNAUTHENTICATED`, `CERTIFICATE_REVOKED` or `NOT_ALLOWED` if the room takes
+            this agent for nobody, or for another organisation's; `BAD_CONFIG` for its folder.
     """
     profile = Profile.load(agent.profile_folder)
     pause = FIRST_PAUSE_SECONDS
@@ -91,7 +91,8 @@ async def attend(
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-_FINAL: Final = frozenset({Reason.UNAUTHENTICATED, Reason.CERTIFICATE_REVOKED, Reason.NOT_ALLOWED})
+_FINAL: Final = frozenset({Reason.UNAUTHENTICATED, Reason.CERTIFICATE_REVOKED})
+"""What no waiting mends; an organisation that is not enrolled yet may be at the next try."""
 
 
 class _Attendance:

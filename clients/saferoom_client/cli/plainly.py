@@ -74,7 +74,7 @@ def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:
         yield f"    it uses {use.feature}: {feature.title.en} ({level}; {charged})"
     names = approved_by(view, part.owner)
     by = f" by {', '.join(names)}" if names else ""
-    yield f"    approved{by}: {len(names)} of {charter.threshold}"
+    yield f"    approved{by}: {len(names)} of the {charter.threshold} needed"
 
 
 _YES_NO = 2

@@ -1,0 +1,113 @@
+"""A subject takes a consent back: only a verified acknowledgement counts as one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from saferoom_client.aio import AsyncRoom
+from saferoom_client.issuer import Issuer
+from saferoom_client.profile import Member, Profile
+from saferoom_client.session import utc_now
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.wire import Recorded
+from tests.client.fakeroom import Said, serving
+
+OTHER = "sha256:" + "1" * 64
+
+
+@pytest.fixture
+async def subject(said: Said, issuer: Issuer, tmp_path: Path) -> AsyncIterator[AsyncRoom]:
+    """Give the room of the subject who consented, with the keys the simulator gave it."""
+    world = said.case.world
+    async with serving(said, issuer) as card:
+        one = world.subject(1)
+        member = Member(organisation=one.uscc, name="self")
+        key = ec.generate_private_key(ec.SECP256R1())
+        tls = issuer.issue_connection(member, key.public_key(), utc_now())
+        profile = Profile(
+            folder=tmp_path / "subject",
+            card=card,
+            member=member,
+            trust=world.trust(),
+            tls_certificate=tls.public_bytes(Encoding.PEM),
+            tls_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+            signing_certificate=one.certificate,
+            signing_key=one.key,
+        )
+        async with AsyncRoom(profile, clock=world.now) as room:
+            yield room
+
+
+def acknowledge(said: Said, change: Callable[[Recorded], Recorded] | None = None) -> None:
+    """Have the enclave of `tax` acknowledge, and the server alter what it passes on."""
+    case = said.case
+
+    def told(revocation: Envelope) -> list[Recorded]:
+        uscc = case.world.subject(1).uscc
+        honest = case.enclaves["tax"].acknowledge(revocation, case.consent.digest, uscc)
+        return [honest if change is None else change(honest)]
+
+    said.acknowledgements = told
+
+
+async def reason_of(room: AsyncRoom, said: Said) -> Reason:
+    with pytest.raises(SafeRoomError) as refused:
+        await room.revoke_consent(said.case.consent.digest)
+    return refused.value.reason
+
+
+async def test_an_acknowledgement_is_verified_and_told(subject: AsyncRoom, said: Said) -> None:
+    acknowledge(said)
+    revocation = await subject.revoke_consent(said.case.consent.digest)
+    assert set(revocation.acknowledgements) == {"tax"}
+    assert revocation.waiting == ("court",)
+    assert revocation.acknowledgements["tax"].consent == said.case.consent.digest
+
+
+async def test_an_acknowledgement_that_is_not_in_the_log_is_refused(
+    subject: AsyncRoom, said: Said
+) -> None:
+    acknowledge(said, lambda told: replace(told, salt=bytes(32)))
+    assert await reason_of(subject, said) is Reason.BAD_PROOF
+
+
+async def test_an_acknowledgement_of_a_made_up_enclave_is_refused(
+    subject: AsyncRoom, said: Said
+) -> None:
+    enclave = said.case.enclaves["tax"]
+    enclave.endorsement = enclave.endorse(SigningKey.generate())
+    acknowledge(said)
+    assert await reason_of(subject, said) is Reason.BAD_ENDORSEMENT
+
+
+@pytest.mark.parametrize("what", ["revocation", "consent", "subject"])
+async def test_an_acknowledgement_of_something_else_is_refused(
+    subject: AsyncRoom, said: Said, what: str
+) -> None:
+    case = said.case
+
+    def told(revocation: Envelope) -> list[Recorded]:
+        about = case.consent if what == "revocation" else revocation
+        consent = OTHER if what == "consent" else case.consent.digest
+        uscc = case.world.subject(2 if what == "subject" else 1).uscc
+        return [case.enclaves["tax"].acknowledge(about, consent, uscc)]
+
+    said.acknowledgements = told
+    assert await reason_of(subject, said) is Reason.BAD_PROOF
+
+
+async def test_an_acknowledgement_of_an_owner_without_a_pinned_root_is_refused(
+    subject: AsyncRoom, said: Said
+) -> None:
+    acknowledge(said)
+    trust = subject.profile.trust.model_copy(update={"charter_roots": {}})
+    subject.profile = replace(subject.profile, trust=trust)
+    assert await reason_of(subject, said) is Reason.BAD_CHARTER

@@ -1,0 +1,466 @@
+"""A real room in a folder: a server process, its enclaves, key agents, and everybody's members.
+
+    live.start()     processes up, owners' enclaves serving, nothing loaded yet
+    live.equip()     tables, features, records, templates, agreements, one consent
+
+Whoever wants another shape takes the steps one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, TypeVar
+
+from saferoom.room import add_issuer, init_room
+from saferoom_client.agent.folder import KeyAgent, Policy
+from saferoom_client.files import read_model
+from saferoom_client.issuer import Issuer, enrol_member
+from saferoom_client.profile import Member, Profile, RoomCard
+from saferoom_client.room import Room
+from saferoom_client.session import utc_now
+from saferoom_client.values import Organisation, Role
+from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.measure import measure_code, measure_dependencies
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.statements import (
+    Absent,
+    Agreement,
+    Approver,
+    Charter,
+    Column,
+    ColumnType,
+    Consent,
+    Feature,
+    FeatureKind,
+    LevelLimits,
+    Parameter,
+    Purpose,
+    RoomKeys,
+    Schema,
+    Table,
+    Template,
+    Title,
+    seal_statement,
+)
+from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.statements.template import InstitutionKey
+from saferoom_proto.uscc import make_uscc
+
+T = TypeVar("T")
+
+ORIGIN: Final = "room.example/live"
+OWNERS: Final = ("court", "tax")
+APPROVERS: Final = ("li", "wang", "zhao")
+BANKS: Final = ("bank-a", "bank-b")
+THRESHOLD: Final = 2
+LIMITS: Final = ((0, 0), (3, 12), (3, 12), (1, 3))
+NOTICE: Final = sha256_digest(b"The risk notice that was shown.")
+YEAR: Final = timedelta(days=365)
+
+# Made-up firms: what the tax office has seen them pay, and whom the court lists.
+SUBJECTS: Final = tuple(make_uscc(serial) for serial in range(7))
+STEADY, POOR, LISTED, UNKNOWN, SILENT, CURIOUS, FICKLE = SUBJECTS
+PAID: Final = dict.fromkeys(SUBJECTS, 60_000) | {POOR: 900}
+del PAID[UNKNOWN]
+DISHONEST: Final = (LISTED,)
+
+VAT: Final = "tax.vat_paid"
+COURT: Final = "court.dishonest"
+TEMPLATES: Final = {
+    "paid-enough": ("tax.vat_paid >= :least", ("pre-loan",)),
+    "steady-payer": (
+        "tax.vat_paid >= :least AND court.dishonest IS FALSE",
+        ("pre-loan", "in-loan"),
+    ),
+}
+
+
+def title(text: str) -> Title:
+    return Title(en=text, zh=text)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass(slots=True)
+class LiveRoom:
+    """A room's folders and processes, and a way in for each member."""
+
+    folder: Path
+    owners: Sequence[str] = OWNERS
+    issuer: Issuer = field(default_factory=lambda: Issuer.create("registry", utc_now()))
+    roots: dict[str, SigningKey] = field(default_factory=dict[str, SigningKey])
+    agents: dict[str, KeyAgent] = field(default_factory=dict[str, KeyAgent])
+    processes: dict[str, subprocess.Popen[bytes]] = field(
+        default_factory=dict[str, "subprocess.Popen[bytes]"]
+    )
+    consents: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    schemas: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def room(self) -> Path:
+        """The operator's folder."""
+        return self.folder / "room"
+
+    def member(self, organisation: str, name: str) -> Path:
+        """Give a member's folder."""
+        return self.folder / "members" / organisation / name
+
+    def open(self, organisation: str, name: str) -> Room:
+        """Connect as a member."""
+        return Room.open(self.member(organisation, name))
+
+    def start(self) -> None:
+        """Make the room, start its processes, and wait until every enclave serves."""
+        self.make()
+        self.start_server()
+        for owner in self.owners:
+            self.start_agent(owner)
+        self.wait_for(self.answers, "the server answers no call")
+        self.enrol_organisations()
+        self.put_charters()
+        self.wait_for(self.serving, "an enclave is not serving")
+
+    def make(self) -> None:
+        """Make the folders of the operator, the issuer, the owners and all members."""
+        init_room(self.room, ORIGIN, f"127.0.0.1:{free_port()}")
+        self.issuer.save(self.folder / "issuer")
+        add_issuer(self.room, self.issuer.name, self.issuer.pem.encode())
+        code, dependencies = measure_code(), measure_dependencies()
+        self.roots |= {owner: SigningKey.generate() for owner in self.owners}
+        for owner in self.owners:
+            policy = Policy(
+                room=ORIGIN,
+                owner=owner,
+                charter_root=self.roots[owner].verify_key.public,
+                code=(code,),
+                dependencies=(dependencies,),
+                evidence_kinds=("software",),
+            )
+            self.agents[owner] = KeyAgent.create(self.folder / "agents" / owner, policy)
+            self.enrol(owner, "key-agent", self.agents[owner].profile_folder)
+            for approver in APPROVERS:
+                self.enrol(owner, approver)
+        for organisation in ("operator", "auditor", "registry", *BANKS):
+            self.enrol(organisation, "desk")
+        for subject in SUBJECTS:
+            self.enrol(subject, "self")
+
+    def enrol(self, organisation: str, name: str, folder: Path | None = None) -> Profile:
+        """Have the issuer name a member, who pins the owners' charter roots."""
+        return enrol_member(
+            self.issuer,
+            folder or self.member(organisation, name),
+            read_model(self.room / "room-card.json", RoomCard),
+            Member(organisation=organisation, name=name),
+            utc_now(),
+            charter_roots={each: key.verify_key.public for each, key in self.roots.items()},
+        )
+
+    def start_server(self) -> None:
+        """Start the server's process, or start it again."""
+        self.spawn("server", "-m", "saferoom", str(self.room))
+
+    def start_agent(self, owner: str) -> None:
+        """Start an owner's key agent."""
+        folder = str(self.agents[owner].folder)
+        self.spawn(f"agent {owner}", "-m", "saferoom_client", "agent", "run", folder)
+
+    def enrol_organisations(self) -> None:
+        """Have the operator enrol everybody with their roles."""
+        roles = dict.fromkeys(self.owners, Role.OWNER) | dict.fromkeys(BANKS, Role.INSTITUTION)
+        roles |= {"auditor": Role.AUDITOR, "registry": Role.ISSUER}
+        with self.open("operator", "desk") as room:
+            for name, role in roles.items():
+                room.enrol_organisation(Organisation(name, title(name), frozenset({role})))
+
+    def put_charters(self) -> None:
+        """Hand in every owner's first charter, upon which the server starts its enclave."""
+        for owner in self.owners:
+            with self.open(owner, APPROVERS[0]) as room:
+                room.put_charter(seal_statement(self.charter(owner), self.roots[owner]))
+
+    def charter(self, owner: str, **changes: object) -> Charter:
+        """Make an owner's first charter; fields can be changed by name."""
+        card = read_model(self.room / "room-card.json", RoomCard)
+        keys = {name: self.profile(owner, name).signing_key for name in APPROVERS}
+        agent = self.agents[owner].card
+        fields: dict[str, object] = {
+            "room": ORIGIN,
+            "owner": owner,
+            "title": title(owner),
+            "version": 1,
+            "previous": None,
+            "suite": "international",
+            "root": self.roots[owner].verify_key.public,
+            "approvers": tuple(
+                Approver(name=name, key=key.verify_key.public) for name, key in keys.items()
+            ),
+            "threshold": THRESHOLD,
+            "issuers": (self.issuer.card,),
+            "key_agent": agent.key_agent,
+            "pairing": agent.pairing,
+            "room_keys": RoomKeys(ledger=card.ledger_key, heads=card.heads_key),
+            "max_head_age_seconds": 60,
+            "min_sandbox_level": 0,
+            "release_tick_milliseconds": 0,
+            "limits": tuple(
+                LevelLimits(level=level, feature_bits=Decimal(one), family_bits=Decimal(many))
+                for level, (one, many) in enumerate(LIMITS, start=1)
+            ),
+        }
+        return Charter.model_validate(fields | changes)
+
+    def profile(self, organisation: str, name: str) -> Profile:
+        """Read a member's folder."""
+        return Profile.load(self.member(organisation, name))
+
+    # What the members bring, step by step.
+
+    def equip(self) -> None:
+        """Bring all that a check needs; every subject but the silent one consents to bank-a."""
+        self.define()
+        self.load()
+        for name in TEMPLATES:
+            self.approve(self.propose(name))
+        for owner in self.owners:
+            self.agree(owner, "bank-a")
+        for subject in SUBJECTS:
+            if subject != SILENT:
+                self.consent(subject, "bank-a")
+
+    def define(self) -> None:
+        """Hand in tables and features."""
+        for owner, schema, feature in (
+            ("court", court_schema(), dishonest()),
+            ("tax", tax_schema(), vat_paid()),
+        ):
+            if owner in self.owners:
+                with self.open(owner, APPROVERS[0]) as room:
+                    self.schemas[owner] = room.put_schema(schema).statement.digest
+                    room.put_feature(feature)
+
+    def load(self) -> None:
+        """Load each owner's records, sealed to its enclave."""
+        for owner, table, text in (
+            ("court", "cases", "uscc,listed\n" + "".join(f"{each},true\n" for each in DISHONEST)),
+            ("tax", "vat", "uscc,paid\n" + "".join(f"{a},{b}\n" for a, b in PAID.items())),
+        ):
+            if owner in self.owners:
+                path = self.folder / f"{table}.csv"
+                path.write_text(text, "utf-8")
+                with self.open(owner, APPROVERS[0]) as room:
+                    report = room.load_data(self.schemas[owner], {table: path})
+                assert report.bad_row_count == 0, report.bad_rows
+
+    def propose(self, name: str, bank: str = "bank-a") -> str:
+        """Have a bank propose one of the templates; give its digest."""
+        check, purposes = TEMPLATES[name]
+        with self.open(bank, "desk") as room:
+            template = Template(
+                room=ORIGIN,
+                kind="Check",
+                name=name,
+                title=title(name),
+                proposer=bank,
+                signer=b64(room.profile.signing_certificate),
+                purposes=tuple(Purpose(each) for each in purposes),
+                params={"least": Parameter(feature=VAT)},
+                check=check,
+            )
+            return room.propose_template(template).recorded.statement.digest
+
+    def approve(self, template: str, approvers: Sequence[str] = APPROVERS[:THRESHOLD]) -> None:
+        """Have the approvers of every owner that a template touches approve it."""
+        with self.open(self.owners[-1], APPROVERS[0]) as room:
+            parts = room.get_template(template).certificate.parts
+        for part in parts:
+            for approver in approvers:
+                with self.open(part.owner, approver) as room:
+                    room.approve(room.get_template(template))
+
+    def agree(self, owner: str, bank: str, **changes: object) -> str:
+        """Have an owner and a bank sign an agreement; give its digest."""
+        now = whole_milliseconds(utc_now())
+        desk = self.profile(bank, "desk")
+        fields: dict[str, object] = {
+            "room": ORIGIN,
+            "owner": owner,
+            "institution": bank,
+            "group": bank,
+            "keys": (InstitutionKey(name="desk", certificate=b64(desk.signing_certificate)),),
+            "purposes": tuple(Purpose),
+            "replaces": None,
+            "valid_from": now,
+            "valid_to": now + YEAR,
+        }
+        signers = [self.profile(owner, each) for each in APPROVERS[:THRESHOLD]] + [desk]
+        agreement = Agreement.model_validate(fields | changes)
+        envelope = seal_statement(agreement, *(each.signing_key for each in signers))
+        with self.open(bank, "desk") as room:
+            return room.put_agreement(envelope).statement.digest
+
+    def consent(self, subject: str, bank: str, **changes: object) -> str:
+        """Have a subject let a bank ask about all features; give the consent's digest."""
+        now = whole_milliseconds(utc_now())
+        with self.open(subject, "self") as room:
+            fields: dict[str, object] = {
+                "room": ORIGIN,
+                "subject": subject,
+                "certificate": b64(room.profile.signing_certificate),
+                "institution": bank,
+                "purposes": (Purpose.PRE_LOAN, Purpose.IN_LOAN),
+                "features": (VAT, COURT),
+                "uses": None,
+                "notice": NOTICE,
+                "nonce": b64(os.urandom(16)),
+                "valid_from": now,
+                "valid_to": now + YEAR,
+            }
+            consent = Consent.model_validate(fields | changes)
+            digest = room.grant_consent(consent).statement.digest
+        self.consents[subject, bank] = digest
+        return digest
+
+    # The processes.
+
+    def spawn(self, name: str, *arguments: str) -> None:
+        """Start a Python program that stays; its log lies in the folder `logs`."""
+        logs = self.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        with (logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "PYTHONWARNINGS": "default", "GRPC_VERBOSITY": "NONE"},
+            )
+
+    def log(self, name: str) -> str:
+        """Read a process's log."""
+        return (self.folder / "logs" / f"{name}.log").read_text("utf-8", "replace")
+
+    def wait_for(self, ready: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+        """Wait for something to be so; a process that ends meanwhile fails the test."""
+        end = time.monotonic() + seconds
+        while not ready():
+            for name, process in self.processes.items():
+                assert process.poll() is None, f"{name} ended\n{self.log(name)}"
+            assert time.monotonic() < end, f"{what}\n{self.log('server')}"
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        """Tell whether the server answers."""
+        return succeeds(lambda: self._as_operator(lambda room: room.whoami()))
+
+    def serving(self) -> bool:
+        """Tell whether every owner's enclave has its key."""
+        states = self._as_operator(lambda room: room.describe().enclaves)
+        return len(states) == len(self.owners) and all(one.state == "serving" for one in states)
+
+    def _as_operator(self, call: Callable[[Room], T]) -> T:
+        with self.open("operator", "desk") as room:
+            return call(room)
+
+    def kill(self, name: str) -> None:
+        """Kill a process as a power cut would."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        """End every process, the last started first."""
+        while self.processes:
+            _, process = self.processes.popitem()
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def succeeds(call: Callable[[], object]) -> bool:
+    """Tell whether a call comes back without a refusal."""
+    try:
+        call()
+    except SafeRoomError:
+        return False
+    return True
+
+
+def column(name: str, kind: ColumnType, level: int) -> Column:
+    return Column(name=name, type=kind, level=level, title=title(name))
+
+
+def tax_schema() -> Schema:
+    columns = (column("uscc", ColumnType.TEXT, 4), column("paid", ColumnType.BIGINT, 3))
+    table = Table(name="vat", title=title("vat"), key="uscc", columns=columns)
+    return Schema(room=ORIGIN, owner="tax", version=1, tables=(table,))
+
+
+def court_schema() -> Schema:
+    columns = (column("uscc", ColumnType.TEXT, 4), column("listed", ColumnType.BOOLEAN, 2))
+    table = Table(name="cases", title=title("cases"), key="uscc", columns=columns)
+    return Schema(room=ORIGIN, owner="court", version=1, tables=(table,))
+
+
+def feature(fields: Mapping[str, object]) -> Feature:
+    common: dict[str, object] = {
+        "room": ORIGIN,
+        "version": 1,
+        "unit": "",
+        "information_types": (),
+        "as_of": date(2026, 6, 30),
+        "budget_bits": Decimal(3),
+    }
+    return Feature.model_validate({**common, **fields})
+
+
+def vat_paid(**changes: object) -> Feature:
+    return feature(
+        {
+            "owner": "tax",
+            "name": "vat_paid",
+            "title": title("VAT paid"),
+            "level": 3,
+            "family": "turnover",
+            "sql": "SELECT uscc AS subject, paid AS value FROM vat",
+            "kind": FeatureKind.ORDERED,
+            "grid": (Decimal(1000), Decimal(5000), Decimal(50_000)),
+            "absent": Absent.UNKNOWN,
+            "budget_bits": Decimal(2),  # one cut, and whether it is known: 3 cells of at most 4
+            **changes,
+        }
+    )
+
+
+def dishonest() -> Feature:
+    return feature(
+        {
+            "owner": "court",
+            "name": "dishonest",
+            "title": title("On the court's list"),
+            "level": 2,
+            "family": "justice",
+            "sql": "SELECT uscc AS subject, listed AS value FROM cases",
+            "kind": FeatureKind.FLAG,
+            "absent": Absent.FALSE,
+        }
+    )
