@@ -18,6 +18,7 @@ from saferoom.archive import Archive
 from saferoom.checks import Checks
 from saferoom.concern import Concerns
 from saferoom.config import split_address
+from saferoom.consents import Consents
 from saferoom.courier import HeadSigner
 from saferoom.evidence import Role
 from saferoom.health import Health, serve_reflection
@@ -264,7 +265,7 @@ async def _add_services(
     add_owner(OwnerService(register, statements, links, loads, desk), server)
     add_template(TemplateService(register, statements), server)
     add_consent(ConsentService(statements, books.archive), server)
-    add_check(CheckService(checks), server)
+    add_check(CheckService(checks, Consents(books.archive)), server)
     add_ledger(LedgerService(books.ledger, concerns), server)
     return checks
 

@@ -74,9 +74,15 @@ def parts(words: Sequence[Recorded[Word]]) -> list[evidence_pb2.Part]:
     return [evidence_pb2.Part(release=recorded(word), sealed=word.said.sealed) for word in words]
 
 
-def check_response(request_id: str, words: Sequence[Recorded[Word]]) -> check_pb2.CheckResponse:
-    """Answer a check."""
-    return check_pb2.CheckResponse(request_id=request_id, parts=parts(words))
+def check_response(
+    request_id: str, words: Sequence[Recorded[Word]], consents: Iterable[Envelope]
+) -> check_pb2.CheckResponse:
+    """Answer a check, with the consents that its parts name."""
+    return check_pb2.CheckResponse(
+        request_id=request_id,
+        parts=parts(words),
+        consents=[wire.envelope_to_proto(each) for each in consents],
+    )
 
 
 def organisation_from(message: identity_pb2.Organisation) -> Organisation:

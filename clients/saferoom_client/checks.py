@@ -18,7 +18,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Outcome, Purpose, Release, load
 from saferoom_proto.v1 import check_pb2
-from saferoom_proto.wire import Part, envelope_to_proto, part_from_proto
+from saferoom_proto.wire import Part, envelope_from_proto, envelope_to_proto, part_from_proto
 
 _STALE_VIEW: Final = frozenset(
     {Reason.CERTIFICATE_MISMATCH, Reason.NOT_APPROVED, Reason.UNKNOWN_STATEMENT}
@@ -66,8 +66,15 @@ async def check(
         Refused: the room or an enclave refused; `reason` says why.
         SafeRoomError: what came back does not verify and is not returned.
     """
-    question = await prepare(
-        session, template, subject=subject, purpose=purpose, params=params, valid_for=valid_for
+    question = make_question(
+        session.profile,
+        await _view(session, template),
+        subject=subject,
+        purpose=purpose,
+        params=params or {},
+        now=session.clock(),
+        valid_for=valid_for,
+        reply_key=session.reply_keys.current(session.clock()),
     )
     return await ask(session, question)
 
@@ -103,6 +110,7 @@ async def ask(session: Session, question: Question) -> CheckAnswer:
         raise await _with_receipt(session, question, refused) from refused
     if told.request_id != question.request_id:
         raise SafeRoomError(Reason.BAD_PROOF, "the room answered another question")
+    session.grounds.keep(*(envelope_from_proto(each) for each in told.consents))
     return await _open(session, question, [part_from_proto(each) for each in told.parts])
 
 

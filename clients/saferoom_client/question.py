@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
@@ -33,6 +33,9 @@ BACKDATED: Final = timedelta(minutes=1)
 _NONCE_BYTES: Final = 16
 
 Value = str | int | Decimal | bool
+
+
+REPLY_KEY_LIFE: Final = timedelta(minutes=1)
 
 
 class _Kept(Part):
@@ -93,6 +96,7 @@ def make_question(
     params: Mapping[str, Value],
     now: datetime,
     valid_for: timedelta = VALID_FOR,
+    reply_key: SealingKey | None = None,
 ) -> Question:
     """Sign a question about one subject.
 
@@ -104,12 +108,13 @@ def make_question(
         params: a value for each of the template's parameters.
         now: the present instant.
         valid_for: how long the question may travel.
+        reply_key: what the answer is sealed to; a fresh one if none is given.
 
     Raises:
         SafeRoomError: `MALFORMED_SUBJECT`, or `MALFORMED` naming the field.
     """
     code = parse_uscc(subject)
-    reply_key = SealingKey.generate()
+    reply_key = reply_key or SealingKey.generate()
     moment = whole_milliseconds(now)
     try:
         request = CheckRequest(
@@ -151,3 +156,22 @@ def _text(name: str, value: object) -> str | bool:
         case _:
             rule = "a text, a whole number, a finite Decimal or a bool"
             raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault(f"params.{name}", rule)])
+
+
+class ReplyKeys:
+    """A session's own reply keys: each serves for a minute of its checks, and is then forgotten.
+
+    Making one takes a fifth of a millisecond. A question that is kept in a file has its own key.
+    """
+
+    __slots__ = ("_key", "_until")
+
+    def __init__(self) -> None:
+        self._key: SealingKey | None = None
+        self._until = datetime.min.replace(tzinfo=UTC)
+
+    def current(self, now: datetime) -> SealingKey:
+        """Give the key of this minute."""
+        if self._key is None or not self._until - REPLY_KEY_LIFE <= now < self._until:
+            self._key, self._until = SealingKey.generate(), now + REPLY_KEY_LIFE
+        return self._key

@@ -13,6 +13,7 @@ import grpc
 from saferoom_client.channel import open_channel
 from saferoom_client.grounds import Grounds
 from saferoom_client.profile import Profile
+from saferoom_client.question import ReplyKeys
 from saferoom_client.refused import refusal_of
 from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
@@ -73,6 +74,7 @@ class Session:
         self.checks: Final = check_pb2_grpc.CheckServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)
         self.grounds: Final = Grounds(lambda: self.profile.trust, self._fetch, self._fetch_charter)
+        self.reply_keys: Final = ReplyKeys()
         self.views: Final[dict[str, TemplateView]] = {}
         """Templates by the name or digest they were asked under."""
 

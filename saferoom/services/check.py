@@ -7,6 +7,7 @@ from typing import Final
 
 from saferoom import wire
 from saferoom.checks import Checks
+from saferoom.consents import Consents
 from saferoom.identity import current_caller
 from saferoom_proto.v1 import check_pb2, check_pb2_grpc
 
@@ -14,15 +15,17 @@ from saferoom_proto.v1 import check_pb2, check_pb2_grpc
 class CheckService(check_pb2_grpc.CheckServiceServicer):
     """Answers signed questions."""
 
-    def __init__(self, checks: Checks) -> None:
+    def __init__(self, checks: Checks, consents: Consents) -> None:
         self._checks: Final = checks
+        self._consents: Final = consents
 
     async def Check(
         self, request: check_pb2.CheckRequest, context: object
     ) -> check_pb2.CheckResponse:
         """Ask."""
         asked = wire.envelope(request.request)
-        return wire.check_response(asked.digest, await self._checks.check(current_caller(), asked))
+        words = await self._checks.check(current_caller(), asked)
+        return wire.check_response(asked.digest, words, await self._consents.of(words))
 
     async def GetCheck(
         self, request: check_pb2.GetCheckRequest, context: object

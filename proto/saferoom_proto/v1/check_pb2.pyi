@@ -51,21 +51,27 @@ class CheckResponse(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    CONSENTS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Digest of the request's signed bytes."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Part]:
         """In order of the owners' names."""
 
+    @_builtins.property
+    def consents(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
+        """The consents that the releases name, so that the asker need not fetch them."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         parts: _abc.Iterable[_evidence_pb2.Part] = ...,
+        consents: _abc.Iterable[_evidence_pb2.Envelope] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consents", b"consents", "parts", b"parts", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
