@@ -1,0 +1,162 @@
+"""One example of every signed format, of keys and values that are always the same.
+
+As a program it prints what this code makes of them, for another process to compare.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from saferoom_proto import chain, entry, merkle
+from saferoom_proto.answer import Answer, Truth, commitment, seal_info
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.checkpoint import format_proof
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, dump, sha256_digest
+from saferoom_proto.identity import fingerprint, organisation_uri, subject_uri
+from saferoom_proto.load import LoadSealer
+from saferoom_proto.load_faults import Faults, FaultyRow, faults_info
+from saferoom_proto.reasons import Reason
+from saferoom_proto.receipt import Receipt, ReceiptPart
+from saferoom_proto.statements import (
+    Absent,
+    ColumnType,
+    Feature,
+    FeatureKind,
+    Outcome,
+    Payload,
+    Purpose,
+    Returns,
+    seal_statement,
+)
+from tests.proto.golden_answers import askers_words, enclaves_words, words_on_enclaves
+from tests.proto.golden_owners import definitions, owners_words
+from tests.proto.golden_seeds import (
+    CERTIFICATE,
+    HEADER,
+    SUBJECT,
+    digest,
+    key,
+    note,
+    public,
+    sealing,
+    seed,
+)
+
+
+def certificate() -> ReleaseCertificate:
+    """Derive the template's release certificate."""
+    defined = definitions()
+    features = pin(seal_statement(each, key("li")) for each in defined.values() if _feature(each))
+    return derive_certificate(seal_statement(defined["template"], key("desk")), features)
+
+
+def _feature(payload: Payload) -> bool:
+    return isinstance(payload, Feature)
+
+
+def payloads() -> dict[str, Payload]:
+    """Give one example of every kind of statement, and more of those with several forms."""
+    made = definitions() | owners_words() | askers_words()
+    made |= enclaves_words() | words_on_enclaves()
+    return made | {"release-certificate": certificate()}
+
+
+def envelope() -> Envelope:
+    """Sign a statement with two keys."""
+    return seal_statement(owners_words()["agreement"], key("li"), key("wang"))
+
+
+def receipt() -> Receipt:
+    """Make a receipt file; its envelopes are not, since only the form matters here."""
+    part = ReceiptPart(
+        owner="tax",
+        charters=("charter",),
+        features=("feature",),
+        approvals=("approval",),
+        agreement="agreement",
+        consent=None,
+        endorsement="endorsement",
+        release="release",
+        salt=b64(seed("salt")),
+        proof="proof",
+        answer=None,
+    )
+    return Receipt(request="request", template="template", certificate="{}", parts=(part,))
+
+
+def others() -> dict[str, str]:
+    """Give every other format that is signed, hashed, sealed or kept."""
+    signed, answer = envelope(), Answer(Truth.NOT_FOUND, seed("salt")).to_bytes()
+    sealer = LoadSealer(HEADER.digest, seed("content key"))
+    row = FaultyRow(table="vat", line=7, column=None, rule="as many fields as the heading")
+    committed = entry.commitment(seed("salt"), digest("statement"))
+    return {
+        "envelope": signed.to_json().decode(),
+        "envelope digest": signed.digest,
+        "envelope whole": signed.whole,
+        "signing key id": key("li").verify_key.keyid,
+        "signing public key": public("li"),
+        "sealing public key": digest_of(sealing("reply").public),
+        "organisation uri": organisation_uri("bank-a", "desk"),
+        "subject uri": subject_uri(SUBJECT),
+        "certificate fingerprint": fingerprint(CERTIFICATE),
+        "certificate digest": certificate().digest,
+        "load header digest": HEADER.digest,
+        "load piece": b64(sealer.piece(1, 0, b"uscc,amount\n", last=True)),
+        "load faults": Faults(rows=(row,), count=3).model_dump_json(),
+        "load faults info": faults_info(HEADER.digest).decode(),
+        "chain genesis": chain.GENESIS,
+        "chain after one": chain.extend(chain.GENESIS, digest("entry")),
+        "entry commitment": b64(committed),
+        "entry leaf": entry.leaf(committed).decode(),
+        "entry leaf hash": b64(merkle.leaf_hash(entry.leaf(committed))),
+        "answer": b64(answer),
+        "answers": " ".join(
+            f"{truth}={Answer(truth, bytes(32)).to_bytes()[:18].hex()}" for truth in Truth
+        ),
+        "answer commitment": commitment(answer),
+        "answer seal info": seal_info(digest("request"), "tax").decode(),
+        "checkpoint": note(),
+        "proof": format_proof(1, [seed("node 1"), seed("node 2")], note()),
+        "receipt": receipt().to_json().decode(),
+        "json": dump({"b": [1, True, None], "a": "税", "c": Decimal("0.5")}).decode(),
+    }
+
+
+def digest_of(data: bytes) -> str:
+    """Give the digest of bytes that are too long to show."""
+    return sha256_digest(data)
+
+
+def statements(made: Mapping[str, Payload]) -> dict[str, dict[str, str]]:
+    """Give each payload's type, bytes and digest."""
+    envelopes = {name: seal_statement(payload, key("li")) for name, payload in made.items()}
+    return {
+        name: {
+            "type": each.payload_type,
+            "payload": each.payload.decode(),
+            "digest": each.digest,
+        }
+        for name, each in envelopes.items()
+    }
+
+
+def words() -> dict[str, list[str]]:
+    """Give the words of every closed list that stands in a statement."""
+    lists: Iterable[Iterable[str]] = (
+        Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth
+    )  # fmt: skip
+    return {getattr(each, "__name__", ""): [str(word) for word in each] for each in lists}
+
+
+def document() -> dict[str, object]:
+    """Give everything that is frozen."""
+    return {"statements": statements(payloads()), "others": others(), "words": words()}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(), ensure_ascii=False, indent=1) + "\n")
