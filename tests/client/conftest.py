@@ -16,6 +16,7 @@ from saferoom_proto.statements import CheckRequest, load
 from saferoom_proto.wire import Part
 from tests.client.fakeroom import Said, serving
 from tests.client.made import make_case, make_profile
+from tests.client.tampering import Told, told
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +45,9 @@ async def room(said: Said, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Asyn
         profile = make_profile(tmp_path / "bank", said.case, issuer, card)
         async with AsyncRoom(profile, clock=said.case.world.now) as opened:
             yield opened
+
+
+@pytest.fixture(scope="session")
+def whole() -> Told:
+    """Give a whole receipt, and what it was made of."""
+    return told()

@@ -19,9 +19,9 @@ from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import CATALOGUE, Reason, SafeRoomError
 from saferoom_proto.uscc import make_uscc
 from tests.client.made import make_case
+from tests.client.tampering import Told, told
 from tests.client.test_drafts import FEATURE, TEMPLATE
 from tests.client.test_profile import card
-from tests.client.test_receipt import Told, told
 
 RUNNER: Final = CliRunner(env={"COLUMNS": "300", "SAFEROOM_PROFILE": "", "NO_COLOR": "1"})
 USAGE: Final = 2

@@ -18,4 +18,4 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
         room.equip()
         yield room
     finally:
-        room.stop()
+        room.processes.stop()

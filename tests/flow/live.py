@@ -1,7 +1,7 @@
 """A real room in a folder: a server process, its enclaves, key agents, and everybody's members.
 
     live.start()     processes up, owners' enclaves serving, nothing loaded yet
-    live.equip()     tables, features, records, templates, agreements, one consent
+    live.equip()     tables, features, records, templates, agreements, consents
 
 Whoever wants another shape takes the steps one by one.
 """
@@ -9,17 +9,11 @@ Whoever wants another shape takes the steps one by one.
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from saferoom.room import add_issuer, init_room
 from saferoom_client.agent.folder import KeyAgent, Policy
@@ -29,71 +23,48 @@ from saferoom_client.profile import Member, Profile, RoomCard
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.values import Organisation, Role
-from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.measure import measure_code, measure_dependencies
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements import (
-    Absent,
     Agreement,
     Approver,
     Charter,
-    Column,
-    ColumnType,
     Consent,
-    Feature,
-    FeatureKind,
     LevelLimits,
     Parameter,
     Purpose,
     RoomKeys,
-    Schema,
-    Table,
     Template,
-    Title,
     seal_statement,
 )
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.statements.template import InstitutionKey
-from saferoom_proto.uscc import make_uscc
+from tests.flow.offers import (
+    APPROVERS,
+    BANKS,
+    COURT,
+    CSV,
+    LIMITS,
+    NOTICE,
+    ORIGIN,
+    OWNERS,
+    SILENT,
+    SUBJECTS,
+    TEMPLATES,
+    THRESHOLD,
+    VAT,
+    YEAR,
+    court_schema,
+    dishonest,
+    tax_schema,
+    title,
+    vat_paid,
+)
+from tests.flow.processes import Processes, free_port
 
 T = TypeVar("T")
-
-ORIGIN: Final = "room.example/live"
-OWNERS: Final = ("court", "tax")
-APPROVERS: Final = ("li", "wang", "zhao")
-BANKS: Final = ("bank-a", "bank-b")
-THRESHOLD: Final = 2
-LIMITS: Final = ((0, 0), (3, 12), (3, 12), (1, 3))
-NOTICE: Final = sha256_digest(b"The risk notice that was shown.")
-YEAR: Final = timedelta(days=365)
-
-# Made-up firms: what the tax office has seen them pay, and whom the court lists.
-SUBJECTS: Final = tuple(make_uscc(serial) for serial in range(7))
-STEADY, POOR, LISTED, UNKNOWN, SILENT, CURIOUS, FICKLE = SUBJECTS
-PAID: Final = dict.fromkeys(SUBJECTS, 60_000) | {POOR: 900}
-del PAID[UNKNOWN]
-DISHONEST: Final = (LISTED,)
-
-VAT: Final = "tax.vat_paid"
-COURT: Final = "court.dishonest"
-TEMPLATES: Final = {
-    "paid-enough": ("tax.vat_paid >= :least", ("pre-loan",)),
-    "steady-payer": (
-        "tax.vat_paid >= :least AND court.dishonest IS FALSE",
-        ("pre-loan", "in-loan"),
-    ),
-}
-
-
-def title(text: str) -> Title:
-    return Title(en=text, zh=text)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass(slots=True)
@@ -105,11 +76,12 @@ class LiveRoom:
     issuer: Issuer = field(default_factory=lambda: Issuer.create("registry", utc_now()))
     roots: dict[str, SigningKey] = field(default_factory=dict[str, SigningKey])
     agents: dict[str, KeyAgent] = field(default_factory=dict[str, KeyAgent])
-    processes: dict[str, subprocess.Popen[bytes]] = field(
-        default_factory=dict[str, "subprocess.Popen[bytes]"]
-    )
+    processes: Processes = field(init=False)
     consents: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     schemas: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        self.processes = Processes(self.folder / "logs")
 
     @property
     def room(self) -> Path:
@@ -130,10 +102,10 @@ class LiveRoom:
         self.start_server()
         for owner in self.owners:
             self.start_agent(owner)
-        self.wait_for(self.answers, "the server answers no call")
+        self.processes.wait_for(self.answers, "the server answers no call")
         self.enrol_organisations()
         self.put_charters()
-        self.wait_for(self.serving, "an enclave is not serving")
+        self.processes.wait_for(self.serving, "an enclave is not serving")
 
     def make(self) -> None:
         """Make the folders of the operator, the issuer, the owners and all members."""
@@ -173,12 +145,12 @@ class LiveRoom:
 
     def start_server(self) -> None:
         """Start the server's process, or start it again."""
-        self.spawn("server", "-m", "saferoom", str(self.room))
+        self.processes.spawn("server", "-m", "saferoom", str(self.room))
 
     def start_agent(self, owner: str) -> None:
         """Start an owner's key agent."""
         folder = str(self.agents[owner].folder)
-        self.spawn(f"agent {owner}", "-m", "saferoom_client", "agent", "run", folder)
+        self.processes.spawn(f"agent {owner}", "-m", "saferoom_client", "agent", "run", folder)
 
     def enrol_organisations(self) -> None:
         """Have the operator enrol everybody with their roles."""
@@ -256,16 +228,13 @@ class LiveRoom:
 
     def load(self) -> None:
         """Load each owner's records, sealed to its enclave."""
-        for owner, table, text in (
-            ("court", "cases", "uscc,listed\n" + "".join(f"{each},true\n" for each in DISHONEST)),
-            ("tax", "vat", "uscc,paid\n" + "".join(f"{a},{b}\n" for a, b in PAID.items())),
-        ):
-            if owner in self.owners:
-                path = self.folder / f"{table}.csv"
-                path.write_text(text, "utf-8")
-                with self.open(owner, APPROVERS[0]) as room:
-                    report = room.load_data(self.schemas[owner], {table: path})
-                assert report.bad_row_count == 0, report.bad_rows
+        for owner in self.owners:
+            table, text = CSV[owner]
+            path = self.folder / f"{table}.csv"
+            path.write_text(text, "utf-8")
+            with self.open(owner, APPROVERS[0]) as room:
+                report = room.load_data(self.schemas[owner], {table: path})
+            assert report.bad_row_count == 0, report.bad_rows
 
     def propose(self, name: str, bank: str = "bank-a") -> str:
         """Have a bank propose one of the templates; give its digest."""
@@ -336,35 +305,6 @@ class LiveRoom:
         self.consents[subject, bank] = digest
         return digest
 
-    # The processes.
-
-    def spawn(self, name: str, *arguments: str) -> None:
-        """Start a Python program that stays; its log lies in the folder `logs`."""
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
-        with (logs / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, "PYTHONWARNINGS": "default", "GRPC_VERBOSITY": "NONE"},
-            )
-
-    def log(self, name: str) -> str:
-        """Read a process's log."""
-        return (self.folder / "logs" / f"{name}.log").read_text("utf-8", "replace")
-
-    def wait_for(self, ready: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-        """Wait for something to be so; a process that ends meanwhile fails the test."""
-        end = time.monotonic() + seconds
-        while not ready():
-            for name, process in self.processes.items():
-                assert process.poll() is None, f"{name} ended\n{self.log(name)}"
-            assert time.monotonic() < end, f"{what}\n{self.log('server')}"
-            time.sleep(0.05)
-
     def answers(self) -> bool:
         """Tell whether the server answers."""
         return succeeds(lambda: self._as_operator(lambda room: room.whoami()))
@@ -378,23 +318,6 @@ class LiveRoom:
         with self.open("operator", "desk") as room:
             return call(room)
 
-    def kill(self, name: str) -> None:
-        """Kill a process as a power cut would."""
-        process = self.processes.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    def stop(self) -> None:
-        """End every process, the last started first."""
-        while self.processes:
-            _, process = self.processes.popitem()
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
 
 def succeeds(call: Callable[[], object]) -> bool:
     """Tell whether a call comes back without a refusal."""
@@ -403,64 +326,3 @@ def succeeds(call: Callable[[], object]) -> bool:
     except SafeRoomError:
         return False
     return True
-
-
-def column(name: str, kind: ColumnType, level: int) -> Column:
-    return Column(name=name, type=kind, level=level, title=title(name))
-
-
-def tax_schema() -> Schema:
-    columns = (column("uscc", ColumnType.TEXT, 4), column("paid", ColumnType.BIGINT, 3))
-    table = Table(name="vat", title=title("vat"), key="uscc", columns=columns)
-    return Schema(room=ORIGIN, owner="tax", version=1, tables=(table,))
-
-
-def court_schema() -> Schema:
-    columns = (column("uscc", ColumnType.TEXT, 4), column("listed", ColumnType.BOOLEAN, 2))
-    table = Table(name="cases", title=title("cases"), key="uscc", columns=columns)
-    return Schema(room=ORIGIN, owner="court", version=1, tables=(table,))
-
-
-def feature(fields: Mapping[str, object]) -> Feature:
-    common: dict[str, object] = {
-        "room": ORIGIN,
-        "version": 1,
-        "unit": "",
-        "information_types": (),
-        "as_of": date(2026, 6, 30),
-        "budget_bits": Decimal(3),
-    }
-    return Feature.model_validate({**common, **fields})
-
-
-def vat_paid(**changes: object) -> Feature:
-    return feature(
-        {
-            "owner": "tax",
-            "name": "vat_paid",
-            "title": title("VAT paid"),
-            "level": 3,
-            "family": "turnover",
-            "sql": "SELECT uscc AS subject, paid AS value FROM vat",
-            "kind": FeatureKind.ORDERED,
-            "grid": (Decimal(1000), Decimal(5000), Decimal(50_000)),
-            "absent": Absent.UNKNOWN,
-            "budget_bits": Decimal(2),  # one cut, and whether it is known: 3 cells of at most 4
-            **changes,
-        }
-    )
-
-
-def dishonest() -> Feature:
-    return feature(
-        {
-            "owner": "court",
-            "name": "dishonest",
-            "title": title("On the court's list"),
-            "level": 2,
-            "family": "justice",
-            "sql": "SELECT uscc AS subject, listed AS value FROM cases",
-            "kind": FeatureKind.FLAG,
-            "absent": Absent.FALSE,
-        }
-    )

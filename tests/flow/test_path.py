@@ -16,7 +16,8 @@ from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Parameter, Purpose, Template, Title
-from tests.flow.live import (
+from tests.flow.live import LiveRoom
+from tests.flow.offers import (
     COURT,
     CURIOUS,
     FICKLE,
@@ -27,7 +28,6 @@ from tests.flow.live import (
     STEADY,
     UNKNOWN,
     VAT,
-    LiveRoom,
 )
 
 LEAST = {"least": "5000"}
