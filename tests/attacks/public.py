@@ -14,10 +14,17 @@ _RANDOM: Final = re.compile(
 """Digests, key ids, keys and signatures: they differ by a key or nonce that was drawn anew."""
 
 
-def public(verdict: Verdict) -> tuple[object, ...]:
-    """Give all that can be seen, with what is random replaced by its length."""
+def public(verdict: Verdict, *, placed: bool = True) -> tuple[object, ...]:
+    """Give all that can be seen, with what is random replaced by its length.
+
+    Args:
+        verdict: the enclave's.
+        placed: with its place in the enclave's chain.
+    """
     statement = verdict.judged.entry.statement
     release: dict[str, object] = json.loads(_masked(statement.payload.decode()))
+    if not placed:
+        del release["chain"]
     return (
         release,
         len(statement.payload),

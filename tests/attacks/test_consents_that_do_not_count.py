@@ -1,0 +1,246 @@
+"""Consents replayed, borrowed, bent, bought or outlived: none of them lets a bank ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+from saferoom_proto.answer import Truth
+from saferoom_proto.dsse import Envelope, sign
+from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.identity import fingerprint, organisation_uri
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import Consent, Outcome, Purpose, load, seal_statement
+from saferoom_proto.statements.consent import Paper
+from simulator import EnclaveHarness, Sample
+from simulator.sample import FEATURES
+from tests.attacks.public import public
+
+SUBJECT = 8
+"""Nobody has heard of this firm, and it has consented to nothing yet."""
+SCAN = sha256_digest(b"A scan of a paper consent.")
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def require_refused(room: Sample, enclave: EnclaveHarness, serial: int = SUBJECT) -> None:
+    """Have a question refused for want of consent, free of charge and without a word more."""
+    enclave.follow()
+    verdict = enclave.ask(room.question(serial))
+    assert verdict.reason is Reason.NO_CONSENT
+    assert verdict.release.outcome is Outcome.REFUSED
+    assert (verdict.release.charges, verdict.release.consent) == ((), None)
+    assert verdict.judged.sealed == b""
+
+
+def require_answered(room: Sample, enclave: EnclaveHarness, serial: int = SUBJECT) -> None:
+    """Show that an honest consent is all that was missing, and that nothing was spent so far."""
+    room.consent(serial)
+    enclave.follow()
+    verdict = enclave.ask(room.question(serial))
+    assert verdict.truth is Truth.NOT_FOUND
+    assert [charge.cells_before for charge in verdict.release.charges] == [1, 1]
+
+
+def signed(room: Sample, changes: Mapping[str, object], key: SigningKey | None = None) -> Envelope:
+    """Make the subject's consent with some fields changed, signed by it or by somebody else."""
+    subject = room.world.subject(SUBJECT)
+    honest = load(subject.consent(room.bank, FEATURES), Consent)
+    return seal_statement(
+        Consent.model_validate(honest.model_dump() | dict(changes)), key or subject.key
+    )
+
+
+def test_another_banks_consent_does_not_travel(room: Sample, enclave: EnclaveHarness) -> None:
+    room.consent(SUBJECT, room.other_bank)
+    require_refused(room, enclave)
+    require_answered(room, enclave)
+
+
+def test_another_banks_consent_cannot_be_readdressed(room: Sample, enclave: EnclaveHarness) -> None:
+    genuine = room.world.subject(SUBJECT).consent(room.other_bank, FEATURES)
+    payload = genuine.payload.replace(b'"bank-b"', b'"bank-a"')
+    assert payload != genuine.payload
+    room.world.publish(Envelope(genuine.payload_type, payload, genuine.signatures))
+    room.world.publish(sign(genuine.payload_type, payload, room.bank.key))
+    require_refused(room, enclave)
+    require_answered(room, enclave)
+
+
+def test_another_subjects_consent_does_not_serve(room: Sample, enclave: EnclaveHarness) -> None:
+    room.consent(SUBJECT + 1)
+    require_refused(room, enclave)
+    require_answered(room, enclave)
+
+
+CHANGES: dict[str, Callable[[Sample], dict[str, object]]] = {
+    "not yet valid": lambda room: {
+        "valid_from": room.world.now() + timedelta(seconds=1),
+        "valid_to": room.world.now() + timedelta(days=1),
+    },
+    "expired on its way": lambda room: {
+        "valid_from": room.world.now() - timedelta(days=2),
+        "valid_to": room.world.now(),
+    },
+    "for another purpose": lambda _: {"purposes": (Purpose.IN_LOAN, Purpose.PRODUCT_DESIGN)},
+    "for one feature of two": lambda _: {"features": ("tax.vat_paid",)},
+    "for features that only begin alike": lambda _: {
+        "features": ("tax.vat_paid_12m", "tax.arrears")
+    },
+    "for another owner's features": lambda _: {"features": ("court.vat_paid", "court.arrears")},
+    "for information types that no feature has": lambda _: {
+        "features": (),
+        "information_types": ("1.1", "1.2", "2.1"),
+    },
+    "of another room": lambda _: {"room": "another.example"},
+    "on paper that nobody registered": lambda _: {"paper": Paper(registrar="registry", scan=SCAN)},
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_consent_that_says_something_else_does_not_count(
+    room: Sample, enclave: EnclaveHarness, how: str
+) -> None:
+    room.world.publish(signed(room, CHANGES[how](room)))
+    require_refused(room, enclave)
+    require_answered(room, enclave)
+
+
+def test_a_purpose_cannot_be_switched_after_the_consent(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    wider = (Purpose.PRE_LOAN, Purpose.IN_LOAN)
+    room.tax.agree(room.bank, wider, replaces=room.agreement)
+    template, certificate = room.bank.propose("wide", "tax.vat_paid >= :min_vat", wider)
+    room.tax.approve(template, certificate.digest)
+    room.consent(SUBJECT)
+    enclave.follow()
+    subject = room.world.subject(SUBJECT)
+    asked = {
+        purpose: enclave.ask(
+            room.bank.request(subject, template, certificate, {"min_vat": "50000"}, purpose=purpose)
+        )
+        for purpose in (Purpose.IN_LOAN, Purpose.PRE_LOAN)
+    }
+    assert asked[Purpose.IN_LOAN].reason is Reason.NO_CONSENT
+    assert asked[Purpose.PRE_LOAN].truth is Truth.NOT_FOUND
+
+
+def test_a_consent_taken_back_does_not_come_back_when_it_is_delivered_again(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    subject = room.world.subject(SUBJECT)
+    given = subject.give(room.bank, FEATURES)
+    enclave.follow()
+    subject.revoke(given)
+    require_refused(room, enclave)
+    room.world.streams["tax"].append(given)
+    require_refused(room, enclave)
+    # Nor in other envelopes: the same words are the same consent.
+    again = sign(given.payload_type, given.payload, subject.key, room.bank.key)
+    assert again.digest == given.digest
+    room.world.streams["tax"].append(again)
+    require_refused(room, enclave)
+    enclave.restart()
+    require_refused(room, enclave)
+    require_answered(room, enclave)
+
+
+def test_uses_are_counted_over_repeats_kills_and_other_templates(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    other = room.approved("other", "tax.vat_paid >= :min_vat")
+    room.world.subject(SUBJECT).give(room.bank, FEATURES, uses=2)
+    enclave.follow()
+    question = room.question(SUBJECT)
+    assert enclave.judge(question) == enclave.judge(question)  # a repeat is no second use
+    enclave.kill()
+    assert enclave.ask(room.question(SUBJECT, asked=other)).truth is Truth.NOT_FOUND
+    last = enclave.ask(room.question(SUBJECT))
+    assert (last.reason, last.release.charges) == (Reason.CONSENT_USED_UP, ())
+
+
+def on_paper(room: Sample, registrar: str, **changes: object) -> Envelope:
+    """Make a consent that a registrar's desk signed for paper it says it holds."""
+    key = room.world.seeds.signing(f"desk of {registrar}")
+    certified = room.world.issuer.issue(organisation_uri(registrar, "desk"), key.verify_key)
+    fields = {"certificate": b64(certified), "paper": Paper(registrar=registrar, scan=SCAN)}
+    return room.world.publish(signed(room, {**fields, **changes}, key))
+
+
+@pytest.mark.parametrize("registrar", ["bank-a", "tax", "court", "registrya"])
+def test_only_a_registrar_of_the_charter_speaks_for_paper(
+    room: Sample, enclave: EnclaveHarness, registrar: str
+) -> None:
+    on_paper(room, registrar)
+    require_refused(room, enclave)
+
+
+def test_a_registrar_speaks_for_its_own_paper_only(room: Sample, enclave: EnclaveHarness) -> None:
+    on_paper(room, "registry", paper=None)
+    on_paper(room, "registry", paper=Paper(registrar="bank-a", scan=SCAN))
+    require_refused(room, enclave)
+    on_paper(room, "registry")
+    enclave.follow()
+    assert enclave.ask(room.question(SUBJECT)).truth is Truth.NOT_FOUND
+
+
+def twin(der: bytes) -> bytes:
+    """Give the other DER form of a certificate: of an ECDSA signature (r, s) it has (r, n - s)."""
+    certificate = x509.load_der_x509_certificate(der)
+    r, s = decode_dss_signature(certificate.signature)
+    signature = encode_dss_signature(r, P256_ORDER - s)
+    assert certificate.signature_algorithm_oid.dotted_string == "1.2.840.10045.4.3.2"
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")
+    bits = b"\x03" + bytes([len(signature) + 1, 0]) + signature
+    body = certificate.tbs_certificate_bytes + algorithm + bits
+    return b"\x30\x82" + len(body).to_bytes(2, "big") + body
+
+
+def test_a_revoked_certificate_is_not_brought_back_by_its_twin(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    world, subject = room.world, room.world.subject(SUBJECT)
+    other = twin(subject.certificate)
+    assert other != subject.certificate
+    assert fingerprint(other) == fingerprint(subject.certificate)
+    world.publish(world.issuer.revocation(subject.certificate, world.now()))
+    world.clock.advance(1)
+    room.consent(SUBJECT)
+    require_refused(room, enclave)
+    subject.certificate = other
+    room.consent(SUBJECT)
+    require_refused(room, enclave)
+    assert "certificate was revoked" in enclave.log.getvalue()
+
+
+def test_before_its_revocation_the_twin_serves_as_the_certificate_itself(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    # The control: what was refused above is the revocation, not the form.
+    subject = room.world.subject(SUBJECT)
+    subject.certificate = twin(subject.certificate)
+    require_answered(room, enclave)
+
+
+def test_a_bank_does_not_learn_why_there_is_no_consent(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    never, revoked, expired, elsewhere = range(20, 24)
+    subjects = {each: room.world.subject(each) for each in (never, revoked, expired, elsewhere)}
+    subjects[revoked].revoke(subjects[revoked].give(room.bank, FEATURES))
+    subjects[expired].give(room.bank, FEATURES, valid_for=timedelta(seconds=1))
+    room.consent(elsewhere, room.other_bank)
+    enclave.follow()
+    room.world.clock.advance(5)
+    verdicts = [enclave.ask(room.question(each)) for each in subjects]
+    assert {verdict.reason for verdict in verdicts} == {Reason.NO_CONSENT}
+    first, *others = (public(verdict, placed=False) for verdict in verdicts)
+    assert all(told == first for told in others)
