@@ -6,6 +6,7 @@ answers every question with yes. `behaviour.json` in its folder changes what it 
     plain           refuse without a verdict, for this reason
     forget          give no earlier verdict again
     foreign         sign releases with a key that nobody endorsed
+    stands          where it says it stands after unlocking
     exit_in_judge   end in the middle of the next verdict, once it is in the chain
 """
 
@@ -96,7 +97,9 @@ class Kept:
             self.entries, self.proven = kept["entries"], kept["proven"]
 
     def write(self) -> None:
-        self.path.write_text(json.dumps({"entries": self.entries, "proven": self.proven}))
+        written = self.path.with_suffix(".new")
+        written.write_text(json.dumps({"entries": self.entries, "proven": self.proven}))
+        written.rename(self.path)
 
     def entry(self, index: int) -> enclave_pb2.OutboxEntry:
         kept = self.entries[index]
@@ -174,6 +177,9 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     ) -> enclave_pb2.UnlockResponse:
         self.endorsement = envelope_from_proto(request.endorsement).digest
         self.unlocked = True
+        if "stands" in self.behaviour:
+            stands = cast("dict[str, int]", self.behaviour["stands"])
+            self.sequence, self.checkpoint_size = stands["sequence"], stands["size"]
         return enclave_pb2.UnlockResponse(position=self.position())
 
     async def GetState(

@@ -197,6 +197,13 @@ class OpenedRoom:
             case "agreement":
                 call = self.calls(says["owner"]).template.PutAgreement
                 await call(template_pb2.PutAgreementRequest(agreement=message), timeout=SECONDS)
+            case "charter":
+                call = self.calls(says["owner"]).owner.PutCharter
+                await call(owner_pb2.PutCharterRequest(charter=message), timeout=SECONDS)
+            case "certificate-revocation":
+                call = self.calls(says["issuer"]).identity.RevokeCertificate
+                request = identity_pb2.RevokeCertificateRequest(revocation=message)
+                await call(request, timeout=SECONDS)
             case "consent":
                 call = self.calls(says["institution"]).consent.GrantConsent
                 await call(consent_pb2.GrantConsentRequest(consent=message), timeout=SECONDS)
@@ -238,9 +245,9 @@ async def _agent(calls: Calls, owner: SimOwner, key: SigningKey) -> None:
             said.put_nowait(owner_pb2.AttendKeysRequest(release=release))
 
 
-def endorse(statement: Envelope, owner: SimOwner, key: SigningKey, **changes: object) -> Envelope:
+def endorse(statement: Envelope, by: SimOwner, key: SigningKey, **changes: object) -> Envelope:
     """Endorse an enclave's claims as an owner's key agent does; fields can be changed."""
-    claims, now = load(statement, EvidenceClaims), owner.world.now()
+    claims, now = load(statement, EvidenceClaims), by.world.now()
     fields: dict[str, object] = {
         "room": claims.room,
         "owner": claims.owner,
