@@ -14,7 +14,7 @@ import sys
 
 from saferoom_enclaves.attest import Confinement
 from saferoom_enclaves.launch import DOCUMENT_LIMIT_BYTES, LaunchConfig, Launched
-from saferoom_enclaves.logs import make_log, places
+from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.sandbox import SandboxReport, close_system_calls, confine
 from saferoom_enclaves.sandbox.limits import die_with_parent
 from saferoom_proto.reasons import SafeRoomError
@@ -25,10 +25,10 @@ _SWITCHED_OFF = SandboxReport.of((), ("everything: switched off by the configura
 
 def main() -> int:
     """Start, serve, and say how it ended."""
-    log = make_log("")
+    log = Log("")
     try:
         config = LaunchConfig.from_json(sys.stdin.buffer.read(DOCUMENT_LIMIT_BYTES + 1))
-        log = make_log(config.owner)
+        log = Log(config.owner)
         os.umask(_OTHERS_NOTHING)
         launched = Launched.prepare(config)
         begun = confine(launched.plan()) if config.sandbox else _unconfined(config)

@@ -2,34 +2,55 @@
 
 It tells of statements' kinds and digests, request ids, reasons, and where in the code something
 failed. An error's own message is never written: libraries quote values in theirs.
+
+Made of the standard library alone: structlog would load a terminal library into the process that
+holds the records, at 8 MB and a fifth of a second of every start (measured).
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
-
-import structlog
-from structlog.typing import FilteringBoundLogger
-
-Log = FilteringBoundLogger
+from typing import Final, TextIO
 
 
-def make_log(owner: str, file: TextIO = sys.stderr) -> Log:
-    """Make the log of an owner's enclave. Who logs is handed it; nothing is configured globally."""
-    log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(file),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.JSONRenderer(sort_keys=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-        enclave=owner,
-    )
-    return log
+class Log:
+    """Writes events of one owner's enclave. Who logs is handed it; nothing is global.
+
+    Args:
+        owner: whose enclave it is.
+        file: where the lines go.
+    """
+
+    def __init__(self, owner: str, file: TextIO = sys.stderr) -> None:
+        self._owner: Final = owner
+        self._file: Final = file
+
+    def info(self, event: str, **fields: object) -> None:
+        """Tell of something that is as it should be, a refusal too."""
+        self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Tell of something that the operator may want to look at."""
+        self._write("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """Tell of something that failed."""
+        self._write("error", event, fields)
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "level": level,
+            "enclave": self._owner,
+            "event": event,
+            **fields,
+        }
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
 
 
 def places(error: BaseException) -> list[str]:
@@ -38,7 +59,7 @@ def places(error: BaseException) -> list[str]:
     cause: BaseException | None = error
     while cause is not None:
         lines.append(type(cause).__name__)
-        for frame in traceback.extract_tb(cause.__traceback__):
-            lines.append(f"{Path(frame.filename).name}:{frame.lineno}")  # noqa: PERF401
+        frames = traceback.extract_tb(cause.__traceback__)
+        lines += [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
         cause = cause.__cause__ or cause.__context__
     return lines

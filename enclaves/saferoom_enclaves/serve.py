@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
 import grpc
@@ -79,8 +79,9 @@ async def _serve(launched: Launched, confinement: Confinement, log: Log) -> None
     worker = Worker(enclave)
     try:
         # Step 3: a socket that takes one certificate, and shows one.
-        server = _server(worker, launched, keys.tls, log)
+        server, changed = _server(worker, launched, keys.tls, log)
         await server.start()
+        await changed(False)
         sys.stdout.buffer.write(
             greeting(keys.tls.certificate, confinement.level, confinement.missing)
         )
@@ -94,7 +95,12 @@ async def _serve(launched: Launched, confinement: Confinement, log: Log) -> None
     log.info("stopped")
 
 
-def _server(worker: Worker, launched: Launched, tls: TlsKey, log: Log) -> grpc.aio.Server:
+_Changed = Callable[[bool], Awaitable[None]]
+
+
+def _server(
+    worker: Worker, launched: Launched, tls: TlsKey, log: Log
+) -> tuple[grpc.aio.Server, _Changed]:
     server = grpc.aio.server(options=_OPTIONS)
     made = health.aio.HealthServicer()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]
     servicer = cast("_Health", made)
@@ -111,7 +117,7 @@ def _server(worker: Worker, launched: Launched, tls: TlsKey, log: Log) -> grpc.a
         require_client_auth=True,
     )
     server.add_secure_port(f"unix:{launched.config.socket}", credentials)
-    return server
+    return server, changed
 
 
 async def _told_to_stop() -> None:

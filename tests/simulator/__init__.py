@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulator.bank import SimBank
-from simulator.clock import START, SimClock
+from simulator.clock import START, Clock, SimClock
 from simulator.harness import EnclaveHarness, Verdict
 from simulator.issuer import SimIssuer
 from simulator.ledger import SimLedger
@@ -20,6 +20,7 @@ __all__ = [
     "ROOM",
     "START",
     "Approved",
+    "Clock",
     "EnclaveHarness",
     "Firm",
     "Sample",

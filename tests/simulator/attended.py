@@ -13,7 +13,16 @@ from saferoom_enclaves.stream import Delivery
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump, unb64
-from saferoom_proto.statements import Endorsement, EvidenceClaims, load, seal_statement
+from saferoom_proto.load import LoadHeader
+from saferoom_proto.load_order import LoadOrder, seal_order
+from saferoom_proto.statements import (
+    Endorsement,
+    EvidenceClaims,
+    Schema,
+    StoreState,
+    load,
+    seal_statement,
+)
 from simulator.owner import SimOwner
 
 
@@ -123,3 +132,38 @@ class Attended:
                 self.world.streams[self.owner.name].statements
             ):
                 return acknowledged
+
+
+def newest_schema(owner: SimOwner) -> str:
+    """Give the digest of the newest schema in an owner's stream."""
+    statements = owner.world.streams[owner.name].statements
+    kind = Schema.payload_type()
+    return [each.digest for each in statements if each.payload_type == kind][-1]
+
+
+def fault_key(owner: SimOwner) -> hpke.SealingKey:
+    """Give the key that what is wrong with a load is sealed to."""
+    return owner.world.seeds.sealing(f"loads of {owner.name}")
+
+
+def ordered(
+    owner: SimOwner,
+    header: LoadHeader,
+    key: bytes,
+    sealing: bytes,
+    store: StoreState | None,
+    **changes: object,
+) -> bytes:
+    """Order a load, as the first approver; the order's fields can be changed by name."""
+    name, approver = next(iter(owner.approvers.items()))
+    order = LoadOrder.of(
+        header,
+        key,
+        room=owner.world.room,
+        approver=name,
+        follows=None if store is None else store.digest,
+        reply_key=fault_key(owner).public,
+        at=owner.world.now(),
+    )
+    changed = LoadOrder.model_validate(order.model_dump() | changes)
+    return seal_order(seal_statement(changed, approver), header, key, sealing)

@@ -18,16 +18,15 @@ from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.keys import EnclaveKeys
 from saferoom_enclaves.loads import LoadReport
-from saferoom_enclaves.logs import make_log
+from saferoom_enclaves.logs import Log
 from saferoom_enclaves.opened import Surroundings
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.load_faults import Faults, open_faults
-from saferoom_proto.load_order import LoadOrder, seal_order
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import CheckRequest, Outcome, Release, load, seal_statement
-from simulator.attended import Attended
+from saferoom_proto.statements import CheckRequest, Outcome, Release, load
+from simulator.attended import Attended, fault_key, newest_schema, ordered
 from simulator.owner import SimOwner
 
 MEMORY: Final = Path("/dev/shm")
@@ -66,8 +65,6 @@ class EnclaveHarness(Attended):
         """All that the enclave wrote to its log."""
         self.keys, self.enclave = _made(owner, self.folder, self.scratch, self.log)
         super().__init__(owner, self.enclave)
-        self.reply: Final = self.world.seeds.sealing(f"loads of {owner.name}")
-        """What is wrong with a load's rows is sealed to it."""
         if start:
             self.unlock()
             self.follow()
@@ -100,24 +97,12 @@ class EnclaveHarness(Attended):
     def order(self, header: LoadHeader, key: bytes, **changes: object) -> bytes:
         """Order a load, as the first approver; the order's fields can be changed by name."""
         self.world.clock.advance(0.001)  # of two orders one is the later
-        name, approver = next(iter(self.owner.approvers.items()))
-        store = self.enclave.store
-        order = LoadOrder.of(
-            header,
-            key,
-            room=self.world.room,
-            approver=name,
-            follows=None if store is None else store.digest,
-            reply_key=self.reply.public,
-            at=self.world.now(),
-        )
-        changed = LoadOrder.model_validate(order.model_dump() | changes)
-        signed = seal_statement(changed, approver)
-        return seal_order(signed, header, key, self.keys.sealing.public)
+        sealing = self.keys.sealing.public
+        return ordered(self.owner, header, key, sealing, self.enclave.store, **changes)
 
     def faults(self, report: LoadReport, header: LoadHeader) -> Faults:
         """Open what was wrong with a load's rows, as who ordered it."""
-        return open_faults(report.sealed_faults, self.reply, header.digest)
+        return open_faults(report.sealed_faults, fault_key(self.owner), header.digest)
 
     def load_pieces(
         self, header: LoadHeader, sealed_key: bytes, pieces: Sequence[bytes]
@@ -136,11 +121,7 @@ class EnclaveHarness(Attended):
 
     def newest_schema(self) -> str:
         """Give the digest of the newest schema in the owner's stream."""
-        return [
-            each.digest
-            for each in self.world.streams[self.owner.name].statements
-            if ".schema." in each.payload_type
-        ][-1]
+        return newest_schema(self.owner)
 
     # What an institution does.
 
@@ -191,8 +172,6 @@ def _made(
     clock = owner.world.clock
     keys = EnclaveKeys.generate(clock.utc())
     makeup = Makeup(keys, SOFTWARE, Confinement(0, ("everything",)))
-    around = Surroundings(
-        folder, scratch, EnclaveClock(clock), os.urandom, make_log(owner.name, log)
-    )
+    around = Surroundings(folder, scratch, EnclaveClock(clock), os.urandom, Log(owner.name, log))
     attester = SoftwareAttester(keys.identity)
     return keys, Enclave(owner.charter, makeup, attester, around, MOST_LOAD_BYTES)

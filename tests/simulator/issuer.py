@@ -24,8 +24,9 @@ YEAR: Final = timedelta(days=365)
 class SimIssuer:
     """Names people, systems and subjects. Its certificates are the same for the same seed."""
 
-    def __init__(self, name: str, room: str, seeds: Seeds) -> None:
+    def __init__(self, name: str, room: str, seeds: Seeds, start: datetime = START) -> None:
         self.name: Final = name
+        self._start: Final = start
         self.room: Final = room
         self.key: Final = seeds.signing(f"issuer {name}")
         """Signs revocations."""
@@ -39,8 +40,8 @@ class SimIssuer:
             .issuer_name(subject)
             .public_key(self._authority.public_key())
             .serial_number(1)
-            .not_valid_before(START - YEAR)
-            .not_valid_after(START + 20 * YEAR)
+            .not_valid_before(start - YEAR)
+            .not_valid_after(start + 20 * YEAR)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._authority, SHA256(), ecdsa_deterministic=True)
         )
@@ -50,11 +51,12 @@ class SimIssuer:
         self,
         uri: str,
         key: VerifyKey,
-        valid_from: datetime = START - timedelta(days=1),
+        valid_from: datetime | None = None,
         valid_for: timedelta = YEAR,
     ) -> bytes:
-        """Issue a signing certificate, DER."""
+        """Issue a signing certificate, DER; valid since yesterday unless another time is given."""
         self._serial += 1
+        valid_from = self._start - timedelta(days=1) if valid_from is None else valid_from
         names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
         certificate = (
             x509.CertificateBuilder()

@@ -8,9 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
+from types import MappingProxyType
 from typing import Final, Self
 
 import grpc
@@ -19,18 +20,22 @@ from saferoom_enclaves.attest import Attestation
 from saferoom_enclaves.enclave import Whereabouts
 from saferoom_enclaves.journal import Judged, OutboxEntry
 from saferoom_enclaves.keys import TLS_NAME, TlsKey
+from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.stream import Delivery
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64
-from saferoom_proto.load import LoadHeader, LoadSealer
+from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.rpc_errors import from_rpc_error
-from saferoom_proto.statements import Evidence
+from saferoom_proto.statements import Evidence, EvidenceClaims, StoreState, load
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
+from simulator.attended import newest_schema, ordered
+from simulator.harness import MEMORY
 from simulator.owner import SimOwner
 
 COMMAND: Final = (sys.executable, "-I", "-B", "-m", "saferoom_enclaves")
 SECONDS: Final = 60.0
+NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class EnclaveProcess:
@@ -39,14 +44,17 @@ class EnclaveProcess:
     Args:
         owner: whose.
         folder: where its state, its sealed store and its log lie.
-        config: other launch settings, by name.
+        config: other launch settings.
     """
 
-    def __init__(self, owner: SimOwner, folder: Path, **config: object) -> None:
+    def __init__(
+        self, owner: SimOwner, folder: Path, config: Mapping[str, object] = NOTHING
+    ) -> None:
         self.owner: Final = owner
         self.folder: Final = folder
         self.tls: Final = TlsKey.generate(owner.world.clock.utc())
         self._sockets: Final = Path(mkdtemp(prefix="saferoom-"))  # unix paths are short
+        self._scratch: Final = Path(mkdtemp(prefix="saferoom-test-", dir=MEMORY))
         self.log: Final = folder / "log"
         (folder / "state").mkdir(parents=True, exist_ok=True)
         document = {
@@ -55,6 +63,7 @@ class EnclaveProcess:
             "socket": str(self._sockets / "s"),
             "switchboard_certificate": self.tls.certificate.decode(),
             "charter": owner.charters[-1].to_json().decode(),
+            "scratch": str(self._scratch),
             "sandbox": False,
             "die_with_parent": True,
         }
@@ -67,7 +76,7 @@ class EnclaveProcess:
                 env={"PATH": os.environ["PATH"]},
                 cwd="/",
             )
-        self.greeting: Final = self._greeted(document | config)
+        self.greeting: Final = self._greeted(document | dict(config))
         self.channel: Final = self.connect()
         self.stub: Final = enclave_pb2_grpc.EnclaveServiceStub(self.channel)
 
@@ -78,8 +87,9 @@ class EnclaveProcess:
         self.process.stdin.close()
         line = self.process.stdout.readline()
         if not line:
+            self.process.stdout.close()
             self.process.wait()
-            shutil.rmtree(self._sockets)
+            self._clean()
             raise RuntimeError(f"the enclave did not start: {self.log.read_text()}")
         greeting: dict[str, object] = json.loads(line)
         return greeting
@@ -112,8 +122,12 @@ class EnclaveProcess:
         assert self.process.stdout is not None
         self.process.stdout.close()
         code = self.process.wait(SECONDS)
-        shutil.rmtree(self._sockets, ignore_errors=True)
+        self._clean()
         return code
+
+    def _clean(self) -> None:
+        for folder in (self._sockets, self._scratch):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -174,24 +188,49 @@ class EnclaveProcess:
             told = self.stub.Judge(request, timeout=SECONDS)
         except grpc.RpcError as error:
             return from_rpc_error(error)
+        except ValueError as error:  # the channel was closed under the call
+            return error
         return Judged(_entry(told.entry), told.sealed)
 
-    def load(
-        self, header: LoadHeader, sealed_key: bytes, sealer: LoadSealer, tables: Sequence[bytes]
-    ) -> enclave_pb2.LoadResponse:
-        """Load tables."""
+    def load(self, tables: Mapping[str, bytes]) -> LoadReport:
+        """Load tables from CSV."""
+        schema = newest_schema(self.owner)
+        sizes = tuple(LoadTable.of(name, len(data)) for name, data in tables.items())
+        header = LoadHeader(self.owner.name, schema, sizes)
+        key = make_content_key()
+        sealed_key = ordered(self.owner, header, key, self.sealing, self.store)
+        sealer = LoadSealer(header.digest, key)
+        pieces = (
+            piece
+            for number, data in enumerate(tables.values())
+            for piece in sealer.table(number, data)
+        )
+        told = self.stub.Load(_load_requests(header, sealed_key, pieces), timeout=SECONDS)
+        entry = _entry(told.snapshot) if told.HasField("snapshot") else None
+        return LoadReport(entry, told.sealed_faults)
 
-        def pieces() -> Iterator[enclave_pb2.LoadRequest]:
-            named = [owner_pb2.LoadTable(name=t.name, pieces=t.pieces) for t in header.tables]
-            first = owner_pb2.LoadHeader(
-                owner=header.owner, schema=header.schema, sealed_key=sealed_key, tables=named
-            )
-            yield enclave_pb2.LoadRequest(piece=owner_pb2.LoadDataRequest(header=first))
-            for number, data in enumerate(tables):
-                for sealed in sealer.table(number, data):
-                    yield enclave_pb2.LoadRequest(piece=owner_pb2.LoadDataRequest(sealed=sealed))
+    @property
+    def sealing(self) -> bytes:
+        """The enclave's HPKE public key, as it claims it."""
+        claims = load(self.attest(bytes(32)).claims, EvidenceClaims)
+        return unb64(claims.sealing)
 
-        return self.stub.Load(pieces(), timeout=SECONDS)
+    @property
+    def store(self) -> StoreState | None:
+        """The snapshot that the enclave claims to answer from."""
+        return load(self.attest(bytes(32)).claims, EvidenceClaims).store
+
+
+def _load_requests(
+    header: LoadHeader, sealed_key: bytes, pieces: Iterable[bytes]
+) -> Iterator[enclave_pb2.LoadRequest]:
+    named = [owner_pb2.LoadTable(name=each.name, pieces=each.pieces) for each in header.tables]
+    first = owner_pb2.LoadHeader(
+        owner=header.owner, schema=header.schema, sealed_key=sealed_key, tables=named
+    )
+    yield enclave_pb2.LoadRequest(piece=owner_pb2.LoadDataRequest(header=first))
+    for sealed in pieces:
+        yield enclave_pb2.LoadRequest(piece=owner_pb2.LoadDataRequest(sealed=sealed))
 
 
 def _whereabouts(told: enclave_pb2.EnclavePosition) -> Whereabouts:

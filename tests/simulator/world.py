@@ -15,7 +15,7 @@ from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Feature, Head, load, seal_statement
 from saferoom_proto.statements.base import whole_milliseconds
 from simulator.bank import SimBank
-from simulator.clock import SimClock
+from simulator.clock import Clock, SimClock
 from simulator.issuer import SimIssuer
 from simulator.ledger import SimLedger
 from simulator.owner import SimOwner
@@ -41,17 +41,17 @@ class SimStream:
 class World:
     """A room and everybody in it. The same seed gives the same world, byte for byte.
 
-    `owner`, `bank` and `subject` give the one of a name, made when first asked for; an owner comes
-    with its first charter published.
+    Time is made up unless a clock is given. `owner`, `bank` and `subject` give the one of a name,
+    made when first asked for; an owner comes with its first charter published.
     """
 
-    def __init__(self, seed: int | str = 0, room: str = ROOM) -> None:
+    def __init__(self, seed: int | str = 0, room: str = ROOM, clock: Clock | None = None) -> None:
         self.room: Final = room
-        self.clock: Final = SimClock()
+        self.clock: Final = SimClock() if clock is None else clock
         self.seeds: Final = Seeds(seed)
         self.heads: Final = self.seeds.signing("heads of the room")
         self.ledger: Final = SimLedger(room, self.seeds.signing("ledger of the room"), self.seeds)
-        self.issuer: Final = SimIssuer("issuer", room, self.seeds)
+        self.issuer: Final = SimIssuer("issuer", room, self.seeds, self.clock.utc())
         self.owners: Final[dict[str, SimOwner]] = {}
         self.banks: Final[dict[str, SimBank]] = {}
         self.subjects: Final[dict[int, SimSubject]] = {}

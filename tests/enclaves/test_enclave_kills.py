@@ -1,0 +1,103 @@
+"""An enclave that is killed at any instant has lost nothing that it acknowledged."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+
+from saferoom_enclaves.journal import Judged
+from saferoom_proto.answer import Truth
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.statements import Release, load
+from simulator import Clock, Firm, Sample, sample, tax_csv
+from simulator.attended import Attended
+from simulator.process import EnclaveProcess
+
+KILLS = 12
+SUBJECTS = 48
+ASKERS = 4
+
+
+class Askers:
+    """Ask one question after the other, from several threads, until the enclave is gone."""
+
+    def __init__(self, process: EnclaveProcess, questions: list[Envelope]) -> None:
+        self._process = process
+        self._questions = iter(questions)
+        self._lock = threading.Lock()
+        self.answered: dict[str, Judged] = {}
+        self._threads = [threading.Thread(target=self._ask) for _ in range(ASKERS)]
+
+    def until_killed(self, after: int) -> None:
+        """Kill the enclave once so many answers are there, with others under way."""
+        for thread in self._threads:
+            thread.start()
+        while len(self.answered) < after and any(each.is_alive() for each in self._threads):
+            self._threads[0].join(0.001)
+        self._process.kill()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        while True:
+            with self._lock:
+                question = next(self._questions, None)
+            if question is None:
+                return
+            (outcome,) = self._process.judge([question])
+            if not isinstance(outcome, Judged):
+                return
+            self.answered[question.digest] = outcome
+
+
+def started(room: Sample, folder: Path) -> tuple[EnclaveProcess, Attended]:
+    process = EnclaveProcess(room.tax, folder)
+    attended = Attended(room.tax, process)
+    attended.unlock()
+    attended.follow()
+    return process, attended
+
+
+def test_of_twelve_kills_none_loses_an_answer_or_charges_twice(tmp_path: Path) -> None:
+    room = sample(clock=Clock())
+    firms = {serial: Firm("120000", arrears=False, rating="A") for serial in range(1, SUBJECTS + 1)}
+    for serial in firms:
+        room.consent(serial)
+    process, attended = started(room, tmp_path)
+    process.load({"firms": tax_csv(room.world, firms)})
+    attended.follow()
+    chance = random.Random(0)
+    acknowledged: dict[str, Judged] = {}
+    asked: dict[str, Envelope] = {}
+    for _ in range(KILLS):
+        questions = [room.question(serial) for serial in firms]
+        asked |= {question.digest: question for question in questions}
+        askers = Askers(process, questions)
+        askers.until_killed(after=chance.randrange(SUBJECTS // 2))
+        acknowledged |= askers.answered
+        process, attended = started(room, tmp_path)
+    # Whatever was acknowledged is repeated byte for byte, across all the kills.
+    for digest, outcome in acknowledged.items():
+        assert process.judge([asked[digest]]) == [outcome]
+    # Every other question is answered now, if it was not committed unseen; each price is paid once.
+    final = {digest: process.judge([question])[0] for digest, question in asked.items()}
+    releases = [_release(outcome) for outcome in final.values()]
+    indexes = sorted(release.chain.index for release in releases)
+    assert len(set(indexes)) == len(indexes)
+    assert process.whereabouts().chain_length == indexes[-1] + 1
+    paid = [
+        release.request
+        for release in releases
+        if any(charge.cells_before != charge.cells_after for charge in release.charges)
+    ]
+    assert len(paid) == SUBJECTS
+    assert acknowledged.items() <= final.items()
+    some = next(iter(acknowledged))
+    assert room.bank.open(asked[some], "tax", acknowledged[some].sealed).truth is Truth.YES
+    process.stop()
+
+
+def _release(outcome: Judged | Exception) -> Release:
+    assert isinstance(outcome, Judged)
+    return load(outcome.entry.statement, Release)

@@ -1,0 +1,240 @@
+"""The enclave's process: how it starts, whom it talks to, and what it says when it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from saferoom_enclaves.journal import Judged
+from saferoom_enclaves.keys import TlsKey
+from saferoom_proto.answer import Truth
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import dump
+from saferoom_proto.reasons import CATALOGUE, Reason, SafeRoomError
+from saferoom_proto.rpc_errors import from_rpc_error, metadata_of
+from saferoom_proto.statements import Release, load
+from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
+from saferoom_proto.wire import envelope_to_proto
+from simulator import Clock, Sample, sample, tax_csv
+from simulator.attended import Attended
+from simulator.process import COMMAND, EnclaveProcess
+
+SERVICE = enclave_pb2.DESCRIPTOR.services_by_name["EnclaveService"].full_name
+
+
+@pytest.fixture
+def room() -> Sample:
+    """Give the sample room at this host's own time."""
+    return sample(clock=Clock(), release_tick_milliseconds=5)
+
+
+@pytest.fixture
+def process(room: Sample, tmp_path: Path) -> Iterator[EnclaveProcess]:
+    """Give the tax office's enclave as a process, locked."""
+    with EnclaveProcess(room.tax, tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def attended(room: Sample, process: EnclaveProcess) -> Attended:
+    """Give that process unlocked, loaded, with consents and a fresh head."""
+    ready = Attended(process.owner, process)
+    ready.unlock()
+    for serial in (1, 2, 3, 4):
+        room.consent(serial)
+    ready.follow()
+    process.load({"firms": tax_csv(ready.world)})
+    ready.follow()
+    return ready
+
+
+def judged(process: EnclaveProcess, question: Envelope) -> Judged:
+    (outcome,) = process.judge([question])
+    assert isinstance(outcome, Judged)
+    return outcome
+
+
+def truth(room: Sample, question: Envelope, outcome: Judged) -> Truth:
+    return room.bank.open(question, "tax", outcome.sealed).truth
+
+
+def test_a_question_is_answered_over_the_socket(
+    room: Sample, process: EnclaveProcess, attended: Attended
+) -> None:
+    for serial, expected in ((1, Truth.YES), (2, Truth.NO), (4, Truth.NOT_FOUND)):
+        question = room.question(serial)
+        assert truth(room, question, judged(process, question)) is expected
+    attended.follow()
+    assert process.outbox(0) == []
+
+
+def test_a_refusal_with_a_verdict_is_an_entry_and_a_plain_one_an_error(
+    room: Sample, process: EnclaveProcess, attended: Attended
+) -> None:
+    verdict = load(judged(process, room.question(9)).entry.statement, Release)
+    assert verdict.reason is Reason.NO_CONSENT
+    forged = room.question(key=room.other_bank.key)
+    request = enclave_pb2.JudgeRequest(request=envelope_to_proto(forged))
+    with pytest.raises(grpc.RpcError) as error:
+        process.stub.Judge(request, timeout=10)
+    assert from_rpc_error(error.value).reason is Reason.BAD_SIGNATURE
+    assert metadata_of(error.value) == {"owner": "tax", "request_id": forged.digest}
+    words = CATALOGUE[Reason.BAD_SIGNATURE]
+    assert isinstance(error.value, grpc.Call)
+    assert error.value.details() == f"{words.what} {words.next_step}"
+    assert attended.world.ledger.size > 0
+
+
+def test_many_questions_at_once_share_commits_and_none_is_lost(
+    room: Sample, process: EnclaveProcess, attended: Attended
+) -> None:
+    questions = [room.question(serial) for serial in (1, 2, 3, 4) for _ in range(8)]
+    outcomes: dict[str, Judged] = {}
+
+    def ask(question: Envelope) -> None:
+        outcomes[question.digest] = judged(process, question)
+
+    threads = [threading.Thread(target=ask, args=(question,)) for question in questions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    indexes = sorted(each.entry.chain_index for each in outcomes.values())
+    assert indexes == list(range(indexes[0], indexes[0] + len(questions)))
+    attended.follow()
+    assert process.outbox(0) == []
+
+
+def test_a_locked_enclave_refuses_all_but_its_unlocking(
+    room: Sample, process: EnclaveProcess
+) -> None:
+    (refusal,) = process.judge([room.question()])
+    assert isinstance(refusal, SafeRoomError)
+    assert refusal.reason is Reason.LOCKED
+    for attempt in (lambda: process.outbox(0), lambda: process.load({"firms": b""})):
+        with pytest.raises(grpc.RpcError) as error:
+            attempt()
+        assert from_rpc_error(error.value).reason is Reason.LOCKED
+    assert not process.whereabouts().unlocked
+
+
+def test_its_health_says_whether_it_judges(process: EnclaveProcess, room: Sample) -> None:
+    states = [health(process)]
+    Attended(room.tax, process).unlock()
+    states.append(health(process))
+    answers = health_pb2.HealthCheckResponse
+    assert states == [answers.NOT_SERVING, answers.SERVING]
+
+
+def health(process: EnclaveProcess) -> int:
+    """Ask the standard health service, whose package has no types."""
+    check: grpc.UnaryUnaryMultiCallable[Any, Any] = process.channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    return check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=10).status
+
+
+def test_it_talks_to_nobody_but_the_pinned_certificate(
+    room: Sample, process: EnclaveProcess
+) -> None:
+    stranger = TlsKey.generate(room.world.clock.utc())
+    with process.connect(stranger) as channel:
+        stub = enclave_pb2_grpc.EnclaveServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as error:
+            stub.GetState(enclave_pb2.GetStateRequest(), timeout=5)
+    assert isinstance(error.value, grpc.Call)
+    assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_what_is_missing_in_a_message_is_named(process: EnclaveProcess) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        process.stub.Judge(enclave_pb2.JudgeRequest(), timeout=10)
+    refusal = from_rpc_error(error.value)
+    assert refusal.reason is Reason.MALFORMED
+    assert [fault.field for fault in refusal.fields] == ["request"]
+
+
+def test_messages_and_metadata_past_their_limits_are_refused(process: EnclaveProcess) -> None:
+    request = enclave_pb2.AttestRequest(nonce=bytes(65 << 20))
+    with pytest.raises(grpc.RpcError) as error:
+        process.stub.Attest(request, timeout=30)
+    assert from_rpc_error(error.value).reason is Reason.TOO_LARGE
+    metadata = (("x-much", "a" * (200 << 10)),)
+    with pytest.raises(grpc.RpcError):
+        process.stub.GetState(enclave_pb2.GetStateRequest(), metadata=metadata, timeout=10)
+    assert process.whereabouts().sequence == 0
+
+
+def test_it_stops_cleanly_when_asked_and_goes_on_where_it_was(room: Sample, tmp_path: Path) -> None:
+    with EnclaveProcess(room.tax, tmp_path) as process:
+        first = Attended(room.tax, process)
+        first.unlock()
+        first.follow()
+        before = process.whereabouts()
+        assert process.stop() == 0
+    assert '"event": "stopped"' in process.log.read_text()
+    with EnclaveProcess(room.tax, tmp_path) as process:
+        again = Attended(room.tax, process)
+        after = again.unlock()
+        assert (after.sequence, after.running) == (before.sequence, before.running)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"unknown": 1}, "BAD_CONFIG"),
+        ({"owner": "court"}, "BAD_CHARTER"),
+        ({"folder": "/no/such/folder"}, "BAD_CONFIG"),
+        ({"scratch": "/no/such/folder"}, "BAD_CONFIG"),
+        ({"max_memory_mib": 1}, "BAD_CONFIG"),
+        ({"charter": "{}"}, "MALFORMED"),
+    ],
+)
+def test_it_does_not_start_with_a_wrong_document(
+    room: Sample, tmp_path: Path, changes: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(RuntimeError, match=reason):
+        EnclaveProcess(room.tax, tmp_path, changes)
+
+
+def test_it_does_not_start_below_its_charters_sandbox_level(tmp_path: Path) -> None:
+    strict = sample(clock=Clock(), min_sandbox_level=1)
+    with pytest.raises(RuntimeError, match="SANDBOX_TOO_WEAK"):
+        EnclaveProcess(strict.tax, tmp_path)
+
+
+def test_two_enclaves_do_not_share_a_folder(room: Sample, tmp_path: Path) -> None:
+    with EnclaveProcess(room.tax, tmp_path), pytest.raises(RuntimeError, match="CONFLICT"):
+        EnclaveProcess(room.tax, tmp_path)
+
+
+def test_two_documents_are_refused(tmp_path: Path) -> None:
+    run = subprocess.run(
+        COMMAND, input=dump({}) * 2, capture_output=True, check=False, cwd=tmp_path, timeout=60
+    )
+    assert run.returncode == 1
+    assert b"BAD_CONFIG" in run.stderr
+    assert run.stdout == b""
+
+
+def test_it_works_confined_as_far_as_this_host_allows(room: Sample, tmp_path: Path) -> None:
+    with EnclaveProcess(room.tax, tmp_path, {"sandbox": True}) as process:
+        room.consent(1)
+        attended = Attended(room.tax, process)
+        attended.unlock()
+        attended.follow()
+        assert process.load({"firms": tax_csv(room.world)}).snapshot is not None
+        attended.follow()
+        question = room.question(1)
+        assert truth(room, question, judged(process, question)) is Truth.YES
+        assert process.whereabouts().sandbox_level == process.greeting["sandbox_level"]
+        assert process.stop() == 0
