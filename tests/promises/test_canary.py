@@ -23,17 +23,17 @@ from saferoom_client import channel, session
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements import Absent, ClassCell, ColumnType, FeatureKind, Schema, Table
 from saferoom_proto.uscc import make_uscc
-from tests.flow.live import (
+from tests.flow.live import LiveRoom, succeeds
+from tests.flow.offers import (
     APPROVERS,
     ORIGIN,
     POOR,
+    SILENT,
     STEADY,
     UNKNOWN,
     VAT,
-    LiveRoom,
     column,
     feature,
-    succeeds,
     title,
     vat_paid,
 )
@@ -153,7 +153,7 @@ class Aviary:
                     self.attempt("answered", lambda s=subject, v=least: check(s, v))
             for least in ("5001", "NaN", "1e999", "\u0665", "5000\u0000"):
                 self.attempt("off the grid", lambda v=least: check(STEADY, v))
-            self.attempt("without consent", lambda: check(make_uscc(4)))
+            self.attempt("without consent", lambda: check(SILENT))
             self.attempt("another purpose", lambda: check(STEADY, purpose="in-loan"))
             self.attempt("the log", lambda: room.verify_log(whole=True))
             self.attempt("the room", room.describe)
@@ -187,7 +187,9 @@ class Aviary:
         killer.start()
         self.attempt(what, call)
         killer.join()
-        self.live.wait_for(lambda: succeeds(self._poor_is_answered), "no answer after a kill")
+        self.live.processes.wait_for(
+            lambda: succeeds(self._poor_is_answered), "no answer after a kill"
+        )
 
     def _poor_is_answered(self) -> None:
         with self.live.open("bank-a", "desk") as room:
@@ -214,15 +216,15 @@ class Aviary:
 
 def enclaves_of(live: LiveRoom) -> list[int]:
     """Give the processes of a room's enclaves: the server has no other children."""
-    server = live.processes["server"].pid
+    server = live.processes.running["server"].pid
     children = Path(f"/proc/{server}/task/{server}/children").read_text("ascii").split()
     return [int(pid) for pid in children]
 
 
-@pytest.fixture(scope="module")
-def aviary(tmp_path_factory: pytest.TempPathFactory) -> Aviary:
+@pytest.fixture
+def aviary(tmp_path: Path) -> Aviary:
     """Open the room, let everything happen in it, close it, and give what was seen."""
-    live = LiveRoom(tmp_path_factory.mktemp("aviary"), owners=("tax",))
+    live = LiveRoom(tmp_path, owners=("tax",))
     aviary = Aviary(live)
     patch = pytest.MonkeyPatch()
     patch.setattr(session, "open_channel", taping(channel.open_channel, aviary.sweep.saw))
@@ -233,25 +235,21 @@ def aviary(tmp_path_factory: pytest.TempPathFactory) -> Aviary:
         aviary.command_line()
     finally:
         patch.undo()
-        live.stop()
+        live.processes.stop()
     return aviary
 
 
-@pytest.fixture(scope="module")
-def files(aviary: Aviary) -> int:
-    """Take in every file but the owner's own; give how many there are."""
-    return aviary.sweep.saw_folder(aviary.live.folder, besides=aviary.secret)
-
-
-def test_nothing_of_a_record_is_seen_outside_its_enclave(aviary: Aviary, files: int) -> None:
-    assert files > 20
+def test_nothing_of_a_record_is_seen_outside_its_enclave(aviary: Aviary) -> None:
+    files = aviary.sweep.saw_folder(aviary.live.folder, besides=aviary.secret)
+    require_seen(aviary, files)
+    require_noticed(aviary)
     assert aviary.sweep.found() == []
+    require_found_in_the_owners_own_files(aviary)
 
 
-def test_the_search_saw_answers_refusals_logs_files_and_commands(
-    aviary: Aviary, files: int
-) -> None:
-    assert files
+def require_seen(aviary: Aviary, files: int) -> None:
+    """Make sure that the search has something to search: answers, refusals, logs and files."""
+    assert files > 20
     seen = {re.sub(r"[0-9A-Z]{18}", "SUBJECT", where) for where in aviary.sweep.seen}
     for where in (
         "bank-a/desk gets /saferoom.v1.CheckService/Check",
@@ -265,21 +263,29 @@ def test_the_search_saw_answers_refusals_logs_files_and_commands(
     ):
         assert where in seen, sorted(seen)
     assert any(where.startswith("room/enclaves/tax/") for where in seen)
-    assert {
-        "NO_AGREEMENT",
-        "NO_CONSENT",
-        "OFF_GRID",
-        "OVER_BUDGET",
-        "WRONG_PURPOSE",
-    } <= aviary.reasons
+    wanted = {"NO_AGREEMENT", "NO_CONSENT", "OFF_GRID", "OVER_BUDGET", "WRONG_PURPOSE"}
+    assert wanted | {"UNAVAILABLE"} <= aviary.reasons
 
 
-def test_the_enclave_noticed_the_values_it_kept_to_itself(aviary: Aviary) -> None:
-    log = aviary.live.log("server")
+def require_noticed(aviary: Aviary) -> None:
+    """Make sure that the enclave stumbled over the values it kept to itself, and was killed."""
+    log = aviary.live.processes.log("server")
     # DuckDB's own words would be "Overflow in multiplication of INT64 (7391846205 * ...".
     assert "feature tax.overflows: OutOfRangeException" in log
     printed = b"".join(aviary.sweep.seen["saferoom data"])
     assert b"paid" in printed  # the column is named, and the line
+    assert log.count(f"ended with -{int(signal.SIGKILL)}") == 2
+
+
+def require_found_in_the_owners_own_files(aviary: Aviary) -> None:
+    """Make sure that the same search of the same folder finds what does lie there."""
+    sweep = Sweep(CANARIES)
+    sweep.saw_folder(aviary.live.folder)
+    where = {(where, name) for where, name, _ in sweep.found()}
+    assert ("good.csv", "an amount") in where
+    assert ("good.csv", "a remark") in where
+    assert ("bad.csv", "a value of a row that was refused") in where
+    assert {place for place, _ in where} <= {path.name for path in aviary.secret}
 
 
 @pytest.mark.parametrize("name", CANARIES)
@@ -289,18 +295,3 @@ def test_a_canary_that_gets_out_is_found_in_any_form(name: str) -> None:
         sweep = Sweep(CANARIES)
         sweep.saw("a log", b"some words before " + needle + b" and some behind")
         assert ("a log", name, form) in sweep.found()
-
-
-def test_a_canary_in_a_file_is_found_where_it_lies(aviary: Aviary) -> None:
-    sweep = Sweep(CANARIES)
-    sweep.saw_folder(aviary.live.folder)  # now with the owner's own files
-    where = {(where, name) for where, name, _ in sweep.found()}
-    assert ("good.csv", "an amount") in where
-    assert ("good.csv", "a remark") in where
-    assert ("bad.csv", "a value of a row that was refused") in where
-    assert {place for place, _ in where} <= {path.name for path in aviary.secret}
-
-
-def test_the_enclaves_were_killed_and_came_back(aviary: Aviary) -> None:
-    assert aviary.live.log("server").count(f"ended with -{int(signal.SIGKILL)}") == 2
-    assert "UNAVAILABLE" in aviary.reasons

@@ -1,0 +1,140 @@
+"""Enclaves and servers are killed while questions are under way, in a room of real processes.
+
+Whatever instant it hits: a question that was acknowledged stands in the ledger and is answered
+again byte for byte, one that was not may be asked again, and each is charged once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from saferoom_client.question import Question
+from saferoom_client.values import CheckAnswer, LogEntry
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.statements import Release, load
+from tests.flow.live import LiveRoom
+from tests.flow.offers import FICKLE, LISTED, POOR, STEADY, UNKNOWN
+
+ASKED: Final = (STEADY, POOR, LISTED, UNKNOWN, FICKLE)
+ROUNDS: Final = (
+    ("held enclave", 0.1),
+    ("enclave", 0.004),
+    ("server", 0.004),
+    ("enclave", 0.03),
+    ("server", 0.03),
+)
+"""Who is killed, and how many seconds after the questions were sent: before, within and after the
+commits. An enclave that is held does not get to judge any."""
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveRoom]:
+    """Open a room with one owner, in which a bank may ask about five firms."""
+    live = LiveRoom(tmp_path, owners=("tax",))
+    try:
+        live.start()
+        live.define()
+        live.load()
+        live.approve(live.propose("paid-enough"))
+        live.agree("tax", "bank-a")
+        for subject in ASKED:
+            live.consent(subject, "bank-a")
+        yield live
+    finally:
+        live.processes.stop()
+
+
+def prepared(live: LiveRoom) -> list[Question]:
+    """Sign a question about each firm; all name the same cut, which is charged once a firm."""
+    with live.open("bank-a", "desk") as room:
+        return [
+            room.prepare("paid-enough", subject=each, purpose="pre-loan", params={"least": "5000"})
+            for each in ASKED
+        ]
+
+
+def ask(live: LiveRoom, question: Question) -> CheckAnswer | SafeRoomError:
+    """Ask once; give the answer, or how it failed."""
+    try:
+        with live.open("bank-a", "desk") as room:
+            return room.ask(question)
+    except SafeRoomError as error:
+        return error
+
+
+def enclaves(live: LiveRoom) -> list[int]:
+    """Give the processes of the room's enclaves: the server has no other children."""
+    server = live.processes.running["server"].pid
+    children = Path(f"/proc/{server}/task/{server}/children").read_text("ascii").split()
+    return [int(pid) for pid in children]
+
+
+def kill(live: LiveRoom, victim: str) -> None:
+    """Kill without warning, and see to it that it comes back."""
+    if victim != "server":
+        for pid in enclaves(live):
+            os.kill(pid, signal.SIGKILL)
+    else:
+        live.processes.kill("server")
+        live.start_server()
+    live.processes.wait_for(live.answers, "the server does not come back")
+    live.processes.wait_for(lambda: bool(enclaves(live)) and live.serving(), "no enclave serves")
+
+
+def entries(live: LiveRoom) -> list[LogEntry]:
+    """Have the auditor verify the whole log, from what it saw last, and read it."""
+    with live.open("auditor", "desk") as room:
+        report = room.verify_log(whole=True)
+        assert report.opened == report.entries
+        return list(room.entries(0, 1000))
+
+
+def releases(live: LiveRoom) -> list[Release]:
+    """Give every release that stands in the log."""
+    kind = Release.payload_type()
+    statements = [entry.statement for entry in entries(live)]
+    return [load(each, Release) for each in statements if each and each.payload_type == kind]
+
+
+def cut_off(live: LiveRoom, victim: str, delay: float) -> None:
+    """Ask about every firm at once, kill in the middle, and hold everybody to their word."""
+    questions = prepared(live)
+    if victim == "held enclave":
+        for pid in enclaves(live):
+            os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(len(questions)) as threads:
+        asking = [threads.submit(ask, live, question) for question in questions]
+        time.sleep(delay)
+        kill(live, victim)
+        first = [each.result() for each in asking]
+    # Acknowledged answers stand in the log before anybody asks again.
+    recorded = {release.request for release in releases(live)}
+    again = [ask(live, question) for question in questions]
+    for question, before, after in zip(questions, first, again, strict=True):
+        assert isinstance(after, CheckAnswer), after
+        if isinstance(before, CheckAnswer):
+            assert question.request_id in recorded
+            assert before.receipt.to_json() == after.receipt.to_json()
+
+
+def test_killed_at_any_instant(live: LiveRoom) -> None:
+    for victim, delay in ROUNDS:
+        cut_off(live, victim, delay)
+    said = releases(live)
+    assert set(Counter(release.request for release in said).values()) == {1}
+    assert len(said) == len(ROUNDS) * len(ASKED)  # each request has one verdict
+    first = [each for each in said if [charge.cells_before for charge in each.charges] == [1]]
+    assert len(first) == len(ASKED)  # each firm's cut was charged in one of them
+    assert {charge.cells_after for each in said for charge in each.charges} == {3}
+    places = [release.chain.index for release in said]
+    assert len(set(places)) == len(places)  # no enclave has two histories
+    assert len({release.endorsement for release in said}) > 1  # it was started anew
