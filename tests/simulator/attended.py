@@ -152,6 +152,7 @@ def ordered(
     key: bytes,
     sealing: bytes,
     store: StoreState | None,
+    /,
     **changes: object,
 ) -> bytes:
     """Order a load, as the first approver; the order's fields can be changed by name."""
