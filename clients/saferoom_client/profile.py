@@ -211,6 +211,27 @@ class Profile:
             raise bad_file(self.folder / SIGNING_KEY, "it is not the key of signing.pem")
 
 
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Somebody's signing certificate, DER, and the public key in it, base64."""
+
+    der: bytes
+    key: str
+
+
+def read_signer(path: Path) -> Signer:
+    """Read a member's `signing.pem`, which may be handed to anybody.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file if it is no signing certificate.
+    """
+    der = _der(path, read_file(path))
+    key = x509.load_der_x509_certificate(der).public_key()
+    if not isinstance(key, Ed25519PublicKey):
+        raise bad_file(path, "not a certificate for statements: it holds no Ed25519 key")
+    return Signer(der, VerifyKey(key.public_bytes_raw()).public)
+
+
 def _der(path: Path, pem: bytes) -> bytes:
     try:
         return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)

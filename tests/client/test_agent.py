@@ -187,6 +187,15 @@ def test_a_second_charter_of_the_same_version_is_refused(scene: Scene) -> None:
     assert scene.reason(scene.claims(charter=fork.digest), charter=fork) is Reason.BAD_CHARTER
 
 
+def test_what_the_owner_accepts_later_gets_its_key(scene: Scene) -> None:
+    claims = scene.claims(code=OTHER)
+    assert scene.reason(claims) is Reason.BAD_EVIDENCE
+    policy = scene.agent.accept([OTHER, CODE], [DEPENDENCIES])
+    assert (policy.code, policy.dependencies) == ((CODE, OTHER), (DEPENDENCIES,))
+    scene.agent = KeyAgent.load(scene.agent.folder)
+    assert appraise(scene.agent, claims, SOFTWARE, NONCE, scene.charter).claims.code == OTHER
+
+
 @pytest.mark.parametrize("name", ["code", "dependencies"])
 def test_other_code_gets_no_key(scene: Scene, name: str) -> None:
     assert scene.reason(scene.claims(**{name: OTHER})) is Reason.BAD_EVIDENCE

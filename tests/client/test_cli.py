@@ -219,17 +219,18 @@ def test_a_charter_is_drafted_from_its_parts(tmp_path: Path, profile: Profile) -
     )  # fmt: skip
     assert agent.exit_code == 0, agent.output
     out = tmp_path / "charter.yaml"
-    key = SigningKey.generate().verify_key.public
+    signer = str(profile.folder / "signing.pem")
     result = run(
         "charter", "init", "tax", "--room", room_card, "--root", str(root),
         "--agent", str(tmp_path / "agent" / "agent-card.json"),
-        "--issuer", str(issuer / "issuer.json"), "--approver", f"li={key}", "--out", str(out),
+        "--issuer", str(issuer / "issuer.json"), "--approver", f"li={signer}", "--out", str(out),
         "--title-en", "Tax bureau", "--title-zh", "税务局",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     text = out.read_text("utf-8")
     assert "税务局" in text
     assert public in text
+    assert profile.signing_key.verify_key.public in text
     other = tmp_path / "other.key"
     run("charter", "root", str(other))
     put = run("charter", "put", str(out), "--root", str(other), "-p", str(profile.folder))

@@ -152,14 +152,16 @@ class _Attendance:
         evidence = read_evidence(told.kind, told.quote)
         ask = owner_pb2.GetCharterRequest(owner=self._agent.policy.owner)
         charter = await self._session.call(self._session.owners.GetCharter, ask)
+        # Read anew, so that what the owner accepts or no longer accepts counts at once.
+        agent = KeyAgent.load(self._agent.folder)
         accepted = appraise(
-            self._agent,
+            agent,
             envelope_from_proto(told.claims),
             evidence,
             nonce,
             envelope_from_proto(charter.charter),
         )
-        released = release_keys(self._agent, accepted, self._session.clock())
+        released = release_keys(agent, accepted, self._session.clock())
         claims = accepted.claims
         detail = f"sandbox level {claims.sandbox_level}, chain {claims.chain.index}"
         self._on_event(Event(Happening.RELEASED, detail))

@@ -12,6 +12,7 @@ profile/         the agent's own member folder of the room
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -123,6 +124,19 @@ class KeyAgent:
         signing = SigningKey.from_pem(read_private(folder / SIGNING))
         store_key = _read_key(folder / STORE)
         return cls(folder, policy, signing, store_key, _read_key(folder / PAIRING))
+
+    def accept(self, code: Sequence[str], dependencies: Sequence[str]) -> Policy:
+        """Accept more digests of code and dependencies, durably, as before an upgrade."""
+        policy = Policy(
+            room=self.policy.room,
+            owner=self.policy.owner,
+            charter_root=self.policy.charter_root,
+            code=tuple(dict.fromkeys((*self.policy.code, *code))),
+            dependencies=tuple(dict.fromkeys((*self.policy.dependencies, *dependencies))),
+            evidence_kinds=self.policy.evidence_kinds,
+        )
+        write_model(self.folder / POLICY, policy)
+        return policy
 
     @property
     def profile_folder(self) -> Path:

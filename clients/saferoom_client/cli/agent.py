@@ -11,7 +11,14 @@ from typing import Annotated, cast
 import typer
 
 from saferoom_client.agent.attend import Event, attend
-from saferoom_client.agent.folder import CARD, PROFILE, EvidenceKind, KeyAgent, Policy
+from saferoom_client.agent.folder import (
+    CARD,
+    POLICY,
+    PROFILE,
+    EvidenceKind,
+    KeyAgent,
+    Policy,
+)
 from saferoom_client.cli.options import JsonOption, RoomCardOption, group
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.files import read_model
@@ -67,6 +74,35 @@ def init(
         f"its public keys, for the charter: {folder / CARD}",
         f"next: saferoom issuer enrol ISSUER --organisation {owner} --name key-agent "
         f"--room {room} --out {folder / PROFILE}",
+    )
+
+
+@app.command()
+def accept(
+    folder: AgentFolder,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(help="A digest of the code; else this one's. 代码摘要。"),
+    ] = None,
+    dependencies: Annotated[
+        list[str] | None,
+        typer.Option(help="A digest of the rest; else this one's. 依赖摘要。"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Accept another version of the code, before an upgrade; it counts at once.
+
+    接受新版本的代码。
+    """
+    policy = KeyAgent.load(folder).accept(
+        code or (_measured_code(),), dependencies or (measure_dependencies(),)
+    )
+    show(
+        as_json,
+        policy.model_dump(mode="json"),
+        f"{len(policy.code)} versions of the code and {len(policy.dependencies)} of what it needs "
+        "are accepted",
+        f"to accept one no longer, take its digest out of {folder / POLICY}",
     )
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from saferoom_client.agreements import add_signature
 from saferoom_client.cli.options import (
@@ -24,7 +22,7 @@ from saferoom_client.cli.options import (
 from saferoom_client.cli.output import moment, show, table
 from saferoom_client.drafts import read_agreement, write_draft
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, refuse_existing, write_file
-from saferoom_client.profile import Profile
+from saferoom_client.profile import Profile, read_signer
 from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
@@ -70,7 +68,7 @@ def draft(
         institution=institution,
         group=group or institution,
         keys=tuple(
-            InstitutionKey(name=name, certificate=_certificate(Path(path)))
+            InstitutionKey(name=name, certificate=b64(read_signer(Path(path)).der))
             for name, path in pairs(key, "NAME=SIGNING.PEM").items()
         ),
         replaces=replaces,
@@ -162,14 +160,6 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
         [{"digest": one.digest, **one.agreement.model_dump(mode="json")} for one in agreements],
         *table(("OWNER", "INSTITUTION", "PURPOSES", "VALID TO", "DIGEST"), rows),
     )
-
-
-def _certificate(path: Path) -> str:
-    try:
-        certificate = x509.load_pem_x509_certificate(read_file(path))
-    except ValueError as error:
-        raise bad_file(path, "not a PEM certificate") from error
-    return b64(certificate.public_bytes(Encoding.DER))
 
 
 def _read(path: Path) -> Envelope:

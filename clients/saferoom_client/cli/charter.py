@@ -28,7 +28,7 @@ from saferoom_client.files import (
     refuse_existing,
     write_file,
 )
-from saferoom_client.profile import RoomCard
+from saferoom_client.profile import RoomCard, read_signer
 from saferoom_client.room import Room
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import SafeRoomError
@@ -82,7 +82,7 @@ def init(
         list[Path], typer.Option(help="An identity issuer's issuer.json. 签发方名片。", exists=True)
     ],
     approver: Annotated[
-        list[str], typer.Option(help="NAME=KEY of an approver; repeat it. 审批人及其公钥。")
+        list[str], typer.Option(help="NAME=SIGNING.PEM of an approver; repeat it. 审批人及其证书。")
     ],
     out: NewFile,
     title_en: Annotated[str, typer.Option(help="The owner's name in English. 英文名称。")],
@@ -101,7 +101,7 @@ def init(
     """
     refuse_existing(out)
     card, keys = read_model(room, RoomCard), read_model(agent, AgentCard)
-    approvers = pairs(approver, "NAME=KEY")
+    approvers = pairs(approver, "NAME=SIGNING.PEM")
     charter = Charter(
         room=card.origin,
         owner=owner,
@@ -110,7 +110,9 @@ def init(
         previous=None,
         suite="international",
         root=_read_root(root).verify_key.public,
-        approvers=tuple(Approver(name=name, key=key) for name, key in approvers.items()),
+        approvers=tuple(
+            Approver(name=name, key=read_signer(Path(path)).key) for name, path in approvers.items()
+        ),
         threshold=threshold,
         issuers=tuple(read_model(path, IdentityIssuer) for path in issuer),
         key_agent=keys.key_agent,

@@ -64,7 +64,8 @@ def _width(text: str) -> int:
 def moment(instant: datetime) -> str:
     """Write an instant in UTC and in local time."""
     utc, local = instant.astimezone(UTC), instant.astimezone()
-    return f"{utc:%Y-%m-%d %H:%M:%S} UTC ({local:%Y-%m-%d %H:%M:%S %z} local)"
+    shown = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{shown} ({local:%Y-%m-%d %H:%M:%S %z} local)" if local.utcoffset() else shown
 
 
 def error_document(error: SafeRoomError) -> dict[str, object]:

@@ -45,7 +45,7 @@ def verify(
     show(
         as_json,
         {"verified": True, **_document(verified)},
-        "verified: signatures, charter, approvals, agreement, consent, commitment, log",
+        f"verified: {_CHECKED if verified.answer else _CHECKED_REFUSAL}",
         *_lines(verified),
     )
 
@@ -72,6 +72,10 @@ def show_(
         "releases": releases,
     }
     show(as_json, document, *_lines(verified))
+
+
+_CHECKED = "the charters, agreements, approvals, consents, enclaves, answers, and the log"
+_CHECKED_REFUSAL = "the charters, agreements, enclaves, what each of them said, and the log"
 
 
 def _lines(verified: VerifiedReceipt) -> list[str]:
