@@ -10,14 +10,13 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime, timedelta
 from typing import Final, final
 
-from saferoom_enclaves.approved import ApprovedUse, ApprovedUses
+from saferoom_enclaves.approved import ApprovedUse, ApprovedUses, BoundUse
 from saferoom_enclaves.consents import Consents, Covering
 from saferoom_enclaves.evidence import Evidence, Right
-from saferoom_enclaves.requests import Requests
+from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.standing import Standing
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.formula import Bound
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import CheckRequest, load
 from saferoom_proto.verification import PinnedAgreement, verify_request
@@ -61,7 +60,7 @@ class Admitted(Evidence):
     right: InitVar[_Admission]
     asked: Asked
     use: ApprovedUse
-    formula: Bound
+    bound: BoundUse
     consent: Covering | None
 
     def __post_init__(self, right: _Admission) -> None:
@@ -75,7 +74,6 @@ class Rules:
     standing: Standing
     uses: ApprovedUses
     consents: Consents
-    requests: Requests
 
 
 def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
@@ -102,7 +100,7 @@ def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
     raise refusal
 
 
-def admit(asked: Asked, rules: Rules, now: datetime) -> Admitted:
+def admit(asked: Asked, seen: Seen, rules: Rules, now: datetime) -> Admitted:
     """Hold a question to all that was said about such questions, cheapest first.
 
     Raises:
@@ -110,7 +108,7 @@ def admit(asked: Asked, rules: Rules, now: datetime) -> Admitted:
     """
     request, standing = asked.request, rules.standing
     # Step 3c: it is new, and of now.
-    rules.requests.require_fresh_nonce(request)
+    seen.require_fresh_nonce()
     if now < request.not_before:
         raise SafeRoomError(Reason.NOT_YET_VALID, "the request")
     if now >= request.not_after:
@@ -122,9 +120,9 @@ def admit(asked: Asked, rules: Rules, now: datetime) -> Admitted:
         raise SafeRoomError(Reason.WRONG_PURPOSE, request.purpose)
     use = rules.uses.use(request.template, request.certificate)
     # Step 3e: every value asked about stands on its feature's grid.
-    formula = use.bound(request.params)
+    bound = use.bound(request.params)
     # Step 3f: the subject lets this institution ask this.
     consent = None
     if use.part.needs_consent:
         consent = rules.consents.covering(request, use.definitions, now)
-    return Admitted(_ADMITTED, asked, use, formula, consent)
+    return Admitted(_ADMITTED, asked, use, bound, consent)

@@ -7,18 +7,38 @@ the features it holds, so what runs is what the approvers saw.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from saferoom_enclaves.standing import Standing
 from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_part, owner_parts
-from saferoom_proto.formula import Bound, FeatureRef, FeatureShape, Node, bind, parameters
+from saferoom_proto.formula import (
+    Bound,
+    Cut,
+    FeatureRef,
+    FeatureShape,
+    Node,
+    bind,
+    cuts,
+    parameters,
+)
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
 from saferoom_proto.verification import verify_approvals
 
+MOST_KNOWN: Final = 1024
+"""Sets of parameters kept for one template: more than three grids of seven thresholds allow."""
+
 
 @dataclass(frozen=True, slots=True)
+class BoundUse:
+    """A formula with its parameters on the grid, and the cuts it is charged for, by feature."""
+
+    formula: Bound
+    asked: Mapping[FeatureRef, frozenset[Cut]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ApprovedUse:
     """A template and certificate that this owner approved, ready to run.
 
@@ -29,6 +49,8 @@ class ApprovedUse:
         features: the features this part reads, by name.
         shapes: what they may be compared with.
         approvals: the digests of the approvals that count.
+        definitions: the definitions of the features.
+        known: what it came to with parameters it has met.
     """
 
     part: OwnerPart
@@ -37,13 +59,24 @@ class ApprovedUse:
     features: Mapping[FeatureRef, PinnedFeature]
     shapes: Mapping[FeatureRef, FeatureShape]
     approvals: tuple[str, ...]
+    definitions: tuple[Feature, ...]
+    known: dict[tuple[tuple[str, str | bool], ...], BoundUse] = field(default_factory=dict)
 
-    def bound(self, params: Mapping[str, str | bool]) -> Bound:
+    def bound(self, params: Mapping[str, str | bool]) -> BoundUse:
         """Put a request's parameters into this owner's part, each on its feature's grid.
 
         Raises:
             SafeRoomError: `OFF_DOMAIN` or `OFF_GRID`, naming the parameter.
         """
+        given = tuple(params.items())
+        known = self.known.get(given)
+        if known is None:
+            known = self._bound(params)
+            if len(self.known) < MOST_KNOWN:  # values on a grid are few; refused ones are not kept
+                self.known[given] = known
+        return known
+
+    def _bound(self, params: Mapping[str, str | bool]) -> BoundUse:
         if odd := sorted(params.keys() ^ self.parameters):
             faults = [
                 FieldFault(f"params.{name}", "missing" if name in self.parameters else "unknown")
@@ -51,12 +84,10 @@ class ApprovedUse:
             ]
             raise SafeRoomError(Reason.OFF_DOMAIN, f"parameters {', '.join(odd)}", faults)
         own = {name: params[name] for name in parameters(self.node)}
-        return bind(self.node, own, self.shapes)
-
-    @property
-    def definitions(self) -> list[Feature]:
-        """The definitions of the features it reads."""
-        return [pinned.definition for pinned in self.features.values()]
+        formula = bind(self.node, own, self.shapes)
+        charged = {FeatureRef.parse(each.feature) for each in self.part.features if each.charged}
+        asked = {ref: of for ref, of in cuts(formula).items() if ref in charged}
+        return BoundUse(formula, asked)
 
 
 class ApprovedUses:
@@ -123,4 +154,7 @@ class ApprovedUses:
             for ref in (FeatureRef.parse(use.feature) for use in part.features)
         }
         shapes = {ref: pinned.shape for ref, pinned in features.items()}
-        return ApprovedUse(part, node, frozenset(template.params), features, shapes, approvals)
+        definitions = tuple(pinned.definition for pinned in features.values())
+        return ApprovedUse(
+            part, node, frozenset(template.params), features, shapes, approvals, definitions
+        )

@@ -14,7 +14,6 @@ from saferoom_enclaves.admit import Admitted
 from saferoom_enclaves.consents import Consents
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.spending import Question, Spending
-from saferoom_proto.formula import FeatureRef, cuts
 from saferoom_proto.statements import Charge, Charter
 
 
@@ -53,12 +52,11 @@ def charge(
         SafeRoomError: `OVER_BUDGET`; nothing is spent then.
     """
     use, asked = admitted.use, admitted.asked
-    charged = {FeatureRef.parse(each.feature) for each in use.part.features if each.charged}
     question = Question(
         group=asked.agreement.agreement.group,
         subject=asked.request.subject,
         epoch=epoch,
-        asked={ref: of for ref, of in cuts(admitted.formula).items() if ref in charged},
+        asked=admitted.bound.asked,
         features=use.features,
         shapes=use.shapes,
     )

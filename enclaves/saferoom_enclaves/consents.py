@@ -70,6 +70,13 @@ class Consents:
     def __init__(self, state: State, standing: Standing) -> None:
         self._state: Final = state
         self._standing: Final = standing
+        self._revoked: Final[set[bytes]] = set()
+        self.reload()
+
+    def reload(self) -> None:
+        """Read again which consents were taken back; after a commit that failed."""
+        self._revoked.clear()
+        self._revoked.update(self._state.keys("revoked"))
 
     def take(self, statement: Envelope, sequence: int, arrived: datetime) -> None:
         """Keep a consent from the stream.
@@ -115,8 +122,9 @@ class Consents:
         if revocation.room != charter.charter.room:
             raise SafeRoomError(Reason.BAD_CHARTER, "a revocation of another room")
         key = self._revoked_key(revocation.consent, revocation.subject)
-        if self._state.get("revoked", key) is None:
+        if key not in self._revoked:
             self._state.put("revoked", key, b"")
+            self._revoked.add(key)
         return revocation
 
     def covering(
@@ -150,7 +158,7 @@ class Consents:
             self._state.put("uses", key, (used + 1).to_bytes(_COUNT_BYTES, "big"), row)
 
     def _require_live(self, known: _Known, consent: Consent, now: datetime) -> None:
-        if self._state.get("revoked", self._revoked_key(known.digest, consent.subject)):
+        if self._revoked_key(known.digest, consent.subject) in self._revoked:
             raise SafeRoomError(Reason.NO_CONSENT, "taken back")
         try:
             self._require_unrevoked(known.fingerprint, known.arrived)

@@ -115,7 +115,7 @@ def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
     admitted = charged.admitted
     names = tuple(admitted.use.features)
     cells = dict(zip(names, index.cells(admitted.asked.request.subject, names), strict=True))
-    return Sealed(_EXECUTED, truth_of(evaluate(admitted.formula, cells)))
+    return Sealed(_EXECUTED, truth_of(evaluate(admitted.bound.formula, cells)))
 
 
 class Gate:

@@ -1,8 +1,9 @@
 """The enclave's own hash chain: every word it signs, in order, durable before it leaves.
 
-A release, an acknowledgement or a snapshot becomes an entry under the next link. It stays in the
+A release, an acknowledgement or a snapshot becomes an entry under the next link. It waits in the
 outbox until a proof shows that it stands in the ledger; past the maximum head age, one that lacks
-its proof stops the enclave (`OUTBOX_WAITING`).
+its proof stops the enclave (`OUTBOX_WAITING`). What is kept of the outbox is up to where all
+entries have had their proof; one that had it out of turn waits again after a restart.
 """
 
 from __future__ import annotations
@@ -28,8 +29,7 @@ from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import ChainLink, Payload, seal_statement
 
-_ENTRY_PARTS: Final = 4
-_WAITING_PARTS: Final = 2
+_ENTRY_PARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,6 @@ class _Waiting:
     since: datetime
     commitment: bytes
 
-    def pack(self) -> bytes:
-        return pack(pack_time(self.since), self.commitment)
-
-    @classmethod
-    def unpack(cls, content: bytes) -> _Waiting:
-        since, commitment = unpack(content, _WAITING_PARTS)
-        return cls(unpack_time(since), commitment)
-
 
 class Journal:
     """Writes and keeps the chain's entries.
@@ -102,9 +94,10 @@ class Journal:
 
     def reload(self) -> None:
         """Read again which entries wait for their proof; after a commit that failed."""
-        self._waiting = {
-            index: _Waiting.unpack(row.content) for index, row in self._state.numbered("outbox")
-        }
+        self._waiting.clear()
+        for index, row in self._state.numbered("entry", self._state.marks.proven):
+            since, judged = _unpack(index, row.content)
+            self._wait(judged.entry, since)
 
     @property
     def link(self) -> ChainLink:
@@ -127,12 +120,14 @@ class Journal:
         salt = self._randomness(entry.SALT_BYTES)
         index = self.link.index
         judged = Judged(OutboxEntry(statement, salt, index, order), sealed)
-        self._state.put("entry", index, _pack(judged))
-        waiting = _Waiting(now, entry.commitment(salt, statement.digest))
-        self._state.put("outbox", index, waiting.pack())
+        self._state.put("entry", index, _pack(judged, now))
         self._state.marks = self._state.marks.with_entry(statement.digest, now)
-        self._waiting[index] = waiting
+        self._wait(judged.entry, now)
         return judged
+
+    def _wait(self, said: OutboxEntry, since: datetime) -> None:
+        commitment = entry.commitment(said.salt, said.statement.digest)
+        self._waiting[said.chain_index] = _Waiting(since, commitment)
 
     def read(self, index: int) -> Judged:
         """Read an entry back, byte for byte.
@@ -143,7 +138,7 @@ class Journal:
         row = self._state.get("entry", index)
         if row is None:
             raise SafeRoomError(Reason.STORE_DAMAGED, f"the chain lacks its entry {index}")
-        return _unpack(index, row.content)
+        return _unpack(index, row.content)[1]
 
     def outbox(self, start: int = 0) -> list[OutboxEntry]:
         """Give the entries that no proof has come back for, in order, from an index on."""
@@ -178,19 +173,20 @@ class Journal:
     def release(self, indexes: Sequence[int]) -> None:
         """Take entries out of the outbox; within a transaction."""
         for index in indexes:
-            row = self._state.get("outbox", index)
-            if row is not None:
-                self._state.drop("outbox", index, row)
             self._waiting.pop(index, None)
+        proven = min(self._waiting, default=self.link.index)
+        if indexes:
+            self._state.marks = self._state.marks.with_proven(proven)
 
 
-def _pack(judged: Judged) -> bytes:
+def _pack(judged: Judged, now: datetime) -> bytes:
     said = judged.entry
     order = b"" if said.order is None else pack_envelope(said.order)
-    return pack(said.salt, judged.sealed, pack_envelope(said.statement), order)
+    return pack(pack_time(now), said.salt, judged.sealed, pack_envelope(said.statement), order)
 
 
-def _unpack(index: int, content: bytes) -> Judged:
-    salt, sealed, statement, order = unpack(content, _ENTRY_PARTS)
+def _unpack(index: int, content: bytes) -> tuple[datetime, Judged]:
+    since, salt, sealed, statement, order = unpack(content, _ENTRY_PARTS)
     carried_out = unpack_envelope(order) if order else None
-    return Judged(OutboxEntry(unpack_envelope(statement), salt, index, carried_out), sealed)
+    said = OutboxEntry(unpack_envelope(statement), salt, index, carried_out)
+    return unpack_time(since), Judged(said, sealed)

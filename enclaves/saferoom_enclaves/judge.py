@@ -7,7 +7,6 @@ entry of the chain like an answer, made on the same way and at the same price of
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +18,7 @@ from saferoom_enclaves.freshness import Freshness
 from saferoom_enclaves.gate import CellIndex, Gate, Grounds, Released, execute
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
@@ -37,6 +37,7 @@ class Judge:
     Args:
         state: the enclave's database, opened.
         rules: what questions are held to.
+        requests: which were asked before.
         spending: the leakage ledger.
         journal: the enclave's chain.
         gate: where answers leave.
@@ -52,6 +53,7 @@ class Judge:
         *,
         state: State,
         rules: Rules,
+        requests: Requests,
         spending: Spending,
         journal: Journal,
         gate: Gate,
@@ -63,6 +65,7 @@ class Judge:
     ) -> None:
         self._state: Final = state
         self._rules: Final = rules
+        self._requests: Final = requests
         self._spending: Final = spending
         self._journal: Final = journal
         self._gate: Final = gate
@@ -97,32 +100,33 @@ class Judge:
         self._journal.require_recorded(now, timedelta(seconds=most_seconds))
 
     def _outcome(self, question: Envelope, now: datetime) -> Outcome:
+        changes = self._state.changes
         try:
-            with self._state.part():
-                return self._one(question, now)
-        except SafeRoomError as error:
-            return error
-        except sqlite3.Error:
-            raise  # of the whole batch
-        except Exception as error:  # noqa: BLE001 - the others of the batch go on
-            self._journal.reload()
+            return self._one(question, now)
+        except Exception as error:
+            # What wrote something cannot be undone by itself: then none of the batch counts.
+            if self._state.changes != changes:
+                raise
+            if isinstance(error, SafeRoomError):
+                return error
             self._log.error("failed", request=question.digest, places=places(error))
             return SafeRoomError(Reason.INTERNAL, type(error).__name__)
 
     def _one(self, question: Envelope, now: datetime) -> Judged:
         # Step 3: whose question, asked before or not.
         asked = identify(question, self._rules.standing, now)
-        answered = self._rules.requests.answered(asked.request_id)
-        if answered is not None:
-            return self._journal.read(answered)
-        judged = self._verdict(asked, now).judged
-        self._rules.requests.remember(asked.request, asked.request_id, judged.entry.chain_index)
+        seen = self._requests.look_up(asked.request, asked.request_id)
+        if seen.answered is not None:
+            return self._journal.read(seen.answered)
+        judged = self._verdict(asked, seen, now).judged
+        index = judged.entry.chain_index
+        self._requests.remember(asked.request, asked.request_id, seen, index)
         return judged
 
-    def _verdict(self, asked: Asked, now: datetime) -> Released:
+    def _verdict(self, asked: Asked, seen: Seen, now: datetime) -> Released:
         grounds = self._grounds(now)
         try:
-            admitted = admit(asked, self._rules, now)
+            admitted = admit(asked, seen, self._rules, now)
             index = self._index_of(admitted)
             # Step 4: the price, before a record is looked at.
             charged = charge(
@@ -143,17 +147,16 @@ class Judge:
         self, charged: Charged, index: CellIndex, grounds: Grounds, now: datetime
     ) -> Released:
         asked = charged.admitted.asked
+        changes = self._state.changes
         try:
             # Steps 5 and 6: the answer under seal, and out through the gate.
-            with self._state.part():
-                return self._gate.release(charged, execute(charged, index), grounds, now)
-        except sqlite3.Error:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever depends on a record says the same
-            self._journal.reload()
+            return self._gate.release(charged, execute(charged, index), grounds, now)
+        except Exception as error:
+            if self._state.changes != changes:
+                raise
+            # Whatever depends on a record says the same, and the price stays paid.
             self._log.error("withheld", request=asked.request_id, places=places(error))
-            reason = Reason.BAD_SEAL if _of_reply_key(error) else Reason.WITHHELD
-            return self._gate.refuse(asked, reason, grounds, now, charged.charges)
+            return self._gate.refuse(asked, Reason.WITHHELD, grounds, now, charged.charges)
 
     def _index_of(self, admitted: Admitted) -> CellIndex:
         """Give the store's features, having made sure that those asked about are among them."""
@@ -173,8 +176,3 @@ class Judge:
             detail=refusal.detail,
         )
         return self._gate.refuse(asked, refusal.reason, grounds, now)
-
-
-def _of_reply_key(error: Exception) -> bool:
-    """Tell whether the asker's own key could not be sealed to, which no record decides."""
-    return isinstance(error, SafeRoomError) and error.reason is Reason.BAD_SEAL

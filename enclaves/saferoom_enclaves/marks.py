@@ -55,6 +55,8 @@ class Marks(Part):
     """The highest epoch ever begun, also by a load that failed."""
     last_order: Instant | None = None
     """When the load that the store came from was ordered."""
+    proven: Annotated[int, Field(ge=0)] = 0
+    """All entries of the chain before this one are known to stand in the ledger."""
     tally: str = ""
     """Stands for all sealed rows together (`state.State`)."""
 
@@ -64,6 +66,10 @@ class Marks(Part):
         following = ChainLink(index=link.index + 1, previous=chain.extend(link.previous, digest))
         position = self.position.model_copy(update={"chain": following})
         return self.model_copy(update={"position": position, "time": max(self.time, time)})
+
+    def with_proven(self, index: int) -> Marks:
+        """Wait for proofs from this entry of the chain on."""
+        return self.model_copy(update={"proven": index})
 
     def with_stream(self, stream: StreamPosition, ledger: SeenLedger, time: datetime) -> Marks:
         """Go on to a place in the stream, under a newer checkpoint."""

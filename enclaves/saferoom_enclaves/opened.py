@@ -90,10 +90,11 @@ class OpenEnclave:
             grounds=self.speaks,
             log=log,
         )
-        rules = Rules(self.standing, ApprovedUses(self.standing), self.consents, Requests(state))
+        rules = Rules(self.standing, ApprovedUses(self.standing), self.consents)
         self.judge: Final = Judge(
             state=state,
             rules=rules,
+            requests=Requests(state),
             spending=Spending(state),
             journal=self.journal,
             gate=Gate(self.journal, randomness),

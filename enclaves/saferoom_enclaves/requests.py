@@ -1,14 +1,39 @@
-"""Which questions were asked before: by request id, and by each institution's nonces."""
+"""Which questions were asked before: by each institution's nonces.
+
+A nonce leads to the request that first had it. Only a request that takes another's nonce, which is
+refused, is found by its own id.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
+from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import State
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import CheckRequest
 
 _INDEX_BYTES: Final = 8
+_PARTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is remembered of a request.
+
+    Attributes:
+        answered: the chain's entry that answered it, if it was asked before.
+        nonce_taken: whether another request had its nonce.
+    """
+
+    answered: int | None
+    nonce_taken: bool
+
+    def require_fresh_nonce(self) -> None:
+        """Refuse with `NONCE_REUSED` a nonce that another request had."""
+        if self.nonce_taken:
+            raise SafeRoomError(Reason.NONCE_REUSED, "another request had this nonce")
 
 
 class Requests:
@@ -21,23 +46,28 @@ class Requests:
     def __init__(self, state: State) -> None:
         self._state: Final = state
 
-    def answered(self, request_id: str) -> int | None:
-        """Give the chain's entry that answered this very request, if it was asked before."""
-        row = self._state.get("seen", self._by_id(request_id))
-        return None if row is None else int.from_bytes(row.content, "big")
+    def look_up(self, request: CheckRequest, request_id: str) -> Seen:
+        """Tell what is remembered of a request."""
+        first = self._read(self._by_nonce(request))
+        if first is None:
+            return Seen(None, nonce_taken=False)
+        if first[0] == request_id:
+            return Seen(first[1], nonce_taken=False)
+        own = self._read(self._by_id(request_id))
+        return Seen(None if own is None else own[1], nonce_taken=True)
 
-    def require_fresh_nonce(self, request: CheckRequest) -> None:
-        """Refuse with `NONCE_REUSED` a nonce that another request of the institution had."""
-        if self._state.get("seen", self._by_nonce(request)) is not None:
-            raise SafeRoomError(Reason.NONCE_REUSED, "another request had this nonce")
+    def remember(self, request: CheckRequest, request_id: str, seen: Seen, index: int) -> None:
+        """Remember which entry answered a request that was just looked up."""
+        key = self._by_id(request_id) if seen.nonce_taken else self._by_nonce(request)
+        content = pack(request_id.encode(), index.to_bytes(_INDEX_BYTES, "big"))
+        self._state.put("seen", key, content)
 
-    def remember(self, request: CheckRequest, request_id: str, chain_index: int) -> None:
-        """Remember which entry answered a request."""
-        content = chain_index.to_bytes(_INDEX_BYTES, "big")
-        self._state.put("seen", self._by_id(request_id), content)
-        key = self._by_nonce(request)
-        if self._state.get("seen", key) is None:
-            self._state.put("seen", key, content)
+    def _read(self, key: bytes) -> tuple[str, int] | None:
+        row = self._state.get("seen", key)
+        if row is None:
+            return None
+        request_id, index = unpack(row.content, _PARTS)
+        return request_id.decode(), int.from_bytes(index, "big")
 
     def _by_id(self, request_id: str) -> bytes:
         return self._state.cipher.find("seen", "request", request_id)

@@ -28,7 +28,7 @@ _NUMBER_BYTES: Final = 8
 _MARKS: Final = "marks"
 _MARKS_KEY: Final = b"1"
 
-_NUMBERED: Final = ("statement", "subject_statement", "entry", "outbox")
+_NUMBERED: Final = ("statement", "subject_statement", "entry")
 """Tables whose rows have a number."""
 _FOUND: Final = ("seen", "consent", "revoked", "leakage", "uses")
 """Tables whose rows are found by an HMAC."""
@@ -126,6 +126,11 @@ class State:
         """Close the database."""
         self._db.close()
 
+    @property
+    def changes(self) -> int:
+        """Count the rows written since the start; what raised it cannot be undone by itself."""
+        return self._changes
+
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Make one durable commit of what happens within, or nothing of it."""
@@ -174,10 +179,10 @@ class State:
         before = 0 if old is None else _hash(cipher, table, named, old.sealed)
         self._add(_hash(cipher, table, named, sealed) - before)
 
-    def drop(self, table: str, key: int | bytes, old: Row) -> None:
-        """Remove a row, which was read before in this transaction."""
-        self._db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
-        self._add(-_hash(self.cipher, table, _key_bytes(key), old.sealed))
+    def keys(self, table: str) -> Iterator[bytes]:
+        """Read what the rows of a table are found by."""
+        for (key,) in self._db.execute(f"SELECT key FROM {table}"):  # noqa: S608 - our name
+            yield key
 
     def numbered(self, table: str, start: int = 0) -> Iterator[tuple[int, Row]]:
         """Read the rows of a numbered table from a number on, in order."""

@@ -121,6 +121,7 @@ class Follower:
                 acknowledged = self._take(delivery, checked, now)
         except BaseException:
             self._journal.reload()
+            self._consents.reload()
             self.rebuild()
             raise
         self._clock.advance_to(checked.head.time)
