@@ -219,7 +219,7 @@ class Play:
             plot = Plot.make(bank.profile, altered, honest, self.cast["late"].uscc)
         plot.save(stage.folder / "plot")
         stage.processes.stop("server")
-        outcome = stage.processes.run_module(
+        outcome = stage.processes.run_program(
             "saferoom.dishonest", str(stage.room), str(stage.folder / "plot"), "bills"
         )
         for line in outcome.splitlines():

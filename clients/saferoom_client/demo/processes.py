@@ -40,7 +40,7 @@ class Processes:
         """Run a `saferoom` command to its end and give what it printed."""
         return self._run(("-m", "saferoom_client", *arguments))
 
-    def run_module(self, module: str, *arguments: str) -> str:
+    def run_program(self, module: str, *arguments: str) -> str:
         """Run a program of the room's own software to its end and give what it printed."""
         return self._run(("-m", module, *arguments))
 
