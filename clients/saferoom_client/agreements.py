@@ -25,7 +25,7 @@ async def end_agreement(session: Session, agreement: str, why: str) -> Recorded:
     statement = session.sign(
         AgreementEnd(
             room=session.profile.card.origin,
-            owner=member.organisation,
+            owner=session.owner,
             approver=member.name,
             agreement=agreement,
             why=why,

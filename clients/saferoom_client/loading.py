@@ -82,7 +82,7 @@ async def load_data(
             the enclave refuses with; `BAD_PROOF` or `BAD_SEAL` if the room's answer is not the
             enclave's on this load.
     """
-    owner = session.profile.member.organisation
+    owner = session.owner
     planned = _plan(owner, schema, tables)
     # Step 1: order it, after the snapshot that the enclave answers from now.
     endorsed = await get_endorsed(session, owner)

@@ -142,7 +142,7 @@ async def _pause(session: Session, why: str, template: str | None, *, paused: bo
     statement = session.sign(
         Pause(
             room=session.profile.card.origin,
-            owner=member.organisation,
+            owner=session.owner,
             approver=member.name,
             template=template,
             paused=paused,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,9 @@ from saferoom_proto.wire import Recorded, envelope_from_proto, recorded_from_pro
 Clock = Callable[[], datetime]
 Ask = TypeVar("Ask")
 Told = TypeVar("Told")
+
+_OWNER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+"""As formulas name owners; other organisations' handles may have hyphens."""
 
 DEADLINE_SECONDS: Final = 15.0
 """Half of what the server lets a call last, so that a caller never waits for the server's own."""
@@ -101,6 +105,18 @@ class Session:
     async def close(self) -> None:
         """End the connection; calls under way are cancelled."""
         await self._channel.close()
+
+    @property
+    def owner(self) -> str:
+        """The data owner that the member belongs to.
+
+        Raises:
+            SafeRoomError: `NOT_ALLOWED` for a handle that no data owner has.
+        """
+        organisation = self.profile.member.organisation
+        if not _OWNER.fullmatch(organisation):
+            raise SafeRoomError(Reason.NOT_ALLOWED, f"{organisation} is no data owner")
+        return organisation
 
     async def call(
         self,

@@ -112,7 +112,7 @@ async def approve(session: Session, view: TemplateView) -> Recorded:
     statement = session.sign(
         Approval(
             room=session.profile.card.origin,
-            owner=member.organisation,
+            owner=session.owner,
             approver=member.name,
             charter=charter.digest,
             template=view.envelope.digest,
@@ -134,7 +134,7 @@ async def withdraw(session: Session, template: str, why: str) -> Recorded:
     statement = session.sign(
         Withdrawal(
             room=session.profile.card.origin,
-            owner=member.organisation,
+            owner=session.owner,
             approver=member.name,
             template=template,
             why=why,
@@ -179,7 +179,7 @@ def _features(
 
 
 def _own_charter(session: Session, view: TemplateView) -> PinnedCharter:
-    owner = session.profile.member.organisation
+    owner = session.owner
     if owner not in view.charters:
         raise SafeRoomError(Reason.NOT_ALLOWED, f"the template touches nothing of {owner}")
     return view.charters[owner]

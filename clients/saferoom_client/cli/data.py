@@ -40,9 +40,8 @@ def load(
         report = room.load_data(check_digest(schema), tables, progress=move)
     if report.snapshot is not None:
         store = report.snapshot.store
-        rows = ", ".join(
-            f"{count:,} rows of {name}" for name, count in report.snapshot.rows.items()
-        )
+        counts = report.snapshot.rows.items()
+        rows = ", ".join(f"{name} ({count:,} row{'s'[: count != 1]})" for name, count in counts)
         document = {
             "epoch": store.epoch,
             "store": store.digest,

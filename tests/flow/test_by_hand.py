@@ -1,0 +1,130 @@
+"""Every role's commands against a real room, as a person at a shell would type them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from saferoom_client.cli import app
+from tests.flow.live import LiveRoom
+from tests.flow.offers import POOR, STEADY
+
+RUNNER = CliRunner()
+
+
+class Shell:
+    """Runs commands as one member; a command that fails fails the test."""
+
+    def __init__(self, live: LiveRoom, organisation: str, name: str) -> None:
+        self.profile = str(live.member(organisation, name))
+
+    def __call__(self, *words: str, status: int = 0) -> str:
+        result = RUNNER.invoke(app, [*words, "--profile", self.profile])
+        assert result.exit_code == status, result.output
+        return result.output
+
+    def json(self, *words: str) -> dict[str, str]:
+        return json.loads(self(*words, "--json"))
+
+
+def test_everybody_sees_what_is_theirs_to_see(live: LiveRoom) -> None:
+    bank = Shell(live, "bank-a", "desk")
+    assert "bank-a" in bank("whoami")
+    assert "institution" in bank("org", "list")
+    assert "2 of li, wang, zhao" in bank("charter", "show", "tax")
+    assert "tax.vat_paid" in bank("feature", "list")
+    assert "SELECT uscc AS subject" in bank("feature", "show", "tax.vat_paid")
+    assert "UNKNOWN_FEATURE" in bank("feature", "show", "tax.nothing", status=1)
+    assert "steady-payer" in bank("template", "list")
+    assert "court" in bank("agreement", "list")
+    assert bank("log", "checkpoint").startswith("room.example/live\n")
+    assert "charter root of tax" in bank("trust", "show")
+    assert POOR in Shell(live, POOR, "self")("consent", "list")
+
+
+def test_a_bank_is_let_in_and_sent_away_again(live: LiveRoom, tmp_path: Path) -> None:
+    desk = Shell(live, "bank-b", "desk")
+    approvers = [Shell(live, "tax", name) for name in ("li", "wang")]
+    # An agreement: drafted, read, signed by both sides, handed in.
+    file = str(tmp_path / "agreement.yaml")
+    signer = str(live.member("bank-b", "desk") / "signing.pem")
+    desk(
+        "agreement", "draft", "--owner", "tax", "--institution", "bank-b", "--group", "bank-b",
+        "--key", f"desk={signer}", "--purpose", "pre-loan", "--out", file,
+    )  # fmt: skip
+    for number, shell in enumerate((*approvers, desk)):
+        signed = str(tmp_path / f"agreement-{number}.json")
+        shell("agreement", "sign", file, "--out", signed)
+        file = signed
+    agreement = desk.json("agreement", "put", file)["agreement"]
+    # A consent to it.
+    notice = tmp_path / "notice.txt"
+    notice.write_text("What a yes or no may tell.", "utf-8")
+    firm = Shell(live, STEADY, "self")
+    consent = firm.json(
+        "consent", "grant", "--institution", "bank-b", "--purpose", "pre-loan",
+        "--feature", "tax.vat_paid", "--notice", str(notice), "--days", "7",
+    )["consent"]  # fmt: skip
+    # A question, kept, and asked again.
+    kept, receipt = str(tmp_path / "question.json"), str(tmp_path / "receipt.json")
+    asked = desk.json(
+        "check", "paid-enough", "--subject", STEADY, "--purpose", "pre-loan",
+        "--param", "least=5000", "--keep", kept, "--receipt", receipt,
+    )  # fmt: skip
+    assert asked["answer"] == "yes"
+    assert desk.json("check", "--again", kept) == asked
+    assert Path(kept).stat().st_mode & 0o777 == 0o600
+    assert desk("receipt", "verify", receipt).startswith("verified")
+    # Both take it back.
+    assert "heeds it since" in firm("consent", "revoke", consent)
+    question = ("check", "paid-enough", "--subject", STEADY, "--purpose", "pre-loan",
+                "--param", "least=5000")  # fmt: skip
+    assert "NO_CONSENT" in desk(*question, status=1)
+    approvers[0]("agreement", "end", agreement, "--why", "moved on")
+    assert "NO_AGREEMENT" in desk(*question, status=1)
+
+
+def test_an_owner_judges_a_template_and_takes_its_approval_back(
+    live: LiveRoom, tmp_path: Path
+) -> None:
+    draft = tmp_path / "half.yaml"
+    draft.write_text(
+        "kind: Check\nname: at-least-half\ntitle: {en: Half, zh: 一半}\npurposes: [pre-loan]\n"
+        "check: tax.vat_paid >= 5000\n",
+        "utf-8",
+    )
+    bank, li = Shell(live, "bank-a", "desk"), Shell(live, "tax", "li")
+    template = bank.json("template", "propose", str(draft))["template"]
+    assert "approved: 0 of the 2 needed" in li("template", "show", template)
+    question = ("check", "at-least-half", "--subject", STEADY, "--purpose", "pre-loan")
+    assert "NOT_APPROVED" in bank(*question, status=1)
+    for name in ("li", "wang"):
+        Shell(live, "tax", name)("template", "approve", template, "--yes")
+    assert bank.json(*question)["answer"] == "yes"
+    li("pause", "--template", template, "--why", "under review")
+    assert "PAUSED" in bank(*question, status=1)
+    li("resume", "--template", template, "--why", "reviewed")
+    assert bank.json(*question)["answer"] == "yes"
+    li("template", "withdraw", template, "--why", "no longer wanted")
+    assert "NOT_APPROVED" in bank(*question, status=1)
+
+
+@pytest.mark.parametrize(
+    ("organisation", "name", "words"),
+    [
+        ("bank-a", "desk", ("pause", "--why", "x")),
+        ("bank-a", "desk", ("org", "enrol", "x", "--title-en", "x", "--title-zh", "x",
+                            "--role", "owner")),
+        ("tax", "li", ("check", "paid-enough", "--subject", STEADY, "--purpose", "pre-loan",
+                       "--param", "least=5000")),
+    ],
+)  # fmt: skip
+def test_a_role_that_may_not_is_told_so(
+    live: LiveRoom, organisation: str, name: str, words: tuple[str, ...]
+) -> None:
+    output = Shell(live, organisation, name)(*words, status=1)
+    assert "NOT_ALLOWED: Your role may not do this." in output
+    assert "next  Ask the operator which role it needs." in output
