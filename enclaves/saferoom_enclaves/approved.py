@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from saferoom_enclaves.spending import Ask
 from saferoom_enclaves.standing import Standing
 from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_part, owner_parts
 from saferoom_proto.formula import (
     Bound,
-    Cut,
     FeatureRef,
     FeatureShape,
     Node,
@@ -32,10 +32,10 @@ MOST_KNOWN: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class BoundUse:
-    """A formula with its parameters on the grid, and the cuts it is charged for, by feature."""
+    """A formula with its parameters on the grid, and what it is charged for."""
 
     formula: Bound
-    asked: Mapping[FeatureRef, frozenset[Cut]]
+    asks: tuple[Ask, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +86,12 @@ class ApprovedUse:
         own = {name: params[name] for name in parameters(self.node)}
         formula = bind(self.node, own, self.shapes)
         charged = {FeatureRef.parse(each.feature) for each in self.part.features if each.charged}
-        asked = {ref: of for ref, of in cuts(formula).items() if ref in charged}
-        return BoundUse(formula, asked)
+        asks = tuple(
+            Ask.of(self.features[ref].definition, self.shapes[ref], asked)
+            for ref, asked in cuts(formula).items()
+            if ref in charged
+        )
+        return BoundUse(formula, asks)
 
 
 class ApprovedUses:

@@ -51,16 +51,14 @@ def charge(
     Raises:
         SafeRoomError: `OVER_BUDGET`; nothing is spent then.
     """
-    use, asked = admitted.use, admitted.asked
+    asked = admitted.asked
     question = Question(
         group=asked.agreement.agreement.group,
         subject=asked.request.subject,
         epoch=epoch,
-        asked=admitted.bound.asked,
-        features=use.features,
-        shapes=use.shapes,
+        asks=admitted.bound.asks,
     )
-    charges = spending.charge(question, charter, now) if question.asked else ()
+    charges = spending.charge(question, charter, now) if question.asks else ()
     if admitted.consent is not None:
         consents.use(admitted.consent)
     return Charged(_CHARGED, admitted, charges)

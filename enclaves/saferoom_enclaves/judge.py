@@ -85,24 +85,24 @@ class Judge:
             SafeRoomError: `LOCKED`, `STALE_HEAD` or `OUTBOX_WAITING`: of all of them.
         """
         now = whole_milliseconds(self._clock.now())
+        grounds = self._grounds(now)
         self._require_ready(now)
         try:
             with self._state.transaction():
-                return [self._outcome(question, now) for question in questions]
+                return [self._outcome(question, grounds, now) for question in questions]
         except BaseException:
             self._journal.reload()
             raise
 
     def _require_ready(self, now: datetime) -> None:
-        self._grounds(now)
         most_seconds = self._rules.standing.charter.charter.max_head_age_seconds
         self._freshness.require_fresh(most_seconds)
         self._journal.require_recorded(now, timedelta(seconds=most_seconds))
 
-    def _outcome(self, question: Envelope, now: datetime) -> Outcome:
+    def _outcome(self, question: Envelope, grounds: Grounds, now: datetime) -> Outcome:
         changes = self._state.changes
         try:
-            return self._one(question, now)
+            return self._one(question, grounds, now)
         except Exception as error:
             # What wrote something cannot be undone by itself: then none of the batch counts.
             if self._state.changes != changes:
@@ -112,19 +112,18 @@ class Judge:
             self._log.error("failed", request=question.digest, places=places(error))
             return SafeRoomError(Reason.INTERNAL, type(error).__name__)
 
-    def _one(self, question: Envelope, now: datetime) -> Judged:
+    def _one(self, question: Envelope, grounds: Grounds, now: datetime) -> Judged:
         # Step 3: whose question, asked before or not.
         asked = identify(question, self._rules.standing, now)
         seen = self._requests.look_up(asked.request, asked.request_id)
         if seen.answered is not None:
             return self._journal.read(seen.answered)
-        judged = self._verdict(asked, seen, now).judged
+        judged = self._verdict(asked, seen, grounds, now).judged
         index = judged.entry.chain_index
         self._requests.remember(asked.request, asked.request_id, seen, index)
         return judged
 
-    def _verdict(self, asked: Asked, seen: Seen, now: datetime) -> Released:
-        grounds = self._grounds(now)
+    def _verdict(self, asked: Asked, seen: Seen, grounds: Grounds, now: datetime) -> Released:
         try:
             admitted = admit(asked, seen, self._rules, now)
             index = self._index_of(admitted)

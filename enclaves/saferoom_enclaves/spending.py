@@ -6,16 +6,15 @@ that a grid that changes within a period adds to what was asked of the old one (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
 from saferoom_enclaves.leakage import (
-    STEP,
     AskedCuts,
     Budget,
     Cells,
@@ -26,14 +25,16 @@ from saferoom_enclaves.leakage import (
     window_start,
 )
 from saferoom_enclaves.state import Row, State
-from saferoom_proto.certificate import PinnedFeature
-from saferoom_proto.formula import Cut, FeatureKind, FeatureRef, FeatureShape, format_number
+from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.formula.tree import MAX_CLASSES
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Charge, Charter
+from saferoom_proto.statements import Charge, Charter, Feature
 from saferoom_proto.statements.base import FeatureName, Owner, Part
 
 _FLAG: Final = "flag"
+_NOTHING: Final = AskedCuts()
+_KEPT: Final = 64
+"""Limits kept ready: an owner names a handful."""
 
 
 class Spent(Part):
@@ -53,24 +54,44 @@ class _Account(Part):
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """What a bound formula asks of one feature that is charged.
+
+    Attributes:
+        feature: the feature.
+        shape: what it may be compared with.
+        cuts: what is asked.
+        names: the cuts by what they compare with.
+    """
+
+    feature: Feature
+    shape: FeatureShape
+    cuts: AskedCuts
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, feature: Feature, shape: FeatureShape, cuts: frozenset[Cut]) -> Ask:
+        """Name the cuts that a formula asks of a feature."""
+        asked = AskedCuts.of(cuts)
+        names = tuple(sorted(_name(shape, cut) for cut in asked.cuts))
+        return cls(feature, shape, asked, names)
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What a request asks of the features it is charged for.
+    """Who asks what about whom, as it is charged.
 
     Attributes:
         group: the institution's collusion group.
         subject: its code.
         epoch: the period.
-        asked: the cuts, by feature.
-        features: the features.
-        shapes: what they may be compared with.
+        asks: what is asked of each feature.
     """
 
     group: str
     subject: str
     epoch: int
-    asked: Mapping[FeatureRef, frozenset[Cut]]
-    features: Mapping[FeatureRef, PinnedFeature]
-    shapes: Mapping[FeatureRef, FeatureShape]
+    asks: tuple[Ask, ...]
 
 
 class Spending:
@@ -92,73 +113,63 @@ class Spending:
         key = self._state.cipher.find("leakage", question.group, question.subject)
         row = self._state.get("leakage", key)
         account = {(each.feature, each.epoch): each for each in _read(row)}
-        before = dict(account)
-        for ref, cuts in question.asked.items():
-            place = (str(ref), question.epoch)
-            account[place] = _spend(question, ref, cuts, account.get(place), charter)
-        changed = {place for place, spent in account.items() if before.get(place) != spent}
+        charges: list[Charge] = []
+        changed: list[Ask] = []
+        for ask in question.asks:
+            name = ask.feature.full_name
+            before = account.get((name, question.epoch))
+            after = _spend(ask, before, question.epoch, charter)
+            if after is not before:
+                account[name, question.epoch] = after
+                changed.append(ask)
+            cells = 1 if before is None else before.cells
+            charges.append(Charge(feature=name, cells_before=cells, cells_after=after.cells))
         if changed:
             since, marks = window_start(now), self._state.marks
-            live = [each for each in account.values() if marks.open_after(each.epoch, since)]
-            self._require_within_caps(question, live, charter)
-            self._state.put(
-                "leakage", key, _Account(spent=tuple(live)).model_dump_json().encode(), row
-            )
-        return tuple(_charge(question, ref, before, account) for ref in question.asked)
-
-    def _require_within_caps(self, question: Question, live: list[Spent], charter: Charter) -> None:
-        """Hold each family that the question touches to the cap of its features' levels."""
-        family_of = {str(ref): pin.definition.family for ref, pin in question.features.items()}
-        for family in set(family_of.values()):
-            levels = {
-                pin.definition.level
-                for ref, pin in question.features.items()
-                if pin.definition.family == family and ref in question.asked
-            }
-            if not levels:
-                continue
-            cap = min(charter.limit(level).family_bits for level in levels)
-            # A feature that changed its family counts in the old one and in the new.
-            spent = [
-                Cells(each.cells)
-                for each in live
-                if family in (each.family, family_of.get(each.feature))
-            ]
-            rolling(spent, FamilyCap(_floored(cap)))
+            live = tuple(each for each in account.values() if marks.open_after(each.epoch, since))
+            _require_within_caps(changed, live, charter)
+            content = _Account.model_construct(spent=live).model_dump_json().encode()
+            self._state.put("leakage", key, content, row)
+        return tuple(charges)
 
 
-def _spend(
-    question: Question,
-    ref: FeatureRef,
-    cuts: frozenset[Cut],
-    before: Spent | None,
-    charter: Charter,
-) -> Spent:
-    definition = question.features[ref].definition
-    own = question.shapes[ref]
-    shape = own if before is None else _merged(own, before)
-    asked = AskedCuts.of(cuts)
-    named = AskedCuts(frozenset(_place(shape, _name(own, cut)) for cut in asked.cuts), asked.null)
-    earlier = _earlier(shape, before)
-    limit = min(definition.budget_bits, charter.limit(definition.level).feature_bits)
-    after = spend(shape, earlier, named, Budget(_floored(limit)))
+def _require_within_caps(changed: list[Ask], live: tuple[Spent, ...], charter: Charter) -> None:
+    """Hold each family that a question adds to to the cap of its features' levels."""
+    family_of = {ask.feature.full_name: ask.feature.family for ask in changed}
+    for family in set(family_of.values()):
+        levels = {ask.feature.level for ask in changed if ask.feature.family == family}
+        cap = min(charter.limit(level).family_bits for level in levels)
+        # A feature that changed its family counts in the old one and in the new.
+        spent = [
+            Cells(each.cells)
+            for each in live
+            if family in (each.family, family_of.get(each.feature))
+        ]
+        rolling(spent, _cap(cap))
+
+
+def _spend(ask: Ask, before: Spent | None, epoch: int, charter: Charter) -> Spent:
+    """Charge one feature; gives back `before` itself where nothing new is asked."""
+    feature = ask.feature
+    budget = _budget(min(feature.budget_bits, charter.limit(feature.level).feature_bits))
+    if before is None:
+        shape, earlier, asked = ask.shape, _NOTHING, ask.cuts
+    else:
+        shape = _merged(ask.shape, before)
+        earlier = AskedCuts(frozenset(_place(shape, name) for name in before.cuts), before.null)
+        asked = AskedCuts(frozenset(_place(shape, name) for name in ask.names), ask.cuts.null)
+    after = spend(shape, earlier, asked, budget)
     if before is not None and after == earlier:
         return before
-    return Spent(
-        feature=str(ref),
-        epoch=question.epoch,
+    return Spent.model_construct(
+        feature=feature.full_name,
+        epoch=epoch,
         kind=shape.kind,
-        family=definition.family,
-        cuts=tuple(sorted(_name(shape, cut) for cut in after.cuts)),
+        family=feature.family,
+        cuts=ask.names if before is None else tuple(sorted({*ask.names, *before.cuts})),
         null=after.null,
         cells=price(shape, after).n,
     )
-
-
-def _earlier(shape: FeatureShape, before: Spent | None) -> AskedCuts:
-    if before is None:
-        return AskedCuts()
-    return AskedCuts(frozenset(_place(shape, name) for name in before.cuts), before.null)
 
 
 def _merged(shape: FeatureShape, before: Spent) -> FeatureShape:
@@ -188,21 +199,14 @@ def _place(shape: FeatureShape, name: str) -> int:
     return shape.classes.index(name) if shape.kind is FeatureKind.CLASSES else 0
 
 
-def _charge(
-    question: Question,
-    ref: FeatureRef,
-    before: Mapping[tuple[str, int], Spent],
-    after: Mapping[tuple[str, int], Spent],
-) -> Charge:
-    place = (str(ref), question.epoch)
-    earlier = before.get(place)
-    cells_before = 1 if earlier is None else earlier.cells
-    return Charge(feature=str(ref), cells_before=cells_before, cells_after=after[place].cells)
+@lru_cache(maxsize=_KEPT)
+def _budget(bits: Decimal) -> Budget:
+    return Budget(bits)
 
 
-def _floored(bits: Decimal) -> Decimal:
-    """Cut a limit to the finest that budgets can say; never up."""
-    return bits.quantize(STEP, ROUND_DOWN)
+@lru_cache(maxsize=_KEPT)
+def _cap(bits: Decimal) -> FamilyCap:
+    return FamilyCap(bits)
 
 
 def _read(row: Row | None) -> tuple[Spent, ...]:
