@@ -6,7 +6,7 @@ Nothing here writes: statements, requests and answers come in through the ledger
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,6 +92,14 @@ _OF_KINDS: Final = (
     .where(_STATEMENT.kind.in_(bindparam("kinds", expanding=True)))
     .order_by(_STATEMENT.entry_idx)
 )
+_NEWEST: Final = (
+    select(tables.entry.c.idx, _STATEMENT.payload_type, _STATEMENT.payload, _STATEMENT.signatures)
+    .join(tables.statement, _STATEMENT.digest == tables.entry.c.statement_digest)
+    .where(tables.entry.c.kind.in_(bindparam("kinds", expanding=True)))
+    .where(tables.entry.c.idx < bindparam("before"))
+    .order_by(tables.entry.c.idx.desc())
+    .limit(MOST)
+)
 _STREAM: Final = (
     select(
         tables.stream.c.sequence,
@@ -119,6 +127,11 @@ class Archive:
         """Give all statements of some kinds in the order in which they were recorded."""
         rows = await self._rows(_OF_KINDS, kinds=list(kinds))
         return tuple(_envelope(row) for row in rows)
+
+    async def newest(self, kinds: Sequence[str], before: int) -> Mapping[int, Envelope]:
+        """Give the newest statements of some kinds before an entry, by their entries."""
+        rows = await self._rows(_NEWEST, kinds=list(kinds), before=before)
+        return {row.idx: _envelope(row) for row in rows}
 
     async def organisations(self) -> tuple[Organisation, ...]:
         """Give all organisations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -10,14 +11,40 @@ from saferoom.archive import Archive
 from saferoom.evidence import Recorded
 from saferoom.exchange import OutboxEntry
 from saferoom.notary import Notary
+from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Acknowledgement, Endorsement, Payload, Release, Snapshot, load
+from saferoom_proto.statements import (
+    Acknowledgement,
+    ChainLink,
+    Endorsement,
+    Payload,
+    Release,
+    Snapshot,
+    load,
+)
 from saferoom_proto.verification import verify_by_enclave
 
 ByEnclave = TypeVar("ByEnclave", Release, Acknowledgement, Snapshot)
 """What an enclave may have recorded."""
+
+
+_KINDS: Final = (Release.KIND, Acknowledgement.KIND, Snapshot.KIND)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """An enclave's statement by its place in its chain."""
+
+    owner: str
+    link: ChainLink
+    digest: str
+
+    def contradicts(self, claimed: ChainLink) -> bool:
+        """Tell whether a chain that is one longer does not have this word at its end."""
+        follows = self.link.index + 1 == claimed.index
+        return follows and chain.extend(self.link.previous, self.digest) != claimed.previous
 
 
 class Outbox:
@@ -64,6 +91,30 @@ class Outbox:
             await self._take_order(entry)
             return await self._take(entry, Snapshot)
         raise SafeRoomError(Reason.MALFORMED, f"an outbox holds no {kind}")
+
+    async def require_newest(self, owner: str, claimed: ChainLink, size: int) -> None:
+        """Refuse an enclave that does not know what the log holds of it.
+
+        Whoever put an older copy of its folder into place would have it spend budgets again.
+
+        Args:
+            owner: whose enclave it is.
+            claimed: the end of its chain, as it claimed it to its key agent.
+            size: of the log.
+
+        Raises:
+            SafeRoomError: `STORE_ROLLED_BACK`.
+        """
+        before = size
+        while found := await self._archive.newest(_KINDS, before):
+            before = min(found)
+            words = [each for each in map(_word, found.values()) if each.owner == owner]
+            if words:
+                newest = max(words, key=lambda word: word.link.index)
+                if newest.link.index >= claimed.index or newest.contradicts(claimed):
+                    detail = f"{owner}: the chain ends at {claimed.index}, the log knows another"
+                    raise SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
+                return
 
     def recorded(self, chain_index: int, ledger_index: int) -> None:
         """An entry of the chain stands in the ledger; the enclave lacks its proof."""
@@ -123,3 +174,14 @@ class Outbox:
                 raise SafeRoomError(Reason.BAD_ENDORSEMENT, "an endorsement that is not recorded")
             self._endorsements[digest] = load(found.envelope, Endorsement)
         return self._endorsements[digest]
+
+
+def _word(statement: Envelope) -> _Word:
+    match statement.payload_type:
+        case kind if kind == Acknowledgement.payload_type():
+            says = load(statement, Acknowledgement)
+        case kind if kind == Snapshot.payload_type():
+            says = load(statement, Snapshot)
+        case _:
+            says = load(statement, Release)
+    return _Word(says.owner, says.chain, statement.digest)

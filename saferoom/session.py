@@ -1,7 +1,7 @@
 """One run of an enclave, as the room goes through it: unlock, catch up, serve.
 
 1  the key agent endorses the enclave and its keys go in (`keydesk.py`)
-2  what the enclave said in an earlier run and the log lacks is recorded
+2  it knows all that the log holds of it; what it said earlier and the log lacks is recorded
 3  it gets its stream, up to a fresh head; from then on it serves
 4  every interval, and at once after a statement, it gets the next delivery
 5  at half the endorsement's time the key agent is asked again
@@ -160,7 +160,14 @@ class Session:
             )
 
     async def _replay(self) -> None:
-        """Record what the enclave said before the log could take it."""
+        """Record what the enclave said before the log could take it.
+
+        Raises:
+            SafeRoomError: `STORE_ROLLED_BACK` if the log holds words that the enclave forgot.
+        """
+        claimed = self._require_endorsed().endorsement.chain
+        size = self._office.ledger.tip().size
+        await self.outbox.require_newest(self.owner, claimed, size)
         start = 0
         while entries := await self._channel.outbox(start):
             for entry in entries:
