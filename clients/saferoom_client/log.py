@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from saferoom_client.chains import Chains
 from saferoom_client.session import Session
 from saferoom_client.values import LogEntry, LogReport
 from saferoom_client.wire import read_entry
@@ -57,7 +58,8 @@ async def verify_log(
 
     Raises:
         SafeRoomError: `BAD_PROOF` if the log was cut, rewritten or forked, or if an entry does not
-            commit to its statement; `BAD_SIGNATURE` for a checkpoint that the room did not sign.
+            commit to its statement; `BAD_SIGNATURE` for a checkpoint that the room did not sign;
+            `STORE_ROLLED_BACK` if an enclave's own chain has two histories.
     """
     profile, grounds = session.profile, session.grounds
     seen = profile.seen_checkpoint()
@@ -76,6 +78,7 @@ async def verify_log(
             tree.take(entry)
             progress(len(tree), newest.size)
         tree.require_root(newest)
+        tree.chains.require_linked()
     profile.keep_checkpoint(note)
     return LogReport(newest, since, len(tree), tree.opened, tree.erased)
 
@@ -111,6 +114,7 @@ class _Tree:
 
     opened: int = 0
     erased: int = 0
+    chains: Chains = field(default_factory=Chains)
     _size: int = 0
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
@@ -123,6 +127,7 @@ class _Tree:
             if leaf(commitment(entry.salt, entry.statement.digest)) != entry.leaf:
                 detail = f"entry {entry.index} does not commit to its statement"
                 raise SafeRoomError(Reason.BAD_PROOF, detail)
+            self.chains.take(entry.statement)
             self.opened += 1
         elif entry.statement is not None:
             self.erased += 1

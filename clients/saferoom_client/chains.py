@@ -1,0 +1,57 @@
+"""The enclaves' own chains, as the log shows them: each has one history, or was turned back.
+
+Whoever holds an enclave's folder can put an older copy of it in its place, and have budgets spent a
+second time. The enclave does not know; but what it says then stands at places of its chain that
+were taken before, and the log, which only grows, keeps both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from saferoom_proto import chain
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Acknowledgement, Release, Snapshot, load
+
+
+@dataclass(slots=True)
+class Chains:
+    """What every enclave said, by the place in its chain at which it said it."""
+
+    _digests: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
+    _previous: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
+
+    def take(self, statement: Envelope) -> None:
+        """Take note of a statement of the log, if it is an enclave's.
+
+        Raises:
+            SafeRoomError: `STORE_ROLLED_BACK` if its place in the chain was taken by another.
+        """
+        match statement.payload_type:
+            case kind if kind == Release.payload_type():
+                said = load(statement, Release)
+            case kind if kind == Acknowledgement.payload_type():
+                said = load(statement, Acknowledgement)
+            case kind if kind == Snapshot.payload_type():
+                said = load(statement, Snapshot)
+            case _:
+                return
+        place = (said.owner, said.chain.index)
+        if self._digests.setdefault(place, statement.digest) != statement.digest:
+            raise _two_histories(*place)
+        self._previous[place] = said.chain.previous
+
+    def require_linked(self) -> None:
+        """Refuse with `STORE_ROLLED_BACK` a word that follows another than the one before it."""
+        for (owner, index), previous in self._previous.items():
+            before = (owner, index - 1)
+            if before not in self._digests:
+                continue  # not recorded yet, or erased
+            if chain.extend(self._previous[before], self._digests[before]) != previous:
+                raise _two_histories(owner, index)
+
+
+def _two_histories(owner: str, index: int) -> SafeRoomError:
+    detail = f"the enclave of {owner} has two histories from entry {index} of its chain on"
+    return SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
