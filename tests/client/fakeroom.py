@@ -54,6 +54,8 @@ class Said:
     case: Case
     parts: Callable[[Envelope], list[Part]] = lambda _: []
     refusal: SafeRoomError | None = None
+    refusals: int = 1_000_000
+    """How many calls are refused before one is answered."""
     refused_parts: list[Part] = field(default_factory=list[Part])
     acknowledgements: Callable[[Envelope], list[Recorded]] = lambda _: []
     calls: list[str] = field(default_factory=list[str])
@@ -124,7 +126,8 @@ async def check(
     said: Said, request: check_pb2.CheckRequest, context: Context
 ) -> check_pb2.CheckResponse:
     envelope = envelope_from_proto(request.request)
-    if said.refusal is not None:
+    if said.refusal is not None and said.refusals > 0:
+        said.refusals -= 1
         await refuse(context, said.refusal, request_id=envelope.digest, owner="tax")
     parts = [part_to_proto(each) for each in said.parts(envelope)]
     return check_pb2.CheckResponse(request_id=envelope.digest, parts=parts)

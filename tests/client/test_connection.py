@@ -1,0 +1,62 @@
+"""The connection: what is tried again, how long is waited, and who is talked to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from saferoom_client.aio import AsyncRoom
+from saferoom_client.refused import Refused
+from saferoom_proto.answer import Truth
+from saferoom_proto.reasons import Reason, SafeRoomError
+from tests.client.fakeroom import Said, made_server_identity
+from tests.client.test_check import asked
+
+
+async def test_a_passing_fault_is_tried_again_and_a_verdict_is_not(
+    room: AsyncRoom, said: Said
+) -> None:
+    said.refusal, said.refusals = SafeRoomError(Reason.STALE_HEAD), 2
+    answer = await asked(room, said)
+    assert answer.truth is Truth.YES
+    assert said.calls.count("Check") == 3
+    said.refusal, said.refusals = SafeRoomError(Reason.OVER_BUDGET), 1
+    with pytest.raises(Refused):
+        await asked(room, said)
+    assert said.calls.count("Check") == 4
+
+
+async def test_a_room_that_does_not_answer_in_time_is_left(room: AsyncRoom, said: Said) -> None:
+    question = await room.prepare(
+        "steady",
+        subject=said.case.world.subject(1).uscc,
+        purpose="pre-loan",
+        params={"least": "5000"},
+    )
+    impatient = AsyncRoom(room.profile, clock=room.clock, deadline_seconds=0.000_001)
+    async with impatient:
+        with pytest.raises(Refused) as refused:
+            await impatient.ask(question)
+    assert refused.value.reason is Reason.DEADLINE
+
+
+async def test_a_closed_room_says_so(room: AsyncRoom) -> None:
+    await room.close()
+    with pytest.raises(SafeRoomError) as refused:
+        await room.whoami()
+    assert refused.value.reason is Reason.UNAVAILABLE
+
+
+async def test_a_server_of_another_authority_is_not_talked_to(room: AsyncRoom, said: Said) -> None:
+    other = room.profile.card.model_copy(update={"tls_root": made_server_identity()[0].decode()})
+    async with AsyncRoom(replace(room.profile, card=other), clock=room.clock) as fooled:
+        with pytest.raises(Refused) as refused:
+            await fooled.whoami()
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert said.calls == []
+
+
+async def test_a_member_is_known_by_its_certificate(room: AsyncRoom) -> None:
+    caller = await room.whoami()
+    assert (caller.organisation, caller.name) == ("bank-a", "system")
