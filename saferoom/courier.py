@@ -83,8 +83,12 @@ class Courier:
 
     @property
     def behind(self) -> bool:
-        """Whether the enclave lacks statements or proofs."""
-        return self._outbox.lacks_proofs or self.standing.sequence < self.newest
+        """Whether the next delivery should not wait for its turn.
+
+        A few proofs wait: under load a delivery for each answer would cost as much as the answer.
+        """
+        many = self._outbox.proofs_lacked >= MAX_PROOFS
+        return many or self.standing.sequence < self.newest
 
     @property
     def newest(self) -> int:

@@ -133,9 +133,9 @@ class Outbox:
         return chain_index < self._all_recorded_below or chain_index in self._recorded
 
     @property
-    def lacks_proofs(self) -> bool:
-        """Whether the enclave lacks the proof of anything."""
-        return bool(self._unproven)
+    def proofs_lacked(self) -> int:
+        """Of how many entries the enclave lacks the proof."""
+        return len(self._unproven)
 
     def unproven(self, size: int, most: int) -> Iterator[tuple[int, int]]:
         """Give what the enclave lacks the proof of, as (chain index, ledger index).

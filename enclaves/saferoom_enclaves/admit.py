@@ -15,6 +15,7 @@ from saferoom_enclaves.consents import Consents, Covering
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.standing import Standing
+from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -86,6 +87,7 @@ def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
     # Step 3a: it is a question at all.
     request = load(envelope, CheckRequest)
     reply_key = unb64(request.reply_key)
+    hpke.require_public(reply_key)
     # Step 3b: a key of an agreement in force signed it, for a purpose that was agreed.
     refusal = SafeRoomError(Reason.NO_AGREEMENT, f"none in force with {request.institution}")
     for known in standing.agreements(request.institution):
