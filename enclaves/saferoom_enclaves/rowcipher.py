@@ -20,6 +20,8 @@ from saferoom_enclaves.rowform import pack
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 _NONCE_BYTES: Final = 12
+_NONCES: Final = 256
+"""Nonces drawn at a time."""
 _SEAL_PURPOSE: Final = b"saferoom enclave state rows v1"
 _FIND_PURPOSE: Final = b"saferoom enclave state lookups v1"
 _COUNT_PURPOSE: Final = b"saferoom enclave state tally v1"
@@ -28,16 +30,18 @@ _COUNT_PURPOSE: Final = b"saferoom enclave state tally v1"
 class RowCipher:
     """Seals rows and hides what they are found by. Its text form shows no key."""
 
-    __slots__ = ("_aead", "_count", "_find")
+    __slots__ = ("_aead", "_count", "_find", "_nonces")
 
     def __init__(self, store_key: bytes) -> None:
         self._aead: Final = AESGCM(derive(store_key, _SEAL_PURPOSE))
-        self._find: Final = derive(store_key, _FIND_PURPOSE)
-        self._count: Final = derive(store_key, _COUNT_PURPOSE)
+        # Copied for each use: hmac.digest would let other threads in between, each time.
+        self._find: Final = hmac.new(derive(store_key, _FIND_PURPOSE), digestmod="sha256")
+        self._count: Final = hmac.new(derive(store_key, _COUNT_PURPOSE), digestmod="sha256")
+        self._nonces = b""
 
     def seal(self, table: str, key: bytes, plaintext: bytes) -> bytes:
         """Seal a row's content to its table and key."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = self._nonce()
         return nonce + self._aead.encrypt(nonce, plaintext, pack(table.encode(), key))
 
     def open(self, table: str, key: bytes, sealed: bytes) -> bytes:
@@ -55,8 +59,20 @@ class RowCipher:
     def find(self, table: str, *parts: str) -> bytes:
         """Give what a row is found by: 32 bytes that tell nothing without the key."""
         named = pack(table.encode(), *(part.encode() for part in parts))
-        return hmac.digest(self._find, named, "sha256")
+        return _mac(self._find, named)
 
     def mark(self, table: str, key: bytes, tag: bytes) -> bytes:
         """Give the keyed hash by which a row counts in the tally: 32 bytes."""
-        return hmac.digest(self._count, pack(table.encode(), key, tag), "sha256")
+        return _mac(self._count, pack(table.encode(), key, tag))
+
+    def _nonce(self) -> bytes:
+        if not self._nonces:
+            self._nonces = os.urandom(_NONCES * _NONCE_BYTES)
+        nonce, self._nonces = self._nonces[:_NONCE_BYTES], self._nonces[_NONCE_BYTES:]
+        return nonce
+
+
+def _mac(keyed: hmac.HMAC, data: bytes) -> bytes:
+    mac = keyed.copy()
+    mac.update(data)
+    return mac.digest()

@@ -27,6 +27,10 @@ from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
 STOP_SECONDS: Final = 5.0
 """How long calls under way may take once the enclave was asked to end."""
 
+SWITCH_SECONDS: Final = 0.001
+"""How long the judge's thread keeps the interpreter while the socket's waits. Python's own 5 ms
+show in the slowest answers: their 99th percentile fell from 58 to 44 ms at 16 in flight."""
+
 _LOAD_SHARE: Final = 4
 """A load's tables may take a quarter of the memory: the store is built beside them."""
 
@@ -59,6 +63,7 @@ def serve(launched: Launched, close_system_calls: Callable[[], Confinement], log
         log: the operator's.
     """
     confinement = close_system_calls()
+    sys.setswitchinterval(SWITCH_SECONDS)
     uvloop.run(_serve(launched, confinement, log))
 
 

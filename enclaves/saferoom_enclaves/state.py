@@ -1,7 +1,8 @@
 """The enclave's own database: sealed rows in SQLite, durable before anything leaves.
 
-One thread uses it. What a commit holds is on disk when `transaction` ends (WAL, synchronous=FULL);
-an exception leaves everything as it was, marks included. Sealing shows that a row was altered; that
+One thread uses it. Within a transaction rows are staged in memory and read from there; they are
+written, many with one statement, and on disk when it ends (WAL, synchronous=FULL). An exception
+leaves everything as it was, marks included. Sealing shows that a row was altered; that
 rows were dropped or put back to an older state while the enclave was down shows in their tally, a
 sum of keyed hashes that is sealed with the marks.
 
@@ -25,6 +26,10 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 _HASH_BITS: Final = 256
 _TAG_BYTES: Final = 16
 _NUMBER_BYTES: Final = 8
+_ROWS: Final = 64
+"""Rows written with one statement; 128 values are far below SQLite's limit."""
+_STATEMENTS: Final = 512
+"""Statements kept prepared: one for each table and number of rows."""
 _MARKS: Final = "marks"
 _MARKS_KEY: Final = b"1"
 
@@ -50,6 +55,17 @@ _SCHEMA: Final = (
 )
 
 
+_Place = tuple[str, int | bytes]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Staged:
+    """A row to be written: its seal, and whether it is a new one."""
+
+    sealed: bytes
+    new: bool
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Row:
     """A row's content, and the seal it stands under. It shows no text form."""
@@ -72,9 +88,13 @@ class State:
         self._cipher: RowCipher | None = None
         self._tally = 0
         self._changes = 0
+        self._staged: dict[_Place, _Staged] = {}
+        self._undo: list[tuple[_Place, _Staged | None]] = []
         try:
             # One thread at a time uses it, but not always the one that made it.
-            self._db: Final = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db: Final = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
+            )
             self._prepare()
             found = self._one("SELECT position, sealed FROM marks")
         except sqlite3.OperationalError as error:
@@ -134,50 +154,57 @@ class State:
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Make one durable commit of what happens within, or nothing of it."""
-        with self._restoring():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                changes, marks = self._changes, self.marks
+        changes, marks = self._changes, self.marks
+        try:
+            with self.part():
                 yield
+                # What changed nothing waits for no disk.
                 if changes != self._changes or marks is not self.marks:
-                    self._write_marks()
-                    self._db.execute("COMMIT")
-                else:
-                    self._db.execute("ROLLBACK")  # what wrote nothing waits for no disk
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+                    self._commit()
+        finally:
+            self._staged.clear()
+            self._undo.clear()
 
     @contextmanager
     def part(self) -> Generator[None]:
         """Make a part of a transaction that an exception undoes by itself."""
-        with self._restoring():
-            self._db.execute("SAVEPOINT part")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK TO part")
-                raise
-            finally:
-                self._db.execute("RELEASE part")
+        marks, tally, undo = self.marks, self._tally, len(self._undo)
+        try:
+            yield
+        except BaseException:
+            self.marks, self._tally = marks, tally
+            while len(self._undo) > undo:
+                place, before = self._undo.pop()
+                if before is None:
+                    del self._staged[place]
+                else:
+                    self._staged[place] = before
+            raise
 
     def get(self, table: str, key: int | bytes) -> Row | None:
         """Read a row."""
-        found = self._one(f"SELECT sealed FROM {table} WHERE key = ?", key)  # noqa: S608 - our name
-        if found is None:
-            return None
-        sealed = cast("bytes", found[0])
+        staged = self._staged.get((table, key))
+        if staged is not None:
+            sealed = staged.sealed
+        else:
+            found = self._one(f"SELECT sealed FROM {table} WHERE key = ?", key)  # noqa: S608 - ours
+            if found is None:
+                return None
+            sealed = cast("bytes", found[0])
         return Row(self.cipher.open(table, _key_bytes(key), sealed), sealed)
 
     def put(self, table: str, key: int | bytes, content: bytes, old: Row | None = None) -> None:
-        """Write a row; in the place of `old`, which was read before in this transaction."""
+        """Write a row, within a transaction; in the place of `old`, which was read in it."""
         cipher, named = self.cipher, _key_bytes(key)
         sealed = cipher.seal(table, named, content)
-        verb = "INSERT" if old is None else "REPLACE"
-        self._db.execute(f"{verb} INTO {table} VALUES (?, ?)", (key, sealed))
-        before = 0 if old is None else _hash(cipher, table, named, old.sealed)
-        self._add(_hash(cipher, table, named, sealed) - before)
+        place = (table, key)
+        before = self._staged.get(place)
+        self._undo.append((place, before))
+        self._staged[place] = _Staged(sealed, old is None if before is None else before.new)
+        counted = 0 if old is None else _hash(cipher, table, named, old.sealed)
+        self._changes += 1
+        difference = _hash(cipher, table, named, sealed) - counted
+        self._tally = (self._tally + difference) % (1 << _HASH_BITS)
 
     def keys(self, table: str) -> Iterator[bytes]:
         """Read what the rows of a table are found by."""
@@ -197,21 +224,32 @@ class State:
             raise SafeRoomError(Reason.LOCKED, "the state has not been opened")
         return self._cipher
 
-    @contextmanager
-    def _restoring(self) -> Generator[None]:
-        marks, tally = self.marks, self._tally
-        try:
-            yield
-        except BaseException:
-            self.marks, self._tally = marks, tally
-            raise
-
-    def _write_marks(self) -> None:
+    def _commit(self) -> None:
         self.marks = self.marks.with_tally(f"{self._tally:064x}")
         document = self.marks.model_dump_json().encode()
         sealed = self.cipher.seal(_MARKS, _MARKS_KEY, document)
         position = self.marks.position.model_dump_json()
-        self._db.execute("REPLACE INTO marks VALUES (1, ?, ?)", (position, sealed))
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._write_staged()
+            self._db.execute("REPLACE INTO marks VALUES (1, ?, ?)", (position, sealed))
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _write_staged(self) -> None:
+        """Write what was staged, many rows a statement: each one lets other threads in."""
+        grouped: dict[tuple[str, bool], list[int | bytes]] = {}
+        for (table, key), staged in self._staged.items():
+            grouped.setdefault((table, staged.new), []).extend((key, staged.sealed))
+        for (table, new), values in grouped.items():
+            # A new row must not stand there yet: REPLACE would hide that.
+            into = f"{'INSERT' if new else 'REPLACE'} INTO {table} VALUES "
+            for start in range(0, len(values), 2 * _ROWS):
+                some = values[start : start + 2 * _ROWS]
+                self._db.execute(into + ", ".join(["(?, ?)"] * (len(some) // 2)), some)
 
     def _count(self, cipher: RowCipher) -> int:
         total = 0
@@ -219,10 +257,6 @@ class State:
             rows = self._db.execute(f"SELECT key, substr(sealed, -{_TAG_BYTES}) FROM {table}")  # noqa: S608
             total += sum(_hash(cipher, table, _key_bytes(key), tag) for key, tag in rows)
         return total % (1 << _HASH_BITS)
-
-    def _add(self, difference: int) -> None:
-        self._changes += 1
-        self._tally = (self._tally + difference) % (1 << _HASH_BITS)
 
     def _one(self, query: str, *values: int | bytes) -> tuple[object, ...] | None:
         return cast("tuple[object, ...] | None", self._db.execute(query, values).fetchone())
