@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
 import grpc
-import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAttester
@@ -23,6 +22,11 @@ from saferoom_enclaves.opened import Surroundings
 from saferoom_enclaves.service import EnclaveService
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
+
+try:
+    from uvloop import new_event_loop as _new_event_loop
+except ImportError:  # asyncio's own loop serves as well, a tenth slower
+    from asyncio import new_event_loop as _new_event_loop
 
 STOP_SECONDS: Final = 5.0
 """How long calls under way may take once the enclave was asked to end."""
@@ -64,7 +68,8 @@ def serve(launched: Launched, close_system_calls: Callable[[], Confinement], log
     """
     confinement = close_system_calls()
     sys.setswitchinterval(SWITCH_SECONDS)
-    uvloop.run(_serve(launched, confinement, log))
+    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        runner.run(_serve(launched, confinement, log))
 
 
 async def _serve(launched: Launched, confinement: Confinement, log: Log) -> None:
