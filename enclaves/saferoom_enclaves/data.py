@@ -106,7 +106,10 @@ class Data:
         keep = {snapshot_path(self._folder, each) for each in (epoch, epoch - 1)}
         for path in self._folder.glob("snapshot-*.sealed"):
             if path not in keep:
-                path.unlink(missing_ok=True)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    self._log.warning("snapshot not removed", name=path.name, errno=error.errno)
 
     def refresh(self, standing: Standing) -> None:
         """Compute the index anew if other features are in force than it was made of."""
@@ -119,8 +122,15 @@ class Data:
             return
         wanted = frozenset(pinned.digest for pinned in standing.features.values())
         made_of = (opened.state.digest, wanted)
-        if current is None or (current.snapshot, current.features) != made_of:
+        if current is not None and (current.snapshot, current.features) == made_of:
+            return
+        # Were it to fail, the old index must not answer for features that are other ones now.
+        self._computed = None
+        try:
             self._computed = self.compute(opened, standing.schemas, standing.features)
+        except SafeRoomError as error:
+            self._refusal = SafeRoomError(Reason.NO_DATA, "the features cannot be computed")
+            self._log.error("no feature computed", reason=str(error.reason), detail=error.detail)
 
     def compute(
         self,

@@ -14,7 +14,7 @@ from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 NONCE_BYTES: Final = 32
-_MOST_OPEN: Final = 8
+_MOST_OPEN: Final = 64
 """Nonces that may be under way at once; the oldest is forgotten."""
 
 
