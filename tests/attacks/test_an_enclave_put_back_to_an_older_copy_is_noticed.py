@@ -16,6 +16,7 @@ from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from simulator import EnclaveHarness, Sample
 from simulator.harness import Verdict
+from tests.attacks.smallroom import small_room
 from tests.flow.live import LiveRoom, succeeds
 from tests.flow.offers import STEADY
 
@@ -79,15 +80,9 @@ def told(live: LiveRoom, least: str) -> Truth:
 
 
 def test_an_honest_server_lets_no_older_copy_serve(tmp_path: Path) -> None:
-    live = LiveRoom(tmp_path, owners=("tax",))
-    folder, copy = live.room / "enclaves" / "tax", tmp_path / "copy"
-    try:
-        live.start()
-        live.define()
-        live.load()
-        live.approve(live.propose("paid-enough"))
-        live.agree("tax", "bank-a")
-        live.consent(STEADY, "bank-a")
+    with small_room(tmp_path) as live:
+        live.say(STEADY)
+        folder, copy = live.room / "enclaves" / "tax", tmp_path / "copy"
         live.processes.stop()
         shutil.copytree(folder, copy)
         restarted(live)
@@ -102,8 +97,6 @@ def test_an_honest_server_lets_no_older_copy_serve(tmp_path: Path) -> None:
         )
         assert not succeeds(lambda: told(live, "50000"))
         assert not live.serving()
-    finally:
-        live.processes.stop()
 
 
 def restarted(live: LiveRoom) -> None:

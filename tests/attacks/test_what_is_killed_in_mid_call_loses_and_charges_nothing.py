@@ -1,4 +1,4 @@
-"""Enclaves and servers are killed while questions are under way, in a room of real processes.
+"""Enclaves and servers are killed while questions are under way, and callers give up.
 
 Whatever instant it hits: a question that was acknowledged stands in the ledger and is answered
 again byte for byte, one that was not may be asked again, and each is charged once.
@@ -18,14 +18,18 @@ from typing import Final
 import pytest
 
 from saferoom_client.question import Question
+from saferoom_client.room import Room
+from saferoom_client.session import DEADLINE_SECONDS
 from saferoom_client.values import CheckAnswer, LogEntry
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements import Release, load
+from tests.attacks.smallroom import small_room
 from tests.flow.live import LiveRoom
 from tests.flow.offers import FICKLE, LISTED, POOR, STEADY, UNKNOWN
 
 ASKED: Final = (STEADY, POOR, LISTED, UNKNOWN, FICKLE)
 ROUNDS: Final = (
+    ("caller", 0.02),
     ("held enclave", 0.1),
     ("enclave", 0.004),
     ("server", 0.004),
@@ -33,24 +37,15 @@ ROUNDS: Final = (
     ("server", 0.03),
 )
 """Who is killed, and how many seconds after the questions were sent: before, within and after the
-commits. An enclave that is held does not get to judge any."""
+commits. An enclave that is held does not get to judge any; a caller hangs up after its deadline."""
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[LiveRoom]:
     """Open a room with one owner, in which a bank may ask about five firms."""
-    live = LiveRoom(tmp_path, owners=("tax",))
-    try:
-        live.start()
-        live.define()
-        live.load()
-        live.approve(live.propose("paid-enough"))
-        live.agree("tax", "bank-a")
-        for subject in ASKED:
-            live.consent(subject, "bank-a")
+    with small_room(tmp_path) as live:
+        live.say(*ASKED)
         yield live
-    finally:
-        live.processes.stop()
 
 
 def prepared(live: LiveRoom) -> list[Question]:
@@ -62,10 +57,13 @@ def prepared(live: LiveRoom) -> list[Question]:
         ]
 
 
-def ask(live: LiveRoom, question: Question) -> CheckAnswer | SafeRoomError:
+def ask(
+    live: LiveRoom, question: Question, deadline: float = DEADLINE_SECONDS
+) -> CheckAnswer | SafeRoomError:
     """Ask once; give the answer, or how it failed."""
+    desk = live.member("bank-a", "desk")
     try:
-        with live.open("bank-a", "desk") as room:
+        with Room.open(desk, deadline_seconds=deadline) as room:
             return room.ask(question)
     except SafeRoomError as error:
         return error
@@ -80,6 +78,8 @@ def enclaves(live: LiveRoom) -> list[int]:
 
 def kill(live: LiveRoom, victim: str) -> None:
     """Kill without warning, and see to it that it comes back."""
+    if victim == "caller":
+        return
     if victim != "server":
         for pid in enclaves(live):
             os.kill(pid, signal.SIGKILL)
@@ -112,7 +112,8 @@ def cut_off(live: LiveRoom, victim: str, delay: float) -> None:
         for pid in enclaves(live):
             os.kill(pid, signal.SIGSTOP)
     with ThreadPoolExecutor(len(questions)) as threads:
-        asking = [threads.submit(ask, live, question) for question in questions]
+        patience = delay if victim == "caller" else DEADLINE_SECONDS
+        asking = [threads.submit(ask, live, question, patience) for question in questions]
         time.sleep(delay)
         kill(live, victim)
         first = [each.result() for each in asking]

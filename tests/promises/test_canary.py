@@ -23,6 +23,7 @@ from saferoom_client import channel, session
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements import Absent, ClassCell, ColumnType, FeatureKind, Schema, Table
 from saferoom_proto.uscc import make_uscc
+from tests.attacks.smallroom import small_room
 from tests.flow.live import LiveRoom, succeeds
 from tests.flow.offers import (
     APPROVERS,
@@ -224,18 +225,18 @@ def enclaves_of(live: LiveRoom) -> list[int]:
 @pytest.fixture
 def aviary(tmp_path: Path) -> Aviary:
     """Open the room, let everything happen in it, close it, and give what was seen."""
-    live = LiveRoom(tmp_path, owners=("tax",))
-    aviary = Aviary(live)
     patch = pytest.MonkeyPatch()
-    patch.setattr(session, "open_channel", taping(channel.open_channel, aviary.sweep.saw))
-    try:
-        live.start()
-        for act in (aviary.define, aviary.load, aviary.say, aviary.ask, aviary.crash):
-            act()
-        aviary.command_line()
-    finally:
-        patch.undo()
-        live.processes.stop()
+    with small_room(tmp_path) as live:
+        aviary = Aviary(live)
+        patch.setattr(session, "open_channel", taping(channel.open_channel, aviary.sweep.saw))
+        try:
+            for act in (aviary.define, aviary.load, aviary.say, aviary.ask, aviary.crash):
+                act()
+            aviary.command_line()
+            live.processes.stop()
+        finally:
+            patch.undo()
+        aviary.sweep.saw_folder(live.scratch)  # no table is left behind in memory
     return aviary
 
 
