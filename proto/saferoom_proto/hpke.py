@@ -7,6 +7,7 @@ Source: RFC 9180 (HPKE, base mode), FIPS 203 (ML-KEM), draft-ietf-hpke-pq (the h
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
@@ -29,6 +30,9 @@ _X25519_BYTES: Final = 32  # RFC 7748
 
 PUBLIC_BYTES: Final = _MLKEM_PUBLIC_BYTES + _X25519_BYTES
 SEED_BYTES: Final = _MLKEM_SEED_BYTES + _X25519_BYTES
+
+_READ_KEYS: Final = 256
+"""Public keys kept read: a request's reply key is checked when it comes and sealed to soon after."""
 
 _SUITE: Final = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
@@ -102,6 +106,7 @@ def seal(public: bytes, plaintext: bytes, *, info: bytes) -> bytes:
         raise SafeRoomError(Reason.BAD_SEAL, "not a sealing public key") from error
 
 
+@lru_cache(maxsize=_READ_KEYS)
 def require_public(public: bytes) -> MLKEM768X25519PublicKey:
     """Read a sealing public key.
 
