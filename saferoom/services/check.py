@@ -25,7 +25,7 @@ class CheckService(check_pb2_grpc.CheckServiceServicer):
         """Ask."""
         asked = wire.envelope(request.request)
         words = await self._checks.check(current_caller(), asked)
-        return wire.check_response(asked.digest, words, await self._consents.of(words))
+        return wire.check_response(asked.digest, words, self._consents.of(words))
 
     async def GetCheck(
         self, request: check_pb2.GetCheckRequest, context: object
