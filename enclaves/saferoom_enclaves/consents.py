@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Annotated, Final
 
 from cryptography import x509
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from saferoom_enclaves.rowform import pack, unpack, unpack_arrival
 from saferoom_enclaves.standing import Standing
-from saferoom_enclaves.state import State
+from saferoom_enclaves.state import Row, State
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -28,17 +28,20 @@ from saferoom_proto.statements import (
     Digest,
     Feature,
     Instant,
+    Purpose,
     load,
 )
 from saferoom_proto.statements.base import Part
 from saferoom_proto.verification import require_consent_covers, verify_subject_statement
 
-_ITEM_PARTS: Final = 2
 _COUNT_BYTES: Final = 8
 
 
 class _Known(Part):
-    """What was found out about a consent when it came."""
+    """A consent as it was verified when it came: what it covers, and who signed it.
+
+    The rest of it, and its own bytes, stand with the other statements.
+    """
 
     sequence: Annotated[int, Field(ge=1)]
     digest: Digest
@@ -49,6 +52,27 @@ class _Known(Part):
     """Its signer's certificate, and when that is valid."""
     signer_from: Instant
     signer_to: Instant
+    purposes: tuple[Purpose, ...]
+    features: tuple[str, ...]
+    information_types: tuple[str, ...]
+    uses: int | None
+    valid_from: Instant
+    valid_to: Instant
+
+    def consent(self, room: str, subject: str, institution: str) -> Consent:
+        """Give the consent again, as far as it says what it covers."""
+        # Verified when it came, and kept under seal: nothing is checked a second time.
+        return Consent.model_construct(
+            room=room,
+            subject=subject,
+            institution=institution,
+            purposes=self.purposes,
+            features=self.features,
+            information_types=self.information_types,
+            uses=self.uses,
+            valid_from=self.valid_from,
+            valid_to=self.valid_to,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +123,20 @@ class Consents:
             fingerprint=signer.fingerprint,
             signer_from=certificate.not_valid_before_utc,
             signer_to=certificate.not_valid_after_utc,
+            purposes=consent.purposes,
+            features=consent.features,
+            information_types=consent.information_types,
+            uses=consent.uses,
+            valid_from=consent.valid_from,
+            valid_to=consent.valid_to,
         )
         key = self._key(consent.subject, consent.institution)
         row = self._state.get("consent", key)
-        kept = [] if row is None else self._read(row.content)
-        if any(other.digest == known.digest for other, _ in kept):
-            return
-        live = [(other, old) for other, old in kept if old.valid_to > arrived]
-        items = [_item(*each) for each in [*live, (known, consent)]]
-        self._state.put("consent", key, pack(*items), row)
+        kept = _read(row)
+        if all(other.digest != known.digest for other in kept):
+            live = [other for other in kept if other.valid_to > arrived]
+            items = [each.model_dump_json().encode() for each in (*live, known)]
+            self._state.put("consent", key, pack(*items), row)
 
     def revoke(self, statement: Envelope, arrived: datetime) -> ConsentRevocation:
         """Let a revocation count from now on.
@@ -137,16 +166,18 @@ class Consents:
         """
         row = self._state.get("consent", self._key(request.subject, request.institution))
         refusal = SafeRoomError(Reason.NO_CONSENT, "the subject gave this institution none")
-        for known, consent in reversed([] if row is None else self._read(row.content)):
+        room = self._standing.charter.charter.room
+        for known in reversed(_read(row)):
+            consent = known.consent(room, request.subject, request.institution)
             try:
                 require_consent_covers(consent, request, features, now)
-                self._require_live(known, consent, now)
-                self._require_unused(known, consent)
+                self._require_live(known, request.subject, now)
+                self._require_unused(known)
             except SafeRoomError as error:
                 if refusal.reason is not Reason.CONSENT_USED_UP:
                     refusal = error
                 continue
-            return Covering(known.digest, consent.uses is not None)
+            return Covering(known.digest, known.uses is not None)
         raise SafeRoomError(refusal.reason, refusal.detail)
 
     def use(self, covering: Covering) -> None:
@@ -157,37 +188,33 @@ class Consents:
             used = 0 if row is None else int.from_bytes(row.content, "big")
             self._state.put("uses", key, (used + 1).to_bytes(_COUNT_BYTES, "big"), row)
 
-    def _require_live(self, known: _Known, consent: Consent, now: datetime) -> None:
-        if self._revoked_key(known.digest, consent.subject) in self._revoked:
+    def _require_live(self, known: _Known, subject: str, now: datetime) -> None:
+        if self._revoked_key(known.digest, subject) in self._revoked:
             raise SafeRoomError(Reason.NO_CONSENT, "taken back")
-        try:
-            self._require_unrevoked(known.fingerprint, known.arrived)
-        except SafeRoomError as error:
-            raise SafeRoomError(
-                Reason.NO_CONSENT, "its signer's certificate was revoked"
-            ) from error
+        self._require_unrevoked(known.fingerprint, known.arrived, Reason.NO_CONSENT)
         if not known.signer_from <= now <= known.signer_to:
             raise SafeRoomError(Reason.NO_CONSENT, "its signer's certificate is not valid now")
         if known.charter != self._standing.charter.digest:
-            self._verify_again(known, consent, now)
+            self._verify_again(known, now)
 
-    def _verify_again(self, known: _Known, consent: Consent, now: datetime) -> None:
+    def _verify_again(self, known: _Known, now: datetime) -> None:
         """Hold a consent to a charter that came after it, which may know other issuers."""
         row = self._state.get("subject_statement", known.sequence)
         if row is None:
             raise SafeRoomError(Reason.STORE_DAMAGED, f"statement {known.sequence} is missing")
         statement, _ = unpack_arrival(row.content)
+        charter = self._standing.charter
         try:
-            verify_subject_statement(statement, consent, self._standing.charter, now)
+            verify_subject_statement(statement, load(statement, Consent), charter, now)
         except SafeRoomError as error:
             raise SafeRoomError(Reason.NO_CONSENT, error.detail) from error
 
-    def _require_unused(self, known: _Known, consent: Consent) -> None:
-        if consent.uses is None:
+    def _require_unused(self, known: _Known) -> None:
+        if known.uses is None:
             return
         row = self._state.get("uses", self._state.cipher.find("uses", known.digest))
-        if row is not None and int.from_bytes(row.content, "big") >= consent.uses:
-            raise SafeRoomError(Reason.CONSENT_USED_UP, f"{consent.uses} uses")
+        if row is not None and int.from_bytes(row.content, "big") >= known.uses:
+            raise SafeRoomError(Reason.CONSENT_USED_UP, f"{known.uses} uses")
 
     def _require_unrevoked(
         self, fingerprint: str, arrived: datetime, reason: Reason = Reason.CERTIFICATE_REVOKED
@@ -203,14 +230,11 @@ class Consents:
         # With the subject: nobody takes back what another gave.
         return self._state.cipher.find("revoked", consent, subject)
 
-    @staticmethod
-    def _read(content: bytes) -> list[tuple[_Known, Consent]]:
-        items = [unpack(item, _ITEM_PARTS) for item in unpack(content)]
-        return [
-            (_Known.model_validate_json(known), Consent.model_validate_json(consent))
-            for known, consent in items
-        ]
 
-
-def _item(known: _Known, consent: Consent) -> bytes:
-    return pack(known.model_dump_json().encode(), consent.to_bytes())
+def _read(row: Row | None) -> list[_Known]:
+    if row is None:
+        return []
+    try:
+        return [_Known.model_validate_json(item) for item in unpack(row.content)]
+    except ValidationError as error:
+        raise SafeRoomError(Reason.STORE_DAMAGED, "a consent is not readable") from error

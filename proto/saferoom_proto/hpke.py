@@ -32,7 +32,7 @@ PUBLIC_BYTES: Final = _MLKEM_PUBLIC_BYTES + _X25519_BYTES
 SEED_BYTES: Final = _MLKEM_SEED_BYTES + _X25519_BYTES
 
 _READ_KEYS: Final = 256
-"""Public keys kept read: a request's reply key is checked when it comes and sealed to soon after."""
+"""Public keys kept read: a request's is checked when it comes, and sealed to soon after."""
 
 _SUITE: Final = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
