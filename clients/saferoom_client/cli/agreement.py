@@ -77,7 +77,12 @@ def draft(
         valid_to=valid_to,
     )
     write_file(out, write_draft(agreement).encode(), PUBLIC_FILE)
-    show(as_json, {"file": str(out)}, f"wrote {out}; read it, then: saferoom agreement sign {out}")
+    show(
+        as_json,
+        {"file": str(out)},
+        f"wrote {out}; read it, then: saferoom agreement sign {out} "
+        f"--out {out.with_suffix('.json')}",
+    )
 
 
 @app.command()
@@ -100,6 +105,8 @@ def sign(
         as_json,
         {"agreement": envelope.digest, "signatures": count, "file": str(out)},
         f"signed {envelope.digest}: {count} so far, in {out}",
+        f"next, if others must sign: saferoom agreement sign {out} --out NEXT.json",
+        f"next, if all have signed: saferoom agreement put {out}",
     )
 
 

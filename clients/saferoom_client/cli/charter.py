@@ -155,6 +155,8 @@ def put(
         as_json,
         {"owner": charter.owner, "version": charter.version, "charter": digest},
         f"recorded version {charter.version} of the charter of {charter.owner}: {digest}",
+        "next: saferoom room status shows its enclave serving, once its key agent has given it the "
+        "key",
     )
 
 

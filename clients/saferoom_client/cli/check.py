@@ -69,7 +69,7 @@ def check(
             raise
     if receipt is not None:
         _write(receipt, answer.receipt)
-    show(as_json, _document(answer), *_lines(answer))
+    show(as_json, _document(answer), *_lines(answer, again=again is not None))
 
 
 def _write(path: Path, receipt: Receipt) -> None:
@@ -85,13 +85,15 @@ def _write_refusal(path: Path | None, refused: Refused) -> None:
         typer.echo("no enclave signed this refusal, so there is no receipt", err=True)
 
 
-def _lines(answer: CheckAnswer) -> list[str]:
+def _lines(answer: CheckAnswer, *, again: bool) -> list[str]:
     words = {"yes": "yes", "no": "no", "not_found": "not found"}
     lines = [words[answer.truth]]
     if len(answer.parts) > 1:
         lines += [f"  {owner}: {words[truth]}" for owner, truth in answer.parts.items()]
     lines.append(f"  id    {answer.request_id}")
     lines.append(f"  cost  {answer.bits:.2f} bits beyond what was asked before")
+    if again:
+        lines.append("        as charged the first time; nothing is charged for asking again")
     return lines
 
 

@@ -62,7 +62,11 @@ def admit(
     接纳身份签发方。
     """
     _of_room("saferoom.room", "add_issuer")(folder, name, read_file(certificate))
-    show(as_json, {"issuer": name}, f"admitted the identity issuer {name}")
+    show(
+        as_json,
+        {"issuer": name},
+        f"admitted the identity issuer {name}; it counts from the room's next start on",
+    )
 
 
 @app.command()

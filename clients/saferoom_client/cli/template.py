@@ -46,7 +46,7 @@ def propose(draft: InputFile, profile: ProfileOption, as_json: JsonOption = Fals
         as_json,
         document,
         f"proposed {template.name}: {digest}",
-        f"next: {owners} judge it with: saferoom template show {digest}",
+        f"next, at {owners}: saferoom template show {digest}, and then saferoom template approve",
     )
 
 
