@@ -1,4 +1,4 @@
-"""Step 3 of a check: is this question allowed (DESIGN section 4).
+"""Step 5 of a check: is this question allowed (`docs/life-of-a-check.md`).
 
 `identify` finds whose question it is; nobody else's is recorded. `admit` holds it to everything
 that was said about such questions. Nothing here looks at a record.
@@ -84,11 +84,11 @@ def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
         SafeRoomError: `MALFORMED`, `MALFORMED_SUBJECT`, `NO_AGREEMENT` or `BAD_SIGNATURE`; none of
             these is recorded, since nobody is known to have asked.
     """
-    # Step 3a: it is a question at all.
+    # 5.2: it is a question at all ...
     request = load(envelope, CheckRequest)
     reply_key = unb64(request.reply_key)
     hpke.require_public(reply_key)
-    # Step 3b: a key of an agreement in force signed it, for a purpose that was agreed.
+    # ... and a key of an agreement in force signed it, for a purpose that was agreed.
     refusal = SafeRoomError(Reason.NO_AGREEMENT, f"none in force with {request.institution}")
     for known in standing.agreements(request.institution):
         if not known.agreement.valid_from <= now < known.agreement.valid_to:
@@ -109,21 +109,21 @@ def admit(asked: Asked, seen: Seen, rules: Rules, now: datetime) -> Admitted:
         SafeRoomError: the reason is the verdict that is recorded.
     """
     request, standing = asked.request, rules.standing
-    # Step 3c: it is new, and of now.
+    # 5.3 and 5.4: it is new, and of now.
     seen.require_fresh_nonce()
     if now < request.not_before:
         raise SafeRoomError(Reason.NOT_YET_VALID, "the request")
     if now >= request.not_after:
         raise SafeRoomError(Reason.EXPIRED, "the request")
-    # Step 3d: the owner lets this template run, for this purpose, exactly as it was approved.
+    # 5.5 to 5.7: the owner lets this template run, for this purpose, exactly as it was approved.
     standing.require_running(request.template)
     template = standing.templates.get(request.template)
     if template is not None and request.purpose not in template.purposes:
         raise SafeRoomError(Reason.WRONG_PURPOSE, request.purpose)
     use = rules.uses.use(request.template, request.certificate)
-    # Step 3e: every value asked about stands on its feature's grid.
+    # 5.8: every value asked about stands on its feature's grid.
     bound = use.bound(request.params)
-    # Step 3f: the subject lets this institution ask this.
+    # 5.9: the subject lets this institution ask this.
     consent = None
     if use.part.needs_consent:
         consent = rules.consents.covering(request, use.definitions, now)

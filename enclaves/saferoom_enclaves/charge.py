@@ -1,4 +1,4 @@
-"""Step 4 of a check: its price is paid, durably, before a record is looked at (DESIGN section 4).
+"""Step 6 of a check: its price is paid before a record is looked at (`docs/life-of-a-check.md`).
 
 A later refusal keeps the price. Whether it can be paid depends on the questions asked so far, never
 on a record or an answer.

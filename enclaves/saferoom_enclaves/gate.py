@@ -1,4 +1,4 @@
-"""Steps 5 and 6 of a check: the answer is computed under seal, and let out in one way only.
+"""Steps 7 and 8 of a check: the answer is computed under seal, and let out in one way only.
 
 A feature's value exists outside the index only inside `execute`, and the answer only inside a
 `Sealed`, which nothing but `Gate.release` opens: into 50 bytes sealed to the asker.

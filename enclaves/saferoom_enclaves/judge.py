@@ -95,6 +95,7 @@ class Judge:
             raise
 
     def _require_ready(self, now: datetime) -> None:
+        # 5.1: what the enclave knows is fresh, and what it said stands in the ledger.
         most_seconds = self._rules.standing.charter.charter.max_head_age_seconds
         self._freshness.require_fresh(most_seconds)
         self._journal.require_recorded(now, timedelta(seconds=most_seconds))
@@ -113,7 +114,7 @@ class Judge:
             return SafeRoomError(Reason.INTERNAL, type(error).__name__)
 
     def _one(self, question: Envelope, grounds: Grounds, now: datetime) -> Judged:
-        # Step 3: whose question, asked before or not.
+        # 5.2 and 5.3: whose question, asked before or not.
         asked = identify(question, self._rules.standing, now)
         seen = self._requests.look_up(asked.request, asked.request_id)
         if seen.answered is not None:
@@ -127,7 +128,7 @@ class Judge:
         try:
             admitted = admit(asked, seen, self._rules, now)
             index = self._index_of(admitted)
-            # Step 4: the price, before a record is looked at.
+            # Step 6: the price, before a record is looked at.
             charged = charge(
                 admitted,
                 self._spending,
@@ -148,7 +149,7 @@ class Judge:
         asked = charged.admitted.asked
         changes = self._state.changes
         try:
-            # Steps 5 and 6: the answer under seal, and out through the gate.
+            # Steps 7 and 8: the answer under seal, and out through the gate.
             return self._gate.release(charged, execute(charged, index), grounds, now)
         except Exception as error:
             if self._state.changes != changes:
@@ -159,6 +160,7 @@ class Judge:
 
     def _index_of(self, admitted: Admitted) -> CellIndex:
         """Give the store's features, having made sure that those asked about are among them."""
+        # 5.10: there is a store.
         index = self._index()
         if missing := admitted.use.features.keys() - index.features:
             raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(missing)}")

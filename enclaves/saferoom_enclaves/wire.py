@@ -1,7 +1,4 @@
-"""What passes between the room and this enclave, between protobuf messages and values.
-
-The one module of the enclave that knows messages.
-"""
+"""What passes between the room and this enclave, between protobuf messages and values."""
 
 from __future__ import annotations
 
