@@ -22,8 +22,8 @@ class Processes:
         default_factory=dict[str, "subprocess.Popen[bytes]"]
     )
 
-    def spawn(self, name: str, *arguments: str) -> None:
-        """Start a Python program that stays."""
+    def spawn(self, name: str, *arguments: str, folder: Path | None = None) -> None:
+        """Start a Python program that stays, in a folder if one is given."""
         self.logs.mkdir(exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
@@ -31,6 +31,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                cwd=folder,
                 start_new_session=True,
                 env={**os.environ, "PYTHONWARNINGS": "default", "GRPC_VERBOSITY": "NONE"},
             )
