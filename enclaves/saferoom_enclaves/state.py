@@ -90,16 +90,18 @@ class State:
         self._changes = 0
         self._staged: dict[_Place, _Staged] = {}
         self._undo: list[tuple[_Place, _Staged | None]] = []
+        # One thread at a time uses it, but not always the one that made it.
+        self._db: Final = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
+        )
         try:
-            # One thread at a time uses it, but not always the one that made it.
-            self._db: Final = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
-            )
             self._prepare()
             found = self._one("SELECT position, sealed FROM marks")
         except sqlite3.OperationalError as error:
+            self._db.close()
             raise SafeRoomError(Reason.CONFLICT, f"the state cannot be had: {error}") from error
         except sqlite3.DatabaseError as error:
+            self._db.close()
             raise SafeRoomError(Reason.STORE_DAMAGED, f"not a database: {error}") from error
         self._sealed_marks: bytes | None = None if found is None else cast("bytes", found[1])
         self._claimed: Final = BEGINNING.position if found is None else _position(found[0])

@@ -74,7 +74,9 @@ def test_an_exception_undoes_the_whole_transaction(tmp_path: Path) -> None:
     with state.transaction():
         state.put("uses", FOUND, b"content")
     state.close()
-    assert opened(tmp_path / "db").get("uses", FOUND) is not None
+    again = opened(tmp_path / "db")
+    assert again.get("uses", FOUND) is not None
+    again.close()
 
 
 def test_a_part_is_undone_by_itself(tmp_path: Path) -> None:
