@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from saferoom.archive import Archive, FoundAnswer
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.exchange import Judged
+from saferoom.gist import ReleaseGist, RequestGist, release_gist, request_gist
 from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom.outbox import Outbox
@@ -100,7 +101,7 @@ class Checks:
             RequestRefusedError: with the reason of the first owner that refused, recorded.
             SafeRoomError: `MALFORMED` for what is no request.
         """
-        request = load(envelope, CheckRequest)
+        request = request_gist(envelope)
         # Step 2: authorise.
         try:
             approved = self._authorise(caller, envelope, request)
@@ -146,7 +147,7 @@ class Checks:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no request of yours")
         return sorted(words, key=lambda word: (word.said.owner or "", word.index))
 
-    def _authorise(self, caller: Caller, envelope: Envelope, request: CheckRequest) -> Approved:
+    def _authorise(self, caller: Caller, envelope: Envelope, request: RequestGist) -> Approved:
         """Refuse what an enclave would refuse too, before it costs one anything.
 
         The one maker of `Approved`.
@@ -172,18 +173,36 @@ class Checks:
 
     async def _answer(self, approved: Approved) -> Sequence[Recorded[Word]]:
         # Steps 3 to 6 are the enclaves', all at once; step 7 follows for each as it answers.
-        outcomes = await asyncio.gather(
-            *(self._ask(owner, approved) for owner in approved.owners), return_exceptions=True
-        )
+        if len(approved.owners) == 1:
+            outcomes = [await self._outcome(approved.owners[0], approved)]
+        else:
+            outcomes = await asyncio.gather(
+                *(self._outcome(owner, approved) for owner in approved.owners)
+            )
         words: list[Recorded[Word]] = []
-        for owner, outcome in zip(approved.owners, outcomes, strict=True):
-            if isinstance(outcome, BaseException):
-                raise await self._unanswered(approved, owner, outcome)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
             words.append(outcome)
         for word in words:
             if word.said.refused is not None:
                 raise self._refused_by(approved, word.said, word.said.refused)
         return words
+
+    async def _outcome(self, owner: str, approved: Approved) -> Recorded[Word] | Exception:
+        """Ask one owner's enclave; what fails is given back, so that the others are heard out."""
+        try:
+            return await self._ask(owner, approved)
+        except SafeRoomError as error:
+            # No verdict: the room records that, in the enclave's place.
+            return await self._refusals.record(
+                error,
+                institution=approved.request.institution,
+                request_id=approved.envelope.digest,
+                owner=owner,
+            )
+        except Exception as error:  # noqa: BLE001 - raised again once all owners were heard
+            return error
 
     async def _ask(self, owner: str, approved: Approved) -> Recorded[Word]:
         """Have one owner's enclave judge the request, and record its word."""
@@ -197,7 +216,7 @@ class Checks:
                 raise
             return known
         release = await self._release(owner, approved, judged, enclave.outbox)
-        word = Word(owner, release.reason, judged.sealed)
+        word = Word(owner, release.reason, judged.sealed, release.consent)
         if enclave.outbox.is_recorded(judged.entry.chain_index):
             return await self._repeat(owner, approved, judged, word)
         # Step 7: record.
@@ -213,9 +232,9 @@ class Checks:
 
     async def _release(
         self, owner: str, approved: Approved, judged: Judged, outbox: Outbox
-    ) -> Release:
+    ) -> ReleaseGist:
         """Verify that an enclave's word is its own, and on this request."""
-        release = await outbox.verified(judged.entry.statement, Release)
+        release = await outbox.release(judged.entry.statement)
         said = (release.owner, release.request, release.institution)
         if said != (owner, approved.envelope.digest, approved.request.institution):
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s release is of another request")
@@ -245,27 +264,15 @@ class Checks:
         return None
 
     def _prove(self, answer: FoundAnswer) -> Recorded[Word]:
-        release = load(answer.release.envelope, Release)
-        return self._notary.prove(answer.release, Word(answer.owner, release.reason, answer.sealed))
-
-    async def _unanswered(
-        self, approved: Approved, owner: str, error: BaseException
-    ) -> BaseException:
-        """Make the refusal of a request that an owner's enclave gave no verdict on."""
-        if not isinstance(error, SafeRoomError):
-            return error
-        return await self._refusals.record(
-            error,
-            institution=approved.request.institution,
-            request_id=approved.envelope.digest,
-            owner=owner,
-        )
+        release = release_gist(answer.release.envelope)
+        word = Word(answer.owner, release.reason, answer.sealed, release.consent)
+        return self._notary.prove(answer.release, word)
 
     def _refused_by(self, approved: Approved, word: Word, reason: Reason) -> RequestRefusedError:
         """Make the refusal that an enclave decided on, naming the asker's own faults."""
         fields: Sequence[FieldFault] = ()
         if reason in (Reason.OFF_GRID, Reason.OFF_DOMAIN):
-            fields = self._faults(approved.request)
+            fields = self._faults(load(approved.envelope, CheckRequest))
         return RequestRefusedError(
             reason,
             "the enclave's verdict",

@@ -10,7 +10,6 @@ from saferoom.archive import Archive
 from saferoom.evidence import Recorded
 from saferoom.refusals import Word
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.statements import Release, load
 
 KEPT: Final = 4096
 """Consents kept in memory, of about 4 KiB: a bank asks about the same subjects again."""
@@ -29,7 +28,7 @@ class Consents:
 
     def of(self, words: Iterable[Recorded[Word]]) -> list[Envelope]:
         """Give the consents of an answer's parts, each once."""
-        named = {load(word.statement, Release).consent: None for word in words}
+        named = dict.fromkeys(word.said.consent for word in words)
         found = [self._find(digest) for digest in named if digest is not None]
         return [consent for consent in found if consent is not None]
 

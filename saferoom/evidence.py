@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar, final
 
+from saferoom.gist import RequestGist
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.identity import Identity
-from saferoom_proto.statements import CheckRequest
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -58,13 +58,13 @@ class Approved:
     Attributes:
         caller: who asks.
         envelope: the signed request; its digest is the request id.
-        request: what it says.
+        request: what the room goes by in it.
         owners: whose enclaves judge it, in order of their names.
     """
 
     caller: Caller
     envelope: Envelope
-    request: CheckRequest
+    request: RequestGist
     owners: tuple[str, ...]
 
 

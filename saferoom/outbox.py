@@ -10,9 +10,11 @@ from typing import Final, TypeVar
 from saferoom.archive import Archive
 from saferoom.evidence import Recorded
 from saferoom.exchange import OutboxEntry
+from saferoom.gist import ReleaseGist, release_gist
 from saferoom.notary import Notary
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.keys import VerifyKey
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
@@ -59,6 +61,7 @@ class Outbox:
         self._notary: Final = notary
         self._archive: Final = archive
         self._endorsements: Final[dict[str, Endorsement]] = {}
+        self._keys: Final[dict[str, VerifyKey]] = {}
         self._unproven: Final[dict[int, int]] = {}
         self._recorded: Final[set[int]] = set()
         self._all_recorded_below = 0
@@ -66,6 +69,7 @@ class Outbox:
     def endorsed(self, digest: str, endorsement: Endorsement) -> None:
         """From now on the enclave signs under this endorsement, which was verified."""
         self._endorsements[digest] = endorsement
+        self._keys[digest] = VerifyKey.from_public(endorsement.identity)
 
     async def verified(self, statement: Envelope, kind: type[ByEnclave]) -> ByEnclave:
         """Open a statement of this enclave, of this run or an earlier one.
@@ -75,6 +79,19 @@ class Outbox:
         """
         digest = load(statement, kind).endorsement
         return verify_by_enclave(statement, await self._endorsement(digest), digest, kind)
+
+    async def release(self, statement: Envelope) -> ReleaseGist:
+        """Verify a release of this enclave, reading as much of it as the room goes by.
+
+        Raises:
+            SafeRoomError: `BAD_ENDORSEMENT` or `BAD_SIGNATURE`.
+        """
+        gist = release_gist(statement)
+        endorsement = await self._endorsement(gist.endorsement)
+        if (gist.owner, gist.room) != (endorsement.owner, endorsement.room):
+            raise SafeRoomError(Reason.BAD_ENDORSEMENT, "another owner's enclave, or room's")
+        statement.verify([self._keys[gist.endorsement]])
+        return gist
 
     async def take(self, entry: OutboxEntry) -> Recorded[Payload]:
         """Verify and record an entry, or find it where it was recorded.
@@ -172,7 +189,7 @@ class Outbox:
             found = await self._archive.find(digest)
             if found is None:
                 raise SafeRoomError(Reason.BAD_ENDORSEMENT, "an endorsement that is not recorded")
-            self._endorsements[digest] = load(found.envelope, Endorsement)
+            self.endorsed(digest, load(found.envelope, Endorsement))
         return self._endorsements[digest]
 
 

@@ -26,11 +26,13 @@ class Word:
         owner: whose; none where the room itself refused.
         refused: why, if it did.
         sealed: the answer, sealed to the asker; empty for a refusal.
+        consent: digest of the consent it was given under, if it needed one.
     """
 
     owner: str | None
     refused: Reason | None
     sealed: bytes
+    consent: str | None = None
 
 
 class RequestRefusedError(SafeRoomError):
