@@ -80,13 +80,16 @@ def kill(live: LiveRoom, victim: str) -> None:
     """Kill without warning, and see to it that it comes back."""
     if victim == "caller":
         return
-    if victim != "server":
-        for pid in enclaves(live):
-            os.kill(pid, signal.SIGKILL)
-    else:
-        live.processes.kill("server")
+    gone = enclaves(live)
+    if victim == "server":
+        live.processes.kill("server")  # its enclaves die with it
         live.start_server()
+    else:
+        for pid in gone:
+            os.kill(pid, signal.SIGKILL)
     live.processes.wait_for(live.answers, "the server does not come back")
+    # Until it has noticed the death, the room takes the dead one for serving.
+    live.processes.wait_for(lambda: not {*gone} & {*enclaves(live)}, "the dead one is still there")
     live.processes.wait_for(lambda: bool(enclaves(live)) and live.serving(), "no enclave serves")
 
 
