@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +73,11 @@ class EnclaveChannel:
         request = wire.deliver_request(delivery)
         return wire.delivered_from(await _answered(self._stub.Deliver(request, timeout=seconds)))
 
-    async def judge(self, request: Envelope, seconds: float) -> Judged:
-        """Have a signed request judged."""
-        call = self._stub.Judge(wire.judge_request(request), timeout=seconds)
+    async def judge(
+        self, requests: Sequence[Envelope], seconds: float
+    ) -> Sequence[Judged | SafeRoomError]:
+        """Have signed requests judged; gives what became of each."""
+        call = self._stub.JudgeMany(wire.judge_request(requests), timeout=seconds)
         return wire.judged_from(await _answered(call))
 
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:

@@ -33,8 +33,6 @@ from saferoom_proto.statements import (
     load,
 )
 
-JUDGE_SECONDS: Final = 30.0
-
 
 class Judge(Protocol):
     """An enclave that serves, as far as a check needs it."""
@@ -44,7 +42,7 @@ class Judge(Protocol):
         """Its own chain, as far as it stands in the room's log."""
         ...
 
-    async def judge(self, request: Envelope, seconds: float) -> Judged:
+    async def judge(self, request: Envelope) -> Judged:
         """Have a request judged."""
         ...
 
@@ -208,7 +206,7 @@ class Checks:
         """Have one owner's enclave judge the request, and record its word."""
         try:
             enclave = self._judges.serving(owner)
-            judged = await enclave.judge(approved.envelope, JUDGE_SECONDS)
+            judged = await enclave.judge(approved.envelope)
         except SafeRoomError:
             # What was answered before stays answered, enclave or no enclave.
             known = await self._recall(owner, approved)

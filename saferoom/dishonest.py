@@ -33,7 +33,6 @@ from saferoom_proto.statements import (
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.uscc import make_uscc
 
-JUDGE_SECONDS: Final = 10.0
 UNLOCK_SECONDS: Final = 30.0
 ANSWERED: Final = "ANSWERED"
 
@@ -144,7 +143,7 @@ class DishonestServer:
 
     async def _outcome(self, question: Envelope) -> str:
         try:
-            judged = await self._session().judge(question, JUDGE_SECONDS)
+            judged = await self._session().judge(question)
         except SafeRoomError as error:
             return error.reason
         return load(judged.entry.statement, Release).reason or ANSWERED

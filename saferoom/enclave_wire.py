@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from saferoom.exchange import (
     AttestedClaims,
     Delivery,
@@ -11,7 +13,7 @@ from saferoom.exchange import (
     Standing,
 )
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.v1 import enclave_pb2, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 
@@ -96,14 +98,26 @@ def delivered_from(
     return standing_from(message.position), entries
 
 
-def judge_request(request: Envelope) -> enclave_pb2.JudgeRequest:
-    """Put a signed request on the wire."""
-    return enclave_pb2.JudgeRequest(request=envelope_to_proto(request))
+def judge_request(requests: Sequence[Envelope]) -> enclave_pb2.JudgeManyRequest:
+    """Put signed requests on the wire."""
+    return enclave_pb2.JudgeManyRequest(requests=[envelope_to_proto(each) for each in requests])
 
 
-def judged_from(message: enclave_pb2.JudgeResponse) -> Judged:
-    """Take an enclave's word on a request off the wire."""
-    return Judged(outbox_entry_from(message.entry), message.sealed)
+def judged_from(message: enclave_pb2.JudgeManyResponse) -> list[Judged | SafeRoomError]:
+    """Take an enclave's words on requests off the wire, or why it has none."""
+    return [_outcome(each) for each in message.outcomes]
+
+
+def _outcome(message: enclave_pb2.JudgeOutcome) -> Judged | SafeRoomError:
+    match message.WhichOneof("outcome"):
+        case "judged":
+            return Judged(outbox_entry_from(message.judged.entry), message.judged.sealed)
+        case "refusal" if message.refusal.reason in Reason.__members__:
+            faults = [FieldFault(each.field, each.rule) for each in message.refusal.faults]
+            reason = Reason[message.refusal.reason]
+            return SafeRoomError(reason, "told by the enclave", faults)
+        case _:
+            return SafeRoomError(Reason.INTERNAL, "the enclave tells nothing known")
 
 
 def load_request(piece: LoadPiece) -> enclave_pb2.LoadRequest:

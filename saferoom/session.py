@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -24,6 +25,7 @@ from saferoom.courier import Courier, HeadSigner
 from saferoom.enclave_wire import LoadPiece
 from saferoom.endorsement import Endorsed
 from saferoom.exchange import Judged, Loaded
+from saferoom.judging import JudgeQueue
 from saferoom.keydesk import KeyDesk
 from saferoom.ledger.ledger import Ledger
 from saferoom.logs import Log
@@ -43,6 +45,7 @@ from saferoom_proto.verification import PinnedCharter
 UNLOCK_SECONDS: Final = 600.0
 """Opening a store of millions of rows and computing its features takes minutes."""
 
+JUDGE_SECONDS: Final = 30.0
 _DELIVER_SECONDS: Final = 30.0
 _LONGEST_SLEEP_SECONDS: Final = 3600.0
 
@@ -84,6 +87,7 @@ class Session:
         self.owner: Final = charter.charter.owner
         self.running: Final = running
         self._channel: Final = channel
+        self._questions: Final = JudgeQueue(partial(channel.judge, seconds=JUDGE_SECONDS))
         self._office: Final = office
         self._serving: Final = serving
         self.outbox: Final = Outbox(office.notary, office.archive)
@@ -118,9 +122,9 @@ class Session:
                 if not reached.done():
                     reached.set_exception(SafeRoomError(Reason.UNAVAILABLE, "the enclave ended"))
 
-    async def judge(self, request: Envelope, seconds: float) -> Judged:
+    async def judge(self, request: Envelope) -> Judged:
         """Have a request judged."""
-        return await self._channel.judge(request, seconds)
+        return await self._questions.judge(request)
 
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
         """Pass a load on."""

@@ -23,7 +23,7 @@ from saferoom_enclaves.stream import Delivery
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import abort
-from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
+from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, evidence_pb2
 
 Context = grpc.aio.ServicerContext[Message, Message]
 T = TypeVar("T")
@@ -97,10 +97,33 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             judged = await self._worker.judge(question)
         except Exception as error:  # noqa: BLE001 - `_refuse` ends the call whatever it was
             await self._refuse(context, "Judge", error, request_id)
+        await self._tick()
+        return wire.judge_response(judged)
+
+    async def JudgeMany(  # noqa: N802
+        self, request: enclave_pb2.JudgeManyRequest, context: Context
+    ) -> enclave_pb2.JudgeManyResponse:
+        """Judge several signed questions, each for itself."""
+        del context  # what fails, fails for one question
+        outcomes = await asyncio.gather(*(self._outcome(each) for each in request.requests))
+        await self._tick()
+        return enclave_pb2.JudgeManyResponse(outcomes=outcomes)
+
+    async def _outcome(self, message: evidence_pb2.Envelope) -> enclave_pb2.JudgeOutcome:
+        request_id = ""
+        try:
+            question = wire.one_of_many(message)
+            request_id = question.digest
+            judged = await self._worker.judge(question)
+        except Exception as error:  # noqa: BLE001 - the others are judged all the same
+            refusal = self._refusal("JudgeMany", error, request_id)
+            return enclave_pb2.JudgeOutcome(refusal=wire.plain_refusal(refusal))
+        return enclave_pb2.JudgeOutcome(judged=wire.judge_response(judged))
+
+    async def _tick(self) -> None:
         if self._tick_seconds:
             now = asyncio.get_running_loop().time()
             await asyncio.sleep(self._tick_seconds - now % self._tick_seconds)
-        return wire.judge_response(judged)
 
     async def Load(  # noqa: N802
         self, request_iterator: object, context: Context
@@ -154,16 +177,18 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
     async def _refuse(
         self, context: Context, method: str, error: Exception, request_id: str = ""
     ) -> NoReturn:
-        """End a call with a refusal in the catalogue's words; the log gets the detail."""
+        """End a call with a refusal in the catalogue's words."""
+        told = {"owner": self._owner} | ({"request_id": request_id} if request_id else {})
+        await abort(context, self._refusal(method, error, request_id), told)
+
+    def _refusal(self, method: str, error: Exception, request_id: str) -> SafeRoomError:
+        """Log what failed in detail, and give what is told of it."""
         if isinstance(error, SafeRoomError) and error.reason is not Reason.INTERNAL:
-            refusal = error
             event = {"detail": error.detail}
             self._log.info("plain refusal", method=method, reason=str(error.reason), **event)
-        else:
-            refusal = SafeRoomError(Reason.INTERNAL)
-            self._log.error("failed", method=method, request=request_id, places=places(error))
-        told = {"owner": self._owner} | ({"request_id": request_id} if request_id else {})
-        await abort(context, refusal, told)
+            return error
+        self._log.error("failed", method=method, request=request_id, places=places(error))
+        return SafeRoomError(Reason.INTERNAL)
 
 
 def _delivered(own: Enclave, delivery: Delivery) -> tuple[list[OutboxEntry], Whereabouts]:

@@ -11,7 +11,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.load import LoadHeader, LoadTable
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.v1 import enclave_pb2, owner_pb2
+from saferoom_proto.v1 import enclave_pb2, evidence_pb2, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 
 
@@ -72,6 +72,17 @@ def question_of(request: enclave_pb2.JudgeRequest) -> Envelope:
     """Take a signed question off the wire."""
     _require(request.HasField("request"), "request")
     return envelope_from_proto(request.request)
+
+
+def one_of_many(message: evidence_pb2.Envelope) -> Envelope:
+    """Take one of several signed questions off the wire."""
+    return envelope_from_proto(message)
+
+
+def plain_refusal(error: SafeRoomError) -> enclave_pb2.PlainRefusal:
+    """Put a refusal without a verdict on the wire: its reason and the asker's own faults."""
+    faults = [enclave_pb2.FieldFault(field=each.field, rule=each.rule) for each in error.fields]
+    return enclave_pb2.PlainRefusal(reason=str(error.reason), faults=faults)
 
 
 def judge_response(judged: Judged) -> enclave_pb2.JudgeResponse:

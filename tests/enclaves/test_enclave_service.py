@@ -21,7 +21,7 @@ from saferoom_proto.reasons import CATALOGUE, Reason, SafeRoomError
 from saferoom_proto.rpc_errors import from_rpc_error, metadata_of
 from saferoom_proto.statements import Release, load
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
-from saferoom_proto.wire import envelope_to_proto
+from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 from simulator import Clock, Sample, sample, tax_csv
 from simulator.attended import Attended
 from simulator.process import COMMAND, EnclaveProcess
@@ -90,6 +90,21 @@ def test_a_refusal_with_a_verdict_is_an_entry_and_a_plain_one_an_error(
     assert isinstance(error.value, grpc.Call)
     assert error.value.details() == f"{words.what} {words.next_step}"
     assert attended.world.ledger.size > 0
+
+
+def test_questions_in_one_call_are_judged_each_for_itself(
+    room: Sample, process: EnclaveProcess, attended: Attended
+) -> None:
+    asked = [room.question(1), room.question(key=room.other_bank.key), room.question(9)]
+    message = enclave_pb2.JudgeManyRequest(requests=[envelope_to_proto(each) for each in asked])
+    outcomes = list(process.stub.JudgeMany(message, timeout=10).outcomes)
+    assert [each.WhichOneof("outcome") for each in outcomes] == ["judged", "refusal", "judged"]
+    assert outcomes[1].refusal.reason == Reason.BAD_SIGNATURE
+    for each, question in ((outcomes[0], asked[0]), (outcomes[2], asked[2])):
+        release = load(envelope_from_proto(each.judged.entry.statement), Release)
+        assert release.request == question.digest
+    attended.follow()
+    assert process.outbox(0) == []
 
 
 def test_many_questions_at_once_share_commits_and_none_is_lost(

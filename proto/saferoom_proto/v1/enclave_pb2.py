@@ -26,7 +26,7 @@ from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidenc
 from saferoom_proto.v1 import owner_pb2 as saferoom__proto_dot_v1_dot_owner__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/enclave.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\x1a\x1dsaferoom_proto/v1/owner.proto\"\'\n\rAttestRequest\x12\x16\n\x05nonce\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"T\n\x0e\x41ttestResponse\x12%\n\x06\x63laims\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\x0c\"d\n\rUnlockRequest\x12\x32\n\x0b\x65ndorsement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x0bsealed_keys\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80@\"@\n\x0eUnlockResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\"\x11\n\x0fGetStateRequest\"B\n\x10GetStateResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\"\xc7\x01\n\x0f\x45nclavePosition\x12\x10\n\x08unlocked\x18\x01 \x01(\x08\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0f\n\x07running\x18\x03 \x01(\t\x12\x12\n\nhead_nonce\x18\x04 \x01(\x0c\x12\x13\n\x0bledger_size\x18\x05 \x01(\x04\x12\x15\n\rsandbox_level\x18\x06 \x01(\r\x12\x17\n\x0fsandbox_missing\x18\x07 \x03(\t\x12\x10\n\x08has_data\x18\x08 \x01(\x08\x12\x14\n\x0c\x63hain_length\x18\t \x01(\x04\"\xbf\x01\n\x0e\x44\x65liverRequest\x12\x34\n\nstatements\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.EnvelopeB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12#\n\x04head\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x1d\n\x0b\x63onsistency\x18\x03 \x03(\x0c\x42\x08\xbaH\x05\x92\x01\x02\x10@\x12\x33\n\x06proofs\x18\x04 \x03(\x0b\x32\x18.saferoom.v1.OutboxProofB\t\xbaH\x06\x92\x01\x03\x10\x80 \"R\n\x0bOutboxProof\x12\x13\n\x0b\x63hain_index\x18\x01 \x01(\x04\x12\x14\n\x0cledger_index\x18\x02 \x01(\x04\x12\x18\n\x06hashes\x18\x03 \x03(\x0c\x42\x08\xbaH\x05\x92\x01\x02\x10@\"k\n\x0f\x44\x65liverResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\x12(\n\x06outbox\x18\x02 \x03(\x0b\x32\x18.saferoom.v1.OutboxEntry\">\n\x0cJudgeRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"H\n\rJudgeResponse\x12\'\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"\x80\x01\n\x0bOutboxEntry\x12(\n\tstatement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63hain_index\x18\x03 \x01(\x04\x12$\n\x05order\x18\x04 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"B\n\x0bLoadRequest\x12\x33\n\x05piece\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.LoadDataRequestB\x06\xbaH\x03\xc8\x01\x01\"Q\n\x0cLoadResponse\x12*\n\x08snapshot\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x15\n\rsealed_faults\x18\x02 \x01(\x0c\"\"\n\x11ListOutboxRequest\x12\r\n\x05start\x18\x01 \x01(\x04\"?\n\x12ListOutboxResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.saferoom.v1.OutboxEntry2\xf3\x03\n\x0e\x45nclaveService\x12\x41\n\x06\x41ttest\x12\x1a.saferoom.v1.AttestRequest\x1a\x1b.saferoom.v1.AttestResponse\x12\x41\n\x06Unlock\x12\x1a.saferoom.v1.UnlockRequest\x1a\x1b.saferoom.v1.UnlockResponse\x12G\n\x08GetState\x12\x1c.saferoom.v1.GetStateRequest\x1a\x1d.saferoom.v1.GetStateResponse\x12\x44\n\x07\x44\x65liver\x12\x1b.saferoom.v1.DeliverRequest\x1a\x1c.saferoom.v1.DeliverResponse\x12>\n\x05Judge\x12\x19.saferoom.v1.JudgeRequest\x1a\x1a.saferoom.v1.JudgeResponse\x12=\n\x04Load\x12\x18.saferoom.v1.LoadRequest\x1a\x19.saferoom.v1.LoadResponse(\x01\x12M\n\nListOutbox\x12\x1e.saferoom.v1.ListOutboxRequest\x1a\x1f.saferoom.v1.ListOutboxResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/enclave.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\x1a\x1dsaferoom_proto/v1/owner.proto\"\'\n\rAttestRequest\x12\x16\n\x05nonce\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"T\n\x0e\x41ttestResponse\x12%\n\x06\x63laims\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\x0c\"d\n\rUnlockRequest\x12\x32\n\x0b\x65ndorsement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x0bsealed_keys\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80@\"@\n\x0eUnlockResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\"\x11\n\x0fGetStateRequest\"B\n\x10GetStateResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\"\xc7\x01\n\x0f\x45nclavePosition\x12\x10\n\x08unlocked\x18\x01 \x01(\x08\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0f\n\x07running\x18\x03 \x01(\t\x12\x12\n\nhead_nonce\x18\x04 \x01(\x0c\x12\x13\n\x0bledger_size\x18\x05 \x01(\x04\x12\x15\n\rsandbox_level\x18\x06 \x01(\r\x12\x17\n\x0fsandbox_missing\x18\x07 \x03(\t\x12\x10\n\x08has_data\x18\x08 \x01(\x08\x12\x14\n\x0c\x63hain_length\x18\t \x01(\x04\"\xbf\x01\n\x0e\x44\x65liverRequest\x12\x34\n\nstatements\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.EnvelopeB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12#\n\x04head\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x1d\n\x0b\x63onsistency\x18\x03 \x03(\x0c\x42\x08\xbaH\x05\x92\x01\x02\x10@\x12\x33\n\x06proofs\x18\x04 \x03(\x0b\x32\x18.saferoom.v1.OutboxProofB\t\xbaH\x06\x92\x01\x03\x10\x80 \"R\n\x0bOutboxProof\x12\x13\n\x0b\x63hain_index\x18\x01 \x01(\x04\x12\x14\n\x0cledger_index\x18\x02 \x01(\x04\x12\x18\n\x06hashes\x18\x03 \x03(\x0c\x42\x08\xbaH\x05\x92\x01\x02\x10@\"k\n\x0f\x44\x65liverResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\x12(\n\x06outbox\x18\x02 \x03(\x0b\x32\x18.saferoom.v1.OutboxEntry\">\n\x0cJudgeRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"H\n\rJudgeResponse\x12\'\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"G\n\x10JudgeManyRequest\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.EnvelopeB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"@\n\x11JudgeManyResponse\x12+\n\x08outcomes\x18\x01 \x03(\x0b\x32\x19.saferoom.v1.JudgeOutcome\"u\n\x0cJudgeOutcome\x12,\n\x06judged\x18\x01 \x01(\x0b\x32\x1a.saferoom.v1.JudgeResponseH\x00\x12,\n\x07refusal\x18\x02 \x01(\x0b\x32\x19.saferoom.v1.PlainRefusalH\x00\x42\t\n\x07outcome\"G\n\x0cPlainRefusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\'\n\x06\x66\x61ults\x18\x02 \x03(\x0b\x32\x17.saferoom.v1.FieldFault\")\n\nFieldFault\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x80\x01\n\x0bOutboxEntry\x12(\n\tstatement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63hain_index\x18\x03 \x01(\x04\x12$\n\x05order\x18\x04 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"B\n\x0bLoadRequest\x12\x33\n\x05piece\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.LoadDataRequestB\x06\xbaH\x03\xc8\x01\x01\"Q\n\x0cLoadResponse\x12*\n\x08snapshot\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x15\n\rsealed_faults\x18\x02 \x01(\x0c\"\"\n\x11ListOutboxRequest\x12\r\n\x05start\x18\x01 \x01(\x04\"?\n\x12ListOutboxResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.saferoom.v1.OutboxEntry2\xbf\x04\n\x0e\x45nclaveService\x12\x41\n\x06\x41ttest\x12\x1a.saferoom.v1.AttestRequest\x1a\x1b.saferoom.v1.AttestResponse\x12\x41\n\x06Unlock\x12\x1a.saferoom.v1.UnlockRequest\x1a\x1b.saferoom.v1.UnlockResponse\x12G\n\x08GetState\x12\x1c.saferoom.v1.GetStateRequest\x1a\x1d.saferoom.v1.GetStateResponse\x12\x44\n\x07\x44\x65liver\x12\x1b.saferoom.v1.DeliverRequest\x1a\x1c.saferoom.v1.DeliverResponse\x12>\n\x05Judge\x12\x19.saferoom.v1.JudgeRequest\x1a\x1a.saferoom.v1.JudgeResponse\x12J\n\tJudgeMany\x12\x1d.saferoom.v1.JudgeManyRequest\x1a\x1e.saferoom.v1.JudgeManyResponse\x12=\n\x04Load\x12\x18.saferoom.v1.LoadRequest\x1a\x19.saferoom.v1.LoadResponse(\x01\x12M\n\nListOutbox\x12\x1e.saferoom.v1.ListOutboxRequest\x1a\x1f.saferoom.v1.ListOutboxResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OUTBOXPROOF'].fields_by_name['hashes']._serialized_options = b'\272H\005\222\001\002\020@'
   _globals['_JUDGEREQUEST'].fields_by_name['request']._loaded_options = None
   _globals['_JUDGEREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_JUDGEMANYREQUEST'].fields_by_name['requests']._loaded_options = None
+  _globals['_JUDGEMANYREQUEST'].fields_by_name['requests']._serialized_options = b'\272H\007\222\001\004\010\001\020@'
   _globals['_LOADREQUEST'].fields_by_name['piece']._loaded_options = None
   _globals['_LOADREQUEST'].fields_by_name['piece']._serialized_options = b'\272H\003\310\001\001'
   _globals['_ATTESTREQUEST']._serialized_start=113
@@ -76,16 +78,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JUDGEREQUEST']._serialized_end=1146
   _globals['_JUDGERESPONSE']._serialized_start=1148
   _globals['_JUDGERESPONSE']._serialized_end=1220
-  _globals['_OUTBOXENTRY']._serialized_start=1223
-  _globals['_OUTBOXENTRY']._serialized_end=1351
-  _globals['_LOADREQUEST']._serialized_start=1353
-  _globals['_LOADREQUEST']._serialized_end=1419
-  _globals['_LOADRESPONSE']._serialized_start=1421
-  _globals['_LOADRESPONSE']._serialized_end=1502
-  _globals['_LISTOUTBOXREQUEST']._serialized_start=1504
-  _globals['_LISTOUTBOXREQUEST']._serialized_end=1538
-  _globals['_LISTOUTBOXRESPONSE']._serialized_start=1540
-  _globals['_LISTOUTBOXRESPONSE']._serialized_end=1603
-  _globals['_ENCLAVESERVICE']._serialized_start=1606
-  _globals['_ENCLAVESERVICE']._serialized_end=2105
+  _globals['_JUDGEMANYREQUEST']._serialized_start=1222
+  _globals['_JUDGEMANYREQUEST']._serialized_end=1293
+  _globals['_JUDGEMANYRESPONSE']._serialized_start=1295
+  _globals['_JUDGEMANYRESPONSE']._serialized_end=1359
+  _globals['_JUDGEOUTCOME']._serialized_start=1361
+  _globals['_JUDGEOUTCOME']._serialized_end=1478
+  _globals['_PLAINREFUSAL']._serialized_start=1480
+  _globals['_PLAINREFUSAL']._serialized_end=1551
+  _globals['_FIELDFAULT']._serialized_start=1553
+  _globals['_FIELDFAULT']._serialized_end=1594
+  _globals['_OUTBOXENTRY']._serialized_start=1597
+  _globals['_OUTBOXENTRY']._serialized_end=1725
+  _globals['_LOADREQUEST']._serialized_start=1727
+  _globals['_LOADREQUEST']._serialized_end=1793
+  _globals['_LOADRESPONSE']._serialized_start=1795
+  _globals['_LOADRESPONSE']._serialized_end=1876
+  _globals['_LISTOUTBOXREQUEST']._serialized_start=1878
+  _globals['_LISTOUTBOXREQUEST']._serialized_end=1912
+  _globals['_LISTOUTBOXRESPONSE']._serialized_start=1914
+  _globals['_LISTOUTBOXRESPONSE']._serialized_end=1977
+  _globals['_ENCLAVESERVICE']._serialized_start=1980
+  _globals['_ENCLAVESERVICE']._serialized_end=2555
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,11 @@ class EnclaveServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeResponse.FromString,
                 _registered_method=True)
+        self.JudgeMany = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/JudgeMany',
+                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyResponse.FromString,
+                _registered_method=True)
         self.Load = channel.stream_unary(
                 '/saferoom.v1.EnclaveService/Load',
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.SerializeToString,
@@ -111,6 +116,13 @@ class EnclaveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JudgeMany(self, request, context):
+        """Judges several signed requests in one call; each gets a word or refusal of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Load(self, request_iterator, context):
         """Takes a load.
         """
@@ -152,6 +164,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.Judge,
                     request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeResponse.SerializeToString,
+            ),
+            'JudgeMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.JudgeMany,
+                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyResponse.SerializeToString,
             ),
             'Load': grpc.stream_unary_rpc_method_handler(
                     servicer.Load,
@@ -300,6 +317,33 @@ class EnclaveService:
             '/saferoom.v1.EnclaveService/Judge',
             saferoom__proto_dot_v1_dot_enclave__pb2.JudgeRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_enclave__pb2.JudgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgeMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.EnclaveService/JudgeMany',
+            saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,8 @@ class EnclaveServiceStub:
     """Delivers the next statements of the stream, a fresh head, and proofs for outbox entries."""
     Judge: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.JudgeRequest, _enclave_pb2.JudgeResponse]
     """Judges one signed request."""
+    JudgeMany: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.JudgeManyRequest, _enclave_pb2.JudgeManyResponse]
+    """Judges several signed requests in one call; each gets a word or refusal of its own."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
     ListOutbox: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.ListOutboxRequest, _enclave_pb2.ListOutboxResponse]
@@ -63,6 +65,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Delivers the next statements of the stream, a fresh head, and proofs for outbox entries."""
     Judge: _aio.UnaryUnaryMultiCallable[_enclave_pb2.JudgeRequest, _enclave_pb2.JudgeResponse]  # type: ignore[assignment]
     """Judges one signed request."""
+    JudgeMany: _aio.UnaryUnaryMultiCallable[_enclave_pb2.JudgeManyRequest, _enclave_pb2.JudgeManyResponse]  # type: ignore[assignment]
+    """Judges several signed requests in one call; each gets a word or refusal of its own."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
     ListOutbox: _aio.UnaryUnaryMultiCallable[_enclave_pb2.ListOutboxRequest, _enclave_pb2.ListOutboxResponse]  # type: ignore[assignment]
@@ -110,6 +114,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.JudgeResponse, _abc.Awaitable[_enclave_pb2.JudgeResponse]]:
         """Judges one signed request."""
+
+    @_abc_1.abstractmethod
+    def JudgeMany(
+        self,
+        request: _enclave_pb2.JudgeManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.JudgeManyResponse, _abc.Awaitable[_enclave_pb2.JudgeManyResponse]]:
+        """Judges several signed requests in one call; each gets a word or refusal of its own."""
 
     @_abc_1.abstractmethod
     def Load(

@@ -271,20 +271,29 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
         self.kept.write()
         return self.kept.entry(len(self.kept.entries) - 1)
 
-    async def Judge(
-        self, request: enclave_pb2.JudgeRequest, context: object
-    ) -> enclave_pb2.JudgeResponse:
+    async def JudgeMany(
+        self, request: enclave_pb2.JudgeManyRequest, context: object
+    ) -> enclave_pb2.JudgeManyResponse:
         behaviour = self.behaviour
         await asyncio.sleep(float(cast("float", behaviour.get("delay_seconds", 0))))
-        envelope = envelope_from_proto(request.request)
+        outcomes = [self.outcome(envelope_from_proto(each), behaviour) for each in request.requests]
+        return enclave_pb2.JudgeManyResponse(outcomes=outcomes)
+
+    def outcome(self, envelope: Envelope, behaviour: dict[str, object]) -> enclave_pb2.JudgeOutcome:
         for index, kept in enumerate(self.kept.entries):
             if kept.get("request") == envelope.digest and "forget" not in behaviour:
                 entry = self.kept.entry(index)
-                return enclave_pb2.JudgeResponse(entry=entry, sealed=unb64(kept["sealed"]))
+                judged = enclave_pb2.JudgeResponse(entry=entry, sealed=unb64(kept["sealed"]))
+                return enclave_pb2.JudgeOutcome(judged=judged)
         if "plain" in behaviour:
-            error = SafeRoomError(Reason(cast("str", behaviour["plain"])), "its own words")
-            await abort(cast("Abortable", context), error)
-        return self.verdict(envelope, behaviour)
+            refusal = enclave_pb2.PlainRefusal(reason=cast("str", behaviour["plain"]))
+            return enclave_pb2.JudgeOutcome(refusal=refusal)
+        return enclave_pb2.JudgeOutcome(judged=self.verdict(envelope, behaviour))
+
+    async def Judge(
+        self, request: enclave_pb2.JudgeRequest, context: object
+    ) -> enclave_pb2.JudgeResponse:
+        raise NotImplementedError  # the room asks for several at once
 
     def verdict(
         self, envelope: Envelope, behaviour: dict[str, object]

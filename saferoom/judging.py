@@ -1,0 +1,87 @@
+"""Many questions, few calls: what arrives while the enclave is busy goes to it in one call.
+
+A call over gRPC costs either side as much as judging does. A lone question goes at once; under
+load those that wait share a call, and in the enclave a commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from saferoom.exchange import Judged
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+MOST_AT_ONCE: Final = 32
+"""Questions in one call: half of what an enclave judges under one commit."""
+CALLS_AT_ONCE: Final = 4
+"""While one call's questions are committed, the next one's are read and checked."""
+
+Outcome = Judged | SafeRoomError
+_Waiting = tuple[Envelope, "asyncio.Future[Judged]"]
+
+
+class JudgeQueue:
+    """Questions on their way to one enclave.
+
+    Args:
+        send: has the enclave judge some questions; gives what became of each, in their order.
+    """
+
+    def __init__(self, send: Callable[[Sequence[Envelope]], Awaitable[Sequence[Outcome]]]) -> None:
+        self._send: Final = send
+        self._waiting: Final[deque[_Waiting]] = deque()
+        self._calls: Final[set[asyncio.Task[None]]] = set()
+
+    async def judge(self, request: Envelope) -> Judged:
+        """Have a question judged.
+
+        Raises:
+            SafeRoomError: the enclave's refusal without a verdict, or why it was not reached.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Judged] = loop.create_future()
+        if not self._waiting:
+            # Once every task that is ready now has run: those of one commit come together.
+            loop.call_soon(self._start)
+        self._waiting.append((request, answer))
+        return await answer
+
+    def _start(self) -> None:
+        while self._waiting and len(self._calls) < CALLS_AT_ONCE:
+            count = min(len(self._waiting), MOST_AT_ONCE)
+            batch = [self._waiting.popleft() for _ in range(count)]
+            call = asyncio.create_task(self._call(batch))
+            self._calls.add(call)
+            call.add_done_callback(self._finished)
+
+    def _finished(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._start()
+
+    async def _call(self, batch: Sequence[_Waiting]) -> None:
+        outcomes = await self._outcomes([request for request, _ in batch])
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            if answer.done():
+                continue  # its asker was cancelled
+            if isinstance(outcome, Judged):
+                answer.set_result(outcome)
+            else:
+                answer.set_exception(outcome)
+
+    async def _outcomes(self, requests: Sequence[Envelope]) -> Sequence[Outcome]:
+        try:
+            outcomes = await self._send(requests)
+        except SafeRoomError as error:
+            # Each asker gets an error of its own: they are raised in different tasks.
+            return [SafeRoomError(error.reason, error.detail, error.fields) for _ in requests]
+        except Exception as error:  # noqa: BLE001 - nobody may wait for ever
+            detail = f"judging failed: {type(error).__name__}"
+            return [SafeRoomError(Reason.INTERNAL, detail) for _ in requests]
+        if len(outcomes) != len(requests):
+            detail = f"{len(outcomes)} outcomes of {len(requests)} questions"
+            return [SafeRoomError(Reason.INTERNAL, detail) for _ in requests]
+        return outcomes
