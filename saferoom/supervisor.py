@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Sequence
@@ -100,7 +102,7 @@ class Supervisor:
             SafeRoomError: `UNAVAILABLE` if it does not come to listen.
         """
         order.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._socket(order.owner) as socket:
+        with self._socket(order.owner) as socket, self._memory(order.folder) as memory:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
@@ -110,7 +112,7 @@ class Supervisor:
                 limit=_LINE_LIMIT,
             )
             try:
-                hello = await self._greet(process, self._document(order, socket))
+                hello = await self._greet(process, self._document(order, socket, memory))
                 yield _running(process, socket, hello)
             finally:
                 await _end(process)
@@ -134,7 +136,7 @@ class Supervisor:
         except ValidationError as error:
             raise SafeRoomError(Reason.UNAVAILABLE, "the enclave's greeting is none") from error
 
-    def _document(self, order: LaunchOrder, socket: Path) -> bytes:
+    def _document(self, order: LaunchOrder, socket: Path, memory: Path) -> bytes:
         return dump(
             {
                 "owner": order.owner,
@@ -142,12 +144,31 @@ class Supervisor:
                 "socket": str(socket),
                 "switchboard_certificate": order.switchboard_certificate.decode(),
                 "charter": order.charter.to_json().decode(),
-                "scratch": str(self._config.scratch),
+                "scratch": str(memory),
                 "max_memory_mib": self._config.max_memory_mib,
                 "sandbox": self._config.sandbox,
                 "die_with_parent": True,
             }
         )
+
+    @contextmanager
+    def _memory(self, folder: Path) -> Generator[Path]:
+        """Lend a folder in memory, for the enclave's own below it; removed when the enclave ended.
+
+        The enclave can't remove it: its sandbox ends below. After a kill of this process too, the
+        next run finds it by its name.
+        """
+        name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+        memory = self._config.scratch / f"saferoom-{name}"
+        with contextlib.suppress(FileExistsError):
+            memory.mkdir(mode=0o700)
+        found = memory.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise SafeRoomError(Reason.BAD_CONFIG, f"{memory} is not this room's")
+        try:
+            yield memory
+        finally:
+            shutil.rmtree(memory, ignore_errors=True)
 
     @contextmanager
     def _socket(self, owner: str) -> Generator[Path]:
