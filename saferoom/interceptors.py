@@ -207,12 +207,15 @@ class Guard(grpc.aio.ServerInterceptor):
 
 
 def _allowed(context: Context, seconds: float | None) -> float | None:
-    """Give how long a call may take: as long as its caller waits, and no longer than we allow."""
+    """Give how long a call may take where its caller would wait longer; none if it would not.
+
+    A caller's own deadline is gRPC's to keep: it ends the call on either side.
+    """
+    if seconds is None:
+        return None
     # None where the caller set no deadline, which the stubs leave out.
     left = cast("float | None", context.time_remaining())
-    if seconds is None:
-        return left
-    return seconds if left is None else min(left, seconds)
+    return None if left is not None and left <= seconds else seconds
 
 
 async def _read_all(

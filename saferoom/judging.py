@@ -15,10 +15,8 @@ from saferoom.exchange import Judged
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 
-MOST_AT_ONCE: Final = 32
-"""Questions in one call: half of what an enclave judges under one commit."""
-CALLS_AT_ONCE: Final = 4
-"""While one call's questions are committed, the next one's are read and checked."""
+MOST_AT_ONCE: Final = 64
+"""Questions in one call: as many as an enclave judges under one commit."""
 
 Outcome = Judged | SafeRoomError
 _Waiting = tuple[Envelope, "asyncio.Future[Judged]"]
@@ -34,7 +32,7 @@ class JudgeQueue:
     def __init__(self, send: Callable[[Sequence[Envelope]], Awaitable[Sequence[Outcome]]]) -> None:
         self._send: Final = send
         self._waiting: Final[deque[_Waiting]] = deque()
-        self._calls: Final[set[asyncio.Task[None]]] = set()
+        self._call: asyncio.Task[None] | None = None
 
     async def judge(self, request: Envelope) -> Judged:
         """Have a question judged.
@@ -44,25 +42,26 @@ class JudgeQueue:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Judged] = loop.create_future()
-        if not self._waiting:
+        if not self._waiting and self._call is None:
             # Once every task that is ready now has run: those of one commit come together.
             loop.call_soon(self._start)
         self._waiting.append((request, answer))
         return await answer
 
     def _start(self) -> None:
-        while self._waiting and len(self._calls) < CALLS_AT_ONCE:
+        """Start a call for those that wait. There is one at a time: the enclave is one thread."""
+        if self._waiting and self._call is None:
             count = min(len(self._waiting), MOST_AT_ONCE)
             batch = [self._waiting.popleft() for _ in range(count)]
-            call = asyncio.create_task(self._call(batch))
-            self._calls.add(call)
-            call.add_done_callback(self._finished)
+            self._call = asyncio.create_task(self._judge(batch))
+            self._call.add_done_callback(self._finished)
 
     def _finished(self, call: asyncio.Task[None]) -> None:
-        self._calls.discard(call)
+        del call
+        self._call = None
         self._start()
 
-    async def _call(self, batch: Sequence[_Waiting]) -> None:
+    async def _judge(self, batch: Sequence[_Waiting]) -> None:
         outcomes = await self._outcomes([request for request, _ in batch])
         for (_, answer), outcome in zip(batch, outcomes, strict=True):
             if answer.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -307,6 +308,9 @@ async def serve(folder: Path) -> None:
         loop.add_signal_handler(number, stop.set)
     log = make_log(room.config.log.level)
     server = await Server.open(room, log=log)
+    # What was made so far stays: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
     try:
         await stop.wait()
     finally:

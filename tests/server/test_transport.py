@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from collections.abc import Awaitable
 from datetime import timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -13,11 +14,11 @@ import pytest
 from saferoom.server import HARD_METADATA_BYTES, MAX_MESSAGE_BYTES
 from saferoom_proto.identity import organisation_uri
 from saferoom_proto.reasons import Reason
-from saferoom_proto.rpc_errors import from_rpc_error
+from saferoom_proto.rpc_errors import from_rpc_error, metadata_of
 from saferoom_proto.v1 import check_pb2, evidence_pb2, identity_pb2, owner_pb2
 from saferoom_proto.wire import envelope_to_proto
-from simulator import START, SimIssuer, World
-from tests.server.conftest import INSTITUTION, Ready
+from simulator import START, SimIssuer, World, sample
+from tests.server.conftest import INSTITUTION, Ready, make_ready
 from tests.server.room.members import YEARS, Connection, connection
 from tests.server.room.opened import SECONDS, Calls, OpenedRoom, opened
 
@@ -269,14 +270,23 @@ async def test_a_load_that_falls_silent_ends(tmp_path_factory: pytest.TempPathFa
         assert await _outcome(load) is Reason.DEADLINE
 
 
-async def test_the_rooms_deadline_holds_for_who_sets_none(
-    tmp_path_factory: pytest.TempPathFactory, ready: Ready
-) -> None:
-    room = ready.room
-    room.behave("tax", delay_seconds=2)
+async def test_a_callers_own_deadline_ends_its_call(ready: Ready) -> None:
+    ready.room.behave("tax", delay_seconds=2)
     message = check_pb2.CheckRequest(request=envelope_to_proto(ready.question()))
-    error = await refused(room.calls("bank-a").check.Check(message, timeout=0.3))
+    error = await refused(ready.room.calls("bank-a").check.Check(message, timeout=0.3))
     assert from_rpc_error(error).reason is Reason.DEADLINE
+
+
+async def test_the_rooms_deadline_holds_for_who_sets_none(tmp_path: Path) -> None:
+    said = sample("deadline")
+    settings = "[limits]\ndeadline_seconds = 3\n"
+    async with opened(tmp_path / "room", said.world, settings) as room:
+        ready = await make_ready(room, said)
+        room.behave("tax", delay_seconds=5)
+        message = check_pb2.CheckRequest(request=envelope_to_proto(ready.question()))
+        error = await refused(room.calls("bank-a").check.Check(message))
+        assert from_rpc_error(error).reason is Reason.DEADLINE
+        assert metadata_of(error).keys() == {"request_id"}
 
 
 async def test_a_member_of_no_owner_attends_no_keys(ready: Ready) -> None:
