@@ -386,7 +386,9 @@ async def main() -> None:
     hello = {"certificate": pem.decode(), "sandbox_level": 0, "sandbox_missing": ["everything"]}
     sys.stdout.write(json.dumps(hello) + "\n")
     sys.stdout.flush()
-    await server.wait_for_termination()
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 - it ends with the room, however that ends
+        await asyncio.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,14 @@ class OpenedRoom:
     stubs: dict[str, Calls] = field(default_factory=dict[str, Calls])
     told: set[str] = field(default_factory=set[str])
 
+    async def leave(self) -> None:
+        """Close every connection."""
+        for agent in self.agents:
+            agent.cancel()
+        await asyncio.gather(*self.agents, return_exceptions=True)
+        for channel in self.channels:
+            await channel.close()
+
     # Who calls.
 
     def channel(self, own: Connection | None) -> grpc.aio.Channel:
@@ -291,9 +299,5 @@ async def opened(
     try:
         yield room
     finally:
-        for agent in room.agents:
-            agent.cancel()
-        await asyncio.gather(*room.agents, return_exceptions=True)
-        for channel in room.channels:
-            await channel.close()
+        await room.leave()
         await server.close()
