@@ -15,7 +15,7 @@ from typing import Final, Self
 import grpc
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from saferoom.archive import Archive
+from saferoom.books import Books, open_books
 from saferoom.checks import Checks
 from saferoom.concern import Concerns
 from saferoom.config import split_address
@@ -26,13 +26,11 @@ from saferoom.health import Health, serve_reflection
 from saferoom.identity import Callers
 from saferoom.interceptors import Guard
 from saferoom.keydesk import KeyDesk
-from saferoom.ledger.ledger import Ledger
 from saferoom.links import Links
 from saferoom.loads import Loads
 from saferoom.logs import Log, make_log
-from saferoom.notary import Notary
 from saferoom.refusals import Refusals
-from saferoom.register import KINDS, Held, Organisation, Register
+from saferoom.register import Organisation
 from saferoom.room import Room
 from saferoom.rules import RoomFacts
 from saferoom.services.check import CheckService
@@ -42,12 +40,10 @@ from saferoom.services.ledger import LedgerService
 from saferoom.services.owner import OwnerService
 from saferoom.services.template import TemplateService
 from saferoom.session import Office
-from saferoom.state.database import Database
 from saferoom.statements import Statements
 from saferoom.supervisor import COMMAND, Supervisor
 from saferoom.tls import make_pinned
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Payload, load
 from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
 from saferoom_proto.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server as add_consent
 from saferoom_proto.v1.identity_pb2_grpc import (
@@ -135,16 +131,6 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """What is written, and what is known of it."""
-
-    ledger: Ledger
-    archive: Archive
-    notary: Notary
-    register: Register
-
-
-@dataclass(frozen=True, slots=True)
 class _Opened:
     """What an open room holds on to."""
 
@@ -170,7 +156,9 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
         detail = f"no identity issuer's certificate stands in {room.folder / 'issuers'}"
         raise SafeRoomError(Reason.BAD_CONFIG, detail)
     # Step 1: the log, recomputed, and what the room knows, made of it.
-    books = await _open_books(outside, stack)
+    books = await open_books(
+        room.state_file, stack, origin=config.origin, key=room.ledger_key, clock=outside.clock
+    )
     # Step 2: the enclaves' side; none is started yet.
     health = Health()
     desk = KeyDesk(books.register, outside.clock, outside.log)
@@ -195,17 +183,6 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     entries = books.ledger.tip().size
     outside.log.info("room open", origin=config.origin, port=port, entries=entries)
     return _Opened(port, books, links)
-
-
-async def _open_books(outside: _Outside, stack: AsyncExitStack) -> Books:
-    room = outside.room
-    database = stack.enter_context(Database.open(room.state_file))
-    ledger = await Ledger.open(
-        database, origin=room.config.origin, key=room.ledger_key, clock=outside.clock
-    )
-    stack.push_async_callback(ledger.close)
-    archive = Archive(database)
-    return Books(ledger, archive, Notary(ledger, archive), await read_register(archive))
 
 
 def _make_links(outside: _Outside, books: Books, desk: KeyDesk, health: Health) -> Links:
@@ -285,18 +262,6 @@ def _listen(server: grpc.aio.Server, room: Room) -> int:
         return server.add_secure_port(bound, credentials)
     except RuntimeError as error:
         raise SafeRoomError(Reason.BAD_CONFIG, f"cannot listen on {host}:{port}") from error
-
-
-async def read_register(archive: Archive) -> Register:
-    """Make what the room knows of what its log holds."""
-    register = Register()
-    for organisation in await archive.organisations():
-        register.enrol(organisation)
-    kinds = {kind.payload_type(): kind for kind in KINDS}
-    for envelope in await archive.of_kinds([kind.KIND for kind in KINDS]):
-        statement: Held[Payload] = Held(envelope, load(envelope, kinds[envelope.payload_type]))
-        register.apply(statement)
-    return register
 
 
 async def serve(folder: Path) -> None:

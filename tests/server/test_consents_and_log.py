@@ -9,7 +9,7 @@ from datetime import timedelta
 import grpc
 import pytest
 
-from saferoom.server import read_register
+from saferoom.books import read_register
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
 from saferoom_proto.rpc_errors import from_rpc_error
