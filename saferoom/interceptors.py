@@ -43,6 +43,8 @@ _WritingCall = Callable[[Message | AsyncIterator[Message], Context], Awaitable[N
 _Reader = Callable[[bytes], Message]
 
 _CALL_ID_BYTES: Final = 8
+_METHOD_CHARS: Final = 100
+"""Twice our longest method's name: of an unknown one no more goes into the log."""
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -118,7 +120,7 @@ class Guard(grpc.aio.ServerInterceptor):
         say = self._log.error if error.reason is Reason.INTERNAL else self._log.info
         say(
             "refused",
-            method=method,
+            method=method[:_METHOD_CHARS],
             caller=who,
             reason=str(error.reason),
             detail=error.detail,

@@ -72,7 +72,8 @@ class Session:
         running: its process and door.
         channel: its RPCs.
         office: what the session works with.
-        serving: called when it begins to serve (True), and when its endorsement ran out (False).
+        serving: called with every head: whether the enclave serves, which it does not once its
+            endorsement ran out.
     """
 
     def __init__(
@@ -189,7 +190,8 @@ class Session:
         while True:
             self._wake.clear()
             await self._deliver()
-            self._serving(True)
+            # Without an endorsement in force nobody takes the enclave's word.
+            self._serving(self._office.clock() < self._require_endorsed().endorsement.valid_to)
             while self._standing().behind:
                 await self._deliver()
             with suppress(TimeoutError):
@@ -210,18 +212,12 @@ class Session:
         self._waiting[:] = [each for each in waiting if not each[1].done()]
 
     async def _renew(self) -> None:
-        """Have the endorsement renewed at half its time; without, stop serving at its end."""
+        """Have the endorsement renewed at half its time, however long the agent takes for it."""
         while True:
             endorsement = self._require_endorsed().endorsement
             length = endorsement.valid_to - endorsement.valid_from
             await self._sleep_until(endorsement.valid_from + length / 2)
-            left = (endorsement.valid_to - self._office.clock()).total_seconds()
-            try:
-                async with asyncio.timeout(left):
-                    await self._unlock()
-            except TimeoutError:
-                self._serving(False)
-                await self._unlock()
+            await self._unlock()
 
     async def _sleep_until(self, moment: datetime) -> None:
         """Sleep in pieces: the wall clock may be set while we do."""

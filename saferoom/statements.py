@@ -5,9 +5,8 @@ The same five steps for every kind; the rules differ (`rules.py`).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
@@ -21,6 +20,7 @@ from saferoom.notary import Notary
 from saferoom.register import KINDS, Held, Organisation, Register
 from saferoom.rules import Ground, RoomFacts, Rule
 from saferoom.state.rows import OrganisationRow
+from saferoom.turns import Turns
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -101,7 +101,7 @@ class Statements:
         self._ledger: Final = ledger
         self._followers: Final = followers
         self._clock: Final = clock
-        self._one_at_a_time: Final = asyncio.Lock()
+        self._turns: Final = Turns()
 
     async def accept(self, caller: Caller, envelope: Envelope, rule: Rule[P]) -> Recorded[P]:
         """Accept a statement of one kind.
@@ -182,7 +182,7 @@ class Statements:
                 statements about such an organisation could not carry.
         """
         _require_usable(organisation)
-        async with self._one_at_a_time:
+        async with self._turns.alone():
             held = self._register.organisation(organisation.name)
             if held is None:
                 roles = tuple(sorted(organisation.roles))
@@ -205,12 +205,13 @@ class Statements:
             return ()
         return await self._archive.of_kinds([kind.KIND for kind in _FOR_ALL_OWNERS])
 
-    def _turn(self, kind: type[Payload]) -> AbstractAsyncContextManager[object]:
+    def _turn(self, kind: type[Payload]) -> AbstractAsyncContextManager[None]:
         """Take turns for what the next statement's verification goes by.
 
-        Consents go by nothing of each other, and there are many: they share commits.
+        Consents go by nothing of each other, and there are many: they share commits. But none is
+        under way while an owner's first charter brings that owner what was said so far.
         """
-        return self._one_at_a_time if kind in KINDS else nullcontext()
+        return self._turns.alone() if kind in KINDS else self._turns.together()
 
 
 def _require_usable(organisation: Organisation) -> None:

@@ -149,6 +149,52 @@ async def test_an_agent_whose_certificate_was_revoked_is_not_asked(ready: Ready)
     assert room.server.links.statuses()[1].state is LinkState.LOCKED
 
 
+async def test_an_endorsement_is_renewed_at_half_its_time(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await look_often(ready, monkeypatch)
+    first = ready.room.server.links.serving("tax").endorsed
+    assert first is not None
+    ready.sample.world.clock.advance(13 * 3600)
+
+    async def renewed() -> bool:
+        now = ready.room.server.links.serving("tax").endorsed
+        return now is not None and now.digest != first.digest
+
+    await until(renewed)
+    await ready.room.ask("bank-a", ready.question())
+
+
+async def test_an_enclave_whose_endorsement_ran_out_serves_no_more(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = ready.room
+    await look_often(ready, monkeypatch)
+    for agent in room.agents:
+        agent.cancel()
+    await asyncio.gather(*room.agents, return_exceptions=True)
+    ready.sample.world.clock.advance(13 * 3600)
+    await asyncio.sleep(0.2)
+    await room.ask("bank-a", ready.question())
+    ready.sample.world.clock.advance(12 * 3600)
+    await room.until_state("tax", "locked")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await room.ask("bank-a", ready.question())
+    assert from_rpc_error(caught.value).reason is Reason.LOCKED
+    room.attend(ready.sample.tax)
+    await room.until_state("tax", "serving")
+    await room.ask("bank-a", ready.question())
+
+
+async def look_often(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have new sessions look at the world's clock often."""
+    monkeypatch.setattr("saferoom.session._LONGEST_SLEEP_SECONDS", 0.05)
+    for owner in ("tax", "court"):
+        await end_process(ready.room, owner)
+    for owner in ("tax", "court"):
+        await ready.room.until_state(owner, "serving")
+
+
 async def test_the_endorsement_and_its_evidence_stand_in_the_log(ready: Ready) -> None:
     calls = ready.room.calls("bank-a")
     told = await calls.owner.GetEndorsement(
