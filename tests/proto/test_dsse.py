@@ -71,6 +71,19 @@ def test_the_encoding_is_the_specifications_own_example() -> None:
     assert encoded == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
 
 
+@given(payload=payloads, payload_type=types)
+def test_the_encoding_and_the_json_form_are_the_other_implementations_too(
+    payload: bytes, payload_type: str
+) -> None:
+    ours = sign(payload_type, payload, KEY)
+    theirs = reference.Envelope.from_dict(  # pyright: ignore[reportUnknownMemberType]
+        json.loads(ours.to_json())
+    )
+    assert theirs.pae() == ours.pae
+    written = theirs.to_dict()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    assert json.loads(ours.to_json()) == written
+
+
 @given(first=st.tuples(types, payloads), second=st.tuples(types, payloads))
 def test_two_statements_never_have_one_encoding(
     first: tuple[str, bytes], second: tuple[str, bytes]
