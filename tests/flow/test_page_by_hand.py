@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shlex
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.flow import warm
-from tests.flow.processes import Processes, free_port
+from tests.flow.pages import DOCS, SAYS, Block, Hand, read_page, type_page, typing_in
 
-PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "by-hand.md"
-ADDRESS: Final = "localhost:7443"
-BLOCK_SECONDS: Final = 60
-
-_BLOCK: Final = re.compile(
-    r"(?:^File `(?P<file>[\w.-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-_STAYS: Final = "# in a window of its own\n"
-_SAYS: Final = re.compile(r"^# (prints|refused): (.+)$", re.MULTILINE)
+PAGE: Final = "by-hand.md"
 
 ROLES: Final = (
     *("room init", "room admit", "room serve", "room status", "org enrol"),
@@ -38,113 +22,21 @@ ROLES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A fenced block of the page."""
-
-    file: str | None
-    kind: str
-    text: str
-
-    @property
-    def stays(self) -> bool:
-        """Whether its command runs on in a window of its own."""
-        return self.text.startswith(_STAYS)
-
-    def check(self, status: int, output: str) -> None:
-        """Check that the commands did what the block says of them."""
-        said = _SAYS.findall(self.text)
-        refused = any(how == "refused" for how, _ in said)
-        assert status == int(refused), f"{self.text}\nexited with {status}:\n{output}"
-        place = 0
-        for _, words in said:
-            found = re.compile(rf"(?<!\w){re.escape(words)}(?!\w)").search(output, place)
-            assert found is not None, f"{self.text}\ndid not print {words!r}:\n{output}"
-            place = found.end()
-
-
-@dataclass(frozen=True, slots=True)
-class Hand:
-    """Types blocks in one folder."""
-
-    folder: Path
-    commands: Path
-    processes: Processes
-
-    def do(self, block: Block) -> None:
-        """Save a file, start what stays, or run commands to their end and check them."""
-        if block.file is not None:
-            (self.folder / block.file).write_text(block.text, "utf-8")
-        elif block.stays:
-            program, *words = shlex.split(block.text.removeprefix(_STAYS))
-            assert program == "saferoom"
-            name = " ".join(words[:2])
-            self.processes.spawn(name, "-m", "saferoom_client", *words, folder=self.folder)
-        else:
-            block.check(*self._run(block.text))
-
-    def _run(self, text: str) -> tuple[int, str]:
-        path = f"{self.commands}:{os.environ['PATH']}"
-        try:
-            done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", text],
-                cwd=self.folder,
-                env={**os.environ, "PATH": path, "COLUMNS": "200", "SAFEROOM_PROFILE": ""},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=BLOCK_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            logs = "\n".join(f"{name}:\n{self.processes.log(name)}" for name in self._windows())
-            pytest.fail(f"{text}\ndid not end in {BLOCK_SECONDS} s\n{logs}")
-        return done.returncode, done.stdout.decode()
-
-    def _windows(self) -> tuple[str, ...]:
-        return tuple(self.processes.running)
-
-
 @pytest.fixture
 def hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hand]:
-    """Give an empty folder to type in, with the `saferoom` command at hand."""
-    folder = tmp_path_factory.mktemp("hand")
-    socket = folder / "warm"
-    warm.put_command(folder / "bin", socket)
-    processes = Processes(folder / "logs")
-    typed = folder / "typed"
-    typed.mkdir()
-    try:
-        processes.spawn("saferoom", warm.__file__, str(socket))
-        processes.wait_for(socket.exists, "the commands are not ready")
-        yield Hand(typed, folder / "bin", processes)
-    finally:
-        processes.stop()
-
-
-def blocks(text: str) -> list[Block]:
-    """Read a page's blocks in order."""
-    return [
-        Block(found["file"], found["kind"], found["text"]) for found in _BLOCK.finditer(f"{text}\n")
-    ]
+    with typing_in(tmp_path_factory.mktemp("hand")) as hand:
+        yield hand
 
 
 def test_the_page_holds_every_role_s_commands_and_names_its_files() -> None:
-    text = PAGE.read_text("utf-8")
-    page = blocks(text)
-    assert text.count("```") == 2 * len(page)
-    assert [one for one in page if (one.file is None) != (one.kind == "sh")] == []
-    typed = "".join(one.text for one in page if one.kind == "sh")
+    typed = "".join(one.text for one in read_page(PAGE) if one.kind == "sh")
     typed = typed.replace("enrol --", "saferoom issuer enrol --")
     assert [each for each in ROLES if f"saferoom {each}" not in typed] == []
 
 
 def test_the_page_works_as_it_stands(hand: Hand) -> None:
-    text = PAGE.read_text("utf-8")
-    assert text.count(ADDRESS) == 1
-    for block in blocks(text.replace(ADDRESS, f"localhost:{free_port()}")):
-        hand.do(block)
-    said = "".join(how + words for how, words in _SAYS.findall(text))
+    type_page(hand, PAGE)
+    said = "".join(how + words for how, words in SAYS.findall((DOCS / PAGE).read_text("utf-8")))
     assert all(
         each in said
         for each in ("printsyes", "printsno", "printsnot found", "refusedNO_CONSENT", "verified")
