@@ -42,6 +42,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}OwnerService/PutFeature": _OWNER,
         f"{_ROOM}OwnerService/ListFeatures": MEMBERS,
         f"{_ROOM}OwnerService/Pause": _OWNER,
+        f"{_ROOM}OwnerService/ListPauses": MEMBERS,
         f"{_ROOM}OwnerService/GetEndorsement": MEMBERS,
         f"{_ROOM}OwnerService/LoadData": _OWNER,
         f"{_ROOM}OwnerService/AttendKeys": _OWNER,

@@ -27,6 +27,7 @@ from saferoom_proto.statements import (
     CertificateRevocation,
     Charter,
     Feature,
+    Pause,
     Payload,
     Purpose,
     Schema,
@@ -45,6 +46,7 @@ KINDS: Final[tuple[type[Payload], ...]] = (
     ReleaseCertificate,
     Approval,
     Withdrawal,
+    Pause,
     Agreement,
     AgreementEnd,
     CertificateRevocation,
@@ -91,6 +93,7 @@ class Register:
         self._named: Final[dict[str, str]] = {}
         self._certificates: Final[dict[str, Held[ReleaseCertificate]]] = {}
         self._approvals: Final[dict[tuple[str, str], list[Held[Approval]]]] = {}
+        self._pauses: Final[dict[str, list[Held[Pause]]]] = {}
         self._agreements: Final[dict[str, Held[Agreement]]] = {}
         self._between: Final[dict[tuple[str, str], list[Held[Agreement]]]] = {}
         self._ended: Final[set[str]] = set()
@@ -133,6 +136,8 @@ class Register:
                 )
             case Withdrawal():
                 self._approvals.pop((says.template, says.owner), None)
+            case Pause():
+                self._pauses.setdefault(says.owner, []).append(Held(envelope, says))
             case Agreement():
                 self._agreements[envelope.digest] = Held(envelope, says)
                 sides = (says.owner, says.institution)
@@ -235,6 +240,10 @@ class Register:
         """Give a template's approvals that were not withdrawn, owner by owner."""
         for owner in owner_parts(self.template(template).says):
             yield from self._approvals.get((template, owner), ())
+
+    def pauses(self, owner: str) -> Iterable[Held[Pause]]:
+        """Give an owner's pauses and the words for their end, in the order they came in."""
+        return self._pauses.get(owner, ())
 
     def agreements(self, organisation: str) -> Iterable[Held[Agreement]]:
         """Give the agreements an organisation is a side of, ended ones too."""

@@ -38,6 +38,7 @@ class AsyncRoom(Session):
     list_features = owners.list_features
     pause = owners.pause
     resume = owners.resume
+    stopped_uses = owners.stopped_uses
     load_data = loading.load_data
 
     # Templates and agreements.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from saferoom_client.session import Session
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.pauses import Pauses, Stopped, Target
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Endorsement,
@@ -18,7 +19,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import owner_pb2
-from saferoom_proto.verification import PinnedCharter
+from saferoom_proto.verification import PinnedCharter, verify_by_named_approver
 from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
 
 
@@ -133,8 +134,42 @@ async def pause(session: Session, why: str, template: str | None = None) -> Reco
 
 
 async def resume(session: Session, why: str, template: str | None = None) -> Recorded:
-    """Let use of the store, or of one template, go on."""
+    """Say that use of the store, or of one template, may go on.
+
+    It does once as many approvers have said so as approve; `stopped_uses` tells what is missing.
+    """
     return await _pause(session, why, template, paused=False)
+
+
+async def stopped_uses(session: Session, owner: str) -> dict[Target, Stopped]:
+    """Tell which uses of an owner's store are stopped: all (none), or templates by their digests.
+
+    Counted here from the approvers' signed words, under the owner's charter in force.
+    """
+    charter = await session.grounds.charter(owner)
+    told = await session.call(session.owners.ListPauses, owner_pb2.ListPausesRequest(owner=owner))
+    pauses = Pauses()
+    for message in told.pauses:
+        envelope = envelope_from_proto(message)
+        pause, keyid = await _borne(session, envelope, charter)
+        pauses.take(pause, keyid, pause.at)
+    return pauses.stopped(charter)
+
+
+async def _borne(session: Session, envelope: Envelope, charter: PinnedCharter) -> tuple[Pause, str]:
+    """Open a pause under the newest charter that bears it; gives the key's id too.
+
+    A stop outlives its approver.
+    """
+    while True:
+        try:
+            pause = verify_by_named_approver(envelope, charter, Pause)
+        except SafeRoomError:
+            if charter.charter.previous is None:
+                raise
+            charter = await session.grounds.charter(charter.charter.owner, charter.charter.previous)
+        else:
+            return pause, charter.key_of(pause.approver).keyid
 
 
 async def _pause(session: Session, why: str, template: str | None, *, paused: bool) -> Recorded:

@@ -140,6 +140,7 @@ class Room:
     list_features = _waiting(owners.list_features)
     pause = _waiting(owners.pause)
     resume = _waiting(owners.resume)
+    stopped_uses = _waiting(owners.stopped_uses)
     load_data = _waiting(loading.load_data)
 
     # Templates and agreements.

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pauses import Pauses
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Agreement,
@@ -92,7 +93,8 @@ class Standing:
         self._approvals: dict[tuple[str, str], dict[str, Envelope]] = {}
         self._void: set[str] = set()
         self._withdrawn: dict[str, datetime] = {}
-        self._pauses: dict[str | None, tuple[datetime, bool]] = {}
+        self._pauses = Pauses()
+        self._stopped: frozenset[str | None] = frozenset()
 
     def charter_after(self, statements: Iterable[Envelope]) -> PinnedCharter:
         """Tell which charter will be in force after the next statements of the stream."""
@@ -135,8 +137,7 @@ class Standing:
     def require_running(self, template: str) -> None:
         """Refuse with `PAUSED` while all use, or this template's, is paused."""
         for target in (None, template):
-            _, paused = self._pauses.get(target, (None, False))
-            if paused:
+            if target in self._stopped:
                 raise SafeRoomError(Reason.PAUSED, "all use" if target is None else template)
 
     def _take_charter(self, statement: Envelope, _: datetime) -> None:
@@ -146,6 +147,7 @@ class Standing:
             self.charter = newer
             self._approvals.clear()  # each names the charter it was given under
             self._weigh_again()
+            self._stopped = frozenset(self._pauses.stopped(self.charter))
 
     def _following(self, of_stream: PinnedCharter | None, statement: Envelope) -> PinnedCharter:
         if of_stream is not None:
@@ -254,14 +256,14 @@ class Standing:
                 approvals.clear()
 
     def _take_pause(self, statement: Envelope, arrived: datetime) -> None:
-        pause = self._by_either(lambda charter: verify_by_named_approver(statement, charter, Pause))
-        if not pause.paused:
+        if load(statement, Pause).paused:
+            pause, charter = self._by_either(lambda charter: _named(statement, charter))
+        else:  # what lets go on counts only while the charter in force bears it
+            pause, charter = _named(statement, self.charter)
             _require_not_ahead(pause.at, arrived)
-        at = min(pause.at, arrived)
-        # The later word counts, whichever comes first; of two at one instant, the pause.
-        current = self._pauses.get(pause.template)
-        if current is None or (at, pause.paused) > current:
-            self._pauses[pause.template] = (at, pause.paused)
+        keyid = charter.key_of(pause.approver).keyid
+        self._pauses.take(pause, keyid, min(pause.at, arrived))
+        self._stopped = frozenset(self._pauses.stopped(self.charter))
 
     def _take_end(self, statement: Envelope, _: datetime) -> None:
         end = self._by_either(
@@ -295,6 +297,10 @@ class Standing:
 
 def _newer(of_stream: PinnedCharter, in_force: PinnedCharter) -> PinnedCharter:
     return of_stream if of_stream.charter.version > in_force.charter.version else in_force
+
+
+def _named(statement: Envelope, charter: PinnedCharter) -> tuple[Pause, PinnedCharter]:
+    return verify_by_named_approver(statement, charter, Pause), charter
 
 
 def _require_not_ahead(at: datetime, arrived: datetime) -> None:

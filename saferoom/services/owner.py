@@ -89,6 +89,13 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         )
         return owner_pb2.PauseResponse(recorded=wire.recorded(recorded))
 
+    async def ListPauses(
+        self, request: owner_pb2.ListPausesRequest, context: object
+    ) -> owner_pb2.ListPausesResponse:
+        """List an owner's pauses and the words for their end."""
+        held = self._register.pauses(request.owner)
+        return owner_pb2.ListPausesResponse(pauses=wire.envelopes(each.envelope for each in held))
+
     async def GetEndorsement(
         self, request: owner_pb2.GetEndorsementRequest, context: object
     ) -> owner_pb2.GetEndorsementResponse:

@@ -261,8 +261,10 @@ def test_a_paused_store_or_template_is_refused_and_goes_on_later(
             target is not None
         )
         room.world.clock.advance(1)
-        room.tax.pause(target, paused=False, approver="li")
-        enclave.follow()
+        for approver in ("li", "wang"):
+            assert refused(enclave, room.question()) is Reason.PAUSED
+            room.tax.pause(target, paused=False, approver=approver)
+            enclave.follow()
         assert enclave.ask(room.question()).truth is Truth.YES
 
 

@@ -82,11 +82,11 @@ def test_the_later_word_on_a_pause_counts_whichever_comes_first(
 ) -> None:
     pause = room.tax.pause()
     room.world.clock.advance(1)
-    going_on = room.tax.pause(paused=False)
+    going_on = [room.tax.pause(paused=False, approver=each) for each in ("chen", "li")]
     room.world.clock.advance(1)
     room.tax.pause()
     enclave.follow()
-    for old in (going_on, pause):
+    for old in (*going_on, pause):
         room.world.streams["tax"].append(old)
     enclave.follow()
     assert enclave.ask(room.question()).reason is Reason.PAUSED

@@ -106,7 +106,11 @@ def test_an_owner_judges_a_template_and_takes_its_approval_back(
     assert bank.json(*question)["answer"] == "yes"
     li("pause", "--template", template, "--why", "under review")
     assert "PAUSED" in bank(*question, status=1)
-    li("resume", "--template", template, "--why", "reviewed")
+    resume = ("resume", "--template", template, "--why", "reviewed")
+    assert "li of tax would let the use of" in li(*resume)
+    assert "1 of the 2 needed" in li(*resume)
+    assert "PAUSED" in bank(*question, status=1)
+    assert "tax let the use of" in Shell(live, "tax", "zhao")(*resume)
     assert bank.json(*question)["answer"] == "yes"
     li("template", "withdraw", template, "--why", "no longer wanted")
     assert "NOT_APPROVED" in bank(*question, status=1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -169,10 +172,60 @@ def test_a_paused_store_answers_nothing_until_it_is_resumed(live: LiveRoom) -> N
         try:
             refusal = refused(live, STEADY)
         finally:
-            room.resume("reviewed")
+            let_go_on(live)
     assert (refusal.reason, refusal.owner) == (Reason.PAUSED, "tax")
     with live.open("bank-a", "desk") as bank:
         assert ask(bank, STEADY).truth is Truth.YES
+
+
+def let_go_on(live: LiveRoom) -> None:
+    """Have as many approvers as approve end a pause."""
+    for said, approver in enumerate(("li", "wang"), start=1):
+        with live.open("tax", approver) as room:
+            room.resume("reviewed")
+            stopped = room.stopped_uses("tax")
+        assert [each.resumed_by for each in stopped.values()] == [("li",)] * (said < 2)
+
+
+def test_a_pause_counts_from_the_next_question_on_whatever_else_is_asked(live: LiveRoom) -> None:
+    """Of questions asked without end, each one sent after the pause's receipt is refused."""
+    asked: list[tuple[float, Reason | None]] = []
+    ended = threading.Event()
+
+    def ask_on() -> None:
+        with live.open("bank-a", "desk") as bank:
+            while not ended.is_set():
+                sent = time.monotonic()
+                try:
+                    ask(bank, STEADY)
+                except Refused as refusal:
+                    asked.append((sent, refusal.reason))
+                else:
+                    asked.append((sent, None))
+
+    askers = [threading.Thread(target=ask_on) for _ in range(4)]
+    for each in askers:
+        each.start()
+    try:
+        wait_until(lambda: len(asked) > 20)
+        with live.open("tax", "li") as room:
+            room.pause("under review")
+        paused = time.monotonic()
+        wait_until(lambda: sum(sent > paused for sent, _ in asked) > 20)
+    finally:
+        ended.set()
+        for each in askers:
+            each.join()
+        let_go_on(live)
+    assert {reason for sent, reason in asked if sent > paused} == {Reason.PAUSED}
+    assert None in {reason for _, reason in asked}
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_rows_that_break_the_schema_come_back_and_nothing_is_loaded(

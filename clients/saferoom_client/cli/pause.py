@@ -42,14 +42,33 @@ def resume(
     template: TemplateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a paused use of your owner's store, or of one template, go on.
+    """Say that a paused use may go on: it does once as many approvers said so as approve.
 
     恢复使用。
     """
     with Room.open(profile) as room:
         digest = None if template is None else check_digest(template)
         recorded = room.resume(why, digest)
-        owner = room.profile.member.organisation
+        owner, name = room.profile.member.organisation, room.profile.member.name
+        stopped = room.stopped_uses(owner).get(digest)
+        threshold = room.get_charter(owner).charter.threshold
     what = "all use" if digest is None else f"the use of {digest}"
-    document = {"owner": owner, "template": digest, "resume": recorded.statement.digest}
-    show(as_json, document, f"{owner} let {what} go on")
+    by = threshold if stopped is None else len(stopped.resumed_by)
+    document = {
+        "owner": owner,
+        "template": digest,
+        "resume": recorded.statement.digest,
+        "goes_on": stopped is None,
+        "said_so": by,
+        "needed": threshold,
+    }
+    if stopped is None:
+        show(as_json, document, f"{owner} let {what} go on")
+        return
+    again = " ".join(["saferoom resume --why WHY", *(["--template", digest] if digest else [])])
+    show(
+        as_json,
+        document,
+        f"{name} of {owner} would let {what} go on: {by} of the {threshold} needed",
+        f"next, another approver: {again}",
+    )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsaferoom_proto/v1/owner.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"C\n\x11PutCharterRequest\x12.\n\x07\x63harter\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"=\n\x12PutCharterResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"A\n\x11GetCharterRequest\x12,\n\x05owner\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\"<\n\x12GetCharterResponse\x12&\n\x07\x63harter\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"A\n\x10PutSchemaRequest\x12-\n\x06schema\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"<\n\x11PutSchemaResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"C\n\x11PutFeatureRequest\x12.\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"=\n\x12PutFeatureResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"F\n\x13ListFeaturesRequest\x12/\n\x05owner\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9_]{0,62})?$\"?\n\x14ListFeaturesResponse\x12\'\n\x08\x66\x65\x61tures\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"<\n\x0cPauseRequest\x12,\n\x05pause\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"8\n\rPauseResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"E\n\x15GetEndorsementRequest\x12,\n\x05owner\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\"\x94\x01\n\x16GetEndorsementResponse\x12*\n\x0b\x65ndorsement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12%\n\x06\x63laims\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\'\n\x08snapshot\x18\x03 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"b\n\x0fLoadDataRequest\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.saferoom.v1.LoadHeaderH\x00\x12\x1b\n\x06sealed\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x42\x07\n\x05piece\"\xbc\x01\n\nLoadHeader\x12,\n\x05owner\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12,\n\x06schema\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x1e\n\nsealed_key\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80@\x12\x32\n\x06tables\x18\x04 \x03(\x0b\x32\x16.saferoom.v1.LoadTableB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"H\n\tLoadTable\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12\x0e\n\x06pieces\x18\x02 \x01(\r\"R\n\x10LoadDataResponse\x12\'\n\x08snapshot\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x15\n\rsealed_faults\x18\x02 \x01(\x0c\"\xa6\x01\n\x11\x41ttendKeysRequest\x12.\n\tchallenge\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.KeyChallengeH\x00\x12*\n\x07release\x18\x02 \x01(\x0b\x32\x17.saferoom.v1.KeyReleaseH\x00\x12*\n\x07refusal\x18\x03 \x01(\x0b\x32\x17.saferoom.v1.KeyRefusalH\x00\x42\t\n\x07message\"?\n\x0cKeyChallenge\x12\x17\n\x04task\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x16\n\x05nonce\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"z\n\nKeyRelease\x12\x17\n\x04task\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x32\n\x0b\x65ndorsement\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x0bsealed_keys\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80@\"<\n\nKeyRefusal\x12\x17\n\x04task\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\x03why\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"w\n\x12\x41ttendKeysResponse\x12(\n\x06wanted\x18\x01 \x01(\x0b\x32\x16.saferoom.v1.KeyWantedH\x00\x12,\n\x08\x65vidence\x18\x02 \x01(\x0b\x32\x18.saferoom.v1.KeyEvidenceH\x00\x42\t\n\x07message\"(\n\tKeyWanted\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\"_\n\x0bKeyEvidence\x12\x0c\n\x04task\x18\x01 \x01(\t\x12%\n\x06\x63laims\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05quote\x18\x04 \x01(\x0c\x32\xd5\x05\n\x0cOwnerService\x12M\n\nPutCharter\x12\x1e.saferoom.v1.PutCharterRequest\x1a\x1f.saferoom.v1.PutCharterResponse\x12M\n\nGetCharter\x12\x1e.saferoom.v1.GetCharterRequest\x1a\x1f.saferoom.v1.GetCharterResponse\x12J\n\tPutSchema\x12\x1d.saferoom.v1.PutSchemaRequest\x1a\x1e.saferoom.v1.PutSchemaResponse\x12M\n\nPutFeature\x12\x1e.saferoom.v1.PutFeatureRequest\x1a\x1f.saferoom.v1.PutFeatureResponse\x12S\n\x0cListFeatures\x12 .saferoom.v1.ListFeaturesRequest\x1a!.saferoom.v1.ListFeaturesResponse\x12>\n\x05Pause\x12\x19.saferoom.v1.PauseRequest\x1a\x1a.saferoom.v1.PauseResponse\x12Y\n\x0eGetEndorsement\x12\".saferoom.v1.GetEndorsementRequest\x1a#.saferoom.v1.GetEndorsementResponse\x12I\n\x08LoadData\x12\x1c.saferoom.v1.LoadDataRequest\x1a\x1d.saferoom.v1.LoadDataResponse(\x01\x12Q\n\nAttendKeys\x12\x1e.saferoom.v1.AttendKeysRequest\x1a\x1f.saferoom.v1.AttendKeysResponse(\x01\x30\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsaferoom_proto/v1/owner.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"C\n\x11PutCharterRequest\x12.\n\x07\x63harter\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"=\n\x12PutCharterResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"A\n\x11GetCharterRequest\x12,\n\x05owner\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\"<\n\x12GetCharterResponse\x12&\n\x07\x63harter\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"A\n\x10PutSchemaRequest\x12-\n\x06schema\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"<\n\x11PutSchemaResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"C\n\x11PutFeatureRequest\x12.\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"=\n\x12PutFeatureResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"F\n\x13ListFeaturesRequest\x12/\n\x05owner\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9_]{0,62})?$\"?\n\x14ListFeaturesResponse\x12\'\n\x08\x66\x65\x61tures\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"<\n\x0cPauseRequest\x12,\n\x05pause\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"8\n\rPauseResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"A\n\x11ListPausesRequest\x12,\n\x05owner\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\";\n\x12ListPausesResponse\x12%\n\x06pauses\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"E\n\x15GetEndorsementRequest\x12,\n\x05owner\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\"\x94\x01\n\x16GetEndorsementResponse\x12*\n\x0b\x65ndorsement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12%\n\x06\x63laims\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\'\n\x08snapshot\x18\x03 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"b\n\x0fLoadDataRequest\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.saferoom.v1.LoadHeaderH\x00\x12\x1b\n\x06sealed\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x42\x07\n\x05piece\"\xbc\x01\n\nLoadHeader\x12,\n\x05owner\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12,\n\x06schema\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x1e\n\nsealed_key\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80@\x12\x32\n\x06tables\x18\x04 \x03(\x0b\x32\x16.saferoom.v1.LoadTableB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"H\n\tLoadTable\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12\x0e\n\x06pieces\x18\x02 \x01(\r\"R\n\x10LoadDataResponse\x12\'\n\x08snapshot\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x15\n\rsealed_faults\x18\x02 \x01(\x0c\"\xa6\x01\n\x11\x41ttendKeysRequest\x12.\n\tchallenge\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.KeyChallengeH\x00\x12*\n\x07release\x18\x02 \x01(\x0b\x32\x17.saferoom.v1.KeyReleaseH\x00\x12*\n\x07refusal\x18\x03 \x01(\x0b\x32\x17.saferoom.v1.KeyRefusalH\x00\x42\t\n\x07message\"?\n\x0cKeyChallenge\x12\x17\n\x04task\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x16\n\x05nonce\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"z\n\nKeyRelease\x12\x17\n\x04task\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x32\n\x0b\x65ndorsement\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x0bsealed_keys\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80@\"<\n\nKeyRefusal\x12\x17\n\x04task\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\x03why\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"w\n\x12\x41ttendKeysResponse\x12(\n\x06wanted\x18\x01 \x01(\x0b\x32\x16.saferoom.v1.KeyWantedH\x00\x12,\n\x08\x65vidence\x18\x02 \x01(\x0b\x32\x18.saferoom.v1.KeyEvidenceH\x00\x42\t\n\x07message\"(\n\tKeyWanted\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\"_\n\x0bKeyEvidence\x12\x0c\n\x04task\x18\x01 \x01(\t\x12%\n\x06\x63laims\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05quote\x18\x04 \x01(\x0c\x32\xa4\x06\n\x0cOwnerService\x12M\n\nPutCharter\x12\x1e.saferoom.v1.PutCharterRequest\x1a\x1f.saferoom.v1.PutCharterResponse\x12M\n\nGetCharter\x12\x1e.saferoom.v1.GetCharterRequest\x1a\x1f.saferoom.v1.GetCharterResponse\x12J\n\tPutSchema\x12\x1d.saferoom.v1.PutSchemaRequest\x1a\x1e.saferoom.v1.PutSchemaResponse\x12M\n\nPutFeature\x12\x1e.saferoom.v1.PutFeatureRequest\x1a\x1f.saferoom.v1.PutFeatureResponse\x12S\n\x0cListFeatures\x12 .saferoom.v1.ListFeaturesRequest\x1a!.saferoom.v1.ListFeaturesResponse\x12>\n\x05Pause\x12\x19.saferoom.v1.PauseRequest\x1a\x1a.saferoom.v1.PauseResponse\x12M\n\nListPauses\x12\x1e.saferoom.v1.ListPausesRequest\x1a\x1f.saferoom.v1.ListPausesResponse\x12Y\n\x0eGetEndorsement\x12\".saferoom.v1.GetEndorsementRequest\x1a#.saferoom.v1.GetEndorsementResponse\x12I\n\x08LoadData\x12\x1c.saferoom.v1.LoadDataRequest\x1a\x1d.saferoom.v1.LoadDataResponse(\x01\x12Q\n\nAttendKeys\x12\x1e.saferoom.v1.AttendKeysRequest\x1a\x1f.saferoom.v1.AttendKeysResponse(\x01\x30\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFEATURESREQUEST'].fields_by_name['owner']._serialized_options = b'\272H\035r\0332\031^([a-z][a-z0-9_]{0,62})?$'
   _globals['_PAUSEREQUEST'].fields_by_name['pause']._loaded_options = None
   _globals['_PAUSEREQUEST'].fields_by_name['pause']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_LISTPAUSESREQUEST'].fields_by_name['owner']._loaded_options = None
+  _globals['_LISTPAUSESREQUEST'].fields_by_name['owner']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9_]{0,62}$'
   _globals['_GETENDORSEMENTREQUEST'].fields_by_name['owner']._loaded_options = None
   _globals['_GETENDORSEMENTREQUEST'].fields_by_name['owner']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9_]{0,62}$'
   _globals['_LOADDATAREQUEST'].fields_by_name['sealed']._loaded_options = None
@@ -97,32 +99,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAUSEREQUEST']._serialized_end=799
   _globals['_PAUSERESPONSE']._serialized_start=801
   _globals['_PAUSERESPONSE']._serialized_end=857
-  _globals['_GETENDORSEMENTREQUEST']._serialized_start=859
-  _globals['_GETENDORSEMENTREQUEST']._serialized_end=928
-  _globals['_GETENDORSEMENTRESPONSE']._serialized_start=931
-  _globals['_GETENDORSEMENTRESPONSE']._serialized_end=1079
-  _globals['_LOADDATAREQUEST']._serialized_start=1081
-  _globals['_LOADDATAREQUEST']._serialized_end=1179
-  _globals['_LOADHEADER']._serialized_start=1182
-  _globals['_LOADHEADER']._serialized_end=1370
-  _globals['_LOADTABLE']._serialized_start=1372
-  _globals['_LOADTABLE']._serialized_end=1444
-  _globals['_LOADDATARESPONSE']._serialized_start=1446
-  _globals['_LOADDATARESPONSE']._serialized_end=1528
-  _globals['_ATTENDKEYSREQUEST']._serialized_start=1531
-  _globals['_ATTENDKEYSREQUEST']._serialized_end=1697
-  _globals['_KEYCHALLENGE']._serialized_start=1699
-  _globals['_KEYCHALLENGE']._serialized_end=1762
-  _globals['_KEYRELEASE']._serialized_start=1764
-  _globals['_KEYRELEASE']._serialized_end=1886
-  _globals['_KEYREFUSAL']._serialized_start=1888
-  _globals['_KEYREFUSAL']._serialized_end=1948
-  _globals['_ATTENDKEYSRESPONSE']._serialized_start=1950
-  _globals['_ATTENDKEYSRESPONSE']._serialized_end=2069
-  _globals['_KEYWANTED']._serialized_start=2071
-  _globals['_KEYWANTED']._serialized_end=2111
-  _globals['_KEYEVIDENCE']._serialized_start=2113
-  _globals['_KEYEVIDENCE']._serialized_end=2208
-  _globals['_OWNERSERVICE']._serialized_start=2211
-  _globals['_OWNERSERVICE']._serialized_end=2936
+  _globals['_LISTPAUSESREQUEST']._serialized_start=859
+  _globals['_LISTPAUSESREQUEST']._serialized_end=924
+  _globals['_LISTPAUSESRESPONSE']._serialized_start=926
+  _globals['_LISTPAUSESRESPONSE']._serialized_end=985
+  _globals['_GETENDORSEMENTREQUEST']._serialized_start=987
+  _globals['_GETENDORSEMENTREQUEST']._serialized_end=1056
+  _globals['_GETENDORSEMENTRESPONSE']._serialized_start=1059
+  _globals['_GETENDORSEMENTRESPONSE']._serialized_end=1207
+  _globals['_LOADDATAREQUEST']._serialized_start=1209
+  _globals['_LOADDATAREQUEST']._serialized_end=1307
+  _globals['_LOADHEADER']._serialized_start=1310
+  _globals['_LOADHEADER']._serialized_end=1498
+  _globals['_LOADTABLE']._serialized_start=1500
+  _globals['_LOADTABLE']._serialized_end=1572
+  _globals['_LOADDATARESPONSE']._serialized_start=1574
+  _globals['_LOADDATARESPONSE']._serialized_end=1656
+  _globals['_ATTENDKEYSREQUEST']._serialized_start=1659
+  _globals['_ATTENDKEYSREQUEST']._serialized_end=1825
+  _globals['_KEYCHALLENGE']._serialized_start=1827
+  _globals['_KEYCHALLENGE']._serialized_end=1890
+  _globals['_KEYRELEASE']._serialized_start=1892
+  _globals['_KEYRELEASE']._serialized_end=2014
+  _globals['_KEYREFUSAL']._serialized_start=2016
+  _globals['_KEYREFUSAL']._serialized_end=2076
+  _globals['_ATTENDKEYSRESPONSE']._serialized_start=2078
+  _globals['_ATTENDKEYSRESPONSE']._serialized_end=2197
+  _globals['_KEYWANTED']._serialized_start=2199
+  _globals['_KEYWANTED']._serialized_end=2239
+  _globals['_KEYEVIDENCE']._serialized_start=2241
+  _globals['_KEYEVIDENCE']._serialized_end=2336
+  _globals['_OWNERSERVICE']._serialized_start=2339
+  _globals['_OWNERSERVICE']._serialized_end=3143
 # @@protoc_insertion_point(module_scope)

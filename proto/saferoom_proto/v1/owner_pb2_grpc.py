@@ -65,6 +65,11 @@ class OwnerServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PauseRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PauseResponse.FromString,
                 _registered_method=True)
+        self.ListPauses = channel.unary_unary(
+                '/saferoom.v1.OwnerService/ListPauses',
+                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesResponse.FromString,
+                _registered_method=True)
         self.GetEndorsement = channel.unary_unary(
                 '/saferoom.v1.OwnerService/GetEndorsement',
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementRequest.SerializeToString,
@@ -122,7 +127,15 @@ class OwnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Pause(self, request, context):
-        """Stops, or lets go on, all use of the owner's store or of one template.
+        """Stops all use of the owner's store or of one template, or hands in one approver's word for
+        letting it go on: as many must say so as approve.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPauses(self, request, context):
+        """Lists an owner's pauses and the words for their end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,6 +194,11 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.Pause,
                     request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PauseRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PauseResponse.SerializeToString,
+            ),
+            'ListPauses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPauses,
+                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesResponse.SerializeToString,
             ),
             'GetEndorsement': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEndorsement,
@@ -361,6 +379,33 @@ class OwnerService:
             '/saferoom.v1.OwnerService/Pause',
             saferoom__proto_dot_v1_dot_owner__pb2.PauseRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_owner__pb2.PauseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPauses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.OwnerService/ListPauses',
+            saferoom__proto_dot_v1_dot_owner__pb2.ListPausesRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_owner__pb2.ListPausesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,7 +44,11 @@ class OwnerServiceStub:
     ListFeatures: _grpc.UnaryUnaryMultiCallable[_owner_pb2.ListFeaturesRequest, _owner_pb2.ListFeaturesResponse]
     """Lists the newest version of every feature of an owner, or of all owners."""
     Pause: _grpc.UnaryUnaryMultiCallable[_owner_pb2.PauseRequest, _owner_pb2.PauseResponse]
-    """Stops, or lets go on, all use of the owner's store or of one template."""
+    """Stops all use of the owner's store or of one template, or hands in one approver's word for
+    letting it go on: as many must say so as approve.
+    """
+    ListPauses: _grpc.UnaryUnaryMultiCallable[_owner_pb2.ListPausesRequest, _owner_pb2.ListPausesResponse]
+    """Lists an owner's pauses and the words for their end."""
     GetEndorsement: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetEndorsementRequest, _owner_pb2.GetEndorsementResponse]
     """Gives the endorsement of the owner's enclave in force."""
     LoadData: _grpc.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]
@@ -68,7 +72,11 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     ListFeatures: _aio.UnaryUnaryMultiCallable[_owner_pb2.ListFeaturesRequest, _owner_pb2.ListFeaturesResponse]  # type: ignore[assignment]
     """Lists the newest version of every feature of an owner, or of all owners."""
     Pause: _aio.UnaryUnaryMultiCallable[_owner_pb2.PauseRequest, _owner_pb2.PauseResponse]  # type: ignore[assignment]
-    """Stops, or lets go on, all use of the owner's store or of one template."""
+    """Stops all use of the owner's store or of one template, or hands in one approver's word for
+    letting it go on: as many must say so as approve.
+    """
+    ListPauses: _aio.UnaryUnaryMultiCallable[_owner_pb2.ListPausesRequest, _owner_pb2.ListPausesResponse]  # type: ignore[assignment]
+    """Lists an owner's pauses and the words for their end."""
     GetEndorsement: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetEndorsementRequest, _owner_pb2.GetEndorsementResponse]  # type: ignore[assignment]
     """Gives the endorsement of the owner's enclave in force."""
     LoadData: _aio.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]  # type: ignore[assignment]
@@ -125,7 +133,17 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _owner_pb2.PauseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.PauseResponse, _abc.Awaitable[_owner_pb2.PauseResponse]]:
-        """Stops, or lets go on, all use of the owner's store or of one template."""
+        """Stops all use of the owner's store or of one template, or hands in one approver's word for
+        letting it go on: as many must say so as approve.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPauses(
+        self,
+        request: _owner_pb2.ListPausesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.ListPausesResponse, _abc.Awaitable[_owner_pb2.ListPausesResponse]]:
+        """Lists an owner's pauses and the words for their end."""
 
     @_abc_1.abstractmethod
     def GetEndorsement(
