@@ -43,6 +43,14 @@ class FoundAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundUse:
+    """A word on a question, and the question as far as the room has it."""
+
+    word: Found
+    request: Envelope | None
+
+
+@dataclass(frozen=True, slots=True)
 class StreamItem:
     """A statement's place in an owner's stream, and the running hash with it."""
 
@@ -87,6 +95,25 @@ _ANSWERS: Final = (
     _FOUND.add_columns(tables.answer.c.owner, tables.answer.c.institution, tables.answer.c.sealed)
     .join(tables.answer, tables.answer.c.release_digest == _STATEMENT.digest)
     .where(tables.answer.c.request_id == bindparam("request_id"))
+)
+_USES: Final = (
+    _FOUND.add_columns(
+        tables.request.c.payload_type.label("asked_type"),
+        tables.request.c.payload.label("asked"),
+        tables.request.c.signatures.label("asked_signatures"),
+    )
+    .join(tables.entry, tables.entry.c.statement_digest == _STATEMENT.digest)
+    .join(tables.use, tables.use.c.entry_idx == tables.entry.c.idx)
+    .outerjoin(tables.request, tables.request.c.request_id == tables.use.c.request_id)
+    .where(tables.use.c.whom == bindparam("whom"))
+    .where(tables.use.c.entry_idx < bindparam("before"))
+    .order_by(tables.use.c.entry_idx.desc())
+    .limit(bindparam("most"))
+)
+_CONCERNS: Final = (
+    select(tables.use.c.entry_idx)
+    .where(tables.use.c.whom == bindparam("whom"))
+    .where(tables.use.c.entry_idx == bindparam("entry_idx"))
 )
 _OF_KINDS: Final = (
     select(_STATEMENT.payload_type, _STATEMENT.payload, _STATEMENT.signatures)
@@ -179,6 +206,17 @@ class Archive:
         ]
         return tuple(sorted(found, key=lambda answer: answer.owner))
 
+    async def uses(self, whom: str, before: int, most: int) -> tuple[FoundUse, ...]:
+        """Find the uses that concern a subject or an owner before an entry, the newest first."""
+        return tuple(
+            FoundUse(_found(row), _asked(row))
+            for row in await self._rows(_USES, whom=whom, before=before, most=most)
+        )
+
+    async def is_use_of(self, whom: str, entry_idx: int) -> bool:
+        """Tell whether an entry is a use that concerns a subject or an owner."""
+        return bool(await self._rows(_CONCERNS, whom=whom, entry_idx=entry_idx))
+
     async def stream(self, owner: str, after: int, up_to: int, most: int) -> tuple[StreamItem, ...]:
         """Give an owner's next statements: after one place, up to another, at most so many."""
         rows = await self._rows(_STREAM, owner=owner, after=after, up_to=up_to, most=most)
@@ -196,6 +234,12 @@ class Archive:
 
 def _envelope(row: Row[*tuple[object, ...]]) -> Envelope:
     return Envelope(row.payload_type, row.payload, row.signatures)
+
+
+def _asked(row: Row[*tuple[object, ...]]) -> Envelope | None:
+    if row.asked is None:
+        return None
+    return Envelope(row.asked_type, row.asked, row.asked_signatures)
 
 
 def _found(row: Row[*tuple[object, ...]]) -> Found:

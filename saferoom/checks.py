@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
+from saferoom import uses
 from saferoom.archive import Archive, FoundAnswer
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.exchange import Judged
@@ -21,7 +22,7 @@ from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals, RequestRefusedError, Word
 from saferoom.register import Register
-from saferoom.state.rows import AnswerRow, RequestRow
+from saferoom.state.rows import AnswerRow, RequestRow, Row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import bind, parse_formula
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -105,7 +106,7 @@ class Checks:
             approved = self._authorise(caller, envelope, request)
         except SafeRoomError as error:
             raise await self._refusals.record(
-                error, institution=caller.organisation, request_id=envelope.digest, owner=None
+                error, institution=caller.organisation, question=envelope, owner=None
             ) from error
         # One request is judged once at a time: its repeat waits for the same words. A caller who
         # leaves ends only its own waiting; what was charged is recorded.
@@ -196,7 +197,7 @@ class Checks:
             return await self._refusals.record(
                 error,
                 institution=approved.request.institution,
-                request_id=approved.envelope.digest,
+                question=approved.envelope,
                 owner=owner,
             )
         except Exception as error:  # noqa: BLE001 - raised again once all owners were heard
@@ -292,10 +293,12 @@ class Checks:
 
 def _rows(
     approved: Approved, judged: Judged, owner: str, entry_idx: int | None = None
-) -> tuple[RequestRow, AnswerRow]:
-    """Give what is kept beside a release: the question and the sealed answer."""
+) -> tuple[Row, ...]:
+    """Give what is kept beside a release: question, sealed answer, and whom they concern."""
     institution, digest = approved.request.institution, judged.entry.statement.digest
+    request_id = approved.envelope.digest
     return (
         RequestRow(institution, approved.envelope),
-        AnswerRow(approved.envelope.digest, owner, institution, digest, judged.sealed, entry_idx),
+        AnswerRow(request_id, owner, institution, digest, judged.sealed, entry_idx),
+        *uses.answered(owner, approved.request.subject, request_id, entry_idx),
     )

@@ -11,8 +11,10 @@
 | consent revocation                                         | its subject, every owner, and the   |
 |                                                            | institution the consent was given to|
 | acknowledgement                                            | its subject, its owner              |
-| release                                                    | its institution, its owner          |
-| refusal                                                    | its institution, the owner it names |
+| release                                                    | its institution, its owner, the     |
+|                                                            | subject asked about                 |
+| refusal                                                    | its institution, the owner it names,|
+|                                                            | the subject asked about             |
 
 An auditor may have every statement. What concerns somebody else is refused in the same words as
 what is not there.
@@ -141,7 +143,9 @@ class Concerns:
             return True
         if found.kind in _FOLLOWED_BY_OWNERS and Role.OWNER in caller.roles:
             return True
-        return caller.organisation in await self._named(found)
+        if caller.organisation in await self._named(found):
+            return True
+        return await self._archive.is_use_of(caller.organisation, found.position.index)
 
     async def _named(self, found: Found) -> set[str | None]:
         named = CONCERNED[found.kind](found) if found.kind in CONCERNED else set[str | None]()

@@ -24,12 +24,13 @@ class _Gist(BaseModel):
 
 
 class RequestGist(_Gist):
-    """Who asks, by which template and certificate, for which purpose."""
+    """Who asks about whom, by which template and certificate, for which purpose."""
 
     room: _ShortText
     institution: Name
     template: Digest
     certificate: Digest
+    subject: _ShortText
     purpose: Purpose
 
 

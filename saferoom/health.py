@@ -21,6 +21,7 @@ from saferoom_proto.v1 import (
     ledger_pb2,
     owner_pb2,
     template_pb2,
+    use_pb2,
 )
 
 SERVICES: Final = tuple(
@@ -31,6 +32,7 @@ SERVICES: Final = tuple(
         template_pb2.DESCRIPTOR,
         consent_pb2.DESCRIPTOR,
         check_pb2.DESCRIPTOR,
+        use_pb2.DESCRIPTOR,
         ledger_pb2.DESCRIPTOR,
     )
     for service in file.services_by_name.values()

@@ -12,6 +12,7 @@ from saferoom.evidence import Recorded
 from saferoom.exchange import OutboxEntry
 from saferoom.gist import ReleaseGist, release_gist
 from saferoom.notary import Notary
+from saferoom.state.rows import UseRow
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import VerifyKey
@@ -169,7 +170,11 @@ class Outbox:
 
     async def _take(self, entry: OutboxEntry, kind: type[ByEnclave]) -> Recorded[ByEnclave]:
         says = await self.verified(entry.statement, kind)
-        recorded = await self._notary.record(kind, says, entry.statement, salt=entry.salt)
+        # Which subject a release concerns is known once its question is.
+        rows = (UseRow(says.owner, says.request),) if isinstance(says, Release) else ()
+        recorded = await self._notary.record(
+            kind, says, entry.statement, salt=entry.salt, rows=rows
+        )
         self.recorded(entry.chain_index, recorded.index)
         return recorded
 

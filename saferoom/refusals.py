@@ -9,7 +9,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from saferoom import uses
 from saferoom.notary import Notary
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Refusal, seal_statement
@@ -88,7 +90,7 @@ class Refusals:
         self._recorded: Final[OrderedDict[tuple[object, ...], None]] = OrderedDict()
 
     async def record(
-        self, error: SafeRoomError, *, institution: str, request_id: str, owner: str | None
+        self, error: SafeRoomError, *, institution: str, question: Envelope, owner: str | None
     ) -> RequestRefusedError:
         """Record a refusal, and make what its asker is told.
 
@@ -98,9 +100,10 @@ class Refusals:
         Args:
             error: why.
             institution: who asked.
-            request_id: digest of the request's signed bytes.
+            question: what was asked.
             owner: whose enclave refused without a verdict; none if the room did.
         """
+        request_id = question.digest
         key = (institution, request_id, owner, error.reason)
         if key not in self._recorded:
             refusal = Refusal(
@@ -112,7 +115,12 @@ class Refusals:
                 time=whole_milliseconds(self._clock()),
             )
             statement = seal_statement(refusal, self._key)
-            await self._notary.record(Refusal, Word(owner, error.reason, b""), statement)
+            await self._notary.record(
+                Refusal,
+                Word(owner, error.reason, b""),
+                statement,
+                rows=uses.refused(question, institution, owner),
+            )
             self._recorded[key] = None
             if len(self._recorded) > _REMEMBERED:
                 self._recorded.popitem(last=False)

@@ -39,6 +39,7 @@ from saferoom.services.identity import IdentityService
 from saferoom.services.ledger import LedgerService
 from saferoom.services.owner import OwnerService
 from saferoom.services.template import TemplateService
+from saferoom.services.use import UseService
 from saferoom.session import Office
 from saferoom.statements import Statements
 from saferoom.supervisor import COMMAND, Supervisor
@@ -54,6 +55,7 @@ from saferoom_proto.v1.owner_pb2_grpc import add_OwnerServiceServicer_to_server 
 from saferoom_proto.v1.template_pb2_grpc import (
     add_TemplateServiceServicer_to_server as add_template,
 )
+from saferoom_proto.v1.use_pb2_grpc import add_UseServiceServicer_to_server as add_use
 
 MAX_MESSAGE_BYTES: Final = (1 << 20) + (1 << 12)
 """1 MiB, the largest piece of a load, and its frame. It is what a compressed message may become."""
@@ -244,6 +246,7 @@ async def _add_services(
     add_template(TemplateService(register, statements), server)
     add_consent(ConsentService(statements, books.archive), server)
     add_check(CheckService(checks, Consents(books.archive)), server)
+    add_use(UseService(books.archive, books.notary), server)
     add_ledger(LedgerService(books.ledger, concerns), server)
     return checks
 

@@ -36,6 +36,7 @@ from saferoom_proto.v1 import (
     identity_pb2,
     ledger_pb2,
     owner_pb2,
+    use_pb2,
 )
 from saferoom_proto.v1.evidence_pb2 import Recorded as RecordedMessage
 
@@ -83,6 +84,14 @@ def check_response(
         parts=parts(words),
         consents=[wire.envelope_to_proto(each) for each in consents],
     )
+
+
+def use(word: Recorded[object], request: Envelope | None) -> use_pb2.Use:
+    """Show a use: a recorded word on a question, and the question if the room has it."""
+    message = use_pb2.Use(word=recorded(word))
+    if request is not None:
+        message.request.CopyFrom(wire.envelope_to_proto(request))
+    return message
 
 
 def organisation_from(message: identity_pb2.Organisation) -> Organisation:

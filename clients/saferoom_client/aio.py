@@ -11,6 +11,7 @@ from saferoom_client import (
     members,
     owners,
     templates,
+    uses,
 )
 from saferoom_client.session import Session
 
@@ -61,6 +62,9 @@ class AsyncRoom(Session):
     prepare = checks.prepare
     ask = checks.ask
     get_check = checks.get_check
+
+    # What was asked, shown to those it concerns.
+    list_uses = uses.list_uses
 
     # The log.
     checkpoint = log.checkpoint

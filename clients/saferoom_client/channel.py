@@ -27,6 +27,7 @@ _SERVICES: Final = (
     "TemplateService",
     "ConsentService",
     "CheckService",
+    "UseService",
     "LedgerService",
 )
 _OF_OWNERS: Final = (

@@ -19,6 +19,7 @@ from saferoom_client import (
     members,
     owners,
     templates,
+    uses,
 )
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.profile import Profile
@@ -163,6 +164,9 @@ class Room:
     prepare = _waiting(checks.prepare)
     ask = _waiting(checks.ask)
     get_check = _waiting(checks.get_check)
+
+    # What was asked, shown to those it concerns.
+    list_uses = _waiting(uses.list_uses)
 
     # The log.
     checkpoint = _waiting(log.checkpoint)

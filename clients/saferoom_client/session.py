@@ -30,6 +30,7 @@ from saferoom_proto.v1 import (
     owner_pb2,
     owner_pb2_grpc,
     template_pb2_grpc,
+    use_pb2_grpc,
 )
 from saferoom_proto.wire import Recorded, envelope_from_proto, recorded_from_proto
 
@@ -76,6 +77,7 @@ class Session:
         self.templates: Final = template_pb2_grpc.TemplateServiceStub(self._channel)
         self.consents: Final = consent_pb2_grpc.ConsentServiceStub(self._channel)
         self.checks: Final = check_pb2_grpc.CheckServiceStub(self._channel)
+        self.uses: Final = use_pb2_grpc.UseServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)
         self.grounds: Final = Grounds(lambda: self.profile.trust, self._fetch, self._fetch_charter)
         self.reply_keys: Final = ReplyKeys()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,18 +14,26 @@ from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.statements import (
     Acknowledgement,
     Agreement,
     Charge,
+    CheckRequest,
     Consent,
     Snapshot,
     Template,
     Title,
+    load,
 )
 from saferoom_proto.verification import PinnedCharter
 from saferoom_proto.wire import Recorded
+
+
+def bits_told(charges: Iterable[Charge]) -> float:
+    """Give the most bits that charges stand for, beyond what was asked before."""
+    return sum(math.log2(one.cells_after / one.cells_before) for one in charges)
 
 
 class Role(StrEnum):
@@ -196,7 +204,69 @@ class CheckAnswer:
     @property
     def bits(self) -> float:
         """The most bits that this answer can have told beyond what was asked before."""
-        return sum(math.log2(one.cells_after / one.cells_before) for one in self.charges)
+        return bits_told(self.charges)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One verified use: what became of one question at one owner, or in the room itself.
+
+    Attributes:
+        index: its entry of the log.
+        word: the enclave's release or the room's refusal, with its proof.
+        owner: whose enclave was asked; none where the room refused before it asked any.
+        institution: who asked.
+        request_id: the question's digest.
+        template: digest of what was asked; none where that is not known.
+        reason: why it was refused; none if it was answered.
+        time: when.
+        charges: what the answer may have told, in cells told apart before and after it.
+        consent: digest of the consent it was given under; none if it needed none.
+        epoch: the store's period that it was answered from.
+        request: the question; none if the room no longer has it.
+        question: the same as it was signed.
+    """
+
+    index: int
+    word: Recorded = field(repr=False)
+    owner: str | None
+    institution: str
+    request_id: str
+    template: str | None
+    reason: Reason | None
+    time: datetime
+    charges: tuple[Charge, ...] = ()
+    consent: str | None = None
+    epoch: int | None = None
+    request: CheckRequest | None = None
+    question: Envelope | None = field(default=None, repr=False)
+
+    def with_question(self, question: Envelope) -> Use:
+        """Add the question that the word is about.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF` if it is another one.
+        """
+        request = load(question, CheckRequest)
+        same = (question.digest, request.institution) == (self.request_id, self.institution)
+        if not same or self.template not in (None, request.template):
+            raise SafeRoomError(Reason.BAD_PROOF, "the room shows another question than was asked")
+        return replace(self, request=request, question=question, template=request.template)
+
+    @property
+    def answered(self) -> bool:
+        """Whether an answer was given."""
+        return self.reason is None
+
+    @property
+    def digest(self) -> str:
+        """By which the use is named."""
+        return self.word.statement.digest
+
+    @property
+    def bits(self) -> float:
+        """The most bits that this answer can have told beyond what was asked before."""
+        return bits_told(self.charges)
 
 
 @dataclass(frozen=True, slots=True)

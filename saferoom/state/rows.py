@@ -149,6 +149,35 @@ class AnswerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UseRow:
+    """Whom a word on a question concerns; what stands there already stays.
+
+    Attributes:
+        whom: the subject's code, or the owner's name.
+        request_id: the question.
+        entry_idx: the word's entry, if that was written earlier; None for the entry that the row
+            is written with.
+    """
+
+    SQL: ClassVar[UpdateBase] = sqlite.insert(tables.use).on_conflict_do_nothing()
+
+    whom: str
+    request_id: str
+    entry_idx: int | None = None
+
+    def __post_init__(self) -> None:
+        check_digest(self.request_id)
+
+    def values(self, place: Place) -> Mapping[str, object]:
+        """Give the row's columns."""
+        return {
+            "whom": self.whom,
+            "entry_idx": place.entry_idx if self.entry_idx is None else self.entry_idx,
+            "request_id": self.request_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class OrganisationRow:
     """An organisation of the room."""
 
@@ -247,6 +276,7 @@ Row = (
     | MentionRow
     | RequestRow
     | AnswerRow
+    | UseRow
     | OrganisationRow
     | PrincipalRow
     | PrincipalRevoked
@@ -258,6 +288,7 @@ ORDER: Final[tuple[type[Row], ...]] = (
     MentionRow,
     RequestRow,
     AnswerRow,
+    UseRow,
     OrganisationRow,
     PrincipalRow,
     PrincipalRevoked,

@@ -170,4 +170,22 @@ answer: Final = Table(
 )
 """One owner's word on a request: its release, and the answer sealed to the asker."""
 
-APPEND_ONLY: Final = (entry, node, checkpoint, statement, stream, mention)
+use: Final = Table(
+    "use",
+    METADATA,
+    Column("whom", Text, primary_key=True),
+    Column(
+        "entry_idx",
+        Integer,
+        ForeignKey(entry.c.idx),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("request_id", Text, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Whom the log's words on questions concern: the code of the subject asked about, and the name of
+the owner asked. The two never look alike. The question may not be there, or come later."""
+
+APPEND_ONLY: Final = (entry, node, checkpoint, statement, stream, mention, use)

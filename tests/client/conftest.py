@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.issuer import Issuer
+from saferoom_client.profile import Member, Profile
 from saferoom_client.question import Question
 from saferoom_client.session import utc_now
 from saferoom_proto.dsse import Envelope
@@ -45,6 +48,29 @@ async def room(said: Said, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Asyn
         profile = make_profile(tmp_path / "bank", said.case, issuer, card)
         async with AsyncRoom(profile, clock=said.case.world.now) as opened:
             yield opened
+
+
+@pytest.fixture
+async def subject(said: Said, issuer: Issuer, tmp_path: Path) -> AsyncIterator[AsyncRoom]:
+    """Give the room of the subject who consented, with the keys the simulator gave it."""
+    world = said.case.world
+    async with serving(said, issuer) as card:
+        one = world.subject(1)
+        member = Member(organisation=one.uscc, name="self")
+        key = ec.generate_private_key(ec.SECP256R1())
+        tls = issuer.issue_connection(member, key.public_key(), utc_now())
+        profile = Profile(
+            folder=tmp_path / "subject",
+            card=card,
+            member=member,
+            trust=world.trust(),
+            tls_certificate=tls.public_bytes(Encoding.PEM),
+            tls_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+            signing_certificate=one.certificate,
+            signing_key=one.key,
+        )
+        async with AsyncRoom(profile, clock=world.now) as room:
+            yield room
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ from saferoom_proto.v1 import (
     ledger_pb2,
     owner_pb2,
     template_pb2,
+    use_pb2,
 )
 from saferoom_proto.wire import (
     Part,
@@ -59,6 +60,8 @@ class Said:
     refused_parts: list[Part] = field(default_factory=list[Part])
     acknowledgements: Callable[[Envelope], list[Recorded]] = lambda _: []
     calls: list[str] = field(default_factory=list[str])
+    uses: list[use_pb2.Use] = field(default_factory=list[use_pb2.Use])
+    next_uses: int = 0
     note: str = ""
     leaves: list[bytes] = field(default_factory=list[bytes])
     openings: dict[int, tuple[Envelope, bytes]] = field(
@@ -191,6 +194,12 @@ async def list_entries(
     return ledger_pb2.ListEntriesResponse(entries=entries)
 
 
+async def list_uses(
+    said: Said, request: use_pb2.ListUsesRequest, context: Context
+) -> use_pb2.ListUsesResponse:
+    return use_pb2.ListUsesResponse(uses=said.uses, next=said.next_uses)
+
+
 Answering = Callable[[Said, Any, Context], Coroutine[None, None, Message]]
 CALLS: Final[dict[str, tuple[Answering, type[Message]]]] = {
     "IdentityService/WhoAmI": (who_am_i, identity_pb2.WhoAmIRequest),
@@ -200,6 +209,7 @@ CALLS: Final[dict[str, tuple[Answering, type[Message]]]] = {
     "CheckService/Check": (check, check_pb2.CheckRequest),
     "CheckService/GetCheck": (get_check, check_pb2.GetCheckRequest),
     "ConsentService/RevokeConsent": (revoke_consent, consent_pb2.RevokeConsentRequest),
+    "UseService/ListUses": (list_uses, use_pb2.ListUsesRequest),
     "LedgerService/GetCheckpoint": (get_checkpoint, ledger_pb2.GetCheckpointRequest),
     "LedgerService/GetConsistency": (get_consistency, ledger_pb2.GetConsistencyRequest),
     "LedgerService/GetStatement": (get_statement, ledger_pb2.GetStatementRequest),

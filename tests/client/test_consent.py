@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from saferoom_client.aio import AsyncRoom
-from saferoom_client.issuer import Issuer
-from saferoom_client.profile import Member, Profile
-from saferoom_client.session import utc_now
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.wire import Recorded
-from tests.client.fakeroom import Said, serving
+from tests.client.fakeroom import Said
 
 OTHER = "sha256:" + "1" * 64
-
-
-@pytest.fixture
-async def subject(said: Said, issuer: Issuer, tmp_path: Path) -> AsyncIterator[AsyncRoom]:
-    """Give the room of the subject who consented, with the keys the simulator gave it."""
-    world = said.case.world
-    async with serving(said, issuer) as card:
-        one = world.subject(1)
-        member = Member(organisation=one.uscc, name="self")
-        key = ec.generate_private_key(ec.SECP256R1())
-        tls = issuer.issue_connection(member, key.public_key(), utc_now())
-        profile = Profile(
-            folder=tmp_path / "subject",
-            card=card,
-            member=member,
-            trust=world.trust(),
-            tls_certificate=tls.public_bytes(Encoding.PEM),
-            tls_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-            signing_certificate=one.certificate,
-            signing_key=one.key,
-        )
-        async with AsyncRoom(profile, clock=world.now) as room:
-            yield room
 
 
 def acknowledge(said: Said, change: Callable[[Recorded], Recorded] | None = None) -> None:

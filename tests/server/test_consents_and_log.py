@@ -220,7 +220,7 @@ async def test_statements_are_shown_to_those_they_concern_and_to_auditors(ready:
         agreement.digest: {"tax", "bank-a", "auditor"},
         schema_statement.digest: {"tax", "auditor"},
         consent.digest: {"tax", "court", "bank-a", "auditor", "subject"},
-        release.digest: {"tax", "bank-a", "auditor"},
+        release.digest: {"tax", "bank-a", "auditor", "subject"},
         "sha256:" + "9" * 64: set[str](),
     }
     calls = {name: room.calls(name) for name in everyone - {"subject"}}

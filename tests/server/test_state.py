@@ -106,7 +106,7 @@ def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
 def test_a_path_with_special_characters_is_a_path(tmp_path: Path) -> None:
     path = tmp_path / "a room?mode=memory#1%41.db"
     with Database.open(path), sqlite3.connect(path) as raw:
-        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert len(raw.execute("SELECT version_num FROM alembic_version").fetchall()) == 1
     raw.close()
 
 
@@ -211,3 +211,42 @@ def test_more_readers_than_connections_wait_their_turn(database: Database) -> No
     for thread in threads:
         thread.join(30)
     assert seen == [7] * 40
+
+
+def test_uses_before_the_table_of_uses_are_found_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "room.db"
+    with Database.open(path) as database, database.writer.begin():
+        _fill_before_uses(database.writer)
+    with Database.open(path) as database, database.read() as reading:
+        found = reading.execute(select(tables.use).order_by(tables.use.c.entry_idx)).all()
+    assert sorted(found) == sorted(
+        [
+            ("tax", 0, "sha256:" + "a" * 64),
+            ("91990000000001011G", 0, "sha256:" + "a" * 64),
+            ("court", 1, "sha256:" + "b" * 64),  # its question was never kept
+        ]
+    )
+
+
+def _fill_before_uses(connection: Connection) -> None:
+    """Undo the migration, and write what a room held before it: a release, and two refusals."""
+    connection.exec_driver_sql("DROP TABLE use")
+    connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+    words = ('"tax"', '"court"', "null")
+    for index, owner in enumerate(words):
+        digest, asked = f"sha256:{index:064}", "sha256:" + "abc"[index] * 64
+        payload = f'{{"owner":{owner},"request":"{asked}"}}'.encode()
+        connection.exec_driver_sql(
+            "INSERT INTO entry VALUES (?, zeroblob(32), zeroblob(32), 'k', ?, 0)", (index, digest)
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO statement VALUES (?, ?, 't', ?, '[]', ?, 0)",
+            (digest, "refusal" if index else "release", payload, index),
+        )
+    asked, subject = "sha256:" + "a" * 64, b'{"subject":"91990000000001011G"}'
+    connection.exec_driver_sql(
+        "INSERT INTO request VALUES (?, 'bank', 't', ?, '[]', 0)", (asked, subject)
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO answer VALUES (?, 'tax', 'bank', ?, x'00', 0)", (asked, f"sha256:{0:064}")
+    )

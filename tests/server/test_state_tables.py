@@ -28,6 +28,7 @@ from saferoom.state.rows import (
     Row,
     SaltErased,
     StatementRow,
+    UseRow,
 )
 from saferoom_proto.dsse import Signature, sign
 from saferoom_proto.keys import SigningKey
@@ -70,6 +71,8 @@ def fill(connection: Connection) -> None:
                 "running": "sha256:" + "1" * 64,
             },
         )
+        use = UseRow("tax", "sha256:" + "2" * 64)
+        connection.execute(insert(tables.use), dict(use.values(Place(0, NOON))))
         mention = MentionRow("consent.subject", "somebody", envelope.digest)
         connection.execute(MentionRow.SQL, dict(mention.values(Place(0, NOON))))
 

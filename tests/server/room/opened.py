@@ -33,6 +33,7 @@ from saferoom_proto.v1 import (
     owner_pb2_grpc,
     template_pb2,
     template_pb2_grpc,
+    use_pb2_grpc,
 )
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 from simulator import START, SimOwner, SimSubject, World
@@ -53,6 +54,7 @@ class Calls:
         self.template = template_pb2_grpc.TemplateServiceStub(channel)
         self.consent = consent_pb2_grpc.ConsentServiceStub(channel)
         self.check = check_pb2_grpc.CheckServiceStub(channel)
+        self.uses = use_pb2_grpc.UseServiceStub(channel)
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
 
 

@@ -1,0 +1,52 @@
+"""By whom uses are found: the subject asked about, and the owner asked.
+
+A question is no statement of the log and stands beside it. It is shown to those whose use it is:
+its institution, the subject that it asks about, and the owners whose enclaves were asked.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from saferoom.state.rows import RequestRow, UseRow
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.statements import CheckRequest, load
+
+_CODE: Final = re.compile("[0-9A-Z]{18}", re.ASCII)
+"""A subject's code: no owner's name looks like one."""
+
+
+def answered(
+    owner: str, subject: str, request_id: str, entry_idx: int | None = None
+) -> tuple[UseRow, ...]:
+    """Give the rows by which an enclave's word on a question is found.
+
+    Args:
+        owner: whose enclave.
+        subject: as the question names it.
+        request_id: the question's digest.
+        entry_idx: the word's entry, if it was recorded earlier.
+    """
+    about = (subject,) if _CODE.fullmatch(subject) else ()
+    return tuple(UseRow(whom, request_id, entry_idx) for whom in (owner, *about))
+
+
+def refused(
+    question: Envelope, institution: str, owner: str | None
+) -> tuple[RequestRow | UseRow, ...]:
+    """Give what is kept of a question that the room refuses, and by whom the refusal is found.
+
+    A question that is not well formed, or another institution's, is about nobody; nor is it kept:
+    nobody fills the disk with what an enclave would not read.
+    """
+    own = () if owner is None else (UseRow(owner, question.digest),)
+    try:
+        request = load(question, CheckRequest)
+    except SafeRoomError:
+        return own
+    if request.institution != institution:
+        return own
+    about = UseRow(request.subject, question.digest)
+    return (RequestRow(institution, question), about, *own)
