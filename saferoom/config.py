@@ -140,3 +140,9 @@ class RoomConfig(_Section):
             if own > whole:
                 fault = FieldFault(name, f"is above the limit in all, {whole}")
                 raise SafeRoomError(Reason.BAD_CONFIG, f"{name}: {fault.rule}", [fault])
+
+
+def listening_ports(folder: Path) -> tuple[int, ...]:
+    """Give the ports on which the room in a folder listens."""
+    listen = RoomConfig.load(folder).listen
+    return (split_address(listen.bind or listen.address)[1],)

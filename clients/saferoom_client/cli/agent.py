@@ -19,10 +19,17 @@ from saferoom_client.agent.folder import (
     KeyAgent,
     Policy,
 )
-from saferoom_client.cli.options import JsonOption, RoomCardOption, group
-from saferoom_client.cli.output import mapping, moment, show
+from saferoom_client.cli.options import (
+    JsonOption,
+    RoomCardOption,
+    UnitsFolder,
+    UserOption,
+    group,
+)
+from saferoom_client.cli.output import mapping, moment, show, show_units
 from saferoom_client.files import read_model
 from saferoom_client.profile import RoomCard
+from saferoom_client.units import write_unit
 from saferoom_proto.measure import measure_code, measure_dependencies
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -123,6 +130,23 @@ def run(folder: AgentFolder, as_json: JsonOption = False) -> None:
             typer.echo(f"{moment(now)}  {event.what}: {event.detail}")
 
     asyncio.run(attend(agent, on_event=tell))
+
+
+@app.command()
+def units(
+    folder: AgentFolder,
+    *,
+    out: UnitsFolder,
+    user: UserOption = "saferoom-agent",
+    as_json: JsonOption = False,
+) -> None:
+    """Write the systemd unit that runs the agent with as little as it needs.
+
+    写出密钥代理的 systemd 单元。
+    """
+    owner = KeyAgent.load(folder).policy.owner
+    written = write_unit(out, "key-agent", folder, user, {"owner": owner}, suffix=f"-{owner}")
+    show_units(as_json, written, folder, user)
 
 
 def measure(as_json: JsonOption = False) -> None:

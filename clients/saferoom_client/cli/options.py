@@ -49,6 +49,13 @@ RoomCardOption = Annotated[
         dir_okay=False,
     ),
 ]
+UnitsFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", help="The folder to write units into. 单元文件目录。", file_okay=False
+    ),
+]
+UserOption = Annotated[str, typer.Option(help="As which user it runs. 运行用户。")]
 InputFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, show_default=False)
 ]

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, TextIO
 
 import typer
@@ -40,6 +41,19 @@ def show(as_json: bool, document: object, *lines: str) -> None:
         return
     for line in lines:
         typer.echo(line)
+
+
+def show_units(as_json: bool, written: Sequence[Path], folder: Path, user: str) -> None:
+    """Print which units were written, and how they come to run."""
+    unit = written[0].name
+    show(
+        as_json,
+        {"written": [str(path) for path in written], "user": user},
+        *(f"wrote {path}" for path in written),
+        f"next: useradd --system {user}; chown -R {user}: {folder.absolute()}; "
+        f"cp -r {written[0].parent}/{unit}* /etc/systemd/system/; "
+        f"systemctl enable --now {unit}",
+    )
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -12,10 +12,11 @@ from typing import Annotated, cast
 
 import typer
 
-from saferoom_client.cli.options import JsonOption, ProfileOption, group
-from saferoom_client.cli.output import show, table
+from saferoom_client.cli.options import JsonOption, ProfileOption, UnitsFolder, UserOption, group
+from saferoom_client.cli.output import show, show_units, table
 from saferoom_client.files import read_file
 from saferoom_client.room import Room
+from saferoom_client.units import write_unit
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 app = group("Make and run a room; see how it does. 开设和运行房间。")
@@ -116,6 +117,30 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
         f"{state.origin}, version {state.version}, with the keys that you pinned",
         *table(("OWNER", "ENCLAVE", "SANDBOX", "LACKS", "ENDORSEMENT"), rows),
     )
+
+
+@app.command()
+def units(
+    folder: RoomFolder,
+    *,
+    out: UnitsFolder,
+    user: UserOption = "saferoom",
+    memory_mib: Annotated[
+        int, typer.Option(min=512, help="The most memory, enclaves included. 内存上限。")
+    ] = 8192,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the systemd unit that runs the room with as little as it needs.
+
+    写出房间的 systemd 单元。
+    """
+    ports = cast("tuple[int, ...]", _of_room("saferoom.config", "listening_ports")(folder))
+    settings = {
+        "memory_mib": str(memory_mib),
+        "binds": "\n".join(f"SocketBindAllow=tcp:{port}" for port in ports),
+    }
+    written = write_unit(out, "room", folder, user, settings)
+    show_units(as_json, written, folder, user)
 
 
 def _of_room(module: str, name: str) -> Callable[..., object]:
