@@ -102,12 +102,7 @@ class Checks:
         """
         request = request_gist(envelope)
         # Step 2: authorise.
-        try:
-            approved = self._authorise(caller, envelope, request)
-        except SafeRoomError as error:
-            raise await self._refusals.record(
-                error, institution=caller.organisation, question=envelope, owner=None
-            ) from error
+        approved = await self.authorise(caller, envelope, request)
         # One request is judged once at a time: its repeat waits for the same words. A caller who
         # leaves ends only its own waiting; what was charged is recorded.
         task = self._under_way.get(envelope.digest)
@@ -116,6 +111,19 @@ class Checks:
             self._under_way[envelope.digest] = task
             task.add_done_callback(partial(self._finished, envelope.digest))
         return await asyncio.shield(task)
+
+    async def authorise(self, caller: Caller, envelope: Envelope, request: RequestGist) -> Approved:
+        """Let a request about a subject pass on to the enclaves, or record that it was refused.
+
+        Raises:
+            RequestRefusedError: with the reason, recorded.
+        """
+        try:
+            return self._authorise(caller, envelope, request)
+        except SafeRoomError as error:
+            raise await self._refusals.record(
+                error, institution=caller.organisation, question=envelope, owner=None
+            ) from error
 
     async def drain(self, seconds: float) -> None:
         """Wait until every question under way is answered and recorded, and no longer than this.

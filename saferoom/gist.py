@@ -12,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import CheckRequest, Digest, Name, Outcome, Purpose, Release
+from saferoom_proto.statements import (
+    CheckRequest,
+    CostRequest,
+    Digest,
+    Name,
+    Outcome,
+    Purpose,
+    Release,
+)
 from saferoom_proto.statements.base import field_faults
 
 _ShortText = Annotated[str, StringConstraints(max_length=1000)]
@@ -57,6 +65,15 @@ def request_gist(envelope: Envelope) -> RequestGist:
         SafeRoomError: `MALFORMED`; the faults name the fields.
     """
     return _read(envelope, CheckRequest.payload_type(), RequestGist)
+
+
+def cost_gist(envelope: Envelope) -> RequestGist:
+    """Read the same in a request for what a question would cost.
+
+    Raises:
+        SafeRoomError: `MALFORMED`; the faults name the fields.
+    """
+    return _read(envelope, CostRequest.payload_type(), RequestGist)
 
 
 def release_gist(envelope: Envelope) -> ReleaseGist:

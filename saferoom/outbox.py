@@ -21,6 +21,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Acknowledgement,
     ChainLink,
+    CostEstimate,
     Endorsement,
     Payload,
     Release,
@@ -29,11 +30,11 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.verification import verify_by_enclave
 
-ByEnclave = TypeVar("ByEnclave", Release, Acknowledgement, Snapshot)
+ByEnclave = TypeVar("ByEnclave", Release, CostEstimate, Acknowledgement, Snapshot)
 """What an enclave may have recorded."""
 
 
-_KINDS: Final = (Release.KIND, Acknowledgement.KIND, Snapshot.KIND)
+_KINDS: Final = (Release.KIND, CostEstimate.KIND, Acknowledgement.KIND, Snapshot.KIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class Outbox:
         kind = entry.statement.payload_type
         if kind == Release.payload_type():
             return await self._take(entry, Release)
+        if kind == CostEstimate.payload_type():
+            return await self._take(entry, CostEstimate)
         if kind == Acknowledgement.payload_type():
             return await self._take(entry, Acknowledgement)
         if kind == Snapshot.payload_type():
@@ -204,6 +207,8 @@ def _word(statement: Envelope) -> _Word:
             says = load(statement, Acknowledgement)
         case kind if kind == Snapshot.payload_type():
             says = load(statement, Snapshot)
+        case kind if kind == CostEstimate.payload_type():
+            says = load(statement, CostEstimate)
         case _:
             says = load(statement, Release)
     return _Word(says.owner, says.chain, statement.digest)

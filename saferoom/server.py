@@ -20,6 +20,7 @@ from saferoom.checks import Checks
 from saferoom.concern import Concerns
 from saferoom.config import split_address
 from saferoom.consents import Consents
+from saferoom.costs import Costs
 from saferoom.courier import HeadSigner
 from saferoom.evidence import Role
 from saferoom.health import Health, serve_reflection
@@ -231,22 +232,24 @@ async def _add_services(
     await statements.enrol(
         Organisation(config.operator, "Operator", "运营方", frozenset({Role.OPERATOR}))
     )
+    refusals = Refusals(config.origin, room.heads_key, books.notary, outside.clock)
     checks = Checks(
         register=register,
         judges=links,
         notary=books.notary,
         archive=books.archive,
-        refusals=Refusals(config.origin, room.heads_key, books.notary, outside.clock),
+        refusals=refusals,
         clock=outside.clock,
     )
+    costs = Costs(checks=checks, judges=links, notary=books.notary, refusals=refusals)
     loads = Loads(register, links, config.limits.load_seconds)
     concerns = Concerns(books.archive, books.notary, register)
     add_identity(IdentityService(facts, register, statements, links.statuses), server)
     add_owner(OwnerService(register, statements, links, loads, desk), server)
     add_template(TemplateService(register, statements), server)
     add_consent(ConsentService(statements, books.archive), server)
-    add_check(CheckService(checks, Consents(books.archive)), server)
     add_use(UseService(books.archive, books.notary), server)
+    add_check(CheckService(checks, costs, Consents(books.archive)), server)
     add_ledger(LedgerService(books.ledger, concerns), server)
     return checks
 

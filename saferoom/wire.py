@@ -29,6 +29,7 @@ from saferoom_proto import wire
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import leaf
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import CostEstimate
 from saferoom_proto.v1 import (
     check_pb2,
     consent_pb2,
@@ -92,6 +93,14 @@ def use(word: Recorded[object], request: Envelope | None) -> use_pb2.Use:
     if request is not None:
         message.request.CopyFrom(wire.envelope_to_proto(request))
     return message
+
+
+def cost_response(
+    request_id: str, estimates: Sequence[Recorded[CostEstimate]]
+) -> check_pb2.CostResponse:
+    """Tell what a check would cost."""
+    told = [recorded(each) for each in estimates]
+    return check_pb2.CostResponse(request_id=request_id, estimates=told)
 
 
 def organisation_from(message: identity_pb2.Organisation) -> Organisation:

@@ -6,6 +6,7 @@ from saferoom_client import (
     agreements,
     checks,
     consents,
+    costs,
     loading,
     log,
     members,
@@ -62,6 +63,8 @@ class AsyncRoom(Session):
     prepare = checks.prepare
     ask = checks.ask
     get_check = checks.get_check
+    cost = costs.cost
+    price = costs.price
 
     # What was asked, shown to those it concerns.
     list_uses = uses.list_uses

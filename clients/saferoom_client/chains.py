@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Acknowledgement, Release, Snapshot, load
+from saferoom_proto.statements import Acknowledgement, CostEstimate, Release, Snapshot, load
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class Chains:
         match statement.payload_type:
             case kind if kind == Release.payload_type():
                 said = load(statement, Release)
+            case kind if kind == CostEstimate.payload_type():
+                said = load(statement, CostEstimate)
             case kind if kind == Acknowledgement.payload_type():
                 said = load(statement, Acknowledgement)
             case kind if kind == Snapshot.payload_type():

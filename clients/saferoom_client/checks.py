@@ -68,7 +68,7 @@ async def check(
     """
     question = make_question(
         session.profile,
-        await _view(session, template),
+        await current_view(session, template),
         subject=subject,
         purpose=purpose,
         params=params or {},
@@ -89,7 +89,7 @@ async def prepare(
     valid_for: timedelta = VALID_FOR,
 ) -> Question:
     """Sign a question without asking it, to be kept and asked with `ask`, as often as needed."""
-    view = await _view(session, template)
+    view = await current_view(session, template)
     return make_question(
         session.profile,
         view,
@@ -122,7 +122,9 @@ async def get_check(session: Session, question: Question) -> Receipt:
     return await _receipt(session, question, [part_from_proto(each) for each in told.parts])
 
 
-async def _view(session: Session, template: str, certificate: str | None = None) -> TemplateView:
+async def current_view(
+    session: Session, template: str, certificate: str | None = None
+) -> TemplateView:
     """Give a template's view; what was fetched once is kept until a refusal says it is stale."""
     view = session.views.get(template)
     if view is None or certificate not in (None, view.certificate.digest):
@@ -137,7 +139,7 @@ async def _view(session: Session, template: str, certificate: str | None = None)
 async def _open(session: Session, question: Question, parts: Sequence[Part]) -> CheckAnswer:
     """Open and verify an answer; the steps of each part are in `saferoom_client.answers`."""
     request = question.request
-    view = await _view(session, request.template, request.certificate)
+    view = await current_view(session, request.template, request.certificate)
     owners = tuple(load(part.release.statement, Release).owner for part in parts)
     if owners != tuple(part.owner for part in view.certificate.parts):
         raise SafeRoomError(Reason.BAD_PROOF, "a part is missing, one too many, or out of order")
@@ -158,7 +160,7 @@ async def _open(session: Session, question: Question, parts: Sequence[Part]) -> 
 
 
 async def _receipt(session: Session, question: Question, parts: Sequence[Part]) -> Receipt:
-    view = await _view(session, question.request.template, question.request.certificate)
+    view = await current_view(session, question.request.template, question.request.certificate)
     evidence: list[PartEvidence] = []
     for part in parts:
         release = load(part.release.statement, Release)

@@ -22,7 +22,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, parse_object, unb64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import CheckRequest, Purpose, load, seal_statement
+from saferoom_proto.statements import CheckRequest, CostRequest, Purpose, load, seal_statement
 from saferoom_proto.statements.base import Base64, Part, field_faults, whole_milliseconds
 from saferoom_proto.uscc import parse_uscc
 
@@ -113,26 +113,60 @@ def make_question(
     Raises:
         SafeRoomError: `MALFORMED_SUBJECT`, or `MALFORMED` naming the field.
     """
-    code = parse_uscc(subject)
     reply_key = reply_key or SealingKey.generate()
-    moment = whole_milliseconds(now)
+    fields = _fields(profile, view, subject, purpose, params) | _window(now, valid_for)
     try:
-        request = CheckRequest(
-            room=profile.card.origin,
-            institution=profile.member.organisation,
-            template=view.envelope.digest,
-            certificate=view.certificate.digest,
-            subject=code,
-            params={name: _text(name, value) for name, value in params.items()},
-            purpose=read_purpose(purpose),
-            nonce=b64(os.urandom(_NONCE_BYTES)),
-            not_before=moment - BACKDATED,
-            not_after=moment + valid_for,
-            reply_key=b64(reply_key.public),
-        )
+        request = CheckRequest.model_validate(fields | {"reply_key": b64(reply_key.public)})
     except ValidationError as error:
         raise SafeRoomError(Reason.MALFORMED, "question", field_faults(error)) from None
     return Question(seal_statement(request, profile.signing_key), request, reply_key)
+
+
+def make_cost_request(
+    profile: Profile,
+    view: TemplateView,
+    *,
+    subject: str,
+    purpose: Purpose | str,
+    params: Mapping[str, Value],
+    now: datetime,
+    valid_for: timedelta = VALID_FOR,
+) -> tuple[Envelope, CostRequest]:
+    """Sign a request for what a question would cost; the arguments are the question's.
+
+    Raises:
+        SafeRoomError: `MALFORMED_SUBJECT`, or `MALFORMED` naming the field.
+    """
+    fields = _fields(profile, view, subject, purpose, params) | _window(now, valid_for)
+    try:
+        request = CostRequest.model_validate(fields)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.MALFORMED, "question", field_faults(error)) from None
+    return seal_statement(request, profile.signing_key), request
+
+
+def _fields(
+    profile: Profile,
+    view: TemplateView,
+    subject: str,
+    purpose: Purpose | str,
+    params: Mapping[str, Value],
+) -> dict[str, object]:
+    return {
+        "room": profile.card.origin,
+        "institution": profile.member.organisation,
+        "template": view.envelope.digest,
+        "certificate": view.certificate.digest,
+        "subject": parse_uscc(subject),
+        "params": {name: _text(name, value) for name, value in params.items()},
+        "purpose": read_purpose(purpose),
+        "nonce": b64(os.urandom(_NONCE_BYTES)),
+    }
+
+
+def _window(now: datetime, valid_for: timedelta) -> dict[str, object]:
+    moment = whole_milliseconds(now)
+    return {"not_before": moment - BACKDATED, "not_after": moment + valid_for}
 
 
 def read_purpose(text: str) -> Purpose:

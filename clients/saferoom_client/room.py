@@ -14,6 +14,7 @@ from saferoom_client import (
     agreements,
     checks,
     consents,
+    costs,
     loading,
     log,
     members,
@@ -164,6 +165,8 @@ class Room:
     prepare = _waiting(checks.prepare)
     ask = _waiting(checks.ask)
     get_check = _waiting(checks.get_check)
+    cost = _waiting(costs.cost)
+    price = _waiting(costs.price)
 
     # What was asked, shown to those it concerns.
     list_uses = _waiting(uses.list_uses)

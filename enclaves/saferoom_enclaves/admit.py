@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
 from datetime import datetime, timedelta
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 from saferoom_enclaves.approved import ApprovedUse, ApprovedUses, BoundUse
 from saferoom_enclaves.consents import Consents, Covering
@@ -19,11 +19,15 @@ from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import CheckRequest, load
+from saferoom_proto.statements import CheckRequest, CostRequest, load
+from saferoom_proto.statements.request import SubjectRequest
 from saferoom_proto.verification import PinnedAgreement, verify_request
 
 LONGEST_WINDOW: Final = timedelta(minutes=10)
 """From not_before to not_after, for a single check."""
+
+
+R = TypeVar("R", CheckRequest, CostRequest)
 
 
 class _Identification(Right):
@@ -69,6 +73,15 @@ class Admitted(Evidence):
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a request may run, bound to its parameters, and the consent that covers it."""
+
+    use: ApprovedUse
+    bound: BoundUse
+    consent: Covering | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What a question is held to."""
 
@@ -88,17 +101,27 @@ def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
     request = load(envelope, CheckRequest)
     reply_key = unb64(request.reply_key)
     hpke.require_public(reply_key)
+    agreement = agreed(envelope, request, standing, now)
+    return Asked(_IDENTIFIED, request, envelope.digest, reply_key, agreement)
+
+
+def agreed(envelope: Envelope, request: R, standing: Standing, now: datetime) -> PinnedAgreement:
+    """Find the agreement under which a member of an institution signed a request.
+
+    Raises:
+        SafeRoomError: `NO_AGREEMENT` or `BAD_SIGNATURE`.
+    """
     # ... and a key of an agreement in force signed it, for a purpose that was agreed.
     refusal = SafeRoomError(Reason.NO_AGREEMENT, f"none in force with {request.institution}")
     for known in standing.agreements(request.institution):
         if not known.agreement.valid_from <= now < known.agreement.valid_to:
             continue
         try:
-            verify_request(envelope, known, now, standing.revoked_certificates)
+            verify_request(envelope, type(request), known, now, standing.revoked_certificates)
         except SafeRoomError as error:
             refusal = error
             continue
-        return Asked(_IDENTIFIED, request, envelope.digest, reply_key, known)
+        return known
     raise refusal
 
 
@@ -108,7 +131,17 @@ def admit(asked: Asked, seen: Seen, rules: Rules, now: datetime) -> Admitted:
     Raises:
         SafeRoomError: the reason is the verdict that is recorded.
     """
-    request, standing = asked.request, rules.standing
+    allowed = allow(asked.request, seen, rules, now)
+    return Admitted(_ADMITTED, asked, allowed.use, allowed.bound, allowed.consent)
+
+
+def allow(request: SubjectRequest, seen: Seen, rules: Rules, now: datetime) -> Allowed:
+    """Hold a request about a subject to the rules, whether it asks or asks for the price.
+
+    Raises:
+        SafeRoomError: what a question would be refused for.
+    """
+    standing = rules.standing
     # 5.3 and 5.4: it is new, and of now.
     seen.require_fresh_nonce()
     if now < request.not_before:
@@ -127,4 +160,4 @@ def admit(asked: Asked, seen: Seen, rules: Rules, now: datetime) -> Admitted:
     consent = None
     if use.part.needs_consent:
         consent = rules.consents.covering(request, use.definitions, now)
-    return Admitted(_ADMITTED, asked, use, bound, consent)
+    return Allowed(use, bound, consent)

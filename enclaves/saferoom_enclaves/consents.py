@@ -22,7 +22,6 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
-    CheckRequest,
     Consent,
     ConsentRevocation,
     Digest,
@@ -32,6 +31,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.base import Part
+from saferoom_proto.statements.request import SubjectRequest
 from saferoom_proto.verification import require_consent_covers, verify_subject_statement
 
 _COUNT_BYTES: Final = 8
@@ -157,7 +157,7 @@ class Consents:
         return revocation
 
     def covering(
-        self, request: CheckRequest, features: Sequence[Feature], now: datetime
+        self, request: SubjectRequest, features: Sequence[Feature], now: datetime
     ) -> Covering:
         """Find the consent that covers a request, the newest first.
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, Generic, NoReturn, Protocol, TypeVar, final
 
 from saferoom_enclaves.admit import Asked
+from saferoom_enclaves.appraise import Appraised
 from saferoom_enclaves.charge import Charged
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.journal import Journal, Judged
@@ -19,7 +20,14 @@ from saferoom_proto import hpke
 from saferoom_proto.answer import SALT_BYTES, Answer, Truth, commitment, seal_info, truth_of
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import Charge, Outcome, Release, StoreState, StreamPosition
+from saferoom_proto.statements import (
+    Charge,
+    CostEstimate,
+    Outcome,
+    Release,
+    StoreState,
+    StreamPosition,
+)
 
 T = TypeVar("T")
 
@@ -171,6 +179,29 @@ class Gate:
             consent=None,
             charges=charges,
             answer=None,
+        )
+        return Released(_RELEASED, self._journal.append(payload, now))
+
+    def tell(self, appraised: Appraised, grounds: Grounds, now: datetime) -> Released:
+        """Sign what a question would cost; it depends on no record, so it needs no seal."""
+        inquired, request = appraised.inquired, appraised.inquired.request
+        payload = CostEstimate(
+            room=grounds.room,
+            owner=grounds.owner,
+            request=inquired.request_id,
+            institution=request.institution,
+            endorsement=grounds.endorsement,
+            charter=grounds.charter,
+            template=request.template,
+            certificate=request.certificate,
+            agreement=inquired.agreement.digest,
+            stream=grounds.stream,
+            store=grounds.store,
+            refused=appraised.refused,
+            features=appraised.prices.features,
+            families=appraised.prices.families,
+            chain=self._journal.link,
+            time=now,
         )
         return Released(_RELEASED, self._journal.append(payload, now))
 

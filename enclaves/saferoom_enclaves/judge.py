@@ -11,7 +11,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from saferoom_enclaves.admit import Admitted, Asked, Rules, admit, identify
+from saferoom_enclaves.admit import Asked, Rules, admit, identify
+from saferoom_enclaves.appraise import (
+    Appraised,
+    Inquired,
+    appraise,
+    inquire,
+    is_inquiry,
+    refuse,
+    require_allowed,
+)
+from saferoom_enclaves.approved import ApprovedUse
 from saferoom_enclaves.charge import Charged, charge
 from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.freshness import Freshness
@@ -114,6 +124,8 @@ class Judge:
             return SafeRoomError(Reason.INTERNAL, type(error).__name__)
 
     def _one(self, question: Envelope, grounds: Grounds, now: datetime) -> Judged:
+        if is_inquiry(question):
+            return self._price(question, grounds, now)
         # 5.2 and 5.3: whose question, asked before or not.
         asked = identify(question, self._rules.standing, now)
         seen = self._requests.look_up(asked.request, asked.request_id)
@@ -127,7 +139,7 @@ class Judge:
     def _verdict(self, asked: Asked, seen: Seen, grounds: Grounds, now: datetime) -> Released:
         try:
             admitted = admit(asked, seen, self._rules, now)
-            index = self._index_of(admitted)
+            index = self._index_of(admitted.use)
             # Step 6: the price, before a record is looked at.
             charged = charge(
                 admitted,
@@ -158,11 +170,37 @@ class Judge:
             self._log.error("withheld", request=asked.request_id, places=places(error))
             return self._gate.refuse(asked, Reason.WITHHELD, grounds, now, charged.charges)
 
-    def _index_of(self, admitted: Admitted) -> CellIndex:
+    def _price(self, request: Envelope, grounds: Grounds, now: datetime) -> Judged:
+        """Tell what a question would cost: the steps of a question up to its price."""
+        inquired = inquire(request, self._rules.standing, now)
+        seen = self._requests.look_up(inquired.request, inquired.request_id)
+        if seen.answered is not None:
+            return self._journal.read(seen.answered)
+        appraised = self._appraised(inquired, seen, grounds, now)
+        judged = self._gate.tell(appraised, grounds, now).judged
+        index = judged.entry.chain_index
+        self._requests.remember(inquired.request, inquired.request_id, seen, index)
+        return judged
+
+    def _appraised(
+        self, inquired: Inquired, seen: Seen, grounds: Grounds, now: datetime
+    ) -> Appraised:
+        try:
+            allowed = require_allowed(inquired, seen, self._rules, now)
+            self._index_of(allowed.use)
+        except SafeRoomError as refusal:
+            if refusal.reason in PASSING:
+                raise
+            return refuse(inquired, refusal.reason)
+        epoch = 0 if grounds.store is None else grounds.store.epoch
+        charter = self._rules.standing.charter.charter
+        return appraise(inquired, allowed, self._spending, charter, epoch=epoch, now=now)
+
+    def _index_of(self, use: ApprovedUse) -> CellIndex:
         """Give the store's features, having made sure that those asked about are among them."""
         # 5.10: there is a store.
         index = self._index()
-        if missing := admitted.use.features.keys() - index.features:
+        if missing := use.features.keys() - index.features:
             raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(missing)}")
         return index
 

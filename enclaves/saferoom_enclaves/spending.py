@@ -6,19 +6,23 @@ that a grid that changes within a period adds to what was asked of the old one (
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
 from saferoom_enclaves.leakage import (
+    MAX_BITS,
+    STEP,
     AskedCuts,
     Budget,
     Cells,
     FamilyCap,
+    family_cells,
     price,
     rolling,
     spend,
@@ -28,11 +32,12 @@ from saferoom_enclaves.state import Row, State
 from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.formula.tree import MAX_CLASSES
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Charge, Charter, Feature
+from saferoom_proto.statements import Charge, Charter, FamilyPrice, Feature, FeaturePrice
 from saferoom_proto.statements.base import FeatureName, Owner, Part
 
 _FLAG: Final = "flag"
 _NOTHING: Final = AskedCuts()
+_Accounts = Mapping[tuple[str, int], "Spent"]
 _KEPT: Final = 64
 """Limits kept ready: an owner names a handful."""
 
@@ -94,6 +99,19 @@ class Question:
     asks: tuple[Ask, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a question would be charged, feature by feature and family by family."""
+
+    features: tuple[FeaturePrice, ...]
+    families: tuple[FamilyPrice, ...]
+
+    @property
+    def within(self) -> bool:
+        """Whether it would be charged, and not refused."""
+        return all(each.within for each in (*self.features, *self.families))
+
+
 class Spending:
     """Charges questions to their group's account about the subject.
 
@@ -118,7 +136,7 @@ class Spending:
         for ask in question.asks:
             name = ask.feature.full_name
             before = account.get((name, question.epoch))
-            after = _spend(ask, before, question.epoch, charter)
+            after = _spend(ask, before, question.epoch, _budget(_budget_bits(ask, charter)))
             if after is not before:
                 account[name, question.epoch] = after
                 changed.append(ask)
@@ -132,26 +150,119 @@ class Spending:
             self._state.put("leakage", key, content, row)
         return tuple(charges)
 
+    def price(self, question: Question, charter: Charter, now: datetime) -> Prices:
+        """Tell what `charge` would do with a question, and do nothing.
+
+        It goes through the same steps, so it is within budget if and only if `charge` takes it.
+        """
+        key = self._state.cipher.find("leakage", question.group, question.subject)
+        before = {
+            (each.feature, each.epoch): each for each in _read(self._state.get("leakage", key))
+        }
+        after, features, changed = dict(before), list[FeaturePrice](), list[Ask]()
+        for ask in question.asks:
+            place = (ask.feature.full_name, question.epoch)
+            spent, within = _wanted(ask, before.get(place), question.epoch, charter)
+            if spent is not before.get(place):
+                after[place] = spent
+                changed.append(ask)
+            cells = before[place].cells if place in before else 1
+            features.append(_feature_price(ask, cells, spent.cells, charter, within=within))
+        since, marks = window_start(now), self._state.marks
+
+        def live(account: _Accounts) -> tuple[Spent, ...]:
+            return tuple(each for each in account.values() if marks.open_after(each.epoch, since))
+
+        families = _family_prices(question.asks, changed, live(before), live(after), charter)
+        return Prices(tuple(features), families)
+
 
 def _require_within_caps(changed: list[Ask], live: tuple[Spent, ...], charter: Charter) -> None:
     """Hold each family that a question adds to to the cap of its features' levels."""
-    family_of = {ask.feature.full_name: ask.feature.family for ask in changed}
-    for family in set(family_of.values()):
-        levels = {ask.feature.level for ask in changed if ask.feature.family == family}
-        cap = min(charter.limit(level).family_bits for level in levels)
-        # A feature that changed its family counts in the old one and in the new.
-        spent = [
-            Cells(each.cells)
-            for each in live
-            if family in (each.family, family_of.get(each.feature))
-        ]
-        rolling(spent, _cap(cap))
+    for family in {ask.feature.family for ask in changed}:
+        rolling(_in_family(family, changed, live), _cap(_cap_bits(family, changed, charter)))
 
 
-def _spend(ask: Ask, before: Spent | None, epoch: int, charter: Charter) -> Spent:
+def _in_family(family: str, asks: Iterable[Ask], live: tuple[Spent, ...]) -> list[Cells]:
+    """Give what was spent in a family, by features that a question asks and by others."""
+    family_of = {ask.feature.full_name: ask.feature.family for ask in asks}
+    # A feature that changed its family counts in the old one and in the new.
+    return [
+        Cells(each.cells) for each in live if family in (each.family, family_of.get(each.feature))
+    ]
+
+
+def _cap_bits(family: str, asks: Iterable[Ask], charter: Charter) -> Decimal:
+    levels = {ask.feature.level for ask in asks if ask.feature.family == family}
+    return min(charter.limit(level).family_bits for level in levels)
+
+
+def _budget_bits(ask: Ask, charter: Charter) -> Decimal:
+    return min(ask.feature.budget_bits, charter.limit(ask.feature.level).feature_bits)
+
+
+def _wanted(ask: Ask, before: Spent | None, epoch: int, charter: Charter) -> tuple[Spent, bool]:
+    """Give what would stand in the account, and whether the feature's budget allows it."""
+    try:
+        return _spend(ask, before, epoch, _budget(_budget_bits(ask, charter))), True
+    except SafeRoomError as error:
+        if error.reason is not Reason.OVER_BUDGET:
+            raise
+    try:
+        return _spend(ask, before, epoch, _budget(Decimal(MAX_BITS))), False
+    except SafeRoomError as error:
+        # Its kind or its classes changed within the period: no number of cells stands for both.
+        if error.reason is not Reason.OVER_BUDGET or before is None:
+            raise
+        return before, False
+
+
+def _feature_price(
+    ask: Ask, before: int, after: int, charter: Charter, *, within: bool
+) -> FeaturePrice:
+    return FeaturePrice(
+        feature=ask.feature.full_name,
+        family=ask.feature.family,
+        cells_before=before,
+        cells_after=after,
+        budget_bits=_budget_bits(ask, charter),
+        within=within,
+    )
+
+
+def _family_prices(
+    asks: tuple[Ask, ...],
+    changed: list[Ask],
+    before: tuple[Spent, ...],
+    after: tuple[Spent, ...],
+    charter: Charter,
+) -> tuple[FamilyPrice, ...]:
+    adds = {ask.feature.family for ask in changed}
+    prices: list[FamilyPrice] = []
+    for family in sorted({ask.feature.family for ask in asks}):
+        counted = changed if family in adds else asks
+        cap = _cap_bits(family, counted, charter)
+        total = family_cells(_in_family(family, counted, after))
+        prices.append(
+            FamilyPrice(
+                family=family,
+                bits_before=_shown(family_cells(_in_family(family, counted, before))),
+                bits_after=_shown(total),
+                cap_bits=cap,
+                within=family not in adds or _cap(cap).allows(total),
+            )
+        )
+    return tuple(prices)
+
+
+def _shown(cells: Cells) -> Decimal:
+    """Give bits for people: rounded up, so that what is left is never shown as more."""
+    return Decimal(cells.bits).quantize(STEP, ROUND_CEILING)
+
+
+def _spend(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spent:
     """Charge one feature; gives back `before` itself where nothing new is asked."""
     feature = ask.feature
-    budget = _budget(min(feature.budget_bits, charter.limit(feature.level).feature_bits))
     if before is None:
         shape, earlier, asked = ask.shape, _NOTHING, ask.cuts
     else:

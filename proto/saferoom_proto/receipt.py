@@ -175,7 +175,7 @@ def _verify_part(
     agreement_envelope = _open(part.agreement)
     agreement = verify_agreement(agreement_envelope, charter)
     _require_same(release.agreement, agreement_envelope.digest, "agreement")
-    verify_request(request_envelope, agreement, moment)
+    verify_request(request_envelope, CheckRequest, agreement, moment)
     features = _verify_features(part, charter, certificate)
     # Step 3d: what allowed it.
     if release.outcome is Outcome.ANSWERED:

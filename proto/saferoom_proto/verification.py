@@ -32,6 +32,8 @@ from saferoom_proto.statements import (
     CheckRequest,
     Consent,
     ConsentRevocation,
+    CostEstimate,
+    CostRequest,
     Endorsement,
     Evidence,
     EvidenceClaims,
@@ -46,11 +48,13 @@ from saferoom_proto.statements import (
     Withdrawal,
     load,
 )
+from saferoom_proto.statements.request import SubjectRequest
 from saferoom_proto.statements.template import AgreementEnd
 
 Defined = TypeVar("Defined", Feature, Schema)
 ByApprover = TypeVar("ByApprover", Approval, Withdrawal, Pause, AgreementEnd)
-ByEnclave = TypeVar("ByEnclave", Release, Acknowledgement, Snapshot)
+ByEnclave = TypeVar("ByEnclave", Release, CostEstimate, Acknowledgement, Snapshot)
+Asked = TypeVar("Asked", CheckRequest, CostRequest)
 
 NONE_REVOKED: Final[Mapping[str, datetime]] = MappingProxyType({})
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -222,19 +226,21 @@ def verify_agreement(envelope: Envelope, charter: PinnedCharter) -> PinnedAgreem
 
 def verify_request(
     envelope: Envelope,
+    kind: type[Asked],
     pinned: PinnedAgreement,
     now: datetime,
     revoked: Mapping[str, datetime] = NONE_REVOKED,
-) -> CheckRequest:
+) -> Asked:
     """Open a request that a member in the agreement signed, for that agreement's institution.
 
     Args:
         envelope: the request.
+        kind: of request.
         pinned: the agreement.
         now: when the signer's certificate must be in force.
         revoked: revoked certificates, each with its last good instant, by fingerprint.
     """
-    request, agreement = load(envelope, CheckRequest), pinned.agreement
+    request, agreement = load(envelope, kind), pinned.agreement
     if request.institution != agreement.institution or request.room != agreement.room:
         raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement is another institution's")
     envelope.verify(pinned.keys(now, revoked))
@@ -278,7 +284,7 @@ def verify_subject_statement(
 
 
 def require_consent_covers(
-    consent: Consent, request: CheckRequest, features: Sequence[Feature], now: datetime
+    consent: Consent, request: SubjectRequest, features: Sequence[Feature], now: datetime
 ) -> None:
     """Refuse with `NO_CONSENT` unless the consent lets this request use these features now."""
     if (consent.room, consent.subject) != (request.room, request.subject):

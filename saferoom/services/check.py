@@ -8,6 +8,7 @@ from typing import Final
 from saferoom import wire
 from saferoom.checks import Checks
 from saferoom.consents import Consents
+from saferoom.costs import Costs
 from saferoom.identity import current_caller
 from saferoom_proto.v1 import check_pb2, check_pb2_grpc
 
@@ -15,8 +16,9 @@ from saferoom_proto.v1 import check_pb2, check_pb2_grpc
 class CheckService(check_pb2_grpc.CheckServiceServicer):
     """Answers signed questions."""
 
-    def __init__(self, checks: Checks, consents: Consents) -> None:
+    def __init__(self, checks: Checks, costs: Costs, consents: Consents) -> None:
         self._checks: Final = checks
+        self._costs: Final = costs
         self._consents: Final = consents
 
     async def Check(
@@ -33,3 +35,9 @@ class CheckService(check_pb2_grpc.CheckServiceServicer):
         """Give an earlier request's recorded parts."""
         words = await self._checks.earlier(current_caller(), request.request_id)
         return check_pb2.GetCheckResponse(parts=wire.parts(words))
+
+    async def Cost(self, request: check_pb2.CostRequest, context: object) -> check_pb2.CostResponse:
+        """Tell what a check would cost."""
+        asked = wire.envelope(request.request)
+        words = await self._costs.cost(current_caller(), asked)
+        return wire.cost_response(asked.digest, words)

@@ -15,6 +15,7 @@ import pytest
 
 from saferoom_enclaves import gate
 from saferoom_enclaves.admit import Admitted, Asked
+from saferoom_enclaves.appraise import Appraised, Inquired
 from saferoom_enclaves.charge import Charged
 from saferoom_enclaves.evidence import Right
 from saferoom_enclaves.gate import Released, Sealed
@@ -63,7 +64,7 @@ def test_the_gate_alone_opens_a_sealed_value() -> None:
     assert SEALED.open(gate._RELEASED) is Truth.YES
 
 
-@pytest.mark.parametrize("kind", [Asked, Admitted, Charged, Released, Sealed])
+@pytest.mark.parametrize("kind", [Asked, Admitted, Charged, Inquired, Appraised, Released, Sealed])
 def test_forged_evidence_fails_when_it_is_made(kind: type[object]) -> None:
     made = cast("Callable[..., object]", kind)
     for right in (None, object(), Right(), Truth.YES):
@@ -98,6 +99,12 @@ LEAKS = {
         "from saferoom_enclaves.gate import CellIndex, execute\n"
         "def skip(admitted: Admitted, index: CellIndex) -> object:\n"
         "    return execute(admitted, index)\n"
+    ),
+    "a price taken for a charge": (
+        "from saferoom_enclaves.appraise import Appraised\n"
+        "from saferoom_enclaves.gate import CellIndex, execute\n"
+        "def skip(appraised: Appraised, index: CellIndex) -> object:\n"
+        "    return execute(appraised, index)\n"
     ),
     "opened outside the gate": (
         "from saferoom_enclaves.gate import Sealed\n"

@@ -15,6 +15,8 @@ MAKERS = {
     "enclaves/saferoom_enclaves": {
         "Admitted": "admit.py",
         "Charged": "charge.py",
+        "Inquired": "appraise.py",
+        "Appraised": "appraise.py",
         "Sealed": "gate.py",
         "Released": "gate.py",
     },

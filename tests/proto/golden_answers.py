@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from saferoom_proto.encoding import b64
 from saferoom_proto.identity import fingerprint
@@ -14,8 +15,12 @@ from saferoom_proto.statements import (
     CheckRequest,
     Consent,
     ConsentRevocation,
+    CostEstimate,
+    CostRequest,
     Endorsement,
     EvidenceClaims,
+    FamilyPrice,
+    FeaturePrice,
     Head,
     Outcome,
     Paper,
@@ -76,6 +81,18 @@ def askers_words() -> dict[str, Payload]:
             not_before=AT,
             not_after=AT + timedelta(minutes=10),
             reply_key=b64(sealing("reply").public),
+        ),
+        "cost-request": CostRequest(
+            room=ROOM,
+            institution="bank-a",
+            template=digest("template"),
+            certificate=digest("certificate"),
+            subject=SUBJECT,
+            params={"least": "1000", "whole": True},
+            purpose=Purpose.PRE_LOAN,
+            nonce=b64(seed("nonce", 16)),
+            not_before=AT,
+            not_after=AT + timedelta(minutes=10),
         ),
         "consent": Consent.model_validate(consent),
         "consent on paper": Consent.model_validate(consent | registered),
@@ -149,6 +166,50 @@ def enclaves_words() -> dict[str, Payload]:
             chain=LINK,
             time=AT,
         ),
+    }
+
+
+def prices() -> dict[str, Payload]:
+    """Give what an enclave signs about what a question would cost."""
+    estimate: dict[str, object] = {
+        "room": ROOM,
+        "owner": "tax",
+        "request": digest("request"),
+        "institution": "bank-a",
+        "endorsement": digest("endorsement"),
+        "charter": digest("charter 2"),
+        "template": digest("template"),
+        "certificate": digest("certificate"),
+        "agreement": digest("agreement"),
+        "stream": STREAM,
+        "store": STORE,
+        "refused": Reason.OVER_BUDGET,
+        "features": (
+            FeaturePrice(
+                feature="tax.vat",
+                family="turnover",
+                cells_before=3,
+                cells_after=5,
+                budget_bits=Decimal("2.322"),
+                within=True,
+            ),
+        ),
+        "families": (
+            FamilyPrice(
+                family="turnover",
+                bits_before=Decimal("1.585"),
+                bits_after=Decimal("2.322"),
+                cap_bits=Decimal("2.000"),
+                within=False,
+            ),
+        ),
+        "chain": LINK,
+        "time": AT,
+    }
+    refused = {"refused": Reason.NO_CONSENT, "store": None, "features": (), "families": ()}
+    return {
+        "cost-estimate": CostEstimate.model_validate(estimate),
+        "cost-estimate that refuses": CostEstimate.model_validate(estimate | refused),
     }
 
 

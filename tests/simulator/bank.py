@@ -15,10 +15,12 @@ from saferoom_proto.identity import organisation_uri
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.statements import (
     CheckRequest,
+    CostRequest,
     Parameter,
     Purpose,
     Template,
     Title,
+    load,
     seal_statement,
 )
 
@@ -104,6 +106,12 @@ class SimBank:
         }
         payload = CheckRequest.model_validate(fields | changes)
         return seal_statement(payload, self.key if key is None else key)
+
+    def cost_request(self, question: Envelope, **changes: object) -> Envelope:
+        """Sign the question of what a question would cost; fields can be changed by name."""
+        asked = load(question, CheckRequest).model_dump(exclude={"reply_key"})
+        asked["nonce"] = b64(self.world.seeds.fresh(16))
+        return seal_statement(CostRequest.model_validate(asked | changes), self.key)
 
     def open(self, request: Envelope, owner: str, sealed: bytes) -> Answer:
         """Open an owner's answer to a request."""

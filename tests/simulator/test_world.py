@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.receipt import verify_recorded
-from saferoom_proto.statements import Consent, load
+from saferoom_proto.statements import CheckRequest, Consent, load
 from saferoom_proto.verification import (
     open_charter,
     verify_agreement,
@@ -41,7 +41,7 @@ def test_what_is_said_in_the_world_verifies() -> None:
     assert verify_subject_statement(given, consent, pinned, world.now()).name == "self"
     template = bank.template("any", "tax.vat_paid >= 5")
     request = bank.request(world.subject(1), template, "sha256:" + "0" * 64)
-    assert verify_request(request, agreement, world.now()).institution == "bank-a"
+    assert verify_request(request, CheckRequest, agreement, world.now()).institution == "bank-a"
 
 
 def test_heads_and_recorded_statements_stand_on_the_ledger() -> None:

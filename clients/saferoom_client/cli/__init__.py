@@ -42,6 +42,7 @@ _COMMANDS: Final = {
     "agreement": _Entry("agreement:app", "Agree on the use of data. 数据共享协议。"),
     "consent": _Entry("consent:app", "Grant and take back consents. 授权。"),
     "check": _Entry("check:check", "Ask a check about one subject. 就一个主体提问。"),
+    "cost": _Entry("cost:cost", "See what a check would cost. 查询提问的代价。"),
     "receipt": _Entry("receipt:app", "Verify and show receipts, offline. 回执。"),
     "log": _Entry("log:app", "Verify the room's log. 存证日志。"),
     "pause": _Entry("pause:pause", "Stop a use of your data at once. 立即暂停。"),

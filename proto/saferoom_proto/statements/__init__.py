@@ -33,6 +33,7 @@ from saferoom_proto.statements.consent import (
     ConsentRevocation,
     Paper,
 )
+from saferoom_proto.statements.cost import CostEstimate, CostRequest, FamilyPrice, FeaturePrice
 from saferoom_proto.statements.enclave import (
     Acknowledgement,
     ChainLink,
@@ -87,12 +88,16 @@ __all__ = [
     "ColumnType",
     "Consent",
     "ConsentRevocation",
+    "CostEstimate",
+    "CostRequest",
     "Digest",
     "Endorsement",
     "Evidence",
     "EvidenceClaims",
+    "FamilyPrice",
     "Feature",
     "FeatureKind",
+    "FeaturePrice",
     "Head",
     "IdentityIssuer",
     "Instant",

@@ -1,4 +1,4 @@
-"""The signed request: one question about one subject."""
+"""The signed requests about one subject: a question, and what they have in common."""
 
 from __future__ import annotations
 
@@ -37,15 +37,12 @@ ReplyKey = Annotated[Base64, AfterValidator(_reply_key)]
 ParameterValue = Annotated[str, StringConstraints(min_length=1, max_length=64)] | bool
 
 
-class CheckRequest(Payload):
-    """A check about one subject, signed by an institution's key that the agreement names.
+class SubjectRequest(Payload):
+    """What a member of an institution asks about one subject, by a template.
 
     Its request id is the digest of its envelope's signed bytes: nonces, repeats and shares go by
     it. Parameters are decimal numbers or class names as text, or booleans.
     """
-
-    KIND: ClassVar[str] = "check-request"
-    SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
 
     institution: Name
     template: Digest
@@ -58,11 +55,19 @@ class CheckRequest(Payload):
     """16 random bytes: they also hide the subject in the request id."""
     not_before: Instant
     not_after: Instant
-    reply_key: ReplyKey
-    """Made for this request: the answer is sealed to it."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> CheckRequest:
+    def _in_order(self) -> SubjectRequest:
         if not timedelta() < self.not_after - self.not_before <= LONGEST_WINDOW:
             raise ValueError("not_before is before not_after, by at most 10 minutes")
         return self
+
+
+class CheckRequest(SubjectRequest):
+    """A check about one subject, signed by an institution's key that the agreement names."""
+
+    KIND: ClassVar[str] = "check-request"
+    SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
+
+    reply_key: ReplyKey
+    """Made for this request: the answer is sealed to it."""

@@ -122,3 +122,55 @@ class GetCheckResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCheckResponse: _TypeAlias = GetCheckResponse  # noqa: Y015
+
+@_typing.final
+class CostRequest(_message.Message):
+    """A signed request for what a check would cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _evidence_pb2.Envelope:
+        """The institution's statement: a cost-request, never a check-request."""
+
+    def __init__(
+        self,
+        *,
+        request: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CostRequest: _TypeAlias = CostRequest  # noqa: Y015
+
+@_typing.final
+class CostResponse(_message.Message):
+    """What it would cost: a word of every owner the template touches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESTIMATES_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Digest of the request's signed bytes."""
+    @_builtins.property
+    def estimates(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Recorded]:
+        """Each owner's cost-estimate, recorded, in order of the owners' names."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        estimates: _abc.Iterable[_evidence_pb2.Recorded] = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimates", b"estimates", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CostResponse: _TypeAlias = CostResponse  # noqa: Y015

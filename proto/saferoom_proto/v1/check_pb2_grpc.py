@@ -45,6 +45,11 @@ class CheckServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_check__pb2.GetCheckRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_check__pb2.GetCheckResponse.FromString,
                 _registered_method=True)
+        self.Cost = channel.unary_unary(
+                '/saferoom.v1.CheckService/Cost',
+                request_serializer=saferoom__proto_dot_v1_dot_check__pb2.CostRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_check__pb2.CostResponse.FromString,
+                _registered_method=True)
 
 
 class CheckServiceServicer:
@@ -68,6 +73,13 @@ class CheckServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Cost(self, request, context):
+        """Asks what a check would cost, and whether it would be refused, and for what. It charges nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CheckServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +92,11 @@ def add_CheckServiceServicer_to_server(servicer, server):
                     servicer.GetCheck,
                     request_deserializer=saferoom__proto_dot_v1_dot_check__pb2.GetCheckRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_check__pb2.GetCheckResponse.SerializeToString,
+            ),
+            'Cost': grpc.unary_unary_rpc_method_handler(
+                    servicer.Cost,
+                    request_deserializer=saferoom__proto_dot_v1_dot_check__pb2.CostRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_check__pb2.CostResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +154,33 @@ class CheckService:
             '/saferoom.v1.CheckService/GetCheck',
             saferoom__proto_dot_v1_dot_check__pb2.GetCheckRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_check__pb2.GetCheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Cost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.CheckService/Cost',
+            saferoom__proto_dot_v1_dot_check__pb2.CostRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_check__pb2.CostResponse.FromString,
             options,
             channel_credentials,
             insecure,

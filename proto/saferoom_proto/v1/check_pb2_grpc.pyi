@@ -41,6 +41,8 @@ class CheckServiceStub:
     """
     GetCheck: _grpc.UnaryUnaryMultiCallable[_check_pb2.GetCheckRequest, _check_pb2.GetCheckResponse]
     """Gives the recorded parts of an earlier request of the caller's institution."""
+    Cost: _grpc.UnaryUnaryMultiCallable[_check_pb2.CostRequest, _check_pb2.CostResponse]
+    """Asks what a check would cost, and whether it would be refused, and for what. It charges nothing."""
 
 @_typing.type_check_only
 class CheckServiceAsyncStub(CheckServiceStub):
@@ -55,6 +57,8 @@ class CheckServiceAsyncStub(CheckServiceStub):
     """
     GetCheck: _aio.UnaryUnaryMultiCallable[_check_pb2.GetCheckRequest, _check_pb2.GetCheckResponse]  # type: ignore[assignment]
     """Gives the recorded parts of an earlier request of the caller's institution."""
+    Cost: _aio.UnaryUnaryMultiCallable[_check_pb2.CostRequest, _check_pb2.CostResponse]  # type: ignore[assignment]
+    """Asks what a check would cost, and whether it would be refused, and for what. It charges nothing."""
 
 class CheckServiceServicer(metaclass=_abc_1.ABCMeta):
     """One signed question about one subject, and its answer with a receipt."""
@@ -78,5 +82,13 @@ class CheckServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_check_pb2.GetCheckResponse, _abc.Awaitable[_check_pb2.GetCheckResponse]]:
         """Gives the recorded parts of an earlier request of the caller's institution."""
+
+    @_abc_1.abstractmethod
+    def Cost(
+        self,
+        request: _check_pb2.CostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_check_pb2.CostResponse, _abc.Awaitable[_check_pb2.CostResponse]]:
+        """Asks what a check would cost, and whether it would be refused, and for what. It charges nothing."""
 
 def add_CheckServiceServicer_to_server(servicer: CheckServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
