@@ -65,6 +65,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}LedgerService/GetConsistency": MEMBERS,
         f"{_ROOM}LedgerService/GetStatement": MEMBERS,
         f"{_ROOM}LedgerService/ListEntries": MEMBERS,
+        f"{_ROOM}RelayService/Attend": _OWNER,
         f"{_HEALTH}Check": ANYBODY,
         f"{_HEALTH}Watch": ANYBODY,
         f"{_REFLECTION}ServerReflectionInfo": ANYBODY,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
 
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from saferoom.logs import Level
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import Name
+from saferoom_proto.statements import Name, Owner
 from saferoom_proto.statements.base import Origin, field_faults
 
 CONFIG_FILE: Final = "room.toml"
@@ -77,14 +78,27 @@ class HeadsConfig(_Section):
     """How often an enclave gets a fresh stream head, beside those that bring statements."""
 
 
-class EnclavesConfig(_Section):
-    """How the enclaves are started."""
+class RunBy(StrEnum):
+    """Who starts an owner's enclave."""
 
+    SERVER = "server"
+    OWNER = "owner"
+
+
+class EnclavesConfig(_Section):
+    """Who starts the enclaves, and how the server starts its own."""
+
+    run_by: dict[Owner, RunBy] = Field(default_factory=dict[Owner, RunBy])
+    """Per owner. Whom it doesn't name, the server starts: for development and small rooms."""
     sandbox: bool = True
     max_memory_mib: Annotated[int, Field(ge=128, le=1 << 20)] = 4096
     scratch: Path = Path("/dev/shm")  # noqa: S108 - a tmpfs, so that a load never touches a disk
     start_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
     """The longest an enclave may take from its start until it listens."""
+
+    def who_runs(self, owner: str) -> RunBy:
+        """Tell who starts an owner's enclave."""
+        return self.run_by.get(owner, RunBy.SERVER)
 
 
 class LogConfig(_Section):

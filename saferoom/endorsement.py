@@ -12,7 +12,7 @@ from saferoom.exchange import AttestedClaims
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Endorsement, Evidence, EvidenceClaims
+from saferoom_proto.statements import Endorsement, Evidence, EvidenceClaims, load
 from saferoom_proto.verification import PinnedCharter, verify_claims, verify_endorsement
 
 
@@ -66,6 +66,48 @@ def require_endorsed(
     if _endorsed(opened) != _claimed(claims, attested):
         raise SafeRoomError(Reason.BAD_ENDORSEMENT, "the endorsement is not of these claims")
     return Endorsed(opened, endorsement, attested.claims)
+
+
+def require_same(
+    attested: AttestedClaims, endorsed: Endorsed, *, nonce: bytes, tls: str
+) -> EvidenceClaims:
+    """Check that an enclave which is reached again is the one that was endorsed.
+
+    Its TLS key is made at its start and never leaves it, so the same key is the same run: its key
+    agent need not be asked anew because a line was cut.
+
+    Args:
+        attested: fresh evidence.
+        endorsed: what counted before.
+        nonce: the room's own challenge.
+        tls: fingerprint of the certificate that its socket is pinned to.
+
+    Returns:
+        The fresh claims: they tell how long the enclave's chain is now.
+
+    Raises:
+        SafeRoomError: `BAD_EVIDENCE` if it is another.
+    """
+    claims = verify_claims(attested.claims, _evidence(attested), b64(nonce))
+    before = load(endorsed.claims, EvidenceClaims)
+    if (claims.tls, *_lasting(claims)) != (tls, *_lasting(before)):
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "not the enclave that was endorsed")
+    return claims
+
+
+def _lasting(claims: EvidenceClaims) -> tuple[object, ...]:
+    """Give what an enclave is from its start to its end."""
+    return (
+        claims.room,
+        claims.owner,
+        claims.identity,
+        claims.sealing,
+        claims.tls,
+        claims.charter,
+        claims.code,
+        claims.dependencies,
+        claims.sandbox_level,
+    )
 
 
 def _evidence(attested: AttestedClaims) -> Evidence:

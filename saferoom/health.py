@@ -13,13 +13,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from saferoom.link import LinkState
+from saferoom.place import LinkState
 from saferoom_proto.v1 import (
     check_pb2,
     consent_pb2,
     identity_pb2,
     ledger_pb2,
     owner_pb2,
+    relay_pb2,
     template_pb2,
     use_pb2,
 )
@@ -34,6 +35,7 @@ SERVICES: Final = tuple(
         check_pb2.DESCRIPTOR,
         use_pb2.DESCRIPTOR,
         ledger_pb2.DESCRIPTOR,
+        relay_pb2.DESCRIPTOR,
     )
     for service in file.services_by_name.values()
 )

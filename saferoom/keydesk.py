@@ -51,6 +51,8 @@ class KeyEvidence:
 
     task: str
     attested: AttestedClaims
+    launch: Envelope | None
+    """Its supervisor's word that it started this enclave; none if the server did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +188,22 @@ class KeyDesk:
             for seat in seats:
                 seat.leave()
 
-    async def obtain(self, charter: PinnedCharter, enclave: Attesting, tls: str) -> Unlocking:
+    async def obtain(
+        self, charter: PinnedCharter, enclave: Attesting, tls: str, launch: Envelope | None
+    ) -> Unlocking:
         """Get an enclave's endorsement and keys from an agent, however long that takes.
 
         Args:
             charter: the owner's, in force.
             enclave: gives the evidence.
             tls: fingerprint of the certificate that its socket is pinned to.
+            launch: its supervisor's word that it started it; none if the server did.
         """
         owner, pause = charter.charter.owner, _FIRST_PAUSE_SECONDS
         while True:
             seat = await self._seat(owner)
             try:
-                return await self._exchange(seat, charter, enclave, tls)
+                return await self._exchange(seat, charter, enclave, tls, launch)
             except SafeRoomError as error:
                 self._log.warning(
                     "no key", owner=owner, reason=str(error.reason), detail=error.detail
@@ -207,7 +212,12 @@ class KeyDesk:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _exchange(
-        self, seat: Seat, charter: PinnedCharter, enclave: Attesting, tls: str
+        self,
+        seat: Seat,
+        charter: PinnedCharter,
+        enclave: Attesting,
+        tls: str,
+        launch: Envelope | None,
     ) -> Unlocking:
         # Step 1: the agent's certificate may have been revoked since it took its seat.
         self._register.require_not_revoked(seat.caller.identity.fingerprint, self._clock())
@@ -217,7 +227,7 @@ class KeyDesk:
         # Step 3: the enclave's evidence for it.
         attested = await enclave.attest(challenge.nonce)
         # Step 4: the agent's endorsement of that evidence.
-        release = await seat.ask(KeyEvidence(task, attested), KeyRelease)
+        release = await seat.ask(KeyEvidence(task, attested, launch), KeyRelease)
         # Step 5: the room's own check of the endorsement.
         endorsed = require_endorsed(
             attested,

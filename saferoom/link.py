@@ -1,4 +1,4 @@
-"""The room's end of one enclave: starts it, holds its session, starts it again after it ends."""
+"""The room's end of one enclave: has it started, holds its session, and again after it ends."""
 
 from __future__ import annotations
 
@@ -6,32 +6,22 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from saferoom.channel import connect
+from saferoom.endorsement import Endorsed
 from saferoom.logs import trace
+from saferoom.place import LaunchOrder, LinkState, Place, Running
 from saferoom.register import Register
 from saferoom.session import Office, Session
-from saferoom.supervisor import LaunchOrder, Running, Supervisor
-from saferoom.tls import KeyPair
+from saferoom.switchboard import OwnEnd
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.verification import PinnedCharter
 
 FIRST_PAUSE_SECONDS: Final = 0.2
-LONGEST_PAUSE_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 60.0
 """After a run as long as this the pause begins small again."""
-
-
-class LinkState(StrEnum):
-    """How an enclave does."""
-
-    STARTING = "starting"
-    LOCKED = "locked"
-    SERVING = "serving"
-    DOWN = "down"
 
 
 class Link:
@@ -40,8 +30,8 @@ class Link:
     Args:
         owner: whose.
         folder: the enclave's own.
-        supervisor: starts it.
-        own: the room's side of its socket.
+        place: where it runs.
+        own: the room's end of the connection.
         register: gives the owner's charter in force.
         office: what sessions work with.
         changed: called with every new state.
@@ -52,21 +42,23 @@ class Link:
         owner: str,
         folder: Path,
         *,
-        supervisor: Supervisor,
-        own: KeyPair,
+        place: Place,
+        own: OwnEnd,
         register: Register,
         office: Office,
         changed: Callable[[str, LinkState], None],
     ) -> None:
         self.owner: Final = owner
-        self.state = LinkState.STARTING
+        self.state = place.waiting
         self._folder: Final = folder
-        self._supervisor: Final = supervisor
+        self._place: Final = place
         self._own: Final = own
         self._register: Final = register
         self._office: Final = office
         self._changed: Final = changed
         self._session: Session | None = None
+        self._endorsed: Endorsed | None = None
+        """The last session's: the same enclave may come back after its connection was cut."""
         self._again: Final = asyncio.Event()
 
     @property
@@ -106,6 +98,8 @@ class Link:
                 # Not `exception`: an error's message could quote a value.
                 self._office.log.error("enclave down", owner=self.owner, trace=trace(error))  # noqa: TRY400
             finally:
+                if self._session is not None:
+                    self._endorsed = self._session.endorsed
                 self._session = None
                 self._enter(LinkState.DOWN)
             if time.monotonic() - began > STEADY_SECONDS:
@@ -113,29 +107,31 @@ class Link:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._again.wait()
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, self._place.longest_pause_seconds)
 
     async def _once(self) -> None:
         """Go through one run of the enclave: until it ends, fails, or its charter changes."""
-        self._enter(LinkState.STARTING)
+        self._enter(self._place.waiting)
         held = self._register.charter_statement(self.owner)
-        order = LaunchOrder(self.owner, self._folder, held.envelope, self._own.certificate_pem)
+        order = LaunchOrder(self.owner, self._folder, held.envelope, self._own.statement)
         async with (
-            self._supervisor.launched(order) as running,
-            connect(running.door, self._own) as channel,
+            self._place.launched(order) as running,
+            connect(running.door, self._own.pair) as channel,
         ):
             self._office.log.info(
                 "enclave listens", owner=self.owner, sandbox_level=running.sandbox_level
             )
             charter = PinnedCharter(held.says, held.digest)
-            self._session = Session(charter, running, channel, self._office, self._serving)
+            self._session = Session(
+                charter, running, channel, self._office, self._serving, earlier=self._endorsed
+            )
             self._enter(LinkState.LOCKED)
             await self._until_first(self._session, running)
 
     async def _until_first(self, session: Session, running: Running) -> None:
         """Wait for whatever ends the run first, and end the rest."""
         run = asyncio.create_task(session.run())
-        ended = asyncio.create_task(running.process.wait())
+        ended = asyncio.create_task(running.ended())
         again = asyncio.create_task(self._again.wait())
         tasks = (run, ended, again)
         try:
@@ -145,8 +141,7 @@ class Link:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if ended.done() and not ended.cancelled():
-            detail = f"the process ended with {ended.result()}"
-            raise SafeRoomError(Reason.UNAVAILABLE, detail)
+            raise SafeRoomError(Reason.UNAVAILABLE, ended.result())
         if not run.cancelled():
             run.result()
 

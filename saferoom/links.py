@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from saferoom.config import RunBy
 from saferoom.ledger.ledger import Ledger
-from saferoom.link import Link, LinkState
+from saferoom.link import Link
 from saferoom.logs import Log
+from saferoom.place import LinkState, Place
 from saferoom.register import Register
 from saferoom.session import Office, Session
-from saferoom.supervisor import Supervisor
-from saferoom.tls import KeyPair
+from saferoom.switchboard import OwnEnd
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 DELIVER_SECONDS: Final = 5.0
@@ -30,6 +31,8 @@ class EnclaveStatus:
     sandbox_level: int
     sandbox_missing: tuple[str, ...]
     endorsement: str
+    run_by: RunBy
+    connected: bool
 
 
 class Links:
@@ -37,8 +40,9 @@ class Links:
 
     Args:
         folder: below which each enclave has its own.
-        supervisor: starts them.
-        own: the room's side of their sockets.
+        places: where each kind of them runs.
+        run_by: tells of an owner who starts its enclave.
+        own: the room's end of their connections.
         register: gives the charters.
         office: what sessions work with.
         changed: called with an owner and its enclave's new state.
@@ -48,14 +52,16 @@ class Links:
         self,
         folder: Path,
         *,
-        supervisor: Supervisor,
-        own: KeyPair,
+        places: Mapping[RunBy, Place],
+        run_by: Callable[[str], RunBy],
+        own: OwnEnd,
         register: Register,
         office: Office,
         changed: Callable[[str, LinkState], None],
     ) -> None:
         self._folder: Final = folder
-        self._supervisor: Final = supervisor
+        self._places: Final = places
+        self._run_by: Final = run_by
         self._own: Final = own
         self._register: Final = register
         self._office: Final = office
@@ -79,7 +85,7 @@ class Links:
         link = Link(
             owner,
             self._folder / owner,
-            supervisor=self._supervisor,
+            place=self._places[self._run_by(owner)],
             own=self._own,
             register=self._register,
             office=self._office,
@@ -120,7 +126,9 @@ class Links:
 
     def statuses(self) -> tuple[EnclaveStatus, ...]:
         """Tell how every enclave does, in order of the owners' names."""
-        return tuple(_status(self._links[owner]) for owner in sorted(self._links))
+        return tuple(
+            _status(self._links[owner], self._run_by(owner)) for owner in sorted(self._links)
+        )
 
     async def _bring_up_to_date(self, owner: str) -> None:
         sequence = self._ledger.tip().stream(owner).sequence
@@ -133,10 +141,10 @@ class Links:
             self._log.info("not delivered yet", owner=owner, reason=str(error.reason))
 
 
-def _status(link: Link) -> EnclaveStatus:
+def _status(link: Link, run_by: RunBy) -> EnclaveStatus:
     session = link.session
     if session is None:
-        return EnclaveStatus(link.owner, link.state, 0, (), "")
+        return EnclaveStatus(link.owner, link.state, 0, (), "", run_by, connected=False)
     endorsed = session.endorsed
     return EnclaveStatus(
         link.owner,
@@ -144,4 +152,6 @@ def _status(link: Link) -> EnclaveStatus:
         session.running.sandbox_level,
         session.running.sandbox_missing,
         "" if endorsed is None else endorsed.digest,
+        run_by,
+        connected=True,
     )

@@ -3,7 +3,8 @@
 room.toml         configuration
 room-card.json    what members pin; public
 keys/             ledger.pem signs checkpoints, heads.pem signs stream heads and refusals
-tls/              ca.pem is what members pin, server.pem and server.key are served
+tls/              ca.pem is what members pin, server.pem and server.key are served;
+                  switchboard.pem and .key are what enclaves pin
 issuers/          the identity issuers' certificates: whoever they name may call
 state.db          statements, the ledger, answers
 enclaves/OWNER/   each enclave's own folder: its sealed store and state
@@ -24,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from saferoom import tls
 from saferoom.config import CONFIG_FILE, ListenConfig, RoomConfig, split_address
+from saferoom.switchboard import NAME, OwnEnd, make_switchboard
 from saferoom_proto.encoding import dump
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -52,6 +54,10 @@ interval_seconds = 1.0
 [enclaves]
 sandbox = true
 max_memory_mib = 4096
+
+# Whose enclave its owner runs, connected by the owner's relay; the server starts all others.
+[enclaves.run_by]
+# tax = "owner"
 
 [log]
 level = "info"
@@ -91,6 +97,7 @@ class Room:
     heads_key: SigningKey
     server: tls.KeyPair
     authority: x509.Certificate
+    switchboard: OwnEnd
     issuers: tuple[str, ...] = field(repr=False)
     """The identity issuers' certificates, PEM."""
 
@@ -102,15 +109,15 @@ class Room:
             SafeRoomError: `BAD_CONFIG`, naming the file or key that is wrong.
         """
         config = RoomConfig.load(folder)
+        heads_key = SigningKey.from_pem(_read(folder / "keys" / "heads.pem"))
         return cls(
             folder,
             config,
             SigningKey.from_pem(_read(folder / "keys" / "ledger.pem")),
-            SigningKey.from_pem(_read(folder / "keys" / "heads.pem")),
-            tls.KeyPair.from_pem(
-                _read(folder / "tls" / "server.pem"), _read(folder / "tls" / "server.key")
-            ),
+            heads_key,
+            _read_pair(folder / "tls", "server"),
             x509.load_pem_x509_certificate(_read(folder / "tls" / "ca.pem")),
+            OwnEnd.of(_switchboard(folder / "tls"), config.origin, heads_key),
             read_issuers(folder),
         )
 
@@ -164,6 +171,7 @@ def init_room(folder: Path, origin: str, address: str, now: datetime | None = No
     _write(folder / "tls" / "ca.key", authority.key_pem)
     _write(folder / "tls" / "server.pem", server.certificate_pem)
     _write(folder / "tls" / "server.key", server.key_pem)
+    _make_switchboard(folder / "tls", instant)
     # Step 4: the configuration, and the card.
     text = _TEMPLATE.format(origin=json.dumps(origin), address=json.dumps(address))
     _write(folder / CONFIG_FILE, text.encode())
@@ -196,6 +204,24 @@ def read_issuers(folder: Path) -> tuple[str, ...]:
     for path in paths:
         _require_issuer(_read(path), path)
     return tuple(_read(path).decode() for path in paths)
+
+
+def _switchboard(folder: Path) -> tls.KeyPair:
+    """Read the certificate for the enclaves; made anew where it was taken out of the folder."""
+    if not (folder / f"{NAME}.pem").exists():
+        (folder / f"{NAME}.key").unlink(missing_ok=True)
+        _make_switchboard(folder, datetime.now(UTC))
+    return _read_pair(folder, NAME)
+
+
+def _make_switchboard(folder: Path, now: datetime) -> None:
+    pair = make_switchboard(now)
+    _write(folder / f"{NAME}.key", pair.key_pem)
+    _write(folder / f"{NAME}.pem", pair.certificate_pem)
+
+
+def _read_pair(folder: Path, name: str) -> tls.KeyPair:
+    return tls.KeyPair.from_pem(_read(folder / f"{name}.pem"), _read(folder / f"{name}.key"))
 
 
 def _require_issuer(certificate: bytes, path: Path) -> None:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from saferoom.books import Books, open_books
 from saferoom.checks import Checks
 from saferoom.concern import Concerns
-from saferoom.config import split_address
+from saferoom.config import RunBy, split_address
 from saferoom.consents import Consents
 from saferoom.costs import Costs
 from saferoom.courier import HeadSigner
@@ -32,6 +32,7 @@ from saferoom.loads import Loads
 from saferoom.logs import Log, make_log
 from saferoom.refusals import Refusals
 from saferoom.register import Organisation
+from saferoom.relays import Orders, Relays
 from saferoom.room import Room
 from saferoom.rules import RoomFacts
 from saferoom.services.check import CheckService
@@ -39,13 +40,14 @@ from saferoom.services.consent import ConsentService
 from saferoom.services.identity import IdentityService
 from saferoom.services.ledger import LedgerService
 from saferoom.services.owner import OwnerService
+from saferoom.services.relay import RelayService
 from saferoom.services.template import TemplateService
 from saferoom.services.use import UseService
 from saferoom.session import Office
 from saferoom.statements import Statements
-from saferoom.supervisor import COMMAND, Supervisor
-from saferoom.tls import make_pinned
+from saferoom.supervisor import Supervisor
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.starting import COMMAND
 from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
 from saferoom_proto.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server as add_consent
 from saferoom_proto.v1.identity_pb2_grpc import (
@@ -53,6 +55,7 @@ from saferoom_proto.v1.identity_pb2_grpc import (
 )
 from saferoom_proto.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server as add_ledger
 from saferoom_proto.v1.owner_pb2_grpc import add_OwnerServiceServicer_to_server as add_owner
+from saferoom_proto.v1.relay_pb2_grpc import add_RelayServiceServicer_to_server as add_relay
 from saferoom_proto.v1.template_pb2_grpc import (
     add_TemplateServiceServicer_to_server as add_template,
 )
@@ -66,8 +69,6 @@ MAX_STREAMS_PER_CONNECTION: Final = 256
 
 _STOP_SECONDS: Final = 10.0
 """How long calls under way may take to finish when the room closes."""
-_SOCKET_VALIDITY: Final = timedelta(days=3650)
-"""The room's own end of the enclaves' sockets: made anew at every start, pinned as it is."""
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -165,12 +166,15 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     # Step 2: the enclaves' side; none is started yet.
     health = Health()
     desk = KeyDesk(books.register, outside.clock, outside.log)
-    links = _make_links(outside, books, desk, health)
+    relays = Relays(room.folder / "run", outside.log)
+    links = _make_links(outside, books, desk, relays, health)
     stack.push_async_callback(links.stop)
     # Step 3: the services, behind the guard.
     guard = Guard(Callers(books.register, outside.clock), config.limits, outside.log)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
     checks = await _add_services(server, outside, books, links, desk)
+    orders = Orders(books.register, room.switchboard.statement, config.enclaves.who_runs)
+    add_relay(RelayService(orders, relays), server)
     stack.push_async_callback(checks.drain, _STOP_SECONDS)
     health.serve(server)
     if config.listen.reflection:
@@ -180,6 +184,7 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     await server.start()
     stack.push_async_callback(server.stop, _STOP_SECONDS)
     stack.callback(desk.close)
+    stack.callback(relays.close)
     stack.push_async_callback(health.close)
     for owner in books.register.owners:
         links.start(owner)
@@ -188,12 +193,18 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     return _Opened(port, books, links)
 
 
-def _make_links(outside: _Outside, books: Books, desk: KeyDesk, health: Health) -> Links:
+def _make_links(
+    outside: _Outside, books: Books, desk: KeyDesk, relays: Relays, health: Health
+) -> Links:
     room, config = outside.room, outside.room.config
     return Links(
         room.folder / "enclaves",
-        supervisor=Supervisor(room.folder / "run", config.enclaves, outside.command),
-        own=make_pinned("switchboard", outside.clock(), _SOCKET_VALIDITY),
+        places={
+            RunBy.SERVER: Supervisor(room.folder / "run", config.enclaves, outside.command),
+            RunBy.OWNER: relays,
+        },
+        run_by=config.enclaves.who_runs,
+        own=room.switchboard,
         register=books.register,
         office=Office(
             desk=desk,

@@ -1,6 +1,7 @@
 """One run of an enclave, as the room goes through it: unlock, catch up, serve.
 
-1  the key agent endorses the enclave and its keys go in (`keydesk.py`)
+1  the key agent endorses the enclave and its keys go in (`keydesk.py`); if only the line to it was
+   cut, it shows that it is the same and goes on
 2  it knows all that the log holds of it; what it said earlier and the log lacks is recorded
 3  it gets its stream, up to a fresh head; from then on it serves
 4  every interval, and at once after a statement, it gets the next delivery
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,25 +19,24 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from saferoom.archive import Archive
 from saferoom.channel import EnclaveChannel
 from saferoom.courier import Courier, HeadSigner
 from saferoom.enclave_wire import LoadPiece
-from saferoom.endorsement import Endorsed
-from saferoom.exchange import Judged, Loaded
+from saferoom.endorsement import Endorsed, require_same
+from saferoom.exchange import Judged, Loaded, Standing
 from saferoom.judging import JudgeQueue
 from saferoom.keydesk import KeyDesk
 from saferoom.ledger.ledger import Ledger
 from saferoom.logs import Log
 from saferoom.notary import Notary
 from saferoom.outbox import Outbox
-from saferoom.supervisor import Running
+from saferoom.place import Running
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.starting import certificate_digest
 from saferoom_proto.statements import (
+    ChainLink,
     Endorsement,
     EvidenceClaims,
     load,
@@ -48,6 +49,7 @@ UNLOCK_SECONDS: Final = 600.0
 JUDGE_SECONDS: Final = 30.0
 _DELIVER_SECONDS: Final = 30.0
 _LONGEST_SLEEP_SECONDS: Final = 3600.0
+_NONCE_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,12 @@ class Session:
 
     Args:
         charter: the one it was started with.
-        running: its process and door.
+        running: where it is reached.
         channel: its RPCs.
         office: what the session works with.
         serving: called with every head: whether the enclave serves, which it does not once its
             endorsement ran out.
+        earlier: the endorsement under which an earlier session of this enclave ended, if any.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class Session:
         channel: EnclaveChannel,
         office: Office,
         serving: Callable[[bool], None],
+        *,
+        earlier: Endorsed | None = None,
     ) -> None:
         self.charter: Final = charter
         self.owner: Final = charter.charter.owner
@@ -94,9 +99,12 @@ class Session:
         self.outbox: Final = Outbox(office.notary, office.archive)
         self.snapshot: Envelope | None = None
         """The newest snapshot of this run, as its enclave signed it; none before the first."""
-        self._tls: Final = sha256_digest(running.door.certificate.public_bytes(Encoding.DER))
+        self._tls: Final = certificate_digest(running.door.certificate)
         self._courier: Courier | None = None
+        self._earlier: Final = earlier
         self._endorsed: Endorsed | None = None
+        self._claimed: ChainLink | None = None
+        """The end of the enclave's chain, as it claimed it when this session began."""
         self._wake: Final = asyncio.Event()
         self._waiting: Final[list[tuple[int, asyncio.Future[None]]]] = []
 
@@ -108,7 +116,8 @@ class Session:
     async def run(self) -> None:
         """Go through the whole run; ends only with an error."""
         # Step 1: the keys.
-        await self._unlock()
+        if not await self._resumed():
+            await self._unlock()
         # Step 2: what an earlier run left unrecorded.
         await self._replay()
         # Steps 3 to 5 go on side by side.
@@ -140,9 +149,30 @@ class Session:
         self._wake.set()
         await reached
 
+    async def _resumed(self) -> bool:
+        """Go on with an enclave that is open, if it is the one that was endorsed before."""
+        office, earlier = self._office, self._earlier
+        if earlier is None or earlier.endorsement.tls != self._tls:
+            return False
+        # Nobody takes the enclave's word without an endorsement in force, under this charter.
+        in_force = office.clock() < earlier.endorsement.valid_to
+        if not in_force or earlier.endorsement.charter != self.charter.digest:
+            return False
+        standing = await self._channel.standing()
+        if not standing.unlocked:
+            return False
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        attested = await self._channel.attest(nonce)
+        claims = require_same(attested, earlier, nonce=nonce, tls=self._tls)
+        office.log.info("enclave is back", owner=self.owner, endorsement=earlier.digest)
+        self._begin(earlier, claims.chain, standing)
+        return True
+
     async def _unlock(self) -> None:
         office = self._office
-        unlocking = await office.desk.obtain(self.charter, self._channel, self._tls)
+        unlocking = await office.desk.obtain(
+            self.charter, self._channel, self._tls, self.running.launch
+        )
         endorsed = unlocking.endorsed
         # The endorsement stands in the log before the enclave can use it.
         claims = load(endorsed.claims, EvidenceClaims)
@@ -151,10 +181,16 @@ class Session:
         standing = await self._channel.unlock(
             endorsed.statement, unlocking.sealed_keys, UNLOCK_SECONDS
         )
+        office.log.info("enclave unlocked", owner=self.owner, endorsement=endorsed.digest)
+        self._begin(endorsed, endorsed.endorsement.chain, standing)
+
+    def _begin(self, endorsed: Endorsed, claimed: ChainLink, standing: Standing) -> None:
+        """Take the enclave's word under an endorsement, from where it stands."""
+        office = self._office
         self.outbox.endorsed(endorsed.digest, endorsed.endorsement)
         self._endorsed = endorsed
-        office.log.info("enclave unlocked", owner=self.owner, endorsement=endorsed.digest)
         if self._courier is None:
+            self._claimed = claimed
             self._courier = Courier(
                 self.owner,
                 ledger=office.ledger,
@@ -170,9 +206,9 @@ class Session:
         Raises:
             SafeRoomError: `STORE_ROLLED_BACK` if the log holds words that the enclave forgot.
         """
-        claimed = self._require_endorsed().endorsement.chain
         size = self._office.ledger.tip().size
-        await self.outbox.require_newest(self.owner, claimed, size)
+        if self._claimed is not None:
+            await self.outbox.require_newest(self.owner, self._claimed, size)
         start = 0
         while entries := await self._channel.outbox(start):
             for entry in entries:

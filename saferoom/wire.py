@@ -138,6 +138,8 @@ def enclave_states(statuses: Iterable[EnclaveStatus]) -> list[identity_pb2.Encla
             sandbox_level=status.sandbox_level,
             sandbox_missing=status.sandbox_missing,
             endorsement=status.endorsement,
+            run_by=str(status.run_by),
+            connected=status.connected,
         )
         for status in statuses
     ]
@@ -191,10 +193,15 @@ def to_agent(message: ToAgent) -> owner_pb2.AttendKeysResponse:
         case KeyWanted(task, owner):
             wanted = owner_pb2.KeyWanted(task=task, owner=owner)
             return owner_pb2.AttendKeysResponse(wanted=wanted)
-        case KeyEvidence(task, AttestedClaims(claims, kind, quote)):
+        case KeyEvidence(task, AttestedClaims(claims, kind, quote), launch):
             evidence = owner_pb2.KeyEvidence(
-                task=task, claims=wire.envelope_to_proto(claims), kind=kind, quote=quote
+                task=task,
+                claims=wire.envelope_to_proto(claims),
+                kind=kind,
+                quote=quote,
             )
+            if launch is not None:
+                evidence.launch.CopyFrom(wire.envelope_to_proto(launch))
             return owner_pb2.AttendKeysResponse(evidence=evidence)
 
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from saferoom_enclaves.attest import Confinement
 from saferoom_enclaves.sandbox import SandboxPlan, interpreter_paths
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import dump, parse_object
+from saferoom_proto.encoding import parse_object
+from saferoom_proto.premises import PinnedSwitchboard, open_switchboard
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Charter, load
 from saferoom_proto.statements.base import Owner
@@ -38,10 +39,10 @@ class LaunchConfig(BaseModel):
     """For its state and its sealed snapshots."""
     socket: _Path
     """Where it listens; its folder is there."""
-    switchboard_certificate: Annotated[str, StringConstraints(max_length=16000)]
-    """The one certificate that it takes from whoever connects, PEM."""
     charter: Annotated[str, StringConstraints(max_length=DOCUMENT_LIMIT_BYTES)]
     """The owner's charter: a DSSE envelope, JSON."""
+    switchboard: Annotated[str, StringConstraints(max_length=DOCUMENT_LIMIT_BYTES)]
+    """The room's statement of the one certificate that the enclave takes from whoever connects."""
     scratch: _Path = "/dev/shm"  # noqa: S108 - a store is built in memory, never on a disk
     """A folder on tmpfs; the enclave makes one of its own in it."""
     max_memory_mib: Annotated[int, Field(ge=256, le=1 << 20)] = 4096
@@ -79,28 +80,32 @@ class Launched:
     Attributes:
         config: the launch document.
         charter: the owner's charter.
+        switchboard: whom the enclave lets in.
         folder: for state and sealed snapshots.
         scratch: the enclave's own folder in memory.
     """
 
     config: LaunchConfig
     charter: PinnedCharter
+    switchboard: PinnedSwitchboard
     folder: Path
     scratch: Path
 
     @classmethod
     def prepare(cls, config: LaunchConfig) -> Launched:
-        """Check the charter, and make what the sandbox must find.
+        """Check the charter and the room's certificate, and make what the sandbox must find.
 
         Raises:
-            SafeRoomError: `BAD_CHARTER`, `MALFORMED`, `BAD_CONFIG`.
+            SafeRoomError: `BAD_CHARTER`, `BAD_SIGNATURE`, `MALFORMED`, `BAD_CONFIG`.
         """
         charter = _open_charter(config)
+        switchboard = open_switchboard(Envelope.from_json(config.switchboard.encode()), charter)
         folder = Path(config.folder).resolve()
         if not folder.is_dir() or not Path(config.socket).parent.is_dir():
             raise SafeRoomError(Reason.BAD_CONFIG, "the folder, or the socket's, is not there")
         Path(config.socket).unlink(missing_ok=True)  # a killed enclave leaves its own behind
-        return cls(config, charter, folder, _make_scratch(Path(config.scratch), folder))
+        scratch = _make_scratch(Path(config.scratch), folder)
+        return cls(config, charter, switchboard, folder, scratch)
 
     def plan(self) -> SandboxPlan:
         """Give what the process keeps when it confines itself."""
@@ -149,13 +154,3 @@ def _make_scratch(memory: Path, folder: Path) -> Path:
     except OSError as error:
         raise SafeRoomError(Reason.BAD_CONFIG, f"{scratch}: {error.strerror}") from error
     return scratch
-
-
-def greeting(certificate: bytes, level: int, missing: tuple[str, ...]) -> bytes:
-    """Give the line that says that the enclave listens."""
-    document = {
-        "certificate": certificate.decode(),
-        "sandbox_level": level,
-        "sandbox_missing": list(missing),
-    }
-    return dump(document) + b"\n"

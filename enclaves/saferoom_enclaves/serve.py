@@ -16,11 +16,13 @@ from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAtte
 from saferoom_enclaves.clock import EnclaveClock, SystemClock
 from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.keys import EnclaveKeys, TlsKey
-from saferoom_enclaves.launch import Launched, greeting
+from saferoom_enclaves.launch import Launched
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.opened import Surroundings
 from saferoom_enclaves.service import EnclaveService
 from saferoom_enclaves.worker import Worker
+from saferoom_proto.encoding import b64
+from saferoom_proto.starting import Greeting
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
 
 try:
@@ -92,9 +94,7 @@ async def _serve(launched: Launched, confinement: Confinement, log: Log) -> None
         server, changed = _server(worker, launched, keys.tls, log)
         await server.start()
         await changed(False)
-        sys.stdout.buffer.write(
-            greeting(keys.tls.certificate, confinement.level, confinement.missing)
-        )
+        sys.stdout.buffer.write(_greeting(keys, confinement).to_line())
         sys.stdout.buffer.flush()
         log.info("listening", sandbox=confinement.level, missing=confinement.missing)
         # Step 4: until told to stop; what was accepted is finished.
@@ -103,6 +103,16 @@ async def _serve(launched: Launched, confinement: Confinement, log: Log) -> None
     finally:
         await worker.close()
     log.info("stopped")
+
+
+def _greeting(keys: EnclaveKeys, confinement: Confinement) -> Greeting:
+    return Greeting(
+        certificate=keys.tls.certificate.decode(),
+        identity=keys.identity.verify_key.public,
+        sealing=b64(keys.sealing.public),
+        sandbox_level=confinement.level,
+        sandbox_missing=confinement.missing,
+    )
 
 
 _Changed = Callable[[bool], Awaitable[None]]
@@ -123,7 +133,7 @@ def _server(
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)  # pyright: ignore[reportUnknownMemberType]
     credentials = grpc.ssl_server_credentials(
         [(tls.private, tls.certificate)],
-        root_certificates=launched.config.switchboard_certificate.encode(),
+        root_certificates=launched.switchboard.certificate,
         require_client_auth=True,
     )
     server.add_secure_port(f"unix:{launched.config.socket}", credentials)

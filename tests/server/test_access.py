@@ -24,7 +24,7 @@ def methods(file: FileDescriptor) -> set[str]:
 
 
 def served_methods() -> set[str]:
-    names = ("identity", "owner", "template", "consent", "check", "use", "ledger")
+    names = ("identity", "owner", "template", "consent", "check", "use", "ledger", "relay")
     files = [f"saferoom_proto/v1/{name}.proto" for name in names]
     files += [health_pb2.DESCRIPTOR.name, reflection_pb2.DESCRIPTOR.name]
     return set[str]().union(*(methods(Default().FindFileByName(file)) for file in files))

@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from saferoom.link import LinkState
+from saferoom.place import LinkState
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.load import LoadHeader, LoadTable
 from saferoom_proto.load_order import LoadOrder
@@ -23,7 +23,14 @@ from saferoom_proto.v1 import check_pb2, identity_pb2, ledger_pb2, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, recorded_from_proto
 from simulator import SimOwner, World
 from tests.server.conftest import Ready
-from tests.server.room.opened import SECONDS, OpenedRoom, endorse, opened, until
+from tests.server.room.opened import (
+    SECONDS,
+    OpenedRoom,
+    endorse,
+    opened,
+    process_of,
+    until,
+)
 
 HEALTH = "/grpc.health.v1.Health/Check"
 
@@ -39,8 +46,7 @@ async def health(room: OpenedRoom, service: str) -> int:
 
 async def end_process(room: OpenedRoom, owner: str) -> None:
     """Kill an enclave's process, as the kernel would when memory runs out."""
-    session = room.server.links.serving(owner)
-    os.kill(session.running.process.pid, signal.SIGKILL)
+    os.kill(process_of(room, owner).pid, signal.SIGKILL)
     await until_down(room, owner)
 
 
@@ -394,7 +400,7 @@ async def test_enclaves_end_with_the_room(tmp_path: Path) -> None:
     world = World("end")
     async with opened(tmp_path / "room", world) as room:
         await room.join(world.owner("tax"))
-        process = room.server.links.serving("tax").running.process
+        process = process_of(room, "tax")
     assert process.returncode is not None
     assert list((tmp_path / "room" / "run").iterdir()) == []
     await asyncio.sleep(0)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from ssl import PEM_cert_to_DER_cert
 from tempfile import mkdtemp
 from types import MappingProxyType
 from typing import Final, Self
@@ -26,7 +27,14 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.rpc_errors import from_rpc_error
-from saferoom_proto.statements import Evidence, EvidenceClaims, StoreState, load
+from saferoom_proto.statements import (
+    Evidence,
+    EvidenceClaims,
+    StoreState,
+    Switchboard,
+    load,
+    seal_statement,
+)
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 from simulator.attended import newest_schema, ordered
@@ -61,7 +69,7 @@ class EnclaveProcess:
             "owner": owner.name,
             "folder": str(folder / "state"),
             "socket": str(self._sockets / "s"),
-            "switchboard_certificate": self.tls.certificate.decode(),
+            "switchboard": switchboard(owner, self.tls).to_json().decode(),
             "charter": owner.charters[-1].to_json().decode(),
             "scratch": str(self._scratch),
             "sandbox": False,
@@ -219,6 +227,16 @@ class EnclaveProcess:
     def store(self) -> StoreState | None:
         """The snapshot that the enclave claims to answer from."""
         return load(self.attest(bytes(32)).claims, EvidenceClaims).store
+
+
+def switchboard(owner: SimOwner, tls: TlsKey) -> Envelope:
+    """Say in the room's name with which certificate it connects."""
+    says = Switchboard(
+        room=owner.world.room,
+        certificate=b64(PEM_cert_to_DER_cert(tls.certificate.decode())),
+        time=owner.world.now(),
+    )
+    return seal_statement(says, owner.world.heads)
 
 
 def _load_requests(

@@ -58,6 +58,7 @@ from saferoom_proto.statements.feature import (
     Table,
 )
 from saferoom_proto.statements.head import Head, Refusal
+from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.request import CheckRequest
 from saferoom_proto.statements.template import (
     Agreement,
@@ -101,6 +102,7 @@ __all__ = [
     "Head",
     "IdentityIssuer",
     "Instant",
+    "Launch",
     "LevelLimits",
     "Name",
     "Outcome",
@@ -119,6 +121,7 @@ __all__ = [
     "Snapshot",
     "StoreState",
     "StreamPosition",
+    "Switchboard",
     "Table",
     "Template",
     "Text",

@@ -133,6 +133,7 @@ class Usage(StrEnum):
     KEY_AGENT = "key agent"
     ENCLAVE = "enclave"
     ROOM = "room"
+    SUPERVISOR = "supervisor"
 
 
 class Part(BaseModel):

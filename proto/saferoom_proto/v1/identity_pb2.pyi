@@ -164,14 +164,20 @@ class EnclaveState(_message.Message):
     SANDBOX_LEVEL_FIELD_NUMBER: _builtins.int
     SANDBOX_MISSING_FIELD_NUMBER: _builtins.int
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
+    RUN_BY_FIELD_NUMBER: _builtins.int
+    CONNECTED_FIELD_NUMBER: _builtins.int
     owner: _builtins.str
     """The owner."""
     state: _builtins.str
-    """"serving", "locked", "starting", "down": what health tells."""
+    """"serving", "locked", "starting", "away", "down": what health tells."""
     sandbox_level: _builtins.int
     """The sandbox level it runs at, 0 to 3."""
     endorsement: _builtins.str
     """Digest of the endorsement in force; empty while locked."""
+    run_by: _builtins.str
+    """Who starts it: "server", or "owner", whose relay connects it."""
+    connected: _builtins.bool
+    """The room has a connection to it now."""
     @_builtins.property
     def sandbox_missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What its sandbox lacks on this host."""
@@ -184,10 +190,12 @@ class EnclaveState(_message.Message):
         sandbox_level: _builtins.int = ...,
         sandbox_missing: _abc.Iterable[_builtins.str] = ...,
         endorsement: _builtins.str = ...,
+        run_by: _builtins.str = ...,
+        connected: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "owner", b"owner", "sandbox_level", b"sandbox_level", "sandbox_missing", b"sandbox_missing", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "endorsement", b"endorsement", "owner", b"owner", "run_by", b"run_by", "sandbox_level", b"sandbox_level", "sandbox_missing", b"sandbox_missing", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -717,6 +717,7 @@ class KeyEvidence(_message.Message):
     CLAIMS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     QUOTE_FIELD_NUMBER: _builtins.int
+    LAUNCH_FIELD_NUMBER: _builtins.int
     task: _builtins.str
     """Names the exchange."""
     kind: _builtins.str
@@ -727,6 +728,10 @@ class KeyEvidence(_message.Message):
     def claims(self) -> _evidence_pb2.Envelope:
         """Signed claims."""
 
+    @_builtins.property
+    def launch(self) -> _evidence_pb2.Envelope:
+        """The word of the supervisor that started the enclave; none if the server did."""
+
     def __init__(
         self,
         *,
@@ -734,10 +739,11 @@ class KeyEvidence(_message.Message):
         claims: _evidence_pb2.Envelope = ...,
         kind: _builtins.str = ...,
         quote: _builtins.bytes = ...,
+        launch: _evidence_pb2.Envelope = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "launch", b"launch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "kind", b"kind", "quote", b"quote", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "kind", b"kind", "launch", b"launch", "quote", b"quote", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,8 +39,10 @@ from saferoom_proto.entry import commitment as entry_commitment
 from saferoom_proto.entry import leaf
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.merkle import leaf_hash, verify_consistency, verify_inclusion
+from saferoom_proto.premises import open_switchboard
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import Abortable, abort
+from saferoom_proto.starting import Greeting
 from saferoom_proto.statements import (
     Acknowledgement,
     ChainLink,
@@ -373,18 +375,25 @@ async def main() -> None:
     )
     server = grpc.aio.server()
     fake = FakeEnclave(config, own)
+    switchboard = Envelope.from_json(config["switchboard"].encode())
     enclave_pb2_grpc.add_EnclaveServiceServicer_to_server(fake, server)
     server.add_secure_port(
         f"unix:{config['socket']}",
         grpc.ssl_server_credentials(
             [(private, pem)],
-            root_certificates=config["switchboard_certificate"].encode(),
+            root_certificates=open_switchboard(switchboard, fake.charter).certificate,
             require_client_auth=True,
         ),
     )
     await server.start()
-    hello = {"certificate": pem.decode(), "sandbox_level": 0, "sandbox_missing": ["everything"]}
-    sys.stdout.write(json.dumps(hello) + "\n")
+    hello = Greeting(
+        certificate=pem.decode(),
+        identity=fake.identity.verify_key.public,
+        sealing=b64(fake.sealing.public),
+        sandbox_level=0,
+        sandbox_missing=("everything",),
+    )
+    sys.stdout.write(hello.to_line().decode())
     sys.stdout.flush()
     parent = os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110 - it ends with the room, however that ends

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import grpc
 from saferoom.logs import Level, make_log
 from saferoom.room import Room, add_issuer, init_room
 from saferoom.server import Server
+from saferoom.supervisor import Child
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.identity import organisation_uri, subject_uri
 from saferoom_proto.keys import SigningKey
@@ -231,6 +233,13 @@ class OpenedRoom:
         """Ask a signed question."""
         message = check_pb2.CheckRequest(request=envelope_to_proto(request))
         return await self.calls(bank).check.Check(message, timeout=SECONDS)
+
+
+def process_of(room: OpenedRoom, owner: str) -> Process:
+    """Give the process of an enclave that the server started."""
+    running = room.server.links.serving(owner).running
+    assert isinstance(running, Child)
+    return running.started.process
 
 
 async def _agent(calls: Calls, owner: SimOwner, key: SigningKey) -> None:
