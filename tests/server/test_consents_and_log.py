@@ -22,7 +22,7 @@ from saferoom_proto.v1 import (
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto, recorded_from_proto
 from simulator import FEATURES, SimOwner, World
 from tests.server.conftest import Ready
-from tests.server.room.opened import SECONDS, Calls, OpenedRoom, process_of
+from tests.server.room.opened import SECONDS, Calls, OpenedRoom
 
 OWNER = identity_pb2.ROLE_OWNER
 AUDITOR = identity_pb2.ROLE_AUDITOR
@@ -99,7 +99,7 @@ async def test_a_revocation_names_the_enclaves_that_have_not_heard_of_it(ready: 
     await grant(calls, consent)
     room.agents[0].cancel()
     room.agents[1].cancel()
-    process = process_of(room, "court")
+    process = room.process("court")
     process.kill()
     await process.wait()
     await asyncio.sleep(0.2)

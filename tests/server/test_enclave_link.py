@@ -23,14 +23,7 @@ from saferoom_proto.v1 import check_pb2, identity_pb2, ledger_pb2, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, recorded_from_proto
 from simulator import SimOwner, World
 from tests.server.conftest import Ready
-from tests.server.room.opened import (
-    SECONDS,
-    OpenedRoom,
-    endorse,
-    opened,
-    process_of,
-    until,
-)
+from tests.server.room.opened import SECONDS, OpenedRoom, endorse, opened, until
 
 HEALTH = "/grpc.health.v1.Health/Check"
 
@@ -46,7 +39,7 @@ async def health(room: OpenedRoom, service: str) -> int:
 
 async def end_process(room: OpenedRoom, owner: str) -> None:
     """Kill an enclave's process, as the kernel would when memory runs out."""
-    os.kill(process_of(room, owner).pid, signal.SIGKILL)
+    os.kill(room.process(owner).pid, signal.SIGKILL)
     await until_down(room, owner)
 
 
@@ -400,7 +393,7 @@ async def test_enclaves_end_with_the_room(tmp_path: Path) -> None:
     world = World("end")
     async with opened(tmp_path / "room", world) as room:
         await room.join(world.owner("tax"))
-        process = process_of(room, "tax")
+        process = room.process("tax")
     assert process.returncode is not None
     assert list((tmp_path / "room" / "run").iterdir()) == []
     await asyncio.sleep(0)

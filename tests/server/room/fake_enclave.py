@@ -42,7 +42,6 @@ from saferoom_proto.merkle import leaf_hash, verify_consistency, verify_inclusio
 from saferoom_proto.premises import open_switchboard
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import Abortable, abort
-from saferoom_proto.starting import Greeting
 from saferoom_proto.statements import (
     Acknowledgement,
     ChainLink,
@@ -386,14 +385,9 @@ async def main() -> None:
         ),
     )
     await server.start()
-    hello = Greeting(
-        certificate=pem.decode(),
-        identity=fake.identity.verify_key.public,
-        sealing=b64(fake.sealing.public),
-        sandbox_level=0,
-        sandbox_missing=("everything",),
-    )
-    sys.stdout.write(hello.to_line().decode())
+    hello = {"certificate": pem.decode(), "sandbox_level": 0, "sandbox_missing": ["everything"]}
+    hello |= {"identity": fake.identity.verify_key.public, "sealing": b64(fake.sealing.public)}
+    sys.stdout.write(json.dumps(hello) + "\n")
     sys.stdout.flush()
     parent = os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110 - it ends with the room, however that ends

@@ -162,6 +162,12 @@ class OpenedRoom:
 
         await until(reached)
 
+    def process(self, owner: str) -> Process:
+        """Give the process of an enclave that the server started."""
+        running = self.server.links.serving(owner).running
+        assert isinstance(running, Child)
+        return running.started.process
+
     def behave(self, owner: str, **behaviour: object) -> None:
         """Change what an owner's fake enclave does."""
         path = self.folder / "enclaves" / owner / "behaviour.json"
@@ -233,13 +239,6 @@ class OpenedRoom:
         """Ask a signed question."""
         message = check_pb2.CheckRequest(request=envelope_to_proto(request))
         return await self.calls(bank).check.Check(message, timeout=SECONDS)
-
-
-def process_of(room: OpenedRoom, owner: str) -> Process:
-    """Give the process of an enclave that the server started."""
-    running = room.server.links.serving(owner).running
-    assert isinstance(running, Child)
-    return running.started.process
 
 
 async def _agent(calls: Calls, owner: SimOwner, key: SigningKey) -> None:
