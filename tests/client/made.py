@@ -241,12 +241,13 @@ class Case:
         return CheckEvidence(question.envelope, self.template, self.certificate, evidence).receipt()
 
 
-def make_case(seed: int | str = 1) -> Case:
+def make_case(seed: int | str = 1, *, titled: str | None = None) -> Case:
     world = World(seed)
     tax, court, bank = world.owner("tax"), world.owner("court"), world.bank("bank-a")
+    changes = {} if titled is None else {"title": Title(en=titled, zh=titled)}
     features = {
-        "tax": tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED)),
-        "court": court.define(feature("court", "dishonest", FeatureKind.FLAG)),
+        "tax": tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED, **changes)),
+        "court": court.define(feature("court", "dishonest", FeatureKind.FLAG, **changes)),
     }
     template, certificate = bank.propose("steady", CHECK)
     opened = load(certificate, ReleaseCertificate)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from saferoom_client.cli.options import InputFile, JsonOption, group
+from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import mapping, moment, show
-from saferoom_client.files import bad_file, read_file, read_model
+from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, read_model, write_file
 from saferoom_client.profile import TRUST
-from saferoom_proto.reasons import SafeRoomError
+from saferoom_client.sheet.facts import read_sheet
+from saferoom_client.sheet.render import html, text
+from saferoom_client.sheet.words import Language
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
 
 app = group("Verify and show receipts, offline. 回执。")
@@ -74,6 +77,33 @@ def show_(
     show(as_json, document, *_lines(verified))
 
 
+@app.command()
+def export(
+    file: InputFile,
+    out: NewFile,
+    *,
+    profile: OfflineProfile = None,
+    trust: TrustOption = None,
+    language: Annotated[
+        Language, typer.Option("--lang", help="The page's language, en or zh. 语言。")
+    ] = Language.EN,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a receipt as a page for people, once it verifies: .html or .txt.
+
+    导出供人阅读的回执。
+    """
+    render = _RENDERERS.get(out.suffix.lower())
+    if render is None:
+        rule = f"one of {', '.join(_RENDERERS)} at the end of its name"
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--out", rule)])
+    sheet = read_sheet(_read(file), _trust(profile, trust), language)
+    write_file(out, render(sheet).encode(), PUBLIC_FILE)
+    document = {"file": str(out), "language": language, "answer": sheet.truth}
+    show(as_json, document, f"wrote {out}: {sheet.answer}", f"the proof is {file}: keep it too")
+
+
+_RENDERERS: Final = {".html": html, ".txt": text}
 _CHECKED = "the charters, agreements, approvals, consents, enclaves, answers, and the log"
 _CHECKED_REFUSAL = "the charters, agreements, enclaves, what each of them said, and the log"
 

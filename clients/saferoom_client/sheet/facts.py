@@ -1,0 +1,145 @@
+"""What a receipt verifiably shows, as rows for people.
+
+Nothing is shown that `verify_receipt` did not check: of a refusal it looks at no approval and no
+consent, so none of these is shown for one, whatever stands in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from saferoom_client.sheet.parts import part_section
+from saferoom_client.sheet.rows import Form, Row, Section, moment
+from saferoom_client.sheet.words import Language, answer, in_language, purpose, reason, say
+from saferoom_proto.answer import Truth
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A receipt's page.
+
+    Attributes:
+        language: it is written in.
+        title: of the page.
+        lead: what the page is.
+        truth: the answer; none for a refusal.
+        answer: the same in words, with the reason of a refusal.
+        sections: everything else.
+    """
+
+    language: Language
+    title: str
+    lead: str
+    truth: Truth | None
+    answer: str
+    sections: tuple[Section, ...]
+
+
+def read_sheet(receipt: Receipt, trust: Trust, language: Language) -> Sheet:
+    """Verify a receipt, and tell people what it shows.
+
+    Args:
+        receipt: as it was kept.
+        trust: the keys to verify it under.
+        language: of the page.
+
+    Raises:
+        SafeRoomError: as `verify_receipt`; then there is no page.
+    """
+    verified = verify_receipt(receipt, trust)
+    parts = tuple(part_section(part, verified, language) for part in receipt.parts)
+    return Sheet(
+        language=language,
+        title=say("title", language),
+        lead=say("lead", language),
+        truth=verified.answer,
+        answer=_answer(verified, language),
+        sections=(
+            _question(receipt, verified, language),
+            _template(verified, language),
+            *parts,
+            _verification(receipt, trust, verified, language),
+        ),
+    )
+
+
+def _answer(verified: VerifiedReceipt, language: Language) -> str:
+    said = answer(verified.answer, language)
+    reasons = sorted(
+        {part.release.reason for part in verified.parts.values() if part.release.reason is not None}
+    )
+    told = "; ".join(reason(each, language) for each in reasons)
+    return f"{said}: {told}" if told else said
+
+
+def _question(receipt: Receipt, verified: VerifiedReceipt, language: Language) -> Section:
+    request = verified.request
+    params = ", ".join(f"{name} = {value}" for name, value in request.params.items())
+    keys = ", ".join(each.keyid for each in Envelope.from_json(receipt.request.encode()).signatures)
+    return Section(
+        say("question", language),
+        (
+            Row(say("institution", language), request.institution),
+            Row(say("subject", language), request.subject, Form.CODE),
+            Row(say("purpose", language), purpose(request.purpose, language)),
+            Row(say("params", language), params or say("none", language)),
+            Row(
+                say("window", language),
+                f"{moment(request.not_before)} - {moment(request.not_after)}",
+            ),
+            Row(say("request id", language), verified.request_id, Form.CODE),
+            Row(say("request key", language), keys, Form.CODE),
+        ),
+    )
+
+
+def _template(verified: VerifiedReceipt, language: Language) -> Section:
+    template = verified.template
+    return Section(
+        say("template", language),
+        (
+            Row(say("name", language), f"{template.name}: {in_language(template.title, language)}"),
+            Row(say("formula", language), " ".join(template.check.split()), Form.CODE),
+            Row(say("proposer", language), template.proposer),
+            Row(
+                say("purposes", language),
+                ", ".join(purpose(each, language) for each in template.purposes),
+            ),
+            Row(say("template digest", language), verified.request.template, Form.CODE),
+            Row(say("certificate digest", language), verified.certificate.digest, Form.CODE),
+        ),
+    )
+
+
+def _verification(
+    receipt: Receipt, trust: Trust, verified: VerifiedReceipt, language: Language
+) -> Section:
+    checked = "checked refusal" if verified.answer is None else "checked answer"
+    roots = tuple(
+        Row(say("root", language).format(owner=owner), trust.charter_roots[owner], Form.CODE)
+        for owner in verified.parts
+    )
+    return Section(
+        say("verification", language),
+        (
+            Row(say("what was verified", language), say(checked, language)),
+            Row(say("verification", language), say("verify steps", language)),
+            Row(
+                say("command", language),
+                "saferoom receipt verify receipt.json -p MEMBER\n"
+                "saferoom receipt verify receipt.json --trust trust.json",
+                Form.BLOCK,
+            ),
+            Row(
+                say("file digest", language),
+                hashlib.sha256(receipt.to_json()).hexdigest(),
+                Form.CODE,
+            ),
+            Row(say("origin", language), trust.origin, Form.CODE),
+            Row(say("ledger key", language), trust.ledger_key, Form.CODE),
+            *roots,
+        ),
+    )
