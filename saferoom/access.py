@@ -20,7 +20,8 @@ MEMBERS: Final = frozenset(Role)
 
 _ROOM: Final = "/saferoom.v1."
 _HEALTH: Final = "/grpc.health.v1.Health/"
-_REFLECTION: Final = "/grpc.reflection.v1alpha.ServerReflection/"
+_REFLECTION: Final = "/grpc.reflection.v1.ServerReflection/"
+_OLD_REFLECTION: Final = "/grpc.reflection.v1alpha.ServerReflection/"
 
 _OWNER: Final = frozenset({Role.OWNER})
 _INSTITUTION: Final = frozenset({Role.INSTITUTION})
@@ -69,6 +70,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_HEALTH}Check": ANYBODY,
         f"{_HEALTH}Watch": ANYBODY,
         f"{_REFLECTION}ServerReflectionInfo": ANYBODY,
+        f"{_OLD_REFLECTION}ServerReflectionInfo": ANYBODY,
     }
 )
 

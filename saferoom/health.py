@@ -1,17 +1,19 @@
 """Health and reflection, as gRPC's own tools ask for them.
 
-The empty service is the room; `enclave/OWNER` is an owner's enclave, which serves once it has its
-key and follows its stream.
+The empty service is the room, and so is each of its services by its full name, as
+`saferoom.v1.CheckService`; `enclave/OWNER` is an owner's enclave, which serves once it has its key
+and follows its stream. Reflection is served under its name of today and the one of before.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterable, Callable
 from typing import Final, Protocol, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from saferoom.place import LinkState
 from saferoom_proto.v1 import (
@@ -40,6 +42,7 @@ SERVICES: Final = tuple(
     for service in file.services_by_name.values()
 )
 """The services of the contract that members call."""
+REFLECTION: Final = "grpc.reflection.v1.ServerReflection"
 
 
 class _Servicer(Protocol):
@@ -54,6 +57,13 @@ class _Servicer(Protocol):
         ...
 
 
+_Reflecting = Callable[
+    [AsyncIterable[reflection_pb2.ServerReflectionRequest], object],
+    AsyncIterable[reflection_pb2.ServerReflectionResponse],
+]
+"""What the reflection servicer's one method takes and gives."""
+
+
 class Health:
     """Tells how the room and its enclaves do."""
 
@@ -65,25 +75,36 @@ class Health:
     def serve(self, server: grpc.aio.Server) -> None:
         """Add the health service to a server."""
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)  # pyright: ignore[reportUnknownMemberType]
+        for service in SERVICES:
+            self._set(service, serves=True)
 
     def enclave_changed(self, owner: str, state: LinkState) -> None:
         """Tell an enclave's new state."""
-        serves = state is LinkState.SERVING
-        status = (
-            health_pb2.HealthCheckResponse.SERVING
-            if serves
-            else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
-        setting = asyncio.create_task(self._servicer.set(f"enclave/{owner}", status))
-        self._setting.add(setting)
-        setting.add_done_callback(self._setting.discard)
+        self._set(f"enclave/{owner}", serves=state is LinkState.SERVING)
 
     async def close(self) -> None:
         """Tell everyone that the room closes."""
         await self._servicer.enter_graceful_shutdown()
 
+    def _set(self, service: str, *, serves: bool) -> None:
+        told = health_pb2.HealthCheckResponse
+        status = told.SERVING if serves else told.NOT_SERVING
+        setting = asyncio.create_task(self._servicer.set(service, status))
+        self._setting.add(setting)
+        setting.add_done_callback(self._setting.discard)
+
 
 def serve_reflection(server: grpc.aio.Server) -> None:
     """Let generic tools list the services that members call."""
-    names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (*SERVICES, health.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
+    # The package serves v1alpha only. v1 has the same messages under another name (gRPC's own
+    # proto says so), and it is what tools ask for first.
+    servicer = reflection.aio.ReflectionServicer(names)
+    info = grpc.stream_stream_rpc_method_handler(
+        cast("_Reflecting", servicer.ServerReflectionInfo),
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    handlers = {"ServerReflectionInfo": info}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(REFLECTION, handlers),))

@@ -8,7 +8,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from saferoom.access import ACCESS, ANYBODY, require_access
 from saferoom.evidence import Caller, Role
-from saferoom.health import SERVICES
+from saferoom.health import REFLECTION, SERVICES
 from saferoom_proto.identity import Identity, IdentityKind
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -27,7 +27,8 @@ def served_methods() -> set[str]:
     names = ("identity", "owner", "template", "consent", "check", "use", "ledger", "relay")
     files = [f"saferoom_proto/v1/{name}.proto" for name in names]
     files += [health_pb2.DESCRIPTOR.name, reflection_pb2.DESCRIPTOR.name]
-    return set[str]().union(*(methods(Default().FindFileByName(file)) for file in files))
+    described = set[str]().union(*(methods(Default().FindFileByName(file)) for file in files))
+    return described | {f"/{REFLECTION}/ServerReflectionInfo"}
 
 
 def caller(*roles: Role) -> Caller:
