@@ -7,6 +7,7 @@ own; lines of `golden.json` are added, never altered.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -16,9 +17,12 @@ from typing import Final, cast
 
 import pytest
 
+from saferoom_proto import entry
 from saferoom_proto.answer import seal_info
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import unb64
+from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.hpke import SEED_BYTES, SealingKey
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.statements import Payload, load, seal_statement
 from tests.proto import golden_examples as examples
@@ -29,6 +33,7 @@ GOLDEN: Final = json.loads((HERE / "golden.json").read_text())
 STATEMENTS: Final[dict[str, dict[str, str]]] = GOLDEN["statements"]
 OTHERS: Final[dict[str, str]] = GOLDEN["others"]
 WORDS: Final[dict[str, list[str]]] = GOLDEN["words"]
+MAKERS: Final[dict[str, str]] = GOLDEN["makers"]
 FROZEN: Final = "this format is frozen: make a new version"
 
 PAYLOADS: Final = examples.payloads()
@@ -112,6 +117,24 @@ def test_an_answer_that_was_sealed_once_still_opens() -> None:
     info = seal_info(digest("request"), "tax")
     answer = sealing("reply").open(sealed, info=info)
     assert answer == unb64(OTHERS["answer"]), FROZEN
+
+
+def test_other_languages_are_given_the_seeds_of_the_same_bytes() -> None:
+    made = {name: key(name).verify_key.public for name in ("li", "ledger")}
+    assert SigningKey.from_seed(unb64(MAKERS["signing seed"])).verify_key.public == made["li"]
+    assert MAKERS["ledger public key"] == made["ledger"]
+    committed = entry.commitment(unb64(MAKERS["entry salt"]), MAKERS["entry statement"])
+    assert entry.leaf(committed).decode() == OTHERS["entry leaf"]
+
+
+def test_a_hybrid_key_can_be_made_of_a_32_byte_seed() -> None:
+    # draft-ietf-hpke-pq expands a seed with SHAKE256 into ML-KEM's two seeds and X25519's scalar.
+    expanded = hashlib.shake_256(unb64(MAKERS["seal seed"])).digest(SEED_BYTES)
+    reader = SealingKey.from_bytes(expanded)
+    assert b64(reader.public) == MAKERS["seal public key"]
+    opened = reader.open(unb64(MAKERS["sealed"]), info=MAKERS["seal info"].encode())
+    assert b64(opened) == MAKERS["opened"] == OTHERS["answer"]
+    assert MAKERS["seal info"] == OTHERS["answer seal info"]
 
 
 @pytest.mark.parametrize(
