@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from google.protobuf.json_format import MessageToJson
 
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
-from saferoom_client.cli.output import show
+from saferoom_client.cli.output import moment, show
 from saferoom_client.files import PUBLIC_FILE, read_private, write_file
 from saferoom_client.question import Question
 from saferoom_client.refused import Refused
@@ -16,6 +17,8 @@ from saferoom_client.room import Room
 from saferoom_client.values import CheckAnswer
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.v1 import check_pb2
+from saferoom_proto.wire import envelope_to_proto
 
 
 def check(
@@ -45,6 +48,14 @@ def check(
         Path | None,
         typer.Option(help="Ask a kept question again, free of charge. 重新提问。", exists=True),
     ] = None,
+    request: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the signed request here, for another gRPC client, and ask nothing."
+            " 只写出签名请求。",
+            dir_okay=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a check about one subject, and print the verified answer.
@@ -62,6 +73,9 @@ def check(
             raise typer.BadParameter("give TEMPLATE, --subject and --purpose, or --again")
         if keep is not None:
             write_file(keep, question.to_json())
+        if request is not None:
+            _write_request(request, question, room.profile.card.address, as_json=as_json)
+            return
         try:
             answer = room.ask(question)
         except Refused as refused:
@@ -70,6 +84,22 @@ def check(
     if receipt is not None:
         _write(receipt, answer.receipt)
     show(as_json, _document(answer), *_lines(answer, again=again is not None))
+
+
+def _write_request(path: Path, question: Question, address: str, *, as_json: bool) -> None:
+    """Write a question as the message that any gRPC client sends: protobuf's own JSON."""
+    message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
+    write_file(path, MessageToJson(message).encode() + b"\n")
+    method = check_pb2.DESCRIPTOR.services_by_name["CheckService"].full_name + "/Check"
+    url = f"https://{address}/{method}"
+    document = {"request_id": question.request_id, "file": str(path), "url": url}
+    show(
+        as_json,
+        document,
+        f"wrote the signed request to {path}; it counts until {moment(question.request.not_after)}",
+        f"  id    {question.request_id}",
+        f"  send  {url}",
+    )
 
 
 def _write(path: Path, receipt: Receipt) -> None:
