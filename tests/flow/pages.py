@@ -12,7 +12,7 @@ import shlex
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,10 @@ class Block:
     def stays(self) -> bool:
         """Whether its command runs on in a window of its own."""
         return self.text.startswith(_STAYS)
+
+    def after(self, line: str) -> Block:
+        """Give the block with a line before it that an earlier block of the page typed."""
+        return self if line in self.text else replace(self, text=f"{line}\n{self.text}")
 
     def check(self, status: int, output: str) -> None:
         """Check that the commands did what the block says of them."""
