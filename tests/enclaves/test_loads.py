@@ -230,7 +230,7 @@ def test_a_snapshot_that_was_altered_or_put_back_is_not_answered_from(
     whole = second.read_bytes()
     for wrong, reason in (
         (whole[:-1], Reason.STORE_DAMAGED),
-        (whole[:100] + b"\0" + whole[101:], Reason.STORE_DAMAGED),
+        (whole[:100] + bytes([whole[100] ^ 1]) + whole[101:], Reason.STORE_DAMAGED),
         (first, Reason.STORE_ROLLED_BACK),
     ):
         second.write_bytes(wrong)
