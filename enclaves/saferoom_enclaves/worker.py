@@ -23,7 +23,10 @@ _Task = Callable[[Enclave], object]
 
 
 class Worker:
-    """Gives an asyncio service an enclave that runs in a thread of its own.
+    """Gives an asyncio service an enclave that does one thing at a time.
+
+    A load or a long delivery runs in a thread, and questions wait behind it; else they are judged in
+    the event loop itself, where the disk lets it (`GroupCommit`).
 
     Made in a running event loop.
 
@@ -34,7 +37,11 @@ class Worker:
     def __init__(self, enclave: Enclave) -> None:
         self._enclave: Final = enclave
         self._commits: Final[GroupCommit[Envelope | _Task, object]] = GroupCommit(
-            self._do, capacity=MOST_WAITING, largest_batch=MOST_QUESTIONS, name="enclave"
+            self._do,
+            capacity=MOST_WAITING,
+            largest_batch=MOST_QUESTIONS,
+            name="enclave",
+            brief=_only_questions,
         )
 
     async def judge(self, question: Envelope) -> Judged:
@@ -79,3 +86,7 @@ class Worker:
             return task(self._enclave)
         except Exception as error:  # noqa: BLE001 - the waiter's own, and not the batch's
             return error
+
+
+def _only_questions(items: Sequence[Envelope | _Task]) -> bool:
+    return all(isinstance(item, Envelope) for item in items)
