@@ -191,5 +191,7 @@ def _text(value: object) -> str:
 
 def _require_word(text: str, limit: int, name: str) -> None:
     """Refuse what could look like something else when shown: spaces, controls, other scripts."""
-    if not 0 < len(text) <= limit or not all("!" <= char <= "~" for char in text):
+    # Printable ASCII is 0x20 to 0x7e; of these only the space is no part of a word.
+    printable = text.isascii() and text.isprintable() and " " not in text
+    if not 0 < len(text) <= limit or not printable:
         raise SafeRoomError(Reason.MALFORMED, f"DSSE: {name} is not 1 to {limit} ASCII characters")

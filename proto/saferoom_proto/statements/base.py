@@ -217,16 +217,22 @@ def load(envelope: Envelope, kind: type[P]) -> P:
 @lru_cache(maxsize=OPENED_KEPT)
 def _open(kind: type[Payload], payload: bytes) -> Payload:
     """Open a payload, or give what the same bytes were opened to before: it is frozen."""
-    parse_object(payload, MAX_PAYLOAD_BYTES)
+    # Whatever encodes to these very bytes holds no key twice, no second document and no other form
+    # of a value. The strict reader is asked for the rest: it names what is wrong.
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        parse_object(payload, MAX_PAYLOAD_BYTES)
     try:
         opened = kind.model_validate_json(payload)
         canonical = opened.to_bytes()
     except ValidationError as error:
+        parse_object(payload, MAX_PAYLOAD_BYTES)
         raise SafeRoomError(Reason.MALFORMED, kind.KIND, field_faults(error)) from None
     except OverflowError:
+        parse_object(payload, MAX_PAYLOAD_BYTES)
         fault = FieldFault("(whole)", "an instant is outside of the calendar")
         raise SafeRoomError(Reason.MALFORMED, kind.KIND, [fault]) from None
     if canonical != payload:
+        parse_object(payload, MAX_PAYLOAD_BYTES)
         fault = FieldFault("(whole)", "not in the one encoding of its kind")
         raise SafeRoomError(Reason.MALFORMED, kind.KIND, [fault])
     return opened
