@@ -3,9 +3,13 @@
     .venv/bin/python benchmarks/checks.py [--checks 2000]
 
 A check is: a signed request, consent, charge, two durable commits (enclave and ledger), a sealed
-and signed answer, its receipt, all of it verified by the client. The echo is grpc.aio over mutual
-TLS with as many bytes each way and no work at all. Both are asked by one client process, first one
-at a time, then 16 in flight. Times are wall times of one run, so read the ratios.
+and signed answer, its receipt. The echo is grpc.aio over mutual TLS with as many bytes each way and
+no work at all. Both are asked by one client process, first one at a time, then 16 in flight. Times
+are wall times of one run, so read the ratios.
+
+The room's work is measured by a client like the echo's: its questions were signed before, and every
+answer is opened and verified after the clock has stopped. The rows "with the SDK" are what a
+program sees that calls `room.check`: signing, opening and verifying, on the same two cores.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import grpc
@@ -29,6 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from saferoom_client.aio import AsyncRoom
+from saferoom_client.checks import open_told
 from saferoom_client.demo.data import Borrower, read_records
 from saferoom_client.demo.play import Play
 from saferoom_client.demo.processes import Processes
@@ -128,6 +134,8 @@ class Bench:
         self.subjects = subjects
         self.processor: dict[str, float] = {}
         """Milliseconds of processor time a check, by process."""
+        self._pids: dict[str, int] = {}
+        self._before: dict[str, float] = {}
 
     def prepare(self) -> None:
         """Open the room, load, approve, agree."""
@@ -188,40 +196,87 @@ class Bench:
                 params={"floor": str(floor)},
             )
 
-        return [one(borrower, floor) for floor in FLOORS for borrower in self.subjects]
+        return [one(*each) for each in self.pairs()]
+
+    def pairs(self) -> list[tuple[Borrower, int]]:
+        """Give every subject with every threshold: no question is asked twice."""
+        return [(borrower, floor) for floor in FLOORS for borrower in self.subjects]
+
+    def begin(self) -> None:
+        """Note the processor time that each process has used so far."""
+        server = self.stage.processes.pid("server")
+        self._pids = {"client": os.getpid(), "server": server}
+        self._pids |= {f"enclave {index}": pid for index, pid in enumerate(children(server))}
+        self._before = {name: processor_seconds(pid) for name, pid in self._pids.items()}
+
+    def end(self, checks: int) -> None:
+        """Reckon what each process used for so many checks."""
+        self.processor = {
+            name: (processor_seconds(pid) - self._before[name]) / checks * 1000
+            for name, pid in self._pids.items()
+        }
 
 
-async def sizes(room: AsyncRoom, question: Question) -> tuple[int, int]:
-    """Give the sizes of a check's messages, in bytes."""
-    message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
-    told = await room.call(room.checks.Check, message)
-    return message.ByteSize(), told.ByteSize()
+class Prepared:
+    """Questions signed before the clock starts, and their answers, verified after it stopped."""
+
+    def __init__(self, room: AsyncRoom) -> None:
+        self._room = room
+        self._told: list[tuple[Question, check_pb2.CheckResponse]] = []
+        self.size = (0, 0)
+        """Bytes of a question and of its answer."""
+
+    async def calls(self, borrowers: Sequence[tuple[Borrower, int]]) -> list[Call]:
+        """Sign a question about each borrower and threshold."""
+        return [self._call(await self._prepare(*each)) for each in borrowers]
+
+    async def _prepare(self, borrower: Borrower, floor: int) -> Question:
+        return await self._room.prepare(
+            "paid-enough",
+            subject=borrower.uscc,
+            purpose=Purpose.PRE_LOAN,
+            params={"floor": str(floor)},
+        )
+
+    def _call(self, question: Question) -> Call:
+        message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
+
+        async def call() -> None:
+            told = await self._room.call(self._room.checks.Check, message)
+            self._told.append((question, told))
+
+        return call
+
+    async def verify(self) -> None:
+        """Open and verify every answer."""
+        for question, told in self._told:
+            await open_told(self._room, question, told)
+        question, told = self._told[-1]
+        message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
+        self.size = (message.ByteSize(), told.ByteSize())
+        self._told.clear()
 
 
 async def run_checks(bench: Bench, count: int) -> tuple[list[Row], tuple[int, int]]:
     """Measure checks, then echoes of the same sizes."""
     async with AsyncRoom.open(bench.stage.member("bank-a", "desk")) as room:
-        calls = bench.questions(room)[: count + ALONE]
-        await asyncio.gather(*(calls[0]() for _ in range(4)))
-        question = await room.prepare(
-            "paid-enough",
-            subject=bench.subjects[0].uscc,
-            purpose=Purpose.PRE_LOAN,
-            params={"floor": str(FLOORS[0])},
-        )
-        sent, received = await sizes(room, question)
-        rows = [await measure("check, one at a time", calls[:ALONE], 1)]
-        server = bench.stage.processes.pid("server")
-        pids = {"client": os.getpid(), "server": server}
-        pids |= {f"enclave {index}": child for index, child in enumerate(children(server))}
-        before = {name: processor_seconds(pid) for name, pid in pids.items()}
-        rows.append(await measure(f"check, {IN_FLIGHT} in flight", calls[ALONE:], IN_FLIGHT))
-        bench.processor = {
-            name: (processor_seconds(pid) - before[name]) / len(calls[ALONE:]) * 1000
-            for name, pid in pids.items()
-        }
-        rows += await run_echo(bench, room.profile, count, (sent, received))
-    return rows, (sent, received)
+        calls, pairs = bench.questions(room), bench.pairs()
+        for call in calls[:4]:
+            await call()
+        prepared = Prepared(room)
+        taken = iter(pairs[4:])
+        alone = await prepared.calls(list(islice(taken, ALONE)))
+        flight = await prepared.calls(list(islice(taken, count)))
+        rows = [await measure("check, one at a time", alone, 1)]
+        bench.begin()
+        rows.append(await measure(f"check, {IN_FLIGHT} in flight", flight, IN_FLIGHT))
+        bench.end(count)
+        await prepared.verify()
+        rest = calls[4 + ALONE + count :]
+        rows.append(await measure("with the SDK, one at a time", rest[:ALONE], 1))
+        rows.append(await measure(f"with the SDK, {IN_FLIGHT} in flight", rest[ALONE:], IN_FLIGHT))
+        rows += await run_echo(bench, room.profile, count, prepared.size)
+    return rows, prepared.size
 
 
 async def run_echo(bench: Bench, profile: Profile, count: int, size: tuple[int, int]) -> list[Row]:
@@ -294,11 +349,11 @@ def measure_room(ticks: int, count: int) -> None:
         billed = [one for one in read_records().borrowers if one.paid_3m is not None]
         with Processes(folder / "logs") as processes:
             stage = Stage(folder, processes, release_tick_milliseconds=ticks)
-            bench = Bench(stage, billed[: (count + ALONE) // len(FLOORS) + 1])
+            bench = Bench(stage, billed[: 2 * (count + ALONE) // len(FLOORS) + 2])
             bench.prepare()
             asyncio.run(bench.consent())
             rows, (sent, received) = uvloop.run(run_checks(bench, count))
-            alone, flight, echo_alone, echo_flight = rows
+            alone, flight, *_, echo_alone, echo_flight = rows
             sync = sync_milliseconds(folder)
             bound = 8 * echo_alone.p50 + 2 * sync
             started = first_answer_seconds(stage, bench.subjects[0])

@@ -108,6 +108,13 @@ async def ask(session: Session, question: Question) -> CheckAnswer:
         told = await session.call(session.checks.Check, message)
     except Refused as refused:
         raise await _with_receipt(session, question, refused) from refused
+    return await open_told(session, question, told)
+
+
+async def open_told(
+    session: Session, question: Question, told: check_pb2.CheckResponse
+) -> CheckAnswer:
+    """Open and verify what the room told of a question."""
     if told.request_id != question.request_id:
         raise SafeRoomError(Reason.BAD_PROOF, "the room answered another question")
     session.grounds.keep(*(envelope_from_proto(each) for each in told.consents))

@@ -34,9 +34,8 @@ class RowCipher:
 
     def __init__(self, store_key: bytes) -> None:
         self._aead: Final = AESGCM(derive(store_key, _SEAL_PURPOSE))
-        # Copied for each use: hmac.digest would let other threads in between, each time.
-        self._find: Final = hmac.new(derive(store_key, _FIND_PURPOSE), digestmod="sha256")
-        self._count: Final = hmac.new(derive(store_key, _COUNT_PURPOSE), digestmod="sha256")
+        self._find: Final = derive(store_key, _FIND_PURPOSE)
+        self._count: Final = derive(store_key, _COUNT_PURPOSE)
         self._nonces = b""
 
     def seal(self, table: str, key: bytes, plaintext: bytes) -> bytes:
@@ -59,20 +58,14 @@ class RowCipher:
     def find(self, table: str, *parts: str) -> bytes:
         """Give what a row is found by: 32 bytes that tell nothing without the key."""
         named = pack(table.encode(), *(part.encode() for part in parts))
-        return _mac(self._find, named)
+        return hmac.digest(self._find, named, "sha256")
 
     def mark(self, table: str, key: bytes, tag: bytes) -> bytes:
         """Give the keyed hash by which a row counts in the tally: 32 bytes."""
-        return _mac(self._count, pack(table.encode(), key, tag))
+        return hmac.digest(self._count, pack(table.encode(), key, tag), "sha256")
 
     def _nonce(self) -> bytes:
         if not self._nonces:
             self._nonces = os.urandom(_NONCES * _NONCE_BYTES)
         nonce, self._nonces = self._nonces[:_NONCE_BYTES], self._nonces[_NONCE_BYTES:]
         return nonce
-
-
-def _mac(keyed: hmac.HMAC, data: bytes) -> bytes:
-    mac = keyed.copy()
-    mac.update(data)
-    return mac.digest()

@@ -7,19 +7,22 @@ come apart is damage.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from struct import Struct
 from typing import Final
 
 from saferoom_proto.dsse import Envelope, Signature
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 _LENGTH_BYTES: Final = 4
+_length: Final = Struct(">I").pack
 _TIME_BYTES: Final = 8
 _ARRIVAL_PARTS: Final = 2
 
 
 def pack(*parts: bytes) -> bytes:
     """Put byte strings behind each other so that they come apart in one way only."""
-    return b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)
+    framed = [_length(len(part)) + part for part in parts]
+    return framed[0] if len(framed) == 1 else b"".join(framed)
 
 
 def unpack(data: bytes, count: int | None = None) -> list[bytes]:

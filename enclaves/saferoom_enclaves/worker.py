@@ -1,4 +1,4 @@
-"""The one thread that an enclave lives in: what arrives meanwhile shares the next commit."""
+"""What an enclave does, one thing after another: what arrives meanwhile shares the next commit."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _Task = Callable[[Enclave], object]
 class Worker:
     """Gives an asyncio service an enclave that does one thing at a time.
 
-    A load or a long delivery runs in a thread, and questions wait behind it; else they are judged in
-    the event loop itself, where the disk lets it (`GroupCommit`).
+    A load or a long delivery runs in a thread, and questions wait behind it; else they are judged
+    in the event loop itself, where the disk lets it (`GroupCommit`).
 
     Made in a running event loop.
 

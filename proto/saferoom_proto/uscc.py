@@ -16,6 +16,7 @@ Source: GB 32100-2015 with amendment 1 (2016), GB 11714-1997.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -32,7 +33,12 @@ _ALPHABET: Final = (
 _BASE: Final = 3  # weights are its powers modulo 31, GB 32100-2015 section 4.6
 
 _FORM: Final = re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
+_FORM_RULE: Final = "18 characters, 0-9 and A-Y without I, O, S and V; six digits from the 3rd"
 _REGION: Final = re.compile(r"[0-9]{6}")
+
+_CHECKED_KEPT: Final = 1 << 14
+"""Codes found good and kept, 2 MB of them: a subject's is read with its consent, and again with
+every question and in every step of it. What is refused is not kept."""
 
 _ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)  # GB 11714-1997
 _ORGANISATION_CHECKS: Final = "0X987654321"  # by the weighted sum modulo 11
@@ -48,8 +54,15 @@ def parse_uscc(text: str) -> str:
     """
     stripped = text.strip()
     # Upper case only after ASCII: a ligature would otherwise turn into two letters.
-    if not stripped.isascii() or _FORM.fullmatch(code := stripped.upper()) is None:
-        raise _refusal("18 characters, 0-9 and A-Y without I, O, S and V; six digits from the 3rd")
+    if not stripped.isascii():
+        raise _refusal(_FORM_RULE)
+    return _checked(stripped.upper())
+
+
+@lru_cache(maxsize=_CHECKED_KEPT)
+def _checked(code: str) -> str:
+    if _FORM.fullmatch(code) is None:
+        raise _refusal(_FORM_RULE)
     if code[16] != _organisation_check(code[8:16]):
         raise _refusal("the organisation code's check character (the 17th) does not fit")
     if code[17] != _last_check(code[:17]):
