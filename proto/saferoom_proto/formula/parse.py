@@ -1,31 +1,19 @@
 """From a formula's text to its closed tree: SQL's WHERE grammar, and of it only what a check needs.
 
-    condition  = both { OR both }
-    both       = negation { AND negation }
-    negation   = [ NOT ] negation | "(" condition ")" | question
-    question   = feature | feature comparison value | value comparison feature
-               | feature [ NOT ] IN "(" class { "," class } ")"
-               | feature IS [ NOT ] ( NULL | TRUE | FALSE | parameter )
-
-That is SQL's own order of binding (ISO/IEC 9075-2, section 6.39): NOT, then AND, then OR. A test
-asks DuckDB the same texts.
+sqlglot settles structure and precedence; what it returns is read by default-deny. A kind of node
+that is not listed here is refused, and so is a listed node with an argument that is not expected,
+so sugar that a later sqlglot hangs onto a known node cannot slip in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
-from saferoom_proto.formula.scan import (
-    MAX_BYTES,
-    MAX_NESTING,
-    MAX_NODES,
-    Kind,
-    Token,
-    refusal,
-    scan,
-)
+from sqlglot import Dialect, ParseError, Token, exp
+
+from saferoom_proto.formula.scan import MAX_BYTES, MAX_NESTING, MAX_NODES, refusal, scan
 from saferoom_proto.formula.text import format_formula
 from saferoom_proto.formula.tree import (
     And,
@@ -46,8 +34,40 @@ from saferoom_proto.formula.tree import (
 from saferoom_proto.formula.uses import parameters
 from saferoom_proto.reasons import SafeRoomError
 
-_MIRRORED: Final = {">=": "<=", ">": "<", "<": ">", "<=": ">="}
-_VALUES: Final = frozenset({Kind.NUMBER, Kind.STRING, Kind.PARAM})
+_DUCKDB: Final = Dialect.get_or_raise("duckdb")
+
+_BINARY: Final = frozenset({"this", "expression"})
+_ARGUMENTS: Final[dict[type[exp.Expr], frozenset[str]]] = {
+    exp.Paren: frozenset({"this"}),
+    exp.And: _BINARY,
+    exp.Or: _BINARY,
+    exp.Not: frozenset({"this"}),
+    exp.GTE: _BINARY,
+    exp.GT: _BINARY,
+    exp.LT: _BINARY,
+    exp.LTE: _BINARY,
+    exp.EQ: _BINARY,
+    exp.NEQ: _BINARY,
+    exp.In: frozenset({"this", "expressions"}),
+    exp.Is: _BINARY,
+    exp.Column: frozenset({"this", "table"}),
+    exp.Identifier: frozenset({"this", "quoted"}),
+    exp.Literal: frozenset({"this", "is_string"}),
+    exp.Placeholder: frozenset({"this"}),
+    exp.Boolean: frozenset({"this"}),
+    exp.Null: frozenset(),
+}
+"""Every kind of node a formula may hold, with the arguments it may have."""
+
+_COMPARISONS: Final[dict[type[exp.Expr], str]] = {
+    exp.GTE: ">=",
+    exp.GT: ">",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+}
+_MIRRORED: Final = {">=": "<=", ">": "<", "<": ">", "<=": ">=", "=": "=", "<>": "<>"}
 
 
 def parse_formula(text: str) -> Node:
@@ -62,7 +82,8 @@ def parse_formula(text: str) -> Node:
     Raises:
         SafeRoomError: `MALFORMED_FORMULA`, with line and column of what is not allowed.
     """
-    node = _Reader(text, scan(text)).formula()
+    tokens = scan(text)
+    node = _Reader(text).node(_parse(text, tokens))
     size, depth = _measure(node)
     if size > MAX_NODES:
         raise refusal(text, 0, f"{size} nodes, more than {MAX_NODES}")
@@ -72,6 +93,19 @@ def parse_formula(text: str) -> Node:
         raise refusal(text, 0, f"written out in full it has more than {MAX_BYTES} bytes")
     parameters(node)
     return node
+
+
+def _parse(text: str, tokens: list[Token]) -> exp.Expr:
+    try:
+        (parsed,) = _DUCKDB.parser().parse_into(exp.Condition, tokens)
+    except ParseError as error:
+        where = error.errors[0]
+        lines = text.split("\n")[: int(where["line"]) - 1]
+        offset = sum(len(line) + 1 for line in lines) + int(where["col"]) - 1
+        raise refusal(text, offset, "this cannot be read here") from error
+    if parsed is None:
+        raise refusal(text, 0, "the formula is empty")
+    return parsed
 
 
 def _measure(node: Node) -> tuple[int, int]:
@@ -86,182 +120,146 @@ def _measure(node: Node) -> tuple[int, int]:
     return 1 + sum(size for size, _ in measured), 1 + max(depth for _, depth in measured)
 
 
+@dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads the tokens of one text from left to right; a method for each rule of the grammar.
+    """Reads sqlglot's tree of one text into ours."""
 
-    `scan` has bounded how deep NOTs and parentheses stand, and with it the recursion.
-    """
+    text: str
 
-    def __init__(self, text: str, tokens: list[Token]) -> None:
-        self._text: Final = text
-        self._tokens: Final = tokens
-        self._at = 0
+    def node(self, parsed: exp.Expr) -> Node:
+        """A condition: a question about one feature, or several joined."""
+        self._known(parsed)
+        match parsed:
+            case exp.Paren():
+                return self.node(self._child(parsed, "this"))
+            case exp.And() | exp.Or():
+                sides = [self.node(self._child(parsed, side)) for side in ("this", "expression")]
+                return all_of(sides) if isinstance(parsed, exp.And) else any_of(sides)
+            case exp.Not():
+                return self._negation(self._child(parsed, "this"))
+            case _:
+                return self._question(parsed)
 
-    def formula(self) -> Node:
-        """The whole text as one condition."""
-        node = self._condition()
-        if (token := self._next()) is not None:
-            raise self._misplaced(token)
-        return node
+    def _question(self, parsed: exp.Expr) -> Node:
+        match parsed:
+            case exp.In():
+                return self._membership(parsed)
+            case exp.Is():
+                return self._identity(parsed)
+            case exp.Column():
+                return Flag(self._feature(parsed))
+            case _ if type(parsed) in _COMPARISONS:
+                return self._comparison(parsed)
+            case _:
+                raise self._refusal(parsed, "a condition on a feature is expected here")
 
-    def _condition(self) -> Node:
-        return self._joined(Kind.OR, self._both, any_of)
+    def _negation(self, inner: exp.Expr) -> Node:
+        """NOT. `x IS NOT NULL` reaches us as NOT over IS NULL, and is one question."""
+        node = self.node(inner)
+        if isinstance(node, IsNull) and not node.negated and isinstance(inner, exp.Is):
+            return IsNull(node.feature, negated=True)
+        return Not(node)
 
-    def _both(self) -> Node:
-        return self._joined(Kind.AND, self._negation, all_of)
-
-    def _joined(
-        self, word: Kind, part: Callable[[], Node], join: Callable[[list[Node]], Node]
-    ) -> Node:
-        parts = [part()]
-        while self._took(word) is not None:
-            parts.append(part())
-        return join(parts) if len(parts) > 1 else parts[0]
-
-    def _negation(self) -> Node:
-        if self._took(Kind.NOT) is not None:
-            bare = self._next()
-            node = self._negation()
-            # NOT x IS NULL asks what x IS NOT NULL asks; it is one question, as SQL has it.
-            asked = bare is not None and bare.kind is Kind.FEATURE
-            if asked and isinstance(node, IsNull) and not node.negated:
-                return IsNull(node.feature, negated=True)
-            return Not(node)
-        if self._took(Kind.OPEN) is not None:
-            node = self._condition()
-            self._take(Kind.CLOSE)
-            return node
-        return self._question()
-
-    def _question(self) -> Node:
-        """One question about one feature."""
-        token = self._token()
-        if token.kind is Kind.FEATURE:
-            return self._about(token)
-        if token.kind not in _VALUES:
-            raise self._misplaced(token)
-        sign = self._took(Kind.COMPARISON)
-        if sign is None:
-            raise refusal(self._text, token.start, "a condition on a feature is expected here")
-        other = self._token()
-        if other.kind is not Kind.FEATURE:
-            raise refusal(self._text, token.start, "a comparison has a feature on one side")
-        return self._comparison(token, other, _MIRRORED.get(sign.text, sign.text), token)
-
-    def _about(self, token: Token) -> Node:
-        feature = FeatureRef.parse(token.text)
-        if (sign := self._took(Kind.COMPARISON)) is not None:
-            return self._comparison(token, token, sign.text, self._token())
-        if self._took(Kind.IS) is not None:
-            return self._identity(feature)
-        if self._took(Kind.NOT) is not None:
-            self._take(Kind.IN)
-            return Not(self._membership(token, feature))
-        if self._took(Kind.IN) is not None:
-            return self._membership(token, feature)
-        return Flag(feature)
-
-    def _comparison(self, first: Token, named: Token, sign: str, value: Token) -> Node:
-        """A comparison that began with `first`, turned so that its feature stands on the left."""
-        if value.kind is Kind.FEATURE:
-            raise refusal(self._text, first.start, "features are not compared with features")
-        feature = FeatureRef.parse(named.text)
-        node: Node
+    def _comparison(self, parsed: exp.Expr) -> Node:
+        left, right = self._child(parsed, "this"), self._child(parsed, "expression")
+        sign = _COMPARISONS[type(parsed)]
+        if isinstance(left, exp.Column) and isinstance(right, exp.Column):
+            raise self._refusal(parsed, "features are not compared with features")
+        if not isinstance(left, exp.Column):
+            left, right, sign = right, left, _MIRRORED[sign]
+        if not isinstance(left, exp.Column):
+            raise self._refusal(parsed, "a comparison has a feature on one side")
+        feature = self._feature(left)
         match sign:
             case ">=" | "<":
-                node = Compare(feature, Operator(sign), self._bound(value, feature))
+                return Compare(feature, Operator(sign), self._bound(right, feature))
             case "=":
-                node = IsIn(feature, (self._class(value),))
-            case "<>" | "!=":
-                node = Not(IsIn(feature, (self._class(value),)))
+                return IsIn(feature, (self._class(right),))
+            case "<>":
+                return Not(IsIn(feature, (self._class(right),)))
             case _:
-                raise refusal(
-                    self._text,
-                    first.start,
+                raise self._refusal(
+                    parsed,
                     f"{feature} {sign} is not allowed: cells are half-open, so use >= or < with"
                     " a threshold of the grid",
                 )
-        self._end(first)
-        return node
 
-    def _end(self, first: Token) -> None:
-        """Refuse what SQL would read as a comparison of a comparison."""
-        after = self._next()
-        if after is not None and after.kind is Kind.COMPARISON:
-            raise refusal(self._text, first.start, "a comparison has a feature on one side")
-        if after is not None and after.kind in {Kind.IS, Kind.IN, Kind.NOT}:
-            raise refusal(self._text, first.start, "a feature, owner.name, is expected here")
-
-    def _membership(self, token: Token, feature: FeatureRef) -> IsIn:
-        self._take(Kind.OPEN)
-        named = [self._class(self._token())]
-        while self._took(Kind.COMMA) is not None:
-            named.append(self._class(self._token()))
-        self._take(Kind.CLOSE)
+    def _membership(self, parsed: exp.In) -> Node:
+        feature = self._feature(self._child(parsed, "this"))
+        named = tuple(self._class(each) for each in cast("list[exp.Expr]", parsed.expressions))
         try:
-            return IsIn(feature, tuple(named))
+            return IsIn(feature, named)
         except SafeRoomError as error:
-            rule = f"{feature} IN: {error.fields[0].rule}"
-            raise refusal(self._text, token.start, rule) from error
+            raise self._refusal(parsed, f"{feature} IN: {error.fields[0].rule}") from error
 
-    def _identity(self, feature: FeatureRef) -> Node:
-        negated = self._took(Kind.NOT) is not None
-        token = self._token()
-        match token.kind:
-            case Kind.NULL:
-                return IsNull(feature, negated=negated)
-            case Kind.TRUE | Kind.FALSE:
-                node = IsFlag(feature, token.kind is Kind.TRUE)
-            case Kind.PARAM:
-                node = IsFlag(feature, Param(token.text))
+    def _identity(self, parsed: exp.Is) -> Node:
+        feature = self._feature(self._child(parsed, "this"))
+        right = self._child(parsed, "expression")
+        self._known(right)
+        match right:
+            case exp.Null():
+                return IsNull(feature)
+            case exp.Boolean():
+                return IsFlag(feature, bool(right.this))
+            case exp.Placeholder():
+                return IsFlag(feature, Param(str(right.this)))
             case _:
-                raise self._misplaced(token)
-        return Not(node) if negated else node
+                raise self._refusal(parsed, "IS is followed by TRUE, FALSE, NULL or a parameter")
 
-    def _bound(self, token: Token, feature: FeatureRef) -> Decimal | Param:
-        if token.kind is Kind.PARAM:
-            return Param(token.text)
-        if token.kind is Kind.NUMBER:
-            return Decimal(token.text)
-        rule = f"{feature} is compared with a number or a parameter"
-        raise refusal(self._text, token.start, rule)
+    def _feature(self, parsed: exp.Expr) -> FeatureRef:
+        if not isinstance(parsed, exp.Column):
+            raise self._refusal(parsed, "a feature, owner.name, is expected here")
+        self._known(parsed)
+        owner, name = self._child(parsed, "table"), self._child(parsed, "this")
+        self._known(owner)
+        self._known(name)
+        return FeatureRef(str(owner.this), str(name.this))
 
-    def _class(self, token: Token) -> str | Param:
-        if token.kind is Kind.PARAM:
-            return Param(token.text)
-        if token.kind is Kind.STRING:
-            return token.text
-        raise refusal(
-            self._text,
-            token.start,
+    def _bound(self, parsed: exp.Expr, feature: FeatureRef) -> Decimal | Param:
+        self._known(parsed)
+        if isinstance(parsed, exp.Placeholder):
+            return Param(str(parsed.this))
+        if isinstance(parsed, exp.Literal) and not parsed.is_string:
+            return Decimal(str(parsed.this))
+        raise self._refusal(parsed, f"{feature} is compared with a number or a parameter")
+
+    def _class(self, parsed: exp.Expr) -> str | Param:
+        self._known(parsed)
+        if isinstance(parsed, exp.Placeholder):
+            return Param(str(parsed.this))
+        if isinstance(parsed, exp.Literal) and parsed.is_string:
+            return str(parsed.this)
+        raise self._refusal(
+            parsed,
             "= and IN name classes as 'strings' or parameters; ask numbers with >= and <, flags"
             " with IS TRUE and IS FALSE",
         )
 
-    def _next(self) -> Token | None:
-        """Give the next token, which stays."""
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
+    def _known(self, parsed: exp.Expr) -> None:
+        """Refuse a node that is not of the closed grammar, or has an argument it may not have."""
+        allowed = _ARGUMENTS.get(type(parsed))
+        if allowed is None:
+            raise self._refusal(parsed, f"{type(parsed).__name__} is not allowed")
+        given = {name for name, value in parsed.args.items() if value not in (None, False, [])}
+        unexpected = sorted(given - allowed)
+        if unexpected:
+            raise self._refusal(
+                parsed, f"{type(parsed).__name__} with {unexpected[0]} is not allowed"
+            )
 
-    def _took(self, kind: Kind) -> Token | None:
-        """Take the next token if it is of this kind."""
-        token = self._next()
-        if token is None or token.kind is not kind:
-            return None
-        self._at += 1
-        return token
+    def _child(self, parsed: exp.Expr, name: str) -> exp.Expr:
+        """A node's argument that must be there and be a node itself."""
+        child: object = parsed.args.get(name)
+        if not isinstance(child, exp.Expr):
+            raise self._refusal(parsed, f"{type(parsed).__name__} without {name}")
+        return child
 
-    def _token(self) -> Token:
-        """Take the next token, whatever it is."""
-        token = self._next()
-        if token is None:
-            raise refusal(self._text, self._tokens[-1].start, "the formula breaks off here")
-        self._at += 1
-        return token
-
-    def _take(self, kind: Kind) -> None:
-        token = self._token()
-        if token.kind is not kind:
-            raise self._misplaced(token)
-
-    def _misplaced(self, token: Token) -> SafeRoomError:
-        return refusal(self._text, token.start, f"{token.shown} cannot stand here")
+    def _refusal(self, parsed: exp.Expr, rule: str) -> SafeRoomError:
+        """A refusal at the first place in the text that belongs to the node."""
+        around: exp.Expr | None = parsed
+        while around is not None:
+            places = [int(each.meta["start"]) for each in around.walk() if "start" in each.meta]
+            if places:
+                return refusal(self.text, min(places), rule)
+            around = around.parent
+        return refusal(self.text, 0, rule)
