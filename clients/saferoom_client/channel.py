@@ -21,6 +21,7 @@ MAX_RESPONSE_BYTES: Final = 16 << 20
 MAX_METADATA_BYTES: Final = 16 << 10
 KEEPALIVE_MILLISECONDS: Final = 60_000
 """Long enough that no server takes it for a flood, short enough to notice a dead line."""
+KEEPALIVE_TIMEOUT_MILLISECONDS: Final = 20_000
 
 _SERVICES: Final = (
     "IdentityService",
@@ -64,16 +65,28 @@ _SERVICE_CONFIG: Final = {
 }
 
 
-def open_channel(profile: Profile) -> grpc.aio.Channel:
-    """Open a member's channel to its room, in the running event loop; nothing is sent yet."""
+def open_channel(
+    profile: Profile,
+    *,
+    keepalive_milliseconds: int = KEEPALIVE_MILLISECONDS,
+    keepalive_timeout_milliseconds: int = KEEPALIVE_TIMEOUT_MILLISECONDS,
+) -> grpc.aio.Channel:
+    """Open a member's channel to its room, in the running event loop; nothing is sent yet.
+
+    Args:
+        profile: the member.
+        keepalive_milliseconds: how often a line is tried on which nothing comes.
+        keepalive_timeout_milliseconds: how long the other end may then be silent.
+    """
     credentials = grpc.ssl_channel_credentials(
         root_certificates=profile.card.tls_root.encode(),
         private_key=profile.tls_key,
         certificate_chain=profile.tls_certificate,
     )
-    return grpc.aio.secure_channel(
-        profile.card.address, credentials, options=_options(profile.card.address)
-    )
+    options = _options(profile.card.address)
+    options.append(("grpc.keepalive_time_ms", keepalive_milliseconds))
+    options.append(("grpc.keepalive_timeout_ms", keepalive_timeout_milliseconds))
+    return grpc.aio.secure_channel(profile.card.address, credentials, options=options)
 
 
 def _options(address: str) -> list[tuple[str, int | str]]:
@@ -81,7 +94,6 @@ def _options(address: str) -> list[tuple[str, int | str]]:
         ("grpc.max_send_message_length", MAX_REQUEST_BYTES),
         ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
-        ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
         ("grpc.enable_retries", 1),
         ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
         # Each room of a process has its own connection, so that closing one closes no other.

@@ -49,13 +49,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnclaveState:
-    """How an owner's enclave does: serving, locked, starting or down."""
+    """How an owner's enclave does: serving, locked, starting, away or down."""
 
     owner: str
     state: str
     sandbox_level: int
     sandbox_missing: tuple[str, ...]
     endorsement: str
+    run_by: str
+    """`server`, or `owner`, whose relay connects it."""
+    connected: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ def read_room(message: identity_pb2.GetRoomResponse) -> RoomState:
             each.sandbox_level,
             tuple(each.sandbox_missing),
             each.endorsement,
+            each.run_by,
+            each.connected,
         )
         for each in message.enclaves
     )

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from saferoom_client.agent import attend as attending
-from saferoom_client.agent.attend import Event, Happening, attend, read_evidence
+from saferoom_client.agent.attend import attend, read_evidence
 from saferoom_client.agent.folder import AgentState, KeyAgent, Policy
 from saferoom_client.agent.policy import KEYS_INFO, appraise, release_keys
+from saferoom_client.events import Event, Happening
 from saferoom_client.issuer import Issuer, enrol_member
 from saferoom_client.profile import Member
 from saferoom_client.session import utc_now

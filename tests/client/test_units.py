@@ -18,7 +18,7 @@ from saferoom_client.units import write_unit
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 ANALYZE: Final = shutil.which("systemd-analyze")
-MOST_EXPOSED: Final = {"room": 22, "key-agent": 15}
+MOST_EXPOSED: Final = {"room": 22, "key-agent": 15, "enclave": 22, "relay": 15}
 """Of 100, as systemd-analyze counts; a service without restrictions has 96. The room starts
 enclaves, which need namespaces and the system calls that close a sandbox."""
 
@@ -52,7 +52,45 @@ def units(tmp_path: Path) -> dict[str, Path]:
         drop_in.write_text(
             re.sub(r"^User=.*$", "User=daemon", drop_in.read_text(), flags=re.MULTILINE)
         )
-    return {"room": room, "key-agent": agent}
+    enclave, relay = at_the_owner(tmp_path)
+    return {"room": room, "key-agent": agent, "enclave": enclave, "relay": relay}
+
+
+def at_the_owner(tmp_path: Path) -> tuple[Path, Path]:
+    """Write the units of an owner that runs its enclave itself."""
+    owner = {"owner": "tax"}
+    enclave, _ = write_unit(
+        tmp_path / "units",
+        "enclave",
+        tmp_path / "home",
+        "daemon",
+        {**owner, "memory_mib": "6144", "exchange": str(tmp_path / "exchange")},
+        suffix="-tax",
+    )
+    relay, _ = write_unit(
+        tmp_path / "units",
+        "relay",
+        tmp_path / "exchange",
+        "daemon",
+        {**owner, "profile": str(tmp_path / "profile")},
+        suffix="-tax",
+    )
+    return enclave, relay
+
+
+def test_an_enclave_has_no_network_and_leaves_nothing_on_a_disk(units: dict[str, Path]) -> None:
+    drop_in = units["enclave"].with_name(f"{units['enclave'].name}.d") / "50-common.conf"
+    said = (units["enclave"].read_text() + drop_in.read_text()).splitlines()
+    for setting in (
+        "PrivateNetwork=yes",
+        "RestrictAddressFamilies=AF_UNIX",
+        "MemoryMax=6144M",
+        "MemorySwapMax=0",
+        "LimitCORE=0",
+        "User=daemon",
+    ):
+        assert setting in said
+    assert "PrivateNetwork=yes" not in units["relay"].read_text()
 
 
 def test_a_unit_is_filled_in_and_holds_the_room_s_port(units: dict[str, Path]) -> None:
@@ -60,7 +98,8 @@ def test_a_unit_is_filled_in_and_holds_the_room_s_port(units: dict[str, Path]) -
         drop_in = path.with_name(f"{path.name}.d") / "50-common.conf"
         assert "@{" not in path.read_text() + drop_in.read_text()
     assert "SocketBindAllow=tcp:7443" in units["room"].read_text()
-    assert "SocketBindAllow" not in units["key-agent"].read_text()
+    for name in ("key-agent", "enclave", "relay"):
+        assert "SocketBindAllow" not in units[name].read_text()
 
 
 @systemd

@@ -73,6 +73,7 @@ class LiveRoom:
 
     folder: Path
     owners: Sequence[str] = OWNERS
+    host: str = "127.0.0.1"
     issuer: Issuer = field(default_factory=lambda: Issuer.create("registry", utc_now()))
     roots: dict[str, SigningKey] = field(default_factory=dict[str, SigningKey])
     agents: dict[str, KeyAgent] = field(default_factory=dict[str, KeyAgent])
@@ -109,7 +110,7 @@ class LiveRoom:
 
     def make(self) -> None:
         """Make the folders of the operator, the issuer, the owners and all members."""
-        init_room(self.room, ORIGIN, f"127.0.0.1:{free_port()}")
+        init_room(self.room, ORIGIN, f"{self.host}:{free_port(self.host)}")
         self.issuer.save(self.folder / "issuer")
         add_issuer(self.room, self.issuer.name, self.issuer.pem.encode())
         code, dependencies = measure_code(), measure_dependencies()

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +22,21 @@ class Processes:
         default_factory=dict[str, "subprocess.Popen[bytes]"]
     )
 
-    def spawn(self, name: str, *arguments: str, folder: Path | None = None) -> None:
-        """Start a Python program that stays, in a folder if one is given."""
+    def spawn(
+        self, name: str, *arguments: str, folder: Path | None = None, prefix: Sequence[str] = ()
+    ) -> None:
+        """Start a Python program that stays, in a folder if one is given.
+
+        Args:
+            name: of the process.
+            arguments: to the interpreter.
+            folder: it works in.
+            prefix: a program that starts it elsewhere or as somebody else.
+        """
         self.logs.mkdir(exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [sys.executable, *arguments],
+                [*prefix, sys.executable, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -67,7 +76,7 @@ class Processes:
                 process.wait()
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return probe.getsockname()[1]

@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import grpc
@@ -19,6 +16,7 @@ from pydantic import ValidationError
 
 from saferoom_client.agent.folder import KeyAgent
 from saferoom_client.agent.policy import appraise, release_keys
+from saferoom_client.events import Event, Happening, Tell, ignore_events
 from saferoom_client.members import whoami
 from saferoom_client.profile import Profile
 from saferoom_client.refused import Refused, refusal_of
@@ -39,30 +37,8 @@ MOST_OPEN_CHALLENGES: Final = 16
 Stream = grpc.aio.StreamStreamCall[owner_pb2.AttendKeysRequest, owner_pb2.AttendKeysResponse]
 
 
-class Happening(StrEnum):
-    """What a key agent tells its owner."""
-
-    ATTENDING = "attending"
-    RELEASED = "released"
-    REFUSED = "refused"
-    DISCONNECTED = "disconnected"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, in words for the owner's log."""
-
-    what: Happening
-    detail: str
-
-
-def ignore_events(event: Event) -> None:
-    """Take no notice."""
-    del event
-
-
 async def attend(
-    agent: KeyAgent, *, on_event: Callable[[Event], None] = ignore_events, clock: Clock = utc_now
+    agent: KeyAgent, *, on_event: Tell = ignore_events, clock: Clock = utc_now
 ) -> None:
     """Attend until cancelled, taking up a lost line again.
 
@@ -98,9 +74,7 @@ _FINAL: Final = frozenset({Reason.UNAUTHENTICATED, Reason.CERTIFICATE_REVOKED})
 class _Attendance:
     """One call to the room, and the challenges that are open in it."""
 
-    def __init__(
-        self, agent: KeyAgent, session: Session, on_event: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, agent: KeyAgent, session: Session, on_event: Tell) -> None:
         self._agent: Final = agent
         self._session: Final = session
         self._on_event: Final = on_event
@@ -160,6 +134,7 @@ class _Attendance:
             evidence,
             nonce,
             envelope_from_proto(charter.charter),
+            launch=envelope_from_proto(told.launch) if told.HasField("launch") else None,
         )
         released = release_keys(agent, accepted, self._session.clock())
         claims = accepted.claims

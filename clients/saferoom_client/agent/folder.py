@@ -62,6 +62,11 @@ class Policy(Part):
     """Accepted digests of what else is installed."""
     evidence_kinds: Annotated[tuple[EvidenceKind, ...], Field(min_length=1, max_length=4)]
     """`software` evidence proves nothing about the host; leave it out to demand hardware."""
+    supervisors: Annotated[tuple[PublicKey, ...], Field(max_length=16)] = ()
+    """Only enclaves that one of these supervisors started are accepted; any, if there is none.
+
+    Without it, whoever can reach the agent through the room can claim to be an enclave.
+    """
 
 
 class AgentCard(Part):
@@ -127,14 +132,17 @@ class KeyAgent:
 
     def accept(self, code: Sequence[str], dependencies: Sequence[str]) -> Policy:
         """Accept more digests of code and dependencies, durably, as before an upgrade."""
-        policy = Policy(
-            room=self.policy.room,
-            owner=self.policy.owner,
-            charter_root=self.policy.charter_root,
-            code=tuple(dict.fromkeys((*self.policy.code, *code))),
-            dependencies=tuple(dict.fromkeys((*self.policy.dependencies, *dependencies))),
-            evidence_kinds=self.policy.evidence_kinds,
+        return self._decide(
+            code=_more(self.policy.code, code),
+            dependencies=_more(self.policy.dependencies, dependencies),
         )
+
+    def require(self, supervisors: Sequence[str]) -> Policy:
+        """Accept from now on only enclaves that one of these, or of those before, started."""
+        return self._decide(supervisors=_more(self.policy.supervisors, supervisors))
+
+    def _decide(self, **changes: tuple[str, ...]) -> Policy:
+        policy = Policy.model_validate({**dict(self.policy), **changes})
         write_model(self.folder / POLICY, policy)
         return policy
 
@@ -160,6 +168,10 @@ class KeyAgent:
     def keep_state(self, state: AgentState) -> None:
         """Remember it, on the disk before this returns."""
         write_model(self.folder / STATE, state)
+
+
+def _more(known: Sequence[str], added: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*known, *added)))
 
 
 def _read_key(path: Path) -> bytes:

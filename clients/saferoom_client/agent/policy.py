@@ -14,6 +14,7 @@ from saferoom_client.agent.folder import AgentState, KeyAgent, Policy
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump, sha256_digest, unb64
+from saferoom_proto.premises import require_launched
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     ChainLink,
@@ -53,7 +54,13 @@ class KeyRelease:
 
 
 def appraise(
-    agent: KeyAgent, claims: Envelope, evidence: Evidence, nonce: bytes, charter: Envelope
+    agent: KeyAgent,
+    claims: Envelope,
+    evidence: Evidence,
+    nonce: bytes,
+    charter: Envelope,
+    *,
+    launch: Envelope | None = None,
 ) -> Accepted:
     """Decide whether an enclave may have the keys.
 
@@ -63,6 +70,7 @@ def appraise(
         evidence: what vouches for the claims.
         nonce: this exchange's challenge.
         charter: the owner's charter in force, as the room gives it.
+        launch: a supervisor's word that it started the enclave, if there is one.
 
     Raises:
         SafeRoomError: `BAD_EVIDENCE`, `BAD_CHARTER`, `SANDBOX_TOO_WEAK` or `STORE_ROLLED_BACK`;
@@ -77,7 +85,10 @@ def appraise(
     claimed = verify_claims(claims, evidence, b64(nonce))
     # Step 3: what runs there, for whom, and how well confined.
     _require_claims(policy, claimed, pinned)
-    # Step 4: the enclave's state is no older than the last one seen.
+    # Step 4: the owner's own supervisor started it, where the policy names one.
+    if policy.supervisors:
+        require_launched(launch, policy.supervisors, claimed)
+    # Step 5: the enclave's state is no older than the last one seen.
     _require_not_rolled_back(state.chain, claimed.chain)
     return Accepted(claimed, claims.digest, evidence, pinned)
 

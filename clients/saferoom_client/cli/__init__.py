@@ -34,6 +34,8 @@ _COMMANDS: Final = {
     "whoami": _Entry("org:whoami", "Ask whom the room takes you for. 查看本人身份。"),
     "trust": _Entry("trust:app", "Pin the charter roots of owners. 固定各数源单位的根。"),
     "agent": _Entry("agent:app", "Hold an owner's store key. 密钥代理。"),
+    "enclave": _Entry("enclave:app", "Run an owner's enclave on its premises. 自行运行飞地。"),
+    "relay": _Entry("relay:app", "Connect it to the room. 中继。"),
     "charter": _Entry("charter:app", "Write and show charters. 章程。"),
     "schema": _Entry("feature:schema_app", "Hand in the tables of a store. 表结构。"),
     "feature": _Entry("feature:app", "Hand in and list features. 特征指标。"),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
-from saferoom_client.agent.attend import Event, attend
+from saferoom_client.agent.attend import attend
 from saferoom_client.agent.folder import (
     CARD,
     POLICY,
@@ -26,7 +23,8 @@ from saferoom_client.cli.options import (
     UserOption,
     group,
 )
-from saferoom_client.cli.output import mapping, moment, show, show_units
+from saferoom_client.cli.output import mapping, show, show_units
+from saferoom_client.cli.staying import run_until_told, teller
 from saferoom_client.files import read_model
 from saferoom_client.profile import RoomCard
 from saferoom_client.units import write_unit
@@ -114,6 +112,29 @@ def accept(
 
 
 @app.command()
+def require(
+    folder: AgentFolder,
+    supervisor: Annotated[
+        list[str],
+        typer.Option(help="A supervisor's public key, from enclave init. 监管程序公钥。"),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Give the key from now on only to enclaves that this supervisor started.
+
+    仅接受指定监管程序启动的飞地。
+    """
+    policy = KeyAgent.load(folder).require(supervisor)
+    show(
+        as_json,
+        policy.model_dump(mode="json"),
+        f"{len(policy.supervisors)} supervisors may start the enclave of {policy.owner}; it counts "
+        "at once",
+        f"to drop one, take its key out of {folder / POLICY}",
+    )
+
+
+@app.command()
 def run(folder: AgentFolder, as_json: JsonOption = False) -> None:
     """Attend to the room and give the enclave its key, until stopped.
 
@@ -121,15 +142,7 @@ def run(folder: AgentFolder, as_json: JsonOption = False) -> None:
     """
     agent = KeyAgent.load(folder)
 
-    def tell(event: Event) -> None:
-        now = datetime.now(UTC)
-        if as_json:
-            line = {"time": now.isoformat(), "event": event.what, "detail": event.detail}
-            typer.echo(json.dumps(line, ensure_ascii=False))
-        else:
-            typer.echo(f"{moment(now)}  {event.what}: {event.detail}")
-
-    asyncio.run(attend(agent, on_event=tell))
+    run_until_told(attend(agent, on_event=teller(as_json)))
 
 
 @app.command()

@@ -90,6 +90,7 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
     rows = [
         (
             each.owner,
+            each.run_by,
             each.state,
             str(each.sandbox_level),
             ", ".join(each.sandbox_missing) or "nothing",
@@ -103,6 +104,8 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
         "enclaves": [
             {
                 "owner": each.owner,
+                "run_by": each.run_by,
+                "connected": each.connected,
                 "state": each.state,
                 "sandbox_level": each.sandbox_level,
                 "sandbox_missing": list(each.sandbox_missing),
@@ -115,7 +118,7 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
         as_json,
         document,
         f"{state.origin}, version {state.version}, with the keys that you pinned",
-        *table(("OWNER", "ENCLAVE", "SANDBOX", "LACKS", "ENDORSEMENT"), rows),
+        *table(("OWNER", "RUN BY", "ENCLAVE", "SANDBOX", "LACKS", "ENDORSEMENT"), rows),
     )
 
 

@@ -1,0 +1,43 @@
+"""Programs that stay until they are told to stop, and tell what happens line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import typer
+
+from saferoom_client.cli.output import moment
+from saferoom_client.events import Event
+
+
+def teller(as_json: bool) -> Callable[[Event], None]:
+    """Give what prints an event, for people or for a program."""
+
+    def tell(event: Event) -> None:
+        now = datetime.now(UTC)
+        if as_json:
+            line = {"time": now.isoformat(), "event": event.what, "detail": event.detail}
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        else:
+            typer.echo(f"{moment(now)}  {event.what}: {event.detail}")
+
+    return tell
+
+
+def run_until_told(program: Coroutine[object, object, None]) -> None:
+    """Run a program until SIGTERM or SIGINT; then it ends what it began."""
+    asyncio.run(_until_told(program))
+
+
+async def _until_told(program: Coroutine[object, object, None]) -> None:
+    task = asyncio.ensure_future(program)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task

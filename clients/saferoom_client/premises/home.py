@@ -1,0 +1,208 @@
+"""A supervisor's folder: whose enclave it starts, under which charter, with what.
+
+enclave.json      what was decided when the folder was made
+supervisor.key    Ed25519; signs what it started, for the key agent
+charter.json      the newest charter that it has verified; the owner may put the first one here
+switchboard.json  the newest statement of the room's certificate that it has verified
+state/            the enclave's own: its sealed store and state
+exchange/         what it shares with the relay, unless another folder is named
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final, Generic, Self, TypeVar
+
+from pydantic import Field
+
+from saferoom_client.files import (
+    make_folder,
+    read_model,
+    read_private,
+    refuse_existing,
+    write_file,
+    write_model,
+)
+from saferoom_client.premises.exchange import CHARTER, SWITCHBOARD, Exchange, Order, read_untrusted
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.premises import PinnedSwitchboard, open_switchboard
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.base import Origin, Owner, Part, PublicKey
+from saferoom_proto.verification import PinnedCharter, open_charter
+
+CONFIG: Final = "enclave.json"
+KEY: Final = "supervisor.key"
+STATE: Final = "state"
+EXCHANGE: Final = "exchange"
+
+T = TypeVar("T")
+Refused = Callable[[SafeRoomError], None]
+
+
+class HomeConfig(Part):
+    """Whose enclave is started, and how."""
+
+    room: Origin
+    owner: Owner
+    charter_root: PublicKey
+    """Only a charter that this key signed counts."""
+    exchange: str = EXCHANGE
+    """What is shared with the relay; from this folder, if the path is not absolute."""
+    max_memory_mib: Annotated[int, Field(ge=256, le=1 << 20)] = 4096
+    """Of address space: what is mapped, not what is used."""
+    scratch: str = "/dev/shm"  # noqa: S108 - a store is built in memory, never on a disk
+    sandbox: bool = True
+    start_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the enclave is to be started with, each part verified under the pinned root."""
+
+    order: Order
+    charter: PinnedCharter
+    switchboard: PinnedSwitchboard
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A supervisor's folder, opened. Its text form shows no key."""
+
+    folder: Path
+    config: HomeConfig
+    key: SigningKey = field(repr=False)
+
+    @classmethod
+    def create(cls, folder: Path, config: HomeConfig) -> Self:
+        """Make a supervisor's folder and key.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` if there is one already.
+        """
+        make_folder(folder)
+        for name in (CONFIG, KEY):
+            refuse_existing(folder / name)
+        home = cls(folder, config, SigningKey.generate())
+        write_file(folder / KEY, home.key.to_pem())
+        write_model(folder / CONFIG, config)
+        make_folder(home.state)
+        if config.exchange == EXCHANGE:
+            make_folder(folder / EXCHANGE)
+        return home
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Open a supervisor's folder.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` naming the file that is missing, open to others or not
+                well formed.
+        """
+        key = SigningKey.from_pem(read_private(folder / KEY))
+        return cls(folder, read_model(folder / CONFIG, HomeConfig), key)
+
+    @property
+    def state(self) -> Path:
+        """The enclave's own folder."""
+        return self.folder / STATE
+
+    @property
+    def scratch(self) -> Path:
+        """A folder on tmpfs."""
+        return Path(self.config.scratch)
+
+    @property
+    def exchange(self) -> Exchange:
+        """What is shared with the relay."""
+        return Exchange(self.folder / self.config.exchange)
+
+    def verified(self, refused: Refused) -> Verified | None:
+        """Give the newest order that is whole and the owner's; none before there is one.
+
+        What is newer than the last one is kept, durably: an older one does not count any more,
+        whoever hands it in.
+
+        Args:
+            refused: is told of what the relay hands in and does not count; what was kept goes on.
+
+        Raises:
+            SafeRoomError: `BAD_CHARTER` or `MALFORMED` if the charter that was kept is not the
+                owner's.
+        """
+        charter = self._charter(refused)
+        if charter is None:
+            return None
+        switchboard = self._switchboard(charter.says, refused)
+        if switchboard is None:
+            return None
+        order = Order(charter.statement, switchboard.statement)
+        return Verified(order, charter.says, switchboard.says)
+
+    def _charter(self, refused: Refused) -> _Opened[PinnedCharter] | None:
+        def opened(data: bytes) -> _Opened[PinnedCharter]:
+            statement = Envelope.from_json(data)
+            pinned = open_charter(statement, self.config.charter_root)
+            if (pinned.charter.room, pinned.charter.owner) != (self.config.room, self.config.owner):
+                raise SafeRoomError(Reason.BAD_CHARTER, "the charter is of another room or owner")
+            return _Opened(pinned, statement, pinned.charter.version)
+
+        return self._newest(CHARTER, opened, refused)
+
+    def _switchboard(
+        self, charter: PinnedCharter, refused: Refused
+    ) -> _Opened[PinnedSwitchboard] | None:
+        def opened(data: bytes) -> _Opened[PinnedSwitchboard]:
+            statement = Envelope.from_json(data)
+            pinned = open_switchboard(statement, charter)
+            return _Opened(pinned, statement, pinned.time.timestamp())
+
+        return self._newest(SWITCHBOARD, opened, refused)
+
+    def _kept(
+        self, name: str, data: bytes, opened: Callable[[bytes], _Opened[T]]
+    ) -> _Opened[T] | None:
+        """Open what was kept; under new keys of the room, its old word counts no more."""
+        try:
+            return opened(data)
+        except SafeRoomError:
+            if name == CHARTER:
+                raise
+            return None
+
+    def _newest(
+        self, name: str, opened: Callable[[bytes], _Opened[T]], refused: Refused
+    ) -> _Opened[T] | None:
+        """Choose between what was kept and what the relay hands in, and keep what is newer."""
+        kept_bytes = read_untrusted(self.folder / name)
+        kept = None if kept_bytes is None else self._kept(name, kept_bytes, opened)
+        try:
+            offered_bytes = self.exchange.offered(name)
+            if offered_bytes is None or offered_bytes == kept_bytes:
+                return kept
+            offered = opened(offered_bytes)
+            _require_later(name, kept, offered)
+        except SafeRoomError as error:
+            refused(error)
+            return kept
+        write_file(self.folder / name, offered_bytes)
+        return offered
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened(Generic[T]):
+    """A verified statement, and its place among those of its kind."""
+
+    says: T
+    statement: Envelope
+    place: float
+
+
+def _require_later(name: str, kept: _Opened[T] | None, offered: _Opened[T]) -> None:
+    if kept is None or offered.statement.digest == kept.statement.digest:
+        return
+    if offered.place <= kept.place:
+        detail = f"{name}: another one than was kept, and no later one"
+        raise SafeRoomError(Reason.CONFLICT, detail)
