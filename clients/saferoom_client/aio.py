@@ -47,6 +47,7 @@ class AsyncRoom(Session):
     propose_template = templates.propose_template
     get_template = templates.get_template
     list_templates = templates.list_templates
+    survey_templates = templates.survey_templates
     approve = templates.approve
     withdraw = templates.withdraw
     put_agreement = agreements.put_agreement

@@ -24,7 +24,7 @@ _STALE_VIEW: Final = frozenset(
     {Reason.CERTIFICATE_MISMATCH, Reason.NOT_APPROVED, Reason.UNKNOWN_STATEMENT}
 )
 """Refusals that mean the template or its features may have changed since they were fetched."""
-_UNJUDGED: Final = frozenset(
+UNJUDGED: Final = frozenset(
     {
         Reason.UNAVAILABLE,
         Reason.DEADLINE,
@@ -186,7 +186,7 @@ async def _with_receipt(session: Session, question: Question, refused: Refused) 
         session.views.clear()
     metadata = {"request_id": question.request_id, "owner": refused.owner}
     bare = Refused(refused, metadata)
-    if refused.reason in _UNJUDGED:
+    if refused.reason in UNJUDGED:
         return bare
     ask = check_pb2.GetCheckRequest(request_id=question.request_id)
     try:

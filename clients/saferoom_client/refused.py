@@ -7,6 +7,7 @@ from typing import Final
 
 import grpc
 
+from saferoom_client.advice import Again, advice
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.rpc_errors import from_rpc_error, metadata_of
@@ -38,6 +39,11 @@ class Refused(SafeRoomError):  # noqa: N818 - it is a refusal, and reads as one 
         error = SafeRoomError(self.reason, self.detail, self.fields)
         metadata = {"request_id": self.request_id, "owner": self.owner}
         return (Refused, (error, metadata, self._receipt))
+
+    @property
+    def again(self) -> Again:
+        """Whether to send the same question again, to ask anew, or neither."""
+        return advice(self.reason).again
 
     def receipt(self) -> Receipt:
         """Give the verified receipt of the recorded refusal.

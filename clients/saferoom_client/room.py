@@ -149,6 +149,7 @@ class Room:
     propose_template = _waiting(templates.propose_template)
     get_template = _waiting(templates.get_template)
     list_templates = _waiting(templates.list_templates)
+    survey_templates = _waiting(templates.survey_templates)
     approve = _waiting(templates.approve)
     withdraw = _waiting(templates.withdraw)
     put_agreement = _waiting(agreements.put_agreement)

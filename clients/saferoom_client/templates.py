@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from saferoom_client.owners import feature_statements
+from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.values import Proposal, TemplateView
 from saferoom_proto.certificate import derive_certificate, owner_parts, pin
@@ -24,6 +28,9 @@ from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import template_pb2
 from saferoom_proto.verification import PinnedCharter, verify_approvals
 from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
+
+_AT_ONCE: Final = 16
+"""Templates fetched at once: a quarter of what a caller may have under way."""
 
 
 async def propose_template(session: Session, template: Template) -> Proposal:
@@ -103,6 +110,44 @@ async def list_templates(session: Session) -> tuple[Envelope, ...]:
     """List the templates in the order in which they were proposed; `load` opens each."""
     told = await session.call(session.templates.ListTemplates, template_pb2.ListTemplatesRequest())
     return tuple(envelope_from_proto(each) for each in told.templates)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTemplate:
+    """A template of the list, with what bears on it.
+
+    Attributes:
+        template: as it was proposed.
+        digest: of its statement.
+        view: verified; none if that was not possible.
+        problem: why not; empty if it was.
+    """
+
+    template: Template
+    digest: str
+    view: TemplateView | None
+    problem: str = ""
+
+
+async def survey_templates(session: Session) -> tuple[ListedTemplate, ...]:
+    """List the templates with who has approved each, as far as it can be verified here.
+
+    One whose owner's charter root is not pinned is listed without; `problem` says so.
+    """
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def listed(envelope: Envelope) -> ListedTemplate:
+        template = load(envelope, Template)
+        async with turn:
+            try:
+                view = await get_template(session, envelope.digest)
+            except Refused:
+                raise
+            except SafeRoomError as error:
+                return ListedTemplate(template, envelope.digest, None, error.detail)
+        return ListedTemplate(template, envelope.digest, view)
+
+    return tuple(await asyncio.gather(*map(listed, await list_templates(session))))
 
 
 async def approve(session: Session, view: TemplateView) -> Recorded:

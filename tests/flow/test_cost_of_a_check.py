@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -93,6 +95,41 @@ def test_a_bank_without_an_agreement_learns_no_price(live: LiveRoom) -> None:
     with live.open("bank-b", "desk") as room, pytest.raises(Refused) as refusal:
         room.cost("paid-enough", subject=POOR, purpose="pre-loan", params=LEAST)
     assert refusal.value.reason is Reason.NO_AGREEMENT
+
+
+def test_the_list_of_templates_tells_who_approved_what_it_costs_and_whether_it_needs_consent(
+    live: LiveRoom,
+) -> None:
+    bank, runner = str(live.member("bank-a", "desk")), CliRunner()
+    listed = runner.invoke(app, ["template", "list", "-p", bank]).output
+    (line,) = [each for each in listed.splitlines() if each.startswith("steady-payer")]
+    for known in ("court 2/2, tax 2/2", "2.58 bits", "needed", "sha256:"):
+        assert known in line
+    told = json.loads(runner.invoke(app, ["template", "list", "-p", bank, "--json"]).stdout)
+    (found,) = [each for each in told if each["name"] == "paid-enough"]
+    assert found["approved"] == {"tax": {"approvals": 2, "needed": 2}}
+
+
+def test_a_template_of_an_owner_whose_root_is_not_pinned_is_listed_with_its_problem(
+    live: LiveRoom, tmp_path: Path
+) -> None:
+    profile = live.profile("bank-a", "desk")
+    roots = {"court": profile.trust.charter_roots["court"]}
+    trust = profile.trust.model_copy(update={"charter_roots": roots})
+    folder = tmp_path / "desk"
+    shutil.copytree(profile.folder, folder)
+    (folder / "trust.json").write_text(trust.model_dump_json())
+    listed = CliRunner().invoke(app, ["template", "list", "-p", str(folder)])
+    assert listed.exit_code == 0, listed.output
+    assert "paid-enough: no charter root of tax is pinned" in listed.output
+
+
+def test_a_refused_check_tells_what_to_type_next(live: LiveRoom) -> None:
+    bank, runner = str(live.member("bank-a", "desk")), CliRunner()
+    asked = ["check", "paid-enough", "-p", bank, "--subject", POOR, "--purpose", "pre-loan"]
+    refused = runner.invoke(app, [*asked, "--param", "least=4999"])
+    assert refused.exit_code == 1
+    assert f"next  saferoom template show paid-enough -p {bank}" in refused.output
 
 
 def test_the_same_from_the_command_line(live: LiveRoom) -> None:

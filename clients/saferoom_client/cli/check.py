@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from google.protobuf.json_format import MessageToJson
 
+from saferoom_client.cli.next_steps import Asked, add_next_steps
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import moment, show
 from saferoom_client.files import PUBLIC_FILE, read_private, write_file
@@ -62,13 +63,12 @@ def check(
 
     就一个主体提问。
     """
+    given = pairs(param, "NAME=VALUE")
     with Room.open(profile) as room:
         if again is not None:
             question = Question.from_json(read_private(again))
         elif template and subject and purpose:
-            question = room.prepare(
-                template, subject=subject, purpose=purpose, params=pairs(param, "NAME=VALUE")
-            )
+            question = room.prepare(template, subject=subject, purpose=purpose, params=given)
         else:
             raise typer.BadParameter("give TEMPLATE, --subject and --purpose, or --again")
         if keep is not None:
@@ -80,6 +80,8 @@ def check(
             answer = room.ask(question)
         except Refused as refused:
             _write_refusal(receipt, refused)
+            kept = again or keep
+            add_next_steps(refused, Asked(profile, template, subject or "", purpose, given, kept))
             raise
     if receipt is not None:
         _write(receipt, answer.receipt)

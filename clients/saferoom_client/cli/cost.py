@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from saferoom_client.advice import advice
+from saferoom_client.cli.next_steps import Asked, add_next_steps
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import show
 from saferoom_client.prices import Cost, TemplatePrice
+from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_proto.reasons import CATALOGUE
 from saferoom_proto.statements import CostEstimate, FeaturePrice
@@ -45,9 +48,12 @@ def cost(
             static = room.price(template)
             show(as_json, _static_document(static), *_static_lines(static))
             return
-        told = room.cost(
-            template, subject=subject, purpose=purpose, params=pairs(param, "NAME=VALUE")
-        )
+        given = pairs(param, "NAME=VALUE")
+        try:
+            told = room.cost(template, subject=subject, purpose=purpose, params=given)
+        except Refused as refused:
+            add_next_steps(refused, Asked(profile, template))
+            raise
     show(as_json, _document(told), *_lines(told))
 
 
@@ -60,7 +66,7 @@ def _lines(told: Cost) -> Iterator[str]:
     for owner, estimate in told.estimates.items():
         yield from _owner_lines(owner, estimate)
     if reason is not None:
-        yield f"  next  {CATALOGUE[reason].next_step}"
+        yield f"  next  {advice(reason).step}"
     yield "nothing was charged; the request stands in the log"
     yield f"  id    {told.request_id}"
 

@@ -92,10 +92,17 @@ def error_document(error: SafeRoomError) -> dict[str, object]:
         "detail": error.detail,
         "next_step": words.next_step,
     }
+    if notes := notes_of(error):
+        told["steps"] = notes
     for name in ("request_id", "owner"):
         if value := getattr(error, name, ""):
             told[name] = value
     return {"error": told}
+
+
+def notes_of(error: SafeRoomError) -> list[str]:
+    """Give the next steps that were noted on an error (PEP 678), if any were."""
+    return list(getattr(error, "__notes__", ()))
 
 
 def print_error(error: SafeRoomError, *, as_json: bool) -> None:
@@ -110,7 +117,7 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
         lines.append(f"  at    {error.detail}")
     if owner := getattr(error, "owner", ""):
         lines.append(f"  by    the enclave of {owner}")
-    lines.append(f"  next  {words.next_step}")
+    lines += [f"  next  {step}" for step in notes_of(error) or [words.next_step]]
     if request_id := getattr(error, "request_id", ""):
         lines.append(f"  id    {request_id}")
     for line in lines:

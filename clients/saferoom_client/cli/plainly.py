@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from saferoom_client.cli.feature import points
-from saferoom_client.templates import approved_by
+from saferoom_client.costs import static_price
+from saferoom_client.templates import ListedTemplate, approved_by
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureRef
@@ -55,6 +57,49 @@ def view_document(view: TemplateView) -> dict[str, object]:
             for part in view.certificate.parts
         ],
     }
+
+
+LISTED_HEADINGS: Final = ("NAME", "PROPOSED BY", "APPROVED", "COSTS AT MOST", "CONSENT", "DIGEST")
+
+
+def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
+    """Lay out a template of the list."""
+    template, view = listed.template, listed.view
+    if view is None:
+        return (template.name, template.proposer, "?", "?", "?", listed.digest)
+    price = static_price(view)
+    return (
+        template.name,
+        template.proposer,
+        ", ".join(f"{owner} {count}/{needed}" for owner, count, needed in _approved(view)),
+        f"{price.most_bits:.2f} bits",
+        "needed" if price.needs_consent else "none",
+        listed.digest,
+    )
+
+
+def listed_document(listed: ListedTemplate) -> dict[str, object]:
+    """Write a template of the list for a program."""
+    document = {"template": listed.digest, **listed.template.model_dump(mode="json")}
+    if listed.view is None:
+        return {**document, "problem": listed.problem}
+    price = static_price(listed.view)
+    return {
+        **document,
+        "most_bits": round(price.most_bits, 3),
+        "needs_consent": price.needs_consent,
+        "changed": listed.view.changed,
+        "approved": {
+            owner: {"approvals": count, "needed": needed}
+            for owner, count, needed in _approved(listed.view)
+        },
+    }
+
+
+def _approved(view: TemplateView) -> Iterator[tuple[str, int, int]]:
+    for part in view.certificate.parts:
+        needed = view.charters[part.owner].charter.threshold
+        yield part.owner, len(approved_by(view, part.owner)), needed
 
 
 def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:

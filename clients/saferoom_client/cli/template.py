@@ -8,12 +8,16 @@ import typer
 
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, WhyOption, group
 from saferoom_client.cli.output import show, table
-from saferoom_client.cli.plainly import describe, view_document
+from saferoom_client.cli.plainly import (
+    LISTED_HEADINGS,
+    describe,
+    listed_document,
+    listed_row,
+    view_document,
+)
 from saferoom_client.drafts import read_template
 from saferoom_client.room import Room
 from saferoom_proto.encoding import check_digest
-from saferoom_proto.statements import Template
-from saferoom_proto.statements import load as load_statement
 
 app = group("Propose, judge and approve templates. 作业模板。")
 
@@ -111,16 +115,15 @@ def withdraw(
 
 @app.command(name="list")
 def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """List the templates in the order in which they were proposed.
+    """List the templates: who has approved each, its highest price, and whether it needs consent.
 
     列出作业模板。
     """
     with Room.open(profile) as room:
-        envelopes = room.list_templates()
-    templates = [(load_statement(each, Template), each.digest) for each in envelopes]
-    rows = [(one.name, one.proposer, digest, one.title.en) for one, digest in templates]
+        listed = room.survey_templates()
     show(
         as_json,
-        [{"template": digest, **one.model_dump(mode="json")} for one, digest in templates],
-        *table(("NAME", "PROPOSED BY", "DIGEST", "TITLE"), rows),
+        [listed_document(each) for each in listed],
+        *table(LISTED_HEADINGS, [listed_row(each) for each in listed]),
+        *(f"{each.template.name}: {each.problem}" for each in listed if each.problem),
     )
