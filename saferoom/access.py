@@ -46,6 +46,8 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}OwnerService/ListPauses": MEMBERS,
         f"{_ROOM}OwnerService/GetEndorsement": MEMBERS,
         f"{_ROOM}OwnerService/LoadData": _OWNER,
+        f"{_ROOM}OwnerService/Rollback": _OWNER,
+        f"{_ROOM}OwnerService/ListSnapshots": _OWNER,
         f"{_ROOM}OwnerService/AttendKeys": _OWNER,
         f"{_ROOM}TemplateService/ProposeTemplate": _BOTH_SIDES,
         f"{_ROOM}TemplateService/GetTemplate": MEMBERS,

@@ -85,6 +85,11 @@ class EnclaveChannel:
         passed_on = (wire.load_request(piece) async for piece in pieces)
         return wire.loaded_from(await _answered(self._stub.Load(passed_on, timeout=seconds)))
 
+    async def rollback(self, order: Envelope, seconds: float) -> OutboxEntry:
+        """Have it go back to an earlier snapshot."""
+        call = self._stub.RollbackStore(wire.rollback_request(order), timeout=seconds)
+        return wire.outbox_entry_from((await _answered(call)).snapshot)
+
     async def outbox(self, start: int) -> tuple[OutboxEntry, ...]:
         """Give outbox entries that lack a proof, from a chain index on."""
         call = self._stub.ListOutbox(wire.outbox_request(start), timeout=_QUICK_SECONDS)

@@ -4,7 +4,7 @@
 |------------------------------------------------------------|-------------------------------------|
 | charter, feature, template, release certificate, approval, | every member                        |
 | withdrawal, pause, endorsement, evidence, cert. revocation |                                     |
-| schema, load order, snapshot                               | its owner                           |
+| schema, load order, rollback order, snapshot               | its owner                           |
 | agreement, agreement end                                   | its owner and its institution       |
 | consent                                                    | its subject, its institution,       |
 |                                                            | its registrar, every owner          |
@@ -32,6 +32,7 @@ from saferoom.register import Register
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import (
     Acknowledgement,
     Agreement,
@@ -100,6 +101,7 @@ def _refusal(found: Found) -> set[str | None]:
 CONCERNED: Final[Mapping[str, Callable[[Found], set[str | None]]]] = {
     Schema.KIND: lambda found: {load(found.envelope, Schema).owner},
     LoadOrder.KIND: lambda found: {load(found.envelope, LoadOrder).owner},
+    RollbackOrder.KIND: lambda found: {load(found.envelope, RollbackOrder).owner},
     Snapshot.KIND: lambda found: {load(found.envelope, Snapshot).owner},
     Agreement.KIND: _agreement,
     Consent.KIND: _consent,

@@ -125,6 +125,11 @@ def load_request(piece: LoadPiece) -> enclave_pb2.LoadRequest:
     return enclave_pb2.LoadRequest(piece=piece)
 
 
+def rollback_request(order: Envelope) -> enclave_pb2.RollbackStoreRequest:
+    """Write an approver's order to go back."""
+    return enclave_pb2.RollbackStoreRequest(order=envelope_to_proto(order))
+
+
 def load_owner(piece: LoadPiece) -> tuple[str, str]:
     """Read whose load a first piece opens, and under which schema.
 

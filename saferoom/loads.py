@@ -1,10 +1,13 @@
-"""Loads on their way from an owner to its enclave: passed on as they come, never read."""
+"""Loads on their way from an owner to its enclave, and orders to go back to an earlier one.
+
+Both are passed on as they come; loads are never read.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Coroutine
+from typing import Final, TypeVar
 
 from saferoom.enclave_wire import LoadPiece, load_owner
 from saferoom.evidence import Caller, Recorded
@@ -12,10 +15,15 @@ from saferoom.exchange import Loaded
 from saferoom.links import Links
 from saferoom.register import Register
 from saferoom.session import Session
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import RollbackOrder
+from saferoom_proto.statements import load as load_statement
 
 _Outcome = tuple[Loaded, Recorded[object] | None]
 """What became of a load, and its recorded snapshot if it was taken."""
+
+T = TypeVar("T")
 
 
 class Loads:
@@ -31,7 +39,7 @@ class Loads:
         self._register: Final = register
         self._links: Final = links
         self._seconds: Final = seconds
-        self._under_way: Final[set[asyncio.Task[_Outcome]]] = set()
+        self._under_way: Final[set[asyncio.Task[object]]] = set()
 
     async def load(self, caller: Caller, pieces: AsyncIterator[LoadPiece]) -> _Outcome:
         """Pass a load on; gives what became of it, and its recorded snapshot if it was taken.
@@ -49,13 +57,34 @@ class Loads:
             raise SafeRoomError(Reason.NOT_ALLOWED, "another owner's load")
         if self._register.schema(schema).says.owner != owner:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "another owner's schema")
+        passing = self._pass_on(self._links.serving(owner), _after(header, pieces))
+        return await self._to_its_end(passing)
+
+    async def rollback(self, caller: Caller, order: Envelope) -> Recorded[object]:
+        """Have an enclave go back to an earlier snapshot; gives the new one, recorded.
+
+        Raises:
+            SafeRoomError: `NOT_ALLOWED` for another owner's store; `LOCKED` or `UNAVAILABLE`;
+                whatever the enclave refuses with.
+        """
+        owner = load_statement(order, RollbackOrder).owner
+        if caller.organisation != owner:
+            raise SafeRoomError(Reason.NOT_ALLOWED, "another owner's store")
+        return await self._to_its_end(self._back(self._links.serving(owner), order))
+
+    async def _to_its_end(self, work: Coroutine[object, object, T]) -> T:
         # A caller who leaves ends only its own waiting: what the enclave takes is recorded, or it
         # would wait for the proof, and the next load would follow a snapshot nobody knows.
-        passing = self._pass_on(self._links.serving(owner), _after(header, pieces))
-        task = asyncio.create_task(passing)
+        task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
+
+    async def _back(self, session: Session, order: Envelope) -> Recorded[object]:
+        entry = await session.rollback(order, self._seconds)
+        recorded = await session.outbox.take(entry)
+        session.snapshot = recorded.statement
+        return recorded
 
     async def _pass_on(self, session: Session, pieces: AsyncIterator[LoadPiece]) -> _Outcome:
         # Step 2: piece by piece to the enclave; the slower side sets the pace.
@@ -67,7 +96,7 @@ class Loads:
         session.snapshot = recorded.statement
         return loaded, recorded
 
-    def _finished(self, task: asyncio.Task[_Outcome]) -> None:
+    def _finished(self, task: asyncio.Task[object]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # its caller may have left; then nobody else looks at it

@@ -8,7 +8,14 @@ from typing import Final
 
 from saferoom.state.rows import MentionRow
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.statements import Acknowledgement, Consent, ConsentRevocation, Refusal, load
+from saferoom_proto.statements import (
+    Acknowledgement,
+    Consent,
+    ConsentRevocation,
+    Refusal,
+    Snapshot,
+    load,
+)
 
 
 class About(StrEnum):
@@ -19,6 +26,7 @@ class About(StrEnum):
     CONSENTS_TO_INSTITUTION = "consent.institution"
     REVOCATIONS_OF_CONSENT = "consent-revocation.consent"
     ACKNOWLEDGEMENTS_OF_REVOCATION = "acknowledgement.revocation"
+    SNAPSHOTS_OF_OWNER = "snapshot.owner"
 
 
 def _consent(statement: Envelope) -> Mapping[About, str]:
@@ -39,6 +47,9 @@ _MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
     },
     Acknowledgement.payload_type(): lambda statement: {
         About.ACKNOWLEDGEMENTS_OF_REVOCATION: load(statement, Acknowledgement).revocation
+    },
+    Snapshot.payload_type(): lambda statement: {
+        About.SNAPSHOTS_OF_OWNER: load(statement, Snapshot).owner
     },
 }
 

@@ -18,6 +18,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import (
     Acknowledgement,
     ChainLink,
@@ -184,12 +185,16 @@ class Outbox:
     async def _take_order(self, entry: OutboxEntry) -> None:
         """Record the order that a snapshot carries out, before the snapshot that names it.
 
-        The enclave opened it under its seal and verified it; whoever reads the log does so again.
+        The enclave verified it; whoever reads the log does so again.
         """
         named = (await self.verified(entry.statement, Snapshot)).order
         if entry.order is None or entry.order.digest != named:
             raise SafeRoomError(Reason.MALFORMED, "a snapshot without the order it names")
-        await self._notary.record(LoadOrder, load(entry.order, LoadOrder), entry.order)
+        if entry.order.payload_type == RollbackOrder.payload_type():
+            back = load(entry.order, RollbackOrder)
+            await self._notary.record(RollbackOrder, back, entry.order)
+        else:
+            await self._notary.record(LoadOrder, load(entry.order, LoadOrder), entry.order)
 
     async def _endorsement(self, digest: str) -> Endorsement:
         """Give an endorsement of this run, or an earlier one as the log holds it."""

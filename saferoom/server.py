@@ -46,6 +46,7 @@ from saferoom.services.use import UseService
 from saferoom.session import Office
 from saferoom.statements import Statements
 from saferoom.supervisor import Supervisor
+from saferoom.versions import Versions
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.starting import COMMAND
 from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
@@ -256,7 +257,15 @@ async def _add_services(
     loads = Loads(register, links, config.limits.load_seconds)
     concerns = Concerns(books.archive, books.notary, register)
     add_identity(IdentityService(facts, register, statements, links.statuses), server)
-    add_owner(OwnerService(register, statements, links, loads, desk), server)
+    owners = OwnerService(
+        register=register,
+        statements=statements,
+        links=links,
+        loads=loads,
+        desk=desk,
+        versions=Versions(books.archive, books.notary),
+    )
+    add_owner(owners, server)
     add_template(TemplateService(register, statements), server)
     add_consent(ConsentService(statements, books.archive), server)
     add_use(UseService(books.archive, books.notary), server)

@@ -24,7 +24,7 @@ from saferoom.channel import EnclaveChannel
 from saferoom.courier import Courier, HeadSigner
 from saferoom.enclave_wire import LoadPiece
 from saferoom.endorsement import Endorsed, require_same
-from saferoom.exchange import Judged, Loaded, Standing
+from saferoom.exchange import Judged, Loaded, OutboxEntry, Standing
 from saferoom.judging import JudgeQueue
 from saferoom.keydesk import KeyDesk
 from saferoom.ledger.ledger import Ledger
@@ -139,6 +139,10 @@ class Session:
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
         """Pass a load on."""
         return await self._channel.load(pieces, seconds)
+
+    async def rollback(self, order: Envelope, seconds: float) -> OutboxEntry:
+        """Have the enclave go back to an earlier snapshot."""
+        return await self._channel.rollback(order, seconds)
 
     async def reach(self, sequence: int) -> None:
         """Wait until the enclave has taken the stream up to a statement."""

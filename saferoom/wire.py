@@ -25,6 +25,7 @@ from saferoom.links import EnclaveStatus
 from saferoom.refusals import Word
 from saferoom.register import Organisation
 from saferoom.statements import Revoked
+from saferoom.versions import StoreVersion
 from saferoom_proto import wire
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import leaf
@@ -166,6 +167,18 @@ def load_response(
     if snapshot is not None:
         message.snapshot.CopyFrom(recorded(snapshot))
     return message
+
+
+def snapshots_response(versions: Iterable[StoreVersion]) -> owner_pb2.ListSnapshotsResponse:
+    """List an owner's snapshots."""
+    return owner_pb2.ListSnapshotsResponse(
+        versions=[
+            owner_pb2.StoreVersion(
+                snapshot=recorded(each.snapshot), order=wire.envelope_to_proto(each.order)
+            )
+            for each in versions
+        ]
+    )
 
 
 def revoked(value: Revoked) -> consent_pb2.RevokeConsentResponse:

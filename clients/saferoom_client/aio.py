@@ -13,6 +13,7 @@ from saferoom_client import (
     owners,
     templates,
     uses,
+    versions,
 )
 from saferoom_client.session import Session
 
@@ -42,6 +43,8 @@ class AsyncRoom(Session):
     resume = owners.resume
     stopped_uses = owners.stopped_uses
     load_data = loading.load_data
+    list_versions = versions.list_versions
+    roll_back = versions.roll_back
 
     # Templates and agreements.
     propose_template = templates.propose_template

@@ -86,7 +86,7 @@ async def load_data(
     planned = _plan(owner, schema, tables)
     # Step 1: order it, after the snapshot that the enclave answers from now.
     endorsed = await get_endorsed(session, owner)
-    order = session.sign(_order(session, planned, await _in_use(session, owner, endorsed)))
+    order = session.sign(_order(session, planned, await in_use(session, owner, endorsed)))
     sealing = unb64(endorsed.endorsement.sealing)
     sealed_key = seal_order(order, planned.header, planned.key, sealing)
     # Step 2: send it, piece by piece.
@@ -114,13 +114,13 @@ def _plan(owner: str, schema: str, tables: Mapping[str, str | Path]) -> _Load:
     return _Load(header, tuple(files.values()), sum(sizes.values()))
 
 
-async def _in_use(session: Session, owner: str, endorsed: Endorsed) -> str | None:
+async def in_use(session: Session, owner: str, endorsed: Endorsed) -> str | None:
     """Tell which snapshot an enclave answers from: its digest, or none.
 
     One that it made since its start, if there is one; else the one that it claimed then.
     """
     if endorsed.snapshot is not None:
-        made, endorsement = await _open_snapshot(session, owner, endorsed.snapshot)
+        made, endorsement = await open_snapshot(session, owner, endorsed.snapshot)
         # An enclave has a new identity at each start.
         if endorsement.identity == endorsed.endorsement.identity:
             return made.store.digest
@@ -179,13 +179,13 @@ async def _open_taken(
 ) -> Snapshot:
     """Verify that a recorded snapshot is what the enclave made of this very order."""
     session.grounds.require_recorded(recorded)
-    snapshot, _ = await _open_snapshot(session, planned.header.owner, recorded.statement)
+    snapshot, _ = await open_snapshot(session, planned.header.owner, recorded.statement)
     if (snapshot.order, snapshot.schema_digest) != (order.digest, planned.header.schema):
         raise SafeRoomError(Reason.BAD_PROOF, "the snapshot is of another load")
     return snapshot
 
 
-async def _open_snapshot(
+async def open_snapshot(
     session: Session, owner: str, statement: Envelope
 ) -> tuple[Snapshot, Endorsement]:
     """Verify a snapshot under the endorsement that it names."""

@@ -21,6 +21,7 @@ from saferoom_client import (
     owners,
     templates,
     uses,
+    versions,
 )
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.profile import Profile
@@ -144,6 +145,8 @@ class Room:
     resume = _waiting(owners.resume)
     stopped_uses = _waiting(owners.stopped_uses)
     load_data = _waiting(loading.load_data)
+    list_versions = _waiting(versions.list_versions)
+    roll_back = _waiting(versions.roll_back)
 
     # Templates and agreements.
     propose_template = _waiting(templates.propose_template)

@@ -16,6 +16,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import (
     Acknowledgement,
     Agreement,
@@ -107,6 +108,25 @@ class LoadReport:
     recorded: Recorded | None
     bad_rows: tuple[BadRow, ...]
     bad_row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreVersion:
+    """A snapshot of an owner's store: the enclave's word, verified.
+
+    Attributes:
+        snapshot: which records, under which schema, since when.
+        approver: who ordered it.
+        rollback: the order, if it went back to an earlier snapshot; none for a load.
+        in_use: answers come from it.
+        kept: the enclave can go back to it, or answers from it.
+    """
+
+    snapshot: Snapshot
+    approver: str
+    rollback: RollbackOrder | None
+    in_use: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ computed is left out and named in the log; the others are not held up by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -101,9 +101,9 @@ class Data:
         if before is not None:
             before.store.close()
 
-    def forget_older(self, epoch: int) -> None:
-        """Remove the sealed snapshots that are older than the one before an epoch's."""
-        keep = {snapshot_path(self._folder, each) for each in (epoch, epoch - 1)}
+    def keep_only(self, epochs: Iterable[int]) -> None:
+        """Remove the sealed snapshots of all other epochs."""
+        keep = {snapshot_path(self._folder, each) for each in epochs}
         for path in self._folder.glob("snapshot-*.sealed"):
             if path not in keep:
                 try:

@@ -1,6 +1,7 @@
 """An owner's enclave: locked until its key agent releases the keys, then judge and vault.
 
-Every method but the `build` of a load runs in one thread, one at a time, in the order of the calls.
+Every method but the `build` of a load or rollback runs in one thread, one at a time, in the order
+of the calls.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
-from saferoom_enclaves.loads import LoadGrant, LoadJob, LoadReport, NewStore, require_next
+from saferoom_enclaves.loads import LoadGrant, LoadJob, NewStore, require_next
 from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
+from saferoom_enclaves.rollbacks import RollbackJob, kept_snapshots, require_kept
 from saferoom_enclaves.state import State
 from saferoom_enclaves.stream import Delivery
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadOpener
 from saferoom_proto.load_order import open_order
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import open_rollback
 from saferoom_proto.statements import EvidenceClaims, Snapshot, StoreState
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.verification import PinnedCharter, verify_endorsement
@@ -196,13 +199,11 @@ class Enclave:
         if standing.schema is None or header.schema != standing.schema:
             raise SafeRoomError(Reason.CONFLICT, "the load follows another schema")
         require_next(order.order, state.marks, self._now())
-        with state.transaction():
-            state.marks = state.marks.with_epoch_begun()
         grant = LoadGrant(
             header=header,
             opener=LoadOpener(header, order.content_key),
             ordered=order,
-            epoch=state.marks.last_epoch,
+            epoch=self._next_epoch(state),
             schema=standing.schemas[standing.schema],
             features=dict(standing.features),
             store_key=opened.keys.store,
@@ -210,22 +211,48 @@ class Enclave:
         around = self._around
         return LoadJob(grant, opened.data, around.folder, around.scratch, self._most_load_bytes)
 
-    def commit_load(self, job: LoadJob, new: NewStore) -> LoadReport:
+    def begin_rollback(self, statement: Envelope) -> RollbackJob:
+        """Let an ordered rollback begin.
+
+        Raises:
+            SafeRoomError: `BAD_SIGNATURE`; `CONFLICT` if something else was ordered first, or the
+                snapshot's schema is not in force any more; `SNAPSHOT_GONE`.
+        """
+        opened = self._require_open()
+        opened.grounds(self._now())
+        standing, state = opened.standing, opened.state
+        order = open_rollback(statement, standing.charter)
+        require_next(order, state.marks, self._now())
+        target = require_kept(order, kept_snapshots(state.marks, opened.journal))
+        if target.schema_digest not in standing.schemas:
+            raise SafeRoomError(Reason.CONFLICT, "its schema is not in force")
+        return RollbackJob(
+            order=order,
+            statement=statement,
+            target=target,
+            epoch=self._next_epoch(state),
+            schema=standing.schemas[target.schema_digest],
+            features=dict(standing.features),
+            store_key=opened.keys.store,
+            data=opened.data,
+            folder=self._around.folder,
+        )
+
+    def commit_store(self, new: NewStore) -> OutboxEntry:
         """Answer from a new store from now on, and say so in the chain.
 
         Raises:
-            SafeRoomError: `CONFLICT` if a later load was taken meanwhile; `LOCKED`.
+            SafeRoomError: `CONFLICT` if a later order was carried out meanwhile; `LOCKED`.
         """
         opened = self._require_open()
         now = self._now()
         try:
-            ordered = job.grant.ordered
-            require_next(ordered.order, opened.state.marks, now)
+            require_next(new.order, opened.state.marks, now)
             grounds = opened.grounds(now)
             store = new.opened.state
             with opened.state.transaction():
                 opened.state.marks = opened.state.marks.with_store(
-                    store, new.opened.schema, ordered.order.at, now
+                    store, new.opened.schema, new.order.at, now
                 )
                 payload = Snapshot(
                     room=grounds.room,
@@ -234,21 +261,28 @@ class Enclave:
                     schema_digest=new.opened.schema,
                     store=store,
                     previous=grounds.store,
-                    order=ordered.statement.digest,
+                    order=new.statement.digest,
                     rows=new.rows,
                     chain=opened.journal.link,
                     time=now,
                 )
-                entry = opened.journal.append(payload, now, order=ordered.statement).entry
+                entry = opened.journal.append(payload, now, order=new.statement).entry
         except BaseException:
             opened.journal.reload()
             new.opened.store.close()
             raise
         opened.data.use(new.opened, new.computed)
         opened.data.refresh(opened.standing)
-        opened.data.forget_older(store.epoch)
+        kept = kept_snapshots(opened.state.marks, opened.journal)
+        opened.data.keep_only(each.store.epoch for each in kept)
         self._around.log.info("store in use", epoch=store.epoch, digest=store.digest)
-        return LoadReport(entry)
+        return entry
+
+    def _next_epoch(self, state: State) -> int:
+        """Take the number of a snapshot to be made; no other gets it, even if this one fails."""
+        with state.transaction():
+            state.marks = state.marks.with_epoch_begun()
+        return state.marks.last_epoch
 
     def _require_open(self) -> OpenEnclave:
         if self._open is None:

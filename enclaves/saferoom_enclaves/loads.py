@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from saferoom_enclaves.data import Computed, Data, Opened
 from saferoom_enclaves.journal import OutboxEntry
@@ -25,11 +25,12 @@ from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import BuiltStore, build_database
 from saferoom_enclaves.vault import seal_snapshot
 from saferoom_proto.certificate import PinnedFeature
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadOpener
 from saferoom_proto.load_faults import MOST_ROWS, Faults, FaultyRow, seal_faults
-from saferoom_proto.load_order import MOST_AHEAD, LoadOrder, OpenedOrder
+from saferoom_proto.load_order import MOST_AHEAD, OpenedOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Schema, StoreState
 
@@ -57,13 +58,29 @@ class LoadGrant:
     store_key: bytes = field(repr=False)
 
 
+class StoreOrder(Protocol):
+    """An approver's order for another snapshot in the place of one: a load's, or a rollback's."""
+
+    @property
+    def follows(self) -> str | None:
+        """The snapshot that is replaced; none for the first."""
+        ...
+
+    @property
+    def at(self) -> datetime:
+        """When it was given."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class NewStore:
-    """A store that is built, sealed and open, and not in use yet."""
+    """A store that is built, sealed and open, and not in use yet; and who ordered it."""
 
     opened: Opened
     computed: Computed
     rows: dict[str, int]
+    order: StoreOrder
+    statement: Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +157,8 @@ class LoadJob:
         except BaseException:
             opened.store.close()
             raise
-        return NewStore(opened, computed, built.rows)
+        ordered = grant.ordered
+        return NewStore(opened, computed, built.rows, ordered.order, ordered.statement)
 
     def _sealed_faults(self, built: BuiltStore) -> bytes:
         """Seal what is wrong with the rows: not even where is for the room to know."""
@@ -158,7 +176,7 @@ class LoadJob:
             file.close()
 
 
-def require_next(order: LoadOrder, marks: Marks, now: datetime) -> None:
+def require_next(order: StoreOrder, marks: Marks, now: datetime) -> None:
     """Check that an order is for the snapshot after the one in use.
 
     Raises:
@@ -167,9 +185,9 @@ def require_next(order: LoadOrder, marks: Marks, now: datetime) -> None:
     """
     store = marks.position.store
     if order.follows != (None if store is None else store.digest):
-        raise SafeRoomError(Reason.CONFLICT, "the load follows another snapshot")
+        raise SafeRoomError(Reason.CONFLICT, "the order follows another snapshot")
     if marks.last_order is not None and order.at <= marks.last_order:
-        raise SafeRoomError(Reason.CONFLICT, "ordered before a load that was taken")
+        raise SafeRoomError(Reason.CONFLICT, "ordered before an order that was taken")
     if order.at > now + MOST_AHEAD:
         raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {order.at}")
 

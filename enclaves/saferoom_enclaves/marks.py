@@ -13,8 +13,10 @@ from pydantic import Field, ValidationError
 
 from saferoom_proto import chain
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import KEPT_SNAPSHOTS
 from saferoom_proto.statements import ChainLink, Digest, Instant, StoreState, StreamPosition
 from saferoom_proto.statements.base import Base64, Part, whole_milliseconds
+from saferoom_proto.statements.enclave import Count
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -54,7 +56,9 @@ class Marks(Part):
     last_epoch: Annotated[int, Field(ge=0)] = 0
     """The highest epoch ever begun, also by a load that failed."""
     last_order: Instant | None = None
-    """When the load that the store came from was ordered."""
+    """When the load or rollback that the store came from was ordered."""
+    kept: tuple[Count, ...] = ()
+    """Places in the chain of the snapshots whose files are kept, the newest last."""
     proven: Annotated[int, Field(ge=0)] = 0
     """All entries of the chain before this one are known to stand in the ledger."""
     tally: str = ""
@@ -84,10 +88,11 @@ class Marks(Part):
     def with_store(
         self, store: StoreState, schema: str, ordered: datetime, time: datetime
     ) -> Marks:
-        """Answer from another snapshot from now on."""
+        """Answer from another snapshot from now on; its statement is the chain's next entry."""
         position = self.position.model_copy(update={"store": store})
         epochs = (*self.epochs, Epoch(number=store.epoch, opened=whole_milliseconds(time)))
-        changed = {"position": position, "store_schema": schema, "epochs": epochs}
+        kept = (*self.kept, self.position.chain.index)[-KEPT_SNAPSHOTS:]
+        changed = {"position": position, "store_schema": schema, "epochs": epochs, "kept": kept}
         return self.model_copy(update=changed | {"last_order": ordered})
 
     def with_tally(self, tally: str) -> Marks:

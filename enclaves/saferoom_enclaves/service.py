@@ -134,6 +134,17 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         async with self._refusing(context, "Load"), self._one_load:
             return wire.load_response(await self._loaded(pieces))
 
+    async def RollbackStore(  # noqa: N802
+        self, request: enclave_pb2.RollbackStoreRequest, context: Context
+    ) -> enclave_pb2.RollbackStoreResponse:
+        """Go back to an earlier snapshot; not while a load is under way."""
+        async with self._refusing(context, "RollbackStore"), self._one_load:
+            order = wire.rollback_order_of(request)
+            job = await self._worker.run(lambda own: own.begin_rollback(order))
+            built = await _to_its_end(asyncio.to_thread(job.build))
+            committed = self._worker.run(lambda own: own.commit_store(built))
+            return wire.rollback_response(await _to_its_end(committed))
+
     async def ListOutbox(  # noqa: N802
         self, request: enclave_pb2.ListOutboxRequest, context: Context
     ) -> enclave_pb2.ListOutboxResponse:
@@ -160,7 +171,8 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         built = await _to_its_end(asyncio.to_thread(job.build))
         if isinstance(built, LoadReport):
             return built
-        return await _to_its_end(self._worker.run(lambda own: own.commit_load(job, built)))
+        committed = self._worker.run(lambda own: own.commit_store(built))
+        return LoadReport(await _to_its_end(committed))
 
     async def _tell(self, where: Whereabouts) -> None:
         tick = await self._worker.run(lambda own: own.charter.charter.release_tick_milliseconds)

@@ -129,6 +129,17 @@ def load_response(report: LoadReport) -> enclave_pb2.LoadResponse:
     return message
 
 
+def rollback_order_of(request: enclave_pb2.RollbackStoreRequest) -> Envelope:
+    """Take a rollback's order off the wire."""
+    _require(request.HasField("order"), "order")
+    return envelope_from_proto(request.order)
+
+
+def rollback_response(entry: OutboxEntry) -> enclave_pb2.RollbackStoreResponse:
+    """Put on the wire that the enclave went back."""
+    return enclave_pb2.RollbackStoreResponse(snapshot=outbox_entry(entry))
+
+
 def _require(there: bool, field: str) -> None:
     if not there:
         raise SafeRoomError(Reason.MALFORMED, field, [FieldFault(field, "it must be there")])

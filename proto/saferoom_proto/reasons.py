@@ -60,6 +60,7 @@ class Reason(StrEnum):
     SANDBOX_TOO_WEAK = "SANDBOX_TOO_WEAK"
     LOCKED = "LOCKED"
     NO_DATA = "NO_DATA"
+    SNAPSHOT_GONE = "SNAPSHOT_GONE"
     OUTBOX_WAITING = "OUTBOX_WAITING"
     UNAVAILABLE = "UNAVAILABLE"
     DEADLINE = "DEADLINE"
@@ -151,6 +152,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.SANDBOX_TOO_WEAK: Words(_STATE, "The enclave's sandbox is below its charter's minimum.", "See the enclave's health for what the host lacks."),
     Reason.LOCKED: Words("UNAVAILABLE", "The enclave has not been given its key.", "Start the owner's key agent."),
     Reason.NO_DATA: Words(_STATE, "The owner has loaded no data.", "The owner loads its data."),
+    Reason.SNAPSHOT_GONE: Words(_STATE, "The enclave keeps no such snapshot.", "List the versions that are kept, or load the data again."),
     Reason.OUTBOX_WAITING: Words("UNAVAILABLE", "Earlier answers are not in the log yet.", "Try again shortly."),
     Reason.UNAVAILABLE: Words("UNAVAILABLE", "A part of the room is not reachable.", "Try again; a repeat is not charged twice."),
     Reason.DEADLINE: Words("DEADLINE_EXCEEDED", "The deadline passed.", "Try again; a repeat is not charged twice."),

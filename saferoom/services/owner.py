@@ -15,6 +15,7 @@ from saferoom.links import Links
 from saferoom.loads import Loads
 from saferoom.register import Register
 from saferoom.statements import Statements
+from saferoom.versions import Versions
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.v1 import owner_pb2, owner_pb2_grpc
 from saferoom_proto.wire import envelope_to_proto
@@ -25,17 +26,20 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
 
     def __init__(
         self,
+        *,
         register: Register,
         statements: Statements,
         links: Links,
         loads: Loads,
         desk: KeyDesk,
+        versions: Versions,
     ) -> None:
         self._register: Final = register
         self._statements: Final = statements
         self._links: Final = links
         self._loads: Final = loads
         self._desk: Final = desk
+        self._versions: Final = versions
 
     async def PutCharter(
         self, request: owner_pb2.PutCharterRequest, context: object
@@ -112,6 +116,20 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         """Pass a load on to its owner's enclave."""
         loaded, snapshot = await self._loads.load(current_caller(), request_iterator)
         return wire.load_response(snapshot, loaded.sealed_faults)
+
+    async def Rollback(
+        self, request: owner_pb2.RollbackRequest, context: object
+    ) -> owner_pb2.RollbackResponse:
+        """Have the owner's enclave go back to an earlier snapshot."""
+        snapshot = await self._loads.rollback(current_caller(), wire.envelope(request.order))
+        return owner_pb2.RollbackResponse(snapshot=wire.recorded(snapshot))
+
+    async def ListSnapshots(
+        self, request: owner_pb2.ListSnapshotsRequest, context: object
+    ) -> owner_pb2.ListSnapshotsResponse:
+        """List the snapshots of the caller's own store."""
+        versions = await self._versions.of(current_caller().organisation)
+        return wire.snapshots_response(versions)
 
     async def AttendKeys(
         self, request_iterator: AsyncIterator[owner_pb2.AttendKeysRequest], context: object

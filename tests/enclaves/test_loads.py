@@ -12,6 +12,7 @@ from saferoom_enclaves.vault import snapshot_path
 from saferoom_proto.answer import Truth
 from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import KEPT_SNAPSHOTS
 from saferoom_proto.statements import Snapshot, load
 from simulator import EnclaveHarness, Firm, Sample, tax_csv
 from simulator.sample import TAX_TABLES, ordered, schema
@@ -136,7 +137,7 @@ def test_a_load_that_a_later_one_overtook_is_not_taken(
     enclave.load({"firms": tax_csv(room.world)})
     assert isinstance(built, NewStore)
     with pytest.raises(SafeRoomError, match="CONFLICT"):
-        enclave.enclave.commit_load(slow, built)
+        enclave.enclave.commit_store(built)
     slow.close()
     assert answer(enclave, room) is Truth.YES
 
@@ -241,13 +242,13 @@ def test_a_snapshot_that_was_altered_or_put_back_is_not_answered_from(
     assert answer(enclave, room) is Truth.YES
 
 
-def test_snapshots_older_than_the_one_before_are_removed(
+def test_the_snapshot_in_use_and_three_before_it_are_kept(
     enclave: EnclaveHarness, room: Sample
 ) -> None:
-    for _ in range(3):
+    for _ in range(KEPT_SNAPSHOTS):
         enclave.load({"firms": tax_csv(room.world)})
     kept = sorted(path.name for path in enclave.folder.glob("snapshot-*"))
-    assert kept == [snapshot_path(Path(), epoch).name for epoch in (3, 4)]
+    assert kept == [snapshot_path(Path(), epoch).name for epoch in (2, 3, 4, 5)]
 
 
 def test_a_killed_load_leaves_the_old_store_and_takes_no_number_twice(

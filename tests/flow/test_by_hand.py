@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from saferoom_client.cli import app
 from tests.flow.live import LiveRoom
-from tests.flow.offers import POOR, STEADY
+from tests.flow.offers import CSV, POOR, STEADY
 
 RUNNER = CliRunner()
 
@@ -114,6 +114,31 @@ def test_an_owner_judges_a_template_and_takes_its_approval_back(
     assert bank.json(*question)["answer"] == "yes"
     li("template", "withdraw", template, "--why", "no longer wanted")
     assert "NOT_APPROVED" in bank(*question, status=1)
+
+
+def test_an_owner_goes_back_to_an_earlier_load(live: LiveRoom, tmp_path: Path) -> None:
+    li, wang = Shell(live, "tax", "li"), Shell(live, "tax", "wang")
+    listed = json.loads(li("data", "versions", "--json"))
+    first = listed[-1]
+    assert (first["in_use"], first["approver"]) == (True, "li")
+    table, text = CSV["tax"]
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("\n".join(text.splitlines()[:2]) + "\n", "utf-8")
+    loaded = json.loads(
+        wang("data", "load", f"{table}={wrong}", "--schema", first["schema"], "--json")
+    )
+    assert "went back to the records of epoch" in wang(
+        "data", "rollback", str(first["epoch"]), "--why", "half of it was missing"
+    )
+    newest, before = json.loads(li("data", "versions", "--json"))[:-3:-1]
+    assert newest["rolled_back_to"] == first["digest"]
+    assert (newest["approver"], newest["rows"]) == ("wang", first["rows"])
+    assert (before["epoch"], before["in_use"], before["kept"]) == (loaded["epoch"], False, True)
+    shown = li("data", "versions")
+    assert f"wang: back to {first['epoch']}: half of it was missing" in shown
+    assert "SNAPSHOT_GONE" in li("data", "rollback", "999", "--why", "x", status=1)
+    assert "CONFLICT" in li("data", "rollback", str(newest["epoch"]), "--why", "x", status=1)
+    assert "NOT_ALLOWED" in Shell(live, "bank-a", "desk")("data", "versions", status=1)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from tests.proto.golden_answers import askers_words, enclaves_words, prices, words_on_enclaves
-from tests.proto.golden_owners import definitions, owners_words
+from tests.proto.golden_owners import definitions, orders, owners_words
 from tests.proto.golden_premises import words_at_the_owner
 from tests.proto.golden_seeds import (
     CERTIFICATE,
@@ -61,7 +61,7 @@ def _feature(payload: Payload) -> bool:
 
 def payloads() -> dict[str, Payload]:
     """Give one example of every kind of statement, and more of those with several forms."""
-    made = definitions() | owners_words() | askers_words()
+    made = definitions() | owners_words() | orders() | askers_words()
     made |= enclaves_words() | prices() | words_on_enclaves() | words_at_the_owner()
     return made | {"release-certificate": certificate()}
 

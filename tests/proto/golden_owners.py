@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from saferoom_proto.encoding import b64
 from saferoom_proto.load_order import LoadOrder
+from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import (
     Absent,
     Agreement,
@@ -172,6 +173,21 @@ def owners_words() -> dict[str, Payload]:
         ),
         "agreement-end": AgreementEnd.model_validate(
             says | {"agreement": digest("agreement"), "why": "moved on"}
+        ),
+    }
+
+
+def orders() -> dict[str, Payload]:
+    """Give what approvers order of their own enclave."""
+    says: dict[str, object] = {"room": ROOM, "owner": "tax", "approver": "li", "at": AT}
+    return {
+        "rollback-order": RollbackOrder.model_validate(
+            says
+            | {
+                "to": digest("snapshot gone back to"),
+                "follows": BEFORE.digest,
+                "why": "the file was last year's",
+            }
         ),
         "load-order": LoadOrder.of(
             HEADER,

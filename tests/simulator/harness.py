@@ -15,7 +15,7 @@ from typing import Final
 from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAttester
 from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.enclave import Enclave
-from saferoom_enclaves.journal import Judged
+from saferoom_enclaves.journal import Judged, OutboxEntry
 from saferoom_enclaves.keys import EnclaveKeys
 from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.logs import Log
@@ -25,9 +25,10 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.load_faults import Faults, open_faults
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import CheckRequest, Outcome, Release, load
+from saferoom_proto.rollback import RollbackOrder
+from saferoom_proto.statements import CheckRequest, Outcome, Release, load, seal_statement
 from simulator.attended import Attended, fault_key, newest_schema, ordered
-from simulator.owner import SimOwner
+from simulator.owner import APPROVERS, SimOwner
 
 MEMORY: Final = Path("/dev/shm")
 SOFTWARE: Final = Software("sha256:" + "c" * 64, "sha256:" + "d" * 64, "3.11.2")
@@ -100,6 +101,26 @@ class EnclaveHarness(Attended):
         sealing = self.keys.sealing.public
         return ordered(self.owner, header, key, sealing, self.enclave.store, **changes)
 
+    def rollback_order(self, to: str, approver: str = APPROVERS[0], **changes: object) -> Envelope:
+        """Order the enclave back to a snapshot; the order's fields can be changed by name."""
+        self.world.clock.advance(0.001)
+        store = self.enclave.store
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": self.owner.name,
+            "approver": approver,
+            "to": to,
+            "follows": "" if store is None else store.digest,
+            "why": "a wrong load",
+            "at": self.world.now(),
+        }
+        order = RollbackOrder.model_validate(fields | changes)
+        return seal_statement(order, self.owner.approvers[approver])
+
+    def roll_back(self, order: Envelope) -> OutboxEntry:
+        """Have an order to go back carried out."""
+        return self.enclave.commit_store(self.enclave.begin_rollback(order).build())
+
     def faults(self, report: LoadReport, header: LoadHeader) -> Faults:
         """Open what was wrong with a load's rows, as who ordered it."""
         return open_faults(report.sealed_faults, fault_key(self.owner), header.digest)
@@ -115,7 +136,7 @@ class EnclaveHarness(Attended):
             built = job.build()
             if isinstance(built, LoadReport):
                 return built
-            return self.enclave.commit_load(job, built)
+            return LoadReport(self.enclave.commit_store(built))
         finally:
             job.close()
 

@@ -1,24 +1,22 @@
-"""Commands about an owner's data."""
+"""Commands about an owner's data: loading it, its versions, and going back to an earlier one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from saferoom_client.cli.options import JsonOption, ProfileOption, group, pairs
-from saferoom_client.cli.output import progress_of, show, table
+from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group, pairs
+from saferoom_client.cli.output import moment, progress_of, show, table
 from saferoom_client.room import Room
+from saferoom_client.values import StoreVersion
 from saferoom_proto.encoding import check_digest
+from saferoom_proto.reasons import Reason, SafeRoomError
 
-app = group("Load an owner's data. 数据装载。")
+app = group("Load an owner's data, and go back to an earlier load. 数据装载与回退。")
 
 REFUSED_ROWS = 1
-
-
-@app.callback()
-def data() -> None:
-    """Load an owner's data."""
 
 
 @app.command()
@@ -62,3 +60,82 @@ def load(
         "next: correct the files and load them again",
     )
     raise typer.Exit(REFUSED_ROWS)
+
+
+@app.command()
+def versions(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """List what was loaded when and by whom, and which of it answers come from.
+
+    列出数据版本。
+    """
+    with Room.open(profile) as room:
+        listed = room.list_versions()
+    rows = [
+        (
+            str(each.snapshot.store.epoch),
+            moment(each.snapshot.time),
+            f"{each.approver}: {_came_about(each, listed)}",
+            ", ".join(f"{name} {count:,}" for name, count in each.snapshot.rows.items()),
+            "in use" if each.in_use else "kept" if each.kept else "gone",
+            each.snapshot.store.digest,
+            each.snapshot.schema_digest,
+        )
+        for each in listed
+    ]
+    headings = ("EPOCH", "SINCE", "ORDERED BY", "ROWS", "STATE", "DIGEST", "SCHEMA")
+    show(as_json, [_version(each) for each in listed], *table(headings, rows))
+
+
+@app.command()
+def rollback(
+    version: Annotated[
+        str, typer.Argument(help="Its epoch or digest, from `data versions`. 版本号或摘要。")
+    ],
+    profile: ProfileOption,
+    why: WhyOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Go back to an earlier load that is still kept, as one of your owner's approvers.
+
+    回退到较早的数据版本。
+    """
+    with Room.open(profile) as room:
+        found = [
+            each
+            for each in room.list_versions()
+            if version in (str(each.snapshot.store.epoch), each.snapshot.store.digest)
+        ]
+        if not found:
+            raise SafeRoomError(Reason.SNAPSHOT_GONE, f"there never was a version {version}")
+        made = room.roll_back(found[0].snapshot.store.digest, why)
+    before, now = found[0].snapshot.store.epoch, made.snapshot.store.epoch
+    show(
+        as_json,
+        _version(made),
+        f"went back to the records of epoch {before}; the store is at epoch {now}",
+        "budgets of one period begin anew; those of 36 months go on",
+    )
+
+
+def _came_about(version: StoreVersion, listed: Sequence[StoreVersion]) -> str:
+    if version.rollback is None:
+        return "load"
+    to = version.rollback.to
+    epochs = [each.snapshot.store.epoch for each in listed if each.snapshot.store.digest == to]
+    return f"back to {epochs[0] if epochs else to}: {version.rollback.why}"
+
+
+def _version(version: StoreVersion) -> dict[str, object]:
+    snapshot, back = version.snapshot, version.rollback
+    return {
+        "epoch": snapshot.store.epoch,
+        "digest": snapshot.store.digest,
+        "schema": snapshot.schema_digest,
+        "rows": snapshot.rows,
+        "time": snapshot.time,
+        "approver": version.approver,
+        "rolled_back_to": None if back is None else back.to,
+        "why": None if back is None else back.why,
+        "in_use": version.in_use,
+        "kept": version.kept,
+    }

@@ -604,6 +604,54 @@ class LoadResponse(_message.Message):
 Global___LoadResponse: _TypeAlias = LoadResponse  # noqa: Y015
 
 @_typing.final
+class RollbackStoreRequest(_message.Message):
+    """Orders the enclave back to an earlier snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def order(self) -> _evidence_pb2.Envelope:
+        """The approver's statement."""
+
+    def __init__(
+        self,
+        *,
+        order: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackStoreRequest: _TypeAlias = RollbackStoreRequest  # noqa: Y015
+
+@_typing.final
+class RollbackStoreResponse(_message.Message):
+    """The enclave went back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def snapshot(self) -> Global___OutboxEntry:
+        """The snapshot statement, to be recorded."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: Global___OutboxEntry = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackStoreResponse: _TypeAlias = RollbackStoreResponse  # noqa: Y015
+
+@_typing.final
 class ListOutboxRequest(_message.Message):
     """Asks for the outbox."""
 

@@ -70,6 +70,11 @@ class EnclaveServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadResponse.FromString,
                 _registered_method=True)
+        self.RollbackStore = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/RollbackStore',
+                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreResponse.FromString,
+                _registered_method=True)
         self.ListOutbox = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/ListOutbox',
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.ListOutboxRequest.SerializeToString,
@@ -130,6 +135,13 @@ class EnclaveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RollbackStore(self, request, context):
+        """Goes back to an earlier snapshot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListOutbox(self, request, context):
         """Gives outbox entries that no proof has come back for.
         """
@@ -174,6 +186,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.Load,
                     request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadResponse.SerializeToString,
+            ),
+            'RollbackStore': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackStore,
+                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreResponse.SerializeToString,
             ),
             'ListOutbox': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOutbox,
@@ -371,6 +388,33 @@ class EnclaveService:
             '/saferoom.v1.EnclaveService/Load',
             saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_enclave__pb2.LoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.EnclaveService/RollbackStore',
+            saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class EnclaveServiceStub:
     """Judges several signed requests in one call; each gets a word or refusal of its own."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
+    RollbackStore: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]
+    """Goes back to an earlier snapshot."""
     ListOutbox: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.ListOutboxRequest, _enclave_pb2.ListOutboxResponse]
     """Gives outbox entries that no proof has come back for."""
 
@@ -69,6 +71,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Judges several signed requests in one call; each gets a word or refusal of its own."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
+    RollbackStore: _aio.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]  # type: ignore[assignment]
+    """Goes back to an earlier snapshot."""
     ListOutbox: _aio.UnaryUnaryMultiCallable[_enclave_pb2.ListOutboxRequest, _enclave_pb2.ListOutboxResponse]  # type: ignore[assignment]
     """Gives outbox entries that no proof has come back for."""
 
@@ -130,6 +134,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.LoadResponse, _abc.Awaitable[_enclave_pb2.LoadResponse]]:
         """Takes a load."""
+
+    @_abc_1.abstractmethod
+    def RollbackStore(
+        self,
+        request: _enclave_pb2.RollbackStoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.RollbackStoreResponse, _abc.Awaitable[_enclave_pb2.RollbackStoreResponse]]:
+        """Goes back to an earlier snapshot."""
 
     @_abc_1.abstractmethod
     def ListOutbox(

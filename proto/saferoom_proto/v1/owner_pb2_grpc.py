@@ -80,6 +80,16 @@ class OwnerServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataResponse.FromString,
                 _registered_method=True)
+        self.Rollback = channel.unary_unary(
+                '/saferoom.v1.OwnerService/Rollback',
+                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.RollbackRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.RollbackResponse.FromString,
+                _registered_method=True)
+        self.ListSnapshots = channel.unary_unary(
+                '/saferoom.v1.OwnerService/ListSnapshots',
+                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsResponse.FromString,
+                _registered_method=True)
         self.AttendKeys = channel.stream_stream(
                 '/saferoom.v1.OwnerService/AttendKeys',
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.AttendKeysRequest.SerializeToString,
@@ -155,6 +165,20 @@ class OwnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rollback(self, request, context):
+        """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSnapshots(self, request, context):
+        """Lists the snapshots of the caller's own store, with the orders they carried out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AttendKeys(self, request_iterator, context):
         """The owner's key agent attends here: it challenges its enclave and releases its key.
         """
@@ -209,6 +233,16 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.LoadData,
                     request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataResponse.SerializeToString,
+            ),
+            'Rollback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rollback,
+                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.RollbackRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.RollbackResponse.SerializeToString,
+            ),
+            'ListSnapshots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSnapshots,
+                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsResponse.SerializeToString,
             ),
             'AttendKeys': grpc.stream_stream_rpc_method_handler(
                     servicer.AttendKeys,
@@ -460,6 +494,60 @@ class OwnerService:
             '/saferoom.v1.OwnerService/LoadData',
             saferoom__proto_dot_v1_dot_owner__pb2.LoadDataRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_owner__pb2.LoadDataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rollback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.OwnerService/Rollback',
+            saferoom__proto_dot_v1_dot_owner__pb2.RollbackRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_owner__pb2.RollbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSnapshots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.OwnerService/ListSnapshots',
+            saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,10 @@ class OwnerServiceStub:
     """Gives the endorsement of the owner's enclave in force."""
     LoadData: _grpc.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]
     """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none."""
+    Rollback: _grpc.UnaryUnaryMultiCallable[_owner_pb2.RollbackRequest, _owner_pb2.RollbackResponse]
+    """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order."""
+    ListSnapshots: _grpc.UnaryUnaryMultiCallable[_owner_pb2.ListSnapshotsRequest, _owner_pb2.ListSnapshotsResponse]
+    """Lists the snapshots of the caller's own store, with the orders they carried out."""
     AttendKeys: _grpc.StreamStreamMultiCallable[_owner_pb2.AttendKeysRequest, _owner_pb2.AttendKeysResponse]
     """The owner's key agent attends here: it challenges its enclave and releases its key."""
 
@@ -81,6 +85,10 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     """Gives the endorsement of the owner's enclave in force."""
     LoadData: _aio.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]  # type: ignore[assignment]
     """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none."""
+    Rollback: _aio.UnaryUnaryMultiCallable[_owner_pb2.RollbackRequest, _owner_pb2.RollbackResponse]  # type: ignore[assignment]
+    """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order."""
+    ListSnapshots: _aio.UnaryUnaryMultiCallable[_owner_pb2.ListSnapshotsRequest, _owner_pb2.ListSnapshotsResponse]  # type: ignore[assignment]
+    """Lists the snapshots of the caller's own store, with the orders they carried out."""
     AttendKeys: _aio.StreamStreamMultiCallable[_owner_pb2.AttendKeysRequest, _owner_pb2.AttendKeysResponse]  # type: ignore[assignment]
     """The owner's key agent attends here: it challenges its enclave and releases its key."""
 
@@ -160,6 +168,22 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.LoadDataResponse, _abc.Awaitable[_owner_pb2.LoadDataResponse]]:
         """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none."""
+
+    @_abc_1.abstractmethod
+    def Rollback(
+        self,
+        request: _owner_pb2.RollbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.RollbackResponse, _abc.Awaitable[_owner_pb2.RollbackResponse]]:
+        """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order."""
+
+    @_abc_1.abstractmethod
+    def ListSnapshots(
+        self,
+        request: _owner_pb2.ListSnapshotsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.ListSnapshotsResponse, _abc.Awaitable[_owner_pb2.ListSnapshotsResponse]]:
+        """Lists the snapshots of the caller's own store, with the orders they carried out."""
 
     @_abc_1.abstractmethod
     def AttendKeys(

@@ -20,7 +20,6 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -61,6 +60,7 @@ from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, owner_pb2
 from saferoom_proto.verification import PinnedCharter, verify_head
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
+from tests.server.room.fake_chain import Kept
 
 NAME = "enclave"
 STORE = StoreState(epoch=1, digest="sha256:" + "5" * 64)
@@ -82,40 +82,6 @@ def certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-
-
-@dataclass
-class Kept:
-    """What a fake enclave keeps in its folder, with no regard for secrecy or for the disk."""
-
-    path: Path
-    entries: list[dict[str, str]] = field(default_factory=list)
-    proven: list[int] = field(default_factory=list)
-
-    def read(self) -> None:
-        if self.path.exists():
-            kept = json.loads(self.path.read_text())
-            self.entries, self.proven = kept["entries"], kept["proven"]
-
-    def write(self) -> None:
-        written = self.path.with_suffix(".new")
-        written.write_text(json.dumps({"entries": self.entries, "proven": self.proven}))
-        written.rename(self.path)
-
-    def entry(self, index: int) -> enclave_pb2.OutboxEntry:
-        kept = self.entries[index]
-        statement = Envelope.from_json(kept["statement"].encode())
-        entry = enclave_pb2.OutboxEntry(
-            statement=envelope_to_proto(statement), salt=unb64(kept["salt"]), chain_index=index
-        )
-        if "order" in kept:
-            order = Envelope.from_json(kept["order"].encode())
-            entry.order.CopyFrom(envelope_to_proto(order))
-        return entry
-
-    def head(self) -> str:
-        digests = (Envelope.from_json(each["statement"].encode()).digest for each in self.entries)
-        return chain.head_of(digests)
 
 
 class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
@@ -346,20 +312,31 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
             return enclave_pb2.LoadResponse(sealed_faults=b"sealed faults")
         # The stand-in's seal is none: the order itself stands there.
         order = Envelope.from_json(header.sealed_key)
+        entry = self.snapshot(order, header.schema, {"pieces": count})
+        return enclave_pb2.LoadResponse(snapshot=entry)
+
+    async def RollbackStore(
+        self, request: enclave_pb2.RollbackStoreRequest, context: object
+    ) -> enclave_pb2.RollbackStoreResponse:
+        entry = self.snapshot(envelope_from_proto(request.order), ANY, {})
+        return enclave_pb2.RollbackStoreResponse(snapshot=entry)
+
+    def snapshot(
+        self, order: Envelope, schema: str, rows: dict[str, int]
+    ) -> enclave_pb2.OutboxEntry:
         snapshot = Snapshot(
             room=self.charter.charter.room,
             owner=self.charter.charter.owner,
             endorsement=self.endorsement,
-            schema_digest=header.schema,
+            schema_digest=schema,
             store=STORE,
             previous=None,
             order=order.digest,
-            rows={"pieces": count},
+            rows=rows,
             chain=self.link(),
             time=whole_milliseconds(self.time),
         )
-        entry = self.say(seal_statement(snapshot, self.identity), order=order.to_json().decode())
-        return enclave_pb2.LoadResponse(snapshot=entry)
+        return self.say(seal_statement(snapshot, self.identity), order=order.to_json().decode())
 
 
 async def main() -> None:

@@ -1,0 +1,47 @@
+"""The snapshots of an owner's store as the log holds them, each with the order it carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from saferoom.archive import Archive
+from saferoom.evidence import Recorded
+from saferoom.mentions import About
+from saferoom.notary import Notary
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Snapshot, load
+
+
+@dataclass(frozen=True, slots=True)
+class StoreVersion:
+    """A recorded snapshot and its order."""
+
+    snapshot: Recorded[Snapshot]
+    order: Envelope
+
+
+class Versions:
+    """Finds snapshots.
+
+    Args:
+        archive: holds them.
+        notary: proves them.
+    """
+
+    def __init__(self, archive: Archive, notary: Notary) -> None:
+        self._archive: Final = archive
+        self._notary: Final = notary
+
+    async def of(self, owner: str) -> tuple[StoreVersion, ...]:
+        """Give an owner's snapshots in the order in which they were recorded."""
+        found = await self._archive.about(About.SNAPSHOTS_OF_OWNER, owner)
+        versions: list[StoreVersion] = []
+        for each in found:
+            snapshot = self._notary.prove(each, load(each.envelope, Snapshot))
+            order = self._archive.statement(snapshot.said.order)
+            if order is None:  # it is recorded before the snapshot that names it
+                raise SafeRoomError(Reason.INTERNAL, "a snapshot without its order")
+            versions.append(StoreVersion(snapshot, order))
+        return tuple(versions)
