@@ -10,7 +10,7 @@ from saferoom_client.premises.exchange import Exchange
 from saferoom_client.premises.home import Home, HomeConfig
 from saferoom_client.values import EnclaveState
 from tests.flow.live import LiveRoom
-from tests.flow.offers import ORIGIN
+from tests.flow.offers import ORIGIN, SUBJECTS, VAT
 
 
 @dataclass(slots=True)
@@ -53,6 +53,15 @@ class Premises(LiveRoom):
         for owner in self.owners:
             self.start_enclave(owner)
             self.start_relay(owner)
+
+    def equip_one(self) -> None:
+        """Bring all that a question to the tax office alone needs."""
+        self.define()
+        self.load()
+        self.approve(self.propose("paid-enough"))
+        self.agree("tax", "bank-a")
+        for subject in SUBJECTS:
+            self.consent(subject, "bank-a", features=(VAT,))
 
     def start_agent(self, owner: str) -> None:
         """Start an owner's key agent, where its other programs are."""
