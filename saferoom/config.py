@@ -8,7 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from saferoom.logs import Level
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -60,6 +67,10 @@ class LimitsConfig(_Section):
 
     calls: Annotated[int, Field(ge=2, le=100_000)] = 1024
     calls_per_caller: Annotated[int, Field(ge=1, le=100_000)] = 64
+    bad_requests_at_once: Annotated[int, Field(ge=1, le=100_000)] = 250
+    """Requests refused for their caller's own fault, before that caller's calls have to wait."""
+    bad_requests_per_second: Annotated[float, Field(ge=0.1, le=10_000)] = 50.0
+    """How fast they go on from there."""
     streams: Annotated[int, Field(ge=2, le=10_000)] = 64
     """Loads, attending key agents and health watchers."""
     streams_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 8
@@ -107,6 +118,20 @@ class LogConfig(_Section):
     level: Level = Level.INFO
 
 
+class MetricsConfig(_Section):
+    """Where Prometheus finds what the room counts."""
+
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    """`HOST:PORT` of its page, in plain HTTP; none serves no page."""
+
+
+class TracingConfig(_Section):
+    """Where OpenTelemetry spans go."""
+
+    endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")] | None = None
+    """OTLP over HTTP, as `http://127.0.0.1:4318/v1/traces`; none traces nothing."""
+
+
 class RoomConfig(_Section):
     """What `room.toml` says."""
 
@@ -119,6 +144,8 @@ class RoomConfig(_Section):
     heads: HeadsConfig = HeadsConfig()
     enclaves: EnclavesConfig = EnclavesConfig()
     log: LogConfig = LogConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    tracing: TracingConfig = TracingConfig()
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -154,9 +181,17 @@ class RoomConfig(_Section):
             if own > whole:
                 fault = FieldFault(name, f"is above the limit in all, {whole}")
                 raise SafeRoomError(Reason.BAD_CONFIG, f"{name}: {fault.rule}", [fault])
+        if limits.bad_requests_at_once < limits.calls_per_caller:
+            # Each call under way has put down a deposit of them.
+            name, least = "limits.bad_requests_at_once", "limits.calls_per_caller"
+            fault = FieldFault(name, f"is below {least}, {limits.calls_per_caller}")
+            raise SafeRoomError(Reason.BAD_CONFIG, f"{name}: {fault.rule}", [fault])
 
 
 def listening_ports(folder: Path) -> tuple[int, ...]:
     """Give the ports on which the room in a folder listens."""
-    listen = RoomConfig.load(folder).listen
-    return (split_address(listen.bind or listen.address)[1],)
+    config = RoomConfig.load(folder)
+    addresses = [config.listen.bind or config.listen.address]
+    if config.metrics.address is not None:
+        addresses.append(config.metrics.address)
+    return tuple(split_address(each)[1] for each in addresses)

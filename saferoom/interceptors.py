@@ -3,9 +3,10 @@
     1  errors       whatever fails inside becomes a refusal in the catalogue's words
     2  identity     who calls, by the connection's certificate
     3  access       whether the caller's roles may call this
-    4  limits       how much this caller, and everybody, has under way
-    5  deadline     how long it may take
-    6  rules        whether the message keeps the rules of its proto
+    4  deposits     whether this caller sent too many bad requests of late
+    5  limits       how much this caller, and everybody, has under way
+    6  deadline     how long it may take
+    7  rules        whether the message keeps the rules of its proto
 
 One interceptor does all of it: gRPC builds a call's handlers anew for each, for every call.
 """
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, NoReturn, TypeAlias, cast
@@ -24,11 +24,13 @@ from google.protobuf.message import DecodeError, Message
 
 from saferoom.access import ACCESS, require_access
 from saferoom.config import LimitsConfig
+from saferoom.deposits import Deposits
+from saferoom.evidence import Caller
 from saferoom.identity import Callers, calling
 from saferoom.limits import Limits
-from saferoom.logs import Log, trace
+from saferoom.logs import trace
 from saferoom.messages import MessageRules
-from saferoom.refusals import RequestRefusedError
+from saferoom.watch import NOBODY, Seen, Watch
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import abort
 
@@ -42,9 +44,7 @@ _WritingCall = Callable[[Message | AsyncIterator[Message], Context], Awaitable[N
 
 _Reader = Callable[[bytes], Message]
 
-_CALL_ID_BYTES: Final = 8
-_METHOD_CHARS: Final = 100
-"""Twice our longest method's name: of an unknown one no more goes into the log."""
+_TRACE_HEADER: Final = "traceparent"
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -53,17 +53,29 @@ class Guard(grpc.aio.ServerInterceptor):
     Args:
         callers: names them.
         config: how much may be under way, and for how long.
-        log: the operator's.
+        watch: shows the operator what they come to.
     """
 
-    def __init__(self, callers: Callers, config: LimitsConfig, log: Log) -> None:
+    def __init__(self, callers: Callers, config: LimitsConfig, watch: Watch) -> None:
         self._callers: Final = callers
         self._config: Final = config
-        self._log: Final = log
+        self._watch: Final = watch
+        self._deposits: Final = Deposits(
+            config.bad_requests_at_once, config.bad_requests_per_second
+        )
         self._calls: Final = Limits(config.calls, config.calls_per_caller)
         self._streams: Final = Limits(config.streams, config.streams_per_caller)
         self._rules: Final = MessageRules()
         self._guarded: Final[dict[str, Handler]] = {}
+
+    def in_use(self) -> dict[str, int]:
+        """Give what is under way, by the name of its limit."""
+        return {"calls": self._calls.in_use, "streams": self._streams.in_use}
+
+    @property
+    def deposits(self) -> Deposits:
+        """What callers have put down."""
+        return self._deposits
 
     # The base is generic over messages that are all of one class here.
     async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -84,7 +96,7 @@ class Guard(grpc.aio.ServerInterceptor):
     def _call(
         self, method: str, context: Context, limits: Limits, seconds: float | None
     ) -> AbstractAsyncContextManager[None, None]:
-        """Go through steps 1 to 5 around one call; swallows no error, since a refusal raises."""
+        """Go through steps 1 to 6 around one call; swallows no error, since a refusal raises."""
         steps = self._steps(method, context, limits, seconds)
         return cast("AbstractAsyncContextManager[None, None]", steps)
 
@@ -92,41 +104,41 @@ class Guard(grpc.aio.ServerInterceptor):
     async def _steps(
         self, method: str, context: Context, limits: Limits, seconds: float | None
     ) -> AsyncGenerator[None]:
-        who = "nobody"
-        try:
-            caller = self._callers.authenticate(context.auth_context())
-            who = caller.organisation
-            require_access(method, caller)
-            with limits.place(who), calling(caller):
+        one_answer = limits is self._calls
+        with self._watch.call(method, _trace_of(context), timed=one_answer) as seen:
+            try:
                 async with asyncio.timeout(_allowed(context, seconds)):
-                    yield
-        except SafeRoomError as error:
-            await self._refuse(context, method, who, error)
-        except TimeoutError:
-            await self._refuse(context, method, who, SafeRoomError(Reason.DEADLINE, "too slow"))
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001 - nothing of it may be told to the caller
-            places = "; ".join(trace(error))
-            await self._refuse(context, method, who, SafeRoomError(Reason.INTERNAL, places))
+                    caller = await self._authenticate(context)
+                    seen.caller = caller.organisation
+                    async with self._deposits.deposit(seen.caller, for_good=one_answer):
+                        require_access(method, caller)
+                        with limits.place(seen.caller), calling(caller):
+                            yield
+            except SafeRoomError as error:
+                await self._refuse(context, method, seen, error)
+            except TimeoutError:
+                error = SafeRoomError(Reason.DEADLINE, "too slow")
+                await self._refuse(context, method, seen, error)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - nothing of it may be told to the caller
+                places = "; ".join(trace(error))
+                inner = SafeRoomError(Reason.INTERNAL, places)
+                await self._refuse(context, method, seen, inner)
+
+    async def _authenticate(self, context: Context) -> Caller:
+        """Name the caller; those who are nobody share one caller's deposits."""
+        try:
+            return self._callers.authenticate(context.auth_context())
+        except SafeRoomError:
+            async with self._deposits.deposit(NOBODY):
+                raise
 
     async def _refuse(
-        self, context: Context, method: str, who: str, error: SafeRoomError
+        self, context: Context, method: str, seen: Seen, error: SafeRoomError
     ) -> NoReturn:
-        if isinstance(error, RequestRefusedError):
-            metadata = error.metadata
-        else:
-            metadata = {"request_id": secrets.token_hex(_CALL_ID_BYTES)}
-        say = self._log.error if error.reason is Reason.INTERNAL else self._log.info
-        say(
-            "refused",
-            method=method[:_METHOD_CHARS],
-            caller=who,
-            reason=str(error.reason),
-            detail=error.detail,
-            **metadata,
-        )
-        await abort(context, error, metadata)
+        self._watch.refused(seen, method, error)
+        await abort(context, error, seen.ids)
 
     def _guard(self, method: str, handler: Handler) -> Handler:
         # The stubs know the handlers of blocking servers only; ours are coroutines.
@@ -218,6 +230,16 @@ def _allowed(context: Context, seconds: float | None) -> float | None:
     # None where the caller set no deadline, which the stubs leave out.
     left = cast("float | None", context.time_remaining())
     return None if left is not None and left <= seconds else seconds
+
+
+def _trace_of(context: Context) -> str | None:
+    """Give the trace that a call belongs to, if its caller says so."""
+    # None where there is no metadata, which the stubs leave out.
+    metadata = cast("tuple[tuple[str, str | bytes], ...] | None", context.invocation_metadata())
+    for key, value in metadata or ():
+        if key == _TRACE_HEADER and isinstance(value, str):
+            return value
+    return None
 
 
 async def _read_all(

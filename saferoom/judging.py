@@ -34,6 +34,11 @@ class JudgeQueue:
         self._waiting: Final[deque[_Waiting]] = deque()
         self._call: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many questions wait for a call."""
+        return len(self._waiting)
+
     async def judge(self, request: Envelope) -> Judged:
         """Have a question judged.
 

@@ -30,9 +30,15 @@ class Limits:
     def __init__(self, in_all: int, per_caller: int) -> None:
         if not 1 <= per_caller <= in_all:
             raise SafeRoomError(Reason.BAD_CONFIG, "a caller's limit is from 1 to that in all")
+        self._in_all: Final = in_all
         self._free = in_all
         self._per_caller: Final = per_caller
         self._held: Final[dict[str, int]] = {}
+
+    @property
+    def in_use(self) -> int:
+        """How many places are held."""
+        return self._in_all - self._free
 
     @contextmanager
     def place(self, caller: str) -> Generator[None]:

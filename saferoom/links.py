@@ -35,6 +35,29 @@ class EnclaveStatus:
     connected: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EnclaveFigures:
+    """How one owner's enclave does.
+
+    Attributes:
+        owner: whose.
+        state: how it does.
+        head_age_seconds: since it took its last head; None before the first.
+        followed: statements of its stream that it has taken.
+        newest: the number of the newest statement in its stream.
+        waiting: questions that wait for it.
+        proofs_lacked: of how many of its own entries it lacks the proof.
+    """
+
+    owner: str
+    state: LinkState
+    head_age_seconds: float | None
+    followed: int
+    newest: int
+    waiting: int
+    proofs_lacked: int
+
+
 class Links:
     """The room's links to its enclaves.
 
@@ -130,6 +153,14 @@ class Links:
             _status(self._links[owner], self._run_by(owner)) for owner in sorted(self._links)
         )
 
+    def figures(self) -> tuple[EnclaveFigures, ...]:
+        """Give what is measured of every enclave, in order of the owners' names."""
+        tip = self._ledger.tip()
+        return tuple(
+            _figures(self._links[owner], tip.stream(owner).sequence)
+            for owner in sorted(self._links)
+        )
+
     async def _bring_up_to_date(self, owner: str) -> None:
         sequence = self._ledger.tip().stream(owner).sequence
         try:
@@ -154,4 +185,19 @@ def _status(link: Link, run_by: RunBy) -> EnclaveStatus:
         "" if endorsed is None else endorsed.digest,
         run_by,
         connected=True,
+    )
+
+
+def _figures(link: Link, newest: int) -> EnclaveFigures:
+    session = link.session
+    if session is None:
+        return EnclaveFigures(link.owner, link.state, None, 0, newest, 0, 0)
+    return EnclaveFigures(
+        link.owner,
+        link.state,
+        session.head_age_seconds,
+        session.followed,
+        newest,
+        session.waiting,
+        session.outbox.proofs_lacked,
     )

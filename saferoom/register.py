@@ -161,6 +161,10 @@ class Register:
         """Give an organisation; none if it is not enrolled."""
         return self._organisations.get(name)
 
+    def is_enrolled(self, name: str) -> bool:
+        """Tell whether an organisation is enrolled; a subject never is."""
+        return name in self._organisations
+
     def organisations(self) -> Iterable[Organisation]:
         """Give all organisations, in order of their names."""
         return (self._organisations[name] for name in sorted(self._organisations))

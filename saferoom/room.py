@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Final, Self
 
@@ -32,36 +33,6 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.base import Origin, field_faults
 
 CARD_FILE: Final = "room-card.json"
-
-_TEMPLATE: Final = """\
-# The room's configuration. An unknown key is an error.
-origin = {origin}
-# The organisation whose people run the room.
-operator = "operator"
-
-[listen]
-address = {address}
-reflection = true
-
-[limits]
-calls = 1024
-calls_per_caller = 64
-deadline_seconds = 30
-
-[heads]
-interval_seconds = 1.0
-
-[enclaves]
-sandbox = true
-max_memory_mib = 4096
-
-# Whose enclave its owner runs, connected by the owner's relay; the server starts all others.
-[enclaves.run_by]
-# tax = "owner"
-
-[log]
-level = "info"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +144,9 @@ def init_room(folder: Path, origin: str, address: str, now: datetime | None = No
     _write(folder / "tls" / "server.key", server.key_pem)
     _make_switchboard(folder / "tls", instant)
     # Step 4: the configuration, and the card.
-    text = _TEMPLATE.format(origin=json.dumps(origin), address=json.dumps(address))
+    text = resources.files("saferoom").joinpath("default.toml").read_text("utf-8")
+    # JSON's form of a text is TOML's, for texts as plain as these.
+    text = text.replace("@{origin}", json.dumps(origin)).replace("@{address}", json.dumps(address))
     _write(folder / CONFIG_FILE, text.encode())
     card = Room.open(folder).card()
     _write(folder / CARD_FILE, card.to_json())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -30,6 +31,7 @@ from saferoom.keydesk import KeyDesk
 from saferoom.links import Links
 from saferoom.loads import Loads
 from saferoom.logs import Log, make_log
+from saferoom.metrics import Metrics, RoomFigures, serving_metrics
 from saferoom.refusals import Refusals
 from saferoom.register import Organisation
 from saferoom.relays import Orders, Relays
@@ -46,7 +48,9 @@ from saferoom.services.use import UseService
 from saferoom.session import Office
 from saferoom.statements import Statements
 from saferoom.supervisor import Supervisor
+from saferoom.tracing import Tracer, open_tracer
 from saferoom.versions import Versions
+from saferoom.watch import Watch
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.starting import COMMAND
 from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
@@ -96,12 +100,14 @@ class Server:
 
     Attributes:
         port: where it listens.
+        metrics_port: where its metrics are; None if they are not served.
         books: what is written, and what is known of it.
         links: its enclaves.
     """
 
     def __init__(self, opened: _Opened, closing: AsyncExitStack) -> None:
         self.port: Final = opened.port
+        self.metrics_port: Final = opened.metrics_port
         self.books: Final = opened.books
         self.links: Final = opened.links
         self._closing: Final = closing
@@ -140,6 +146,7 @@ class _Opened:
     """What an open room holds on to."""
 
     port: int
+    metrics_port: int | None
     books: Books
     links: Links
 
@@ -165,13 +172,18 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
         room.state_file, stack, origin=config.origin, key=room.ledger_key, clock=outside.clock
     )
     # Step 2: the enclaves' side; none is started yet.
+    tracer = open_tracer(config.tracing.endpoint, config.origin)
+    stack.callback(tracer.close)
     health = Health()
     desk = KeyDesk(books.register, outside.clock, outside.log)
     relays = Relays(room.folder / "run", outside.log)
-    links = _make_links(outside, books, desk, relays, health)
+    links = _make_links(outside, books, desk, relays, health, tracer=tracer)
     stack.push_async_callback(links.stop)
     # Step 3: the services, behind the guard.
-    guard = Guard(Callers(books.register, outside.clock), config.limits, outside.log)
+    metrics = Metrics()
+    books.ledger.on_commit = metrics.committed
+    watch = Watch(outside.log, metrics, tracer, books.register.is_enrolled)
+    guard = Guard(Callers(books.register, outside.clock), config.limits, watch)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
     checks = await _add_services(server, outside, books, links, desk)
     orders = Orders(books.register, room.switchboard.statement, config.enclaves.who_runs)
@@ -189,13 +201,35 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     stack.push_async_callback(health.close)
     for owner in books.register.owners:
         links.start(owner)
+    metrics_port = None
+    if config.metrics.address is not None:
+        figures = partial(_figures, books, links, guard)
+        page = serving_metrics(metrics, config.metrics.address, figures)
+        metrics_port = stack.enter_context(page)
     entries = books.ledger.tip().size
     outside.log.info("room open", origin=config.origin, port=port, entries=entries)
-    return _Opened(port, books, links)
+    return _Opened(port, metrics_port, books, links)
+
+
+def _figures(books: Books, links: Links, guard: Guard) -> RoomFigures:
+    """Give how the room does now."""
+    return RoomFigures(
+        ledger_size=books.ledger.tip().size,
+        in_use=guard.in_use(),
+        waiting=guard.deposits.waiting,
+        callers_waiting=guard.deposits.callers_waiting,
+        enclaves=links.figures(),
+    )
 
 
 def _make_links(
-    outside: _Outside, books: Books, desk: KeyDesk, relays: Relays, health: Health
+    outside: _Outside,
+    books: Books,
+    desk: KeyDesk,
+    relays: Relays,
+    health: Health,
+    *,
+    tracer: Tracer,
 ) -> Links:
     room, config = outside.room, outside.room.config
     return Links(
@@ -216,6 +250,7 @@ def _make_links(
             clock=outside.clock,
             log=outside.log,
             interval_seconds=config.heads.interval_seconds,
+            tracer=tracer,
         ),
         changed=health.enclave_changed,
     )

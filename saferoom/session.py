@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from saferoom.logs import Log
 from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.place import Running
+from saferoom.tracing import Tracer
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.starting import certificate_digest
@@ -64,6 +66,7 @@ class Office:
     clock: Callable[[], datetime]
     log: Log
     interval_seconds: float
+    tracer: Tracer
 
 
 class Session:
@@ -105,6 +108,7 @@ class Session:
         self._endorsed: Endorsed | None = None
         self._claimed: ChainLink | None = None
         """The end of the enclave's chain, as it claimed it when this session began."""
+        self._headed_at: float | None = None
         self._wake: Final = asyncio.Event()
         self._waiting: Final[list[tuple[int, asyncio.Future[None]]]] = []
 
@@ -112,6 +116,21 @@ class Session:
     def endorsed(self) -> Endorsed | None:
         """The endorsement in force; none while the enclave is locked."""
         return self._endorsed
+
+    @property
+    def head_age_seconds(self) -> float | None:
+        """How long ago the enclave took its last head; None before the first."""
+        return None if self._headed_at is None else time.monotonic() - self._headed_at
+
+    @property
+    def followed(self) -> int:
+        """The last statement of its stream that the enclave has taken."""
+        return 0 if self._courier is None else self._courier.standing.sequence
+
+    @property
+    def waiting(self) -> int:
+        """How many questions wait for the enclave."""
+        return self._questions.waiting
 
     async def run(self) -> None:
         """Go through the whole run; ends only with an error."""
@@ -134,7 +153,9 @@ class Session:
 
     async def judge(self, request: Envelope) -> Judged:
         """Have a request judged."""
-        return await self._questions.judge(request)
+        about = {"saferoom.owner": self.owner, "saferoom.request_id": request.digest}
+        with self._office.tracer.span("enclave judges", about):
+            return await self._questions.judge(request)
 
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
         """Pass a load on."""
@@ -243,6 +264,7 @@ class Session:
         delivery = await courier.next()
         standing, outbox = await self._channel.deliver(delivery, _DELIVER_SECONDS)
         courier.delivered(delivery, standing)
+        self._headed_at = time.monotonic()
         for entry in outbox:
             await self.outbox.take(entry)
         waiting = [each for each in self._waiting if not each[1].done()]

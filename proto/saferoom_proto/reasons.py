@@ -108,6 +108,20 @@ class SafeRoomError(Exception):
         return CATALOGUE[self.reason]
 
 
+class TryLaterError(SafeRoomError):
+    """A refusal that tells after how long to try again.
+
+    Args:
+        reason: what the other side is told.
+        detail: for the operator's log.
+        retry_seconds: how long to wait; told to the other side.
+    """
+
+    def __init__(self, reason: Reason, detail: str, retry_seconds: float) -> None:
+        super().__init__(reason, detail)
+        self.retry_seconds: Final = retry_seconds
+
+
 _BAD = "INVALID_ARGUMENT"
 _DENIED = "PERMISSION_DENIED"
 _STATE = "FAILED_PRECONDITION"
@@ -125,7 +139,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.UNAUTHENTICATED: Words("UNAUTHENTICATED", "The certificate is not one the room knows.", "Enrol with the operator."),
     Reason.CERTIFICATE_REVOKED: Words("UNAUTHENTICATED", "The certificate was revoked.", "Ask the identity issuer for a new one."),
     Reason.NOT_ALLOWED: Words(_DENIED, "Your role may not do this.", "Ask the operator which role it needs."),
-    Reason.TOO_MANY_REQUESTS: Words("RESOURCE_EXHAUSTED", "You have too many requests under way.", "Wait and try again with back-off."),
+    Reason.TOO_MANY_REQUESTS: Words("RESOURCE_EXHAUSTED", "You have too many requests under way, or sent too many bad ones.", "Wait and try again with back-off."),
     Reason.BAD_SIGNATURE: Words(_DENIED, "A signature does not verify under the keys that must have made it.", "Sign again with the enrolled key."),
     Reason.BAD_SEAL: Words(_BAD, "A sealed message cannot be opened.", "Seal it to the key in the current endorsement."),
     Reason.BAD_PROOF: Words("DATA_LOSS", "A proof does not fit the log.", "Keep the evidence and tell the auditor."),

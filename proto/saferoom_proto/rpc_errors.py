@@ -1,4 +1,6 @@
-"""Refusals on the wire: a gRPC status with one `google.rpc.ErrorInfo`, and `BadRequest` for fields.
+"""Refusals on the wire: a gRPC status with one `google.rpc.ErrorInfo`, and what else helps.
+
+`BadRequest` names the fields that are wrong, `RetryInfo` tells how long to wait.
 
 The reason is in the details, so that a program never reads the words; the words are the catalogue's
 own. The operator's detail never goes on the wire.
@@ -22,7 +24,13 @@ from google.rpc import (  # pyright: ignore[reportMissingTypeStubs]
     status_pb2,
 )
 
-from saferoom_proto.reasons import CATALOGUE, FieldFault, Reason, SafeRoomError
+from saferoom_proto.reasons import (
+    CATALOGUE,
+    FieldFault,
+    Reason,
+    SafeRoomError,
+    TryLaterError,
+)
 
 DOMAIN: Final = "saferoom"
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -32,6 +40,9 @@ _MAX_FIELD_CHARS: Final = 120
 _MAX_RULE_CHARS: Final = 200
 """16 faults of at most 320 characters and their base64 stay below the 8 KiB of metadata that every
 gRPC implementation takes by default."""
+
+TOLD: Final = "told by the other side"
+"""The detail of a refusal that came over the wire: the other side keeps its own."""
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -80,6 +91,10 @@ def status_of(error: SafeRoomError, metadata: Mapping[str, str] = _NOTHING) -> s
         reason=str(error.reason), domain=DOMAIN, metadata=dict(metadata)
     )
     status.details.add().Pack(info)
+    if isinstance(error, TryLaterError):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(error.retry_seconds * 1000))
+        status.details.add().Pack(retry)
     if error.fields:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
@@ -112,7 +127,10 @@ def from_rpc_error(error: grpc.RpcError) -> SafeRoomError:
         return SafeRoomError(reason, f"{_code(error).name}: {_text(error)}")
     if info.reason not in Reason.__members__:
         return SafeRoomError(Reason.INTERNAL, f"the unknown reason {info.reason[:80]!r}")
-    return SafeRoomError(Reason[info.reason], "told by the other side", _faults(error))
+    reason, seconds = Reason[info.reason], _retry_seconds(error)
+    if seconds is not None:
+        return TryLaterError(reason, TOLD, seconds)
+    return SafeRoomError(reason, TOLD, _faults(error))
 
 
 def metadata_of(error: grpc.RpcError) -> Mapping[str, str]:
@@ -139,6 +157,15 @@ def _faults(error: grpc.RpcError) -> list[FieldFault]:
         if detail.Unpack(bad):
             return [FieldFault(fault.field, fault.description) for fault in bad.field_violations]
     return []
+
+
+def _retry_seconds(error: grpc.RpcError) -> float | None:
+    status = _status(error)
+    retry = error_details_pb2.RetryInfo()
+    for detail in () if status is None else status.details:
+        if detail.Unpack(retry):
+            return retry.retry_delay.ToMilliseconds() / 1000
+    return None
 
 
 def _status(error: grpc.RpcError) -> status_pb2.Status | None:

@@ -9,7 +9,8 @@ that goes into the receipt.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -63,7 +64,9 @@ class Ledger:
         self._database: Final = database
         self._nodes: Final = nodes
         self._writer: Final = writer
-        self._commits: Final = GroupCommit[Item, Outcome](writer.commit, name="ledger")
+        self._commits: Final = GroupCommit[Item, Outcome](self._commit, name="ledger")
+        self.on_commit: Callable[[int, float], None] = _ignore
+        """Told, in the writer's thread, how many items a commit took in and how many seconds."""
 
     @classmethod
     async def open(
@@ -103,6 +106,12 @@ class Ledger:
             SafeRoomError: as `append`; `MALFORMED` for a statement that enclaves follow.
         """
         await self._commits.submit(NewRows(rows))
+
+    def _commit(self, items: Sequence[Item]) -> Sequence[Outcome | Exception]:
+        began = time.perf_counter()
+        outcomes = self._writer.commit(items)
+        self.on_commit(len(items), time.perf_counter() - began)
+        return outcomes
 
     def tip(self) -> Tip:
         """Give the newest checkpoint, and the head of every stream under it."""
@@ -193,6 +202,10 @@ def _audited(database: Database, origin: str, key: VerifyKey) -> Tip | None:
     except DatabaseError as error:
         detail = f"{database.path} is damaged: {error.orig}"
         raise SafeRoomError(Reason.STORE_DAMAGED, detail) from error
+
+
+def _ignore(items: int, seconds: float) -> None:
+    del items, seconds
 
 
 def _entry(row: Row[*tuple[object, ...]]) -> Entry:

@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 from typing import Final
 
 from tests.flow.live import LiveRoom
+from tests.flow.processes import free_port
 
 MEMORY: Final = Path("/dev/shm")
 
@@ -18,6 +19,7 @@ class SmallRoom(LiveRoom):
     """A room of processes whose enclave builds stores in a folder that the test removes."""
 
     scratch: Path
+    metrics: str
 
     def make(self) -> None:
         """Make the folders, and a place in memory for the enclave."""
@@ -27,6 +29,10 @@ class SmallRoom(LiveRoom):
         text = config.read_text("utf-8")
         assert "[enclaves]\n" in text
         place = f'[enclaves]\nscratch = "{self.scratch}"\n'
+        self.metrics = f"127.0.0.1:{free_port()}"
+        page = f'[metrics]\naddress = "{self.metrics}"\n'
+        assert "[metrics]\n" in text
+        text = text.replace('scratch = "/dev/shm"\n', "").replace("[metrics]\n", page)
         config.write_text(text.replace("[enclaves]\n", place), "utf-8")
 
     def say(self, *subjects: str) -> None:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,7 @@ from saferoom_client import channel, session
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements import Absent, ClassCell, ColumnType, FeatureKind, Schema, Table
 from saferoom_proto.uscc import make_uscc
-from tests.attacks.smallroom import small_room
+from tests.attacks.smallroom import SmallRoom, small_room
 from tests.flow.live import LiveRoom, succeeds
 from tests.flow.offers import (
     APPROVERS,
@@ -75,7 +76,7 @@ def tables() -> Schema:
 class Aviary:
     """The room with the canaries in it, and everything that was seen of it from outside."""
 
-    def __init__(self, live: LiveRoom) -> None:
+    def __init__(self, live: SmallRoom) -> None:
         self.live: Final = live
         self.sweep: Final = Sweep(CANARIES)
         self.secret: Final = [live.folder / f"{name}.csv" for name in ("good", "bad", "torn")]
@@ -205,6 +206,12 @@ class Aviary:
         bad = f"vat={self.secret[1]}"
         self._command(owner, "data", "load", bad, "--schema", self.live.schemas["tax"])
 
+    def metrics(self) -> None:
+        """Fetch the metrics as Prometheus does."""
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"http://{self.live.metrics}/metrics", timeout=20) as answer:
+            self.sweep.saw("metrics", answer.read())
+
     def _command(self, profile: Path, *arguments: str) -> None:
         run = subprocess.run(
             [sys.executable, "-m", "saferoom_client", *arguments],
@@ -233,6 +240,7 @@ def aviary(tmp_path: Path) -> Aviary:
             for act in (aviary.define, aviary.load, aviary.say, aviary.ask, aviary.crash):
                 act()
             aviary.command_line()
+            aviary.metrics()
             live.processes.stop()
         finally:
             patch.undo()
@@ -261,8 +269,10 @@ def require_seen(aviary: Aviary, files: int) -> None:
         "logs/server.log",
         "saferoom check",
         "saferoom data",
+        "metrics",
     ):
         assert where in seen, sorted(seen)
+    assert b"saferoom_calls_total{" in b"".join(aviary.sweep.seen["metrics"])
     assert any(where.startswith("room/enclaves/tax/") for where in seen)
     wanted = {"NO_AGREEMENT", "NO_CONSENT", "OFF_GRID", "OVER_BUDGET", "WRONG_PURPOSE"}
     assert wanted | {"UNAVAILABLE"} <= aviary.reasons

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
+import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,10 +12,11 @@ from cryptography import x509
 
 from saferoom.__main__ import main
 from saferoom.config import RoomConfig, split_address
+from saferoom.examine import examine_room
 from saferoom.room import Room, add_issuer, init_room
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from simulator import World
+from simulator import START, World
 
 ORIGIN = "room.example/credit"
 
@@ -186,3 +190,52 @@ def test_the_program_says_how_it_is_called(
 ) -> None:
     assert main(arguments) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_the_file_that_init_writes_documents_every_key_with_its_default(tmp_path: Path) -> None:
+    init_room(tmp_path / "room", ORIGIN, "localhost:7443")
+    text = (tmp_path / "room" / "room.toml").read_text()
+    written = RoomConfig.load(tmp_path / "room")
+    bare = RoomConfig.model_validate({"origin": ORIGIN, "listen": {"address": "localhost:7443"}})
+    assert written == bare
+    unset = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
+    document = tomllib.loads(unset)
+    for name, field in RoomConfig.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        documented = document[name]
+        assert documented is not None if inner is None else set(documented) == set(inner), name
+
+
+def test_a_room_is_examined_without_being_started(tmp_path: Path) -> None:
+    init_room(tmp_path / "room", ORIGIN, "localhost:7443")
+    with pytest.raises(SafeRoomError, match="no identity issuer"):
+        examine_room(tmp_path / "room", START)
+    add_issuer(tmp_path / "room", "registry", World("examined").issuer.certificate.encode())
+    path = tmp_path / "room" / "room.toml"
+    path.write_text(path.read_text().replace("calls = 1024", "calls = 2000"))
+    found = examine_room(tmp_path / "room", datetime.now(UTC))
+    settings = {one.key: one for one in found.settings}
+    assert (settings["limits.calls"].value, settings["limits.calls"].is_default) == (2000, False)
+    assert settings["listen.bind"].is_default
+    assert not (tmp_path / "room" / "state.db").exists()
+    late = datetime.now(UTC) + timedelta(days=9000)
+    assert any("has ended" in each for each in examine_room(tmp_path / "room", late).warnings)
+
+
+def test_a_card_or_a_key_that_is_not_as_it_should_be_is_named(tmp_path: Path) -> None:
+    init_room(tmp_path / "room", ORIGIN, "localhost:7443")
+    add_issuer(tmp_path / "room", "registry", World("examined").issuer.certificate.encode())
+    path = tmp_path / "room" / "room.toml"
+    good = path.read_text()
+    path.write_text(good.replace("localhost:7443", "localhost:7444"))
+    with pytest.raises(SafeRoomError, match=r"room-card\.json"):
+        examine_room(tmp_path / "room", START)
+    path.write_text(good)
+    (tmp_path / "room" / "keys" / "ledger.pem").chmod(0o640)
+    with pytest.raises(SafeRoomError, match=r"chmod 600 .*ledger\.pem"):
+        examine_room(tmp_path / "room", START)
+    (tmp_path / "room" / "keys" / "ledger.pem").chmod(0o600)
+    scratch = f'scratch = "{tmp_path / "none"}"'
+    path.write_text(good.replace('scratch = "/dev/shm"', scratch))
+    warnings = examine_room(tmp_path / "room", datetime.now(UTC)).warnings
+    assert any(each.startswith("enclaves.scratch") for each in warnings)

@@ -94,7 +94,7 @@ def error_document(error: SafeRoomError) -> dict[str, object]:
     }
     if notes := notes_of(error):
         told["steps"] = notes
-    for name in ("request_id", "owner"):
+    for name in ("request_id", "owner", "retry_seconds"):
         if value := getattr(error, name, ""):
             told[name] = value
     return {"error": told}
@@ -118,6 +118,8 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
     if owner := getattr(error, "owner", ""):
         lines.append(f"  by    the enclave of {owner}")
     lines += [f"  next  {step}" for step in notes_of(error) or [words.next_step]]
+    if (seconds := getattr(error, "retry_seconds", None)) is not None:
+        lines.append(f"  after {seconds:.1f} seconds")
     if request_id := getattr(error, "request_id", ""):
         lines.append(f"  id    {request_id}")
     for line in lines:

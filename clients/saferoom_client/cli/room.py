@@ -5,10 +5,11 @@ The room's own software is imported by its name when it is called for: a light c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Protocol, cast
 
 import typer
 
@@ -16,6 +17,7 @@ from saferoom_client.cli.options import JsonOption, ProfileOption, UnitsFolder, 
 from saferoom_client.cli.output import show, show_units, table
 from saferoom_client.files import read_file
 from saferoom_client.room import Room
+from saferoom_client.session import utc_now
 from saferoom_client.units import write_unit
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -38,7 +40,7 @@ def init(
 
     开设房间。
     """
-    _of_room("saferoom.room", "init_room")(folder, origin, address)
+    of_room("saferoom.room", "init_room")(folder, origin, address)
     card = folder / CARD
     show(
         as_json,
@@ -62,11 +64,51 @@ def admit(
 
     接纳身份签发方。
     """
-    _of_room("saferoom.room", "add_issuer")(folder, name, read_file(certificate))
+    of_room("saferoom.room", "add_issuer")(folder, name, read_file(certificate))
     show(
         as_json,
         {"issuer": name},
         f"admitted the identity issuer {name}; it counts from the room's next start on",
+    )
+
+
+class _Setting(Protocol):
+    key: str
+    value: object
+    is_default: bool
+
+
+class _Examined(Protocol):
+    origin: str
+    settings: Sequence[_Setting]
+    warnings: Sequence[str]
+
+
+@app.command()
+def check(folder: RoomFolder, as_json: JsonOption = False) -> None:
+    """Check the room's configuration, keys and certificates without starting it; show what counts.
+
+    不启动房间而检查配置。
+    """
+    found = cast("_Examined", of_room("saferoom.examine", "examine_room")(folder, utc_now()))
+    rows = [
+        (
+            one.key,
+            "" if one.value is None else json.dumps(one.value, ensure_ascii=False),
+            "default" if one.is_default else "room.toml",
+        )
+        for one in found.settings
+    ]
+    show(
+        as_json,
+        {
+            "origin": found.origin,
+            "settings": {one.key: one.value for one in found.settings},
+            "warnings": list(found.warnings),
+        },
+        *table(("KEY", "VALUE", "FROM"), rows),
+        *(f"warning: {each}" for each in found.warnings),
+        f"the room {found.origin} can be served: saferoom room serve {folder}",
     )
 
 
@@ -76,7 +118,7 @@ def serve(folder: RoomFolder) -> None:
 
     运行房间。
     """
-    _of_room("saferoom.server", "run")(folder)
+    of_room("saferoom.server", "run")(folder)
 
 
 @app.command()
@@ -137,7 +179,7 @@ def units(
 
     写出房间的 systemd 单元。
     """
-    ports = cast("tuple[int, ...]", _of_room("saferoom.config", "listening_ports")(folder))
+    ports = cast("tuple[int, ...]", of_room("saferoom.config", "listening_ports")(folder))
     settings = {
         "memory_mib": str(memory_mib),
         "binds": "\n".join(f"SocketBindAllow=tcp:{port}" for port in ports),
@@ -146,7 +188,7 @@ def units(
     show_units(as_json, written, folder, user)
 
 
-def _of_room(module: str, name: str) -> Callable[..., object]:
+def of_room(module: str, name: str) -> Callable[..., object]:
     """Give a function of the room's own software.
 
     Raises:
