@@ -10,6 +10,8 @@ with Room.open("profile") as room:
         params={"min_paid": "5000"},
     )
     print(answer.truth, answer.request_id)
+
+The names below are what programs should use; docs/sdk.md tells how.
 """
 
 from __future__ import annotations
@@ -17,33 +19,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from saferoom_client.aio import AsyncRoom
-    from saferoom_client.refused import Refused
-    from saferoom_client.room import Room
-    from saferoom_proto.answer import Truth
+    from saferoom_client.public import (
+        AsyncRoom,
+        CheckAnswer,
+        Purpose,
+        Question,
+        Reason,
+        Receipt,
+        Refused,
+        Room,
+        SafeRoomError,
+        Trust,
+        Truth,
+        verify_receipt,
+    )
 
-__all__ = ["AsyncRoom", "Refused", "Room", "Truth"]
+__all__ = [
+    "AsyncRoom",
+    "CheckAnswer",
+    "Purpose",
+    "Question",
+    "Reason",
+    "Receipt",
+    "Refused",
+    "Room",
+    "SafeRoomError",
+    "Trust",
+    "Truth",
+    "verify_receipt",
+]
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for: the command line must not wait a second to show its help."""
-    # ruff: noqa: PLC0415 - importing late is what this function is for
-    match name:
-        case "AsyncRoom":
-            from saferoom_client.aio import AsyncRoom
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from saferoom_client import public  # noqa: PLC0415 - importing late is what this is for
 
-            return AsyncRoom
-        case "Refused":
-            from saferoom_client.refused import Refused
+    return getattr(public, name)
 
-            return Refused
-        case "Room":
-            from saferoom_client.room import Room
 
-            return Room
-        case "Truth":
-            from saferoom_proto.answer import Truth
-
-            return Truth
-        case _:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    """Name what can be imported, for completion too."""
+    return sorted({*globals(), *__all__})
