@@ -38,6 +38,7 @@ from saferoom_proto.statements import (
     Agreement,
     AgreementEnd,
     Approval,
+    BatchRelease,
     CertificateRevocation,
     Charter,
     Consent,
@@ -93,6 +94,11 @@ def _release(found: Found) -> set[str | None]:
     return {release.institution, release.owner}
 
 
+def _batch_release(found: Found) -> set[str | None]:
+    release = load(found.envelope, BatchRelease)
+    return {release.institution, release.owner}
+
+
 def _refusal(found: Found) -> set[str | None]:
     refusal = load(found.envelope, Refusal)
     return {refusal.institution, refusal.owner}
@@ -108,6 +114,7 @@ CONCERNED: Final[Mapping[str, Callable[[Found], set[str | None]]]] = {
     ConsentRevocation.KIND: lambda found: {load(found.envelope, ConsentRevocation).subject},
     Acknowledgement.KIND: _acknowledgement,
     Release.KIND: _release,
+    BatchRelease.KIND: _batch_release,
     Refusal.KIND: _refusal,
 }
 """Kinds that name those they concern, and where. Two more are looked up by what they end."""

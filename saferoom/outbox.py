@@ -21,6 +21,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import (
     Acknowledgement,
+    BatchRelease,
     ChainLink,
     CostEstimate,
     Endorsement,
@@ -31,11 +32,17 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.verification import verify_by_enclave
 
-ByEnclave = TypeVar("ByEnclave", Release, CostEstimate, Acknowledgement, Snapshot)
+ByEnclave = TypeVar("ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot)
 """What an enclave may have recorded."""
 
 
-_KINDS: Final = (Release.KIND, CostEstimate.KIND, Acknowledgement.KIND, Snapshot.KIND)
+_KINDS: Final = (
+    Release.KIND,
+    BatchRelease.KIND,
+    CostEstimate.KIND,
+    Acknowledgement.KIND,
+    Snapshot.KIND,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,8 @@ class Outbox:
         kind = entry.statement.payload_type
         if kind == Release.payload_type():
             return await self._take(entry, Release)
+        if kind == BatchRelease.payload_type():
+            return await self._take(entry, BatchRelease)
         if kind == CostEstimate.payload_type():
             return await self._take(entry, CostEstimate)
         if kind == Acknowledgement.payload_type():
@@ -212,6 +221,8 @@ def _word(statement: Envelope) -> _Word:
             says = load(statement, Acknowledgement)
         case kind if kind == Snapshot.payload_type():
             says = load(statement, Snapshot)
+        case kind if kind == BatchRelease.payload_type():
+            says = load(statement, BatchRelease)
         case kind if kind == CostEstimate.payload_type():
             says = load(statement, CostEstimate)
         case _:

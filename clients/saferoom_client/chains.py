@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Acknowledgement, CostEstimate, Release, Snapshot, load
+from saferoom_proto.statements import (
+    Acknowledgement,
+    BatchRelease,
+    CostEstimate,
+    Release,
+    Snapshot,
+    load,
+)
 
 
 @dataclass(slots=True)
@@ -37,6 +44,8 @@ class Chains:
                 said = load(statement, Acknowledgement)
             case kind if kind == Snapshot.payload_type():
                 said = load(statement, Snapshot)
+            case kind if kind == BatchRelease.payload_type():
+                said = load(statement, BatchRelease)
             case _:
                 return
         place = (said.owner, said.chain.index)

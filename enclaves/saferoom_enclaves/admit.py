@@ -19,7 +19,7 @@ from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import CheckRequest, CostRequest, load
+from saferoom_proto.statements import BatchRequest, CheckRequest, CostRequest, load
 from saferoom_proto.statements.request import SubjectRequest
 from saferoom_proto.verification import PinnedAgreement, verify_request
 
@@ -27,7 +27,7 @@ LONGEST_WINDOW: Final = timedelta(minutes=10)
 """From not_before to not_after, for a single check."""
 
 
-R = TypeVar("R", CheckRequest, CostRequest)
+R = TypeVar("R", CheckRequest, BatchRequest, CostRequest)
 
 
 class _Identification(Right):
@@ -141,19 +141,10 @@ def allow(request: SubjectRequest, seen: Seen, rules: Rules, now: datetime) -> A
     Raises:
         SafeRoomError: what a question would be refused for.
     """
-    standing = rules.standing
     # 5.3 and 5.4: it is new, and of now.
     seen.require_fresh_nonce()
-    if now < request.not_before:
-        raise SafeRoomError(Reason.NOT_YET_VALID, "the request")
-    if now >= request.not_after:
-        raise SafeRoomError(Reason.EXPIRED, "the request")
     # 5.5 to 5.7: the owner lets this template run, for this purpose, exactly as it was approved.
-    standing.require_running(request.template)
-    template = standing.templates.get(request.template)
-    if template is not None and request.purpose not in template.purposes:
-        raise SafeRoomError(Reason.WRONG_PURPOSE, request.purpose)
-    use = rules.uses.use(request.template, request.certificate)
+    use = approved_use(request, rules, now)
     # 5.8: every value asked about stands on its feature's grid.
     bound = use.bound(request.params)
     # 5.9: the subject lets this institution ask this.
@@ -161,3 +152,23 @@ def allow(request: SubjectRequest, seen: Seen, rules: Rules, now: datetime) -> A
     if use.part.needs_consent:
         consent = rules.consents.covering(request, use.definitions, now)
     return Allowed(use, bound, consent)
+
+
+def approved_use(
+    request: SubjectRequest | BatchRequest, rules: Rules, now: datetime
+) -> ApprovedUse:
+    """Find what the owner approved, for a request that is of now.
+
+    Raises:
+        SafeRoomError: what a question would be refused for.
+    """
+    standing = rules.standing
+    if now < request.not_before:
+        raise SafeRoomError(Reason.NOT_YET_VALID, "the request")
+    if now >= request.not_after:
+        raise SafeRoomError(Reason.EXPIRED, "the request")
+    standing.require_running(request.template)
+    template = standing.templates.get(request.template)
+    if template is not None and request.purpose not in template.purposes:
+        raise SafeRoomError(Reason.WRONG_PURPOSE, request.purpose)
+    return rules.uses.use(request.template, request.certificate)

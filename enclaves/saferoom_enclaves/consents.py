@@ -7,21 +7,32 @@ that comes later.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
+import numpy as np
 from cryptography import x509
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from saferoom_enclaves.consent_index import (
+    ConsentIndex,
+    Digests,
+    Scope,
+    Summary,
+    milliseconds,
+)
 from saferoom_enclaves.rowform import pack, unpack, unpack_arrival
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
+from saferoom_proto.batch import CODES
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
+    BatchRequest,
     Consent,
     ConsentRevocation,
     Digest,
@@ -31,10 +42,17 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.base import Part
+from saferoom_proto.statements.batch import row_question
 from saferoom_proto.statements.request import SubjectRequest
 from saferoom_proto.verification import require_consent_covers, verify_subject_statement
 
 _COUNT_BYTES: Final = 8
+_WHOSE: Final = 2
+"""A row begins with its institution and subject."""
+_INSTANT: Final = timedelta(milliseconds=1)
+_NO: Final = 0
+_YES: Final = 1
+_PERHAPS: Final = 2
 
 
 class _Known(Part):
@@ -83,6 +101,21 @@ class Covering:
     limited: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RowConsents:
+    """The consents that cover some rows of a batch.
+
+    Attributes:
+        digests: of shape (rows, 32); zeros where none covers.
+        codes: 0 where one covers, else the code of the refusal; of shape (rows,).
+        limited: those with a number of uses, by row.
+    """
+
+    digests: Digests
+    codes: NDArray[np.uint8]
+    limited: Mapping[int, Covering]
+
+
 class Consents:
     """Takes consents and their revocations, and finds the one that covers a request.
 
@@ -95,7 +128,10 @@ class Consents:
         self._state: Final = state
         self._standing: Final = standing
         self._revoked: Final[set[bytes]] = set()
+        self._newest: Final = ConsentIndex(state)
         self.reload()
+        for row in state.found("consent"):
+            self._index(row)
 
     def reload(self) -> None:
         """Read again which consents were taken back; after a commit that failed."""
@@ -136,7 +172,9 @@ class Consents:
         if all(other.digest != known.digest for other in kept):
             live = [other for other in kept if other.valid_to > arrived]
             items = [each.model_dump_json().encode() for each in (*live, known)]
-            self._state.put("consent", key, pack(*items), row)
+            whose = (consent.institution.encode(), consent.subject.encode())
+            self._state.put("consent", key, pack(*whose, *items), row)
+            self._newest.put(consent.institution, whose[1], self._summary(whose[1], known, live))
 
     def revoke(self, statement: Envelope, arrived: datetime) -> ConsentRevocation:
         """Let a revocation count from now on.
@@ -154,6 +192,7 @@ class Consents:
         if key not in self._revoked:
             self._state.put("revoked", key, b"")
             self._revoked.add(key)
+            self._newest.revoke(revocation.subject.encode(), revocation.consent)
         return revocation
 
     def covering(
@@ -180,6 +219,43 @@ class Consents:
             return Covering(known.digest, known.uses is not None)
         raise SafeRoomError(refusal.reason, refusal.detail)
 
+    def covering_rows(
+        self,
+        request: BatchRequest,
+        subjects: Sequence[bytes],
+        features: Sequence[Feature],
+        now: datetime,
+    ) -> RowConsents:
+        """Find the consents that cover one question about each of many subjects.
+
+        What the newest consent does not decide by itself goes the way of a single question.
+        """
+        found = self._newest.find(
+            request.institution, subjects, now, tuple(self._standing.revoked_certificates)
+        )
+        # 1: which wordings cover the question, under the charter in force.
+        wordings = [self._covers(scope, request, features, now) for scope in self._newest.scopes]
+        worded = np.array([*wordings, _NO], dtype=np.int8)[found.scopes]
+        covered = found.there & found.live & (worded == _YES) & ~found.suspect
+        # 2: no consent at all, or one that does not count and none before it.
+        clear = ~found.there | ~(found.suspect | found.older | (worded == _PERHAPS))
+        digests = np.where(covered[:, None], found.digests, 0).astype(np.uint8)
+        codes = np.where(covered, 0, CODES[Reason.NO_CONSENT]).astype(np.uint8)
+        limited: dict[int, Covering] = {}
+        # 3: the others, each by itself.
+        for at in np.flatnonzero(~covered & ~clear).tolist():
+            question = row_question(request, subjects[at].decode(), 0)
+            try:
+                covering = self.covering(question, features, now)
+            except SafeRoomError as refusal:
+                codes[at] = CODES[refusal.reason]
+                continue
+            codes[at] = 0
+            digests[at] = np.frombuffer(bytes.fromhex(covering.digest[-64:]), np.uint8)
+            if covering.limited:
+                limited[at] = covering
+        return RowConsents(digests, codes, limited)
+
     def use(self, covering: Covering) -> None:
         """Count one use of a consent that has a number of them."""
         if covering.limited:
@@ -187,6 +263,55 @@ class Consents:
             row = self._state.get("uses", key)
             used = 0 if row is None else int.from_bytes(row.content, "big")
             self._state.put("uses", key, (used + 1).to_bytes(_COUNT_BYTES, "big"), row)
+
+    def _covers(
+        self, scope: Scope, request: BatchRequest, features: Sequence[Feature], now: datetime
+    ) -> int:
+        """Tell whether a wording covers a question, or whether each consent's row has to tell."""
+        charter = self._standing.charter
+        if scope.limited or scope.charter != charter.digest:
+            return _PERHAPS
+        worded = Consent.model_construct(
+            room=charter.charter.room,
+            subject="",
+            institution=request.institution,
+            purposes=scope.purposes,
+            features=scope.features,
+            information_types=scope.information_types,
+            valid_from=now,
+            valid_to=now + _INSTANT,
+        )
+        try:
+            require_consent_covers(worded, row_question(request, "", 0), features, now)
+        except SafeRoomError:
+            return _NO
+        return _YES
+
+    def _index(self, row: Row) -> None:
+        institution, subject, *_ = unpack(row.content)
+        *older, newest = _read(row)
+        self._newest.put(institution.decode(), subject, self._summary(subject, newest, older))
+
+    def _summary(self, subject: bytes, known: _Known, older: Sequence[_Known]) -> Summary:
+        revoked = bool(self._revoked) and (
+            self._revoked_key(known.digest, subject.decode()) in self._revoked
+        )
+        scope = Scope(
+            known.charter,
+            known.purposes,
+            known.features,
+            known.information_types,
+            known.uses is not None,
+        )
+        return Summary(
+            known.digest,
+            known.fingerprint,
+            max(milliseconds(known.valid_from), milliseconds(known.signer_from)),
+            min(milliseconds(known.valid_to), milliseconds(known.signer_to) + 1),
+            scope,
+            bool(older),
+            revoked,
+        )
 
     def _require_live(self, known: _Known, subject: str, now: datetime) -> None:
         if self._revoked_key(known.digest, subject) in self._revoked:
@@ -235,6 +360,6 @@ def _read(row: Row | None) -> list[_Known]:
     if row is None:
         return []
     try:
-        return [_Known.model_validate_json(item) for item in unpack(row.content)]
+        return [_Known.model_validate_json(item) for item in unpack(row.content)[_WHOSE:]]
     except ValidationError as error:
         raise SafeRoomError(Reason.STORE_DAMAGED, "a consent is not readable") from error

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
+from saferoom_enclaves.batches import Batches
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
@@ -180,6 +181,11 @@ class Enclave:
     def judge(self, questions: Sequence[Envelope]) -> list[Outcome]:
         """Judge signed questions, under one durable commit."""
         return self._require_open().judge.judge(questions)
+
+    @property
+    def batches(self) -> Batches:
+        """The batches, once the enclave has its keys; `LOCKED` before."""
+        return self._require_open().batches
 
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Give entries that no proof has come back for, from a chain index on."""

@@ -11,6 +11,7 @@ from typing import Final
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.approved import ApprovedUses
 from saferoom_enclaves.attest import Makeup
+from saferoom_enclaves.batches import Batches
 from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.consents import Consents
 from saferoom_enclaves.data import Data
@@ -91,11 +92,25 @@ class OpenEnclave:
             log=log,
         )
         rules = Rules(self.standing, ApprovedUses(self.standing), self.consents)
+        requests, spending = Requests(state), Spending(state)
+        self.batches: Final = Batches(
+            state=state,
+            rules=rules,
+            requests=requests,
+            spending=spending,
+            journal=self.journal,
+            clock=clock,
+            freshness=self.freshness,
+            grounds=self.grounds,
+            index=self.data.index,
+            randomness=randomness,
+            log=log,
+        )
         self.judge: Final = Judge(
             state=state,
             rules=rules,
-            requests=Requests(state),
-            spending=Spending(state),
+            requests=requests,
+            spending=spending,
             journal=self.journal,
             gate=Gate(self.journal, randomness),
             clock=clock,

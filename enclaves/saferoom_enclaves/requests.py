@@ -12,10 +12,13 @@ from typing import Final
 from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import State
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import BatchRequest
 from saferoom_proto.statements.request import SubjectRequest
 
 _INDEX_BYTES: Final = 8
 _PARTS: Final = 2
+_UNDER_WAY: Final = (1 << 64) - 1
+"""Stands for the entry of a batch that has none yet: no chain gets so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +49,34 @@ class Requests:
     def __init__(self, state: State) -> None:
         self._state: Final = state
 
-    def look_up(self, request: SubjectRequest, request_id: str) -> Seen:
+    def look_up(self, request: SubjectRequest | BatchRequest, request_id: str) -> Seen:
         """Tell what is remembered of a request."""
         first = self._read(self._by_nonce(request))
         if first is None:
             return Seen(None, nonce_taken=False)
         if first[0] == request_id:
-            return Seen(first[1], nonce_taken=False)
+            return Seen(None if first[1] == _UNDER_WAY else first[1], nonce_taken=False)
         own = self._read(self._by_id(request_id))
         return Seen(None if own is None else own[1], nonce_taken=True)
 
-    def remember(self, request: SubjectRequest, request_id: str, seen: Seen, index: int) -> None:
+    def remember(
+        self, request: SubjectRequest | BatchRequest, request_id: str, seen: Seen, index: int
+    ) -> None:
         """Remember which entry answered a request that was just looked up."""
         key = self._by_id(request_id) if seen.nonce_taken else self._by_nonce(request)
         content = pack(request_id.encode(), index.to_bytes(_INDEX_BYTES, "big"))
         self._state.put("seen", key, content)
+
+    def begin(self, request: BatchRequest, request_id: str) -> None:
+        """Take a batch's nonce: nothing else may have it while the batch is under way."""
+        content = pack(request_id.encode(), _UNDER_WAY.to_bytes(_INDEX_BYTES, "big"))
+        self._state.put("seen", self._by_nonce(request), content)
+
+    def finish(self, request: BatchRequest, request_id: str, index: int) -> None:
+        """Remember which entry answered a batch that was under way."""
+        key = self._by_nonce(request)
+        content = pack(request_id.encode(), index.to_bytes(_INDEX_BYTES, "big"))
+        self._state.put("seen", key, content, self._state.get("seen", key))
 
     def _read(self, key: bytes) -> tuple[str, int] | None:
         row = self._state.get("seen", key)
@@ -72,5 +88,5 @@ class Requests:
     def _by_id(self, request_id: str) -> bytes:
         return self._state.cipher.find("seen", "request", request_id)
 
-    def _by_nonce(self, request: SubjectRequest) -> bytes:
+    def _by_nonce(self, request: SubjectRequest | BatchRequest) -> bytes:
         return self._state.cipher.find("seen", "nonce", request.institution, request.nonce)

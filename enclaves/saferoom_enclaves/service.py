@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import Message
 
 from saferoom_enclaves import wire
+from saferoom_enclaves.batch_service import BatchCalls
 from saferoom_enclaves.enclave import Enclave, Whereabouts
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.loads import LoadJob, LoadReport
@@ -47,6 +48,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._log: Final = log
         self._changed: Final = changed
         self._one_load: Final = asyncio.Lock()
+        self._batches: Final = BatchCalls(worker, self._tick)
         self._tick_seconds = 0.0
 
     async def Attest(  # noqa: N802 - the contract's name
@@ -124,6 +126,15 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         if self._tick_seconds:
             now = asyncio.get_running_loop().time()
             await asyncio.sleep(self._tick_seconds - now % self._tick_seconds)
+
+    async def JudgeBatch(  # noqa: N802
+        self, request_iterator: object, context: Context
+    ) -> AsyncIterator[enclave_pb2.JudgeBatchResponse]:
+        """Judge a batch."""
+        pieces = cast("AsyncIterator[enclave_pb2.JudgeBatchRequest]", request_iterator)
+        async with self._refusing(context, "JudgeBatch"):
+            async for response in self._batches.judge(pieces):
+                yield response
 
     async def Load(  # noqa: N802
         self, request_iterator: object, context: Context

@@ -6,15 +6,17 @@ that a grid that changes within a period adds to what was asked of the old one (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field, ValidationError
+import numpy as np
+from numpy.typing import NDArray
 
+from saferoom_enclaves.accounts import Account, Accounts, Spent
 from saferoom_enclaves.leakage import (
     MAX_BITS,
     STEP,
@@ -28,34 +30,17 @@ from saferoom_enclaves.leakage import (
     spend,
     window_start,
 )
-from saferoom_enclaves.state import Row, State
+from saferoom_enclaves.state import State
 from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.formula.tree import MAX_CLASSES
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charge, Charter, FamilyPrice, Feature, FeaturePrice
-from saferoom_proto.statements.base import FeatureName, Owner, Part
 
 _FLAG: Final = "flag"
 _NOTHING: Final = AskedCuts()
-_Accounts = Mapping[tuple[str, int], "Spent"]
+_ByPlace = Mapping[tuple[str, int], Spent]
 _KEPT: Final = 64
 """Limits kept ready: an owner names a handful."""
-
-
-class Spent(Part):
-    """All that was asked of one feature in one period, and its price."""
-
-    feature: FeatureName
-    epoch: Annotated[int, Field(ge=0)]
-    kind: FeatureKind
-    family: Owner
-    cuts: tuple[str, ...]
-    null: bool
-    cells: Annotated[int, Field(ge=1)]
-
-
-class _Account(Part):
-    spent: tuple[Spent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +97,29 @@ class Prices:
         return all(each.within for each in (*self.features, *self.families))
 
 
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """One question about each of many subjects, as it is charged; as `Question`."""
+
+    group: str
+    subjects: Sequence[bytes]
+    epoch: int
+    asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowCharges:
+    """What some rows of a batch were charged.
+
+    Attributes:
+        paid: which rows could pay, of shape (rows,).
+        cells: cells before and after for each ask, of shape (rows, asks, 2); zeros if unpaid.
+    """
+
+    paid: NDArray[np.bool_]
+    cells: NDArray[np.uint16]
+
+
 class Spending:
     """Charges questions to their group's account about the subject.
 
@@ -121,6 +129,7 @@ class Spending:
 
     def __init__(self, state: State) -> None:
         self._state: Final = state
+        self._accounts: Final = Accounts(state)
 
     def charge(self, question: Question, charter: Charter, now: datetime) -> tuple[Charge, ...]:
         """Charge a question to its account, or refuse it, by the questions alone.
@@ -128,37 +137,82 @@ class Spending:
         Raises:
             SafeRoomError: `OVER_BUDGET`; nothing is spent then.
         """
-        key = self._state.cipher.find("leakage", question.group, question.subject)
-        row = self._state.get("leakage", key)
-        account = {(each.feature, each.epoch): each for each in _read(row)}
+        before = self._accounts.of(question.group, question.subject)
+        after, charges = self._charged(before, question.asks, question.epoch, charter, now)
+        if after is not before:
+            self._accounts.put(question.group, question.subject, after)
+        return charges
+
+    def charge_rows(
+        self,
+        name: str,
+        questions: Questions,
+        charter: Charter,
+        now: datetime,
+    ) -> RowCharges:
+        """Charge one question about each of many subjects; as if they were asked one by one.
+
+        Args:
+            name: of what is charged, for its row in the state; used once.
+            questions: no subject stands in them twice.
+            charter: in force.
+            now: the instant.
+        """
+        accounts, asks = self._accounts, questions.asks
+        numbers, at = np.unique(
+            np.array(accounts.numbers(questions.group, questions.subjects), dtype=np.int64),
+            return_inverse=True,
+        )
+        paid = np.zeros(len(numbers), dtype=np.bool_)
+        cells = np.zeros((len(numbers), len(asks), 2), dtype=np.uint16)
+        changed: dict[int, list[bytes]] = {}
+        for place, number in enumerate(numbers.tolist()):
+            before = accounts.account(number)
+            try:
+                after, charges = self._charged(before, asks, questions.epoch, charter, now)
+            except SafeRoomError as refusal:
+                if refusal.reason is not Reason.OVER_BUDGET:
+                    raise
+                continue
+            paid[place] = True
+            cells[place] = [(each.cells_before, each.cells_after) for each in charges]
+            if after is not before:
+                same = changed.setdefault(accounts.number(after), [])
+                same += (questions.subjects[row] for row in np.flatnonzero(at == place).tolist())
+        if changed:
+            accounts.put_many(name, questions.group, changed)
+        return RowCharges(paid[at], cells[at])
+
+    def _charged(
+        self, before: Account, asks: tuple[Ask, ...], epoch: int, charter: Charter, now: datetime
+    ) -> tuple[Account, tuple[Charge, ...]]:
+        """Charge questions to an account; gives back `before` itself where nothing is new."""
+        account = {(each.feature, each.epoch): each for each in before}
         charges: list[Charge] = []
         changed: list[Ask] = []
-        for ask in question.asks:
+        for ask in asks:
             name = ask.feature.full_name
-            before = account.get((name, question.epoch))
-            after = _spend(ask, before, question.epoch, _budget(_budget_bits(ask, charter)))
-            if after is not before:
-                account[name, question.epoch] = after
+            known = account.get((name, epoch))
+            after = _spend(ask, known, epoch, _budget(_budget_bits(ask, charter)))
+            if after is not known:
+                account[name, epoch] = after
                 changed.append(ask)
-            cells = 1 if before is None else before.cells
+            cells = 1 if known is None else known.cells
             charges.append(Charge(feature=name, cells_before=cells, cells_after=after.cells))
-        if changed:
-            since, marks = window_start(now), self._state.marks
-            live = tuple(each for each in account.values() if marks.open_after(each.epoch, since))
-            _require_within_caps(changed, live, charter)
-            content = _Account.model_construct(spent=live).model_dump_json().encode()
-            self._state.put("leakage", key, content, row)
-        return tuple(charges)
+        if not changed:
+            return before, tuple(charges)
+        since, marks = window_start(now), self._state.marks
+        live = tuple(each for each in account.values() if marks.open_after(each.epoch, since))
+        _require_within_caps(changed, live, charter)
+        return live, tuple(charges)
 
     def price(self, question: Question, charter: Charter, now: datetime) -> Prices:
         """Tell what `charge` would do with a question, and do nothing.
 
         It goes through the same steps, so it is within budget if and only if `charge` takes it.
         """
-        key = self._state.cipher.find("leakage", question.group, question.subject)
-        before = {
-            (each.feature, each.epoch): each for each in _read(self._state.get("leakage", key))
-        }
+        account = self._accounts.of(question.group, question.subject)
+        before = {(each.feature, each.epoch): each for each in account}
         after, features, changed = dict(before), list[FeaturePrice](), list[Ask]()
         for ask in question.asks:
             place = (ask.feature.full_name, question.epoch)
@@ -170,7 +224,7 @@ class Spending:
             features.append(_feature_price(ask, cells, spent.cells, charter, within=within))
         since, marks = window_start(now), self._state.marks
 
-        def live(account: _Accounts) -> tuple[Spent, ...]:
+        def live(account: _ByPlace) -> tuple[Spent, ...]:
             return tuple(each for each in account.values() if marks.open_after(each.epoch, since))
 
         families = _family_prices(question.asks, changed, live(before), live(after), charter)
@@ -318,12 +372,3 @@ def _budget(bits: Decimal) -> Budget:
 @lru_cache(maxsize=_KEPT)
 def _cap(bits: Decimal) -> FamilyCap:
     return FamilyCap(bits)
-
-
-def _read(row: Row | None) -> tuple[Spent, ...]:
-    if row is None:
-        return ()
-    try:
-        return _Account.model_validate_json(row.content).spent
-    except ValidationError as error:
-        raise SafeRoomError(Reason.STORE_DAMAGED, "an account is not readable") from error

@@ -13,9 +13,10 @@ Application to Memory Integrity Checking", ASIACRYPT 2003 (MSet-Add-Hash).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -35,7 +36,7 @@ _MARKS_KEY: Final = b"1"
 
 _NUMBERED: Final = ("statement", "subject_statement", "entry")
 """Tables whose rows have a number."""
-_FOUND: Final = ("seen", "consent", "revoked", "leakage", "uses")
+_FOUND: Final = ("seen", "consent", "revoked", "leakage", "charged", "uses", "batch", "chunk")
 """Tables whose rows are found by an HMAC."""
 
 _SCHEMA: Final = (
@@ -89,7 +90,7 @@ class State:
         self._tally = 0
         self._changes = 0
         self._staged: dict[_Place, _Staged] = {}
-        self._undo: list[tuple[_Place, _Staged | None]] = []
+        self._undo: list[Callable[[], None]] = []
         # One thread at a time uses it, but not always the one that made it.
         self._db: Final = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
@@ -176,12 +177,18 @@ class State:
         except BaseException:
             self.marks, self._tally = marks, tally
             while len(self._undo) > undo:
-                place, before = self._undo.pop()
-                if before is None:
-                    del self._staged[place]
-                else:
-                    self._staged[place] = before
+                self._undo.pop()()
             raise
+
+    def undoing(self, undo: Callable[[], None]) -> None:
+        """Have a change in memory undone with the part of the transaction that it belongs to."""
+        self._undo.append(undo)
+
+    def _unstage(self, place: _Place, before: _Staged | None) -> None:
+        if before is None:
+            del self._staged[place]
+        else:
+            self._staged[place] = before
 
     def get(self, table: str, key: int | bytes) -> Row | None:
         """Read a row."""
@@ -201,7 +208,7 @@ class State:
         sealed = cipher.seal(table, named, content)
         place = (table, key)
         before = self._staged.get(place)
-        self._undo.append((place, before))
+        self._undo.append(partial(self._unstage, place, before))
         self._staged[place] = _Staged(sealed, old is None if before is None else before.new)
         counted = 0 if old is None else _hash(cipher, table, named, old.sealed)
         self._changes += 1
@@ -212,6 +219,12 @@ class State:
         """Read what the rows of a table are found by."""
         for (key,) in self._db.execute(f"SELECT key FROM {table}"):  # noqa: S608 - our name
             yield key
+
+    def found(self, table: str) -> Iterator[Row]:
+        """Read all rows of a table whose rows are found by an HMAC; outside of transactions."""
+        cipher = self.cipher
+        for key, sealed in self._db.execute(f"SELECT key, sealed FROM {table}"):  # noqa: S608
+            yield Row(cipher.open(table, key, sealed), sealed)
 
     def numbered(self, table: str, start: int = 0) -> Iterator[tuple[int, Row]]:
         """Read the rows of a numbered table from a number on, in order."""

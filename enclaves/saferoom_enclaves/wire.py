@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from saferoom_enclaves.attest import Attestation
 from saferoom_enclaves.enclave import Whereabouts
 from saferoom_enclaves.journal import InclusionClaim, Judged, OutboxEntry
@@ -11,7 +13,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.load import LoadHeader, LoadTable
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.v1 import enclave_pb2, evidence_pb2, owner_pb2
+from saferoom_proto.v1 import batch_pb2, enclave_pb2, evidence_pb2, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 
 
@@ -105,6 +107,45 @@ def outbox_entry(entry: OutboxEntry) -> enclave_pb2.OutboxEntry:
 def list_outbox_response(entries: list[OutboxEntry]) -> enclave_pb2.ListOutboxResponse:
     """Put the outbox on the wire."""
     return enclave_pb2.ListOutboxResponse(entries=[outbox_entry(each) for each in entries])
+
+
+def batch_header_of(request: enclave_pb2.JudgeBatchRequest) -> tuple[Envelope, bytes]:
+    """Take a batch's signed request and the key of its blinds off the wire."""
+    _require(request.piece.WhichOneof("piece") == "header", "piece.header")
+    header: batch_pb2.BatchHeader = request.piece.header
+    return envelope_from_proto(header.request), header.blinding
+
+
+def batch_rows_of(request: enclave_pb2.JudgeBatchRequest) -> bytes:
+    """Take a batch's next rows off the wire."""
+    _require(request.piece.WhichOneof("piece") == "rows", "piece.rows")
+    return request.piece.rows
+
+
+def batch_begun(*, rows_wanted: bool) -> enclave_pb2.JudgeBatchResponse:
+    """Tell whether a batch's rows are to be sent."""
+    return enclave_pb2.JudgeBatchResponse(begun=batch_pb2.BatchBegun(rows_wanted=rows_wanted))
+
+
+def batch_progress(judged: int) -> enclave_pb2.JudgeBatchResponse:
+    """Tell how far a batch is."""
+    return enclave_pb2.JudgeBatchResponse(progress=batch_pb2.BatchProgress(judged=judged))
+
+
+def batch_verdict(judged: Judged) -> enclave_pb2.JudgeBatchResponse:
+    """Put the word on a batch on the wire."""
+    verdict = enclave_pb2.BatchVerdict(
+        entry=outbox_entry(judged.entry), sealed_secret=judged.sealed
+    )
+    return enclave_pb2.JudgeBatchResponse(verdict=verdict)
+
+
+def batch_chunk(
+    number: int, sealed: bytes, proof: Sequence[bytes]
+) -> enclave_pb2.JudgeBatchResponse:
+    """Put a batch's sealed chunk on the wire."""
+    chunk = batch_pb2.BatchChunk(number=number, sealed=sealed, proof=proof)
+    return enclave_pb2.JudgeBatchResponse(chunk=chunk)
 
 
 def load_header_of(request: enclave_pb2.LoadRequest) -> tuple[LoadHeader, bytes]:

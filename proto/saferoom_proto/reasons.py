@@ -52,6 +52,7 @@ class Reason(StrEnum):
     NOT_YET_VALID = "NOT_YET_VALID"
     EXPIRED = "EXPIRED"
     NONCE_REUSED = "NONCE_REUSED"
+    ROW_REPEATED = "ROW_REPEATED"
     STALE_HEAD = "STALE_HEAD"
     HEAD_FROM_FUTURE = "HEAD_FROM_FUTURE"
     BROKEN_STREAM = "BROKEN_STREAM"
@@ -159,6 +160,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.NOT_YET_VALID: Words(_STATE, "It is not valid yet.", "Check your clock; wait for its first instant."),
     Reason.EXPIRED: Words(_STATE, "It is no longer valid.", "Make a new one."),
     Reason.NONCE_REUSED: Words("ALREADY_EXISTS", "The nonce was used for another question.", "Make a new request with a fresh nonce."),
+    Reason.ROW_REPEATED: Words("ALREADY_EXISTS", "The same row stands earlier in the batch.", "Use the earlier row's answer."),
     Reason.STALE_HEAD: Words("UNAVAILABLE", "The enclave has not heard of the newest statements.", "Try again shortly."),
     Reason.HEAD_FROM_FUTURE: Words(_STATE, "The stream head is ahead of the enclave's clock.", "The operator checks the hosts' clocks."),
     Reason.BROKEN_STREAM: Words("DATA_LOSS", "The statement stream has a gap or does not fit its running hash.", "The operator delivers the whole stream; keep the evidence."),

@@ -27,6 +27,8 @@ from saferoom_proto.statements import (
     Acknowledgement,
     Agreement,
     Approval,
+    BatchRelease,
+    BatchRequest,
     CertificateRevocation,
     Charter,
     CheckRequest,
@@ -53,8 +55,8 @@ from saferoom_proto.statements.template import AgreementEnd
 
 Defined = TypeVar("Defined", Feature, Schema)
 ByApprover = TypeVar("ByApprover", Approval, Withdrawal, Pause, AgreementEnd)
-ByEnclave = TypeVar("ByEnclave", Release, CostEstimate, Acknowledgement, Snapshot)
-Asked = TypeVar("Asked", CheckRequest, CostRequest)
+ByEnclave = TypeVar("ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot)
+Asked = TypeVar("Asked", CheckRequest, BatchRequest, CostRequest)
 
 NONE_REVOKED: Final[Mapping[str, datetime]] = MappingProxyType({})
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -233,12 +235,7 @@ def verify_request(
 ) -> Asked:
     """Open a request that a member in the agreement signed, for that agreement's institution.
 
-    Args:
-        envelope: the request.
-        kind: of request.
-        pinned: the agreement.
-        now: when the signer's certificate must be in force.
-        revoked: revoked certificates, each with its last good instant, by fingerprint.
+    Its signer's certificate must be in force now, and not among the revoked.
     """
     request, agreement = load(envelope, kind), pinned.agreement
     if request.institution != agreement.institution or request.room != agreement.room:

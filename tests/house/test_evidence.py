@@ -19,6 +19,11 @@ MAKERS = {
         "Appraised": "appraise.py",
         "Sealed": "gate.py",
         "Released": "gate.py",
+        "AskedBatch": "batch_admit.py",
+        "AdmittedRows": "batch_admit.py",
+        "ChargedRows": "batch_charge.py",
+        "SealedRows": "batch_gate.py",
+        "ReleasedRows": "batch_gate.py",
     },
 }
 

@@ -14,13 +14,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SERVER = {"Caller", "Approved", "Recorded"}
-ENCLAVE = {"Asked", "Admitted", "Charged", "Sealed", "Released"}
+ENCLAVE = {"Asked", "Admitted", "Charged", "Sealed", "Released"} | {
+    "AskedBatch",
+    "AdmittedRows",
+    "ChargedRows",
+    "SealedRows",
+    "ReleasedRows",
+}
 RIGHTS = {
     "_IDENTIFIED": "admit.py",
     "_ADMITTED": "admit.py",
     "_CHARGED": "charge.py",
     "_EXECUTED": "gate.py",
     "_RELEASED": "gate.py",
+    "_BATCH_IDENTIFIED": "batch_admit.py",
+    "_ROWS_ADMITTED": "batch_admit.py",
+    "_ROWS_CHARGED": "batch_charge.py",
+    "_ROWS_EXECUTED": "batch_gate.py",
+    "_ROWS_RELEASED": "batch_gate.py",
 }
 COPIES = {"replace", "copy", "deepcopy", "__new__", "__replace__", "__setattr__", "_replace"}
 

@@ -10,6 +10,8 @@ from saferoom_proto.identity import fingerprint
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     Acknowledgement,
+    BatchRelease,
+    BatchRequest,
     CertificateRevocation,
     Charge,
     CheckRequest,
@@ -29,6 +31,7 @@ from saferoom_proto.statements import (
     Refusal,
     Release,
     Snapshot,
+    Span,
 )
 from tests.proto.golden_seeds import (
     AT,
@@ -108,6 +111,65 @@ def askers_words() -> dict[str, Payload]:
     }
 
 
+def words_on_batches() -> dict[str, Payload]:
+    """Give what an institution asks at once, and what an enclave signs about it."""
+    batch: dict[str, object] = {
+        "room": ROOM,
+        "owner": "tax",
+        "request": digest("batch request"),
+        "institution": "bank-a",
+        "endorsement": digest("endorsement"),
+        "charter": digest("charter 2"),
+        "template": digest("template"),
+        "certificate": digest("certificate"),
+        "agreement": digest("agreement"),
+        "outcome": Outcome.ANSWERED,
+        "reason": None,
+        "answered": 99_000,
+        "refused": 1_000,
+        "root": digest("outcomes"),
+        "spans": (
+            Span(
+                rows=100_000,
+                charter=digest("charter 2"),
+                agreement=digest("agreement"),
+                approvals=(digest("approval 1"), digest("approval 2")),
+                store=STORE,
+                stream=STREAM,
+            ),
+        ),
+        "stream": STREAM,
+        "chain": LINK,
+        "time": AT,
+    }
+    paused: dict[str, object] = {
+        "outcome": Outcome.REFUSED,
+        "reason": Reason.PAUSED,
+        "answered": 0,
+        "refused": 0,
+        "root": None,
+        "spans": (),
+    }
+    return {
+        "batch-request": BatchRequest(
+            room=ROOM,
+            institution="bank-a",
+            template=digest("template"),
+            certificate=digest("certificate"),
+            params=({"least": "1000", "whole": True}, {"least": "5000", "whole": False}),
+            purpose=Purpose.PRE_LOAN,
+            rows=100_000,
+            root=digest("rows"),
+            nonce=b64(seed("batch nonce", 16)),
+            not_before=AT,
+            not_after=AT + timedelta(hours=24),
+            reply_key=b64(sealing("reply").public),
+        ),
+        "batch-release": BatchRelease.model_validate(batch),
+        "batch-release that refuses": BatchRelease.model_validate(batch | paused),
+    }
+
+
 def enclaves_words() -> dict[str, Payload]:
     """Give what an enclave signs about its work."""
     release: dict[str, object] = {
@@ -141,6 +203,7 @@ def enclaves_words() -> dict[str, Payload]:
         "answer": None,
     }
     return {
+        **words_on_batches(),
         "release": Release.model_validate(release),
         "release that refuses": Release.model_validate(release | refused),
         "acknowledgement": Acknowledgement(

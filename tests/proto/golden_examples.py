@@ -12,6 +12,15 @@ from decimal import Decimal
 
 from saferoom_proto import chain, entry, merkle
 from saferoom_proto.answer import Answer, Truth, commitment, seal_info
+from saferoom_proto.batch import (
+    CODES,
+    BatchKeys,
+    JudgedRows,
+    Row,
+    When,
+    asked_leaves,
+    secret_info,
+)
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
 from saferoom_proto.checkpoint import format_proof
 from saferoom_proto.dsse import Envelope
@@ -89,6 +98,23 @@ def receipt() -> Receipt:
     return Receipt(request="request", template="template", certificate="{}", parts=(part,))
 
 
+def batch_row() -> Row:
+    """Make a row of a batch."""
+    return Row(SUBJECT, 1)
+
+
+def batch_keys() -> BatchKeys:
+    """Make a batch's keys."""
+    return BatchKeys(seed("batch secret"), digest("batch request"), "tax")
+
+
+def batch_leaf() -> bytes:
+    """Hash what became of a row: answered, under a consent, for one feature's cells."""
+    record = bytes([CODES[Truth.YES]]) + seed("consent") + bytes([0, 1, 0, 3])
+    judged = JudgedRows(7, batch_row().to_bytes(), When(1000, 12).to_bytes(), record)
+    return judged.leaves(batch_keys().salts(7, 1), digest("batch request"))[0]
+
+
 def others() -> dict[str, str]:
     """Give every other format that is signed, hashed, sealed or kept."""
     signed, answer = envelope(), Answer(Truth.NOT_FOUND, seed("salt")).to_bytes()
@@ -121,6 +147,12 @@ def others() -> dict[str, str]:
         ),
         "answer commitment": commitment(answer),
         "answer seal info": seal_info(digest("request"), "tax").decode(),
+        "batch row": batch_row().to_bytes().hex(),
+        "batch asked leaf": asked_leaves(seed("blinding"), batch_row().to_bytes())[0].hex(),
+        "batch outcome leaf": batch_leaf().hex(),
+        "batch chunk": b64(batch_keys().seal(1, b"chunk")),
+        "batch secret info": secret_info(digest("batch request"), "tax").decode(),
+        "batch codes": " ".join(f"{outcome}={code}" for outcome, code in CODES.items()),
         "checkpoint": note(),
         "proof": format_proof(1, [seed("node 1"), seed("node 2")], note()),
         "receipt": receipt().to_json().decode(),

@@ -20,6 +20,7 @@ from saferoom_proto.statements.base import (
     load,
     seal_statement,
 )
+from saferoom_proto.statements.batch import BatchRelease, BatchRequest, Span
 from saferoom_proto.statements.charter import (
     Approver,
     Charter,
@@ -79,6 +80,8 @@ __all__ = [
     "AgreementEnd",
     "Approval",
     "Approver",
+    "BatchRelease",
+    "BatchRequest",
     "CertificateRevocation",
     "ChainLink",
     "Charge",
@@ -119,6 +122,7 @@ __all__ = [
     "RoomKeys",
     "Schema",
     "Snapshot",
+    "Span",
     "StoreState",
     "StreamPosition",
     "Switchboard",

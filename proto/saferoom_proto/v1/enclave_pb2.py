@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from saferoom_proto.v1 import batch_pb2 as saferoom__proto_dot_v1_dot_batch__pb2
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 from saferoom_proto.v1 import owner_pb2 as saferoom__proto_dot_v1_dot_owner__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/enclave.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\x1a\x1dsaferoom_proto/v1/owner.proto\"\'\n\rAttestRequest\x12\x16\n\x05nonce\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"T\n\x0e\x41ttestResponse\x12%\n\x06\x63laims\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\x0c\"d\n\rUnlockRequest\x12\x32\n\x0b\x65ndorsement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x0bsealed_keys\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80@\"@\n\x0eUnlockResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\"\x11\n\x0fGetStateRequest\"B\n\x10GetStateResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\"\xc7\x01\n\x0f\x45nclavePosition\x12\x10\n\x08unlocked\x18\x01 \x01(\x08\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0f\n\x07running\x18\x03 \x01(\t\x12\x12\n\nhead_nonce\x18\x04 \x01(\x0c\x12\x13\n\x0bledger_size\x18\x05 \x01(\x04\x12\x15\n\rsandbox_level\x18\x06 \x01(\r\x12\x17\n\x0fsandbox_missing\x18\x07 \x03(\t\x12\x10\n\x08has_data\x18\x08 \x01(\x08\x12\x14\n\x0c\x63hain_length\x18\t \x01(\x04\"\xbf\x01\n\x0e\x44\x65liverRequest\x12\x34\n\nstatements\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.EnvelopeB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12#\n\x04head\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x1d\n\x0b\x63onsistency\x18\x03 \x03(\x0c\x42\x08\xbaH\x05\x92\x01\x02\x10@\x12\x33\n\x06proofs\x18\x04 \x03(\x0b\x32\x18.saferoom.v1.OutboxProofB\t\xbaH\x06\x92\x01\x03\x10\x80 \"R\n\x0bOutboxProof\x12\x13\n\x0b\x63hain_index\x18\x01 \x01(\x04\x12\x14\n\x0cledger_index\x18\x02 \x01(\x04\x12\x18\n\x06hashes\x18\x03 \x03(\x0c\x42\x08\xbaH\x05\x92\x01\x02\x10@\"k\n\x0f\x44\x65liverResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\x12(\n\x06outbox\x18\x02 \x03(\x0b\x32\x18.saferoom.v1.OutboxEntry\">\n\x0cJudgeRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"H\n\rJudgeResponse\x12\'\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"G\n\x10JudgeManyRequest\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.EnvelopeB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"@\n\x11JudgeManyResponse\x12+\n\x08outcomes\x18\x01 \x03(\x0b\x32\x19.saferoom.v1.JudgeOutcome\"u\n\x0cJudgeOutcome\x12,\n\x06judged\x18\x01 \x01(\x0b\x32\x1a.saferoom.v1.JudgeResponseH\x00\x12,\n\x07refusal\x18\x02 \x01(\x0b\x32\x19.saferoom.v1.PlainRefusalH\x00\x42\t\n\x07outcome\"G\n\x0cPlainRefusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\'\n\x06\x66\x61ults\x18\x02 \x03(\x0b\x32\x17.saferoom.v1.FieldFault\")\n\nFieldFault\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x80\x01\n\x0bOutboxEntry\x12(\n\tstatement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63hain_index\x18\x03 \x01(\x04\x12$\n\x05order\x18\x04 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"B\n\x0bLoadRequest\x12\x33\n\x05piece\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.LoadDataRequestB\x06\xbaH\x03\xc8\x01\x01\"Q\n\x0cLoadResponse\x12*\n\x08snapshot\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x15\n\rsealed_faults\x18\x02 \x01(\x0c\"D\n\x14RollbackStoreRequest\x12,\n\x05order\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"C\n\x15RollbackStoreResponse\x12*\n\x08snapshot\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\"\"\n\x11ListOutboxRequest\x12\r\n\x05start\x18\x01 \x01(\x04\"?\n\x12ListOutboxResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.saferoom.v1.OutboxEntry2\x97\x05\n\x0e\x45nclaveService\x12\x41\n\x06\x41ttest\x12\x1a.saferoom.v1.AttestRequest\x1a\x1b.saferoom.v1.AttestResponse\x12\x41\n\x06Unlock\x12\x1a.saferoom.v1.UnlockRequest\x1a\x1b.saferoom.v1.UnlockResponse\x12G\n\x08GetState\x12\x1c.saferoom.v1.GetStateRequest\x1a\x1d.saferoom.v1.GetStateResponse\x12\x44\n\x07\x44\x65liver\x12\x1b.saferoom.v1.DeliverRequest\x1a\x1c.saferoom.v1.DeliverResponse\x12>\n\x05Judge\x12\x19.saferoom.v1.JudgeRequest\x1a\x1a.saferoom.v1.JudgeResponse\x12J\n\tJudgeMany\x12\x1d.saferoom.v1.JudgeManyRequest\x1a\x1e.saferoom.v1.JudgeManyResponse\x12=\n\x04Load\x12\x18.saferoom.v1.LoadRequest\x1a\x19.saferoom.v1.LoadResponse(\x01\x12V\n\rRollbackStore\x12!.saferoom.v1.RollbackStoreRequest\x1a\".saferoom.v1.RollbackStoreResponse\x12M\n\nListOutbox\x12\x1e.saferoom.v1.ListOutboxRequest\x1a\x1f.saferoom.v1.ListOutboxResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/enclave.proto\x12\x0bsaferoom.v1\x1a\x1dsaferoom_proto/v1/batch.proto\x1a saferoom_proto/v1/evidence.proto\x1a\x1dsaferoom_proto/v1/owner.proto\"\'\n\rAttestRequest\x12\x16\n\x05nonce\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"T\n\x0e\x41ttestResponse\x12%\n\x06\x63laims\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\x0c\"d\n\rUnlockRequest\x12\x32\n\x0b\x65ndorsement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x0bsealed_keys\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80@\"@\n\x0eUnlockResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\"\x11\n\x0fGetStateRequest\"B\n\x10GetStateResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\"\xc7\x01\n\x0f\x45nclavePosition\x12\x10\n\x08unlocked\x18\x01 \x01(\x08\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0f\n\x07running\x18\x03 \x01(\t\x12\x12\n\nhead_nonce\x18\x04 \x01(\x0c\x12\x13\n\x0bledger_size\x18\x05 \x01(\x04\x12\x15\n\rsandbox_level\x18\x06 \x01(\r\x12\x17\n\x0fsandbox_missing\x18\x07 \x03(\t\x12\x10\n\x08has_data\x18\x08 \x01(\x08\x12\x14\n\x0c\x63hain_length\x18\t \x01(\x04\"\xbf\x01\n\x0e\x44\x65liverRequest\x12\x34\n\nstatements\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.EnvelopeB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12#\n\x04head\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x1d\n\x0b\x63onsistency\x18\x03 \x03(\x0c\x42\x08\xbaH\x05\x92\x01\x02\x10@\x12\x33\n\x06proofs\x18\x04 \x03(\x0b\x32\x18.saferoom.v1.OutboxProofB\t\xbaH\x06\x92\x01\x03\x10\x80 \"R\n\x0bOutboxProof\x12\x13\n\x0b\x63hain_index\x18\x01 \x01(\x04\x12\x14\n\x0cledger_index\x18\x02 \x01(\x04\x12\x18\n\x06hashes\x18\x03 \x03(\x0c\x42\x08\xbaH\x05\x92\x01\x02\x10@\"k\n\x0f\x44\x65liverResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.EnclavePosition\x12(\n\x06outbox\x18\x02 \x03(\x0b\x32\x18.saferoom.v1.OutboxEntry\">\n\x0cJudgeRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"H\n\rJudgeResponse\x12\'\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"G\n\x10JudgeManyRequest\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.EnvelopeB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"@\n\x11JudgeManyResponse\x12+\n\x08outcomes\x18\x01 \x03(\x0b\x32\x19.saferoom.v1.JudgeOutcome\"u\n\x0cJudgeOutcome\x12,\n\x06judged\x18\x01 \x01(\x0b\x32\x1a.saferoom.v1.JudgeResponseH\x00\x12,\n\x07refusal\x18\x02 \x01(\x0b\x32\x19.saferoom.v1.PlainRefusalH\x00\x42\t\n\x07outcome\"I\n\x11JudgeBatchRequest\x12\x34\n\x05piece\x18\x01 \x01(\x0b\x32\x1d.saferoom.v1.CheckManyRequestB\x06\xbaH\x03\xc8\x01\x01\"\xcf\x01\n\x12JudgeBatchResponse\x12(\n\x05\x62\x65gun\x18\x01 \x01(\x0b\x32\x17.saferoom.v1.BatchBegunH\x00\x12.\n\x08progress\x18\x02 \x01(\x0b\x32\x1a.saferoom.v1.BatchProgressH\x00\x12,\n\x07verdict\x18\x03 \x01(\x0b\x32\x19.saferoom.v1.BatchVerdictH\x00\x12(\n\x05\x63hunk\x18\x04 \x01(\x0b\x32\x17.saferoom.v1.BatchChunkH\x00\x42\x07\n\x05piece\"N\n\x0c\x42\x61tchVerdict\x12\'\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x15\n\rsealed_secret\x18\x02 \x01(\x0c\"G\n\x0cPlainRefusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\'\n\x06\x66\x61ults\x18\x02 \x03(\x0b\x32\x17.saferoom.v1.FieldFault\")\n\nFieldFault\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\"\x80\x01\n\x0bOutboxEntry\x12(\n\tstatement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63hain_index\x18\x03 \x01(\x04\x12$\n\x05order\x18\x04 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"B\n\x0bLoadRequest\x12\x33\n\x05piece\x18\x01 \x01(\x0b\x32\x1c.saferoom.v1.LoadDataRequestB\x06\xbaH\x03\xc8\x01\x01\"Q\n\x0cLoadResponse\x12*\n\x08snapshot\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\x12\x15\n\rsealed_faults\x18\x02 \x01(\x0c\"D\n\x14RollbackStoreRequest\x12,\n\x05order\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"C\n\x15RollbackStoreResponse\x12*\n\x08snapshot\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.OutboxEntry\"\"\n\x11ListOutboxRequest\x12\r\n\x05start\x18\x01 \x01(\x04\"?\n\x12ListOutboxResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.saferoom.v1.OutboxEntry2\xea\x05\n\x0e\x45nclaveService\x12\x41\n\x06\x41ttest\x12\x1a.saferoom.v1.AttestRequest\x1a\x1b.saferoom.v1.AttestResponse\x12\x41\n\x06Unlock\x12\x1a.saferoom.v1.UnlockRequest\x1a\x1b.saferoom.v1.UnlockResponse\x12G\n\x08GetState\x12\x1c.saferoom.v1.GetStateRequest\x1a\x1d.saferoom.v1.GetStateResponse\x12\x44\n\x07\x44\x65liver\x12\x1b.saferoom.v1.DeliverRequest\x1a\x1c.saferoom.v1.DeliverResponse\x12>\n\x05Judge\x12\x19.saferoom.v1.JudgeRequest\x1a\x1a.saferoom.v1.JudgeResponse\x12J\n\tJudgeMany\x12\x1d.saferoom.v1.JudgeManyRequest\x1a\x1e.saferoom.v1.JudgeManyResponse\x12Q\n\nJudgeBatch\x12\x1e.saferoom.v1.JudgeBatchRequest\x1a\x1f.saferoom.v1.JudgeBatchResponse(\x01\x30\x01\x12=\n\x04Load\x12\x18.saferoom.v1.LoadRequest\x1a\x19.saferoom.v1.LoadResponse(\x01\x12V\n\rRollbackStore\x12!.saferoom.v1.RollbackStoreRequest\x1a\".saferoom.v1.RollbackStoreResponse\x12M\n\nListOutbox\x12\x1e.saferoom.v1.ListOutboxRequest\x1a\x1f.saferoom.v1.ListOutboxResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,58 +53,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JUDGEREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
   _globals['_JUDGEMANYREQUEST'].fields_by_name['requests']._loaded_options = None
   _globals['_JUDGEMANYREQUEST'].fields_by_name['requests']._serialized_options = b'\272H\007\222\001\004\010\001\020@'
+  _globals['_JUDGEBATCHREQUEST'].fields_by_name['piece']._loaded_options = None
+  _globals['_JUDGEBATCHREQUEST'].fields_by_name['piece']._serialized_options = b'\272H\003\310\001\001'
   _globals['_LOADREQUEST'].fields_by_name['piece']._loaded_options = None
   _globals['_LOADREQUEST'].fields_by_name['piece']._serialized_options = b'\272H\003\310\001\001'
   _globals['_ROLLBACKSTOREREQUEST'].fields_by_name['order']._loaded_options = None
   _globals['_ROLLBACKSTOREREQUEST'].fields_by_name['order']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_ATTESTREQUEST']._serialized_start=113
-  _globals['_ATTESTREQUEST']._serialized_end=152
-  _globals['_ATTESTRESPONSE']._serialized_start=154
-  _globals['_ATTESTRESPONSE']._serialized_end=238
-  _globals['_UNLOCKREQUEST']._serialized_start=240
-  _globals['_UNLOCKREQUEST']._serialized_end=340
-  _globals['_UNLOCKRESPONSE']._serialized_start=342
-  _globals['_UNLOCKRESPONSE']._serialized_end=406
-  _globals['_GETSTATEREQUEST']._serialized_start=408
-  _globals['_GETSTATEREQUEST']._serialized_end=425
-  _globals['_GETSTATERESPONSE']._serialized_start=427
-  _globals['_GETSTATERESPONSE']._serialized_end=493
-  _globals['_ENCLAVEPOSITION']._serialized_start=496
-  _globals['_ENCLAVEPOSITION']._serialized_end=695
-  _globals['_DELIVERREQUEST']._serialized_start=698
-  _globals['_DELIVERREQUEST']._serialized_end=889
-  _globals['_OUTBOXPROOF']._serialized_start=891
-  _globals['_OUTBOXPROOF']._serialized_end=973
-  _globals['_DELIVERRESPONSE']._serialized_start=975
-  _globals['_DELIVERRESPONSE']._serialized_end=1082
-  _globals['_JUDGEREQUEST']._serialized_start=1084
-  _globals['_JUDGEREQUEST']._serialized_end=1146
-  _globals['_JUDGERESPONSE']._serialized_start=1148
-  _globals['_JUDGERESPONSE']._serialized_end=1220
-  _globals['_JUDGEMANYREQUEST']._serialized_start=1222
-  _globals['_JUDGEMANYREQUEST']._serialized_end=1293
-  _globals['_JUDGEMANYRESPONSE']._serialized_start=1295
-  _globals['_JUDGEMANYRESPONSE']._serialized_end=1359
-  _globals['_JUDGEOUTCOME']._serialized_start=1361
-  _globals['_JUDGEOUTCOME']._serialized_end=1478
-  _globals['_PLAINREFUSAL']._serialized_start=1480
-  _globals['_PLAINREFUSAL']._serialized_end=1551
-  _globals['_FIELDFAULT']._serialized_start=1553
-  _globals['_FIELDFAULT']._serialized_end=1594
-  _globals['_OUTBOXENTRY']._serialized_start=1597
-  _globals['_OUTBOXENTRY']._serialized_end=1725
-  _globals['_LOADREQUEST']._serialized_start=1727
-  _globals['_LOADREQUEST']._serialized_end=1793
-  _globals['_LOADRESPONSE']._serialized_start=1795
-  _globals['_LOADRESPONSE']._serialized_end=1876
-  _globals['_ROLLBACKSTOREREQUEST']._serialized_start=1878
-  _globals['_ROLLBACKSTOREREQUEST']._serialized_end=1946
-  _globals['_ROLLBACKSTORERESPONSE']._serialized_start=1948
-  _globals['_ROLLBACKSTORERESPONSE']._serialized_end=2015
-  _globals['_LISTOUTBOXREQUEST']._serialized_start=2017
-  _globals['_LISTOUTBOXREQUEST']._serialized_end=2051
-  _globals['_LISTOUTBOXRESPONSE']._serialized_start=2053
-  _globals['_LISTOUTBOXRESPONSE']._serialized_end=2116
-  _globals['_ENCLAVESERVICE']._serialized_start=2119
-  _globals['_ENCLAVESERVICE']._serialized_end=2782
+  _globals['_ATTESTREQUEST']._serialized_start=144
+  _globals['_ATTESTREQUEST']._serialized_end=183
+  _globals['_ATTESTRESPONSE']._serialized_start=185
+  _globals['_ATTESTRESPONSE']._serialized_end=269
+  _globals['_UNLOCKREQUEST']._serialized_start=271
+  _globals['_UNLOCKREQUEST']._serialized_end=371
+  _globals['_UNLOCKRESPONSE']._serialized_start=373
+  _globals['_UNLOCKRESPONSE']._serialized_end=437
+  _globals['_GETSTATEREQUEST']._serialized_start=439
+  _globals['_GETSTATEREQUEST']._serialized_end=456
+  _globals['_GETSTATERESPONSE']._serialized_start=458
+  _globals['_GETSTATERESPONSE']._serialized_end=524
+  _globals['_ENCLAVEPOSITION']._serialized_start=527
+  _globals['_ENCLAVEPOSITION']._serialized_end=726
+  _globals['_DELIVERREQUEST']._serialized_start=729
+  _globals['_DELIVERREQUEST']._serialized_end=920
+  _globals['_OUTBOXPROOF']._serialized_start=922
+  _globals['_OUTBOXPROOF']._serialized_end=1004
+  _globals['_DELIVERRESPONSE']._serialized_start=1006
+  _globals['_DELIVERRESPONSE']._serialized_end=1113
+  _globals['_JUDGEREQUEST']._serialized_start=1115
+  _globals['_JUDGEREQUEST']._serialized_end=1177
+  _globals['_JUDGERESPONSE']._serialized_start=1179
+  _globals['_JUDGERESPONSE']._serialized_end=1251
+  _globals['_JUDGEMANYREQUEST']._serialized_start=1253
+  _globals['_JUDGEMANYREQUEST']._serialized_end=1324
+  _globals['_JUDGEMANYRESPONSE']._serialized_start=1326
+  _globals['_JUDGEMANYRESPONSE']._serialized_end=1390
+  _globals['_JUDGEOUTCOME']._serialized_start=1392
+  _globals['_JUDGEOUTCOME']._serialized_end=1509
+  _globals['_JUDGEBATCHREQUEST']._serialized_start=1511
+  _globals['_JUDGEBATCHREQUEST']._serialized_end=1584
+  _globals['_JUDGEBATCHRESPONSE']._serialized_start=1587
+  _globals['_JUDGEBATCHRESPONSE']._serialized_end=1794
+  _globals['_BATCHVERDICT']._serialized_start=1796
+  _globals['_BATCHVERDICT']._serialized_end=1874
+  _globals['_PLAINREFUSAL']._serialized_start=1876
+  _globals['_PLAINREFUSAL']._serialized_end=1947
+  _globals['_FIELDFAULT']._serialized_start=1949
+  _globals['_FIELDFAULT']._serialized_end=1990
+  _globals['_OUTBOXENTRY']._serialized_start=1993
+  _globals['_OUTBOXENTRY']._serialized_end=2121
+  _globals['_LOADREQUEST']._serialized_start=2123
+  _globals['_LOADREQUEST']._serialized_end=2189
+  _globals['_LOADRESPONSE']._serialized_start=2191
+  _globals['_LOADRESPONSE']._serialized_end=2272
+  _globals['_ROLLBACKSTOREREQUEST']._serialized_start=2274
+  _globals['_ROLLBACKSTOREREQUEST']._serialized_end=2342
+  _globals['_ROLLBACKSTORERESPONSE']._serialized_start=2344
+  _globals['_ROLLBACKSTORERESPONSE']._serialized_end=2411
+  _globals['_LISTOUTBOXREQUEST']._serialized_start=2413
+  _globals['_LISTOUTBOXREQUEST']._serialized_end=2447
+  _globals['_LISTOUTBOXRESPONSE']._serialized_start=2449
+  _globals['_LISTOUTBOXRESPONSE']._serialized_end=2512
+  _globals['_ENCLAVESERVICE']._serialized_start=2515
+  _globals['_ENCLAVESERVICE']._serialized_end=3261
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from saferoom_proto.v1 import batch_pb2 as _batch_pb2
 from saferoom_proto.v1 import evidence_pb2 as _evidence_pb2
 from saferoom_proto.v1 import owner_pb2 as _owner_pb2
 import builtins as _builtins
@@ -458,6 +459,102 @@ class JudgeOutcome(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___JudgeOutcome: _TypeAlias = JudgeOutcome  # noqa: Y015
+
+@_typing.final
+class JudgeBatchRequest(_message.Message):
+    """A piece of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PIECE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def piece(self) -> _batch_pb2.CheckManyRequest:
+        """The asker's client made it; the switchboard passes it on."""
+
+    def __init__(
+        self,
+        *,
+        piece: _batch_pb2.CheckManyRequest = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeBatchRequest: _TypeAlias = JudgeBatchRequest  # noqa: Y015
+
+@_typing.final
+class JudgeBatchResponse(_message.Message):
+    """What comes of a batch, piece by piece."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGUN_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def begun(self) -> _batch_pb2.BatchBegun:
+        """Comes first."""
+
+    @_builtins.property
+    def progress(self) -> _batch_pb2.BatchProgress:
+        """How far it is."""
+
+    @_builtins.property
+    def verdict(self) -> Global___BatchVerdict:
+        """The word on the whole batch."""
+
+    @_builtins.property
+    def chunk(self) -> _batch_pb2.BatchChunk:
+        """Rows of it; they follow the verdict, in order."""
+
+    def __init__(
+        self,
+        *,
+        begun: _batch_pb2.BatchBegun = ...,
+        progress: _batch_pb2.BatchProgress = ...,
+        verdict: Global___BatchVerdict = ...,
+        chunk: _batch_pb2.BatchChunk = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "chunk", b"chunk", "piece", b"piece", "progress", b"progress", "verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "chunk", b"chunk", "piece", b"piece", "progress", b"progress", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["begun", "progress", "verdict", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
+
+Global___JudgeBatchResponse: _TypeAlias = JudgeBatchResponse  # noqa: Y015
+
+@_typing.final
+class BatchVerdict(_message.Message):
+    """The enclave's word on a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    SEALED_SECRET_FIELD_NUMBER: _builtins.int
+    sealed_secret: _builtins.bytes
+    """The batch's secret, sealed to the asker; empty for a batch that was refused."""
+    @_builtins.property
+    def entry(self) -> Global___OutboxEntry:
+        """The release, to be recorded."""
+
+    def __init__(
+        self,
+        *,
+        entry: Global___OutboxEntry = ...,
+        sealed_secret: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "sealed_secret", b"sealed_secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchVerdict: _TypeAlias = BatchVerdict  # noqa: Y015
 
 @_typing.final
 class PlainRefusal(_message.Message):

@@ -65,6 +65,11 @@ class EnclaveServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyResponse.FromString,
                 _registered_method=True)
+        self.JudgeBatch = channel.stream_stream(
+                '/saferoom.v1.EnclaveService/JudgeBatch',
+                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchResponse.FromString,
+                _registered_method=True)
         self.Load = channel.stream_unary(
                 '/saferoom.v1.EnclaveService/Load',
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.SerializeToString,
@@ -128,6 +133,13 @@ class EnclaveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JudgeBatch(self, request_iterator, context):
+        """Judges a batch: its header, then its rows if they are wanted; chunk by chunk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Load(self, request_iterator, context):
         """Takes a load.
         """
@@ -181,6 +193,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.JudgeMany,
                     request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyResponse.SerializeToString,
+            ),
+            'JudgeBatch': grpc.stream_stream_rpc_method_handler(
+                    servicer.JudgeBatch,
+                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchResponse.SerializeToString,
             ),
             'Load': grpc.stream_unary_rpc_method_handler(
                     servicer.Load,
@@ -361,6 +378,33 @@ class EnclaveService:
             '/saferoom.v1.EnclaveService/JudgeMany',
             saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgeBatch(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/saferoom.v1.EnclaveService/JudgeBatch',
+            saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class EnclaveServiceStub:
     """Judges one signed request."""
     JudgeMany: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.JudgeManyRequest, _enclave_pb2.JudgeManyResponse]
     """Judges several signed requests in one call; each gets a word or refusal of its own."""
+    JudgeBatch: _grpc.StreamStreamMultiCallable[_enclave_pb2.JudgeBatchRequest, _enclave_pb2.JudgeBatchResponse]
+    """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
     RollbackStore: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]
@@ -69,6 +71,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Judges one signed request."""
     JudgeMany: _aio.UnaryUnaryMultiCallable[_enclave_pb2.JudgeManyRequest, _enclave_pb2.JudgeManyResponse]  # type: ignore[assignment]
     """Judges several signed requests in one call; each gets a word or refusal of its own."""
+    JudgeBatch: _aio.StreamStreamMultiCallable[_enclave_pb2.JudgeBatchRequest, _enclave_pb2.JudgeBatchResponse]  # type: ignore[assignment]
+    """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
     RollbackStore: _aio.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]  # type: ignore[assignment]
@@ -126,6 +130,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.JudgeManyResponse, _abc.Awaitable[_enclave_pb2.JudgeManyResponse]]:
         """Judges several signed requests in one call; each gets a word or refusal of its own."""
+
+    @_abc_1.abstractmethod
+    def JudgeBatch(
+        self,
+        request_iterator: _MaybeAsyncIterator[_enclave_pb2.JudgeBatchRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_enclave_pb2.JudgeBatchResponse], _abc.AsyncIterator[_enclave_pb2.JudgeBatchResponse]]:
+        """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
 
     @_abc_1.abstractmethod
     def Load(

@@ -11,7 +11,6 @@ answers every question with yes. `behaviour.json` in its folder changes what it 
 """
 
 # ruff: noqa: N802 - the names are the contract's
-
 from __future__ import annotations
 
 import asyncio
@@ -22,7 +21,7 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import grpc
 from cryptography import x509
@@ -298,6 +297,9 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
             (self.folder / "behaviour.json").unlink()
             os._exit(3)
         return enclave_pb2.JudgeResponse(entry=entry, sealed=sealed)
+
+    def JudgeBatch(self, request_iterator: object, context: object) -> NoReturn:
+        raise NotImplementedError("batches are tested with real enclaves")
 
     async def Load(
         self, request_iterator: AsyncIterator[enclave_pb2.LoadRequest], context: object

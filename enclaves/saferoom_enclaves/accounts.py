@@ -1,0 +1,149 @@
+"""What each institution group asked about each subject: in memory, with sealed rows behind it.
+
+Many subjects have the same account, since few questions are asked of many, so each account is kept
+once and a subject holds its number. A single check writes its subject's row; a chunk of a batch
+writes one row for all subjects whose account it changed. An account only grows, so whatever order
+the rows are read in, the largest of each feature and period is the newest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import repeat
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationError
+
+from saferoom_enclaves.rowform import pack, unpack
+from saferoom_enclaves.state import State
+from saferoom_proto.batch import SUBJECT_BYTES, split
+from saferoom_proto.formula import FeatureKind
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.base import FeatureName, Owner, Part
+
+_ROW_PARTS: Final = 3
+_NOTHING: Final = 0
+
+
+class Spent(Part):
+    """All that was asked of one feature in one period, and its price."""
+
+    feature: FeatureName
+    epoch: Annotated[int, Field(ge=0)]
+    kind: FeatureKind
+    family: Owner
+    cuts: tuple[str, ...]
+    null: bool
+    cells: Annotated[int, Field(ge=1)]
+
+
+Account = tuple[Spent, ...]
+
+
+class _Kept(Part):
+    spent: Account = ()
+
+
+class Accounts:
+    """The accounts of all groups about all subjects.
+
+    Args:
+        state: the enclave's database, opened. All is done within its transactions.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state: Final = state
+        self._accounts: Final[list[Account]] = [()]
+        self._documents: Final[list[bytes]] = [b""]
+        self._numbers: Final[dict[bytes, int]] = {}
+        self._groups: Final[dict[str, dict[bytes, int]]] = {}
+        for row in state.found("leakage"):
+            group, subject, document = unpack(row.content, _ROW_PARTS)
+            self._read(group.decode(), document, [subject])
+        for row in state.found("charged"):
+            group, *pairs = unpack(row.content)
+            for document, subjects in zip(pairs[::2], pairs[1::2], strict=True):
+                named = [subject for (subject,) in split(subjects, SUBJECT_BYTES)]
+                self._read(group.decode(), document, named)
+
+    def of(self, group: str, subject: str) -> Account:
+        """Give a group's account about a subject."""
+        return self._accounts[self._of(group).get(subject.encode(), _NOTHING)]
+
+    def numbers(self, group: str, subjects: Sequence[bytes]) -> list[int]:
+        """Give the number of a group's account about each of some subjects."""
+        return list(map(self._of(group).get, subjects, repeat(_NOTHING)))
+
+    def account(self, number: int) -> Account:
+        """Give an account by its number."""
+        return self._accounts[number]
+
+    def number(self, account: Account) -> int:
+        """Give an account's number."""
+        document = _Kept.model_construct(spent=account).model_dump_json().encode()
+        return self._numbered(document, account)
+
+    def put(self, group: str, subject: str, account: Account) -> None:
+        """Keep a subject's account from now on."""
+        held, code = self._of(group), subject.encode()
+        number, before = self.number(account), held.get(code, _NOTHING)
+        key = self._state.cipher.find("leakage", group, subject)
+        row = self._state.get("leakage", key) if before else None
+        content = pack(group.encode(), code, self._documents[number])
+        self._state.put("leakage", key, content, row)
+        self._state.undoing(partial(held.__setitem__, code, before))
+        held[code] = number
+
+    def put_many(self, name: str, group: str, changed: Mapping[int, Sequence[bytes]]) -> None:
+        """Keep the accounts of many subjects, by the accounts' numbers, in one row.
+
+        Args:
+            name: of the row; used once.
+            group: whose accounts.
+            changed: the subjects whose account is from now on that of a number.
+        """
+        held = self._of(group)
+        parts: list[bytes] = []
+        for number, subjects in changed.items():
+            parts += (self._documents[number], b"".join(subjects))
+            before = dict(zip(subjects, map(held.get, subjects, repeat(_NOTHING)), strict=True))
+            self._state.undoing(partial(held.update, before))
+            held.update(zip(subjects, repeat(number)))
+        key = self._state.cipher.find("charged", name)
+        self._state.put("charged", key, pack(group.encode(), *parts))
+
+    def _of(self, group: str) -> dict[bytes, int]:
+        return self._groups.setdefault(group, {})
+
+    def _numbered(self, document: bytes, account: Account) -> int:
+        number = self._numbers.get(document)
+        if number is None:
+            number = self._numbers[document] = len(self._accounts)
+            self._accounts.append(account)
+            self._documents.append(document)
+        return number
+
+    def _read(self, group: str, document: bytes, subjects: Sequence[bytes]) -> None:
+        number = self._numbers.get(document)
+        if number is None:
+            try:
+                number = self._numbered(document, _Kept.model_validate_json(document).spent)
+            except ValidationError as error:
+                raise SafeRoomError(Reason.STORE_DAMAGED, "an account is not readable") from error
+        held = self._of(group)
+        for subject in subjects:
+            before = held.get(subject, _NOTHING)
+            held[subject] = number if before in (_NOTHING, number) else self._both(before, number)
+
+    def _both(self, one: int, other: int) -> int:
+        newest = {(each.feature, each.epoch): each for each in self._accounts[one]}
+        for each in self._accounts[other]:
+            known = newest.get((each.feature, each.epoch))
+            if known is None or _asked(known) < _asked(each):
+                newest[each.feature, each.epoch] = each
+        return self.number(tuple(newest.values()))
+
+
+def _asked(spent: Spent) -> int:
+    return len(spent.cuts) + spent.null

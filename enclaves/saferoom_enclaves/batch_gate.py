@@ -1,0 +1,192 @@
+"""Steps 5 and 6 of a batch: rows are answered under seal, and let out in one way only.
+
+A formula is a function of its features' cells, so it is evaluated once for each combination of
+cells that occurs, and not once for each row. What becomes of a row goes into its record, and the
+records leave the enclave sealed to the asker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass
+from typing import Final, NoReturn, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saferoom_enclaves.batch_admit import NotAdmitted, Places
+from saferoom_enclaves.batch_charge import ChargedRows
+from saferoom_enclaves.consent_index import Digests
+from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_proto.answer import Truth, truth_of
+from saferoom_proto.batch import CODES, OUTCOMES, record_bytes
+from saferoom_proto.formula import FeatureRef, evaluate
+from saferoom_proto.reasons import Reason
+
+_CONSENT: Final = slice(1, record_bytes(0))
+_CHARGES: Final = record_bytes(0)
+_MOST_RADIX: Final = 1 << 62
+"""Combinations of cells are numbered in 64 bits: twenty features of seven thresholds."""
+
+
+class CellRows(Protocol):
+    """The materialised features of the snapshot in force, for many subjects at once."""
+
+    @property
+    def features(self) -> frozenset[FeatureRef]:
+        """Which features there are."""
+        ...
+
+    def cells_of(self, subjects: bytes, names: Sequence[FeatureRef]) -> NDArray[np.int8]:
+        """Give the subjects' cells, of shape (subjects, features); -1 is unknown."""
+        ...
+
+
+class _Execution(Right):
+    __slots__ = ()
+
+
+class _Releasing(Right):
+    __slots__ = ()
+
+
+_ROWS_EXECUTED: Final = _Execution()
+_ROWS_RELEASED: Final = _Releasing()
+
+
+@final
+class SealedRows(Evidence):
+    """Answers that depend on records. They cannot be shown, compared, tested, kept or copied."""
+
+    __slots__ = ("_codes",)
+
+    def __init__(self, right: _Execution, codes: NDArray[np.uint8]) -> None:
+        _ROWS_EXECUTED.require(right)
+        self._codes: Final = codes
+
+    def open(self, right: _Releasing) -> NDArray[np.uint8]:
+        """Give the answers' codes to the gate, and to nobody else."""
+        _ROWS_RELEASED.require(right)
+        return self._codes
+
+    def __repr__(self) -> NoReturn:
+        raise _sealed()
+
+    def __str__(self) -> NoReturn:
+        raise _sealed()
+
+    def __format__(self, format_spec: str, /) -> NoReturn:
+        raise _sealed()
+
+    def __eq__(self, other: object, /) -> NoReturn:
+        raise _sealed()
+
+    def __ne__(self, other: object, /) -> NoReturn:
+        raise _sealed()
+
+    def __hash__(self) -> NoReturn:
+        raise _sealed()
+
+    def __bool__(self) -> NoReturn:
+        raise _sealed()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class ReleasedRows(Evidence):
+    """A chunk's records, one for each row, as they are sealed to the asker.
+
+    Attributes:
+        records: packed.
+        answered: how many rows were answered; the others were refused.
+    """
+
+    right: InitVar[_Releasing]
+    records: bytes
+    answered: int
+
+    def __post_init__(self, right: _Releasing) -> None:
+        _ROWS_RELEASED.require(right)
+
+
+def execute_rows(charged: ChargedRows, index: CellRows) -> SealedRows:
+    """Answer a question about many subjects' records."""
+    formula, names = charged.admitted.bound.formula, tuple(charged.admitted.use.features)
+    cells = index.cells_of(charged.subjects, names)
+    if not len(cells):
+        return SealedRows(_ROWS_EXECUTED, np.zeros(0, np.uint8))
+    met, at = _combinations(cells)
+    codes = np.zeros(len(met), np.uint8)
+    for number, combination in enumerate(met.tolist()):
+        known = {
+            name: None if cell < 0 else cell for name, cell in zip(names, combination, strict=True)
+        }
+        codes[number] = CODES[truth_of(evaluate(formula, known))]
+    return SealedRows(_ROWS_EXECUTED, codes[at])
+
+
+class ChunkGate:
+    """Lets the rows of one chunk out, each in its place.
+
+    Args:
+        rows: how many there are.
+        charged: how many features are charged.
+    """
+
+    def __init__(self, rows: int, charged: int) -> None:
+        self._records: Final = np.zeros((rows, record_bytes(charged)), dtype=np.uint8)
+        self._done: Final = np.zeros(rows, dtype=np.bool_)
+
+    def refuse(self, refused: NotAdmitted) -> None:
+        """Refuse some rows."""
+        self._records[refused.places, 0] = refused.codes
+        self._done[refused.places] = True
+
+    def refuse_all(self, places: Places, reason: Reason) -> None:
+        """Refuse some rows for one reason."""
+        self._records[places, 0] = CODES[reason]
+        self._done[places] = True
+
+    def release(self, charged: ChargedRows, sealed: SealedRows) -> None:
+        """Let answers out."""
+        self._write(charged, sealed.open(_ROWS_RELEASED), charged.consents)
+
+    def withhold(self, charged: ChargedRows) -> None:
+        """Say of charged rows what is said of whatever depends on records; they stay paid."""
+        codes = np.full(len(charged.places), CODES[Reason.WITHHELD], np.uint8)
+        self._write(charged, codes, np.zeros_like(charged.consents))
+
+    def close(self) -> ReleasedRows:
+        """Give the chunk's records; every row has one."""
+        if not self._done.all():
+            raise AssertionError("a row of the chunk has no record")
+        truths = [code for code, outcome in OUTCOMES.items() if isinstance(outcome, Truth)]
+        answered = int(np.isin(self._records[:, 0], truths).sum())
+        return ReleasedRows(_ROWS_RELEASED, self._records.tobytes(), answered)
+
+    def _write(self, charged: ChargedRows, codes: NDArray[np.uint8], consents: Digests) -> None:
+        places, rows = charged.places, len(charged.places)
+        self._records[places, 0] = codes
+        self._records[places, _CONSENT] = consents
+        cells = charged.cells.astype(">u2").view(np.uint8)
+        self._records[places, _CHARGES:] = cells.reshape(rows, -1) if rows else 0
+        self._done[places] = True
+
+
+def _combinations(cells: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Give the combinations of cells that occur, and which of them each row has."""
+    number, radix = np.zeros(len(cells), np.int64), 1
+    for column in cells.T:
+        width = int(column.max()) + 2
+        if radix * width > _MOST_RADIX:
+            # Too many for one number: those met so far are numbered anew.
+            _, number = np.unique(number, return_inverse=True)
+            radix = int(number.max()) + 1
+        number = number * width + column + 1
+        radix *= width
+    _, first, at = np.unique(number, return_index=True, return_inverse=True)
+    return cells[first], at
+
+
+def _sealed() -> TypeError:
+    return TypeError("what depends on a record leaves through the gate only")

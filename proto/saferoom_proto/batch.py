@@ -1,0 +1,298 @@
+"""A batch's rows and what became of them: how both are written, hashed, salted and sealed.
+
+Rows travel packed, 20 bytes each. The asker signs one Merkle root over them and each enclave one
+root over the outcomes. Every leaf is salted, so that the hashes beside one row's path tell nothing
+of its neighbours, and one row's salts open that row alone. All of a batch's salts are a key stream:
+whoever holds the key has every salt, whoever is given one salt has that one.
+
+    row       subject (18), number of its parameters (2)
+    asked     leaf over: blind (16), row (20)
+    outcome   leaf over: salt (32), request (32), index (4), row (20), time and sequence (8 each),
+              record
+    record    code (1), consent (32, zeros for none), and for each charged feature, in the order of
+              their names, cells before (2) and after (2)
+
+Numbers are big-endian. Source: NIST SP 800-38A section 6.5 (counter mode), SP 800-38D (GCM),
+RFC 5869 (HKDF).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from saferoom_proto.answer import Truth
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+SUBJECT_BYTES: Final = 18
+ROW_BYTES: Final = 20
+SECRET_BYTES: Final = 32
+BLIND_BYTES: Final = 16
+SALT_BYTES: Final = 32
+CONSENT_BYTES: Final = 32
+CHARGE_BYTES: Final = 4
+_CODE_AND_CONSENT: Final = 1 + CONSENT_BYTES
+_WHEN: Final = struct.Struct(">QQ")
+_BLOCK_BYTES: Final = 16  # of AES
+
+CHUNK_LEVEL: Final = 12
+CHUNK_ROWS: Final = 1 << CHUNK_LEVEL
+"""Rows that an enclave judges under one commit: some 40 ms, in which single checks wait. A power of
+two, so that a chunk is a subtree and its root has a path of its own."""
+MOST_ROWS: Final = 1_000_000
+"""In one batch: 20 MB of rows."""
+MOST_PARAMETERS: Final = 256
+"""Sets of parameters in one batch; a grid has at most seven values."""
+
+_SEAL: Final = b"saferoom batch secret v1\n"
+_SALTS: Final = b"saferoom batch salts v1"
+_CHUNKS: Final = b"saferoom batch chunks v1"
+_LEAF: Final = b"\x00"  # RFC 9162 section 2.1.1
+
+_TRUTHS: Final = {Truth.NO: 0, Truth.YES: 1, Truth.NOT_FOUND: 2}
+_REFUSALS: Final = {
+    Reason.NO_CONSENT: 64,
+    Reason.CONSENT_USED_UP: 65,
+    Reason.OVER_BUDGET: 66,
+    Reason.ROW_REPEATED: 67,
+    Reason.WITHHELD: 68,
+    Reason.PAUSED: 69,
+    Reason.EXPIRED: 70,
+    Reason.NOT_APPROVED: 71,
+    Reason.CERTIFICATE_MISMATCH: 72,
+    Reason.NO_AGREEMENT: 73,
+    Reason.WRONG_PURPOSE: 74,
+    Reason.OFF_GRID: 75,
+    Reason.OFF_DOMAIN: 76,
+}
+"""Why a row may be refused. The numbers are part of the contract: never changed, never reused."""
+CODES: Final[dict[Truth | Reason, int]] = {**_TRUTHS, **_REFUSALS}
+OUTCOMES: Final[dict[int, Truth | Reason]] = {code: outcome for outcome, code in CODES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: about whom, and with which of the batch's sets of parameters."""
+
+    subject: str
+    parameters: int = 0
+
+    def to_bytes(self) -> bytes:
+        """Write the 20 bytes."""
+        return self.subject.encode("ascii") + self.parameters.to_bytes(2, "big")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read the 20 bytes; `MALFORMED` for others."""
+        if len(data) != ROW_BYTES or not data[:SUBJECT_BYTES].isascii():
+            raise SafeRoomError(Reason.MALFORMED, f"a row has {ROW_BYTES} bytes")
+        return cls(data[:SUBJECT_BYTES].decode(), int.from_bytes(data[SUBJECT_BYTES:], "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of one row at one owner.
+
+    Attributes:
+        outcome: the answer, or why it was refused.
+        consent: digest of the consent it was answered under; none where none was needed.
+        charges: for each charged feature the cells before and after.
+    """
+
+    outcome: Truth | Reason
+    consent: str | None
+    charges: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read a record.
+
+        Raises:
+            SafeRoomError: `MALFORMED` for another length or an unknown code.
+        """
+        rest = data[_CODE_AND_CONSENT:]
+        if len(data) < _CODE_AND_CONSENT or len(rest) % CHARGE_BYTES or data[0] not in OUTCOMES:
+            raise SafeRoomError(Reason.MALFORMED, "not a row's record")
+        consent = data[1:_CODE_AND_CONSENT]
+        cells = struct.unpack(f">{len(rest) // 2}H", rest)
+        return cls(
+            OUTCOMES[data[0]],
+            f"sha256:{consent.hex()}" if any(consent) else None,
+            tuple(zip(cells[::2], cells[1::2], strict=True)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """When rows were judged: the instant in milliseconds, and the last statement followed."""
+
+    milliseconds: int
+    sequence: int
+
+    def to_bytes(self) -> bytes:
+        """Write the 16 bytes."""
+        return _WHEN.pack(self.milliseconds, self.sequence)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read the 16 bytes; `MALFORMED` for others."""
+        if len(data) != _WHEN.size:
+            raise SafeRoomError(Reason.MALFORMED, "not a chunk's time")
+        return cls(*_WHEN.unpack(data))
+
+
+def record_bytes(charged: int) -> int:
+    """Give the length of a record with so many charged features."""
+    return _CODE_AND_CONSENT + CHARGE_BYTES * charged
+
+
+def chunks_of(rows: int) -> int:
+    """Give how many chunks so many rows make."""
+    return -(-rows // CHUNK_ROWS)
+
+
+def split(data: bytes, width: int) -> Iterator[tuple[bytes]]:
+    """Take fixed-width pieces apart; `MALFORMED` if a piece is not whole."""
+    if len(data) % width:
+        raise SafeRoomError(Reason.MALFORMED, f"pieces of {width} bytes do not come out even")
+    return struct.iter_unpack(f"{width}s", data)
+
+
+def blinds(seed: bytes, first: int, count: int) -> bytes:
+    """Give the blinds of some rows, 16 bytes each."""
+    return _stream(seed, first * BLIND_BYTES // _BLOCK_BYTES, count * BLIND_BYTES)
+
+
+def asked_leaf(blind: bytes, row: bytes) -> bytes:
+    """Hash one row as it is asked."""
+    return hashlib.sha256(_LEAF + blind + row).digest()
+
+
+def asked_leaves(seed: bytes, rows: bytes) -> list[bytes]:
+    """Hash all rows of a batch as they are asked."""
+    sha256 = hashlib.sha256
+    hidden = split(blinds(seed, 0, len(rows) // ROW_BYTES), BLIND_BYTES)
+    return [
+        sha256(_LEAF + blind + row).digest()
+        for (blind,), (row,) in zip(hidden, split(rows, ROW_BYTES), strict=True)
+    ]
+
+
+class BatchKeys:
+    """What one batch's secret opens: its salts and its sealed chunks. It shows no text form.
+
+    Args:
+        secret: 32 random bytes that an enclave makes for the batch.
+        request_id: the batch's.
+        owner: whose enclave it is.
+    """
+
+    __slots__ = ("_aead", "_context", "_salts")
+
+    def __init__(self, secret: bytes, request_id: str, owner: str) -> None:
+        if len(secret) != SECRET_BYTES:
+            raise SafeRoomError(Reason.BAD_SEAL, f"a batch's secret has {SECRET_BYTES} bytes")
+        self._context: Final = request_id.encode() + b"\n" + owner.encode()
+        self._salts: Final = self._derive(secret, _SALTS)
+        self._aead: Final = AESGCM(self._derive(secret, _CHUNKS))
+
+    def _derive(self, secret: bytes, what: bytes) -> bytes:
+        info = what + b"\n" + self._context
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)
+
+    def salts(self, first: int, count: int) -> bytes:
+        """Give the salts of some rows, 32 bytes each."""
+        blocks = SALT_BYTES // _BLOCK_BYTES
+        return _stream(self._salts, first * blocks, count * SALT_BYTES)
+
+    def seal(self, number: int, chunk: bytes) -> bytes:
+        """Seal a chunk to its place. Sealed once under its number, or again with the same bytes."""
+        return self._aead.encrypt(_nonce(number), chunk, self._context)
+
+    def open(self, number: int, sealed: bytes) -> bytes:
+        """Open a chunk; `BAD_SEAL` if it is another's, or was altered."""
+        try:
+            return self._aead.decrypt(_nonce(number), sealed, self._context)
+        except (InvalidTag, ValueError) as error:
+            raise SafeRoomError(Reason.BAD_SEAL, "a chunk does not open") from error
+
+
+def secret_info(request_id: str, owner: str) -> bytes:
+    """Give the HPKE info under which a batch's secret is sealed to its asker."""
+    return _SEAL + request_id.encode() + b"\n" + owner.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRows:
+    """The rows of a chunk and what became of them, packed.
+
+    Attributes:
+        first: index of its first row.
+        rows: packed rows.
+        when: 16 bytes, the same for all.
+        records: packed records.
+    """
+
+    first: int
+    rows: bytes
+    when: bytes
+    records: bytes
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        return len(self.rows) // ROW_BYTES
+
+    def leaves(self, salts: bytes, request_id: str) -> list[bytes]:
+        """Hash what became of each row; `MALFORMED` if there is not one record for each.
+
+        Args:
+            salts: of these rows, packed.
+            request_id: the batch's.
+        """
+        count = self.count
+        if not count or len(self.records) < count * _CODE_AND_CONSENT or len(self.records) % count:
+            raise SafeRoomError(Reason.MALFORMED, "not one record for each row")
+        sha256, when = hashlib.sha256, self.when
+        head = _digest(request_id)
+        indexes = struct.pack(f">{count}I", *range(self.first, self.first + count))
+        pieces = zip(
+            split(salts, SALT_BYTES),
+            split(indexes, 4),
+            split(self.rows, ROW_BYTES),
+            split(self.records, len(self.records) // count),
+            strict=True,
+        )
+        return [
+            sha256(_LEAF + salt + head + index + row + when + record).digest()
+            for (salt,), (index,), (row,), (record,) in pieces
+        ]
+
+
+def pick(packed: bytes, width: int, indexes: Sequence[int]) -> bytes:
+    """Take some fixed-width pieces out of packed ones."""
+    return b"".join(packed[at * width : (at + 1) * width] for at in indexes)
+
+
+def _stream(key: bytes, block: int, length: int) -> bytes:
+    counter = block.to_bytes(_BLOCK_BYTES, "big")
+    return Cipher(AES256(key), CTR(counter)).encryptor().update(bytes(length))
+
+
+def _nonce(number: int) -> bytes:
+    return number.to_bytes(12, "big")
+
+
+def _digest(request_id: str) -> bytes:
+    return bytes.fromhex(request_id.removeprefix("sha256:"))
