@@ -1,0 +1,106 @@
+"""A server that starts other code, another charter or an older folder gets no key.
+
+Real processes: the key agent is the owner's and honest, all else is the server's.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import saferoom_enclaves
+import saferoom_proto
+from saferoom_proto.keys import SigningKey
+from tests.attacks.smallroom import SmallRoom, small_room
+from tests.flow.offers import STEADY
+
+LYING: Final = str(Path(__file__).with_name("lying_server.py"))
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[SmallRoom]:
+    """Give a room with one owner, whose records are loaded; its honest server is stopped."""
+    with small_room(tmp_path) as made:
+        made.say(STEADY)
+        made.processes.kill("server")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the enclave's code with one line more."""
+    folder = tmp_path_factory.mktemp("altered")
+    for package in (saferoom_enclaves, saferoom_proto):
+        (place,) = package.__path__
+        shutil.copytree(place, folder / Path(place).name)
+    with (folder / "saferoom_enclaves" / "gate.py").open("a") as module:
+        module.write("# and the records go somewhere else too\n")
+    return str(folder)
+
+
+def serve_falsely(live: SmallRoom, *what: str) -> None:
+    live.processes.spawn("server", LYING, str(live.room), *what)
+    live.processes.wait_for(live.answers, "the server does not answer")
+
+
+def refused(live: SmallRoom, words: str) -> None:
+    """Wait until the key agent says why it gives no key; the enclave stays without."""
+    log = live.processes.log("agent tax")
+    told = lambda: words in live.processes.log("agent tax")[len(log) :]  # noqa: E731
+    live.processes.wait_for(told, f"the agent does not refuse with {words}")
+    assert not live.serving()
+
+
+def test_altered_code_gets_no_key(live: SmallRoom, sources: str) -> None:
+    serve_falsely(live, "altered", sources)
+    refused(live, "refused: BAD_EVIDENCE: code sha256:")
+
+
+def test_another_charter_gets_no_key(live: SmallRoom) -> None:
+    serve_falsely(live, "charter")
+    refused(live, "refused: BAD_CHARTER: the enclave runs under another charter")
+
+
+def test_an_older_folder_gets_no_key(live: SmallRoom, tmp_path: Path) -> None:
+    folder, copy = live.room / "enclaves" / "tax", tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    live.start_server()
+    live.processes.wait_for(live.answers, "the server does not answer")
+    live.processes.wait_for(live.serving, "the enclave does not serve")
+    with live.open("bank-a", "desk") as room:
+        room.check("paid-enough", subject=STEADY, purpose="pre-loan", params={"least": "5000"})
+    # The agent sees the longer chain at the next start.
+    live.processes.kill("server")
+    live.start_server()
+    live.processes.wait_for(live.answers, "the server does not answer")
+    live.processes.wait_for(live.serving, "the enclave does not serve")
+    live.processes.kill("server")
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)
+    live.start_server()
+    live.processes.wait_for(live.answers, "the server does not answer")
+    refused(live, "refused: STORE_ROLLED_BACK")
+
+
+def test_code_that_lies_about_itself_gets_no_key_where_the_owner_starts_its_enclave(
+    live: SmallRoom, sources: str
+) -> None:
+    """Its evidence is perfect. But the supervisor, which the agent asks for, started nothing."""
+    live.agents["tax"].require([SigningKey.generate().verify_key.public])
+    serve_falsely(live, "disguised", sources)
+    refused(live, "refused: BAD_EVIDENCE: no supervisor says that it started this enclave")
+
+
+def test_software_evidence_alone_is_no_obstacle_to_code_that_lies_about_itself(
+    live: SmallRoom, sources: str
+) -> None:
+    """What the page on security says is not covered: the server is the enclave's parent here."""
+    serve_falsely(live, "disguised", sources)
+    live.processes.wait_for(live.serving, "the agent was not deceived")
+    assert live.serving()
