@@ -11,14 +11,12 @@ import pytest
 
 from saferoom_client.agent import attend as attending
 from saferoom_client.agent.attend import attend, read_evidence
-from saferoom_client.agent.folder import AgentState, KeyAgent, Policy
+from saferoom_client.agent.folder import AgentState, KeyAgent
 from saferoom_client.agent.policy import KEYS_INFO, appraise, release_keys
 from saferoom_client.events import Event, Happening
 from saferoom_client.issuer import Issuer, enrol_member
 from saferoom_client.profile import Member
 from saferoom_client.session import utc_now
-from saferoom_proto import chain
-from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, parse_object, unb64
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -26,81 +24,14 @@ from saferoom_proto.statements import (
     ChainLink,
     Charter,
     Endorsement,
-    Evidence,
-    EvidenceClaims,
-    StreamPosition,
     load,
     seal_statement,
 )
 from saferoom_proto.v1 import owner_pb2
 from saferoom_proto.verification import verify_endorsement
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
-from simulator import World
+from tests.client.agents import CODE, DEPENDENCIES, NONCE, OTHER, SOFTWARE, Scene
 from tests.client.fakeroom import Said, serving
-from tests.client.made import NOTHING
-
-CODE = "sha256:" + "c" * 64
-DEPENDENCIES = "sha256:" + "d" * 64
-OTHER = "sha256:" + "0" * 64
-NONCE = bytes(range(32))
-SOFTWARE = Evidence(kind="software", quote="")
-
-
-class Scene:
-    """An owner whose charter names this agent, and an enclave that asks for its key."""
-
-    def __init__(self, folder: Path, world: World | None = None) -> None:
-        self.world = World("agents") if world is None else world
-        self.policy = Policy(
-            room=self.world.room,
-            owner="tax",
-            charter_root=self.world.seeds.signing("root of tax").verify_key.public,
-            code=(CODE,),
-            dependencies=(DEPENDENCIES,),
-            evidence_kinds=("software",),
-        )
-        self.agent = KeyAgent.create(folder, self.policy)
-        card = self.agent.card
-        self.named = {"key_agent": card.key_agent, "pairing": card.pairing}
-        self.owner = self.world.owner("tax", **self.named)
-        self.identity = self.world.seeds.signing("enclave")
-        self.sealing = self.world.seeds.sealing("enclave")
-
-    @property
-    def charter(self) -> Envelope:
-        return self.owner.charters[-1]
-
-    def claims(self, key: SigningKey | None = None, /, **changes: object) -> Envelope:
-        fields: dict[str, object] = {
-            "room": self.world.room,
-            "owner": "tax",
-            "nonce": b64(NONCE),
-            "identity": self.identity.verify_key.public,
-            "sealing": b64(self.sealing.public),
-            "tls": NOTHING,
-            "charter": self.charter.digest,
-            "code": CODE,
-            "dependencies": DEPENDENCIES,
-            "python": "3.11.7",
-            "sandbox_level": 2,
-            "sandbox_missing": ("landlock",),
-            "store": None,
-            "chain": ChainLink(index=0, previous=chain.GENESIS),
-            "stream": StreamPosition(sequence=0, running=chain.GENESIS),
-        }
-        return seal_statement(EvidenceClaims.model_validate(fields | changes), key or self.identity)
-
-    def reason(
-        self,
-        claims: Envelope,
-        *,
-        evidence: Evidence = SOFTWARE,
-        nonce: bytes = NONCE,
-        charter: Envelope | None = None,
-    ) -> Reason:
-        with pytest.raises(SafeRoomError) as refused:
-            appraise(self.agent, claims, evidence, nonce, charter or self.charter)
-        return refused.value.reason
 
 
 @pytest.fixture

@@ -146,9 +146,10 @@ def read_untrusted(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise bad_file(path, error.strerror or "it can not be read") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise bad_file(path, "not a plain file")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise bad_file(path, "not a plain file")
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise SafeRoomError(Reason.TOO_LARGE, f"{path}: more than {_MOST_BYTES} bytes")
