@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saferoom_client.premises.exchange import Exchange
-from saferoom_client.premises.home import Home, HomeConfig
+from saferoom_client.premises.home import EXCHANGE, Home, HomeConfig
 from saferoom_client.values import EnclaveState
 from tests.flow.live import LiveRoom
 from tests.flow.offers import ORIGIN, SUBJECTS, VAT
@@ -21,11 +21,15 @@ class Premises(LiveRoom):
         homes: the supervisors' folders.
         prefix: starts owners' programs elsewhere, as in another network namespace.
         enclave_prefix: likewise the supervisor, as another user.
+        relay_prefix: likewise the relay.
+        shared: the folder between the two; else one in the home.
     """
 
     homes: dict[str, Home] = field(default_factory=dict[str, Home])
     prefix: Sequence[str] = ()
     enclave_prefix: Sequence[str] = ()
+    relay_prefix: Sequence[str] = ()
+    shared: Path | None = None
 
     def make(self) -> None:
         """Make the room, and each owner's home and relay."""
@@ -42,7 +46,8 @@ class Premises(LiveRoom):
     def found(self, owner: str) -> None:
         """Make an owner's home and relay, and have its key agent ask for its supervisor."""
         root = self.roots[owner].verify_key.public
-        config = HomeConfig(room=ORIGIN, owner=owner, charter_root=root)
+        exchange = EXCHANGE if self.shared is None else str(self.shared)
+        config = HomeConfig(room=ORIGIN, owner=owner, charter_root=root, exchange=exchange)
         self.homes[owner] = Home.create(self.folder / "homes" / owner, config)
         self.agents[owner].require([self.homes[owner].key.verify_key.public])
         self.enrol(owner, "relay")
@@ -81,7 +86,8 @@ class Premises(LiveRoom):
         exchange = str(self.exchange(owner).folder)
         profile = str(member or self.member(owner, "relay"))
         arguments = ("-m", "saferoom_client", "relay", "run", exchange, "-p", profile)
-        self.processes.spawn(f"{name} {owner}", *arguments, prefix=self.prefix)
+        prefix = (*self.prefix, *self.relay_prefix)
+        self.processes.spawn(f"{name} {owner}", *arguments, prefix=prefix)
 
     def exchange(self, owner: str) -> Exchange:
         """Give what supervisor and relay share."""

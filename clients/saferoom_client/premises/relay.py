@@ -107,7 +107,7 @@ class _Call:
         ) as channel:
             stream = relay_pb2_grpc.RelayServiceStub(channel).Attend()
             # Step 1: what listens, and what is to.
-            await stream.write(relay_pb2.AttendRequest(door=_said(door)))
+            await _write(stream, relay_pb2.AttendRequest(door=_said(door)))
             order = _order(await stream.read())
             self._exchange.offer(order)
             # Step 2: an enclave of this order.
@@ -168,12 +168,17 @@ async def _to_room(stream: Stream, reader: asyncio.StreamReader) -> None:
     """Pass on what the enclave sends, no faster than the room takes it."""
     try:
         while data := await reader.read(CARRIED_BYTES):
-            await stream.write(relay_pb2.AttendRequest(carried=data))
+            await _write(stream, relay_pb2.AttendRequest(carried=data))
     except OSError as error:
         raise SafeRoomError(Reason.UNAVAILABLE, "the enclave closed its socket") from error
+    raise SafeRoomError(Reason.UNAVAILABLE, "the enclave closed its socket")
+
+
+async def _write(stream: Stream, message: relay_pb2.AttendRequest) -> None:
+    try:
+        await stream.write(message)
     except asyncio.InvalidStateError as error:
         raise SafeRoomError(Reason.UNAVAILABLE, "the room ended the call") from error
-    raise SafeRoomError(Reason.UNAVAILABLE, "the enclave closed its socket")
 
 
 def _said(door: DoorFile | None) -> relay_pb2.EnclaveDoor:
