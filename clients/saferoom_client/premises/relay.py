@@ -139,10 +139,10 @@ class _Call:
             for task in done:
                 task.result()
         finally:
+            writer.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            writer.close()
 
     async def _to_enclave(self, stream: Stream, writer: asyncio.StreamWriter) -> None:
         """Pass on what the room sends, no faster than the enclave reads."""

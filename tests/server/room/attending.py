@@ -86,9 +86,9 @@ async def carry(stream: Stream, socket: Path, alter: Alter = bytes) -> None:
             writer.write(message.carried)
             await writer.drain()
     finally:
+        writer.close()
         up.cancel()
         await asyncio.gather(up, return_exceptions=True)
-        writer.close()
 
 
 @asynccontextmanager
