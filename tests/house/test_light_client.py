@@ -6,9 +6,18 @@ import ast
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions, requires
+import venv
+from importlib.metadata import Distribution, packages_distributions, requires
 from pathlib import Path
 from typing import Final
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+MOST_BYTES: Final = 60_000_000
+"""What `pip install saferoom` may add, as its wheels unpack. Python's bytecode caches, which pip
+writes beside them unless told not to, come to a third more (docs/adr/0009)."""
 
 IMPORT_ALL: Final = """
 import importlib, pkgutil, sys
@@ -67,3 +76,64 @@ def test_only_the_command_line_imports_by_name(root: Path, own_modules: list[Pat
         for place in imports_by_name(path)
     ]
     assert not found, "\n".join(found)
+
+
+def needed(name: str) -> set[str]:
+    """List the distributions that installing one without extras brings, itself included."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        found.add(one := canonicalize_name(waiting.pop()))
+        asked = (Requirement(text) for text in requires(one) or ())
+        waiting += [
+            each.name
+            for each in asked
+            if (each.marker is None or each.marker.evaluate({"extra": ""}))
+            and canonicalize_name(each.name) not in found
+        ]
+    return found
+
+
+def unpacked_bytes(distribution: Distribution) -> int:
+    """Add up what a distribution's wheel unpacks to; caches of bytecode are not in it."""
+    paths = [path for path in distribution.files or () if path.suffix != ".pyc"]
+    return sum(Path(str(path.locate())).stat().st_size for path in paths)
+
+
+def test_the_light_client_unpacks_to_less_than_60_mb(root: Path, kept_files: list[Path]) -> None:
+    names = needed("saferoom") - {"saferoom"}
+    assert {"grpcio", "cryptography", "pydantic"} <= names
+    assert not names & {"duckdb", "numpy", "scikit-learn", "sqlalchemy"}
+    sizes = {name: unpacked_bytes(Distribution.from_name(name)) for name in names}
+    # Of ours, a checkout holds what the wheel will.
+    sources = [root / name for name in ("proto", "models", "enclaves", "saferoom", "clients")]
+    sizes["saferoom"] = sum(
+        path.stat().st_size
+        for path in kept_files
+        if any(path.is_relative_to(source) for source in sources)
+    )
+    listed = sorted(((size, name) for name, size in sizes.items()), reverse=True)
+    assert sum(sizes.values()) < MOST_BYTES, listed
+
+
+@pytest.mark.soak
+def test_a_fresh_environment_gets_that_and_no_more(root: Path, tmp_path: Path) -> None:
+    dist = tmp_path / "dist"
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    (wheel,) = dist.glob("saferoom-*.whl")
+    venv.create(tmp_path / "fresh", with_pip=False)
+    python = tmp_path / "fresh" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-compile"]
+    fetched = subprocess.run(
+        [*install, "--quiet", str(wheel)], check=False, capture_output=True, text=True
+    )
+    if fetched.returncode != 0:
+        pytest.skip(f"no registry: {fetched.stderr[-300:]}")
+    (library,) = (tmp_path / "fresh" / "lib").glob("python3*/site-packages")
+    held = [path for path in library.rglob("*") if path.is_file()]
+    assert not {"duckdb", "numpy", "sklearn"} & {path.name for path in library.iterdir()}
+    assert sum(path.stat().st_size for path in held) < MOST_BYTES
+    command = [str(python.with_name("saferoom")), "--help"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "receipt" in shown.stdout

@@ -7,8 +7,8 @@ The rows are persons who stand in for firms, under made-up codes of a region tha
 from __future__ import annotations
 
 import csv
-import gzip
 import io
+import lzma
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -59,8 +59,8 @@ class Records:
 
 def read_records() -> Records:
     """Read the set and split it as the parties hold it."""
-    packed = files("saferoom_client.demo").joinpath("data/uci_card_default.csv.gz").read_bytes()
-    rows = list(csv.DictReader(io.StringIO(gzip.decompress(packed).decode())))
+    packed = files("saferoom_client.demo").joinpath("data/uci_card_default.csv.xz").read_bytes()
+    rows = list(csv.DictReader(io.StringIO(lzma.decompress(packed).decode())))
     billed = [row for row in rows if int(row["id"]) % UNBILLED_EVERY]
     return Records(
         repay=_table(rows, REPAY_COLUMNS),
