@@ -80,6 +80,11 @@ class EnclaveChannel:
         call = self._stub.JudgeMany(wire.judge_request(requests), timeout=seconds)
         return wire.judged_from(await _answered(call))
 
+    async def disclose(self, request: Envelope, seconds: float) -> Judged:
+        """Have a subject shown what is held about it."""
+        call = self._stub.Disclose(wire.disclose_request(request), timeout=seconds)
+        return wire.disclosed_from(await _answered(call))
+
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
         """Pass a load on, piece by piece."""
         passed_on = (wire.load_request(piece) async for piece in pieces)

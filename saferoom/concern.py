@@ -10,7 +10,8 @@
 |                                                            | its registrar, every owner          |
 | consent revocation                                         | its subject, every owner, and the   |
 |                                                            | institution the consent was given to|
-| acknowledgement                                            | its subject, its owner              |
+| request for consent                                        | its subject, its institution        |
+| acknowledgement, disclosure, dispute                       | its subject, its owner              |
 | release                                                    | its institution, its owner, the     |
 |                                                            | subject asked about                 |
 | refusal                                                    | its institution, the owner it names,|
@@ -42,7 +43,10 @@ from saferoom_proto.statements import (
     CertificateRevocation,
     Charter,
     Consent,
+    ConsentRequest,
     ConsentRevocation,
+    Disclosure,
+    Dispute,
     Endorsement,
     EvidenceClaims,
     Feature,
@@ -73,6 +77,9 @@ EVERY_MEMBER: Final = frozenset(
 )
 
 
+_Names = Callable[[Found], set[str | None]]
+
+
 def _agreement(found: Found) -> set[str | None]:
     agreement = load(found.envelope, Agreement)
     return {agreement.owner, agreement.institution}
@@ -84,9 +91,19 @@ def _consent(found: Found) -> set[str | None]:
     return {consent.subject, consent.institution, registrar}
 
 
-def _acknowledgement(found: Found) -> set[str | None]:
-    acknowledgement = load(found.envelope, Acknowledgement)
-    return {acknowledgement.subject, acknowledgement.owner}
+def _consent_request(found: Found) -> set[str | None]:
+    request = load(found.envelope, ConsentRequest)
+    return {request.subject, request.institution}
+
+
+def _between(kind: type[Acknowledgement | Disclosure | Dispute]) -> _Names:
+    """Name the subject and the owner of a statement between the two."""
+
+    def named(found: Found) -> set[str | None]:
+        says = load(found.envelope, kind)
+        return {says.subject, says.owner}
+
+    return named
 
 
 def _release(found: Found) -> set[str | None]:
@@ -104,7 +121,7 @@ def _refusal(found: Found) -> set[str | None]:
     return {refusal.institution, refusal.owner}
 
 
-CONCERNED: Final[Mapping[str, Callable[[Found], set[str | None]]]] = {
+CONCERNED: Final[Mapping[str, _Names]] = {
     Schema.KIND: lambda found: {load(found.envelope, Schema).owner},
     LoadOrder.KIND: lambda found: {load(found.envelope, LoadOrder).owner},
     RollbackOrder.KIND: lambda found: {load(found.envelope, RollbackOrder).owner},
@@ -112,7 +129,10 @@ CONCERNED: Final[Mapping[str, Callable[[Found], set[str | None]]]] = {
     Agreement.KIND: _agreement,
     Consent.KIND: _consent,
     ConsentRevocation.KIND: lambda found: {load(found.envelope, ConsentRevocation).subject},
-    Acknowledgement.KIND: _acknowledgement,
+    ConsentRequest.KIND: _consent_request,
+    Acknowledgement.KIND: _between(Acknowledgement),
+    Disclosure.KIND: _between(Disclosure),
+    Dispute.KIND: _between(Dispute),
     Release.KIND: _release,
     BatchRelease.KIND: _batch_release,
     Refusal.KIND: _refusal,

@@ -120,6 +120,16 @@ def _outcome(message: enclave_pb2.JudgeOutcome) -> Judged | SafeRoomError:
             return SafeRoomError(Reason.INTERNAL, "the enclave tells nothing known")
 
 
+def disclose_request(request: Envelope) -> enclave_pb2.DiscloseRequest:
+    """Put a subject's request for what is held about it on the wire."""
+    return enclave_pb2.DiscloseRequest(request=envelope_to_proto(request))
+
+
+def disclosed_from(message: enclave_pb2.DiscloseResponse) -> Judged:
+    """Take off the wire what an enclave shows a subject."""
+    return Judged(outbox_entry_from(message.entry), message.sealed)
+
+
 def load_request(piece: LoadPiece) -> enclave_pb2.LoadRequest:
     """Pass a piece of a load on as it came."""
     return enclave_pb2.LoadRequest(piece=piece)

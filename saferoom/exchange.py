@@ -53,7 +53,7 @@ class OutboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An enclave's word on a request, and the sealed answer (empty for a refusal)."""
+    """An enclave's word on a request, and what is sealed to its asker (empty for a refusal)."""
 
     entry: OutboxEntry
     sealed: bytes

@@ -23,6 +23,7 @@ from saferoom_proto.v1 import (
     ledger_pb2,
     owner_pb2,
     relay_pb2,
+    subject_pb2,
     template_pb2,
     use_pb2,
 )
@@ -34,6 +35,7 @@ SERVICES: Final = tuple(
         owner_pb2.DESCRIPTOR,
         template_pb2.DESCRIPTOR,
         consent_pb2.DESCRIPTOR,
+        subject_pb2.DESCRIPTOR,
         check_pb2.DESCRIPTOR,
         use_pb2.DESCRIPTOR,
         ledger_pb2.DESCRIPTOR,

@@ -11,7 +11,9 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.statements import (
     Acknowledgement,
     Consent,
+    ConsentRequest,
     ConsentRevocation,
+    Dispute,
     Refusal,
     Snapshot,
     load,
@@ -27,6 +29,10 @@ class About(StrEnum):
     REVOCATIONS_OF_CONSENT = "consent-revocation.consent"
     ACKNOWLEDGEMENTS_OF_REVOCATION = "acknowledgement.revocation"
     SNAPSHOTS_OF_OWNER = "snapshot.owner"
+    CONSENT_REQUESTS_TO_SUBJECT = "consent-request.subject"
+    CONSENT_REQUESTS_OF_INSTITUTION = "consent-request.institution"
+    DISPUTES_OF_SUBJECT = "dispute.subject"
+    DISPUTES_TO_OWNER = "dispute.owner"
 
 
 def _consent(statement: Envelope) -> Mapping[About, str]:
@@ -37,11 +43,26 @@ def _consent(statement: Envelope) -> Mapping[About, str]:
     }
 
 
+def _consent_request(statement: Envelope) -> Mapping[About, str]:
+    request = load(statement, ConsentRequest)
+    return {
+        About.CONSENT_REQUESTS_TO_SUBJECT: request.subject,
+        About.CONSENT_REQUESTS_OF_INSTITUTION: request.institution,
+    }
+
+
+def _dispute(statement: Envelope) -> Mapping[About, str]:
+    dispute = load(statement, Dispute)
+    return {About.DISPUTES_OF_SUBJECT: dispute.subject, About.DISPUTES_TO_OWNER: dispute.owner}
+
+
 _MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
     Refusal.payload_type(): lambda statement: {
         About.REFUSALS_OF_REQUEST: load(statement, Refusal).request
     },
     Consent.payload_type(): _consent,
+    ConsentRequest.payload_type(): _consent_request,
+    Dispute.payload_type(): _dispute,
     ConsentRevocation.payload_type(): lambda statement: {
         About.REVOCATIONS_OF_CONSENT: load(statement, ConsentRevocation).consent
     },

@@ -24,6 +24,7 @@ from saferoom_proto.statements import (
     BatchRelease,
     ChainLink,
     CostEstimate,
+    Disclosure,
     Endorsement,
     Payload,
     Release,
@@ -32,7 +33,9 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.verification import verify_by_enclave
 
-ByEnclave = TypeVar("ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot)
+ByEnclave = TypeVar(
+    "ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot, Disclosure
+)
 """What an enclave may have recorded."""
 
 
@@ -42,6 +45,7 @@ _KINDS: Final = (
     CostEstimate.KIND,
     Acknowledgement.KIND,
     Snapshot.KIND,
+    Disclosure.KIND,
 )
 
 
@@ -121,6 +125,8 @@ class Outbox:
         if kind == Snapshot.payload_type():
             await self._take_order(entry)
             return await self._take(entry, Snapshot)
+        if kind == Disclosure.payload_type():
+            return await self._take(entry, Disclosure)
         raise SafeRoomError(Reason.MALFORMED, f"an outbox holds no {kind}")
 
     async def require_newest(self, owner: str, claimed: ChainLink, size: int) -> None:
@@ -183,10 +189,8 @@ class Outbox:
 
     async def _take(self, entry: OutboxEntry, kind: type[ByEnclave]) -> Recorded[ByEnclave]:
         says = await self.verified(entry.statement, kind)
-        # Which subject a release concerns is known once its question is.
-        rows = (UseRow(says.owner, says.request),) if isinstance(says, Release) else ()
         recorded = await self._notary.record(
-            kind, says, entry.statement, salt=entry.salt, rows=rows
+            kind, says, entry.statement, salt=entry.salt, rows=_uses(says)
         )
         self.recorded(entry.chain_index, recorded.index)
         return recorded
@@ -215,6 +219,17 @@ class Outbox:
         return self._endorsements[digest]
 
 
+def _uses(says: Payload) -> tuple[UseRow, ...]:
+    match says:
+        case Release():
+            # Which subject it concerns is known once its question is.
+            return (UseRow(says.owner, says.request),)
+        case Disclosure():
+            return tuple(UseRow(whom, says.request) for whom in (says.owner, says.subject))
+        case _:
+            return ()
+
+
 def _word(statement: Envelope) -> _Word:
     match statement.payload_type:
         case kind if kind == Acknowledgement.payload_type():
@@ -225,6 +240,8 @@ def _word(statement: Envelope) -> _Word:
             says = load(statement, BatchRelease)
         case kind if kind == CostEstimate.payload_type():
             says = load(statement, CostEstimate)
+        case kind if kind == Disclosure.payload_type():
+            says = load(statement, Disclosure)
         case _:
             says = load(statement, Release)
     return _Word(says.owner, says.chain, statement.digest)

@@ -23,8 +23,10 @@ from saferoom.config import RunBy, split_address
 from saferoom.consents import Consents
 from saferoom.costs import Costs
 from saferoom.courier import HeadSigner
+from saferoom.disputes import Disputes
 from saferoom.evidence import Role
 from saferoom.health import Health, serve_reflection
+from saferoom.holdings import Holdings
 from saferoom.identity import Callers
 from saferoom.interceptors import Guard
 from saferoom.keydesk import KeyDesk
@@ -43,6 +45,7 @@ from saferoom.services.identity import IdentityService
 from saferoom.services.ledger import LedgerService
 from saferoom.services.owner import OwnerService
 from saferoom.services.relay import RelayService
+from saferoom.services.subject import SubjectService
 from saferoom.services.template import TemplateService
 from saferoom.services.use import UseService
 from saferoom.session import Office
@@ -61,6 +64,7 @@ from saferoom_proto.v1.identity_pb2_grpc import (
 from saferoom_proto.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server as add_ledger
 from saferoom_proto.v1.owner_pb2_grpc import add_OwnerServiceServicer_to_server as add_owner
 from saferoom_proto.v1.relay_pb2_grpc import add_RelayServiceServicer_to_server as add_relay
+from saferoom_proto.v1.subject_pb2_grpc import add_SubjectServiceServicer_to_server as add_subject
 from saferoom_proto.v1.template_pb2_grpc import (
     add_TemplateServiceServicer_to_server as add_template,
 )
@@ -302,7 +306,9 @@ async def _add_services(
     )
     add_owner(owners, server)
     add_template(TemplateService(register, statements), server)
-    add_consent(ConsentService(statements, books.archive), server)
+    add_consent(ConsentService(statements, books.archive, books.notary), server)
+    disputes = Disputes(statements, books.archive, books.notary)
+    add_subject(SubjectService(Holdings(links), disputes), server)
     add_use(UseService(books.archive, books.notary), server)
     add_check(CheckService(checks, costs, Consents(books.archive)), server)
     add_ledger(LedgerService(books.ledger, concerns), server)

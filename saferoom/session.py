@@ -157,6 +157,10 @@ class Session:
         with self._office.tracer.span("enclave judges", about):
             return await self._questions.judge(request)
 
+    async def disclose(self, request: Envelope) -> Judged:
+        """Have a subject shown what is held about it."""
+        return await self._channel.disclose(request, JUDGE_SECONDS)
+
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
         """Pass a load on."""
         return await self._channel.load(pieces, seconds)

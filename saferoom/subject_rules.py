@@ -1,7 +1,9 @@
-"""When the room accepts consents, their revocations, and revocations of certificates.
+"""When the room accepts what subjects, registrars and identity issuers say, and banks ask of them.
 
-These concern every owner: a consent may name features of all of them, and a certificate signs for
-all. So every enclave hears of them, and one charter under which they hold is enough for the room.
+Consents, their revocations and those of certificates concern every owner: a consent may name
+features of all of them, and a certificate signs for all. So every enclave hears of them, and one
+charter under which they hold is enough for the room. A request for consent and a dispute let nobody
+do anything: no enclave hears of them.
 """
 
 from __future__ import annotations
@@ -13,8 +15,15 @@ from saferoom.rules import Ground, Rule, require_one_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import fingerprint, read_identity
-from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import CertificateRevocation, Consent, ConsentRevocation
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import (
+    CertificateRevocation,
+    Consent,
+    ConsentRequest,
+    ConsentRevocation,
+    Dispute,
+)
+from saferoom_proto.subject_verification import verify_by_subject, verify_consent_request
 from saferoom_proto.verification import (
     PinnedCharter,
     verify_certificate_revocation,
@@ -88,5 +97,32 @@ def _require_any(ground: Ground, check: Callable[[PinnedCharter], object]) -> No
     raise refusal
 
 
+def _consent_request(
+    envelope: Envelope, request: ConsentRequest, ground: Ground
+) -> tuple[str, ...]:
+    request.require_valid(ground.now)
+    room = ground.room
+    _, signer = verify_consent_request(envelope, room.origin, room.issuers, ground.now)
+    ground.register.require_not_revoked(signer.fingerprint, ground.now)
+    features = {str(ref) for ref in ground.register.pinned_features}
+    if unknown := [name for name in request.features if name not in features]:
+        faults = [FieldFault("features", f"no owner defined {name}") for name in unknown]
+        raise SafeRoomError(Reason.UNKNOWN_FEATURE, "features", faults)
+    return ()
+
+
+def _dispute(envelope: Envelope, dispute: Dispute, ground: Ground) -> tuple[str, ...]:
+    charter = ground.register.charter(dispute.owner)
+    _, signer = verify_by_subject(envelope, Dispute, charter, ground.now)
+    ground.register.require_not_revoked(signer.fingerprint, ground.now)
+    return ()
+
+
 CONSENT = Rule(Consent, _may_consent, _consent)
 CERTIFICATE_REVOCATION = Rule(CertificateRevocation, _may_revoke, _revocation)
+CONSENT_REQUEST = Rule(
+    ConsentRequest,
+    lambda caller, request: require_one_of(caller, request.institution),
+    _consent_request,
+)
+DISPUTE = Rule(Dispute, lambda caller, dispute: require_one_of(caller, dispute.subject), _dispute)

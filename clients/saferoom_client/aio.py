@@ -5,8 +5,11 @@ from __future__ import annotations
 from saferoom_client import (
     agreements,
     checks,
+    consent_requests,
     consents,
     costs,
+    disputes,
+    holdings,
     loading,
     log,
     members,
@@ -61,6 +64,12 @@ class AsyncRoom(Session):
     grant_consent = consents.grant_consent
     revoke_consent = consents.revoke_consent
     list_consents = consents.list_consents
+    request_consent = consent_requests.request_consent
+    list_consent_requests = consent_requests.list_consent_requests
+    get_consent_request = consent_requests.get_consent_request
+    get_holdings = holdings.get_holdings
+    open_dispute = disputes.open_dispute
+    list_disputes = disputes.list_disputes
 
     # Institutions.
     check = checks.check

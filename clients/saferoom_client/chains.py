@@ -16,6 +16,7 @@ from saferoom_proto.statements import (
     Acknowledgement,
     BatchRelease,
     CostEstimate,
+    Disclosure,
     Release,
     Snapshot,
     load,
@@ -46,6 +47,8 @@ class Chains:
                 said = load(statement, Snapshot)
             case kind if kind == BatchRelease.payload_type():
                 said = load(statement, BatchRelease)
+            case kind if kind == Disclosure.payload_type():
+                said = load(statement, Disclosure)
             case _:
                 return
         place = (said.owner, said.chain.index)

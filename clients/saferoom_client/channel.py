@@ -27,6 +27,7 @@ _SERVICES: Final = (
     "IdentityService",
     "TemplateService",
     "ConsentService",
+    "SubjectService",
     "CheckService",
     "UseService",
     "LedgerService",

@@ -13,8 +13,11 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 from saferoom_client import (
     agreements,
     checks,
+    consent_requests,
     consents,
     costs,
+    disputes,
+    holdings,
     loading,
     log,
     members,
@@ -163,6 +166,12 @@ class Room:
     grant_consent = _waiting(consents.grant_consent)
     revoke_consent = _waiting(consents.revoke_consent)
     list_consents = _waiting(consents.list_consents)
+    request_consent = _waiting(consent_requests.request_consent)
+    list_consent_requests = _waiting(consent_requests.list_consent_requests)
+    get_consent_request = _waiting(consent_requests.get_consent_request)
+    get_holdings = _waiting(holdings.get_holdings)
+    open_dispute = _waiting(disputes.open_dispute)
+    list_disputes = _waiting(disputes.list_disputes)
 
     # Institutions.
     check = _waiting(checks.check)

@@ -29,6 +29,7 @@ from saferoom_proto.v1 import (
     ledger_pb2_grpc,
     owner_pb2,
     owner_pb2_grpc,
+    subject_pb2_grpc,
     template_pb2_grpc,
     use_pb2_grpc,
 )
@@ -76,6 +77,7 @@ class Session:
         self.owners: Final = owner_pb2_grpc.OwnerServiceStub(self._channel)
         self.templates: Final = template_pb2_grpc.TemplateServiceStub(self._channel)
         self.consents: Final = consent_pb2_grpc.ConsentServiceStub(self._channel)
+        self.subjects: Final = subject_pb2_grpc.SubjectServiceStub(self._channel)
         self.checks: Final = check_pb2_grpc.CheckServiceStub(self._channel)
         self.uses: Final = use_pb2_grpc.UseServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)

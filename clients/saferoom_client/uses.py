@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom_client.holdings import open_disclosure
 from saferoom_client.session import Session
 from saferoom_client.values import Use
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Refusal, Release, load
+from saferoom_proto.statements import Disclosure, Refusal, Release, load
 from saferoom_proto.v1 import use_pb2
 from saferoom_proto.verification import verify_by_enclave
 from saferoom_proto.wire import Recorded, envelope_from_proto, recorded_from_proto
@@ -86,26 +87,34 @@ async def all_uses(session: Session) -> AsyncIterator[UsesPage]:
 
 
 def _unpinned_owner(session: Session, statement: Envelope) -> str | None:
-    if statement.payload_type != Release.payload_type():
-        return None
-    owner = load(statement, Release).owner
+    match statement.payload_type:
+        case kind if kind == Release.payload_type():
+            owner = load(statement, Release).owner
+        case kind if kind == Disclosure.payload_type():
+            owner = load(statement, Disclosure).owner
+        case _:
+            return None
     return None if owner in session.profile.trust.charter_roots else owner
 
 
 async def _open(session: Session, word: Recorded, index: int, request: Envelope | None) -> Use:
     # Step 1: whose word it is, and on which question.
     statement = word.statement
-    if statement.payload_type == Release.payload_type():
-        use = await _release(session, word, index)
-    else:
-        use = _refusal(session, word, index)
+    match statement.payload_type:
+        case kind if kind == Release.payload_type():
+            use = await _release(session, word, index)
+        case kind if kind == Disclosure.payload_type():
+            use = await _disclosure(session, word, index)
+        case _:
+            use = _refusal(session, word, index)
     # Step 2: the question, which the word names by its digest.
     if request is not None:
         use = use.with_question(request)
     # Step 3: that it concerns whoever is shown it.
     member = session.profile.member
     if member.is_subject:
-        concerned = use.request is not None and use.request.subject == member.organisation
+        about = use.institution if use.request is None else use.request.subject
+        concerned = about == member.organisation
     else:
         concerned = use.owner == member.organisation
     if not concerned:
@@ -130,6 +139,22 @@ async def _release(session: Session, word: Recorded, index: int) -> Use:
         charges=release.charges,
         consent=release.consent,
         epoch=None if release.store is None else release.store.epoch,
+    )
+
+
+async def _disclosure(session: Session, word: Recorded, index: int) -> Use:
+    """Read that a subject was shown what is held about it: a use of its own."""
+    disclosure, _ = await open_disclosure(session, word)
+    return Use(
+        index=index,
+        word=word,
+        owner=disclosure.owner,
+        institution=disclosure.subject,
+        request_id=disclosure.request,
+        template=None,
+        reason=None,
+        time=disclosure.time,
+        epoch=disclosure.store.epoch,
     )
 
 

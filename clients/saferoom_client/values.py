@@ -238,9 +238,9 @@ class Use:
         index: its entry of the log.
         word: the enclave's release or the room's refusal, with its proof.
         owner: whose enclave was asked; none where the room refused before it asked any.
-        institution: who asked.
+        institution: who asked; the subject itself where it was shown what is held about it.
         request_id: the question's digest.
-        template: digest of what was asked; none where that is not known.
+        template: digest of what was asked; none where that is not known, or was no question.
         reason: why it was refused; none if it was answered.
         time: when.
         charges: what the answer may have told, in cells told apart before and after it.
@@ -275,6 +275,11 @@ class Use:
         if not same or self.template not in (None, request.template):
             raise SafeRoomError(Reason.BAD_PROOF, "the room shows another question than was asked")
         return replace(self, request=request, question=question, template=request.template)
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether the subject itself was shown all that is held about it."""
+        return not self.institution[0].islower()
 
     @property
     def answered(self) -> bool:

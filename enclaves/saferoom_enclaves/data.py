@@ -77,6 +77,12 @@ class Data:
             raise SafeRoomError(self._refusal.reason, self._refusal.detail)
         return self._computed.index
 
+    def opened(self) -> Opened:
+        """Give the store that answers come from; `NO_DATA` or `STORE_DAMAGED` if there is none."""
+        if self._opened is None:
+            raise SafeRoomError(self._refusal.reason, self._refusal.detail)
+        return self._opened
+
     def open(self, store_key: bytes, state: StoreState, schema: str) -> Opened:
         """Open a sealed snapshot.
 

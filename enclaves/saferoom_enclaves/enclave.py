@@ -13,7 +13,7 @@ from typing import Final
 
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.batches import Batches
-from saferoom_enclaves.journal import OutboxEntry
+from saferoom_enclaves.journal import Judged, OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
 from saferoom_enclaves.loads import LoadGrant, LoadJob, NewStore, require_next
@@ -186,6 +186,10 @@ class Enclave:
     def batches(self) -> Batches:
         """The batches, once the enclave has its keys; `LOCKED` before."""
         return self._require_open().batches
+
+    def disclose(self, request: Envelope) -> Judged:
+        """Show a subject what is held about it."""
+        return self._require_open().disclosures.disclose(request)
 
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Give entries that no proof has come back for, from a chain index on."""

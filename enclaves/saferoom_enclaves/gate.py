@@ -1,7 +1,10 @@
 """Steps 7 and 8 of a check: the answer is computed under seal, and let out in one way only.
 
+Beside it the way on which a subject sees what is held about it, which passes here too.
+
 A feature's value exists outside the index only inside `execute`, and the answer only inside a
-`Sealed`, which nothing but `Gate.release` opens: into 50 bytes sealed to the asker.
+`Sealed`, which nothing but `Gate.release` opens: into 50 bytes sealed to the asker. What is held
+about a subject is read inside `collect`, and opened by `Gate.disclose`: sealed to that subject.
 """
 
 from __future__ import annotations
@@ -14,15 +17,20 @@ from typing import Final, Generic, NoReturn, Protocol, TypeVar, final
 from saferoom_enclaves.admit import Asked
 from saferoom_enclaves.appraise import Appraised
 from saferoom_enclaves.charge import Charged
+from saferoom_enclaves.claim import Claimed
 from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.held import Held, Records
 from saferoom_enclaves.journal import Journal, Judged
-from saferoom_proto import hpke
+from saferoom_proto import holdings, hpke
 from saferoom_proto.answer import SALT_BYTES, Answer, Truth, commitment, seal_info, truth_of
+from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef, evaluate
+from saferoom_proto.holdings import Holdings
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     Charge,
     CostEstimate,
+    Disclosure,
     Outcome,
     Release,
     StoreState,
@@ -126,6 +134,11 @@ def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
     return Sealed(_EXECUTED, truth_of(evaluate(admitted.bound.formula, cells)))
 
 
+def collect(claimed: Claimed, records: Records) -> Sealed[Held]:
+    """Read what is held about the subject that asks, and about nobody else."""
+    return Sealed(_EXECUTED, records.about(claimed.request.subject))
+
+
 class Gate:
     """Lets answers and refusals out, each as the next entry of the enclave's chain.
 
@@ -204,6 +217,46 @@ class Gate:
             time=now,
         )
         return Released(_RELEASED, self._journal.append(payload, now))
+
+    def disclose(
+        self, claimed: Claimed, sealed: Sealed[Held], grounds: Grounds, now: datetime
+    ) -> Released:
+        """Seal what is held about a subject to that subject, and sign what may be known of it.
+
+        Raises:
+            SafeRoomError: `TOO_LARGE` if there is more than can be sent.
+        """
+        request, held = claimed.request, sealed.open(_RELEASED)
+        plaintext = Holdings(
+            room=grounds.room,
+            owner=grounds.owner,
+            subject=request.subject,
+            request=claimed.request_id,
+            store=held.store,
+            schema_digest=held.schema,
+            tables=held.tables,
+            features=held.features,
+            accounts=held.accounts,
+            salt=b64(self._randomness(SALT_BYTES)),
+        ).to_bytes()
+        payload = Disclosure(
+            room=grounds.room,
+            owner=grounds.owner,
+            request=claimed.request_id,
+            subject=request.subject,
+            endorsement=grounds.endorsement,
+            charter=grounds.charter,
+            stream=grounds.stream,
+            store=held.store,
+            schema_digest=held.schema,
+            answer=holdings.commitment(plaintext),
+            chain=self._journal.link,
+            time=now,
+        )
+        to_subject = holdings.seal_holdings(
+            plaintext, claimed.reply_key, claimed.request_id, grounds.owner
+        )
+        return Released(_RELEASED, self._journal.append(payload, now, sealed=to_subject))
 
     def _payload(
         self,

@@ -15,8 +15,10 @@ from saferoom_enclaves.batches import Batches
 from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.consents import Consents
 from saferoom_enclaves.data import Data
+from saferoom_enclaves.disclose import Disclosures
 from saferoom_enclaves.freshness import Freshness
 from saferoom_enclaves.gate import Gate, Grounds
+from saferoom_enclaves.held import Records
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
 from saferoom_enclaves.keys import ReleasedKeys
@@ -93,6 +95,7 @@ class OpenEnclave:
         )
         rules = Rules(self.standing, ApprovedUses(self.standing), self.consents)
         requests, spending = Requests(state), Spending(state)
+        gate = Gate(self.journal, randomness)
         self.batches: Final = Batches(
             state=state,
             rules=rules,
@@ -106,13 +109,24 @@ class OpenEnclave:
             randomness=randomness,
             log=log,
         )
+        self.disclosures: Final = Disclosures(
+            state=state,
+            standing=self.standing,
+            records=Records(self.data, self.standing, spending),
+            journal=self.journal,
+            gate=gate,
+            clock=clock,
+            freshness=self.freshness,
+            grounds=self.grounds,
+            log=log,
+        )
         self.judge: Final = Judge(
             state=state,
             rules=rules,
             requests=requests,
             spending=spending,
             journal=self.journal,
-            gate=Gate(self.journal, randomness),
+            gate=gate,
             clock=clock,
             freshness=self.freshness,
             grounds=self.grounds,

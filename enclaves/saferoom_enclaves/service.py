@@ -122,6 +122,14 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             return enclave_pb2.JudgeOutcome(refusal=wire.plain_refusal(refusal))
         return enclave_pb2.JudgeOutcome(judged=wire.judge_response(judged))
 
+    async def Disclose(  # noqa: N802
+        self, request: enclave_pb2.DiscloseRequest, context: Context
+    ) -> enclave_pb2.DiscloseResponse:
+        """Show a subject what is held about it."""
+        async with self._refusing(context, "Disclose"):
+            asked = wire.claim_of(request)
+            return wire.disclose_response(await self._worker.run(lambda own: own.disclose(asked)))
+
     async def _tick(self) -> None:
         if self._tick_seconds:
             now = asyncio.get_running_loop().time()

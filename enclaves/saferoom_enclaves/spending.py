@@ -131,6 +131,10 @@ class Spending:
         self._state: Final = state
         self._accounts: Final = Accounts(state)
 
+    def account(self, group: str, subject: str) -> tuple[Spent, ...]:
+        """Give all that a group has asked about a subject, as far as it still counts."""
+        return self._accounts.of(group, subject)
+
     def charge(self, question: Question, charter: Charter, now: datetime) -> tuple[Charge, ...]:
         """Charge a question to its account, or refuse it, by the questions alone.
 

@@ -130,6 +130,15 @@ class Standing:
         known = self._agreements.get(institution, [])
         return [each for each in reversed(known) if each.digest not in self._ended]
 
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Give the institutions of each collusion group that any agreement ever named."""
+        members: dict[str, set[str]] = {}
+        for statement in self._kept.values():
+            if statement.payload_type == Agreement.payload_type():
+                agreement = load(statement, Agreement)
+                members.setdefault(agreement.group, set()).add(agreement.institution)
+        return {group: tuple(sorted(names)) for group, names in members.items()}
+
     def approvals(self, template: str, certificate: str) -> list[Envelope]:
         """Give the approvals of these exact bytes that have not been taken back."""
         return list(self._approvals.get((template, certificate), {}).values())

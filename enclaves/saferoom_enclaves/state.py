@@ -36,7 +36,17 @@ _MARKS_KEY: Final = b"1"
 
 _NUMBERED: Final = ("statement", "subject_statement", "entry")
 """Tables whose rows have a number."""
-_FOUND: Final = ("seen", "consent", "revoked", "leakage", "charged", "uses", "batch", "chunk")
+_FOUND: Final = (
+    "seen",
+    "consent",
+    "revoked",
+    "leakage",
+    "charged",
+    "uses",
+    "batch",
+    "chunk",
+    "claims",
+)
 """Tables whose rows are found by an HMAC."""
 
 _SCHEMA: Final = (

@@ -76,6 +76,12 @@ def question_of(request: enclave_pb2.JudgeRequest) -> Envelope:
     return envelope_from_proto(request.request)
 
 
+def claim_of(request: enclave_pb2.DiscloseRequest) -> Envelope:
+    """Take a subject's request off the wire."""
+    _require(request.HasField("request"), "request")
+    return envelope_from_proto(request.request)
+
+
 def one_of_many(message: evidence_pb2.Envelope) -> Envelope:
     """Take one of several signed questions off the wire."""
     return envelope_from_proto(message)
@@ -90,6 +96,11 @@ def plain_refusal(error: SafeRoomError) -> enclave_pb2.PlainRefusal:
 def judge_response(judged: Judged) -> enclave_pb2.JudgeResponse:
     """Put a verdict on the wire."""
     return enclave_pb2.JudgeResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
+
+
+def disclose_response(judged: Judged) -> enclave_pb2.DiscloseResponse:
+    """Put on the wire what a subject is shown."""
+    return enclave_pb2.DiscloseResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
 
 
 def outbox_entry(entry: OutboxEntry) -> enclave_pb2.OutboxEntry:

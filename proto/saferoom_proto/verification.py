@@ -36,6 +36,7 @@ from saferoom_proto.statements import (
     ConsentRevocation,
     CostEstimate,
     CostRequest,
+    Disclosure,
     Endorsement,
     Evidence,
     EvidenceClaims,
@@ -55,7 +56,9 @@ from saferoom_proto.statements.template import AgreementEnd
 
 Defined = TypeVar("Defined", Feature, Schema)
 ByApprover = TypeVar("ByApprover", Approval, Withdrawal, Pause, AgreementEnd)
-ByEnclave = TypeVar("ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot)
+ByEnclave = TypeVar(
+    "ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot, Disclosure
+)
 Asked = TypeVar("Asked", CheckRequest, BatchRequest, CostRequest)
 
 NONE_REVOKED: Final[Mapping[str, datetime]] = MappingProxyType({})
@@ -88,11 +91,7 @@ class PinnedCharter:
 
 
 def open_charter(envelope: Envelope, root: str) -> PinnedCharter:
-    """Open a charter under a pinned root key.
-
-    Args:
-        envelope: the charter statement.
-        root: the pinned charter root, base64.
+    """Open a charter under a pinned root key (base64).
 
     Raises:
         SafeRoomError: `BAD_CHARTER` if another root signed it; `MALFORMED`.

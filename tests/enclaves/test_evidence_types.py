@@ -17,6 +17,7 @@ from saferoom_enclaves import gate
 from saferoom_enclaves.admit import Admitted, Asked
 from saferoom_enclaves.appraise import Appraised, Inquired
 from saferoom_enclaves.charge import Charged
+from saferoom_enclaves.claim import Claimed
 from saferoom_enclaves.evidence import Right
 from saferoom_enclaves.gate import Released, Sealed
 from saferoom_proto.answer import Truth
@@ -64,7 +65,9 @@ def test_the_gate_alone_opens_a_sealed_value() -> None:
     assert SEALED.open(gate._RELEASED) is Truth.YES
 
 
-@pytest.mark.parametrize("kind", [Asked, Admitted, Charged, Inquired, Appraised, Released, Sealed])
+@pytest.mark.parametrize(
+    "kind", [Asked, Admitted, Charged, Inquired, Appraised, Claimed, Released, Sealed]
+)
 def test_forged_evidence_fails_when_it_is_made(kind: type[object]) -> None:
     made = cast("Callable[..., object]", kind)
     for right in (None, object(), Right(), Truth.YES):
@@ -83,6 +86,28 @@ def test_evidence_is_not_copied(room: Sample, enclave: EnclaveHarness) -> None:
 
 
 LEAKS = {
+    "another's records without its own request": (
+        "from saferoom_enclaves.gate import collect\n"
+        "from saferoom_enclaves.held import Records\n"
+        "def leak(records: Records) -> object:\n"
+        "    return collect('91990000000001011G', records)\n"
+    ),
+    "what is held, shown to who asked a question": (
+        "from datetime import datetime\n"
+        "from saferoom_enclaves.admit import Asked\n"
+        "from saferoom_enclaves.gate import Gate, Grounds, Sealed\n"
+        "from saferoom_enclaves.held import Held\n"
+        "def leak(gate: Gate, by: Asked, it: Sealed[Held], on: Grounds, at: datetime) -> object:\n"
+        "    return gate.disclose(by, it, on, at)\n"
+    ),
+    "what is held, in the place of an answer": (
+        "from datetime import datetime\n"
+        "from saferoom_enclaves.charge import Charged\n"
+        "from saferoom_enclaves.gate import Gate, Grounds, Sealed\n"
+        "from saferoom_enclaves.held import Held\n"
+        "def leak(to: Gate, by: Charged, it: Sealed[Held], on: Grounds, at: datetime) -> object:\n"
+        "    return to.release(by, it, on, at)\n"
+    ),
     "forged with another right": (
         "from saferoom_enclaves.evidence import Right\n"
         "from saferoom_enclaves.gate import Sealed\n"

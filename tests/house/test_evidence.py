@@ -17,6 +17,7 @@ MAKERS = {
         "Charged": "charge.py",
         "Inquired": "appraise.py",
         "Appraised": "appraise.py",
+        "Claimed": "claim.py",
         "Sealed": "gate.py",
         "Released": "gate.py",
         "AskedBatch": "batch_admit.py",

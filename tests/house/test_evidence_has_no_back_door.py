@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SERVER = {"Caller", "Approved", "Recorded"}
-ENCLAVE = {"Asked", "Admitted", "Charged", "Sealed", "Released"} | {
+ENCLAVE = {"Asked", "Admitted", "Charged", "Claimed", "Sealed", "Released"} | {
     "AskedBatch",
     "AdmittedRows",
     "ChargedRows",
@@ -25,6 +25,7 @@ RIGHTS = {
     "_IDENTIFIED": "admit.py",
     "_ADMITTED": "admit.py",
     "_CHARGED": "charge.py",
+    "_CLAIMED": "claim.py",
     "_EXECUTED": "gate.py",
     "_RELEASED": "gate.py",
     "_BATCH_IDENTIFIED": "batch_admit.py",

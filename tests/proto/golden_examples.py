@@ -55,6 +55,7 @@ from tests.proto.golden_seeds import (
     sealing,
     seed,
 )
+from tests.proto.golden_subjects import subjects_formats, subjects_words
 
 
 def certificate() -> ReleaseCertificate:
@@ -72,6 +73,7 @@ def payloads() -> dict[str, Payload]:
     """Give one example of every kind of statement, and more of those with several forms."""
     made = definitions() | owners_words() | orders() | askers_words()
     made |= enclaves_words() | prices() | words_on_enclaves() | words_at_the_owner()
+    made |= subjects_words()
     return made | {"release-certificate": certificate()}
 
 
@@ -157,6 +159,7 @@ def others() -> dict[str, str]:
         "proof": format_proof(1, [seed("node 1"), seed("node 2")], note()),
         "receipt": receipt().to_json().decode(),
         "json": dump({"b": [1, True, None], "a": "税", "c": Decimal("0.5")}).decode(),
+        **subjects_formats(),
     }
 
 

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.holdings import Holdings, open_holdings
+from saferoom_proto.hpke import SealingKey
 from saferoom_proto.identity import subject_uri
-from saferoom_proto.statements import Consent, ConsentRevocation, Purpose, seal_statement
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.statements import (
+    Consent,
+    ConsentRevocation,
+    HoldingsRequest,
+    Purpose,
+    seal_statement,
+)
 from saferoom_proto.uscc import make_uscc
 from simulator.issuer import YEAR
 
@@ -28,6 +37,7 @@ class SimSubject:
         self.uscc: Final = make_uscc(serial)
         self.key = world.seeds.signing(f"subject {serial}")
         self.certificate = world.issuer.issue(subject_uri(self.uscc), self.key.verify_key)
+        self.reply: Final = SealingKey.generate()
 
     def consent(
         self,
@@ -77,6 +87,28 @@ class SimSubject:
             consent=consent.digest,
         )
         return seal_statement(payload, self.key)
+
+    def claim(
+        self, owner_name: str, key: SigningKey | None = None, /, **changes: object
+    ) -> Envelope:
+        """Ask an owner for all it holds; fields can be changed, and another key may sign."""
+        now = self.world.now()
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": owner_name,
+            "subject": self.uscc,
+            "certificate": b64(self.certificate),
+            "nonce": b64(self.world.seeds.fresh(16)),
+            "not_before": now,
+            "not_after": now + timedelta(minutes=5),
+            "reply_key": b64(self.reply.public),
+        }
+        payload = HoldingsRequest.model_validate(fields | changes)
+        return seal_statement(payload, key or self.key)
+
+    def open(self, request: Envelope, owner: str, sealed: bytes) -> Holdings:
+        """Open what an owner's enclave sealed to this subject."""
+        return Holdings.from_bytes(open_holdings(sealed, self.reply, request.digest, owner))
 
     def revoke(self, consent: Envelope) -> Envelope:
         """Publish a revocation, to every owner."""

@@ -39,6 +39,7 @@ from saferoom_proto.statements.enclave import (
     Acknowledgement,
     ChainLink,
     Charge,
+    Disclosure,
     Endorsement,
     Evidence,
     EvidenceClaims,
@@ -61,6 +62,7 @@ from saferoom_proto.statements.feature import (
 from saferoom_proto.statements.head import Head, Refusal
 from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.request import CheckRequest
+from saferoom_proto.statements.subject import ConsentRequest, Dispute, HoldingsRequest
 from saferoom_proto.statements.template import (
     Agreement,
     AgreementEnd,
@@ -91,10 +93,13 @@ __all__ = [
     "Column",
     "ColumnType",
     "Consent",
+    "ConsentRequest",
     "ConsentRevocation",
     "CostEstimate",
     "CostRequest",
     "Digest",
+    "Disclosure",
+    "Dispute",
     "Endorsement",
     "Evidence",
     "EvidenceClaims",
@@ -103,6 +108,7 @@ __all__ = [
     "FeatureKind",
     "FeaturePrice",
     "Head",
+    "HoldingsRequest",
     "IdentityIssuer",
     "Instant",
     "Launch",

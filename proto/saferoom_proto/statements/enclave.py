@@ -184,6 +184,29 @@ class Acknowledgement(Payload):
     time: Instant
 
 
+class Disclosure(Payload):
+    """An enclave's signed word that it showed a subject all it holds about it.
+
+    What it showed is not here: its commitment is, SHA-256 over the plaintext that was sealed to
+    the subject, which ends in a salt (`saferoom_proto.holdings`).
+    """
+
+    KIND: ClassVar[str] = "disclosure"
+    SIGNED_BY: ClassVar[Usage] = Usage.ENCLAVE
+
+    owner: Owner
+    request: Digest
+    subject: Uscc
+    endorsement: Digest
+    charter: Digest
+    stream: StreamPosition
+    store: StoreState
+    schema_digest: Digest
+    answer: Digest
+    chain: ChainLink
+    time: Instant
+
+
 class Snapshot(Payload):
     """An enclave's signed word on a load: the store it sealed and from now on answers from."""
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/consent.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"E\n\x13GrantConsentRequest\x12.\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"?\n\x14GrantConsentResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"I\n\x14RevokeConsentRequest\x12\x31\n\nrevocation\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\x82\x01\n\x15RevokeConsentResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12/\n\x10\x61\x63knowledgements\x18\x02 \x03(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0f\n\x07waiting\x18\x03 \x03(\t\"\x15\n\x13ListConsentsRequest\"P\n\x14ListConsentsResponse\x12\'\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0f\n\x07revoked\x18\x02 \x03(\t2\x92\x02\n\x0e\x43onsentService\x12S\n\x0cGrantConsent\x12 .saferoom.v1.GrantConsentRequest\x1a!.saferoom.v1.GrantConsentResponse\x12V\n\rRevokeConsent\x12!.saferoom.v1.RevokeConsentRequest\x1a\".saferoom.v1.RevokeConsentResponse\x12S\n\x0cListConsents\x12 .saferoom.v1.ListConsentsRequest\x1a!.saferoom.v1.ListConsentsResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/consent.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"E\n\x13GrantConsentRequest\x12.\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"?\n\x14GrantConsentResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"I\n\x14RevokeConsentRequest\x12\x31\n\nrevocation\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\x82\x01\n\x15RevokeConsentResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12/\n\x10\x61\x63knowledgements\x18\x02 \x03(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0f\n\x07waiting\x18\x03 \x03(\t\"\x15\n\x13ListConsentsRequest\"P\n\x14ListConsentsResponse\x12\'\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0f\n\x07revoked\x18\x02 \x03(\t\"G\n\x15RequestConsentRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"A\n\x16RequestConsentResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"\x1c\n\x1aListConsentRequestsRequest\"F\n\x1bListConsentRequestsResponse\x12\'\n\x08requests\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Recorded2\xd7\x03\n\x0e\x43onsentService\x12S\n\x0cGrantConsent\x12 .saferoom.v1.GrantConsentRequest\x1a!.saferoom.v1.GrantConsentResponse\x12V\n\rRevokeConsent\x12!.saferoom.v1.RevokeConsentRequest\x1a\".saferoom.v1.RevokeConsentResponse\x12S\n\x0cListConsents\x12 .saferoom.v1.ListConsentsRequest\x1a!.saferoom.v1.ListConsentsResponse\x12Y\n\x0eRequestConsent\x12\".saferoom.v1.RequestConsentRequest\x1a#.saferoom.v1.RequestConsentResponse\x12h\n\x13ListConsentRequests\x12\'.saferoom.v1.ListConsentRequestsRequest\x1a(.saferoom.v1.ListConsentRequestsResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GRANTCONSENTREQUEST'].fields_by_name['consent']._serialized_options = b'\272H\003\310\001\001'
   _globals['_REVOKECONSENTREQUEST'].fields_by_name['revocation']._loaded_options = None
   _globals['_REVOKECONSENTREQUEST'].fields_by_name['revocation']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_REQUESTCONSENTREQUEST'].fields_by_name['request']._loaded_options = None
+  _globals['_REQUESTCONSENTREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
   _globals['_GRANTCONSENTREQUEST']._serialized_start=82
   _globals['_GRANTCONSENTREQUEST']._serialized_end=151
   _globals['_GRANTCONSENTRESPONSE']._serialized_start=153
@@ -49,6 +51,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCONSENTSREQUEST']._serialized_end=447
   _globals['_LISTCONSENTSRESPONSE']._serialized_start=449
   _globals['_LISTCONSENTSRESPONSE']._serialized_end=529
-  _globals['_CONSENTSERVICE']._serialized_start=532
-  _globals['_CONSENTSERVICE']._serialized_end=806
+  _globals['_REQUESTCONSENTREQUEST']._serialized_start=531
+  _globals['_REQUESTCONSENTREQUEST']._serialized_end=602
+  _globals['_REQUESTCONSENTRESPONSE']._serialized_start=604
+  _globals['_REQUESTCONSENTRESPONSE']._serialized_end=669
+  _globals['_LISTCONSENTREQUESTSREQUEST']._serialized_start=671
+  _globals['_LISTCONSENTREQUESTSREQUEST']._serialized_end=699
+  _globals['_LISTCONSENTREQUESTSRESPONSE']._serialized_start=701
+  _globals['_LISTCONSENTREQUESTSRESPONSE']._serialized_end=771
+  _globals['_CONSENTSERVICE']._serialized_start=774
+  _globals['_CONSENTSERVICE']._serialized_end=1245
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,16 @@ class ConsentServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
                 _registered_method=True)
+        self.RequestConsent = channel.unary_unary(
+                '/saferoom.v1.ConsentService/RequestConsent',
+                request_serializer=saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentResponse.FromString,
+                _registered_method=True)
+        self.ListConsentRequests = channel.unary_unary(
+                '/saferoom.v1.ConsentService/ListConsentRequests',
+                request_serializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsResponse.FromString,
+                _registered_method=True)
 
 
 class ConsentServiceServicer:
@@ -77,6 +87,20 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestConsent(self, request, context):
+        """Records an institution's request for a subject's consent. It lets nobody do anything.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConsentRequests(self, request, context):
+        """Lists requests for consent: a subject those made to it, an institution its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +118,16 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListConsents,
                     request_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsResponse.SerializeToString,
+            ),
+            'RequestConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestConsent,
+                    request_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentResponse.SerializeToString,
+            ),
+            'ListConsentRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsentRequests,
+                    request_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +212,60 @@ class ConsentService:
             '/saferoom.v1.ConsentService/ListConsents',
             saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.ConsentService/RequestConsent',
+            saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsentRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.ConsentService/ListConsentRequests',
+            saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsResponse.FromString,
             options,
             channel_credentials,
             insecure,

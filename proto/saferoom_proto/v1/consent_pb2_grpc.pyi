@@ -39,6 +39,10 @@ class ConsentServiceStub:
     """Records a revocation and brings back every concerned enclave's signed acknowledgement."""
     ListConsents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentsRequest, _consent_pb2.ListConsentsResponse]
     """Lists consents: a subject its own, an institution those given to it."""
+    RequestConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RequestConsentRequest, _consent_pb2.RequestConsentResponse]
+    """Records an institution's request for a subject's consent. It lets nobody do anything."""
+    ListConsentRequests: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentRequestsRequest, _consent_pb2.ListConsentRequestsResponse]
+    """Lists requests for consent: a subject those made to it, an institution its own."""
 
 @_typing.type_check_only
 class ConsentServiceAsyncStub(ConsentServiceStub):
@@ -51,6 +55,10 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """Records a revocation and brings back every concerned enclave's signed acknowledgement."""
     ListConsents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentsRequest, _consent_pb2.ListConsentsResponse]  # type: ignore[assignment]
     """Lists consents: a subject its own, an institution those given to it."""
+    RequestConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RequestConsentRequest, _consent_pb2.RequestConsentResponse]  # type: ignore[assignment]
+    """Records an institution's request for a subject's consent. It lets nobody do anything."""
+    ListConsentRequests: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentRequestsRequest, _consent_pb2.ListConsentRequestsResponse]  # type: ignore[assignment]
+    """Lists requests for consent: a subject those made to it, an institution its own."""
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What subjects grant and take back."""
@@ -78,5 +86,21 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.ListConsentsResponse, _abc.Awaitable[_consent_pb2.ListConsentsResponse]]:
         """Lists consents: a subject its own, an institution those given to it."""
+
+    @_abc_1.abstractmethod
+    def RequestConsent(
+        self,
+        request: _consent_pb2.RequestConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.RequestConsentResponse, _abc.Awaitable[_consent_pb2.RequestConsentResponse]]:
+        """Records an institution's request for a subject's consent. It lets nobody do anything."""
+
+    @_abc_1.abstractmethod
+    def ListConsentRequests(
+        self,
+        request: _consent_pb2.ListConsentRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_pb2.ListConsentRequestsResponse, _abc.Awaitable[_consent_pb2.ListConsentRequestsResponse]]:
+        """Lists requests for consent: a subject those made to it, an institution its own."""
 
 def add_ConsentServiceServicer_to_server(servicer: ConsentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

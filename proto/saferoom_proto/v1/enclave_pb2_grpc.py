@@ -70,6 +70,11 @@ class EnclaveServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchResponse.FromString,
                 _registered_method=True)
+        self.Disclose = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/Disclose',
+                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseResponse.FromString,
+                _registered_method=True)
         self.Load = channel.stream_unary(
                 '/saferoom.v1.EnclaveService/Load',
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.SerializeToString,
@@ -140,6 +145,13 @@ class EnclaveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Disclose(self, request, context):
+        """Shows a subject all that is held about it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Load(self, request_iterator, context):
         """Takes a load.
         """
@@ -198,6 +210,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.JudgeBatch,
                     request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchResponse.SerializeToString,
+            ),
+            'Disclose': grpc.unary_unary_rpc_method_handler(
+                    servicer.Disclose,
+                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseResponse.SerializeToString,
             ),
             'Load': grpc.stream_unary_rpc_method_handler(
                     servicer.Load,
@@ -405,6 +422,33 @@ class EnclaveService:
             '/saferoom.v1.EnclaveService/JudgeBatch',
             saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Disclose(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.EnclaveService/Disclose',
+            saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class EnclaveServiceStub:
     """Judges several signed requests in one call; each gets a word or refusal of its own."""
     JudgeBatch: _grpc.StreamStreamMultiCallable[_enclave_pb2.JudgeBatchRequest, _enclave_pb2.JudgeBatchResponse]
     """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
+    Disclose: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.DiscloseRequest, _enclave_pb2.DiscloseResponse]
+    """Shows a subject all that is held about it."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
     RollbackStore: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]
@@ -73,6 +75,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Judges several signed requests in one call; each gets a word or refusal of its own."""
     JudgeBatch: _aio.StreamStreamMultiCallable[_enclave_pb2.JudgeBatchRequest, _enclave_pb2.JudgeBatchResponse]  # type: ignore[assignment]
     """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
+    Disclose: _aio.UnaryUnaryMultiCallable[_enclave_pb2.DiscloseRequest, _enclave_pb2.DiscloseResponse]  # type: ignore[assignment]
+    """Shows a subject all that is held about it."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
     RollbackStore: _aio.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]  # type: ignore[assignment]
@@ -138,6 +142,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_enclave_pb2.JudgeBatchResponse], _abc.AsyncIterator[_enclave_pb2.JudgeBatchResponse]]:
         """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
+
+    @_abc_1.abstractmethod
+    def Disclose(
+        self,
+        request: _enclave_pb2.DiscloseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.DiscloseResponse, _abc.Awaitable[_enclave_pb2.DiscloseResponse]]:
+        """Shows a subject all that is held about it."""
 
     @_abc_1.abstractmethod
     def Load(

@@ -46,7 +46,9 @@ from saferoom_proto.statements import (
     Charter,
     CheckRequest,
     ConsentRevocation,
+    Disclosure,
     EvidenceClaims,
+    HoldingsRequest,
     Outcome,
     Release,
     Snapshot,
@@ -228,6 +230,19 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
                 said.append(self.say(seal_statement(acknowledgement, self.identity)))
         return said
 
+    def spoken(self, request: str) -> dict[str, object]:
+        return {
+            "room": self.charter.charter.room,
+            "owner": self.charter.charter.owner,
+            "request": request,
+            "endorsement": self.endorsement,
+            "charter": self.charter.digest,
+            "stream": StreamPosition(sequence=self.sequence, running=self.running),
+            "store": STORE,
+            "chain": self.link(),
+            "time": whole_milliseconds(self.time),
+        }
+
     def link(self) -> ChainLink:
         return ChainLink(index=len(self.kept.entries), previous=self.kept.head())
 
@@ -270,27 +285,19 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
             data = Answer(Truth.YES, os.urandom(32)).to_bytes()
             answer, info = commitment(data), seal_info(envelope.digest, owner)
             sealed = hpke.seal(base64.b64decode(asked.reply_key), data, info=info)
-        release = Release(
-            room=asked.room,
-            owner=owner,
-            request=envelope.digest,
-            institution=asked.institution,
-            endorsement=self.endorsement,
-            charter=self.charter.digest,
-            template=asked.template,
-            certificate=asked.certificate,
-            approvals=(ANY,),
-            agreement=ANY,
-            consent=None,
-            stream=StreamPosition(sequence=self.sequence, running=self.running),
-            store=STORE,
-            outcome=Outcome.ANSWERED if answer else Outcome.REFUSED,
-            reason=None if answer else Reason(cast("str", behaviour["refuse"])),
-            charges=(),
-            answer=answer,
-            chain=self.link(),
-            time=whole_milliseconds(self.time),
-        )
+        own: dict[str, object] = {
+            "institution": asked.institution,
+            "template": asked.template,
+            "certificate": asked.certificate,
+            "approvals": (ANY,),
+            "agreement": ANY,
+            "consent": None,
+            "outcome": Outcome.ANSWERED if answer else Outcome.REFUSED,
+            "reason": None if answer else Reason(cast("str", behaviour["refuse"])),
+            "charges": (),
+            "answer": answer,
+        }
+        release = Release.model_validate(self.spoken(envelope.digest) | own)
         key = SigningKey.generate() if behaviour.get("foreign") else self.identity
         entry = self.say(seal_statement(release, key), request=envelope.digest, sealed=b64(sealed))
         if behaviour.get("exit_in_judge"):
@@ -300,6 +307,22 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
 
     def JudgeBatch(self, request_iterator: object, context: object) -> NoReturn:
         raise NotImplementedError("batches are tested with real enclaves")
+
+    async def Disclose(
+        self, request: enclave_pb2.DiscloseRequest, context: object
+    ) -> enclave_pb2.DiscloseResponse:
+        envelope = envelope_from_proto(request.request)
+        own: dict[str, object] = {
+            "subject": load(envelope, HoldingsRequest).subject,
+            "schema_digest": ANY,
+            "answer": ANY,
+        }
+        disclosure = Disclosure.model_validate(self.spoken(envelope.digest) | own)
+        entry = self.say(seal_statement(disclosure, self.identity))
+        if self.behaviour.get("exit_in_judge"):
+            (self.folder / "behaviour.json").unlink()
+            os._exit(3)
+        return enclave_pb2.DiscloseResponse(entry=entry, sealed=b"sealed")
 
     async def Load(
         self, request_iterator: AsyncIterator[enclave_pb2.LoadRequest], context: object

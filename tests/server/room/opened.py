@@ -33,6 +33,7 @@ from saferoom_proto.v1 import (
     ledger_pb2_grpc,
     owner_pb2,
     owner_pb2_grpc,
+    subject_pb2_grpc,
     template_pb2,
     template_pb2_grpc,
     use_pb2_grpc,
@@ -59,6 +60,7 @@ class Calls:
         self.template = template_pb2_grpc.TemplateServiceStub(channel)
         self.consent = consent_pb2_grpc.ConsentServiceStub(channel)
         self.check = check_pb2_grpc.CheckServiceStub(channel)
+        self.subject = subject_pb2_grpc.SubjectServiceStub(channel)
         self.uses = use_pb2_grpc.UseServiceStub(channel)
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
 

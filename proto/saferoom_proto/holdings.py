@@ -1,0 +1,154 @@
+"""All that an owner holds about one subject, as it is sealed to that subject and to nobody else.
+
+The plaintext is JSON, filled up with spaces to the next power of two: the length that passers-by
+see says little of how much is held. The disclosure statement carries SHA-256 of the whole; the salt
+in it keeps that commitment from being guessed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from saferoom_proto import hpke
+from saferoom_proto.encoding import check_digest, parse_object, sha256_digest
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.base import (
+    Digest,
+    FeatureName,
+    Name,
+    Owner,
+    Part,
+    Title,
+    Uscc,
+    field_faults,
+)
+from saferoom_proto.statements.enclave import Count, StoreState
+from saferoom_proto.statements.feature import ColumnType
+
+FEWEST_BYTES: Final = 16 * 1024
+"""What is held about most subjects, a few dozen rows, fits: they all look alike."""
+MOST_BYTES: Final = 8 * 1024 * 1024
+"""Half of what a client takes in one message; 50,000 rows of a dozen columns."""
+
+_LABEL: Final = b"saferoom holdings v1\n"
+
+Value = Annotated[str, StringConstraints(max_length=64 * 1024)]
+
+
+class HeldColumn(Part):
+    """A column of a table, as its schema describes it."""
+
+    name: Owner
+    title: Title
+    type: ColumnType
+    level: Annotated[int, Field(ge=1, le=4)]
+    withheld: bool
+    """Its values are not shown: they can name somebody else, or what is somebody else's."""
+
+
+class HeldTable(Part):
+    """The rows of one table about the subject."""
+
+    name: Owner
+    title: Title
+    columns: Annotated[tuple[HeldColumn, ...], Field(min_length=1, max_length=400)]
+    rows: tuple[tuple[Value | None, ...], ...]
+    """Each value as text, in the order of the columns; none where there is none or it is withheld.
+    """
+    withheld: tuple[Count, ...]
+    """How many values of each column are there and not shown."""
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> HeldTable:
+        wide = len(self.columns)
+        if len(self.withheld) != wide or any(len(row) != wide for row in self.rows):
+            raise ValueError("a row has a value for each column")
+        return self
+
+
+class HeldFeature(Part):
+    """A feature's value for the subject: what answers are made from."""
+
+    feature: FeatureName
+    digest: Digest
+    value: Value | None
+
+
+class HeldAccount(Part):
+    """What one group of institutions has asked of one feature in one period.
+
+    It is the enclave's own count: its answers can have told them no more than in which of these
+    cells the value lies.
+    """
+
+    group: Name
+    institutions: tuple[Name, ...]
+    feature: FeatureName
+    epoch: Annotated[int, Field(ge=0)]
+    cuts: tuple[str, ...]
+    """What the value was compared with."""
+    cells: Annotated[int, Field(ge=1)]
+
+
+class Holdings(Part):
+    """What one owner's enclave holds about one subject."""
+
+    format: Literal["saferoom-holdings/v1"] = "saferoom-holdings/v1"
+    room: str
+    owner: Owner
+    subject: Uscc
+    request: Digest
+    store: StoreState
+    schema_digest: Digest
+    tables: tuple[HeldTable, ...]
+    features: tuple[HeldFeature, ...]
+    accounts: tuple[HeldAccount, ...]
+    salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+    """32 random bytes, base64."""
+
+    def to_bytes(self) -> bytes:
+        """Write the plaintext, filled up.
+
+        Raises:
+            SafeRoomError: `TOO_LARGE` past `MOST_BYTES`.
+        """
+        written = self.model_dump_json().encode()
+        if len(written) > MOST_BYTES:
+            raise SafeRoomError(Reason.TOO_LARGE, f"more than {MOST_BYTES} bytes are held")
+        # JSON may end in spaces (RFC 8259 section 2).
+        return written.ljust(max(FEWEST_BYTES, 1 << (len(written) - 1).bit_length()))
+
+    @classmethod
+    def from_bytes(cls, plaintext: bytes) -> Holdings:
+        """Read a plaintext; `MALFORMED` names the field."""
+        parse_object(plaintext, MOST_BYTES)
+        try:
+            return cls.model_validate_json(plaintext)
+        except ValidationError as error:
+            raise SafeRoomError(Reason.MALFORMED, "holdings", field_faults(error)) from None
+
+
+def commitment(plaintext: bytes) -> str:
+    """Commit to a plaintext, as the disclosure statement does."""
+    return sha256_digest(plaintext)
+
+
+def seal_holdings(plaintext: bytes, reply_key: bytes, request_id: str, owner: str) -> bytes:
+    """Seal a plaintext to the subject that asked."""
+    return hpke.seal(reply_key, plaintext, info=holdings_info(request_id, owner))
+
+
+def open_holdings(sealed: bytes, key: hpke.SealingKey, request_id: str, owner: str) -> bytes:
+    """Open what an owner's enclave sealed to the subject.
+
+    Raises:
+        SafeRoomError: `BAD_SEAL` if it was sealed to another key, request or owner.
+    """
+    return key.open(sealed, info=holdings_info(request_id, owner))
+
+
+def holdings_info(request_id: str, owner: str) -> bytes:
+    """Give the HPKE info under which an owner's holdings are sealed for one request."""
+    return _LABEL + check_digest(request_id).encode() + b"\n" + owner.encode()

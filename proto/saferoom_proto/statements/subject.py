@@ -1,0 +1,125 @@
+"""Requests for consent, for what is held about a subject, and disputes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Final
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from saferoom_proto.encoding import sha256_digest
+from saferoom_proto.statements.base import (
+    Base64,
+    Digest,
+    FeatureNames,
+    Instant,
+    Name,
+    Owner,
+    Payload,
+    ShortText,
+    Text,
+    Usage,
+    Uscc,
+    ValidFor,
+    shown_as_written,
+)
+from saferoom_proto.statements.request import LONGEST_WINDOW, ReplyKey
+from saferoom_proto.statements.template import Purposes
+
+LONGEST_CONSENT_DAYS: Final = 3 * 366
+"""Longer than any loan's review; a consent can be asked for again."""
+
+
+def _lines(value: str) -> str:
+    for line in value.split("\n"):
+        shown_as_written(line)
+    return value
+
+
+Lines = Annotated[str, StringConstraints(min_length=1, max_length=8000), AfterValidator(_lines)]
+"""A text of several lines, each shown as it is written."""
+Nonce = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{22}==$")]
+FieldName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$")
+]
+"""A column of an owner's store: `table.column`."""
+
+
+class ConsentRequest(ValidFor):
+    """A bank asks a subject for a consent. It lets nobody do anything; only the consent does.
+
+    It can be answered while it is valid.
+    """
+
+    KIND: ClassVar[str] = "consent-request"
+    SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
+
+    institution: Name
+    signer: Base64
+    """The X.509 certificate, DER, of the member of the institution who signs it."""
+    subject: Uscc
+    purposes: Purposes
+    features: Annotated[FeatureNames, Field(min_length=1)]
+    uses: Annotated[int, Field(ge=1, le=1_000_000)] | None
+    days: Annotated[int, Field(ge=1, le=LONGEST_CONSENT_DAYS)]
+    """How long the consent is to last from when it is given."""
+    why: ShortText
+    notice: Digest
+    """The digest of the risk notice, which the consent will name."""
+    notice_text: Lines
+    """The risk notice itself, to be shown before anything is signed."""
+    nonce: Nonce
+
+    @model_validator(mode="after")
+    def _of_its_notice(self) -> ConsentRequest:
+        if sha256_digest(self.notice_text.encode()) != self.notice:
+            raise ValueError("the digest is not that of the notice")
+        return self
+
+
+class HoldingsRequest(Payload):
+    """A subject asks one owner's enclave for all that it holds about it (本人查询)."""
+
+    KIND: ClassVar[str] = "holdings-request"
+    SIGNED_BY: ClassVar[Usage] = Usage.SUBJECT
+
+    owner: Owner
+    subject: Uscc
+    certificate: Base64
+    """The subject's X.509 certificate, DER, from an identity issuer of the charter."""
+    nonce: Nonce
+    not_before: Instant
+    not_after: Instant
+    reply_key: ReplyKey
+    """Made for this request: what is held is sealed to it."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> HoldingsRequest:
+        if not timedelta() < self.not_after - self.not_before <= LONGEST_WINDOW:
+            raise ValueError("not_before is before not_after, by at most 10 minutes")
+        return self
+
+
+class Dispute(Payload):
+    """A subject says that a use, or something held about it, is wrong (异议)."""
+
+    KIND: ClassVar[str] = "dispute"
+    SIGNED_BY: ClassVar[Usage] = Usage.SUBJECT
+
+    owner: Owner
+    """To whom it goes: whose enclave was asked, or who holds it."""
+    subject: Uscc
+    certificate: Base64
+    use: Digest | None
+    """The release or refusal that it is about, or none."""
+    field: FieldName | None
+    """The column that it is about, or none."""
+    words: Text
+    nonce: Nonce
+    at: Instant
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> Dispute:
+        if (self.use is None) == (self.field is None):
+            raise ValueError("it is about a use or about a field, and not about both")
+        return self

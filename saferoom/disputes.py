@@ -1,0 +1,57 @@
+"""Disputes: recorded, and routed to the owner they name. Handling them comes later."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saferoom import subject_rules
+from saferoom.archive import Archive
+from saferoom.evidence import Caller, Recorded, Role
+from saferoom.mentions import About
+from saferoom.notary import Notary
+from saferoom.statements import Statements
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Disclosure, Dispute, Refusal, Release, load
+
+
+class Disputes:
+    """Takes disputes and lists them to those they concern.
+
+    Args:
+        statements: accepts them.
+        archive: finds them, and the uses they are about.
+        notary: proves them.
+    """
+
+    def __init__(self, statements: Statements, archive: Archive, notary: Notary) -> None:
+        self._statements: Final = statements
+        self._archive: Final = archive
+        self._notary: Final = notary
+
+    async def open(self, caller: Caller, envelope: Envelope) -> Recorded[Dispute]:
+        """Accept a subject's dispute.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` if it is about no use of this subject at this owner.
+        """
+        dispute = load(envelope, Dispute)
+        if dispute.use is not None:
+            await self._require_use(dispute, dispute.use)
+        return await self._statements.accept(caller, envelope, subject_rules.DISPUTE)
+
+    async def listed(self, caller: Caller) -> list[Recorded[None]]:
+        """Give the newest disputes of a subject, or those made to an owner."""
+        of_subject = Role.SUBJECT in caller.roles
+        about = About.DISPUTES_OF_SUBJECT if of_subject else About.DISPUTES_TO_OWNER
+        found = await self._archive.about(about, caller.organisation)
+        return [self._notary.prove(each, None) for each in found]
+
+    async def _require_use(self, dispute: Dispute, use: str) -> None:
+        found = await self._archive.find(use)
+        if found is None or found.kind not in (Release.KIND, Refusal.KIND, Disclosure.KIND):
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no such use")
+        index = found.position.index
+        for whom in (dispute.subject, dispute.owner):
+            if not await self._archive.is_use_of(whom, index):
+                raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "a use of others")
