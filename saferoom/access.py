@@ -36,6 +36,10 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}IdentityService/WhoAmI": ANYBODY,
         f"{_ROOM}IdentityService/EnrolOrganisation": frozenset({Role.OPERATOR}),
         f"{_ROOM}IdentityService/ListOrganisations": MEMBERS,
+        f"{_ROOM}IdentityService/RevokeOrganisation": frozenset({Role.OPERATOR}),
+        f"{_ROOM}IdentityService/ListCertificates": frozenset(
+            {Role.OPERATOR, Role.ISSUER, Role.AUDITOR}
+        ),
         f"{_ROOM}IdentityService/RevokeCertificate": frozenset({Role.ISSUER, Role.OPERATOR}),
         f"{_ROOM}OwnerService/PutCharter": _OWNER,
         f"{_ROOM}OwnerService/GetCharter": MEMBERS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, cast
 
 from sqlalchemy import Row, Select, bindparam, func, select
@@ -30,6 +31,17 @@ class Found:
     envelope: Envelope
     salt: bytes
     position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A member's certificate, PEM, as it called first."""
+
+    fingerprint: str
+    organisation: str
+    name: str
+    certificate: str
+    first_seen: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +182,17 @@ class Archive:
                 row.name, row.title_en, row.title_zh, frozenset(Role(role) for role in row.roles)
             )
             for row in await self._rows(select(tables.organisation))
+        )
+
+    async def principals(self) -> tuple[Principal, ...]:
+        """Give the certificates on the roll, in order of organisation, name and time."""
+        by = tables.principal.c
+        rows = await self._rows(
+            select(tables.principal).order_by(by.organisation, by.name, by.enrolled_at)
+        )
+        return tuple(
+            Principal(row.fingerprint, row.organisation, row.name, row.certificate, row.enrolled_at)
+            for row in rows
         )
 
     def statement(self, digest: str) -> Envelope | None:

@@ -37,6 +37,7 @@ class _Certificate:
     identity: Identity
     valid_from: datetime
     valid_to: datetime
+    parsed: x509.Certificate
 
 
 class Callers:
@@ -45,9 +46,16 @@ class Callers:
     Args:
         register: knows organisations' roles and revoked certificates.
         clock: gives the instant of the call.
+        met: told of every caller, and its certificate.
     """
 
-    def __init__(self, register: Register, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        register: Register,
+        clock: Callable[[], datetime],
+        met: Callable[[Caller, x509.Certificate], None],
+    ) -> None:
+        self._met: Final = met
         self._register: Final = register
         self._clock: Final = clock
         self._read: Final[OrderedDict[bytes, _Certificate]] = OrderedDict()
@@ -71,7 +79,9 @@ class Callers:
             raise SafeRoomError(Reason.UNAUTHENTICATED, "the certificate is not valid now")
         identity = certificate.identity
         self._register.require_not_revoked(identity.fingerprint, now)
-        return Caller(identity, self._register.roles(identity))
+        caller = Caller(identity, self._register.roles(identity))
+        self._met(caller, certificate.parsed)
+        return caller
 
     def _certificate(self, pem: bytes) -> _Certificate:
         known = self._read.get(pem)
@@ -91,6 +101,7 @@ def _read(pem: bytes) -> _Certificate:
         read_identity(certificate.public_bytes(Encoding.DER)),
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
+        certificate,
     )
 
 

@@ -219,8 +219,10 @@ class KeyDesk:
         tls: str,
         launch: Envelope | None,
     ) -> Unlocking:
-        # Step 1: the agent's certificate may have been revoked since it took its seat.
-        self._register.require_not_revoked(seat.caller.identity.fingerprint, self._clock())
+        # Step 1: agent or owner may have been revoked since the agent took its seat.
+        identity = seat.caller.identity
+        self._register.require_not_revoked(identity.fingerprint, self._clock())
+        self._register.require_in_force(identity.organisation)
         # Step 2: the agent's challenge.
         task = secrets.token_hex(_TASK_BYTES)
         challenge = await seat.ask(KeyWanted(task, charter.charter.owner), KeyChallenge)

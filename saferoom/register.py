@@ -175,6 +175,17 @@ class Register:
         if at is not None and at <= now:
             raise SafeRoomError(Reason.CERTIFICATE_REVOKED, fingerprint)
 
+    def require_in_force(self, organisation: str) -> None:
+        """Refuse with `NOT_ALLOWED` an organisation that was revoked."""
+        held = self._organisations.get(organisation)
+        if held is not None and not held.roles:
+            raise SafeRoomError(Reason.NOT_ALLOWED, f"{organisation} was revoked")
+
+    def is_revoked(self, fingerprint: str, now: datetime) -> bool:
+        """Tell whether a certificate has been revoked by now."""
+        at = self._revoked.get(fingerprint)
+        return at is not None and at <= now
+
     @property
     def owners(self) -> tuple[str, ...]:
         """The owners that have a charter, in order of their names."""

@@ -37,11 +37,12 @@ from saferoom.metrics import Metrics, RoomFigures, serving_metrics
 from saferoom.refusals import Refusals
 from saferoom.register import Organisation
 from saferoom.relays import Orders, Relays
+from saferoom.roll import Roll
 from saferoom.room import Room
 from saferoom.rules import RoomFacts
 from saferoom.services.check import CheckService
 from saferoom.services.consent import ConsentService
-from saferoom.services.identity import IdentityService
+from saferoom.services.identity import IdentityService, People
 from saferoom.services.ledger import LedgerService
 from saferoom.services.owner import OwnerService
 from saferoom.services.relay import RelayService
@@ -187,9 +188,12 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     metrics = Metrics()
     books.ledger.on_commit = metrics.committed
     watch = Watch(outside.log, metrics, tracer, books.register.is_enrolled)
-    guard = Guard(Callers(books.register, outside.clock), config.limits, watch)
+    roll = Roll(books.ledger, books.archive, books.register, outside.clock)
+    stack.push_async_callback(roll.close)
+    callers = Callers(books.register, outside.clock, roll.met)
+    guard = Guard(callers, config.limits, watch)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
-    checks = await _add_services(server, outside, books, links, desk)
+    checks = await _add_services(server, outside, books, links, desk, roll=roll)
     orders = Orders(books.register, room.switchboard.statement, config.enclaves.who_runs)
     add_relay(RelayService(orders, relays), server)
     stack.push_async_callback(checks.drain, _STOP_SECONDS)
@@ -261,7 +265,13 @@ def _make_links(
 
 
 async def _add_services(
-    server: grpc.aio.Server, outside: _Outside, books: Books, links: Links, desk: KeyDesk
+    server: grpc.aio.Server,
+    outside: _Outside,
+    books: Books,
+    links: Links,
+    desk: KeyDesk,
+    *,
+    roll: Roll,
 ) -> Checks:
     """Add the contract's services to the server; gives what must be drained at the end."""
     room, config, register = outside.room, outside.room.config, books.register
@@ -295,7 +305,8 @@ async def _add_services(
     costs = Costs(checks=checks, judges=links, notary=books.notary, refusals=refusals)
     loads = Loads(register, links, config.limits.load_seconds)
     concerns = Concerns(books.archive, books.notary, register)
-    add_identity(IdentityService(facts, register, statements, links.statuses), server)
+    people = People(statements, roll, config.operator)
+    add_identity(IdentityService(facts, register, people, links.statuses), server)
     owners = OwnerService(
         register=register,
         statements=statements,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
@@ -19,7 +19,7 @@ from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom.register import KINDS, Held, Organisation, Register
 from saferoom.rules import Ground, RoomFacts, Rule
-from saferoom.state.rows import OrganisationRow
+from saferoom.state.rows import OrganisationRoles, OrganisationRow
 from saferoom.turns import Turns
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
@@ -177,6 +177,8 @@ class Statements:
     async def enrol(self, organisation: Organisation) -> Organisation:
         """Enrol an organisation; one that is enrolled with the same roles and names stays.
 
+        One that was revoked may be enrolled again, under the names it had.
+
         Raises:
             SafeRoomError: `CONFLICT` if it is enrolled otherwise; `MALFORMED` for a handle that
                 statements about such an organisation could not carry.
@@ -191,9 +193,38 @@ class Statements:
                 )
                 await self._ledger.store(row)
                 self._register.enrol(organisation)
+            elif not held.roles and _titles(held) == _titles(organisation):
+                await self._change_roles(organisation)
             elif held != organisation:
                 raise SafeRoomError(Reason.CONFLICT, f"{organisation.name} is enrolled otherwise")
         return organisation
+
+    async def revoke_organisation(self, name: str, operator: str) -> Organisation:
+        """Take an organisation's roles away; its members are refused from the next call on.
+
+        What it signed stays signed: owners end their agreements themselves.
+
+        Args:
+            name: of the organisation.
+            operator: the room's own, which is not revoked.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` if it is not enrolled; `CONFLICT` for the operator.
+        """
+        async with self._turns.alone():
+            held = self._register.organisation(name)
+            if held is None:
+                raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"{name} is not enrolled")
+            if name == operator:
+                raise SafeRoomError(Reason.CONFLICT, "the operator does not revoke itself")
+            revoked = replace(held, roles=frozenset[Role]())
+            await self._change_roles(revoked)
+        return revoked
+
+    async def _change_roles(self, organisation: Organisation) -> None:
+        roles = tuple(sorted(organisation.roles))
+        await self._ledger.store(OrganisationRoles(organisation.name, roles))
+        self._register.enrol(organisation)
 
     async def _backlog(self, payload: Payload) -> tuple[Envelope, ...]:
         """Give what a new owner's enclave has to know of the time before its first charter.
@@ -212,6 +243,10 @@ class Statements:
         under way while an owner's first charter brings that owner what was said so far.
         """
         return self._turns.alone() if kind in KINDS else self._turns.together()
+
+
+def _titles(organisation: Organisation) -> tuple[str, str]:
+    return organisation.title_en, organisation.title_zh
 
 
 def _require_usable(organisation: Organisation) -> None:

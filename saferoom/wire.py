@@ -24,6 +24,7 @@ from saferoom.ledger.entries import Entry
 from saferoom.links import EnclaveStatus
 from saferoom.refusals import Word
 from saferoom.register import Organisation
+from saferoom.roll import Enrolled
 from saferoom.statements import Revoked
 from saferoom.versions import StoreVersion
 from saferoom_proto import wire
@@ -117,6 +118,19 @@ def organisation(value: Organisation) -> identity_pb2.Organisation:
         title_en=value.title_en,
         title_zh=value.title_zh,
         roles=_role_numbers(value.roles),
+    )
+
+
+def certificate(value: Enrolled) -> identity_pb2.MemberCertificate:
+    """Put a member's certificate on the wire."""
+    principal = value.principal
+    return identity_pb2.MemberCertificate(
+        fingerprint=principal.fingerprint,
+        organisation=principal.organisation,
+        name=principal.name,
+        first_seen_milliseconds=int(principal.first_seen.timestamp() * 1000),
+        ends_milliseconds=int(value.ends.timestamp() * 1000),
+        revoked=value.revoked,
     )
 
 

@@ -33,6 +33,8 @@ class AsyncRoom(Session):
     whoami = members.whoami
     enrol_organisation = members.enrol_organisation
     list_organisations = members.list_organisations
+    revoke_organisation = members.revoke_organisation
+    list_certificates = members.list_certificates
     revoke_certificate = members.revoke_certificate
 
     # Data owners.

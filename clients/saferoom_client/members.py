@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from saferoom_client.session import Session
-from saferoom_client.values import Caller, Organisation, RoomState
-from saferoom_client.wire import read_caller, read_organisation, read_room, write_organisation
+from saferoom_client.values import Caller, MemberCertificate, Organisation, RoomState
+from saferoom_client.wire import (
+    read_caller,
+    read_certificate,
+    read_organisation,
+    read_room,
+    write_organisation,
+)
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -44,6 +50,22 @@ async def list_organisations(session: Session) -> tuple[Organisation, ...]:
     ask = identity_pb2.ListOrganisationsRequest()
     told = await session.call(session.identities.ListOrganisations, ask)
     return tuple(read_organisation(each) for each in told.organisations)
+
+
+async def revoke_organisation(session: Session, name: str) -> Organisation:
+    """Revoke an organisation (operators); its members are refused from their next call on."""
+    ask = identity_pb2.RevokeOrganisationRequest(name=name)
+    told = await session.call(session.identities.RevokeOrganisation, ask)
+    return read_organisation(told.organisation)
+
+
+async def list_certificates(
+    session: Session, organisation: str = ""
+) -> tuple[MemberCertificate, ...]:
+    """List the certificates with which organisations' members have called, of one or of all."""
+    ask = identity_pb2.ListCertificatesRequest(organisation=organisation)
+    told = await session.call(session.identities.ListCertificates, ask)
+    return tuple(read_certificate(each) for each in told.certificates)
 
 
 async def revoke_certificate(session: Session, revocation: Envelope) -> Recorded:

@@ -135,6 +135,8 @@ class Room:
     whoami = _waiting(members.whoami)
     enrol_organisation = _waiting(members.enrol_organisation)
     list_organisations = _waiting(members.list_organisations)
+    revoke_organisation = _waiting(members.revoke_organisation)
+    list_certificates = _waiting(members.list_certificates)
     revoke_certificate = _waiting(members.revoke_certificate)
 
     # Data owners.

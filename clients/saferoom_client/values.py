@@ -82,6 +82,18 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberCertificate:
+    """A certificate with which an organisation's member has called."""
+
+    fingerprint: str
+    organisation: str
+    name: str
+    first_seen: datetime
+    ends: datetime
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Organisation:
     """An organisation of the room."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 from saferoom_client.values import (
     Caller,
     EnclaveState,
     LogEntry,
+    MemberCertificate,
     Organisation,
     Role,
     RoomState,
@@ -62,6 +64,18 @@ def read_organisation(message: identity_pb2.Organisation) -> Organisation:
     """Read an organisation."""
     title = Title(en=message.title_en, zh=message.title_zh)
     return Organisation(message.name, title, frozenset(read_role(role) for role in message.roles))
+
+
+def read_certificate(message: identity_pb2.MemberCertificate) -> MemberCertificate:
+    """Read a member's certificate."""
+    return MemberCertificate(
+        message.fingerprint,
+        message.organisation,
+        message.name,
+        datetime.fromtimestamp(message.first_seen_milliseconds / 1000, UTC),
+        datetime.fromtimestamp(message.ends_milliseconds / 1000, UTC),
+        message.revoked,
+    )
 
 
 def write_organisation(organisation: Organisation) -> identity_pb2.Organisation:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
@@ -12,10 +13,20 @@ from saferoom import subject_rules, wire
 from saferoom.identity import current_caller
 from saferoom.links import EnclaveStatus
 from saferoom.register import Register
+from saferoom.roll import Roll
 from saferoom.rules import RoomFacts
 from saferoom.statements import Statements
 from saferoom_proto.encoding import unb64
 from saferoom_proto.v1 import identity_pb2, identity_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """What the service knows of people, and changes: the statements, the roll, the operator."""
+
+    statements: Statements
+    roll: Roll
+    operator: str
 
 
 class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
@@ -25,12 +36,13 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         self,
         facts: RoomFacts,
         register: Register,
-        statements: Statements,
+        people: People,
         statuses: Callable[[], tuple[EnclaveStatus, ...]],
     ) -> None:
         self._facts: Final = facts
         self._register: Final = register
-        self._statements: Final = statements
+        self._people: Final = people
+        self._statements: Final = people.statements
         self._statuses: Final = statuses
         self._version: Final = version("saferoom")
 
@@ -65,6 +77,20 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         """List the organisations."""
         organisations = [wire.organisation(each) for each in self._register.organisations()]
         return identity_pb2.ListOrganisationsResponse(organisations=organisations)
+
+    async def RevokeOrganisation(
+        self, request: identity_pb2.RevokeOrganisationRequest, context: object
+    ) -> identity_pb2.RevokeOrganisationResponse:
+        """Revoke an organisation."""
+        revoked = await self._statements.revoke_organisation(request.name, self._people.operator)
+        return identity_pb2.RevokeOrganisationResponse(organisation=wire.organisation(revoked))
+
+    async def ListCertificates(
+        self, request: identity_pb2.ListCertificatesRequest, context: object
+    ) -> identity_pb2.ListCertificatesResponse:
+        """List members' certificates."""
+        listed = await self._people.roll.certificates(request.organisation)
+        return identity_pb2.ListCertificatesResponse(certificates=map(wire.certificate, listed))
 
     async def RevokeCertificate(
         self, request: identity_pb2.RevokeCertificateRequest, context: object

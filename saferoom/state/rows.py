@@ -200,6 +200,24 @@ class OrganisationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OrganisationRoles:
+    """An organisation's roles from now on; none, once it is revoked."""
+
+    SQL: ClassVar[UpdateBase] = (
+        update(tables.organisation)
+        .where(tables.organisation.c.name == bindparam("changed"))
+        .values(roles=bindparam("given"))
+    )
+
+    name: str
+    roles: tuple[str, ...]
+
+    def values(self, place: Place) -> Mapping[str, object]:  # noqa: ARG002 - as the others
+        """Give the parameters."""
+        return {"changed": self.name, "given": self.roles}
+
+
+@dataclass(frozen=True, slots=True)
 class PrincipalRow:
     """Somebody who may call, by certificate (PEM)."""
 
@@ -278,6 +296,7 @@ Row = (
     | AnswerRow
     | UseRow
     | OrganisationRow
+    | OrganisationRoles
     | PrincipalRow
     | PrincipalRevoked
     | SaltErased
@@ -290,6 +309,7 @@ ORDER: Final[tuple[type[Row], ...]] = (
     AnswerRow,
     UseRow,
     OrganisationRow,
+    OrganisationRoles,
     PrincipalRow,
     PrincipalRevoked,
     SaltErased,

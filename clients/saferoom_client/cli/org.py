@@ -43,11 +43,75 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
     """
     with Room.open(profile) as room:
         organisations = room.list_organisations()
-    rows = [(one.name, _roles(one.roles), one.title.en, one.title.zh) for one in organisations]
+    rows = [
+        (one.name, _roles(one.roles) if one.roles else "revoked", one.title.en, one.title.zh)
+        for one in organisations
+    ]
     show(
         as_json,
         [_document(one) for one in organisations],
         *table(("NAME", "ROLES", "TITLE", "名称"), rows),
+    )
+
+
+@app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="The organisation's handle. 机构代号。")],
+    profile: ProfileOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke an organisation (operators); its members are refused from their next call on.
+
+    What it signed stays signed: owners end their agreements themselves. 注销机构。
+    """
+    with Room.open(profile) as room:
+        revoked = room.revoke_organisation(name)
+    show(
+        as_json,
+        _document(revoked),
+        f"revoked {name}: its members are refused from now on",
+        "next: owners that agreed with it end that: saferoom agreement end AGREEMENT",
+    )
+
+
+@app.command()
+def people(
+    profile: ProfileOption,
+    organisation: Annotated[
+        str, typer.Option(help="Of one organisation only. 仅列出一个机构。")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List with which certificates members have called (operators, issuers, auditors).
+
+    列出成员证书。
+    """
+    with Room.open(profile) as room:
+        certificates = room.list_certificates(organisation)
+    rows = [
+        (
+            one.organisation,
+            one.name,
+            "revoked" if one.revoked else f"until {one.ends:%Y-%m-%d}",
+            f"{one.first_seen:%Y-%m-%d %H:%M} UTC",
+            one.fingerprint,
+        )
+        for one in certificates
+    ]
+    show(
+        as_json,
+        [
+            {
+                "organisation": one.organisation,
+                "name": one.name,
+                "revoked": one.revoked,
+                "ends": one.ends,
+                "first_seen": one.first_seen,
+                "certificate": one.fingerprint,
+            }
+            for one in certificates
+        ],
+        *table(("ORGANISATION", "NAME", "COUNTS", "FIRST SEEN", "CERTIFICATE"), rows),
     )
 
 

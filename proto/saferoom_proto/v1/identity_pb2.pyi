@@ -344,6 +344,140 @@ class ListOrganisationsResponse(_message.Message):
 Global___ListOrganisationsResponse: _TypeAlias = ListOrganisationsResponse  # noqa: Y015
 
 @_typing.final
+class RevokeOrganisationRequest(_message.Message):
+    """Revokes an organisation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its handle."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeOrganisationRequest: _TypeAlias = RevokeOrganisationRequest  # noqa: Y015
+
+@_typing.final
+class RevokeOrganisationResponse(_message.Message):
+    """The organisation as the room holds it from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def organisation(self) -> Global___Organisation:
+        """The organisation; it has no roles."""
+
+    def __init__(
+        self,
+        *,
+        organisation: Global___Organisation = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeOrganisationResponse: _TypeAlias = RevokeOrganisationResponse  # noqa: Y015
+
+@_typing.final
+class ListCertificatesRequest(_message.Message):
+    """Asks for certificates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Of this organisation only; empty for all."""
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCertificatesRequest: _TypeAlias = ListCertificatesRequest  # noqa: Y015
+
+@_typing.final
+class MemberCertificate(_message.Message):
+    """A certificate of a member."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FIRST_SEEN_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    ENDS_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    REVOKED_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """SHA-256 of what its issuer signed, "sha256:" and 64 hex digits; by it it is revoked."""
+    organisation: _builtins.str
+    """The organisation."""
+    name: _builtins.str
+    """The person or system."""
+    first_seen_milliseconds: _builtins.int
+    """When it called first, in milliseconds since 1970, UTC."""
+    ends_milliseconds: _builtins.int
+    """When it ends, in milliseconds since 1970, UTC."""
+    revoked: _builtins.bool
+    """Whether its issuer has revoked it."""
+    def __init__(
+        self,
+        *,
+        fingerprint: _builtins.str = ...,
+        organisation: _builtins.str = ...,
+        name: _builtins.str = ...,
+        first_seen_milliseconds: _builtins.int = ...,
+        ends_milliseconds: _builtins.int = ...,
+        revoked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_milliseconds", b"ends_milliseconds", "fingerprint", b"fingerprint", "first_seen_milliseconds", b"first_seen_milliseconds", "name", b"name", "organisation", b"organisation", "revoked", b"revoked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberCertificate: _TypeAlias = MemberCertificate  # noqa: Y015
+
+@_typing.final
+class ListCertificatesResponse(_message.Message):
+    """The certificates of members."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberCertificate]:
+        """In order of organisation and name."""
+
+    def __init__(
+        self,
+        *,
+        certificates: _abc.Iterable[Global___MemberCertificate] = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCertificatesResponse: _TypeAlias = ListCertificatesResponse  # noqa: Y015
+
+@_typing.final
 class RevokeCertificateRequest(_message.Message):
     """Hands in a certificate revocation."""
 

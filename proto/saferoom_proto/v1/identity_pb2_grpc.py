@@ -55,6 +55,16 @@ class IdentityServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsResponse.FromString,
                 _registered_method=True)
+        self.RevokeOrganisation = channel.unary_unary(
+                '/saferoom.v1.IdentityService/RevokeOrganisation',
+                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationResponse.FromString,
+                _registered_method=True)
+        self.ListCertificates = channel.unary_unary(
+                '/saferoom.v1.IdentityService/ListCertificates',
+                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesResponse.FromString,
+                _registered_method=True)
         self.RevokeCertificate = channel.unary_unary(
                 '/saferoom.v1.IdentityService/RevokeCertificate',
                 request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeCertificateRequest.SerializeToString,
@@ -94,6 +104,20 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RevokeOrganisation(self, request, context):
+        """Revokes an organisation: its members are refused from their next call on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCertificates(self, request, context):
+        """Lists the certificates with which enrolled organisations' members have called.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevokeCertificate(self, request, context):
         """Records an identity issuer's revocation of a certificate; it counts from the next call.
         """
@@ -123,6 +147,16 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.ListOrganisations,
                     request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsResponse.SerializeToString,
+            ),
+            'RevokeOrganisation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeOrganisation,
+                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationResponse.SerializeToString,
+            ),
+            'ListCertificates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCertificates,
+                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesResponse.SerializeToString,
             ),
             'RevokeCertificate': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeCertificate,
@@ -239,6 +273,60 @@ class IdentityService:
             '/saferoom.v1.IdentityService/ListOrganisations',
             saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeOrganisation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.IdentityService/RevokeOrganisation',
+            saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCertificates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.IdentityService/ListCertificates',
+            saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class IdentityServiceStub:
     """Enrols an organisation, with the roles its members may take."""
     ListOrganisations: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListOrganisationsRequest, _identity_pb2.ListOrganisationsResponse]
     """Lists the organisations of the room."""
+    RevokeOrganisation: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeOrganisationRequest, _identity_pb2.RevokeOrganisationResponse]
+    """Revokes an organisation: its members are refused from their next call on."""
+    ListCertificates: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListCertificatesRequest, _identity_pb2.ListCertificatesResponse]
+    """Lists the certificates with which enrolled organisations' members have called."""
     RevokeCertificate: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeCertificateRequest, _identity_pb2.RevokeCertificateResponse]
     """Records an identity issuer's revocation of a certificate; it counts from the next call."""
 
@@ -57,6 +61,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """Enrols an organisation, with the roles its members may take."""
     ListOrganisations: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListOrganisationsRequest, _identity_pb2.ListOrganisationsResponse]  # type: ignore[assignment]
     """Lists the organisations of the room."""
+    RevokeOrganisation: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeOrganisationRequest, _identity_pb2.RevokeOrganisationResponse]  # type: ignore[assignment]
+    """Revokes an organisation: its members are refused from their next call on."""
+    ListCertificates: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListCertificatesRequest, _identity_pb2.ListCertificatesResponse]  # type: ignore[assignment]
+    """Lists the certificates with which enrolled organisations' members have called."""
     RevokeCertificate: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeCertificateRequest, _identity_pb2.RevokeCertificateResponse]  # type: ignore[assignment]
     """Records an identity issuer's revocation of a certificate; it counts from the next call."""
 
@@ -94,6 +102,22 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.ListOrganisationsResponse, _abc.Awaitable[_identity_pb2.ListOrganisationsResponse]]:
         """Lists the organisations of the room."""
+
+    @_abc_1.abstractmethod
+    def RevokeOrganisation(
+        self,
+        request: _identity_pb2.RevokeOrganisationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RevokeOrganisationResponse, _abc.Awaitable[_identity_pb2.RevokeOrganisationResponse]]:
+        """Revokes an organisation: its members are refused from their next call on."""
+
+    @_abc_1.abstractmethod
+    def ListCertificates(
+        self,
+        request: _identity_pb2.ListCertificatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListCertificatesResponse, _abc.Awaitable[_identity_pb2.ListCertificatesResponse]]:
+        """Lists the certificates with which enrolled organisations' members have called."""
 
     @_abc_1.abstractmethod
     def RevokeCertificate(
