@@ -33,6 +33,8 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.base import Origin, field_faults
 
 CARD_FILE: Final = "room-card.json"
+RESTORED: Final = "restored.json"
+"""Stands in a folder that was restored from a backup and waits for confirmation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,20 @@ class Room:
             self.ledger_key.verify_key.public,
             self.heads_key.verify_key.public,
         )
+
+
+def read_card(path: Path) -> RoomCard:
+    """Read a room's card.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` if it is none.
+    """
+    try:
+        return TypeAdapter(RoomCard).validate_json(_read(path))
+    except ValidationError as error:
+        raise SafeRoomError(
+            Reason.BAD_CONFIG, f"{path}: no room's card", field_faults(error)
+        ) from None
 
 
 def init_room(folder: Path, origin: str, address: str, now: datetime | None = None) -> RoomCard:

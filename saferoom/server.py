@@ -38,7 +38,7 @@ from saferoom.refusals import Refusals
 from saferoom.register import Organisation
 from saferoom.relays import Orders, Relays
 from saferoom.roll import Roll
-from saferoom.room import Room
+from saferoom.room import RESTORED, Room
 from saferoom.rules import RoomFacts
 from saferoom.services.check import CheckService
 from saferoom.services.consent import ConsentService
@@ -55,7 +55,7 @@ from saferoom.supervisor import Supervisor
 from saferoom.tracing import Tracer, open_tracer
 from saferoom.versions import Versions
 from saferoom.watch import Watch
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.starting import COMMAND
 from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
 from saferoom_proto.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server as add_consent
@@ -172,6 +172,10 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     if not room.issuers:
         detail = f"no identity issuer's certificate stands in {room.folder / 'issuers'}"
         raise SafeRoomError(Reason.BAD_CONFIG, detail)
+    if (room.folder / RESTORED).exists():
+        rule = "restored from a backup: first ask who saw more, then saferoom room confirm"
+        fault = FieldFault(RESTORED, rule)
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{room.folder}: {rule}", [fault])
     # Step 1: the log, recomputed, and what the room knows, made of it.
     books = await open_books(
         room.state_file, stack, origin=config.origin, key=room.ledger_key, clock=outside.clock

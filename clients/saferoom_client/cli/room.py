@@ -6,20 +6,20 @@ The room's own software is imported by its name when it is called for: a light c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Protocol, cast
 
 import typer
 
+from saferoom_client.cli import room_care
 from saferoom_client.cli.options import JsonOption, ProfileOption, UnitsFolder, UserOption, group
 from saferoom_client.cli.output import show, show_units, table
+from saferoom_client.cli.software import of_room
 from saferoom_client.files import read_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.units import write_unit
-from saferoom_proto.reasons import Reason, SafeRoomError
 
 app = group("Make and run a room; see how it does. 开设和运行房间。")
 
@@ -188,13 +188,4 @@ def units(
     show_units(as_json, written, folder, user)
 
 
-def of_room(module: str, name: str) -> Callable[..., object]:
-    """Give a function of the room's own software.
-
-    Raises:
-        SafeRoomError: `NOT_INSTALLED` in a light client.
-    """
-    try:
-        return cast("Callable[..., object]", getattr(import_module(module), name))
-    except ModuleNotFoundError as error:
-        raise SafeRoomError(Reason.NOT_INSTALLED, f"there is no module {error.name}") from error
+app.add_typer(room_care.app)

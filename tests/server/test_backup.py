@@ -1,0 +1,262 @@
+"""Backups: consistent while the room writes, sealed, and refused once anything is altered."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sqlite3
+import stat
+import tarfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from saferoom.backup import MANIFEST, Manifest, backup_room, new_backup_key
+from saferoom.logs import Level, make_log
+from saferoom.restore import confirm_restored, restore_room
+from saferoom.room import Room
+from saferoom.server import Server
+from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import load, seal_statement
+from simulator import sample
+from tests.server.conftest import Ready, make_ready
+from tests.server.room.opened import OpenedRoom, opened
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A running room, and what backing it up and restoring it needs."""
+
+    ready: Ready
+    folder: Path
+    key: Path
+    public: str
+
+    @property
+    def room(self) -> OpenedRoom:
+        return self.ready.room
+
+    async def backup(self, name: str = "room.tar.age") -> Path:
+        return (
+            await asyncio.to_thread(
+                backup_room, self.room.folder, self.folder / name, [self.public], NOW
+            )
+        ).path
+
+    def restore(self, archive: Path, *seen: Path, to: str = "restored") -> object:
+        return restore_room(archive, self.folder / to, self.card, self.key, seen)
+
+    @property
+    def card(self) -> Path:
+        """The card as members hold it, with the world's keys."""
+        card = self.folder / "card.json"
+        card.write_bytes(Room.open(self.room.folder).card().to_json())
+        return card
+
+    def alter(self, archive: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+        """Open a backup, change its files, and seal it again, as whoever knows the key may."""
+        identity = pyrage.x25519.Identity.from_str(self.key.read_text().split()[-1])
+        plain = pyrage.decrypt(archive.read_bytes(), [identity])
+        files: dict[str, bytes] = {}
+        with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+            for member in tar:
+                content = tar.extractfile(member)
+                assert content is not None
+                files[member.name] = content.read()
+        change(files)
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for name, data in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        altered = archive.with_name("altered.tar.age")
+        recipient = pyrage.x25519.Recipient.from_str(self.public)
+        altered.write_bytes(pyrage.encrypt(packed.getvalue(), [recipient]))
+        return altered
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """Give a room that answers, and a key for its backups."""
+    said = sample("backup")
+    private, public = new_backup_key()
+    key = tmp_path / "backup.key"
+    key.write_text(f"# for the test\n{private}\n")
+    async with opened(tmp_path / "room", said.world) as room:
+        yield Bench(await make_ready(room, said), tmp_path, key, public)
+
+
+async def test_a_backup_of_a_room_that_writes_is_whole_and_its_room_opens_again(
+    bench: Bench,
+) -> None:
+    asking = [
+        asyncio.create_task(bench.room.ask("bank-a", bench.ready.question())) for _ in range(60)
+    ]
+    archives = [await bench.backup(f"{number}.tar.age") for number in range(3)]
+    await asyncio.gather(*asking)
+    for number, archive in enumerate(archives):
+        assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+        bench.restore(archive, to=f"restored-{number}")
+        folder = bench.folder / f"restored-{number}"
+        for path in folder.rglob("*"):
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+        with pytest.raises(SafeRoomError, match="saferoom room confirm"):
+            await Server.open(Room.open(folder), log=make_log(Level.ERROR))
+        confirm_restored(folder, [], nobody_saw_more=True)
+        server = await Server.open(Room.open(folder), log=make_log(Level.ERROR), command=("false",))
+        try:
+            assert server.books.register.is_enrolled("bank-a")
+        finally:
+            await server.close()
+    assert not list(bench.room.folder.glob(".backup-*"))
+
+
+async def test_nothing_of_a_backup_is_readable_without_its_key(bench: Bench) -> None:
+    archive = await bench.backup()
+    data = archive.read_bytes()
+    assert data.startswith(b"age-encryption.org/v1\n")
+    for secret in (b"PRIVATE KEY", b"state.db", b"SQLite format"):
+        assert secret not in data
+    other = bench.folder / "other.key"
+    other.write_text(new_backup_key()[0])
+    with pytest.raises(SafeRoomError) as refusal:
+        restore_room(archive, bench.folder / "r", bench.card, other)
+    assert refusal.value.reason is Reason.BAD_SEAL
+    assert not (bench.folder / "r").exists()
+
+
+@pytest.mark.parametrize("recipient", ["", "age1nobody", "ssh-ed25519 AAAA"])
+async def test_a_recipient_that_is_none_is_refused_and_nothing_is_written(
+    bench: Bench, recipient: str
+) -> None:
+    out = bench.folder / "out.tar.age"
+    for to in ([recipient], []):
+        with pytest.raises(SafeRoomError) as refusal:
+            backup_room(bench.room.folder, out, to, NOW)
+        assert refusal.value.reason is Reason.BAD_CONFIG
+        assert refusal.value.fields[0].field == "--to"
+    assert not out.exists()
+
+
+def _signed_anew(files: dict[str, bytes]) -> None:
+    """Replace a key and sign the manifest with it: whoever made this is not the room."""
+    forged = SigningKey.generate()
+    manifest = load(Envelope.from_json(files[MANIFEST]), Manifest)
+    files[MANIFEST] = seal_statement(manifest, forged).to_json()
+    files["keys/heads.pem"] = forged.to_pem()
+
+
+def _put(name: str, data: bytes) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        files[name] = data
+
+    return change
+
+
+def _drop(name: str) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        del files[name]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_put("room.toml", b"origin = 1"), Reason.BAD_PROOF),
+        (_put("issuers/mine.pem", b"x"), Reason.BAD_PROOF),
+        (_put("../evil", b"x"), Reason.BAD_PROOF),
+        (_put("/etc/evil", b"x"), Reason.BAD_PROOF),
+        (_put("state.db", b"SQLite format 3\x00"), Reason.BAD_PROOF),
+        (_drop("state.db"), Reason.BAD_PROOF),
+        (_drop("keys/heads.pem"), Reason.BAD_PROOF),
+        (_drop(MANIFEST), Reason.BAD_PROOF),
+        (_put(MANIFEST, b"{}"), Reason.MALFORMED),
+        (_signed_anew, Reason.BAD_SIGNATURE),
+    ],
+)
+async def test_a_backup_that_was_altered_is_refused_and_leaves_nothing(
+    bench: Bench, change: Callable[[dict[str, bytes]], None], reason: Reason
+) -> None:
+    altered = bench.alter(await bench.backup(), change)
+    with pytest.raises(SafeRoomError) as refusal:
+        bench.restore(altered)
+    assert refusal.value.reason is reason, refusal.value
+    assert not (bench.folder / "restored").exists()
+    assert not list(bench.folder.glob(".restore-*"))
+    assert not (bench.folder / "evil").exists()
+
+
+@pytest.mark.parametrize("at", [30, 5000, -20])
+async def test_a_backup_that_was_cut_or_whose_bits_flipped_does_not_open(
+    bench: Bench, at: int
+) -> None:
+    archive = await bench.backup()
+    whole = bytearray(archive.read_bytes())
+    damaged = archive.with_name("damaged.tar.age")
+    whole[at] ^= 1
+    for data in (bytes(whole), archive.read_bytes()[:at]):
+        damaged.write_bytes(data)
+        with pytest.raises(SafeRoomError) as refusal:
+            bench.restore(damaged)
+        assert refusal.value.reason is Reason.BAD_SEAL
+
+
+async def test_another_rooms_backup_is_refused_by_the_card(bench: Bench, tmp_path: Path) -> None:
+    archive = await bench.backup()
+    said = sample("another")
+    async with opened(tmp_path / "another", said.world) as other:
+        card = other.folder / "room-card.json"
+        with pytest.raises(SafeRoomError) as refusal:
+            restore_room(archive, tmp_path / "restored", card, bench.key)
+    assert refusal.value.reason is Reason.BAD_SIGNATURE
+
+
+async def test_a_folder_that_holds_anything_is_not_written_into(bench: Bench) -> None:
+    archive = await bench.backup()
+    (bench.folder / "restored").mkdir()
+    (bench.folder / "restored" / "mine").write_text("x")
+    with pytest.raises(SafeRoomError, match="not empty"):
+        bench.restore(archive)
+    assert [path.name for path in (bench.folder / "restored").iterdir()] == ["mine"]
+
+
+async def test_a_damaged_log_is_not_kept_as_a_good_one(tmp_path: Path) -> None:
+    said = sample("damaged")
+    async with opened(tmp_path / "room", said.world) as room:
+        await make_ready(room, said)
+    with closing(sqlite3.connect(tmp_path / "room" / "state.db")) as raw, raw:
+        raw.execute("DROP TRIGGER entry_no_update")
+        raw.execute("UPDATE entry SET commitment = randomblob(32) WHERE idx = 4")
+    with pytest.raises(SafeRoomError, match="entry 4") as refusal:
+        backup_room(tmp_path / "room", tmp_path / "out", [new_backup_key()[1]], NOW)
+    assert refusal.value.reason is Reason.BAD_PROOF
+    assert not (tmp_path / "out").exists()
+
+
+async def test_another_history_of_the_same_entries_is_named(bench: Bench) -> None:
+    archive = await bench.backup()
+    forked = bench.folder / "forked.txt"
+    forked.write_text(
+        sign_checkpoint(
+            Checkpoint(bench.ready.sample.world.room, 3, bytes(32)),
+            bench.ready.sample.world.ledger.key,
+        )
+    )
+    with pytest.raises(SafeRoomError, match=r"forked\.txt: another history"):
+        bench.restore(archive, forked)
+    other = bench.folder / "other.txt"
+    other.write_text("none\n")
+    with pytest.raises(SafeRoomError, match=r"other\.txt: it shows nothing of this log"):
+        bench.restore(archive, other)
