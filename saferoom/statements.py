@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
@@ -217,7 +217,7 @@ class Statements:
                 raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"{name} is not enrolled")
             if name == operator:
                 raise SafeRoomError(Reason.CONFLICT, "the operator does not revoke itself")
-            revoked = replace(held, roles=frozenset[Role]())
+            revoked = Organisation(name, held.title_en, held.title_zh, frozenset())
             await self._change_roles(revoked)
         return revoked
 
