@@ -45,6 +45,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}OwnerService/GetCharter": MEMBERS,
         f"{_ROOM}OwnerService/PutSchema": _OWNER,
         f"{_ROOM}OwnerService/PutFeature": _OWNER,
+        f"{_ROOM}OwnerService/TryDraft": _OWNER,
         f"{_ROOM}OwnerService/ListFeatures": MEMBERS,
         f"{_ROOM}OwnerService/Pause": _OWNER,
         f"{_ROOM}OwnerService/ListPauses": MEMBERS,

@@ -27,6 +27,9 @@ _MAX_ANSWER_BYTES: Final = 64 << 20
 _QUICK_SECONDS: Final = 10.0
 """For calls that touch the enclave's state only."""
 
+_TRIAL_SECONDS: Final = 30.0
+"""A trial may take 10 s over the store, after whatever is under way."""
+
 T = TypeVar("T")
 
 
@@ -89,6 +92,11 @@ class EnclaveChannel:
         """Pass a load on, piece by piece."""
         passed_on = (wire.load_request(piece) async for piece in pieces)
         return wire.loaded_from(await _answered(self._stub.Load(passed_on, timeout=seconds)))
+
+    async def try_feature(self, order: Envelope) -> bytes:
+        """Have it try a feature's draft; gives the sealed verdict."""
+        call = self._stub.TryFeature(wire.trial_request(order), timeout=_TRIAL_SECONDS)
+        return (await _answered(call)).sealed_verdict
 
     async def rollback(self, order: Envelope, seconds: float) -> OutboxEntry:
         """Have it go back to an earlier snapshot."""

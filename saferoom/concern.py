@@ -4,7 +4,8 @@
 |------------------------------------------------------------|-------------------------------------|
 | charter, feature, template, release certificate, approval, | every member                        |
 | withdrawal, pause, endorsement, evidence, cert. revocation |                                     |
-| schema, load order, rollback order, snapshot               | its owner                           |
+| schema, feature trial, load order, rollback order,         | its owner                           |
+| snapshot                                                   |                                     |
 | agreement, agreement end                                   | its owner and its institution       |
 | consent                                                    | its subject, its institution,       |
 |                                                            | its registrar, every owner          |
@@ -50,6 +51,7 @@ from saferoom_proto.statements import (
     Endorsement,
     EvidenceClaims,
     Feature,
+    FeatureTrial,
     Pause,
     Refusal,
     Release,
@@ -123,6 +125,7 @@ def _refusal(found: Found) -> set[str | None]:
 
 CONCERNED: Final[Mapping[str, _Names]] = {
     Schema.KIND: lambda found: {load(found.envelope, Schema).owner},
+    FeatureTrial.KIND: lambda found: {load(found.envelope, FeatureTrial).owner},
     LoadOrder.KIND: lambda found: {load(found.envelope, LoadOrder).owner},
     RollbackOrder.KIND: lambda found: {load(found.envelope, RollbackOrder).owner},
     Snapshot.KIND: lambda found: {load(found.envelope, Snapshot).owner},

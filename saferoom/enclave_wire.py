@@ -135,6 +135,11 @@ def load_request(piece: LoadPiece) -> enclave_pb2.LoadRequest:
     return enclave_pb2.LoadRequest(piece=piece)
 
 
+def trial_request(order: Envelope) -> enclave_pb2.TryFeatureRequest:
+    """Write an approver's order to try a draft."""
+    return enclave_pb2.TryFeatureRequest(order=envelope_to_proto(order))
+
+
 def rollback_request(order: Envelope) -> enclave_pb2.RollbackStoreRequest:
     """Write an approver's order to go back."""
     return enclave_pb2.RollbackStoreRequest(order=envelope_to_proto(order))

@@ -5,6 +5,7 @@
 | charter              | the owner                | the charter root, pinned first | owner        |
 | schema               | the owner                | an approver                    | owner        |
 | feature              | the owner                | an approver                    | all owners   |
+| feature trial        | the owner                | the approver it names          | nobody       |
 | template             | its proposer             | a member of the proposer       | owners named |
 | release certificate  | proposer or approver     | nobody: it is derived anew     | owners named |
 | approval, withdrawal | the owner                | the approver it names          | owner        |
@@ -38,6 +39,7 @@ from saferoom_proto.statements import (
     Approval,
     Charter,
     Feature,
+    FeatureTrial,
     Pause,
     Payload,
     Schema,
@@ -54,7 +56,9 @@ from saferoom_proto.verification import (
 )
 
 P = TypeVar("P", bound=Payload)
-Owned = TypeVar("Owned", Charter, Schema, Feature, Approval, Withdrawal, Pause, AgreementEnd)
+Owned = TypeVar(
+    "Owned", Charter, Schema, Feature, FeatureTrial, Approval, Withdrawal, Pause, AgreementEnd
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,11 @@ def _feature(envelope: Envelope, feature: Feature, ground: Ground) -> tuple[str,
     return ground.register.owners
 
 
+def _trial(envelope: Envelope, trial: FeatureTrial, ground: Ground) -> tuple[str, ...]:
+    verify_by_named_approver(envelope, ground.register.charter(trial.owner), FeatureTrial)
+    return ()  # the enclave is asked for its verdict, once
+
+
 def template_rule(certificate: Envelope) -> Rule[Template]:
     """Make the rule for a template that comes with this release certificate."""
 
@@ -230,6 +239,7 @@ def _anyone(caller: Caller, payload: ReleaseCertificate) -> None:
 CHARTER: Final[Rule[Charter]] = Rule(Charter, _own, _charter)
 SCHEMA: Final[Rule[Schema]] = Rule(Schema, _own, _schema)
 FEATURE: Final[Rule[Feature]] = Rule(Feature, _own, _feature)
+FEATURE_TRIAL: Final[Rule[FeatureTrial]] = Rule(FeatureTrial, _own, _trial)
 CERTIFICATE = Rule(ReleaseCertificate, _anyone, _certificate)
 APPROVAL: Final[Rule[Approval]] = Rule(Approval, _own, _approval)
 WITHDRAWAL: Final[Rule[Withdrawal]] = Rule(Withdrawal, _own, _withdrawal)

@@ -165,6 +165,10 @@ class Session:
         """Pass a load on."""
         return await self._channel.load(pieces, seconds)
 
+    async def try_feature(self, order: Envelope) -> bytes:
+        """Have the enclave try a feature's draft; gives the sealed verdict."""
+        return await self._channel.try_feature(order)
+
     async def rollback(self, order: Envelope, seconds: float) -> OutboxEntry:
         """Have the enclave go back to an earlier snapshot."""
         return await self._channel.rollback(order, seconds)

@@ -43,6 +43,8 @@ class AsyncRoom(Session):
     get_endorsement = owners.get_endorsement
     put_schema = owners.put_schema
     put_feature = owners.put_feature
+    add_feature = owners.add_feature
+    try_feature = owners.try_feature
     list_features = owners.list_features
     pause = owners.pause
     resume = owners.resume

@@ -15,13 +15,13 @@ from saferoom_client.question import Question
 from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
 from saferoom_proto.answer import Truth
+from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import open_answer, require_about
 from saferoom_proto.statements import Endorsement, Outcome, Release, load
 from saferoom_proto.verification import (
     PinnedAgreement,
     PinnedCharter,
-    require_consent_covers,
     verify_by_enclave,
 )
 from saferoom_proto.wire import Part

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from saferoom_client.session import Session
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.hpke import SealingKey
 from saferoom_proto.pauses import Pauses, Stopped, Target
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     Endorsement,
     EvidenceClaims,
     Feature,
+    FeatureTrial,
     Pause,
     Schema,
     load,
 )
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import owner_pb2
+from saferoom_proto.verdict import Verdict, open_verdict
 from saferoom_proto.verification import PinnedCharter, verify_by_named_approver
 from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
+
+TRIAL_SECONDS: Final = 45.0
+"""An enclave gives a trial 10 s, after whatever is under way."""
 
 
 async def put_charter(session: Session, charter: Envelope) -> Recorded:
@@ -95,6 +103,43 @@ async def put_feature(session: Session, feature: Feature | Envelope) -> Recorded
     ask = owner_pb2.PutFeatureRequest(feature=envelope_to_proto(statement))
     told = await session.call(session.owners.PutFeature, ask)
     return session.recorded(statement, told.recorded)
+
+
+async def try_feature(session: Session, draft: Feature) -> Verdict:
+    """Have the owner's enclave try a draft over its store; only this client can open the verdict.
+
+    Raises:
+        SafeRoomError: `LOCKED` or `UNAVAILABLE` if the enclave does not serve; `BAD_SEAL` if the
+            answer is not sealed to this trial.
+    """
+    reply = SealingKey.generate()
+    order = session.sign(
+        FeatureTrial(
+            room=session.profile.card.origin,
+            owner=session.owner,
+            approver=session.profile.member.name,
+            draft=draft,
+            reply_key=b64(reply.public),
+            at=whole_milliseconds(session.clock()),
+        )
+    )
+    ask = owner_pb2.TryDraftRequest(order=envelope_to_proto(order))
+    told = await session.call(session.owners.TryDraft, ask, TRIAL_SECONDS)
+    session.recorded(order, told.recorded)
+    return open_verdict(told.sealed_verdict, reply, order.digest)
+
+
+async def add_feature(session: Session, feature: Feature) -> Recorded:
+    """Have a feature tried, and hand it in if the enclave takes it.
+
+    Raises:
+        SafeRoomError: `MALFORMED_SQL` with the rule and its place if the enclave would not.
+    """
+    verdict = await try_feature(session, feature)
+    if verdict.fault is not None:
+        fault = FieldFault("sql", verdict.fault)
+        raise SafeRoomError(Reason.MALFORMED_SQL, f"{feature.full_name}: sql", [fault])
+    return await put_feature(session, feature)
 
 
 async def list_features(session: Session, owner: str = "") -> tuple[PinnedFeature, ...]:

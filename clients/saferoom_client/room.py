@@ -145,6 +145,8 @@ class Room:
     get_endorsement = _waiting(owners.get_endorsement)
     put_schema = _waiting(owners.put_schema)
     put_feature = _waiting(owners.put_feature)
+    add_feature = _waiting(owners.add_feature)
+    try_feature = _waiting(owners.try_feature)
     list_features = _waiting(owners.list_features)
     pause = _waiting(owners.pause)
     resume = _waiting(owners.resume)

@@ -28,6 +28,7 @@ from saferoom_enclaves.rowform import pack, unpack, unpack_arrival
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.batch import CODES
+from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -44,7 +45,7 @@ from saferoom_proto.statements import (
 from saferoom_proto.statements.base import Part
 from saferoom_proto.statements.batch import row_question
 from saferoom_proto.statements.request import SubjectRequest
-from saferoom_proto.verification import require_consent_covers, verify_subject_statement
+from saferoom_proto.verification import verify_subject_statement
 
 _COUNT_BYTES: Final = 8
 _WHOSE: Final = 2

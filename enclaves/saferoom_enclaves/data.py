@@ -71,6 +71,11 @@ class Data:
         """Whether there is a store to answer from."""
         return self._computed is not None
 
+    @property
+    def in_use(self) -> Opened | None:
+        """The snapshot that is open; none if none is."""
+        return self._opened
+
     def index(self) -> FeatureIndex:
         """Give the index; `NO_DATA` or `STORE_DAMAGED` if there is none."""
         if self._computed is None:

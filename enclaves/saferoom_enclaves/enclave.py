@@ -21,6 +21,7 @@ from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
 from saferoom_enclaves.rollbacks import RollbackJob, kept_snapshots, require_kept
 from saferoom_enclaves.state import State
 from saferoom_enclaves.stream import Delivery
+from saferoom_enclaves.trials import try_feature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadOpener
 from saferoom_proto.load_order import open_order
@@ -194,6 +195,12 @@ class Enclave:
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Give entries that no proof has come back for, from a chain index on."""
         return self._require_open().journal.outbox(start)
+
+    def try_feature(self, order: Envelope) -> bytes:
+        """Try a feature's draft; gives the verdict, sealed to who ordered it."""
+        opened, now = self._require_open(), self._now()
+        opened.grounds(now)
+        return try_feature(order, opened.standing, opened.data, now)
 
     def begin_load(self, header: LoadHeader, sealed_key: bytes) -> LoadJob:
         """Let an ordered load begin.

@@ -103,6 +103,12 @@ class FeatureIndex:
         """Which features there are."""
         return frozenset(self._columns)
 
+    def counts(self, feature: FeatureRef) -> dict[int, int]:
+        """Gives how many subjects are in each cell of a feature; `ABSENT` is a cell too."""
+        column, _ = self._columns[feature]
+        cells, counts = np.unique(np.asarray(column), return_counts=True)
+        return dict(zip(map(int, cells), map(int, counts), strict=True))
+
     def __contains__(self, subject: str) -> bool:
         """Tells whether any feature's SQL gave a row about the subject."""
         return self._row(subject) is not None

@@ -153,6 +153,15 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         async with self._refusing(context, "Load"), self._one_load:
             return wire.load_response(await self._loaded(pieces))
 
+    async def TryFeature(  # noqa: N802
+        self, request: enclave_pb2.TryFeatureRequest, context: Context
+    ) -> enclave_pb2.TryFeatureResponse:
+        """Try a feature's draft."""
+        async with self._refusing(context, "TryFeature"):
+            order = wire.trial_of(request)
+            verdict = await self._worker.run(lambda own: own.try_feature(order))
+            return enclave_pb2.TryFeatureResponse(sealed_verdict=verdict)
+
     async def RollbackStore(  # noqa: N802
         self, request: enclave_pb2.RollbackStoreRequest, context: Context
     ) -> enclave_pb2.RollbackStoreResponse:

@@ -187,6 +187,12 @@ def rollback_order_of(request: enclave_pb2.RollbackStoreRequest) -> Envelope:
     return envelope_from_proto(request.order)
 
 
+def trial_of(request: enclave_pb2.TryFeatureRequest) -> Envelope:
+    """Take a trial's order off the wire."""
+    _require(request.HasField("order"), "order")
+    return envelope_from_proto(request.order)
+
+
 def rollback_response(entry: OutboxEntry) -> enclave_pb2.RollbackStoreResponse:
     """Put on the wire that the enclave went back."""
     return enclave_pb2.RollbackStoreResponse(snapshot=outbox_entry(entry))

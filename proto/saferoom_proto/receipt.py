@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from saferoom_proto.answer import Answer, Truth, combine, commitment
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
 from saferoom_proto.checkpoint import Checkpoint, parse_proof
+from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.entry import commitment as entry_commitment
@@ -34,7 +35,6 @@ from saferoom_proto.statements.base import Base64, Owner, Part, PublicKey, field
 from saferoom_proto.verification import (
     PinnedCharter,
     open_charter,
-    require_consent_covers,
     succeed_charter,
     verify_agreement,
     verify_approvals,

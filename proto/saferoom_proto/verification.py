@@ -6,7 +6,7 @@ Nothing here reads a file, a clock or the network; every check raises and none r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -41,6 +41,7 @@ from saferoom_proto.statements import (
     Evidence,
     EvidenceClaims,
     Feature,
+    FeatureTrial,
     Head,
     Pause,
     Payload,
@@ -51,11 +52,10 @@ from saferoom_proto.statements import (
     Withdrawal,
     load,
 )
-from saferoom_proto.statements.request import SubjectRequest
 from saferoom_proto.statements.template import AgreementEnd
 
 Defined = TypeVar("Defined", Feature, Schema)
-ByApprover = TypeVar("ByApprover", Approval, Withdrawal, Pause, AgreementEnd)
+ByApprover = TypeVar("ByApprover", Approval, Withdrawal, Pause, AgreementEnd, FeatureTrial)
 ByEnclave = TypeVar(
     "ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot, Disclosure
 )
@@ -277,25 +277,6 @@ def verify_subject_statement(
     ):
         raise SafeRoomError(Reason.NO_CONSENT, "a registrar signs for paper it registered itself")
     return identity
-
-
-def require_consent_covers(
-    consent: Consent, request: SubjectRequest, features: Sequence[Feature], now: datetime
-) -> None:
-    """Refuse with `NO_CONSENT` unless the consent lets this request use these features now."""
-    if (consent.room, consent.subject) != (request.room, request.subject):
-        raise SafeRoomError(Reason.NO_CONSENT, "another subject's consent")
-    if consent.institution != request.institution:
-        raise SafeRoomError(Reason.NO_CONSENT, "given to another institution")
-    if request.purpose not in consent.purposes:
-        raise SafeRoomError(Reason.NO_CONSENT, "given for another purpose")
-    if not consent.valid_from <= now < consent.valid_to:
-        raise SafeRoomError(Reason.NO_CONSENT, "not in force now")
-    types = set(consent.information_types)
-    for feature in features:
-        by_type = bool(feature.information_types) and types.issuperset(feature.information_types)
-        if feature.full_name not in consent.features and not by_type:
-            raise SafeRoomError(Reason.NO_CONSENT, f"does not cover {feature.full_name}")
 
 
 def verify_certificate_revocation(

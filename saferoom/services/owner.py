@@ -17,6 +17,7 @@ from saferoom.register import Register
 from saferoom.statements import Statements
 from saferoom.versions import Versions
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import FeatureTrial, load
 from saferoom_proto.v1 import owner_pb2, owner_pb2_grpc
 from saferoom_proto.wire import envelope_to_proto
 
@@ -74,6 +75,16 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
             current_caller(), wire.envelope(request.feature), rules.FEATURE
         )
         return owner_pb2.PutFeatureResponse(recorded=wire.recorded(recorded))
+
+    async def TryDraft(
+        self, request: owner_pb2.TryDraftRequest, context: object
+    ) -> owner_pb2.TryDraftResponse:
+        """Record who tries a draft, and bring back the verdict that only they can open."""
+        order = wire.envelope(request.order)
+        session = self._links.serving(load(order, FeatureTrial).owner)
+        recorded = await self._statements.accept(current_caller(), order, rules.FEATURE_TRIAL)
+        verdict = await session.try_feature(order)
+        return owner_pb2.TryDraftResponse(recorded=wire.recorded(recorded), sealed_verdict=verdict)
 
     async def ListFeatures(
         self, request: owner_pb2.ListFeaturesRequest, context: object

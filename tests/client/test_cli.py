@@ -145,12 +145,12 @@ def test_a_feature_with_a_fault_is_refused_with_file_line_and_rule(
     profile: Profile, tmp_path: Path
 ) -> None:
     path = draft(tmp_path, FEATURE.replace("level: 3", "level: 7"))
-    output = three_parts(run("feature", "put", path, "-p", str(profile.folder)), Reason.MALFORMED)
+    output = three_parts(run("feature", "add", path, "-p", str(profile.folder)), Reason.MALFORMED)
     assert f"{path}:5: level" in output
 
 
 def test_a_draft_that_is_not_there_is_a_usage_error(profile: Profile) -> None:
-    result = run("feature", "put", "/no/such/draft.yaml", "-p", str(profile.folder))
+    result = run("feature", "add", "/no/such/draft.yaml", "-p", str(profile.folder))
     assert result.exit_code == USAGE
     assert "/no/such/draft.yaml" in result.output
 

@@ -116,6 +116,34 @@ def test_an_owner_judges_a_template_and_takes_its_approval_back(
     assert "NOT_APPROVED" in bank(*question, status=1)
 
 
+def test_an_owner_tries_a_draft_and_only_a_sound_one_is_recorded(
+    live: LiveRoom, tmp_path: Path
+) -> None:
+    draft = tmp_path / "half.yaml"
+    draft.write_text(
+        "name: half_vat\nversion: 1\ntitle: {en: Half, zh: 一半}\nunit: CNY\nlevel: 3\n"
+        "family: turnover\ninformation_types: []\nas_of: 2026-06-30\nkind: ordered\n"
+        "grid: [500]\nabsent: unknown\nbudget_bits: 2\n"
+        "sql: SELECT uscc AS subject, now() AS value FROM vat\n",
+        "utf-8",
+    )
+    li, bank = Shell(live, "tax", "li"), Shell(live, "bank-a", "desk")
+    for command in ("try", "add"):
+        refusal = li("feature", command, str(draft), status=1)
+        assert "MALFORMED_SQL" in refusal
+        assert f"{draft}: sql: line 1 column 25: the function now is not listed" in refusal
+    assert "half_vat" not in bank("feature", "list")
+    draft.write_text(draft.read_text("utf-8").replace("now()", "paid / 2"), "utf-8")
+    tried = li("feature", "try", str(draft))
+    assert "below 500" in tried
+    assert "fewer than 10" in tried
+    assert "half_vat" not in bank("feature", "list")
+    elsewhere = Shell(live, "court", "li")("feature", "try", str(draft), status=1)
+    assert "only the owner's own tables" in elsewhere
+    assert "recorded version 1 of tax.half_vat" in li("feature", "add", str(draft))
+    assert "half_vat" in bank("feature", "list")
+
+
 def test_an_owner_goes_back_to_an_earlier_load(live: LiveRoom, tmp_path: Path) -> None:
     li, wang = Shell(live, "tax", "li"), Shell(live, "tax", "wang")
     listed = json.loads(li("data", "versions", "--json"))

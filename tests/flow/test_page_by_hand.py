@@ -15,7 +15,7 @@ ROLES: Final = (
     *("room init", "room admit", "room serve", "room status", "org enrol"),
     *("issuer init", "issuer enrol"),
     *("charter root", "charter init", "charter put", "agent init", "agent run", "schema put"),
-    *("feature put", "data load", "template show", "template approve", "pause", "resume"),
+    *("feature add", "data load", "template show", "template approve", "pause", "resume"),
     *("template propose", "agreement draft", "agreement sign", "agreement put"),
     *("check paid-enough", "check --again", "trust pin"),
     *("consent grant", "consent revoke", "receipt verify", "log verify --whole"),

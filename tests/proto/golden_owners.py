@@ -20,6 +20,7 @@ from saferoom_proto.statements import (
     ColumnType,
     Feature,
     FeatureKind,
+    FeatureTrial,
     IdentityIssuer,
     LevelLimits,
     Parameter,
@@ -181,6 +182,9 @@ def orders() -> dict[str, Payload]:
     """Give what approvers order of their own enclave."""
     says: dict[str, object] = {"room": ROOM, "owner": "tax", "approver": "li", "at": AT}
     return {
+        "feature-trial": FeatureTrial.model_validate(
+            says | {"draft": definitions()["feature"], "reply_key": b64(sealing("reply").public)}
+        ),
         "rollback-order": RollbackOrder.model_validate(
             says
             | {

@@ -20,13 +20,23 @@ from saferoom_enclaves.keys import EnclaveKeys
 from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.opened import Surroundings
+from saferoom_proto import verdict
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
 from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.load_faults import Faults, open_faults
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
-from saferoom_proto.statements import CheckRequest, Outcome, Release, load, seal_statement
+from saferoom_proto.statements import (
+    CheckRequest,
+    Feature,
+    FeatureTrial,
+    Outcome,
+    Release,
+    load,
+    seal_statement,
+)
 from simulator.attended import Attended, fault_key, newest_schema, ordered
 from simulator.owner import APPROVERS, SimOwner
 
@@ -100,6 +110,24 @@ class EnclaveHarness(Attended):
         self.world.clock.advance(0.001)  # of two orders one is the later
         sealing = self.keys.sealing.public
         return ordered(self.owner, header, key, sealing, self.enclave.store, **changes)
+
+    def trial(self, draft: Feature, approver: str = APPROVERS[0], **changes: object) -> Envelope:
+        """Order a draft tried; the order's fields can be changed by name."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": self.owner.name,
+            "approver": approver,
+            "draft": draft,
+            "reply_key": b64(fault_key(self.owner).public),
+            "at": self.world.now(),
+        }
+        trial = FeatureTrial.model_validate(fields | changes)
+        return seal_statement(trial, self.owner.approvers[approver])
+
+    def verdict(self, order: Envelope) -> verdict.Verdict:
+        """Have a draft tried, and open the verdict as who ordered it."""
+        sealed = self.enclave.try_feature(order)
+        return verdict.open_verdict(sealed, fault_key(self.owner), order.digest)
 
     def rollback_order(self, to: str, approver: str = APPROVERS[0], **changes: object) -> Envelope:
         """Order the enclave back to a snapshot; the order's fields can be changed by name."""

@@ -38,7 +38,7 @@ _COMMANDS: Final = {
     "relay": _Entry("relay:app", "Connect it to the room. 中继。"),
     "charter": _Entry("charter:app", "Write and show charters. 章程。"),
     "schema": _Entry("feature:schema_app", "Hand in the tables of a store. 表结构。"),
-    "feature": _Entry("feature:app", "Hand in and list features. 特征指标。"),
+    "feature": _Entry("feature:app", "Try, add and list features. 特征指标。"),
     "data": _Entry("data:app", "Load data, list its versions, go back. 数据装载与回退。"),
     "template": _Entry("template:app", "Propose, judge and approve templates. 作业模板。"),
     "agreement": _Entry("agreement:app", "Agree on the use of data. 数据共享协议。"),

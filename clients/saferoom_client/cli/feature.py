@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,10 +15,11 @@ from saferoom_client.cli.output import mapping, show, table
 from saferoom_client.drafts import read_feature, read_schema
 from saferoom_client.room import Room
 from saferoom_proto.certificate import PinnedFeature
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, FeatureKind
+from saferoom_proto.verdict import FEWEST
 
-app = group("Hand in and list features. 特征指标。")
+app = group("Try, add and list features. 特征指标。")
 schema_app = group("Hand in the tables of a store. 表结构。")
 
 
@@ -42,20 +47,48 @@ def put_schema(draft: InputFile, profile: ProfileOption, as_json: JsonOption = F
 
 
 @app.command()
-def put(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """Sign a feature's draft and hand it in.
+def add(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Have your enclave check a feature's draft, then sign it and hand it in.
 
-    签署并提交特征指标。
+    校验、签署并提交特征指标。
     """
     with Room.open(profile) as room:
         feature = read_feature(draft, room.profile)
-        recorded = room.put_feature(feature)
+        with _of_file(draft):
+            recorded = room.add_feature(feature)
     digest = recorded.statement.digest
     show(
         as_json,
         {"feature": feature.full_name, "version": feature.version, "digest": digest},
         f"recorded version {feature.version} of {feature.full_name}: {digest}",
     )
+
+
+@app.command(name="try")
+def try_(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Have your enclave try a draft over your records: who would fall into which cell.
+
+    试算特征指标草稿 (结果只有本人能看到)。
+    """
+    with Room.open(profile) as room:
+        feature = read_feature(draft, room.profile)
+        verdict = room.try_feature(feature)
+    if verdict.fault is not None:
+        fault = FieldFault(f"{draft}: sql", verdict.fault)
+        raise SafeRoomError(Reason.MALFORMED_SQL, f"{draft}: sql", [fault])
+    document = {"feature": feature.full_name, **verdict.model_dump(mode="json")}
+    if verdict.counted is None:
+        show(as_json, document, f"{feature.full_name} can be computed; no records are loaded yet")
+        return
+    counted = verdict.counted
+    names = [*cell_names(feature), 'unknown, answered "not found"']
+    counts = [*counted.cells, counted.unknown]
+    rows = [(name, _how_many(count)) for name, count in zip(names, counts, strict=True)]
+    lines = table(("CELL", "SUBJECTS"), rows)
+    if counted.suggested:
+        grid = ", ".join(str(each) for each in counted.suggested)
+        lines.append(f"about as many subjects in each cell: grid: [{grid}]")
+    show(as_json, document, *lines)
 
 
 @app.command(name="list")
@@ -129,6 +162,34 @@ def points(feature: Feature) -> str:
             return "true or false"
         case FeatureKind.CLASSES:
             return f"in {', '.join(cell.name for cell in feature.classes)}"
+
+
+def cell_names(feature: Feature) -> list[str]:
+    """Name a feature's cells in words, in their order."""
+    match feature.kind:
+        case FeatureKind.ORDERED:
+            inner = [f"{low} to below {high}" for low, high in pairwise(feature.grid)]
+            return [f"below {feature.grid[0]}", *inner, f"{feature.grid[-1]} or more"]
+        case FeatureKind.FLAG:
+            return ["false", "true"]
+        case FeatureKind.CLASSES:
+            return [cell.name for cell in feature.classes]
+
+
+def _how_many(count: int | None) -> str:
+    return f"fewer than {FEWEST}" if count is None else f"about {count:,}"
+
+
+@contextmanager
+def _of_file(draft: Path) -> Generator[None]:
+    """Name the file in what is wrong with the SQL in it."""
+    try:
+        yield
+    except SafeRoomError as error:
+        if error.reason is not Reason.MALFORMED_SQL:
+            raise
+        faults = [FieldFault(f"{draft}: {each.field}", each.rule) for each in error.fields]
+        raise SafeRoomError(error.reason, error.detail, faults) from error
 
 
 def _document(feature: PinnedFeature) -> dict[str, object]:

@@ -73,6 +73,7 @@ from saferoom_proto.statements.template import (
     Template,
     Withdrawal,
 )
+from saferoom_proto.statements.trial import FeatureTrial
 
 __all__ = [
     "MAX_PAYLOAD_BYTES",
@@ -107,6 +108,7 @@ __all__ = [
     "Feature",
     "FeatureKind",
     "FeaturePrice",
+    "FeatureTrial",
     "Head",
     "HoldingsRequest",
     "IdentityIssuer",

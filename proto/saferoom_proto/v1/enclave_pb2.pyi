@@ -753,6 +753,52 @@ class LoadResponse(_message.Message):
 Global___LoadResponse: _TypeAlias = LoadResponse  # noqa: Y015
 
 @_typing.final
+class TryFeatureRequest(_message.Message):
+    """Orders a trial of a feature's draft."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def order(self) -> _evidence_pb2.Envelope:
+        """The approver's statement."""
+
+    def __init__(
+        self,
+        *,
+        order: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryFeatureRequest: _TypeAlias = TryFeatureRequest  # noqa: Y015
+
+@_typing.final
+class TryFeatureResponse(_message.Message):
+    """The draft was tried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEALED_VERDICT_FIELD_NUMBER: _builtins.int
+    sealed_verdict: _builtins.bytes
+    """The verdict, HPKE-sealed to the order's reply key."""
+    def __init__(
+        self,
+        *,
+        sealed_verdict: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed_verdict", b"sealed_verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryFeatureResponse: _TypeAlias = TryFeatureResponse  # noqa: Y015
+
+@_typing.final
 class RollbackStoreRequest(_message.Message):
     """Orders the enclave back to an earlier snapshot."""
 

@@ -80,6 +80,11 @@ class EnclaveServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadResponse.FromString,
                 _registered_method=True)
+        self.TryFeature = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/TryFeature',
+                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureResponse.FromString,
+                _registered_method=True)
         self.RollbackStore = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/RollbackStore',
                 request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreRequest.SerializeToString,
@@ -159,6 +164,13 @@ class EnclaveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TryFeature(self, request, context):
+        """Tries a feature's draft over the store.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RollbackStore(self, request, context):
         """Goes back to an earlier snapshot.
         """
@@ -220,6 +232,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.Load,
                     request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadResponse.SerializeToString,
+            ),
+            'TryFeature': grpc.unary_unary_rpc_method_handler(
+                    servicer.TryFeature,
+                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureResponse.SerializeToString,
             ),
             'RollbackStore': grpc.unary_unary_rpc_method_handler(
                     servicer.RollbackStore,
@@ -476,6 +493,33 @@ class EnclaveService:
             '/saferoom.v1.EnclaveService/Load',
             saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_enclave__pb2.LoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TryFeature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.EnclaveService/TryFeature',
+            saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureResponse.FromString,
             options,
             channel_credentials,
             insecure,

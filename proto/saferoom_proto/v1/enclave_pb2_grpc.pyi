@@ -51,6 +51,8 @@ class EnclaveServiceStub:
     """Shows a subject all that is held about it."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
+    TryFeature: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TryFeatureRequest, _enclave_pb2.TryFeatureResponse]
+    """Tries a feature's draft over the store."""
     RollbackStore: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]
     """Goes back to an earlier snapshot."""
     ListOutbox: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.ListOutboxRequest, _enclave_pb2.ListOutboxResponse]
@@ -79,6 +81,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Shows a subject all that is held about it."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
+    TryFeature: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TryFeatureRequest, _enclave_pb2.TryFeatureResponse]  # type: ignore[assignment]
+    """Tries a feature's draft over the store."""
     RollbackStore: _aio.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]  # type: ignore[assignment]
     """Goes back to an earlier snapshot."""
     ListOutbox: _aio.UnaryUnaryMultiCallable[_enclave_pb2.ListOutboxRequest, _enclave_pb2.ListOutboxResponse]  # type: ignore[assignment]
@@ -158,6 +162,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.LoadResponse, _abc.Awaitable[_enclave_pb2.LoadResponse]]:
         """Takes a load."""
+
+    @_abc_1.abstractmethod
+    def TryFeature(
+        self,
+        request: _enclave_pb2.TryFeatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.TryFeatureResponse, _abc.Awaitable[_enclave_pb2.TryFeatureResponse]]:
+        """Tries a feature's draft over the store."""
 
     @_abc_1.abstractmethod
     def RollbackStore(

@@ -210,6 +210,58 @@ class PutFeatureResponse(_message.Message):
 Global___PutFeatureResponse: _TypeAlias = PutFeatureResponse  # noqa: Y015
 
 @_typing.final
+class TryDraftRequest(_message.Message):
+    """Orders a trial of a feature's draft."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def order(self) -> _evidence_pb2.Envelope:
+        """The approver's statement."""
+
+    def __init__(
+        self,
+        *,
+        order: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryDraftRequest: _TypeAlias = TryDraftRequest  # noqa: Y015
+
+@_typing.final
+class TryDraftResponse(_message.Message):
+    """The draft was tried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    SEALED_VERDICT_FIELD_NUMBER: _builtins.int
+    sealed_verdict: _builtins.bytes
+    """The enclave's verdict, HPKE-sealed to the order's reply key."""
+    @_builtins.property
+    def recorded(self) -> _evidence_pb2.Recorded:
+        """The order as recorded."""
+
+    def __init__(
+        self,
+        *,
+        recorded: _evidence_pb2.Recorded = ...,
+        sealed_verdict: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded", "sealed_verdict", b"sealed_verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryDraftResponse: _TypeAlias = TryDraftResponse  # noqa: Y015
+
+@_typing.final
 class ListFeaturesRequest(_message.Message):
     """Asks for features."""
 

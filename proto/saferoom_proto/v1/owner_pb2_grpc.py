@@ -55,6 +55,11 @@ class OwnerServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureResponse.FromString,
                 _registered_method=True)
+        self.TryDraft = channel.unary_unary(
+                '/saferoom.v1.OwnerService/TryDraft',
+                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.TryDraftRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.TryDraftResponse.FromString,
+                _registered_method=True)
         self.ListFeatures = channel.unary_unary(
                 '/saferoom.v1.OwnerService/ListFeatures',
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListFeaturesRequest.SerializeToString,
@@ -124,6 +129,13 @@ class OwnerServiceServicer:
 
     def PutFeature(self, request, context):
         """Records a feature, or a new version of one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TryDraft(self, request, context):
+        """Has the owner's enclave try a feature's draft; the verdict is for its approver only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,6 +220,11 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.PutFeature,
                     request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureResponse.SerializeToString,
+            ),
+            'TryDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.TryDraft,
+                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.TryDraftRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.TryDraftResponse.SerializeToString,
             ),
             'ListFeatures': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFeatures,
@@ -359,6 +376,33 @@ class OwnerService:
             '/saferoom.v1.OwnerService/PutFeature',
             saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TryDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.OwnerService/TryDraft',
+            saferoom__proto_dot_v1_dot_owner__pb2.TryDraftRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_owner__pb2.TryDraftResponse.FromString,
             options,
             channel_credentials,
             insecure,

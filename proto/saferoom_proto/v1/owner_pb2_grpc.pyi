@@ -41,6 +41,8 @@ class OwnerServiceStub:
     """Records a table schema of the owner's store."""
     PutFeature: _grpc.UnaryUnaryMultiCallable[_owner_pb2.PutFeatureRequest, _owner_pb2.PutFeatureResponse]
     """Records a feature, or a new version of one."""
+    TryDraft: _grpc.UnaryUnaryMultiCallable[_owner_pb2.TryDraftRequest, _owner_pb2.TryDraftResponse]
+    """Has the owner's enclave try a feature's draft; the verdict is for its approver only."""
     ListFeatures: _grpc.UnaryUnaryMultiCallable[_owner_pb2.ListFeaturesRequest, _owner_pb2.ListFeaturesResponse]
     """Lists the newest version of every feature of an owner, or of all owners."""
     Pause: _grpc.UnaryUnaryMultiCallable[_owner_pb2.PauseRequest, _owner_pb2.PauseResponse]
@@ -73,6 +75,8 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     """Records a table schema of the owner's store."""
     PutFeature: _aio.UnaryUnaryMultiCallable[_owner_pb2.PutFeatureRequest, _owner_pb2.PutFeatureResponse]  # type: ignore[assignment]
     """Records a feature, or a new version of one."""
+    TryDraft: _aio.UnaryUnaryMultiCallable[_owner_pb2.TryDraftRequest, _owner_pb2.TryDraftResponse]  # type: ignore[assignment]
+    """Has the owner's enclave try a feature's draft; the verdict is for its approver only."""
     ListFeatures: _aio.UnaryUnaryMultiCallable[_owner_pb2.ListFeaturesRequest, _owner_pb2.ListFeaturesResponse]  # type: ignore[assignment]
     """Lists the newest version of every feature of an owner, or of all owners."""
     Pause: _aio.UnaryUnaryMultiCallable[_owner_pb2.PauseRequest, _owner_pb2.PauseResponse]  # type: ignore[assignment]
@@ -126,6 +130,14 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.PutFeatureResponse, _abc.Awaitable[_owner_pb2.PutFeatureResponse]]:
         """Records a feature, or a new version of one."""
+
+    @_abc_1.abstractmethod
+    def TryDraft(
+        self,
+        request: _owner_pb2.TryDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.TryDraftResponse, _abc.Awaitable[_owner_pb2.TryDraftResponse]]:
+        """Has the owner's enclave try a feature's draft; the verdict is for its approver only."""
 
     @_abc_1.abstractmethod
     def ListFeatures(

@@ -1,10 +1,15 @@
-"""What the stand-in for an enclave has said: its chain, in its folder."""
+"""What the stand-in for an enclave keeps: what it has said, and its certificate."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
@@ -45,3 +50,23 @@ class Kept:
     def head(self) -> str:
         digests = (Envelope.from_json(each["statement"].encode()).digest for each in self.entries)
         return chain.head_of(digests)
+
+
+NAME = "enclave"
+
+
+def certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, NAME)])
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )

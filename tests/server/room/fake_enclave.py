@@ -19,13 +19,13 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn, cast
 
 import grpc
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from saferoom_proto import chain, hpke
@@ -61,28 +61,10 @@ from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, owner_pb2
 from saferoom_proto.verification import PinnedCharter, verify_head
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
-from tests.server.room.fake_chain import Kept
+from tests.server.room.fake_chain import Kept, certificate
 
-NAME = "enclave"
 STORE = StoreState(epoch=1, digest="sha256:" + "5" * 64)
 ANY = "sha256:" + "0" * 64
-
-
-def certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, NAME)])
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
 
 
 class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
@@ -339,6 +321,11 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
         order = Envelope.from_json(header.sealed_key)
         entry = self.snapshot(order, header.schema, {"pieces": count})
         return enclave_pb2.LoadResponse(snapshot=entry)
+
+    async def TryFeature(
+        self, request: enclave_pb2.TryFeatureRequest, context: object
+    ) -> enclave_pb2.TryFeatureResponse:
+        return enclave_pb2.TryFeatureResponse(sealed_verdict=b"sealed verdict")
 
     async def RollbackStore(
         self, request: enclave_pb2.RollbackStoreRequest, context: object
