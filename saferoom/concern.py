@@ -3,7 +3,8 @@
 | statement                                                  | concerns                            |
 |------------------------------------------------------------|-------------------------------------|
 | charter, feature, template, release certificate, approval, | every member                        |
-| withdrawal, pause, endorsement, evidence, cert. revocation |                                     |
+| template refusal, withdrawal, pause, endorsement,          |                                     |
+| evidence, cert. revocation                                 |                                     |
 | schema, feature trial, load order, rollback order,         | its owner                           |
 | snapshot                                                   |                                     |
 | agreement, agreement end                                   | its owner and its institution       |
@@ -58,6 +59,7 @@ from saferoom_proto.statements import (
     Schema,
     Snapshot,
     Template,
+    TemplateRefusal,
     Withdrawal,
     load,
 )
@@ -70,6 +72,7 @@ EVERY_MEMBER: Final = frozenset(
         Template,
         ReleaseCertificate,
         Approval,
+        TemplateRefusal,
         Withdrawal,
         Pause,
         Endorsement,

@@ -32,6 +32,7 @@ from saferoom_proto.statements import (
     Purpose,
     Schema,
     Template,
+    TemplateRefusal,
     Withdrawal,
 )
 from saferoom_proto.verification import PinnedCharter
@@ -45,6 +46,7 @@ KINDS: Final[tuple[type[Payload], ...]] = (
     Template,
     ReleaseCertificate,
     Approval,
+    TemplateRefusal,
     Withdrawal,
     Pause,
     Agreement,
@@ -93,10 +95,12 @@ class Register:
         self._named: Final[dict[str, str]] = {}
         self._certificates: Final[dict[str, Held[ReleaseCertificate]]] = {}
         self._approvals: Final[dict[tuple[str, str], list[Held[Approval]]]] = {}
+        self._refusals: Final[dict[str, list[Held[TemplateRefusal]]]] = {}
         self._pauses: Final[dict[str, list[Held[Pause]]]] = {}
         self._agreements: Final[dict[str, Held[Agreement]]] = {}
         self._between: Final[dict[tuple[str, str], list[Held[Agreement]]]] = {}
         self._ended: Final[set[str]] = set()
+        self._ends: Final[dict[str, Held[AgreementEnd]]] = {}
         self._revoked: Final[dict[str, datetime]] = {}
 
     def enrol(self, organisation: Organisation) -> None:
@@ -134,6 +138,8 @@ class Register:
                 self._approvals.setdefault((says.template, says.owner), []).append(
                     Held(envelope, says)
                 )
+            case TemplateRefusal():
+                self._refusals.setdefault(says.template, []).append(Held(envelope, says))
             case Withdrawal():
                 self._approvals.pop((says.template, says.owner), None)
             case Pause():
@@ -144,6 +150,7 @@ class Register:
                 self._between.setdefault(sides, []).append(Held(envelope, says))
             case AgreementEnd():
                 self._ended.add(says.agreement)
+                self._ends[says.agreement] = Held(envelope, says)
             case CertificateRevocation():
                 earlier = self._revoked.get(says.fingerprint, says.at)
                 self._revoked[says.fingerprint] = min(earlier, says.at)
@@ -256,6 +263,10 @@ class Register:
         for owner in owner_parts(self.template(template).says):
             yield from self._approvals.get((template, owner), ())
 
+    def refusals(self, template: str) -> Iterable[Held[TemplateRefusal]]:
+        """Give the approvers' refusals of a template, in the order they came in."""
+        return self._refusals.get(template, ())
+
     def pauses(self, owner: str) -> Iterable[Held[Pause]]:
         """Give an owner's pauses and the words for their end, in the order they came in."""
         return self._pauses.get(owner, ())
@@ -267,6 +278,10 @@ class Register:
             for held in self._agreements.values()
             if organisation in (held.says.owner, held.says.institution)
         )
+
+    def end_of(self, agreement: str) -> Held[AgreementEnd] | None:
+        """Give what ended an agreement; none if nothing did."""
+        return self._ends.get(agreement)
 
     def agreement(self, digest: str) -> Held[Agreement]:
         """Give an agreement."""

@@ -9,6 +9,7 @@
 | template             | its proposer             | a member of the proposer       | owners named |
 | release certificate  | proposer or approver     | nobody: it is derived anew     | owners named |
 | approval, withdrawal | the owner                | the approver it names          | owner        |
+| template refusal     | the owner                | the approver it names          | nobody       |
 | pause, agreement end | the owner                | the approver it names          | owner        |
 | agreement            | either side              | m of n approvers; institution  | owner        |
 | consent, revocation  | subject, bank, registrar | the subject, or a registrar    | all owners   |
@@ -44,6 +45,7 @@ from saferoom_proto.statements import (
     Payload,
     Schema,
     Template,
+    TemplateRefusal,
     Withdrawal,
 )
 from saferoom_proto.verification import (
@@ -57,7 +59,16 @@ from saferoom_proto.verification import (
 
 P = TypeVar("P", bound=Payload)
 Owned = TypeVar(
-    "Owned", Charter, Schema, Feature, FeatureTrial, Approval, Withdrawal, Pause, AgreementEnd
+    "Owned",
+    Charter,
+    Schema,
+    Feature,
+    FeatureTrial,
+    Approval,
+    TemplateRefusal,
+    Withdrawal,
+    Pause,
+    AgreementEnd,
 )
 
 
@@ -200,6 +211,18 @@ def _approval(envelope: Envelope, approval: Approval, ground: Ground) -> tuple[s
     return (approval.owner,)
 
 
+def _refusal(envelope: Envelope, refusal: TemplateRefusal, ground: Ground) -> tuple[str, ...]:
+    register = ground.register
+    verify_by_named_approver(envelope, register.charter(refusal.owner), TemplateRefusal)
+    template = register.template(refusal.template)
+    if refusal.owner not in owner_parts(template.says):
+        raise SafeRoomError(Reason.NOT_ALLOWED, f"it asks nothing of {refusal.owner}")
+    for held in register.approvals(template.digest):
+        if (held.says.owner, held.says.approver) == (refusal.owner, refusal.approver):
+            raise SafeRoomError(Reason.CONFLICT, "approved by the same approver: withdraw it")
+    return ()  # it stops nothing that runs
+
+
 def _withdrawal(envelope: Envelope, withdrawal: Withdrawal, ground: Ground) -> tuple[str, ...]:
     verify_by_named_approver(envelope, ground.register.charter(withdrawal.owner), Withdrawal)
     ground.register.template(withdrawal.template)
@@ -242,6 +265,7 @@ FEATURE: Final[Rule[Feature]] = Rule(Feature, _own, _feature)
 FEATURE_TRIAL: Final[Rule[FeatureTrial]] = Rule(FeatureTrial, _own, _trial)
 CERTIFICATE = Rule(ReleaseCertificate, _anyone, _certificate)
 APPROVAL: Final[Rule[Approval]] = Rule(Approval, _own, _approval)
+TEMPLATE_REFUSAL: Final[Rule[TemplateRefusal]] = Rule(TemplateRefusal, _own, _refusal)
 WITHDRAWAL: Final[Rule[Withdrawal]] = Rule(Withdrawal, _own, _withdrawal)
 PAUSE: Final[Rule[Pause]] = Rule(Pause, _own, _pause)
 AGREEMENT = Rule(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from saferoom_client.session import Session
 from saferoom_client.values import GrantedAgreement
 from saferoom_proto.dsse import Envelope, Signature
+from saferoom_proto.encoding import unb64
+from saferoom_proto.identity import verify_issued
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.statements import Agreement, AgreementEnd, load
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import template_pb2
+from saferoom_proto.verification import verify_agreement
 from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
 
 
@@ -43,7 +46,40 @@ async def list_agreements(session: Session) -> tuple[GrantedAgreement, ...]:
     told = await session.call(session.templates.ListAgreements, ask)
     envelopes = [envelope_from_proto(each) for each in told.agreements]
     session.grounds.keep(*envelopes)
-    return tuple(GrantedAgreement(load(each, Agreement), each.digest) for each in envelopes)
+    listed = [(load(each, Agreement), each.digest) for each in envelopes]
+    ended = {one.replaces for one, _ in listed}
+    for message in told.ends:
+        end = load(envelope_from_proto(message), AgreementEnd)
+        ended.add(end.agreement)
+    return tuple(GrantedAgreement(one, digest, digest in ended) for one, digest in listed)
+
+
+async def missing_signatures(session: Session, agreement: Envelope) -> tuple[str, ...]:
+    """Tell who must still sign an agreement: approvers of the owner, the institution.
+
+    Verified under the owner's charter in force. Empty once it can be handed in.
+
+    Raises:
+        SafeRoomError: `NO_AGREEMENT`, `UNAUTHENTICATED` if a key that it names is not one of the
+            institution's.
+    """
+    opened = load(agreement, Agreement)
+    charter = await session.grounds.charter(opened.owner)
+    signed = {each.keyid for each in agreement.signatures}
+    approvers = charter.charter.approvers
+    keys = zip(charter.approver_keys, approvers, strict=True)
+    left = [approver.name for key, approver in keys if key.keyid not in signed]
+    lacking = charter.charter.threshold - (len(approvers) - len(left))
+    missing = [f"{lacking} of {', '.join(left)} of {opened.owner}"] if lacking > 0 else []
+    signers = [
+        verify_issued(unb64(each.certificate), charter.issuer_certificates) for each in opened.keys
+    ]
+    if not any(signer.key.keyid in signed for signer in signers):
+        names = ", ".join(each.name for each in opened.keys)
+        missing.append(f"{names} of {opened.institution}")
+    if not missing:
+        verify_agreement(agreement, charter)
+    return tuple(missing)
 
 
 def add_signature(agreement: Envelope, key: SigningKey) -> Envelope:

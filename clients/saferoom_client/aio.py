@@ -15,6 +15,7 @@ from saferoom_client import (
     members,
     owners,
     templates,
+    usage,
     uses,
     versions,
 )
@@ -42,6 +43,7 @@ class AsyncRoom(Session):
     get_charter = owners.get_charter
     get_endorsement = owners.get_endorsement
     put_schema = owners.put_schema
+    get_schema = owners.get_schema
     put_feature = owners.put_feature
     add_feature = owners.add_feature
     try_feature = owners.try_feature
@@ -59,8 +61,11 @@ class AsyncRoom(Session):
     list_templates = templates.list_templates
     survey_templates = templates.survey_templates
     approve = templates.approve
+    refuse = templates.refuse
     withdraw = templates.withdraw
+    changes_since_approval = templates.changes_since_approval
     put_agreement = agreements.put_agreement
+    missing_signatures = agreements.missing_signatures
     end_agreement = agreements.end_agreement
     list_agreements = agreements.list_agreements
 
@@ -85,6 +90,7 @@ class AsyncRoom(Session):
 
     # What was asked, shown to those it concerns.
     list_uses = uses.list_uses
+    get_usage = usage.get_usage
 
     # The log.
     checkpoint = log.checkpoint

@@ -21,7 +21,6 @@ from saferoom_proto.certificate import owner_parts
 from saferoom_proto.encoding import b64, dump, parse_yaml
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
-    Agreement,
     Charter,
     Consent,
     Feature,
@@ -66,11 +65,6 @@ def read_template(path: Path, profile: Profile) -> Template:
         "signer": b64(profile.signing_certificate),
     }
     return _read(path, Template, given, _try_formula)
-
-
-def read_agreement(path: Path, room: str) -> Agreement:
-    """Read an agreement's draft (`kind: Agreement`)."""
-    return _read(path, Agreement, {"room": room})
 
 
 def read_consent(path: Path, profile: Profile) -> Consent:

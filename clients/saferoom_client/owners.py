@@ -24,7 +24,11 @@ from saferoom_proto.statements import (
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import owner_pb2
 from saferoom_proto.verdict import Verdict, open_verdict
-from saferoom_proto.verification import PinnedCharter, verify_by_named_approver
+from saferoom_proto.verification import (
+    PinnedCharter,
+    verify_by_any_approver,
+    verify_by_named_approver,
+)
 from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
 
 TRIAL_SECONDS: Final = 45.0
@@ -95,6 +99,16 @@ async def put_schema(session: Session, schema: Schema | Envelope) -> Recorded:
     ask = owner_pb2.PutSchemaRequest(schema=envelope_to_proto(statement))
     told = await session.call(session.owners.PutSchema, ask)
     return session.recorded(statement, told.recorded)
+
+
+async def get_schema(session: Session) -> tuple[Schema, str] | None:
+    """Fetch the newest tables of the member's own store, verified; gives their digest too."""
+    told = await session.call(session.owners.GetSchema, owner_pb2.GetSchemaRequest())
+    if not told.HasField("schema"):
+        return None
+    envelope = envelope_from_proto(told.schema)
+    charter = await session.grounds.charter(session.owner)
+    return verify_by_any_approver(envelope, charter, Schema), envelope.digest
 
 
 async def put_feature(session: Session, feature: Feature | Envelope) -> Recorded:

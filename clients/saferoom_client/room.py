@@ -23,6 +23,7 @@ from saferoom_client import (
     members,
     owners,
     templates,
+    usage,
     uses,
     versions,
 )
@@ -144,6 +145,7 @@ class Room:
     get_charter = _waiting(owners.get_charter)
     get_endorsement = _waiting(owners.get_endorsement)
     put_schema = _waiting(owners.put_schema)
+    get_schema = _waiting(owners.get_schema)
     put_feature = _waiting(owners.put_feature)
     add_feature = _waiting(owners.add_feature)
     try_feature = _waiting(owners.try_feature)
@@ -161,8 +163,11 @@ class Room:
     list_templates = _waiting(templates.list_templates)
     survey_templates = _waiting(templates.survey_templates)
     approve = _waiting(templates.approve)
+    refuse = _waiting(templates.refuse)
     withdraw = _waiting(templates.withdraw)
+    changes_since_approval = _waiting(templates.changes_since_approval)
     put_agreement = _waiting(agreements.put_agreement)
+    missing_signatures = _waiting(agreements.missing_signatures)
     end_agreement = _waiting(agreements.end_agreement)
     list_agreements = _waiting(agreements.list_agreements)
 
@@ -187,6 +192,7 @@ class Room:
 
     # What was asked, shown to those it concerns.
     list_uses = _waiting(uses.list_uses)
+    get_usage = _waiting(usage.get_usage)
 
     # The log.
     checkpoint = _waiting(log.checkpoint)

@@ -7,11 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom_client.differences import in_lines, in_words
 from saferoom_client.owners import feature_statements
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
-from saferoom_client.values import Proposal, TemplateView
-from saferoom_proto.certificate import derive_certificate, owner_parts, pin
+from saferoom_client.values import Proposal, TemplateChanges, TemplateView
+from saferoom_proto.certificate import (
+    ReleaseCertificate,
+    derive_certificate,
+    owner_parts,
+    pin,
+)
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import verify_issued
@@ -21,12 +27,17 @@ from saferoom_proto.statements import (
     Charter,
     Feature,
     Template,
+    TemplateRefusal,
     Withdrawal,
     load,
 )
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import template_pb2
-from saferoom_proto.verification import PinnedCharter, verify_approvals
+from saferoom_proto.verification import (
+    PinnedCharter,
+    verify_approvals,
+    verify_by_named_approver,
+)
 from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
 
 _AT_ONCE: Final = 16
@@ -83,6 +94,7 @@ async def get_template(session: Session, template: str) -> TemplateView:
         charters=charters,
         approvals=approvals,
         certificates=certificates,
+        refusals=_refusals(charters, map(envelope_from_proto, told.refusals), approvals),
     )
 
 
@@ -173,6 +185,84 @@ async def approve(session: Session, view: TemplateView) -> Recorded:
     return session.recorded(statement, told.recorded)
 
 
+async def refuse(session: Session, template: str, why: str) -> Recorded:
+    """Tell a template's proposer (by its digest) that the member's owner will not approve it.
+
+    Raises:
+        SafeRoomError: `CONFLICT` if this approver has approved it: that is withdrawn.
+    """
+    statement = session.sign(
+        TemplateRefusal(
+            room=session.profile.card.origin,
+            owner=session.owner,
+            approver=session.profile.member.name,
+            template=template,
+            why=why,
+            at=whole_milliseconds(session.clock()),
+        )
+    )
+    ask = template_pb2.RefuseRequest(refusal=envelope_to_proto(statement))
+    told = await session.call(session.templates.Refuse, ask)
+    return session.recorded(statement, told.recorded)
+
+
+async def changes_since_approval(session: Session, view: TemplateView) -> TemplateChanges | None:
+    """Compare a template with the newest earlier one of its name that the member's owner approved.
+
+    Returns:
+        What changed; none if the room shows no earlier one that enough approvers approved.
+    """
+    listed = await list_templates(session)
+    digests = [each.digest for each in listed]
+    if view.envelope.digest not in digests:
+        raise SafeRoomError(Reason.BAD_PROOF, "the room's list lacks the template it gave")
+    for envelope in reversed(listed[: digests.index(view.envelope.digest)]):
+        template = load(envelope, Template)
+        if template.name != view.template.name:
+            continue
+        before = await get_template(session, envelope.digest)
+        certificate = await _approved_certificate(session, before)
+        if certificate is None:
+            continue
+        certificates = (certificate, view.certificate)
+        features = await _features_of(session, certificates, before, view)
+        return TemplateChanges(
+            envelope.digest,
+            tuple(in_words(template, view.template, certificates, features)),
+            tuple(in_lines(envelope, view.envelope)),
+        )
+    return None
+
+
+async def _approved_certificate(session: Session, view: TemplateView) -> ReleaseCertificate | None:
+    """Give the certificate under which enough of the owner's approvers approved a template."""
+    owner = session.owner
+    counted: dict[tuple[str, str], set[str]] = {}
+    for envelope in view.approvals:
+        approval = load(envelope, Approval)
+        if (approval.owner, approval.template) != (owner, view.envelope.digest):
+            continue
+        charter = await session.grounds.charter(owner, approval.charter)
+        verify_by_named_approver(envelope, charter, Approval)
+        names = counted.setdefault((approval.certificate, approval.charter), set())
+        names.add(approval.approver)
+        if len(names) >= charter.charter.threshold:
+            statement = await session.grounds.statement(approval.certificate)
+            return load(statement, ReleaseCertificate)
+    return None
+
+
+async def _features_of(
+    session: Session,
+    certificates: tuple[ReleaseCertificate, ReleaseCertificate],
+    *views: TemplateView,
+) -> dict[str, Feature]:
+    """Give the features that two certificates name, by their digests."""
+    session.grounds.keep(*(each for view in views for each in view.statements.values()))
+    digests = {use.digest for one in certificates for part in one.parts for use in part.features}
+    return {each: load(await session.grounds.statement(each), Feature) for each in digests}
+
+
 async def withdraw(session: Session, template: str, why: str) -> Recorded:
     """Take the owner's approval of a template (by digest) back, at once."""
     member = session.profile.member
@@ -221,6 +311,27 @@ def _features(
         feature = session.grounds.feature(envelope, charters[owner])
         found[feature.full_name] = envelope
     return found
+
+
+def _refusals(
+    charters: Mapping[str, PinnedCharter],
+    envelopes: Iterable[Envelope],
+    approvals: Iterable[Envelope],
+) -> tuple[TemplateRefusal, ...]:
+    """Open the refusals by approvers of the charters in force who have not approved since."""
+    given = [load(each, Approval) for each in approvals]
+    approved = {(each.owner, each.approver) for each in given}
+    refusals: list[TemplateRefusal] = []
+    for envelope in envelopes:
+        said = load(envelope, TemplateRefusal)
+        charter = charters.get(said.owner)
+        names = () if charter is None else (each.name for each in charter.charter.approvers)
+        if charter is None or said.approver not in names:
+            continue  # who has left refuses nothing
+        refusal = verify_by_named_approver(envelope, charter, TemplateRefusal)
+        if (refusal.owner, refusal.approver) not in approved:
+            refusals.append(refusal)
+    return tuple(refusals)
 
 
 def _own_charter(session: Session, view: TemplateView) -> PinnedCharter:

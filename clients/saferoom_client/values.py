@@ -25,6 +25,7 @@ from saferoom_proto.statements import (
     Consent,
     Snapshot,
     Template,
+    TemplateRefusal,
     Title,
     load,
 )
@@ -162,6 +163,7 @@ class TemplateView:
         charters: the charters in force of the owners it touches.
         approvals: the approvals that were given and not withdrawn, not counted yet.
         certificates: digests of the certificates that were handed in for it.
+        refusals: approvers' words against it, verified; not those who approved it since.
     """
 
     template: Template
@@ -172,6 +174,7 @@ class TemplateView:
     charters: Mapping[str, PinnedCharter]
     approvals: tuple[Envelope, ...]
     certificates: tuple[str, ...]
+    refusals: tuple[TemplateRefusal, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -180,11 +183,27 @@ class TemplateView:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateChanges:
+    """What changed since the version that an owner approved before, under the same name.
+
+    Attributes:
+        before: digest of that version.
+        words: field by field.
+        lines: of the signed payloads, with `-` and `+`.
+    """
+
+    before: str
+    words: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GrantedAgreement:
-    """An agreement and its digest."""
+    """An agreement and its digest, and whether it was ended or another took its place."""
 
     agreement: Agreement
     digest: str
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

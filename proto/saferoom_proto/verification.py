@@ -49,13 +49,16 @@ from saferoom_proto.statements import (
     Schema,
     Snapshot,
     Template,
+    TemplateRefusal,
     Withdrawal,
     load,
 )
 from saferoom_proto.statements.template import AgreementEnd
 
 Defined = TypeVar("Defined", Feature, Schema)
-ByApprover = TypeVar("ByApprover", Approval, Withdrawal, Pause, AgreementEnd, FeatureTrial)
+ByApprover = TypeVar(
+    "ByApprover", Approval, TemplateRefusal, Withdrawal, Pause, AgreementEnd, FeatureTrial
+)
 ByEnclave = TypeVar(
     "ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot, Disclosure
 )

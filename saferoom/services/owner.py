@@ -67,6 +67,15 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         )
         return owner_pb2.PutSchemaResponse(recorded=wire.recorded(recorded))
 
+    async def GetSchema(
+        self, request: owner_pb2.GetSchemaRequest, context: object
+    ) -> owner_pb2.GetSchemaResponse:
+        """Give the newest schema of the caller's own store."""
+        held = self._register.newest_schema(current_caller().organisation)
+        if held is None:
+            return owner_pb2.GetSchemaResponse()
+        return owner_pb2.GetSchemaResponse(schema=envelope_to_proto(held.envelope))
+
     async def PutFeature(
         self, request: owner_pb2.PutFeatureRequest, context: object
     ) -> owner_pb2.PutFeatureResponse:

@@ -52,6 +52,7 @@ class TemplateService(template_pb2_grpc.TemplateServiceServicer):
             certificates=wire.envelopes(
                 each.envelope for each in register.certificates(template.digest)
             ),
+            refusals=wire.envelopes(each.envelope for each in register.refusals(template.digest)),
         )
 
     async def ListTemplates(
@@ -74,6 +75,15 @@ class TemplateService(template_pb2_grpc.TemplateServiceServicer):
             current_caller(), wire.envelope(request.approval), certificate
         )
         return template_pb2.ApproveResponse(recorded=wire.recorded(recorded))
+
+    async def Refuse(
+        self, request: template_pb2.RefuseRequest, context: object
+    ) -> template_pb2.RefuseResponse:
+        """Record a refusal."""
+        recorded = await self._statements.accept(
+            current_caller(), wire.envelope(request.refusal), rules.TEMPLATE_REFUSAL
+        )
+        return template_pb2.RefuseResponse(recorded=wire.recorded(recorded))
 
     async def Withdraw(
         self, request: template_pb2.WithdrawRequest, context: object
@@ -106,7 +116,9 @@ class TemplateService(template_pb2_grpc.TemplateServiceServicer):
         self, request: template_pb2.ListAgreementsRequest, context: object
     ) -> template_pb2.ListAgreementsResponse:
         """List the agreements of the caller's organisation."""
-        held = self._register.agreements(current_caller().organisation)
+        held = list(self._register.agreements(current_caller().organisation))
+        ends = [self._register.end_of(each.digest) for each in held]
         return template_pb2.ListAgreementsResponse(
-            agreements=wire.envelopes(each.envelope for each in held)
+            agreements=wire.envelopes(each.envelope for each in held),
+            ends=wire.envelopes(each.envelope for each in ends if each is not None),
         )

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from saferoom_client.drafts import (
-    read_agreement,
     read_charter,
     read_consent,
     read_feature,
@@ -26,7 +25,6 @@ from saferoom_client.session import utc_now
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Absent,
-    Agreement,
     Charter,
     Feature,
     FeatureKind,
@@ -140,16 +138,11 @@ def test_a_consent_gets_what_its_giver_knows(tmp_path: Path, issuer: Issuer, tax
     assert "subject" in refusal(path, tax, read_consent).fields[0].field
 
 
-def test_a_charter_and_an_agreement_read_back_as_they_were_written(
-    tmp_path: Path, case: Case
-) -> None:
+def test_a_charter_reads_back_as_it_was_written(tmp_path: Path, case: Case) -> None:
     charter = load(case.world.owner("tax").charters[0], Charter)
     path = written(tmp_path, write_draft(charter))
     assert read_charter(path, case.world.room) == charter
     assert "BEGIN CERTIFICATE" in path.read_text()
-    agreement = load(case.agreements["tax"], Agreement)
-    path = written(tmp_path, write_draft(agreement))
-    assert read_agreement(path, case.world.room) == agreement
 
 
 TEXT = st.text(

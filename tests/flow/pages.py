@@ -142,3 +142,15 @@ def type_page(hand: Hand, name: str) -> None:
     assert text.count(ADDRESS) == 1
     for block in blocks(text.replace(ADDRESS, f"localhost:{free_port()}")):
         hand.do(block)
+
+
+def sections(name: str) -> dict[int, list[Block]]:
+    """Read a page's blocks by the numbers of its headings."""
+    text = (DOCS / name).read_text("utf-8")
+    parts = re.split(r"^## ([0-9]+)\. .*$", text, flags=re.MULTILINE)[1:]
+    return {int(number): blocks(part) for number, part in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def moved(block: Block, port: int) -> Block:
+    """Have a room of a page listen at a port that is free."""
+    return replace(block, text=block.text.replace(ADDRESS, f"localhost:{port}"))

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from saferoom_client.cli import app
+from saferoom_proto.dsse import Envelope
 from tests.flow.live import LiveRoom
 from tests.flow.offers import CSV, POOR, STEADY
 
@@ -49,17 +50,21 @@ def test_a_bank_is_let_in_and_sent_away_again(live: LiveRoom, tmp_path: Path) ->
     desk = Shell(live, "bank-b", "desk")
     approvers = [Shell(live, "tax", name) for name in ("li", "wang")]
     # An agreement: drafted, read, signed by both sides, handed in.
-    file = str(tmp_path / "agreement.yaml")
+    file = str(tmp_path / "agreement.json")
     signer = str(live.member("bank-b", "desk") / "signing.pem")
     desk(
-        "agreement", "draft", "--owner", "tax", "--institution", "bank-b", "--group", "bank-b",
+        "agreement", "propose", "--owner", "tax", "--institution", "bank-b", "--group", "bank-b",
         "--key", f"desk={signer}", "--purpose", "pre-loan", "--out", file,
     )  # fmt: skip
-    for number, shell in enumerate((*approvers, desk)):
+    assert "MALFORMED" in desk("agreement", "sign", file, "--out", file + "2", "-y", status=1)
+    for number, shell in enumerate(approvers):
+        assert "bank-b may ask the enclave of tax" in shell("agreement", "show", file)
         signed = str(tmp_path / f"agreement-{number}.json")
-        shell("agreement", "sign", file, "--out", signed)
+        told = shell.json("agreement", "sign", file, "--out", signed, "--yes")
+        assert bool(told["recorded"]) == (not told["missing"]) == (number == 1)
         file = signed
-    agreement = desk.json("agreement", "put", file)["agreement"]
+    agreement = Envelope.from_json(Path(file).read_bytes()).digest
+    assert "a budget of its own" in desk("agreement", "show", agreement)
     # A consent to it.
     notice = tmp_path / "notice.txt"
     notice.write_text("What a yes or no may tell.", "utf-8")
@@ -85,6 +90,8 @@ def test_a_bank_is_let_in_and_sent_away_again(live: LiveRoom, tmp_path: Path) ->
     assert "NO_CONSENT" in desk(*question, status=1)
     approvers[0]("agreement", "end", agreement, "--why", "moved on")
     assert "NO_AGREEMENT" in desk(*question, status=1)
+    assert "It was ended" in desk("agreement", "show", agreement)
+    assert "UNKNOWN_STATEMENT" in desk("agreement", "show", "sha256:" + "0" * 64, status=1)
 
 
 def test_an_owner_judges_a_template_and_takes_its_approval_back(
@@ -114,6 +121,62 @@ def test_an_owner_judges_a_template_and_takes_its_approval_back(
     assert bank.json(*question)["answer"] == "yes"
     li("template", "withdraw", template, "--why", "no longer wanted")
     assert "NOT_APPROVED" in bank(*question, status=1)
+
+
+def test_an_owner_is_shown_what_changed_and_refuses(live: LiveRoom, tmp_path: Path) -> None:
+    bank, li = Shell(live, "bank-a", "desk"), Shell(live, "tax", "li")
+
+    def proposed(check: str, title: str) -> str:
+        draft = tmp_path / "drift.yaml"
+        draft.write_text(
+            f"kind: Check\nname: drift\ntitle: {{en: {title}, zh: 变}}\n"
+            f"purposes: [pre-loan]\ncheck: {check}\n",
+            "utf-8",
+        )
+        return bank.json("template", "propose", str(draft))["template"]
+
+    first = proposed("tax.vat_paid >= 5000", "Pays")
+    shown = li("template", "show", first)
+    assert "tax.vat_paid reads vat.paid: " in shown
+    assert "The room shows no earlier version that was approved." in shown
+    assert "while an agreement is in force" in shown
+    for name in ("li", "wang"):
+        Shell(live, "tax", name)("template", "approve", first, "--yes")
+    # The same to the eye: a Cyrillic letter in the title, another amount in the formula.
+    second = proposed("tax.vat_paid >= 50000", "P\u0430ys")
+    shown = li("template", "show", second)
+    assert f"Since the version approved before ({first})" in shown
+    assert "what is asked: tax.vat_paid >= 5000 -> tax.vat_paid >= 50000" in shown
+    assert "P\\u{0430}ys" in shown
+    assert '- "check": "tax.vat_paid >= 5000"' in shown
+    assert "refused" in li("template", "refuse", second, "--why", "another amount than agreed")
+    assert "refused by li of tax: another amount than agreed" in bank("template", "show", second)
+    assert "tax 0/2 refused" in bank("template", "list")
+    assert "CONFLICT" in li("template", "refuse", first, "--why", "late", status=1)
+    # A refusal sticks to its bytes: others are another template, with approvals of their own.
+    third = proposed("tax.vat_paid >= 50000", "Pays")
+    assert "refused by" not in bank("template", "show", third)
+    assert "0 of the 2 needed" in bank("template", "show", third)
+    question = ("check", "drift", "--subject", STEADY, "--purpose", "pre-loan")
+    assert "NOT_APPROVED" in bank(*question, status=1)
+
+
+def test_an_owner_sees_what_its_data_was_used_for(live: LiveRoom) -> None:
+    bank, li = Shell(live, "bank-a", "desk"), Shell(live, "tax", "li")
+    question = ("check", "paid-enough", "--purpose", "pre-loan", "--subject")
+    bank(*question, STEADY, "--param", "least=5000")
+    bank(*question, POOR, "--param", "least=5001", status=1)
+    told = json.loads(li("uses", "--json"))
+    assert {"bank-a"} <= {each["institution"] for each in told["totals"]}
+    paid = [each for each in told["totals"] if each["name"] == "paid-enough"]
+    assert sum(each["refused"].get("OFF_GRID", 0) for each in paid) >= 1
+    assert sum(each["answered"] for each in paid) >= 1
+    assert {each["feature"] for each in told["features"]} == {"tax.vat_paid"}
+    assert "OFF_GRID" in li("uses")
+    lines = li("uses", "--csv").splitlines()
+    assert len(lines) == len(told["uses"]) + 1
+    assert json.loads(li("uses", "--since", "2999-01-01", "--json"))["uses"] == []
+    assert "NOT_ALLOWED" in bank("uses", status=1)
 
 
 def test_an_owner_tries_a_draft_and_only_a_sound_one_is_recorded(

@@ -16,7 +16,7 @@ ROLES: Final = (
     *("issuer init", "issuer enrol"),
     *("charter root", "charter init", "charter put", "agent init", "agent run", "schema put"),
     *("feature add", "data load", "template show", "template approve", "pause", "resume"),
-    *("template propose", "agreement draft", "agreement sign", "agreement put"),
+    *("template propose", "agreement propose", "agreement sign"),
     *("check paid-enough", "check --again", "trust pin"),
     *("consent grant", "consent revoke", "receipt verify", "log verify --whole"),
 )

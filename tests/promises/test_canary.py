@@ -73,6 +73,13 @@ def tables() -> Schema:
     return Schema(room=ORIGIN, owner="tax", version=1, tables=(table,))
 
 
+STUMBLING: Final = {
+    "overflows": "SELECT uscc AS subject, paid * 9000000000000000000 > 1 AS value FROM vat",
+    "misreads": "SELECT uscc AS subject, CAST(remark AS BIGINT) > 1 AS value FROM vat",
+}
+"""Features whose SQL fails on the very values, which DuckDB would quote."""
+
+
 class Aviary:
     """The room with the canaries in it, and everything that was seen of it from outside."""
 
@@ -81,6 +88,7 @@ class Aviary:
         self.sweep: Final = Sweep(CANARIES)
         self.secret: Final = [live.folder / f"{name}.csv" for name in ("good", "bad", "torn")]
         self.reasons: Final[set[str]] = set()
+        self.flag: dict[str, object] = {}
 
     def attempt(self, what: str, call: Callable[[], object]) -> None:
         """Do something, whatever comes of it, and keep all that it tells."""
@@ -102,15 +110,13 @@ class Aviary:
             "kind": FeatureKind.CLASSES,
             "classes": named,
         }
-        flag = {**fields, "title": title("A flag"), "kind": FeatureKind.FLAG}
-        overflows = "SELECT uscc AS subject, paid * 9000000000000000000 > 1 AS value FROM vat"
-        misreads = "SELECT uscc AS subject, CAST(remark AS BIGINT) > 1 AS value FROM vat"
+        self.flag = {**fields, "title": title("A flag"), "kind": FeatureKind.FLAG}
         with self.live.open("tax", APPROVERS[0]) as room:
             self.live.schemas["tax"] = room.put_schema(tables()).statement.digest
             room.put_feature(vat_paid())
             room.put_feature(feature(graded))
-            for name, sql in (("overflows", overflows), ("misreads", misreads)):
-                stumbling = feature({**flag, "name": name, "sql": sql})
+            for name, sql in STUMBLING.items():
+                stumbling = feature({**self.flag, "name": name, "sql": sql})
                 self.attempt(name, lambda stumbling=stumbling: room.put_feature(stumbling))
 
     def load(self) -> None:
@@ -130,6 +136,9 @@ class Aviary:
         with self.live.open("tax", APPROVERS[0]) as room:
             schema = self.live.schemas["tax"]
             assert room.load_data(schema, {"vat": good}).snapshot is not None
+            for name, sql in STUMBLING.items():
+                tried = feature({**self.flag, "name": name, "sql": sql})
+                self.sweep.saw(f"the verdict on {name}", repr(room.try_feature(tried)))
             for path in (bad, torn):
                 refused = room.load_data(schema, {"vat": path})
                 assert refused.snapshot is None

@@ -32,6 +32,7 @@ from saferoom_proto.statements import (
     Schema,
     Table,
     Template,
+    TemplateRefusal,
     Withdrawal,
 )
 from saferoom_proto.statements.template import InstitutionKey
@@ -182,6 +183,9 @@ def orders() -> dict[str, Payload]:
     """Give what approvers order of their own enclave."""
     says: dict[str, object] = {"room": ROOM, "owner": "tax", "approver": "li", "at": AT}
     return {
+        "template-refusal": TemplateRefusal.model_validate(
+            says | {"template": digest("template"), "why": "it asks about more than it needs"}
+        ),
         "feature-trial": FeatureTrial.model_validate(
             says | {"draft": definitions()["feature"], "reply_key": b64(sealing("reply").public)}
         ),

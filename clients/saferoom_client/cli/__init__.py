@@ -45,6 +45,7 @@ _COMMANDS: Final = {
     "consent": _Entry("consent:app", "Grant and take back consents. 授权。"),
     "check": _Entry("check:check", "Ask a check about one subject. 就一个主体提问。"),
     "cost": _Entry("cost:cost", "See what a check would cost. 查询提问的代价。"),
+    "uses": _Entry("uses:uses", "See what your data was used for. 数据使用情况。"),
     "receipt": _Entry("receipt:app", "Verify and show receipts, offline. 回执。"),
     "log": _Entry("log:app", "Verify the room's log. 存证日志。"),
     "pause": _Entry("pause:pause", "Stop a use of your data at once. 立即暂停。"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,6 @@ from saferoom_client.cli.options import (
     window,
 )
 from saferoom_client.cli.output import moment, show, table
-from saferoom_client.drafts import read_agreement, write_draft
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, refuse_existing, write_file
 from saferoom_client.profile import Profile, read_signer
 from saferoom_client.question import read_purpose
@@ -28,7 +28,7 @@ from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, check_digest
-from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Agreement, load, seal_statement
 from saferoom_proto.statements.template import InstitutionKey
 
@@ -36,7 +36,7 @@ app = group("Agree on the use of data. 数据共享协议。")
 
 
 @app.command()
-def draft(
+def propose(
     owner: Annotated[str, typer.Option(help="The data owner. 数源单位。")],
     *,
     institution: Annotated[str, typer.Option(help="The institution. 使用机构。")],
@@ -56,14 +56,15 @@ def draft(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write an agreement's draft, to be read and changed before both sides sign it.
+    """Write an agreement and sign it first, for the other side to read and sign.
 
-    起草协议。
+    提出协议并先行签署。
     """
     refuse_existing(out)
     valid_from, valid_to = window(utc_now(), days)
+    member = Profile.load(profile)
     agreement = Agreement(
-        room=Profile.load(profile).card.origin,
+        room=member.card.origin,
         owner=owner,
         institution=institution,
         group=group or institution,
@@ -76,55 +77,88 @@ def draft(
         valid_from=valid_from,
         valid_to=valid_to,
     )
-    write_file(out, write_draft(agreement).encode(), PUBLIC_FILE)
+    envelope = seal_statement(agreement, member.signing_key)
+    write_file(out, envelope.to_json() + b"\n", PUBLIC_FILE)
     show(
         as_json,
-        {"file": str(out)},
-        f"wrote {out}; read it, then: saferoom agreement sign {out} "
-        f"--out {out.with_suffix('.json')}",
+        {"file": str(out), "agreement": envelope.digest},
+        *_plainly(agreement),
+        f"next, at the other side: saferoom agreement sign {out} --out SIGNED.json",
     )
 
 
 @app.command()
 def sign(
-    file: InputFile, profile: ProfileOption, out: NewFile, as_json: JsonOption = False
+    file: InputFile,
+    profile: ProfileOption,
+    out: NewFile,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Sign without being asked. 不再询问。")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Sign a draft, or add your signature to an agreement that others signed.
+    """Sign an agreement that was proposed; the last signature that it needs hands it in.
 
-    签署协议。
+    签署协议 (签齐即提交)。
     """
-    member = Profile.load(profile)
-    if file.suffix in {".yaml", ".yml"}:
-        agreement = read_agreement(file, member.card.origin)
-        envelope = seal_statement(agreement, member.signing_key)
-    else:
-        envelope = add_signature(_read(file), member.signing_key)
-    write_file(out, envelope.to_json() + b"\n", PUBLIC_FILE)
-    count = len(envelope.signatures)
-    show(
-        as_json,
-        {"agreement": envelope.digest, "signatures": count, "file": str(out)},
-        f"signed {envelope.digest}: {count} so far, in {out}",
-        f"next, if others must sign: saferoom agreement sign {out} --out NEXT.json",
-        f"next, if all have signed: saferoom agreement put {out}",
-    )
-
-
-@app.command()
-def put(file: InputFile, profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """Hand in an agreement that the owner's approvers and the institution signed.
-
-    提交协议。
-    """
+    refuse_existing(out)
+    proposed = _read(file)
+    if not yes:
+        for line in _plainly(load(proposed, Agreement)):
+            typer.echo(line, err=as_json)
+        typer.confirm("Sign exactly this?", abort=True, err=as_json)
     with Room.open(profile) as room:
-        recorded = room.put_agreement(_read(file))
-    agreement = load(recorded.statement, Agreement)
-    digest = recorded.statement.digest
+        envelope = add_signature(proposed, room.profile.signing_key)
+        missing = room.missing_signatures(envelope)
+        recorded = None if missing else room.put_agreement(envelope)
+    write_file(out, envelope.to_json() + b"\n", PUBLIC_FILE)
+    agreement = load(envelope, Agreement)
+    document = {
+        "agreement": envelope.digest,
+        "signatures": len(envelope.signatures),
+        "missing": missing,
+        "file": str(out),
+        "recorded": recorded is not None,
+    }
+    if recorded is not None:
+        sides = f"{agreement.owner} and {agreement.institution}"
+        show(as_json, document, f"recorded the agreement of {sides}: {envelope.digest}")
+        return
     show(
         as_json,
-        {"agreement": digest, "owner": agreement.owner, "institution": agreement.institution},
-        f"recorded the agreement of {agreement.owner} and {agreement.institution}: {digest}",
+        document,
+        f"signed {envelope.digest}, in {out}; it still needs {'; '.join(missing)}",
+        f"next, there: saferoom agreement sign {out} --out SIGNED.json",
     )
+
+
+@app.command(name="show")
+def show_(
+    agreement: Annotated[str, typer.Argument(help="A file of it, or its digest. 协议文件或摘要。")],
+    profile: ProfileOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Show an agreement in plain words: who may ask, for what, till when.
+
+    用平实的话说明协议。
+    """
+    path = Path(agreement)
+    if path.exists():
+        envelope = _read(path)
+        opened = load(envelope, Agreement)
+        show(as_json, {"digest": envelope.digest, **opened.model_dump(mode="json")},
+             *_plainly(opened), f"  digest  {envelope.digest}")  # fmt: skip
+        return
+    digest = check_digest(agreement)
+    with Room.open(profile) as room:
+        found = [each for each in room.list_agreements() if each.digest == digest]
+    if not found:
+        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, digest)
+    lines = [*_plainly(found[0].agreement), f"  digest  {digest}"]
+    if found[0].ended:
+        lines.append("  It was ended, or another took its place.")
+    document = {"digest": digest, **found[0].agreement.model_dump(mode="json")}
+    show(as_json, document | {"ended": found[0].ended}, *lines)
 
 
 @app.command()
@@ -157,16 +191,35 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
             each.agreement.owner,
             each.agreement.institution,
             ", ".join(each.agreement.purposes),
-            moment(each.agreement.valid_to),
+            "ended" if each.ended else moment(each.agreement.valid_to),
             each.digest,
         )
         for each in agreements
     ]
     show(
         as_json,
-        [{"digest": one.digest, **one.agreement.model_dump(mode="json")} for one in agreements],
+        [
+            {"digest": one.digest, "ended": one.ended, **one.agreement.model_dump(mode="json")}
+            for one in agreements
+        ],
         *table(("OWNER", "INSTITUTION", "PURPOSES", "VALID TO", "DIGEST"), rows),
     )
+
+
+def _plainly(agreement: Agreement) -> Iterator[str]:
+    names = ", ".join(each.name for each in agreement.keys)
+    yield f"{agreement.institution} may ask the enclave of {agreement.owner}:"
+    yield f"  for     {', '.join(agreement.purposes)}"
+    yield f"  from    {moment(agreement.valid_from)}"
+    yield f"  to      {moment(agreement.valid_to)}"
+    yield f"  signed  by {names} of {agreement.institution}: whose questions count"
+    if agreement.group == agreement.institution:
+        yield "  shares  what it learns with nobody: it has a budget of its own"
+    else:
+        yield f"  shares  what it learns within {agreement.group}: they have one budget together"
+    if agreement.replaces is not None:
+        yield f"  ends    {agreement.replaces}"
+    yield "  It permits no question by itself: that takes approved templates, and consent."
 
 
 def _read(path: Path) -> Envelope:

@@ -23,6 +23,7 @@ from saferoom_client.drafts import read_charter, write_draft
 from saferoom_client.files import (
     PUBLIC_FILE,
     bad_file,
+    read_file,
     read_model,
     read_private,
     refuse_existing,
@@ -30,6 +31,7 @@ from saferoom_client.files import (
 )
 from saferoom_client.profile import RoomCard, read_signer
 from saferoom_client.room import Room
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements import (
@@ -39,8 +41,10 @@ from saferoom_proto.statements import (
     LevelLimits,
     RoomKeys,
     Title,
+    load,
     seal_statement,
 )
+from saferoom_proto.verification import open_charter
 
 app = group("Write and show charters. 章程。")
 
@@ -135,19 +139,52 @@ def init(
 
 
 @app.command()
-def put(
-    draft: InputFile, root: RootKey, profile: ProfileOption, as_json: JsonOption = False
+def sign(
+    draft: InputFile,
+    root: RootKey,
+    room: RoomCardOption,
+    out: NewFile,
+    as_json: JsonOption = False,
 ) -> None:
-    """Sign a charter with its root and hand it in, the first or the next one.
+    """Sign a charter's draft with its root, where the root is kept: this needs no connection.
 
-    签署并提交章程。
+    离线签署章程。
     """
-    key = _read_root(root)
+    refuse_existing(out)
+    card = read_model(room, RoomCard)
+    statement = _signed(draft, root, card.origin)
+    write_file(out, statement.to_json() + b"\n", PUBLIC_FILE)
+    show(
+        as_json,
+        {"file": str(out), "charter": statement.digest},
+        f"signed {statement.digest}, in {out}",
+        f"next, as one of the owner's members: saferoom charter put {out}",
+    )
+
+
+@app.command()
+def put(
+    file: InputFile,
+    profile: ProfileOption,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root", help="The charter root's key file. 章程根私钥文件。", dir_okay=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hand in a signed charter, the first or the next one; or a draft, signed here with --root.
+
+    提交章程。
+    """
     with Room.open(profile) as room:
-        charter = read_charter(draft, room.profile.card.origin)
-        if charter.root != key.verify_key.public:
-            raise bad_file(draft, f"its root is not the key in {root}")
-        statement = seal_statement(charter, key)
+        if root is None:
+            statement = _read_signed(file)
+        else:
+            statement = _signed(file, root, room.profile.card.origin)
+        charter = load(statement, Charter)
+        open_charter(statement, charter.root)
         room.pin(charter.owner, charter.root)
         recorded = room.put_charter(statement)
     digest = recorded.statement.digest
@@ -198,6 +235,22 @@ def show_(
             }
         ),
     )
+
+
+def _signed(draft: Path, root: Path, room: str) -> Envelope:
+    key = _read_root(root)
+    charter = read_charter(draft, room)
+    if charter.root != key.verify_key.public:
+        raise bad_file(draft, f"its root is not the key in {root}")
+    return seal_statement(charter, key)
+
+
+def _read_signed(file: Path) -> Envelope:
+    try:
+        return Envelope.from_json(read_file(file))
+    except SafeRoomError as error:
+        rule = "not a signed charter: sign it with `charter sign`, or give --root"
+        raise bad_file(file, rule) from error
 
 
 def _read_root(path: Path) -> SigningKey:

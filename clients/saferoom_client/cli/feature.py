@@ -46,6 +46,32 @@ def put_schema(draft: InputFile, profile: ProfileOption, as_json: JsonOption = F
     )
 
 
+@schema_app.command(name="show")
+def show_schema(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Show the newest tables of your owner's store, and their digest.
+
+    查看表结构。
+    """
+    with Room.open(profile) as room:
+        found = room.get_schema()
+        owner = room.profile.member.organisation
+    if found is None:
+        show(as_json, None, f"{owner} has no tables yet; next: saferoom schema put SCHEMA.yaml")
+        return
+    schema, digest = found
+    rows = [
+        (each.name, column.name, column.type, f"level {column.level}", column.title.en)
+        for each in schema.tables
+        for column in each.columns
+    ]
+    show(
+        as_json,
+        {"schema": digest, **schema.model_dump(mode="json")},
+        f"version {schema.version} of the tables of {owner}: {digest}",
+        *table(("TABLE", "COLUMN", "TYPE", "LEVEL", "TITLE"), rows),
+    )
+
+
 @app.command()
 def add(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -> None:
     """Have your enclave check a feature's draft, then sign it and hand it in.

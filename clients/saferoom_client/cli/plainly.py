@@ -36,6 +36,8 @@ def describe(view: TemplateView) -> Iterator[str]:
         yield from _part(view, part)
     if view.changed:
         yield "  A feature has changed since it was proposed: earlier approvals do not count."
+    for refusal in view.refusals:
+        yield f"  refused by {refusal.approver} of {refusal.owner}: {refusal.why}"
     yield f"  template     {view.envelope.digest}"
     yield f"  certificate  {view.certificate.digest}"
 
@@ -47,6 +49,10 @@ def view_document(view: TemplateView) -> dict[str, object]:
         "certificate": view.certificate.digest,
         "changed": view.changed,
         "statement": view.template.model_dump(mode="json"),
+        "refusals": [
+            {"owner": one.owner, "approver": one.approver, "why": one.why, "at": one.at}
+            for one in view.refusals
+        ],
         "parts": [
             {
                 **part.model_dump(mode="json"),
@@ -71,7 +77,7 @@ def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
     return (
         template.name,
         template.proposer,
-        ", ".join(f"{owner} {count}/{needed}" for owner, count, needed in _approved(view)),
+        ", ".join(_state(view, *each) for each in _approved(view)),
         f"{price.most_bits:.2f} bits",
         "needed" if price.needs_consent else "none",
         listed.digest,
@@ -89,11 +95,17 @@ def listed_document(listed: ListedTemplate) -> dict[str, object]:
         "most_bits": round(price.most_bits, 3),
         "needs_consent": price.needs_consent,
         "changed": listed.view.changed,
+        "refused_by": sorted({one.owner for one in listed.view.refusals}),
         "approved": {
             owner: {"approvals": count, "needed": needed}
             for owner, count, needed in _approved(listed.view)
         },
     }
+
+
+def _state(view: TemplateView, owner: str, count: int, needed: int) -> str:
+    refused = any(one.owner == owner for one in view.refusals)
+    return f"{owner} {count}/{needed}{' refused' if refused else ''}"
 
 
 def _approved(view: TemplateView) -> Iterator[tuple[str, int, int]]:

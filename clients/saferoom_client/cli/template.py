@@ -6,15 +6,10 @@ from typing import Annotated
 
 import typer
 
+from saferoom_client.cli.judging import judge, judged_document, tell
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, WhyOption, group
 from saferoom_client.cli.output import show, table
-from saferoom_client.cli.plainly import (
-    LISTED_HEADINGS,
-    describe,
-    listed_document,
-    listed_row,
-    view_document,
-)
+from saferoom_client.cli.plainly import LISTED_HEADINGS, listed_document, listed_row
 from saferoom_client.drafts import read_template
 from saferoom_client.room import Room
 from saferoom_proto.encoding import check_digest
@@ -56,13 +51,13 @@ def propose(draft: InputFile, profile: ProfileOption, as_json: JsonOption = Fals
 
 @app.command(name="show")
 def show_(template: TemplateName, profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """Show in plain words who asks for what, and how much can leave at most.
+    """Show in plain words who asks for what, how much can leave at most, and what changed.
 
     用平实的话说明模板。
     """
     with Room.open(profile) as room:
-        view = room.get_template(template)
-    show(as_json, view_document(view), *describe(view))
+        judged = judge(room, template)
+    show(as_json, judged_document(judged), *tell(judged))
 
 
 @app.command()
@@ -80,9 +75,10 @@ def approve(
     """
     digest = check_digest(template)
     with Room.open(profile) as room:
-        view = room.get_template(digest)
+        judged = judge(room, digest)
+        view = judged.view
         if not yes:
-            for line in describe(view):
+            for line in tell(judged):
                 typer.echo(line, err=as_json)
             typer.confirm("Approve exactly this?", abort=True, err=as_json)
         recorded = room.approve(view)
@@ -96,6 +92,22 @@ def approve(
         "approval": recorded.statement.digest,
     }
     show(as_json, document, f"{name} of {owner} approved {view.template.name}: {digest}")
+
+
+@app.command()
+def refuse(
+    template: TemplateDigest, profile: ProfileOption, why: WhyOption, as_json: JsonOption = False
+) -> None:
+    """Tell a template's proposer that your owner will not approve it, and why.
+
+    拒绝审批。
+    """
+    digest = check_digest(template)
+    with Room.open(profile) as room:
+        recorded = room.refuse(digest, why)
+        owner, name = room.profile.member.organisation, room.profile.member.name
+    document = {"template": digest, "owner": owner, "refusal": recorded.statement.digest}
+    show(as_json, document, f"{name} of {owner} refused {digest}")
 
 
 @app.command()

@@ -78,7 +78,7 @@ class Play:
                 feature = read_feature(
                     self.stage.file(f"{owner}.{FEATURES[owner]}.yaml"), room.profile
                 )
-                room.put_feature(feature)
+                room.add_feature(feature)
                 report = room.load_data(schema.statement.digest, {TABLES[owner]: path})
             if report.snapshot is None:
                 raise SafeRoomError(Reason.INTERNAL, f"{report.bad_row_count} bad rows")

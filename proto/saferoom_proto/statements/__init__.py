@@ -71,6 +71,7 @@ from saferoom_proto.statements.template import (
     Pause,
     Returns,
     Template,
+    TemplateRefusal,
     Withdrawal,
 )
 from saferoom_proto.statements.trial import FeatureTrial
@@ -136,6 +137,7 @@ __all__ = [
     "Switchboard",
     "Table",
     "Template",
+    "TemplateRefusal",
     "Text",
     "Title",
     "Usage",

@@ -90,6 +90,22 @@ class Withdrawal(Payload):
     at: Instant
 
 
+class TemplateRefusal(Payload):
+    """An approver tells a template's proposer that it will not be approved as it is, and why.
+
+    It stops nothing: what was not approved does not run. Whoever approves later has thought again.
+    """
+
+    KIND: ClassVar[str] = "template-refusal"
+    SIGNED_BY: ClassVar[Usage] = Usage.APPROVER
+
+    owner: Owner
+    approver: Name
+    template: Digest
+    why: Text
+    at: Instant
+
+
 class Pause(Payload):
     """An approver stops (or lets go on) all use of the store, or of one template."""
 

@@ -50,6 +50,11 @@ class OwnerServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaResponse.FromString,
                 _registered_method=True)
+        self.GetSchema = channel.unary_unary(
+                '/saferoom.v1.OwnerService/GetSchema',
+                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaResponse.FromString,
+                _registered_method=True)
         self.PutFeature = channel.unary_unary(
                 '/saferoom.v1.OwnerService/PutFeature',
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureRequest.SerializeToString,
@@ -122,6 +127,13 @@ class OwnerServiceServicer:
 
     def PutSchema(self, request, context):
         """Records a table schema of the owner's store.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSchema(self, request, context):
+        """Gives the newest table schema of the caller's own store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,6 +227,11 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.PutSchema,
                     request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaResponse.SerializeToString,
+            ),
+            'GetSchema': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSchema,
+                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaResponse.SerializeToString,
             ),
             'PutFeature': grpc.unary_unary_rpc_method_handler(
                     servicer.PutFeature,
@@ -349,6 +366,33 @@ class OwnerService:
             '/saferoom.v1.OwnerService/PutSchema',
             saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSchema(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.OwnerService/GetSchema',
+            saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaResponse.FromString,
             options,
             channel_credentials,
             insecure,

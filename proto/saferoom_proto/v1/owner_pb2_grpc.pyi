@@ -39,6 +39,8 @@ class OwnerServiceStub:
     """Gives an owner's charter in force."""
     PutSchema: _grpc.UnaryUnaryMultiCallable[_owner_pb2.PutSchemaRequest, _owner_pb2.PutSchemaResponse]
     """Records a table schema of the owner's store."""
+    GetSchema: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetSchemaRequest, _owner_pb2.GetSchemaResponse]
+    """Gives the newest table schema of the caller's own store."""
     PutFeature: _grpc.UnaryUnaryMultiCallable[_owner_pb2.PutFeatureRequest, _owner_pb2.PutFeatureResponse]
     """Records a feature, or a new version of one."""
     TryDraft: _grpc.UnaryUnaryMultiCallable[_owner_pb2.TryDraftRequest, _owner_pb2.TryDraftResponse]
@@ -73,6 +75,8 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     """Gives an owner's charter in force."""
     PutSchema: _aio.UnaryUnaryMultiCallable[_owner_pb2.PutSchemaRequest, _owner_pb2.PutSchemaResponse]  # type: ignore[assignment]
     """Records a table schema of the owner's store."""
+    GetSchema: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetSchemaRequest, _owner_pb2.GetSchemaResponse]  # type: ignore[assignment]
+    """Gives the newest table schema of the caller's own store."""
     PutFeature: _aio.UnaryUnaryMultiCallable[_owner_pb2.PutFeatureRequest, _owner_pb2.PutFeatureResponse]  # type: ignore[assignment]
     """Records a feature, or a new version of one."""
     TryDraft: _aio.UnaryUnaryMultiCallable[_owner_pb2.TryDraftRequest, _owner_pb2.TryDraftResponse]  # type: ignore[assignment]
@@ -122,6 +126,14 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.PutSchemaResponse, _abc.Awaitable[_owner_pb2.PutSchemaResponse]]:
         """Records a table schema of the owner's store."""
+
+    @_abc_1.abstractmethod
+    def GetSchema(
+        self,
+        request: _owner_pb2.GetSchemaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.GetSchemaResponse, _abc.Awaitable[_owner_pb2.GetSchemaResponse]]:
+        """Gives the newest table schema of the caller's own store."""
 
     @_abc_1.abstractmethod
     def PutFeature(

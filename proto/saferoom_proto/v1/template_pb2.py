@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n saferoom_proto/v1/template.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"}\n\x16ProposeTemplateRequest\x12/\n\x08template\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"B\n\x17ProposeTemplateResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"1\n\x12GetTemplateRequest\x12\x1b\n\x08template\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\"\xe7\x01\n\x13GetTemplateResponse\x12\'\n\x08template\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\'\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12\'\n\x08\x63harters\x18\x03 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12(\n\tapprovals\x18\x04 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12+\n\x0c\x63\x65rtificates\x18\x05 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"\x16\n\x14ListTemplatesRequest\"A\n\x15ListTemplatesResponse\x12(\n\ttemplates\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"m\n\x0e\x41pproveRequest\x12/\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\":\n\x0f\x41pproveResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"D\n\x0fWithdrawRequest\x12\x31\n\nwithdrawal\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\";\n\x10WithdrawResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"G\n\x13PutAgreementRequest\x12\x30\n\tagreement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"?\n\x14PutAgreementResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"A\n\x13\x45ndAgreementRequest\x12*\n\x03\x65nd\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"?\n\x14\x45ndAgreementResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"\x17\n\x15ListAgreementsRequest\"C\n\x16ListAgreementsResponse\x12)\n\nagreements\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope2\xad\x05\n\x0fTemplateService\x12\\\n\x0fProposeTemplate\x12#.saferoom.v1.ProposeTemplateRequest\x1a$.saferoom.v1.ProposeTemplateResponse\x12P\n\x0bGetTemplate\x12\x1f.saferoom.v1.GetTemplateRequest\x1a .saferoom.v1.GetTemplateResponse\x12V\n\rListTemplates\x12!.saferoom.v1.ListTemplatesRequest\x1a\".saferoom.v1.ListTemplatesResponse\x12\x44\n\x07\x41pprove\x12\x1b.saferoom.v1.ApproveRequest\x1a\x1c.saferoom.v1.ApproveResponse\x12G\n\x08Withdraw\x12\x1c.saferoom.v1.WithdrawRequest\x1a\x1d.saferoom.v1.WithdrawResponse\x12S\n\x0cPutAgreement\x12 .saferoom.v1.PutAgreementRequest\x1a!.saferoom.v1.PutAgreementResponse\x12S\n\x0c\x45ndAgreement\x12 .saferoom.v1.EndAgreementRequest\x1a!.saferoom.v1.EndAgreementResponse\x12Y\n\x0eListAgreements\x12\".saferoom.v1.ListAgreementsRequest\x1a#.saferoom.v1.ListAgreementsResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n saferoom_proto/v1/template.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"}\n\x16ProposeTemplateRequest\x12/\n\x08template\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"B\n\x17ProposeTemplateResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"1\n\x12GetTemplateRequest\x12\x1b\n\x08template\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\"\x90\x02\n\x13GetTemplateResponse\x12\'\n\x08template\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\'\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12\'\n\x08\x63harters\x18\x03 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12(\n\tapprovals\x18\x04 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12+\n\x0c\x63\x65rtificates\x18\x05 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12\'\n\x08refusals\x18\x06 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"\x16\n\x14ListTemplatesRequest\"A\n\x15ListTemplatesResponse\x12(\n\ttemplates\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"m\n\x0e\x41pproveRequest\x12/\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\":\n\x0f\x41pproveResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"?\n\rRefuseRequest\x12.\n\x07refusal\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"9\n\x0eRefuseResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"D\n\x0fWithdrawRequest\x12\x31\n\nwithdrawal\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\";\n\x10WithdrawResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"G\n\x13PutAgreementRequest\x12\x30\n\tagreement\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"?\n\x14PutAgreementResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"A\n\x13\x45ndAgreementRequest\x12*\n\x03\x65nd\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"?\n\x14\x45ndAgreementResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"\x17\n\x15ListAgreementsRequest\"h\n\x16ListAgreementsResponse\x12)\n\nagreements\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Envelope\x12#\n\x04\x65nds\x18\x02 \x03(\x0b\x32\x15.saferoom.v1.Envelope2\xf0\x05\n\x0fTemplateService\x12\\\n\x0fProposeTemplate\x12#.saferoom.v1.ProposeTemplateRequest\x1a$.saferoom.v1.ProposeTemplateResponse\x12P\n\x0bGetTemplate\x12\x1f.saferoom.v1.GetTemplateRequest\x1a .saferoom.v1.GetTemplateResponse\x12V\n\rListTemplates\x12!.saferoom.v1.ListTemplatesRequest\x1a\".saferoom.v1.ListTemplatesResponse\x12\x44\n\x07\x41pprove\x12\x1b.saferoom.v1.ApproveRequest\x1a\x1c.saferoom.v1.ApproveResponse\x12\x41\n\x06Refuse\x12\x1a.saferoom.v1.RefuseRequest\x1a\x1b.saferoom.v1.RefuseResponse\x12G\n\x08Withdraw\x12\x1c.saferoom.v1.WithdrawRequest\x1a\x1d.saferoom.v1.WithdrawResponse\x12S\n\x0cPutAgreement\x12 .saferoom.v1.PutAgreementRequest\x1a!.saferoom.v1.PutAgreementResponse\x12S\n\x0c\x45ndAgreement\x12 .saferoom.v1.EndAgreementRequest\x1a!.saferoom.v1.EndAgreementResponse\x12Y\n\x0eListAgreements\x12\".saferoom.v1.ListAgreementsRequest\x1a#.saferoom.v1.ListAgreementsResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTEMPLATEREQUEST'].fields_by_name['template']._serialized_options = b'\272H\006r\004\020\001\030P'
   _globals['_APPROVEREQUEST'].fields_by_name['approval']._loaded_options = None
   _globals['_APPROVEREQUEST'].fields_by_name['approval']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_REFUSEREQUEST'].fields_by_name['refusal']._loaded_options = None
+  _globals['_REFUSEREQUEST'].fields_by_name['refusal']._serialized_options = b'\272H\003\310\001\001'
   _globals['_WITHDRAWREQUEST'].fields_by_name['withdrawal']._loaded_options = None
   _globals['_WITHDRAWREQUEST'].fields_by_name['withdrawal']._serialized_options = b'\272H\003\310\001\001'
   _globals['_PUTAGREEMENTREQUEST'].fields_by_name['agreement']._loaded_options = None
@@ -54,31 +56,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTEMPLATEREQUEST']._serialized_start=278
   _globals['_GETTEMPLATEREQUEST']._serialized_end=327
   _globals['_GETTEMPLATERESPONSE']._serialized_start=330
-  _globals['_GETTEMPLATERESPONSE']._serialized_end=561
-  _globals['_LISTTEMPLATESREQUEST']._serialized_start=563
-  _globals['_LISTTEMPLATESREQUEST']._serialized_end=585
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=587
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=652
-  _globals['_APPROVEREQUEST']._serialized_start=654
-  _globals['_APPROVEREQUEST']._serialized_end=763
-  _globals['_APPROVERESPONSE']._serialized_start=765
-  _globals['_APPROVERESPONSE']._serialized_end=823
-  _globals['_WITHDRAWREQUEST']._serialized_start=825
-  _globals['_WITHDRAWREQUEST']._serialized_end=893
-  _globals['_WITHDRAWRESPONSE']._serialized_start=895
-  _globals['_WITHDRAWRESPONSE']._serialized_end=954
-  _globals['_PUTAGREEMENTREQUEST']._serialized_start=956
-  _globals['_PUTAGREEMENTREQUEST']._serialized_end=1027
-  _globals['_PUTAGREEMENTRESPONSE']._serialized_start=1029
-  _globals['_PUTAGREEMENTRESPONSE']._serialized_end=1092
-  _globals['_ENDAGREEMENTREQUEST']._serialized_start=1094
-  _globals['_ENDAGREEMENTREQUEST']._serialized_end=1159
-  _globals['_ENDAGREEMENTRESPONSE']._serialized_start=1161
-  _globals['_ENDAGREEMENTRESPONSE']._serialized_end=1224
-  _globals['_LISTAGREEMENTSREQUEST']._serialized_start=1226
-  _globals['_LISTAGREEMENTSREQUEST']._serialized_end=1249
-  _globals['_LISTAGREEMENTSRESPONSE']._serialized_start=1251
-  _globals['_LISTAGREEMENTSRESPONSE']._serialized_end=1318
-  _globals['_TEMPLATESERVICE']._serialized_start=1321
-  _globals['_TEMPLATESERVICE']._serialized_end=2006
+  _globals['_GETTEMPLATERESPONSE']._serialized_end=602
+  _globals['_LISTTEMPLATESREQUEST']._serialized_start=604
+  _globals['_LISTTEMPLATESREQUEST']._serialized_end=626
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=628
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=693
+  _globals['_APPROVEREQUEST']._serialized_start=695
+  _globals['_APPROVEREQUEST']._serialized_end=804
+  _globals['_APPROVERESPONSE']._serialized_start=806
+  _globals['_APPROVERESPONSE']._serialized_end=864
+  _globals['_REFUSEREQUEST']._serialized_start=866
+  _globals['_REFUSEREQUEST']._serialized_end=929
+  _globals['_REFUSERESPONSE']._serialized_start=931
+  _globals['_REFUSERESPONSE']._serialized_end=988
+  _globals['_WITHDRAWREQUEST']._serialized_start=990
+  _globals['_WITHDRAWREQUEST']._serialized_end=1058
+  _globals['_WITHDRAWRESPONSE']._serialized_start=1060
+  _globals['_WITHDRAWRESPONSE']._serialized_end=1119
+  _globals['_PUTAGREEMENTREQUEST']._serialized_start=1121
+  _globals['_PUTAGREEMENTREQUEST']._serialized_end=1192
+  _globals['_PUTAGREEMENTRESPONSE']._serialized_start=1194
+  _globals['_PUTAGREEMENTRESPONSE']._serialized_end=1257
+  _globals['_ENDAGREEMENTREQUEST']._serialized_start=1259
+  _globals['_ENDAGREEMENTREQUEST']._serialized_end=1324
+  _globals['_ENDAGREEMENTRESPONSE']._serialized_start=1326
+  _globals['_ENDAGREEMENTRESPONSE']._serialized_end=1389
+  _globals['_LISTAGREEMENTSREQUEST']._serialized_start=1391
+  _globals['_LISTAGREEMENTSREQUEST']._serialized_end=1414
+  _globals['_LISTAGREEMENTSRESPONSE']._serialized_start=1416
+  _globals['_LISTAGREEMENTSRESPONSE']._serialized_end=1520
+  _globals['_TEMPLATESERVICE']._serialized_start=1523
+  _globals['_TEMPLATESERVICE']._serialized_end=2275
 # @@protoc_insertion_point(module_scope)

@@ -106,6 +106,7 @@ class GetTemplateResponse(_message.Message):
     CHARTERS_FIELD_NUMBER: _builtins.int
     APPROVALS_FIELD_NUMBER: _builtins.int
     CERTIFICATES_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def template(self) -> _evidence_pb2.Envelope:
         """The template."""
@@ -126,6 +127,10 @@ class GetTemplateResponse(_message.Message):
     def certificates(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
         """The release certificates that were handed in for it, the newest last."""
 
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
+        """Approvers' refusals, in the order in which they were recorded."""
+
     def __init__(
         self,
         *,
@@ -134,10 +139,11 @@ class GetTemplateResponse(_message.Message):
         charters: _abc.Iterable[_evidence_pb2.Envelope] = ...,
         approvals: _abc.Iterable[_evidence_pb2.Envelope] = ...,
         certificates: _abc.Iterable[_evidence_pb2.Envelope] = ...,
+        refusals: _abc.Iterable[_evidence_pb2.Envelope] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "certificates", b"certificates", "charters", b"charters", "features", b"features", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "certificates", b"certificates", "charters", b"charters", "features", b"features", "refusals", b"refusals", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -239,6 +245,54 @@ class ApproveResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApproveResponse: _TypeAlias = ApproveResponse  # noqa: Y015
+
+@_typing.final
+class RefuseRequest(_message.Message):
+    """Hands in a refusal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def refusal(self) -> _evidence_pb2.Envelope:
+        """The approver's statement."""
+
+    def __init__(
+        self,
+        *,
+        refusal: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefuseRequest: _TypeAlias = RefuseRequest  # noqa: Y015
+
+@_typing.final
+class RefuseResponse(_message.Message):
+    """The refusal as recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recorded(self) -> _evidence_pb2.Recorded:
+        """With its proof."""
+
+    def __init__(
+        self,
+        *,
+        recorded: _evidence_pb2.Recorded = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefuseResponse: _TypeAlias = RefuseResponse  # noqa: Y015
 
 @_typing.final
 class WithdrawRequest(_message.Message):
@@ -408,18 +462,24 @@ class ListAgreementsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGREEMENTS_FIELD_NUMBER: _builtins.int
+    ENDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def agreements(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
         """Those of the caller's organisation."""
+
+    @_builtins.property
+    def ends(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
+        """The statements that ended some of them."""
 
     def __init__(
         self,
         *,
         agreements: _abc.Iterable[_evidence_pb2.Envelope] = ...,
+        ends: _abc.Iterable[_evidence_pb2.Envelope] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreements", b"agreements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreements", b"agreements", "ends", b"ends"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -55,6 +55,11 @@ class TemplateServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_template__pb2.ApproveRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ApproveResponse.FromString,
                 _registered_method=True)
+        self.Refuse = channel.unary_unary(
+                '/saferoom.v1.TemplateService/Refuse',
+                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.RefuseRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.RefuseResponse.FromString,
+                _registered_method=True)
         self.Withdraw = channel.unary_unary(
                 '/saferoom.v1.TemplateService/Withdraw',
                 request_serializer=saferoom__proto_dot_v1_dot_template__pb2.WithdrawRequest.SerializeToString,
@@ -104,6 +109,13 @@ class TemplateServiceServicer:
 
     def Approve(self, request, context):
         """Records one approver's approval.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Refuse(self, request, context):
+        """Records that an approver refuses a template, and why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +171,11 @@ def add_TemplateServiceServicer_to_server(servicer, server):
                     servicer.Approve,
                     request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ApproveRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_template__pb2.ApproveResponse.SerializeToString,
+            ),
+            'Refuse': grpc.unary_unary_rpc_method_handler(
+                    servicer.Refuse,
+                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.RefuseRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.RefuseResponse.SerializeToString,
             ),
             'Withdraw': grpc.unary_unary_rpc_method_handler(
                     servicer.Withdraw,
@@ -290,6 +307,33 @@ class TemplateService:
             '/saferoom.v1.TemplateService/Approve',
             saferoom__proto_dot_v1_dot_template__pb2.ApproveRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_template__pb2.ApproveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Refuse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.TemplateService/Refuse',
+            saferoom__proto_dot_v1_dot_template__pb2.RefuseRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_template__pb2.RefuseResponse.FromString,
             options,
             channel_credentials,
             insecure,

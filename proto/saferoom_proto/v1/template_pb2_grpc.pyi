@@ -41,6 +41,8 @@ class TemplateServiceStub:
     """Lists the templates."""
     Approve: _grpc.UnaryUnaryMultiCallable[_template_pb2.ApproveRequest, _template_pb2.ApproveResponse]
     """Records one approver's approval."""
+    Refuse: _grpc.UnaryUnaryMultiCallable[_template_pb2.RefuseRequest, _template_pb2.RefuseResponse]
+    """Records that an approver refuses a template, and why."""
     Withdraw: _grpc.UnaryUnaryMultiCallable[_template_pb2.WithdrawRequest, _template_pb2.WithdrawResponse]
     """Records an approver's withdrawal."""
     PutAgreement: _grpc.UnaryUnaryMultiCallable[_template_pb2.PutAgreementRequest, _template_pb2.PutAgreementResponse]
@@ -63,6 +65,8 @@ class TemplateServiceAsyncStub(TemplateServiceStub):
     """Lists the templates."""
     Approve: _aio.UnaryUnaryMultiCallable[_template_pb2.ApproveRequest, _template_pb2.ApproveResponse]  # type: ignore[assignment]
     """Records one approver's approval."""
+    Refuse: _aio.UnaryUnaryMultiCallable[_template_pb2.RefuseRequest, _template_pb2.RefuseResponse]  # type: ignore[assignment]
+    """Records that an approver refuses a template, and why."""
     Withdraw: _aio.UnaryUnaryMultiCallable[_template_pb2.WithdrawRequest, _template_pb2.WithdrawResponse]  # type: ignore[assignment]
     """Records an approver's withdrawal."""
     PutAgreement: _aio.UnaryUnaryMultiCallable[_template_pb2.PutAgreementRequest, _template_pb2.PutAgreementResponse]  # type: ignore[assignment]
@@ -106,6 +110,14 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_template_pb2.ApproveResponse, _abc.Awaitable[_template_pb2.ApproveResponse]]:
         """Records one approver's approval."""
+
+    @_abc_1.abstractmethod
+    def Refuse(
+        self,
+        request: _template_pb2.RefuseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_pb2.RefuseResponse, _abc.Awaitable[_template_pb2.RefuseResponse]]:
+        """Records that an approver refuses a template, and why."""
 
     @_abc_1.abstractmethod
     def Withdraw(

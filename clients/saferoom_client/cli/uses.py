@@ -1,0 +1,137 @@
+"""What an owner's store was used for: by whom, how often, at which price."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from saferoom_client.cli.options import JsonOption, ProfileOption
+from saferoom_client.cli.output import moment, show, table
+from saferoom_client.room import Room
+from saferoom_client.usage import Usage
+from saferoom_client.values import Use
+from saferoom_proto.statements import Template, load
+
+COLUMNS = (
+    *("time", "institution", "template", "purpose", "subject", "outcome", "bits"),
+    *("period", "features", "consent", "request"),
+)
+
+
+def uses(
+    profile: ProfileOption,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="From the first instant of a day, UTC. 起始日。"),
+    ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print each use as a line of CSV. 逐条输出 CSV。")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who asked your enclave for what, how often, and how many bits that was charged.
+
+    查看数据使用情况。
+    """
+    with Room.open(profile) as room:
+        start = None if since is None else since.replace(tzinfo=UTC)
+        usage = room.get_usage(start)
+        names = {each.digest: load(each, Template).name for each in room.list_templates()}
+    if as_csv:
+        typer.echo(_csv(usage, names), nl=False)
+        return
+    show(as_json, _document(usage, names), *_lines(usage, names))
+
+
+def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
+    rows = [
+        (
+            group.institution,
+            names.get(group.template, group.template or "unknown"),
+            group.purpose,
+            str(group.epoch or ""),
+            f"{total.asked:,}",
+            f"{total.answered:,}",
+            f"{total.bits:.2f}",
+            ", ".join(f"{reason} {count:,}" for reason, count in sorted(total.refused.items())),
+        )
+        for group, total in usage.totals.items()
+    ]
+    headings = ("INSTITUTION", "TEMPLATE", "PURPOSE", "PERIOD", "ASKED", "ANSWERED", "BITS")
+    lines = table((*headings, "REFUSED"), sorted(rows))
+    if usage.features:
+        charged = [
+            (institution, feature, str(epoch or ""), f"{count:,}", f"{bits:.2f}")
+            for (institution, feature, epoch), (count, bits) in sorted(
+                usage.features.items(), key=lambda item: (item[0][:2], item[0][2] or 0)
+            )
+        ]
+        lines += ["", *table(("INSTITUTION", "FEATURE", "PERIOD", "CHARGED", "BITS"), charged)]
+    if usage.uses:
+        lines += ["", f"from {moment(usage.uses[-1].time)} to {moment(usage.uses[0].time)}"]
+    if usage.elsewhere:
+        lines.append(
+            f"{usage.elsewhere:,} other places of your enclave's chain lie between these: loads,"
+            " revocations and prices told; an auditor sees which"
+        )
+    return lines
+
+
+def _document(usage: Usage, names: dict[str, str]) -> dict[str, object]:
+    return {
+        "totals": [
+            {
+                "institution": group.institution,
+                "template": group.template or None,
+                "name": names.get(group.template),
+                "purpose": group.purpose or None,
+                "period": group.epoch,
+                "asked": total.asked,
+                "answered": total.answered,
+                "bits": round(total.bits, 3),
+                "refused": {str(reason): count for reason, count in total.refused.items()},
+            }
+            for group, total in usage.totals.items()
+        ],
+        "features": [
+            {
+                "institution": institution,
+                "feature": feature,
+                "period": epoch,
+                "charged": count,
+                "bits": round(bits, 3),
+            }
+            for (institution, feature, epoch), (count, bits) in usage.features.items()
+        ],
+        "uses": [dict(zip(COLUMNS, _row(each, names), strict=True)) for each in usage.uses],
+        "elsewhere": usage.elsewhere,
+    }
+
+
+def _csv(usage: Usage, names: dict[str, str]) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(COLUMNS)
+    writer.writerows(_row(each, names) for each in usage.uses)
+    return written.getvalue()
+
+
+def _row(use: Use, names: dict[str, str]) -> tuple[str, ...]:
+    request = use.request
+    return (
+        use.time.astimezone(UTC).isoformat(timespec="milliseconds"),
+        use.institution,
+        names.get(use.template or "", use.template or ""),
+        "" if request is None else str(request.purpose),
+        "" if request is None else request.subject,
+        "answered" if use.reason is None else str(use.reason),
+        f"{use.bits:.3f}",
+        "" if use.epoch is None else str(use.epoch),
+        " ".join(charge.feature for charge in use.charges),
+        use.consent or "",
+        use.request_id,
+    )

@@ -1,0 +1,147 @@
+"""What changed between a template that was approved and the one that is proposed now.
+
+Told twice: in words, field by field and for each feature; and in lines of the signed payload, of
+which none is left out. Letters that look like others are written out by their code, so that two
+lines that look alike and are not show it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import unicodedata
+from collections.abc import Iterator
+from typing import cast
+
+from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import sha256_digest, unb64
+from saferoom_proto.statements import Feature, Template, load
+
+Features = dict[str, Feature]
+"""Features by the digests under which certificates name them."""
+
+
+def in_words(
+    before: Template,
+    now: Template,
+    certificates: tuple[ReleaseCertificate, ReleaseCertificate],
+    features: Features,
+) -> list[str]:
+    """Say what changed, field by field.
+
+    Args:
+        before: as it was approved.
+        now: as it is proposed.
+        certificates: what was approved with the one, and what the other gives now.
+        features: those that the certificates name.
+    """
+    said = [
+        *_changed("the title", before.title, now.title),
+        *_changed("who proposes it", before.proposer, now.proposer),
+        *_changed("the purposes", ", ".join(before.purposes), ", ".join(now.purposes)),
+        *_changed("what is asked", before.check, now.check),
+        *_changed("what it returns", before.returns, now.returns),
+    ]
+    if before.signer != now.signer:
+        said.append("another certificate signed it")
+    for name in dict.fromkeys((*before.params, *now.params)):
+        was, is_ = before.params.get(name), now.params.get(name)
+        said += _changed(f"the parameter {name}", was and was.feature, is_ and is_.feature)
+    if list(before.params) != list(now.params) and sorted(before.params) == sorted(now.params):
+        said.append("the parameters stand in another order")
+    earlier, later = ({part.owner: part for part in each.parts} for each in certificates)
+    for owner in dict.fromkeys((*earlier, *later)):
+        said += _parts(owner, earlier.get(owner), later.get(owner), features)
+    return said or ["nothing that these words tell: see the lines"]
+
+
+def _changed(what: str, before: object, now: object) -> Iterator[str]:
+    if before != now:
+        yield f"{what}: {_plain(before)} -> {_plain(now)}"
+
+
+def _plain(value: object) -> str:
+    return "none" if value is None else visible(str(value))
+
+
+def _parts(
+    owner: str, before: OwnerPart | None, now: OwnerPart | None, features: Features
+) -> Iterator[str]:
+    if before is None or now is None:
+        yield f"{owner} is asked {'no more' if now is None else 'now, and was not before'}"
+        return
+    was, is_ = f"{before.most_bits:.2f}", f"{now.most_bits:.2f}"
+    yield from _changed(f"{owner} tells at most, in bits", was, is_)
+    yield from _changed(
+        f"{owner} needs the subject's consent", before.needs_consent, now.needs_consent
+    )
+    used, uses = ({use.feature: use for use in each.features} for each in (before, now))
+    for name in dict.fromkeys((*used, *uses)):
+        if name not in uses:
+            yield f"it reads {name} no more"
+        elif name not in used:
+            yield f"it reads {name}, which it did not"
+        elif used[name].digest != uses[name].digest:
+            yield from _feature(name, features.get(used[name].digest), features[uses[name].digest])
+
+
+def _feature(name: str, before: Feature | None, now: Feature) -> Iterator[str]:
+    if before is None:
+        yield f"{name} was defined anew"
+        return
+    for field in Feature.model_fields:
+        was, is_ = (_field(each, field) for each in (before, now))
+        yield from _changed(f"{name}, {field}", was, is_)
+
+
+def _field(feature: Feature, field: str) -> str:
+    value = cast("object", getattr(feature, field))
+    if isinstance(value, tuple):
+        return ", ".join(map(str, cast("tuple[object, ...]", value)))
+    return str(value)
+
+
+def in_lines(before: Envelope, now: Envelope) -> list[str]:
+    """Give the signed payloads' lines, those that went with `-`, those that came with `+`."""
+    was, is_ = _lines(before), _lines(now)
+    lines = [
+        line
+        for line in difflib.unified_diff(was, is_, n=0, lineterm="")
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    if not lines and before.payload != now.payload:
+        return ["the bytes differ where the lines do not: do not approve this"]
+    return lines
+
+
+def _lines(statement: Envelope) -> list[str]:
+    document = cast("dict[str, object]", json.loads(statement.payload))
+    signer = load(statement, Template).signer
+    document["signer"] = f"certificate {sha256_digest(unb64(signer))}"
+    return [
+        visible(line) for line in json.dumps(document, ensure_ascii=False, indent=1).split("\n")
+    ]
+
+
+def visible(text: str) -> str:
+    """Write out every character that could be taken for another: all but ASCII and Han.
+
+    The backslash too, so that no text looks like another one written out.
+    """
+    return "".join(char if _is_plain(char) else f"\\u{{{ord(char):04x}}}" for char in text)
+
+
+def _is_plain(char: str) -> bool:
+    return (
+        char == "\n"
+        or (" " <= char <= "~" and char != "\\")
+        or unicodedata.name(char, "").startswith("CJK UNIFIED IDEOGRAPH")
+        or char in _PUNCTUATION
+    )
+
+
+_PUNCTUATION = (
+    "\uff0c\u3002\u3001\uff1b\uff1a\uff1f\uff01\uff08\uff09\u300a\u300b\u201c\u201d\u00b7\u2026"
+)
+"""Chinese punctuation; none of these looks like another of them or like ASCII beside it."""

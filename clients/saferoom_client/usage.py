@@ -1,0 +1,130 @@
+"""What an owner's store was used for, added up from the words of its own enclave.
+
+Each word was verified under the enclave's endorsement and stands in the log; the room that listed
+them is believed in nothing. Every word also has a place in the enclave's own chain: two that stand
+beside each other must follow each other, and places that no word here takes are counted. They are
+the enclave's other words (on loads, revocations, costs), or uses that were left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from saferoom_client.session import Session
+from saferoom_client.uses import all_uses
+from saferoom_client.values import Use, bits_told
+from saferoom_proto import chain
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import ChainLink, Release, load
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Uses that are added up: by whom, by which template, for what, in which period."""
+
+    institution: str
+    template: str
+    purpose: str
+    epoch: int | None
+
+
+@dataclass(slots=True)
+class Total:
+    """What the uses of a group come to."""
+
+    asked: int = 0
+    answered: int = 0
+    bits: float = 0.0
+    refused: Counter[Reason] = field(default_factory=Counter[Reason])
+
+
+@dataclass(slots=True)
+class Usage:
+    """Uses added up.
+
+    Attributes:
+        uses: each, the newest first.
+        totals: by group.
+        features: questions and bits by institution, feature and period.
+        elsewhere: places of the enclave's chain between these uses that none of them takes.
+    """
+
+    uses: tuple[Use, ...]
+    totals: dict[Group, Total]
+    features: dict[tuple[str, str, int | None], tuple[int, float]]
+    elsewhere: int
+
+
+async def get_usage(session: Session, since: datetime | None = None) -> Usage:
+    """Add up what the member's own store was used for.
+
+    Args:
+        session: of a member of the owner.
+        since: only from then on.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`, `BAD_SIGNATURE`, `BAD_ENDORSEMENT` for what is not the enclave's
+            recorded word on a question; `STORE_ROLLED_BACK` if its words do not follow each other.
+    """
+    uses: list[Use] = []
+    async for page in all_uses(session):
+        recent = [each for each in page.uses if since is None or each.time >= since]
+        uses += recent
+        # The log is in order of entry, and a word of before may be entered after one of since.
+        if since is not None and not recent and page.uses:
+            break
+    return added_up(uses)
+
+
+def added_up(uses: Iterable[Use]) -> Usage:
+    """Add up verified uses."""
+    listed = tuple(uses)
+    totals: dict[Group, Total] = {}
+    features: dict[tuple[str, str, int | None], tuple[int, float]] = {}
+    for use in listed:
+        purpose = "" if use.request is None else str(use.request.purpose)
+        group = Group(use.institution, use.template or "", purpose, use.epoch)
+        total = totals.setdefault(group, Total())
+        total.asked += 1
+        total.bits += use.bits
+        if use.reason is None:
+            total.answered += 1
+        else:
+            total.refused[use.reason] += 1
+        for charge in use.charges:
+            key = (use.institution, charge.feature, use.epoch)
+            count, bits = features.get(key, (0, 0.0))
+            features[key] = (count + 1, bits + bits_told((charge,)))
+    return Usage(listed, totals, features, _elsewhere(listed))
+
+
+def _elsewhere(uses: tuple[Use, ...]) -> int:
+    """Count the places between the uses' own in the enclave's chain, whose links must fit.
+
+    Raises:
+        SafeRoomError: `STORE_ROLLED_BACK` if two words have one place, or do not follow each other.
+    """
+    kind = Release.payload_type()
+    said = {
+        use.word.statement.digest: load(use.word.statement, Release).chain
+        for use in uses
+        if use.word.statement.payload_type == kind
+    }
+    links: dict[int, tuple[ChainLink, str]] = {}
+    for digest, link in said.items():
+        if link.index in links:
+            raise _two_histories(link.index)
+        links[link.index] = (link, digest)
+    for index, (link, digest) in links.items():
+        following = links.get(index + 1)
+        if following and chain.extend(link.previous, digest) != following[0].previous:
+            raise _two_histories(index + 1)
+    return max(links) - min(links) + 1 - len(links) if links else 0
+
+
+def _two_histories(index: int) -> SafeRoomError:
+    detail = f"your enclave's words do not follow each other at place {index} of its chain"
+    return SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
