@@ -134,6 +134,8 @@ class Bench:
         self.subjects = subjects
         self.processor: dict[str, float] = {}
         """Milliseconds of processor time a check, by process."""
+        self.echo_processor = 0.0
+        """Of an echo, its client's and server's together."""
         self._pids: dict[str, int] = {}
         self._before: dict[str, float] = {}
 
@@ -300,10 +302,13 @@ async def run_echo(bench: Bench, profile: Profile, count: int, size: tuple[int, 
         async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
             call = echo.caller(channel, *size)
             await measure("warm", [call] * 200, IN_FLIGHT)
-            return [
-                await measure("echo, one at a time", [call] * ALONE, 1),
-                await measure(f"echo, {IN_FLIGHT} in flight", [call] * count, IN_FLIGHT),
-            ]
+            rows = [await measure("echo, one at a time", [call] * ALONE, 1)]
+            pids = (os.getpid(), server.pid)
+            before = sum(processor_seconds(pid) for pid in pids)
+            rows.append(await measure(f"echo, {IN_FLIGHT} in flight", [call] * count, IN_FLIGHT))
+            after = sum(processor_seconds(pid) for pid in pids)
+            bench.echo_processor = (after - before) / count * 1000
+            return rows
     finally:
         server.stdin.close()
         server.wait()
@@ -374,7 +379,7 @@ def measure_room(ticks: int, count: int) -> None:
                     "processor time a check at 16 in flight": ", ".join(
                         f"{name} {each:.2f}" for name, each in bench.processor.items()
                     )
-                    + " ms",
+                    + f" ms; an echo {bench.echo_processor:.2f} ms",
                     "start to first answer (under 5 s)": f"{started:.1f} s",
                     "idle server, enclaves (under 150 MiB and the store)": (
                         f"{resident_mib(pid):.0f}, {', '.join(enclaves)} MiB"

@@ -1,7 +1,9 @@
 """Many questions, few calls: what arrives while the enclave is busy goes to it in one call.
 
 A call over gRPC costs either side as much as judging does. A lone question goes at once; under
-load those that wait share a call, and in the enclave a commit.
+load those that wait share a call, and in the enclave a commit. Two calls are under way then: while
+the enclave judges the one, the room reads, records and answers what came of the other. With one
+call at a time all questions went from step to step together, and one processor of two stood still.
 """
 
 from __future__ import annotations
@@ -19,6 +21,12 @@ MOST_AT_ONCE: Final = 64
 """Questions in one call: as many as an enclave judges under one commit."""
 
 Outcome = Judged | SafeRoomError
+CALLS: Final = 2
+"""Under way at once: one is judged, and what came of the other is recorded meanwhile."""
+
+FEW: Final = 4
+"""Questions that are not worth a second call."""
+
 _Waiting = tuple[Envelope, "asyncio.Future[Judged]"]
 
 
@@ -32,7 +40,7 @@ class JudgeQueue:
     def __init__(self, send: Callable[[Sequence[Envelope]], Awaitable[Sequence[Outcome]]]) -> None:
         self._send: Final = send
         self._waiting: Final[deque[_Waiting]] = deque()
-        self._call: asyncio.Task[None] | None = None
+        self._calls: Final[set[asyncio.Task[None]]] = set()
 
     @property
     def waiting(self) -> int:
@@ -47,23 +55,24 @@ class JudgeQueue:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Judged] = loop.create_future()
-        if not self._waiting and self._call is None:
+        if not self._waiting and len(self._calls) < CALLS:
             # Once every task that is ready now has run: those of one commit come together.
             loop.call_soon(self._start)
         self._waiting.append((request, answer))
         return await answer
 
     def _start(self) -> None:
-        """Start a call for those that wait. There is one at a time: the enclave is one thread."""
-        if self._waiting and self._call is None:
-            count = min(len(self._waiting), MOST_AT_ONCE)
+        """Start calls for those that wait, as many as there may be."""
+        while self._waiting and len(self._calls) < CALLS:
+            many = len(self._waiting) > FEW and not self._calls
+            count = min(len(self._waiting) // 2 if many else len(self._waiting), MOST_AT_ONCE)
             batch = [self._waiting.popleft() for _ in range(count)]
-            self._call = asyncio.create_task(self._judge(batch))
-            self._call.add_done_callback(self._finished)
+            call = asyncio.create_task(self._judge(batch))
+            self._calls.add(call)
+            call.add_done_callback(self._finished)
 
     def _finished(self, call: asyncio.Task[None]) -> None:
-        del call
-        self._call = None
+        self._calls.remove(call)
         self._start()
 
     async def _judge(self, batch: Sequence[_Waiting]) -> None:

@@ -28,18 +28,22 @@ class Ready:
         compiled = sql.compile(dialect=_DIALECT)
         names = cast("Sequence[str] | None", compiled.positiontup)
         self._text: Final = str(compiled)
-        self._columns: Final = [
-            (name, cast("_Writer | None", compiled.binds[name].type.bind_processor(_DIALECT)))
+        processors = [
+            cast("_Writer | None", compiled.binds[name].type.bind_processor(_DIALECT))
             for name in names or ()
         ]
+        self._columns: Final = tuple(names or ())
+        self._written: Final = [
+            (place, write) for place, write in enumerate(processors) if write is not None
+        ]
+        """The columns whose values have another form on disk, by their place."""
 
     def execute(self, connection: sqlite3.Connection, rows: Sequence[Values]) -> None:
         """Execute it for each row, in the connection's transaction."""
-        columns = self._columns
-        written = [
-            tuple(row[name] if write is None else write(row[name]) for name, write in columns)
-            for row in rows
-        ]
+        written = [[row[name] for name in self._columns] for row in rows]
+        for place, write in self._written:
+            for row in written:
+                row[place] = write(row[place])
         connection.executemany(self._text, written)
 
 

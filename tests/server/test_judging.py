@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from saferoom.exchange import Judged, OutboxEntry
-from saferoom.judging import MOST_AT_ONCE, JudgeQueue, Outcome
+from saferoom.judging import FEW, MOST_AT_ONCE, JudgeQueue, Outcome
 from saferoom_proto.dsse import Envelope, sign
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -54,16 +54,33 @@ async def test_what_arrives_meanwhile_shares_the_next_call_and_each_gets_its_own
     enclave = Enclave()
     enclave.go.clear()
     queue = JudgeQueue(enclave.send)
-    first = asyncio.create_task(queue.judge(question(0)))
+    firsts = [asyncio.create_task(queue.judge(question(0)))]
     await asyncio.sleep(0.01)
+    firsts.append(asyncio.create_task(queue.judge(question(1))))
+    await asyncio.sleep(0.01)
+    assert enclave.calls == [1, 1]
     count = MOST_AT_ONCE + 5
-    others = [asyncio.create_task(queue.judge(question(each))) for each in range(1, count + 1)]
+    others = [asyncio.create_task(queue.judge(question(each + 2))) for each in range(count)]
     await asyncio.sleep(0.01)
-    assert enclave.calls == [1]
+    assert enclave.calls == [1, 1]
     enclave.go.set()
-    words = await asyncio.gather(first, *others)
-    assert [each.entry.chain_index for each in words] == list(range(count + 1))
-    assert enclave.calls == [1, MOST_AT_ONCE, 5]
+    words = await asyncio.gather(*firsts, *others)
+    assert [each.entry.chain_index for each in words] == list(range(count + 2))
+    assert enclave.calls == [1, 1, MOST_AT_ONCE, 5]
+
+
+async def test_many_that_come_together_go_in_two_calls_so_that_neither_side_waits() -> None:
+    enclave = Enclave()
+    enclave.go.clear()
+    queue = JudgeQueue(enclave.send)
+    asked = [asyncio.create_task(queue.judge(question(each))) for each in range(17)]
+    await asyncio.sleep(0.01)
+    assert enclave.calls == [8, 9]
+    enclave.go.set()
+    assert len(await asyncio.gather(*asked)) == 17
+    few = [asyncio.create_task(queue.judge(question(each))) for each in range(FEW)]
+    await asyncio.gather(*few)
+    assert enclave.calls == [8, 9, FEW]
 
 
 async def test_one_questions_refusal_is_not_anothers() -> None:
