@@ -66,7 +66,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}TemplateService/ListAgreements": _BOTH_SIDES,
         f"{_ROOM}ConsentService/GrantConsent": _CONSENTING,
         f"{_ROOM}ConsentService/RevokeConsent": _CONSENTING,
-        f"{_ROOM}ConsentService/ListConsents": frozenset({Role.SUBJECT, Role.INSTITUTION}),
+        f"{_ROOM}ConsentService/ListConsents": _CONSENTING,
         f"{_ROOM}ConsentService/RequestConsent": _INSTITUTION,
         f"{_ROOM}ConsentService/ListConsentRequests": frozenset({Role.SUBJECT, Role.INSTITUTION}),
         f"{_ROOM}SubjectService/GetHoldings": frozenset({Role.SUBJECT}),

@@ -26,6 +26,7 @@ class About(StrEnum):
     REFUSALS_OF_REQUEST = "refusal.request"
     CONSENTS_OF_SUBJECT = "consent.subject"
     CONSENTS_TO_INSTITUTION = "consent.institution"
+    CONSENTS_OF_REGISTRAR = "consent.paper.registrar"
     REVOCATIONS_OF_CONSENT = "consent-revocation.consent"
     ACKNOWLEDGEMENTS_OF_REVOCATION = "acknowledgement.revocation"
     SNAPSHOTS_OF_OWNER = "snapshot.owner"
@@ -37,9 +38,11 @@ class About(StrEnum):
 
 def _consent(statement: Envelope) -> Mapping[About, str]:
     consent = load(statement, Consent)
+    paper = consent.paper
     return {
         About.CONSENTS_OF_SUBJECT: consent.subject,
         About.CONSENTS_TO_INSTITUTION: consent.institution,
+        **({} if paper is None else {About.CONSENTS_OF_REGISTRAR: paper.registrar}),
     }
 
 

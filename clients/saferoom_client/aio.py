@@ -16,6 +16,7 @@ from saferoom_client import (
     owners,
     templates,
     usage,
+    use_receipts,
     uses,
     versions,
 )
@@ -91,6 +92,8 @@ class AsyncRoom(Session):
     # What was asked, shown to those it concerns.
     list_uses = uses.list_uses
     get_usage = usage.get_usage
+    use_receipt = use_receipts.use_receipt
+    template_of = use_receipts.template_of
 
     # The log.
     checkpoint = log.checkpoint

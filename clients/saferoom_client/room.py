@@ -24,6 +24,7 @@ from saferoom_client import (
     owners,
     templates,
     usage,
+    use_receipts,
     uses,
     versions,
 )
@@ -193,6 +194,8 @@ class Room:
     # What was asked, shown to those it concerns.
     list_uses = _waiting(uses.list_uses)
     get_usage = _waiting(usage.get_usage)
+    use_receipt = _waiting(use_receipts.use_receipt)
+    template_of = _waiting(use_receipts.template_of)
 
     # The log.
     checkpoint = _waiting(log.checkpoint)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from saferoom import subject_rules, wire
-from saferoom.archive import Archive
+from saferoom.archive import MOST, Archive
 from saferoom.evidence import Role
 from saferoom.identity import current_caller
 from saferoom.mentions import About
@@ -46,13 +46,19 @@ class ConsentService(consent_pb2_grpc.ConsentServiceServicer):
     async def ListConsents(
         self, request: consent_pb2.ListConsentsRequest, context: object
     ) -> consent_pb2.ListConsentsResponse:
-        """List a subject's own consents, or those given to the caller's institution: the newest."""
+        """List the newest consents: a subject's own; those given to an organisation, or by it."""
         caller = current_caller()
         if Role.SUBJECT in caller.roles:
-            about = About.CONSENTS_OF_SUBJECT
+            fields = (About.CONSENTS_OF_SUBJECT,)
         else:
-            about = About.CONSENTS_TO_INSTITUTION
-        held = await self._archive.about(about, caller.organisation)
+            fields = (About.CONSENTS_TO_INSTITUTION, About.CONSENTS_OF_REGISTRAR)
+        found = [
+            each
+            for about in fields
+            for each in await self._archive.about(about, caller.organisation)
+        ]
+        by_entry = {each.position.index: each for each in found}
+        held = [by_entry[index] for index in sorted(by_entry)][-MOST:]
         digests = [each.envelope.digest for each in held]
         revoked = {
             load(each.envelope, ConsentRevocation).consent

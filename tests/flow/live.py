@@ -50,6 +50,7 @@ from tests.flow.offers import (
     NOTICE,
     ORIGIN,
     OWNERS,
+    REGISTRAR,
     SILENT,
     SUBJECTS,
     TEMPLATES,
@@ -128,7 +129,7 @@ class LiveRoom:
             self.enrol(owner, "key-agent", self.agents[owner].profile_folder)
             for approver in APPROVERS:
                 self.enrol(owner, approver)
-        for organisation in ("operator", "auditor", "registry", *BANKS):
+        for organisation in ("operator", "auditor", "registry", REGISTRAR, *BANKS):
             self.enrol(organisation, "desk")
         for subject in SUBJECTS:
             self.enrol(subject, "self")
@@ -156,7 +157,7 @@ class LiveRoom:
     def enrol_organisations(self) -> None:
         """Have the operator enrol everybody with their roles."""
         roles = dict.fromkeys(self.owners, Role.OWNER) | dict.fromkeys(BANKS, Role.INSTITUTION)
-        roles |= {"auditor": Role.AUDITOR, "registry": Role.ISSUER}
+        roles |= {"auditor": Role.AUDITOR, "registry": Role.ISSUER, REGISTRAR: Role.INSTITUTION}
         with self.open("operator", "desk") as room:
             for name, role in roles.items():
                 room.enrol_organisation(Organisation(name, title(name), frozenset({role})))
@@ -185,6 +186,7 @@ class LiveRoom:
             ),
             "threshold": THRESHOLD,
             "issuers": (self.issuer.card,),
+            "registrars": (REGISTRAR,),
             "key_agent": agent.key_agent,
             "pairing": agent.pairing,
             "room_keys": RoomKeys(ledger=card.ledger_key, heads=card.heads_key),

@@ -23,7 +23,7 @@ from saferoom_proto.uscc import make_uscc
 ORIGIN: Final = "room.example/live"
 OWNERS: Final = ("court", "tax")
 APPROVERS: Final = ("li", "wang", "zhao")
-BANKS: Final = ("bank-a", "bank-b")
+BANKS: Final = ("bank-a", "bank-b", "bank-c")
 THRESHOLD: Final = 2
 LIMITS: Final = ((0, 0), (3, 12), (3, 12), (1, 3))
 NOTICE: Final = sha256_digest(b"The risk notice that was shown.")
@@ -32,7 +32,10 @@ YEAR: Final = timedelta(days=365)
 # Made-up firms: what the tax office has seen them pay, and whom the court lists.
 SUBJECTS: Final = tuple(make_uscc(serial) for serial in range(7))
 STEADY, POOR, LISTED, UNKNOWN, SILENT, CURIOUS, FICKLE = SUBJECTS
-PAID: Final = dict.fromkeys(SUBJECTS, 60_000) | {POOR: 900}
+ON_PAPER: Final = make_uscc(7)
+"""A firm that has no key: it signs on paper, at the registrar's."""
+REGISTRAR: Final = "hall"
+PAID: Final = dict.fromkeys((*SUBJECTS, ON_PAPER), 60_000) | {POOR: 900}
 del PAID[UNKNOWN]
 DISHONEST: Final = (LISTED,)
 

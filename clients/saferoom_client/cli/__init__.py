@@ -43,6 +43,8 @@ _COMMANDS: Final = {
     "template": _Entry("template:app", "Propose, judge and approve templates. 作业模板。"),
     "agreement": _Entry("agreement:app", "Agree on the use of data. 数据共享协议。"),
     "consent": _Entry("consent:app", "Grant and take back consents. 授权。"),
+    "mine": _Entry("mine:mine", "See what is held about you, and who used it. 本人查询。"),
+    "dispute": _Entry("dispute:app", "Say that a use or a record is wrong. 异议。"),
     "check": _Entry("check:check", "Ask a check about one subject. 就一个主体提问。"),
     "cost": _Entry("cost:cost", "See what a check would cost. 查询提问的代价。"),
     "uses": _Entry("uses:uses", "See what your data was used for. 数据使用情况。"),

@@ -91,6 +91,10 @@ def init(
     out: NewFile,
     title_en: Annotated[str, typer.Option(help="The owner's name in English. 英文名称。")],
     title_zh: Annotated[str, typer.Option(help="The owner's name in Chinese. 中文名称。")],
+    registrar: Annotated[
+        list[str],
+        typer.Option(help="Who may register consents on paper; repeat it. 纸质授权登记机构。"),
+    ] = [],  # noqa: B006 - Typer copies it
     threshold: Annotated[
         int, typer.Option(min=1, help="How many approvers must sign. 需几人审批。")
     ] = 1,
@@ -119,6 +123,7 @@ def init(
         ),
         threshold=threshold,
         issuers=tuple(read_model(path, IdentityIssuer) for path in issuer),
+        registrars=tuple(registrar),
         key_agent=keys.key_agent,
         pairing=keys.pairing,
         room_keys=RoomKeys(ledger=card.ledger_key, heads=card.heads_key),

@@ -61,16 +61,16 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return ["none"]
     cells = [list(headings), *(list(row) for row in rows)]
-    widths = [max(_width(row[column]) for row in cells) for column in range(len(headings))]
+    widths = [max(columns_of(row[column]) for row in cells) for column in range(len(headings))]
     return [
         "  ".join(
-            cell + " " * (wide - _width(cell)) for cell, wide in zip(row, widths, strict=True)
+            cell + " " * (wide - columns_of(cell)) for cell, wide in zip(row, widths, strict=True)
         ).rstrip()
         for row in cells
     ]
 
 
-def _width(text: str) -> int:
+def columns_of(text: str) -> int:
     """Count columns: Chinese characters take two."""
     return sum(2 if char >= "\u1100" else 1 for char in text)
 
@@ -151,5 +151,7 @@ def progress_of(what: str, *, quiet: bool) -> tuple[Progress, Callable[[int, int
 
 def mapping(document: Mapping[str, object]) -> list[str]:
     """Lay out names and values in two columns."""
-    width = max((_width(name) for name in document), default=0)
-    return [f"{name}{' ' * (width - _width(name))}  {value}" for name, value in document.items()]
+    width = max((columns_of(name) for name in document), default=0)
+    return [
+        f"{name}{' ' * (width - columns_of(name))}  {value}" for name, value in document.items()
+    ]

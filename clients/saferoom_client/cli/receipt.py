@@ -9,6 +9,7 @@ import typer
 
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import mapping, moment, show
+from saferoom_client.cli.use_receipt import show_use
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, read_model, write_file
 from saferoom_client.profile import TRUST
 from saferoom_client.sheet.facts import read_sheet
@@ -16,6 +17,7 @@ from saferoom_client.sheet.render import html, text
 from saferoom_client.sheet.words import Language
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
+from saferoom_proto.use_receipt import UseReceipt, is_use_receipt
 
 app = group("Verify and show receipts, offline. 回执。")
 
@@ -44,6 +46,9 @@ def verify(
 
     离线验证回执。
     """
+    if is_use_receipt(read_file(file)):
+        show_use(as_json, UseReceipt.from_json(read_file(file)), _trust(profile, trust))
+        return
     verified = verify_receipt(_read(file), _trust(profile, trust))
     show(
         as_json,

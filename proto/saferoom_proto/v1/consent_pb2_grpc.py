@@ -81,7 +81,8 @@ class ConsentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListConsents(self, request, context):
-        """Lists consents: a subject its own, an institution those given to it.
+        """Lists consents: a subject its own, an institution those given to it, a registrar those that it
+        registered on paper.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,9 @@ class ConsentServiceStub:
     RevokeConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RevokeConsentRequest, _consent_pb2.RevokeConsentResponse]
     """Records a revocation and brings back every concerned enclave's signed acknowledgement."""
     ListConsents: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentsRequest, _consent_pb2.ListConsentsResponse]
-    """Lists consents: a subject its own, an institution those given to it."""
+    """Lists consents: a subject its own, an institution those given to it, a registrar those that it
+    registered on paper.
+    """
     RequestConsent: _grpc.UnaryUnaryMultiCallable[_consent_pb2.RequestConsentRequest, _consent_pb2.RequestConsentResponse]
     """Records an institution's request for a subject's consent. It lets nobody do anything."""
     ListConsentRequests: _grpc.UnaryUnaryMultiCallable[_consent_pb2.ListConsentRequestsRequest, _consent_pb2.ListConsentRequestsResponse]
@@ -54,7 +56,9 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     RevokeConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RevokeConsentRequest, _consent_pb2.RevokeConsentResponse]  # type: ignore[assignment]
     """Records a revocation and brings back every concerned enclave's signed acknowledgement."""
     ListConsents: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentsRequest, _consent_pb2.ListConsentsResponse]  # type: ignore[assignment]
-    """Lists consents: a subject its own, an institution those given to it."""
+    """Lists consents: a subject its own, an institution those given to it, a registrar those that it
+    registered on paper.
+    """
     RequestConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RequestConsentRequest, _consent_pb2.RequestConsentResponse]  # type: ignore[assignment]
     """Records an institution's request for a subject's consent. It lets nobody do anything."""
     ListConsentRequests: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentRequestsRequest, _consent_pb2.ListConsentRequestsResponse]  # type: ignore[assignment]
@@ -85,7 +89,9 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_pb2.ListConsentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_pb2.ListConsentsResponse, _abc.Awaitable[_consent_pb2.ListConsentsResponse]]:
-        """Lists consents: a subject its own, an institution those given to it."""
+        """Lists consents: a subject its own, an institution those given to it, a registrar those that it
+        registered on paper.
+        """
 
     @_abc_1.abstractmethod
     def RequestConsent(

@@ -1,0 +1,47 @@
+"""Receipts of uses, put together for whoever is shown them."""
+
+from __future__ import annotations
+
+from saferoom_client.session import Session
+from saferoom_client.values import Use
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Disclosure, Release, Template, load
+from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
+
+
+async def use_receipt(session: Session, use: Use) -> UseReceipt:
+    """Put together the receipt of a use at an owner, and verify it as its readers will.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_STATEMENT` for a refusal of the room's own: no enclave spoke.
+    """
+    statement = use.word.statement
+    match statement.payload_type:
+        case kind if kind == Release.payload_type():
+            said = load(statement, Release)
+        case kind if kind == Disclosure.payload_type():
+            said = load(statement, Disclosure)
+        case _:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no enclave's word, so no receipt")
+    fetch = session.grounds.statement
+    receipt = UseReceipt(
+        charter=_text(await fetch(said.charter)),
+        endorsement=_text(await fetch(said.endorsement)),
+        word=_text(statement),
+        salt=b64(use.word.salt),
+        proof=use.word.proof,
+        question=None if use.question is None else _text(use.question),
+    )
+    verify_use_receipt(receipt, session.profile.trust)
+    return receipt
+
+
+async def template_of(session: Session, digest: str) -> Template:
+    """Give the template that a use names by its digest."""
+    return load(await session.grounds.statement(digest), Template)
+
+
+def _text(envelope: Envelope) -> str:
+    return envelope.to_json().decode()

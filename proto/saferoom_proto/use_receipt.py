@@ -1,0 +1,121 @@
+"""A use's receipt: one file that shows offline that a question was asked, and what became of it.
+
+It is what a subject or an owner can keep of a use. Unlike the asker's own receipt
+(`saferoom_proto.receipt`) it holds neither the answer nor what allowed it: those are for the asker
+and the owner to show. It needs nothing of the room but the keys that its reader pinned (`Trust`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import StringConstraints, ValidationError
+
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, Trust, verify_recorded
+from saferoom_proto.statements import CheckRequest, Disclosure, Release, load
+from saferoom_proto.statements.base import Base64, Part, field_faults
+from saferoom_proto.verification import open_charter, verify_by_enclave, verify_endorsement
+
+FORMAT: Final = "saferoom-use/v1"
+_Text = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]
+
+
+class UseReceipt(Part):
+    """What the file holds. Envelopes are DSSE JSON documents, as text."""
+
+    format: Literal["saferoom-use/v1"] = FORMAT
+    charter: _Text
+    endorsement: _Text
+    word: _Text
+    """The enclave's release or disclosure."""
+    salt: Base64
+    proof: _Text
+    question: _Text | None
+    """What was asked; none for a disclosure, or where the room no longer has it."""
+
+    @classmethod
+    def from_json(cls, data: bytes) -> UseReceipt:
+        """Read a file; `MALFORMED` names the field."""
+        parse_object(data, RECEIPT_LIMIT_BYTES)
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise SafeRoomError(Reason.MALFORMED, "use receipt", field_faults(error)) from None
+
+    def to_json(self) -> bytes:
+        """Write a file."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+def is_use_receipt(data: bytes) -> bool:
+    """Tell whether a file says that it is a use's receipt; reading it shows whether it is one."""
+    try:
+        return parse_object(data, RECEIPT_LIMIT_BYTES).get("format") == FORMAT
+    except SafeRoomError:
+        return False  # whatever it is, its own reader says what is wrong with it
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedUse:
+    """What a use's receipt verifiably shows.
+
+    Attributes:
+        word: what the enclave said.
+        request: the question, if the receipt holds it.
+        index: the word's entry of the log.
+        size: of the log that it was shown to stand in.
+    """
+
+    word: Release | Disclosure
+    request: CheckRequest | None
+    index: int
+    size: int
+
+
+def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:
+    """Verify a use's receipt offline.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails.
+    """
+    # Step 1: whose enclave, endorsed under which charter.
+    statement = _open(receipt.word)
+    shown = statement.payload_type == Disclosure.payload_type()
+    said = load(statement, Disclosure) if shown else load(statement, Release)
+    if said.owner not in trust.charter_roots:
+        raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {said.owner}")
+    charter = open_charter(_open(receipt.charter), trust.charter_roots[said.owner])
+    named = (charter.digest, charter.charter.owner, charter.charter.room)
+    if named != (said.charter, said.owner, trust.origin):
+        raise SafeRoomError(Reason.BAD_CHARTER, "not the charter that the word names")
+    endorsement_envelope = _open(receipt.endorsement)
+    endorsement = verify_endorsement(endorsement_envelope, charter, said.time)
+    # Step 2: its word, and the place of that in the log.
+    by = endorsement_envelope.digest
+    word: Release | Disclosure
+    if shown:
+        word = verify_by_enclave(statement, endorsement, by, Disclosure)
+    else:
+        word = verify_by_enclave(statement, endorsement, by, Release)
+    checkpoint, index = verify_recorded(statement.digest, unb64(receipt.salt), receipt.proof, trust)
+    # Step 3: the question it is about.
+    request = None if receipt.question is None else _asked(_open(receipt.question), word)
+    return VerifiedUse(word, request, index, checkpoint.size)
+
+
+def _asked(question: Envelope, word: Release | Disclosure) -> CheckRequest:
+    request = load(question, CheckRequest)
+    if isinstance(word, Disclosure) or question.digest != word.request:
+        raise SafeRoomError(Reason.BAD_PROOF, "another question than the word is about")
+    asked = (request.institution, request.template, request.certificate)
+    if asked != (word.institution, word.template, word.certificate):
+        raise SafeRoomError(Reason.BAD_PROOF, "the word names another asker or template")
+    return request
+
+
+def _open(text: str) -> Envelope:
+    return Envelope.from_json(text.encode())
