@@ -20,6 +20,7 @@ from saferoom_client import (
     uses,
     versions,
 )
+from saferoom_client.audit import run
 from saferoom_client.session import Session
 
 
@@ -99,3 +100,4 @@ class AsyncRoom(Session):
     checkpoint = log.checkpoint
     entries = log.entries
     verify_log = log.verify_log
+    audit_log = run.audit_log

@@ -7,6 +7,7 @@ were taken before, and the log, which only grows, keeps both.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from saferoom_proto import chain
@@ -29,8 +30,9 @@ class Chains:
 
     _digests: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
     _previous: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
+    _entries: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
 
-    def take(self, statement: Envelope) -> None:
+    def take(self, statement: Envelope, entry: int = 0) -> None:
         """Take note of a statement of the log, if it is an enclave's.
 
         Raises:
@@ -55,15 +57,28 @@ class Chains:
         if self._digests.setdefault(place, statement.digest) != statement.digest:
             raise _two_histories(*place)
         self._previous[place] = said.chain.previous
+        self._entries.setdefault(place, entry)
 
     def require_linked(self) -> None:
         """Refuse with `STORE_ROLLED_BACK` a word that follows another than the one before it."""
+        for _, broken in self.breaks():
+            raise broken
+
+    def breaks(self) -> Iterator[tuple[int, SafeRoomError]]:
+        """Give the words that follow another than the one before them, by their entries."""
         for (owner, index), previous in self._previous.items():
             before = (owner, index - 1)
             if before not in self._digests:
                 continue  # not recorded yet, or erased
             if chain.extend(self._previous[before], self._digests[before]) != previous:
-                raise _two_histories(owner, index)
+                yield self._entries[owner, index], _two_histories(owner, index)
+
+    def gaps(self) -> Iterator[tuple[int, SafeRoomError]]:
+        """Give the words before which one is missing: said, and not in the log."""
+        for owner, index in self._previous:
+            if index and (owner, index - 1) not in self._digests:
+                detail = f"entry {index - 1} of the chain of {owner} is not in the log"
+                yield self._entries[owner, index], SafeRoomError(Reason.BAD_PROOF, detail)
 
 
 def _two_histories(owner: str, index: int) -> SafeRoomError:

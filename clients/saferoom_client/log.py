@@ -61,8 +61,29 @@ async def verify_log(
             commit to its statement; `BAD_SIGNATURE` for a checkpoint that the room did not sign;
             `STORE_ROLLED_BACK` if an enclave's own chain has two histories.
     """
-    profile, grounds = session.profile, session.grounds
-    seen = profile.seen_checkpoint()
+    note, newest, since = await require_grown(session)
+    opened = _Opened()
+    if whole:
+        async for entry in all_entries(session, newest.size):
+            opened.take(entry)
+            progress(len(opened.tree), newest.size)
+        opened.tree.require_root(newest)
+        opened.chains.require_linked()
+    session.profile.keep_checkpoint(note)
+    return LogReport(newest, since, len(opened.tree), opened.opened, opened.erased)
+
+
+async def require_grown(session: Session) -> tuple[str, Checkpoint, Checkpoint | None]:
+    """Verify that the log extends what this member saw of it before.
+
+    Returns:
+        The newest checkpoint's note, what it says, and the one it was shown to extend, if any.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF` or `BAD_SIGNATURE`.
+    """
+    grounds = session.grounds
+    seen = session.profile.seen_checkpoint()
     met = grounds.newest_note
     note = await checkpoint(session)
     newest = grounds.open_note(note)
@@ -72,15 +93,7 @@ async def verify_log(
     for earlier in (since, None if met is None else grounds.open_note(met)):
         if earlier is not None:
             await _require_extends(session, earlier, newest)
-    tree = _Tree()
-    if whole:
-        async for entry in _all_entries(session, newest.size):
-            tree.take(entry)
-            progress(len(tree), newest.size)
-        tree.require_root(newest)
-        tree.chains.require_linked()
-    profile.keep_checkpoint(note)
-    return LogReport(newest, since, len(tree), tree.opened, tree.erased)
+    return note, newest, since
 
 
 async def _require_extends(session: Session, earlier: Checkpoint, newest: Checkpoint) -> None:
@@ -97,7 +110,12 @@ async def _require_extends(session: Session, earlier: Checkpoint, newest: Checkp
     verify_consistency(earlier.size, newest.size, hashes, earlier.root, newest.root)
 
 
-async def _all_entries(session: Session, size: int) -> AsyncIterator[LogEntry]:
+async def all_entries(session: Session, size: int) -> AsyncIterator[LogEntry]:
+    """Read all entries of the log's first so many, in their order.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF` if the room does not give one.
+    """
     start = 0
     while start < size:
         page = await entries(session, start, min(PAGE, size - start))
@@ -109,17 +127,38 @@ async def _all_entries(session: Session, size: int) -> AsyncIterator[LogEntry]:
 
 
 @dataclass(slots=True)
-class _Tree:
-    """The Merkle tree over the entries read so far."""
+class LogTree:
+    """The Merkle tree over the leaves read so far."""
 
-    opened: int = 0
-    erased: int = 0
-    chains: Chains = field(default_factory=Chains)
     _size: int = 0
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self._size
+
+    def add(self, leaf: bytes) -> None:
+        """Add the next leaf."""
+        for level, index, hashed in completed_nodes(self._size, leaf_hash(leaf), self._node):
+            self._nodes[level, index] = hashed
+        self._size += 1
+
+    def require_root(self, head: Checkpoint) -> None:
+        """Refuse with `BAD_PROOF` entries that do not hash to the head's root."""
+        if self._size != head.size or root(self._size, self._node) != head.root:
+            raise SafeRoomError(Reason.BAD_PROOF, "the entries do not hash to the signed root")
+
+    def _node(self, level: int, index: int) -> bytes:
+        return self._nodes[level, index]
+
+
+@dataclass(slots=True)
+class _Opened:
+    """What was read of the log so far: its tree, and what its entries open to."""
+
+    opened: int = 0
+    erased: int = 0
+    chains: Chains = field(default_factory=Chains)
+    tree: LogTree = field(default_factory=LogTree)
 
     def take(self, entry: LogEntry) -> None:
         """Add the next entry; one that comes with its statement must commit to it."""
@@ -131,14 +170,4 @@ class _Tree:
             self.opened += 1
         elif entry.statement is not None:
             self.erased += 1
-        for level, index, hashed in completed_nodes(self._size, leaf_hash(entry.leaf), self._node):
-            self._nodes[level, index] = hashed
-        self._size += 1
-
-    def require_root(self, head: Checkpoint) -> None:
-        """Refuse with `BAD_PROOF` entries that do not hash to the head's root."""
-        if self._size != head.size or root(self._size, self._node) != head.root:
-            raise SafeRoomError(Reason.BAD_PROOF, "the entries do not hash to the signed root")
-
-    def _node(self, level: int, index: int) -> bytes:
-        return self._nodes[level, index]
+        self.tree.add(entry.leaf)

@@ -29,6 +29,7 @@ from saferoom_client import (
     versions,
 )
 from saferoom_client.aio import AsyncRoom
+from saferoom_client.audit import run
 from saferoom_client.profile import Profile
 from saferoom_client.session import DEADLINE_SECONDS, Clock, Session, utc_now
 
@@ -201,6 +202,7 @@ class Room:
     checkpoint = _waiting(log.checkpoint)
     entries = _waiting(log.entries)
     verify_log = _waiting(log.verify_log)
+    audit_log = _waiting(run.audit_log)
 
 
 async def _open(profile: Profile, clock: Clock, deadline_seconds: float) -> AsyncRoom:

@@ -18,7 +18,7 @@ ROLES: Final = (
     *("feature add", "data load", "template show", "template approve", "pause", "resume"),
     *("template propose", "agreement propose", "agreement sign"),
     *("check paid-enough", "check --again", "trust pin"),
-    *("consent grant", "consent revoke", "receipt verify", "log verify --whole"),
+    *("consent grant", "consent revoke", "receipt verify", "audit verify"),
 )
 
 

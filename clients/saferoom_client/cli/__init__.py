@@ -50,6 +50,7 @@ _COMMANDS: Final = {
     "uses": _Entry("uses:uses", "See what your data was used for. 数据使用情况。"),
     "receipt": _Entry("receipt:app", "Verify and show receipts, offline. 回执。"),
     "log": _Entry("log:app", "Verify the room's log. 存证日志。"),
+    "audit": _Entry("audit:app", "Audit the log, trusting nobody in the room. 审计。"),
     "pause": _Entry("pause:pause", "Stop a use of your data at once. 立即暂停。"),
     "resume": _Entry("pause:resume", "Let a paused use go on, with m of n. 恢复使用。"),
     "measure": _Entry("agent:measure", "Give the digests of this code. 度量代码。"),

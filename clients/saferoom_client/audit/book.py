@@ -1,0 +1,98 @@
+"""What the log has said so far: everything that a later word may rest on, by its digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+
+from saferoom_client.audit.streams import Streams
+from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import Trust
+from saferoom_proto.statements import Approval, Consent, Endorsement, Feature
+from saferoom_proto.verification import PinnedAgreement, PinnedCharter
+
+T = TypeVar("T")
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed(Generic[T]):
+    """Something that the log says, and the entry that says it."""
+
+    entry: int
+    says: T
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Something that takes back what an earlier entry allowed.
+
+    Attributes:
+        entry: where it stands.
+        not_before: an instant at which it had not been recorded yet: the latest that was named
+            before it.
+    """
+
+    entry: int
+    not_before: datetime
+
+
+@dataclass(slots=True)
+class Book:
+    """The log's statements as far as they have been read, each verified when it was."""
+
+    trust: Trust
+    entries: dict[str, int] = field(default_factory=dict[str, int])
+    """The first entry of every statement, by its digest."""
+    in_force: dict[str, PinnedCharter] = field(default_factory=dict[str, PinnedCharter])
+    charters: dict[str, PinnedCharter] = field(default_factory=dict[str, PinnedCharter])
+    endorsements: dict[str, Endorsement] = field(default_factory=dict[str, Endorsement])
+    features: dict[str, Feature] = field(default_factory=dict[str, Feature])
+    certificates: dict[str, ReleaseCertificate] = field(
+        default_factory=dict[str, ReleaseCertificate]
+    )
+    approvals: dict[str, Placed[Approval]] = field(default_factory=dict[str, Placed[Approval]])
+    withdrawals: dict[tuple[str, str], list[Ending]] = field(
+        default_factory=dict[tuple[str, str], list[Ending]]
+    )
+    """By owner and template."""
+    agreements: dict[str, Placed[PinnedAgreement]] = field(
+        default_factory=dict[str, Placed[PinnedAgreement]]
+    )
+    ends: dict[str, Ending] = field(default_factory=dict[str, Ending])
+    """By the agreement that they end, by itself or by one that replaces it."""
+    consents: dict[str, Placed[Consent]] = field(default_factory=dict[str, Placed[Consent]])
+    revocations: dict[tuple[str, str], Ending] = field(
+        default_factory=dict[tuple[str, str], Ending]
+    )
+    """By consent and subject: nobody takes back what another gave."""
+    revoked: dict[str, Ending] = field(default_factory=dict[str, Ending])
+    """Certificates, by their fingerprints."""
+    streams: Streams = field(default_factory=Streams)
+    latest: datetime = LONG_AGO
+    """The latest instant that any enclave's word has named."""
+    unpinned: set[str] = field(default_factory=set[str])
+    """Owners whose charter root is not pinned here: their enclaves cannot be judged."""
+
+    def charter(self, owner: str, digest: str | None = None) -> PinnedCharter:
+        """Give an owner's charter that the log holds: one by its digest, or the one in force.
+
+        Raises:
+            SafeRoomError: `BAD_CHARTER` if it is not there, or is another's.
+        """
+        found = self.in_force.get(owner) if digest is None else self.charters.get(digest)
+        if found is None or found.charter.owner != owner:
+            raise SafeRoomError(Reason.BAD_CHARTER, f"no charter of {owner} stands before it")
+        return found
+
+    def require_before(self, digest: str, what: str) -> int:
+        """Give the entry of a statement that stands in the log already.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT`.
+        """
+        if digest not in self.entries:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"its {what} does not stand before it")
+        return self.entries[digest]

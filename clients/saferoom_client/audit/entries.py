@@ -1,0 +1,241 @@
+"""What owners, banks, subjects and issuers say: verified, and put into the auditor's book."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from saferoom_client.audit.book import Book, Ending, Placed
+from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.identity import verify_issued
+from saferoom_proto.load_order import LoadOrder
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import RollbackOrder
+from saferoom_proto.statements import (
+    Agreement,
+    AgreementEnd,
+    Approval,
+    CertificateRevocation,
+    Charter,
+    Consent,
+    ConsentRequest,
+    ConsentRevocation,
+    Dispute,
+    Endorsement,
+    EvidenceClaims,
+    Feature,
+    Pause,
+    Payload,
+    Schema,
+    Template,
+    Withdrawal,
+    load,
+)
+from saferoom_proto.subject_verification import verify_by_subject
+from saferoom_proto.verification import (
+    PinnedCharter,
+    open_charter,
+    succeed_charter,
+    verify_agreement,
+    verify_by_any_approver,
+    verify_by_named_approver,
+    verify_certificate_revocation,
+    verify_endorsement,
+    verify_subject_statement,
+)
+
+Take = Callable[[Book, int, Envelope], None]
+"""Verifies a statement and enters it; raises what is wrong with it."""
+
+
+def _charter(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    says = load(statement, Charter)
+    root = book.trust.charter_roots.get(says.owner)
+    if root is None:
+        book.unpinned.add(says.owner)
+        return
+    before = book.in_force.get(says.owner)
+    pinned = open_charter(statement, root)
+    if before is not None:
+        pinned = succeed_charter(before, statement)
+    elif (says.version, says.room) != (1, book.trust.origin):
+        raise SafeRoomError(Reason.BAD_CHARTER, "the first charter is of version 1 and this room")
+    book.charters[statement.digest] = pinned
+    book.in_force[says.owner] = pinned
+
+
+def _endorsement(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    says = load(statement, Endorsement)
+    if says.owner in book.unpinned:
+        return
+    charter = book.charter(says.owner, says.charter)
+    if charter is not book.in_force[says.owner]:
+        raise SafeRoomError(
+            Reason.BAD_ENDORSEMENT, "under a charter that was not in force any more"
+        )
+    book.require_before(says.evidence, "evidence")
+    book.endorsements[statement.digest] = verify_endorsement(statement, charter, says.valid_from)
+
+
+def _feature(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    owner = load(statement, Feature).owner
+    if owner not in book.unpinned:
+        feature = verify_by_any_approver(statement, book.charter(owner), Feature)
+        book.features[statement.digest] = feature
+
+
+def _schema(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    owner = load(statement, Schema).owner
+    if owner not in book.unpinned:
+        verify_by_any_approver(statement, book.charter(owner), Schema)
+
+
+def _certificate(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    says = load(statement, ReleaseCertificate)
+    book.require_before(says.template, "template")
+    for part in says.parts:
+        for use in part.features:
+            book.require_before(use.digest, f"feature {use.feature}")
+    book.certificates[statement.digest] = says
+
+
+def _approval(book: Book, entry: int, statement: Envelope) -> None:
+    says = load(statement, Approval)
+    if says.owner in book.unpinned:
+        return
+    charter = book.charter(says.owner, says.charter)
+    verify_by_named_approver(statement, charter, Approval)
+    book.require_before(says.template, "template")
+    book.require_before(says.certificate, "release certificate")
+    book.approvals[statement.digest] = Placed(entry, says)
+
+
+def _withdrawal(book: Book, entry: int, statement: Envelope) -> None:
+    says = load(statement, Withdrawal)
+    if says.owner in book.unpinned:
+        return
+    verify_by_named_approver(statement, book.charter(says.owner), Withdrawal)
+    ending = Ending(entry, max(book.latest, says.at))
+    book.withdrawals.setdefault((says.owner, says.template), []).append(ending)
+
+
+def _agreement(book: Book, entry: int, statement: Envelope) -> None:
+    says = load(statement, Agreement)
+    if says.owner in book.unpinned:
+        return
+    pinned = verify_agreement(statement, book.charter(says.owner))
+    book.agreements[statement.digest] = Placed(entry, pinned)
+    if says.replaces is not None:
+        book.require_before(says.replaces, "agreement that it replaces")
+        book.ends.setdefault(says.replaces, Ending(entry, book.latest))
+
+
+def _agreement_end(book: Book, entry: int, statement: Envelope) -> None:
+    says = load(statement, AgreementEnd)
+    if says.owner in book.unpinned:
+        return
+    verify_by_named_approver(statement, book.charter(says.owner), AgreementEnd)
+    book.require_before(says.agreement, "agreement")
+    book.ends.setdefault(says.agreement, Ending(entry, max(book.latest, says.at)))
+
+
+def _pause(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    says = load(statement, Pause)
+    if says.owner not in book.unpinned:
+        verify_by_named_approver(statement, book.charter(says.owner), Pause)
+
+
+def _consent(book: Book, entry: int, statement: Envelope) -> None:
+    says = load(statement, Consent)
+    if not book.in_force:
+        return
+    # Whether its signer's certificate was valid is asked at each answer given under it.
+    by_any(book, lambda charter: _require_signed(statement, says, charter))
+    book.consents[statement.digest] = Placed(entry, says)
+
+
+def _revocation(book: Book, entry: int, statement: Envelope) -> None:
+    says = load(statement, ConsentRevocation)
+    book.require_before(says.consent, "consent")
+    if book.in_force:
+        by_any(book, lambda charter: _require_signed(statement, says, charter))
+    key = (says.consent, says.subject)
+    book.revocations.setdefault(key, Ending(entry, book.latest))
+
+
+def _certificate_revocation(book: Book, entry: int, statement: Envelope) -> None:
+    says = load(statement, CertificateRevocation)
+    if book.in_force:
+        by_any(book, lambda charter: verify_certificate_revocation(statement, charter))
+    book.revoked.setdefault(says.fingerprint, Ending(entry, max(book.latest, says.at)))
+
+
+def _dispute(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    says = load(statement, Dispute)
+    if says.owner not in book.unpinned:
+        verify_by_subject(statement, Dispute, book.charter(says.owner), says.at)
+    if says.use is not None:
+        book.require_before(says.use, "use")
+
+
+def _known(kind: type[Payload]) -> Take:
+    """Take what is only looked up by its digest; who relies on it verifies it."""
+
+    def take(book: Book, entry: int, statement: Envelope) -> None:
+        del book, entry
+        load(statement, kind)
+
+    return take
+
+
+def by_any(book: Book, check: Callable[[PinnedCharter], object]) -> None:
+    """Run a check under each owner's charter in force; refuse as the last does if none accepts."""
+    refusal: SafeRoomError | None = None
+    for charter in book.in_force.values():
+        try:
+            check(charter)
+        except SafeRoomError as error:
+            refusal = error
+        else:
+            return
+    if refusal is not None:
+        raise SafeRoomError(refusal.reason, refusal.detail)
+
+
+def _require_signed(
+    statement: Envelope, says: Consent | ConsentRevocation, charter: PinnedCharter
+) -> None:
+    signer = verify_issued(unb64(says.certificate), charter.issuer_certificates)
+    verify_subject_statement(statement, says, charter, signer.valid_from)
+
+
+TAKES: Final[Mapping[str, Take]] = {
+    Charter.payload_type(): _charter,
+    Endorsement.payload_type(): _endorsement,
+    EvidenceClaims.payload_type(): _known(EvidenceClaims),
+    Feature.payload_type(): _feature,
+    Schema.payload_type(): _schema,
+    Template.payload_type(): _known(Template),
+    ReleaseCertificate.payload_type(): _certificate,
+    Approval.payload_type(): _approval,
+    Withdrawal.payload_type(): _withdrawal,
+    Agreement.payload_type(): _agreement,
+    AgreementEnd.payload_type(): _agreement_end,
+    Pause.payload_type(): _pause,
+    Consent.payload_type(): _consent,
+    ConsentRevocation.payload_type(): _revocation,
+    CertificateRevocation.payload_type(): _certificate_revocation,
+    ConsentRequest.payload_type(): _known(ConsentRequest),
+    Dispute.payload_type(): _dispute,
+    LoadOrder.payload_type(): _known(LoadOrder),
+    RollbackOrder.payload_type(): _known(RollbackOrder),
+}

@@ -1,0 +1,193 @@
+"""Reads the whole log once, in its order: hashes it, opens it, and judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from saferoom_client.audit.book import Book
+from saferoom_client.audit.entries import TAKES
+from saferoom_client.audit.words import Words
+from saferoom_client.chains import Chains
+from saferoom_client.log import LogTree, all_entries, require_grown
+from saferoom_client.session import Session
+from saferoom_client.values import LogEntry
+from saferoom_proto.checkpoint import Checkpoint
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.entry import commitment, leaf
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+Progress = Callable[[int, int], None]
+"""Is told how many entries of how many have been judged."""
+
+
+def ignore_progress(read: int, total: int) -> None:
+    """Take no notice of progress."""
+    del read, total
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An entry of the log that should not stand there as it does.
+
+    Attributes:
+        entry: its index; none where the log as a whole is wrong.
+        reason: the rule that it breaks.
+        what: in words, for the auditor's report. The log holds no record, and neither does this.
+    """
+
+    entry: int | None
+    reason: Reason
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What an audit found.
+
+    Attributes:
+        checkpoint: the head that was audited; kept in the profile if the log is whole.
+        grown_from: the head that it was shown to extend; none the first time.
+        since: the first entry that was judged; those before it were read and hashed.
+        judged: how many entries were.
+        erased: how many can no longer be opened.
+        unjudged: how many are of a kind that this auditor has no rule for.
+        crossed: how many answers a revocation crossed on its way to their enclave.
+        unpinned: owners whose words were not judged: their charter root is not pinned here.
+        violations: everything that is wrong, in the order of the log.
+    """
+
+    checkpoint: Checkpoint
+    grown_from: Checkpoint | None
+    since: int
+    judged: int
+    erased: int
+    unjudged: int
+    crossed: int
+    unpinned: tuple[str, ...]
+    violations: tuple[Violation, ...]
+
+
+class Auditor:
+    """Judges entries in the log's order.
+
+    Args:
+        book: empty.
+        heads_key: signs the room's own refusals.
+        since: the first entry to judge; earlier ones are only read.
+    """
+
+    def __init__(self, book: Book, heads_key: str, since: int) -> None:
+        self._book: Final = book
+        self._words: Final = Words(book, heads_key)
+        self._since: Final = since
+        self._chains: Final = Chains()
+        self.violations: Final[list[Violation]] = []
+        self.judged = 0
+        self.erased = 0
+        self.unjudged = 0
+
+    @property
+    def unpinned(self) -> set[str]:
+        """Owners whose charter root is not pinned here."""
+        return self._book.unpinned
+
+    @property
+    def crossed(self) -> int:
+        """How many answers a revocation crossed on its way to their enclave."""
+        return self._words.crossed
+
+    def take(self, entry: LogEntry) -> None:
+        """Judge the log's next entry; what is wrong with it is noted, and the audit goes on."""
+        if entry.statement is None:
+            self._note(entry.index, Reason.BAD_PROOF, "the room does not show what it is")
+            return
+        if not entry.salt:
+            self.erased += 1
+        elif leaf(commitment(entry.salt, entry.statement.digest)) != entry.leaf:
+            self._note(entry.index, Reason.BAD_PROOF, "it does not commit to its statement")
+            return
+        if entry.index >= self._since:
+            self.judged += 1
+        self._judge(entry.index, entry.statement)
+
+    def finish(self) -> None:
+        """Judge what shows only once all entries are read."""
+        for entry, broken in self._chains.breaks():
+            self._note(entry, broken.reason, broken.detail)
+        if not self.erased:
+            for entry, missing in self._chains.gaps():
+                self._note(entry, missing.reason, missing.detail)
+        self.violations.sort(key=lambda found: -1 if found.entry is None else found.entry)
+
+    def _judge(self, index: int, statement: Envelope) -> None:
+        book, kind = self._book, statement.payload_type
+        try:
+            if (take := TAKES.get(kind)) is not None:
+                take(book, index, statement)
+            elif (judge := self._words.judges.get(kind)) is None:
+                self.unjudged += 1
+            elif index >= self._since:
+                judge(statement)
+            self._chains.take(statement, index)
+        except SafeRoomError as error:
+            self._note(index, error.reason, _words(error))
+        finally:
+            book.entries.setdefault(statement.digest, index)
+            book.streams.take(index, statement)
+
+    def _note(self, entry: int, reason: Reason, what: str) -> None:
+        if entry >= self._since:
+            self.violations.append(Violation(entry, reason, what))
+
+
+async def audit_log(
+    session: Session, *, since: int = 0, progress: Progress = ignore_progress
+) -> AuditReport:
+    """Audit the whole log: its tree, its openings, and every word in it.
+
+    Args:
+        session: of an auditor; nobody else is shown what the entries are.
+        since: judge from this entry on; those before it are read and hashed all the same.
+        progress: is told how many entries of how many have been judged.
+
+    Returns:
+        Every violation found. A log whose tree does not fit its signed head is one, too.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF` if the room gives no log, or one that does not extend what this
+            member saw before: then nothing in it is worth judging.
+    """
+    profile = session.profile
+    note, newest, grown_from = await require_grown(session)
+    auditor = Auditor(Book(profile.trust), profile.card.heads_key, since)
+    tree = LogTree()
+    async for entry in all_entries(session, newest.size):
+        tree.add(entry.leaf)
+        auditor.take(entry)
+        progress(len(tree), newest.size)
+    auditor.finish()
+    violations = auditor.violations
+    try:
+        tree.require_root(newest)
+    except SafeRoomError as error:
+        violations.append(Violation(None, error.reason, error.detail))
+    else:
+        profile.keep_checkpoint(note)
+    return AuditReport(
+        checkpoint=newest,
+        grown_from=grown_from,
+        since=since,
+        judged=auditor.judged,
+        erased=auditor.erased,
+        unjudged=auditor.unjudged,
+        crossed=auditor.crossed,
+        unpinned=tuple(sorted(auditor.unpinned)),
+        violations=tuple(violations),
+    )
+
+
+def _words(error: SafeRoomError) -> str:
+    faults = "; ".join(f"{fault.field}: {fault.rule}" for fault in error.fields)
+    return error.detail if not faults else f"{error.detail}: {faults}"

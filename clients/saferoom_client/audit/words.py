@@ -1,0 +1,262 @@
+"""What enclaves and the room say: each word judged by what stood in the log before it.
+
+An answer names its grounds by their digests: the enclave's endorsement, the charter, the approvals,
+the agreement, the consent. Each must stand in the log before it, verify, and not have been taken
+back before. Between a revocation's entry and the moment at which an enclave hears of it lies the
+way of a message: an answer that crossed it is counted and not held against anybody, unless more
+time went by than the charter allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from saferoom_client.audit.book import Book, Ending
+from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.identity import fingerprint, verify_issued
+from saferoom_proto.keys import VerifyKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    Acknowledgement,
+    BatchRelease,
+    Consent,
+    CostEstimate,
+    Disclosure,
+    Outcome,
+    Refusal,
+    Release,
+    Snapshot,
+    load,
+)
+from saferoom_proto.verification import ByEnclave, PinnedCharter, verify_by_enclave
+
+Spoken = Release | BatchRelease | CostEstimate | Acknowledgement | Disclosure | Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """An enclave's word being judged.
+
+    Attributes:
+        says: what it says; its signature was verified.
+        charter: the charter it was said under.
+        heard: the newest entry that the enclave had heard of.
+    """
+
+    says: Spoken
+    charter: PinnedCharter
+    heard: int
+
+
+class Words:
+    """Judges the log's words of enclaves and of the room.
+
+    Args:
+        book: what was said before.
+        heads_key: signs the room's own refusals.
+    """
+
+    def __init__(self, book: Book, heads_key: str) -> None:
+        self._book: Final = book
+        self._heads: Final = VerifyKey.from_public(heads_key)
+        self.crossed = 0
+        """Answers that a revocation crossed on its way to their enclave."""
+        self.judges: Final[Mapping[str, Callable[[Envelope], None]]] = {
+            Release.payload_type(): self._release,
+            BatchRelease.payload_type(): self._batch,
+            CostEstimate.payload_type(): self._estimate,
+            Acknowledgement.payload_type(): self._acknowledgement,
+            Disclosure.payload_type(): self._disclosure,
+            Snapshot.payload_type(): self._snapshot,
+            Refusal.payload_type(): self._refusal,
+        }
+
+    def _release(self, statement: Envelope) -> None:
+        said = load(statement, Release)
+        word = self._spoken(statement, said, Release)
+        if word is None:
+            return
+        # Its agreement, refused or not; then, of an answer, all else that allowed it.
+        self._require_agreed(said, word)
+        if said.outcome is Outcome.ANSWERED:
+            certificate = self._certificate(said)
+            self._require_approved(said, word, certificate, said.approvals)
+            self._require_consented(said, word, certificate)
+
+    def _batch(self, statement: Envelope) -> None:
+        said = load(statement, BatchRelease)
+        word = self._spoken(statement, said, BatchRelease)
+        if word is None:
+            return
+        self._require_agreed(said, word)
+        # Its rows, and the consents that they were answered under, are the asker's to show.
+        for span in said.spans:
+            if span.approvals and span.charter == word.charter.digest:
+                heard = self._book.streams.heard(said.owner, span.stream)
+                then = Word(said, word.charter, heard)
+                self._require_approved(said, then, self._certificate(said), span.approvals)
+
+    def _estimate(self, statement: Envelope) -> None:
+        said = load(statement, CostEstimate)
+        word = self._spoken(statement, said, CostEstimate)
+        if word is not None:
+            self._require_agreed(said, word)
+
+    def _acknowledgement(self, statement: Envelope) -> None:
+        said = load(statement, Acknowledgement)
+        if self._spoken(statement, said, Acknowledgement) is None:
+            return
+        self._book.require_before(said.revocation, "revocation")
+        if (said.consent, said.subject) not in self._book.revocations:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "it heeds another revocation")
+
+    def _disclosure(self, statement: Envelope) -> None:
+        said = load(statement, Disclosure)
+        word = self._spoken(statement, said, Disclosure)
+        if word is not None and said.charter != word.charter.digest:
+            raise SafeRoomError(Reason.BAD_CHARTER, "it names another charter")
+
+    def _snapshot(self, statement: Envelope) -> None:
+        said = load(statement, Snapshot)
+        if self._spoken(statement, said, Snapshot) is not None:
+            self._book.require_before(said.order, "order")
+            self._book.require_before(said.schema_digest, "schema")
+
+    def _refusal(self, statement: Envelope) -> None:
+        load(statement, Refusal)
+        statement.verify([self._heads])
+
+    def _spoken(
+        self,
+        statement: Envelope,
+        said: ByEnclave,
+        kind: type[ByEnclave],
+    ) -> Word | None:
+        """Verify whose word it is; none for an owner whose root is not pinned here."""
+        book = self._book
+        if said.owner in book.unpinned:
+            return None
+        endorsement = book.endorsements.get(said.endorsement)
+        if endorsement is None:
+            raise SafeRoomError(Reason.BAD_ENDORSEMENT, "its endorsement does not stand before it")
+        verify_by_enclave(statement, endorsement, said.endorsement, kind)
+        endorsement.require_valid(said.time)
+        book.latest = max(book.latest, said.time)
+        heard = -1
+        if not isinstance(said, Snapshot):
+            heard = book.streams.heard(said.owner, said.stream)
+        return Word(said, book.charters[endorsement.charter], heard)
+
+    def _certificate(self, said: Release | BatchRelease) -> ReleaseCertificate:
+        book = self._book
+        certificate = book.certificates.get(said.certificate)
+        if certificate is None or certificate.template != said.template:
+            detail = "its template's release certificate does not stand before it"
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)
+        return certificate
+
+    def _require_agreed(self, said: Release | BatchRelease | CostEstimate, word: Word) -> None:
+        placed = self._book.agreements.get(said.agreement)
+        if placed is None:
+            raise SafeRoomError(Reason.NO_AGREEMENT, "its agreement does not stand before it")
+        _require_heard(word, placed.entry, "agreement")
+        agreement = placed.says.agreement
+        if (agreement.owner, agreement.institution) != (said.owner, said.institution):
+            raise SafeRoomError(Reason.NO_AGREEMENT, "its agreement is another institution's")
+        if not isinstance(said, CostEstimate) and said.outcome is Outcome.ANSWERED:
+            agreement.require_valid(said.time)
+            self._require_not_over(word, self._book.ends.get(said.agreement), Reason.NO_AGREEMENT)
+
+    def _require_approved(
+        self,
+        said: Release | BatchRelease,
+        word: Word,
+        certificate: ReleaseCertificate,
+        approvals: tuple[str, ...],
+    ) -> None:
+        charter = word.charter
+        if said.charter != charter.digest:
+            raise SafeRoomError(Reason.BAD_CHARTER, "it names another charter than its endorsement")
+        approvers: set[str] = set()
+        first = None
+        for digest in approvals:
+            placed = self._book.approvals.get(digest)
+            if placed is None:
+                raise SafeRoomError(Reason.NOT_APPROVED, "an approval does not stand before it")
+            _require_heard(word, placed.entry, "approval")
+            says = placed.says
+            about = (says.owner, says.charter, says.template, says.certificate)
+            if about != (said.owner, charter.digest, said.template, certificate.digest):
+                raise SafeRoomError(Reason.NOT_APPROVED, "an approval of something else")
+            approvers.add(charter.key_of(says.approver).keyid)
+            first = placed.entry if first is None else min(first, placed.entry)
+        if first is None or len(approvers) < charter.charter.threshold:
+            detail = f"{len(approvers)} of {charter.charter.threshold} approvals"
+            raise SafeRoomError(Reason.NOT_APPROVED, detail)
+        for ending in self._book.withdrawals.get((said.owner, said.template), ()):
+            if ending.entry > first:
+                self._require_not_over(word, ending, Reason.NOT_APPROVED)
+
+    def _require_consented(
+        self, said: Release, word: Word, certificate: ReleaseCertificate
+    ) -> None:
+        part = certificate.part(said.owner)
+        if said.consent is None:
+            if part.needs_consent:
+                raise SafeRoomError(Reason.NO_CONSENT, "it names no consent, and needs one")
+            return
+        placed = self._book.consents.get(said.consent)
+        if placed is None:
+            raise SafeRoomError(Reason.NO_CONSENT, "its consent does not stand before it")
+        _require_heard(word, placed.entry, "consent")
+        consent = placed.says
+        if consent.institution != said.institution:
+            raise SafeRoomError(Reason.NO_CONSENT, "its consent was given to another institution")
+        if not consent.valid_from <= said.time < consent.valid_to:
+            raise SafeRoomError(Reason.NO_CONSENT, "its consent was not in force")
+        self._require_covered(consent, part)
+        revoked = self._book.revocations.get((said.consent, consent.subject))
+        self._require_not_over(word, revoked, Reason.NO_CONSENT)
+        self._require_certified(consent, placed.entry, word)
+
+    def _require_covered(self, consent: Consent, part: OwnerPart) -> None:
+        types = set(consent.information_types)
+        for use in part.features:
+            feature = self._book.features.get(use.digest)
+            own = () if feature is None else feature.information_types
+            by_type = bool(own) and types.issuperset(own)
+            if use.feature not in consent.features and not by_type:
+                raise SafeRoomError(Reason.NO_CONSENT, f"its consent does not cover {use.feature}")
+
+    def _require_certified(self, consent: Consent, entry: int, word: Word) -> None:
+        """Check that whoever signed a consent was certified then, and when it was used."""
+        der = unb64(consent.certificate)
+        signer = verify_issued(der, word.charter.issuer_certificates)
+        signer.require_valid(word.says.time)
+        revoked = self._book.revoked.get(fingerprint(der))
+        if revoked is not None and revoked.entry < entry:
+            raise SafeRoomError(Reason.NO_CONSENT, "its signer's certificate had been revoked")
+
+    def _require_not_over(self, word: Word, ending: Ending | None, reason: Reason) -> None:
+        """Refuse what was taken back before, unless the two crossed on their way."""
+        if ending is None:
+            return
+        if ending.entry <= word.heard:
+            detail = f"taken back in entry {ending.entry}, which the enclave had heard"
+            raise SafeRoomError(reason, detail)
+        patience = timedelta(seconds=word.charter.charter.max_head_age_seconds)
+        if word.says.time - ending.not_before > patience:
+            detail = f"taken back in entry {ending.entry}, which was kept from the enclave"
+            raise SafeRoomError(reason, detail)
+        self.crossed += 1
+
+
+def _require_heard(word: Word, entry: int, what: str) -> None:
+    if entry > word.heard:
+        detail = f"it rests on the {what} of entry {entry}, of which it had not heard"
+        raise SafeRoomError(Reason.BROKEN_STREAM, detail)

@@ -1,0 +1,281 @@
+"""The auditor's rules: each violation is found, at its entry, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from saferoom_client.audit.book import Book
+from saferoom_client.audit.run import Auditor
+from saferoom_client.values import LogEntry
+from saferoom_proto import chain
+from saferoom_proto.answer import Answer, Truth
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.entry import commitment, leaf
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import (
+    ChainLink,
+    FeatureKind,
+    Refusal,
+    Release,
+    StreamPosition,
+    load,
+    seal_statement,
+)
+from simulator import SimBank, SimOwner, SimSubject, World
+from tests.client.made import MadeEnclave, feature
+
+VAT = ("tax.vat_paid",)
+
+
+@dataclass
+class Story:
+    """A small room's log, written entry by entry; a test writes it otherwise."""
+
+    world: World = field(default_factory=lambda: World("audit"))
+    log: list[Envelope] = field(default_factory=list[Envelope])
+    followed: list[Envelope] = field(default_factory=list[Envelope])
+    spoken: list[Envelope] = field(default_factory=list[Envelope])
+
+    def __post_init__(self) -> None:
+        self.tax: SimOwner = self.world.owner("tax")
+        self.bank: SimBank = self.world.bank("bank-a")
+        self.subject: SimSubject = self.world.subject(1)
+        self.feature = self.tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED))
+        self.template, self.certificate = self.bank.propose("enough", "tax.vat_paid >= 5000")
+        self.approvals = tuple(self.tax.approve(self.template, self.certificate.digest))
+        self.agreement = self.tax.agree(self.bank)
+        self.consent = self.subject.consent(self.bank, VAT)
+        self.enclave = MadeEnclave(self.tax, evidence=self.tax.charters[0].digest)
+
+    def begin(self, *left_out: Envelope) -> Story:
+        """Write all that an answer needs, but for what is left out."""
+        grounds = (
+            *(self.tax.charters[0], self.feature, self.template, self.certificate),
+            *(*self.approvals, self.agreement, self.consent),
+        )
+        self.follow(*(each for each in grounds if each not in left_out))
+        if self.enclave.endorsement not in left_out:
+            self.log.append(self.enclave.endorsement)
+        return self
+
+    def follow(self, *statements: Envelope) -> None:
+        """Write statements that the enclave follows, and that it hears of at once."""
+        self.log += statements
+        self.followed += statements
+
+    def hear_nothing_of(self, statement: Envelope) -> None:
+        """Write a statement that the enclave has not heard of when it speaks next."""
+        self.log.append(statement)
+
+    def release(
+        self, said: Truth | Reason = Truth.YES, key: SigningKey | None = None, /, **changes: object
+    ) -> Envelope:
+        """Have the enclave answer a question, as far as it has heard."""
+        request = self.bank.request(self.subject, self.template, self.certificate, {})
+        grounds: dict[str, object] = {
+            "approvals": tuple(sorted(each.digest for each in self.approvals)),
+            "agreement": self.agreement.digest,
+            "consent": self.consent.digest,
+            "stream": StreamPosition(
+                sequence=len(self.followed),
+                running=chain.head_of(each.whole for each in self.followed),
+            ),
+            "chain": ChainLink(
+                index=len(self.spoken), previous=chain.head_of(each.digest for each in self.spoken)
+            ),
+        }
+        answer = said if isinstance(said, Reason) else Answer(said, os.urandom(32))
+        part = self.enclave.release(
+            request, self.certificate.digest, grounds, answer, key, **changes
+        )
+        self.log.append(part.release.statement)
+        self.spoken.append(part.release.statement)
+        return part.release.statement
+
+    def audit(self, since: int = 0, spoilt: Sequence[int] = ()) -> Auditor:
+        """Have the log audited; the leaves of spoilt entries commit to something else."""
+        auditor = Auditor(Book(self.world.trust()), self.world.heads.verify_key.public, since)
+        for index, statement in enumerate(self.log):
+            salt = os.urandom(32)
+            committed = bytes(32) if index in spoilt else commitment(salt, statement.digest)
+            auditor.take(LogEntry(index, leaf(committed), statement, salt))
+        auditor.finish()
+        return auditor
+
+    def found(self, since: int = 0, spoilt: Sequence[int] = ()) -> list[tuple[int | None, Reason]]:
+        """Give the violations, by entry and rule."""
+        return [(each.entry, each.reason) for each in self.audit(since, spoilt).violations]
+
+
+def test_a_whole_log_has_no_violation() -> None:
+    story = Story().begin()
+    story.release()
+    story.release(Truth.NO)
+    story.release(Reason.OVER_BUDGET, approvals=(), consent=None)
+    auditor = story.audit()
+    assert auditor.violations == []
+    assert (auditor.judged, auditor.unjudged, auditor.crossed) == (len(story.log), 0, 0)
+
+
+Writes = Callable[[Story], Envelope]
+
+GROUNDS: list[tuple[Writes, Reason]] = [
+    (lambda story: story.approvals[0], Reason.NOT_APPROVED),
+    (lambda story: story.agreement, Reason.NO_AGREEMENT),
+    (lambda story: story.consent, Reason.NO_CONSENT),
+    (lambda story: story.certificate, Reason.CERTIFICATE_MISMATCH),
+    (lambda story: story.enclave.endorsement, Reason.BAD_ENDORSEMENT),
+]
+ENDINGS: list[tuple[Writes, Reason]] = [
+    (lambda story: story.subject.revocation(story.consent), Reason.NO_CONSENT),
+    (lambda story: story.tax.withdraw(story.template), Reason.NOT_APPROVED),
+    (lambda story: story.tax.end(story.agreement), Reason.NO_AGREEMENT),
+]
+
+
+@pytest.mark.parametrize(("left_out", "reason"), GROUNDS)
+def test_what_an_answer_rests_on_stands_before_it(left_out: Writes, reason: Reason) -> None:
+    story = Story()
+    missing = left_out(story)
+    story.begin(missing)
+    story.release()
+    at = len(story.log) - 1
+    assert (at, reason) in story.found()
+    # After it is too late.
+    story.log.append(missing)
+    assert (at, reason) in story.found()
+
+
+@pytest.mark.parametrize(("ending", "reason"), ENDINGS)
+def test_what_was_taken_back_allows_nothing_more(ending: Writes, reason: Reason) -> None:
+    heard = Story().begin()
+    heard.release()
+    heard.follow(ending(heard))
+    heard.release()
+    assert heard.found() == [(len(heard.log) - 1, reason)]
+    # On its way when the enclave spoke: as the charter allows.
+    crossed = Story().begin()
+    crossed.release()
+    crossed.hear_nothing_of(ending(crossed))
+    crossed.release()
+    auditor = crossed.audit()
+    assert (auditor.violations, auditor.crossed) == ([], 1)
+    # Kept from it for longer than that.
+    kept = Story().begin()
+    kept.release()
+    kept.hear_nothing_of(ending(kept))
+    kept.world.clock.advance(timedelta(seconds=61).total_seconds())
+    kept.release()
+    assert kept.found() == [(len(kept.log) - 1, reason)]
+
+
+def test_fresh_approvals_after_a_withdrawal_count() -> None:
+    story = Story().begin()
+    story.follow(story.tax.withdraw(story.template))
+    story.world.clock.advance(1)
+    story.approvals = tuple(story.tax.approve(story.template, story.certificate.digest))
+    story.follow(*story.approvals)
+    story.release()
+    assert story.found() == []
+
+
+def test_a_consent_of_other_features_or_to_another_bank_covers_nothing() -> None:
+    for consent in (
+        Story().subject.consent("bank-a", ("tax.arrears",)),
+        Story().subject.consent("bank-b", VAT),
+    ):
+        story = Story()
+        story.consent = consent
+        story.begin()
+        story.release()
+        assert story.found() == [(len(story.log) - 1, Reason.NO_CONSENT)]
+
+
+def test_an_answer_above_level_one_names_a_consent() -> None:
+    story = Story().begin()
+    story.release(Truth.YES, consent=None)
+    assert story.found() == [(len(story.log) - 1, Reason.NO_CONSENT)]
+
+
+def test_a_word_of_nobody_endorsed_is_found() -> None:
+    story = Story().begin()
+    story.release(Truth.YES, SigningKey.generate())
+    assert (len(story.log) - 1, Reason.BAD_SIGNATURE) in story.found()
+
+
+def test_an_enclave_that_was_brought_something_else_is_found() -> None:
+    story = Story().begin()
+    story.followed.pop()
+    story.release()
+    story.followed.append(story.tax.charters[0])
+    story.release()
+    at = len(story.log)
+    assert story.found() == [(at - 2, Reason.BROKEN_STREAM), (at - 1, Reason.BROKEN_STREAM)]
+
+
+def test_an_enclave_that_was_turned_back_is_found() -> None:
+    story = Story().begin()
+    story.release()
+    story.release()
+    story.spoken.pop()
+    story.release()
+    assert (len(story.log) - 1, Reason.STORE_ROLLED_BACK) in story.found()
+
+
+def test_a_word_that_is_missing_in_the_log_is_found_by_the_one_after_it() -> None:
+    story = Story().begin()
+    story.release()
+    hidden = story.release()
+    story.release()
+    story.log.remove(hidden)
+    assert story.found() == [(len(story.log) - 1, Reason.BAD_PROOF)]
+
+
+def test_an_entry_that_commits_to_something_else_is_found() -> None:
+    story = Story().begin()
+    story.release()
+    assert (3, Reason.BAD_PROOF) in story.found(spoilt=[3])
+
+
+def test_a_refusal_that_the_room_did_not_sign_is_found() -> None:
+    story = Story().begin()
+    refusal = Refusal(
+        room=story.world.room,
+        request="sha256:" + "0" * 64,
+        institution="bank-a",
+        owner=None,
+        reason=Reason.WRONG_PURPOSE,
+        time=story.world.now(),
+    )
+    story.log.append(seal_statement(refusal, story.world.heads))
+    story.log.append(seal_statement(refusal, SigningKey.generate()))
+    assert story.found() == [(len(story.log) - 1, Reason.BAD_SIGNATURE)]
+
+
+def test_every_violation_is_told_and_earlier_ones_only_if_they_are_asked_for() -> None:
+    story = Story().begin()
+    story.release(Truth.YES, consent=None)
+    story.release(Truth.YES, approvals=(story.consent.digest,))
+    first = len(story.log) - 2
+    expected = [(first, Reason.NO_CONSENT), (first + 1, Reason.NOT_APPROVED)]
+    assert story.found() == expected
+    assert story.found(since=first + 1) == expected[1:]
+
+
+def test_of_an_owner_whose_root_is_not_pinned_nothing_is_judged_and_it_is_said() -> None:
+    story = Story().begin()
+    said = story.release(Truth.YES, consent=None)
+    trust = story.world.trust().model_copy(update={"charter_roots": {}})
+    auditor = Auditor(Book(trust), story.world.heads.verify_key.public, 0)
+    for index, statement in enumerate(story.log):
+        salt = os.urandom(32)
+        entry = leaf(commitment(salt, statement.digest))
+        auditor.take(LogEntry(index, entry, statement, salt))
+    assert (auditor.violations, auditor.unpinned) == ([], {"tax"})
+    assert load(said, Release).owner == "tax"
