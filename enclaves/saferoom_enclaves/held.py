@@ -16,8 +16,8 @@ from typing import Final, cast
 
 from saferoom_enclaves.data import Data, Opened
 from saferoom_enclaves.engine import silenced
+from saferoom_enclaves.feature_sql import CheckedSql, wrapped
 from saferoom_enclaves.feature_sql import Gate as SqlGate
-from saferoom_enclaves.feature_sql import wrapped
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import Standing
 from saferoom_proto.certificate import PinnedFeature
@@ -56,6 +56,8 @@ class Records:
         self._data: Final = data
         self._standing: Final = standing
         self._spending: Final = spending
+        self._checked: dict[tuple[str, str], CheckedSql] = {}
+        """Features' SQL that passed the gate, by schema and feature: opening one takes 0.1 s."""
 
     def about(self, subject: str) -> Held:
         """Read everything.
@@ -77,11 +79,23 @@ class Records:
         # Only those that answers are made from: one that cannot be computed is no feature here.
         computed = self._data.index().features
         pinned = [each for ref, each in sorted(self._standing.features.items()) if ref in computed]
-        gate = SqlGate({table.name: table for table in schema.tables})
-        try:
-            return tuple(_feature(opened, gate, each, subject) for each in pinned)
-        finally:
-            gate.close()
+        checked = self._gated(opened.schema, schema, pinned)
+        return tuple(_feature(opened, sql, each, subject) for sql, each in checked)
+
+    def _gated(
+        self, digest: str, schema: Schema, pinned: Sequence[PinnedFeature]
+    ) -> list[tuple[CheckedSql, PinnedFeature]]:
+        """Give each feature's SQL as it passed the gate, once for all subjects."""
+        wanted = {(digest, each.digest): each for each in pinned}
+        if not wanted.keys() <= self._checked.keys():
+            gate = SqlGate({table.name: table for table in schema.tables})
+            try:
+                self._checked = {
+                    key: gate.check(each.definition.sql) for key, each in wanted.items()
+                }
+            finally:
+                gate.close()
+        return [(self._checked[key], each) for key, each in wanted.items()]
 
     def _accounts(self, subject: str) -> tuple[HeldAccount, ...]:
         return tuple(
@@ -139,9 +153,8 @@ def _column(table: Table, column: Column) -> HeldColumn:
     )
 
 
-def _feature(opened: Opened, gate: SqlGate, pinned: PinnedFeature, subject: str) -> HeldFeature:
+def _feature(opened: Opened, sql: CheckedSql, pinned: PinnedFeature, subject: str) -> HeldFeature:
     definition = pinned.definition
-    sql = gate.check(definition.sql)
     select = f"SELECT CAST(value AS VARCHAR) FROM ({wrapped(sql)}) WHERE subject = $_subject"  # noqa: S608 - checked
     with silenced(Reason.INTERNAL, f"reading {definition.full_name} of one subject"):
         row = opened.store.connection.execute(
