@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -20,6 +20,20 @@ from saferoom_client.uses import UsesPage
 from saferoom_client.values import Use
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Template
+
+_PASSING: Final = frozenset(
+    {
+        Reason.NO_DATA,
+        Reason.LOCKED,
+        Reason.UNAVAILABLE,
+        Reason.STALE_HEAD,
+        Reason.OUTBOX_WAITING,
+        Reason.DEADLINE,
+        Reason.TOO_MANY_REQUESTS,
+        Reason.WITHHELD,
+    }
+)
+"""Refusals of one owner that say nothing about the others; what does not verify is none of them."""
 
 
 @dataclass(slots=True)
@@ -90,21 +104,6 @@ def _ask(room: Room, gathered: _Mine, owner: str, *, uses_only: bool) -> None:
             if error.reason not in _PASSING:
                 raise
             gathered.refused[owner] = error
-
-
-_PASSING = frozenset(
-    {
-        Reason.NO_DATA,
-        Reason.LOCKED,
-        Reason.UNAVAILABLE,
-        Reason.STALE_HEAD,
-        Reason.OUTBOX_WAITING,
-        Reason.DEADLINE,
-        Reason.TOO_MANY_REQUESTS,
-        Reason.WITHHELD,
-    }
-)
-"""Refusals of one owner that say nothing about the others; what does not verify is none of them."""
 
 
 def _list(room: Room, gathered: _Mine, owners: list[str]) -> None:

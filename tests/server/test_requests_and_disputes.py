@@ -1,0 +1,170 @@
+"""Requests for consent and disputes: who may make them, and who is shown them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import timedelta
+
+import grpc
+import pytest
+
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.identity import organisation_uri
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason
+from saferoom_proto.rpc_errors import from_rpc_error
+from saferoom_proto.statements import ConsentRequest, Dispute, Purpose, seal_statement
+from saferoom_proto.v1 import consent_pb2, identity_pb2, subject_pb2
+from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
+from tests.server.conftest import Ready
+from tests.server.room.opened import SECONDS, Calls
+
+NOTICE = "What a yes or no may tell."
+
+
+async def reason_of(call: Awaitable[object]) -> Reason:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return from_rpc_error(caught.value).reason
+
+
+def asked(ready: Ready, key: SigningKey | None = None, **changes: object) -> Envelope:
+    """Have bank-a ask the first subject; fields can be changed, and another key may sign."""
+    now, bank = ready.sample.world.now(), ready.sample.bank
+    fields: dict[str, object] = {
+        "room": ready.sample.world.room,
+        "valid_from": now,
+        "valid_to": now + timedelta(days=30),
+        "institution": bank.name,
+        "signer": b64(bank.certified),
+        "subject": ready.sample.world.subject(1).uscc,
+        "purposes": (Purpose.PRE_LOAN,),
+        "features": ("tax.vat_paid",),
+        "uses": None,
+        "days": 30,
+        "why": "a loan",
+        "notice": sha256_digest(NOTICE.encode()),
+        "notice_text": NOTICE,
+        "nonce": b64(ready.sample.world.seeds.fresh(16)),
+    }
+    return seal_statement(ConsentRequest.model_validate(fields | changes), key or bank.key)
+
+
+def disputed(
+    ready: Ready, serial: int = 1, key: SigningKey | None = None, /, **changes: object
+) -> Envelope:
+    """Have a subject dispute a field; fields can be changed, and another key may sign."""
+    subject = ready.sample.world.subject(serial)
+    fields: dict[str, object] = {
+        "room": ready.sample.world.room,
+        "owner": "tax",
+        "subject": subject.uscc,
+        "certificate": b64(subject.certificate),
+        "use": None,
+        "field": "firms.vat",
+        "words": "We paid more.",
+        "nonce": b64(ready.sample.world.seeds.fresh(16)),
+        "at": ready.sample.world.now(),
+    }
+    return seal_statement(Dispute.model_validate(fields | changes), key or subject.key)
+
+
+def ask(calls: Calls, request: Envelope) -> Awaitable[consent_pb2.RequestConsentResponse]:
+    message = consent_pb2.RequestConsentRequest(request=envelope_to_proto(request))
+    return calls.consent.RequestConsent(message, timeout=SECONDS)
+
+
+def dispute(calls: Calls, said: Envelope) -> Awaitable[subject_pb2.OpenDisputeResponse]:
+    message = subject_pb2.OpenDisputeRequest(dispute=envelope_to_proto(said))
+    return calls.subject.OpenDispute(message, timeout=SECONDS)
+
+
+async def requests(calls: Calls) -> list[str]:
+    message = consent_pb2.ListConsentRequestsRequest()
+    told = await calls.consent.ListConsentRequests(message, timeout=SECONDS)
+    return [recorded_from_proto(each).statement.digest for each in told.requests]
+
+
+async def disputes(calls: Calls) -> list[str]:
+    message = subject_pb2.ListDisputesRequest()
+    told = await calls.subject.ListDisputes(message, timeout=SECONDS)
+    return [recorded_from_proto(each).statement.digest for each in told.disputes]
+
+
+async def test_a_request_is_shown_to_its_two_sides_and_lets_nobody_ask(ready: Ready) -> None:
+    room, request = ready.room, asked(ready)
+    before = room.server.books.ledger.tip().stream("tax")
+    await ask(room.calls("bank-a"), request)
+    subject, other = (ready.sample.world.subject(serial) for serial in (1, 2))
+    assert await requests(room.subject_calls(subject)) == [request.digest]
+    assert await requests(room.calls("bank-a")) == [request.digest]
+    assert await requests(room.subject_calls(other)) == await requests(room.calls("bank-b")) == []
+    assert room.server.books.ledger.tip().stream("tax") == before  # no enclave hears of it
+
+
+async def test_a_request_is_by_a_member_of_the_institution_it_names(ready: Ready) -> None:
+    said, calls = ready.sample, ready.room.calls
+    assert await reason_of(ask(calls("bank-b"), asked(ready))) is Reason.NOT_ALLOWED
+    forged = asked(ready, said.other_bank.key)
+    assert await reason_of(ask(calls("bank-a"), forged)) is Reason.BAD_SIGNATURE
+    others = {"signer": b64(said.other_bank.certified)}
+    request = asked(ready, said.other_bank.key, **others)
+    assert await reason_of(ask(calls("bank-a"), request)) is Reason.BAD_SIGNATURE
+    now = said.world.now()
+    over = asked(ready, None, valid_from=now - timedelta(days=2), valid_to=now - timedelta(days=1))
+    assert await reason_of(ask(calls("bank-a"), over)) is Reason.EXPIRED
+    nothing = asked(ready, features=("tax.nothing",))
+    assert await reason_of(ask(calls("bank-a"), nothing)) is Reason.UNKNOWN_FEATURE
+
+
+async def test_a_revoked_members_request_is_refused(ready: Ready) -> None:
+    said, room = ready.sample, ready.room
+    await room.enrol("issuer", identity_pb2.ROLE_ISSUER)
+    request = asked(ready)
+    await room.hand_in(said.world.issuer.revocation(said.bank.certified, said.world.now()))
+    assert await reason_of(ask(room.calls("bank-a"), request)) is Reason.CERTIFICATE_REVOKED
+
+
+async def test_a_dispute_is_shown_to_its_subject_and_its_owner(ready: Ready) -> None:
+    room, said = ready.room, disputed(ready)
+    subject, other = (ready.sample.world.subject(serial) for serial in (1, 2))
+    await dispute(room.subject_calls(subject), said)
+    assert await disputes(room.subject_calls(subject)) == [said.digest]
+    assert await disputes(room.calls("tax")) == [said.digest]
+    assert await disputes(room.calls("court")) == []
+    assert await disputes(room.subject_calls(other)) == []
+
+
+async def test_nobody_disputes_in_a_subjects_name(ready: Ready) -> None:
+    world, room = ready.sample.world, ready.room
+    victim, other = world.subject(1), world.subject(2)
+    own = room.subject_calls(victim)
+    assert await reason_of(dispute(room.subject_calls(other), disputed(ready))) is (
+        Reason.NOT_ALLOWED
+    )
+    forged = disputed(ready, 1, other.key)
+    assert await reason_of(dispute(own, forged)) is Reason.BAD_SIGNATURE
+    others = disputed(ready, 1, other.key, certificate=b64(other.certificate))
+    assert await reason_of(dispute(own, others)) is Reason.NOT_ALLOWED
+    clerk = SigningKey.generate()
+    certificate = world.issuer.issue(organisation_uri("registry", "clerk"), clerk.verify_key)
+    registrars = disputed(ready, 1, clerk, certificate=b64(certificate))
+    assert await reason_of(dispute(own, registrars)) is Reason.NOT_ALLOWED
+    assert await disputes(room.calls("tax")) == []
+
+
+async def test_a_dispute_is_about_a_use_of_the_subject_at_that_owner(ready: Ready) -> None:
+    room, world = ready.room, ready.sample.world
+    answer = await room.ask("bank-a", ready.question())
+    use = recorded_from_proto(answer.parts[0].release).statement.digest
+    own = room.subject_calls(world.subject(1))
+    await dispute(own, disputed(ready, field=None, use=use))
+    for about in ({"use": use, "owner": "court"}, {"use": "sha256:" + "0" * 64}):
+        said = disputed(ready, 1, None, field=None, **about)
+        assert await reason_of(dispute(own, said)) is Reason.UNKNOWN_STATEMENT
+    other = room.subject_calls(world.subject(2))
+    said = disputed(ready, 2, None, field=None, use=use)
+    assert await reason_of(dispute(other, said)) is Reason.UNKNOWN_STATEMENT
+    consent = disputed(ready, 1, None, field=None, use=ready.sample.tax.charter.digest)
+    assert await reason_of(dispute(own, consent)) is Reason.UNKNOWN_STATEMENT
