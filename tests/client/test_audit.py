@@ -175,6 +175,17 @@ def test_what_was_taken_back_allows_nothing_more(ending: Writes, reason: Reason)
     assert kept.found() == [(len(kept.log) - 1, reason)]
 
 
+def test_an_enclave_says_no_more_under_a_charter_that_was_replaced() -> None:
+    story = Story().begin()
+    following = story.tax.next_charter(max_head_age_seconds=30)
+    story.hear_nothing_of(following)
+    story.release()
+    assert story.found() == []
+    story.followed.append(following)
+    story.release()
+    assert story.found() == [(len(story.log) - 1, Reason.BAD_CHARTER)]
+
+
 def test_fresh_approvals_after_a_withdrawal_count() -> None:
     story = Story().begin()
     story.follow(story.tax.withdraw(story.template))

@@ -73,10 +73,6 @@ def _endorsement(book: Book, entry: int, statement: Envelope) -> None:
     if says.owner in book.unpinned:
         return
     charter = book.charter(says.owner, says.charter)
-    if charter is not book.in_force[says.owner]:
-        raise SafeRoomError(
-            Reason.BAD_ENDORSEMENT, "under a charter that was not in force any more"
-        )
     book.require_before(says.evidence, "evidence")
     book.endorsements[statement.digest] = verify_endorsement(statement, charter, says.valid_from)
 

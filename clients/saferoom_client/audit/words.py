@@ -150,7 +150,16 @@ class Words:
         heard = -1
         if not isinstance(said, Snapshot):
             heard = book.streams.heard(said.owner, said.stream)
+        self._require_in_force(said, endorsement.charter, heard)
         return Word(said, book.charters[endorsement.charter], heard)
+
+    def _require_in_force(self, said: Spoken, charter: str, heard: int) -> None:
+        """Refuse what an enclave said under a charter after it had heard of the next one."""
+        newest = self._book.in_force[said.owner].digest
+        if isinstance(said, Acknowledgement | Snapshot) or newest == charter:
+            return
+        if self._book.entries[newest] <= heard:
+            raise SafeRoomError(Reason.BAD_CHARTER, "its enclave had heard of a newer charter")
 
     def _certificate(self, said: Release | BatchRelease) -> ReleaseCertificate:
         book = self._book
