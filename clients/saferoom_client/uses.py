@@ -6,6 +6,7 @@ endorsed enclave says by its signature that it judged this very question of this
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,6 +73,17 @@ async def list_uses(session: Session, *, before: int | None = None, limit: int =
     if told.next and told.next != last:
         raise SafeRoomError(Reason.BAD_PROOF, "the room would leave out uses between two pages")
     return UsesPage(tuple(uses), unpinned, told.next or None)
+
+
+async def all_uses(session: Session) -> AsyncIterator[UsesPage]:
+    """List all uses, page by page, the newest first."""
+    before: int | None = None
+    while True:
+        page = await list_uses(session, before=before)
+        yield page
+        if page.next is None:
+            return
+        before = page.next
 
 
 def _unpinned_owner(session: Session, statement: Envelope) -> str | None:
