@@ -28,6 +28,9 @@ class _Entry(NamedTuple):
 
 _COMMANDS: Final = {
     "demo": _Entry("saferoom_client.demo:run", "Open a room and run the main job. 演示。"),
+    "sandbox": _Entry(
+        "saferoom_client.sandbox.run:run", "Open a room of made-up firms to test by. 沙箱。"
+    ),
     "room": _Entry("room:app", "Make and run a room; see how it does. 开设和运行房间。"),
     "issuer": _Entry("issuer:app", "Name people, systems and subjects. 身份签发。"),
     "org": _Entry("org:app", "Enrol and list organisations. 机构登记。"),

@@ -56,6 +56,34 @@ BANKS: Final = {
 AUDITOR: Final = Title(en="Audit office", zh="审计署")
 LIMITS: Final = ((0, 0), (3, 12), (3, 12), (1, 3))
 """Bits for each feature and period, and for each family in 36 months, by level 1 to 4."""
+ENCLAVES_SECONDS: Final = 60.0
+"""Long enough for a machine that has much else to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who is in the room, and within which bounds.
+
+    Attributes:
+        origin: the room's name.
+        owners: the data owners.
+        banks: the institutions.
+        limits: bits for each feature and period, and for each family in 36 months, by level.
+        purposes: what owners and banks agree on.
+        written: the package whose `files` people of the room wrote.
+    """
+
+    origin: str
+    owners: Mapping[str, Title]
+    banks: Mapping[str, Title]
+    limits: tuple[tuple[int, int], ...]
+    purposes: tuple[Purpose, ...]
+    written: str
+
+
+DEMO: Final = Cast(
+    ORIGIN, OWNERS, BANKS, LIMITS, (Purpose.PRE_LOAN, Purpose.IN_LOAN), "saferoom_client.demo"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +97,11 @@ class OwnerKeys:
 
 @dataclass(slots=True)
 class Stage:
-    """The demo's room. Each method does what one or two members do on their own machines."""
+    """A room on this machine. Each method does what one or two members do on their own machines."""
 
     folder: Path
     processes: Processes
+    cast: Cast = DEMO
     sandbox_level: int = 1
     release_tick_milliseconds: int = 5
     owners: dict[str, OwnerKeys] = field(default_factory=dict[str, OwnerKeys])
@@ -110,12 +139,18 @@ class Stage:
     def make_folders(self) -> None:
         """Make the operator's room and the identity issuer, each in a folder of its own."""
         self.processes.run(
-            "room", "init", str(self.room), "--origin", ORIGIN, "--address", free_address()
+            "room",
+            "init",
+            str(self.room),
+            "--origin",
+            self.cast.origin,
+            "--address",
+            free_address(),
         )
         issuer = Issuer.create("registry", datetime.now(UTC))
         issuer.save(self.folder / "issuer")
         self.processes.run("room", "admit", str(self.room), str(self.folder / "issuer/issuer.pem"))
-        with as_file(files("saferoom_client.demo").joinpath("files")) as written:
+        with as_file(files(self.cast.written).joinpath("files")) as written:
             shutil.copytree(written, self.folder / "files")
 
     def enrol(self, organisation: str, name: str) -> Profile:
@@ -131,25 +166,27 @@ class Stage:
 
     def make_owners(self) -> None:
         """Make each owner's charter root and key agent, at the owner."""
-        for name, title in OWNERS.items():
+        for name, title in self.cast.owners.items():
             home = self.folder / "owners" / name
             root = SigningKey.generate()
             policy = Policy(
-                room=ORIGIN,
+                room=self.cast.origin,
                 owner=name,
                 charter_root=root.verify_key.public,
                 code=(measure_code(),),
                 dependencies=(measure_dependencies(),),
                 evidence_kinds=("software",),
             )
-            self.owners[name] = OwnerKeys(root, KeyAgent.create(home / "agent", policy), title)
+            self.owners[name] = OwnerKeys(
+                root, KeyAgent.create(self.agent_folder(name), policy), title
+            )
             write_file(home / "root.key", root.to_pem())
 
     def enrol_everybody(self, subjects: Mapping[str, str]) -> None:
         """Name the members of all organisations, and the subjects that come themselves."""
         self.enrol("operator", "admin")
         self.enrol("auditor", "desk")
-        for bank in BANKS:
+        for bank in self.cast.banks:
             self.enrol(bank, "desk")
         for owner, keys in self.owners.items():
             for approver in APPROVERS:
@@ -170,17 +207,21 @@ class Stage:
 
     def enrol_organisations(self) -> None:
         """Have the operator enrol the organisations with their roles."""
-        roles = [(name, title, Role.OWNER) for name, title in OWNERS.items()]
-        roles += [(name, title, Role.INSTITUTION) for name, title in BANKS.items()]
+        roles = [(name, title, Role.OWNER) for name, title in self.cast.owners.items()]
+        roles += [(name, title, Role.INSTITUTION) for name, title in self.cast.banks.items()]
         roles.append(("auditor", AUDITOR, Role.AUDITOR))
         with self.open("operator", "admin") as room:
             for name, title, role in roles:
                 room.enrol_organisation(Organisation(name, title, frozenset({role})))
 
-    def start_agents(self) -> None:
-        """Start the owners' key agents."""
-        for name, keys in self.owners.items():
-            self.processes.start(f"key-agent-{name}", "agent", "run", str(keys.agent.folder))
+    def start_agents(self, *without: str) -> None:
+        """Start the owners' key agents, but for some."""
+        for name in self.cast.owners.keys() - set(without):
+            self.processes.start(f"key-agent-{name}", "agent", "run", str(self.agent_folder(name)))
+
+    def agent_folder(self, owner: str) -> Path:
+        """Give the folder of an owner's key agent."""
+        return self.folder / "owners" / owner / "agent"
 
     def put_charters(self) -> None:
         """Sign each owner's charter with its root and hand it in; its enclave then starts."""
@@ -188,16 +229,16 @@ class Stage:
             with self.open(name, APPROVERS[0]) as room:
                 room.put_charter(seal_statement(self._charter(name), self.owners[name].root))
 
-    def wait_for_enclaves(self) -> None:
-        """Wait until every enclave has its key from its owner's agent."""
+    def wait_for_enclaves(self, *without: str) -> None:
+        """Wait until every enclave, but for some, has its key from its owner's agent."""
+        wanted = self.cast.owners.keys() - set(without)
         with self.open("operator", "admin") as room:
-            self.processes.wait_until(
-                lambda: (
-                    len(serving := room.describe().enclaves) == len(self.owners)
-                    and all(each.state == "serving" for each in serving)
-                ),
-                "an enclave is not serving",
-            )
+
+            def serving() -> bool:
+                states = {each.owner: each.state for each in room.describe().enclaves}
+                return all(states.get(owner) == "serving" for owner in wanted)
+
+            self.processes.wait_until(serving, "an enclave is not serving", ENCLAVES_SECONDS)
 
     def sign_agreements(self, institution: str) -> None:
         """Let every owner and an institution agree: two approvers and the bank sign."""
@@ -214,7 +255,7 @@ class Stage:
         keys, card = self.owners[owner], self.card
         members = {name: Profile.load(self.member(owner, name)) for name in APPROVERS}
         return Charter(
-            room=ORIGIN,
+            room=self.cast.origin,
             owner=owner,
             title=keys.title,
             version=1,
@@ -235,7 +276,7 @@ class Stage:
             release_tick_milliseconds=self.release_tick_milliseconds,
             limits=tuple(
                 LevelLimits(level=level, feature_bits=Decimal(one), family_bits=Decimal(many))
-                for level, (one, many) in enumerate(LIMITS, start=1)
+                for level, (one, many) in enumerate(self.cast.limits, start=1)
             ),
         )
 
@@ -243,12 +284,12 @@ class Stage:
         desk = Profile.load(self.member(institution, "desk"))
         now = whole_milliseconds(datetime.now(UTC))
         return Agreement(
-            room=ORIGIN,
+            room=self.cast.origin,
             owner=owner,
             institution=institution,
             group=f"group-{institution}",
             keys=(InstitutionKey(name="desk", certificate=b64(desk.signing_certificate)),),
-            purposes=(Purpose.PRE_LOAN, Purpose.IN_LOAN),
+            purposes=self.cast.purposes,
             replaces=None,
             valid_from=now,
             valid_to=now + timedelta(days=365),

@@ -1,0 +1,124 @@
+"""`saferoom sandbox`: a room on this machine to test an integration by, made or opened again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+
+from saferoom_client.cli.options import JsonOption
+from saferoom_client.cli.output import show, table
+from saferoom_client.demo.processes import Processes
+from saferoom_client.demo.stage import Stage
+from saferoom_client.files import PUBLIC_FILE, write_file
+from saferoom_client.sandbox.build import BANK, LOCKED, SANDBOX, Builder
+from saferoom_client.sandbox.codes import CODES, documents, how
+from saferoom_client.sandbox.leftovers import LOCK, alone_in
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+MARK: Final = "sandbox.txt"
+CODES_FILE: Final = "codes.json"
+"""Written last: a folder without it was left half made."""
+
+
+def run(
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Where the room is made, or lies already. 目录。"),
+    ] = Path("sandbox"),
+    as_json: JsonOption = False,
+) -> None:
+    """Open a room with made-up firms for every kind of answer, until Ctrl-C.
+
+    打开沙箱房间。
+    """
+    if find_spec("saferoom") is None:
+        raise SafeRoomError(Reason.NOT_INSTALLED, "the room's own software")
+    folder = out.absolute()
+    require_own(folder)
+    with until_stopped(), alone_in(folder), Processes(folder / "logs") as processes:
+        stage = Stage(folder, processes, SANDBOX)
+        if (folder / CODES_FILE).exists():
+            reopen(stage)
+        else:
+            clear(folder)
+            Builder(stage, lambda step: typer.echo(f"  {step}", err=True)).build()
+            write_file(folder / CODES_FILE, json.dumps(documents(), indent=1).encode(), PUBLIC_FILE)
+        bank = stage.member(BANK, "desk")
+        show(as_json, _document(bank), *_lines(out, bank))
+        processes.wait_until(lambda: False, "", seconds=float("inf"))
+
+
+def require_own(folder: Path) -> None:
+    """Make a sandbox's folder, or see that it is one.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` if something else lies there.
+    """
+    mark = folder / MARK
+    if folder.exists() and any(folder.iterdir()) and not mark.exists():
+        rule = "is not empty and no sandbox; name another folder with --out"
+        fault = FieldFault(str(folder), rule)
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{folder} {rule}", [fault])
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mark.write_text("Made by `saferoom sandbox`; remove the folder to have it made anew.\n")
+
+
+def clear(folder: Path) -> None:
+    """Remove what a sandbox left that was half made."""
+    for each in folder.iterdir():
+        if each.name not in (MARK, LOCK):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def reopen(stage: Stage) -> None:
+    """Start the processes of a sandbox that was made before."""
+    stage.serve()
+    stage.start_agents(LOCKED)
+    stage.wait_for_enclaves(LOCKED)
+
+
+@contextmanager
+def until_stopped() -> Generator[None]:
+    """Let Ctrl-C and SIGTERM end what is done within, cleanly and without an error."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("the sandbox is closed; the same command opens it again", err=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _lines(out: Path, bank: Path) -> Iterator[str]:
+    rows = [
+        (str(code.ends_in), code.subject, code.template, how(code).replace("`", ""), code.why)
+        for code in CODES
+    ]
+    yield from table(("ENDS IN", "SUBJECT", "TEMPLATE", "WITH", "BECAUSE"), rows)
+    yield ""
+    yield f"the sandbox is open; your bank's member folder is {bank}"
+    first = CODES[0]
+    params = " ".join(f"--param {name}={value}" for name, value in first.params.items())
+    yield (
+        f"try: saferoom check {first.template} --subject {first.subject} "
+        f"--purpose {first.purpose} {params} -p {bank}"
+    )
+    yield f"Ctrl-C closes it, and every check then ends in UNAVAILABLE; remove {out} to begin anew"
+
+
+def _document(bank: Path) -> dict[str, object]:
+    return {"profile": str(bank), "codes": documents()}
