@@ -64,7 +64,7 @@ class Guard(grpc.aio.ServerInterceptor):
             config.bad_requests_at_once, config.bad_requests_per_second
         )
         self._calls: Final = Limits(config.calls, config.calls_per_caller)
-        self._streams: Final = Limits(config.streams, config.streams_per_caller)
+        self._streams: Final = Limits(config.streams, config.streams_per_caller, "streams")
         self._rules: Final = MessageRules()
         self._guarded: Final[dict[str, Handler]] = {}
 
@@ -105,6 +105,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self, method: str, context: Context, limits: Limits, seconds: float | None
     ) -> AsyncGenerator[None]:
         one_answer = limits is self._calls
+        headers: tuple[tuple[str, str], ...] = ()
         with self._watch.call(method, _trace_of(context), timed=one_answer) as seen:
             try:
                 async with asyncio.timeout(_allowed(context, seconds)):
@@ -112,19 +113,21 @@ class Guard(grpc.aio.ServerInterceptor):
                     seen.caller = caller.organisation
                     async with self._deposits.deposit(seen.caller, for_good=one_answer):
                         require_access(method, caller)
-                        with limits.place(seen.caller), calling(caller):
+                        with limits.place(seen.caller) as quota, calling(caller):
+                            headers = quota.headers()
+                            context.set_trailing_metadata(headers)
                             yield
             except SafeRoomError as error:
-                await self._refuse(context, method, seen, error)
+                await self._refuse(context, method, seen, error, headers)
             except TimeoutError:
                 error = SafeRoomError(Reason.DEADLINE, "too slow")
-                await self._refuse(context, method, seen, error)
+                await self._refuse(context, method, seen, error, headers)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - nothing of it may be told to the caller
                 places = "; ".join(trace(error))
                 inner = SafeRoomError(Reason.INTERNAL, places)
-                await self._refuse(context, method, seen, inner)
+                await self._refuse(context, method, seen, inner, headers)
 
     async def _authenticate(self, context: Context) -> Caller:
         """Name the caller; those who are nobody share one caller's deposits."""
@@ -135,10 +138,15 @@ class Guard(grpc.aio.ServerInterceptor):
                 raise
 
     async def _refuse(
-        self, context: Context, method: str, seen: Seen, error: SafeRoomError
+        self,
+        context: Context,
+        method: str,
+        seen: Seen,
+        error: SafeRoomError,
+        headers: tuple[tuple[str, str], ...],
     ) -> NoReturn:
         self._watch.refused(seen, method, error)
-        await abort(context, error, seen.ids)
+        await abort(context, error, seen.ids, headers)
 
     def _guard(self, method: str, handler: Handler) -> Handler:
         # The stubs know the handlers of blocking servers only; ours are coroutines.

@@ -14,9 +14,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
+from saferoom_proto.quota import Quota, QuotaError
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 _SHARE: Final = 8
+RETRY_SECONDS: Final = 0.25
+"""After which a refused caller may try again: a few dozen checks end within it."""
 
 
 class Limits:
@@ -25,15 +28,17 @@ class Limits:
     Args:
         in_all: the most under way at once.
         per_caller: the most of one caller's.
+        what: is counted, for its callers to read.
     """
 
-    def __init__(self, in_all: int, per_caller: int) -> None:
+    def __init__(self, in_all: int, per_caller: int, what: str = "calls") -> None:
         if not 1 <= per_caller <= in_all:
             raise SafeRoomError(Reason.BAD_CONFIG, "a caller's limit is from 1 to that in all")
         self._in_all: Final = in_all
         self._free = in_all
         self._per_caller: Final = per_caller
         self._held: Final[dict[str, int]] = {}
+        self._what: Final = what
 
     @property
     def in_use(self) -> int:
@@ -41,24 +46,29 @@ class Limits:
         return self._in_all - self._free
 
     @contextmanager
-    def place(self, caller: str) -> Generator[None]:
+    def place(self, caller: str) -> Generator[Quota]:
         """Hold a place for one call while it is under way.
 
         Args:
             caller: the organisation, or a subject's code.
 
+        Yields:
+            The caller's own quota with this place taken: what others hold shows in no number.
+
         Raises:
-            SafeRoomError: `TOO_MANY_REQUESTS`, at once: nobody waits for a place.
+            QuotaError: `TOO_MANY_REQUESTS`, at once: nobody waits for a place.
         """
         held = self._held.get(caller, 0)
+        quota = Quota(self._per_caller, self._per_caller - held)
         if held >= self._per_caller:
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{caller} has {held} under way")
+            raise QuotaError(quota, self._what, RETRY_SECONDS, f"{caller} has {held} under way")
         if held * _SHARE >= self._free:
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{held} under way, {self._free} free")
+            detail = f"{held} under way, {self._free} free"
+            raise QuotaError(quota, self._what, RETRY_SECONDS, detail)
         self._held[caller] = held + 1
         self._free -= 1
         try:
-            yield
+            yield Quota(self._per_caller, self._per_caller - held - 1)
         finally:
             self._free += 1
             if self._held[caller] == 1:

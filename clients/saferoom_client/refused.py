@@ -8,6 +8,7 @@ from typing import Final
 import grpc
 
 from saferoom_client.advice import Again, advice
+from saferoom_proto.quota import QuotaError
 from saferoom_proto.reasons import Reason, SafeRoomError, TryLaterError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.rpc_errors import from_rpc_error, metadata_of
@@ -21,6 +22,7 @@ class Refused(SafeRoomError):  # noqa: N818 - it is a refusal, and reads as one 
     Attributes:
         request_id: of the refused check, or what the operator finds the call by; may be empty.
         owner: whose enclave refused; empty if it was the room.
+        quota: what the caller had under way, if that was too much.
         retry_seconds: after how long to try again; none where the room does not tell.
     """
 
@@ -33,15 +35,18 @@ class Refused(SafeRoomError):  # noqa: N818 - it is a refusal, and reads as one 
         super().__init__(error.reason, error.detail, error.fields)
         self.request_id: Final = metadata.get("request_id", "")
         self.owner: Final = metadata.get("owner", "")
-        self.retry_seconds: Final = (
-            error.retry_seconds if isinstance(error, TryLaterError) else None
-        )
+        # One that is told again, with a receipt, keeps what it was told with.
+        later = isinstance(error, TryLaterError | Refused)
+        self.retry_seconds: Final = error.retry_seconds if later else None
+        self.quota: Final = error.quota if isinstance(error, QuotaError | Refused) else None
         self._receipt: Final = receipt
 
     def __reduce__(self) -> tuple[object, ...]:
         """Carry the refusal whole to another process of a batch."""
         error = SafeRoomError(self.reason, self.detail, self.fields)
-        if self.retry_seconds is not None:
+        if self.retry_seconds is not None and self.quota is not None:
+            error = QuotaError(self.quota, "calls", self.retry_seconds, self.detail)
+        elif self.retry_seconds is not None:
             error = TryLaterError(self.reason, self.detail, self.retry_seconds)
         metadata = {"request_id": self.request_id, "owner": self.owner}
         return (Refused, (error, metadata, self._receipt))

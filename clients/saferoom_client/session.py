@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,13 +13,15 @@ from typing import Final, Self, TypeVar
 
 import grpc
 
+from saferoom_client.backoff import Pauses
 from saferoom_client.channel import open_channel
 from saferoom_client.grounds import Grounds
 from saferoom_client.profile import Profile
 from saferoom_client.question import ReplyKeys
-from saferoom_client.refused import refusal_of
+from saferoom_client.refused import Refused, refusal_of
 from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.quota import Quota
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Payload, seal_statement
 from saferoom_proto.v1 import (
@@ -82,6 +86,9 @@ class Session:
         self.uses: Final = use_pb2_grpc.UseServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)
         self.grounds: Final = Grounds(lambda: self.profile.trust, self._fetch, self._fetch_charter)
+        self.quota: Quota | None = None
+        """What this member's organisation may have under way, by the newest answer of the room."""
+        self._dice: Final = random.Random()  # noqa: S311 - spreads callers, and is no secret
         self.reply_keys: Final = ReplyKeys()
         self.views: Final[dict[str, TemplateView]] = {}
         """Templates by the name or digest they were asked under."""
@@ -128,18 +135,36 @@ class Session:
         ask: Ask,
         deadline_seconds: float | None = None,
     ) -> Told:
-        """Make one call.
+        """Make one call; one that the room refused unread, as one too many, is made again.
 
         Raises:
             Refused: whatever the room refused it for, or `UNAVAILABLE` and `DEADLINE`.
         """
         timeout = self.deadline_seconds if deadline_seconds is None else deadline_seconds
+        clock = asyncio.get_running_loop().time
+        end = clock() + timeout
+        pauses = Pauses(end, self._dice)
+        while True:
+            try:
+                return await self._once(method, ask, end - clock())
+            except Refused as refused:
+                pause = _pause(refused, pauses, clock())
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _once(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Ask, Told], ask: Ask, seconds: float
+    ) -> Told:
         try:
-            return await method(ask, timeout=timeout)
+            call = method(ask, timeout=seconds)
+            told = await call
+            self.quota = Quota.of(await call.trailing_metadata()) or self.quota
         except grpc.aio.AioRpcError as error:
             raise refusal_of(error) from error
         except grpc.aio.UsageError as error:
             raise SafeRoomError(Reason.UNAVAILABLE, "the room's connection is closed") from error
+        return told
 
     def sign(self, statement: Payload | Envelope) -> Envelope:
         """Sign a payload with the member's key; a statement that is signed already is kept."""
@@ -171,3 +196,10 @@ class Session:
     async def _fetch_charter(self, owner: str) -> Envelope:
         told = await self.call(self.owners.GetCharter, owner_pb2.GetCharterRequest(owner=owner))
         return envelope_from_proto(told.charter)
+
+
+def _pause(refused: Refused, pauses: Pauses, now: float) -> float | None:
+    """Tell how long to wait before the same call; only what was refused unread is made again."""
+    if refused.reason is not Reason.TOO_MANY_REQUESTS or refused.retry_seconds is None:
+        return None
+    return pauses.next(refused.retry_seconds, now)

@@ -24,6 +24,7 @@ from google.rpc import (  # pyright: ignore[reportMissingTypeStubs]
     status_pb2,
 )
 
+from saferoom_proto.quota import Quota, QuotaError, retry_headers
 from saferoom_proto.reasons import (
     CATALOGUE,
     FieldFault,
@@ -54,7 +55,7 @@ class Abortable(Protocol):
         self,
         code: grpc.StatusCode,
         details: str = "",
-        trailing_metadata: tuple[tuple[str, bytes], ...] = (),
+        trailing_metadata: tuple[tuple[str, str | bytes], ...] = (),
     ) -> NoReturn:
         """End the call with a status."""
         ...
@@ -95,6 +96,12 @@ def status_of(error: SafeRoomError, metadata: Mapping[str, str] = _NOTHING) -> s
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(round(error.retry_seconds * 1000))
         status.details.add().Pack(retry)
+    if isinstance(error, QuotaError):
+        status.message += f" {error.told}"
+        violation = error_details_pb2.QuotaFailure.Violation(
+            subject=error.what, description=error.told
+        )
+        status.details.add().Pack(error_details_pb2.QuotaFailure(violations=[violation]))
     if error.fields:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
@@ -107,12 +114,24 @@ def status_of(error: SafeRoomError, metadata: Mapping[str, str] = _NOTHING) -> s
 
 
 async def abort(
-    context: Abortable, error: SafeRoomError, metadata: Mapping[str, str] = _NOTHING
+    context: Abortable,
+    error: SafeRoomError,
+    metadata: Mapping[str, str] = _NOTHING,
+    headers: tuple[tuple[str, str], ...] = (),
 ) -> NoReturn:
-    """End a call of an asyncio server with a refusal."""
+    """End a call of an asyncio server with a refusal.
+
+    Args:
+        context: of the call.
+        error: its reason and field faults are told, its detail is not.
+        metadata: what belongs beside the reason.
+        headers: trailing metadata that the call would have had without the refusal.
+    """
     status = status_of(error, metadata)
+    own = error.quota.headers() if isinstance(error, QuotaError) else headers
     details = ((DETAILS_KEY, status.SerializeToString()),)
-    await context.abort(code_of(error.reason), status.message, trailing_metadata=details)
+    trailers = (*own, *retry_headers(error), *details)
+    await context.abort(code_of(error.reason), status.message, trailing_metadata=trailers)
 
 
 def from_rpc_error(error: grpc.RpcError) -> SafeRoomError:
@@ -128,6 +147,9 @@ def from_rpc_error(error: grpc.RpcError) -> SafeRoomError:
     if info.reason not in Reason.__members__:
         return SafeRoomError(Reason.INTERNAL, f"the unknown reason {info.reason[:80]!r}")
     reason, seconds = Reason[info.reason], _retry_seconds(error)
+    quota = Quota.of(_trailers(error))
+    if seconds is not None and reason is Reason.TOO_MANY_REQUESTS and quota is not None:
+        return QuotaError(quota, _quota_subject(error), seconds, TOLD)
     if seconds is not None:
         return TryLaterError(reason, TOLD, seconds)
     return SafeRoomError(reason, TOLD, _faults(error))
@@ -166,6 +188,16 @@ def _retry_seconds(error: grpc.RpcError) -> float | None:
         if detail.Unpack(retry):
             return retry.retry_delay.ToMilliseconds() / 1000
     return None
+
+
+def _quota_subject(error: grpc.RpcError) -> str:
+    status = _status(error)
+    failure = error_details_pb2.QuotaFailure()
+    for detail in () if status is None else status.details:
+        if detail.Unpack(failure):
+            subjects = {each.subject for each in failure.violations}
+            return "streams" if subjects == {"streams"} else "calls"
+    return "calls"
 
 
 def _status(error: grpc.RpcError) -> status_pb2.Status | None:

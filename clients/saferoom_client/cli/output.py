@@ -118,6 +118,8 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
     if owner := getattr(error, "owner", ""):
         lines.append(f"  by    the enclave of {owner}")
     lines += [f"  next  {step}" for step in notes_of(error) or [words.next_step]]
+    if (quota := getattr(error, "quota", None)) is not None:
+        lines.append(f"  held  {quota.held} of the {quota.limit} that may be under way")
     if (seconds := getattr(error, "retry_seconds", None)) is not None:
         lines.append(f"  after {seconds:.1f} seconds")
     if request_id := getattr(error, "request_id", ""):
