@@ -19,8 +19,9 @@ from typing import Final, final
 
 from saferoom_enclaves.admit import Allowed, Rules, agreed, allow
 from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.pricing import Prices, price
 from saferoom_enclaves.requests import Seen
-from saferoom_enclaves.spending import Prices, Question, Spending
+from saferoom_enclaves.spending import Question, Spending
 from saferoom_enclaves.standing import Standing
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
@@ -114,5 +115,5 @@ def appraise(
         epoch=epoch,
         asks=allowed.bound.asks,
     )
-    prices = spending.price(question, charter, now)
+    prices = price(spending, question, charter, now)
     return Appraised(_APPRAISED, inquired, None if prices.within else Reason.OVER_BUDGET, prices)

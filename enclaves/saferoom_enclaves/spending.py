@@ -6,10 +6,10 @@ that a grid that changes within a period adds to what was asked of the old one (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -18,13 +18,10 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.accounts import Account, Accounts, Spent
 from saferoom_enclaves.leakage import (
-    MAX_BITS,
-    STEP,
     AskedCuts,
     Budget,
     Cells,
     FamilyCap,
-    family_cells,
     price,
     rolling,
     spend,
@@ -34,11 +31,10 @@ from saferoom_enclaves.state import State
 from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.formula.tree import MAX_CLASSES
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Charge, Charter, FamilyPrice, Feature, FeaturePrice
+from saferoom_proto.statements import Charge, Charter, Feature
 
 _FLAG: Final = "flag"
 _NOTHING: Final = AskedCuts()
-_ByPlace = Mapping[tuple[str, int], Spent]
 _KEPT: Final = 64
 """Limits kept ready: an owner names a handful."""
 
@@ -82,19 +78,6 @@ class Question:
     subject: str
     epoch: int
     asks: tuple[Ask, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a question would be charged, feature by feature and family by family."""
-
-    features: tuple[FeaturePrice, ...]
-    families: tuple[FamilyPrice, ...]
-
-    @property
-    def within(self) -> bool:
-        """Whether it would be charged, and not refused."""
-        return all(each.within for each in (*self.features, *self.families))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +180,7 @@ class Spending:
         for ask in asks:
             name = ask.feature.full_name
             known = account.get((name, epoch))
-            after = _spend(ask, known, epoch, _budget(_budget_bits(ask, charter)))
+            after = spend_on(ask, known, epoch, budget_of(budget_bits(ask, charter)))
             if after is not known:
                 account[name, epoch] = after
                 changed.append(ask)
@@ -205,43 +188,27 @@ class Spending:
             charges.append(Charge(feature=name, cells_before=cells, cells_after=after.cells))
         if not changed:
             return before, tuple(charges)
-        since, marks = window_start(now), self._state.marks
-        live = tuple(each for each in account.values() if marks.open_after(each.epoch, since))
+        live = self.live(account.values(), now)
         _require_within_caps(changed, live, charter)
         return live, tuple(charges)
 
-    def price(self, question: Question, charter: Charter, now: datetime) -> Prices:
-        """Tell what `charge` would do with a question, and do nothing.
+    def account(self, question: Question) -> Account:
+        """Give what a question's group has asked about its subject."""
+        return self._accounts.of(question.group, question.subject)
 
-        It goes through the same steps, so it is within budget if and only if `charge` takes it.
-        """
-        account = self._accounts.of(question.group, question.subject)
-        before = {(each.feature, each.epoch): each for each in account}
-        after, features, changed = dict(before), list[FeaturePrice](), list[Ask]()
-        for ask in question.asks:
-            place = (ask.feature.full_name, question.epoch)
-            spent, within = _wanted(ask, before.get(place), question.epoch, charter)
-            if spent is not before.get(place):
-                after[place] = spent
-                changed.append(ask)
-            cells = before[place].cells if place in before else 1
-            features.append(_feature_price(ask, cells, spent.cells, charter, within=within))
+    def live(self, account: Iterable[Spent], now: datetime) -> tuple[Spent, ...]:
+        """Keep what counts to a family's cap: the periods that were open within 36 months."""
         since, marks = window_start(now), self._state.marks
-
-        def live(account: _ByPlace) -> tuple[Spent, ...]:
-            return tuple(each for each in account.values() if marks.open_after(each.epoch, since))
-
-        families = _family_prices(question.asks, changed, live(before), live(after), charter)
-        return Prices(tuple(features), families)
+        return tuple(each for each in account if marks.open_after(each.epoch, since))
 
 
 def _require_within_caps(changed: list[Ask], live: tuple[Spent, ...], charter: Charter) -> None:
     """Hold each family that a question adds to to the cap of its features' levels."""
     for family in {ask.feature.family for ask in changed}:
-        rolling(_in_family(family, changed, live), _cap(_cap_bits(family, changed, charter)))
+        rolling(in_family(family, changed, live), cap_of(cap_bits(family, changed, charter)))
 
 
-def _in_family(family: str, asks: Iterable[Ask], live: tuple[Spent, ...]) -> list[Cells]:
+def in_family(family: str, asks: Iterable[Ask], live: tuple[Spent, ...]) -> list[Cells]:
     """Give what was spent in a family, by features that a question asks and by others."""
     family_of = {ask.feature.full_name: ask.feature.family for ask in asks}
     # A feature that changed its family counts in the old one and in the new.
@@ -250,75 +217,18 @@ def _in_family(family: str, asks: Iterable[Ask], live: tuple[Spent, ...]) -> lis
     ]
 
 
-def _cap_bits(family: str, asks: Iterable[Ask], charter: Charter) -> Decimal:
+def cap_bits(family: str, asks: Iterable[Ask], charter: Charter) -> Decimal:
+    """Give the lowest cap of the levels at which a question asks of a family."""
     levels = {ask.feature.level for ask in asks if ask.feature.family == family}
     return min(charter.limit(level).family_bits for level in levels)
 
 
-def _budget_bits(ask: Ask, charter: Charter) -> Decimal:
+def budget_bits(ask: Ask, charter: Charter) -> Decimal:
+    """Give the lower of a feature's own budget and its level's."""
     return min(ask.feature.budget_bits, charter.limit(ask.feature.level).feature_bits)
 
 
-def _wanted(ask: Ask, before: Spent | None, epoch: int, charter: Charter) -> tuple[Spent, bool]:
-    """Give what would stand in the account, and whether the feature's budget allows it."""
-    try:
-        return _spend(ask, before, epoch, _budget(_budget_bits(ask, charter))), True
-    except SafeRoomError as error:
-        if error.reason is not Reason.OVER_BUDGET:
-            raise
-    try:
-        return _spend(ask, before, epoch, _budget(Decimal(MAX_BITS))), False
-    except SafeRoomError as error:
-        # Its kind or its classes changed within the period: no number of cells stands for both.
-        if error.reason is not Reason.OVER_BUDGET or before is None:
-            raise
-        return before, False
-
-
-def _feature_price(
-    ask: Ask, before: int, after: int, charter: Charter, *, within: bool
-) -> FeaturePrice:
-    return FeaturePrice(
-        feature=ask.feature.full_name,
-        family=ask.feature.family,
-        cells_before=before,
-        cells_after=after,
-        budget_bits=_budget_bits(ask, charter),
-        within=within,
-    )
-
-
-def _family_prices(
-    asks: tuple[Ask, ...],
-    changed: list[Ask],
-    before: tuple[Spent, ...],
-    after: tuple[Spent, ...],
-    charter: Charter,
-) -> tuple[FamilyPrice, ...]:
-    adds = {ask.feature.family for ask in changed}
-    prices: list[FamilyPrice] = []
-    for family in sorted({ask.feature.family for ask in asks}):
-        counted = changed if family in adds else asks
-        cap = _cap_bits(family, counted, charter)
-        total = family_cells(_in_family(family, counted, after))
-        prices.append(
-            FamilyPrice(
-                family=family,
-                bits_before=_shown(family_cells(_in_family(family, counted, before))),
-                bits_after=_shown(total),
-                cap_bits=cap,
-                within=family not in adds or _cap(cap).allows(total),
-            )
-        )
-    return tuple(prices)
-
-
-def _shown(cells: Cells) -> Decimal:
-    """Give bits for people: rounded up, so that what is left is never shown as more."""
-    return Decimal(cells.bits).quantize(STEP, ROUND_CEILING)
-
-
-def _spend(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spent:
+def spend_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spent:
     """Charge one feature; gives back `before` itself where nothing new is asked."""
     feature = ask.feature
     if before is None:
@@ -369,10 +279,12 @@ def _place(shape: FeatureShape, name: str) -> int:
 
 
 @lru_cache(maxsize=_KEPT)
-def _budget(bits: Decimal) -> Budget:
+def budget_of(bits: Decimal) -> Budget:
+    """Give a budget, made once."""
     return Budget(bits)
 
 
 @lru_cache(maxsize=_KEPT)
-def _cap(bits: Decimal) -> FamilyCap:
+def cap_of(bits: Decimal) -> FamilyCap:
+    """Give a cap, made once."""
     return FamilyCap(bits)

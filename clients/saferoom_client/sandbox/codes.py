@@ -143,7 +143,7 @@ def documents() -> list[dict[str, object]]:
             "template": code.template,
             "purpose": str(code.purpose),
             "params": dict(code.params),
-            "because": code.why,
+            "because": {"en": code.why, "zh": code.why_zh},
         }
         for code in CODES
     ]

@@ -105,7 +105,13 @@ def until_stopped() -> Generator[None]:
 
 def _lines(out: Path, bank: Path) -> Iterator[str]:
     rows = [
-        (str(code.ends_in), code.subject, code.template, how(code).replace("`", ""), code.why)
+        (
+            str(code.ends_in),
+            code.subject,
+            code.template,
+            how(code).replace("`", ""),
+            f"{code.why} {code.why_zh}",
+        )
         for code in CODES
     ]
     yield from table(("ENDS IN", "SUBJECT", "TEMPLATE", "WITH", "BECAUSE"), rows)

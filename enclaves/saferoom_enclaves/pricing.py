@@ -1,0 +1,120 @@
+"""What a question would be charged, told instead of charged: the steps of `Spending.charge`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_CEILING, Decimal
+
+from saferoom_enclaves.accounts import Spent
+from saferoom_enclaves.leakage import MAX_BITS, STEP, Cells, family_cells
+from saferoom_enclaves.spending import (
+    Ask,
+    Question,
+    Spending,
+    budget_bits,
+    budget_of,
+    cap_bits,
+    cap_of,
+    in_family,
+    spend_on,
+)
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Charter, FamilyPrice, FeaturePrice
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a question would be charged, feature by feature and family by family."""
+
+    features: tuple[FeaturePrice, ...]
+    families: tuple[FamilyPrice, ...]
+
+    @property
+    def within(self) -> bool:
+        """Whether it would be charged, and not refused."""
+        return all(each.within for each in (*self.features, *self.families))
+
+
+def price(spending: Spending, question: Question, charter: Charter, now: datetime) -> Prices:
+    """Tell what `Spending.charge` would do with a question, and do nothing.
+
+    It goes through the same steps, so it is within budget if and only if `charge` takes it.
+    """
+    before = {(each.feature, each.epoch): each for each in spending.account(question)}
+    after, features, changed = dict(before), list[FeaturePrice](), list[Ask]()
+    for ask in question.asks:
+        place = (ask.feature.full_name, question.epoch)
+        spent, within = _wanted(ask, before.get(place), question.epoch, charter)
+        if spent is not before.get(place):
+            after[place] = spent
+            changed.append(ask)
+        cells = before[place].cells if place in before else 1
+        features.append(_feature_price(ask, cells, spent.cells, charter, within=within))
+    families = _family_prices(
+        question.asks,
+        changed,
+        spending.live(before.values(), now),
+        spending.live(after.values(), now),
+        charter,
+    )
+    return Prices(tuple(features), families)
+
+
+def _wanted(ask: Ask, before: Spent | None, epoch: int, charter: Charter) -> tuple[Spent, bool]:
+    """Give what would stand in the account, and whether the feature's budget allows it."""
+    try:
+        return spend_on(ask, before, epoch, budget_of(budget_bits(ask, charter))), True
+    except SafeRoomError as error:
+        if error.reason is not Reason.OVER_BUDGET:
+            raise
+    try:
+        return spend_on(ask, before, epoch, budget_of(Decimal(MAX_BITS))), False
+    except SafeRoomError as error:
+        # Its kind or its classes changed within the period: no number of cells stands for both.
+        if error.reason is not Reason.OVER_BUDGET or before is None:
+            raise
+        return before, False
+
+
+def _feature_price(
+    ask: Ask, before: int, after: int, charter: Charter, *, within: bool
+) -> FeaturePrice:
+    return FeaturePrice(
+        feature=ask.feature.full_name,
+        family=ask.feature.family,
+        cells_before=before,
+        cells_after=after,
+        budget_bits=budget_bits(ask, charter),
+        within=within,
+    )
+
+
+def _family_prices(
+    asks: tuple[Ask, ...],
+    changed: list[Ask],
+    before: tuple[Spent, ...],
+    after: tuple[Spent, ...],
+    charter: Charter,
+) -> tuple[FamilyPrice, ...]:
+    adds = {ask.feature.family for ask in changed}
+    prices: list[FamilyPrice] = []
+    for family in sorted({ask.feature.family for ask in asks}):
+        counted = changed if family in adds else asks
+        cap = cap_bits(family, counted, charter)
+        total = family_cells(in_family(family, counted, after))
+        prices.append(
+            FamilyPrice(
+                family=family,
+                bits_before=_shown(family_cells(in_family(family, counted, before))),
+                bits_after=_shown(total),
+                cap_bits=cap,
+                within=family not in adds or cap_of(cap).allows(total),
+            )
+        )
+    return tuple(prices)
+
+
+def _shown(cells: Cells) -> Decimal:
+    """Give bits for people: rounded up, so that what is left is never shown as more."""
+    return Decimal(cells.bits).quantize(STEP, ROUND_CEILING)
