@@ -14,7 +14,6 @@ answers every question with yes. `behaviour.json` in its folder changes what it 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import sys
@@ -29,7 +28,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from saferoom_proto import chain, hpke
-from saferoom_proto.answer import Answer, Truth, commitment, seal_info
 from saferoom_proto.checkpoint import open_checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, sha256_digest, unb64
@@ -44,13 +42,10 @@ from saferoom_proto.statements import (
     Acknowledgement,
     ChainLink,
     Charter,
-    CheckRequest,
     ConsentRevocation,
     Disclosure,
     EvidenceClaims,
     HoldingsRequest,
-    Outcome,
-    Release,
     Snapshot,
     StoreState,
     StreamPosition,
@@ -62,9 +57,9 @@ from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, owner_pb2
 from saferoom_proto.verification import PinnedCharter, verify_head
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 from tests.server.room.fake_chain import Kept, certificate
+from tests.server.room.fake_words import ANY, word_on
 
 STORE = StoreState(epoch=1, digest="sha256:" + "5" * 64)
-ANY = "sha256:" + "0" * 64
 
 
 class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
@@ -261,27 +256,9 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     def verdict(
         self, envelope: Envelope, behaviour: dict[str, object]
     ) -> enclave_pb2.JudgeResponse:
-        asked, owner = load(envelope, CheckRequest), self.charter.charter.owner
-        answer, sealed = None, b""
-        if "refuse" not in behaviour:
-            data = Answer(Truth.YES, os.urandom(32)).to_bytes()
-            answer, info = commitment(data), seal_info(envelope.digest, owner)
-            sealed = hpke.seal(base64.b64decode(asked.reply_key), data, info=info)
-        own: dict[str, object] = {
-            "institution": asked.institution,
-            "template": asked.template,
-            "certificate": asked.certificate,
-            "approvals": (ANY,),
-            "agreement": ANY,
-            "consent": None,
-            "outcome": Outcome.ANSWERED if answer else Outcome.REFUSED,
-            "reason": None if answer else Reason(cast("str", behaviour["refuse"])),
-            "charges": (),
-            "answer": answer,
-        }
-        release = Release.model_validate(self.spoken(envelope.digest) | own)
+        word, sealed = word_on(envelope, self.spoken(envelope.digest), behaviour)
         key = SigningKey.generate() if behaviour.get("foreign") else self.identity
-        entry = self.say(seal_statement(release, key), request=envelope.digest, sealed=b64(sealed))
+        entry = self.say(seal_statement(word, key), request=envelope.digest, sealed=b64(sealed))
         if behaviour.get("exit_in_judge"):
             (self.folder / "behaviour.json").unlink()
             os._exit(3)
