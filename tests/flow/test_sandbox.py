@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,21 @@ import pytest
 from typer.testing import CliRunner
 
 from saferoom_client import Refused, Room
+from saferoom_client.advice import Again
 from saferoom_client.cli import app
-from saferoom_client.sandbox.codes import CODES, MISTYPED, SPENT, YES, SandboxCode
+from saferoom_client.sandbox.codes import (
+    CHECK,
+    CODES,
+    DESK,
+    LEAST,
+    MISTYPED,
+    SLOW,
+    SPENT,
+    YES,
+    SandboxCode,
+)
 from saferoom_client.sandbox.leftovers import end_leftovers, running_in
+from saferoom_client.sandbox.line import LATE_SECONDS
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import parse_uscc
@@ -69,10 +82,26 @@ PATIENT_SECONDS = 60.0
 def test_every_code_ends_in_what_the_table_says(
     sandbox: tuple[Processes, Path], code: SandboxCode
 ) -> None:
-    bank = sandbox[1] / "members" / "bank-a" / "desk"
+    bank = sandbox[1] / "members" / "bank-a" / code.member
+    began = time.monotonic()
     assert ended(bank, code) == code.ends_in
+    assert code.member == DESK or time.monotonic() - began > 2 * LATE_SECONDS
     if isinstance(code.ends_in, Reason) and code.deadline_seconds is None:
         assert ended(bank, code) == code.ends_in  # and again, however often
+
+
+def test_over_the_slow_line_a_deadline_passes_and_the_same_question_is_answered_later(
+    sandbox: tuple[Processes, Path],
+) -> None:
+    desk, slow = (sandbox[1] / "members" / "bank-a" / member for member in (DESK, SLOW))
+    with Room.open(desk) as room:
+        question = room.prepare(CHECK, subject=YES, purpose="pre-loan", params={"least": LEAST})
+    with Room.open(slow, deadline_seconds=LATE_SECONDS) as room, pytest.raises(Refused) as late:
+        room.ask(question)
+    assert late.value.reason in (Reason.DEADLINE, Reason.UNAVAILABLE)
+    assert late.value.again is Again.SAME
+    with Room.open(slow, deadline_seconds=PATIENT_SECONDS) as room:
+        assert room.ask(question).truth is Truth.YES
 
 
 def test_the_codes_are_nobodys_and_are_written_down_for_programs(

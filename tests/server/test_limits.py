@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saferoom.limits import Limits
+from saferoom_proto.quota import QuotaError
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 
@@ -39,6 +40,20 @@ def test_however_many_are_greedy_a_place_is_left_for_whoever_comes_next(
         assert taken[0] <= in_all // 9 + 1
         assert sorted(taken, reverse=True) == taken
         assert take_all(limits, stack, "another") >= 1
+
+
+def test_a_refusal_tells_a_caller_s_own_numbers_and_none_that_depends_on_others() -> None:
+    told: set[str] = set()
+    for others in (1, 4):
+        limits = Limits(in_all=16, per_caller=8, what="streams")
+        with ExitStack() as stack:
+            for number in range(others):
+                take_all(limits, stack, f"bank-{number}")
+            take_all(limits, stack, "bank-x")
+            with pytest.raises(QuotaError) as refusal:
+                stack.enter_context(limits.place("bank-x"))
+            told.add(refusal.value.told.replace(str(refusal.value.quota.held), "N"))
+    assert told == {"You have N streams under way; there is no place for more now."}
 
 
 def test_the_last_place_is_for_somebody_who_has_none() -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from saferoom_client.demo.processes import free_address
 from saferoom_client.demo.stage import APPROVERS, THRESHOLD, Cast, Stage
 from saferoom_client.drafts import read_feature, read_schema, read_template
+from saferoom_client.profile import Profile
 from saferoom_client.sandbox.codes import (
     CHECK,
+    DESK,
     LAPSED,
     LEAST,
     LISTED,
     NO,
     REVOKED,
     SILENT,
+    SLOW,
     SPENT,
     UNKNOWN,
     USED_UP,
@@ -99,9 +103,16 @@ class Builder:
             self._approve(self._propose(name))
         self._propose("unapproved-check")
         stage.sign_agreements(BANK)
+        self._lay_a_slow_line()
         granted = {uscc: self._grant(uscc) for uscc in _CONSENTING}
         self.say("putting wrong what has to be wrong")
         self._spoil(granted)
+
+    def _lay_a_slow_line(self) -> None:
+        """Make the desk's folder a second time, with the far end of a slow line for the room."""
+        desk = Profile.load(self.stage.member(BANK, DESK))
+        card = desk.card.model_copy(update={"address": free_address()})
+        replace(desk, folder=self.stage.member(BANK, SLOW), card=card).save()
 
     def _define(self) -> None:
         for owner, names in _FEATURES.items():
@@ -122,12 +133,12 @@ class Builder:
             raise SafeRoomError(Reason.INTERNAL, f"{report.bad_row_count} bad rows of {owner}")
 
     def _propose(self, name: str) -> str:
-        with self.stage.open(BANK, "desk") as bank:
+        with self.stage.open(BANK, DESK) as bank:
             template = read_template(self.stage.file(f"{name}.yaml"), bank.profile)
             return bank.propose_template(template).recorded.statement.digest
 
     def _approve(self, digest: str) -> None:
-        with self.stage.open(BANK, "desk") as bank:
+        with self.stage.open(BANK, DESK) as bank:
             owners = [part.owner for part in bank.get_template(digest).certificate.parts]
         for owner in owners:
             for approver in APPROVERS[:THRESHOLD]:
@@ -157,7 +168,7 @@ class Builder:
         stage = self.stage
         with stage.open(REVOKED, "self") as room:
             room.revoke_consent(granted[REVOKED])
-        with stage.open(BANK, "desk") as bank:
+        with stage.open(BANK, DESK) as bank:
 
             def ask(template: str, uscc: str, least: str) -> None:
                 purpose, params = Purpose.PRE_LOAN, {"least": least}

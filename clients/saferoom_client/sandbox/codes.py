@@ -24,6 +24,9 @@ YES, NO, UNKNOWN, SILENT, REVOKED, LAPSED, USED_UP, SPENT, LISTED = (
 MISTYPED: Final = YES[:-1] + ("0" if YES[-1] != "0" else "1")
 """The last character checks the others, and does not fit."""
 
+DESK: Final = "desk"
+SLOW: Final = "slow"
+"""The same member, with a slow line to the room."""
 CHECK: Final = "sandbox-check"
 LEAST: Final = "5000"
 
@@ -42,6 +45,7 @@ class SandboxCode:
         params: the template's parameters.
         valid_for: how long the question may travel.
         deadline_seconds: how long to wait for the answer; none: as long as the client does.
+        member: whose folder to ask from: the desk's, or the one at the end of a slow line.
     """
 
     ends_in: Truth | Reason
@@ -53,6 +57,7 @@ class SandboxCode:
     params: Mapping[str, str] = field(default_factory=lambda: {"least": LEAST})
     valid_for: timedelta = timedelta(minutes=5)
     deadline_seconds: float | None = None
+    member: str = DESK
 
 
 CODES: Final = (
@@ -105,6 +110,7 @@ CODES: Final = (
         "只等待 1 毫秒",
         deadline_seconds=0.001,
     ),
+    SandboxCode(Truth.YES, "a slow line: seconds for each call", "线路缓慢", member=SLOW),
     SandboxCode(Reason.LOCKED, "its enclave has no key", "隔离区未解锁", YES, "locked-check"),
     SandboxCode(Reason.NO_DATA, "nothing is loaded", "未装载数据", YES, "empty-check"),
 )
@@ -129,6 +135,8 @@ def how(code: SandboxCode) -> str:
     words += [f"`{name}={value}`" for name, value in code.params.items()] or ["no parameter"]
     if code.valid_for < timedelta():
         words.append("`valid_for=timedelta(seconds=-1)`")
+    if code.member != DESK:
+        words.append(f"folder `members/bank-a/{code.member}`")
     if code.deadline_seconds is not None:
         words.append(f"`deadline_seconds={code.deadline_seconds:g}`")
     return ", ".join(words)
@@ -139,6 +147,7 @@ def documents() -> list[dict[str, object]]:
     return [
         {
             "ends_in": str(code.ends_in),
+            "member": code.member,
             "subject": code.subject,
             "template": code.template,
             "purpose": str(code.purpose),

@@ -19,9 +19,11 @@ from saferoom_client.cli.output import show, table
 from saferoom_client.demo.processes import Processes
 from saferoom_client.demo.stage import Stage
 from saferoom_client.files import PUBLIC_FILE, write_file
+from saferoom_client.profile import Profile
 from saferoom_client.sandbox.build import BANK, LOCKED, SANDBOX, Builder
-from saferoom_client.sandbox.codes import CODES, documents, how
+from saferoom_client.sandbox.codes import CODES, DESK, SLOW, documents, how
 from saferoom_client.sandbox.leftovers import LOCK, alone_in
+from saferoom_client.sandbox.line import SlowLine
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 MARK: Final = "sandbox.txt"
@@ -52,9 +54,11 @@ def run(
             clear(folder)
             Builder(stage, lambda step: typer.echo(f"  {step}", err=True)).build()
             write_file(folder / CODES_FILE, json.dumps(documents(), indent=1).encode(), PUBLIC_FILE)
-        bank = stage.member(BANK, "desk")
-        show(as_json, _document(bank), *_lines(out, bank))
-        processes.wait_until(lambda: False, "", seconds=float("inf"))
+        bank = stage.member(BANK, DESK)
+        slow = Profile.load(stage.member(BANK, SLOW)).card.address
+        with SlowLine(slow, stage.card.address):
+            show(as_json, _document(bank), *_lines(out, bank))
+            processes.wait_until(lambda: False, "", seconds=float("inf"))
 
 
 def require_own(folder: Path) -> None:
