@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from saferoom_client.advice import advice
-from saferoom_client.cli.next_steps import Asked, add_next_steps
+from saferoom_client.cli.next_steps import Asked, add_next_steps, next_steps
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import show
 from saferoom_client.prices import Cost, TemplatePrice
@@ -49,15 +48,16 @@ def cost(
             show(as_json, _static_document(static), *_static_lines(static))
             return
         given = pairs(param, "NAME=VALUE")
+        asked = Asked(profile, template)
         try:
             told = room.cost(template, subject=subject, purpose=purpose, params=given)
         except Refused as refused:
-            add_next_steps(refused, Asked(profile, template))
+            add_next_steps(refused, asked)
             raise
-    show(as_json, _document(told), *_lines(told))
+    show(as_json, _document(told), *_lines(told, asked))
 
 
-def _lines(told: Cost) -> Iterator[str]:
+def _lines(told: Cost, asked: Asked) -> Iterator[str]:
     reason = told.refused
     if reason is None:
         yield f"it would cost {told.bits:.2f} bits beyond what was asked before"
@@ -66,7 +66,7 @@ def _lines(told: Cost) -> Iterator[str]:
     for owner, estimate in told.estimates.items():
         yield from _owner_lines(owner, estimate)
     if reason is not None:
-        yield f"  next  {advice(reason).step}"
+        yield from (f"  next  {step}" for step in next_steps(reason, asked))
     yield "nothing was charged; the request stands in the log"
     yield f"  id    {told.request_id}"
 

@@ -34,9 +34,15 @@ class Asked:
 
 def add_next_steps(error: SafeRoomError, asked: Asked) -> None:
     """Note on a refusal what to do about it, and which commands help."""
-    error.add_note(advice(error.reason).step)
-    for command in _commands(error.reason, asked):
-        error.add_note(f"saferoom {command} -p {shlex.quote(str(asked.profile))}")
+    for step in next_steps(error.reason, asked):
+        error.add_note(step)
+
+
+def next_steps(reason: Reason, asked: Asked) -> Iterator[str]:
+    """Tell what to do about a reason, and which commands help."""
+    yield advice(reason).step
+    for command in _commands(reason, asked):
+        yield f"saferoom {command} -p {shlex.quote(str(asked.profile))}"
 
 
 def _commands(reason: Reason, asked: Asked) -> Iterator[str]:
