@@ -26,6 +26,8 @@ from saferoom_client.sandbox.leftovers import LOCK, alone_in
 from saferoom_client.sandbox.line import SlowLine
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
+_ROOMS_OWN: Final = ("sqlalchemy", "duckdb")
+"""What a server and an enclave need, and a light client lacks."""
 MARK: Final = "sandbox.txt"
 CODES_FILE: Final = "codes.json"
 """Written last: a folder without it was left half made."""
@@ -42,8 +44,8 @@ def run(
 
     打开沙箱房间。
     """
-    if find_spec("saferoom") is None:
-        raise SafeRoomError(Reason.NOT_INSTALLED, "the room's own software")
+    if missing := [each for each in _ROOMS_OWN if find_spec(each) is None]:
+        raise SafeRoomError(Reason.NOT_INSTALLED, f"there is no module {missing[0]}")
     folder = out.absolute()
     require_own(folder)
     with until_stopped(), alone_in(folder), Processes(folder / "logs") as processes:
