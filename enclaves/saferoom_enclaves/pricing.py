@@ -41,7 +41,8 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
 
     It goes through the same steps, so it is within budget if and only if `charge` takes it.
     """
-    before = {(each.feature, each.epoch): each for each in spending.account(question)}
+    account = spending.account(question.group, question.subject)
+    before = {(each.feature, each.epoch): each for each in account}
     after, features, changed = dict(before), list[FeaturePrice](), list[Ask]()
     for ask in question.asks:
         place = (ask.feature.full_name, question.epoch)

@@ -192,10 +192,6 @@ class Spending:
         _require_within_caps(changed, live, charter)
         return live, tuple(charges)
 
-    def account(self, question: Question) -> Account:
-        """Give what a question's group has asked about its subject."""
-        return self._accounts.of(question.group, question.subject)
-
     def live(self, account: Iterable[Spent], now: datetime) -> tuple[Spent, ...]:
         """Keep what counts to a family's cap: the periods that were open within 36 months."""
         since, marks = window_start(now), self._state.marks
