@@ -128,8 +128,8 @@ def require(
     show(
         as_json,
         policy.model_dump(mode="json"),
-        f"{len(policy.supervisors)} supervisors may start the enclave of {policy.owner}; it counts "
-        "at once",
+        f"supervisors that may start the enclave of {policy.owner}: {len(policy.supervisors)}; "
+        "it counts at once",
         f"to drop one, take its key out of {folder / POLICY}",
     )
 
