@@ -87,7 +87,8 @@ class _Orders:
     async def first(self) -> Verified:
         """Wait for an order."""
         while (order := self.newest()) is None:
-            self._tell(Happening.WAITING, "for the charter and the room's certificate")
+            brings = f"saferoom relay run {self._home.exchange.folder} -p PROFILE"
+            self._tell(Happening.WAITING, f"for the order, which the relay brings: {brings}")
             await asyncio.sleep(LOOK_SECONDS)
         return order
 
