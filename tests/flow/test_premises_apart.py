@@ -42,11 +42,18 @@ def line() -> Iterator[Apart]:
 
 @pytest.fixture(scope="module")
 def room(line: Apart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
-    """Give a room here, and its owner's key agent, enclave and relay in the other network."""
+    """Give a room here, and its owner's key agent and relay in the other network.
+
+    Supervisor and enclave have no network at all, as their unit has it.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("no_grpc_proxy", line.here)
         made = Premises(
-            tmp_path_factory.mktemp("apart"), owners=("tax",), host=line.here, prefix=line.prefix
+            tmp_path_factory.mktemp("apart"),
+            owners=("tax",),
+            host=line.here,
+            prefix=line.prefix,
+            enclave_prefix=("unshare", "--net"),
         )
         try:
             made.start()
@@ -109,6 +116,12 @@ def test_the_premises_have_no_way_in(room: Premises) -> None:
     ]
     assert states  # the relay's line, and the key agent's
     assert LISTENS not in states
+
+
+def test_supervisor_and_enclave_have_no_network(room: Premises) -> None:
+    for pid in (room.processes.running["enclave tax"].pid, room.pid("tax")):
+        lines = Path(f"/proc/{pid}/net/dev").read_text("ascii").splitlines()[2:]
+        assert [line.split(":")[0].strip() for line in lines] == ["lo"]
 
 
 @pytest.mark.parametrize("seconds", [BLINK_SECONDS, OUTAGE_SECONDS])
