@@ -99,7 +99,8 @@ class Link:
                 self._office.log.error("enclave down", owner=self.owner, trace=trace(error))  # noqa: TRY400
             finally:
                 if self._session is not None:
-                    self._endorsed = self._session.endorsed
+                    # A session that was cut before it began says nothing of the ones before.
+                    self._endorsed = self._session.endorsed or self._endorsed
                 self._session = None
                 self._enter(LinkState.DOWN)
             if time.monotonic() - began > STEADY_SECONDS:

@@ -93,6 +93,22 @@ async def test_an_enclave_that_comes_back_goes_on_without_its_key_agent(
     assert "enclave is back" in room.log.getvalue()
 
 
+async def test_a_line_that_breaks_again_at_once_does_not_make_it_forgotten(
+    room: OpenedRoom, tax: SimOwner, enclave: Elsewhere
+) -> None:
+    room.attend(tax)
+    async with relayed(room, enclave):
+        await room.until_state("tax", "serving")
+    room.agents[0].cancel()
+    silent = await attend(room, "tax", enclave.door)
+    await ordered(silent)
+    await room.until_state("tax", "locked")
+    silent.cancel()
+    await room.until_state("tax", "away")
+    async with relayed(room, enclave):
+        await room.until_state("tax", "serving")
+
+
 async def test_an_enclave_that_comes_back_after_its_endorsement_needs_its_key_agent(
     room: OpenedRoom, tax: SimOwner, enclave: Elsewhere
 ) -> None:
