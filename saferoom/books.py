@@ -49,7 +49,8 @@ async def open_books(
             if it is not what the room wrote.
     """
     database = stack.enter_context(Database.open(path))
-    ledger = await Ledger.open(database, origin=origin, key=key, clock=clock)
+    kinds = [kind.KIND for kind in KINDS]
+    ledger = await Ledger.open(database, origin=origin, key=key, clock=clock, kinds=kinds)
     stack.push_async_callback(ledger.close)
     archive = Archive(database)
     return Books(ledger, archive, Notary(ledger, archive), await read_register(archive))

@@ -359,11 +359,29 @@ async def serve(folder: Path) -> None:
     gc.collect()
     gc.freeze()
     try:
-        await stop.wait()
+        await _until_stopped(server, stop)
+    except SafeRoomError as error:
+        log.error("the log is not what the room signed", detail=error.detail)  # noqa: TRY400
+        raise
     finally:
         log.info("room closes")
         await server.close()
         log.info("room closed")
+
+
+async def _until_stopped(server: Server, stop: asyncio.Event) -> None:
+    """Wait for a signal; a log that turns out to be altered ends the serving at once.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF` or `STORE_DAMAGED`, naming the place.
+    """
+    stopped = asyncio.create_task(stop.wait())
+    audit = server.books.ledger.audit_under_way
+    if audit is not None:
+        await asyncio.wait([stopped, audit], return_when=asyncio.FIRST_COMPLETED)
+        if audit.done():
+            audit.result()
+    await stopped
 
 
 def run(folder: Path) -> None:

@@ -1,13 +1,17 @@
-"""Recomputes the whole log from its entries when it is opened, trusting nothing that is stored.
+"""Recomputes the log from its entries, trusting nothing that is stored.
 
 Whoever can write the file can drop its triggers and rewrite it. What was rewritten no longer leads
 to the signed checkpoint, and the server refuses to start on it. A file put back as a whole to an
 older state passes here: clients, enclaves and witnesses notice, who kept a later checkpoint.
+
+`audit` recomputes all of it. `audit_since` goes on from a signed mark (`mark.py`), in a time that
+does not grow with the log: the tree at the mark, everything entered since, and every statement that
+the room goes by. The rest is recomputed while the room runs already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
@@ -15,6 +19,7 @@ from typing import Final
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from saferoom.ledger.entries import StreamHead, Tip
+from saferoom.ledger.mark import Mark
 from saferoom.state import tables
 from saferoom_proto import merkle
 from saferoom_proto.chain import extend
@@ -54,6 +59,34 @@ _STATEMENTS: Final = select(
     tables.statement.c.entry_idx,
     tables.entry.c.statement_digest,
 ).join_from(tables.statement, tables.entry, isouter=True)
+_STATEMENTS_SINCE: Final = (
+    select(
+        tables.statement.c.digest,
+        tables.statement.c.payload_type,
+        tables.statement.c.payload,
+        tables.statement.c.entry_idx,
+        tables.entry.c.statement_digest,
+    )
+    .join_from(
+        tables.entry, tables.statement, tables.statement.c.digest == tables.entry.c.statement_digest
+    )
+    .where(tables.entry.c.idx >= bindparam("start"))
+)
+_GONE_BY: Final = (
+    select(
+        tables.statement.c.digest,
+        tables.statement.c.payload_type,
+        tables.statement.c.payload,
+        tables.statement.c.entry_idx,
+        tables.entry.c.statement_digest,
+        tables.entry.c.commitment,
+        tables.salt.c.salt,
+    )
+    .join_from(tables.statement, tables.entry, tables.statement.c.entry_idx == tables.entry.c.idx)
+    .join(tables.salt, tables.salt.c.entry_idx == tables.entry.c.idx, isouter=True)
+    .where(tables.statement.c.kind.in_(bindparam("kinds", expanding=True)))
+)
+_STREAM_OWNERS: Final = select(tables.stream.c.owner).distinct()
 _STREAMS: Final = (
     select(
         tables.stream.c.owner,
@@ -68,13 +101,21 @@ _STREAMS: Final = (
 )
 
 
-def audit(connection: Connection, origin: str, key: VerifyKey) -> Tip | None:
+_STREAM_SINCE: Final = _STREAMS.where(tables.stream.c.owner == bindparam("owner")).where(
+    tables.stream.c.sequence > bindparam("after")
+)
+
+
+def audit(
+    connection: Connection, origin: str, key: VerifyKey, rest: Callable[[], None] | None = None
+) -> Tip | None:
     """Check that the stored log is exactly what its newest checkpoint signed.
 
     Args:
         connection: one unchanging view of the database.
         origin: the log's name.
         key: the log's.
+        rest: called now and then, for an audit beside other work.
 
     Returns:
         The ledger's tip; None for a log that was never begun.
@@ -83,9 +124,62 @@ def audit(connection: Connection, origin: str, key: VerifyKey) -> Tip | None:
         SafeRoomError: `BAD_PROOF`, naming the first place that does not fit.
     """
     # Step 1: every entry opens, and the tree over them is the one stored.
+    rest = rest or _no_rest
     tree = _Tree(connection)
-    tree.recompute()
+    tree.recompute(rest)
     # Step 2: that tree is the one that the log's key signed last.
+    newest = _check_newest(connection, tree, origin, key)
+    if newest is None:
+        return None
+    tree.require_no_more()
+    # Step 3: the statements are those committed to, and each stream runs through its own.
+    _check_statements(connection.execute(_STATEMENTS).yield_per(_CHUNK), rest)
+    rows = connection.execute(_STREAMS).yield_per(_CHUNK)
+    return Tip(tree.size, newest, MappingProxyType(_check_streams(rows, {}, rest)))
+
+
+def audit_since(
+    connection: Connection, origin: str, key: VerifyKey, mark: Mark, kinds: Sequence[str]
+) -> Tip:
+    """Check that the stored log goes on from a mark, up to what its newest checkpoint signed.
+
+    Args:
+        connection: one unchanging view of the database.
+        origin: the log's name.
+        key: the log's.
+        mark: up to where the log was recomputed before, in the room's signed words.
+        kinds: of statements that the room goes by: each of them is proven to stand in the tree.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`, naming the first place that does not fit.
+    """
+    # Step 1: the tree at the mark is the one that was recomputed; what follows is recomputed now.
+    tree = _Tree(connection)
+    tree.begin_at(mark)
+    tree.recompute(_no_rest)
+    # Step 2: it ends where the log's key signed last.
+    newest = _check_newest(connection, tree, origin, key)
+    if newest is None:
+        raise _damaged("checkpoint", "there is none")
+    # Step 3: the statements and the streams since the mark, and what the room goes by.
+    _check_statements(connection.execute(_STATEMENTS_SINCE, {"start": mark.size}), _no_rest)
+    heads = {owner: StreamHead(each.sequence, each.running) for owner, each in mark.streams.items()}
+    for owner in connection.execute(_STREAM_OWNERS).scalars().all():
+        after = {"owner": owner, "after": heads.get(owner, StreamHead()).sequence}
+        rows = connection.execute(_STREAM_SINCE, after)
+        heads |= _check_streams(rows, heads, _no_rest)
+    _check_gone_by(connection, tree.size, kinds)
+    return Tip(tree.size, newest, MappingProxyType(heads))
+
+
+def newest_size(connection: Connection) -> int:
+    """Give the size of the newest checkpoint, unverified; 0 for a log that was never begun."""
+    found = connection.execute(_NEWEST).one_or_none()
+    return 0 if found is None else int(found.size)
+
+
+def _check_newest(connection: Connection, tree: _Tree, origin: str, key: VerifyKey) -> str | None:
+    """Check that a tree is the one signed last; gives the checkpoint, none for a new log."""
     newest = connection.execute(_NEWEST).one_or_none()
     if newest is None:
         with _at("entry 0"):
@@ -96,10 +190,7 @@ def audit(connection: Connection, origin: str, key: VerifyKey) -> Tip | None:
         _require(signed.size == newest.size, f"its note is of size {signed.size}")
         _require(signed.size == tree.size, f"there are {tree.size} entries")
         _require(signed.root == tree.root(), "the entries lead to another root")
-    tree.require_no_more()
-    # Step 3: the statements are those committed to, and each stream runs through its own.
-    _check_statements(connection)
-    return Tip(signed.size, newest.note, MappingProxyType(_check_streams(connection)))
+    return newest.note
 
 
 class _Tree:
@@ -111,13 +202,28 @@ class _Tree:
         self._nodes: dict[tuple[int, int], bytes] = {}
         self._compared = 0
 
-    def recompute(self) -> None:
+    def begin_at(self, mark: Mark) -> None:
+        """Take the tree at a mark as it is stored, if it leads to the mark's root."""
+        self.size = mark.size
+        for level in range(self.size.bit_length()):
+            if self.size >> level & 1:
+                index = (self.size >> level) - 1
+                places = {"level": level, "first": index, "last": index}
+                stored = self._connection.execute(_NODES, places).one_or_none()
+                if stored is None:
+                    raise _damaged(f"node {level}/{index}", "it is missing")
+                self._nodes[level, index] = stored.hash
+        with _at(f"entry {mark.size - 1}"):
+            _require(self.root() == mark.root_hash, "the tree up to it is not the one marked")
+
+    def recompute(self, rest: Callable[[], None]) -> None:
         while chunk := self._connection.execute(_ENTRIES, {"start": self.size}).all():
             start = self.size
             for row in chunk:
                 with _at(f"entry {self.size}"):
                     self._append(row)
             self._compare(start)
+            rest()
 
     def require_no_more(self) -> None:
         """Refuse subtrees that are of no entry."""
@@ -159,8 +265,10 @@ class _Tree:
         return self._nodes[level, index]
 
 
-def _check_statements(connection: Connection) -> None:
-    for row in connection.execute(_STATEMENTS).yield_per(_CHUNK):
+def _check_statements(rows: Iterable[Row[*tuple[object, ...]]], rest: Callable[[], None]) -> None:
+    for count, row in enumerate(rows, start=1):
+        if count % _CHUNK == 0:
+            rest()
         with _at(f"statement {row.digest}"):
             digest = sha256_digest(pae(row.payload_type, row.payload))
             _require(row.digest == digest, "its bytes have another digest")
@@ -169,18 +277,50 @@ def _check_statements(connection: Connection) -> None:
                 _require(fits, f"entry {row.entry_idx} is of another statement")
 
 
-def _check_streams(connection: Connection) -> dict[str, StreamHead]:
-    """Recompute every stream's running hash; gives the heads."""
-    heads: dict[str, StreamHead] = {}
-    for row in connection.execute(_STREAMS).yield_per(_CHUNK):
+def _check_gone_by(connection: Connection, size: int, kinds: Sequence[str]) -> None:
+    """Prove that each statement the room goes by stands in the tree."""
+
+    def node(level: int, index: int) -> bytes:
+        places = {"level": level, "first": index, "last": index}
+        found = connection.execute(_NODES, places).one_or_none()
+        _require(found is not None, f"the subtree {level}/{index} is missing")
+        return b"" if found is None else found.hash
+
+    root = merkle.root(size, node)
+    for row in connection.execute(_GONE_BY, {"kinds": list(kinds)}).all():
+        with _at(f"statement {row.digest}"):
+            digest = sha256_digest(pae(row.payload_type, row.payload))
+            _require(row.digest == digest, "its bytes have another digest")
+            _require(row.statement_digest == digest, "its entry is of another statement")
+            committed = commitment(row.salt or b"", digest)
+            _require(row.salt is None or row.commitment == committed, "its entry does not open")
+            path = merkle.inclusion_path(row.entry_idx, size, node)
+            hashed = merkle.leaf_hash(leaf(row.commitment))
+            merkle.verify_inclusion(row.entry_idx, size, hashed, path, root)
+
+
+def _check_streams(
+    rows: Iterable[Row[*tuple[object, ...]]],
+    before: Mapping[str, StreamHead],
+    rest: Callable[[], None],
+) -> dict[str, StreamHead]:
+    """Recompute streams' running hashes from where they stood; gives the heads."""
+    heads = dict(before)
+    for count, row in enumerate(rows, start=1):
+        if count % _CHUNK == 0:
+            rest()
         with _at(f"stream {row.owner}/{row.sequence}"):
-            before = heads.get(row.owner, StreamHead())
+            last = heads.get(row.owner, StreamHead())
             whole = Envelope(row.payload_type, row.payload, row.signatures).whole
-            head = StreamHead(before.sequence + 1, extend(before.running, whole))
+            head = StreamHead(last.sequence + 1, extend(last.running, whole))
             fits = (row.sequence, row.running) == (head.sequence, head.running)
             _require(fits, "it does not follow the one before")
         heads[row.owner] = head
     return heads
+
+
+def _no_rest() -> None:
+    """Go on at once."""
 
 
 def _require(fits: bool, otherwise: str) -> None:

@@ -17,9 +17,8 @@ from types import TracebackType
 from typing import Final, Self, cast
 
 from sqlalchemy import Row, bindparam, select
-from sqlalchemy.exc import DatabaseError
 
-from saferoom.ledger.audit import audit
+from saferoom.ledger.audited import WHOLE_UP_TO, Audited
 from saferoom.ledger.entries import Entry, NewEntry, NewRows, Position, Tip
 from saferoom.ledger.nodes import Nodes
 from saferoom.ledger.writer import Item, Outcome, Writer
@@ -29,7 +28,7 @@ from saferoom.state.database import Database
 from saferoom_proto.checkpoint import format_proof
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.groupcommit import GroupCommit
-from saferoom_proto.keys import SigningKey, VerifyKey
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.merkle import consistency_path, inclusion_path
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
@@ -60,7 +59,8 @@ _INDEX: Final = select(tables.statement.c.entry_idx).where(
 class Ledger:
     """The append-only log of one room. Open it with `Ledger.open`, in the server's event loop."""
 
-    def __init__(self, database: Database, nodes: Nodes, writer: Writer) -> None:
+    def __init__(self, database: Database, nodes: Nodes, writer: Writer, audited: Audited) -> None:
+        self._audited: Final = audited
         self._database: Final = database
         self._nodes: Final = nodes
         self._writer: Final = writer
@@ -70,24 +70,44 @@ class Ledger:
 
     @classmethod
     async def open(
-        cls, database: Database, *, origin: str, key: SigningKey, clock: Callable[[], datetime]
+        cls,
+        database: Database,
+        *,
+        origin: str,
+        key: SigningKey,
+        clock: Callable[[], datetime],
+        kinds: Sequence[str] = (),
+        whole_up_to: int = WHOLE_UP_TO,
     ) -> Self:
-        """Open the log, recomputing all of it; begin it if it is new.
+        """Open the log, recomputing it; begin it if it is new.
+
+        What a signed mark says was recomputed before is, in a long log, recomputed again while the
+        log is in use already: whoever serves it watches `audit_under_way`.
 
         Args:
             database: open, and used by this ledger alone for writing.
             origin: the log's name, which stands in every checkpoint.
             key: signs the checkpoints.
             clock: gives aware instants.
+            kinds: of the statements that the room goes by.
+            whole_up_to: entries that are recomputed at once, mark or no mark.
 
         Raises:
             SafeRoomError: `BAD_PROOF`, naming the place, if the log is not what the key signed;
                 `STORE_DAMAGED` if SQLite cannot read it.
         """
         nodes = Nodes(database)
-        tip = await asyncio.to_thread(_audited, database, origin, key.verify_key)
+        audited = Audited(database, origin, key, whole_up_to)
+        tip = await asyncio.to_thread(audited.open, kinds)
         writer = Writer(database.writer, nodes, tip, origin=origin, key=key, clock=clock)
-        return cls(database, nodes, writer)
+        ledger = cls(database, nodes, writer, audited)
+        audited.start(ledger.tip)
+        return ledger
+
+    @property
+    def audit_under_way(self) -> asyncio.Task[None] | None:
+        """The audit of what the opening left out; it fails with the place that does not fit."""
+        return self._audited.rest
 
     async def append(self, entry: NewEntry) -> Position:
         """Append an entry with its rows; once this returns, both are durable.
@@ -111,6 +131,7 @@ class Ledger:
         began = time.perf_counter()
         outcomes = self._writer.commit(items)
         self.on_commit(len(items), time.perf_counter() - began)
+        self._audited.committed(self._writer.tip)
         return outcomes
 
     def tip(self) -> Tip:
@@ -178,6 +199,7 @@ class Ledger:
     async def close(self) -> None:
         """Finish what was accepted and refuse the rest; the database stays open."""
         await self._commits.close()
+        await self._audited.close(self.tip())
 
     async def __aenter__(self) -> Self:
         return self
@@ -193,15 +215,6 @@ class Ledger:
     def _require_size(self, name: str, size: int) -> None:
         if size > (newest := self.tip().size):
             raise _out_of_range(name, f"the log has {newest} entries")
-
-
-def _audited(database: Database, origin: str, key: VerifyKey) -> Tip | None:
-    try:
-        with database.read() as connection:
-            return audit(connection, origin, key)
-    except DatabaseError as error:
-        detail = f"{database.path} is damaged: {error.orig}"
-        raise SafeRoomError(Reason.STORE_DAMAGED, detail) from error
 
 
 def _ignore(items: int, seconds: float) -> None:

@@ -21,6 +21,7 @@ from saferoom.logs import Level, make_log
 from saferoom.restore import confirm_restored, restore_room
 from saferoom.room import Room
 from saferoom.server import Server
+from saferoom.whole import audit_room
 from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
@@ -243,6 +244,15 @@ async def test_a_damaged_log_is_not_kept_as_a_good_one(tmp_path: Path) -> None:
         backup_room(tmp_path / "room", tmp_path / "out", [new_backup_key()[1]], NOW)
     assert refusal.value.reason is Reason.BAD_PROOF
     assert not (tmp_path / "out").exists()
+    with pytest.raises(SafeRoomError, match="entry 4"):
+        audit_room(tmp_path / "room")
+
+
+async def test_a_running_rooms_log_is_recomputed_beside_it(bench: Bench) -> None:
+    found = await asyncio.to_thread(audit_room, bench.room.folder)
+    assert found.size == bench.room.server.books.ledger.tip().size
+    assert found.checkpoint == bench.room.server.books.ledger.checkpoint()
+    assert set(found.streams) == {"court", "tax"}
 
 
 async def test_another_history_of_the_same_entries_is_named(bench: Bench) -> None:

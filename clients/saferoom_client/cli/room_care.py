@@ -60,6 +60,31 @@ class _Restored(Protocol):
     behind: _Behind
 
 
+class _Audit(Protocol):
+    size: int
+    checkpoint: str
+    streams: dict[str, int]
+
+
+@app.command()
+def audit(folder: _Folder, as_json: JsonOption = False) -> None:
+    """Recompute the room's whole log from its entries, while it runs or not.
+
+    核对整个日志。
+    """
+    found = cast("_Audit", of_room("saferoom.whole", "audit_room")(folder))
+    show(
+        as_json,
+        {
+            "entries": found.size,
+            "checkpoint": found.checkpoint,
+            "streams": dict(found.streams),
+        },
+        f"{found.size} entries, as they were signed",
+        *(f"{count} statements in the stream of {owner}" for owner, count in found.streams.items()),
+    )
+
+
 @app.command("backup-key")
 def backup_key(
     out: Annotated[Path, typer.Option("--out", "-o", help="The private half's file. 私钥文件。")],

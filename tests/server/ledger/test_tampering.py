@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from saferoom.ledger.ledger import Ledger
+from saferoom.ledger.mark import make_mark, read_mark, write_mark
 from saferoom.state.database import Database
 from saferoom_proto.checkpoint import open_checkpoint
 from saferoom_proto.keys import SigningKey
@@ -59,38 +60,38 @@ async def test_a_ledger_that_nobody_touched_opens(kept: Path, path: Path) -> Non
         assert raw.execute("SELECT count(*) FROM entry").fetchone() == (10,)
 
 
-@pytest.mark.parametrize(
-    ("rewriting", "place"),
-    [
-        ("UPDATE entry SET commitment = randomblob(32) WHERE idx = 4", "entry 4"),
-        ("UPDATE entry SET commitment = x'00' WHERE idx = 4", "entry 4"),
-        ("UPDATE entry SET leaf_hash = randomblob(32) WHERE idx = 4", "entry 4"),
-        (f"UPDATE entry SET statement_digest = '{DIGESTS[5]}' WHERE idx = 4", "entry 4"),
-        ("UPDATE entry SET statement_digest = 'none' WHERE idx = 4", "entry 4"),
-        ("UPDATE salt SET salt = randomblob(32) WHERE entry_idx = 4", "entry 4"),
-        ("DELETE FROM entry WHERE idx = 4", "entry 4"),
-        ("UPDATE entry SET idx = 10 WHERE idx = 4", "entry 4"),
-        ("DELETE FROM entry WHERE idx = 9", "checkpoint 10"),
-        ("DELETE FROM entry", "checkpoint 10"),
-        ("DELETE FROM checkpoint", "entry 0"),
-        ("DELETE FROM checkpoint WHERE size = 10", "checkpoint 9"),
-        ("UPDATE checkpoint SET note = replace(note, '10', '11') WHERE size = 10", "checkpoint 10"),
-        ("UPDATE checkpoint SET size = 11 WHERE size = 10", "checkpoint 11"),
-        ("UPDATE checkpoint SET note = 'none' WHERE size = 10", "checkpoint 10"),
-        ("UPDATE node SET hash = randomblob(32) WHERE level = 0 AND idx = 7", "node 0/7"),
-        ("UPDATE node SET hash = randomblob(32) WHERE level = 3 AND idx = 0", "node 3/0"),
-        ("DELETE FROM node WHERE level = 1 AND idx = 2", "node 1/2"),
-        ("INSERT INTO node VALUES (4, 0, randomblob(32))", "node"),
-        (f"UPDATE statement SET payload = x'7b7d' WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
-        (f"UPDATE statement SET payload_type = '' WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
-        (f"UPDATE statement SET entry_idx = 1 WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
-        (f"UPDATE statement SET entry_idx = 77 WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
-        ("UPDATE stream SET running = 'none' WHERE owner = 'tax' AND sequence = 3", "tax/3"),
-        ("DELETE FROM stream WHERE owner = 'tax' AND sequence = 3", "tax/4"),
-        ("UPDATE stream SET sequence = 99 WHERE owner = 'court' AND sequence = 3", "court/99"),
-        (f"UPDATE stream SET statement_digest = '{DIGESTS[0]}' WHERE sequence = 1", "/1"),
-    ],
-)
+REWRITINGS = [
+    ("UPDATE entry SET commitment = randomblob(32) WHERE idx = 4", "entry 4"),
+    ("UPDATE entry SET commitment = x'00' WHERE idx = 4", "entry 4"),
+    ("UPDATE entry SET leaf_hash = randomblob(32) WHERE idx = 4", "entry 4"),
+    (f"UPDATE entry SET statement_digest = '{DIGESTS[5]}' WHERE idx = 4", "entry 4"),
+    ("UPDATE entry SET statement_digest = 'none' WHERE idx = 4", "entry 4"),
+    ("UPDATE salt SET salt = randomblob(32) WHERE entry_idx = 4", "entry 4"),
+    ("DELETE FROM entry WHERE idx = 4", "entry 4"),
+    ("UPDATE entry SET idx = 10 WHERE idx = 4", "entry 4"),
+    ("DELETE FROM entry WHERE idx = 9", "checkpoint 10"),
+    ("DELETE FROM entry", "checkpoint 10"),
+    ("DELETE FROM checkpoint", "entry 0"),
+    ("DELETE FROM checkpoint WHERE size = 10", "checkpoint 9"),
+    ("UPDATE checkpoint SET note = replace(note, '10', '11') WHERE size = 10", "checkpoint 10"),
+    ("UPDATE checkpoint SET size = 11 WHERE size = 10", "checkpoint 11"),
+    ("UPDATE checkpoint SET note = 'none' WHERE size = 10", "checkpoint 10"),
+    ("UPDATE node SET hash = randomblob(32) WHERE level = 0 AND idx = 7", "node 0/7"),
+    ("UPDATE node SET hash = randomblob(32) WHERE level = 3 AND idx = 0", "node 3/0"),
+    ("DELETE FROM node WHERE level = 1 AND idx = 2", "node 1/2"),
+    ("INSERT INTO node VALUES (4, 0, randomblob(32))", "node"),
+    (f"UPDATE statement SET payload = x'7b7d' WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
+    (f"UPDATE statement SET payload_type = '' WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
+    (f"UPDATE statement SET entry_idx = 1 WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
+    (f"UPDATE statement SET entry_idx = 77 WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
+    ("UPDATE stream SET running = 'none' WHERE owner = 'tax' AND sequence = 3", "tax/3"),
+    ("DELETE FROM stream WHERE owner = 'tax' AND sequence = 3", "tax/4"),
+    ("UPDATE stream SET sequence = 99 WHERE owner = 'court' AND sequence = 3", "court/99"),
+    (f"UPDATE stream SET statement_digest = '{DIGESTS[0]}' WHERE sequence = 1", "/1"),
+]
+
+
+@pytest.mark.parametrize(("rewriting", "place"), REWRITINGS)
 async def test_a_rewritten_row_is_noticed_at_start(
     kept: Path, path: Path, rewriting: str, place: str
 ) -> None:
@@ -171,3 +172,125 @@ async def test_a_log_put_back_to_an_older_state_forks_from_every_checkpoint_that
     with pytest.raises(SafeRoomError) as refusal:
         verify_consistency(11, 12, path_to_later, seen.root, newest.root)
     assert refusal.value.reason is Reason.BAD_PROOF
+
+
+@pytest.fixture(scope="module")
+def marked(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same ledger with a mark at its eighth entry, and two entries since."""
+    path = tmp_path_factory.mktemp("marked") / "room.db"
+
+    async def fill() -> None:
+        for first, last in ((0, 8), (8, 10)):
+            async with await open_marked(database) as ledger:
+                for number in range(first, last):
+                    await ledger.append(consent(number, owners=("tax", "court")[: number % 3]))
+            if first:
+                shutil.copy(early, late)
+            else:
+                shutil.copy(late, early)
+
+    early = path.with_name("early")
+    late = path.with_name("room.db.audited")
+    with Database.open(path) as database:
+        asyncio.run(fill())
+    return path
+
+
+async def open_marked(database: Database, kinds: tuple[str, ...] = ()) -> Ledger:
+    """Open a ledger that recomputes at once what came after its mark only."""
+    return await Ledger.open(
+        database, origin=ORIGIN, key=KEY, clock=lambda: NOON, kinds=kinds, whole_up_to=0
+    )
+
+
+async def open_and_wait(database: Database) -> None:
+    """Open a marked ledger, and wait for the audit beside its use."""
+    async with await open_marked(database) as ledger:
+        assert ledger.audit_under_way is not None
+        await ledger.audit_under_way
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"sig"', b'"gis"'))
+
+
+def copy_marked(marked: Path, path: Path) -> None:
+    shutil.copy(marked, path)
+    shutil.copy(f"{marked}.audited", f"{path}.audited")
+
+
+async def test_a_marked_ledger_that_nobody_touched_is_recomputed_whole_beside_its_use(
+    marked: Path, path: Path
+) -> None:
+    copy_marked(marked, path)
+    with Database.open(path) as database:
+        async with await open_marked(database, ("consent",)) as ledger:
+            assert ledger.audit_under_way is not None
+            position = await ledger.append(consent(10))
+            await ledger.audit_under_way
+    mark = read_mark(path, ORIGIN, KEY.verify_key)
+    assert mark is not None
+    assert mark.size == position.size
+
+
+@pytest.mark.parametrize(("rewriting", "place"), REWRITINGS)
+async def test_a_rewritten_row_of_a_marked_ledger_is_noticed_at_start_or_soon_after(
+    marked: Path, path: Path, rewriting: str, place: str
+) -> None:
+    copy_marked(marked, path)
+    with attacker(path) as raw:
+        assert raw.execute(rewriting).rowcount > 0
+    with Database.open(path) as database, pytest.raises(SafeRoomError) as refusal:
+        await open_and_wait(database)
+    assert refusal.value.reason is Reason.BAD_PROOF
+    found = refusal.value.detail.split(": ")[0]
+    # A place before the mark may be found by the tree above it first.
+    assert place in found or found in ("entry 7", "node 0/10", "checkpoint"), refusal.value.detail
+    # Whatever was found beside the room's work, the next start finds before it.
+    with Database.open(path) as database, pytest.raises(SafeRoomError):
+        await (await open_marked(database)).close()
+
+
+@pytest.mark.parametrize(
+    "rewriting",
+    [
+        f"UPDATE statement SET payload = x'7b7d' WHERE digest = '{DIGESTS[2]}'",
+        f"UPDATE entry SET statement_digest = '{DIGESTS[5]}' WHERE idx = 2",
+        f"UPDATE statement SET entry_idx = 1 WHERE digest = '{DIGESTS[2]}'",
+        "UPDATE entry SET commitment = randomblob(32) WHERE idx = 2",
+        "UPDATE salt SET salt = randomblob(32) WHERE entry_idx = 2",
+        "UPDATE node SET hash = randomblob(32) WHERE level = 0 AND idx = 3",
+        "UPDATE node SET hash = randomblob(32) WHERE level = 3 AND idx = 0",
+        "DELETE FROM entry WHERE idx = 9",
+        "UPDATE entry SET commitment = randomblob(32) WHERE idx = 8",
+        "UPDATE stream SET running = 'none' WHERE owner = 'tax' AND sequence = 6",
+    ],
+)
+async def test_what_the_room_goes_by_and_what_came_since_is_checked_before_it_opens(
+    marked: Path, path: Path, rewriting: str
+) -> None:
+    copy_marked(marked, path)
+    with attacker(path) as raw:
+        assert raw.execute(rewriting).rowcount > 0
+    with Database.open(path) as database, pytest.raises(SafeRoomError) as refusal:
+        await (await open_marked(database, ("consent",))).close()
+    assert refusal.value.reason is Reason.BAD_PROOF
+
+
+@pytest.mark.parametrize("by", ["nobody", "another key", "another room"])
+async def test_a_mark_that_the_room_did_not_sign_marks_nothing(
+    marked: Path, path: Path, by: str
+) -> None:
+    copy_marked(marked, path)
+    mark = read_mark(marked, ORIGIN, KEY.verify_key)
+    assert mark is not None
+    if by == "nobody":
+        spoil(Path(f"{path}.audited"))
+    elif by == "another key":
+        write_mark(path, mark, SigningKey.generate())
+    else:
+        write_mark(path, make_mark("other.example/log", 8, mark.root_hash, {}), KEY)
+    with attacker(path) as raw:
+        raw.execute("UPDATE entry SET commitment = randomblob(32) WHERE idx = 0")
+    with Database.open(path) as database, pytest.raises(SafeRoomError, match="entry 0"):
+        await open_marked(database)

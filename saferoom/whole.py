@@ -1,0 +1,52 @@
+"""The whole log of a room recomputed, whether the room runs or not."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from saferoom.backup import STATE, copy_database
+from saferoom.ledger.audit import audit
+from saferoom.room import Room
+from saferoom.state.database import Database
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was recomputed.
+
+    Attributes:
+        size: entries, all of them as they were signed.
+        checkpoint: the newest, a signed note.
+        streams: how many statements each owner's stream has.
+    """
+
+    size: int
+    checkpoint: str
+    streams: dict[str, int]
+
+
+def audit_room(folder: Path, rest: Callable[[], None] | None = None) -> Audit:
+    """Recompute a room's log from its entries, on a copy as of one instant.
+
+    Args:
+        folder: the room's.
+        rest: called now and then.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`, naming the first place that does not fit; `STORE_DAMAGED` if
+            SQLite can't read it; `BAD_CONFIG` for a room that never ran.
+    """
+    room = Room.open(folder)
+    with tempfile.TemporaryDirectory(prefix=".audit-", dir=folder) as name:
+        copy_database(room.state_file, Path(name) / STATE)
+        with Database.open(Path(name) / STATE) as database, database.read() as connection:
+            tip = audit(connection, room.config.origin, room.ledger_key.verify_key, rest)
+    if tip is None:
+        raise SafeRoomError(Reason.BAD_CONFIG, "the room has never run: there is no log")
+    return Audit(
+        tip.size, tip.note, {owner: head.sequence for owner, head in sorted(tip.streams.items())}
+    )
