@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from saferoom.server import run
+from saferoom.serving import run
 from saferoom_proto.reasons import SafeRoomError
 
 USAGE = "usage: python -m saferoom FOLDER"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Final, Self
 
 import grpc
@@ -32,7 +28,7 @@ from saferoom.interceptors import Guard
 from saferoom.keydesk import KeyDesk
 from saferoom.links import Links
 from saferoom.loads import Loads
-from saferoom.logs import Log, make_log
+from saferoom.logs import Log
 from saferoom.metrics import Metrics, RoomFigures, serving_metrics
 from saferoom.refusals import Refusals
 from saferoom.register import Organisation
@@ -344,55 +340,3 @@ def _listen(server: grpc.aio.Server, room: Room) -> int:
         return server.add_secure_port(bound, credentials)
     except RuntimeError as error:
         raise SafeRoomError(Reason.BAD_CONFIG, f"cannot listen on {host}:{port}") from error
-
-
-async def serve(folder: Path) -> None:
-    """Open the room in a folder and serve it until SIGTERM or SIGINT."""
-    room = Room.open(folder)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    log = make_log(room.config.log.level)
-    server = await Server.open(room, log=log)
-    # What was made so far stays: the collector need not look through it again and again.
-    gc.collect()
-    gc.freeze()
-    try:
-        await _until_stopped(server, stop)
-    except SafeRoomError as error:
-        log.error("the log is not what the room signed", detail=error.detail)  # noqa: TRY400
-        raise
-    finally:
-        log.info("room closes")
-        await server.close()
-        log.info("room closed")
-
-
-async def _until_stopped(server: Server, stop: asyncio.Event) -> None:
-    """Wait for a signal; a log that turns out to be altered ends the serving at once.
-
-    Raises:
-        SafeRoomError: `BAD_PROOF` or `STORE_DAMAGED`, naming the place.
-    """
-    stopped = asyncio.create_task(stop.wait())
-    audit = server.books.ledger.audit_under_way
-    if audit is not None:
-        await asyncio.wait([stopped, audit], return_when=asyncio.FIRST_COMPLETED)
-        if audit.done():
-            audit.result()
-    await stopped
-
-
-def run(folder: Path) -> None:
-    """Serve the room in a folder: what `saferoom room serve` starts.
-
-    Raises:
-        SafeRoomError: `BAD_CONFIG`, `BAD_PROOF` or `STORE_DAMAGED`, naming what is wrong.
-    """
-    try:
-        import uvloop  # noqa: PLC0415 - where it is installed, calls cost a tenth less
-    except ImportError:
-        asyncio.run(serve(folder))
-    else:
-        uvloop.run(serve(folder))

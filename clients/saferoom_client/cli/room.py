@@ -118,7 +118,7 @@ def serve(folder: RoomFolder) -> None:
 
     运行房间。
     """
-    of_room("saferoom.server", "run")(folder)
+    of_room("saferoom.serving", "run")(folder)
 
 
 @app.command()

@@ -11,6 +11,7 @@ import pytest
 
 from saferoom.ledger.ledger import Ledger
 from saferoom.ledger.mark import make_mark, read_mark, write_mark
+from saferoom.serving import until_stopped
 from saferoom.state.database import Database
 from saferoom_proto.checkpoint import open_checkpoint
 from saferoom_proto.keys import SigningKey
@@ -294,3 +295,30 @@ async def test_a_mark_that_the_room_did_not_sign_marks_nothing(
         raw.execute("UPDATE entry SET commitment = randomblob(32) WHERE idx = 0")
     with Database.open(path) as database, pytest.raises(SafeRoomError, match="entry 0"):
         await open_marked(database)
+
+
+async def test_a_room_whose_log_turns_out_to_be_altered_ends_at_once(
+    marked: Path, path: Path
+) -> None:
+    copy_marked(marked, path)
+    with attacker(path) as raw:
+        raw.execute("UPDATE entry SET commitment = randomblob(32) WHERE idx = 2")
+    with Database.open(path) as database:
+        async with await open_marked(database) as ledger, asyncio.timeout(20):
+            with pytest.raises(SafeRoomError, match="entry 2"):
+                await until_stopped(ledger.audit_under_way, asyncio.Event())
+
+
+async def test_a_room_whose_log_is_whole_goes_on_until_it_is_stopped(
+    marked: Path, path: Path
+) -> None:
+    copy_marked(marked, path)
+    stop = asyncio.Event()
+    with Database.open(path) as database:
+        async with await open_marked(database) as ledger, asyncio.timeout(20):
+            assert ledger.audit_under_way is not None
+            serving = asyncio.create_task(until_stopped(ledger.audit_under_way, stop))
+            await ledger.audit_under_way
+            assert not serving.done()
+            stop.set()
+            await serving
