@@ -112,7 +112,11 @@ def confirm_restored(folder: Path, seen: Sequence[Path], *, nobody_saw_more: boo
     with Database.open(room.state_file) as database:
         behind = compare(database, room.config.origin, room.ledger_key.verify_key, seen)
     if behind.entries:
-        raise SafeRoomError(Reason.BAD_PROOF, f"{behind.entries} entries were seen and are lost")
+        refusal = SafeRoomError(
+            Reason.BAD_PROOF, f"{behind.entries} entries were seen and are lost"
+        )
+        refusal.add_note("Restore a newer copy; this one is not served (docs/operators.md).")
+        raise refusal
     path.unlink()
     return manifest
 
@@ -127,7 +131,9 @@ def _open(archive: Path, plain: Path, key: Path) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         detail = f"{archive}: {key} does not open it, or it is damaged"
-        raise SafeRoomError(Reason.BAD_SEAL, detail) from error
+        refusal = SafeRoomError(Reason.BAD_SEAL, detail)
+        refusal.add_note("Give the key that it was sealed to, and the backup as it was made.")
+        raise refusal from error
 
 
 def _identity(path: Path) -> pyrage.x25519.Identity:

@@ -171,7 +171,9 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     if (room.folder / RESTORED).exists():
         rule = "restored from a backup: first ask who saw more, then saferoom room confirm"
         fault = FieldFault(RESTORED, rule)
-        raise SafeRoomError(Reason.BAD_CONFIG, f"{room.folder}: {rule}", [fault])
+        refusal = SafeRoomError(Reason.BAD_CONFIG, f"{room.folder}: {rule}", [fault])
+        refusal.add_note(f"saferoom room confirm {room.folder} --seen FILE")
+        raise refusal
     # Step 1: the log, recomputed, and what the room knows, made of it.
     books = await open_books(
         room.state_file, stack, origin=config.origin, key=room.ledger_key, clock=outside.clock
