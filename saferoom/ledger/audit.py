@@ -52,36 +52,23 @@ _NODES: Final = (
     .where(tables.node.c.level == bindparam("level"))
     .where(tables.node.c.idx.between(bindparam("first"), bindparam("last")))
 )
-_STATEMENTS: Final = select(
+_STATEMENT: Final = (
     tables.statement.c.digest,
     tables.statement.c.payload_type,
     tables.statement.c.payload,
     tables.statement.c.entry_idx,
     tables.entry.c.statement_digest,
-).join_from(tables.statement, tables.entry, isouter=True)
+)
+_STATEMENTS: Final = select(*_STATEMENT).join_from(tables.statement, tables.entry, isouter=True)
 _STATEMENTS_SINCE: Final = (
-    select(
-        tables.statement.c.digest,
-        tables.statement.c.payload_type,
-        tables.statement.c.payload,
-        tables.statement.c.entry_idx,
-        tables.entry.c.statement_digest,
-    )
+    select(*_STATEMENT)
     .join_from(
         tables.entry, tables.statement, tables.statement.c.digest == tables.entry.c.statement_digest
     )
     .where(tables.entry.c.idx >= bindparam("start"))
 )
 _GONE_BY: Final = (
-    select(
-        tables.statement.c.digest,
-        tables.statement.c.payload_type,
-        tables.statement.c.payload,
-        tables.statement.c.entry_idx,
-        tables.entry.c.statement_digest,
-        tables.entry.c.commitment,
-        tables.salt.c.salt,
-    )
+    select(*_STATEMENT, tables.entry.c.commitment, tables.salt.c.salt)
     .join_from(tables.statement, tables.entry, tables.statement.c.entry_idx == tables.entry.c.idx)
     .join(tables.salt, tables.salt.c.entry_idx == tables.entry.c.idx, isouter=True)
     .where(tables.statement.c.kind.in_(bindparam("kinds", expanding=True)))
