@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RELEASE = $(shell git -c versionsort.suffix=- tag --list 'v*' --sort=-version:refname | head -n 1)
 
-.PHONY: help setup demo test soak check static format-check lint types imports contract breaking \
-	format generate lock
+.PHONY: help setup demo test soak check static format-check lint types imports contract words-check \
+	breaking format generate words lock
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,7 +38,7 @@ soak: setup ## Run the long tests: kills, floods, millions.
 
 check: static test ## Run everything that must pass before a merge.
 
-static: format-check lint types imports contract breaking ## Run the checks that run no test.
+static: format-check lint types imports contract words-check breaking ## Run the checks that run no test.
 
 format-check: setup
 	$(BIN)/ruff format --check
@@ -57,6 +57,9 @@ imports: setup
 contract: setup
 	$(BIN)/python tools/generate.py --check
 
+words-check: setup
+	$(BIN)/python tools/catalogue.py --check
+
 breaking: setup
 	@if [ -z "$(RELEASE)" ]; then \
 		echo "buf breaking: no release is tagged yet, so there is none to keep to."; \
@@ -72,6 +75,9 @@ format: setup ## Bring Python and protos into form.
 
 generate: setup ## Write the Python code of the protos.
 	$(BIN)/python tools/generate.py
+
+words: setup ## List the command line's messages anew, and compile its Chinese ones.
+	$(BIN)/python tools/catalogue.py
 
 # Not a prerequisite of set-up: a lock changes when somebody means it to (docs/adr/0001).
 lock: ## Resolve requirements.lock anew from pyproject.toml.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+os.environ["SAFEROOM_LANG"] = "en"  # whatever the developer's own locale says
 
 # Tests share two cores with each other: a slow example is no finding.
 settings.register_profile("shared-machine", deadline=None)

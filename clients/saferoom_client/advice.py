@@ -76,9 +76,9 @@ ADVICE: Final[dict[Reason, Advice]] = {
 }  # fmt: skip
 """Every reason that a bank's check can meet."""
 
-_NOTHING_KNOWN: Final = Advice(Again.NEVER, "Tell the operator the request id.")
+NOTHING_KNOWN: Final = Advice(Again.NEVER, "Tell the operator the request id.")
 
 
 def advice(reason: Reason) -> Advice:
     """Give what to do about a reason."""
-    return ADVICE.get(reason, _NOTHING_KNOWN)
+    return ADVICE.get(reason, NOTHING_KNOWN)

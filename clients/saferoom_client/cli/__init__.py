@@ -7,56 +7,57 @@ light client need nothing of the room's own software.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
-from typing import Final, NamedTuple, cast
+from typing import Annotated, Final, NamedTuple, Protocol, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from saferoom_client.cli.output import print_error, wants_json
+from saferoom_client.tongue import Language, language_of, say, speak
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 FAILED: Final = 1
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     """A command: where it is, and one line about it."""
 
     place: str
     about: str
 
 
-_COMMANDS: Final = {
-    "demo": _Entry("saferoom_client.demo:run", "Open a room and run the main job. 演示。"),
-    "sandbox": _Entry(
-        "saferoom_client.sandbox.run:run", "Open a room of made-up firms to test by. 沙箱。"
-    ),
-    "room": _Entry("room:app", "Make and run a room; see how it does. 开设和运行房间。"),
-    "issuer": _Entry("issuer:app", "Name people, systems and subjects. 身份签发。"),
-    "org": _Entry("org:app", "Enrol and list organisations. 机构登记。"),
-    "whoami": _Entry("org:whoami", "Ask whom the room takes you for. 查看本人身份。"),
-    "trust": _Entry("trust:app", "Pin the charter roots of owners. 固定各数源单位的根。"),
-    "agent": _Entry("agent:app", "Hold an owner's store key. 密钥代理。"),
-    "enclave": _Entry("enclave:app", "Run an owner's enclave on its premises. 自行运行飞地。"),
-    "relay": _Entry("relay:app", "Connect it to the room. 中继。"),
-    "charter": _Entry("charter:app", "Write and show charters. 章程。"),
-    "schema": _Entry("feature:schema_app", "Hand in the tables of a store. 表结构。"),
-    "feature": _Entry("feature:app", "Try, add and list features. 特征指标。"),
-    "data": _Entry("data:app", "Load data, list its versions, go back. 数据装载与回退。"),
-    "template": _Entry("template:app", "Propose, judge and approve templates. 作业模板。"),
-    "agreement": _Entry("agreement:app", "Agree on the use of data. 数据共享协议。"),
-    "consent": _Entry("consent:app", "Grant and take back consents. 授权。"),
-    "mine": _Entry("mine:mine", "See what is held about you, and who used it. 本人查询。"),
-    "dispute": _Entry("dispute:app", "Say that a use or a record is wrong. 异议。"),
-    "check": _Entry("check:check", "Ask a check about one subject. 就一个主体提问。"),
-    "cost": _Entry("cost:cost", "See what a check would cost. 查询提问的代价。"),
-    "uses": _Entry("uses:uses", "See what your data was used for. 数据使用情况。"),
-    "receipt": _Entry("receipt:app", "Verify and show receipts, offline. 回执。"),
-    "log": _Entry("log:app", "Verify the room's log. 存证日志。"),
-    "audit": _Entry("audit:app", "Audit the log, trusting nobody in the room. 审计。"),
-    "pause": _Entry("pause:pause", "Stop a use of your data at once. 立即暂停。"),
-    "resume": _Entry("pause:resume", "Let a paused use go on, with m of n. 恢复使用。"),
-    "measure": _Entry("agent:measure", "Give the digests of this code. 度量代码。"),
+COMMANDS: Final = {
+    "demo": Entry("saferoom_client.demo:run", "Open a room and run the main job."),
+    "sandbox": Entry("saferoom_client.sandbox.run:run", "Open a room of made-up firms to test by."),
+    "room": Entry("room:app", "Make and run a room; see how it does."),
+    "issuer": Entry("issuer:app", "Name people, systems and subjects."),
+    "org": Entry("org:app", "Enrol and list organisations."),
+    "whoami": Entry("org:whoami", "Ask whom the room takes you for."),
+    "trust": Entry("trust:app", "Pin the charter roots of owners."),
+    "agent": Entry("agent:app", "Hold an owner's store key."),
+    "enclave": Entry("enclave:app", "Run an owner's enclave on its premises."),
+    "relay": Entry("relay:app", "Connect it to the room."),
+    "charter": Entry("charter:app", "Write and show charters."),
+    "schema": Entry("feature:schema_app", "Hand in the tables of a store."),
+    "feature": Entry("feature:app", "Try, add and list features."),
+    "data": Entry("data:app", "Load data, list its versions, go back."),
+    "template": Entry("template:app", "Propose, judge and approve templates."),
+    "agreement": Entry("agreement:app", "Agree on the use of data."),
+    "consent": Entry("consent:app", "Grant and take back consents."),
+    "mine": Entry("mine:mine", "See what is held about you, and who used it."),
+    "dispute": Entry("dispute:app", "Say that a use or a record is wrong."),
+    "check": Entry("check:check", "Ask a check about one subject."),
+    "cost": Entry("cost:cost", "See what a check would cost."),
+    "uses": Entry("uses:uses", "See what your data was used for."),
+    "receipt": Entry("receipt:app", "Verify and show receipts, offline."),
+    "log": Entry("log:app", "Verify the room's log."),
+    "audit": Entry("audit:app", "Audit the log, trusting nobody in the room."),
+    "pause": Entry("pause:pause", "Stop a use of your data at once."),
+    "resume": Entry("pause:resume", "Let a paused use go on, with m of n."),
+    "measure": Entry("agent:measure", "Give the digests of this code."),
 }
 
 
@@ -65,16 +66,26 @@ class _Root(TyperGroup):
 
     # Typer has its own copy of Click, whose context type is not for others to name.
 
+    def main(self, *args: object, **settings: object) -> object:
+        """Speak the user's language from the first word on."""
+        speak(language_of(os.environ))
+        return cast("object", super().main(*args, **settings))  # pyright: ignore[reportArgumentType]
+
+    def format_help(self, ctx: object, formatter: object) -> None:
+        """Show the help of the whole."""
+        translated(self)
+        super().format_help(ctx, formatter)  # pyright: ignore[reportArgumentType]
+
     def list_commands(self, ctx: object) -> list[str]:
         """Name the commands in the order of their use."""
         del ctx
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
         """Give what a list of commands shows of one."""
         del ctx
-        entry = _COMMANDS.get(cmd_name)
-        return None if entry is None else TyperCommand(cmd_name, help=entry.about)
+        entry = COMMANDS.get(cmd_name)
+        return None if entry is None else TyperCommand(cmd_name, help=say(entry.about))
 
     def resolve_command(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, ctx: typer.Context, args: list[str]
@@ -82,7 +93,7 @@ class _Root(TyperGroup):
         """Import the command that was called."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None:
-            command = _load(name)
+            command = translated(load_command(name))
         return name, cast("TyperCommand | None", command), rest
 
     def invoke(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -106,13 +117,29 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="A data safe room: usable, never visible. 数据安全屋 可用不可见。",
+    help="A data safe room: usable, never visible.",
 )
 
 
+def _change_language(language: Language | None) -> Language | None:
+    if language is not None:
+        speak(language)
+    return language
+
+
 @app.callback()
-def root() -> None:
+def root(
+    lang: Annotated[
+        Language | None,
+        typer.Option(
+            help="What to speak; else what SAFEROOM_LANG or the locale says.",
+            callback=_change_language,
+            is_eager=True,
+        ),
+    ] = None,
+) -> None:
     """Come before every command."""
+    del lang
 
 
 def main() -> None:
@@ -122,8 +149,9 @@ def main() -> None:
     app()
 
 
-def _load(name: str) -> object:
-    module_name, _, attribute = _COMMANDS[name].place.partition(":")
+def load_command(name: str) -> object:
+    """Import a command, or a group of commands, by its name."""
+    module_name, _, attribute = COMMANDS[name].place.partition(":")
     if "." not in module_name:
         module_name = f"{__name__}.{module_name}"
     target = cast("object", getattr(import_module(module_name), attribute))
@@ -132,6 +160,44 @@ def _load(name: str) -> object:
     single = typer.Typer(add_completion=False)
     single.command(name)(target)  # pyright: ignore[reportArgumentType]
     return typer.main.get_command(single)
+
+
+class _Shown(Protocol):
+    """What a command, an argument or an option shows of itself."""
+
+    help: str | None
+
+
+class _Command(_Shown, Protocol):
+    """A command as Typer makes it of a function."""
+
+    params: list[_Shown]
+    get_help_option: Callable[[object], _Shown | None]
+
+
+def commands_in(command: object) -> Iterator[_Command]:
+    """Give a command and all that are below it."""
+    yield cast("_Command", command)
+    below: dict[str, object] = getattr(command, "commands", {})
+    for inner in below.values():
+        yield from commands_in(inner)
+
+
+def translated(command: object) -> object:
+    """Put a command's help into the language that is spoken; it was made for this one call."""
+    for each in commands_in(command):
+        for shown in (each, *each.params):
+            shown.help = say(shown.help or "")
+        each.get_help_option = partial(_help_option, each.get_help_option)
+    return command
+
+
+def _help_option(make: Callable[[object], _Shown | None], context: object) -> _Shown | None:
+    """Make the option that shows help, which Typer makes only when it is asked for."""
+    option = make(context)
+    if option is not None:
+        option.help = say(option.help or "")
+    return option
 
 
 def _input_error(error: ValueError) -> SafeRoomError:

@@ -27,15 +27,14 @@ from saferoom_client.cli.output import mapping, show, show_units
 from saferoom_client.cli.staying import run_until_told, teller
 from saferoom_client.files import read_model
 from saferoom_client.profile import RoomCard
+from saferoom_client.tongue import say
 from saferoom_client.units import write_unit
 from saferoom_proto.measure import measure_code, measure_dependencies
 from saferoom_proto.reasons import Reason, SafeRoomError
 
-app = group("Hold an owner's store key. 密钥代理。")
+app = group("Hold an owner's store key.")
 
-AgentFolder = Annotated[
-    Path, typer.Argument(help="The key agent's folder. 密钥代理目录。", file_okay=False)
-]
+AgentFolder = Annotated[Path, typer.Argument(help="The key agent's folder.", file_okay=False)]
 
 
 @app.command()
@@ -43,25 +42,25 @@ def init(
     folder: AgentFolder,
     *,
     room: RoomCardOption,
-    owner: Annotated[str, typer.Option(help="The data owner. 数源单位。")],
-    charter_root: Annotated[str, typer.Option(help="The owner's charter root key. 章程根公钥。")],
+    owner: Annotated[str, typer.Option(help="The data owner.")],
+    charter_root: Annotated[str, typer.Option(help="The owner's charter root key.")],
     code: Annotated[
         list[str] | None,
-        typer.Option(help="An accepted digest of the code; else this one's. 接受的代码摘要。"),
+        typer.Option(help="An accepted digest of the code; else this one's."),
     ] = None,
     dependencies: Annotated[
         list[str] | None,
-        typer.Option(help="An accepted digest of the rest; else this one's. 接受的依赖摘要。"),
+        typer.Option(help="An accepted digest of the rest; else this one's."),
     ] = None,
     evidence: Annotated[
         list[str] | None,
-        typer.Option(help="An accepted kind of evidence; else software. 接受的证据种类。"),
+        typer.Option(help="An accepted kind of evidence; else software."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key agent with fresh keys.
 
-    Back its folder up: the store opens with it alone. 新建密钥代理。
+    Back its folder up: the store opens with it alone.
     """
     policy = Policy(
         room=read_model(room, RoomCard).origin,
@@ -75,10 +74,15 @@ def init(
     show(
         as_json,
         agent.card.model_dump(mode="json"),
-        f"made the key agent of {owner} in {folder}",
-        f"its public keys, for the charter: {folder / CARD}",
-        f"next: saferoom issuer enrol ISSUER --organisation {owner} --name key-agent "
-        f"--room {room} --out {folder / PROFILE}",
+        say("made the key agent of {owner} in {folder}", owner=owner, folder=folder),
+        say("its public keys, for the charter: {card}", card=folder / CARD),
+        say(
+            "next: saferoom issuer enrol ISSUER --organisation {owner} --name key-agent"
+            " --room {room} --out {profile}",
+            owner=owner,
+            room=room,
+            profile=folder / PROFILE,
+        ),
     )
 
 
@@ -87,27 +91,27 @@ def accept(
     folder: AgentFolder,
     code: Annotated[
         list[str] | None,
-        typer.Option(help="A digest of the code; else this one's. 代码摘要。"),
+        typer.Option(help="A digest of the code; else this one's."),
     ] = None,
     dependencies: Annotated[
         list[str] | None,
-        typer.Option(help="A digest of the rest; else this one's. 依赖摘要。"),
+        typer.Option(help="A digest of the rest; else this one's."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Accept another version of the code, before an upgrade; it counts at once.
-
-    接受新版本的代码。
-    """
+    """Accept another version of the code, before an upgrade; it counts at once."""
     policy = KeyAgent.load(folder).accept(
         code or (_measured_code(),), dependencies or (measure_dependencies(),)
     )
     show(
         as_json,
         policy.model_dump(mode="json"),
-        f"{len(policy.code)} versions of the code and {len(policy.dependencies)} of what it needs "
-        "are accepted",
-        f"to accept one no longer, take its digest out of {folder / POLICY}",
+        say(
+            "{codes} versions of the code and {dependencies} of what it needs are accepted",
+            codes=len(policy.code),
+            dependencies=len(policy.dependencies),
+        ),
+        say("to accept one no longer, take its digest out of {policy}", policy=folder / POLICY),
     )
 
 
@@ -116,30 +120,27 @@ def require(
     folder: AgentFolder,
     supervisor: Annotated[
         list[str],
-        typer.Option(help="A supervisor's public key, from enclave init. 监管程序公钥。"),
+        typer.Option(help="A supervisor's public key, from enclave init."),
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Give the key from now on only to enclaves that this supervisor started.
-
-    仅接受指定监管程序启动的飞地。
-    """
+    """Give the key from now on only to enclaves that this supervisor started."""
     policy = KeyAgent.load(folder).require(supervisor)
     show(
         as_json,
         policy.model_dump(mode="json"),
-        f"supervisors that may start the enclave of {policy.owner}: {len(policy.supervisors)}; "
-        "it counts at once",
-        f"to drop one, take its key out of {folder / POLICY}",
+        say(
+            "supervisors that may start the enclave of {owner}: {count}; it counts at once",
+            owner=policy.owner,
+            count=len(policy.supervisors),
+        ),
+        say("to drop one, take its key out of {policy}", policy=folder / POLICY),
     )
 
 
 @app.command()
 def run(folder: AgentFolder, as_json: JsonOption = False) -> None:
-    """Attend to the room and give the enclave its key, until stopped.
-
-    值守。
-    """
+    """Attend to the room and give the enclave its key, until stopped."""
     agent = KeyAgent.load(folder)
 
     run_until_told(attend(agent, on_event=teller(as_json)))
@@ -153,20 +154,14 @@ def units(
     user: UserOption = "saferoom-agent",
     as_json: JsonOption = False,
 ) -> None:
-    """Write the systemd unit that runs the agent with as little as it needs.
-
-    写出密钥代理的 systemd 单元。
-    """
+    """Write the systemd unit that runs the agent with as little as it needs."""
     owner = KeyAgent.load(folder).policy.owner
     written = write_unit(out, "key-agent", folder, user, {"owner": owner}, suffix=f"-{owner}")
     show_units(as_json, written, folder, user)
 
 
 def measure(as_json: JsonOption = False) -> None:
-    """Give the digests of this code, which key agents accept enclaves by.
-
-    度量代码。
-    """
+    """Give the digests of this code, which key agents accept enclaves by."""
     document = {"code": _measured_code(), "dependencies": measure_dependencies()}
     show(as_json, document, *mapping(document))
 

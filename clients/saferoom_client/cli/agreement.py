@@ -26,40 +26,36 @@ from saferoom_client.profile import Profile, read_signer
 from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
+from saferoom_client.tongue import say
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, check_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Agreement, load, seal_statement
 from saferoom_proto.statements.template import InstitutionKey
 
-app = group("Agree on the use of data. 数据共享协议。")
+app = group("Agree on the use of data.")
 
 
 @app.command()
 def propose(
-    owner: Annotated[str, typer.Option(help="The data owner. 数源单位。")],
+    owner: Annotated[str, typer.Option(help="The data owner.")],
     *,
-    institution: Annotated[str, typer.Option(help="The institution. 使用机构。")],
+    institution: Annotated[str, typer.Option(help="The institution.")],
     key: Annotated[
         list[str],
-        typer.Option(help="NAME=SIGNING.PEM of who may sign its questions. 可签名者的证书。"),
+        typer.Option(help="NAME=SIGNING.PEM of who may sign its questions."),
     ],
     purpose: PurposeOption,
     profile: ProfileOption,
     out: NewFile,
-    group: Annotated[
-        str, typer.Option(help="Whom it shares what it learns with. 共享所知的机构组。")
-    ] = "",
-    days: Annotated[int, typer.Option(min=1, help="Days of validity. 有效天数。")] = 365,
+    group: Annotated[str, typer.Option(help="Whom it shares what it learns with.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="Days of validity.")] = 365,
     replaces: Annotated[
-        str | None, typer.Option(help="Digest of the agreement that it ends. 所替代的协议。")
+        str | None, typer.Option(help="Digest of the agreement that it ends.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write an agreement and sign it first, for the other side to read and sign.
-
-    提出协议并先行签署。
-    """
+    """Write an agreement and sign it first, for the other side to read and sign."""
     refuse_existing(out)
     valid_from, valid_to = window(utc_now(), days)
     member = Profile.load(profile)
@@ -83,7 +79,7 @@ def propose(
         as_json,
         {"file": str(out), "agreement": envelope.digest},
         *_plainly(agreement),
-        f"next, at the other side: saferoom agreement sign {out} --out SIGNED.json",
+        say("next, at the other side: saferoom agreement sign {out} --out SIGNED.json", out=out),
     )
 
 
@@ -92,21 +88,16 @@ def sign(
     file: InputFile,
     profile: ProfileOption,
     out: NewFile,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Sign without being asked. 不再询问。")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Sign without being asked.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign an agreement that was proposed; the last signature that it needs hands it in.
-
-    签署协议 (签齐即提交)。
-    """
+    """Sign an agreement that was proposed; the last signature that it needs hands it in."""
     refuse_existing(out)
     proposed = _read(file)
     if not yes:
         for line in _plainly(load(proposed, Agreement)):
             typer.echo(line, err=as_json)
-        typer.confirm("Sign exactly this?", abort=True, err=as_json)
+        typer.confirm(say("Sign exactly this?"), abort=True, err=as_json)
     with Room.open(profile) as room:
         envelope = add_signature(proposed, room.profile.signing_key)
         missing = room.missing_signatures(envelope)
@@ -121,69 +112,73 @@ def sign(
         "recorded": recorded is not None,
     }
     if recorded is not None:
-        sides = f"{agreement.owner} and {agreement.institution}"
-        show(as_json, document, f"recorded the agreement of {sides}: {envelope.digest}")
+        show(
+            as_json,
+            document,
+            say(
+                "recorded the agreement of {owner} and {institution}: {digest}",
+                owner=agreement.owner,
+                institution=agreement.institution,
+                digest=envelope.digest,
+            ),
+        )
         return
     show(
         as_json,
         document,
-        f"signed {envelope.digest}, in {out}; it still needs {'; '.join(missing)}",
-        f"next, there: saferoom agreement sign {out} --out SIGNED.json",
+        say(
+            "signed {digest}, in {out}; it still needs {missing}",
+            digest=envelope.digest,
+            out=out,
+            missing="; ".join(missing),
+        ),
+        say("next, there: saferoom agreement sign {out} --out SIGNED.json", out=out),
     )
 
 
 @app.command(name="show")
 def show_(
-    agreement: Annotated[str, typer.Argument(help="A file of it, or its digest. 协议文件或摘要。")],
+    agreement: Annotated[str, typer.Argument(help="A file of it, or its digest.")],
     profile: ProfileOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Show an agreement in plain words: who may ask, for what, till when.
-
-    用平实的话说明协议。
-    """
+    """Show an agreement in plain words: who may ask, for what, till when."""
     path = Path(agreement)
     if path.exists():
         envelope = _read(path)
         opened = load(envelope, Agreement)
         show(as_json, {"digest": envelope.digest, **opened.model_dump(mode="json")},
-             *_plainly(opened), f"  digest  {envelope.digest}")  # fmt: skip
+             *_plainly(opened), say("  digest  {digest}", digest=envelope.digest))  # fmt: skip
         return
     digest = check_digest(agreement)
     with Room.open(profile) as room:
         found = [each for each in room.list_agreements() if each.digest == digest]
     if not found:
         raise SafeRoomError(Reason.UNKNOWN_STATEMENT, digest)
-    lines = [*_plainly(found[0].agreement), f"  digest  {digest}"]
+    lines = [*_plainly(found[0].agreement), say("  digest  {digest}", digest=digest)]
     if found[0].ended:
-        lines.append("  It was ended, or another took its place.")
+        lines.append(say("  It was ended, or another took its place."))
     document = {"digest": digest, **found[0].agreement.model_dump(mode="json")}
     show(as_json, document | {"ended": found[0].ended}, *lines)
 
 
 @app.command()
 def end(
-    agreement: Annotated[str, typer.Argument(help="Its digest. 协议摘要。")],
+    agreement: Annotated[str, typer.Argument(help="Its digest.")],
     profile: ProfileOption,
     why: WhyOption,
     as_json: JsonOption = False,
 ) -> None:
-    """End an agreement, as one of the owner's approvers.
-
-    终止协议。
-    """
+    """End an agreement, as one of the owner's approvers."""
     with Room.open(profile) as room:
         recorded = room.end_agreement(check_digest(agreement), why)
     document = {"agreement": agreement, "end": recorded.statement.digest}
-    show(as_json, document, f"ended {agreement}")
+    show(as_json, document, say("ended {agreement}", agreement=agreement))
 
 
 @app.command(name="list")
 def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """List your organisation's agreements.
-
-    列出协议。
-    """
+    """List your organisation's agreements."""
     with Room.open(profile) as room:
         agreements = room.list_agreements()
     rows = [
@@ -191,7 +186,7 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
             each.agreement.owner,
             each.agreement.institution,
             ", ".join(each.agreement.purposes),
-            "ended" if each.ended else moment(each.agreement.valid_to),
+            say("ended") if each.ended else moment(each.agreement.valid_to),
             each.digest,
         )
         for each in agreements
@@ -208,18 +203,29 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
 
 def _plainly(agreement: Agreement) -> Iterator[str]:
     names = ", ".join(each.name for each in agreement.keys)
-    yield f"{agreement.institution} may ask the enclave of {agreement.owner}:"
-    yield f"  for     {', '.join(agreement.purposes)}"
-    yield f"  from    {moment(agreement.valid_from)}"
-    yield f"  to      {moment(agreement.valid_to)}"
-    yield f"  signed  by {names} of {agreement.institution}: whose questions count"
+    yield say(
+        "{institution} may ask the enclave of {owner}:",
+        institution=agreement.institution,
+        owner=agreement.owner,
+    )
+    yield say("  for     {purposes}", purposes=", ".join(agreement.purposes))
+    yield say("  from    {moment}", moment=moment(agreement.valid_from))
+    yield say("  to      {moment}", moment=moment(agreement.valid_to))
+    yield say(
+        "  signed  by {names} of {institution}: whose questions count",
+        names=names,
+        institution=agreement.institution,
+    )
     if agreement.group == agreement.institution:
-        yield "  shares  what it learns with nobody: it has a budget of its own"
+        yield say("  shares  what it learns with nobody: it has a budget of its own")
     else:
-        yield f"  shares  what it learns within {agreement.group}: they have one budget together"
+        yield say(
+            "  shares  what it learns within {group}: they have one budget together",
+            group=agreement.group,
+        )
     if agreement.replaces is not None:
-        yield f"  ends    {agreement.replaces}"
-    yield "  It permits no question by itself: that takes approved templates, and consent."
+        yield say("  ends    {replaces}", replaces=agreement.replaces)
+    yield say("  It permits no question by itself: that takes approved templates, and consent.")
 
 
 def _read(path: Path) -> Envelope:

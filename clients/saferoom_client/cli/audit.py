@@ -11,8 +11,9 @@ from saferoom_client.audit.run import AuditReport, Violation
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import progress_of, show
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 
-app = group("Audit the room's log, trusting nobody in the room. 审计。")
+app = group("Audit the room's log, trusting nobody in the room.")
 
 FOUND = 1
 """Exit status where anything is wrong."""
@@ -27,14 +28,12 @@ def audit() -> None:
 def verify(
     profile: ProfileOption,
     *,
-    since: Annotated[
-        int, typer.Option(min=0, help="Judge from this entry on. 自此条目起审计。")
-    ] = 0,
+    since: Annotated[int, typer.Option(min=0, help="Judge from this entry on.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Verify the whole log: its tree, what its entries are, and that every answer was allowed.
 
-    Each violation is told with its entry; the exit status is 1 if there is any. 全面验证日志。
+    Each violation is told with its entry; the exit status is 1 if there is any.
     """
     bar, move = progress_of("entries", quiet=as_json)
     with Room.open(profile) as room, bar:
@@ -48,24 +47,43 @@ def _lines(report: AuditReport) -> Iterator[str]:
     size = report.checkpoint.size
     grown = report.grown_from
     if grown is not None:
-        yield f"the log has {size:,} entries and extends the {grown.size:,} you verified before"
+        yield say(
+            "the log has {size:,} entries and extends the {since:,} you verified before",
+            size=size,
+            since=grown.size,
+        )
     else:
-        yield f"the log has {size:,} entries; this is the first head you have seen"
-    yield f"{report.judged:,} entries were judged, {report.erased:,} of all were erased"
+        yield say("the log has {size:,} entries; this is the first head you have seen", size=size)
+    yield say(
+        "{judged:,} entries were judged, {erased:,} of all were erased",
+        judged=report.judged,
+        erased=report.erased,
+    )
     if report.unjudged:
-        yield f"{report.unjudged:,} are of kinds that this version has no rule for"
+        yield say(
+            "{unjudged:,} are of kinds that this version has no rule for", unjudged=report.unjudged
+        )
     if report.crossed:
-        yield f"{report.crossed:,} answers crossed a revocation on its way, as the charter allows"
+        yield say(
+            "{crossed:,} answers crossed a revocation on its way, as the charter allows",
+            crossed=report.crossed,
+        )
     for owner in report.unpinned:
-        yield f"not judged: the words of {owner}; pin its root: saferoom trust pin {owner} ROOT"
+        yield say(
+            "not judged: the words of {owner}; pin its root: saferoom trust pin {owner} ROOT",
+            owner=owner,
+        )
     for found in report.violations:
         yield _place(found)
     count = len(report.violations)
-    yield "no violation" if not count else f"{count} violation{'s' if count > 1 else ''}"
+    if not count:
+        yield say("no violation")
+    else:
+        yield say("1 violation") if count == 1 else say("{count} violations", count=count)
 
 
 def _place(found: Violation) -> str:
-    where = "the log" if found.entry is None else f"entry {found.entry}"
+    where = say("the log") if found.entry is None else say("entry {entry}", entry=found.entry)
     return f"{where}: {found.reason}: {found.what}"
 
 

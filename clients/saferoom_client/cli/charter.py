@@ -31,6 +31,7 @@ from saferoom_client.files import (
 )
 from saferoom_client.profile import RoomCard, read_signer
 from saferoom_client.room import Room
+from saferoom_client.tongue import say, titled
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import SafeRoomError
@@ -46,26 +47,23 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.verification import open_charter
 
-app = group("Write and show charters. 章程。")
+app = group("Write and show charters.")
 
 LIMITS = ((0, 0), (3, 12), (3, 12), (1, 3))
 """A draft's bits per feature in a period, and per family in 36 months, by level 1 to 4."""
 
 RootKey = Annotated[
     Path,
-    typer.Option("--root", help="The charter root's key file. 章程根私钥文件。", dir_okay=False),
+    typer.Option("--root", help="The charter root's key file.", dir_okay=False),
 ]
 
 
 @app.command()
 def root(
-    path: Annotated[Path, typer.Argument(help="The key file to make. 要新建的私钥文件。")],
+    path: Annotated[Path, typer.Argument(help="The key file to make.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a charter root key; whoever is to trust the charter pins its public half.
-
-    新建章程根。
-    """
+    """Make a charter root key; whoever is to trust the charter pins its public half."""
     refuse_existing(path)
     key = SigningKey.generate()
     write_file(path, key.to_pem())
@@ -75,38 +73,31 @@ def root(
 
 @app.command()
 def init(
-    owner: Annotated[str, typer.Argument(help="The data owner. 数源单位。")],
+    owner: Annotated[str, typer.Argument(help="The data owner.")],
     *,
     room: RoomCardOption,
     root: RootKey,
-    agent: Annotated[
-        Path, typer.Option(help="The key agent's agent-card.json. 密钥代理名片。", exists=True)
-    ],
+    agent: Annotated[Path, typer.Option(help="The key agent's agent-card.json.", exists=True)],
     issuer: Annotated[
-        list[Path], typer.Option(help="An identity issuer's issuer.json. 签发方名片。", exists=True)
+        list[Path], typer.Option(help="An identity issuer's issuer.json.", exists=True)
     ],
     approver: Annotated[
-        list[str], typer.Option(help="NAME=SIGNING.PEM of an approver; repeat it. 审批人及其证书。")
+        list[str], typer.Option(help="NAME=SIGNING.PEM of an approver; repeat it.")
     ],
     out: NewFile,
-    title_en: Annotated[str, typer.Option(help="The owner's name in English. 英文名称。")],
-    title_zh: Annotated[str, typer.Option(help="The owner's name in Chinese. 中文名称。")],
+    title_en: Annotated[str, typer.Option(help="The owner's name in English.")],
+    title_zh: Annotated[str, typer.Option(help="The owner's name in Chinese.")],
     registrar: Annotated[
         list[str],
-        typer.Option(help="Who may register consents on paper; repeat it. 纸质授权登记机构。"),
+        typer.Option(help="Who may register consents on paper; repeat it."),
     ] = [],  # noqa: B006 - Typer copies it
-    threshold: Annotated[
-        int, typer.Option(min=1, help="How many approvers must sign. 需几人审批。")
-    ] = 1,
+    threshold: Annotated[int, typer.Option(min=1, help="How many approvers must sign.")] = 1,
     sandbox_level: Annotated[
-        int, typer.Option(min=0, max=3, help="The weakest sandbox accepted. 最低沙箱等级。")
+        int, typer.Option(min=0, max=3, help="The weakest sandbox accepted.")
     ] = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the draft of a first charter, to be read and changed before it is signed.
-
-    起草章程。
-    """
+    """Write the draft of a first charter, to be read and changed before it is signed."""
     refuse_existing(out)
     card, keys = read_model(room, RoomCard), read_model(agent, AgentCard)
     approvers = pairs(approver, "NAME=SIGNING.PEM")
@@ -139,7 +130,11 @@ def init(
     show(
         as_json,
         {"file": str(out)},
-        f"wrote {out}; read it, then: saferoom charter put {out} --root {root}",
+        say(
+            "wrote {out}; read it, then: saferoom charter put {out} --root {root}",
+            out=out,
+            root=root,
+        ),
     )
 
 
@@ -151,10 +146,7 @@ def sign(
     out: NewFile,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign a charter's draft with its root, where the root is kept: this needs no connection.
-
-    离线签署章程。
-    """
+    """Sign a charter's draft with its root, where the root is kept: this needs no connection."""
     refuse_existing(out)
     card = read_model(room, RoomCard)
     statement = _signed(draft, root, card.origin)
@@ -162,8 +154,8 @@ def sign(
     show(
         as_json,
         {"file": str(out), "charter": statement.digest},
-        f"signed {statement.digest}, in {out}",
-        f"next, as one of the owner's members: saferoom charter put {out}",
+        say("signed {digest}, in {out}", digest=statement.digest, out=out),
+        say("next, as one of the owner's members: saferoom charter put {out}", out=out),
     )
 
 
@@ -173,16 +165,11 @@ def put(
     profile: ProfileOption,
     root: Annotated[
         Path | None,
-        typer.Option(
-            "--root", help="The charter root's key file. 章程根私钥文件。", dir_okay=False
-        ),
+        typer.Option("--root", help="The charter root's key file.", dir_okay=False),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand in a signed charter, the first or the next one; or a draft, signed here with --root.
-
-    提交章程。
-    """
+    """Hand in a signed charter, the first or the next one; or a draft, signed here with --root."""
     with Room.open(profile) as room:
         if root is None:
             statement = _read_signed(file)
@@ -196,22 +183,26 @@ def put(
     show(
         as_json,
         {"owner": charter.owner, "version": charter.version, "charter": digest},
-        f"recorded version {charter.version} of the charter of {charter.owner}: {digest}",
-        "next: saferoom room status shows its enclave serving, once its key agent has given it the "
-        "key",
+        say(
+            "recorded version {version} of the charter of {owner}: {digest}",
+            version=charter.version,
+            owner=charter.owner,
+            digest=digest,
+        ),
+        say(
+            "next: saferoom room status shows its enclave serving, once its key agent has"
+            " given it the key"
+        ),
     )
 
 
 @app.command(name="show")
 def show_(
-    owner: Annotated[str, typer.Argument(help="The data owner. 数源单位。")],
+    owner: Annotated[str, typer.Argument(help="The data owner.")],
     profile: ProfileOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Show an owner's charter in force, verified under its pinned root.
-
-    查看章程。
-    """
+    """Show an owner's charter in force, verified under its pinned root."""
     with Room.open(profile) as room:
         pinned = room.get_charter(owner)
     charter = pinned.charter
@@ -221,20 +212,33 @@ def show_(
         document,
         *mapping(
             {
-                "owner": f"{charter.owner}  {charter.title.en}  {charter.title.zh}",
+                "owner": f"{charter.owner}  {titled(charter.title)}",
                 "version": charter.version,
                 "digest": pinned.digest,
                 "root": charter.root,
-                "approvers": f"{charter.threshold} of "
-                + ", ".join(each.name for each in charter.approvers),
+                "approvers": say(
+                    "{threshold} of {names}",
+                    threshold=charter.threshold,
+                    names=", ".join(each.name for each in charter.approvers),
+                ),
                 "identity issuers": ", ".join(each.name for each in charter.issuers),
-                "registrars": ", ".join(charter.registrars) or "none",
+                "registrars": ", ".join(charter.registrars) or say("none"),
                 "key agent": charter.key_agent,
-                "head age": f"at most {charter.max_head_age_seconds} s",
-                "sandbox": f"level {charter.min_sandbox_level} or above",
+                "head age": say(
+                    "at most {max_head_age_seconds} s",
+                    max_head_age_seconds=charter.max_head_age_seconds,
+                ),
+                "sandbox": say(
+                    "level {min_sandbox_level} or above",
+                    min_sandbox_level=charter.min_sandbox_level,
+                ),
                 **{
-                    f"level {limit.level}": f"{limit.feature_bits} bits a feature and period, "
-                    f"{limit.family_bits} bits a family in 36 months"
+                    say("level {level}", level=limit.level): say(
+                        "{feature_bits} bits a feature and period,"
+                        " {family_bits} bits a family in 36 months",
+                        feature_bits=limit.feature_bits,
+                        family_bits=limit.family_bits,
+                    )
                     for limit in charter.limits
                 },
             }
@@ -254,7 +258,7 @@ def _read_signed(file: Path) -> Envelope:
     try:
         return Envelope.from_json(read_file(file))
     except SafeRoomError as error:
-        rule = "not a signed charter: sign it with `charter sign`, or give --root"
+        rule = say("not a signed charter: sign it with `charter sign`, or give --root")
         raise bad_file(file, rule) from error
 
 

@@ -15,6 +15,7 @@ from saferoom_client.files import PUBLIC_FILE, read_private, write_file
 from saferoom_client.question import Question
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 from saferoom_client.values import CheckAnswer
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Receipt
@@ -25,44 +26,38 @@ from saferoom_proto.wire import envelope_to_proto
 def check(
     profile: ProfileOption,
     *,
-    template: Annotated[str, typer.Argument(help="Its digest, or its name. 模板摘要或名称。")] = "",
+    template: Annotated[str, typer.Argument(help="Its digest, or its name.")] = "",
     subject: Annotated[
         str | None,
         typer.Option(
             parser=subject_code,
             metavar="USCC",
-            help="The unified social credit code, 18 characters. 统一社会信用代码。",
+            help="The unified social credit code, 18 characters.",
         ),
     ] = None,
-    purpose: Annotated[str, typer.Option(help="What the answer is for. 用途。")] = "",
-    param: Annotated[
-        list[str], typer.Option(help="NAME=VALUE of a parameter; repeat it. 参数。")
-    ] = [],  # noqa: B006 - Typer copies it
+    purpose: Annotated[str, typer.Option(help="What the answer is for.")] = "",
+    param: Annotated[list[str], typer.Option(help="NAME=VALUE of a parameter; repeat it.")] = [],  # noqa: B006 - Typer copies it
     receipt: Annotated[
-        Path | None, typer.Option(help="Write the receipt here. 回执文件。", dir_okay=False)
+        Path | None, typer.Option(help="Write the receipt here.", dir_okay=False)
     ] = None,
     keep: Annotated[
         Path | None,
-        typer.Option(help="Keep the signed question here, to ask it again. 保存问题。"),
+        typer.Option(help="Keep the signed question here, to ask it again."),
     ] = None,
     again: Annotated[
         Path | None,
-        typer.Option(help="Ask a kept question again, free of charge. 重新提问。", exists=True),
+        typer.Option(help="Ask a kept question again, free of charge.", exists=True),
     ] = None,
     request: Annotated[
         Path | None,
         typer.Option(
-            help="Write the signed request here, for another gRPC client, and ask nothing."
-            " 只写出签名请求。",
+            help="Write the signed request here, for another gRPC client, and ask nothing.",
             dir_okay=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a check about one subject, and print the verified answer.
-
-    就一个主体提问。
-    """
+    """Ask a check about one subject, and print the verified answer."""
     given = pairs(param, "NAME=VALUE")
     with Room.open(profile) as room:
         if again is not None:
@@ -70,7 +65,7 @@ def check(
         elif template and subject and purpose:
             question = room.prepare(template, subject=subject, purpose=purpose, params=given)
         else:
-            raise typer.BadParameter("give TEMPLATE, --subject and --purpose, or --again")
+            raise typer.BadParameter(say("give TEMPLATE, --subject and --purpose, or --again"))
         if keep is not None:
             write_file(keep, question.to_json())
         if request is not None:
@@ -98,9 +93,13 @@ def _write_request(path: Path, question: Question, address: str, *, as_json: boo
     show(
         as_json,
         document,
-        f"wrote the signed request to {path}; it counts until {moment(question.request.not_after)}",
-        f"  id    {question.request_id}",
-        f"  send  {url}",
+        say(
+            "wrote the signed request to {path}; it counts until {moment}",
+            path=path,
+            moment=moment(question.request.not_after),
+        ),
+        say("  id    {request_id}", request_id=question.request_id),
+        say("  send  {url}", url=url),
     )
 
 
@@ -114,18 +113,18 @@ def _write_refusal(path: Path | None, refused: Refused) -> None:
     try:
         _write(path, refused.receipt())
     except SafeRoomError:
-        typer.echo("no enclave signed this refusal, so there is no receipt", err=True)
+        typer.echo(say("no enclave signed this refusal, so there is no receipt"), err=True)
 
 
 def _lines(answer: CheckAnswer, *, again: bool) -> list[str]:
-    words = {"yes": "yes", "no": "no", "not_found": "not found"}
+    words = {"yes": say("yes"), "no": say("no"), "not_found": say("not found")}
     lines = [words[answer.truth]]
     if len(answer.parts) > 1:
         lines += [f"  {owner}: {words[truth]}" for owner, truth in answer.parts.items()]
-    lines.append(f"  id    {answer.request_id}")
-    lines.append(f"  cost  {answer.bits:.2f} bits beyond what was asked before")
+    lines.append(say("  id    {request_id}", request_id=answer.request_id))
+    lines.append(say("  cost  {bits:.2f} bits beyond what was asked before", bits=answer.bits))
     if again:
-        lines.append("        as charged the first time; nothing is charged for asking again")
+        lines.append(say("        as charged the first time; nothing is charged for asking again"))
     return lines
 
 

@@ -31,24 +31,23 @@ from saferoom_client.profile import Profile
 from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
+from saferoom_client.tongue import say
 from saferoom_proto.encoding import b64, check_digest, sha256_digest
 from saferoom_proto.statements import Consent, Paper, Purpose
 
-app = group("Grant and take back consents. 授权。")
+app = group("Grant and take back consents.")
 app.command(name="request")(request)
 app.command(name="requests")(requests)
 app.command(name="show")(show_)
 
 FeatureOption = Annotated[
-    list[str], typer.Option(help="OWNER.FEATURE that may be used; repeat it. 特征指标。")
+    list[str], typer.Option(help="OWNER.FEATURE that may be used; repeat it.")
 ]
 NoticeOption = Annotated[
-    Path | None, typer.Option(help="The risk notice that was shown. 风险提示文件。", exists=True)
+    Path | None, typer.Option(help="The risk notice that was shown.", exists=True)
 ]
-DaysOption = Annotated[int, typer.Option(min=1, help="Days of validity. 有效天数。")]
-UsesOption = Annotated[
-    int | None, typer.Option(min=1, help="How many questions at most. 最多次数。")
-]
+DaysOption = Annotated[int, typer.Option(min=1, help="Days of validity.")]
+UsesOption = Annotated[int | None, typer.Option(min=1, help="How many questions at most.")]
 
 
 @app.command()
@@ -57,27 +56,24 @@ def grant(
     *,
     request_digest: Annotated[
         str | None,
-        typer.Option("--request", help="What a bank asked you for, by its digest. 授权请求摘要。"),
+        typer.Option("--request", help="What a bank asked you for, by its digest."),
     ] = None,
     draft: Annotated[
         Path | None,
-        typer.Option(help="A consent's draft, instead of options. 授权草稿。", exists=True),
+        typer.Option(help="A consent's draft, instead of options.", exists=True),
     ] = None,
-    institution: Annotated[str, typer.Option(help="Who may ask. 被授权机构。")] = "",
+    institution: Annotated[str, typer.Option(help="Who may ask.")] = "",
     purpose: PurposeOption = [],  # noqa: B006 - Typer copies it
     feature: FeatureOption = [],  # noqa: B006 - Typer copies it
     notice: NoticeOption = None,
     days: DaysOption = 30,
     uses: UsesOption = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask before a request is granted. 不再确认。")
+        bool, typer.Option("--yes", help="Do not ask before a request is granted.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let an institution ask about you, for stated purposes and features.
-
-    授权。
-    """
+    """Let an institution ask about you, for stated purposes and features."""
     member = Profile.load(profile)
     with Room(member) as room:
         if request_digest is not None:
@@ -86,7 +82,7 @@ def grant(
             consent = read_consent(draft, member)
         elif institution and purpose and feature and notice:
             if not member.member.is_subject:
-                raise typer.BadParameter("a registrar uses: saferoom consent register")
+                raise typer.BadParameter(say("a registrar uses: saferoom consent register"))
             consent = _consent(
                 member,
                 (member.member.organisation, None),
@@ -99,10 +95,13 @@ def grant(
             )
         else:
             raise typer.BadParameter(
-                "give --request, or --institution, --purpose, --feature and --notice, or --draft"
+                say(
+                    "give --request, or --institution, --purpose, --feature and --notice,"
+                    " or --draft"
+                )
             )
         recorded = room.grant_consent(consent)
-    _show_given(as_json, consent, recorded.statement.digest, "granted")
+    _show_given(as_json, consent, recorded.statement.digest, say("granted"))
 
 
 @app.command()
@@ -110,20 +109,18 @@ def register(
     profile: ProfileOption,
     *,
     subject: SubjectOption,
-    scan: Annotated[Path, typer.Option(help="The scan of the signed paper. 扫描件。", exists=True)],
-    institution: Annotated[str, typer.Option(help="Who may ask. 被授权机构。")],
+    scan: Annotated[Path, typer.Option(help="The scan of the signed paper.", exists=True)],
+    institution: Annotated[str, typer.Option(help="Who may ask.")],
     purpose: PurposeOption,
     feature: FeatureOption,
-    notice: Annotated[
-        Path, typer.Option(help="The risk notice on the paper. 风险提示文件。", exists=True)
-    ],
+    notice: Annotated[Path, typer.Option(help="The risk notice on the paper.", exists=True)],
     days: DaysOption = 30,
     uses: UsesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Register a consent given on paper, as a registrar whom the owners' charters name.
 
-    The scan itself stays with you; its digest stands in the consent. 登记纸质授权。
+    The scan itself stays with you; its digest stands in the consent.
     """
     member = Profile.load(profile)
     paper = Paper(registrar=member.member.organisation, scan=sha256_digest(read_file(scan)))
@@ -139,19 +136,21 @@ def register(
     )
     with Room(member) as room:
         recorded = room.grant_consent(consent)
-    _show_given(as_json, consent, recorded.statement.digest, f"registered for {subject}")
+    _show_given(
+        as_json,
+        consent,
+        recorded.statement.digest,
+        say("registered for {subject}", subject=subject),
+    )
 
 
 @app.command()
 def revoke(
-    consent: Annotated[str, typer.Argument(help="Its digest. 授权摘要。")],
+    consent: Annotated[str, typer.Argument(help="Its digest.")],
     profile: ProfileOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a consent back, and see which enclaves have acknowledged it.
-
-    撤回授权。
-    """
+    """Take a consent back, and see which enclaves have acknowledged it."""
     with Room.open(profile) as room:
         revocation = room.revoke_consent(check_digest(consent))
     document = {
@@ -163,19 +162,19 @@ def revoke(
         "waiting": list(revocation.waiting),
     }
     lines = [
-        f"{owner}: its enclave heeds it since {moment(each.time)}"
+        say("{owner}: its enclave heeds it since {moment}", owner=owner, moment=moment(each.time))
         for owner, each in revocation.acknowledgements.items()
     ]
-    lines += [f"{owner}: not reached yet; it counts once it hears" for owner in revocation.waiting]
-    show(as_json, document, f"took back {consent}", *lines)
+    lines += [
+        say("{owner}: not reached yet; it counts once it hears", owner=owner)
+        for owner in revocation.waiting
+    ]
+    show(as_json, document, say("took back {consent}", consent=consent), *lines)
 
 
 @app.command(name="list")
 def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """List consents: your own, those given to your institution, those you registered on paper.
-
-    列出授权。
-    """
+    """List consents: your own, those given to your institution, those you registered on paper."""
     with Room.open(profile) as room:
         consents = room.list_consents()
     rows = [
@@ -183,7 +182,9 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
             each.consent.subject,
             each.consent.institution,
             ", ".join(each.consent.purposes),
-            "taken back" if each.revoked else f"to {moment(each.consent.valid_to)}",
+            say("taken back")
+            if each.revoked
+            else say("to {moment}", moment=moment(each.consent.valid_to)),
             each.digest,
         )
         for each in consents
@@ -202,7 +203,7 @@ def _asked(room: Room, digest: str, *, yes: bool, quiet: bool) -> Consent:
         for line in describe_request(asked):
             typer.echo(line)
     if not yes:
-        typer.confirm("Grant this? 同意授权?", abort=True)
+        typer.confirm(say("Grant this?"), abort=True)
     return consent_of(room.session, asked)
 
 
@@ -210,8 +211,14 @@ def _show_given(as_json: bool, consent: Consent, digest: str, done: str) -> None
     show(
         as_json,
         {"consent": digest, "subject": consent.subject, "institution": consent.institution},
-        f"{done} to {consent.institution} until {moment(consent.valid_to)}: {digest}",
-        f"to take it back: saferoom consent revoke {digest}",
+        say(
+            "{done} to {institution} until {moment}: {digest}",
+            done=done,
+            institution=consent.institution,
+            moment=moment(consent.valid_to),
+            digest=digest,
+        ),
+        say("to take it back: saferoom consent revoke {digest}", digest=digest),
     )
 
 

@@ -20,6 +20,7 @@ from saferoom_client.consent_requests import OPEN_DAYS, AskedConsent
 from saferoom_client.files import bad_file, read_file
 from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 from saferoom_client.values import GivenConsent
 from saferoom_proto.encoding import check_digest
 
@@ -29,26 +30,15 @@ def request(
     *,
     subject: SubjectOption,
     purpose: PurposeOption,
-    feature: Annotated[
-        list[str], typer.Option(help="OWNER.FEATURE to be used; repeat it. 特征指标。")
-    ],
-    notice: Annotated[
-        Path, typer.Option(help="The risk notice to be shown, a text. 风险提示文件。", exists=True)
-    ],
-    why: Annotated[str, typer.Option(help="What it is about, in a line. 事由。")],
-    days: Annotated[int, typer.Option(min=1, help="Days the consent lasts. 授权天数。")] = 30,
-    uses: Annotated[
-        int | None, typer.Option(min=1, help="How many questions at most. 最多次数。")
-    ] = None,
-    open_days: Annotated[
-        int, typer.Option(min=1, help="Days to answer in. 答复期限。")
-    ] = OPEN_DAYS,
+    feature: Annotated[list[str], typer.Option(help="OWNER.FEATURE to be used; repeat it.")],
+    notice: Annotated[Path, typer.Option(help="The risk notice to be shown, a text.", exists=True)],
+    why: Annotated[str, typer.Option(help="What it is about, in a line.")],
+    days: Annotated[int, typer.Option(min=1, help="Days the consent lasts.")] = 30,
+    uses: Annotated[int | None, typer.Option(min=1, help="How many questions at most.")] = None,
+    open_days: Annotated[int, typer.Option(min=1, help="Days to answer in.")] = OPEN_DAYS,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a subject for its consent; it sees the request, the notice, and who signed it.
-
-    请求授权。
-    """
+    """Ask a subject for its consent; it sees the request, the notice, and who signed it."""
     with Room.open(profile) as room:
         recorded = room.request_consent(
             subject,
@@ -64,31 +54,25 @@ def request(
     show(
         as_json,
         {"request": digest, "subject": subject},
-        f"asked {subject}: {digest}",
-        f"it answers with: saferoom consent grant --request {digest}",
+        say("asked {subject}: {digest}", subject=subject, digest=digest),
+        say("it answers with: saferoom consent grant --request {digest}", digest=digest),
     )
 
 
 def requests(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """List requests for consent: those made to you, or your institution's own.
-
-    列出授权请求。
-    """
+    """List requests for consent: those made to you, or your institution's own."""
     with Room.open(profile) as room:
         asked = room.list_consent_requests()
     lines = [line for each in reversed(asked) for line in describe_request(each, short=True)]
-    show(as_json, [request_document(each) for each in asked], *(lines or ["none"]))
+    show(as_json, [request_document(each) for each in asked], *(lines or [say("none")]))
 
 
 def show_(
-    digest: Annotated[str, typer.Argument(help="Of a consent, or of a request. 授权或请求摘要。")],
+    digest: Annotated[str, typer.Argument(help="Of a consent, or of a request.")],
     profile: ProfileOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a consent, or a request for one with its risk notice, in plain words.
-
-    查看授权或授权请求。
-    """
+    """Show a consent, or a request for one with its risk notice, in plain words."""
     check_digest(digest)
     with Room.open(profile) as room:
         given = next((each for each in room.list_consents() if each.digest == digest), None)
@@ -103,21 +87,39 @@ def describe_request(asked: AskedConsent, *, short: bool = False) -> Iterator[st
     """Tell a subject what a bank asks of it, and with which risk notice."""
     request = asked.request
     yield from folded(
-        f"{request.institution} ({asked.asker}) asks {request.subject}: {request.why}"
+        say(
+            "{institution} ({asker}) asks {subject}: {why}",
+            institution=request.institution,
+            asker=asked.asker,
+            subject=request.subject,
+            why=request.why,
+        )
     )
-    yield from folded(f"to be let use {', '.join(request.features)}", 1)
+    yield from folded(say("to be let use {features}", features=", ".join(request.features)), 1)
     uses = (
-        "any number of questions" if request.uses is None else f"at most {request.uses} questions"
+        say("any number of questions")
+        if request.uses is None
+        else say("at most {uses} questions", uses=request.uses)
     )
-    yield from folded(f"for {', '.join(request.purposes)}: {uses}, for {request.days} days", 1)
-    yield from folded(f"answer until {moment(request.valid_to)}", 1)
-    yield from folded(f"request {asked.digest}", 1)
+    yield from folded(
+        say(
+            "for {purposes}: {uses}, for {days} days",
+            purposes=", ".join(request.purposes),
+            uses=uses,
+            days=request.days,
+        ),
+        1,
+    )
+    yield from folded(say("answer until {moment}", moment=moment(request.valid_to)), 1)
+    yield from folded(say("request {digest}", digest=asked.digest), 1)
     if short:
         return
-    yield from folded(f"the risk notice ({request.notice}) says:", 1)
+    yield from folded(say("the risk notice ({notice}) says:", notice=request.notice), 1)
     for line in request.notice_text.splitlines():
         yield f"    | {line}"
-    yield from folded(f"to grant it: saferoom consent grant --request {asked.digest}", 1)
+    yield from folded(
+        say("to grant it: saferoom consent grant --request {digest}", digest=asked.digest), 1
+    )
 
 
 def request_document(asked: AskedConsent) -> dict[str, object]:
@@ -141,20 +143,46 @@ def consent_document(given: GivenConsent) -> dict[str, object]:
 
 def _describe_consent(given: GivenConsent) -> Iterator[str]:
     consent = given.consent
-    taken = ", taken back" if given.revoked else ""
-    yield from folded(f"{consent.subject} lets {consent.institution} ask{taken}")
-    named = [*consent.features, *(f"type {each}" for each in consent.information_types)]
-    yield from folded(f"about {', '.join(named)}", 1)
-    uses = (
-        "any number of questions" if consent.uses is None else f"at most {consent.uses} questions"
+    taken = say(", taken back") if given.revoked else ""
+    yield from folded(
+        say(
+            "{subject} lets {institution} ask{taken}",
+            subject=consent.subject,
+            institution=consent.institution,
+            taken=taken,
+        )
     )
-    yield from folded(f"for {', '.join(consent.purposes)}: {uses} at each owner", 1)
-    yield from folded(f"from {moment(consent.valid_from)} to {moment(consent.valid_to)}", 1)
+    named = [
+        *consent.features,
+        *(say("type {kind}", kind=each) for each in consent.information_types),
+    ]
+    yield from folded(say("about {named}", named=", ".join(named)), 1)
+    uses = (
+        say("any number of questions")
+        if consent.uses is None
+        else say("at most {uses} questions", uses=consent.uses)
+    )
+    yield from folded(
+        say(
+            "for {purposes}: {uses} at each owner", purposes=", ".join(consent.purposes), uses=uses
+        ),
+        1,
+    )
+    yield from folded(
+        say(
+            "from {first} to {last}",
+            first=moment(consent.valid_from),
+            last=moment(consent.valid_to),
+        ),
+        1,
+    )
     if consent.paper is not None:
-        yield from folded(f"on paper, registered by {consent.paper.registrar}", 1)
-        yield from folded(f"scan {consent.paper.scan}", 1)
-    yield from folded(f"risk notice {consent.notice}", 1)
-    yield from folded(f"consent {given.digest}", 1)
+        yield from folded(
+            say("on paper, registered by {registrar}", registrar=consent.paper.registrar), 1
+        )
+        yield from folded(say("scan {scan}", scan=consent.paper.scan), 1)
+    yield from folded(say("risk notice {notice}", notice=consent.notice), 1)
+    yield from folded(say("consent {digest}", digest=given.digest), 1)
 
 
 def _text(path: Path) -> str:

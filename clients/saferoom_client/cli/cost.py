@@ -14,12 +14,13 @@ from saferoom_client.cli.output import show
 from saferoom_client.prices import Cost, TemplatePrice
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 from saferoom_proto.reasons import CATALOGUE
 from saferoom_proto.statements import CostEstimate, FeaturePrice
 
 
 def cost(
-    template: Annotated[str, typer.Argument(help="Its digest, or its name. 模板摘要或名称。")],
+    template: Annotated[str, typer.Argument(help="Its digest, or its name.")],
     profile: ProfileOption,
     *,
     subject: Annotated[
@@ -27,21 +28,18 @@ def cost(
         typer.Option(
             parser=subject_code,
             metavar="USCC",
-            help="About whom; without it, the most that anyone costs. 统一社会信用代码。",
+            help="About whom; without it, the most that anyone costs.",
         ),
     ] = None,
-    purpose: Annotated[str, typer.Option(help="What the answer is for. 用途。")] = "",
-    param: Annotated[
-        list[str], typer.Option(help="NAME=VALUE of a parameter; repeat it. 参数。")
-    ] = [],  # noqa: B006 - Typer copies it
+    purpose: Annotated[str, typer.Option(help="What the answer is for.")] = "",
+    param: Annotated[list[str], typer.Option(help="NAME=VALUE of a parameter; repeat it.")] = [],  # noqa: B006 - Typer copies it
     as_json: JsonOption = False,
 ) -> None:
-    """See what a check would cost and whether it would be refused; nothing is charged.
-
-    查询提问的代价 不计费。
-    """
+    """See what a check would cost and whether it would be refused; nothing is charged."""
     if (subject is None) != (not purpose):
-        raise typer.BadParameter("give --subject and --purpose, or neither for the highest price")
+        raise typer.BadParameter(
+            say("give --subject and --purpose, or neither for the highest price")
+        )
     with Room.open(profile) as room:
         if subject is None:
             static = room.price(template)
@@ -60,54 +58,84 @@ def cost(
 def _lines(told: Cost, asked: Asked) -> Iterator[str]:
     reason = told.refused
     if reason is None:
-        yield f"it would cost {told.bits:.2f} bits beyond what was asked before"
+        yield say("it would cost {bits:.2f} bits beyond what was asked before", bits=told.bits)
     else:
-        yield f"it would be refused, {reason}: {CATALOGUE[reason].what}"
+        yield say(
+            "it would be refused, {reason}: {what}", reason=reason, what=CATALOGUE[reason].what
+        )
     for owner, estimate in told.estimates.items():
         yield from _owner_lines(owner, estimate)
     if reason is not None:
-        yield from (f"  next  {step}" for step in next_steps(reason, asked))
-    yield "nothing was charged; the request stands in the log"
-    yield f"  id    {told.request_id}"
+        yield from (say("  next  {step}", step=step) for step in next_steps(reason, asked))
+    yield say("nothing was charged; the request stands in the log")
+    yield say("  id    {request_id}", request_id=told.request_id)
 
 
 def _owner_lines(owner: str, estimate: CostEstimate) -> Iterator[str]:
     if estimate.refused is not None and not estimate.features:
-        yield f"  {owner}: refused, {estimate.refused}"
+        yield say("  {owner}: refused, {refused}", owner=owner, refused=estimate.refused)
     elif not estimate.features:
-        yield f"  {owner}: nothing is charged"
+        yield say("  {owner}: nothing is charged", owner=owner)
     for each in estimate.features:
         before, after = math.log2(each.cells_before), math.log2(each.cells_after)
-        over = "" if each.within else ", which is over it"
+        over = "" if each.within else say(", which is over it")
         yield (
-            f"  {each.feature}: {_cells(each)}; {before:.2f} bits spent, {after:.2f} with it, "
-            f"of {each.budget_bits} a period{over}"
+            say(
+                "  {feature}: {cells}; {before:.2f} bits spent, {after:.2f} with it,"
+                " of {budget_bits} a period{over}",
+                feature=each.feature,
+                cells=_cells(each),
+                before=before,
+                after=after,
+                budget_bits=each.budget_bits,
+                over=over,
+            )
         )
     for each in estimate.families:
         left = max(each.cap_bits - each.bits_after, 0)
-        over = ", which is over it" if not each.within else f", {left} left"
+        over = say(", which is over it") if not each.within else say(", {left} left", left=left)
         yield (
-            f"  family {each.family} of {owner}: {each.bits_before} bits spent in 36 months, "
-            f"{each.bits_after} with it, of {each.cap_bits}{over}"
+            say(
+                "  family {family} of {owner}: {bits_before} bits spent in 36 months,"
+                " {bits_after} with it, of {cap_bits}{over}",
+                family=each.family,
+                owner=owner,
+                bits_before=each.bits_before,
+                bits_after=each.bits_after,
+                cap_bits=each.cap_bits,
+                over=over,
+            )
         )
 
 
 def _cells(price: FeaturePrice) -> str:
     if price.cells_after == price.cells_before:
-        return "nothing new" if price.within else "not to be added to what was asked"
-    return f"from {price.cells_before} to {price.cells_after} cells told apart"
+        return say("nothing new") if price.within else say("not to be added to what was asked")
+    return say(
+        "from {cells_before} to {cells_after} cells told apart",
+        cells_before=price.cells_before,
+        cells_after=price.cells_after,
+    )
 
 
 def _static_lines(static: TemplatePrice) -> Iterator[str]:
-    yield f"one question costs at most {static.most_bits:.2f} bits, whoever it is about"
+    yield say(
+        "one question costs at most {most_bits:.2f} bits, whoever it is about",
+        most_bits=static.most_bits,
+    )
     for use in static.charged:
         yield (
-            f"  {use.feature}: at most {use.most_cells} cells, {math.log2(use.most_cells):.2f} bits"
+            say(
+                "  {feature}: at most {most_cells} cells, {log2:.2f} bits",
+                feature=use.feature,
+                most_cells=use.most_cells,
+                log2=math.log2(use.most_cells),
+            )
         )
     for part in static.certificate.parts:
-        needs = "with the subject's consent" if part.needs_consent else "without consent"
-        yield f"  {part.owner} answers {needs}"
-    yield "  less where it was asked before: add --subject and --purpose to see"
+        needs = say("with the subject's consent") if part.needs_consent else say("without consent")
+        yield say("  {owner} answers {needs}", owner=part.owner, needs=needs)
+    yield say("  less where it was asked before: add --subject and --purpose to see")
 
 
 def _document(told: Cost) -> dict[str, object]:

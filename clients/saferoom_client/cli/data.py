@@ -10,11 +10,12 @@ import typer
 from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group, pairs
 from saferoom_client.cli.output import moment, progress_of, show, table
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 from saferoom_client.values import StoreVersion
 from saferoom_proto.encoding import check_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 
-app = group("Load an owner's data, and go back to an earlier load. 数据装载与回退。")
+app = group("Load an owner's data, and go back to an earlier load.")
 
 REFUSED_ROWS = 1
 
@@ -22,30 +23,31 @@ REFUSED_ROWS = 1
 @app.command()
 def load(
     files: Annotated[
-        list[str], typer.Argument(metavar="TABLE=FILE.csv...", help="Each table's file. 各表文件。")
+        list[str], typer.Argument(metavar="TABLE=FILE.csv...", help="Each table's file.")
     ],
     profile: ProfileOption,
-    schema: Annotated[str, typer.Option(help="The digest that `schema put` gave. 表结构摘要。")],
+    schema: Annotated[str, typer.Option(help="The digest that `schema put` gave.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Seal CSV files to your own enclave and load them: all or nothing.
-
-    加密装载数据。
-    """
+    """Seal CSV files to your own enclave and load them: all or nothing."""
     tables = pairs(files, "TABLE=FILE")
-    bar, move = progress_of("loading", quiet=as_json)
+    bar, move = progress_of(say("loading"), quiet=as_json)
     with Room.open(profile) as room, bar:
         report = room.load_data(check_digest(schema), tables, progress=move)
     if report.snapshot is not None:
         store = report.snapshot.store
         counts = report.snapshot.rows.items()
-        rows = ", ".join(f"{name} ({count:,} row{'s'[: count != 1]})" for name, count in counts)
+        rows = ", ".join(_rows(name, count) for name, count in counts)
         document = {
             "epoch": store.epoch,
             "store": store.digest,
             "rows": report.snapshot.rows,
         }
-        show(as_json, document, f"loaded {rows}; the store is at epoch {store.epoch}")
+        show(
+            as_json,
+            document,
+            say("loaded {rows}; the store is at epoch {epoch}", rows=rows, epoch=store.epoch),
+        )
         return
     bad = [
         {"table": row.table, "line": row.line, "column": row.column, "rule": row.rule}
@@ -55,19 +57,19 @@ def load(
     show(
         as_json,
         {"bad_row_count": report.bad_row_count, "bad_rows": bad},
-        f"nothing was loaded: {report.bad_row_count:,} rows break the schema",
+        say(
+            "nothing was loaded: {bad_row_count:,} rows break the schema",
+            bad_row_count=report.bad_row_count,
+        ),
         *table(("TABLE", "LINE", "COLUMN", "RULE"), rows),
-        "next: correct the files and load them again",
+        say("next: correct the files and load them again"),
     )
     raise typer.Exit(REFUSED_ROWS)
 
 
 @app.command()
 def versions(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """List what was loaded when and by whom, and which of it answers come from.
-
-    列出数据版本。
-    """
+    """List what was loaded when and by whom, and which of it answers come from."""
     with Room.open(profile) as room:
         listed = room.list_versions()
     rows = [
@@ -76,29 +78,27 @@ def versions(profile: ProfileOption, as_json: JsonOption = False) -> None:
             moment(each.snapshot.time),
             f"{each.approver}: {_came_about(each, listed)}",
             ", ".join(f"{name} {count:,}" for name, count in each.snapshot.rows.items()),
-            "in use" if each.in_use else "kept" if each.kept else "gone",
+            say("in use") if each.in_use else say("kept") if each.kept else say("gone"),
             each.snapshot.store.digest,
             each.snapshot.schema_digest,
         )
         for each in listed
     ]
-    headings = ("EPOCH", "SINCE", "ORDERED BY", "ROWS", "STATE", "DIGEST", "SCHEMA")
-    show(as_json, [_version(each) for each in listed], *table(headings, rows))
+    show(
+        as_json,
+        [_version(each) for each in listed],
+        *table(("EPOCH", "SINCE", "ORDERED BY", "ROWS", "STATE", "DIGEST", "SCHEMA"), rows),
+    )
 
 
 @app.command()
 def rollback(
-    version: Annotated[
-        str, typer.Argument(help="Its epoch or digest, from `data versions`. 版本号或摘要。")
-    ],
+    version: Annotated[str, typer.Argument(help="Its epoch or digest, from `data versions`.")],
     profile: ProfileOption,
     why: WhyOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Go back to an earlier load that is still kept, as one of your owner's approvers.
-
-    回退到较早的数据版本。
-    """
+    """Go back to an earlier load that is still kept, as one of your owner's approvers."""
     with Room.open(profile) as room:
         found = [
             each
@@ -112,17 +112,29 @@ def rollback(
     show(
         as_json,
         _version(made),
-        f"went back to the records of epoch {before}; the store is at epoch {now}",
-        "budgets of one period begin anew; those of 36 months go on",
+        say(
+            "went back to the records of epoch {before}; the store is at epoch {now}",
+            before=before,
+            now=now,
+        ),
+        say("budgets of one period begin anew; those of 36 months go on"),
     )
 
 
 def _came_about(version: StoreVersion, listed: Sequence[StoreVersion]) -> str:
     if version.rollback is None:
-        return "load"
+        return say("load")
     to = version.rollback.to
     epochs = [each.snapshot.store.epoch for each in listed if each.snapshot.store.digest == to]
-    return f"back to {epochs[0] if epochs else to}: {version.rollback.why}"
+    return say(
+        "back to {epoch}: {why}", epoch=epochs[0] if epochs else to, why=version.rollback.why
+    )
+
+
+def _rows(table: str, count: int) -> str:
+    if count == 1:
+        return say("{table} (1 row)", table=table)
+    return say("{table} ({count:,} rows)", table=table, count=count)
 
 
 def _version(version: StoreVersion) -> dict[str, object]:

@@ -12,33 +12,31 @@ from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import moment, show
 from saferoom_client.disputes import OpenedDispute
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 from saferoom_client.values import Use
 from saferoom_proto.reasons import Reason, SafeRoomError
 
-app = group("Say that a use or a record is wrong. 异议。")
+app = group("Say that a use or a record is wrong.")
 
 
 @app.command(name="open")
 def open_(
     profile: ProfileOption,
     *,
-    words: Annotated[str, typer.Option(help="What is wrong, in your words. 异议内容。")],
+    words: Annotated[str, typer.Option(help="What is wrong, in your words.")],
     use: Annotated[
         int | None,
-        typer.Option(help="A use, by its entry of the log: see 'saferoom mine'. 使用记录的编号。"),
+        typer.Option(help="A use, by its entry of the log: see 'saferoom mine'."),
     ] = None,
     field: Annotated[
-        str | None, typer.Option(help="A held field, TABLE.COLUMN; with --owner. 数据字段。")
+        str | None, typer.Option(help="A held field, TABLE.COLUMN; with --owner.")
     ] = None,
-    owner: Annotated[str | None, typer.Option(help="Who holds the field. 数源单位。")] = None,
+    owner: Annotated[str | None, typer.Option(help="Who holds the field.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Dispute a use, or something that is held about you: signed, recorded, and sent to its owner.
-
-    提出异议。
-    """
+    """Dispute a use, or something that is held about you: signed, recorded, sent to its owner."""
     if (use is None) == (field is None) or (field is None) == (owner is not None):
-        raise typer.BadParameter("give --use, or --owner and --field")
+        raise typer.BadParameter(say("give --use, or --owner and --field"))
     with Room.open(profile) as room:
         found = None if use is None else _use(room, use)
         to = found.owner if found is not None else owner
@@ -51,21 +49,18 @@ def open_(
     show(
         as_json,
         {"dispute": recorded.statement.digest, "owner": to, "use": digest, "field": field},
-        f"recorded, and {to} sees it: {recorded.statement.digest}",
-        "the room does not handle disputes yet: the owner answers you itself",
+        say("recorded, and {to} sees it: {digest}", to=to, digest=recorded.statement.digest),
+        say("the room does not handle disputes yet: the owner answers you itself"),
     )
 
 
 @app.command(name="list")
 def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """List your own disputes, or those made to your organisation.
-
-    列出异议。
-    """
+    """List your own disputes, or those made to your organisation."""
     with Room.open(profile) as room:
         disputes = room.list_disputes()
     lines = [line for each in reversed(disputes) for line in _lines(each)]
-    show(as_json, [_document(each) for each in disputes], *(lines or ["none"]))
+    show(as_json, [_document(each) for each in disputes], *(lines or [say("none")]))
 
 
 def _use(room: Room, entry: int) -> Use:
@@ -78,9 +73,21 @@ def _use(room: Room, entry: int) -> Use:
 
 def _lines(opened: OpenedDispute) -> Iterator[str]:
     dispute = opened.dispute
-    about = f"the use {dispute.use}" if dispute.field is None else f"the field {dispute.field}"
-    yield from folded(f"entry {opened.index}, {moment(dispute.at)}")
-    yield from folded(f"{dispute.subject} to {dispute.owner}, about {about}", 1)
+    about = (
+        say("the use {use}", use=dispute.use)
+        if dispute.field is None
+        else say("the field {field}", field=dispute.field)
+    )
+    yield from folded(say("entry {index}, {moment}", index=opened.index, moment=moment(dispute.at)))
+    yield from folded(
+        say(
+            "{subject} to {owner}, about {about}",
+            subject=dispute.subject,
+            owner=dispute.owner,
+            about=about,
+        ),
+        1,
+    )
     yield from folded(dispute.words, 1)
 
 

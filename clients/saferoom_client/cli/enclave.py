@@ -20,13 +20,12 @@ from saferoom_client.files import read_model
 from saferoom_client.premises.home import EXCHANGE, Home, HomeConfig
 from saferoom_client.premises.supervise import measured_here, supervise
 from saferoom_client.profile import RoomCard
+from saferoom_client.tongue import say
 from saferoom_client.units import plain, write_unit
 
-app = group("Run an owner's enclave on its premises. 自行运行飞地。")
+app = group("Run an owner's enclave on its premises.")
 
-HomeFolder = Annotated[
-    Path, typer.Argument(help="The enclave's folder. 飞地目录。", file_okay=False)
-]
+HomeFolder = Annotated[Path, typer.Argument(help="The enclave's folder.", file_okay=False)]
 
 
 @app.command()
@@ -34,25 +33,20 @@ def init(
     folder: HomeFolder,
     *,
     room: RoomCardOption,
-    owner: Annotated[str, typer.Option(help="The data owner. 数源单位。")],
-    charter_root: Annotated[str, typer.Option(help="The owner's charter root key. 章程根公钥。")],
+    owner: Annotated[str, typer.Option(help="The data owner.")],
+    charter_root: Annotated[str, typer.Option(help="The owner's charter root key.")],
     exchange: Annotated[
         Path | None,
         typer.Option(
-            help="A folder shared with the relay's user; else one inside. 与中继共用的目录。",
+            help="A folder shared with the relay's user; else one inside.",
             file_okay=False,
         ),
     ] = None,
-    memory_mib: Annotated[
-        int, typer.Option(min=256, help="The most address space. 地址空间上限。")
-    ] = 4096,
-    sandbox: Annotated[bool, typer.Option(help="Without it, for development only. 沙箱。")] = True,
+    memory_mib: Annotated[int, typer.Option(min=256, help="The most address space.")] = 4096,
+    sandbox: Annotated[bool, typer.Option(help="Without it, for development only.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the folder of an enclave that the owner runs, and its supervisor's key.
-
-    新建自行运行的飞地目录。
-    """
+    """Make the folder of an enclave that the owner runs, and its supervisor's key."""
     home = Home.create(
         folder,
         HomeConfig(
@@ -68,20 +62,17 @@ def init(
     show(
         as_json,
         {"owner": owner, "supervisor": key, "exchange": str(home.exchange.folder)},
-        f"made the enclave's folder of {owner} in {folder}",
-        f"its supervisor's key: {key}",
-        f"next: saferoom agent require AGENT --supervisor {key}",
-        f"then: saferoom enclave run {folder}",
-        f"and: saferoom relay run {home.exchange.folder} -p PROFILE",
+        say("made the enclave's folder of {owner} in {folder}", owner=owner, folder=folder),
+        say("its supervisor's key: {key}", key=key),
+        say("next: saferoom agent require AGENT --supervisor {key}", key=key),
+        say("then: saferoom enclave run {folder}", folder=folder),
+        say("and: saferoom relay run {folder} -p PROFILE", folder=home.exchange.folder),
     )
 
 
 @app.command()
 def run(folder: HomeFolder, as_json: JsonOption = False) -> None:
-    """Run the enclave, and start it again whenever it ends, until stopped.
-
-    It needs no network. 运行飞地。
-    """
+    """Run the enclave, and start it again whenever it ends, until stopped."""
     home = Home.load(folder)
     measured_here()
     run_until_told(supervise(home, on_event=teller(as_json)))
@@ -93,13 +84,10 @@ def units(
     *,
     out: UnitsFolder,
     user: UserOption = "saferoom-enclave",
-    memory_mib: Annotated[int, typer.Option(min=512, help="The most memory. 内存上限。")] = 6144,
+    memory_mib: Annotated[int, typer.Option(min=512, help="The most memory.")] = 6144,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the systemd unit that runs the enclave, with no network and little else.
-
-    写出飞地的 systemd 单元。
-    """
+    """Write the systemd unit that runs the enclave, with no network and little else."""
     home = Home.load(folder)
     owner = home.config.owner
     settings = {

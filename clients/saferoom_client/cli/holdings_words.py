@@ -9,6 +9,7 @@ from saferoom_client.cli.feature import points
 from saferoom_client.cli.narrow import folded
 from saferoom_client.cli.output import moment
 from saferoom_client.holdings import OwnHoldings
+from saferoom_client.tongue import say, titled
 from saferoom_client.values import Use
 from saferoom_proto.holdings import HeldAccount, HeldTable
 from saferoom_proto.statements import Absent, Feature, FeatureKind, Template
@@ -20,77 +21,110 @@ def describe_held(own: OwnHoldings) -> Iterator[str]:
     for table in holdings.tables:
         yield from _table(table)
     if holdings.features:
-        yield from folded("what answers are made from:", 1)
+        yield from folded(say("what answers are made from:"), 1)
     for held in holdings.features:
         feature = own.features[held.feature]
         value = _nothing(feature) if held.value is None else f"{held.value} {feature.unit}".strip()
-        yield from folded(f"{feature.title.en} {feature.title.zh} ({held.feature}): {value}", 2)
-        yield from folded(f"may be asked: {points(feature)}", 3)
-    yield from folded(f"period {holdings.store.epoch}; shown by entry {own.index} of the log", 1)
+        yield from folded(f"{titled(feature.title)} ({held.feature}): {value}", 2)
+        yield from folded(say("may be asked: {points}", points=points(feature)), 3)
+    yield from folded(
+        say(
+            "period {epoch}; shown by entry {index} of the log",
+            epoch=holdings.store.epoch,
+            index=own.index,
+        ),
+        1,
+    )
 
 
 def describe_learned(own: OwnHoldings) -> Iterator[str]:
     """Tell a subject who could have learned what from one owner's answers, at most."""
     for account in own.holdings.accounts:
         feature = own.features.get(account.feature)
-        name = account.feature if feature is None else feature.title.en
+        name = account.feature if feature is None else titled(feature.title)
         group = account.group
         others = [each for each in account.institutions if each != group]
         who = f"{group} ({', '.join(account.institutions)})" if others else group
-        period = f"period {account.epoch} of {own.holdings.owner}"
-        yield from folded(f"{who} can know of {name!r} {_known(account, feature)}", 1)
-        yield from folded(f"at most {math.log2(account.cells):.2f} bits; {period}", 2)
+        period = say("period {epoch} of {owner}", epoch=account.epoch, owner=own.holdings.owner)
+        yield from folded(
+            say(
+                "{who} can know of {name!r} {known}",
+                who=who,
+                name=name,
+                known=_known(account, feature),
+            ),
+            1,
+        )
+        yield from folded(
+            say("at most {log2:.2f} bits; {period}", log2=math.log2(account.cells), period=period),
+            2,
+        )
 
 
 def describe_use(use: Use, template: Template | None) -> Iterator[str]:
     """Tell a subject what was asked about it once, by whom, and what became of it."""
-    yield from folded(f"entry {use.index}, {moment(use.time)}", 0)
+    yield from folded(say("entry {index}, {moment}", index=use.index, moment=moment(use.time)), 0)
     if use.by_itself:
-        yield from folded(f"you yourself were shown what {use.owner} holds", 1)
+        yield from folded(say("you yourself were shown what {owner} holds", owner=use.owner), 1)
         return
-    at = f"at {use.owner}" if use.owner else "in the room"
-    what = "a question" if template is None else f"{template.name!r}"
-    yield from folded(f"{use.institution} asked {what} {at}", 1)
+    at = say("at {owner}", owner=use.owner) if use.owner else say("in the room")
+    what = say("a question") if template is None else f"{template.name!r}"
+    yield from folded(
+        say("{institution} asked {what} {at}", institution=use.institution, what=what, at=at), 1
+    )
     if template is not None:
-        yield from folded(f"{template.title.en} {template.title.zh}", 2)
+        yield from folded(titled(template.title), 2)
         yield from folded(" ".join(template.check.split()), 2)
     if use.request is not None:
         params = ", ".join(f"{name}={value}" for name, value in use.request.params.items())
-        yield from folded(f"for {use.request.purpose}{f', with {params}' if params else ''}", 2)
+        yield from folded(
+            say("for {purpose}, with {params}", purpose=use.request.purpose, params=params)
+            if params
+            else say("for {purpose}", purpose=use.request.purpose),
+            2,
+        )
     if use.answered:
-        yield from folded(f"answered; it could tell {use.bits:.2f} bits more than before", 2)
+        yield from folded(
+            say("answered; it could tell {bits:.2f} bits more than before", bits=use.bits), 2
+        )
     else:
-        yield from folded(f"refused: {use.reason}", 2)
+        yield from folded(say("refused: {reason}", reason=use.reason), 2)
     if use.consent is not None:
-        yield from folded(f"under your consent {use.consent}", 2)
+        yield from folded(say("under your consent {consent}", consent=use.consent), 2)
 
 
 def _table(table: HeldTable) -> Iterator[str]:
     rows = len(table.rows)
     yield from folded(
-        f"{table.title.en} {table.title.zh} ({table.name}): {rows or 'no'} row"
-        f"{'' if rows == 1 else 's'}",
+        say("{title} ({name}): 1 row", title=titled(table.title), name=table.name)
+        if rows == 1
+        else say(
+            "{title} ({name}): {rows} rows", title=titled(table.title), name=table.name, rows=rows
+        ),
         1,
     )
     for number, row in enumerate(table.rows, start=1):
         if rows > 1:
-            yield from folded(f"row {number}", 2)
+            yield from folded(say("row {number}", number=number), 2)
         for column, value in zip(table.columns, row, strict=True):
             if not column.withheld:
                 shown = "-" if value is None else value
-                yield from folded(f"{column.title.en} {column.title.zh}: {shown}", 3)
+                yield from folded(f"{titled(column.title)}: {shown}", 3)
     for column, count in zip(table.columns, table.withheld, strict=True):
         if count:
             yield from folded(
-                f"{column.title.en} {column.title.zh}: {count} held, not shown here, since they can"
-                " name somebody else",
+                say(
+                    "{title}: {count} held, not shown here, since they can name somebody else",
+                    title=titled(column.title),
+                    count=count,
+                ),
                 3,
             )
 
 
 def _nothing(feature: Feature) -> str:
-    counts = "no" if feature.absent is Absent.FALSE else "not found"
-    return f"nothing, which is answered {counts!r}"
+    counts = say("no") if feature.absent is Absent.FALSE else say("not found")
+    return say("nothing, which is answered {counts!r}", counts=counts)
 
 
 def _known(account: HeldAccount, feature: Feature | None) -> str:
@@ -98,11 +132,11 @@ def _known(account: HeldAccount, feature: Feature | None) -> str:
     cuts = account.cuts
     kind = None if feature is None else feature.kind
     if not cuts:
-        return "whether anything is held"
+        return say("whether anything is held")
     if kind is FeatureKind.FLAG:
-        return "whether it is so"
+        return say("whether it is so")
     if kind is FeatureKind.CLASSES:
-        return f"whether it is one of {', '.join(cuts)}"
+        return say("whether it is one of {cuts}", cuts=", ".join(cuts))
     ordered = sorted(cuts, key=float) if kind is FeatureKind.ORDERED else list(cuts)
     unit = "" if feature is None or not feature.unit else f" {feature.unit}"
-    return f"whether it reaches {', '.join(ordered)}{unit}"
+    return say("whether it reaches {ordered}{unit}", ordered=", ".join(ordered), unit=unit)

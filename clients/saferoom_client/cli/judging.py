@@ -9,6 +9,7 @@ from saferoom_client.cli.output import moment
 from saferoom_client.cli.plainly import LEVELS, describe, view_document
 from saferoom_client.lineage import ColumnRead, columns_read
 from saferoom_client.room import Room
+from saferoom_client.tongue import say, titled
 from saferoom_client.values import GrantedAgreement, Role, TemplateChanges, TemplateView
 
 
@@ -57,30 +58,52 @@ def tell(judged: Judged) -> Iterator[str]:
     for name, columns in judged.columns.items():
         for read in columns:
             column = read.column
-            level = f"level {column.level}, {LEVELS[column.level]}"
-            yield f"  {name} reads {read.table}.{column.name}: {column.title.en} ({level})"
+            level = say(
+                "level {level}, {meaning}", level=column.level, meaning=say(LEVELS[column.level])
+            )
+            yield say(
+                "  {name} reads {table}.{column}: {title} ({level})",
+                name=name,
+                table=read.table,
+                column=column.name,
+                title=titled(column.title),
+                level=level,
+            )
     if not judged.is_owner:
         return
     yield from _lasting(judged)
     changes = judged.changes
     if changes is None:
-        yield "  The room shows no earlier version that was approved."
+        yield say("  The room shows no earlier version that was approved.")
         return
-    yield f"  Since the version approved before ({changes.before}):"
+    yield say("  Since the version approved before ({before}):", before=changes.before)
     yield from (f"    {word}" for word in changes.words)
     yield from (f"    {line}" for line in changes.lines)
 
 
 def _lasting(judged: Judged) -> Iterator[str]:
     proposer = judged.view.template.proposer
-    yield "  How long: until it is withdrawn, one of its features changes or a new charter comes,"
+    yield say(
+        "  How long: until it is withdrawn, one of its features changes or a new charter comes,"
+    )
     if not judged.agreements:
-        yield f"    and never before there is an agreement with {proposer}: there is none."
+        yield say(
+            "    and never before there is an agreement with {proposer}: there is none.",
+            proposer=proposer,
+        )
         return
     for each in judged.agreements:
         agreed = each.agreement
-        span = f"{moment(agreed.valid_from)} to {moment(agreed.valid_to)}"
-        yield f"    and while an agreement is in force: {', '.join(agreed.purposes)}, {span}"
+        span = say(
+            "{start} to {end}",
+            start=moment(agreed.valid_from),
+            end=moment(agreed.valid_to),
+        )
+        yield say(
+            "    and while an agreement is in force: {purposes}, {span}",
+            purposes=", ".join(agreed.purposes),
+            span=span,
+        )
 
 
 def judged_document(judged: Judged) -> dict[str, object]:

@@ -9,16 +9,14 @@ import typer
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import progress_of, show
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 
-app = group("Verify the room's log. 存证日志。")
+app = group("Verify the room's log.")
 
 
 @app.command()
 def checkpoint(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """Print the newest checkpoint, signed by the room: a C2SP signed note.
-
-    查看检查点。
-    """
+    """Print the newest checkpoint, signed by the room: a C2SP signed note."""
     with Room.open(profile) as room:
         note = room.checkpoint()
     show(as_json, {"checkpoint": note}, note.rstrip("\n"))
@@ -27,16 +25,14 @@ def checkpoint(profile: ProfileOption, as_json: JsonOption = False) -> None:
 @app.command()
 def verify(
     profile: ProfileOption,
-    whole: Annotated[
-        bool, typer.Option("--whole", help="Read and hash every entry. 逐条核对。")
-    ] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Read and hash every entry.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify that the log only grew since you last looked; auditors open every entry with --whole.
+    """Verify that the log only grew since you last looked.
 
-    验证日志。
+    Auditors open every entry with --whole.
     """
-    bar, move = progress_of("entries", quiet=as_json)
+    bar, move = progress_of(say("entries"), quiet=as_json)
     with Room.open(profile) as room, bar:
         report = room.verify_log(whole=whole, progress=move)
     size = report.checkpoint.size
@@ -50,14 +46,26 @@ def verify(
         "entries_erased": report.erased,
     }
     grown = (
-        f"the log has {size:,} entries and extends the {since:,} you verified before"
+        say(
+            "the log has {size:,} entries and extends the {since:,} you verified before",
+            size=size,
+            since=since,
+        )
         if since is not None
-        else f"the log has {size:,} entries; this is the first head you have seen, and it is kept"
+        else say(
+            "the log has {size:,} entries; this is the first head you have seen, and it is kept",
+            size=size,
+        )
     )
     lines = [grown]
     if whole:
         lines.append(
-            f"{report.entries:,} entries hash to the signed root; {report.opened:,} were opened and"
-            f" commit to their statements, {report.erased:,} were erased"
+            say(
+                "{entries:,} entries hash to the signed root; {opened:,} were opened and commit"
+                " to their statements, {erased:,} were erased",
+                entries=report.entries,
+                opened=report.opened,
+                erased=report.erased,
+            )
         )
     show(as_json, document, *lines)

@@ -16,6 +16,7 @@ from saferoom_client.cli.output import error_document, progress_of, show
 from saferoom_client.files import make_folder, write_file
 from saferoom_client.holdings import OwnHoldings
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 from saferoom_client.uses import UsesPage
 from saferoom_client.values import Use
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -61,21 +62,18 @@ def mine(
     profile: ProfileOption,
     *,
     owner: Annotated[
-        list[str], typer.Option("--owner", help="Only this data owner; repeat it. 只看该数源单位。")
+        list[str], typer.Option("--owner", help="Only this data owner; repeat it.")
     ] = [],  # noqa: B006 - Typer copies it
     uses_only: Annotated[
-        bool, typer.Option("--uses-only", help="Only who asked what, no records. 仅看使用记录。")
+        bool, typer.Option("--uses-only", help="Only who asked what, no records.")
     ] = False,
     receipts: Annotated[
         Path | None,
-        typer.Option(help="A folder to write each use's receipt to. 回执目录。", file_okay=False),
+        typer.Option(help="A folder to write each use's receipt to.", file_okay=False),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """See all that is held about you, by every owner, and every use of it: free of charge.
-
-    本人查询 查看关于本主体的全部数据和使用记录。
-    """
+    """See all that is held about you, by every owner, and every use of it: free of charge."""
     bar, move = progress_of("owners", quiet=as_json)
     with Room.open(profile) as room:
         gathered = _Mine(room.profile.member.organisation)
@@ -125,39 +123,44 @@ def _write(room: Room, gathered: _Mine, folder: Path) -> None:
 
 
 def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
-    yield f"about {gathered.subject}"
+    yield say("about {subject}", subject=gathered.subject)
     for owner, own in gathered.held.items():
-        yield from heading(f"held by {owner}")
+        yield from heading(say("held by {owner}", owner=owner))
         yield from describe_held(own)
     for owner, error in gathered.refused.items():
-        yield from heading(f"held by {owner}")
-        yield from folded(f"not shown now, {error.reason}: {_why(error)}", 1)
-    for owner in sorted(gathered.unpinned):
-        yield from heading(f"held by {owner}")
+        yield from heading(say("held by {owner}", owner=owner))
         yield from folded(
-            f"not shown: its charter root is not pinned. Ask {owner} for it, then:", 1
+            say("not shown now, {reason}: {why}", reason=error.reason, why=_why(error)), 1
+        )
+    for owner in sorted(gathered.unpinned):
+        yield from heading(say("held by {owner}", owner=owner))
+        yield from folded(
+            say(
+                "not shown: its charter root is not pinned. Ask {owner} for it, then:", owner=owner
+            ),
+            1,
         )
         yield from folded(f"saferoom trust pin {owner} ROOT", 2)
     if not uses_only:
-        yield from heading("what others could have learned")
+        yield from heading(say("what others could have learned"))
         told = [line for own in gathered.held.values() for line in describe_learned(own)]
-        yield from told or ["  nothing that was charged"]
-    yield from heading(f"uses: {len(gathered.uses)}, the newest first")
+        yield from told or [say("  nothing that was charged")]
+    yield from heading(say("uses: {count}, the newest first", count=len(gathered.uses)))
     for use in gathered.uses:
         template = None if use.template is None else gathered.templates.get(use.template)
         yield from describe_use(use, template)
     yield ""
-    yield from folded("wrong? saferoom dispute open --use ENTRY --words '...'")
+    yield from folded(say("wrong? saferoom dispute open --use ENTRY --words '...'"))
 
 
 def _why(error: SafeRoomError) -> str:
     match error.reason:
         case Reason.TOO_MANY_REQUESTS:
-            return "it showed you all of it three times in the last day; ask again tomorrow."
+            return say("it showed you all of it three times in the last day; ask again tomorrow.")
         case Reason.WITHHELD:
-            return "ask the owner itself; its enclave cannot show it all at once."
+            return say("ask the owner itself; its enclave cannot show it all at once.")
         case Reason.NO_DATA:
-            return "it has loaded no data, so it holds nothing."
+            return say("it has loaded no data, so it holds nothing.")
         case _:
             return f"{error.words.what} {error.words.next_step}"
 

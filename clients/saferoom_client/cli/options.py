@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.output import remember_json
+from saferoom_client.tongue import say
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.uscc import parse_uscc
 
@@ -19,7 +20,7 @@ ProfileOption = Annotated[
         "--profile",
         "-p",
         envvar="SAFEROOM_PROFILE",
-        help="Your member folder. 成员目录。",
+        help="Your member folder.",
         file_okay=False,
     ),
 ]
@@ -27,41 +28,39 @@ JsonOption = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Print one JSON document. 输出 JSON。",
+        help="Print one JSON document.",
         callback=remember_json,
         is_eager=True,
     ),
 ]
-WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the log. 记入日志的原因。")]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the log.")]
 PurposeOption = Annotated[
     list[str],
     typer.Option(
         "--purpose",
-        help="pre-loan, in-loan, post-loan, product-design or supervision. 用途。",
+        help="pre-loan, in-loan, post-loan, product-design or supervision.",
     ),
 ]
 RoomCardOption = Annotated[
     Path,
     typer.Option(
         "--room",
-        help="The room's card, room-card.json, from its operator. 运营方给出的房间名片。",
+        help="The room's card, room-card.json, from its operator.",
         exists=True,
         dir_okay=False,
     ),
 ]
 UnitsFolder = Annotated[
     Path,
-    typer.Option(
-        "--out", "-o", help="The folder to write units into. 单元文件目录。", file_okay=False
-    ),
+    typer.Option("--out", "-o", help="The folder to write units into.", file_okay=False),
 ]
-UserOption = Annotated[str, typer.Option(help="As which user it runs. 运行用户。")]
+UserOption = Annotated[str, typer.Option(help="As which user it runs.")]
 InputFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, show_default=False)
 ]
 NewFile = Annotated[
     Path,
-    typer.Option("--out", "-o", help="The file to write. 要写入的文件。", dir_okay=False),
+    typer.Option("--out", "-o", help="The file to write.", dir_okay=False),
 ]
 
 
@@ -75,8 +74,10 @@ def subject_code(text: str) -> str:
     try:
         return parse_uscc(text)
     except SafeRoomError as error:
-        rules = "; ".join(fault.rule for fault in error.fields)
-        raise typer.BadParameter(f"{error.words.what} {rules}. {error.words.next_step}") from None
+        rules = "; ".join(say(fault.rule) for fault in error.fields)
+        words = error.words
+        told = f"{say(words.what)} {rules}. {say(words.next_step)}"
+        raise typer.BadParameter(told) from None
 
 
 SubjectOption = Annotated[
@@ -85,7 +86,7 @@ SubjectOption = Annotated[
         "--subject",
         parser=subject_code,
         metavar="USCC",
-        help="The unified social credit code, 18 characters. 统一社会信用代码。",
+        help="The unified social credit code, 18 characters.",
     ),
 ]
 
@@ -96,9 +97,9 @@ def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name or not value:
-            raise typer.BadParameter(f"{text!r} is not {what}")
+            raise typer.BadParameter(say("{text!r} is not {what}", text=text, what=what))
         if name in read:
-            raise typer.BadParameter(f"{name!r} is given twice")
+            raise typer.BadParameter(say("{name!r} is given twice", name=name))
         read[name] = value
     return read
 

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
+from unicodedata import combining, east_asian_width
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from saferoom_client.tongue import say
 from saferoom_proto.reasons import SafeRoomError
 
 _JSON: Final = "saferoom.json"
@@ -49,18 +51,23 @@ def show_units(as_json: bool, written: Sequence[Path], folder: Path, user: str) 
     show(
         as_json,
         {"written": [str(path) for path in written], "user": user},
-        *(f"wrote {path}" for path in written),
-        f"next: useradd --system {user}; chown -R {user}: {folder.absolute()}; "
-        f"cp -r {written[0].parent}/{unit}* /etc/systemd/system/; "
-        f"systemctl enable --now {unit}",
+        *(say("wrote {path}", path=path) for path in written),
+        say(
+            "next: useradd --system {user}; chown -R {user}: {folder};"
+            " cp -r {units}/{unit}* /etc/systemd/system/; systemctl enable --now {unit}",
+            user=user,
+            folder=folder.absolute(),
+            units=written[0].parent,
+            unit=unit,
+        ),
     )
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lay out rows in columns; nothing is cut or wrapped, so that digests can be copied."""
     if not rows:
-        return ["none"]
-    cells = [list(headings), *(list(row) for row in rows)]
+        return [say("none")]
+    cells = [[say(heading) for heading in headings], *(list(row) for row in rows)]
     widths = [max(columns_of(row[column]) for row in cells) for column in range(len(headings))]
     return [
         "  ".join(
@@ -71,15 +78,19 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def columns_of(text: str) -> int:
-    """Count columns: Chinese characters take two."""
-    return sum(2 if char >= "\u1100" else 1 for char in text)
+    """Count columns: Chinese characters take two, combining marks none (Unicode, annex 11)."""
+    return sum(
+        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
+    )
 
 
 def moment(instant: datetime) -> str:
     """Write an instant in UTC and in local time."""
     utc, local = instant.astimezone(UTC), instant.astimezone()
     shown = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{shown} ({local:%Y-%m-%d %H:%M:%S %z} local)" if local.utcoffset() else shown
+    if not local.utcoffset():
+        return shown
+    return say("{shown} ({local:%Y-%m-%d %H:%M:%S %z} local)", shown=shown, local=local)
 
 
 def error_document(error: SafeRoomError) -> dict[str, object]:
@@ -111,19 +122,27 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
         show(True, error_document(error))
         return
     words = error.words
-    lines = [f"{error.reason}: {words.what}"]
-    lines += [f"  at    {fault.field}: {fault.rule}" for fault in error.fields]
-    if error.detail and not error.fields and error.detail != _REMOTE:
-        lines.append(f"  at    {error.detail}")
+    lines = [f"{error.reason}: {say(words.what)}"]
+    places = [f"{fault.field}: {say(fault.rule)}" for fault in error.fields]
+    if error.detail and not places and error.detail != _REMOTE:
+        places = [say(error.detail)]
+    lines += [say("  at    {place}", place=place) for place in places]
     if owner := getattr(error, "owner", ""):
-        lines.append(f"  by    the enclave of {owner}")
-    lines += [f"  next  {step}" for step in notes_of(error) or [words.next_step]]
+        lines.append(say("  by    the enclave of {owner}", owner=owner))
+    for step in notes_of(error) or [words.next_step]:
+        lines.append(say("  next  {step}", step=say(step)))
     if (quota := getattr(error, "quota", None)) is not None:
-        lines.append(f"  held  {quota.held} of the {quota.limit} that may be under way")
+        lines.append(
+            say(
+                "  held  {held} of the {limit} that may be under way",
+                held=quota.held,
+                limit=quota.limit,
+            )
+        )
     if (seconds := getattr(error, "retry_seconds", None)) is not None:
-        lines.append(f"  after {seconds:.1f} seconds")
+        lines.append(say("  after {seconds:.1f} seconds", seconds=seconds))
     if request_id := getattr(error, "request_id", ""):
-        lines.append(f"  id    {request_id}")
+        lines.append(say("  id    {request_id}", request_id=request_id))
     for line in lines:
         typer.echo(line, err=True)
 
@@ -135,7 +154,7 @@ def progress_of(what: str, *, quiet: bool) -> tuple[Progress, Callable[[int, int
     """Make a progress bar on standard error, and what moves it; silent for programs."""
     stream: TextIO = sys.stderr
     bar = Progress(
-        TextColumn(what),
+        TextColumn(say(what)),
         BarColumn(),
         TextColumn("{task.completed:,.0f} / {task.total:,.0f}"),
         TimeRemainingColumn(),
@@ -153,7 +172,6 @@ def progress_of(what: str, *, quiet: bool) -> tuple[Progress, Callable[[int, int
 
 def mapping(document: Mapping[str, object]) -> list[str]:
     """Lay out names and values in two columns."""
-    width = max((columns_of(name) for name in document), default=0)
-    return [
-        f"{name}{' ' * (width - columns_of(name))}  {value}" for name, value in document.items()
-    ]
+    said = {say(name): value for name, value in document.items()}
+    width = max((columns_of(name) for name in said), default=0)
+    return [f"{name}{' ' * (width - columns_of(name))}  {value}" for name, value in said.items()]

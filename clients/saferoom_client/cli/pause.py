@@ -9,11 +9,12 @@ import typer
 from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption
 from saferoom_client.cli.output import show
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 from saferoom_proto.encoding import check_digest
 
 TemplateOption = Annotated[
     str | None,
-    typer.Option("--template", help="Only this template, by its digest. 仅限某一模板。"),
+    typer.Option("--template", help="Only this template, by its digest."),
 ]
 
 
@@ -23,17 +24,14 @@ def pause(
     template: TemplateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop all use of your owner's store at once, or of one template.
-
-    立即暂停使用。
-    """
+    """Stop all use of your owner's store at once, or of one template."""
     with Room.open(profile) as room:
         digest = None if template is None else check_digest(template)
         recorded = room.pause(why, digest)
         owner = room.profile.member.organisation
-    what = "all use" if digest is None else f"the use of {digest}"
+    what = say("all use") if digest is None else say("the use of {digest}", digest=digest)
     document = {"owner": owner, "template": digest, "pause": recorded.statement.digest}
-    show(as_json, document, f"{owner} stopped {what}")
+    show(as_json, document, say("{owner} stopped {what}", owner=owner, what=what))
 
 
 def resume(
@@ -42,17 +40,14 @@ def resume(
     template: TemplateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that a paused use may go on: it does once as many approvers said so as approve.
-
-    恢复使用。
-    """
+    """Say that a paused use may go on: it does once as many approvers said so as approve."""
     with Room.open(profile) as room:
         digest = None if template is None else check_digest(template)
         recorded = room.resume(why, digest)
         owner, name = room.profile.member.organisation, room.profile.member.name
         stopped = room.stopped_uses(owner).get(digest)
         threshold = room.get_charter(owner).charter.threshold
-    what = "all use" if digest is None else f"the use of {digest}"
+    what = say("all use") if digest is None else say("the use of {digest}", digest=digest)
     by = threshold if stopped is None else len(stopped.resumed_by)
     document = {
         "owner": owner,
@@ -63,12 +58,19 @@ def resume(
         "needed": threshold,
     }
     if stopped is None:
-        show(as_json, document, f"{owner} let {what} go on")
+        show(as_json, document, say("{owner} let {what} go on", owner=owner, what=what))
         return
     again = " ".join(["saferoom resume --why WHY", *(["--template", digest] if digest else [])])
     show(
         as_json,
         document,
-        f"{name} of {owner} would let {what} go on: {by} of the {threshold} needed",
-        f"next, another approver: {again}",
+        say(
+            "{name} of {owner} would let {what} go on: {by} of the {threshold} needed",
+            name=name,
+            owner=owner,
+            what=what,
+            by=by,
+            threshold=threshold,
+        ),
+        say("next, another approver: {again}", again=again),
     )

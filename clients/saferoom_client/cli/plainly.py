@@ -8,16 +8,17 @@ from typing import Final
 from saferoom_client.cli.feature import points
 from saferoom_client.costs import static_price
 from saferoom_client.templates import ListedTemplate, approved_by
+from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.statements import Feature
 
 LEVELS = {
-    1: "public by law",
-    2: "not secret",
-    3: "commercial secret",
-    4: "identifiers and record-level detail",
+    1: later("public by law"),
+    2: later("not secret"),
+    3: later("commercial secret"),
+    4: later("identifiers and record-level detail"),
 }
 """JR/T 0197, as the design's section 7 reads it."""
 
@@ -25,21 +26,30 @@ LEVELS = {
 def describe(view: TemplateView) -> Iterator[str]:
     """Tell a person what the template asks, part by part."""
     template = view.template
-    yield f"{template.name}: {template.title.en}  {template.title.zh}"
+    yield f"{template.name}: {titled(template.title)}"
     purposes = ", ".join(template.purposes)
-    yield f"  {template.proposer} asks, for {purposes}, about one subject at a time:"
+    yield say(
+        "  {proposer} asks, for {purposes}, about one subject at a time:",
+        proposer=template.proposer,
+        purposes=purposes,
+    )
     yield f"    {' '.join(template.check.split())}"
     for name, parameter in template.params.items():
         feature = _feature(view, parameter.feature)
-        yield f"  It may choose {name}: {points(feature)}"
+        yield say("  It may choose {name}: {points}", name=name, points=points(feature))
     for part in view.certificate.parts:
         yield from _part(view, part)
     if view.changed:
-        yield "  A feature has changed since it was proposed: earlier approvals do not count."
+        yield say("  A feature has changed since it was proposed: earlier approvals do not count.")
     for refusal in view.refusals:
-        yield f"  refused by {refusal.approver} of {refusal.owner}: {refusal.why}"
-    yield f"  template     {view.envelope.digest}"
-    yield f"  certificate  {view.certificate.digest}"
+        yield say(
+            "  refused by {approver} of {owner}: {why}",
+            approver=refusal.approver,
+            owner=refusal.owner,
+            why=refusal.why,
+        )
+    yield say("  template     {digest}", digest=view.envelope.digest)
+    yield say("  certificate  {digest}", digest=view.certificate.digest)
 
 
 def view_document(view: TemplateView) -> dict[str, object]:
@@ -65,7 +75,14 @@ def view_document(view: TemplateView) -> dict[str, object]:
     }
 
 
-LISTED_HEADINGS: Final = ("NAME", "PROPOSED BY", "APPROVED", "COSTS AT MOST", "CONSENT", "DIGEST")
+LISTED_HEADINGS: Final = (
+    later("NAME"),
+    later("PROPOSED BY"),
+    later("APPROVED"),
+    later("COSTS AT MOST"),
+    later("CONSENT"),
+    later("DIGEST"),
+)
 
 
 def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
@@ -78,8 +95,8 @@ def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
         template.name,
         template.proposer,
         ", ".join(_state(view, *each) for each in _approved(view)),
-        f"{price.most_bits:.2f} bits",
-        "needed" if price.needs_consent else "none",
+        say("{most_bits:.2f} bits", most_bits=price.most_bits),
+        say("needed") if price.needs_consent else say("none"),
         listed.digest,
     )
 
@@ -105,7 +122,7 @@ def listed_document(listed: ListedTemplate) -> dict[str, object]:
 
 def _state(view: TemplateView, owner: str, count: int, needed: int) -> str:
     refused = any(one.owner == owner for one in view.refusals)
-    return f"{owner} {count}/{needed}{' refused' if refused else ''}"
+    return f"{owner} {count}/{needed}{say(' refused') if refused else ''}"
 
 
 def _approved(view: TemplateView) -> Iterator[tuple[str, int, int]]:
@@ -116,22 +133,51 @@ def _approved(view: TemplateView) -> Iterator[tuple[str, int, int]]:
 
 def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:
     charter = view.charters[part.owner].charter
-    yield f"  {part.owner} ({charter.title.en}) answers {part.formula}"
-    answers = "yes or no" if part.answers == _YES_NO else "yes, no, or not found"
-    needs = ", with the subject's consent" if part.needs_consent else ", without asking the subject"
-    yield f"    what leaves: {answers}{needs}; at most {part.most_bits:.2f} bits"
+    yield say(
+        "  {owner} ({title}) answers {formula}",
+        owner=part.owner,
+        title=titled(charter.title),
+        formula=part.formula,
+    )
+    answers = say("yes or no") if part.answers == _YES_NO else say("yes, no, or not found")
+    needs = (
+        say(", with the subject's consent")
+        if part.needs_consent
+        else say(", without asking the subject")
+    )
+    yield say(
+        "    what leaves: {answers}{needs}; at most {most_bits:.2f} bits",
+        answers=answers,
+        needs=needs,
+        most_bits=part.most_bits,
+    )
     for use in part.features:
         feature = _feature(view, use.feature)
         charged = (
-            f"charged to {use.family}, {feature.budget_bits} bits a period"
+            say(
+                "charged to {family}, {budget_bits} bits a period",
+                family=use.family,
+                budget_bits=feature.budget_bits,
+            )
             if use.charged
-            else "not charged"
+            else say("not charged")
         )
-        level = f"level {use.level}, {LEVELS[use.level]}"
-        yield f"    it uses {use.feature}: {feature.title.en} ({level}; {charged})"
+        level = say("level {level}, {meaning}", level=use.level, meaning=say(LEVELS[use.level]))
+        yield say(
+            "    it uses {feature}: {title} ({level}; {charged})",
+            feature=use.feature,
+            title=titled(feature.title),
+            level=level,
+            charged=charged,
+        )
     names = approved_by(view, part.owner)
-    by = f" by {', '.join(names)}" if names else ""
-    yield f"    approved{by}: {len(names)} of the {charter.threshold} needed"
+    by = say(" by {names}", names=", ".join(names)) if names else ""
+    yield say(
+        "    approved{by}: {count} of the {threshold} needed",
+        by=by,
+        count=len(names),
+        threshold=charter.threshold,
+    )
 
 
 _YES_NO = 2

@@ -15,23 +15,20 @@ from saferoom_client.profile import TRUST
 from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.render import html, text
 from saferoom_client.sheet.words import Language
+from saferoom_client.tongue import later, say
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
 from saferoom_proto.use_receipt import UseReceipt, is_use_receipt
 
-app = group("Verify and show receipts, offline. 回执。")
+app = group("Verify and show receipts, offline.")
 
 TrustOption = Annotated[
     Path | None,
-    typer.Option(
-        "--trust", help="A file of pinned keys, for auditors without a profile. 公钥文件。"
-    ),
+    typer.Option("--trust", help="A file of pinned keys, for auditors without a profile."),
 ]
 OfflineProfile = Annotated[
     Path | None,
-    typer.Option(
-        "--profile", "-p", envvar="SAFEROOM_PROFILE", help="Your member folder. 成员目录。"
-    ),
+    typer.Option("--profile", "-p", envvar="SAFEROOM_PROFILE", help="Your member folder."),
 ]
 
 
@@ -42,10 +39,7 @@ def verify(
     trust: TrustOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a receipt under the pinned keys; nothing is asked of the room.
-
-    离线验证回执。
-    """
+    """Verify a receipt under the pinned keys; nothing is asked of the room."""
     if is_use_receipt(read_file(file)):
         show_use(as_json, UseReceipt.from_json(read_file(file)), _trust(profile, trust))
         return
@@ -53,7 +47,7 @@ def verify(
     show(
         as_json,
         {"verified": True, **_document(verified)},
-        f"verified: {_CHECKED if verified.answer else _CHECKED_REFUSAL}",
+        say("verified: {what}", what=say(_CHECKED if verified.answer else _CHECKED_REFUSAL)),
         *_lines(verified),
     )
 
@@ -65,10 +59,7 @@ def show_(
     trust: TrustOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a receipt says, once it verifies.
-
-    查看回执。
-    """
+    """Show what a receipt says, once it verifies."""
     verified = verify_receipt(_read(file), _trust(profile, trust))
     releases = {
         owner: part.release.model_dump(mode="json") for owner, part in verified.parts.items()
@@ -90,27 +81,29 @@ def export(
     profile: OfflineProfile = None,
     trust: TrustOption = None,
     language: Annotated[
-        Language, typer.Option("--lang", help="The page's language, en or zh. 语言。")
+        Language, typer.Option("--lang", help="The page's language, en or zh.")
     ] = Language.EN,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a receipt as a page for people, once it verifies: .html or .txt.
-
-    导出供人阅读的回执。
-    """
+    """Write a receipt as a page for people, once it verifies: .html or .txt."""
     render = _RENDERERS.get(out.suffix.lower())
     if render is None:
-        rule = f"one of {', '.join(_RENDERERS)} at the end of its name"
+        rule = say("one of {renderers} at the end of its name", renderers=", ".join(_RENDERERS))
         raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--out", rule)])
     sheet = read_sheet(_read(file), _trust(profile, trust), language)
     write_file(out, render(sheet).encode(), PUBLIC_FILE)
     document = {"file": str(out), "language": language, "answer": sheet.truth}
-    show(as_json, document, f"wrote {out}: {sheet.answer}", f"the proof is {file}: keep it too")
+    show(
+        as_json,
+        document,
+        say("wrote {out}: {answer}", out=out, answer=sheet.answer),
+        say("the proof is {file}: keep it too", file=file),
+    )
 
 
 _RENDERERS: Final = {".html": html, ".txt": text}
-_CHECKED = "the charters, agreements, approvals, consents, enclaves, answers, and the log"
-_CHECKED_REFUSAL = "the charters, agreements, enclaves, what each of them said, and the log"
+_CHECKED = later("the charters, agreements, approvals, consents, enclaves, answers, and the log")
+_CHECKED_REFUSAL = later("the charters, agreements, enclaves, what each of them said, and the log")
 
 
 def _lines(verified: VerifiedReceipt) -> list[str]:
@@ -118,18 +111,28 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
     params = ", ".join(f"{name}={value}" for name, value in request.params.items())
     lines = mapping(
         {
-            "asked by": f"{request.institution}, for {request.purpose}",
+            "asked by": say(
+                "{institution}, for {purpose}",
+                institution=request.institution,
+                purpose=request.purpose,
+            ),
             "about": request.subject,
             "question": f"{template.name}: {' '.join(template.check.split())}",
-            **({"with": params} if params else {}),
-            "answer": verified.answer or "refused",
+            **({say("with"): params} if params else {}),
+            "answer": verified.answer or say("refused"),
             "id": verified.request_id,
         }
     )
     for owner, part in verified.parts.items():
-        said = part.answer or f"refused, {part.release.reason}"
+        said = part.answer or say("refused, {reason}", reason=part.release.reason)
         lines.append(
-            f"  {owner}: {said}, {moment(part.release.time)}, entry {part.index} of the log"
+            say(
+                "  {owner}: {said}, {moment}, entry {index} of the log",
+                owner=owner,
+                said=said,
+                moment=moment(part.release.time),
+                index=part.index,
+            )
         )
     return lines
 
@@ -156,7 +159,7 @@ def _trust(profile: Path | None, trust: Path | None) -> Trust:
     if trust is not None:
         return read_model(trust, Trust)
     if profile is None:
-        raise typer.BadParameter("give --profile or --trust: a receipt is verified under keys")
+        raise typer.BadParameter(say("give --profile or --trust: a receipt is verified under keys"))
     return read_model(profile / TRUST, Trust)
 
 

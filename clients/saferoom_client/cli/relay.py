@@ -16,12 +16,12 @@ from saferoom_client.premises.relay import relay
 from saferoom_client.profile import Profile
 from saferoom_client.units import plain, write_unit
 
-app = group("Connect an owner's enclave to the room. 中继。")
+app = group("Connect an owner's enclave to the room.")
 
 ExchangeFolder = Annotated[
     Path,
     typer.Argument(
-        help="The folder shared with the enclave's supervisor. 与监管程序共用的目录。",
+        help="The folder shared with the enclave's supervisor.",
         file_okay=False,
     ),
 ]
@@ -29,10 +29,7 @@ ExchangeFolder = Annotated[
 
 @app.command()
 def run(exchange: ExchangeFolder, profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """Carry what passes between room and enclave, unread, until stopped.
-
-    运行中继。
-    """
+    """Carry what passes between room and enclave, unread, until stopped."""
     member = Profile.load(profile)
     if not exchange.is_dir():
         raise bad_file(exchange, "no such folder; saferoom enclave init makes it")
@@ -48,10 +45,7 @@ def units(
     user: UserOption = "saferoom-relay",
     as_json: JsonOption = False,
 ) -> None:
-    """Write the systemd unit that runs the relay with as little as it needs.
-
-    写出中继的 systemd 单元。
-    """
+    """Write the systemd unit that runs the relay with as little as it needs."""
     owner = Profile.load(profile).member.organisation
     settings = {"owner": owner, "profile": plain(profile)}
     written = write_unit(out, "relay", exchange, user, settings, suffix=f"-{owner}")

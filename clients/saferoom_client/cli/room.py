@@ -19,35 +19,37 @@ from saferoom_client.cli.software import of_room
 from saferoom_client.files import read_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
+from saferoom_client.tongue import say
 from saferoom_client.units import write_unit
 
-app = group("Make and run a room; see how it does. 开设和运行房间。")
+app = group("Make and run a room; see how it does.")
 
-RoomFolder = Annotated[Path, typer.Argument(help="The room's folder. 房间目录。", file_okay=False)]
+RoomFolder = Annotated[Path, typer.Argument(help="The room's folder.", file_okay=False)]
 CARD = "room-card.json"
 
 
 @app.command()
 def init(
     folder: RoomFolder,
-    origin: Annotated[str, typer.Option(help="The room's name, as example.org/credit. 房间名称。")],
+    origin: Annotated[str, typer.Option(help="The room's name, as example.org/credit.")],
     address: Annotated[
-        str, typer.Option(help="HOST:PORT where members reach it. 服务地址。")
+        str, typer.Option(help="HOST:PORT where members reach it.")
     ] = "localhost:7443",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a room in a new folder: its keys, certificates and configuration.
-
-    开设房间。
-    """
+    """Make a room in a new folder: its keys, certificates and configuration."""
     of_room("saferoom.room", "init_room")(folder, origin, address)
     card = folder / CARD
     show(
         as_json,
         {"folder": str(folder), "card": str(card)},
-        f"made the room {origin} in {folder}",
-        f"its card, for every member: {card}",
-        f"next: saferoom room admit {folder} ISSUER/issuer.pem, then saferoom room serve {folder}",
+        say("made the room {origin} in {folder}", origin=origin, folder=folder),
+        say("its card, for every member: {card}", card=card),
+        say(
+            "next: saferoom room admit {folder} ISSUER/issuer.pem,"
+            " then saferoom room serve {folder}",
+            folder=folder,
+        ),
     )
 
 
@@ -55,20 +57,20 @@ def init(
 def admit(
     folder: RoomFolder,
     certificate: Annotated[
-        Path, typer.Argument(help="An identity issuer's issuer.pem. 签发方证书。", exists=True)
+        Path, typer.Argument(help="An identity issuer's issuer.pem.", exists=True)
     ],
-    name: Annotated[str, typer.Option(help="Its name in the room's folder. 名称。")] = "issuer",
+    name: Annotated[str, typer.Option(help="Its name in the room's folder.")] = "issuer",
     as_json: JsonOption = False,
 ) -> None:
-    """Let the members that an identity issuer names into the room, from its next start on.
-
-    接纳身份签发方。
-    """
+    """Let the members that an identity issuer names into the room, from its next start on."""
     of_room("saferoom.room", "add_issuer")(folder, name, read_file(certificate))
     show(
         as_json,
         {"issuer": name},
-        f"admitted the identity issuer {name}; it counts from the room's next start on",
+        say(
+            "admitted the identity issuer {name}; it counts from the room's next start on",
+            name=name,
+        ),
     )
 
 
@@ -86,16 +88,13 @@ class _Examined(Protocol):
 
 @app.command()
 def check(folder: RoomFolder, as_json: JsonOption = False) -> None:
-    """Check the room's configuration, keys and certificates without starting it; show what counts.
-
-    不启动房间而检查配置。
-    """
+    """Check configuration, keys and certificates without starting the room; show what counts."""
     found = cast("_Examined", of_room("saferoom.examine", "examine_room")(folder, utc_now()))
     rows = [
         (
             one.key,
             "" if one.value is None else json.dumps(one.value, ensure_ascii=False),
-            "default" if one.is_default else "room.toml",
+            say("default") if one.is_default else "room.toml",
         )
         for one in found.settings
     ]
@@ -107,26 +106,24 @@ def check(folder: RoomFolder, as_json: JsonOption = False) -> None:
             "warnings": list(found.warnings),
         },
         *table(("KEY", "VALUE", "FROM"), rows),
-        *(f"warning: {each}" for each in found.warnings),
-        f"the room {found.origin} can be served: saferoom room serve {folder}",
+        *(say("warning: {problem}", problem=say(each)) for each in found.warnings),
+        say(
+            "the room {origin} can be served: saferoom room serve {folder}",
+            origin=found.origin,
+            folder=folder,
+        ),
     )
 
 
 @app.command()
 def serve(folder: RoomFolder) -> None:
-    """Run the room until it is stopped.
-
-    运行房间。
-    """
+    """Run the room until it is stopped."""
     of_room("saferoom.serving", "run")(folder)
 
 
 @app.command()
 def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """Show how the room and the owners' enclaves do.
-
-    查看房间状态。
-    """
+    """Show how the room and the owners' enclaves do."""
     with Room.open(profile) as room:
         state = room.describe()
     rows = [
@@ -135,8 +132,8 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
             each.run_by,
             each.state,
             str(each.sandbox_level),
-            ", ".join(each.sandbox_missing) or "nothing",
-            each.endorsement or "none",
+            ", ".join(each.sandbox_missing) or say("nothing"),
+            each.endorsement or say("none"),
         )
         for each in state.enclaves
     ]
@@ -159,7 +156,11 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
     show(
         as_json,
         document,
-        f"{state.origin}, version {state.version}, with the keys that you pinned",
+        say(
+            "{origin}, version {version}, with the keys that you pinned",
+            origin=state.origin,
+            version=state.version,
+        ),
         *table(("OWNER", "RUN BY", "ENCLAVE", "SANDBOX", "LACKS", "ENDORSEMENT"), rows),
     )
 
@@ -171,14 +172,11 @@ def units(
     out: UnitsFolder,
     user: UserOption = "saferoom",
     memory_mib: Annotated[
-        int, typer.Option(min=512, help="The most memory, enclaves included. 内存上限。")
+        int, typer.Option(min=512, help="The most memory, enclaves included.")
     ] = 8192,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the systemd unit that runs the room with as little as it needs.
-
-    写出房间的 systemd 单元。
-    """
+    """Write the systemd unit that runs the room with as little as it needs."""
     ports = cast("tuple[int, ...]", of_room("saferoom.config", "listening_ports")(folder))
     settings = {
         "memory_mib": str(memory_mib),

@@ -14,14 +14,15 @@ from saferoom_client.cli.output import moment, show
 from saferoom_client.cli.software import of_room
 from saferoom_client.files import refuse_existing, write_file
 from saferoom_client.session import utc_now
+from saferoom_client.tongue import later, say
 
-app = group("Keep a room. 维护房间。")
+app = group("Keep a room.")
 
-_Folder = Annotated[Path, typer.Argument(help="The room's folder. 房间目录。", file_okay=False)]
+_Folder = Annotated[Path, typer.Argument(help="The room's folder.", file_okay=False)]
 _Seen = Annotated[
     list[Path] | None,
     typer.Option(
-        help="What somebody saw: a receipt, a checkpoint, a member's log.json. 他人所见。",
+        help="What somebody saw: a receipt, a checkpoint, a member's log.json.",
         exists=True,
         dir_okay=False,
     ),
@@ -68,10 +69,7 @@ class _Audit(Protocol):
 
 @app.command()
 def audit(folder: _Folder, as_json: JsonOption = False) -> None:
-    """Recompute the room's whole log from its entries, while it runs or not.
-
-    核对整个日志。
-    """
+    """Recompute the room's whole log from its entries, while it runs or not."""
     found = cast("_Audit", of_room("saferoom.whole", "audit_room")(folder))
     show(
         as_json,
@@ -80,28 +78,31 @@ def audit(folder: _Folder, as_json: JsonOption = False) -> None:
             "checkpoint": found.checkpoint,
             "streams": dict(found.streams),
         },
-        f"{found.size} entries, as they were signed",
-        *(f"{count} statements in the stream of {owner}" for owner, count in found.streams.items()),
+        say("{size} entries, as they were signed", size=found.size),
+        *(
+            say("{count} statements in the stream of {owner}", count=count, owner=owner)
+            for owner, count in found.streams.items()
+        ),
     )
 
 
 @app.command("backup-key")
 def backup_key(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The private half's file. 私钥文件。")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The private half's file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key that opens backups; keep its file away from the room's host.
-
-    新建备份密钥。
-    """
+    """Make a key that opens backups; keep its file away from the room's host."""
     refuse_existing(out)
     private, public = cast("tuple[str, str]", of_room("saferoom.backup", "new_backup_key")())
     write_file(out, f"# opens backups that are sealed to {public}\n{private}\n".encode())
     show(
         as_json,
         {"key": str(out), "recipient": public},
-        f"wrote {out}: whoever has it opens the backups; keep it away from the room's host",
-        f"seal backups to: {public}",
+        say(
+            "wrote {out}: whoever has it opens the backups; keep it away from the room's host",
+            out=out,
+        ),
+        say("seal backups to: {public}", public=public),
     )
 
 
@@ -109,15 +110,13 @@ def backup_key(
 def backup(
     folder: _Folder,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="A new file, or a folder. 文件或目录。")],
-    to: Annotated[
-        list[str], typer.Option(help="An age public key that may open it. 可打开备份的公钥。")
-    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new file, or a folder.")],
+    to: Annotated[list[str], typer.Option(help="An age public key that may open it.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Back the room up while it runs: its log whole and verified, its configuration and its keys.
+    """Back the room up while it runs: its log whole and verified, its configuration, its keys.
 
-    Enclaves' folders are their owners' and not in it. 备份房间。
+    Enclaves' folders are their owners' and not in it.
     """
     made = cast(
         "_Backup", of_room("saferoom.backup", "backup_room")(folder, out, tuple(to), utc_now())
@@ -126,39 +125,37 @@ def backup(
     show(
         as_json,
         {"file": str(made.path), **_document(manifest)},
-        f"backed {manifest.room} up to {made.path}: {manifest.size} entries, verified",
-        "it holds the room's keys, sealed to whom you named",
+        say(
+            "backed {room} up to {path}: {size} entries, verified",
+            room=manifest.room,
+            path=made.path,
+            size=manifest.size,
+        ),
+        say("it holds the room's keys, sealed to whom you named"),
     )
 
 
 @app.command()
 def restore(
-    archive: Annotated[
-        Path, typer.Argument(help="The backup. 备份文件。", exists=True, dir_okay=False)
-    ],
-    folder: Annotated[
-        Path, typer.Argument(help="A new or empty folder. 新目录。", file_okay=False)
-    ],
+    archive: Annotated[Path, typer.Argument(help="The backup.", exists=True, dir_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", file_okay=False)],
     *,
     card: Annotated[
         Path,
         typer.Option(
-            help="The room's card, as a member holds it. 成员持有的名片。",
+            help="The room's card, as a member holds it.",
             exists=True,
             dir_okay=False,
         ),
     ],
     key: Annotated[
         Path,
-        typer.Option(help="The key that opens the backup. 备份私钥。", exists=True, dir_okay=False),
+        typer.Option(help="The key that opens the backup.", exists=True, dir_okay=False),
     ],
     seen: _Seen = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a backup back, verified, and tell what was lost since and what everybody does next.
-
-    恢复房间。
-    """
+    """Put a backup back, verified, and tell what was lost since and what everybody does next."""
     restored = cast(
         "_Restored",
         of_room("saferoom.restore", "restore_room")(archive, folder, card, key, tuple(seen or ())),
@@ -175,16 +172,11 @@ def confirm(
     seen: _Seen = None,
     nobody_saw_more: Annotated[
         bool,
-        typer.Option(
-            "--nobody-saw-more", help="You asked, and nobody has more. 已询问且无人见到更多。"
-        ),
+        typer.Option("--nobody-saw-more", help="You asked, and nobody has more."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a restored room be served: nobody saw more of its log than it has.
-
-    确认恢复后的房间。
-    """
+    """Let a restored room be served: nobody saw more of its log than it has."""
     manifest = cast(
         "_Manifest",
         of_room("saferoom.restore", "confirm_restored")(
@@ -194,8 +186,8 @@ def confirm(
     show(
         as_json,
         {"folder": str(folder), **_document(manifest)},
-        f"{manifest.room} may be served with its {manifest.size} entries",
-        f"next: saferoom room serve {folder}",
+        say("{room} may be served with its {size} entries", room=manifest.room, size=manifest.size),
+        say("next: saferoom room serve {folder}", folder=folder),
     )
 
 
@@ -221,43 +213,82 @@ def _lost(behind: _Behind) -> dict[str, object]:
 
 def _told(folder: Path, manifest: _Manifest, behind: _Behind) -> list[str]:
     """Tell people what was put back, what was lost, what is refused now, and what to do."""
-    first = f"restored {manifest.room} to {folder} as of {moment(manifest.made)}:"
+    first = say(
+        "restored {room} to {folder} as of {moment}:",
+        room=manifest.room,
+        folder=folder,
+        moment=moment(manifest.made),
+    )
     lines = [
         first,
-        f"  {manifest.size} entries, recomputed up to the room's signed checkpoint",
-        *(f"  {count} statements for {owner}" for owner, count in manifest.streams.items()),
-        "  no enclave's folder: those are their owners', who keep using them as they are",
+        say("  {size} entries, recomputed up to the room's signed checkpoint", size=manifest.size),
+        *(
+            say("  {count} statements for {owner}", count=count, owner=owner)
+            for owner, count in manifest.streams.items()
+        ),
+        say("  no enclave's folder: those are their owners', who keep using them as they are"),
     ]
     if behind.entries:
         last = manifest.size + behind.entries - 1
         return [
             *lines,
-            f"LOST: entries {manifest.size} to {last} ({behind.entries}), which others have seen:",
-            *(f"  entry {one.index}: {one.what}, in {one.where}" for one in behind.held),
-            *_AFTER_A_LOSS,
+            say(
+                "LOST: entries {size} to {last} ({entries}), which others have seen:",
+                size=manifest.size,
+                last=last,
+                entries=behind.entries,
+            ),
+            *(
+                say(
+                    "  entry {index}: {what}, in {where}",
+                    index=one.index,
+                    what=one.what,
+                    where=one.where,
+                )
+                for one in behind.held
+            ),
+            *map(say, _AFTER_A_LOSS),
         ]
     if behind.seen is None:
-        lines.append("lost: unknown, for nothing that others have seen was shown (--seen)")
+        lines.append(say("lost: unknown, for nothing that others have seen was shown (--seen)"))
     else:
-        lines.append(f"lost: nothing that was shown; the newest seen has {behind.seen} entries")
-    return [*lines, *_BEFORE_SERVING, f"next: saferoom room confirm {folder} --seen FILE"]
+        lines.append(
+            say(
+                "lost: nothing that was shown; the newest seen has {seen} entries", seen=behind.seen
+            )
+        )
+    return [
+        *lines,
+        *map(say, _BEFORE_SERVING),
+        say("next: saferoom room confirm {folder} --seen FILE", folder=folder),
+    ]
 
 
 _AFTER_A_LOSS = (
-    "refused from now on, and rightly: enclaves and members that saw those entries take no log",
-    "that lacks them (BROKEN_STREAM, BAD_PROOF), and nobody can agree that away. So:",
-    "  operator  do not serve this folder; look for a newer copy (the old disk, a later backup),",
-    "            and restore that. If there is none, the log ends here: keep this folder for the",
-    "            auditor, make a new room under a new name, and hand its card out.",
-    "  owners    keep your enclaves' folders and key agents as evidence. For a new room each owner",
-    "            signs a charter with its root, and its approvers hand everything in again.",
-    "  banks     keep your receipts: they verify for ever, also of entries that were lost.",
-    "  subjects  consents and revocations name the room: those for a new room are signed anew.",
-    "  auditor   gets this folder's log, the receipts and checkpoints shown, and this text.",
+    later(
+        "refused from now on, and rightly: enclaves and members that saw those entries take no log"
+    ),
+    later("that lacks them (BROKEN_STREAM, BAD_PROOF), and nobody can agree that away. So:"),
+    later("  operator  do not serve this folder; find a newer copy (an old disk, a later backup),"),
+    later(
+        "            and restore that. If there is none, the log ends here: keep this folder for an"
+    ),
+    later("            auditor, make a new room under a new name, and hand its card out."),
+    later(
+        "  owners    keep enclaves' folders and key agents as evidence. In a new room each owner"
+    ),
+    later("            signs a charter with its root, and its approvers hand everything in again."),
+    later("  banks     keep your receipts: they verify for ever, also of entries that were lost."),
+    later(
+        "  subjects  consents and revocations name the room: those for a new room are signed anew."
+    ),
+    later("  auditor   gets this folder's log, the receipts and checkpoints shown, and this text."),
 )
 _BEFORE_SERVING = (
-    "before it is served, ask for what was seen since the backup:",
-    "  owners    the size their enclave follows: saferoom room status, or the enclave's log",
-    "  members   their log.json and newest receipts; every one with more entries shows a loss",
-    "an enclave that has seen more refuses this log (BROKEN_STREAM) and answers nothing.",
+    later("before it is served, ask for what was seen since the backup:"),
+    later("  owners    the size their enclave follows: saferoom room status, or the enclave's log"),
+    later(
+        "  members   their log.json and newest receipts; every one with more entries shows a loss"
+    ),
+    later("an enclave that has seen more refuses this log (BROKEN_STREAM) and answers nothing."),
 )

@@ -12,24 +12,20 @@ from saferoom_client.cli.output import show, table
 from saferoom_client.cli.plainly import LISTED_HEADINGS, listed_document, listed_row
 from saferoom_client.drafts import read_template
 from saferoom_client.room import Room
+from saferoom_client.tongue import say
 from saferoom_proto.encoding import check_digest
 
-app = group("Propose, judge and approve templates. 作业模板。")
+app = group("Propose, judge and approve templates.")
 
-TemplateName = Annotated[
-    str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name. 摘要或名称。")
-]
+TemplateName = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name.")]
 TemplateDigest = Annotated[
-    str, typer.Argument(metavar="DIGEST", help="Its digest: these exact bytes. 模板摘要。")
+    str, typer.Argument(metavar="DIGEST", help="Its digest: these exact bytes.")
 ]
 
 
 @app.command()
 def propose(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """Sign a template's draft and propose it to the owners it touches.
-
-    提交作业模板。
-    """
+    """Sign a template's draft and propose it to the owners it touches."""
     with Room.open(profile) as room:
         template = read_template(draft, room.profile)
         proposal = room.propose_template(template)
@@ -44,17 +40,19 @@ def propose(draft: InputFile, profile: ProfileOption, as_json: JsonOption = Fals
     show(
         as_json,
         document,
-        f"proposed {template.name}: {digest}",
-        f"next, at {owners}: saferoom template show {digest}, and then saferoom template approve",
+        say("proposed {name}: {digest}", name=template.name, digest=digest),
+        say(
+            "next, at {owners}: saferoom template show {digest},"
+            " and then saferoom template approve",
+            owners=owners,
+            digest=digest,
+        ),
     )
 
 
 @app.command(name="show")
 def show_(template: TemplateName, profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """Show in plain words who asks for what, how much can leave at most, and what changed.
-
-    用平实的话说明模板。
-    """
+    """Show in plain words who asks for what, how much can leave at most, and what changed."""
     with Room.open(profile) as room:
         judged = judge(room, template)
     show(as_json, judged_document(judged), *tell(judged))
@@ -64,15 +62,10 @@ def show_(template: TemplateName, profile: ProfileOption, as_json: JsonOption = 
 def approve(
     template: TemplateDigest,
     profile: ProfileOption,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Approve without being asked. 不再询问。")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve without being asked.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Approve a template, as one of your owner's approvers.
-
-    审批作业模板。
-    """
+    """Approve a template, as one of your owner's approvers."""
     digest = check_digest(template)
     with Room.open(profile) as room:
         judged = judge(room, digest)
@@ -80,7 +73,7 @@ def approve(
         if not yes:
             for line in tell(judged):
                 typer.echo(line, err=as_json)
-            typer.confirm("Approve exactly this?", abort=True, err=as_json)
+            typer.confirm(say("Approve exactly this?"), abort=True, err=as_json)
         recorded = room.approve(view)
         owner = room.profile.member.organisation
         name = room.profile.member.name
@@ -91,46 +84,51 @@ def approve(
         "approver": name,
         "approval": recorded.statement.digest,
     }
-    show(as_json, document, f"{name} of {owner} approved {view.template.name}: {digest}")
+    show(
+        as_json,
+        document,
+        say(
+            "{name} of {owner} approved {template}: {digest}",
+            name=name,
+            owner=owner,
+            template=view.template.name,
+            digest=digest,
+        ),
+    )
 
 
 @app.command()
 def refuse(
     template: TemplateDigest, profile: ProfileOption, why: WhyOption, as_json: JsonOption = False
 ) -> None:
-    """Tell a template's proposer that your owner will not approve it, and why.
-
-    拒绝审批。
-    """
+    """Tell a template's proposer that your owner will not approve it, and why."""
     digest = check_digest(template)
     with Room.open(profile) as room:
         recorded = room.refuse(digest, why)
         owner, name = room.profile.member.organisation, room.profile.member.name
     document = {"template": digest, "owner": owner, "refusal": recorded.statement.digest}
-    show(as_json, document, f"{name} of {owner} refused {digest}")
+    show(
+        as_json,
+        document,
+        say("{name} of {owner} refused {digest}", name=name, owner=owner, digest=digest),
+    )
 
 
 @app.command()
 def withdraw(
     template: TemplateDigest, profile: ProfileOption, why: WhyOption, as_json: JsonOption = False
 ) -> None:
-    """Take your owner's approval of a template back, at once.
-
-    撤回审批。
-    """
+    """Take your owner's approval of a template back, at once."""
     digest = check_digest(template)
     with Room.open(profile) as room:
         recorded = room.withdraw(digest, why)
     document = {"template": digest, "withdrawal": recorded.statement.digest}
-    show(as_json, document, f"withdrew the approval of {digest}")
+    show(as_json, document, say("withdrew the approval of {digest}", digest=digest))
 
 
 @app.command(name="list")
 def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
-    """List the templates: who has approved each, its highest price, and whether it needs consent.
-
-    列出作业模板。
-    """
+    """List the templates: who has approved each, its highest price, whether it needs consent."""
     with Room.open(profile) as room:
         listed = room.survey_templates()
     show(

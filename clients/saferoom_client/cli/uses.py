@@ -12,6 +12,7 @@ import typer
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import moment, show, table
 from saferoom_client.room import Room
+from saferoom_client.tongue import later, say
 from saferoom_client.usage import Usage
 from saferoom_client.values import Use
 from saferoom_proto.statements import Template, load
@@ -26,17 +27,12 @@ def uses(
     profile: ProfileOption,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="From the first instant of a day, UTC. 起始日。"),
+        typer.Option(formats=["%Y-%m-%d"], help="From the first instant of a day, UTC."),
     ] = None,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print each use as a line of CSV. 逐条输出 CSV。")
-    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print each use as a line of CSV.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who asked your enclave for what, how often, and how many bits that was charged.
-
-    查看数据使用情况。
-    """
+    """Show who asked your enclave for what, how often, and how many bits that was charged."""
     with Room.open(profile) as room:
         start = None if since is None else since.replace(tzinfo=UTC)
         usage = room.get_usage(start)
@@ -51,7 +47,7 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
     rows = [
         (
             group.institution,
-            names.get(group.template, group.template or "unknown"),
+            names.get(group.template, group.template or say("unknown")),
             group.purpose,
             str(group.epoch or ""),
             f"{total.asked:,}",
@@ -61,8 +57,17 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
         )
         for group, total in usage.totals.items()
     ]
-    headings = ("INSTITUTION", "TEMPLATE", "PURPOSE", "PERIOD", "ASKED", "ANSWERED", "BITS")
-    lines = table((*headings, "REFUSED"), sorted(rows))
+    headings = (
+        later("INSTITUTION"),
+        later("TEMPLATE"),
+        later("PURPOSE"),
+        later("PERIOD"),
+        later("ASKED"),
+        later("ANSWERED"),
+        later("BITS"),
+        later("REFUSED"),
+    )
+    lines = table(headings, sorted(rows))
     if usage.features:
         charged = [
             (institution, feature, str(epoch or ""), f"{count:,}", f"{bits:.2f}")
@@ -72,11 +77,21 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
         ]
         lines += ["", *table(("INSTITUTION", "FEATURE", "PERIOD", "CHARGED", "BITS"), charged)]
     if usage.uses:
-        lines += ["", f"from {moment(usage.uses[-1].time)} to {moment(usage.uses[0].time)}"]
+        lines += [
+            "",
+            say(
+                "from {first} to {last}",
+                first=moment(usage.uses[-1].time),
+                last=moment(usage.uses[0].time),
+            ),
+        ]
     if usage.elsewhere:
         lines.append(
-            f"{usage.elsewhere:,} other places of your enclave's chain lie between these: loads,"
-            " revocations and prices told; an auditor sees which"
+            say(
+                "{elsewhere:,} other places of your enclave's chain lie between these: loads,"
+                " revocations and prices told; an auditor sees which",
+                elsewhere=usage.elsewhere,
+            )
         )
     return lines
 

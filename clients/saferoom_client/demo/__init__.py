@@ -20,13 +20,10 @@ FOLDER: Final = Path("demo-room")
 
 def run(
     folder: Annotated[
-        Path, typer.Argument(help="Where the room is made; a demo's own is made anew. 目录。")
+        Path, typer.Argument(help="Where the room is made; a demo's own is made anew.")
     ] = FOLDER,
 ) -> None:
-    """Open a room in a folder and run the main job on real records.
-
-    演示。
-    """
+    """Open a room in a folder and run the main job on real records."""
     _clear(folder)
     screen = Screen()
     screen.open(str(folder))

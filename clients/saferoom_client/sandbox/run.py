@@ -24,7 +24,9 @@ from saferoom_client.sandbox.build import BANK, LOCKED, SANDBOX, Builder
 from saferoom_client.sandbox.codes import CODES, DESK, SLOW, documents, how
 from saferoom_client.sandbox.leftovers import LOCK, alone_in
 from saferoom_client.sandbox.line import SlowLine
+from saferoom_client.tongue import say, titled
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Title
 
 _ROOMS_OWN: Final = ("sqlalchemy", "duckdb")
 """What a server and an enclave need, and a light client lacks."""
@@ -36,14 +38,11 @@ CODES_FILE: Final = "codes.json"
 def run(
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="Where the room is made, or lies already. 目录。"),
+        typer.Option("--out", "-o", help="Where the room is made, or lies already."),
     ] = Path("sandbox"),
     as_json: JsonOption = False,
 ) -> None:
-    """Open a room with made-up firms for every kind of answer, until Ctrl-C.
-
-    打开沙箱房间。
-    """
+    """Open a room with made-up firms for every kind of answer, until Ctrl-C."""
     if missing := [each for each in _ROOMS_OWN if find_spec(each) is None]:
         raise SafeRoomError(Reason.NOT_INSTALLED, f"there is no module {missing[0]}")
     folder = out.absolute()
@@ -104,7 +103,7 @@ def until_stopped() -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("the sandbox is closed; the same command opens it again", err=True)
+        typer.echo(say("the sandbox is closed; the same command opens it again"), err=True)
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -116,20 +115,27 @@ def _lines(out: Path, bank: Path) -> Iterator[str]:
             code.subject,
             code.template,
             how(code).replace("`", ""),
-            f"{code.why} {code.why_zh}",
+            titled(Title(en=code.why, zh=code.why_zh)),
         )
         for code in CODES
     ]
     yield from table(("ENDS IN", "SUBJECT", "TEMPLATE", "WITH", "BECAUSE"), rows)
     yield ""
-    yield f"the sandbox is open; your bank's member folder is {bank}"
+    yield say("the sandbox is open; your bank's member folder is {bank}", bank=bank)
     first = CODES[0]
     params = " ".join(f"--param {name}={value}" for name, value in first.params.items())
-    yield (
-        f"try: saferoom check {first.template} --subject {first.subject} "
-        f"--purpose {first.purpose} {params} -p {bank}"
+    yield say(
+        "try: saferoom check {template} --subject {subject} --purpose {purpose} {params} -p {bank}",
+        template=first.template,
+        subject=first.subject,
+        purpose=first.purpose,
+        params=params,
+        bank=bank,
     )
-    yield f"Ctrl-C closes it, and every check then ends in UNAVAILABLE; remove {out} to begin anew"
+    yield say(
+        "Ctrl-C closes it, and every check then ends in UNAVAILABLE; remove {out} to begin anew",
+        out=out,
+    )
 
 
 def _document(bank: Path) -> dict[str, object]:

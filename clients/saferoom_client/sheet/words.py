@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
+from saferoom_client.tongue import Language, say_in
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import CATALOGUE, Reason
 from saferoom_proto.statements import Purpose, Title
-
-
-class Language(StrEnum):
-    """A language of the room."""
-
-    EN = "en"
-    ZH = "zh"
 
 
 def in_language(title: Title, language: Language) -> str:
@@ -40,9 +33,7 @@ def answer(value: Truth | None, language: Language) -> str:
 
 def reason(value: Reason, language: Language) -> str:
     """Say why an enclave refused: the reason's own code, and its words."""
-    chinese = _REASONS.get(value)
-    words = chinese if chinese and language is Language.ZH else CATALOGUE[value].what
-    return f"{value}: {words}"
+    return f"{value}: {say_in(language, CATALOGUE[value].what)}"
 
 
 def level(value: int, language: Language) -> str:
@@ -204,21 +195,3 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "none": ("none", "无"),
 }
-
-_REASONS: Final[dict[Reason, str]] = {
-    Reason.OFF_DOMAIN: "参数不属于该模板。",
-    Reason.OFF_GRID: "参数取值不在指标的分格上。",
-    Reason.NOT_APPROVED: "数源单位未审批此模板。",
-    Reason.CERTIFICATE_MISMATCH: "输出证书与模板不符。",
-    Reason.NO_AGREEMENT: "无覆盖该机构与用途的有效协议。",
-    Reason.NO_CONSENT: "无覆盖此提问的有效授权。",
-    Reason.WRONG_PURPOSE: "模板不适用于该用途。",
-    Reason.PAUSED: "数源单位已暂停此项使用。",
-    Reason.OVER_BUDGET: "超出数源单位允许的信息量。",
-    Reason.CONSENT_USED_UP: "授权次数已用尽。",
-    Reason.NOT_YET_VALID: "尚未生效。",
-    Reason.EXPIRED: "已失效。",
-    Reason.NONCE_REUSED: "随机数已用于另一请求。",
-    Reason.WITHHELD: "不予提供。",
-}
-"""The verdicts that an enclave signs; other refusals have no receipt."""
