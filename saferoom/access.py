@@ -76,6 +76,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}CheckService/GetCheck": _INSTITUTION,
         f"{_ROOM}UseService/ListUses": frozenset({Role.SUBJECT, Role.OWNER}),
         f"{_ROOM}CheckService/Cost": _INSTITUTION,
+        f"{_ROOM}BatchService/CheckMany": _INSTITUTION,
         f"{_ROOM}LedgerService/GetCheckpoint": MEMBERS,
         f"{_ROOM}LedgerService/GetConsistency": MEMBERS,
         f"{_ROOM}LedgerService/GetStatement": MEMBERS,

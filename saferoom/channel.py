@@ -12,9 +12,19 @@ from typing import Final, TypeVar
 import grpc
 from cryptography import x509
 
+from saferoom import batch_pieces
 from saferoom import enclave_wire as wire
+from saferoom.batch_pieces import BatchPiece
 from saferoom.enclave_wire import LoadPiece
-from saferoom.exchange import AttestedClaims, Delivery, Judged, Loaded, OutboxEntry, Standing
+from saferoom.exchange import (
+    AttestedClaims,
+    BatchTold,
+    Delivery,
+    Judged,
+    Loaded,
+    OutboxEntry,
+    Standing,
+)
 from saferoom.tls import KeyPair
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -102,6 +112,18 @@ class EnclaveChannel:
         """Have it go back to an earlier snapshot."""
         call = self._stub.RollbackStore(wire.rollback_request(order), timeout=seconds)
         return wire.outbox_entry_from((await _answered(call)).snapshot)
+
+    async def judge_batch(self, pieces: AsyncIterator[BatchPiece]) -> AsyncGenerator[BatchTold]:
+        """Pass a batch on; gives what the enclave tells of it."""
+        passed_on = (batch_pieces.judge_request(piece) async for piece in pieces)
+        call = self._stub.JudgeBatch(passed_on)
+        try:
+            async for message in call:
+                yield batch_pieces.told_from(message)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
 
     async def outbox(self, start: int) -> tuple[OutboxEntry, ...]:
         """Give outbox entries that lack a proof, from a chain index on."""

@@ -75,6 +75,9 @@ class LimitsConfig(_Section):
     streams: Annotated[int, Field(ge=2, le=10_000)] = 64
     """Loads, attending key agents and health watchers."""
     streams_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 8
+    batches: Annotated[int, Field(ge=2, le=1000)] = 16
+    """Batches: each holds up to 20 MB of rows."""
+    batches_per_caller: Annotated[int, Field(ge=1, le=1000)] = 4
     deadline_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """The longest a call may take, whatever deadline it asks for."""
     load_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3600.0
@@ -178,6 +181,7 @@ class RoomConfig(_Section):
         for name, own, whole in (
             ("limits.calls_per_caller", limits.calls_per_caller, limits.calls),
             ("limits.streams_per_caller", limits.streams_per_caller, limits.streams),
+            ("limits.batches_per_caller", limits.batches_per_caller, limits.batches),
         ):
             if own > whole:
                 fault = FieldFault(name, f"is above the limit in all, {whole}")

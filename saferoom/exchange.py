@@ -60,6 +60,54 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchBegun:
+    """A batch is under way; its rows are wanted, or it was judged to its end earlier."""
+
+    rows_wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How many of a batch's rows an enclave has judged, durably."""
+
+    judged: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchVerdict:
+    """An enclave's word on a batch, and the batch's secret, sealed (empty for a refusal)."""
+
+    entry: OutboxEntry
+    sealed_secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchChunk:
+    """What became of rows that follow each other, sealed, and the proof of their root."""
+
+    number: int
+    sealed: bytes
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWord:
+    """An owner's word on a batch.
+
+    Attributes:
+        owner: whose.
+        sealed_secret: opens the batch's chunks, sealed to the asker; empty for a refusal.
+    """
+
+    owner: str
+    sealed_secret: bytes
+
+
+BatchTold = BatchBegun | BatchProgress | BatchVerdict | BatchChunk
+"""What an enclave tells of a batch, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
 class AttestedClaims:
     """An enclave's evidence for a challenge: its signed claims, and what vouches for them."""
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from saferoom_proto.batch import MOST_ROWS
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
+    BatchRequest,
     CheckRequest,
     CostRequest,
     Digest,
@@ -40,6 +42,13 @@ class RequestGist(_Gist):
     certificate: Digest
     subject: _ShortText
     purpose: Purpose
+
+
+class BatchGist(RequestGist):
+    """The same of a batch, which names its subjects in its rows; and how many those are."""
+
+    subject: _ShortText = ""
+    rows: Annotated[int, Field(ge=1, le=MOST_ROWS)]
 
 
 class ReleaseGist(_Gist):
@@ -74,6 +83,15 @@ def cost_gist(envelope: Envelope) -> RequestGist:
         SafeRoomError: `MALFORMED`; the faults name the fields.
     """
     return _read(envelope, CostRequest.payload_type(), RequestGist)
+
+
+def batch_gist(envelope: Envelope) -> BatchGist:
+    """Read what the room goes by in a batch.
+
+    Raises:
+        SafeRoomError: `MALFORMED`; the faults name the fields.
+    """
+    return _read(envelope, BatchRequest.payload_type(), BatchGist)
 
 
 def release_gist(envelope: Envelope) -> ReleaseGist:

@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from saferoom.place import LinkState
 from saferoom_proto.v1 import (
+    batch_pb2,
     check_pb2,
     consent_pb2,
     identity_pb2,
@@ -37,6 +38,7 @@ SERVICES: Final = tuple(
         consent_pb2.DESCRIPTOR,
         subject_pb2.DESCRIPTOR,
         check_pb2.DESCRIPTOR,
+        batch_pb2.DESCRIPTOR,
         use_pb2.DESCRIPTOR,
         ledger_pb2.DESCRIPTOR,
         relay_pb2.DESCRIPTOR,

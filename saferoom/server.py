@@ -12,6 +12,7 @@ from typing import Final, Self
 import grpc
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from saferoom.batches import Batches
 from saferoom.books import Books, open_books
 from saferoom.checks import Checks
 from saferoom.concern import Concerns
@@ -26,6 +27,7 @@ from saferoom.holdings import Holdings
 from saferoom.identity import Callers
 from saferoom.interceptors import Guard
 from saferoom.keydesk import KeyDesk
+from saferoom.limits import Limits
 from saferoom.links import Links
 from saferoom.loads import Loads
 from saferoom.logs import Log
@@ -36,6 +38,7 @@ from saferoom.relays import Orders, Relays
 from saferoom.roll import Roll
 from saferoom.room import RESTORED, Room
 from saferoom.rules import RoomFacts
+from saferoom.services.batch import BatchService
 from saferoom.services.check import CheckService
 from saferoom.services.consent import ConsentService
 from saferoom.services.identity import IdentityService, People
@@ -53,6 +56,7 @@ from saferoom.versions import Versions
 from saferoom.watch import Watch
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.starting import COMMAND
+from saferoom_proto.v1.batch_pb2_grpc import add_BatchServiceServicer_to_server as add_batch
 from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
 from saferoom_proto.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server as add_consent
 from saferoom_proto.v1.identity_pb2_grpc import (
@@ -195,10 +199,11 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     callers = Callers(books.register, outside.clock, roll.met)
     guard = Guard(callers, config.limits, watch)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
-    checks = await _add_services(server, outside, books, links, desk, roll=roll)
+    checks, batches = await _add_services(server, outside, books, links, desk, roll=roll)
     orders = Orders(books.register, room.switchboard.statement, config.enclaves.who_runs)
     add_relay(RelayService(orders, relays), server)
     stack.push_async_callback(checks.drain, _STOP_SECONDS)
+    stack.push_async_callback(batches.drain, _STOP_SECONDS)
     health.serve(server)
     if config.listen.reflection:
         serve_reflection(server)
@@ -274,7 +279,7 @@ async def _add_services(
     desk: KeyDesk,
     *,
     roll: Roll,
-) -> Checks:
+) -> tuple[Checks, Batches]:
     """Add the contract's services to the server; gives what must be drained at the end."""
     room, config, register = outside.room, outside.room.config, books.register
     facts = RoomFacts(
@@ -324,8 +329,17 @@ async def _add_services(
     add_subject(SubjectService(Holdings(links), disputes), server)
     add_use(UseService(books.archive, books.notary), server)
     add_check(CheckService(checks, costs, Consents(books.archive)), server)
+    batches = Batches(
+        checks=checks,
+        judges=links,
+        notary=books.notary,
+        refusals=refusals,
+        limits=Limits(config.limits.batches, config.limits.batches_per_caller),
+        idle_seconds=config.limits.load_idle_seconds,
+    )
+    add_batch(BatchService(batches), server)
     add_ledger(LedgerService(books.ledger, concerns), server)
-    return checks
+    return checks, batches
 
 
 def _listen(server: grpc.aio.Server, room: Room) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,11 +21,12 @@ from functools import partial
 from typing import Final
 
 from saferoom.archive import Archive
+from saferoom.batch_pieces import BatchPiece
 from saferoom.channel import EnclaveChannel
 from saferoom.courier import Courier, HeadSigner
 from saferoom.enclave_wire import LoadPiece
 from saferoom.endorsement import Endorsed, require_same
-from saferoom.exchange import Judged, Loaded, OutboxEntry, Standing
+from saferoom.exchange import BatchTold, Judged, Loaded, OutboxEntry, Standing
 from saferoom.judging import JudgeQueue
 from saferoom.keydesk import KeyDesk
 from saferoom.ledger.ledger import Ledger
@@ -160,6 +161,10 @@ class Session:
     async def disclose(self, request: Envelope) -> Judged:
         """Have a subject shown what is held about it."""
         return await self._channel.disclose(request, JUDGE_SECONDS)
+
+    def judge_batch(self, pieces: AsyncIterator[BatchPiece]) -> AsyncGenerator[BatchTold]:
+        """Have a batch judged."""
+        return self._channel.judge_batch(pieces)
 
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
         """Pass a load on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from saferoom_client import (
     agreements,
+    batches,
     checks,
     consent_requests,
     consents,
@@ -87,6 +88,10 @@ class AsyncRoom(Session):
     prepare = checks.prepare
     ask = checks.ask
     get_check = checks.get_check
+    check_many = batches.check_many
+    prepare_many = batches.prepare_many
+    ask_many = batches.ask_many
+    row_receipt = batches.row_receipt
     cost = costs.cost
     price = costs.price
 

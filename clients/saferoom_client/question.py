@@ -158,7 +158,7 @@ def _fields(
         "template": view.envelope.digest,
         "certificate": view.certificate.digest,
         "subject": parse_uscc(subject),
-        "params": {name: _text(name, value) for name, value in params.items()},
+        "params": {name: write_value(name, value) for name, value in params.items()},
         "purpose": read_purpose(purpose),
         "nonce": b64(os.urandom(_NONCE_BYTES)),
     }
@@ -178,7 +178,7 @@ def read_purpose(text: str) -> Purpose:
         raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("purpose", rule)]) from None
 
 
-def _text(name: str, value: object) -> str | bool:
+def write_value(name: str, value: object) -> str | bool:
     """Write a parameter's value as requests hold it; numbers in plain digits, never as a float."""
     match value:
         case bool() | str():

@@ -12,6 +12,7 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from saferoom_client import (
     agreements,
+    batches,
     checks,
     consent_requests,
     consents,
@@ -189,6 +190,10 @@ class Room:
     prepare = _waiting(checks.prepare)
     ask = _waiting(checks.ask)
     get_check = _waiting(checks.get_check)
+    check_many = _waiting(batches.check_many)
+    prepare_many = _waiting(batches.prepare_many)
+    ask_many = _waiting(batches.ask_many)
+    row_receipt = _waiting(batches.row_receipt)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)
 

@@ -25,6 +25,7 @@ from saferoom_proto.quota import Quota
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Payload, seal_statement
 from saferoom_proto.v1 import (
+    batch_pb2_grpc,
     check_pb2_grpc,
     consent_pb2_grpc,
     evidence_pb2,
@@ -84,6 +85,7 @@ class Session:
         self.subjects: Final = subject_pb2_grpc.SubjectServiceStub(self._channel)
         self.checks: Final = check_pb2_grpc.CheckServiceStub(self._channel)
         self.uses: Final = use_pb2_grpc.UseServiceStub(self._channel)
+        self.batches: Final = batch_pb2_grpc.BatchServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)
         self.grounds: Final = Grounds(lambda: self.profile.trust, self._fetch, self._fetch_charter)
         self.quota: Quota | None = None

@@ -1,0 +1,220 @@
+"""A batch's words and chunks: verified step by step against each other, and only then opened.
+
+What an enclave's word rests on is verified once for the batch. A row's consent is named in its
+record and verified when its receipt is taken out: a hundred thousand consents are not fetched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from saferoom_client.batch import Batch
+from saferoom_client.batch_answer import BatchAnswer, PartAnswer
+from saferoom_client.refused import Refused
+from saferoom_client.session import Session
+from saferoom_client.values import TemplateView
+from saferoom_proto.answer import Truth
+from saferoom_proto.batch import (
+    CHUNK_ROWS,
+    CODES,
+    CONSENT_BYTES,
+    OUTCOMES,
+    ROW_BYTES,
+    BatchKeys,
+    JudgedRows,
+    When,
+    chunks_of,
+    record_bytes,
+    secret_info,
+)
+from saferoom_proto.batch_grounds import require_about
+from saferoom_proto.batch_receipt import (
+    WHEN_BYTES,
+    moment_of,
+)
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.merkle import verify_inclusion
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import BatchRelease, Span, load
+from saferoom_proto.tree import Tree
+from saferoom_proto.v1 import batch_pb2
+from saferoom_proto.verification import verify_by_enclave
+from saferoom_proto.wire import (
+    Recorded,
+    recorded_from_proto,
+)
+
+_ANSWERED: Final = bytes(code for code, outcome in OUTCOMES.items() if isinstance(outcome, Truth))
+_KNOWN: Final = bytes(CODES.values())
+_NO_CONSENT: Final = bytes(CONSENT_BYTES)
+
+
+@dataclass(slots=True)
+class _Part:
+    """One owner's word, and its chunks so far."""
+
+    release: BatchRelease
+    recorded: Recorded
+    secret: bytes
+    keys: BatchKeys
+    root: bytes
+    chunks: list[JudgedRows] = field(default_factory=list[JudgedRows])
+
+
+class Opening:
+    """Verifies what comes of a batch, step by step, and opens it."""
+
+    def __init__(self, session: Session, batch: Batch, view: TemplateView) -> None:
+        self._session: Final = session
+        self._batch: Final = batch
+        self._view: Final = view
+        self._parts: Final[dict[str, _Part]] = {}
+        self._named: Final[dict[str, Envelope]] = {}
+
+    async def word(self, owner: str, message: batch_pb2.BatchWord) -> None:
+        """Verify an owner's word on the batch, and what it rests on."""
+        session, batch = self._session, self._batch
+        recorded = recorded_from_proto(message.release)
+        said = load(recorded.statement, BatchRelease)
+        # Step 1: the owner's charter, and the enclave that its key agent endorsed.
+        charter = await session.grounds.charter(said.owner, said.charter)
+        endorsement = await session.grounds.endorsement(said.endorsement, charter, said.time)
+        # Step 2: the enclave's word, its place in the log, and that it is about this very batch.
+        release = verify_by_enclave(recorded.statement, endorsement, said.endorsement, BatchRelease)
+        session.grounds.require_recorded(recorded)
+        if release.owner != owner or owner in self._parts:
+            raise SafeRoomError(Reason.BAD_PROOF, "a part of another owner, or one too many")
+        if release.reason is not None:
+            told = {"request_id": batch.request_id, "owner": owner}
+            raise Refused(SafeRoomError(release.reason, "the batch as a whole"), told)
+        require_about(release, batch.envelope, self._view.certificate)
+        # Step 3: what allowed it, span by span.
+        for span in release.spans:
+            await self._require_span(release, span)
+        # Step 4: the seal.
+        info = secret_info(batch.request_id, owner)
+        secret = batch.reply_key.open(message.sealed_secret, info=info)
+        keys = BatchKeys(secret, batch.request_id, owner)
+        root = bytes.fromhex((release.root or "").removeprefix("sha256:"))
+        self._parts[owner] = _Part(release, recorded, secret, keys, root)
+
+    def chunk(self, owner: str, message: batch_pb2.BatchChunk) -> None:
+        """Open a chunk and verify it against the owner's word."""
+        part = self._parts.get(owner)
+        if part is None or message.number != len(part.chunks):
+            raise SafeRoomError(Reason.BAD_PROOF, "a chunk before its word, or out of order")
+        number, first = message.number, message.number * CHUNK_ROWS
+        rows = self._batch.packed[first * ROW_BYTES : (first + CHUNK_ROWS) * ROW_BYTES]
+        opened = part.keys.open(number, message.sealed)
+        chunk = JudgedRows(first, rows, opened[:WHEN_BYTES], opened[WHEN_BYTES:])
+        # Step 5: what became of the rows is what the word commits to.
+        if not chunk.count:
+            raise SafeRoomError(Reason.BAD_PROOF, "a chunk too many")
+        leaves = chunk.leaves(part.keys.salts(first, chunk.count), self._batch.request_id)
+        total = chunks_of(len(self._batch))
+        verify_inclusion(number, total, Tree(leaves).root, tuple(message.proof), part.root)
+        # Step 6: and it agrees with what the word rests on.
+        self._require_sound(part, chunk)
+        part.chunks.append(chunk)
+
+    def close(self) -> BatchAnswer:
+        """Give the answers, once all of them are there.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF` if the room left something out.
+        """
+        owners = [each.owner for each in self._view.certificate.parts]
+        if sorted(self._parts) != owners:
+            raise SafeRoomError(Reason.BAD_PROOF, "a part is missing, or one too many")
+        for part in self._parts.values():
+            rows = sum(chunk.count for chunk in part.chunks)
+            answered = sum(_answered(chunk) for chunk in part.chunks)
+            if rows != len(self._batch) or answered != part.release.answered:
+                raise SafeRoomError(Reason.BAD_PROOF, "rows are missing")
+        parts = tuple(self._closed(self._parts[owner]) for owner in owners)
+        return BatchAnswer(self._batch, self._view, parts)
+
+    async def _require_span(self, release: BatchRelease, span: Span) -> None:
+        grounds, request = self._session.grounds, self._batch.request
+        charter = await grounds.charter(release.owner, span.charter)
+        agreed = await grounds.agreement(span.agreement, charter)
+        agreement = agreed.agreement
+        covered = (agreement.institution == request.institution) and (
+            request.purpose in agreement.purposes
+        )
+        live = {key.keyid for key in agreed.keys(release.time)}
+        if not covered or not live.intersection(
+            each.keyid for each in self._batch.envelope.signatures
+        ):
+            raise SafeRoomError(Reason.NO_AGREEMENT, "the agreement does not cover the batch")
+        if span.approvals:
+            counted = await grounds.approvals(
+                span.approvals, charter, self._view.envelope.digest, self._view.certificate.digest
+            )
+            if counted != span.approvals:
+                raise SafeRoomError(Reason.NOT_APPROVED, "the span names other approvals")
+        features = self._view.certificate.part(release.owner).features
+        for use in features:
+            grounds.feature(self._view.statements[use.feature], charter)
+        named = (
+            span.charter,
+            release.charter,
+            span.agreement,
+            *span.approvals,
+            release.endorsement,
+        )
+        for digest in named:
+            self._named[digest] = await grounds.statement(digest)
+
+    def _require_sound(self, part: _Part, chunk: JudgedRows) -> None:
+        """Refuse records that no enclave makes: it would have broken its own rules."""
+        width = len(chunk.records) // chunk.count
+        owned = self._view.certificate.part(part.release.owner)
+        codes = chunk.records[::width]
+        if codes.translate(None, _KNOWN):
+            raise SafeRoomError(Reason.BAD_PROOF, "an outcome that is not known")
+        answered = _answered(chunk)
+        if not answered:
+            return
+        moment, request = moment_of(When.from_bytes(chunk.when)), self._batch.request
+        if not request.not_before <= moment < request.not_after:
+            raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the batch's window")
+        span = part.release.span_of(chunk.first)
+        if span is None or not span.approvals:
+            raise SafeRoomError(Reason.NOT_APPROVED, "answered without approvals")
+        if width != record_bytes(sum(use.charged for use in owned.features)):
+            raise SafeRoomError(Reason.BAD_PROOF, "the charges are not those of the certificate")
+        if owned.needs_consent:
+            ends = range(1 + CONSENT_BYTES, len(chunk.records) + 1, width)
+            without = sum(
+                code in _ANSWERED and chunk.records[end - CONSENT_BYTES : end] == _NO_CONSENT
+                for code, end in zip(codes, ends, strict=True)
+            )
+            if without:
+                raise SafeRoomError(Reason.NO_CONSENT, "answered without a consent")
+
+    def _closed(self, part: _Part) -> PartAnswer:
+        release, named = part.release, self._named
+        spans = release.spans
+
+        def distinct(*digests: str) -> tuple[Envelope, ...]:
+            return tuple(named[digest] for digest in dict.fromkeys(digests))
+
+        features = self._view.certificate.part(release.owner).features
+        return PartAnswer(
+            release=release,
+            recorded=part.recorded,
+            charters=distinct(release.charter, *(span.charter for span in spans)),
+            approvals=distinct(*(each for span in spans for each in span.approvals)),
+            agreements=distinct(*(span.agreement for span in spans)),
+            endorsement=named[release.endorsement],
+            features=tuple(self._view.statements[use.feature] for use in features),
+            secret=part.secret,
+            chunks=tuple(part.chunks),
+        )
+
+
+def _answered(chunk: JudgedRows) -> int:
+    codes = chunk.records[:: len(chunk.records) // chunk.count]
+    return sum(codes.count(code) for code in _ANSWERED)

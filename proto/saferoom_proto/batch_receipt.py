@@ -1,0 +1,340 @@
+"""Receipts of batches: one file for all of a batch, and one row's alone, which shows no other row.
+
+Both verify offline under pinned keys alone, by the steps of `saferoom_proto.receipt`. The file of a
+whole batch is the asker's: it opens every row. A row's receipt can be given to anybody who may see
+that row: its subject, an auditor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal, Self, TypeVar
+
+from pydantic import Field, ValidationError
+
+from saferoom_proto.answer import Truth, combine
+from saferoom_proto.batch import (
+    BLIND_BYTES,
+    CHUNK_ROWS,
+    ROW_BYTES,
+    SALT_BYTES,
+    BatchKeys,
+    JudgedRows,
+    Record,
+    Row,
+    When,
+    asked_leaf,
+    asked_leaves,
+    blinds,
+)
+from saferoom_proto.batch_grounds import (
+    PartGrounds,
+    VerifiedGrounds,
+    require_record,
+    verify_grounds,
+)
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.checkpoint import Checkpoint
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.merkle import verify_inclusion
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import Trust
+from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
+from saferoom_proto.statements.base import Part, field_faults
+from saferoom_proto.tree import Tree
+
+WHEN_BYTES: Final = 16
+_R = TypeVar("_R", bound=Part)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_Bytes = Annotated[str, Field(max_length=64 * 1024 * 1024)]
+"""Base64 of packed rows or records: a million rows are 54 MB of it."""
+_Path = Annotated[tuple[str, ...], Field(max_length=32)]
+
+
+class BatchPart(PartGrounds):
+    """One owner's part of a batch: its word, and what became of every row."""
+
+    secret: str
+    """Opens the salts."""
+    chunks: tuple[_Bytes, ...]
+    """Each as it was sealed: when it was judged, and its records."""
+
+
+class BatchReceipt(Part):
+    """What a batch's receipt file holds; envelopes are DSSE JSON documents, as text."""
+
+    format: Literal["saferoom-batch-receipt/v1"] = "saferoom-batch-receipt/v1"
+    request: str
+    template: str
+    certificate: str
+    blinding: str
+    rows: _Bytes
+    parts: Annotated[tuple[BatchPart, ...], Field(min_length=1, max_length=64)]
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a batch's receipt file; `MALFORMED` names the field."""
+        return _read(cls, data)
+
+    def to_json(self) -> bytes:
+        """Write a batch's receipt file."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+class RowPart(PartGrounds):
+    """One owner's part of a row: its word on the batch, and what became of this row."""
+
+    consent: str | None
+    row_salt: str
+    when: str
+    record: str
+    path: _Path
+    """From the row's outcome to the root that the word names."""
+
+
+class RowReceipt(Part):
+    """What a row's receipt file holds."""
+
+    format: Literal["saferoom-row-receipt/v1"] = "saferoom-row-receipt/v1"
+    request: str
+    template: str
+    certificate: str
+    index: Annotated[int, Field(ge=0)]
+    row: str
+    blind: str
+    path: _Path
+    """From the row as it was asked to the root that the request names."""
+    parts: Annotated[tuple[RowPart, ...], Field(min_length=1, max_length=64)]
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a row's receipt file; `MALFORMED` names the field."""
+        return _read(cls, data)
+
+    def to_json(self) -> bytes:
+        """Write a row's receipt file."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRowPart:
+    """What one owner's enclave verifiably did with a row."""
+
+    release: BatchRelease
+    record: Record
+    judged_at: datetime
+    checkpoint: Checkpoint
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRow:
+    """What a row's receipt verifiably shows."""
+
+    request: BatchRequest
+    request_id: str
+    row: Row
+    template: Template
+    certificate: ReleaseCertificate
+    parts: Mapping[str, VerifiedRowPart]
+
+    @property
+    def answer(self) -> Truth | None:
+        """All parts folded into one answer; none if any owner refused."""
+        return folded([part.record.outcome for part in self.parts.values()])
+
+
+def folded(outcomes: list[Truth | Reason]) -> Truth | None:
+    """Fold the outcomes of all owners; none if any refused."""
+    truths = [each for each in outcomes if isinstance(each, Truth)]
+    return combine(truths) if len(truths) == len(outcomes) else None
+
+
+def moment_of(when: When) -> datetime:
+    """Give the instant at which rows were judged."""
+    return _EPOCH + timedelta(milliseconds=when.milliseconds)
+
+
+def take_row(receipt: BatchReceipt, index: int, consent: Callable[[str], str]) -> RowReceipt:
+    """Take one row's receipt out of a batch's.
+
+    Args:
+        receipt: the batch's.
+        index: of the row, from 0.
+        consent: gives the text of a consent's envelope by its digest.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if there is no such row.
+    """
+    rows, seed = unb64(receipt.rows), unb64(receipt.blinding)
+    if not 0 <= index < len(rows) // ROW_BYTES:
+        raise SafeRoomError(Reason.MALFORMED, f"the batch has no row {index}")
+    request_id = Envelope.from_json(receipt.request.encode()).digest
+    tree = Tree(asked_leaves(seed, rows))
+    return RowReceipt(
+        request=receipt.request,
+        template=receipt.template,
+        certificate=receipt.certificate,
+        index=index,
+        row=b64(rows[index * ROW_BYTES : (index + 1) * ROW_BYTES]),
+        blind=b64(blinds(seed, index, 1)),
+        path=tuple(map(b64, tree.path(index))),
+        parts=tuple(_row_part(part, rows, index, request_id, consent) for part in receipt.parts),
+    )
+
+
+def _row_part(
+    part: BatchPart, rows: bytes, index: int, request_id: str, consent: Callable[[str], str]
+) -> RowPart:
+    keys = BatchKeys(unb64(part.secret), request_id, part.owner)
+    chunks = judged_chunks(rows, [unb64(chunk) for chunk in part.chunks])
+    leaves = [
+        leaf
+        for chunk in chunks
+        for leaf in chunk.leaves(keys.salts(chunk.first, chunk.count), request_id)
+    ]
+    chunk = chunks[index // CHUNK_ROWS]
+    width, place = len(chunk.records) // chunk.count, index - chunk.first
+    data = chunk.records[place * width : (place + 1) * width]
+    record = Record.from_bytes(data)
+    return RowPart(
+        **part.of_row(index).model_dump(),
+        consent=None if record.consent is None else consent(record.consent),
+        row_salt=b64(keys.salts(index, 1)),
+        when=b64(chunk.when),
+        record=b64(data),
+        path=tuple(map(b64, Tree(leaves).path(index))),
+    )
+
+
+def judged_chunks(rows: bytes, chunks: list[bytes]) -> list[JudgedRows]:
+    """Put the rows and what became of them together; `MALFORMED` if they do not fit."""
+    size = CHUNK_ROWS * ROW_BYTES
+    if len(chunks) != -(-len(rows) // size):
+        raise SafeRoomError(Reason.MALFORMED, "not one chunk for each part of the rows")
+    return [
+        JudgedRows(
+            number * CHUNK_ROWS,
+            rows[number * size : (number + 1) * size],
+            chunk[:WHEN_BYTES],
+            chunk[WHEN_BYTES:],
+        )
+        for number, chunk in enumerate(chunks)
+    ]
+
+
+def verify_row_receipt(receipt: RowReceipt, trust: Trust) -> VerifiedRow:
+    """Verify a row's receipt offline.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails.
+    """
+    # Step 1 and 2: the batch's request, the template, its certificate.
+    opened = _open_request(receipt, trust)
+    # Step 3: this row stands in the batch that was signed.
+    row = unb64(receipt.row)
+    if len(row) != ROW_BYTES or len(unb64(receipt.blind)) != BLIND_BYTES:
+        raise SafeRoomError(Reason.MALFORMED, "not a row and its blind")
+    asked, path = asked_leaf(unb64(receipt.blind), row), [unb64(each) for each in receipt.path]
+    root = bytes.fromhex(opened.request.root.removeprefix("sha256:"))
+    verify_inclusion(receipt.index, opened.request.rows, asked, path, root)
+    # Step 4: each owner's part.
+    parts = {
+        part.owner: _verify_row_part(part, receipt.index, row, opened, trust)
+        for part in receipt.parts
+    }
+    return VerifiedRow(
+        opened.request,
+        opened.envelope.digest,
+        Row.from_bytes(row),
+        opened.template,
+        opened.certificate,
+        parts,
+    )
+
+
+def _verify_row_part(
+    part: RowPart, index: int, row: bytes, opened: _Opened, trust: Trust
+) -> VerifiedRowPart:
+    grounds = verify_grounds(part, opened.envelope, opened.certificate, trust, index=index)
+    when, record = When.from_bytes(unb64(part.when)), Record.from_bytes(unb64(part.record))
+    judged = JudgedRows(index, row, unb64(part.when), unb64(part.record))
+    salt = unb64(part.row_salt)
+    if len(salt) != SALT_BYTES:
+        raise SafeRoomError(Reason.MALFORMED, f"a row's salt has {SALT_BYTES} bytes")
+    (leaf,) = judged.leaves(salt, opened.envelope.digest)
+    path = [unb64(each) for each in part.path]
+    verify_inclusion(index, opened.request.rows, leaf, path, grounds.root)
+    consent = None if part.consent is None else Envelope.from_json(part.consent.encode())
+    require_record(
+        record, moment_of(when), grounds, opened.request, Row.from_bytes(row), consent=consent
+    )
+    return VerifiedRowPart(
+        grounds.release, record, moment_of(when), grounds.checkpoint, grounds.index
+    )
+
+
+def verify_batch_receipt(receipt: BatchReceipt, trust: Trust) -> Mapping[str, VerifiedGrounds]:
+    """Verify a whole batch's receipt offline: all but the consents, which each row's receipt holds.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails.
+    """
+    opened = _open_request(receipt, trust)
+    rows = unb64(receipt.rows)
+    root = Tree(asked_leaves(unb64(receipt.blinding), rows)).root
+    if (len(rows), f"sha256:{root.hex()}") != (
+        opened.request.rows * ROW_BYTES,
+        opened.request.root,
+    ):
+        raise SafeRoomError(Reason.BAD_PROOF, "not the rows that were signed")
+    verified: dict[str, VerifiedGrounds] = {}
+    for part in receipt.parts:
+        grounds = verify_grounds(part, opened.envelope, opened.certificate, trust)
+        keys = BatchKeys(unb64(part.secret), opened.envelope.digest, part.owner)
+        chunks = judged_chunks(rows, [unb64(chunk) for chunk in part.chunks])
+        tops = [
+            Tree(chunk.leaves(keys.salts(chunk.first, chunk.count), opened.envelope.digest)).root
+            for chunk in chunks
+        ]
+        if Tree(tops).root != grounds.root:
+            raise SafeRoomError(Reason.BAD_PROOF, "not the outcomes that were signed")
+        verified[part.owner] = grounds
+    return verified
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    envelope: Envelope
+    request: BatchRequest
+    template: Template
+    certificate: ReleaseCertificate
+
+
+def _open_request(receipt: BatchReceipt | RowReceipt, trust: Trust) -> _Opened:
+    envelope = Envelope.from_json(receipt.request.encode())
+    request = load(envelope, BatchRequest)
+    if request.room != trust.origin:
+        raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
+    template = Envelope.from_json(receipt.template.encode())
+    features = pin(
+        Envelope.from_json(text.encode()) for part in receipt.parts for text in part.features
+    )
+    certificate = derive_certificate(template, features)
+    if certificate.to_bytes() != receipt.certificate.encode():
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate is not the template's")
+    if (request.template, request.certificate) != (template.digest, certificate.digest):
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the request names another template")
+    if sorted(part.owner for part in receipt.parts) != [each.owner for each in certificate.parts]:
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a part is missing, or one too many")
+    return _Opened(envelope, request, load(template, Template), certificate)
+
+
+def _read(kind: type[_R], data: bytes) -> _R:
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None

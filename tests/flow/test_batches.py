@@ -1,0 +1,163 @@
+"""Batches, whole: from a bank through the server to two owners' enclaves, and back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from saferoom_client import AsyncRoom, Refused, Truth
+from saferoom_client.batch import Batch
+from saferoom_client.batch_answer import BatchAnswer
+from saferoom_proto.batch import CHUNK_ROWS
+from saferoom_proto.batch_receipt import (
+    BatchReceipt,
+    RowReceipt,
+    verify_batch_receipt,
+    verify_row_receipt,
+)
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.uscc import make_uscc
+from tests.flow.live import LiveRoom
+from tests.flow.offers import LISTED, POOR, SILENT, STEADY, UNKNOWN
+
+ROWS = [STEADY, POOR, LISTED, UNKNOWN, SILENT, STEADY]
+LEAST = {"least": "5000"}
+
+
+@pytest.fixture(scope="module")
+def answer(live: LiveRoom) -> BatchAnswer:
+    with live.open("bank-a", "desk") as room:
+        return room.check_many("steady-payer", ROWS, purpose="pre-loan", params=LEAST)
+
+
+def told(answer: BatchAnswer) -> list[Truth | Reason | None]:
+    return [row.truth or row.reason for row in answer]
+
+
+def test_each_row_is_answered_by_both_owners_and_folded(answer: BatchAnswer) -> None:
+    assert told(answer) == [
+        Truth.YES,
+        Truth.NO,
+        Truth.NO,
+        Truth.NOT_FOUND,
+        Reason.NO_CONSENT,
+        Reason.ROW_REPEATED,
+    ]
+    third = list(answer)[2]
+    assert third.parts == {"court": Truth.NO, "tax": Truth.YES}
+    assert (third.index, third.subject) == (2, LISTED)
+
+
+def test_the_whole_receipt_verifies_offline(live: LiveRoom, answer: BatchAnswer) -> None:
+    trust = live.profile("bank-a", "desk").trust
+    receipt = BatchReceipt.from_json(answer.receipt.to_json())
+    verified = verify_batch_receipt(receipt, trust)
+    assert sorted(verified) == ["court", "tax"]
+    assert {grounds.release.answered for grounds in verified.values()} == {4}
+
+
+@pytest.mark.parametrize("index", range(len(ROWS)))
+def test_a_rows_receipt_verifies_alone_and_shows_no_other_row(
+    live: LiveRoom, answer: BatchAnswer, index: int
+) -> None:
+    with live.open("bank-a", "desk") as room:
+        taken = room.row_receipt(answer.receipt, index)
+        trust = room.profile.trust
+    data = taken.to_json()
+    verified = verify_row_receipt(RowReceipt.from_json(data), trust)
+    assert verified.row.subject == ROWS[index]
+    assert verified.answer == list(answer)[index].truth
+    others = set(ROWS) - {ROWS[index]}
+    assert not any(other.encode() in data for other in others)
+
+
+def test_the_same_batch_again_brings_the_same_bytes(live: LiveRoom) -> None:
+    with live.open("bank-a", "desk") as room:
+        batch = room.prepare_many("steady-payer", ROWS, purpose="pre-loan", params=LEAST)
+        seen: list[tuple[int, int]] = []
+        first = room.ask_many(batch, progress=lambda done, whole: seen.append((done, whole)))
+        kept = Batch.from_json(batch.to_json())
+        again = room.ask_many(kept)
+    assert again.receipt == first.receipt
+    assert seen[-1] == (len(ROWS), len(ROWS))
+
+
+def test_rows_with_parameters_of_their_own(live: LiveRoom) -> None:
+    rows = [(STEADY, {"least": 5000}), (POOR, {"least": 5000})]
+    with live.open("bank-a", "desk") as room:
+        answer = room.check_many("paid-enough", rows, purpose="pre-loan")
+    assert told(answer) == [Truth.YES, Truth.NO]
+    assert answer.params(1) == LEAST
+
+
+def test_an_asker_who_leaves_finds_its_batch_judged(live: LiveRoom) -> None:
+    rows = [make_uscc(40_000_000 + at) for at in range(2 * CHUNK_ROWS)]
+
+    async def leaves() -> Batch:
+        async with AsyncRoom.open(live.member("bank-a", "desk")) as room:
+            batch = await room.prepare_many("steady-payer", rows, purpose="pre-loan", params=LEAST)
+            begun = asyncio.Event()
+
+            def note(done: int, whole: int) -> None:
+                assert done <= whole
+                begun.set()
+
+            asking = asyncio.create_task(room.ask_many(batch, progress=note))
+            await begun.wait()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        return batch
+
+    batch = asyncio.run(leaves())
+    with live.open("bank-a", "desk") as room:
+        assert {row.reason for row in room.ask_many(batch)} == {Reason.NO_CONSENT}
+        room.check("steady-payer", subject=STEADY, purpose="pre-loan", params=LEAST)
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [({"least": "5001"}, Reason.OFF_GRID), ({"most": "5000"}, Reason.OFF_DOMAIN)],
+)
+def test_a_batch_that_may_not_run_is_refused_as_a_whole(
+    live: LiveRoom, params: dict[str, str], reason: Reason
+) -> None:
+    with live.open("bank-a", "desk") as room, pytest.raises(Refused) as refused:
+        room.check_many("steady-payer", ROWS, purpose="pre-loan", params=params)
+    assert refused.value.reason is reason
+
+
+def test_another_banks_batch_and_a_wrong_purpose_are_refused_by_the_room(live: LiveRoom) -> None:
+    with live.open("bank-a", "desk") as room:
+        batch = room.prepare_many("steady-payer", ROWS, purpose="pre-loan", params=LEAST)
+        with pytest.raises(Refused) as refused:
+            room.check_many("paid-enough", ROWS, purpose="in-loan", params=LEAST)
+        assert refused.value.reason is Reason.WRONG_PURPOSE
+    with live.open("bank-b", "desk") as room, pytest.raises(Refused) as refused:
+        room.ask_many(batch)
+    assert refused.value.reason is Reason.NOT_ALLOWED
+
+
+def test_a_row_that_is_no_code_is_named_before_anything_is_sent(live: LiveRoom) -> None:
+    with live.open("bank-a", "desk") as room, pytest.raises(SafeRoomError) as refused:
+        room.check_many("steady-payer", [STEADY, "no code"], purpose="pre-loan", params=LEAST)
+    assert refused.value.reason is Reason.MALFORMED_SUBJECT
+    assert refused.value.fields[0].field == "rows[1]"
+
+
+def test_what_a_batch_leaves_in_the_log_verifies(live: LiveRoom, answer: BatchAnswer) -> None:
+    assert len(answer) == len(ROWS)
+    with live.open("bank-a", "desk") as room:
+        room.verify_log()
+
+
+def test_nothing_of_a_record_or_an_answer_is_in_the_rooms_files(
+    live: LiveRoom, answer: BatchAnswer, tmp_path: Path
+) -> None:
+    secrets = [part.secret for part in answer.parts]
+    records = [chunk.records for part in answer.parts for chunk in part.chunks]
+    del tmp_path
+    for path in (live.room / "state.db", live.room / "state.db-wal"):
+        data = path.read_bytes() if path.exists() else b""
+        assert not any(each in data for each in (*secrets, *records))
