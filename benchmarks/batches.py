@@ -3,9 +3,9 @@
     PYTHONPATH=tests .venv/bin/python -m benchmarks.batches room [--rows 100000] [--rounds 5]
     PYTHONPATH=tests .venv/bin/python -m benchmarks.batches enclave [--subjects 1000000]
 
-`room` is the whole way: a program calls `ask_many` on a signed batch; the server passes it on; one
-owner's enclave judges it, or two; every row is verified before the clock stops, and can give its
-receipt. Every subject has a consent, given on paper through a registrar, and a record.
+`room` is the whole way: a program calls `check_many`; the batch is packed, signed and passed on by
+the server; one owner's enclave judges it, or two; every row is verified before the clock stops, and
+can give its receipt. Every subject has a consent, given on paper through a registrar, and a record.
 
 `enclave` has a store and a consent for each of many subjects at one enclave, over its socket, and
 tells how batches go and how much memory that takes.
@@ -219,9 +219,12 @@ def measured_room(
     """Time one batch; its answers were verified, and all rows answered."""
     answers: list[BatchAnswer] = []
     with live.open("bank-a", "desk") as room:
-        params = {"least": "5000"}
-        batch = room.prepare_many(template, subjects, purpose="pre-loan", params=params)
-        found = measured(what, len(subjects), pids, lambda: answers.append(room.ask_many(batch)))
+
+        def ask() -> None:
+            params = {"least": "5000"}
+            answers.append(room.check_many(template, subjects, purpose="pre-loan", params=params))
+
+        found = measured(what, len(subjects), pids, ask)
     if any(part.release.answered != len(subjects) for part in answers[0].parts):
         raise SystemExit("not all rows were answered")
     return found
