@@ -68,11 +68,13 @@ class BatchCalls:
         pieces: AsyncIterator[enclave_pb2.JudgeBatchRequest],
     ) -> AsyncIterator[int]:
         """Take the rows and judge them; gives how many are judged after each chunk."""
+        # Who has sent no row yet holds no place: else a few who never do would keep all others out.
+        first = await anext(pieces, None)
         if self._held >= MOST_AT_ONCE:
             raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{self._held} batches under way")
         self._held += 1
         try:
-            packed = await _rows(pieces, batch.asked.request.rows * ROW_BYTES)
+            packed = await _rows(first, pieces, batch.asked.request.rows * ROW_BYTES)
             # Hashing them takes a second for a million: not in the thread that others wait for.
             batch.rows = await asyncio.to_thread(Rows, batch.asked.request, blinding, packed)
             while batch.answered is None:
@@ -84,12 +86,16 @@ class BatchCalls:
         return await self._worker.run(lambda own: own.batches.chunk(batch, number))
 
 
-async def _rows(pieces: AsyncIterator[enclave_pb2.JudgeBatchRequest], most: int) -> bytes:
-    packed = bytearray()
-    async for piece in pieces:
+async def _rows(
+    first: enclave_pb2.JudgeBatchRequest | None,
+    pieces: AsyncIterator[enclave_pb2.JudgeBatchRequest],
+    most: int,
+) -> bytes:
+    """Take the rows, from the first piece on: so many bytes, or fewer where no more come."""
+    packed, piece = bytearray(), first
+    while piece is not None:
         packed += wire.batch_rows_of(piece)
         if len(packed) > most:
             raise SafeRoomError(Reason.TOO_LARGE, "more rows than were signed")
-        if len(packed) == most:
-            break
+        piece = None if len(packed) == most else await anext(pieces, None)
     return bytes(packed)

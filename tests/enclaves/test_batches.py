@@ -57,6 +57,15 @@ def test_rows_have_parameters_of_their_own(room: Sample, enclave: EnclaveHarness
     assert [record.charges[1] for record in word.records] == [(1, 3), (3, 5)]
 
 
+def test_what_is_public_by_law_needs_no_consent_and_costs_nothing(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    rows = [Row(room.world.subject(serial).uscc) for serial in (1, 8)]
+    word = ask_batch(enclave, batch_of(room.bank, room.public, rows))
+    assert [record.outcome for record in word.records] == [Truth.YES, Truth.NO]
+    assert [(record.consent, record.charges) for record in word.records] == [(None, ())] * 2
+
+
 def test_a_row_that_stands_earlier_is_refused_and_not_charged(
     room: Sample, enclave: EnclaveHarness
 ) -> None:
