@@ -13,6 +13,7 @@ from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Record, Row
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
+from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -32,7 +33,6 @@ from saferoom_proto.verification import (
     PinnedAgreement,
     PinnedCharter,
     open_charter,
-    require_consent_covers,
     verify_agreement,
     verify_approvals,
     verify_by_any_approver,
