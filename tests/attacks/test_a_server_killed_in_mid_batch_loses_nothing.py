@@ -32,7 +32,8 @@ def test_a_batch_outlives_its_server(tmp_path: Path) -> None:
         with live.open("bank-a", "desk") as room:
             batch = room.prepare_many("steady-payer", ROWS, purpose="pre-loan", params=LEAST)
         killed_in_mid_batch(live, batch)
-        live.processes.wait_for(live.serving, "an enclave is not serving")
+        live.processes.wait_for(live.answers, "the server answers no call", seconds=120)
+        live.processes.wait_for(live.serving, "an enclave is not serving", seconds=120)
         first, again = asked(live, batch), asked(live, batch)
         assert again.receipt == first.receipt
         told = list(first)
