@@ -1,9 +1,7 @@
-"""The programs of `examples/`, run against a real room as their first lines say; the SDK's page."""
+"""The programs of `examples/`, run against a real room as their first lines say."""
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import os
 import re
@@ -14,8 +12,6 @@ from typing import Final
 
 import pytest
 
-import saferoom_client
-from saferoom_client import AsyncRoom, Room, public
 from tests.flow.live import LiveRoom
 from tests.flow.offers import POOR, SILENT, STEADY, UNKNOWN
 
@@ -99,37 +95,3 @@ def test_every_example_is_named_on_the_page_and_run_here() -> None:
     run_here = set(re.findall(r'run\(tmp_path, "(\w+\.py)"', Path(__file__).read_text("utf-8")))
     named = set(re.findall(r"\(\.\./examples/(\w+\.py)\)", PAGE))
     assert programs == run_here == named
-
-
-def methods(kind: type) -> set[str]:
-    return {
-        name
-        for name, value in inspect.getmembers(kind)
-        if not name.startswith("_") and callable(value)
-    }
-
-
-def test_the_page_lists_every_method_that_both_kinds_of_room_have() -> None:
-    own_of_a_session = {"call", "clock", "sign", "recorded"}
-    expected = (methods(Room) & methods(AsyncRoom)) - {"open", "close"} - own_of_a_session
-    _, _, table = PAGE.partition("## The methods")
-    assert set(re.findall(r"`(\w+)`", table)) - {"Room", "AsyncRoom"} == expected
-    assert methods(AsyncRoom) - methods(Room) <= own_of_a_session
-    assert all(inspect.getdoc(getattr(Room, name)) for name in expected)
-
-
-def test_every_snippet_of_the_page_is_python() -> None:
-    snippets = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(snippets) == 5
-    for snippet in snippets:
-        whole = snippet if not snippet.startswith("except") else f"try:\n    ...\n{snippet}"
-        compile(whole, "docs/sdk.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-
-
-def test_what_programs_import_is_there() -> None:
-    assert sorted(saferoom_client.__all__) == sorted(public.__all__)
-    assert set(saferoom_client.__all__) <= set(dir(saferoom_client))
-    for name in saferoom_client.__all__:
-        assert getattr(saferoom_client, name) is getattr(public, name)
-    with pytest.raises(AttributeError, match="no attribute 'Rom'"):
-        getattr(saferoom_client, "Rom")  # noqa: B009 - what a typing mistake does

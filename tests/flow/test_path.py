@@ -324,7 +324,7 @@ def test_the_same_from_the_command_line(live: LiveRoom, tmp_path: Path) -> None:
     )  # fmt: skip
     assert none.exit_code == 1
     assert "NO_CONSENT: No consent in force covers this question." in none.output
-    assert "next  Ask the subject for consent." in none.output
+    assert "next  Ask the subject for its consent first." in none.output
     shown = runner.invoke(app, ["receipt", "show", receipt, "-p", bank])
     assert "refused, NO_CONSENT" in shown.output
     status = runner.invoke(app, ["room", "status", "-p", bank])
