@@ -8,6 +8,14 @@ from typing import Annotated
 import typer
 from google.protobuf.json_format import MessageToJson
 
+from saferoom_client.cli.check_file import (
+    AnswersOption,
+    ColumnOption,
+    FileCheck,
+    FileOption,
+    check_file,
+    require_whole,
+)
 from saferoom_client.cli.next_steps import Asked, add_next_steps
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import moment, show
@@ -21,6 +29,14 @@ from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.v1 import check_pb2
 from saferoom_proto.wire import envelope_to_proto
+
+_RequestOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the signed request here, for another gRPC client, and ask nothing.",
+        dir_okay=False,
+    ),
+]
 
 
 def check(
@@ -48,18 +64,20 @@ def check(
         Path | None,
         typer.Option(help="Ask a kept question again, free of charge.", exists=True),
     ] = None,
-    request: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the signed request here, for another gRPC client, and ask nothing.",
-            dir_okay=False,
-        ),
-    ] = None,
+    request: _RequestOption = None,
+    file: FileOption = None,
+    out: AnswersOption = None,
+    column: ColumnOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a check about one subject, and print the verified answer."""
+    """Ask a check about one subject or a file of them, and print the verified answer."""
     given = pairs(param, "NAME=VALUE")
     with Room.open(profile) as room:
+        if file is not None:
+            whither = require_whole(template, purpose, out)
+            asked = FileCheck(template, purpose, given, file, whither, column, receipt)
+            check_file(room, asked, as_json=as_json)
+            return
         if again is not None:
             question = Question.from_json(read_private(again))
         elif template and subject and purpose:

@@ -9,6 +9,7 @@ import typer
 
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import mapping, moment, show
+from saferoom_client.cli.receipt_rows import row, show_verified
 from saferoom_client.cli.use_receipt import show_use
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, read_model, write_file
 from saferoom_client.profile import TRUST
@@ -39,11 +40,14 @@ def verify(
     trust: TrustOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a receipt under the pinned keys; nothing is asked of the room."""
+    """Verify a receipt, a batch's, or one row's, under the pinned keys; nothing is asked."""
+    pinned = _trust(profile, trust)
     if is_use_receipt(read_file(file)):
-        show_use(as_json, UseReceipt.from_json(read_file(file)), _trust(profile, trust))
+        show_use(as_json, UseReceipt.from_json(read_file(file)), pinned)
         return
-    verified = verify_receipt(_read(file), _trust(profile, trust))
+    if show_verified(read_file(file), pinned, as_json=as_json):
+        return
+    verified = verify_receipt(_read(file), pinned)
     show(
         as_json,
         {"verified": True, **_document(verified)},
@@ -100,6 +104,8 @@ def export(
         say("the proof is {file}: keep it too", file=file),
     )
 
+
+app.command()(row)
 
 _RENDERERS: Final = {".html": html, ".txt": text}
 _CHECKED = later("the charters, agreements, approvals, consents, enclaves, answers, and the log")

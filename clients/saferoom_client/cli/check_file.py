@@ -1,0 +1,185 @@
+"""A check about a whole file of applicants: one signed batch, answers beside the applicants."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from saferoom_client.applicants import Applicants, read_applicants, summary, write_answers
+from saferoom_client.batch import Batch, make_batch
+from saferoom_client.batch_answer import BatchAnswer
+from saferoom_client.cli.output import mapping, progress_of, show
+from saferoom_client.files import (
+    PUBLIC_FILE,
+    bad_file,
+    read_private,
+    refuse_existing,
+    write_file,
+)
+from saferoom_client.refused import Refused
+from saferoom_client.room import Room
+from saferoom_client.tongue import say
+from saferoom_proto.reasons import Reason
+
+FileOption = Annotated[
+    Path | None,
+    typer.Option(help="A CSV of applicants: ask about each.", exists=True),
+]
+AnswersOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="With --file: where the answers go, as CSV."),
+]
+ColumnOption = Annotated[
+    str | None,
+    typer.Option(help="With --file: the column of subjects, if it is not uscc."),
+]
+
+_PASSING: Final = frozenset(
+    {
+        Reason.UNAVAILABLE,
+        Reason.DEADLINE,
+        Reason.LOCKED,
+        Reason.STALE_HEAD,
+        Reason.OUTBOX_WAITING,
+        Reason.TOO_MANY_REQUESTS,
+    }
+)
+"""Refusals after which the same batch goes on where it stopped."""
+_PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Between tries; after the last one the command ends, and can be typed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """What the command was asked.
+
+    Attributes:
+        template: its name or digest.
+        purpose: what the answers are for.
+        params: parameters of all rows.
+        file: the applicants.
+        out: where the answers go.
+        column: the column of subjects, if it was named.
+        receipt: where the batch's receipt goes.
+    """
+
+    template: str
+    purpose: str
+    params: dict[str, str]
+    file: Path
+    out: Path
+    column: str | None
+    receipt: Path | None
+
+    @property
+    def state(self) -> Path:
+        """Where the signed batch is kept until its answers are written."""
+        return self.out.with_name(self.out.name + ".batch")
+
+    @property
+    def receipt_file(self) -> Path:
+        """Where the batch's receipt goes: beside the answers, unless said otherwise."""
+        return self.receipt or self.out.with_name(self.out.name + ".receipt.json")
+
+
+def check_file(room: Room, asked: FileCheck, *, as_json: bool) -> None:
+    """Ask about every applicant of a file, and write the answers beside them."""
+    refuse_existing(asked.out)
+    view = room.get_template(asked.template)
+    names = view.template.params.keys() - asked.params.keys()
+    applicants = read_applicants(asked.file, names, asked.column)
+    batch, again = _batch(room, asked, applicants)
+    answer = _ask(room, batch, quiet=as_json)
+    write_file(asked.receipt_file, answer.receipt.to_json())
+    write_file(asked.out, write_answers(applicants, answer), PUBLIC_FILE)
+    asked.state.unlink(missing_ok=True)
+    _show(asked, answer, again=again, as_json=as_json)
+
+
+def _batch(room: Room, asked: FileCheck, applicants: Applicants) -> tuple[Batch, bool]:
+    """Sign the batch, or take up the one that an earlier run of the command left."""
+    view = room.get_template(asked.template)
+    made = make_batch(
+        room.profile,
+        view,
+        rows=applicants.rows(),
+        purpose=asked.purpose,
+        params=asked.params,
+        now=room.session.clock(),
+    )
+    if not asked.state.exists():
+        write_file(asked.state, made.to_json())
+        return made, False
+    kept = Batch.from_json(read_private(asked.state))
+    if _question(kept) != _question(made):
+        rule = "it belongs to a batch about other applicants; finish that one, or remove the file"
+        raise bad_file(asked.state, rule)
+    return kept, True
+
+
+def _question(batch: Batch) -> tuple[object, ...]:
+    request = batch.request
+    return (
+        batch.packed,
+        request.template,
+        request.certificate,
+        request.purpose,
+        request.params,
+        request.institution,
+    )
+
+
+def _ask(room: Room, batch: Batch, *, quiet: bool) -> BatchAnswer:
+    bar, move = progress_of(say("judging"), quiet=quiet)
+    with bar:
+        for pause in _PAUSES_SECONDS:
+            try:
+                return room.ask_many(batch, progress=move)
+            except Refused as refused:
+                if refused.reason not in _PASSING:
+                    raise
+                bar.console.print(
+                    say("{reason}: trying again in {pause} s", reason=refused.reason, pause=pause)
+                )
+                time.sleep(pause)
+        return room.ask_many(batch, progress=move)
+
+
+def _show(asked: FileCheck, answer: BatchAnswer, *, again: bool, as_json: bool) -> None:
+    counts = summary(answer)
+    document = {
+        "request_id": answer.request_id,
+        "rows": len(answer),
+        "counts": counts,
+        "resumed": again,
+        "out": str(asked.out),
+        "receipt": str(asked.receipt_file),
+    }
+    told = {say(name.replace("_", " ")): f"{count:,}" for name, count in counts.items()}
+    rows = say("{rows:,} rows", rows=len(answer))
+    if again:
+        rows = say("{rows:,} rows, taken up where an earlier run stopped", rows=len(answer))
+    show(
+        as_json,
+        document,
+        rows,
+        *(f"  {line}" for line in mapping(told)),
+        say("  id       {request_id}", request_id=answer.request_id),
+        say("  answers  {file}", file=asked.out),
+        say("  receipt  {file}; it opens every row, so guard it", file=asked.receipt_file),
+        say(
+            "  one row  saferoom receipt row {file} --subject USCC --out row.json",
+            file=asked.receipt_file,
+        ),
+    )
+
+
+def require_whole(template: str, purpose: str, out: Path | None) -> Path:
+    """Refuse a file check that lacks an option; gives where the answers go."""
+    if not template or not purpose or out is None:
+        raise typer.BadParameter(say("with --file, give TEMPLATE, --purpose and --out"))
+    return out

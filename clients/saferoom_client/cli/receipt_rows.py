@@ -1,0 +1,196 @@
+"""Receipts of batches, as the receipt commands show them; and one row's, taken out of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, subject_code
+from saferoom_client.cli.output import mapping, moment, show
+from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, write_file
+from saferoom_client.room import Room
+from saferoom_client.tongue import later, say
+from saferoom_proto.batch import ROW_BYTES, Row, split
+from saferoom_proto.batch_receipt import (
+    BatchReceipt,
+    RowReceipt,
+    VerifiedRow,
+    verify_batch_receipt,
+    verify_row_receipt,
+)
+from saferoom_proto.encoding import unb64
+from saferoom_proto.receipt import Trust
+
+_FORMATS: Final = {
+    b'"saferoom-batch-receipt/v1"': "batch",
+    b'"saferoom-row-receipt/v1"': "row",
+}
+_HEAD_BYTES: Final = 200
+
+
+def show_verified(data: bytes, trust: Trust, *, as_json: bool) -> bool:
+    """Verify and show a batch's or a row's receipt.
+
+    Returns:
+        Whether it is one; another kind of receipt is left to others.
+    """
+    head = data[:_HEAD_BYTES]
+    kind = next((kind for mark, kind in _FORMATS.items() if mark in head), None)
+    if kind == "batch":
+        _show_batch(BatchReceipt.from_json(data), trust, as_json=as_json)
+    elif kind == "row":
+        _show_row(verify_row_receipt(RowReceipt.from_json(data), trust), as_json=as_json)
+    return kind is not None
+
+
+def row(
+    file: InputFile,
+    profile: ProfileOption,
+    out: NewFile,
+    *,
+    subject: Annotated[
+        str | None,
+        typer.Option(parser=subject_code, metavar="USCC", help="The row's subject."),
+    ] = None,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "--row",
+            min=1,
+            help="Its number, from 1, where a subject has several.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take one row's receipt out of a batch's; it shows nothing of the other rows."""
+    receipt = BatchReceipt.from_json(read_file(file))
+    index = _index(file, receipt, subject, number)
+    with Room.open(profile) as room:
+        taken = room.row_receipt(receipt, index)
+        trust = room.profile.trust
+    write_file(out, taken.to_json(), PUBLIC_FILE)
+    verified = verify_row_receipt(taken, trust)
+    show(
+        as_json,
+        _row_document(verified) | {"file": str(out)},
+        say("wrote {out}", out=out),
+        *_lines(verified),
+    )
+
+
+def _index(file: Path, receipt: BatchReceipt, subject: str | None, number: int | None) -> int:
+    rows = [Row.from_bytes(each) for (each,) in split(unb64(receipt.rows), ROW_BYTES)]
+    if number is not None:
+        if number > len(rows):
+            raise bad_file(file, f"it has {len(rows)} rows")
+        if subject is not None and rows[number - 1].subject != subject:
+            raise bad_file(file, f"row {number} is about another subject")
+        return number - 1
+    if subject is None:
+        raise typer.BadParameter(say("give --subject or --row"))
+    found = [index for index, each in enumerate(rows) if each.subject == subject]
+    if not found:
+        raise bad_file(file, "no row of it is about this subject")
+    if len(found) > 1:
+        numbers = ", ".join(str(index + 1) for index in found)
+        raise bad_file(file, f"rows {numbers} are about this subject; choose with --row")
+    return found[0]
+
+
+def _show_batch(receipt: BatchReceipt, trust: Trust, *, as_json: bool) -> None:
+    verified = verify_batch_receipt(receipt, trust)
+    parts = {
+        owner: {
+            "answered": grounds.release.answered,
+            "refused": grounds.release.refused,
+            "time": grounds.release.time.isoformat(),
+            "entry": grounds.index,
+            "log_size": grounds.checkpoint.size,
+        }
+        for owner, grounds in verified.items()
+    }
+    release = next(iter(verified.values())).release
+    document = {"verified": True, "request_id": release.request, "parts": parts}
+    lines = [
+        say(
+            "  {owner}: {answered:,} answered, {refused:,} refused, {time}, entry {index}",
+            owner=owner,
+            answered=grounds.release.answered,
+            refused=grounds.release.refused,
+            time=moment(grounds.release.time),
+            index=grounds.index,
+        )
+        for owner, grounds in verified.items()
+    ]
+    show(
+        as_json,
+        document,
+        say("verified: the charters, approvals, enclaves, every row's outcome, and the log"),
+        *mapping({"asked by": release.institution, "id": release.request}),
+        *lines,
+        say("  a row's consent is verified with its own receipt: saferoom receipt row"),
+    )
+
+
+def _show_row(verified: VerifiedRow, *, as_json: bool) -> None:
+    show(
+        as_json,
+        {"verified": True, **_row_document(verified)},
+        say("verified: the charters, approvals, consents, enclaves, this row, and the log"),
+        *_lines(verified),
+    )
+
+
+def _row_document(verified: VerifiedRow) -> dict[str, object]:
+    return {
+        "answer": verified.answer,
+        "subject": verified.row.subject,
+        "request_id": verified.request_id,
+        "parts": {
+            owner: {
+                "outcome": part.record.outcome,
+                "consent": part.record.consent,
+                "cells": part.record.charges,
+                "time": part.judged_at.isoformat(),
+                "entry": part.index,
+                "log_size": part.checkpoint.size,
+            }
+            for owner, part in verified.parts.items()
+        },
+    }
+
+
+def _lines(verified: VerifiedRow) -> list[str]:
+    request, template = verified.request, verified.template
+    params = request.params[verified.row.parameters]
+    shown = ", ".join(f"{name}={value}" for name, value in params.items())
+    return [
+        *mapping(
+            {
+                "asked by": say(
+                    "{institution}, for {purpose}",
+                    institution=request.institution,
+                    purpose=request.purpose,
+                ),
+                "about": verified.row.subject,
+                "question": f"{template.name}: {' '.join(template.check.split())}",
+                **({"with": shown} if shown else {}),
+                "answer": say(verified.answer or later("refused")),
+                "batch": say(
+                    "{request_id}, {rows:,} rows", request_id=verified.request_id, rows=request.rows
+                ),
+            }
+        ),
+        *(
+            say(
+                "  {owner}: {outcome}, {time}, entry {index} of the log",
+                owner=owner,
+                outcome=part.record.outcome,
+                time=moment(part.judged_at),
+                index=part.index,
+            )
+            for owner, part in verified.parts.items()
+        ),
+    ]
