@@ -107,6 +107,8 @@ def export(
 
 app.command()(row)
 
+_TRUTHS: Final = (later("yes"), later("no"), later("not_found"))
+"""What is said of an answer, listed for translation."""
 _RENDERERS: Final = {".html": html, ".txt": text}
 _CHECKED = later("the charters, agreements, approvals, consents, enclaves, answers, and the log")
 _CHECKED_REFUSAL = later("the charters, agreements, enclaves, what each of them said, and the log")
@@ -125,12 +127,13 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
             "about": request.subject,
             "question": f"{template.name}: {' '.join(template.check.split())}",
             **({say("with"): params} if params else {}),
-            "answer": verified.answer or say("refused"),
+            "answer": say(verified.answer or later("refused")),
             "id": verified.request_id,
         }
     )
     for owner, part in verified.parts.items():
-        said = part.answer or say("refused, {reason}", reason=part.release.reason)
+        told = part.answer
+        said = say(told) if told else say("refused, {reason}", reason=part.release.reason)
         lines.append(
             say(
                 "  {owner}: {said}, {moment}, entry {index} of the log",
