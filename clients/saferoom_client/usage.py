@@ -18,7 +18,7 @@ from saferoom_client.uses import all_uses
 from saferoom_client.values import Use, bits_told
 from saferoom_proto import chain
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import ChainLink, Release, load
+from saferoom_proto.statements import ChainLink, Disclosure, Release, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,14 @@ class Usage:
         uses: each, the newest first.
         totals: by group.
         features: questions and bits by institution, feature and period.
-        elsewhere: places of the enclave's chain between these uses that none of them takes.
+        shown: how often subjects were shown what is held about them, which is no use of anybody's.
+        elsewhere: places of the enclave's chain between all these that none of them takes.
     """
 
     uses: tuple[Use, ...]
     totals: dict[Group, Total]
     features: dict[tuple[str, str, int | None], tuple[int, float]]
+    shown: int
     elsewhere: int
 
 
@@ -81,7 +83,8 @@ async def get_usage(session: Session, since: datetime | None = None) -> Usage:
 
 def added_up(uses: Iterable[Use]) -> Usage:
     """Add up verified uses."""
-    listed = tuple(uses)
+    told = tuple(uses)
+    listed = tuple(use for use in told if not use.by_itself)
     totals: dict[Group, Total] = {}
     features: dict[tuple[str, str, int | None], tuple[int, float]] = {}
     for use in listed:
@@ -98,20 +101,23 @@ def added_up(uses: Iterable[Use]) -> Usage:
             key = (use.institution, charge.feature, use.epoch)
             count, bits = features.get(key, (0, 0.0))
             features[key] = (count + 1, bits + bits_told((charge,)))
-    return Usage(listed, totals, features, _elsewhere(listed))
+    shown = len(told) - len(listed)
+    return Usage(listed, totals, features, shown, _elsewhere(told))
 
 
 def _elsewhere(uses: tuple[Use, ...]) -> int:
-    """Count the places between the uses' own in the enclave's chain, whose links must fit.
+    """Count the places between these words' own in the enclave's chain, whose links must fit.
 
     Raises:
         SafeRoomError: `STORE_ROLLED_BACK` if two words have one place, or do not follow each other.
     """
-    kind = Release.payload_type()
+    kinds: dict[str, type[Release | Disclosure]] = {
+        kind.payload_type(): kind for kind in (Release, Disclosure)
+    }
     said = {
-        use.word.statement.digest: load(use.word.statement, Release).chain
+        use.digest: load(use.word.statement, kinds[use.word.statement.payload_type]).chain
         for use in uses
-        if use.word.statement.payload_type == kind
+        if use.word.statement.payload_type in kinds
     }
     links: dict[int, tuple[ChainLink, str]] = {}
     for digest, link in said.items():

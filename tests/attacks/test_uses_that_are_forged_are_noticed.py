@@ -11,7 +11,7 @@ from saferoom_client.usage import added_up
 from saferoom_client.values import Use
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import SafeRoomError
-from saferoom_proto.statements import ChainLink, Release, load, seal_statement
+from saferoom_proto.statements import ChainLink, Disclosure, Release, load, seal_statement
 from saferoom_proto.wire import Recorded
 from simulator import EnclaveHarness, Sample
 
@@ -59,6 +59,19 @@ def test_what_is_added_up_is_what_was_asked(uses: list[Use], room: Sample) -> No
     charged = {feature for _, feature, _ in usage.features}
     assert charged == {"tax.vat_paid", "tax.arrears"}
     assert total.bits == pytest.approx(sum(bits for _, bits in usage.features.values()))
+
+
+def test_a_subject_that_looks_at_its_own_is_nobodys_use_and_has_its_place(
+    uses: list[Use], room: Sample, enclave: EnclaveHarness
+) -> None:
+    statement = enclave.enclave.disclose(room.world.subject(1).claim("tax")).entry.statement
+    said = load(statement, Disclosure)
+    looked = replace(
+        uses[0], word=Recorded(statement, b"", ""), institution=said.subject, charges=()
+    )
+    usage = added_up([looked, *uses])
+    assert (usage.shown, usage.elsewhere) == (1, 0)
+    assert usage.totals == added_up(uses).totals
 
 
 def test_a_dropped_use_leaves_a_place_that_is_counted(uses: list[Use]) -> None:

@@ -85,6 +85,13 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
                 last=moment(usage.uses[0].time),
             ),
         ]
+    if usage.shown:
+        lines.append(
+            say(
+                "a subject was shown what you hold about it: {shown:,} times",
+                shown=usage.shown,
+            )
+        )
     if usage.elsewhere:
         lines.append(
             say(
@@ -123,6 +130,7 @@ def _document(usage: Usage, names: dict[str, str]) -> dict[str, object]:
             for (institution, feature, epoch), (count, bits) in usage.features.items()
         ],
         "uses": [dict(zip(COLUMNS, _row(each, names), strict=True)) for each in usage.uses],
+        "shown_to_subjects": usage.shown,
         "elsewhere": usage.elsewhere,
     }
 
