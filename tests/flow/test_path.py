@@ -135,7 +135,11 @@ def test_a_second_cut_is_over_the_budget_whatever_the_answer_was(live: LiveRoom)
 
 
 def test_a_consent_that_was_taken_back_counts_no_more(live: LiveRoom) -> None:
-    consent = live.consents[FICKLE, "bank-a"]
+    with live.open(FICKLE, "self") as room:  # other tests of this room have it consent, too
+        for each in room.list_consents():
+            if not each.revoked:
+                room.revoke_consent(each.digest)
+    consent = live.consent(FICKLE, "bank-a")
     with live.open("bank-a", "desk") as room:
         assert ask(room, FICKLE).truth is Truth.YES
     with live.open(FICKLE, "self") as room:
@@ -277,7 +281,8 @@ def test_the_log_only_grows_and_its_entries_are_what_they_say(live: LiveRoom) ->
 
 def test_what_was_agreed_and_offered_is_listed_and_verified(live: LiveRoom) -> None:
     with live.open("bank-a", "desk") as room:
-        assert {each.definition.full_name for each in room.list_features()} == {VAT, COURT}
+        # Other tests of this room define more.
+        assert {each.definition.full_name for each in room.list_features()} >= {VAT, COURT}
         assert {each.agreement.owner for each in room.list_agreements()} == {"court", "tax"}
         assert {each.name for each in room.list_organisations()} >= {"bank-a", "tax"}
         assert room.get_charter("tax").charter.threshold == 2
