@@ -15,6 +15,7 @@ from saferoom_client.demo.screen import Screen
 from saferoom_client.demo.stage import APPROVERS, OWNERS, THRESHOLD, Stage
 from saferoom_client.drafts import read_feature, read_schema, read_template
 from saferoom_client.profile import Profile
+from saferoom_client.tongue import later, say
 from saferoom_client.values import CheckAnswer, TemplateView
 from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -46,26 +47,33 @@ class Play:
 
     def found_the_room(self) -> None:
         """Act 1: an operator, an identity issuer, owners with key agents, and their charters."""
-        self.screen.act("A room, its members, and an enclave for each data owner")
+        self.screen.act(say("A room, its members, and an enclave for each data owner"))
         stage = self.stage
         stage.make_folders()
         stage.make_owners()
-        self.screen.done("the identity issuer and each owner's key agent have keys of their own")
+        self.screen.done(
+            say("the identity issuer and each owner's key agent have keys of their own")
+        )
         stage.enrol_everybody({name: one.uscc for name, one in self.cast.items()})
         stage.serve()
         stage.enrol_organisations()
         stage.start_agents()
         stage.put_charters()
-        self.screen.done("two owners signed charters: 3 approvers each, 2 of them must agree")
+        self.screen.done(say("two owners signed charters: 3 approvers each, 2 of them must agree"))
         stage.wait_for_enclaves()
         with stage.open("operator", "admin") as room:
             levels = {each.owner: each.sandbox_level for each in room.describe().enclaves}
-        shown = ", ".join(f"{owner} at sandbox level {level}" for owner, level in levels.items())
-        self.screen.done(f"each key agent accepted its enclave's evidence: {shown}")
+        shown = ", ".join(
+            say("{owner} at sandbox level {level}", owner=owner, level=level)
+            for owner, level in levels.items()
+        )
+        self.screen.done(
+            say("each key agent accepted its enclave's evidence: {shown}", shown=shown)
+        )
 
     def load_and_define(self) -> None:
         """Act 2: each owner loads its records, sealed to its enclave, and defines a feature."""
-        self.screen.act("Each owner loads its records and defines what may be asked")
+        self.screen.act(say("Each owner loads its records and defines what may be asked"))
         contents = {"repay": self.records.repay, "bills": self.records.bills}
         columns = {"repay": REPAY_COLUMNS, "bills": BILLS_COLUMNS}
         for owner in OWNERS:
@@ -84,14 +92,21 @@ class Play:
                 raise SafeRoomError(Reason.INTERNAL, f"{report.bad_row_count} bad rows")
             rows = sum(report.snapshot.rows.values())
             self.screen.done(
-                f"{owner}: {rows:,} rows of {len(columns[owner])} columns, sealed as epoch "
-                f"{report.snapshot.store.epoch}; feature {feature.full_name}, "
-                f"grid {', '.join(str(cut) for cut in feature.grid)}"
+                say(
+                    "{owner}: {rows:,} rows of {columns} columns, sealed as epoch {epoch};"
+                    " feature {feature}, grid {grid}",
+                    owner=owner,
+                    rows=rows,
+                    columns=len(columns[owner]),
+                    epoch=report.snapshot.store.epoch,
+                    feature=feature.full_name,
+                    grid=", ".join(str(cut) for cut in feature.grid),
+                )
             )
 
     def approve(self) -> None:
         """Act 3: the bank proposes templates; approvers judge what each can let out."""
-        self.screen.act("A bank proposes checks; the owners approve these exact bytes")
+        self.screen.act(say("A bank proposes checks; the owners approve these exact bytes"))
         for name in ("paid-enough", "steady-payer"):
             with self.stage.open("bank-a", "desk") as bank:
                 template = read_template(self.stage.file(f"{name}.yaml"), bank.profile)
@@ -103,11 +118,14 @@ class Play:
                         view = room.get_template(digest)
                         room.approve(view)
             self.screen.done(
-                f"{name}: [italic]{template.check}[/]: every approver's client derived the "
-                "release certificate itself; approved by "
-                + " and ".join(
-                    f"{THRESHOLD} of {len(APPROVERS)} at {part.owner}"
-                    for part in proposal.certificate.parts
+                say(
+                    "{name}: [italic]{check}[/]: every approver's client derived the release"
+                    " certificate itself; approved by {threshold} of {approvers} each, at {owners}",
+                    name=name,
+                    check=template.check,
+                    threshold=THRESHOLD,
+                    approvers=len(APPROVERS),
+                    owners=", ".join(part.owner for part in proposal.certificate.parts),
                 )
             )
         with self.stage.open("bills", APPROVERS[0]) as room:
@@ -115,28 +133,31 @@ class Play:
 
     def agree_and_consent(self) -> None:
         """Act 4: owners and bank agree; three subjects consent."""
-        self.screen.act("Owners and bank agree; the subjects consent")
+        self.screen.act(say("Owners and bank agree; the subjects consent"))
         self.stage.sign_agreements("bank-a")
-        self.screen.done("each owner's approvers and bank-a signed an agreement")
+        self.screen.done(say("each owner's approvers and bank-a signed an agreement"))
         for name in self.cast:
             if name != "silent":
                 digest = self._grant(name)
                 if name == "steady":
                     self._consent = digest
         self.screen.done(
-            "three subjects let bank-a ask about repay.worst_delay and bills.paid_3m, "
-            "before a loan, for 90 days"
+            say(
+                "three subjects let bank-a ask about repay.worst_delay and bills.paid_3m,"
+                " before a loan, for 90 days"
+            )
         )
 
     def ask(self) -> None:
         """Act 5: yes, no, not found; each answer verified before it is shown."""
-        self.screen.act("The bank asks, and every answer comes with a receipt")
+        self.screen.act(say("The bank asks, and every answer comes with a receipt"))
         for name, subject in self.cast.items():
             if name == "silent":
                 continue
             answer = self._check("steady-payer", subject.uscc)
             self.receipts[name] = answer.receipt
-            self.screen.answered(f"steady-payer about {subject.uscc}", answer.truth, _note(answer))
+            about = say("steady-payer about {subject}", subject=subject.uscc)
+            self.screen.answered(about, answer.truth, _note(answer))
         with self.stage.open("bank-a", "desk") as room:
             question = room.prepare(
                 "paid-enough",
@@ -149,67 +170,72 @@ class Play:
         if not same or first.truth != "yes":
             raise SafeRoomError(Reason.INTERNAL, "a repeat did not get the stored answer")
         self.screen.answered(
-            "paid-enough, the same signed question twice", again.truth, "byte for byte, one charge"
+            say("paid-enough, the same signed question twice"),
+            again.truth,
+            say("byte for byte, one charge"),
         )
 
     def be_refused(self) -> None:
         """Act 6: what the owners, the subjects and the bounds do not allow."""
-        self.screen.act("What must be refused is refused")
+        self.screen.act(say("What must be refused is refused"))
         steady = self.cast["steady"].uscc
         silent = self.cast["silent"].uscc
         ask = self._check
         self._refusal(
-            "about a subject who gave no consent",
+            say("about a subject who gave no consent"),
             Reason.NO_CONSENT,
             lambda: ask("steady-payer", silent),
         )
         self._refusal(
-            "a threshold that is not on the grid",
+            say("a threshold that is not on the grid"),
             Reason.OFF_GRID,
             lambda: ask("steady-payer", steady, floor=FLOOR + 1),
         )
         self._refusal(
-            "for a purpose the template does not serve",
+            say("for a purpose the template does not serve"),
             Reason.WRONG_PURPOSE,
             lambda: ask("paid-enough", steady, purpose=Purpose.IN_LOAN),
         )
         self._refusal(
-            "for a purpose the subject did not consent to",
+            say("for a purpose the subject did not consent to"),
             Reason.NO_CONSENT,
             lambda: ask("steady-payer", steady, purpose=Purpose.IN_LOAN),
         )
         self._refusal(
-            "bank-b sends bank-a's signed question",
+            say("bank-b sends bank-a's signed question"),
             Reason.NOT_ALLOWED,
             self._send_anothers_question,
         )
         self._refusal(
-            "bank-b asks in its own name, without an agreement",
+            say("bank-b asks in its own name, without an agreement"),
             Reason.NO_AGREEMENT,
             lambda: ask("paid-enough", steady, bank="bank-b"),
         )
         ask("paid-enough", steady, floor=1000)
         self._refusal(
-            "a third threshold: more bits than the owner allows",
+            say("a third threshold: more bits than the owner allows"),
             Reason.OVER_BUDGET,
             lambda: ask("paid-enough", steady, floor=12000),
-            'two cuts and "not found" make 5 cases: 2.4 bits',
+            say('two cuts and "not found" make 5 cases: 2.4 bits'),
         )
         with self.stage.open(steady, "self") as room:
             revocation = room.revoke_consent(self._consent)
         self.screen.done(
-            "the subject took its consent back; acknowledged, signed, by the enclaves of "
-            + ", ".join(revocation.acknowledgements)
+            say(
+                "the subject took its consent back; acknowledged, signed, by the enclaves of"
+                " {owners}",
+                owners=", ".join(revocation.acknowledgements),
+            )
         )
         self._refusal(
-            "after the subject took its consent back",
+            say("after the subject took its consent back"),
             Reason.NO_CONSENT,
             lambda: ask("steady-payer", steady),
         )
 
     def meet_a_dishonest_server(self) -> None:
         """Act 7: the server is taken over, keys and all; the enclaves refuse what it makes up."""
-        self.screen.act("The server is taken over; it calls everything fine")
+        self.screen.act(say("The server is taken over; it calls everything fine"))
         stage = self.stage
         with stage.open("bank-a", "desk") as bank:
             honest = bank.get_template("paid-enough")
@@ -226,14 +252,14 @@ class Play:
             attempt, reason = line.rsplit(" -> ", 1)
             if reason == "ANSWERED":
                 raise SafeRoomError(Reason.INTERNAL, f"{attempt}: this should have been refused")
-            self.screen.refused(attempt, reason, "by the enclave itself")
+            self.screen.refused(say(attempt), reason, say("by the enclave itself"))
         stage.serve()
         stage.wait_for_enclaves()
-        self.screen.done("the honest server is back; the enclaves serve again")
+        self.screen.done(say("the honest server is back; the enclaves serve again"))
 
     def verify(self) -> None:
         """Act 8: receipts and the log, verified by whoever trusts nobody."""
-        self.screen.act("Receipts verify offline; the log is whole")
+        self.screen.act(say("Receipts verify offline; the log is whole"))
         trust = Profile.load(self.stage.member("auditor", "desk")).trust
         folder = self.stage.folder / "receipts"
         folder.mkdir()
@@ -242,20 +268,27 @@ class Play:
             path.write_bytes(receipt.to_json())
             verified = verify_receipt(Receipt.from_json(path.read_bytes()), trust)
             self.screen.done(
-                f"{path.relative_to(self.stage.folder)}: {verified.answer}, "
-                f"{len(verified.parts)} enclaves, no network needed"
+                say(
+                    "{path}: {answer}, {enclaves} enclaves, no network needed",
+                    path=path.relative_to(self.stage.folder),
+                    answer=verified.answer,
+                    enclaves=len(verified.parts),
+                )
             )
         forged = self.receipts["steady"].to_json().replace(b'"owner": "bills"', b'"owner": "repay"')
         self._refusal(
-            "a receipt with one word changed",
+            say("a receipt with one word changed"),
             Reason.CERTIFICATE_MISMATCH,
             lambda: verify_receipt(Receipt.from_json(forged), trust),
         )
         with self.stage.open("auditor", "desk") as room:
             report = room.verify_log(whole=True)
         self.screen.done(
-            f"the auditor hashed all {report.entries} entries to the signed root and "
-            f"opened {report.opened}"
+            say(
+                "the auditor hashed all {entries} entries to the signed root and opened {opened}",
+                entries=report.entries,
+                opened=report.opened,
+            )
         )
 
     def _grant(self, name: str) -> str:
@@ -308,6 +341,15 @@ class Play:
         require_refusal(self.screen, attempt, reason, call, note)
 
 
+_LIES: Final = (
+    later("a question made up in the bank's name"),
+    later("the bank's own question with another subject in it"),
+    later("a template altered after its approval"),
+    later("the altered template with approvals the server signed"),
+)
+"""What the dishonest server tries, as it calls it (`saferoom/dishonest.py`)."""
+
+
 def require_refusal(
     screen: Screen, attempt: str, reason: Reason, call: Callable[[], object], note: str = ""
 ) -> None:
@@ -337,7 +379,7 @@ def choose(records: Records) -> dict[str, Borrower]:
 
 def _note(answer: CheckAnswer) -> str:
     parts = ", ".join(f"{owner} {truth}" for owner, truth in answer.parts.items())
-    return f"[dim]{parts}; at most {answer.bits:.2f} bits[/]"
+    return say("[dim]{parts}; at most {bits:.2f} bits[/]", parts=parts, bits=answer.bits)
 
 
 def _indented(view: TemplateView) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from saferoom_client.demo.data import SOURCE
+from saferoom_client.tongue import say
 
 _MARKS: Final = {"yes": "green", "no": "yellow", "not_found": "cyan"}
 
@@ -27,12 +28,16 @@ class Screen:
         """Say what will be seen, and whose records these are."""
         self.console.print(
             Panel.fit(
-                "[bold]Saferoom[/] 数据安全屋: usable, never visible\n\n"
-                f"Real records: {SOURCE}.\n"
-                "30,000 rows. They are [bold]persons who stand in for firms[/], under made-up\n"
-                "unified social credit codes of region 990000, which exists nowhere.\n\n"
-                f"Everything happens in [bold]{folder}[/], with real processes and real calls.",
-                title="demo",
+                say(
+                    "[bold]Saferoom[/]: usable, never visible\n\n"
+                    "Real records: {source}.\n"
+                    "30,000 rows. They are [bold]persons who stand in for firms[/], under made-up\n"
+                    "unified social credit codes of region 990000, which exists nowhere.\n\n"
+                    "Everything happens in [bold]{folder}[/], with real processes and real calls.",
+                    source=SOURCE,
+                    folder=folder,
+                ),
+                title=say("demo"),
             )
         )
 
@@ -66,8 +71,13 @@ class Screen:
             f"saferoom receipt verify {folder}/receipts/steady.json --profile {auditor}",
             f"saferoom log verify --profile {auditor}",
         )
-        self.console.print(f"\n[bold]Done in {self.seconds:.0f} s.[/] The room is in {folder}.")
-        self.console.print("Try next, the first three in windows of their own:")
+        done = say(
+            "[bold]Done in {seconds:.0f} s.[/] The room is in {folder}.",
+            seconds=self.seconds,
+            folder=folder,
+        )
+        self.console.print(f"\n{done}")
+        self.console.print(say("Try next, the first three in windows of their own:"))
         for command in commands:
             self.console.print(f"   .venv/bin/{command}", highlight=False, soft_wrap=True)
 
