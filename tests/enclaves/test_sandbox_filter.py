@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saferoom_enclaves.sandbox.numbers import MACHINES
-from saferoom_enclaves.sandbox.policy import UNCONDITIONAL, conditional
+from saferoom_enclaves.sandbox.policy import CHILD, ENCLAVE, FORK_SERVER, Policy
 from saferoom_enclaves.sandbox.seccomp import (
     ABSENT,
     ALLOW,
@@ -39,6 +39,9 @@ HEADERS: Final = {
 }
 AUDIT: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "i386": 0x40000003}
 machines = pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+policies = pytest.mark.parametrize(
+    "policy", [ENCLAVE, FORK_SERVER, CHILD], ids=["enclave", "fork server", "child"]
+)
 
 
 def verdict(
@@ -64,8 +67,9 @@ def verdict(
                 return one.k
 
 
-def judge(machine: str, name: str, *arguments: int) -> int:
-    return verdict(assemble(machine, PID), AUDIT[machine], MACHINES[machine][name], arguments)
+def judge(machine: str, name: str, *arguments: int, policy: Policy = ENCLAVE) -> int:
+    program = assemble(machine, PID, policy)
+    return verdict(program, AUDIT[machine], MACHINES[machine][name], arguments)
 
 
 def numbers_in(header: Path) -> dict[str, int]:
@@ -94,14 +98,15 @@ def test_every_number_is_the_kernels_own(machine: str) -> None:
 
 
 @machines
+@policies
 @given(number=st.integers(0, 600), arguments=st.lists(st.integers(0, (1 << 64) - 1), max_size=6))
 def test_what_is_not_on_the_list_is_refused(
-    machine: str, number: int, arguments: list[int]
+    machine: str, policy: Policy, number: int, arguments: list[int]
 ) -> None:
     names = {value: name for name, value in MACHINES[machine].items()}
-    listed = UNCONDITIONAL | {rule.call for rule in conditional(PID)} | {"clone3"}
-    found = verdict(assemble(machine, PID), AUDIT[machine], number, arguments)
-    if names.get(number) in UNCONDITIONAL:
+    listed = policy.unconditional | {rule.call for rule in policy.conditional(PID)} | {"clone3"}
+    found = verdict(assemble(machine, PID, policy), AUDIT[machine], number, arguments)
+    if names.get(number) in policy.unconditional:
         assert found == ALLOW
     elif names.get(number) not in listed:
         assert found == REFUSE
@@ -167,9 +172,55 @@ def test_arguments_decide(
     assert judge(machine, name, *arguments) == expected
 
 
+OF_A_CHILD: Final = [
+    ("clone", (0x3D0F00,), ALLOW),
+    ("clone", (0x0120_0011,), REFUSE),  # the C library's fork
+    ("socket", (socket.AF_UNIX, socket.SOCK_STREAM), REFUSE),
+    ("socketpair", (socket.AF_UNIX, socket.SOCK_STREAM), REFUSE),
+    ("memfd_create", (), REFUSE),  # memory that no limit counts
+    ("bind", (), REFUSE),
+    ("accept4", (), REFUSE),
+    ("prctl", (1,), REFUSE),  # PR_SET_PDEATHSIG
+    ("prlimit64", (0, 7, 1, 0), REFUSE),
+    ("pidfd_send_signal", (), REFUSE),
+    ("recvmsg", (), ALLOW),
+]
+OF_THE_FORK_SERVER: Final = [
+    ("clone", (0x0120_0011,), ALLOW),
+    ("clone", (0x0120_0011 | 0x1000_0000,), REFUSE),  # into a user namespace
+    ("clone", (0x3D0F00,), ALLOW),  # its children start threads
+    ("clone", (9,), REFUSE),  # whose end would kill the parent
+    ("socket", (socket.AF_UNIX, socket.SOCK_STREAM), REFUSE),
+    ("memfd_create", (), REFUSE),
+    ("pidfd_send_signal", (), ALLOW),
+]
+
+
 @machines
-def test_the_kernel_would_take_the_program(machine: str) -> None:
-    program = assemble(machine, PID)
+@pytest.mark.parametrize(("name", "arguments", "expected"), OF_A_CHILD)
+def test_a_child_can_do_less(
+    machine: str, name: str, arguments: tuple[int, ...], expected: int
+) -> None:
+    assert judge(machine, name, *arguments, policy=CHILD) == expected
+
+
+@machines
+@pytest.mark.parametrize(("name", "arguments", "expected"), OF_THE_FORK_SERVER)
+def test_a_fork_server_forks_and_kills(
+    machine: str, name: str, arguments: tuple[int, ...], expected: int
+) -> None:
+    assert judge(machine, name, *arguments, policy=FORK_SERVER) == expected
+
+
+def test_a_fork_server_may_do_all_that_its_children_may() -> None:
+    assert CHILD.unconditional <= FORK_SERVER.unconditional
+    assert not {"memfd_create", "bind", "listen"} & FORK_SERVER.unconditional
+
+
+@machines
+@policies
+def test_the_kernel_would_take_the_program(machine: str, policy: Policy) -> None:
+    program = assemble(machine, PID, policy)
     assert len(program) <= 4096  # BPF_MAXINSNS
     assert all(len(one.pack()) == 8 for one in program)
     assert program[-1].k == REFUSE

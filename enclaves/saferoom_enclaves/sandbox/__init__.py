@@ -5,7 +5,7 @@ Two calls, in this order, from a process that still has a single thread:
 1. `confine(plan)`: own namespaces; limits, not dumpable, no new privileges, no capabilities;
    Landlock. Namespaces come first because the kernel maps a user only for a dumpable process;
    Landlock comes before any library starts a thread, because it binds only its caller's future.
-2. Import what is heavy: DuckDB, numpy, gRPC. This package imports none of them.
+2. Import what is heavy: gRPC, or in a child DuckDB. This package imports none of them.
 3. `close_system_calls(report)`: the seccomp allow-list, on every thread.
 
 What the host refuses is left out and named in the report; nothing is dropped silently. A process
@@ -21,6 +21,7 @@ from saferoom_enclaves.sandbox import landlock, limits, seccomp
 from saferoom_enclaves.sandbox.namespaces import leave_host_namespaces
 from saferoom_enclaves.sandbox.paths import interpreter_paths
 from saferoom_enclaves.sandbox.plan import Part, SandboxPlan, SandboxReport
+from saferoom_enclaves.sandbox.policy import ENCLAVE, Policy
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 __all__ = [
@@ -84,16 +85,17 @@ def confine(plan: SandboxPlan) -> SandboxReport:
     return SandboxReport.of(tried.holds, (*tried.missing, _NOT_CLOSED_YET))
 
 
-def close_system_calls(report: SandboxReport) -> SandboxReport:
+def close_system_calls(report: SandboxReport, policy: Policy = ENCLAVE) -> SandboxReport:
     """Closes the system calls, once everything heavy is imported, and completes the report.
 
     Args:
         report: what `confine` returned.
+        policy: which allow-list: the enclave's, or its fork server's.
     """
     tried = _Attempts()
     tried.holds = [Part(name) for name in report.holds]
     tried.missing = [line for line in report.missing if line != _NOT_CLOSED_YET]
-    tried.attempt(Part.SYSTEM_CALLS, seccomp.close)
+    tried.attempt(Part.SYSTEM_CALLS, lambda: seccomp.close(policy))
     return SandboxReport.of(tried.holds, tried.missing)
 
 

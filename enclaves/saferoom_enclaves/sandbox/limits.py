@@ -27,9 +27,12 @@ _CAPABILITY_SETS: Final = ("CapEff", "CapPrm", "CapInh", "CapAmb")
 
 
 def limit_resources(
-    address_space_bytes: int, open_files: int, cpu_seconds: int | None = None
+    address_space_bytes: int,
+    open_files: int,
+    cpu_seconds: int | None = None,
+    file_bytes: int | None = None,
 ) -> None:
-    """Caps address space, open files and, where given, CPU time; forbids core dumps.
+    """Caps address space, open files and, where given, CPU time and files; forbids core dumps.
 
     A limit that is already lower stays. Address space is what bounds a runaway query: DuckDB's own
     memory limit does not hold (measured: `range(500000000)` reached 16 GB under a limit of 256 MB).
@@ -41,6 +44,8 @@ def limit_resources(
     }
     if cpu_seconds is not None:
         wanted[resource.RLIMIT_CPU] = cpu_seconds
+    if file_bytes is not None:
+        wanted[resource.RLIMIT_FSIZE] = file_bytes
     for what, bound in wanted.items():
         _, hard = resource.getrlimit(what)
         if hard != resource.RLIM_INFINITY:

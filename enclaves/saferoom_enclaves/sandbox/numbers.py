@@ -55,10 +55,14 @@ _TABLE: Final[dict[str, tuple[int, int | None]]] = {
     "getpeername": (52, 205), "getsockopt": (55, 209), "setsockopt": (54, 208),
     "sendmsg": (46, 211), "recvmsg": (47, 212), "sendto": (44, 206), "recvfrom": (45, 207),
     "shutdown": (48, 210),
-    # What builds the sandbox; none of these is on the allow-list.
+    # What builds the sandbox; none of these is on the enclave's allow-list, or a child's.
     "unshare": (272, 97), "capset": (126, 91), "seccomp": (317, 277),
+    "personality": (135, 92),
     "landlock_create_ruleset": (444, 444), "landlock_add_rule": (445, 445),
     "landlock_restrict_self": (446, 446),
+    # What a fork server does besides.
+    "wait4": (61, 260), "waitid": (247, 95), "pidfd_open": (434, 434),
+    "pidfd_send_signal": (424, 424), "close_range": (436, 436),
 }
 # fmt: on
 

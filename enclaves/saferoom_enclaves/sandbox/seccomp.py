@@ -18,11 +18,11 @@ from typing import Final
 from saferoom_enclaves.sandbox.kernel import MACHINE, system_call
 from saferoom_enclaves.sandbox.numbers import MACHINES
 from saferoom_enclaves.sandbox.policy import (
+    ENCLAVE,
     PRETEND_ABSENT,
-    UNCONDITIONAL,
     Argument,
     Conditional,
-    conditional,
+    Policy,
 )
 
 # linux/audit.h: the machine a call was made for. A 64-bit process can also make 32-bit calls,
@@ -45,7 +45,9 @@ REFUSE: Final = 0x0005_0000 | errno.EPERM
 ABSENT: Final = 0x0005_0000 | errno.ENOSYS
 _SET_MODE_FILTER: Final = 1
 _FLAG_TSYNC: Final = 1
-_PR_GET_SECCOMP: Final = 21  # linux/prctl.h
+
+_PERSONALITY_ASKED: Final = 0xFFFF_FFFF
+"""With it personality(2) changes nothing."""
 
 # struct seccomp_data, linux/seccomp.h; both machines are little-endian.
 _NUMBER_AT: Final = 0
@@ -67,12 +69,13 @@ class Instruction:
         return struct.pack("=HBBI", self.code, self.if_true, self.if_false, self.k)
 
 
-def assemble(machine: str, own_pid: int) -> tuple[Instruction, ...]:
+def assemble(machine: str, own_pid: int, policy: Policy = ENCLAVE) -> tuple[Instruction, ...]:
     """Assembles the filter for a machine.
 
     Args:
         machine: x86_64 or aarch64.
         own_pid: the process that the filter will bind.
+        policy: which allow-list.
 
     Raises:
         OSError: the machine is neither.
@@ -91,24 +94,24 @@ def assemble(machine: str, own_pid: int) -> tuple[Instruction, ...]:
             Instruction(JUMP_IF_AT_LEAST, _X32_BIT, if_false=1),
             Instruction(RETURN, KILL),
         ]
-    program += _always(numbers, UNCONDITIONAL, ALLOW)
-    for rule in conditional(own_pid):
+    program += _always(numbers, policy.unconditional, ALLOW)
+    for rule in policy.conditional(own_pid):
         program += _when(numbers[rule.call], rule)
     program += _always(numbers, PRETEND_ABSENT, ABSENT)
     program.append(Instruction(RETURN, REFUSE))
     return tuple(program)
 
 
-def close() -> None:
-    """Binds every thread of the process to the allow-list, for ever.
+def close(policy: Policy = ENCLAVE) -> None:
+    """Binds every thread of the process to an allow-list, for ever.
 
     Raises:
         OSError: the kernel has no seccomp filters, the machine is unknown, or a thread could not
             be bound.
     """
-    install(assemble(MACHINE, os.getpid()))
+    install(assemble(MACHINE, os.getpid(), policy))
     try:
-        system_call("prctl", _PR_GET_SECCOMP, 0, 0, 0, 0)
+        system_call("personality", _PERSONALITY_ASKED)  # on no list
     except PermissionError:
         return  # the filter itself refused: it is in force
     raise OSError("the system call filter is not in force")
