@@ -16,7 +16,9 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from saferoom_enclaves.materialise import FeatureDefinition, materialise
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.index import FeatureIndex
+from saferoom_enclaves.materialise import materialise
 from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import build_database, open_store
 from saferoom_proto.formula import FeatureRef, FeatureShape
@@ -85,9 +87,11 @@ def main() -> None:
                 os.pwrite(memfd, plaintext.read(), 0)
     store = open_store(memfd)
     start = time.perf_counter()
-    index = materialise(store, FEATURES, {"vat": SCHEMA})
+    found = materialise(store, FEATURES, {"vat": SCHEMA})
     seconds = time.perf_counter() - start
     store.close()
+    content = b"".join([found.subjects.tobytes(), *(c.tobytes() for c in found.columns.values())])
+    index = FeatureIndex.of(memoryview(content), count, [feature.shape for feature in FEATURES])
     print(f"{'materialise 3 features':24} {count / seconds:12,.0f} subjects/s")
     asked = random.Random(1).choices(codes, k=LOOKUPS)
     # Names as a formula has them: equal to the index's own, but other objects.

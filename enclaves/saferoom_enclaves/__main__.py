@@ -1,59 +1,27 @@
 """`python -I -B -m saferoom_enclaves`: one owner's enclave, started by its supervisor.
 
-1  the launch document, from standard input
-2  the first half of the sandbox, while there is one thread: namespaces, limits, Landlock
-3  the heavy imports
-4  the second half: system calls
-5  one line on standard output once it listens, and then it serves
+1  the fork server, before anything is read or imported
+2  the launch document, from standard input; the fork server closes itself
+3  the first half of the sandbox, while there is one thread: namespaces, limits, Landlock
+4  the heavy imports
+5  the second half: system calls
+6  one line on standard output once it listens, and then it serves
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
-from saferoom_enclaves.attest import Confinement
-from saferoom_enclaves.launch import DOCUMENT_LIMIT_BYTES, LaunchConfig, Launched
-from saferoom_enclaves.logs import Log, places
-from saferoom_enclaves.sandbox import SandboxReport, close_system_calls, confine
-from saferoom_enclaves.sandbox.limits import die_with_parent
-from saferoom_proto.reasons import SafeRoomError
-
-_OTHERS_NOTHING = 0o077
-_SWITCHED_OFF = SandboxReport.of((), ("everything: switched off by the configuration",))
+from saferoom_enclaves.children.forkserver import begin
 
 
 def main() -> int:
     """Start, serve, and say how it ended."""
-    log = Log("")
-    try:
-        config = LaunchConfig.from_json(sys.stdin.buffer.read(DOCUMENT_LIMIT_BYTES + 1))
-        log = Log(config.owner)
-        os.umask(_OTHERS_NOTHING)
-        launched = Launched.prepare(config)
-        begun = confine(launched.plan()) if config.sandbox else _unconfined(config)
+    # Step 1. What is imported later is not in the fork server: it stays as small as it is now.
+    control = begin()
+    from saferoom_enclaves.start import start  # noqa: PLC0415
 
-        def close() -> Confinement:
-            report = close_system_calls(begun) if config.sandbox else begun
-            return Confinement(report.level, report.missing)
-
-        # Not before: what is imported here starts threads, which Landlock would not bind.
-        from saferoom_enclaves.serve import serve  # noqa: PLC0415
-
-        serve(launched, close, log)
-    except SafeRoomError as error:
-        log.error("not started", reason=str(error.reason), detail=error.detail)  # noqa: TRY400
-        return 1
-    except Exception as error:  # noqa: BLE001 - its message could quote a value
-        log.error("failed", places=places(error))  # noqa: TRY400
-        return 1
-    return 0
-
-
-def _unconfined(config: LaunchConfig) -> SandboxReport:
-    if config.die_with_parent:
-        die_with_parent()
-    return _SWITCHED_OFF
+    return start(control)
 
 
 if __name__ == "__main__":

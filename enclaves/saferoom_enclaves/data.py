@@ -1,74 +1,57 @@
-"""The store that answers come from: its snapshot, opened, and the cells of the features in force.
+"""The store that answers come from: its snapshot, unsealed, and the cells of the features in force.
 
-The index is made anew whenever a feature comes or the store changes. A feature that cannot be
-computed is left out and named in the log; the others are not held up by it.
+The index is made anew whenever a feature comes or the store changes, by a child, beside the work:
+until it is there, the features that did not change are answered from the index before. A feature
+that cannot be computed is left out and named in the log; the others are not held up by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.index import FeatureIndex
+from saferoom_enclaves.indexing import Computed, Indexer, Opened, Wanted
 from saferoom_enclaves.logs import Log
-from saferoom_enclaves.materialise import FeatureDefinition, FeatureIndex, materialise
 from saferoom_enclaves.standing import Standing
-from saferoom_enclaves.store import Store, open_store
+from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.vault import SnapshotId, open_snapshot, snapshot_path
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Schema, StoreState, Table
-
-COMPUTE_SECONDS: Final = 120.0
-"""The longest that all features together may take over one store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A snapshot that is open, and what it was loaded under.
-
-    Attributes:
-        store: DuckDB over the snapshot.
-        state: which snapshot.
-        schema: digest of its schema.
-    """
-
-    store: Store
-    state: StoreState
-    schema: str
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """An index, and of what it was made: the snapshot and the features' digests."""
-
-    index: FeatureIndex
-    snapshot: str
-    features: frozenset[str]
+from saferoom_proto.statements import Schema, StoreState
 
 
 class Data:
     """What is open, and what has been computed from it.
 
+    All but `compute` and `settle` are used by one thread.
+
     Args:
         owner: the owner's name, to which snapshots are bound.
         folder: where the sealed snapshots lie.
+        work: has children compute.
         log: the operator's.
     """
 
-    def __init__(self, owner: str, folder: Path, log: Log) -> None:
+    def __init__(self, owner: str, folder: Path, work: StoreWork, log: Log) -> None:
         self._owner: Final = owner
         self._folder: Final = folder
+        self._work: Final = work
         self._log: Final = log
         self._opened: Opened | None = None
         self._computed: Computed | None = None
         self._refusal = SafeRoomError(Reason.NO_DATA, "nothing was loaded")
+        self._indexer: Final = Indexer(self._compute, log)
+        self._asked: tuple[str, Mapping[FeatureRef, str]] | None = None
+        """The snapshot and features of which an index was wanted last."""
 
     @property
     def is_there(self) -> bool:
         """Whether there is a store to answer from."""
+        self._take()
         return self._computed is not None
 
     @property
@@ -78,6 +61,7 @@ class Data:
 
     def index(self) -> FeatureIndex:
         """Give the index; `NO_DATA` or `STORE_DAMAGED` if there is none."""
+        self._take()
         if self._computed is None:
             raise SafeRoomError(self._refusal.reason, self._refusal.detail)
         return self._computed.index
@@ -96,7 +80,7 @@ class Data:
         """
         wanted = SnapshotId(state.epoch, state.digest)
         memfd = open_snapshot(self._folder, store_key, self._owner, wanted)
-        return Opened(open_store(memfd), state, schema)
+        return Opened(memfd, state, schema)
 
     def open_at_start(self, store_key: bytes, state: StoreState, schema: str) -> None:
         """Answer from a snapshot if it opens; else say why to whoever asks."""
@@ -109,8 +93,11 @@ class Data:
     def use(self, opened: Opened, computed: Computed | None = None) -> None:
         """Answer from an opened snapshot from now on, and close the one before."""
         before, self._opened, self._computed = self._opened, opened, computed
+        self._asked = None
+        if computed is None:
+            self._refusal = SafeRoomError(Reason.NO_DATA, "the features are being computed")
         if before is not None:
-            before.store.close()
+            before.close()
 
     def keep_only(self, epochs: Iterable[int]) -> None:
         """Remove the sealed snapshots of all other epochs."""
@@ -123,68 +110,70 @@ class Data:
                     self._log.warning("snapshot not removed", name=path.name, errno=error.errno)
 
     def refresh(self, standing: Standing) -> None:
-        """Compute the index anew if other features are in force than it was made of."""
-        opened, current = self._opened, self._computed
+        """Have the index made anew if other features are in force than it was made of.
+
+        Until it is, it answers for the features that are the same; `settle` waits for it.
+        """
+        opened = self._opened
         if opened is None:
             return
+        self._take()
         if opened.schema not in standing.schemas:
             self._computed = None
             self._refusal = SafeRoomError(Reason.NO_DATA, "the store's schema is not in force")
             return
-        wanted = frozenset(pinned.digest for pinned in standing.features.values())
-        made_of = (opened.state.digest, wanted)
-        if current is not None and (current.snapshot, current.features) == made_of:
-            return
-        # Were it to fail, the old index must not answer for features that are other ones now.
-        self._computed = None
-        try:
-            self._computed = self.compute(opened, standing.schemas, standing.features)
-        except SafeRoomError as error:
-            self._refusal = SafeRoomError(Reason.NO_DATA, "the features cannot be computed")
-            self._log.error("no feature computed", reason=str(error.reason), detail=error.detail)
+        features = dict(standing.features)
+        digests = {ref: pinned.digest for ref, pinned in features.items()}
+        wanted = (opened.state.digest, digests)
+        current = self._computed
+        if current is not None:
+            if (current.snapshot, current.features) == wanted:
+                return
+            # It must not answer for features that are other ones now.
+            self._computed = current.only(digests)
+        # What cannot be computed is not tried again before something changes.
+        if self._asked != wanted:
+            self._asked = wanted
+            schema = standing.schemas[opened.schema]
+            self._indexer.want(Wanted(opened.held(), schema, features))
+
+    def settle(self, seconds: float) -> None:
+        """Wait until the index that was last wanted is made, or cannot be; or for so long."""
+        self._indexer.settle(seconds)
 
     def compute(
-        self,
-        opened: Opened,
-        schemas: Mapping[str, Schema],
-        features: Mapping[FeatureRef, PinnedFeature],
+        self, opened: Opened, schema: Schema, features: Mapping[FeatureRef, PinnedFeature]
     ) -> Computed:
-        """Compute the features over a snapshot, whose schema is among these."""
-        tables = {table.name: table for table in schemas[opened.schema].tables}
+        """Compute the features over a snapshot that was loaded under a schema."""
         definitions = [FeatureDefinition.of(pinned.definition) for pinned in features.values()]
-        digests = frozenset(pinned.digest for pinned in features.values())
-        index = self._index(opened.store, definitions, tables)
-        return Computed(index, opened.state.digest, digests)
+        found = self._work.compute(opened.memory, schema.tables, definitions)
+        for ref, rule in found.refused.items():
+            self._log.error("feature not computed", feature=str(ref), rule=str(rule))
+        digests = {ref: pinned.digest for ref, pinned in features.items()}
+        return Computed(found.index, opened.state.digest, digests, found.refused)
 
     def close(self) -> None:
-        """Close the store and forget what was computed."""
+        """Free the store, and forget what was computed."""
         self._computed = None
         if self._opened is not None:
-            self._opened.store.close()
+            self._opened.close()
             self._opened = None
 
-    def _index(
-        self, store: Store, definitions: Sequence[FeatureDefinition], tables: Mapping[str, Table]
-    ) -> FeatureIndex:
-        with store.interrupt_after(COMPUTE_SECONDS):
-            try:
-                return materialise(store, definitions, tables)
-            except SafeRoomError:
-                sound = [each for each in definitions if self._sound(store, each, tables)]
-                return materialise(store, sound, tables)
+    def _compute(self, wanted: Wanted) -> Computed:
+        return self.compute(wanted.opened, wanted.schema, wanted.features)
 
-    def _sound(
-        self, store: Store, definition: FeatureDefinition, tables: Mapping[str, Table]
-    ) -> bool:
-        """Tell whether a feature can be computed by itself."""
-        try:
-            materialise(store, [definition], tables)
-        except SafeRoomError as error:
-            self._log.error(
-                "feature not computed",
-                feature=str(definition.shape.ref),
-                reason=str(error.reason),
-                detail=error.detail,
-            )
-            return False
-        return True
+    def _take(self) -> None:
+        """Answer from the index that was made last, if it is of what is wanted now."""
+        made = self._indexer.made()
+        if made is None:
+            return
+        of, result = made
+        if self._asked != (of.opened.state.digest, of.digests):
+            return
+        if isinstance(result, Computed):
+            self._computed = result
+            return
+        self._log.error("no feature computed", reason=str(result.reason), detail=result.detail)
+        if self._computed is None or not self._computed.index.features:
+            self._computed = None
+            self._refusal = SafeRoomError(Reason.NO_DATA, "the features cannot be computed")

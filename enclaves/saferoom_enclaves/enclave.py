@@ -1,7 +1,7 @@
 """An owner's enclave: locked until its key agent releases the keys, then judge and vault.
 
-Every method but the `build` of a load or rollback runs in one thread, one at a time, in the order
-of the calls.
+Every method but `settle`, and the `build` of a load or rollback, runs in one thread, one at a time,
+in the order of the calls.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.verification import PinnedCharter, verify_endorsement
 
 STATE_FILE: Final = "state.db"
+FORK_SERVER_GONE: Final = (
+    "fork server: gone; no loads and no new features until the enclave is restarted"
+)
 _CLAIMS_REMEMBERED: Final = 64
 """Attestations whose endorsement is still taken; the key agent answers one within seconds."""
 
@@ -167,7 +170,7 @@ class Enclave:
             head_nonce=b"" if opened is None else opened.freshness.nonce(),
             ledger_size=0 if ledger is None else ledger.size,
             sandbox_level=self._makeup.confinement.level,
-            sandbox_missing=self._makeup.confinement.missing,
+            sandbox_missing=self._missing(),
             has_data=opened is not None and opened.data.is_there,
             chain_length=position.chain.index,
         )
@@ -178,6 +181,14 @@ class Enclave:
         acknowledged = opened.follower.deliver(delivery, self._now())
         opened.data.refresh(opened.standing)
         return acknowledged
+
+    def settle(self, seconds: float) -> None:
+        """Wait until the features in force are computed, or cannot be; or for so long.
+
+        From any thread: nobody else waits meanwhile.
+        """
+        if (opened := self._open) is not None:
+            opened.data.settle(seconds)
 
     def judge(self, questions: Sequence[Envelope]) -> list[Outcome]:
         """Judge signed questions, under one durable commit."""
@@ -226,7 +237,7 @@ class Enclave:
             store_key=opened.keys.store,
         )
         around = self._around
-        return LoadJob(grant, opened.data, around.folder, around.scratch, self._most_load_bytes)
+        return LoadJob(grant, opened.data, around.folder, around.work, self._most_load_bytes)
 
     def begin_rollback(self, statement: Envelope) -> RollbackJob:
         """Let an ordered rollback begin.
@@ -286,7 +297,7 @@ class Enclave:
                 entry = opened.journal.append(payload, now, order=new.statement).entry
         except BaseException:
             opened.journal.reload()
-            new.opened.store.close()
+            new.opened.close()
             raise
         opened.data.use(new.opened, new.computed)
         opened.data.refresh(opened.standing)
@@ -300,6 +311,10 @@ class Enclave:
         with state.transaction():
             state.marks = state.marks.with_epoch_begun()
         return state.marks.last_epoch
+
+    def _missing(self) -> tuple[str, ...]:
+        missing = self._makeup.confinement.missing
+        return missing if self._around.work.is_possible else (*missing, FORK_SERVER_GONE)
 
     def _require_open(self) -> OpenEnclave:
         if self._open is None:

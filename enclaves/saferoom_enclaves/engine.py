@@ -1,4 +1,4 @@
-"""DuckDB, locked down and silenced: every connection of the enclave is made here.
+"""DuckDB, locked down and silenced: every connection of a child is made here.
 
 Source: duckdb.org/docs/stable/operations_manual/securing_duckdb, and what was measured of 2.0.0: a
 locked configuration still lets SQL read an attached file, attach `:memory:` and set variables, so
@@ -54,13 +54,11 @@ def silenced(reason: Reason, doing: str) -> Generator[None]:
     """Turns DuckDB's errors into one of ours that quotes nothing.
 
     Args:
-        reason: what to refuse with; an interrupted query is DEADLINE, exhausted memory TOO_LARGE.
+        reason: what to refuse with; exhausted memory is TOO_LARGE.
         doing: what failed, in words of ours.
     """
     try:
         yield
-    except duckdb.InterruptException:
-        raise SafeRoomError(Reason.DEADLINE, f"{doing}: interrupted") from None
     except (duckdb.OutOfMemoryException, MemoryError):
         raise SafeRoomError(Reason.TOO_LARGE, f"{doing}: not enough memory") from None
     except duckdb.Error as error:

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from saferoom_enclaves.attest import Confinement
+from saferoom_enclaves.children.forkserver import Terms
 from saferoom_enclaves.sandbox import SandboxPlan, interpreter_paths
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object
@@ -23,6 +24,8 @@ from saferoom_proto.statements.base import Owner
 from saferoom_proto.verification import PinnedCharter, open_charter
 
 DOCUMENT_LIMIT_BYTES: Final = 1 << 20
+PACKAGES: Final = ("saferoom_enclaves", "saferoom_proto", "grpc")
+"""Whose folders an enclave's processes may read; gRPC stands for all that is installed."""
 _PRIVATE: Final = 0o700
 _NAME_HEX: Final = 16
 
@@ -44,9 +47,11 @@ class LaunchConfig(BaseModel):
     switchboard: Annotated[str, StringConstraints(max_length=DOCUMENT_LIMIT_BYTES)]
     """The room's statement of the one certificate that the enclave takes from whoever connects."""
     scratch: _Path = "/dev/shm"  # noqa: S108 - a store is built in memory, never on a disk
-    """A folder on tmpfs; the enclave makes one of its own in it."""
+    """A folder on tmpfs; the enclave makes one of its own in it, for the child that builds."""
     max_memory_mib: Annotated[int, Field(ge=256, le=1 << 20)] = 4096
-    """Of address space: what is mapped, not what is used."""
+    """Of address space, for the enclave and for each child: what is mapped, not what is used."""
+    max_feature_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """The longest that one feature may take over the store; then it is left out."""
     sandbox: bool = True
     die_with_parent: bool = False
 
@@ -110,11 +115,20 @@ class Launched:
     def plan(self) -> SandboxPlan:
         """Give what the process keeps when it confines itself."""
         return SandboxPlan(
-            read_only=interpreter_paths("saferoom_enclaves", "saferoom_proto", "grpc"),
-            read_write=(self.folder, self.scratch),
+            read_only=interpreter_paths(*PACKAGES),
+            read_write=(self.folder,),
             socket_folder=Path(self.config.socket).parent.resolve(),
             address_space_bytes=self.config.max_memory_mib << 20,
             die_with_parent=self.config.die_with_parent,
+        )
+
+    def terms(self) -> Terms:
+        """Give how the fork server confines itself: it sees no store, and makes no socket."""
+        return Terms(
+            sandbox=self.config.sandbox,
+            read_only=tuple(map(str, interpreter_paths(*PACKAGES))),
+            scratch=str(self.scratch),
+            address_space_bytes=self.config.max_memory_mib << 20,
         )
 
     def require(self, confinement: Confinement) -> None:

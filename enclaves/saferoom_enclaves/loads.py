@@ -2,7 +2,8 @@
 
     begin     the approver's order is opened and is the next one, the schema is the one in force
     add       each piece is opened in its place, into memory
-    build     every row is held to the schema; the store is built, sealed, opened and computed
+    build     a child holds every row to the schema and builds the store; it is sealed and opened,
+              and a child computes its features
     commit    the snapshot's statement enters the chain, and the new index takes the old one's place
 
 Rows that break the schema are told to who ordered the load, and to nobody on the way.
@@ -18,12 +19,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from saferoom_enclaves.data import Computed, Data, Opened
+from saferoom_enclaves.data import Data
+from saferoom_enclaves.indexing import Computed, Opened
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.marks import Marks
-from saferoom_enclaves.rows import TableLoad
-from saferoom_enclaves.store import BuiltStore, build_database
-from saferoom_enclaves.vault import seal_snapshot
+from saferoom_enclaves.rows import BuiltStore
+from saferoom_enclaves.storework import StoreWork
+from saferoom_enclaves.vault import freeze, seal_snapshot
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
@@ -98,7 +100,7 @@ class LoadJob:
         grant: what it may use.
         data: where the store is opened.
         folder: where its snapshot is sealed.
-        scratch: a folder on tmpfs.
+        work: has children build it.
         most_bytes: the most its tables may take.
 
     Raises:
@@ -106,7 +108,7 @@ class LoadJob:
     """
 
     def __init__(
-        self, grant: LoadGrant, data: Data, folder: Path, scratch: Path, most_bytes: int
+        self, grant: LoadGrant, data: Data, folder: Path, work: StoreWork, most_bytes: int
     ) -> None:
         tables = {table.name: table for table in grant.schema.tables}
         if {table.name for table in grant.header.tables} != tables.keys():
@@ -116,7 +118,7 @@ class LoadJob:
         self.grant: Final = grant
         self._data: Final = data
         self._folder: Final = folder
-        self._scratch: Final = scratch
+        self._work: Final = work
         self._tables: Final = tables
         self._files: Final[dict[str, BinaryIO]] = {
             table.name: _file_in_memory(table.name) for table in grant.header.tables
@@ -139,9 +141,10 @@ class LoadJob:
         """
         self.grant.opener.finish()
         for file in self._files.values():
-            file.seek(0)
-        loads = [TableLoad(self._tables[name], file) for name, file in self._files.items()]
-        built = build_database(loads, self._scratch)
+            file.flush()
+            freeze(file.fileno())
+        tables = [(self._tables[name], file.fileno()) for name, file in self._files.items()]
+        built = self._work.build(tables)
         if built.plaintext is None:
             return LoadReport(None, self._sealed_faults(built))
         grant = self.grant
@@ -152,10 +155,9 @@ class LoadJob:
         state = StoreState(epoch=sealed.epoch, digest=sealed.digest)
         opened = self._data.open(grant.store_key, state, grant.header.schema)
         try:
-            schemas = {grant.header.schema: grant.schema}
-            computed = self._data.compute(opened, schemas, grant.features)
+            computed = self._data.compute(opened, grant.schema, grant.features)
         except BaseException:
-            opened.store.close()
+            opened.close()
             raise
         ordered = grant.ordered
         return NewStore(opened, computed, built.rows, ordered.order, ordered.statement)
@@ -193,4 +195,4 @@ def require_next(order: StoreOrder, marks: Marks, now: datetime) -> None:
 
 
 def _file_in_memory(name: str) -> BinaryIO:
-    return os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "w+b")
+    return os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b")

@@ -27,6 +27,7 @@ from saferoom_enclaves.requests import Requests
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
+from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.stream import Follower
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement
@@ -35,10 +36,10 @@ from saferoom_proto.verification import PinnedCharter
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an enclave is given from outside: its files, clock, randomness and log."""
+    """What an enclave is given from outside: its folder, children, clock, randomness and log."""
 
     folder: Path
-    scratch: Path
+    work: StoreWork
     clock: EnclaveClock
     randomness: Callable[[int], bytes]
     log: Log
@@ -82,7 +83,7 @@ class OpenEnclave:
         self.consents: Final = Consents(state, self.standing)
         self.journal: Final = Journal(state, makeup.keys.identity, randomness)
         self.freshness: Final = Freshness(clock, randomness)
-        self.data: Final = Data(launch.charter.owner, around.folder, log)
+        self.data: Final = Data(launch.charter.owner, around.folder, around.work, log)
         self.follower: Final = Follower(
             state=state,
             standing=self.standing,

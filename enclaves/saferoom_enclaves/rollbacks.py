@@ -65,9 +65,9 @@ class RollbackJob:
         state = StoreState(epoch=sealed.epoch, digest=sealed.digest)
         opened = self.data.open(self.store_key, state, target.schema_digest)
         try:
-            computed = self.data.compute(opened, {target.schema_digest: self.schema}, self.features)
+            computed = self.data.compute(opened, self.schema, self.features)
         except BaseException:
-            opened.store.close()
+            opened.close()
             raise
         return NewStore(opened, computed, target.rows, self.order, self.statement)
 

@@ -53,6 +53,13 @@ FORMS: Final[dict[ColumnType, Form]] = {
 """The forms of every type but TEXT. DuckDB's casts alone would take `1.7` for a whole number."""
 
 
+RULES: Final = frozenset(
+    {HEADING_RULE, QUOTING_RULE, WIDTH_RULE, TEXT_RULE, KEY_RULE}
+    | {form.rule for form in FORMS.values()}
+)
+"""All that can be wrong with a row."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableLoad:
     """One table of a load: its schema, and its rows as CSV."""
@@ -90,6 +97,24 @@ class BadRows:
         self.count += len({line for line, _, _ in faults})
         room = max(0, MAX_TOLD - len(self.told))
         self.told += [BadRow(table, *fault) for fault in sorted(faults)[:room]]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltStore:
+    """What became of a load: a store, or the rows for which there is none.
+
+    Attributes:
+        plaintext: the DuckDB file, already without a name; closing it frees its memory. None if
+            any row is bad: a load is taken whole or not at all.
+        rows: how many rows each table has.
+        bad_rows: the first faults, at most `MAX_TOLD`.
+        bad_row_count: how many rows are bad.
+    """
+
+    plaintext: BinaryIO | None
+    rows: dict[str, int]
+    bad_rows: tuple[BadRow, ...]
+    bad_row_count: int
 
 
 @dataclass(frozen=True, slots=True)

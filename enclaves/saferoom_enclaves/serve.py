@@ -13,6 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAttester
+from saferoom_enclaves.children.workshop import Workshop
 from saferoom_enclaves.clock import EnclaveClock, SystemClock
 from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.keys import EnclaveKeys, TlsKey
@@ -20,6 +21,7 @@ from saferoom_enclaves.launch import Launched
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.opened import Surroundings
 from saferoom_enclaves.service import EnclaveService
+from saferoom_enclaves.storework import Allowance, StoreWork
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.encoding import b64
 from saferoom_proto.starting import Greeting
@@ -39,6 +41,9 @@ show in the slowest answers: their 99th percentile fell from 58 to 44 ms at 16 i
 
 _LOAD_SHARE: Final = 4
 """A load's tables may take a quarter of the memory: the store is built beside them."""
+
+_INDEX_SHARE: Final = 4
+"""And so may an index, which stands beside the one before until it takes its place."""
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 64 << 20),  # a delivery of 1,000 statements, and proofs
@@ -60,33 +65,48 @@ class _Health(Protocol):
         ...
 
 
-def serve(launched: Launched, close_system_calls: Callable[[], Confinement], log: Log) -> None:
+def serve(
+    launched: Launched,
+    workshop: Workshop,
+    close_system_calls: Callable[[], Confinement],
+    log: Log,
+) -> None:
     """Serve until told to stop by SIGTERM or SIGINT.
 
     Args:
         launched: how the enclave was started.
+        workshop: gives children.
         close_system_calls: closes the sandbox for good; nothing is imported after it.
         log: the operator's.
     """
     confinement = close_system_calls()
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-        runner.run(_serve(launched, confinement, log))
+        runner.run(_serve(launched, workshop, confinement, log))
 
 
-async def _serve(launched: Launched, confinement: Confinement, log: Log) -> None:
+async def _serve(
+    launched: Launched, workshop: Workshop, confinement: Confinement, log: Log
+) -> None:
     # Step 1: the sandbox is what the owner asks for at least.
     launched.require(confinement)
     # Step 2: the enclave, with keys of its own.
     clock = EnclaveClock(SystemClock())
     keys = EnclaveKeys.generate(clock.now())
     config = launched.config
+    memory = config.max_memory_mib << 20
+    allowance = Allowance(
+        memory_bytes=memory,
+        index_bytes=memory // _INDEX_SHARE,
+        feature_seconds=config.max_feature_seconds,
+    )
+    work = StoreWork(workshop, launched.scratch, allowance)
     enclave = Enclave(
         launched.charter,
         Makeup(keys, Software.measure(), confinement),
         SoftwareAttester(keys.identity),
-        Surroundings(launched.folder, launched.scratch, clock, os.urandom, log),
-        (config.max_memory_mib << 20) // _LOAD_SHARE,
+        Surroundings(launched.folder, work, clock, os.urandom, log),
+        memory // _LOAD_SHARE,
     )
     worker = Worker(enclave)
     try:
@@ -101,6 +121,7 @@ async def _serve(launched: Launched, confinement: Confinement, log: Log) -> None
         await _told_to_stop()
         await server.stop(STOP_SECONDS)
     finally:
+        work.close()  # first: nothing waits for a child any more
         await worker.close()
     log.info("stopped")
 

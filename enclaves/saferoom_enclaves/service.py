@@ -17,14 +17,18 @@ from google.protobuf.message import Message
 from saferoom_enclaves import wire
 from saferoom_enclaves.batch_service import BatchCalls
 from saferoom_enclaves.enclave import Enclave, Whereabouts
-from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.loads import LoadJob, LoadReport
 from saferoom_enclaves.logs import Log, places
-from saferoom_enclaves.stream import Delivery
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import abort
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, evidence_pb2
+
+UNLOCK_SETTLE_SECONDS: Final = 300.0
+"""How long unlocking waits for the features; without them there is no answer anyway."""
+DELIVER_SETTLE_SECONDS: Final = 1.0
+"""How long a delivery waits for the features that came with it: most are there then, and the next
+delivery, which may bring a consent, is not held up by one that takes its time."""
 
 Context = grpc.aio.ServicerContext[Message, Message]
 T = TypeVar("T")
@@ -65,7 +69,9 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         """Open state and store, or renew the endorsement."""
         async with self._refusing(context, "Unlock"):
             endorsement, sealed = wire.endorsement_of(request), request.sealed_keys
-            where = await self._worker.run(lambda own: own.unlock(endorsement, sealed))
+            await self._worker.run(lambda own: own.unlock(endorsement, sealed))
+            await self._worker.settle(UNLOCK_SETTLE_SECONDS)
+            where = await self._worker.run(Enclave.whereabouts)
             await self._tell(where)
             return enclave_pb2.UnlockResponse(position=wire.position(where))
 
@@ -84,7 +90,9 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         """Take statements, a head and proofs."""
         async with self._refusing(context, "Deliver"):
             delivery = wire.delivery_of(request)
-            acknowledged, where = await self._worker.run(lambda own: _delivered(own, delivery))
+            acknowledged = await self._worker.run(lambda own: own.deliver(delivery))
+            await self._worker.settle(DELIVER_SETTLE_SECONDS)
+            where = await self._worker.run(Enclave.whereabouts)
             await self._tell(where)
             return wire.deliver_response(where, acknowledged)
 
@@ -229,11 +237,6 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             return error
         self._log.error("failed", method=method, request=request_id, places=places(error))
         return SafeRoomError(Reason.INTERNAL)
-
-
-def _delivered(own: Enclave, delivery: Delivery) -> tuple[list[OutboxEntry], Whereabouts]:
-    acknowledged = own.deliver(delivery)
-    return acknowledged, own.whereabouts()
 
 
 async def _to_its_end(work: Awaitable[T]) -> T:

@@ -1,4 +1,4 @@
-"""An owner's store: built from its tables in memory, and opened read-only.
+"""An owner's store, in a child: built from its tables in memory, and opened read-only.
 
 A store is one DuckDB file. It is built on tmpfs and never lies on a disk in the clear; sealed, it
 is a snapshot (`vault`); opened, it is a sealed memfd that a locked-down DuckDB reads.
@@ -11,19 +11,17 @@ import os
 import shutil
 import struct
 import tempfile
-import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import duckdb
 import numpy as np
 
 from saferoom_enclaves.engine import connect, lock, silenced
-from saferoom_enclaves.rows import FORMS, BadRow, BadRows, Batch, TableLoad, read_batches
+from saferoom_enclaves.rows import FORMS, BadRows, Batch, BuiltStore, TableLoad, read_batches
 from saferoom_enclaves.sandbox.kernel import system_call
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import ColumnType, Table
@@ -35,25 +33,6 @@ MEMORY_BYTES: Final = 1 << 30
 _TMPFS_MAGIC: Final = 0x0102_1994  # linux/magic.h
 _RAMFS_MAGIC: Final = 0x8584_58F6
 _BUILDS: Final = "build-"
-_INTERRUPT_SECONDS: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltStore:
-    """What became of a load: a store, or the rows for which there is none.
-
-    Attributes:
-        plaintext: the DuckDB file, already without a name; closing it frees its memory. None if
-            any row is bad: a load is taken whole or not at all.
-        rows: how many rows each table has.
-        bad_rows: the first faults, at most `rows.MAX_TOLD`.
-        bad_row_count: how many rows are bad.
-    """
-
-    plaintext: BinaryIO | None
-    rows: dict[str, int]
-    bad_rows: tuple[BadRow, ...]
-    bad_row_count: int
 
 
 def build_database(
@@ -95,56 +74,14 @@ def build_database(
     return BuiltStore(plaintext, rows, tuple(bad.told), bad.count)
 
 
-class Store:
-    """An opened store: DuckDB over a sealed memfd, read-only, without files or settings.
+def open_store(memfd: int, memory_bytes: int = MEMORY_BYTES) -> duckdb.DuckDBPyConnection:
+    """Opens a store from the memfd that `vault.open_snapshot` gave: read-only, and locked.
 
-    Use it from one thread at a time; only `interrupt_after` reaches in from another.
-    """
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, memfd: int) -> None:
-        self.connection: Final = connection
-        self._memfd: int | None = memfd
-
-    def close(self) -> None:
-        """Closes the store and frees its memory. A second time does nothing."""
-        self.connection.close()
-        if self._memfd is not None:
-            os.close(self._memfd)
-            self._memfd = None
-
-    @contextmanager
-    def interrupt_after(self, seconds: float) -> Generator[None]:
-        """Interrupts what the store runs inside, once the time is up, and whatever it starts then.
-
-        It bounds queries that work row by row, and is no more than that: DuckDB notices between
-        vectors, so one call that makes a huge value runs on. The process's own limits hold there.
-
-        Raises:
-            SafeRoomError: DEADLINE, from the query under `silenced`.
-        """
-        done = threading.Event()
-
-        def watch() -> None:
-            # Again and again: an interruption between two queries is lost on the next.
-            wait = seconds
-            while not done.wait(wait):
-                self.connection.interrupt()
-                wait = _INTERRUPT_SECONDS
-
-        watchdog = threading.Thread(target=watch, name="store watchdog", daemon=True)
-        watchdog.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watchdog.join()
-
-
-def open_store(memfd: int, memory_bytes: int = MEMORY_BYTES) -> Store:
-    """Opens a store from the memfd that `vault.open_snapshot` gave; the store then owns it.
+    The descriptor must stay open as long as the store: DuckDB goes on allowing its path, and a
+    later file that got the same number would be readable under it.
 
     Raises:
-        SafeRoomError: STORE_DAMAGED, the content is not a store; the memfd is closed.
+        SafeRoomError: STORE_DAMAGED, the content is not a store.
     """
     connection = connect(memory_bytes)
     try:
@@ -154,11 +91,8 @@ def open_store(memfd: int, memory_bytes: int = MEMORY_BYTES) -> Store:
             lock(connection)
     except SafeRoomError:
         connection.close()
-        os.close(memfd)
         raise
-    # The descriptor stays open: DuckDB goes on allowing its path, and a later file that got the
-    # same number would be readable under it.
-    return Store(connection, memfd)
+    return connection
 
 
 def _fill(

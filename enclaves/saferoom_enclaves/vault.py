@@ -192,11 +192,20 @@ def open_snapshot(folder: Path, kek: bytes, owner: str, expected: SnapshotId) ->
         try:
             digest = _unseal(source, memfd, _Sealer(kek, owner, header), header)
             _require_same(digest, expected.digest)
-            fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+            freeze(memfd)
         except BaseException:
             os.close(memfd)
             raise
     return memfd
+
+
+def freeze(memfd: int) -> None:
+    """Seal memory against every change, for ever.
+
+    Raises:
+        OSError: somebody has it mapped for writing.
+    """
+    fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 
 def _unseal(source: BinaryIO, memfd: int, sealer: _Sealer, header: _Header) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Final, TypeVar, cast
@@ -55,6 +56,10 @@ class Worker:
     async def run(self, task: Callable[[Enclave], T]) -> T:
         """Have something else done, in the order of the calls."""
         return cast("T", await self._commits.submit(task))
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until the enclave's features are computed, or for so long; others go on."""
+        await asyncio.to_thread(self._enclave.settle, seconds)
 
     async def close(self) -> None:
         """Finish what was accepted, and close the enclave."""

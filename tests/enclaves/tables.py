@@ -6,14 +6,19 @@ import csv
 import io
 import os
 import tempfile
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
 from pathlib import Path
 from typing import Final
 
-from saferoom_enclaves.rows import TableLoad
-from saferoom_enclaves.store import BuiltStore, Store, build_database, open_store
+import duckdb
+
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.index import FeatureIndex
+from saferoom_enclaves.materialise import materialise
+from saferoom_enclaves.rows import BuiltStore, TableLoad
+from saferoom_enclaves.store import build_database, open_store
+from saferoom_enclaves.vault import freeze
 from saferoom_proto.statements.feature import Column, ColumnType, Table, Title
 from saferoom_proto.uscc import make_uscc
 
@@ -75,14 +80,29 @@ def sealed(built: BuiltStore) -> int:
     memfd = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with built.plaintext as file:
         os.write(memfd, file.read())
-    fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+    freeze(memfd)
     return memfd
 
 
 @contextmanager
-def opened(*loads: TableLoad) -> Generator[Store]:
-    store = open_store(sealed(build(*loads)))
+def opened(*loads: TableLoad) -> Generator[duckdb.DuckDBPyConnection]:
+    memfd = sealed(build(*loads))
     try:
-        yield store
+        with open_store(memfd) as store:
+            yield store
     finally:
-        store.close()
+        os.close(memfd)
+
+
+def indexed(
+    store: duckdb.DuckDBPyConnection,
+    features: Sequence[FeatureDefinition],
+    tables: Mapping[str, Table],
+) -> FeatureIndex:
+    """Compute features as a child does, and take them as an enclave does; or raise the refusal."""
+    found = materialise(store, features, tables)
+    for refusal in found.refused.values():
+        raise refusal
+    parts = [found.subjects.tobytes(), *(found.columns[at].tobytes() for at in found.columns)]
+    content = memoryview(b"".join(parts))
+    return FeatureIndex.of(content, len(found.subjects), [one.shape for one in features])

@@ -40,8 +40,8 @@ def test_rows_come_back_with_their_types() -> None:
     second = (SUBJECTS[1], "-0.0001", "-3", "2024-02-29", "1e3", "0", '税,"务"\n局')
     empty = (SUBJECTS[2], *[None] * 6)
     with opened(load(VAT, [ROW, second, empty]), load(ARREARS, [])) as store:
-        found = store.connection.execute("SELECT * FROM vat").fetchall()
-        assert store.connection.execute("SELECT count(*) FROM arrears").fetchall() == [(0,)]
+        found = store.execute("SELECT * FROM vat").fetchall()
+        assert store.execute("SELECT count(*) FROM arrears").fetchall() == [(0,)]
     assert found == [
         (SUBJECTS[0], Decimal("1.5000"), 12, date(2026, 1, 31), 0.25, True, "A"),
         (SUBJECTS[1], Decimal("-0.0001"), -3, date(2024, 2, 29), 1000.0, False, '税,"务"\n局'),
@@ -75,7 +75,7 @@ def test_every_value_that_is_taken_is_kept_exactly(
         for uscc, paid, months, filed, ratio, late, grade in found
     ]
     with opened(load(VAT, written)) as store:
-        kept = store.connection.execute("SELECT * FROM vat").fetchall()
+        kept = store.execute("SELECT * FROM vat").fetchall()
     assert kept == [(*row[:6], row[6] or None) for row in found]
 
 
@@ -83,14 +83,14 @@ def test_a_load_may_be_a_file_and_its_columns_in_any_order() -> None:
     names = [column.name for column in VAT.columns][::-1]
     file = io.BytesIO(b"\xef\xbb\xbf" + as_csv(names, [ROW[::-1]]) + b"\r\n")
     with opened(TableLoad(VAT, file)) as store:
-        assert store.connection.execute("SELECT paid FROM vat").fetchall() == [(Decimal("1.5"),)]
+        assert store.execute("SELECT paid FROM vat").fetchall() == [(Decimal("1.5"),)]
     assert not file.closed
 
 
 def test_a_subject_is_stored_in_its_one_form() -> None:
     row = (f" {SUBJECTS[0].lower()} ", *ROW[1:])
     with opened(load(VAT, [row])) as store:
-        assert store.connection.execute("SELECT uscc FROM vat").fetchall() == [(SUBJECTS[0],)]
+        assert store.execute("SELECT uscc FROM vat").fetchall() == [(SUBJECTS[0],)]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +203,6 @@ def test_rows_of_many_batches_are_all_kept(monkeypatch: pytest.MonkeyPatch) -> N
     built = build(load(ARREARS, amounts))
     assert built.rows == {"arrears": 20}
     store = open_store(sealed(built))
-    found = store.connection.execute("SELECT CAST(amount AS BIGINT) FROM arrears").fetchall()
+    found = store.execute("SELECT CAST(amount AS BIGINT) FROM arrears").fetchall()
     store.close()
     assert found == [(at,) for at in range(20)]

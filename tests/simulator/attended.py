@@ -49,6 +49,13 @@ class Reached(Protocol):
         """Give what lacks a proof."""
         ...
 
+    def settle(self, seconds: float) -> None:
+        """Wait until its features are computed, or for so long."""
+        ...
+
+
+SETTLE_SECONDS: Final = 60.0
+
 
 class Attended:
     """An enclave with its key agent and its room.
@@ -99,7 +106,9 @@ class Attended:
         """Endorse the enclave and release its keys."""
         endorsement = self.endorsement()
         self.world.ledger.record(endorsement)
-        return self._reached.unlock(endorsement, self.sealed_keys(endorsement))
+        self._reached.unlock(endorsement, self.sealed_keys(endorsement))
+        self._reached.settle(SETTLE_SECONDS)
+        return self._reached.whereabouts()
 
     def delivery(self, most: int = 1000, **head: object) -> Delivery:
         """Make the next delivery: statements, a head, proofs; the head's fields can be changed."""
@@ -128,6 +137,7 @@ class Attended:
         acknowledged: list[OutboxEntry] = []
         while True:
             acknowledged += self._reached.deliver(self.delivery(most))
+            self._reached.settle(SETTLE_SECONDS)
             if self._reached.whereabouts().sequence == len(
                 self.world.streams[self.owner.name].statements
             ):

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Final
 
 from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAttester
@@ -38,9 +37,9 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from simulator.attended import Attended, fault_key, newest_schema, ordered
+from simulator.children import children, scratch
 from simulator.owner import APPROVERS, SimOwner
 
-MEMORY: Final = Path("/dev/shm")
 SOFTWARE: Final = Software("sha256:" + "c" * 64, "sha256:" + "d" * 64, "3.11.2")
 MOST_LOAD_BYTES: Final = 1 << 28
 
@@ -71,19 +70,18 @@ class EnclaveHarness(Attended):
     def __init__(self, owner: SimOwner, folder: Path, *, start: bool = True) -> None:
         self.folder = folder / f"enclave-{owner.name}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.scratch: Final = Path(mkdtemp(prefix="saferoom-test-", dir=MEMORY))
+        self.scratch: Final = scratch()
         self.log: Final = io.StringIO()
         """All that the enclave wrote to its log."""
-        self.keys, self.enclave = _made(owner, self.folder, self.scratch, self.log)
+        self.keys, self.enclave = _made(owner, self.folder, self.log)
         super().__init__(owner, self.enclave)
         if start:
             self.unlock()
             self.follow()
 
     def close(self) -> None:
-        """End it cleanly, and leave nothing in memory."""
+        """End it cleanly."""
         self.enclave.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
 
     # What the owner does.
 
@@ -208,19 +206,17 @@ class EnclaveHarness(Attended):
         self._again(follow=follow)
 
     def _again(self, *, follow: bool) -> None:
-        self.keys, self.enclave = _made(self.owner, self.folder, self.scratch, self.log)
+        self.keys, self.enclave = _made(self.owner, self.folder, self.log)
         self._reached = self.enclave
         self.unlock()
         if follow:
             self.follow()
 
 
-def _made(
-    owner: SimOwner, folder: Path, scratch: Path, log: io.StringIO
-) -> tuple[EnclaveKeys, Enclave]:
+def _made(owner: SimOwner, folder: Path, log: io.StringIO) -> tuple[EnclaveKeys, Enclave]:
     clock = owner.world.clock
     keys = EnclaveKeys.generate(clock.utc())
     makeup = Makeup(keys, SOFTWARE, Confinement(0, ("everything",)))
-    around = Surroundings(folder, scratch, EnclaveClock(clock), os.urandom, Log(owner.name, log))
+    around = Surroundings(folder, children(), EnclaveClock(clock), os.urandom, Log(owner.name, log))
     attester = SoftwareAttester(keys.identity)
     return keys, Enclave(owner.charter, makeup, attester, around, MOST_LOAD_BYTES)

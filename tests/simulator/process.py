@@ -38,7 +38,7 @@ from saferoom_proto.statements import (
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 from simulator.attended import newest_schema, ordered
-from simulator.harness import MEMORY
+from simulator.children import MEMORY
 from simulator.owner import SimOwner
 
 COMMAND: Final = (sys.executable, "-I", "-B", "-m", "saferoom_enclaves")
@@ -180,6 +180,9 @@ class EnclaveProcess:
             ],
         )
         return [_entry(each) for each in self.stub.Deliver(request, timeout=SECONDS).outbox]
+
+    def settle(self, seconds: float) -> None:
+        """Nothing: its own service waits."""
 
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Ask for the outbox."""

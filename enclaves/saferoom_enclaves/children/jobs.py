@@ -1,0 +1,101 @@
+"""What a child is asked to do, and the closed form in which it answers.
+
+A child that held records says nothing in words of its own: what it found is told in numbers, names
+of the schema, and rules of closed lists. Only the check of a feature, which sees no record, may
+quote the database.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from saferoom_enclaves.features import FeatureDefinition, FeatureRule
+from saferoom_enclaves.rows import MAX_TOLD
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements.base import Owner, Part
+from saferoom_proto.statements.feature import Table
+
+_Place = Annotated[int, Field(ge=0, lt=1 << 16)]
+_Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+_Text = Annotated[str, StringConstraints(max_length=400)]
+
+
+class Build(Part):
+    """Build a store. With it comes a file a table, its rows as CSV."""
+
+    kind: Literal["build"] = "build"
+    tables: tuple[Table, ...]
+    scratch: str
+
+
+class BadRowTold(Part):
+    """A row that breaks its schema."""
+
+    table: Owner
+    line: _Count
+    column: str
+    rule: _Text
+
+
+class Built(Part):
+    """A store, whose file comes with it, or the rows for which there is none."""
+
+    rows: dict[Owner, _Count]
+    bad_rows: Annotated[tuple[BadRowTold, ...], Field(max_length=MAX_TOLD)]
+    bad_row_count: _Count
+
+
+class Materialise(Part):
+    """Compute features. With it come the store, and a file to write the cells to."""
+
+    kind: Literal["materialise"] = "materialise"
+    tables: tuple[Table, ...]
+    features: tuple[FeatureDefinition, ...]
+
+
+class FeatureRefused(Part):
+    """A feature that is not computed, by its place."""
+
+    feature: _Place
+    rule: FeatureRule
+
+
+class Cells(Part):
+    """What the file now holds."""
+
+    subjects: _Count
+    refused: tuple[FeatureRefused, ...]
+
+
+class Check(Part):
+    """Check a feature against a schema, without any record."""
+
+    kind: Literal["check"] = "check"
+    tables: tuple[Table, ...]
+    feature: FeatureDefinition
+
+
+class Checked(Part):
+    """Whether it could be computed; if not, the rule it breaks, for its author."""
+
+    broken: _Text | None
+
+
+class Failed(Part):
+    """The job failed as a whole."""
+
+    reason: Reason
+
+
+class Order(Part):
+    """A job as it arrives."""
+
+    job: Annotated[Build | Materialise | Check, Field(discriminator="kind")]
+
+
+class Answer(Part):
+    """A job's outcome."""
+
+    answer: Built | Cells | Checked | Failed

@@ -1,0 +1,123 @@
+"""What children do; imported in a child only, for DuckDB comes with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import BinaryIO, Final, assert_never
+
+from saferoom_enclaves.children import frames
+from saferoom_enclaves.children.jobs import (
+    Answer,
+    BadRowTold,
+    Build,
+    Built,
+    Cells,
+    Check,
+    Checked,
+    Failed,
+    FeatureRefused,
+    Materialise,
+    Order,
+)
+from saferoom_enclaves.features import FeatureRule
+from saferoom_enclaves.materialise import check_definition, materialise
+from saferoom_enclaves.rows import TableLoad
+from saferoom_enclaves.store import build_database, open_store
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+MOST_JOB_BYTES: Final = 8 << 20
+MOST_FILES: Final = 64
+_SHOWN: Final = 400
+_SAID_OF_FAILURES: Final = {
+    Reason.TOO_LARGE,
+    Reason.STORE_DAMAGED,
+    Reason.BAD_CONFIG,
+    Reason.CONFLICT,
+    Reason.MALFORMED,
+}
+
+
+def perform(channel: socket.socket) -> None:
+    """Receive a job, do it, and answer."""
+    frame = frames.receive(channel, MOST_JOB_BYTES, MOST_FILES)
+    if frame is not None:
+        do(frame, channel)
+
+
+def do(frame: frames.Frame, channel: socket.socket) -> None:
+    """Do a job that was received, and answer."""
+    job = Order.model_validate_json(frame.message).job
+    file: BinaryIO | None = None
+    try:
+        match job:
+            case Build():
+                answer, file = _build(job, frame.files)
+            case Materialise():
+                answer = _materialise(job, frame.files, channel)
+            case Check():
+                answer = _check(job)
+            case _:
+                assert_never(job)
+    except SafeRoomError as error:
+        told = error.reason if error.reason in _SAID_OF_FAILURES else Reason.INTERNAL
+        answer = Failed(reason=told)
+    except MemoryError:
+        answer = Failed(reason=Reason.TOO_LARGE)
+    files = () if file is None else (file.fileno(),)
+    frames.send(channel, Answer(answer=answer).model_dump_json().encode(), files)
+
+
+def _build(job: Build, files: tuple[int, ...]) -> tuple[Built, BinaryIO | None]:
+    for file in files:  # whoever wrote it left its place at the end
+        os.lseek(file, 0, os.SEEK_SET)
+    loads = [
+        TableLoad(table, os.fdopen(file, "rb"))
+        for table, file in zip(job.tables, files, strict=True)
+    ]
+    built = build_database(loads, Path(job.scratch))
+    bad_rows = tuple(
+        BadRowTold(table=row.table, line=row.line, column=row.column, rule=row.rule)
+        for row in built.bad_rows
+    )
+    told = Built(rows=built.rows, bad_rows=bad_rows, bad_row_count=built.bad_row_count)
+    return told, built.plaintext
+
+
+def _materialise(job: Materialise, files: tuple[int, ...], channel: socket.socket) -> Cells:
+    store, written = files
+    connection = open_store(store)
+    found = materialise(
+        connection,
+        job.features,
+        {table.name: table for table in job.tables},
+        lambda at: frames.send(channel, b"said %d" % at),
+    )
+    with os.fdopen(written, "wb") as file:
+        file.write(found.subjects.data)
+        for _, column in sorted(found.columns.items()):
+            file.write(column.data)
+    refused = tuple(
+        FeatureRefused(feature=at, rule=_rule(error)) for at, error in sorted(found.refused.items())
+    )
+    return Cells(subjects=len(found.subjects), refused=refused)
+
+
+def _rule(error: SafeRoomError) -> FeatureRule:
+    """Say why a feature is not computed in words that no record has part in."""
+    if not error.fields:
+        return FeatureRule.FAILED
+    try:
+        return FeatureRule(error.fields[0].rule)
+    except ValueError:
+        return FeatureRule.NOT_ALLOWED
+
+
+def _check(job: Check) -> Checked:
+    try:
+        check_definition(job.feature, {table.name: table for table in job.tables})
+    except SafeRoomError as error:
+        rule = error.fields[0].rule if error.fields else error.detail
+        return Checked(broken=rule[:_SHOWN] or str(error.reason))
+    return Checked(broken=None)

@@ -1,0 +1,270 @@
+"""What an enclave has its children do with stores: build one, compute features, check a feature.
+
+All that comes back is checked here: its form, its length, its names and rules. A feature whose
+child had to be stopped, or broke down, is left out and the others are computed without it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from saferoom_enclaves.children import jobs
+from saferoom_enclaves.children.bounds import Bounds, Ending
+from saferoom_enclaves.children.frames import Frame
+from saferoom_enclaves.children.workshop import ChildError, Heard, Job, Workshop
+from saferoom_enclaves.features import FeatureDefinition, FeatureRule
+from saferoom_enclaves.index import FeatureIndex
+from saferoom_enclaves.rows import RULES, BadRow, BuiltStore
+from saferoom_enclaves.vault import freeze
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.feature import Table
+
+_LEAST_FILE_BYTES: Final = 64 << 20
+"""A store of a few rows takes DuckDB 256 KiB a table and more."""
+_STORE_PER_LOAD: Final = 3
+"""A store is smaller than its tables as text, but for short ones."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What children may use.
+
+    Attributes:
+        memory_bytes: address space of each.
+        feature_seconds: the longest that one feature may take.
+        check_seconds: the longest that the check of one feature may take.
+        build_seconds: the longest that building a store may take.
+        index_bytes: the largest index of cells.
+    """
+
+    memory_bytes: int = 4 << 30
+    feature_seconds: float = 60.0
+    check_seconds: float = 20.0
+    build_seconds: float = 1800.0
+    index_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedFeatures:
+    """The index of those features that could be computed, and why the others could not."""
+
+    index: FeatureIndex
+    refused: dict[FeatureRef, FeatureRule]
+
+
+class StoreWork:
+    """Has children work on stores. Any thread may use it.
+
+    Args:
+        workshop: gives children.
+        scratch: a folder on tmpfs that belongs to this enclave alone.
+        allowance: what children may use.
+    """
+
+    def __init__(
+        self, workshop: Workshop, scratch: Path, allowance: Allowance | None = None
+    ) -> None:
+        self._workshop: Final = workshop
+        self._scratch: Final = scratch
+        self._allowance: Final = allowance or Allowance()
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there are children to be had."""
+        return self._workshop.is_there
+
+    def close(self) -> None:
+        """Let the fork server go."""
+        self._workshop.close()
+
+    def build(self, tables: Sequence[tuple[Table, int]]) -> BuiltStore:
+        """Build a store from tables, held to their schemas row by row.
+
+        Args:
+            tables: each table's schema, and its rows as CSV: memory that nobody can write.
+
+        Raises:
+            SafeRoomError: BAD_CONFIG, the scratch folder is not in memory; MALFORMED, a table's
+                schema cannot be a store's; TOO_LARGE, memory is exhausted; DEADLINE; INTERNAL.
+        """
+        size = sum(os.fstat(file).st_size for _, file in tables)
+        bounds = self._bounds(
+            self._allowance.build_seconds,
+            output_bytes=_LEAST_FILE_BYTES + _STORE_PER_LOAD * size,
+            scratch=True,
+        )
+        schemas = tuple(schema for schema, _ in tables)
+        order = jobs.Build(tables=schemas, scratch=str(self._scratch))
+        frame = self._done(order, tuple(file for _, file in tables), bounds)
+        try:
+            built = _answered(frame, jobs.Built)
+            _require_built(built, {schema.name: schema for schema in schemas})
+            _require_file(frame.files, bounds.output_bytes, wanted=not built.bad_row_count)
+        except BaseException:
+            frame.close()
+            raise
+        plaintext = os.fdopen(frame.files[0], "rb") if frame.files else None
+        bad_rows = tuple(
+            BadRow(row.table, row.line, row.column, row.rule) for row in built.bad_rows
+        )
+        return BuiltStore(plaintext, dict(built.rows), bad_rows, built.bad_row_count)
+
+    def compute(
+        self, store: int, tables: Sequence[Table], features: Sequence[FeatureDefinition]
+    ) -> ComputedFeatures:
+        """Compute features over a store.
+
+        Args:
+            store: the memfd that `vault.open_snapshot` gave.
+            tables: its schema.
+            features: what to compute.
+
+        Raises:
+            SafeRoomError: STORE_DAMAGED, the content is not a store; UNAVAILABLE, there is no fork
+                server; INTERNAL, DEADLINE or TOO_LARGE, none could be computed.
+        """
+        left = list(features)
+        refused: dict[FeatureRef, FeatureRule] = {}
+        while True:
+            reached: list[int] = []
+            try:
+                index, found = self._computed(store, tuple(tables), left, reached.append)
+            except SafeRoomError as error:
+                # Which one it was at, when it ended: it is left out, and the others begin anew.
+                rule = _rule_of(error)
+                at = reached[-1] if reached else len(left)
+                if rule is None or at >= len(left):
+                    raise
+                refused[left.pop(at).shape.ref] = rule
+                continue
+            return ComputedFeatures(index, refused | found)
+
+    def check(self, feature: FeatureDefinition, tables: Sequence[Table]) -> str | None:
+        """Check a feature against a schema, without any record.
+
+        Returns:
+            The rule that it breaks, for its author; none if it can be computed.
+        """
+        bounds = self._bounds(self._allowance.check_seconds, output_bytes=1)
+        order = jobs.Check(tables=tuple(tables), feature=feature)
+        frame = self._done(order, (), bounds)
+        frame.close()
+        return _answered(frame, jobs.Checked).broken
+
+    def _computed(
+        self,
+        store: int,
+        tables: tuple[Table, ...],
+        features: Sequence[FeatureDefinition],
+        heard: Heard,
+    ) -> tuple[FeatureIndex, dict[FeatureRef, FeatureRule]]:
+        each = self._allowance.feature_seconds
+        bounds = self._bounds(each * (len(features) + 2), output_bytes=self._allowance.index_bytes)
+        order = jobs.Materialise(tables=tables, features=tuple(features))
+        written = os.memfd_create("cells", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            frame = self._done(order, (store, written), bounds, heard, each)
+            frame.close()
+            cells = _answered(frame, jobs.Cells)
+            places = {one.feature: one.rule for one in cells.refused}
+            if any(at >= len(features) for at in places):
+                raise _garbled("a feature that was not asked for")
+            kept = [each.shape for at, each in enumerate(features) if at not in places]
+            index = FeatureIndex.of(_frozen(written), cells.subjects, kept)
+        finally:
+            os.close(written)
+        return index, {features[at].shape.ref: rule for at, rule in places.items()}
+
+    def _done(
+        self,
+        order: jobs.Build | jobs.Materialise | jobs.Check,
+        files: tuple[int, ...],
+        bounds: Bounds,
+        heard: Heard = lambda _: None,
+        quiet_seconds: float | None = None,
+    ) -> Frame:
+        message = jobs.Order(job=order).model_dump_json().encode()
+        return self._workshop.run(Job(message, files, bounds, quiet_seconds), heard)
+
+    def _bounds(self, seconds: float, *, output_bytes: int, scratch: bool = False) -> Bounds:
+        return Bounds(
+            address_space_bytes=self._allowance.memory_bytes,
+            cpu_seconds=max(1, round(seconds)),
+            wall_seconds=seconds,
+            output_bytes=output_bytes,
+            scratch=scratch,
+        )
+
+
+def _rule_of(error: SafeRoomError) -> FeatureRule | None:
+    """Say what a child's end tells of the feature that it was at; none if nothing."""
+    if not isinstance(error, ChildError):
+        return FeatureRule.MEMORY if error.reason is Reason.TOO_LARGE else None
+    match error.ending:
+        case Ending.PROCESSOR_TIME | Ending.TIME:
+            return FeatureRule.TIME
+        case Ending.CRASHED:
+            return FeatureRule.BROKE_DOWN
+        case _:
+            return None
+
+
+def _answered(frame: Frame, form: type[T]) -> T:
+    try:
+        answer = jobs.Answer.model_validate_json(frame.message).answer
+    except ValidationError:
+        raise _garbled("not of any form") from None
+    if isinstance(answer, jobs.Failed):
+        raise SafeRoomError(answer.reason, "told by a child")
+    if not isinstance(answer, form):
+        raise _garbled("of another job's form")
+    return answer
+
+
+def _require_built(built: jobs.Built, tables: Mapping[str, Table]) -> None:
+    """Hold what a child says of rows to the schema's names and the rows' rules."""
+    if built.rows.keys() != tables.keys() or built.bad_row_count < bool(built.bad_rows):
+        raise _garbled("rows of other tables")
+    for row in built.bad_rows:
+        columns = (
+            {column.name for column in tables[row.table].columns} if row.table in tables else ()
+        )
+        if (row.column and row.column not in columns) or row.rule not in RULES:
+            raise _garbled("a bad row that cannot be")
+
+
+def _require_file(files: Sequence[int], most_bytes: int, *, wanted: bool) -> None:
+    """Hold a store's file to what a child can have made; one comes with good rows only."""
+    if bool(files) != wanted:
+        raise _garbled("a store comes with good rows only")
+    for found in map(os.fstat, files):
+        own = stat.S_ISREG(found.st_mode) and not found.st_nlink
+        if not own or not 0 < found.st_size <= most_bytes:
+            raise _garbled("not a file of its own")
+
+
+def _frozen(written: int) -> memoryview:
+    """Seal what a child wrote, and give it: mapped, not copied."""
+    try:
+        freeze(written)
+    except OSError:
+        raise _garbled("still being written") from None
+    size = os.fstat(written).st_size
+    if not size:
+        return memoryview(b"")
+    return memoryview(mmap.mmap(written, size, prot=mmap.PROT_READ))
+
+
+def _garbled(rule: str) -> SafeRoomError:
+    return SafeRoomError(Reason.INTERNAL, f"a child's answer: {rule}")

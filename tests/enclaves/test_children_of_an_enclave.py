@@ -1,0 +1,171 @@
+"""An enclave's process and its children: whatever befalls them, it goes on answering."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import grpc
+import pytest
+
+from saferoom_enclaves.enclave import FORK_SERVER_GONE
+from saferoom_enclaves.features import FeatureRule
+from saferoom_enclaves.journal import Judged
+from saferoom_proto.answer import Truth
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rpc_errors import from_rpc_error
+from saferoom_proto.statements import ColumnType
+from simulator import Clock, Sample, sample, tax_csv
+from simulator.attended import Attended
+from simulator.process import EnclaveProcess
+from simulator.sample import TAX_TABLES, Approved, column, ordered, schema, table
+
+ENDLESS: Final = (
+    "SELECT a.uscc AS subject, max(a.n - b.n - c.n) AS value FROM filings a"
+    " JOIN filings b ON a.uscc = b.uscc JOIN filings c ON a.uscc = c.uscc GROUP BY a.uscc"
+)
+"""It passes the allow-list. Of 20,000 rows about one subject it makes eight trillion."""
+FEATURE_SECONDS: Final = 6.0
+PROMISED_SECONDS: Final = 2.0
+"""Within which the next question is answered, whatever a child does."""
+
+
+class Running:
+    """The tax office's enclave as a process, with its data and the consents to ask about it."""
+
+    def __init__(self, room: Sample, folder: Path) -> None:
+        self.room = room
+        config = {"sandbox": True, "max_feature_seconds": FEATURE_SECONDS}
+        self.process = EnclaveProcess(room.tax, folder, config)
+        self.attended = Attended(room.tax, self.process)
+        self.attended.unlock()
+        self.attended.follow()
+
+    def load(self) -> None:
+        subject = self.room.world.subject(1).uscc
+        rows = "".join(f"{subject},{at}\n" for at in range(20_000))
+        tables = {"firms": tax_csv(self.room.world), "filings": f"uscc,n\n{rows}".encode()}
+        assert self.process.load(tables).snapshot is not None
+
+    def ask(self, asked: Approved | None = None) -> Truth | Reason:
+        """Ask about the first firm, and hold the enclave to its promise of time."""
+        self.attended.follow()
+        question = self.room.question(1, asked=asked)
+        start = time.monotonic()
+        (outcome,) = self.process.judge([question])
+        assert time.monotonic() - start < PROMISED_SECONDS
+        if isinstance(outcome, Judged):
+            return self.room.bank.open(question, "tax", outcome.sealed).truth
+        assert isinstance(outcome, SafeRoomError)
+        return outcome.reason
+
+    @property
+    def fork_server(self) -> int:
+        pid = self.process.process.pid
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        (child,) = map(int, told)
+        return child
+
+    def wait_for(self, happened: Callable[[], bool], seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < deadline, self.process.log.read_text()
+            time.sleep(0.05)
+
+    def logged(self, *words: str) -> bool:
+        lines = self.process.log.read_text().splitlines()
+        return any(all(word in line for word in words) for line in lines)
+
+
+def libraries(pid: int) -> set[str]:
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return {name for name in ("duckdb", "libcrypto", "_rust", "cygrpc", "numpy") if name in maps}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    room = sample(clock=Clock())
+    filings = table("filings", column("n", ColumnType.BIGINT, 3))
+    room.tax.publish_schema(schema("tax", *TAX_TABLES, filings, version=2))
+    room.consent(1)
+    own = Running(room, tmp_path)
+    with own.process:
+        own.load()
+        yield own
+
+
+def test_the_database_is_in_neither_process_that_stays(running: Running) -> None:
+    assert running.ask() is Truth.YES
+    assert libraries(running.fork_server) == set()
+    assert "duckdb" not in libraries(running.process.process.pid)
+    assert "cygrpc" in libraries(running.process.process.pid)
+    level = running.process.whereabouts().sandbox_level
+    assert level == running.process.greeting["sandbox_level"]
+
+
+def test_a_feature_without_end_is_stopped_and_named_and_answers_go_on(running: Running) -> None:
+    running.room.tax.define(ordered("tax", "endless", ENDLESS, ["1"]))
+    start = time.monotonic()
+    assert running.ask() is Truth.YES
+    assert time.monotonic() - start < FEATURE_SECONDS  # it is being computed meanwhile
+    while not running.logged("feature not computed", "tax.endless", FeatureRule.TIME):
+        assert running.ask() is Truth.YES
+        assert time.monotonic() - start < 10 * FEATURE_SECONDS
+    assert running.ask() is Truth.YES
+
+
+def test_a_changed_feature_is_answered_from_no_older_index(running: Running) -> None:
+    room = running.room
+    assert running.ask() is Truth.YES
+    os.kill(running.fork_server, signal.SIGSTOP)
+    half = "SELECT uscc AS subject, vat // 2 AS value FROM firms"
+    room.tax.define(ordered("tax", "vat_half", half, ["50000"], level=1))
+    asked = room.approved("half", "tax.vat_half >= 50000")
+    assert running.ask() is Truth.YES  # of what did not change
+    assert running.ask(asked) is Reason.NO_DATA
+    os.kill(running.fork_server, signal.SIGCONT)
+    running.wait_for(lambda: running.ask(asked) is not Reason.NO_DATA)
+
+
+def test_a_load_under_way_holds_no_question_up(running: Running) -> None:
+    os.kill(running.fork_server, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(running.load)
+        for _ in range(3):
+            assert running.ask() is Truth.YES
+        assert not loading.done()
+        os.kill(running.fork_server, signal.SIGCONT)
+        loading.result(60)
+    assert running.ask() is Truth.YES
+
+
+def test_a_killed_fork_server_is_told_and_answers_go_on_until_a_restart(
+    running: Running, tmp_path: Path
+) -> None:
+    os.kill(running.fork_server, signal.SIGKILL)
+    running.wait_for(lambda: FORK_SERVER_GONE in running.process.whereabouts().sandbox_missing)
+    assert running.ask() is Truth.YES
+    with pytest.raises(grpc.RpcError) as caught:
+        running.load()
+    assert from_rpc_error(caught.value).reason is Reason.UNAVAILABLE
+    running.room.tax.define(ordered("tax", "endless", ENDLESS, ["1"]))
+    assert running.ask() is Truth.YES
+    running.wait_for(lambda: running.logged("no feature computed", "the fork server is gone"))
+    assert running.process.stop() == 0
+    again = Running(running.room, tmp_path)
+    with again.process:
+        assert again.process.whereabouts().has_data
+        assert again.ask() is Truth.YES
+        again.load()
+        assert again.ask() is Truth.YES
+
+
+def test_a_killed_enclave_leaves_no_process_behind(running: Running) -> None:
+    fork_server = running.fork_server
+    running.process.kill()
+    running.wait_for(lambda: not Path(f"/proc/{fork_server}").exists())
