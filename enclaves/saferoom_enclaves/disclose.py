@@ -1,7 +1,7 @@
 """A subject sees what is held about it: the one way on which values of records leave.
 
     claim     the subject itself asks (`claim.py`)            Claimed
-    collect   its rows and features are read (`held.py`)      Sealed[Held]
+    collect   its rows and features are read (`held.py`)      Sealed[Held]   (beside the work)
     release   sealed to it, signed, in the chain (`gate.py`)  Released   (one commit)
 
 Nothing is charged. What fails while reading depends on records, and says the same for all.
@@ -9,15 +9,17 @@ Nothing is charged. What fails while reading depends on records, and says the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from saferoom_enclaves.claim import Claimed, Claims, claim
 from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.freshness import Freshness
-from saferoom_enclaves.gate import Gate, Grounds, Released, collect
-from saferoom_enclaves.held import Records
+from saferoom_enclaves.gate import Gate, Grounds, Sealed, collect
+from saferoom_enclaves.held import Held, Reading, Records
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.standing import Standing
@@ -25,6 +27,38 @@ from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import whole_milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A disclosure that may go on: its reading, which any thread may do, and nobody waits for."""
+
+    envelope: Envelope
+    claimed: Claimed
+    reading: Reading
+    log: Log
+
+    def collect(self) -> Sealed[Held]:
+        """Read what is held, once.
+
+        Raises:
+            SafeRoomError: `WITHHELD`, whatever failed.
+        """
+        try:
+            with self.withholding():
+                return collect(self.claimed, self.reading)
+        finally:
+            self.reading.close()
+
+    @contextmanager
+    def withholding(self) -> Generator[None]:
+        """Say the same of whatever depends on a record."""
+        try:
+            yield
+        except Exception as error:
+            request = self.claimed.request_id
+            self.log.error("withheld", request=request, places=places(error))  # noqa: TRY400 - the log is the enclave's own
+            raise SafeRoomError(Reason.WITHHELD) from error
 
 
 class Disclosures:
@@ -66,40 +100,45 @@ class Disclosures:
         self._log: Final = log
         self._claims: Final = Claims(state)
 
-    def disclose(self, envelope: Envelope) -> Judged:
-        """Show a subject what is held about it; a repeat gets the same bytes.
+    def begin(self, envelope: Envelope) -> Judged | Begun:
+        """Let a subject be shown what is held about it; a repeat gets the same bytes at once.
 
         Raises:
             SafeRoomError: whatever `claim` refuses with; `NONCE_REUSED`, `TOO_MANY_REQUESTS`;
-                `NO_DATA`, `WITHHELD`; `LOCKED`, `STALE_HEAD`, `OUTBOX_WAITING`. Nothing is
-                recorded then.
+                `NO_DATA`; `LOCKED`, `STALE_HEAD`, `OUTBOX_WAITING`. Nothing is recorded then.
         """
+        now, _ = self._ready()
+        claimed = claim(envelope, self._standing, now)
+        earlier = self._claims.answered(claimed, now)
+        if earlier is not None:
+            return self._journal.read(earlier)
+        return Begun(envelope, claimed, self._records.about(claimed.request.subject), self._log)
+
+    def finish(self, begun: Begun, sealed: Sealed[Held]) -> Judged:
+        """Let out what was read: what allowed it at the beginning must still hold.
+
+        Raises:
+            SafeRoomError: as `begin`, and `WITHHELD`.
+        """
+        now, grounds = self._ready()
+        try:
+            with self._state.transaction():
+                claimed = claim(begun.envelope, self._standing, now)
+                earlier = self._claims.answered(claimed, now)
+                if earlier is not None:
+                    return self._journal.read(earlier)
+                with begun.withholding():
+                    judged = self._gate.disclose(claimed, sealed, grounds, now).judged
+                self._claims.remember(claimed, judged.entry.chain_index, now)
+                return judged
+        except BaseException:
+            self._journal.reload()
+            raise
+
+    def _ready(self) -> tuple[datetime, Grounds]:
         now = whole_milliseconds(self._clock.now())
         grounds = self._grounds(now)
         most_seconds = self._standing.charter.charter.max_head_age_seconds
         self._freshness.require_fresh(most_seconds)
         self._journal.require_recorded(now, timedelta(seconds=most_seconds))
-        try:
-            with self._state.transaction():
-                return self._answer(envelope, grounds, now)
-        except BaseException:
-            self._journal.reload()
-            raise
-
-    def _answer(self, envelope: Envelope, grounds: Grounds, now: datetime) -> Judged:
-        claimed = claim(envelope, self._standing, now)
-        earlier = self._claims.answered(claimed, now)
-        if earlier is not None:
-            return self._journal.read(earlier)
-        judged = self._released(claimed, grounds, now).judged
-        self._claims.remember(claimed, judged.entry.chain_index, now)
-        return judged
-
-    def _released(self, claimed: Claimed, grounds: Grounds, now: datetime) -> Released:
-        try:
-            return self._gate.disclose(claimed, collect(claimed, self._records), grounds, now)
-        except Exception as error:
-            if isinstance(error, SafeRoomError) and error.reason is Reason.NO_DATA:
-                raise
-            self._log.error("withheld", request=claimed.request_id, places=places(error))
-            raise SafeRoomError(Reason.WITHHELD) from error
+        return now, grounds

@@ -1,7 +1,8 @@
 """An owner's enclave: locked until its key agent releases the keys, then judge and vault.
 
-Every method but `settle`, and the `build` of a load or rollback, runs in one thread, one at a time,
-in the order of the calls.
+Every method but `settle` runs in one thread, one at a time, in the order of the calls. What takes
+long is handed out, to be done beside: the `build` of a load or rollback, the `collect` of a
+disclosure.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import Final
 
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.batches import Batches
+from saferoom_enclaves.disclose import Begun
+from saferoom_enclaves.gate import Sealed
+from saferoom_enclaves.held import Held
 from saferoom_enclaves.journal import Judged, OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
@@ -199,9 +203,13 @@ class Enclave:
         """The batches, once the enclave has its keys; `LOCKED` before."""
         return self._require_open().batches
 
-    def disclose(self, request: Envelope) -> Judged:
-        """Show a subject what is held about it."""
-        return self._require_open().disclosures.disclose(request)
+    def begin_disclosure(self, request: Envelope) -> Judged | Begun:
+        """Let a subject be shown what is held about it, or show what it was shown."""
+        return self._require_open().disclosures.begin(request)
+
+    def finish_disclosure(self, begun: Begun, sealed: Sealed[Held]) -> Judged:
+        """Show a subject what was read."""
+        return self._require_open().disclosures.finish(begun, sealed)
 
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Give entries that no proof has come back for, from a chain index on."""

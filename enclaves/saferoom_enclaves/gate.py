@@ -19,14 +19,14 @@ from saferoom_enclaves.appraise import Appraised
 from saferoom_enclaves.charge import Charged
 from saferoom_enclaves.claim import Claimed
 from saferoom_enclaves.evidence import Evidence, Right
-from saferoom_enclaves.held import Held, Records
+from saferoom_enclaves.held import Held, Reading
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_proto import holdings, hpke
 from saferoom_proto.answer import SALT_BYTES, Answer, Truth, commitment, seal_info, truth_of
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.holdings import Holdings
-from saferoom_proto.reasons import Reason
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Charge,
     CostEstimate,
@@ -134,9 +134,11 @@ def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
     return Sealed(_EXECUTED, truth_of(evaluate(admitted.bound.formula, cells)))
 
 
-def collect(claimed: Claimed, records: Records) -> Sealed[Held]:
-    """Read what is held about the subject that asks, and about nobody else."""
-    return Sealed(_EXECUTED, records.about(claimed.request.subject))
+def collect(claimed: Claimed, reading: Reading) -> Sealed[Held]:
+    """Read what is held about the subject that asks, and about nobody else; in any thread."""
+    if reading.subject != claimed.request.subject:
+        raise SafeRoomError(Reason.INTERNAL, "of another subject than asked")
+    return Sealed(_EXECUTED, reading.read())
 
 
 class Gate:

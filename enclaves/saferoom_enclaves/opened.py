@@ -113,7 +113,7 @@ class OpenEnclave:
         self.disclosures: Final = Disclosures(
             state=state,
             standing=self.standing,
-            records=Records(self.data, self.standing, spending),
+            records=Records(self.data, around.work, self.standing, spending),
             journal=self.journal,
             gate=gate,
             clock=clock,

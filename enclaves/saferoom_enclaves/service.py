@@ -17,9 +17,11 @@ from google.protobuf.message import Message
 from saferoom_enclaves import wire
 from saferoom_enclaves.batch_service import BatchCalls
 from saferoom_enclaves.enclave import Enclave, Whereabouts
+from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.worker import Worker
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import abort
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc, evidence_pb2
@@ -29,6 +31,9 @@ UNLOCK_SETTLE_SECONDS: Final = 300.0
 DELIVER_SETTLE_SECONDS: Final = 1.0
 """How long a delivery waits for the features that came with it: most are there then, and the next
 delivery, which may bring a consent, is not held up by one that takes its time."""
+
+READINGS_AT_ONCE: Final = 2
+"""Subjects read about at a time: each has a child, and loads and features need theirs."""
 
 Context = grpc.aio.ServicerContext[Message, Message]
 T = TypeVar("T")
@@ -52,6 +57,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._log: Final = log
         self._changed: Final = changed
         self._one_load: Final = asyncio.Lock()
+        self._readings: Final = asyncio.Semaphore(READINGS_AT_ONCE)
         self._batches: Final = BatchCalls(worker, self._tick)
         self._tick_seconds = 0.0
 
@@ -136,7 +142,15 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         """Show a subject what is held about it."""
         async with self._refusing(context, "Disclose"):
             asked = wire.claim_of(request)
-            return wire.disclose_response(await self._worker.run(lambda own: own.disclose(asked)))
+            return wire.disclose_response(await self._disclosed(asked))
+
+    async def _disclosed(self, asked: Envelope) -> Judged:
+        begun = await self._worker.run(lambda own: own.begin_disclosure(asked))
+        if isinstance(begun, Judged):
+            return begun
+        async with self._readings:
+            sealed = await _to_its_end(asyncio.to_thread(begun.collect))
+        return await self._worker.run(lambda own: own.finish_disclosure(begun, sealed))
 
     async def _tick(self) -> None:
         if self._tick_seconds:

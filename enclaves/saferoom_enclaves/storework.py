@@ -1,4 +1,4 @@
-"""What an enclave has its children do with stores: build one, compute features, check a feature.
+"""What an enclave has its children do with stores: build, compute, check, read about a subject.
 
 All that comes back is checked here: its form, its length, its names and rules. A feature whose
 child had to be stopped, or broke down, is left out and the others are computed without it.
@@ -6,24 +6,28 @@ child had to be stopped, or broke down, is left out and the others are computed 
 
 from __future__ import annotations
 
-import mmap
 import os
-import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from pydantic import ValidationError
-
+from saferoom_enclaves.answers import (
+    TableAbout,
+    answered,
+    frozen,
+    garbled,
+    require_about,
+    require_built,
+    require_file,
+)
 from saferoom_enclaves.children import jobs
 from saferoom_enclaves.children.bounds import Bounds, Ending
 from saferoom_enclaves.children.frames import Frame
 from saferoom_enclaves.children.workshop import ChildError, Heard, Job, Workshop
 from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.index import FeatureIndex
-from saferoom_enclaves.rows import RULES, BadRow, BuiltStore
-from saferoom_enclaves.vault import freeze
+from saferoom_enclaves.rows import BadRow, BuiltStore
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
@@ -32,8 +36,6 @@ _LEAST_FILE_BYTES: Final = 64 << 20
 """A store of a few rows takes DuckDB 256 KiB a table and more."""
 _STORE_PER_LOAD: Final = 3
 """A store is smaller than its tables as text, but for short ones."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Allowance:
         feature_seconds: the longest that one feature may take.
         check_seconds: the longest that the check of one feature may take.
         build_seconds: the longest that building a store may take.
+        about_seconds: the longest that reading about one subject may take.
         index_bytes: the largest index of cells.
     """
 
@@ -52,6 +55,7 @@ class Allowance:
     feature_seconds: float = 60.0
     check_seconds: float = 20.0
     build_seconds: float = 1800.0
+    about_seconds: float = 10.0
     index_bytes: int = 1 << 30
 
 
@@ -108,9 +112,9 @@ class StoreWork:
         order = jobs.Build(tables=schemas, scratch=str(self._scratch))
         frame = self._done(order, tuple(file for _, file in tables), bounds)
         try:
-            built = _answered(frame, jobs.Built)
-            _require_built(built, {schema.name: schema for schema in schemas})
-            _require_file(frame.files, bounds.output_bytes, wanted=not built.bad_row_count)
+            built = answered(frame, jobs.Built)
+            require_built(built, {schema.name: schema for schema in schemas})
+            require_file(frame.files, bounds.output_bytes, wanted=not built.bad_row_count)
         except BaseException:
             frame.close()
             raise
@@ -160,7 +164,37 @@ class StoreWork:
         order = jobs.Check(tables=tuple(tables), feature=feature)
         frame = self._done(order, (), bounds)
         frame.close()
-        return _answered(frame, jobs.Checked).broken
+        return answered(frame, jobs.Checked).broken
+
+    def about(
+        self,
+        store: int,
+        subject: str,
+        tables: Sequence[TableAbout],
+        features: Sequence[FeatureDefinition],
+        most_rows: int,
+    ) -> jobs.Found:
+        """Read what a store holds about one subject.
+
+        Raises:
+            SafeRoomError: TOO_LARGE, a table has more rows than the most; DEADLINE; INTERNAL;
+                UNAVAILABLE, there is no fork server.
+        """
+        wanted = [jobs.TableWanted(table=each.table, withheld=each.withheld) for each in tables]
+        order = jobs.About(
+            subject=subject, tables=tuple(wanted), features=tuple(features), most_rows=most_rows
+        )
+        bounds = self._bounds(self._allowance.about_seconds, output_bytes=1)
+        frame = self._done(order, (store,), bounds)
+        frame.close()
+        found = answered(frame, jobs.Found)
+        if len(found.tables) != len(tables) or len(found.values) != len(features):
+            raise garbled("other tables or features than were asked for")
+        for each, told in zip(tables, found.tables, strict=True):
+            require_about(told, each, subject)
+            if len(told.rows) > most_rows:
+                raise SafeRoomError(Reason.TOO_LARGE, f"more than {most_rows} rows in a table")
+        return found
 
     def _computed(
         self,
@@ -176,19 +210,19 @@ class StoreWork:
         try:
             frame = self._done(order, (store, written), bounds, heard, each)
             frame.close()
-            cells = _answered(frame, jobs.Cells)
+            cells = answered(frame, jobs.Cells)
             places = {one.feature: one.rule for one in cells.refused}
             if any(at >= len(features) for at in places):
-                raise _garbled("a feature that was not asked for")
+                raise garbled("a feature that was not asked for")
             kept = [each.shape for at, each in enumerate(features) if at not in places]
-            index = FeatureIndex.of(_frozen(written), cells.subjects, kept)
+            index = FeatureIndex.of(frozen(written), cells.subjects, kept)
         finally:
             os.close(written)
         return index, {features[at].shape.ref: rule for at, rule in places.items()}
 
     def _done(
         self,
-        order: jobs.Build | jobs.Materialise | jobs.Check,
+        order: jobs.Build | jobs.Materialise | jobs.Check | jobs.About,
         files: tuple[int, ...],
         bounds: Bounds,
         heard: Heard = lambda _: None,
@@ -218,53 +252,3 @@ def _rule_of(error: SafeRoomError) -> FeatureRule | None:
             return FeatureRule.BROKE_DOWN
         case _:
             return None
-
-
-def _answered(frame: Frame, form: type[T]) -> T:
-    try:
-        answer = jobs.Answer.model_validate_json(frame.message).answer
-    except ValidationError:
-        raise _garbled("not of any form") from None
-    if isinstance(answer, jobs.Failed):
-        raise SafeRoomError(answer.reason, "told by a child")
-    if not isinstance(answer, form):
-        raise _garbled("of another job's form")
-    return answer
-
-
-def _require_built(built: jobs.Built, tables: Mapping[str, Table]) -> None:
-    """Hold what a child says of rows to the schema's names and the rows' rules."""
-    if built.rows.keys() != tables.keys() or built.bad_row_count < bool(built.bad_rows):
-        raise _garbled("rows of other tables")
-    for row in built.bad_rows:
-        columns = (
-            {column.name for column in tables[row.table].columns} if row.table in tables else ()
-        )
-        if (row.column and row.column not in columns) or row.rule not in RULES:
-            raise _garbled("a bad row that cannot be")
-
-
-def _require_file(files: Sequence[int], most_bytes: int, *, wanted: bool) -> None:
-    """Hold a store's file to what a child can have made; one comes with good rows only."""
-    if bool(files) != wanted:
-        raise _garbled("a store comes with good rows only")
-    for found in map(os.fstat, files):
-        own = stat.S_ISREG(found.st_mode) and not found.st_nlink
-        if not own or not 0 < found.st_size <= most_bytes:
-            raise _garbled("not a file of its own")
-
-
-def _frozen(written: int) -> memoryview:
-    """Seal what a child wrote, and give it: mapped, not copied."""
-    try:
-        freeze(written)
-    except OSError:
-        raise _garbled("still being written") from None
-    size = os.fstat(written).st_size
-    if not size:
-        return memoryview(b"")
-    return memoryview(mmap.mmap(written, size, prot=mmap.PROT_READ))
-
-
-def _garbled(rule: str) -> SafeRoomError:
-    return SafeRoomError(Reason.INTERNAL, f"a child's answer: {rule}")

@@ -25,7 +25,7 @@ def refused(enclave: EnclaveHarness, request: Envelope) -> Reason:
     """Tell why a request is refused; the enclave has said nothing then."""
     before = enclave.enclave.whereabouts().chain_length
     with pytest.raises(SafeRoomError) as error:
-        enclave.enclave.disclose(request)
+        enclave.disclose(request)
     assert enclave.enclave.whereabouts().chain_length == before
     return error.value.reason
 
@@ -88,7 +88,7 @@ def test_a_server_cannot_put_its_own_reply_key_into_a_subjects_request(
 ) -> None:
     victim, spy = room.world.subject(1), SealingKey.generate()
     request = victim.claim("tax")
-    enclave.enclave.disclose(request)
+    enclave.disclose(request)
     says = load(request, HoldingsRequest).model_copy(update={"reply_key": b64(spy.public)})
     altered = replace(request, payload=says.to_bytes())
     assert refused(enclave, altered) is Reason.BAD_SIGNATURE
@@ -101,8 +101,8 @@ def test_a_replay_brings_nothing_but_the_bytes_sealed_to_the_subject(
 ) -> None:
     victim, spy = room.world.subject(1), SealingKey.generate()
     request = victim.claim("tax")
-    first = enclave.enclave.disclose(request)
-    again = enclave.enclave.disclose(request)
+    first = enclave.disclose(request)
+    again = enclave.disclose(request)
     assert again == first
     with pytest.raises(SafeRoomError) as error:
         open_holdings(again.sealed, spy, request.digest, "tax")
@@ -115,7 +115,7 @@ def test_a_replay_brings_nothing_but_the_bytes_sealed_to_the_subject(
 def test_a_nonce_serves_one_request(room: Sample, enclave: EnclaveHarness) -> None:
     victim = room.world.subject(1)
     request = victim.claim("tax")
-    enclave.enclave.disclose(request)
+    enclave.disclose(request)
     nonce = load(request, HoldingsRequest).nonce
     other = victim.claim("tax", nonce=nonce, reply_key=b64(SealingKey.generate().public))
     assert refused(enclave, other) is Reason.NONCE_REUSED
@@ -175,7 +175,7 @@ def test_no_value_of_a_record_stands_in_the_clear_in_what_leaves(
     room: Sample, enclave: EnclaveHarness
 ) -> None:
     request = room.world.subject(1).claim("tax")
-    judged = enclave.enclave.disclose(request)
+    judged = enclave.disclose(request)
     state = b"".join(path.read_bytes() for path in enclave.folder.iterdir() if path.is_file())
     seen = judged.entry.statement.payload + judged.sealed + enclave.log.getvalue().encode() + state
     assert b"120000" not in seen

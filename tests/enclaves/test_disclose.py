@@ -26,7 +26,7 @@ def shown(room: Sample, enclave: EnclaveHarness, serial: int) -> tuple[Judged, H
     """Have a subject ask, and open what it is shown."""
     subject = room.world.subject(serial)
     request = subject.claim("tax")
-    judged = enclave.enclave.disclose(request)
+    judged = enclave.disclose(request)
     return judged, subject.open(request, "tax", judged.sealed)
 
 
@@ -34,7 +34,7 @@ def refused(enclave: EnclaveHarness, request: Envelope) -> Reason:
     """Tell why a request is refused; nothing was recorded of it."""
     before = enclave.enclave.whereabouts().chain_length
     with pytest.raises(SafeRoomError) as error:
-        enclave.enclave.disclose(request)
+        enclave.disclose(request)
     assert enclave.enclave.whereabouts().chain_length == before
     return error.value.reason
 
@@ -115,7 +115,7 @@ def test_what_was_shown_is_committed_to_and_stands_in_the_chain(
     before = enclave.enclave.whereabouts().chain_length
     subject = room.world.subject(1)
     request = subject.claim("tax")
-    judged = enclave.enclave.disclose(request)
+    judged = enclave.disclose(request)
     plaintext = open_holdings(judged.sealed, subject.reply, request.digest, "tax")
     disclosure = load(judged.entry.statement, Disclosure)
     assert disclosure.answer == commitment(plaintext)
@@ -129,10 +129,10 @@ def test_a_repeat_gets_the_same_bytes_also_after_a_kill(
     room: Sample, enclave: EnclaveHarness
 ) -> None:
     request = room.world.subject(1).claim("tax")
-    first = enclave.enclave.disclose(request)
-    assert enclave.enclave.disclose(request) == first
+    first = enclave.disclose(request)
+    assert enclave.disclose(request) == first
     enclave.kill()
-    assert enclave.enclave.disclose(request) == first
+    assert enclave.disclose(request) == first
 
 
 def test_nothing_is_charged(room: Sample, enclave: EnclaveHarness) -> None:
@@ -146,9 +146,9 @@ def test_a_subject_asks_so_often_a_day_and_then_again(
 ) -> None:
     subject = room.world.subject(1)
     requests = [subject.claim("tax") for _ in range(MOST_A_DAY)]
-    answers = [enclave.enclave.disclose(request) for request in requests]
+    answers = [enclave.disclose(request) for request in requests]
     assert refused(enclave, subject.claim("tax")) is Reason.TOO_MANY_REQUESTS
-    assert enclave.enclave.disclose(requests[0]) == answers[0]
+    assert enclave.disclose(requests[0]) == answers[0]
     shown(room, enclave, 2)  # another subject's day is its own
     enclave.kill()
     assert refused(enclave, subject.claim("tax")) is Reason.TOO_MANY_REQUESTS

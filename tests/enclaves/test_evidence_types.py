@@ -88,9 +88,9 @@ def test_evidence_is_not_copied(room: Sample, enclave: EnclaveHarness) -> None:
 LEAKS = {
     "another's records without its own request": (
         "from saferoom_enclaves.gate import collect\n"
-        "from saferoom_enclaves.held import Records\n"
-        "def leak(records: Records) -> object:\n"
-        "    return collect('91990000000001011G', records)\n"
+        "from saferoom_enclaves.held import Reading\n"
+        "def leak(reading: Reading) -> object:\n"
+        "    return collect('91990000000001011G', reading)\n"
     ),
     "what is held, shown to who asked a question": (
         "from datetime import datetime\n"

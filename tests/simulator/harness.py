@@ -170,6 +170,15 @@ class EnclaveHarness(Attended):
         """Give the digest of the newest schema in the owner's stream."""
         return newest_schema(self.owner)
 
+    # What a subject does.
+
+    def disclose(self, request: Envelope) -> Judged:
+        """Have a subject shown what is held about it."""
+        begun = self.enclave.begin_disclosure(request)
+        if isinstance(begun, Judged):
+            return begun
+        return self.enclave.finish_disclosure(begun, begun.collect())
+
     # What an institution does.
 
     def judge(self, request: Envelope) -> Judged:

@@ -1,8 +1,8 @@
 """What a child is asked to do, and the closed form in which it answers.
 
 A child that held records says nothing in words of its own: what it found is told in numbers, names
-of the schema, and rules of closed lists. Only the check of a feature, which sees no record, may
-quote the database.
+of the schema, and rules of closed lists. The exceptions are the check of a feature, which sees no
+record and may quote the database, and what is held about one subject, which goes under seal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.rows import MAX_TOLD
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements.base import Owner, Part
+from saferoom_proto.statements.base import Owner, Part, Uscc
 from saferoom_proto.statements.feature import Table
 
 _Place = Annotated[int, Field(ge=0, lt=1 << 16)]
@@ -83,6 +83,37 @@ class Checked(Part):
     broken: _Text | None
 
 
+class TableWanted(Part):
+    """A table to read about a subject, and which of its columns are only counted."""
+
+    table: Table
+    withheld: tuple[bool, ...]
+
+
+class About(Part):
+    """Read what a store holds about one subject. With it comes the store."""
+
+    kind: Literal["about"] = "about"
+    subject: Uscc
+    tables: tuple[TableWanted, ...]
+    features: tuple[FeatureDefinition, ...]
+    most_rows: _Count
+
+
+class TableFound(Part):
+    """A table's rows about the subject, as text, and how many values were only counted."""
+
+    rows: tuple[tuple[str | None, ...], ...]
+    withheld: tuple[_Count, ...]
+
+
+class Found(Part):
+    """What is held: the one answer that holds values."""
+
+    tables: tuple[TableFound, ...]
+    values: tuple[str | None, ...]
+
+
 class Failed(Part):
     """The job failed as a whole."""
 
@@ -92,10 +123,10 @@ class Failed(Part):
 class Order(Part):
     """A job as it arrives."""
 
-    job: Annotated[Build | Materialise | Check, Field(discriminator="kind")]
+    job: Annotated[Build | Materialise | Check | About, Field(discriminator="kind")]
 
 
 class Answer(Part):
     """A job's outcome."""
 
-    answer: Built | Cells | Checked | Failed
+    answer: Built | Cells | Checked | Found | Failed

@@ -9,6 +9,7 @@ from typing import BinaryIO, Final, assert_never
 
 from saferoom_enclaves.children import frames
 from saferoom_enclaves.children.jobs import (
+    About,
     Answer,
     BadRowTold,
     Build,
@@ -18,11 +19,14 @@ from saferoom_enclaves.children.jobs import (
     Checked,
     Failed,
     FeatureRefused,
+    Found,
     Materialise,
     Order,
+    TableFound,
 )
 from saferoom_enclaves.features import FeatureRule
 from saferoom_enclaves.materialise import check_definition, materialise
+from saferoom_enclaves.reading import rows_about, values_of
 from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import build_database, open_store
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -58,6 +62,8 @@ def do(frame: frames.Frame, channel: socket.socket) -> None:
                 answer = _materialise(job, frame.files, channel)
             case Check():
                 answer = _check(job)
+            case About():
+                answer = _about(job, frame.files)
             case _:
                 assert_never(job)
     except SafeRoomError as error:
@@ -121,3 +127,15 @@ def _check(job: Check) -> Checked:
         rule = error.fields[0].rule if error.fields else error.detail
         return Checked(broken=rule[:_SHOWN] or str(error.reason))
     return Checked(broken=None)
+
+
+def _about(job: About, files: tuple[int, ...]) -> Found:
+    (memory,) = files
+    store = open_store(memory)
+    tables: list[TableFound] = []
+    for wanted in job.tables:
+        found = rows_about(store, wanted.table, wanted.withheld, job.subject, job.most_rows)
+        tables.append(TableFound(rows=tuple(found.rows), withheld=found.withheld))
+    schema = {wanted.table.name: wanted.table for wanted in job.tables}
+    values = values_of(store, job.features, schema, job.subject)
+    return Found(tables=tuple(tables), values=values)

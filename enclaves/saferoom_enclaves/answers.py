@@ -1,0 +1,97 @@
+"""Holds what a child answers to what it can have been asked, before anything of it is used.
+
+A child runs code over records and over bytes that others made; whoever takes it over may answer
+anything. What is refused here is `INTERNAL`, and quotes nothing.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from saferoom_enclaves.children import jobs
+from saferoom_enclaves.children.frames import Frame
+from saferoom_enclaves.rows import RULES
+from saferoom_enclaves.vault import freeze
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.feature import Table
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TableAbout:
+    """A table to read about a subject, and which of its columns are only counted."""
+
+    table: Table
+    withheld: tuple[bool, ...]
+
+
+def answered(frame: Frame, form: type[T]) -> T:
+    """Read an answer that must be of one form; a failure that it tells of is raised."""
+    try:
+        answer = jobs.Answer.model_validate_json(frame.message).answer
+    except ValidationError:
+        raise garbled("not of any form") from None
+    if isinstance(answer, jobs.Failed):
+        raise SafeRoomError(answer.reason, "told by a child")
+    if not isinstance(answer, form):
+        raise garbled("of another job's form")
+    return answer
+
+
+def require_built(built: jobs.Built, tables: Mapping[str, Table]) -> None:
+    """Hold what a child says of rows to the schema's names and the rows' rules."""
+    if built.rows.keys() != tables.keys() or built.bad_row_count < bool(built.bad_rows):
+        raise garbled("rows of other tables")
+    for row in built.bad_rows:
+        columns = (
+            {column.name for column in tables[row.table].columns} if row.table in tables else ()
+        )
+        if (row.column and row.column not in columns) or row.rule not in RULES:
+            raise garbled("a bad row that cannot be")
+
+
+def require_about(found: jobs.TableFound, wanted: TableAbout, subject: str) -> None:
+    """Hold rows to their table: about this subject, and without what is withheld."""
+    columns = wanted.table.columns
+    key = next(at for at, column in enumerate(columns) if column.name == wanted.table.key)
+    hidden = [at for at, withheld in enumerate(wanted.withheld) if withheld]
+    for row in found.rows:
+        if len(row) != len(columns) or row[key] != subject or any(row[at] for at in hidden):
+            raise garbled("a row that was not asked for")
+    if len(found.withheld) != len(columns):
+        raise garbled("other columns than the table's")
+
+
+def require_file(files: Sequence[int], most_bytes: int, *, wanted: bool) -> None:
+    """Hold a store's file to what a child can have made; one comes with good rows only."""
+    if bool(files) != wanted:
+        raise garbled("a store comes with good rows only")
+    for found in map(os.fstat, files):
+        own = stat.S_ISREG(found.st_mode) and not found.st_nlink
+        if not own or not 0 < found.st_size <= most_bytes:
+            raise garbled("not a file of its own")
+
+
+def frozen(written: int) -> memoryview:
+    """Seal what a child wrote, and give it: mapped, not copied."""
+    try:
+        freeze(written)
+    except OSError:
+        raise garbled("still being written") from None
+    size = os.fstat(written).st_size
+    if not size:
+        return memoryview(b"")
+    return memoryview(mmap.mmap(written, size, prot=mmap.PROT_READ))
+
+
+def garbled(rule: str) -> SafeRoomError:
+    """Say that a child answered what cannot be."""
+    return SafeRoomError(Reason.INTERNAL, f"a child's answer: {rule}")

@@ -1,0 +1,90 @@
+"""Reads what a store holds about one subject, in a child: its rows, and its features' values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import duckdb
+
+from saferoom_enclaves.engine import silenced
+from saferoom_enclaves.feature_sql import Gate, wrapped
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements.feature import Table
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TableRows:
+    """One table's rows about a subject, as text. It shows no text form.
+
+    Attributes:
+        rows: by column; none where there is no value, or it is withheld.
+        withheld: how many values of each column are there and not shown.
+    """
+
+    rows: Sequence[tuple[str | None, ...]]
+    withheld: tuple[int, ...]
+
+
+def rows_about(
+    store: duckdb.DuckDBPyConnection,
+    table: Table,
+    withheld: Sequence[bool],
+    subject: str,
+    most_rows: int,
+) -> TableRows:
+    """Read a table's rows about a subject: one more than the most, where there are more.
+
+    Args:
+        store: an opened store.
+        table: the table.
+        withheld: for each of its columns, whether its values are only counted.
+        subject: the subject's code.
+        most_rows: how many rows are wanted at most.
+    """
+    shown = [
+        "NULL" if kept_back else f'CAST("{column.name}" AS VARCHAR)'
+        for column, kept_back in zip(table.columns, withheld, strict=True)
+    ]
+    counted = [
+        f'count("{column.name}")' if kept_back else "count(NULL)"
+        for column, kept_back in zip(table.columns, withheld, strict=True)
+    ]
+    # Names are of the schema, whose form allows no quotes; a subject is a parameter.
+    where = f'FROM store.main."{table.name}" WHERE "{table.key}" = $subject'
+    about = {"subject": subject}
+    with silenced(Reason.INTERNAL, f"reading {table.name} about one subject"):
+        select = f"SELECT {', '.join(shown)} {where} ORDER BY ALL LIMIT {most_rows + 1}"
+        rows = store.execute(select, about).fetchall()
+        counts = store.execute(f"SELECT {', '.join(counted)} {where}", about).fetchone()
+    return TableRows(
+        cast("Sequence[tuple[str | None, ...]]", rows), cast("tuple[int, ...]", counts)
+    )
+
+
+def values_of(
+    store: duckdb.DuckDBPyConnection,
+    features: Sequence[FeatureDefinition],
+    tables: Mapping[str, Table],
+    subject: str,
+) -> tuple[str | None, ...]:
+    """Read each feature's value for a subject, as text; none where there is none."""
+    gate = Gate(tables)
+    try:
+        return tuple(_value(store, gate, feature, subject) for feature in features)
+    finally:
+        gate.close()
+
+
+def _value(
+    store: duckdb.DuckDBPyConnection, gate: Gate, feature: FeatureDefinition, subject: str
+) -> str | None:
+    sql = gate.check(feature.sql)
+    select = f"SELECT CAST(value AS VARCHAR) FROM ({wrapped(sql)}) WHERE subject = $_subject"  # noqa: S608 - checked
+    with silenced(Reason.INTERNAL, f"reading {feature.shape.ref} of one subject"):
+        row = store.execute(
+            select, {**sql.parameters(feature.as_of), "_subject": subject}
+        ).fetchone()
+    return None if row is None else cast("str | None", row[0])
