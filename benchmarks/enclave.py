@@ -1,0 +1,137 @@
+"""What an enclave's process costs: its start, idle memory, loads, and opening a store again.
+
+    .venv/bin/python benchmarks/enclave.py [--rows 30000 1000000] [--starts 5]
+
+Real processes, started and called as the room does it, on made-up rows, one a subject, with three
+features. Memory is resident memory (Rss) and, where processes share pages, their share of it (Pss).
+A store's own memory is not mapped and stands beside that. What a look-up of cells takes is told
+by `features.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from features import COLUMNS, FEATURES
+
+from saferoom_proto.statements import ColumnType
+from saferoom_proto.uscc import make_uscc
+from simulator import Clock, World
+from simulator.attended import Attended
+from simulator.owner import SimOwner
+from simulator.process import EnclaveProcess
+from simulator.sample import column, feature, ordered, schema, table
+
+MB = 1_000_000
+
+
+def owner() -> SimOwner:
+    """Make an owner with a schema and three features."""
+    world = World("benchmark", clock=Clock())
+    tax = world.owner("tax")
+    columns = [column(name, ColumnType(kind), 2) for name, kind in COLUMNS.items()]
+    tax.publish_schema(schema("tax", table("vat", *columns[1:])))
+    for each in FEATURES:
+        shape = each.shape
+        if shape.grid:
+            grid = [f"{cut:f}" for cut in shape.grid]
+            tax.define(ordered("tax", shape.ref.name, each.sql, grid, as_of=each.as_of))
+        else:
+            made = feature("tax", shape.ref.name, each.sql, shape.kind, as_of=each.as_of)
+            tax.define(made)
+    return tax
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Give a process's resident memory, and its share of it, in MB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    told = {line.split(":")[0]: line.split() for line in lines if ":" in line}
+    return int(told["Rss"][1]) * 1024 / MB, int(told["Pss"][1]) * 1024 / MB
+
+
+def tell_memory(what: str, process: EnclaveProcess) -> None:
+    """Print what an enclave and its fork server hold."""
+    pid = process.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for name, each in (("enclave", pid), *(("fork server", int(child)) for child in children)):
+        rss, pss = memory(each)
+        print(f"{f'{what}, {name}':44} {rss:7.1f} MB resident, {pss:7.1f} MB its share")
+
+
+def start(tax: SimOwner, folder: Path, *, sandbox: bool) -> tuple[EnclaveProcess, float]:
+    """Start an enclave; give it, and the milliseconds until it listened."""
+    began = time.perf_counter()
+    process = EnclaveProcess(tax, folder, {"sandbox": sandbox})
+    return process, (time.perf_counter() - began) * 1000
+
+
+def starts(times: int) -> None:
+    """Tell how long a start takes, with the sandbox and without it."""
+    tax = owner()
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(times):
+        for sandbox, found in took.items():
+            with tempfile.TemporaryDirectory() as folder:
+                process, milliseconds = start(tax, Path(folder), sandbox=sandbox)
+                found.append(milliseconds)
+                process.stop()
+    for sandbox, what in ((False, "start, no sandbox"), (True, "start, sandboxed")):
+        median, least = statistics.median(took[sandbox]), min(took[sandbox])
+        print(f"{what:44} {median:7.0f} ms median, {least:7.0f} ms at best")
+
+
+def rows(count: int) -> None:
+    """Load so many rows, start again, and tell what that takes."""
+    tax = owner()
+    lines = "\n".join(
+        f"{make_uscc(at)},{at % 99_991}.5,2026-0{at % 9 + 1}-01,{'true' if at % 2 else 'false'}"
+        for at in range(count)
+    )
+    csv = f"uscc,paid,filed,late\n{lines}\n".encode()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        process, _ = start(tax, folder, sandbox=True)
+        attended = Attended(tax, process)
+        attended.unlock()
+        attended.follow()
+        tell_memory("idle, no data", process)
+        began = time.perf_counter()
+        assert process.load({"vat": csv}).snapshot is not None
+        print(f"{f'load {count:,} rows':44} {time.perf_counter() - began:7.2f} s")
+        attended.follow()
+        process.stop()
+        process, _ = start(tax, folder, sandbox=True)
+        began = time.perf_counter()
+        attended = Attended(tax, process)
+        attended.unlock()
+        while not process.whereabouts().has_data:
+            time.sleep(0.02)
+        seconds = time.perf_counter() - began
+        print(f"{f'unlock, open {count:,} rows, 3 features':44} {seconds:7.2f} s")
+        attended.follow()
+        tell_memory(f"idle, {count:,} rows", process)
+        process.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print a line a step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="*", default=[30_000, 1_000_000])
+    parser.add_argument("--starts", type=int, default=5)
+    asked = parser.parse_args(arguments)
+    starts(asked.starts)
+    for count in asked.rows:
+        rows(count)
+
+
+if __name__ == "__main__":
+    main()
