@@ -2,7 +2,7 @@
 
 Every method but `settle` runs in one thread, one at a time, in the order of the calls. What takes
 long is handed out, to be done beside: the `build` of a load or rollback, the `collect` of a
-disclosure.
+disclosure, the `verdict` of a trial.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
 from saferoom_enclaves.rollbacks import RollbackJob, kept_snapshots, require_kept
 from saferoom_enclaves.state import State
 from saferoom_enclaves.stream import Delivery
-from saferoom_enclaves.trials import try_feature
+from saferoom_enclaves.trials import Trial, begin_trial
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadOpener
 from saferoom_proto.load_order import open_order
@@ -215,11 +215,11 @@ class Enclave:
         """Give entries that no proof has come back for, from a chain index on."""
         return self._require_open().journal.outbox(start)
 
-    def try_feature(self, order: Envelope) -> bytes:
-        """Try a feature's draft; gives the verdict, sealed to who ordered it."""
+    def begin_trial(self, order: Envelope) -> Trial:
+        """Let a trial of a feature's draft begin."""
         opened, now = self._require_open(), self._now()
         opened.grounds(now)
-        return try_feature(order, opened.standing, opened.data, now)
+        return begin_trial(order, opened.standing, opened.data, self._around.work, now)
 
     def begin_load(self, header: LoadHeader, sealed_key: bytes) -> LoadJob:
         """Let an ordered load begin.

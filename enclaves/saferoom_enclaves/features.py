@@ -23,7 +23,7 @@ class FeatureRule(StrEnum):
     NOT_ALLOWED = "its SQL, or the kind of its value, is not what a feature may have"
     NO_SUBJECT = "a row has no subject, or none of 18 characters"
     SEVERAL_ROWS = "a subject has more than one row: aggregate by the subject"
-    FAILED = "its SQL fails on the records"
+    FAILED = "it fails on the records"
     MEMORY = "it needs more memory than a child has"
     TIME = "it takes more time than a child has"
     BROKE_DOWN = "the process that computed it broke down"

@@ -1,4 +1,4 @@
-"""Reads what a store holds about one subject, in a child: its rows, and its features' values."""
+"""Reads values of records, in a child: about one subject, and at shares of a feature's subjects."""
 
 from __future__ import annotations
 
@@ -76,6 +76,24 @@ def values_of(
         return tuple(_value(store, gate, feature, subject) for feature in features)
     finally:
         gate.close()
+
+
+def values_at(
+    store: duckdb.DuckDBPyConnection,
+    feature: FeatureDefinition,
+    tables: Mapping[str, Table],
+    shares: Sequence[float],
+) -> tuple[str, ...]:
+    """Read a feature's values at shares of its subjects, as text."""
+    gate = Gate(tables)
+    try:
+        sql = gate.check(feature.sql)
+    finally:
+        gate.close()
+    query = f"SELECT quantile_disc(value, {list(shares)}) FROM ({wrapped(sql)})"  # noqa: S608 - checked
+    with silenced(Reason.MALFORMED_SQL, "quantiles"):
+        row = store.execute(query, sql.parameters(feature.as_of)).fetchone()
+    return tuple(map(str, cast("list[object] | None", row[0] if row else None) or ()))
 
 
 def _value(

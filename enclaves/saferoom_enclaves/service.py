@@ -33,7 +33,7 @@ DELIVER_SETTLE_SECONDS: Final = 1.0
 delivery, which may bring a consent, is not held up by one that takes its time."""
 
 READINGS_AT_ONCE: Final = 2
-"""Subjects read about at a time: each has a child, and loads and features need theirs."""
+"""Subjects read about, and drafts tried, at a time: loads and features need children too."""
 
 Context = grpc.aio.ServicerContext[Message, Message]
 T = TypeVar("T")
@@ -181,7 +181,9 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         """Try a feature's draft."""
         async with self._refusing(context, "TryFeature"):
             order = wire.trial_of(request)
-            verdict = await self._worker.run(lambda own: own.try_feature(order))
+            trial = await self._worker.run(lambda own: own.begin_trial(order))
+            async with self._readings:
+                verdict = await _to_its_end(asyncio.to_thread(trial.verdict))
             return enclave_pb2.TryFeatureResponse(sealed_verdict=verdict)
 
     async def RollbackStore(  # noqa: N802

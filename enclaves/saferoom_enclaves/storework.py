@@ -1,4 +1,4 @@
-"""What an enclave has its children do with stores: build, compute, check, read about a subject.
+"""What an enclave has its children do with stores: build, compute, check, try, read.
 
 All that comes back is checked here: its form, its length, its names and rules. A feature whose
 child had to be stopped, or broke down, is left out and the others are computed without it.
@@ -47,6 +47,7 @@ class Allowance:
         feature_seconds: the longest that one feature may take.
         check_seconds: the longest that the check of one feature may take.
         build_seconds: the longest that building a store may take.
+        trial_seconds: the longest that a trial of one feature may take.
         about_seconds: the longest that reading about one subject may take.
         index_bytes: the largest index of cells.
     """
@@ -55,6 +56,7 @@ class Allowance:
     feature_seconds: float = 60.0
     check_seconds: float = 20.0
     build_seconds: float = 1800.0
+    trial_seconds: float = 10.0
     about_seconds: float = 10.0
     index_bytes: int = 1 << 30
 
@@ -166,6 +168,42 @@ class StoreWork:
         frame.close()
         return answered(frame, jobs.Checked).broken
 
+    def trial(
+        self,
+        store: int,
+        tables: Sequence[Table],
+        feature: FeatureDefinition,
+        shares: Sequence[float],
+        fewest: int,
+    ) -> jobs.Tried:
+        """Count a checked feature's cells over a store.
+
+        Args:
+            store: the memfd that `vault.open_snapshot` gave.
+            tables: its schema.
+            feature: the feature.
+            shares: where values are wanted.
+            fewest: known values below which none is given.
+
+        Returns:
+            The counts and values; or the rule that the feature breaks on the records.
+        """
+        order = jobs.Try(tables=tuple(tables), feature=feature, shares=tuple(shares), fewest=fewest)
+        bounds = self._bounds(self._allowance.trial_seconds, output_bytes=1)
+        try:
+            frame = self._done(order, (store,), bounds)
+            frame.close()
+            tried = answered(frame, jobs.Tried)
+        except SafeRoomError as error:
+            rule = _rule_of(error)
+            if rule is None:
+                raise
+            return jobs.Tried(rule=rule, counts=(), values=())
+        whole = len(tried.counts) == (0 if tried.rule else feature.shape.cells + 1)
+        if not whole or len(tried.values) > len(shares):
+            raise garbled("counts of other cells")
+        return tried
+
     def about(
         self,
         store: int,
@@ -222,7 +260,7 @@ class StoreWork:
 
     def _done(
         self,
-        order: jobs.Build | jobs.Materialise | jobs.Check | jobs.About,
+        order: jobs.Build | jobs.Materialise | jobs.Check | jobs.Try | jobs.About,
         files: tuple[int, ...],
         bounds: Bounds,
         heard: Heard = lambda _: None,

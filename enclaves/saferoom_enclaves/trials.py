@@ -1,37 +1,31 @@
 """Trying a feature's draft: held to every rule, and counted over the store, for its owner's eyes.
 
-Nothing is kept of it, and nothing of a record leaves: the rule that the draft breaks, in our
-words, or rounded counts of subjects, sealed to the approver who ordered the trial.
+Children do both, the first without any record. Nothing is kept of it, and nothing of a record
+leaves: the rule that the draft breaks, or rounded counts of subjects, sealed to the approver who
+ordered the trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Final, cast
+from decimal import Decimal, InvalidOperation
+from typing import Final
 
+from saferoom_enclaves.children.jobs import Tried
 from saferoom_enclaves.data import Data
-from saferoom_enclaves.engine import silenced
-from saferoom_enclaves.feature_sql import Gate, wrapped
-from saferoom_enclaves.materialise import (
-    ABSENT,
-    FeatureDefinition,
-    check_definition,
-    materialise,
-)
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.standing import Standing
-from saferoom_enclaves.store import Store
+from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import FeatureTrial
-from saferoom_proto.statements.feature import MAX_GRID, Absent, FeatureKind, Table
+from saferoom_proto.statements import FeatureTrial, Schema
+from saferoom_proto.statements.feature import MAX_GRID, Absent, FeatureKind
 from saferoom_proto.verdict import Counted, Verdict, seal_verdict, told
 from saferoom_proto.verification import verify_by_named_approver
 
-TRIAL_SECONDS: Final = 10.0
-"""The longest that a trial may hold up the questions."""
 WINDOW: Final = timedelta(minutes=5)
 """How far an order's instant may be from the enclave's clock: an old one is not carried out."""
 FEWEST_FOR_GRID: Final = 100
@@ -43,11 +37,59 @@ _DIGITS: Final = 2
 """Significant digits of a suggested threshold."""
 
 
-def try_feature(order: Envelope, standing: Standing, data: Data, now: datetime) -> bytes:
-    """Try a draft as an approver ordered it.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An ordered trial, to be made in any thread; nobody waits for it.
 
-    Returns:
-        The verdict, sealed to the order's reply key; always of one length.
+    Attributes:
+        ordered: what is tried, and who is told.
+        order: digest of the order.
+        schema: what the draft is held to.
+        opened: the store, held open for it; none if none is open that has this schema.
+        work: has children try it.
+    """
+
+    ordered: FeatureTrial
+    order: str
+    schema: Schema
+    opened: Opened | None
+    work: StoreWork
+
+    def verdict(self) -> bytes:
+        """Try the draft, once.
+
+        Returns:
+            The verdict, sealed to the order's reply key; always of one length.
+        """
+        try:
+            verdict = self._tried()
+        except SafeRoomError as error:
+            fault = f"it cannot be computed over the records: {error.words.what}"
+            verdict = Verdict(fault=fault, counted=None)
+        finally:
+            if self.opened is not None:
+                self.opened.close()
+        return seal_verdict(verdict, unb64(self.ordered.reply_key), self.order)
+
+    def _tried(self) -> Verdict:
+        definition = FeatureDefinition.of(self.ordered.draft)
+        fault = self.work.check(definition, self.schema.tables)
+        if fault is not None or self.opened is None:
+            return Verdict(fault=fault, counted=None)
+        of_numbers = definition.shape.kind is FeatureKind.ORDERED
+        shares = [(place + 1) / (MAX_GRID + 1) for place in range(MAX_GRID)] if of_numbers else []
+        found = self.work.trial(
+            self.opened.memory, self.schema.tables, definition, shares, FEWEST_FOR_GRID
+        )
+        if found.rule is not None:
+            return Verdict(fault=str(found.rule), counted=None)
+        return Verdict(fault=None, counted=_counted(definition, found))
+
+
+def begin_trial(
+    order: Envelope, standing: Standing, data: Data, work: StoreWork, now: datetime
+) -> Trial:
+    """Let an approver's trial of a draft begin.
 
     Raises:
         SafeRoomError: `BAD_SIGNATURE` or `BAD_CHARTER` without an approver's signature or for
@@ -63,61 +105,30 @@ def try_feature(order: Envelope, standing: Standing, data: Data, now: datetime) 
         raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {trial.at}")
     if standing.schema is None:
         raise SafeRoomError(Reason.CONFLICT, "no schema is in force")
-    tables = {table.name: table for table in standing.schemas[standing.schema].tables}
-    try:
-        verdict = Verdict(fault=None, counted=_tried(trial, tables, standing.schema, data))
-    except SafeRoomError as error:
-        verdict = Verdict(fault=_fault(error), counted=None)
-    return seal_verdict(verdict, unb64(trial.reply_key), order.digest)
-
-
-def _fault(error: SafeRoomError) -> str:
-    """Say which rule a draft breaks; a failure of DuckDB's own is told by its kind alone."""
-    if error.fields:
-        return "; ".join(fault.rule for fault in error.fields)
-    if error.reason is Reason.MALFORMED_SQL:
-        return "it fails on the records"
-    return f"it cannot be computed over the records: {error.words.what}"
-
-
-def _tried(
-    trial: FeatureTrial, tables: Mapping[str, Table], schema: str, data: Data
-) -> Counted | None:
-    definition = FeatureDefinition.of(trial.draft)
-    check_definition(definition, tables)
     opened = data.in_use
-    if opened is None or opened.schema != schema:
-        return None
-    with opened.store.interrupt_after(TRIAL_SECONDS):
-        index = materialise(opened.store, [definition], tables)
-        counts = index.counts(definition.shape.ref)
-        unknown = counts.pop(ABSENT, 0)
-        if definition.shape.absent is Absent.FALSE:
-            counts[0], unknown = counts.get(0, 0) + unknown, 0
-        suggested: tuple[Decimal, ...] = ()
-        if definition.shape.kind is FeatureKind.ORDERED and sum(counts.values()) >= FEWEST_FOR_GRID:
-            suggested = _quantiles(opened.store, definition, tables)
-    cells = tuple(told(counts.get(cell, 0)) for cell in range(definition.shape.cells))
-    return Counted(cells=cells, unknown=told(unknown), suggested=suggested)
+    fits = opened is not None and opened.schema == standing.schema
+    held = opened.held() if opened is not None and fits else None
+    return Trial(trial, order.digest, standing.schemas[standing.schema], held, work)
 
 
-def _quantiles(
-    store: Store, definition: FeatureDefinition, tables: Mapping[str, Table]
-) -> tuple[Decimal, ...]:
-    """Give the values at equal shares, rounded, each once."""
-    shares = [(place + 1) / (MAX_GRID + 1) for place in range(MAX_GRID)]
-    gate = Gate(tables)
+def _counted(definition: FeatureDefinition, found: Tried) -> Counted:
+    unknown, *cells = found.counts
+    if definition.shape.absent is Absent.FALSE:
+        cells[0], unknown = cells[0] + unknown, 0
+    values = [value for value in map(_number, found.values) if value is not None]
+    suggested = tuple(sorted({_rounded(value) for value in values}))
+    return Counted(
+        cells=tuple(told(count) for count in cells), unknown=told(unknown), suggested=suggested
+    )
+
+
+def _number(text: str) -> Decimal | None:
+    """Read a value that a threshold can be; none if it cannot."""
     try:
-        checked = gate.check(definition.sql)
-    finally:
-        gate.close()
-    query = f"SELECT quantile_disc(value, {shares}) FROM ({wrapped(checked)})"  # noqa: S608 - checked
-    with silenced(Reason.MALFORMED_SQL, "quantiles"):
-        row = store.connection.execute(query, checked.parameters(definition.as_of)).fetchone()
-    found = cast("list[int | float | Decimal] | None", row[0] if row else None) or []
-    values = [Decimal(str(value)) for value in found]
-    fit = [value for value in values if value.is_finite() and abs(value) < _MOST]
-    return tuple(sorted({_rounded(value) for value in fit}))
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and abs(value) < _MOST else None
 
 
 def _rounded(value: Decimal) -> Decimal:

@@ -30,7 +30,7 @@ def draft(sql: str = VAT, *grid: str) -> Feature:
 
 def refused(enclave: EnclaveHarness, order: Envelope) -> Reason:
     with pytest.raises(SafeRoomError) as error:
-        enclave.enclave.try_feature(order)
+        enclave.tried(order)
     return error.value.reason
 
 
@@ -142,7 +142,7 @@ def test_a_verdict_opens_for_who_ordered_it_alone_and_for_this_trial(
     enclave: EnclaveHarness, room: Sample
 ) -> None:
     order, other = enclave.trial(draft()), enclave.trial(draft(VAT, "7"))
-    sealed = enclave.enclave.try_feature(order)
+    sealed = enclave.tried(order)
     for key, trial in (
         (hpke.SealingKey.generate(), order),
         (room.world.seeds.sealing("loads of court"), order),
@@ -154,7 +154,7 @@ def test_a_verdict_opens_for_who_ordered_it_alone_and_for_this_trial(
 
 def test_all_verdicts_have_one_length(many: EnclaveHarness) -> None:
     orders = [many.trial(each) for each in (draft(), draft("SELECT 1"), draft(VAT, "1", "2"))]
-    assert len({len(many.enclave.try_feature(each)) for each in orders}) == 1
+    assert len({len(many.tried(each)) for each in orders}) == 1
 
 
 def test_an_old_order_is_not_carried_out(enclave: EnclaveHarness, room: Sample) -> None:

@@ -2,7 +2,8 @@
 
 A child that held records says nothing in words of its own: what it found is told in numbers, names
 of the schema, and rules of closed lists. The exceptions are the check of a feature, which sees no
-record and may quote the database, and what is held about one subject, which goes under seal.
+record and may quote the database; and what is held about one subject, and the values at the shares
+of a feature that is tried, which go under seal.
 """
 
 from __future__ import annotations
@@ -83,6 +84,28 @@ class Checked(Part):
     broken: _Text | None
 
 
+class Try(Part):
+    """Count a feature's cells, and give values at shares of its subjects. With it: the store."""
+
+    kind: Literal["try"] = "try"
+    tables: tuple[Table, ...]
+    feature: FeatureDefinition
+    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+    fewest: _Count
+    """Known values below which no value at a share is given."""
+
+
+class Tried(Part):
+    """How many subjects are in each cell, from that of the unknown on; and values at the shares.
+
+    The rule instead, if the feature cannot be computed.
+    """
+
+    rule: FeatureRule | None
+    counts: tuple[_Count, ...]
+    values: tuple[Annotated[str, StringConstraints(max_length=80)], ...]
+
+
 class TableWanted(Part):
     """A table to read about a subject, and which of its columns are only counted."""
 
@@ -123,10 +146,10 @@ class Failed(Part):
 class Order(Part):
     """A job as it arrives."""
 
-    job: Annotated[Build | Materialise | Check | About, Field(discriminator="kind")]
+    job: Annotated[Build | Materialise | Check | Try | About, Field(discriminator="kind")]
 
 
 class Answer(Part):
     """A job's outcome."""
 
-    answer: Built | Cells | Checked | Found | Failed
+    answer: Built | Cells | Checked | Tried | Found | Failed

@@ -23,10 +23,12 @@ from saferoom_enclaves.children.jobs import (
     Materialise,
     Order,
     TableFound,
+    Tried,
+    Try,
 )
-from saferoom_enclaves.features import FeatureRule
+from saferoom_enclaves.features import ABSENT, FeatureRule
 from saferoom_enclaves.materialise import check_definition, materialise
-from saferoom_enclaves.reading import rows_about, values_of
+from saferoom_enclaves.reading import rows_about, values_at, values_of
 from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import build_database, open_store
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -62,6 +64,8 @@ def do(frame: frames.Frame, channel: socket.socket) -> None:
                 answer = _materialise(job, frame.files, channel)
             case Check():
                 answer = _check(job)
+            case Try():
+                answer = _try(job, frame.files)
             case About():
                 answer = _about(job, frame.files)
             case _:
@@ -124,9 +128,24 @@ def _check(job: Check) -> Checked:
     try:
         check_definition(job.feature, {table.name: table for table in job.tables})
     except SafeRoomError as error:
-        rule = error.fields[0].rule if error.fields else error.detail
-        return Checked(broken=rule[:_SHOWN] or str(error.reason))
+        rule = "; ".join(fault.rule for fault in error.fields) or FeatureRule.FAILED
+        return Checked(broken=rule[:_SHOWN])
     return Checked(broken=None)
+
+
+def _try(job: Try, files: tuple[int, ...]) -> Tried:
+    (memory,) = files
+    store = open_store(memory)
+    tables = {table.name: table for table in job.tables}
+    found = materialise(store, [job.feature], tables)
+    for refusal in found.refused.values():
+        return Tried(rule=_rule(refusal), counts=(), values=())
+    (column,) = found.columns.values()
+    counts = tuple(int((column == cell).sum()) for cell in range(ABSENT, job.feature.shape.cells))
+    values: tuple[str, ...] = ()
+    if job.shares and sum(counts[1:]) >= job.fewest:
+        values = values_at(store, job.feature, tables, job.shares)
+    return Tried(rule=None, counts=counts, values=values)
 
 
 def _about(job: About, files: tuple[int, ...]) -> Found:
