@@ -97,6 +97,9 @@ def begin(work: str = WORK) -> socket.socket:
     try:
         ours.close()
         _be_quiet()
+        # Who stops a whole group of processes stops the enclave: it finishes, and we end with it.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
         serve(theirs, work)
         code = 0
     finally:
