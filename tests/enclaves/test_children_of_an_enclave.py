@@ -169,3 +169,4 @@ def test_a_killed_enclave_leaves_no_process_behind(running: Running) -> None:
     fork_server = running.fork_server
     running.process.kill()
     running.wait_for(lambda: not Path(f"/proc/{fork_server}").exists())
+    assert running.process.process.returncode == -signal.SIGKILL

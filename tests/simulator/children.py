@@ -16,17 +16,18 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from saferoom_enclaves.children.forkserver import WORK, Terms
+from saferoom_enclaves.children.forkserver import Terms
 from saferoom_enclaves.children.workshop import Workshop
 from saferoom_enclaves.storework import StoreWork
 
 MEMORY: Final = Path("/dev/shm")
+WORK: Final = "saferoom_enclaves.children.work"
 _PROGRAM: Final = """
 import importlib, os, socket, sys
 sys.path[:0] = sys.argv[3:]
 importlib.import_module(sys.argv[2])
 from saferoom_enclaves.children.forkserver import serve
-serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
+serve(socket.socket(fileno=int(sys.argv[1])), lambda: sys.modules[sys.argv[2]])
 """
 
 

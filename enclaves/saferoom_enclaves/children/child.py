@@ -10,12 +10,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from saferoom_enclaves.children.bounds import Bounds
 from saferoom_enclaves.sandbox import landlock, seccomp
@@ -52,14 +52,22 @@ class Work(Protocol):
         ...
 
 
-def live(channel: int, bounds: Bounds, walls: Walls, work: str) -> None:
+def the_work() -> Work:
+    """Import the jobs that an enclave has."""
+    # In a child only: DuckDB comes with it.
+    from saferoom_enclaves.children import work  # noqa: PLC0415
+
+    return work
+
+
+def live(channel: int, bounds: Bounds, walls: Walls, load: Callable[[], Work]) -> None:
     """Do one job, in a process that was just forked; the caller then ends it.
 
     Args:
         channel: the child's end of its socket.
         bounds: what it may use.
         walls: what it is closed in by.
-        work: the module whose `perform` does the job.
+        load: imports the module whose `perform` does the job.
     """
     # Step 1.
     die_with_parent()
@@ -72,7 +80,7 @@ def live(channel: int, bounds: Bounds, walls: Walls, work: str) -> None:
         writable = (walls.scratch,) if bounds.scratch else ()
         landlock.restrict_files(walls.read_only, writable, None)
     # Step 4.
-    jobs = cast("Work", importlib.import_module(work))
+    jobs = load()
     # Step 5.
     if Part.SYSTEM_CALLS in walls.holds:
         seccomp.close(CHILD)

@@ -19,20 +19,20 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final, cast
 
 from saferoom_enclaves.children.bounds import Bounds, Ending
-from saferoom_enclaves.children.child import Walls, live
+from saferoom_enclaves.children.child import Walls, Work, live, the_work
 from saferoom_enclaves.sandbox import SandboxPlan, SandboxReport, close_system_calls, confine
 from saferoom_enclaves.sandbox.limits import die_with_parent
 from saferoom_enclaves.sandbox.plan import Part
 from saferoom_enclaves.sandbox.policy import FORK_SERVER
 from saferoom_proto.reasons import Reason, SafeRoomError
 
-WORK: Final = "saferoom_enclaves.children.work"
 MOST_CHILDREN: Final = 8
 """At once; further orders wait in the socket."""
 _ORDER_BYTES: Final = 1 << 16
@@ -85,7 +85,7 @@ class _Running:
     killed: Ending | None = None
 
 
-def begin(work: str = WORK) -> socket.socket:
+def begin(load: Callable[[], Work] = the_work) -> socket.socket:
     """Fork the fork server off, and give the socket to it; the caller has one thread yet."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork():
@@ -100,7 +100,7 @@ def begin(work: str = WORK) -> socket.socket:
         # Who stops a whole group of processes stops the enclave: it finishes, and we end with it.
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
-        serve(theirs, work)
+        serve(theirs, load)
         code = 0
     finally:
         os._exit(code)
@@ -114,12 +114,12 @@ def _be_quiet() -> None:
     os.close(nothing)
 
 
-def serve(control: socket.socket, work: str = WORK) -> None:
+def serve(control: socket.socket, load: Callable[[], Work] = the_work) -> None:
     """Be the fork server of the enclave at the other end of a socket, until it ends.
 
     Args:
         control: the inherited socket; it keeps its messages apart.
-        work: the module of jobs that children do.
+        load: imports the module of jobs, in each child.
     """
     terms = Terms.from_bytes(control.recv(_ORDER_BYTES))
     try:
@@ -134,7 +134,7 @@ def serve(control: socket.socket, work: str = WORK) -> None:
         tuple(map(Path, terms.read_only)),
         Path(terms.scratch),
     )
-    _ForkServer(control, walls, work).run()
+    _ForkServer(control, walls, load).run()
 
 
 def _confined(terms: Terms) -> SandboxReport:
@@ -145,10 +145,10 @@ def _confined(terms: Terms) -> SandboxReport:
 
 
 class _ForkServer:
-    def __init__(self, control: socket.socket, walls: Walls, work: str) -> None:
+    def __init__(self, control: socket.socket, walls: Walls, load: Callable[[], Work]) -> None:
         self._control = control
         self._walls = walls
-        self._work = work
+        self._load = load
         self._running: dict[int, _Running] = {}
 
     def run(self) -> None:
@@ -195,7 +195,7 @@ class _ForkServer:
             os.close(told)
         else:
             if pid == 0:
-                _become(channel, bounds, self._walls, self._work)
+                _become(channel, bounds, self._walls, self._load)
             self._running[pid] = _Running(
                 pid,
                 os.pidfd_open(pid),
@@ -235,11 +235,11 @@ def _clear(scratch: Path) -> None:
         folder.rmdir()
 
 
-def _become(channel: int, bounds: Bounds, walls: Walls, work: str) -> None:
+def _become(channel: int, bounds: Bounds, walls: Walls, load: Callable[[], Work]) -> None:
     """Be a child from here on; nothing of the fork server runs in it any more."""
     code = 1
     try:
-        live(channel, bounds, walls, work)
+        live(channel, bounds, walls, load)
         code = 0
     finally:
         # Whatever it was: no traceback, which could quote a value, and no clean-up of the parent's.
