@@ -291,7 +291,7 @@ def require_noticed(aviary: Aviary) -> None:
     """Make sure that the enclave stumbled over the values it kept to itself, and was killed."""
     log = aviary.live.processes.log("server")
     # DuckDB's own words would be "Overflow in multiplication of INT64 (7391846205 * ...".
-    assert "feature tax.overflows: OutOfRangeException" in log
+    assert '"feature": "tax.overflows", "rule": "it fails on the records"' in log
     printed = b"".join(aviary.sweep.seen["saferoom data"])
     assert b"paid" in printed  # the column is named, and the line
     assert log.count(f"ended with -{int(signal.SIGKILL)}") == 2
