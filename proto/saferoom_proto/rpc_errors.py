@@ -63,6 +63,8 @@ class Abortable(Protocol):
 
 _BY_STATUS: Final = {
     grpc.StatusCode.UNAVAILABLE: Reason.UNAVAILABLE,
+    # The room never gives it: a connection that broke in the middle of a TLS record does.
+    grpc.StatusCode.UNKNOWN: Reason.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE,
     grpc.StatusCode.UNAUTHENTICATED: Reason.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED: Reason.NOT_ALLOWED,
@@ -218,8 +220,8 @@ def _trailers(error: grpc.RpcError) -> Iterable[tuple[str, str | bytes]]:
 
 def _code(error: grpc.RpcError) -> grpc.StatusCode:
     if isinstance(error, grpc.Call | grpc.aio.AioRpcError):
-        return error.code() or grpc.StatusCode.UNKNOWN
-    return grpc.StatusCode.UNKNOWN
+        return error.code() or grpc.StatusCode.INTERNAL
+    return grpc.StatusCode.INTERNAL
 
 
 def _text(error: grpc.RpcError) -> str:

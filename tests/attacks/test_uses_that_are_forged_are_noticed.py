@@ -64,7 +64,7 @@ def test_what_is_added_up_is_what_was_asked(uses: list[Use], room: Sample) -> No
 def test_a_subject_that_looks_at_its_own_is_nobodys_use_and_has_its_place(
     uses: list[Use], room: Sample, enclave: EnclaveHarness
 ) -> None:
-    statement = enclave.enclave.disclose(room.world.subject(1).claim("tax")).entry.statement
+    statement = enclave.disclose(room.world.subject(1).claim("tax")).entry.statement
     said = load(statement, Disclosure)
     looked = replace(
         uses[0], word=Recorded(statement, b"", ""), institution=said.subject, charges=()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,6 +167,20 @@ def test_an_error_speaks_json_too(profile: Profile, tmp_path: Path) -> None:
     assert error["reason"] == "MALFORMED"
     assert error["places"] == [{"field": f"{path}:7: colour", "rule": "unknown key"}]
     assert error["next_step"] == CATALOGUE[Reason.MALFORMED].next_step
+
+
+def test_what_is_printed_to_nobody_is_no_fault_of_the_configuration() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        told = subprocess.run(
+            [sys.executable, "-m", "saferoom_client", "measure"],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
+    assert (told.returncode, told.stderr) == (1, "")
 
 
 def test_a_digest_that_is_none_is_refused(profile: Profile) -> None:

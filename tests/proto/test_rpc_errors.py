@@ -129,6 +129,16 @@ def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     assert from_rpc_error(raised).reason is Reason.UNAVAILABLE
 
 
+async def test_a_connection_that_breaks_in_a_tls_record_is_unavailable(tmp_path: Path) -> None:
+    # "Stream removed (Unwrap failed (TSI_DATA_CORRUPTED))": what gRPC says of a killed server.
+    async def handler(_: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        await context.abort(grpc.StatusCode.UNKNOWN, "Stream removed")
+
+    async with serving(handler, tmp_path) as target:
+        raised = await failure(target)
+    assert from_rpc_error(raised).reason is Reason.UNAVAILABLE
+
+
 def test_an_error_without_a_status_is_a_failure() -> None:
     assert from_rpc_error(grpc.RpcError()).reason is Reason.INTERNAL
     assert metadata_of(grpc.RpcError()) == {}

@@ -7,6 +7,7 @@ light client need nothing of the room's own software.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -104,6 +105,8 @@ class _Root(TyperGroup):
             return cast("object", super().invoke(ctx))
         except SafeRoomError as error:
             print_error(error, as_json=wants_json(ctx))
+        except BrokenPipeError:
+            _stop_printing()
         except OSError as error:
             print_error(_system_error(error), as_json=wants_json(ctx))
         except ValueError as error:
@@ -210,6 +213,13 @@ def _input_error(error: ValueError) -> SafeRoomError:
     if not isinstance(error, ValidationError):
         raise error
     return SafeRoomError(Reason.MALFORMED, "an argument is not usable", field_faults(error))
+
+
+def _stop_printing() -> None:
+    """Say nothing more: whoever reads along, as `head` does, has read enough."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered is flushed at the end
+    os.close(nowhere)
 
 
 def _system_error(error: OSError) -> SafeRoomError:
