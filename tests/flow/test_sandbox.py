@@ -148,7 +148,8 @@ def test_killed_it_opens_again_as_it_was_and_stopped_it_leaves_nothing_running(
         kept = room.prepare(
             CODES[0].template, subject=YES, purpose="pre-loan", params=dict(CODES[0].params)
         )
-        processes.running[NAME].send_signal(signal.SIGINT)
+        # Not SIGINT, which a shell has its background jobs ignore.
+        processes.running[NAME].send_signal(signal.SIGTERM)
         assert processes.running.pop(NAME).wait(30) == 0
         with pytest.raises(Refused) as refusal:
             room.ask(kept)
