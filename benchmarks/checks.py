@@ -319,7 +319,7 @@ def measure_room(ticks: int, count: int) -> None:
                     )
                     + f" ms; an echo {bench.echo_processor:.2f} ms",
                     "start to first answer (under 5 s)": f"{started:.1f} s",
-                    "idle server, enclaves (under 150 MiB and the store)": (
+                    "idle server, enclaves (under 143 MiB and the store)": (
                         f"{resident_mib(pid):.0f}, {', '.join(enclaves)} MiB"
                     ),
                 },

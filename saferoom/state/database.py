@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
@@ -30,6 +29,8 @@ _BUSY_SECONDS: Final = 5.0
 
 _READERS: Final = 8
 """Reading connections kept open; each holds up to 2 MB of pages."""
+
+_MIGRATION: Final = re.compile(r"v(?P<number>[0-9]{4})_[a-z_]+\.py")
 
 _EVERY_CONNECTION: Final = (
     "PRAGMA foreign_keys = ON",
@@ -176,14 +177,25 @@ def _engine(
 
 def _migrate(connection: Connection, path: Path) -> None:
     """Run the migrations that the database lacks, all of them or none."""
-    config = Config()
-    config.set_main_option("script_location", "saferoom.state:migrations")
-    config.attributes["connection"] = connection
+    if _revision(connection) == newest_revision():
+        return
+    # Only where there is something to do: Alembic takes 12 MB for as long as the room runs.
+    from saferoom.state.upgrade import upgrade  # noqa: PLC0415
+
+    upgrade(connection, path)
+
+
+def newest_revision() -> str:
+    """Give the number of the newest migration, as its file's name tells it."""
+    names = [each.name for each in files("saferoom.state.migrations.versions").iterdir()]
+    return max(match["number"] for name in names if (match := _MIGRATION.fullmatch(name)))
+
+
+def _revision(connection: Connection) -> str | None:
     try:
         with connection.begin():
-            command.upgrade(config, "head")
-    except CommandError as error:
-        detail = f"a newer version of the program made {path}"
-        raise SafeRoomError(Reason.BAD_CONFIG, detail) from error
-    except DatabaseError as error:
-        raise SafeRoomError(Reason.STORE_DAMAGED, f"{path} is no database of ours") from error
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+            revision: object = found.scalar_one_or_none()
+    except DatabaseError:
+        return None  # a new file, or none of ours: the upgrade tells which
+    return revision if isinstance(revision, str) else None

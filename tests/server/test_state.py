@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from saferoom.state import tables
-from saferoom.state.database import Database
+from saferoom.state.database import Database, newest_revision
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 
@@ -69,6 +69,25 @@ def test_every_migration_is_in_the_package() -> None:
     folder = Path(str(tables.__file__)).parent / "migrations"
     assert (folder / "env.py").is_file()
     assert list((folder / "versions").glob("v0001_*.py"))
+
+
+def test_the_newest_migration_is_known_by_its_files_name(database: Database) -> None:
+    context = MigrationContext.configure(database.writer)
+    with database.writer.begin():
+        assert newest_revision() == context.get_current_revision()
+
+
+def test_a_database_that_is_up_to_date_needs_no_migrations(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "state.db"):
+        pass
+    again = f"""
+import sys
+from pathlib import Path
+from saferoom.state.database import Database, newest_revision
+Database.open(Path({str(tmp_path / "state.db")!r})).close()
+sys.exit("alembic" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", again], check=True)
 
 
 def test_opening_again_changes_nothing(tmp_path: Path) -> None:
