@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
-from typing import Final, NoReturn, Protocol, final
+from typing import Final, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from saferoom_enclaves.batch_admit import NotAdmitted, Places
 from saferoom_enclaves.batch_charge import ChargedRows
 from saferoom_enclaves.consent_index import Digests
-from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_proto.answer import Truth, truth_of
 from saferoom_proto.batch import CODES, OUTCOMES, record_bytes
 from saferoom_proto.formula import FeatureRef, evaluate
@@ -55,7 +55,7 @@ _ROWS_RELEASED: Final = _Releasing()
 
 
 @final
-class SealedRows(Evidence):
+class SealedRows(Hidden):
     """Answers that depend on records. They cannot be shown, compared, tested, kept or copied."""
 
     __slots__ = ("_codes",)
@@ -68,27 +68,6 @@ class SealedRows(Evidence):
         """Give the answers' codes to the gate, and to nobody else."""
         _ROWS_RELEASED.require(right)
         return self._codes
-
-    def __repr__(self) -> NoReturn:
-        raise _sealed()
-
-    def __str__(self) -> NoReturn:
-        raise _sealed()
-
-    def __format__(self, format_spec: str, /) -> NoReturn:
-        raise _sealed()
-
-    def __eq__(self, other: object, /) -> NoReturn:
-        raise _sealed()
-
-    def __ne__(self, other: object, /) -> NoReturn:
-        raise _sealed()
-
-    def __hash__(self) -> NoReturn:
-        raise _sealed()
-
-    def __bool__(self) -> NoReturn:
-        raise _sealed()
 
 
 @final
@@ -186,7 +165,3 @@ def _combinations(cells: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np
         radix *= width
     _, first, at = np.unique(number, return_index=True, return_inverse=True)
     return cells[first], at
-
-
-def _sealed() -> TypeError:
-    return TypeError("what depends on a record leaves through the gate only")

@@ -37,3 +37,34 @@ class Evidence:
 
     def __deepcopy__(self, memo: object, /) -> NoReturn:
         raise TypeError(f"{type(self).__name__} stays where it was made")
+
+
+class Hidden(Evidence):
+    """Evidence made of records: it cannot be shown, compared or tested either."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> NoReturn:
+        raise _hidden()
+
+    def __str__(self) -> NoReturn:
+        raise _hidden()
+
+    def __format__(self, format_spec: str, /) -> NoReturn:
+        raise _hidden()
+
+    def __eq__(self, other: object, /) -> NoReturn:
+        raise _hidden()
+
+    def __ne__(self, other: object, /) -> NoReturn:
+        raise _hidden()
+
+    def __hash__(self) -> NoReturn:
+        raise _hidden()
+
+    def __bool__(self) -> NoReturn:
+        raise _hidden()
+
+
+def _hidden() -> TypeError:
+    return TypeError("what depends on a record leaves through the gate only")

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import InitVar, dataclass
 from datetime import datetime
-from typing import Final, Generic, NoReturn, Protocol, TypeVar, final
+from typing import Final, Generic, Protocol, TypeVar, final
 
 from saferoom_enclaves.admit import Asked
 from saferoom_enclaves.appraise import Appraised
 from saferoom_enclaves.charge import Charged
 from saferoom_enclaves.claim import Claimed
-from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.held import Held, Reading
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_proto import holdings, hpke
@@ -66,7 +66,7 @@ _RELEASED: Final = _Releasing()
 
 
 @final
-class Sealed(Evidence, Generic[T]):
+class Sealed(Hidden, Generic[T]):
     """A value that depends on a record. It cannot be shown, compared, tested, kept or copied."""
 
     __slots__ = ("_value",)
@@ -79,27 +79,6 @@ class Sealed(Evidence, Generic[T]):
         """Give the value to the gate, and to nobody else."""
         _RELEASED.require(right)
         return self._value
-
-    def __repr__(self) -> NoReturn:
-        raise _sealed()
-
-    def __str__(self) -> NoReturn:
-        raise _sealed()
-
-    def __format__(self, format_spec: str, /) -> NoReturn:
-        raise _sealed()
-
-    def __eq__(self, other: object, /) -> NoReturn:
-        raise _sealed()
-
-    def __ne__(self, other: object, /) -> NoReturn:
-        raise _sealed()
-
-    def __hash__(self) -> NoReturn:
-        raise _sealed()
-
-    def __bool__(self) -> NoReturn:
-        raise _sealed()
 
 
 @final
@@ -295,7 +274,3 @@ class Gate:
             chain=self._journal.link,
             time=now,
         )
-
-
-def _sealed() -> TypeError:
-    return TypeError("what depends on a record leaves through the gate only")

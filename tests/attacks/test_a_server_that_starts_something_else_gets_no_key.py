@@ -49,22 +49,22 @@ def serve_falsely(live: SmallRoom, *what: str) -> None:
     live.processes.wait_for(live.answers, "the server does not answer")
 
 
-def refused(live: SmallRoom, words: str) -> None:
-    """Wait until the key agent says why it gives no key; the enclave stays without."""
+def refused(live: SmallRoom, words: str) -> bool:
+    """Wait until the key agent says why it gives no key; tell whether the enclave is without."""
     log = live.processes.log("agent tax")
     told = lambda: words in live.processes.log("agent tax")[len(log) :]  # noqa: E731
     live.processes.wait_for(told, f"the agent does not refuse with {words}")
-    assert not live.serving()
+    return not live.serving()
 
 
 def test_altered_code_gets_no_key(live: SmallRoom, sources: str) -> None:
     serve_falsely(live, "altered", sources)
-    refused(live, "refused: BAD_EVIDENCE: code sha256:")
+    assert refused(live, "refused: BAD_EVIDENCE: code sha256:")
 
 
 def test_another_charter_gets_no_key(live: SmallRoom) -> None:
     serve_falsely(live, "charter")
-    refused(live, "refused: BAD_CHARTER: the enclave runs under another charter")
+    assert refused(live, "refused: BAD_CHARTER: the enclave runs under another charter")
 
 
 def test_an_older_folder_gets_no_key(live: SmallRoom, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_an_older_folder_gets_no_key(live: SmallRoom, tmp_path: Path) -> None:
     shutil.copytree(copy, folder)
     live.start_server()
     live.processes.wait_for(live.answers, "the server does not answer")
-    refused(live, "refused: STORE_ROLLED_BACK")
+    assert refused(live, "refused: STORE_ROLLED_BACK")
 
 
 def test_code_that_lies_about_itself_gets_no_key_where_the_owner_starts_its_enclave(
@@ -94,7 +94,7 @@ def test_code_that_lies_about_itself_gets_no_key_where_the_owner_starts_its_encl
     """Its evidence is perfect. But the supervisor, which the agent asks for, started nothing."""
     live.agents["tax"].require([SigningKey.generate().verify_key.public])
     serve_falsely(live, "disguised", sources)
-    refused(live, "refused: BAD_EVIDENCE: no supervisor says that it started this enclave")
+    assert refused(live, "refused: BAD_EVIDENCE: no supervisor says that it started this enclave")
 
 
 def test_software_evidence_alone_is_no_obstacle_to_code_that_lies_about_itself(

@@ -107,7 +107,7 @@ def test_cells_that_are_absent_are_on_the_grid() -> None:
     ],
 )
 def test_an_answer_about_features_has_one_form(answer: object, memory: int) -> None:
-    refused(lambda: lied_to(answer).compute(memory, [VAT], [LATE]))
+    assert refused(lambda: lied_to(answer).compute(memory, [VAT], [LATE]))
 
 
 def test_what_a_child_wrote_cannot_change_once_it_is_taken() -> None:
@@ -147,7 +147,7 @@ def test_an_answer_about_a_load_names_only_what_its_schema_has(
     (tmp_path / "store").write_bytes(b"x")
     file = os.open(tmp_path / "store", os.O_RDONLY)
     (tmp_path / "store").unlink()
-    refused(lambda: lied_to(GOOD | changes, files=(file,)).build([(ARREARS, memory)]))
+    assert refused(lambda: lied_to(GOOD | changes, files=(file,)).build([(ARREARS, memory)]))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(file)  # it was closed
 
@@ -189,7 +189,7 @@ def test_what_is_held_is_about_this_subject_and_without_what_is_withheld(
     tables: object, memory: int
 ) -> None:
     work = lied_to({"tables": tables, "values": []})
-    refused(lambda: work.about(memory, SUBJECTS[0], [HIDING], [], 10))
+    assert refused(lambda: work.about(memory, SUBJECTS[0], [HIDING], [], 10))
 
 
 def test_the_check_of_a_feature_tells_its_author_what_is_wrong() -> None:

@@ -282,18 +282,19 @@ def crash(room: Room, times: int) -> None:
     before = descriptors()
     for _ in range(times):
         assert room.fails("crash").ending is Ending.CRASHED
-    assert room.answers()
     assert room.children == []
     assert descriptors() == before
 
 
 def test_twenty_crashes_leave_us_up(room: Room) -> None:
     crash(room, 20)
+    assert room.answers()
 
 
 @soak
 def test_a_thousand_crashes_leave_us_up(room: Room) -> None:
     crash(room, 1000)
+    assert room.answers()
 
 
 def test_what_a_killed_build_left_in_memory_is_removed(closed: Room) -> None:

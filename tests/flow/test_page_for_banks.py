@@ -36,7 +36,9 @@ def hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hand]:
 
 
 def test_the_page_works_as_it_stands(hand: Hand) -> None:
-    for block in read_page(PAGE):
+    blocks = read_page(PAGE)
+    assert any(block.stays for block in blocks), "the page opens no sandbox"
+    for block in blocks:
         hand.do(block)
         if block.stays:
             codes = hand.folder / "sandbox" / "codes.json"

@@ -272,6 +272,7 @@ async def test_an_idle_enclave_gets_fresh_heads(tmp_path: Path) -> None:
             return len(nonces) >= 3
 
         await until(three)
+        assert room.server.links.serving("tax") is session
 
 
 async def test_a_later_charter_restarts_the_enclave_under_it(ready: Ready) -> None:

@@ -99,6 +99,7 @@ async def test_a_line_that_breaks_again_at_once_does_not_make_it_forgotten(
     room.attend(tax)
     async with relayed(room, enclave):
         await room.until_state("tax", "serving")
+        endorsed = room.server.links.serving("tax").endorsed
     room.agents[0].cancel()
     silent = await attend(room, "tax", enclave.door)
     await ordered(silent)
@@ -107,6 +108,7 @@ async def test_a_line_that_breaks_again_at_once_does_not_make_it_forgotten(
     await room.until_state("tax", "away")
     async with relayed(room, enclave):
         await room.until_state("tax", "serving")
+        assert room.server.links.serving("tax").endorsed is endorsed
 
 
 async def test_an_enclave_that_comes_back_after_its_endorsement_needs_its_key_agent(
@@ -115,12 +117,14 @@ async def test_an_enclave_that_comes_back_after_its_endorsement_needs_its_key_ag
     room.attend(tax)
     async with relayed(room, enclave):
         await room.until_state("tax", "serving")
+        before = room.server.links.serving("tax").endorsed
     room.agents[0].cancel()
     room.world.clock.advance(25 * 3600)
     async with relayed(room, enclave):
         await room.until_state("tax", "locked")
         room.attend(tax)
         await room.until_state("tax", "serving")
+        assert room.server.links.serving("tax").endorsed is not before
 
 
 async def test_another_start_of_the_enclave_needs_its_key_agent(
