@@ -10,25 +10,41 @@ from datetime import timedelta
 import pytest
 
 from saferoom_client.audit.book import Book
+from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.run import Auditor
+from saferoom_client.audit.words import Words
 from saferoom_client.values import LogEntry
 from saferoom_proto import chain
 from saferoom_proto.answer import Answer, Truth
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
+    BatchRequest,
     ChainLink,
+    CheckRequest,
+    CostRequest,
+    Feature,
     FeatureKind,
+    FeatureTrial,
+    Head,
+    HoldingsRequest,
+    Launch,
+    Pause,
+    Payload,
     Refusal,
     Release,
     StreamPosition,
+    Switchboard,
+    TemplateRefusal,
     load,
     seal_statement,
 )
 from simulator import SimBank, SimOwner, SimSubject, World
 from tests.client.made import MadeEnclave, feature
+from tests.proto.test_golden import kinds
 
 VAT = ("tax.vat_paid",)
 
@@ -267,6 +283,46 @@ def test_a_refusal_that_the_room_did_not_sign_is_found() -> None:
     story.log.append(seal_statement(refusal, story.world.heads))
     story.log.append(seal_statement(refusal, SigningKey.generate()))
     assert story.found() == [(len(story.log) - 1, Reason.BAD_SIGNATURE)]
+
+
+def by_an_approver(story: Story) -> list[Payload]:
+    """Make one of each that an approver says and nothing else in the log rests on."""
+    says: dict[str, object] = {
+        "room": story.world.room,
+        "owner": "tax",
+        "approver": "li",
+        "at": story.world.now(),
+    }
+    trial: dict[str, object] = {
+        "draft": load(story.feature, Feature),
+        "reply_key": b64(story.world.seeds.sealing("trial").public),
+    }
+    no: dict[str, object] = {"template": story.template.digest, "why": "asks too much"}
+    return [
+        FeatureTrial.model_validate(says | trial),
+        TemplateRefusal.model_validate(says | no),
+        Pause.model_validate(says | no | {"paused": True}),
+    ]
+
+
+def test_what_an_approver_says_is_judged_by_the_key_of_the_approver_it_names() -> None:
+    story = Story().begin()
+    first = len(story.log)
+    for payload in by_an_approver(story):
+        story.log.append(seal_statement(payload, story.tax.approvers["li"]))
+        story.log.append(seal_statement(payload, story.tax.approvers["wang"]))
+    auditor = story.audit()
+    found = [(each.entry, each.reason) for each in auditor.violations]
+    assert found == [(first + at, Reason.BAD_SIGNATURE) for at in (1, 3, 5)]
+    assert auditor.unjudged == 0
+
+
+def test_every_kind_of_statement_that_is_recorded_has_its_rule() -> None:
+    asked = {CheckRequest, BatchRequest, CostRequest, HoldingsRequest}
+    never_recorded = asked | {Head, Launch, Switchboard}
+    world = World("audit")
+    ruled = TAKES.keys() | Words(Book(world.trust()), world.heads.verify_key.public).judges.keys()
+    assert ruled == {kind.payload_type() for kind in kinds() - never_recorded}
 
 
 def test_every_violation_is_told_and_earlier_ones_only_if_they_are_asked_for() -> None:

@@ -26,15 +26,18 @@ from saferoom_proto.statements import (
     Endorsement,
     EvidenceClaims,
     Feature,
+    FeatureTrial,
     Pause,
     Payload,
     Schema,
     Template,
+    TemplateRefusal,
     Withdrawal,
     load,
 )
 from saferoom_proto.subject_verification import verify_by_subject
 from saferoom_proto.verification import (
+    ByApprover,
     PinnedCharter,
     open_charter,
     succeed_charter,
@@ -142,13 +145,6 @@ def _agreement_end(book: Book, entry: int, statement: Envelope) -> None:
     book.ends.setdefault(says.agreement, Ending(entry, max(book.latest, says.at)))
 
 
-def _pause(book: Book, entry: int, statement: Envelope) -> None:
-    del entry
-    says = load(statement, Pause)
-    if says.owner not in book.unpinned:
-        verify_by_named_approver(statement, book.charter(says.owner), Pause)
-
-
 def _consent(book: Book, entry: int, statement: Envelope) -> None:
     says = load(statement, Consent)
     if not book.in_force:
@@ -193,6 +189,18 @@ def _known(kind: type[Payload]) -> Take:
     return take
 
 
+def _by_named(kind: type[ByApprover]) -> Take:
+    """Take what the approver that it names must have signed, and nothing else rests on."""
+
+    def take(book: Book, entry: int, statement: Envelope) -> None:
+        del entry
+        owner = load(statement, kind).owner
+        if owner not in book.unpinned:
+            verify_by_named_approver(statement, book.charter(owner), kind)
+
+    return take
+
+
 def by_any(book: Book, check: Callable[[PinnedCharter], object]) -> None:
     """Run a check under each owner's charter in force; refuse as the last does if none accepts."""
     refusal: SafeRoomError | None = None
@@ -226,7 +234,9 @@ TAKES: Final[Mapping[str, Take]] = {
     Withdrawal.payload_type(): _withdrawal,
     Agreement.payload_type(): _agreement,
     AgreementEnd.payload_type(): _agreement_end,
-    Pause.payload_type(): _pause,
+    TemplateRefusal.payload_type(): _by_named(TemplateRefusal),
+    FeatureTrial.payload_type(): _by_named(FeatureTrial),
+    Pause.payload_type(): _by_named(Pause),
     Consent.payload_type(): _consent,
     ConsentRevocation.payload_type(): _revocation,
     CertificateRevocation.payload_type(): _certificate_revocation,
