@@ -11,11 +11,10 @@ import grpc
 from saferoom_client.batch import Asked, Batch, make_batch
 from saferoom_client.batch_answer import BatchAnswer
 from saferoom_client.batch_opening import Opening
+from saferoom_client.checks import current_view, forget_stale_views
 from saferoom_client.question import Value
 from saferoom_client.refused import Refused, refusal_of
 from saferoom_client.session import Session
-from saferoom_client.templates import get_template
-from saferoom_client.values import TemplateView
 from saferoom_proto.batch import (
     ROW_BYTES,
 )
@@ -81,7 +80,7 @@ async def prepare_many(
     """Sign a batch without asking it, to be kept and asked with `ask_many`, as often as needed."""
     return make_batch(
         session.profile,
-        await _view(session, template),
+        await current_view(session, template),
         rows=rows,
         purpose=purpose,
         params=params or {},
@@ -93,29 +92,13 @@ async def ask_many(
     session: Session, batch: Batch, *, progress: Progress | None = None
 ) -> BatchAnswer:
     """Ask a signed batch, the first time or again; it goes on where it stopped."""
-    view = await _view(session, batch.request.template)
-    if view.certificate.digest != batch.request.certificate:
-        view = await get_template(session, batch.request.template)
-    if view.certificate.digest != batch.request.certificate:
-        detail = "a feature has changed since the batch was signed"
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)
+    view = await current_view(session, batch.request.template, batch.request.certificate)
     opening = Opening(session, batch, view)
-    judged: dict[str, int] = {}
-    async for owner, message in _exchange(session, batch):
-        match message.WhichOneof("piece"):
-            case "progress":
-                judged[owner] = message.progress.judged
-                if progress is not None:
-                    slowest = (
-                        min(judged.values()) if len(judged) == len(view.certificate.parts) else 0
-                    )
-                    progress(slowest, len(batch))
-            case "word":
-                await opening.word(owner, message.word)
-            case "chunk":
-                opening.chunk(owner, message.chunk)
-            case _:
-                raise SafeRoomError(Reason.MALFORMED, "the room tells nothing known")
+    try:
+        await _hear(session, opening, batch, len(view.certificate.parts), progress)
+    except Refused as refused:
+        forget_stale_views(session, refused.reason)
+        raise
     if progress is not None:
         progress(len(batch), len(batch))
     return opening.close()
@@ -140,12 +123,23 @@ async def row_receipt(session: Session, receipt: BatchReceipt, index: int) -> Ro
     return taken
 
 
-async def _view(session: Session, template: str) -> TemplateView:
-    view = session.views.get(template)
-    if view is None:
-        view = await get_template(session, template)
-        session.views[template] = session.views[view.envelope.digest] = view
-    return view
+async def _hear(
+    session: Session, opening: Opening, batch: Batch, owners: int, progress: Progress | None
+) -> None:
+    """Ask a batch, and open whatever comes of it as it comes."""
+    judged: dict[str, int] = {}
+    async for owner, message in _exchange(session, batch):
+        match message.WhichOneof("piece"):
+            case "progress":
+                judged[owner] = message.progress.judged
+                if progress is not None:
+                    progress(min(judged.values()) if len(judged) == owners else 0, len(batch))
+            case "word":
+                await opening.word(owner, message.word)
+            case "chunk":
+                opening.chunk(owner, message.chunk)
+            case _:
+                raise SafeRoomError(Reason.MALFORMED, "the room tells nothing known")
 
 
 async def _exchange(

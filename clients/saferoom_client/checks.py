@@ -138,9 +138,15 @@ async def current_view(
         view = await get_template(session, template)
         session.views[template] = session.views[view.envelope.digest] = view
     if certificate not in (None, view.certificate.digest):
-        detail = "a feature has changed since the question was signed"
+        detail = "a feature has changed since the request was signed"
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)
     return view
+
+
+def forget_stale_views(session: Session, *refused: Reason | None) -> None:
+    """Have the views fetched anew that these refusals say may be stale."""
+    if _STALE_VIEW.intersection(refused):
+        session.views.clear()
 
 
 async def _open(session: Session, question: Question, parts: Sequence[Part]) -> CheckAnswer:
@@ -182,8 +188,7 @@ async def _receipt(session: Session, question: Question, parts: Sequence[Part]) 
 
 async def _with_receipt(session: Session, question: Question, refused: Refused) -> Refused:
     """Look for what the enclaves signed about a refused question, and verify it."""
-    if refused.reason in _STALE_VIEW:
-        session.views.clear()
+    forget_stale_views(session, refused.reason)
     metadata = {"request_id": question.request_id, "owner": refused.owner}
     bare = Refused(refused, metadata)
     if refused.reason in UNJUDGED:

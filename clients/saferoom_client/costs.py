@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from saferoom_client.checks import current_view
+from saferoom_client.checks import current_view, forget_stale_views
 from saferoom_client.prices import Cost, TemplatePrice
 from saferoom_client.question import VALID_FOR, Value, make_cost_request
+from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
@@ -50,7 +51,11 @@ async def cost(
         valid_for=valid_for,
     )
     message = check_pb2.CostRequest(request=envelope_to_proto(envelope))
-    told = await session.call(session.checks.Cost, message)
+    try:
+        told = await session.call(session.checks.Cost, message)
+    except Refused as refused:
+        forget_stale_views(session, refused.reason)
+        raise
     if told.request_id != envelope.digest:
         raise SafeRoomError(Reason.BAD_PROOF, "the room told another question's price")
     words = [recorded_from_proto(each) for each in told.estimates]
@@ -58,6 +63,7 @@ async def cost(
     owners = tuple(each.owner for each in estimates)
     if owners != tuple(part.owner for part in view.certificate.parts):
         raise SafeRoomError(Reason.BAD_PROOF, "a part is missing, one too many, or out of order")
+    forget_stale_views(session, *(each.refused for each in estimates))
     return Cost(envelope.digest, {each.owner: each for each in estimates})
 
 

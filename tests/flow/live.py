@@ -239,8 +239,8 @@ class LiveRoom:
                 report = room.load_data(self.schemas[owner], {table: path})
             assert report.bad_row_count == 0, report.bad_rows
 
-    def propose(self, name: str, bank: str = "bank-a") -> str:
-        """Have a bank propose one of the templates; give its digest."""
+    def propose(self, name: str, bank: str = "bank-a", feature: str = VAT) -> str:
+        """Have a bank propose one of the templates, on this feature; give its digest."""
         check, purposes = TEMPLATES[name]
         with self.open(bank, "desk") as room:
             template = Template(
@@ -251,8 +251,8 @@ class LiveRoom:
                 proposer=bank,
                 signer=b64(room.profile.signing_certificate),
                 purposes=tuple(Purpose(each) for each in purposes),
-                params={"least": Parameter(feature=VAT)},
-                check=check,
+                params={"least": Parameter(feature=feature)},
+                check=check.replace(VAT, feature),
             )
             return room.propose_template(template).recorded.statement.digest
 

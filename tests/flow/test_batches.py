@@ -20,7 +20,7 @@ from saferoom_proto.batch_receipt import (
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
-from tests.flow.offers import LISTED, POOR, SILENT, STEADY, UNKNOWN
+from tests.flow.offers import LISTED, POOR, SILENT, STEADY, UNKNOWN, vat_paid
 
 ROWS = [STEADY, POOR, LISTED, UNKNOWN, SILENT, STEADY]
 LEAST = {"least": "5000"}
@@ -126,6 +126,42 @@ def test_a_batch_that_may_not_run_is_refused_as_a_whole(
     with live.open("bank-a", "desk") as room, pytest.raises(Refused) as refused:
         room.check_many("steady-payer", ROWS, purpose="pre-loan", params=params)
     assert refused.value.reason is reason
+
+
+def test_a_room_that_stays_open_follows_a_feature_that_changes(live: LiveRoom) -> None:
+    name = "vat_lately"
+    with (
+        live.open("tax", "li") as owner,
+        live.open("bank-a", "desk") as room,
+        live.open("bank-a", "desk") as late,
+    ):
+        owner.put_feature(vat_paid(name=name))
+        template = live.propose("paid-enough", feature=f"tax.{name}")
+        live.approve(template)
+
+        def batch() -> Batch:
+            return room.prepare_many(template, ROWS[:1], purpose="pre-loan", params=LEAST)
+
+        def priced() -> Reason | None:
+            return room.cost(template, subject=ROWS[0], purpose="pre-loan", params=LEAST).refused
+
+        judged = [Reason.NO_CONSENT]  # nobody gave one for this feature: the rows were looked at
+        assert told(room.ask_many(batch())) == told(late.ask_many(batch())) == judged
+        owner.put_feature(vat_paid(name=name, version=2))
+        with pytest.raises(Refused) as refused:
+            room.ask_many(batch())
+        assert refused.value.reason is Reason.CERTIFICATE_MISMATCH
+        live.approve(template)
+        again = batch()
+        assert told(room.ask_many(again)) == told(late.ask_many(again)) == judged
+        for each in (room, late):  # what was fetched anew is kept
+            kept = each.session.views[template].certificate.digest
+            assert kept == again.request.certificate
+        owner.put_feature(vat_paid(name=name, version=3))
+        assert priced() is Reason.CERTIFICATE_MISMATCH
+        live.approve(template)
+        assert priced() is Reason.NO_CONSENT
+        assert told(room.ask_many(batch())) == judged
 
 
 def test_another_banks_batch_and_a_wrong_purpose_are_refused_by_the_room(live: LiveRoom) -> None:
