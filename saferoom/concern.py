@@ -16,6 +16,7 @@
 | acknowledgement, disclosure, dispute                       | its subject, its owner              |
 | release                                                    | its institution, its owner, the     |
 |                                                            | subject asked about                 |
+| batch release, cost estimate                               | its institution, its owner          |
 | refusal                                                    | its institution, the owner it names,|
 |                                                            | the subject asked about             |
 
@@ -47,6 +48,7 @@ from saferoom_proto.statements import (
     Consent,
     ConsentRequest,
     ConsentRevocation,
+    CostEstimate,
     Disclosure,
     Dispute,
     Endorsement,
@@ -111,19 +113,14 @@ def _between(kind: type[Acknowledgement | Disclosure | Dispute]) -> _Names:
     return named
 
 
-def _release(found: Found) -> set[str | None]:
-    release = load(found.envelope, Release)
-    return {release.institution, release.owner}
+def _asked(kind: type[Release | BatchRelease | CostEstimate | Refusal]) -> _Names:
+    """Name the institution that asked, and the owner whose answer it is, if one was asked."""
 
+    def named(found: Found) -> set[str | None]:
+        says = load(found.envelope, kind)
+        return {says.institution, says.owner}
 
-def _batch_release(found: Found) -> set[str | None]:
-    release = load(found.envelope, BatchRelease)
-    return {release.institution, release.owner}
-
-
-def _refusal(found: Found) -> set[str | None]:
-    refusal = load(found.envelope, Refusal)
-    return {refusal.institution, refusal.owner}
+    return named
 
 
 CONCERNED: Final[Mapping[str, _Names]] = {
@@ -139,9 +136,10 @@ CONCERNED: Final[Mapping[str, _Names]] = {
     Acknowledgement.KIND: _between(Acknowledgement),
     Disclosure.KIND: _between(Disclosure),
     Dispute.KIND: _between(Dispute),
-    Release.KIND: _release,
-    BatchRelease.KIND: _batch_release,
-    Refusal.KIND: _refusal,
+    Release.KIND: _asked(Release),
+    BatchRelease.KIND: _asked(BatchRelease),
+    CostEstimate.KIND: _asked(CostEstimate),
+    Refusal.KIND: _asked(Refusal),
 }
 """Kinds that name those they concern, and where. Two more are looked up by what they end."""
 

@@ -24,9 +24,10 @@ from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.hpke import SEED_BYTES, SealingKey
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.receipt import Receipt
-from saferoom_proto.statements import Payload, load, seal_statement
+from saferoom_proto.statements import load, seal_statement
 from tests.proto import golden_examples as examples
 from tests.proto.golden_seeds import digest, key, sealing
+from tests.proto.kinds import kinds
 
 HERE: Final = Path(__file__).parent
 GOLDEN: Final = json.loads((HERE / "golden.json").read_text())
@@ -37,13 +38,6 @@ MAKERS: Final[dict[str, str]] = GOLDEN["makers"]
 FROZEN: Final = "this format is frozen: make a new version"
 
 PAYLOADS: Final = examples.payloads()
-
-
-def kinds(base: type[Payload] = Payload) -> set[type[Payload]]:
-    """Give every kind of statement of the contract."""
-    below = {kind for each in base.__subclasses__() for kind in kinds(each)}
-    own = base.__module__.startswith("saferoom_proto.") and "KIND" in vars(base)
-    return below | ({base} if own else set())
 
 
 @pytest.mark.parametrize("name", PAYLOADS)

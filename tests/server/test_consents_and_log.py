@@ -10,17 +10,20 @@ import grpc
 import pytest
 
 from saferoom.books import read_register
+from saferoom.concern import CONCERNED, EVERY_MEMBER
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
 from saferoom_proto.rpc_errors import from_rpc_error
-from saferoom_proto.statements import Acknowledgement, load
+from saferoom_proto.statements import Acknowledgement, AgreementEnd, load
 from saferoom_proto.v1 import (
+    check_pb2,
     consent_pb2,
     identity_pb2,
     ledger_pb2,
 )
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto, recorded_from_proto
 from simulator import FEATURES, SimOwner, World
+from tests.proto.kinds import recorded_kinds
 from tests.server.conftest import Ready
 from tests.server.room.opened import SECONDS, Calls, OpenedRoom
 
@@ -204,6 +207,11 @@ async def test_statements_are_shown_to_those_they_concern_and_to_auditors(ready:
     question = ready.question()
     answer = await room.ask("bank-a", question)
     release = envelope_from_proto(answer.parts[0].release.statement)
+    inquiry = check_pb2.CostRequest(
+        request=envelope_to_proto(said.bank.cost_request(ready.question()))
+    )
+    priced = await room.calls("bank-a").check.Cost(inquiry, timeout=SECONDS)
+    estimate = envelope_from_proto(priced.estimates[0].statement)
     agreement = next(
         each
         for each in said.world.streams["tax"].statements
@@ -221,6 +229,7 @@ async def test_statements_are_shown_to_those_they_concern_and_to_auditors(ready:
         schema_statement.digest: {"tax", "auditor"},
         consent.digest: {"tax", "court", "bank-a", "auditor", "subject"},
         release.digest: {"tax", "bank-a", "auditor", "subject"},
+        estimate.digest: {"tax", "bank-a", "auditor"},
         "sha256:" + "9" * 64: set[str](),
     }
     calls = {name: room.calls(name) for name in everyone - {"subject"}}
@@ -230,6 +239,11 @@ async def test_statements_are_shown_to_those_they_concern_and_to_auditors(ready:
             told = await shown(calls[name], digest)
             assert (told is None) is (name in those), (digest, name)
             assert told in (None, Reason.UNKNOWN_STATEMENT)
+
+
+def test_every_kind_that_is_recorded_names_those_it_concerns() -> None:
+    ended = {AgreementEnd.KIND}  # looked up by the agreement that it ends
+    assert EVERY_MEMBER | CONCERNED.keys() | ended == {kind.KIND for kind in recorded_kinds()}
 
 
 async def test_entries_are_opened_for_auditors_only(ready: Ready) -> None:
