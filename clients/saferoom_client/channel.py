@@ -36,14 +36,21 @@ _OF_OWNERS: Final = (
     "PutCharter",
     "GetCharter",
     "PutSchema",
+    "GetSchema",
     "PutFeature",
     "ListFeatures",
     "Pause",
+    "ListPauses",
     "GetEndorsement",
+    "ListSnapshots",
 )
-"""The owners' calls that are no streams."""
+"""The owners' calls that may be sent again.
 
-_REPEATABLE: Final = [
+Not Rollback: its order names the snapshot it follows, so a repeat of what was carried out is a
+`CONFLICT`. Nor TryDraft: an enclave would read the whole store a second time.
+"""
+
+REPEATABLE: Final = [
     *({"service": f"saferoom.v1.{service}"} for service in _SERVICES),
     *({"service": "saferoom.v1.OwnerService", "method": method} for method in _OF_OWNERS),
 ]
@@ -52,7 +59,7 @@ _REPEATABLE: Final = [
 _SERVICE_CONFIG: Final = {
     "methodConfig": [
         {
-            "name": _REPEATABLE,
+            "name": REPEATABLE,
             "retryPolicy": {
                 "maxAttempts": 4,
                 "initialBackoff": "0.1s",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from google.protobuf.descriptor import MethodDescriptor
 
 from saferoom_client.aio import AsyncRoom
+from saferoom_client.channel import REPEATABLE
 from saferoom_client.refused import Refused
+from saferoom_proto import v1
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from tests.client.fakeroom import Said, made_server_identity
@@ -25,6 +31,33 @@ async def test_a_passing_fault_is_tried_again_and_a_verdict_is_not(
     with pytest.raises(Refused):
         await asked(room, said)
     assert said.calls.count("Check") == 4
+
+
+def served() -> Iterator[MethodDescriptor]:
+    """Give every method that a room serves; the enclaves' own service is none of them."""
+    for module in pkgutil.iter_modules(v1.__path__):
+        if module.name.endswith("_pb2") and module.name != "enclave_pb2":
+            file = importlib.import_module(f"{v1.__name__}.{module.name}").DESCRIPTOR
+            for service in file.services_by_name.values():
+                yield from service.methods
+
+
+def test_every_call_is_sent_again_or_known_to_be_sent_once() -> None:
+    sent_once = {"saferoom.v1.OwnerService.Rollback", "saferoom.v1.OwnerService.TryDraft"}
+    again, once = set[str](), set[str]()
+    for method in served():
+        names = (
+            {"service": method.containing_service.full_name},
+            {"service": method.containing_service.full_name, "method": method.name},
+        )
+        repeated = any(name in REPEATABLE for name in names)
+        (again if repeated else once).add(method.full_name)
+    streams = {
+        each.full_name for each in served() if each.client_streaming or each.server_streaming
+    }
+    assert "saferoom.v1.CheckService.Check" in again
+    assert once - streams == sent_once
+    assert not again & streams
 
 
 async def test_a_room_that_does_not_answer_in_time_is_left(room: AsyncRoom, said: Said) -> None:
