@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 from saferoom.archive import Archive
 from saferoom.evidence import Recorded
@@ -19,11 +19,9 @@ from saferoom_proto.keys import VerifyKey
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
+from saferoom_proto.spoken import SPOKEN, open_spoken
 from saferoom_proto.statements import (
-    Acknowledgement,
-    BatchRelease,
     ChainLink,
-    CostEstimate,
     Disclosure,
     Endorsement,
     Payload,
@@ -31,22 +29,9 @@ from saferoom_proto.statements import (
     Snapshot,
     load,
 )
-from saferoom_proto.verification import verify_by_enclave
+from saferoom_proto.verification import ByEnclave, verify_by_enclave
 
-ByEnclave = TypeVar(
-    "ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot, Disclosure
-)
-"""What an enclave may have recorded."""
-
-
-_KINDS: Final = (
-    Release.KIND,
-    BatchRelease.KIND,
-    CostEstimate.KIND,
-    Acknowledgement.KIND,
-    Snapshot.KIND,
-    Disclosure.KIND,
-)
+_KINDS: Final = tuple(kind.KIND for kind in SPOKEN.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +98,12 @@ class Outbox:
         Raises:
             SafeRoomError: `MALFORMED` if it is of no kind that an enclave may have recorded.
         """
-        kind = entry.statement.payload_type
-        if kind == Release.payload_type():
-            return await self._take(entry, Release)
-        if kind == BatchRelease.payload_type():
-            return await self._take(entry, BatchRelease)
-        if kind == CostEstimate.payload_type():
-            return await self._take(entry, CostEstimate)
-        if kind == Acknowledgement.payload_type():
-            return await self._take(entry, Acknowledgement)
-        if kind == Snapshot.payload_type():
+        kind = SPOKEN.get(entry.statement.payload_type)
+        if kind is None:
+            raise _no_word(entry.statement)
+        if kind is Snapshot:
             await self._take_order(entry)
-            return await self._take(entry, Snapshot)
-        if kind == Disclosure.payload_type():
-            return await self._take(entry, Disclosure)
-        raise SafeRoomError(Reason.MALFORMED, f"an outbox holds no {kind}")
+        return await self._take(entry, kind)
 
     async def require_newest(self, owner: str, claimed: ChainLink, size: int) -> None:
         """Refuse an enclave that does not know what the log holds of it.
@@ -231,17 +207,11 @@ def _uses(says: Payload) -> tuple[UseRow, ...]:
 
 
 def _word(statement: Envelope) -> _Word:
-    match statement.payload_type:
-        case kind if kind == Acknowledgement.payload_type():
-            says = load(statement, Acknowledgement)
-        case kind if kind == Snapshot.payload_type():
-            says = load(statement, Snapshot)
-        case kind if kind == BatchRelease.payload_type():
-            says = load(statement, BatchRelease)
-        case kind if kind == CostEstimate.payload_type():
-            says = load(statement, CostEstimate)
-        case kind if kind == Disclosure.payload_type():
-            says = load(statement, Disclosure)
-        case _:
-            says = load(statement, Release)
+    says = open_spoken(statement)
+    if says is None:
+        raise _no_word(statement)
     return _Word(says.owner, says.chain, statement.digest)
+
+
+def _no_word(statement: Envelope) -> SafeRoomError:
+    return SafeRoomError(Reason.MALFORMED, f"no enclave says a {statement.payload_type}")

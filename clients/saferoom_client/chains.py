@@ -13,15 +13,7 @@ from dataclasses import dataclass, field
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import (
-    Acknowledgement,
-    BatchRelease,
-    CostEstimate,
-    Disclosure,
-    Release,
-    Snapshot,
-    load,
-)
+from saferoom_proto.spoken import open_spoken
 
 
 @dataclass(slots=True)
@@ -38,21 +30,9 @@ class Chains:
         Raises:
             SafeRoomError: `STORE_ROLLED_BACK` if its place in the chain was taken by another.
         """
-        match statement.payload_type:
-            case kind if kind == Release.payload_type():
-                said = load(statement, Release)
-            case kind if kind == CostEstimate.payload_type():
-                said = load(statement, CostEstimate)
-            case kind if kind == Acknowledgement.payload_type():
-                said = load(statement, Acknowledgement)
-            case kind if kind == Snapshot.payload_type():
-                said = load(statement, Snapshot)
-            case kind if kind == BatchRelease.payload_type():
-                said = load(statement, BatchRelease)
-            case kind if kind == Disclosure.payload_type():
-                said = load(statement, Disclosure)
-            case _:
-                return
+        said = open_spoken(statement)
+        if said is None:
+            return
         place = (said.owner, said.chain.index)
         if self._digests.setdefault(place, statement.digest) != statement.digest:
             raise _two_histories(*place)

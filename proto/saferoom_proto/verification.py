@@ -23,20 +23,17 @@ from saferoom_proto.identity import (
 )
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.spoken import Spoken
 from saferoom_proto.statements import (
-    Acknowledgement,
     Agreement,
     Approval,
-    BatchRelease,
     BatchRequest,
     CertificateRevocation,
     Charter,
     CheckRequest,
     Consent,
     ConsentRevocation,
-    CostEstimate,
     CostRequest,
-    Disclosure,
     Endorsement,
     Evidence,
     EvidenceClaims,
@@ -45,9 +42,7 @@ from saferoom_proto.statements import (
     Head,
     Pause,
     Payload,
-    Release,
     Schema,
-    Snapshot,
     Template,
     TemplateRefusal,
     Withdrawal,
@@ -59,9 +54,7 @@ Defined = TypeVar("Defined", Feature, Schema)
 ByApprover = TypeVar(
     "ByApprover", Approval, TemplateRefusal, Withdrawal, Pause, AgreementEnd, FeatureTrial
 )
-ByEnclave = TypeVar(
-    "ByEnclave", Release, BatchRelease, CostEstimate, Acknowledgement, Snapshot, Disclosure
-)
+ByEnclave = TypeVar("ByEnclave", bound=Spoken)
 Asked = TypeVar("Asked", CheckRequest, BatchRequest, CostRequest)
 
 NONE_REVOKED: Final[Mapping[str, datetime]] = MappingProxyType({})

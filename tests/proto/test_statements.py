@@ -13,8 +13,10 @@ from saferoom_proto import statements
 from saferoom_proto.dsse import Envelope, sign
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.spoken import SPOKEN, open_spoken
 from saferoom_proto.statements import Feature, Pause, Payload, load, seal_statement
 from saferoom_proto.statements.base import format_instant, whole_milliseconds
+from tests.proto.kinds import kinds
 
 KEY = SigningKey.from_seed(bytes(32))
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -160,3 +162,14 @@ def test_classes_must_not_share_a_value() -> None:
     cells = ({"name": "good", "values": ("A", "B")}, {"name": "poor", "values": ("B",)})
     with pytest.raises(ValueError, match="share"):
         feature(kind=statements.FeatureKind.CLASSES, grid=(), classes=cells)
+
+
+def test_whatever_an_enclave_signs_in_its_chain_is_known_as_its_word() -> None:
+    in_chain = {
+        kind
+        for kind in kinds()
+        if kind.SIGNED_BY is statements.Usage.ENCLAVE
+        and {"endorsement", "chain"} <= kind.model_fields.keys()
+    }
+    assert set(SPOKEN.values()) == in_chain
+    assert open_spoken(seal_statement(pause(), KEY)) is None

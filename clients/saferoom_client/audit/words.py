@@ -21,6 +21,7 @@ from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import fingerprint, verify_issued
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.spoken import Spoken
 from saferoom_proto.statements import (
     Acknowledgement,
     BatchRelease,
@@ -34,8 +35,6 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.verification import ByEnclave, PinnedCharter, verify_by_enclave
-
-Spoken = Release | BatchRelease | CostEstimate | Acknowledgement | Disclosure | Snapshot
 
 
 @dataclass(frozen=True, slots=True)
