@@ -2,16 +2,16 @@
 
 The steps have the numbers of `docs/life-of-a-batch.md`. Rows and sealed answers pass as they
 come; the room reads neither. No answer goes on before the owner's word on the whole batch stands in
-the log. The room keeps nothing of a batch but that word: whoever sends the batch again is answered
-by the enclaves, which go on where they stopped.
+the log, and no word waits for an asker to be recorded. The room keeps nothing of a batch but that
+word: whoever sends the batch again is answered by the enclaves, which go on where they stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -95,16 +95,32 @@ class _Rows:
 
 
 class _Listener:
-    """Whom a batch's pieces are told to, as long as it listens."""
+    """Whom a batch's pieces are told to, as long as it listens.
 
-    def __init__(self) -> None:
+    Args:
+        idle_seconds: the longest it may take nothing; then it is told nothing more.
+    """
+
+    def __init__(self, idle_seconds: float) -> None:
         self.left = False
+        self._idle_seconds: Final = idle_seconds
         self._pieces: Final[asyncio.Queue[Piece | Exception | None]] = asyncio.Queue(_AHEAD)
 
     async def tell(self, piece: Piece | Exception | None) -> None:
-        """Tell a piece, a failure, or that an owner is done."""
-        if not self.left:
-            await self._pieces.put(piece)
+        """Tell a piece, a failure, or that an owner is done; waits for an asker that is slow."""
+        if self.left:
+            return
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                await self._pieces.put(piece)
+        except TimeoutError:
+            self.leave()
+            self._pieces.put_nowait(SafeRoomError(Reason.DEADLINE, "the asker took nothing"))
+
+    def mention(self, piece: Piece) -> None:
+        """Tell a piece that may be missed, if there is room for it."""
+        if not self.left and not self._pieces.full():
+            self._pieces.put_nowait(piece)
 
     async def hear(self) -> Piece | None:
         """Wait for the next piece; none if an owner is done."""
@@ -129,7 +145,8 @@ class Batches:
         notary: records.
         refusals: makes the room's own.
         limits: how many batches may be under way.
-        idle_seconds: the longest an asker may pause between two pieces of its rows.
+        idle_seconds: the longest an asker may pause, between two pieces of its rows or before it
+            takes what it is told.
     """
 
     def __init__(
@@ -166,11 +183,12 @@ class Batches:
         # Step 2: authorise.
         request = batch_gist(envelope)
         approved = await self._checks.authorise(caller, envelope, request)
-        with self._limits.place(caller.organisation):
-            passing = _Passing(header, approved, request, pieces)
-            async with aclosing(self._told(passing)) as told:
-                async for piece in told:
-                    yield piece
+        place = ExitStack()
+        place.enter_context(self._limits.place(caller.organisation))
+        passing = _Passing(header, approved, request, pieces)
+        async with aclosing(self._told(passing, place)) as told:
+            async for piece in told:
+                yield piece
 
     async def drain(self, seconds: float) -> None:
         """Wait until every batch whose rows are there is judged and recorded, at most so long.
@@ -180,13 +198,13 @@ class Batches:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=seconds)
 
-    async def _told(self, passing: _Passing) -> AsyncGenerator[Piece]:
-        listener, rows = _Listener(), _Rows()
+    async def _told(self, passing: _Passing, place: ExitStack) -> AsyncGenerator[Piece]:
+        listener, rows = _Listener(self._idle_seconds), _Rows()
         owners = passing.approved.owners
         # An asker who leaves ends only its own listening: what an enclave has the rows of, it
-        # judges to the end, and its word is recorded.
-        for owner in owners:
-            self._start(self._pass_on(owner, passing, rows, listener))
+        # judges to the end, and its word is recorded. Until then its place is taken.
+        passing_on = [self._pass_on(owner, passing, rows, listener) for owner in owners]
+        self._start(_all(passing_on, place))
         try:
             wanted, early = await _begun(listener, len(owners))
             yield "", BatchBegun(rows_wanted=wanted)
@@ -230,9 +248,12 @@ class Batches:
             enclave = self._judges.serving(owner)
             async with aclosing(enclave.judge_batch(rows.after(passing.header))) as told:
                 async for piece in told:
+                    # Nothing waits for the asker before the word is recorded.
                     if isinstance(piece, BatchVerdict):
                         word = await self._record(owner, passing.approved, piece, enclave.outbox)
                         await listener.tell((owner, word))
+                    elif isinstance(piece, BatchProgress):
+                        listener.mention((owner, piece))
                     else:
                         await listener.tell((owner, piece))
                     if listener.left and isinstance(piece, BatchVerdict | BatchChunk):
@@ -272,6 +293,12 @@ class Batches:
         if not outbox.is_recorded(verdict.entry.chain_index):
             outbox.recorded(verdict.entry.chain_index, recorded.index)
         return recorded
+
+
+async def _all(passing_on: Sequence[Coroutine[object, object, None]], place: ExitStack) -> None:
+    """Pass a batch on to all of its owners' enclaves, and hold its place until the last is done."""
+    with place:
+        await asyncio.gather(*passing_on)
 
 
 async def _begun(listener: _Listener, owners: int) -> tuple[bool, deque[Piece | None]]:

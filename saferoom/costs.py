@@ -16,6 +16,7 @@ from saferoom.gist import cost_gist
 from saferoom.notary import Notary
 from saferoom.refusals import Refusals
 from saferoom.state.rows import RequestRow
+from saferoom.undisturbed import Undisturbed
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import CostEstimate
@@ -38,6 +39,7 @@ class Costs:
         self._judges: Final = judges
         self._notary: Final = notary
         self._refusals: Final = refusals
+        self._asked: Final = Undisturbed()
 
     async def cost(self, caller: Caller, envelope: Envelope) -> Sequence[Recorded[CostEstimate]]:
         """Tell what a question would cost.
@@ -56,7 +58,14 @@ class Costs:
         request = cost_gist(envelope)
         # Step 2: authorise, as for the question itself.
         approved = await self._checks.authorise(caller, envelope, request)
-        # Steps 3 to 7, at every owner at once; each is heard out.
+        return await self._asked.run(self._told(approved))
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until every price asked for is told and recorded, and no longer than this."""
+        await self._asked.drain(seconds)
+
+    async def _told(self, approved: Approved) -> Sequence[Recorded[CostEstimate]]:
+        # Steps 3 to 7, at every owner at once; each is heard out, and recorded, whoever leaves.
         asked = (self._outcome(owner, approved) for owner in approved.owners)
         words: list[Recorded[CostEstimate]] = []
         for outcome in await asyncio.gather(*asked, return_exceptions=True):

@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from saferoom.refusals import RequestRefusedError
 from saferoom_proto.reasons import CATALOGUE, Reason, SafeRoomError, TryLaterError
 
 LONGEST_WAIT_SECONDS: Final = 10.0
@@ -36,9 +37,11 @@ _ROOMS_OWN: Final = frozenset(
 """Statuses of refusals that a caller can do nothing about."""
 
 
-def is_callers_fault(reason: Reason) -> bool:
-    """Tell whether a refusal is the caller's own fault, and not the room's state."""
-    return CATALOGUE[reason].status not in _ROOMS_OWN
+def is_callers_fault(error: SafeRoomError) -> bool:
+    """Tell whether a refusal is the caller's own fault, and no state of the room or an enclave."""
+    if isinstance(error, RequestRefusedError) and error.reason is Reason.TOO_MANY_REQUESTS:
+        return False  # an enclave is full, of others' requests maybe
+    return CATALOGUE[error.reason].status not in _ROOMS_OWN
 
 
 @dataclass(slots=True)
@@ -95,7 +98,7 @@ class Deposits:
         try:
             yield
         except SafeRoomError as error:
-            if not is_callers_fault(error.reason):
+            if not is_callers_fault(error):
                 self._give_back(caller)
             raise
         except asyncio.CancelledError:

@@ -137,6 +137,10 @@ class Outbox:
             self._recorded.remove(self._all_recorded_below)
             self._all_recorded_below += 1
 
+    def first_missing(self, chain_length: int) -> int | None:
+        """Give the first entry of a chain of this length that does not stand in the ledger."""
+        return self._all_recorded_below if self._all_recorded_below < chain_length else None
+
     def replayed(self, chain_length: int) -> None:
         """Everything of the chain below this length stands in the ledger."""
         self._all_recorded_below = max(chain_length, self._all_recorded_below)

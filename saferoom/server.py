@@ -199,11 +199,11 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     callers = Callers(books.register, outside.clock, roll.met)
     guard = Guard(callers, config.limits, watch)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
-    checks, batches = await _add_services(server, outside, books, links, desk, roll=roll)
+    drained = await _add_services(server, outside, books, links, desk, roll=roll)
     orders = Orders(books.register, room.switchboard.statement, config.enclaves.who_runs)
     add_relay(RelayService(orders, relays), server)
-    stack.push_async_callback(checks.drain, _STOP_SECONDS)
-    stack.push_async_callback(batches.drain, _STOP_SECONDS)
+    for each in drained:
+        stack.push_async_callback(each.drain, _STOP_SECONDS)
     health.serve(server)
     if config.listen.reflection:
         serve_reflection(server)
@@ -279,7 +279,7 @@ async def _add_services(
     desk: KeyDesk,
     *,
     roll: Roll,
-) -> tuple[Checks, Batches]:
+) -> Sequence[Checks | Costs | Batches]:
     """Add the contract's services to the server; gives what must be drained at the end."""
     room, config, register = outside.room, outside.room.config, books.register
     facts = RoomFacts(
@@ -339,7 +339,7 @@ async def _add_services(
     )
     add_batch(BatchService(batches), server)
     add_ledger(LedgerService(books.ledger, concerns), server)
-    return checks, batches
+    return checks, costs, batches
 
 
 def _listen(server: grpc.aio.Server, room: Room) -> int:

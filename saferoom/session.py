@@ -4,7 +4,8 @@
    cut, it shows that it is the same and goes on
 2  it knows all that the log holds of it; what it said earlier and the log lacks is recorded
 3  it gets its stream, up to a fresh head; from then on it serves
-4  every interval, and at once after a statement, it gets the next delivery
+4  every interval, and at once after a statement, it gets the next delivery; what it said and
+   nobody waited for is fetched and recorded
 5  at half the endorsement's time the key agent is asked again
 """
 
@@ -51,6 +52,9 @@ UNLOCK_SECONDS: Final = 600.0
 
 JUDGE_SECONDS: Final = 30.0
 _DELIVER_SECONDS: Final = 30.0
+MISSING_SECONDS: Final = 10.0
+"""How long an entry of an enclave's may be missing in the log before it is fetched: far longer than
+it takes to record one, far shorter than the 60 s after which it stops the enclave."""
 _LONGEST_SLEEP_SECONDS: Final = 3600.0
 _NONCE_BYTES: Final = 32
 
@@ -68,6 +72,15 @@ class Office:
     log: Log
     interval_seconds: float
     tracer: Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """An entry that the log lacks: its index, how long the chain was, and since when."""
+
+    index: int
+    chain_length: int
+    since: float
 
 
 class Session:
@@ -109,6 +122,7 @@ class Session:
         self._endorsed: Endorsed | None = None
         self._claimed: ChainLink | None = None
         """The end of the enclave's chain, as it claimed it when this session began."""
+        self._missing: _Missing | None = None
         self._headed_at: float | None = None
         self._wake: Final = asyncio.Event()
         self._waiting: Final[list[tuple[int, asyncio.Future[None]]]] = []
@@ -268,6 +282,7 @@ class Session:
             self._serving(self._office.clock() < self._require_endorsed().endorsement.valid_to)
             while self._standing().behind:
                 await self._deliver()
+            await self._collect()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._office.interval_seconds):
                     await self._wake.wait()
@@ -285,6 +300,25 @@ class Session:
             if sequence <= standing.sequence:
                 reached.set_result(None)
         self._waiting[:] = [each for each in waiting if not each[1].done()]
+
+    async def _collect(self) -> None:
+        """Record what the enclave said on a way that broke off: its asker left, or waited too long.
+
+        Left alone, the entry would stop the enclave for everybody.
+        """
+        length = self._standing().standing.chain_length
+        index, noticed = self.outbox.first_missing(length), self._missing
+        if index is None or noticed is None or noticed.index != index:
+            self._missing = None if index is None else _Missing(index, length, time.monotonic())
+            return
+        if time.monotonic() - noticed.since < MISSING_SECONDS:
+            return
+        for entry in await self._channel.outbox(index):
+            # Those that came since then may be on their way.
+            fetched = entry.chain_index < noticed.chain_length
+            if fetched and not self.outbox.is_recorded(entry.chain_index):
+                recorded = await self.outbox.take(entry)
+                self._office.log.info("recorded late", owner=self.owner, index=recorded.index)
 
     async def _renew(self) -> None:
         """Have the endorsement renewed at half its time, however long the agent takes for it."""

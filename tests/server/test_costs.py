@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import grpc
 import pytest
 
@@ -111,3 +113,18 @@ async def test_a_price_whose_enclave_died_over_it_is_recorded_and_told_when_it_r
     (word,) = (await price(room, "bank-a", request)).estimates
     assert load(recorded_from_proto(word).statement, CostEstimate).request == request.digest
     assert size(room) == before
+
+
+async def test_a_price_whose_asker_left_is_recorded_all_the_same(ready: Ready) -> None:
+    ready.room.behave("tax", delay_seconds=0.5)
+    before = size(ready.room)
+    message = check_pb2.CostRequest(request=envelope_to_proto(inquiry(ready)))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await ready.room.calls("bank-a").check.Cost(message, timeout=0.1)
+    kept = ready.room.folder / "enclaves" / "tax" / "kept.json"
+
+    async def proven() -> bool:
+        return json.loads(kept.read_text())["proven"] == [0]
+
+    await until(proven)
+    assert size(ready.room) == before + 1

@@ -9,6 +9,7 @@ import pytest
 
 from saferoom import deposits as module
 from saferoom.deposits import Deposits, is_callers_fault
+from saferoom.refusals import RequestRefusedError
 from saferoom_proto.reasons import Reason, SafeRoomError, TryLaterError
 
 
@@ -80,7 +81,13 @@ async def test_what_is_the_rooms_own_fault_costs_nothing(reason: Reason) -> None
     async with asyncio.timeout(0.5):
         for _ in range(20):
             await refused(deposits, reason)
-    assert not is_callers_fault(reason)
+    assert not is_callers_fault(SafeRoomError(reason))
+
+
+def test_an_enclave_full_of_others_requests_is_nobodys_fault() -> None:
+    full = RequestRefusedError(Reason.TOO_MANY_REQUESTS, request_id="sha256:1", owner="tax")
+    assert not is_callers_fault(full)
+    assert is_callers_fault(SafeRoomError(Reason.TOO_MANY_REQUESTS))
 
 
 async def test_who_waits_too_long_is_told_when_to_come_again(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -18,8 +17,8 @@ from saferoom_proto.load import LoadHeader, LoadTable
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason
 from saferoom_proto.rpc_errors import from_rpc_error
-from saferoom_proto.statements import Release, Snapshot, load, seal_statement
-from saferoom_proto.v1 import check_pb2, identity_pb2, ledger_pb2, owner_pb2
+from saferoom_proto.statements import Snapshot, load, seal_statement
+from saferoom_proto.v1 import identity_pb2, ledger_pb2, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, recorded_from_proto
 from simulator import SimOwner, World
 from tests.server.conftest import Ready
@@ -219,44 +218,6 @@ async def test_a_killed_enclave_is_started_again_and_answers_the_same(ready: Rea
     await room.until_state("tax", "serving")
     assert await room.ask("bank-a", question) == first
     await room.ask("bank-a", ready.question())
-
-
-async def test_what_an_enclave_said_before_it_died_is_recorded_when_it_returns(
-    ready: Ready,
-) -> None:
-    room = ready.room
-    room.behave("tax", exit_in_judge=True)
-    question = ready.question()
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await room.ask("bank-a", question)
-    assert from_rpc_error(caught.value).reason is Reason.UNAVAILABLE
-    await room.until_state("tax", "serving")
-    assert "recorded late" in room.log.getvalue()
-    before = room.server.books.ledger.tip().size
-    answer = await room.ask("bank-a", question)
-    assert room.server.books.ledger.tip().size == before
-    (part,) = answer.parts
-    assert load(recorded_from_proto(part.release).statement, Release).request == question.digest
-    asked = check_pb2.GetCheckRequest(request_id=question.digest)
-    told = await room.calls("bank-a").check.GetCheck(asked, timeout=SECONDS)
-    assert list(told.parts) == list(answer.parts)
-    await end_process(room, "tax")
-    assert await room.ask("bank-a", question) == answer
-
-
-async def test_proofs_of_what_it_said_reach_the_enclave(ready: Ready) -> None:
-    room = ready.room
-    for _ in range(5):
-        await room.ask("bank-a", ready.question())
-    kept = room.folder / "enclaves" / "tax" / "kept.json"
-
-    async def all_proven() -> bool:
-        return len(json.loads(kept.read_text())["proven"]) == 5
-
-    await until(all_proven)
-    said = json.loads(kept.read_text())
-    assert len(said["entries"]) == 5
-    assert sorted(said["proven"]) == [0, 1, 2, 3, 4]
 
 
 async def test_an_idle_enclave_gets_fresh_heads(tmp_path: Path) -> None:

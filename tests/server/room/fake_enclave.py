@@ -8,6 +8,7 @@ answers every question with yes. `behaviour.json` in its folder changes what it 
     foreign         sign releases with a key that nobody endorsed
     stands          where it says it stands after unlocking
     exit_in_judge   end in the middle of the next verdict, once it is in the chain
+    swallow         have verdicts in the chain and fail the call, as on a line that breaks off
 """
 
 # ruff: noqa: N802 - the names are the contract's
@@ -234,7 +235,12 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     ) -> enclave_pb2.JudgeManyResponse:
         behaviour = self.behaviour
         await asyncio.sleep(float(cast("float", behaviour.get("delay_seconds", 0))))
-        outcomes = [self.outcome(envelope_from_proto(each), behaviour) for each in request.requests]
+        try:
+            outcomes = [
+                self.outcome(envelope_from_proto(each), behaviour) for each in request.requests
+            ]
+        except SafeRoomError as error:
+            await abort(cast("Abortable", context), error)
         return enclave_pb2.JudgeManyResponse(outcomes=outcomes)
 
     def outcome(self, envelope: Envelope, behaviour: dict[str, object]) -> enclave_pb2.JudgeOutcome:
@@ -262,6 +268,8 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
         if behaviour.get("exit_in_judge"):
             (self.folder / "behaviour.json").unlink()
             os._exit(3)
+        if behaviour.get("swallow"):
+            raise SafeRoomError(Reason.UNAVAILABLE, "swallowed")
         return enclave_pb2.JudgeResponse(entry=entry, sealed=sealed)
 
     def JudgeBatch(self, request_iterator: object, context: object) -> NoReturn:

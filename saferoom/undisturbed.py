@@ -1,0 +1,36 @@
+"""Work that goes on when whoever asked for it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+
+class Undisturbed:
+    """Keeps work under way to its end: a caller who leaves ends only its own waiting.
+
+    Used where an enclave's word has to be recorded, whoever still waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: Final[set[asyncio.Task[object]]] = set()
+
+    async def run(self, work: Coroutine[object, object, T]) -> T:
+        """Do some work to its end, and give what it gives, or raise what it raises."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until all of it is done, and no longer than this."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
+
+    def _finished(self, task: asyncio.Task[object]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may have left; then nobody else looks at it
