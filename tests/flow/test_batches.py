@@ -136,7 +136,7 @@ def test_a_room_that_stays_open_follows_a_feature_that_changes(live: LiveRoom) -
         live.open("bank-a", "desk") as late,
     ):
         owner.put_feature(vat_paid(name=name))
-        template = live.propose("paid-enough", feature=f"tax.{name}")
+        template = live.propose("paid-enough", name="paid-lately", feature=f"tax.{name}")
         live.approve(template)
 
         def batch() -> Batch:

@@ -57,8 +57,8 @@ def test_a_subject_sees_what_every_owner_holds_about_it_and_that_it_looked(live:
     values = {each.feature: each.value for each in held["tax"].holdings.features}
     assert values[VAT] == "60000"  # other tests of this room define more
     assert held["tax"].features[VAT].grid
-    (account,) = held["tax"].holdings.accounts
-    assert (account.group, account.feature, account.cuts) == ("bank-a", VAT, ("5000",))
+    accounts = {(each.group, each.feature): each.cuts for each in held["tax"].holdings.accounts}
+    assert "5000" in accounts["bank-a", VAT]
     assert {each.feature: each.value for each in held["court"].holdings.features} == {COURT: "true"}
     looked = {each.owner: each for each in page.uses if each.by_itself}
     assert {owner: each.index for owner, each in looked.items()} == {
