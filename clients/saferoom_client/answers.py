@@ -18,12 +18,8 @@ from saferoom_proto.answer import Truth
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import open_answer, require_about
-from saferoom_proto.statements import Endorsement, Outcome, Release, load
-from saferoom_proto.verification import (
-    PinnedAgreement,
-    PinnedCharter,
-    verify_by_enclave,
-)
+from saferoom_proto.statements import Outcome, Release, load
+from saferoom_proto.verification import PinnedAgreement, PinnedCharter
 from saferoom_proto.wire import Part
 
 
@@ -44,11 +40,9 @@ async def open_part(
     Raises:
         SafeRoomError: the reason names the first step that fails; nothing is opened then.
     """
-    # Step 1: the owner's charter, and the enclave that its key agent endorsed.
-    said = load(part.release.statement, Release)
-    charter, endorsement = await _endorsed(session, said)
-    # Step 2: the enclave's word, and that it is about this very question, asked now.
-    release = verify_by_enclave(part.release.statement, endorsement, said.endorsement, Release)
+    # Step 1: the word of the enclave that the owner's key agent endorsed under its charter.
+    release, charter = await session.grounds.word(part.release.statement, Release)
+    # Step 2: that it is an answer about this very question, asked now.
     if release.outcome is not Outcome.ANSWERED:
         raise SafeRoomError(Reason.BAD_PROOF, "a refusal came as an answer")
     require_about(release, question.request_id, question.request, charter)
@@ -87,11 +81,6 @@ async def part_evidence(
         release=part.release,
         answer=answer,
     )
-
-
-async def _endorsed(session: Session, said: Release) -> tuple[PinnedCharter, Endorsement]:
-    charter = await session.grounds.charter(said.owner, said.charter)
-    return charter, await session.grounds.endorsement(said.endorsement, charter, said.time)
 
 
 async def _require_grounds(

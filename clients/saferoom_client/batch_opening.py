@@ -36,10 +36,9 @@ from saferoom_proto.batch_receipt import (
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import BatchRelease, Span, load
+from saferoom_proto.statements import BatchRelease, Span
 from saferoom_proto.tree import Tree
 from saferoom_proto.v1 import batch_pb2
-from saferoom_proto.verification import verify_by_enclave
 from saferoom_proto.wire import (
     Recorded,
     recorded_from_proto,
@@ -76,12 +75,9 @@ class Opening:
         """Verify an owner's word on the batch, and what it rests on."""
         session, batch = self._session, self._batch
         recorded = recorded_from_proto(message.release)
-        said = load(recorded.statement, BatchRelease)
-        # Step 1: the owner's charter, and the enclave that its key agent endorsed.
-        charter = await session.grounds.charter(said.owner, said.charter)
-        endorsement = await session.grounds.endorsement(said.endorsement, charter, said.time)
-        # Step 2: the enclave's word, its place in the log, and that it is about this very batch.
-        release = verify_by_enclave(recorded.statement, endorsement, said.endorsement, BatchRelease)
+        # Step 1: the word of the enclave that the owner's key agent endorsed under its charter.
+        release, _ = await session.grounds.word(recorded.statement, BatchRelease)
+        # Step 2: its place in the log, and that it is about this very batch.
         session.grounds.require_recorded(recorded)
         if release.owner != owner or owner in self._parts:
             raise SafeRoomError(Reason.BAD_PROOF, "a part of another owner, or one too many")

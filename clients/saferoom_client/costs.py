@@ -13,9 +13,8 @@ from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import CostEstimate, CostRequest, Purpose, load
+from saferoom_proto.statements import CostEstimate, CostRequest, Purpose
 from saferoom_proto.v1 import check_pb2
-from saferoom_proto.verification import verify_by_enclave
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
 
 
@@ -84,12 +83,9 @@ async def _verified(
     session: Session, envelope: Envelope, request: CostRequest, word: Recorded
 ) -> CostEstimate:
     """Verify an enclave's word on a price, as a release is verified."""
-    # Step 1: the owner's charter, and the enclave that its key agent endorsed.
-    said = load(word.statement, CostEstimate)
-    charter = await session.grounds.charter(said.owner, said.charter)
-    endorsement = await session.grounds.endorsement(said.endorsement, charter, said.time)
-    # Step 2: the enclave's word, and that it is about this very request.
-    estimate = verify_by_enclave(word.statement, endorsement, said.endorsement, CostEstimate)
+    # Step 1: the word of the enclave that the owner's key agent endorsed under its charter.
+    estimate, _ = await session.grounds.word(word.statement, CostEstimate)
+    # Step 2: that it is about this very request.
     about = (estimate.request, estimate.institution, estimate.template, estimate.certificate)
     asked = (envelope.digest, request.institution, request.template, request.certificate)
     if about != asked:

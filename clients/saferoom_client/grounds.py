@@ -21,7 +21,16 @@ from saferoom_proto.keys import VerifyKey
 from saferoom_proto.merkle import leaf_hash, verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
-from saferoom_proto.statements import Consent, Endorsement, Feature, load
+from saferoom_proto.statements import (
+    BatchRelease,
+    Consent,
+    CostEstimate,
+    Disclosure,
+    Endorsement,
+    Feature,
+    Release,
+    load,
+)
 from saferoom_proto.verification import (
     PinnedAgreement,
     PinnedCharter,
@@ -29,6 +38,7 @@ from saferoom_proto.verification import (
     verify_agreement,
     verify_approvals,
     verify_by_any_approver,
+    verify_by_enclave,
     verify_endorsement,
     verify_subject_statement,
 )
@@ -36,6 +46,8 @@ from saferoom_proto.wire import Recorded
 
 K = TypeVar("K")
 V = TypeVar("V")
+UnderCharter = TypeVar("UnderCharter", Release, BatchRelease, CostEstimate, Disclosure)
+"""The words of enclaves that name the charter they were said under."""
 
 MOST_STATEMENTS: Final = 16_384
 """Consents are the many ones: at about 4 KiB each, 64 MiB at most."""
@@ -156,6 +168,24 @@ class Grounds:
             return kept
         envelope = await self.statement(digest)
         return self._endorsements.put(key, verify_endorsement(envelope, charter, moment))
+
+    async def word(
+        self, statement: Envelope, kind: type[UnderCharter]
+    ) -> tuple[UnderCharter, PinnedCharter]:
+        """Open an enclave's word under the charter and the endorsement that it names.
+
+        Returns:
+            What it said, which is the caller's to compare with what was asked, and the charter.
+
+        Raises:
+            SafeRoomError: the reason names the first step that fails.
+        """
+        # Step 1: the owner's charter, and the enclave that its key agent endorsed.
+        said = load(statement, kind)
+        charter = await self.charter(said.owner, said.charter)
+        endorsement = await self.endorsement(said.endorsement, charter, said.time)
+        # Step 2: the enclave's signature.
+        return verify_by_enclave(statement, endorsement, said.endorsement, kind), charter
 
     async def agreement(self, digest: str, charter: PinnedCharter) -> PinnedAgreement:
         """Give a verified agreement; what it covers, and when, is the caller's to check."""

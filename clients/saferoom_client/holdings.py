@@ -13,10 +13,9 @@ from saferoom_proto.encoding import b64
 from saferoom_proto.holdings import Holdings, open_holdings
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Disclosure, Feature, HoldingsRequest, load
+from saferoom_proto.statements import Disclosure, Feature, HoldingsRequest
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import subject_pb2
-from saferoom_proto.verification import PinnedCharter, verify_by_enclave
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
 
 _VALID_FOR: Final = timedelta(minutes=5)
@@ -63,7 +62,7 @@ async def get_holdings(session: Session, owner: str) -> OwnHoldings:
     # Step 2: the enclave's word on it, and its place in the log.
     recorded = recorded_from_proto(told.disclosure)
     _, index = session.grounds.require_recorded(recorded)
-    disclosure, charter = await open_disclosure(session, recorded)
+    disclosure, charter = await session.grounds.word(recorded.statement, Disclosure)
     about = (disclosure.owner, disclosure.request, disclosure.subject)
     if about != (owner, request.digest, asked.subject):
         raise SafeRoomError(Reason.BAD_PROOF, "the disclosure is of another request")
@@ -81,15 +80,6 @@ async def get_holdings(session: Session, owner: str) -> OwnHoldings:
         for each in held.features
     }
     return OwnHoldings(held, features, recorded, index)
-
-
-async def open_disclosure(session: Session, recorded: Recorded) -> tuple[Disclosure, PinnedCharter]:
-    """Verify a disclosure under the endorsement and charter that it names."""
-    said = load(recorded.statement, Disclosure)
-    charter = await session.grounds.charter(said.owner, said.charter)
-    endorsement = await session.grounds.endorsement(said.endorsement, charter, said.time)
-    disclosure = verify_by_enclave(recorded.statement, endorsement, said.endorsement, Disclosure)
-    return disclosure, charter
 
 
 def _request(session: Session, owner: str, key: SealingKey) -> HoldingsRequest:

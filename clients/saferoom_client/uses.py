@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-from saferoom_client.holdings import open_disclosure
 from saferoom_client.session import Session
 from saferoom_client.values import Use
 from saferoom_proto.dsse import Envelope
@@ -18,7 +17,6 @@ from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Disclosure, Refusal, Release, load
 from saferoom_proto.v1 import use_pb2
-from saferoom_proto.verification import verify_by_enclave
 from saferoom_proto.wire import Recorded, envelope_from_proto, recorded_from_proto
 
 PAGE: Final = 200
@@ -123,10 +121,7 @@ async def _open(session: Session, word: Recorded, index: int, request: Envelope 
 
 
 async def _release(session: Session, word: Recorded, index: int) -> Use:
-    said = load(word.statement, Release)
-    charter = await session.grounds.charter(said.owner, said.charter)
-    endorsement = await session.grounds.endorsement(said.endorsement, charter, said.time)
-    release = verify_by_enclave(word.statement, endorsement, said.endorsement, Release)
+    release, _ = await session.grounds.word(word.statement, Release)
     return Use(
         index=index,
         word=word,
@@ -144,7 +139,7 @@ async def _release(session: Session, word: Recorded, index: int) -> Use:
 
 async def _disclosure(session: Session, word: Recorded, index: int) -> Use:
     """Read that a subject was shown what is held about it: a use of its own."""
-    disclosure, _ = await open_disclosure(session, word)
+    disclosure, _ = await session.grounds.word(word.statement, Disclosure)
     return Use(
         index=index,
         word=word,
