@@ -60,6 +60,13 @@ class Chains:
                 detail = f"entry {index - 1} of the chain of {owner} is not in the log"
                 yield self._entries[owner, index], SafeRoomError(Reason.BAD_PROOF, detail)
 
+    def missing(self) -> int:
+        """Count the places between these words' own that none of them takes."""
+        places: dict[str, list[int]] = {}
+        for owner, index in self._digests:
+            places.setdefault(owner, []).append(index)
+        return sum(max(taken) - min(taken) + 1 - len(taken) for taken in places.values())
+
 
 def _two_histories(owner: str, index: int) -> SafeRoomError:
     detail = f"the enclave of {owner} has two histories from entry {index} of its chain on"

@@ -13,12 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from saferoom_client.chains import Chains
 from saferoom_client.session import Session
 from saferoom_client.uses import all_uses
 from saferoom_client.values import Use, bits_told
-from saferoom_proto import chain
-from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import ChainLink, Disclosure, Release, load
+from saferoom_proto.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,15 @@ async def get_usage(session: Session, since: datetime | None = None) -> Usage:
 
 
 def added_up(uses: Iterable[Use]) -> Usage:
-    """Add up verified uses."""
-    told = tuple(uses)
+    """Add up verified uses.
+
+    Raises:
+        SafeRoomError: `STORE_ROLLED_BACK` if two words have one place, or do not follow each other.
+    """
+    told, chains = tuple(uses), Chains()
+    for use in told:
+        chains.take(use.word.statement)
+    chains.require_linked()
     listed = tuple(use for use in told if not use.by_itself)
     totals: dict[Group, Total] = {}
     features: dict[tuple[str, str, int | None], tuple[int, float]] = {}
@@ -102,35 +108,4 @@ def added_up(uses: Iterable[Use]) -> Usage:
             count, bits = features.get(key, (0, 0.0))
             features[key] = (count + 1, bits + bits_told((charge,)))
     shown = len(told) - len(listed)
-    return Usage(listed, totals, features, shown, _elsewhere(told))
-
-
-def _elsewhere(uses: tuple[Use, ...]) -> int:
-    """Count the places between these words' own in the enclave's chain, whose links must fit.
-
-    Raises:
-        SafeRoomError: `STORE_ROLLED_BACK` if two words have one place, or do not follow each other.
-    """
-    kinds: dict[str, type[Release | Disclosure]] = {
-        kind.payload_type(): kind for kind in (Release, Disclosure)
-    }
-    said = {
-        use.digest: load(use.word.statement, kinds[use.word.statement.payload_type]).chain
-        for use in uses
-        if use.word.statement.payload_type in kinds
-    }
-    links: dict[int, tuple[ChainLink, str]] = {}
-    for digest, link in said.items():
-        if link.index in links:
-            raise _two_histories(link.index)
-        links[link.index] = (link, digest)
-    for index, (link, digest) in links.items():
-        following = links.get(index + 1)
-        if following and chain.extend(link.previous, digest) != following[0].previous:
-            raise _two_histories(index + 1)
-    return max(links) - min(links) + 1 - len(links) if links else 0
-
-
-def _two_histories(index: int) -> SafeRoomError:
-    detail = f"your enclave's words do not follow each other at place {index} of its chain"
-    return SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
+    return Usage(listed, totals, features, shown, chains.missing())

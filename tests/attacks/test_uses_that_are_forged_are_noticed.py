@@ -10,7 +10,7 @@ import pytest
 from saferoom_client.usage import added_up
 from saferoom_client.values import Use
 from saferoom_proto.keys import SigningKey
-from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import ChainLink, Disclosure, Release, load, seal_statement
 from saferoom_proto.wire import Recorded
 from simulator import EnclaveHarness, Sample
@@ -45,7 +45,8 @@ def noticed(uses: Sequence[Use]) -> bool:
     try:
         added_up(uses)
     except SafeRoomError as error:
-        assert "your enclave's words do not follow each other" in error.detail
+        assert "the enclave of tax has two histories" in error.detail
+        assert error.reason is Reason.STORE_ROLLED_BACK
         return True
     return False
 
