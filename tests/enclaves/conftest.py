@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from simulator import FIRMS, EnclaveHarness, Sample, sample, tax_csv
+from simulator.children import MEMORY
+from tests.enclaves.wild_room import Room, opened
 
 
 @pytest.fixture
@@ -26,3 +29,19 @@ def enclave(room: Sample, tmp_path: Path) -> Iterator[EnclaveHarness]:
     harness.follow()
     yield harness
     harness.close()
+
+
+@pytest.fixture
+def folder() -> Generator[Path]:
+    """Give a folder in memory."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def closed(folder: Path) -> Generator[Room]:
+    """Give a room of its own, in the sandbox, that a test may break."""
+    made = opened(folder, sandbox=True)
+    yield made
+    made.workshop.close()
+    made.process.wait(10)

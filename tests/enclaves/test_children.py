@@ -2,96 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
-from saferoom_enclaves.children.bounds import Bounds, Ending
-from saferoom_enclaves.children.frames import Frame
-from saferoom_enclaves.children.workshop import ChildError, Job, Workshop
+from saferoom_enclaves.children.bounds import Ending
+from saferoom_enclaves.children.workshop import ChildError, Workshop
 from saferoom_enclaves.vault import freeze
 from saferoom_proto.reasons import Reason, SafeRoomError
-from simulator.children import MEMORY, start
+from simulator.children import MEMORY
 from tests.enclaves.test_sandbox import FILES, FORBIDDEN_CALLS, MACHINE, offered
+from tests.enclaves.wild_room import BOUNDS, CANARY, Room, childless, opened
 
-BOUNDS: Final = Bounds(
-    address_space_bytes=1 << 30, cpu_seconds=60, wall_seconds=60.0, output_bytes=1 << 20
-)
-CANARY: Final = "canary-4711"
 soak = pytest.mark.soak
-
-
-@dataclass
-class Room:
-    """A fork server whose children do wild jobs too."""
-
-    process: subprocess.Popen[bytes]
-    workshop: Workshop
-    scratch: Path
-
-    def run(self, do: str, *files: int, bounds: Bounds = BOUNDS, **task: Any) -> Any:
-        """Have a wild job done, and give what the child answered."""
-        frame = self.frame(do, *files, bounds=bounds, **task)
-        frame.close()
-        return json.loads(frame.message)
-
-    def frame(
-        self,
-        do: str,
-        *files: int,
-        bounds: Bounds = BOUNDS,
-        quiet_seconds: float | None = None,
-        **task: Any,
-    ) -> Frame:
-        message = b"wild:" + json.dumps({"do": do, **task}).encode()
-        return self.workshop.run(Job(message, files, bounds, quiet_seconds))
-
-    def fails(self, do: str, *files: int, bounds: Bounds = BOUNDS, **task: Any) -> ChildError:
-        with pytest.raises(ChildError) as caught:
-            self.frame(do, *files, bounds=bounds, **task)
-        assert CANARY not in str(caught.value)
-        return caught.value
-
-    def answers(self) -> bool:
-        """Tell whether the next child is there, within the two seconds that are promised."""
-        start = time.monotonic()
-        well = self.run("environment") is not None
-        return well and time.monotonic() - start < 2.0
-
-    @property
-    def children(self) -> list[int]:
-        """Name the children under way."""
-        pid = self.process.pid
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def childless(room: Room) -> bool:
-    """Wait until no child is left: the fork server buries one only after it has told of its end."""
-    end = time.monotonic() + 10
-    while room.children and time.monotonic() < end:
-        time.sleep(0.01)
-    return not room.children
-
-
-def opened(folder: Path, *, sandbox: bool) -> Room:
-    process, workshop = start(folder, work="wild_work", sandbox=sandbox)
-    return Room(process, workshop, folder)
-
-
-@pytest.fixture
-def folder() -> Generator[Path]:
-    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
-        yield Path(name)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["sandboxed", "no sandbox"])
@@ -101,15 +32,6 @@ def room(request: pytest.FixtureRequest) -> Generator[Room]:
         yield made
         made.workshop.close()
         assert made.process.wait(10) == 0
-
-
-@pytest.fixture
-def closed(folder: Path) -> Generator[Room]:
-    """Give a room of its own, in the sandbox, that a test may break."""
-    made = opened(folder, sandbox=True)
-    yield made
-    made.workshop.close()
-    made.process.wait(10)
 
 
 @pytest.fixture
@@ -303,16 +225,6 @@ def test_twenty_crashes_leave_us_up(room: Room) -> None:
 def test_a_thousand_crashes_leave_us_up(room: Room) -> None:
     crash(room, 1000)
     assert room.answers()
-
-
-def test_what_a_killed_build_left_in_memory_is_removed(closed: Room) -> None:
-    (closed.scratch / "build-killed").mkdir()
-    (closed.scratch / "build-killed" / "store").write_text(CANARY)
-    closed.fails("crash", bounds=replace(BOUNDS, scratch=True))
-    deadline = time.monotonic() + 5
-    while list(closed.scratch.iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert list(closed.scratch.iterdir()) == []
 
 
 def test_a_child_killed_by_somebody_else_is_told_as_such(closed: Room) -> None:

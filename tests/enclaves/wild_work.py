@@ -1,6 +1,6 @@
 """Jobs that no enclave has: a child tries to get out, hangs, dies, or answers what it should not.
 
-The fork server of `test_children.py` has its children do these; all others are the real ones.
+The fork server of `wild_room.py` has its children do these; all others are the real ones.
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ class _ForkServer:
         try:
             pid = os.fork()
         except OSError:
-            os.write(told, Ending.CRASHED.encode())
+            with suppress(BrokenPipeError):  # it was given up
+                os.write(told, Ending.CRASHED.encode())
             os.close(told)
         else:
             if pid == 0:
@@ -228,11 +229,23 @@ class _ForkServer:
 
 
 def _clear(scratch: Path) -> None:
-    """Remove what a killed build left: these are records."""
-    for folder in scratch.glob("*"):
-        for left in folder.iterdir():
-            left.unlink(missing_ok=True)
-        folder.rmdir()
+    """Remove what a killed build left, of whatever shape: these are records."""
+    # By no recursion, as os.walk before Python 3.12: a child can nest folders deeper than that.
+    folders = [scratch]
+    for folder in folders:
+        with suppress(OSError):  # whatever a child left there, the next job is done
+            for left in folder.iterdir():
+                if not left.is_symlink() and left.is_dir():
+                    folders.append(left)
+                else:
+                    _unless_refused(left.unlink)
+    for folder in reversed(folders[1:]):
+        _unless_refused(folder.rmdir)
+
+
+def _unless_refused(remove: Callable[[], None]) -> None:
+    with suppress(OSError):
+        remove()
 
 
 def _become(channel: int, bounds: Bounds, walls: Walls, load: Callable[[], Work]) -> None:
