@@ -119,7 +119,14 @@ class ConsentIndex:
         self.scopes: Final[list[Scope]] = []
 
     def put(self, institution: str, subject: bytes, summary: Summary) -> None:
-        """Take the newest consent of a subject to an institution."""
+        """Take the newest consent of a subject to an institution; within a transaction."""
+        places = self._of(institution)
+        before = places.get(subject, _ABSENT)
+        self._state.undoing(partial(places.__setitem__, subject, before))
+        self.load(institution, subject, summary)
+
+    def load(self, institution: str, subject: bytes, summary: Summary) -> None:
+        """Take a consent that was committed before the start."""
         if self._count == len(self._columns):
             grown = np.zeros(int(self._count * _GROWTH), dtype=_COLUMNS)
             grown[: self._count] = self._columns
@@ -134,10 +141,7 @@ class ConsentIndex:
             summary.older,
             summary.revoked,
         )
-        places = self._places.setdefault(institution, {})
-        before = places.get(subject, _ABSENT)
-        self._state.undoing(partial(places.__setitem__, subject, before))
-        places[subject] = place
+        self._of(institution)[subject] = place
 
     def revoke(self, subject: bytes, digest: str) -> None:
         """Take a consent back, if it is a newest one."""
@@ -167,6 +171,9 @@ class ConsentIndex:
         revoked = np.array([_prefix(each) for each in revoked_certificates], dtype=np.uint64)
         suspect = np.isin(rows["fingerprint"], revoked)
         return Found(there, rows["digest"], rows["scope"], live, rows["older"], suspect)
+
+    def _of(self, institution: str) -> dict[bytes, int]:
+        return self._places.setdefault(institution, {})
 
     def _scope(self, scope: Scope) -> int:
         number = self._numbers.get(scope)

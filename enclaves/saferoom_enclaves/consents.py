@@ -291,7 +291,7 @@ class Consents:
     def _index(self, row: Row) -> None:
         institution, subject, *_ = unpack(row.content)
         *older, newest = _read(row)
-        self._newest.put(institution.decode(), subject, self._summary(subject, newest, older))
+        self._newest.load(institution.decode(), subject, self._summary(subject, newest, older))
 
     def _summary(self, subject: bytes, known: _Known, older: Sequence[_Known]) -> Summary:
         revoked = bool(self._revoked) and (

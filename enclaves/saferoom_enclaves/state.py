@@ -100,7 +100,8 @@ class State:
         self._tally = 0
         self._changes = 0
         self._staged: dict[_Place, _Staged] = {}
-        self._undo: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], object]] = []
+        self._under_way = False
         # One thread at a time uses it, but not always the one that made it.
         self._db: Final = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
@@ -168,6 +169,7 @@ class State:
     def transaction(self) -> Generator[None]:
         """Make one durable commit of what happens within, or nothing of it."""
         changes, marks = self._changes, self.marks
+        self._under_way = True
         try:
             with self.part():
                 yield
@@ -175,6 +177,7 @@ class State:
                 if changes != self._changes or marks is not self.marks:
                     self._commit()
         finally:
+            self._under_way = False
             self._staged.clear()
             self._undo.clear()
 
@@ -190,8 +193,11 @@ class State:
                 self._undo.pop()()
             raise
 
-    def undoing(self, undo: Callable[[], None]) -> None:
+    def undoing(self, undo: Callable[[], object]) -> None:
         """Have a change in memory undone with the part of the transaction that it belongs to."""
+        if not self._under_way:
+            # Nothing would ever undo it, nor forget how to, before the next transaction ends.
+            raise SafeRoomError(Reason.INTERNAL, "a change outside of a transaction")
         self._undo.append(undo)
 
     def _unstage(self, place: _Place, before: _Staged | None) -> None:
@@ -218,7 +224,7 @@ class State:
         sealed = cipher.seal(table, named, content)
         place = (table, key)
         before = self._staged.get(place)
-        self._undo.append(partial(self._unstage, place, before))
+        self.undoing(partial(self._unstage, place, before))
         self._staged[place] = _Staged(sealed, old is None if before is None else before.new)
         counted = 0 if old is None else _hash(cipher, table, named, old.sealed)
         self._changes += 1

@@ -98,6 +98,17 @@ def test_a_part_is_undone_by_itself(tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_nothing_would_undo_is_refused(tmp_path: Path) -> None:
+    made(tmp_path / "db")
+    state = opened(tmp_path / "db")
+    with pytest.raises(SafeRoomError, match="outside of a transaction"):
+        state.put("uses", b"j" * 32, b"content")
+    with pytest.raises(SafeRoomError, match="outside of a transaction"):
+        state.undoing(state.close)
+    assert state.get("uses", b"j" * 32) is None
+    state.close()
+
+
 def test_nothing_of_a_row_can_be_read_from_the_file(tmp_path: Path) -> None:
     state = opened(tmp_path / "db")
     with state.transaction():
