@@ -267,12 +267,8 @@ class Batches:
         return self._rules.standing.charter.charter.owner
 
     def _committed(self, work: Callable[[], T]) -> T:
-        try:
-            with self._state.transaction():
-                return work()
-        except BaseException:
-            self._journal.reload()
-            raise
+        with self._state.transaction():
+            return work()
 
     def _keys(self, asked: AskedBatch, progress: Progress) -> BatchKeys:
         return BatchKeys(unb64(progress.secret), asked.request_id, self._owner)

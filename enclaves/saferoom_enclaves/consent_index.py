@@ -144,13 +144,13 @@ class ConsentIndex:
         self._of(institution)[subject] = place
 
     def revoke(self, subject: bytes, digest: str) -> None:
-        """Take a consent back, if it is a newest one."""
+        """Take a consent back, if it is a newest one; within a transaction."""
         taken = bytes.fromhex(digest.removeprefix("sha256:"))
         for places in self._places.values():
             place = places.get(subject, _ABSENT)
             if place != _ABSENT and self._columns["digest"][place].tobytes() == taken:
-                # Not undone: whoever fails to commit a revocation gets it again with its stream.
-                self._columns["revoked"][place] = True
+                self._state.undoing(partial(self._set_revoked, place, revoked=False))
+                self._set_revoked(place, revoked=True)
 
     def find(
         self,
@@ -171,6 +171,9 @@ class ConsentIndex:
         revoked = np.array([_prefix(each) for each in revoked_certificates], dtype=np.uint64)
         suspect = np.isin(rows["fingerprint"], revoked)
         return Found(there, rows["digest"], rows["scope"], live, rows["older"], suspect)
+
+    def _set_revoked(self, place: int, *, revoked: bool) -> None:
+        self._columns["revoked"][place] = revoked
 
     def _of(self, institution: str) -> dict[bytes, int]:
         return self._places.setdefault(institution, {})

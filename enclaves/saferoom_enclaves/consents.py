@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Final
 
 import numpy as np
@@ -128,16 +129,10 @@ class Consents:
     def __init__(self, state: State, standing: Standing) -> None:
         self._state: Final = state
         self._standing: Final = standing
-        self._revoked: Final[set[bytes]] = set()
+        self._revoked: Final[set[bytes]] = set(state.keys("revoked"))
         self._newest: Final = ConsentIndex(state)
-        self.reload()
         for row in state.found("consent"):
             self._index(row)
-
-    def reload(self) -> None:
-        """Read again which consents were taken back; after a commit that failed."""
-        self._revoked.clear()
-        self._revoked.update(self._state.keys("revoked"))
 
     def take(self, statement: Envelope, sequence: int, arrived: datetime) -> None:
         """Keep a consent from the stream.
@@ -192,6 +187,7 @@ class Consents:
         key = self._revoked_key(revocation.consent, revocation.subject)
         if key not in self._revoked:
             self._state.put("revoked", key, b"")
+            self._state.undoing(partial(self._revoked.discard, key))
             self._revoked.add(key)
             self._newest.revoke(revocation.subject.encode(), revocation.consent)
         return revocation

@@ -121,19 +121,15 @@ class Disclosures:
             SafeRoomError: as `begin`, and `WITHHELD`.
         """
         now, grounds = self._ready()
-        try:
-            with self._state.transaction():
-                claimed = claim(begun.envelope, self._standing, now)
-                earlier = self._claims.answered(claimed, now)
-                if earlier is not None:
-                    return self._journal.read(earlier)
-                with begun.withholding():
-                    judged = self._gate.disclose(claimed, sealed, grounds, now).judged
-                self._claims.remember(claimed, judged.entry.chain_index, now)
-                return judged
-        except BaseException:
-            self._journal.reload()
-            raise
+        with self._state.transaction():
+            claimed = claim(begun.envelope, self._standing, now)
+            earlier = self._claims.answered(claimed, now)
+            if earlier is not None:
+                return self._journal.read(earlier)
+            with begun.withholding():
+                judged = self._gate.disclose(claimed, sealed, grounds, now).judged
+            self._claims.remember(claimed, judged.entry.chain_index, now)
+            return judged
 
     def _ready(self) -> tuple[datetime, Grounds]:
         now = whole_milliseconds(self._clock.now())

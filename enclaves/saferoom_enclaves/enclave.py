@@ -304,7 +304,6 @@ class Enclave:
                 )
                 entry = opened.journal.append(payload, now, order=new.statement).entry
         except BaseException:
-            opened.journal.reload()
             new.opened.close()
             raise
         opened.data.use(new.opened, new.computed)

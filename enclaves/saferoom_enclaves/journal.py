@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from saferoom_enclaves.rowform import (
@@ -90,12 +91,7 @@ class Journal:
         self._signing: Final = signing
         self._randomness: Final = randomness
         self._waiting: dict[int, _Waiting] = {}
-        self.reload()
-
-    def reload(self) -> None:
-        """Read again which entries wait for their proof; after a commit that failed."""
-        self._waiting.clear()
-        for index, row in self._state.numbered("entry", self._state.marks.proven):
+        for index, row in state.numbered("entry", state.marks.proven):
             since, judged = _unpack(index, row.content)
             self._wait(judged.entry, since)
 
@@ -123,6 +119,7 @@ class Journal:
         self._state.put("entry", index, _pack(judged, now))
         self._state.marks = self._state.marks.with_entry(statement.digest, now)
         self._wait(judged.entry, now)
+        self._state.undoing(partial(self._waiting.pop, index, None))
         return judged
 
     def _wait(self, said: OutboxEntry, since: datetime) -> None:
@@ -172,11 +169,16 @@ class Journal:
 
     def release(self, indexes: Sequence[int]) -> None:
         """Take entries out of the outbox; within a transaction."""
-        for index in indexes:
-            self._waiting.pop(index, None)
+        if not indexes:
+            return
+        # What is undone is the whole of it: entries put back one by one would stand at its end.
+        self._state.undoing(partial(setattr, self, "_waiting", self._waiting))
+        taken = frozenset(indexes)
+        self._waiting = {
+            index: waiting for index, waiting in self._waiting.items() if index not in taken
+        }
         proven = min(self._waiting, default=self.link.index)
-        if indexes:
-            self._state.marks = self._state.marks.with_proven(proven)
+        self._state.marks = self._state.marks.with_proven(proven)
 
 
 def _pack(judged: Judged, now: datetime) -> bytes:

@@ -97,12 +97,8 @@ class Judge:
         now = whole_milliseconds(self._clock.now())
         grounds = self._grounds(now)
         self._require_ready(now)
-        try:
-            with self._state.transaction():
-                return [self._outcome(question, grounds, now) for question in questions]
-        except BaseException:
-            self._journal.reload()
-            raise
+        with self._state.transaction():
+            return [self._outcome(question, grounds, now) for question in questions]
 
     def _require_ready(self, now: datetime) -> None:
         # 5.1: what the enclave knows is fresh, and what it said stands in the ledger.

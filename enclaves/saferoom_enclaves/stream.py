@@ -120,8 +120,6 @@ class Follower:
             with self._state.transaction():
                 acknowledged = self._take(delivery, checked, now)
         except BaseException:
-            self._journal.reload()
-            self._consents.reload()
             self.rebuild()
             raise
         self._clock.advance_to(checked.head.time)

@@ -87,6 +87,12 @@ class EnclaveHarness(Attended):
 
     def load(self, tables: Mapping[str, bytes], schema: str | None = None) -> LoadReport:
         """Load tables from CSV, sealed and ordered as the owner's client does it."""
+        return self.load_pieces(*self.sealed(tables, schema))
+
+    def sealed(
+        self, tables: Mapping[str, bytes], schema: str | None = None
+    ) -> tuple[LoadHeader, bytes, Sequence[bytes]]:
+        """Seal tables from CSV, and order their load; what `load_pieces` passes on."""
         schema = schema or self.newest_schema()
         header = LoadHeader(
             self.owner.name,
@@ -101,7 +107,7 @@ class EnclaveHarness(Attended):
             for number, data in enumerate(tables.values())
             for piece in sealer.table(number, data)
         ]
-        return self.load_pieces(header, sealed_key, pieces)
+        return header, sealed_key, pieces
 
     def order(self, header: LoadHeader, key: bytes, **changes: object) -> bytes:
         """Order a load, as the first approver; the order's fields can be changed by name."""
