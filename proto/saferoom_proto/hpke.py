@@ -31,6 +31,19 @@ _X25519_BYTES: Final = 32  # RFC 7748
 PUBLIC_BYTES: Final = _MLKEM_PUBLIC_BYTES + _X25519_BYTES
 SEED_BYTES: Final = _MLKEM_SEED_BYTES + _X25519_BYTES
 
+_FIELD: Final = (1 << 255) - 19  # RFC 7748 section 4.1
+_LOW_ORDER: Final = frozenset(
+    {
+        0,
+        1,
+        _FIELD - 1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    }
+)
+"""Points of order 1, 2, 4 and 8 on Curve25519 or its twist, by their u: a secret shared with one is
+zero, and sealing to it fails. Source: Bernstein, cr.yp.to/ecdh.html, "validate"."""
+
 _READ_KEYS: Final = 256
 """Public keys kept read: a request's is checked when it comes, and sealed to soon after."""
 
@@ -115,6 +128,7 @@ def require_public(public: bytes) -> MLKEM768X25519PublicKey:
     """
     if len(public) != PUBLIC_BYTES:
         raise SafeRoomError(Reason.BAD_SEAL, f"a sealing public key has {PUBLIC_BYTES} bytes")
+    _require_order(public[_MLKEM_PUBLIC_BYTES:])
     try:
         return MLKEM768X25519PublicKey(
             MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES]),
@@ -122,6 +136,14 @@ def require_public(public: bytes) -> MLKEM768X25519PublicKey:
         )
     except ValueError as error:
         raise SafeRoomError(Reason.BAD_SEAL, "not a sealing public key") from error
+
+
+def _require_order(x25519: bytes) -> None:
+    """Refuse a point that nothing can be sealed to, so that this shows before any work is done."""
+    # The highest bit does not count, and a u may be written past the field (RFC 7748 section 5).
+    u = (int.from_bytes(x25519, "little") & ((1 << 255) - 1)) % _FIELD
+    if u in _LOW_ORDER:
+        raise SafeRoomError(Reason.BAD_SEAL, "a sealing public key of low order")
 
 
 def _require_info(info: bytes) -> None:

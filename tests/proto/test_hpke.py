@@ -8,11 +8,11 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke as reference
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saferoom_proto.hpke import SealingKey, seal
+from saferoom_proto.hpke import SealingKey, require_public, seal
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 INFO = b"saferoom test v1"
@@ -99,6 +99,40 @@ def test_what_is_no_public_key_is_not_sealed_to(public: bytes) -> None:
     with pytest.raises(SafeRoomError) as refusal:
         seal(public, b"yes", info=INFO)
     assert refusal.value.reason is Reason.BAD_SEAL
+
+
+LOW_ORDER = [
+    # RFC 7748 section 7 asks for the check; the points: Bernstein, cr.yp.to/ecdh.html, "validate".
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    # The same, written past the field: p and p + 1.
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+]
+
+
+@pytest.mark.parametrize("high_bit", [0, 0x80], ids=["plain", "high bit"])
+@pytest.mark.parametrize("low", LOW_ORDER)
+def test_a_point_of_low_order_is_refused_before_anything_is_sealed(low: str, high_bit: int) -> None:
+    x25519 = bytearray.fromhex(low)
+    x25519[-1] |= high_bit
+    with pytest.raises(ValueError, match=r".*"):  # the list is right: nothing can be shared with it
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(bytes(x25519)))
+    with pytest.raises(SafeRoomError, match="low order") as refusal:
+        require_public(KEY.public[:1184] + bytes(x25519))
+    assert refusal.value.reason is Reason.BAD_SEAL
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_every_other_point_is_taken_and_can_be_sealed_to(x25519: bytes) -> None:
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(x25519))
+    except ValueError:
+        return
+    assert seal(KEY.public[:1184] + x25519, b"yes", info=INFO)
 
 
 @pytest.mark.parametrize("length", [0, 64, 95, 97])
