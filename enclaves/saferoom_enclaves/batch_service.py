@@ -13,14 +13,15 @@ from typing import Final
 from saferoom_enclaves import wire
 from saferoom_enclaves.batch_rows import Rows
 from saferoom_enclaves.batches import Batch
+from saferoom_enclaves.places import Places
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.batch import ROW_BYTES, chunks_of
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.v1 import enclave_pb2
 
-MOST_AT_ONCE: Final = 4
+MOST_AT_ONCE: Final = 8
 """Batches whose rows are held in memory at once: 20 MB each, and as much again while they are
-verified."""
+verified. Of one institution at most four, so that there is a place for the next, and the next."""
 
 Responses = AsyncIterator[enclave_pb2.JudgeBatchResponse]
 
@@ -36,7 +37,7 @@ class BatchCalls:
     def __init__(self, worker: Worker, tick: Callable[[], Awaitable[None]]) -> None:
         self._worker: Final = worker
         self._tick: Final = tick
-        self._held = 0
+        self._places: Final = Places(MOST_AT_ONCE, "batches")
 
     async def judge(self, pieces: AsyncIterator[enclave_pb2.JudgeBatchRequest]) -> Responses:
         """Judge a batch; its answers come after the word on all of it.
@@ -70,17 +71,13 @@ class BatchCalls:
         """Take the rows and judge them; gives how many are judged after each chunk."""
         # Who has sent no row yet holds no place: else a few who never do would keep all others out.
         first = await anext(pieces, None)
-        if self._held >= MOST_AT_ONCE:
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{self._held} batches under way")
-        self._held += 1
-        try:
-            packed = await _rows(first, pieces, batch.asked.request.rows * ROW_BYTES)
+        request = batch.asked.request
+        with self._places.place(request.institution):
+            packed = await _rows(first, pieces, request.rows * ROW_BYTES)
             # Hashing them takes a second for a million: not in the thread that others wait for.
-            batch.rows = await asyncio.to_thread(Rows, batch.asked.request, blinding, packed)
+            batch.rows = await asyncio.to_thread(Rows, request, blinding, packed)
             while batch.answered is None:
                 yield await self._worker.run(lambda own: own.batches.judge_next(batch))
-        finally:
-            self._held -= 1
 
     async def _chunk(self, batch: Batch, number: int) -> tuple[bytes, tuple[bytes, ...]]:
         return await self._worker.run(lambda own: own.batches.chunk(batch, number))

@@ -2,31 +2,29 @@
 
 No consent, agreement or template lets anybody else do it, and nothing the server says counts: not a
 registrar, not a bank, not the owner's own people. A request is answered once; its repeat gets the
-same bytes. Each is counted: past so many in a day, the next one waits.
+same bytes. Each reading is counted before it begins, whatever becomes of it: past so many in a day,
+the next one waits.
 """
 
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from datetime import datetime, timedelta
-from typing import Annotated, Final, final
+from datetime import datetime
+from typing import Final, final
 
-from pydantic import Field, ValidationError
-
+from saferoom_enclaves.days import Asked, Days
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.standing import Standing
-from saferoom_enclaves.state import Row, State
+from saferoom_enclaves.state import State
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Digest, HoldingsRequest, Instant
-from saferoom_proto.statements.base import Part
+from saferoom_proto.statements import HoldingsRequest
 from saferoom_proto.subject_verification import verify_by_subject
 
 MOST_A_DAY: Final = 3
 """A reading, one after a correction, and one more: each goes through the whole store."""
-_DAY: Final = timedelta(days=1)
 
 
 class _Claiming(Right):
@@ -71,19 +69,6 @@ def claim(envelope: Envelope, standing: Standing, now: datetime) -> Claimed:
     return Claimed(_CLAIMED, request, envelope.digest, reply_key)
 
 
-class _Asked(Part):
-    """One request of the last day, and the entry of the chain that answered it."""
-
-    request_id: Digest
-    nonce: str
-    at: Instant
-    entry: Annotated[int, Field(ge=0)]
-
-
-class _Day(Part):
-    asked: tuple[_Asked, ...] = ()
-
-
 class Claims:
     """Remembers each subject's requests of the last day; none can be asked again after that.
 
@@ -92,42 +77,42 @@ class Claims:
     """
 
     def __init__(self, state: State) -> None:
-        self._state: Final = state
+        self._days: Final = Days(state, "claims")
 
     def answered(self, claimed: Claimed, now: datetime) -> int | None:
-        """Tell which entry answered this very request; none if it is a new one that may be asked.
+        """Tell which entry answered this very request; none if none did.
 
         Raises:
-            SafeRoomError: `NONCE_REUSED`, or `TOO_MANY_REQUESTS` past so many in a day.
+            SafeRoomError: `NONCE_REUSED`.
         """
-        day = self._day(self._state.get("claims", self._key(claimed)), now)
-        for earlier in day.asked:
-            if earlier.request_id == claimed.request_id:
+        for earlier in self._days.of(claimed.request.subject, now):
+            same = earlier.request_id == claimed.request_id
+            if same and earlier.entry is not None:
                 return earlier.entry
-            if earlier.nonce == claimed.request.nonce:
+            if not same and earlier.nonce == claimed.request.nonce:
                 raise SafeRoomError(Reason.NONCE_REUSED, "another request had this nonce")
-        if len(day.asked) >= MOST_A_DAY:
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{MOST_A_DAY} in a day")
         return None
 
+    def require_another(self, claimed: Claimed, now: datetime) -> None:
+        """Refuse a subject that has had its readings of the day: `TOO_MANY_REQUESTS`."""
+        if len(self._days.of(claimed.request.subject, now)) >= MOST_A_DAY:
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{MOST_A_DAY} in a day")
+
+    def count(self, claimed: Claimed, now: datetime) -> None:
+        """Write a request down before it is answered: whatever becomes of it, it counts."""
+        self._write(claimed, None, now)
+
     def remember(self, claimed: Claimed, entry: int, now: datetime) -> None:
-        """Remember which entry answered a new request."""
-        key = self._key(claimed)
-        row = self._state.get("claims", key)
-        own = _Asked(
-            request_id=claimed.request_id, nonce=claimed.request.nonce, at=now, entry=entry
-        )
-        day = _Day(asked=(*self._day(row, now).asked, own))
-        self._state.put("claims", key, day.model_dump_json().encode(), row)
+        """Remember which entry answered a request that was counted."""
+        self._write(claimed, entry, now)
 
-    def _day(self, row: Row | None, now: datetime) -> _Day:
-        if row is None:
-            return _Day()
-        try:
-            kept = _Day.model_validate_json(row.content)
-        except ValidationError as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, "a claim is not readable") from error
-        return _Day(asked=tuple(each for each in kept.asked if each.at > now - _DAY))
-
-    def _key(self, claimed: Claimed) -> bytes:
-        return self._state.cipher.find("claims", claimed.request.subject)
+    def _write(self, claimed: Claimed, entry: int | None, now: datetime) -> None:
+        request, subject = claimed.request_id, claimed.request.subject
+        day = list(self._days.of(subject, now))
+        own = Asked(request_id=request, nonce=claimed.request.nonce, at=now, entry=entry)
+        counted = [at for at, each in enumerate(day) if each.request_id == request]
+        if entry is None or not counted:
+            day.append(own)
+        else:
+            day[counted[-1]] = own
+        self._days.write(subject, tuple(day))

@@ -133,9 +133,9 @@ class Data:
             self._computed = current.only(digests)
         # What cannot be computed is not tried again before something changes.
         if self._asked != wanted:
-            self._asked = wanted
             schema = standing.schemas[opened.schema]
             self._indexer.want(Wanted(opened.held(), schema, features))
+            self._asked = wanted  # only now: what could not even begin is tried again
 
     def settle(self, seconds: float) -> None:
         """Wait until the index that was last wanted is made, or cannot be; or for so long."""

@@ -44,11 +44,12 @@ class Begun:
         Raises:
             SafeRoomError: `WITHHELD`, whatever failed.
         """
-        try:
-            with self.withholding():
-                return collect(self.claimed, self.reading)
-        finally:
-            self.reading.close()
+        with self.withholding():
+            return collect(self.claimed, self.reading)
+
+    def close(self) -> None:
+        """Let the store go: whoever began it does, whatever becomes of it."""
+        self.reading.close()
 
     @contextmanager
     def withholding(self) -> Generator[None]:
@@ -100,8 +101,8 @@ class Disclosures:
         self._log: Final = log
         self._claims: Final = Claims(state)
 
-    def begin(self, envelope: Envelope) -> Judged | Begun:
-        """Let a subject be shown what is held about it; a repeat gets the same bytes at once.
+    def expect(self, envelope: Envelope) -> Judged | Claimed:
+        """Tell who asks for what is held about it, before it waits; a repeat gets the same bytes.
 
         Raises:
             SafeRoomError: whatever `claim` refuses with; `NONCE_REUSED`, `TOO_MANY_REQUESTS`;
@@ -112,7 +113,26 @@ class Disclosures:
         earlier = self._claims.answered(claimed, now)
         if earlier is not None:
             return self._journal.read(earlier)
-        return Begun(envelope, claimed, self._records.about(claimed.request.subject), self._log)
+        self._claims.require_another(claimed, now)
+        return claimed
+
+    def begin(self, envelope: Envelope) -> Judged | Begun:
+        """Let a subject be shown what is held about it, and count that; whoever gets it closes it.
+
+        Raises:
+            SafeRoomError: as `expect`.
+        """
+        claimed = self.expect(envelope)
+        if isinstance(claimed, Judged):
+            return claimed
+        reading = self._records.about(claimed.request.subject)
+        try:
+            with self._state.transaction():
+                self._claims.count(claimed, whole_milliseconds(self._clock.now()))
+        except BaseException:
+            reading.close()
+            raise
+        return Begun(envelope, claimed, reading, self._log)
 
     def finish(self, begun: Begun, sealed: Sealed[Held]) -> Judged:
         """Let out what was read: what allowed it at the beginning must still hold.

@@ -14,6 +14,7 @@ from typing import Final
 
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.batches import Batches
+from saferoom_enclaves.claim import Claimed
 from saferoom_enclaves.disclose import Begun
 from saferoom_enclaves.gate import Sealed
 from saferoom_enclaves.held import Held
@@ -25,13 +26,13 @@ from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
 from saferoom_enclaves.rollbacks import RollbackJob, kept_snapshots, require_kept
 from saferoom_enclaves.state import State
 from saferoom_enclaves.stream import Delivery
-from saferoom_enclaves.trials import Trial, begin_trial
+from saferoom_enclaves.trials import Trial
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadOpener
 from saferoom_proto.load_order import open_order
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import open_rollback
-from saferoom_proto.statements import EvidenceClaims, Snapshot, StoreState
+from saferoom_proto.statements import EvidenceClaims, FeatureTrial, Snapshot, StoreState
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.verification import PinnedCharter, verify_endorsement
 
@@ -203,6 +204,10 @@ class Enclave:
         """The batches, once the enclave has its keys; `LOCKED` before."""
         return self._require_open().batches
 
+    def expect_disclosure(self, request: Envelope) -> Judged | Claimed:
+        """Tell who asks for what is held about it, or show what it was shown."""
+        return self._require_open().disclosures.expect(request)
+
     def begin_disclosure(self, request: Envelope) -> Judged | Begun:
         """Let a subject be shown what is held about it, or show what it was shown."""
         return self._require_open().disclosures.begin(request)
@@ -215,11 +220,17 @@ class Enclave:
         """Give entries that no proof has come back for, from a chain index on."""
         return self._require_open().journal.outbox(start)
 
+    def expect_trial(self, order: Envelope) -> FeatureTrial:
+        """Tell what an approver has tried, before it waits."""
+        opened, now = self._require_open(), self._now()
+        opened.grounds(now)
+        return opened.trials.expect(order, now)
+
     def begin_trial(self, order: Envelope) -> Trial:
         """Let a trial of a feature's draft begin."""
         opened, now = self._require_open(), self._now()
         opened.grounds(now)
-        return begin_trial(order, opened.standing, opened.data, self._around.work, now)
+        return opened.trials.begin(order, now)
 
     def begin_load(self, header: LoadHeader, sealed_key: bytes) -> LoadJob:
         """Let an ordered load begin.

@@ -29,6 +29,7 @@ from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.stream import Follower
+from saferoom_enclaves.trials import Trials
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement
 from saferoom_proto.verification import PinnedCharter
@@ -121,6 +122,7 @@ class OpenEnclave:
             grounds=self.grounds,
             log=log,
         )
+        self.trials: Final = Trials(state, self.standing, self.data, around.work)
         self.judge: Final = Judge(
             state=state,
             rules=rules,

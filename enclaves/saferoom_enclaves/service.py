@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Final, NoReturn, TypeVar, cast
 
 import grpc
@@ -20,6 +20,7 @@ from saferoom_enclaves.enclave import Enclave, Whereabouts
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
 from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.places import Turns
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -32,8 +33,10 @@ DELIVER_SETTLE_SECONDS: Final = 1.0
 """How long a delivery waits for the features that came with it: most are there then, and the next
 delivery, which may bring a consent, is not held up by one that takes its time."""
 
-READINGS_AT_ONCE: Final = 2
-"""Subjects read about, and drafts tried, at a time: loads and features need children too."""
+AT_ONCE: Final = 2
+"""Subjects read about at a time, and drafts tried: loads and features need children too."""
+WAITING: Final = 16
+"""How many more of each may wait: they have their turn within a minute or so."""
 
 Context = grpc.aio.ServicerContext[Message, Message]
 T = TypeVar("T")
@@ -57,7 +60,8 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._log: Final = log
         self._changed: Final = changed
         self._one_load: Final = asyncio.Lock()
-        self._readings: Final = asyncio.Semaphore(READINGS_AT_ONCE)
+        self._disclosures: Final = Turns(AT_ONCE, WAITING, "disclosures")
+        self._trials: Final = Turns(AT_ONCE, WAITING, "trials")
         self._batches: Final = BatchCalls(worker, self._tick)
         self._tick_seconds = 0.0
 
@@ -145,12 +149,20 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             return wire.disclose_response(await self._disclosed(asked))
 
     async def _disclosed(self, asked: Envelope) -> Judged:
+        claimed = await self._worker.run(lambda own: own.expect_disclosure(asked))
+        if isinstance(claimed, Judged):
+            return claimed
+        async with self._disclosures.turn(claimed.request.subject):
+            # What waits holds no store open; what begins is counted, and so comes to its end.
+            return await _to_its_end(self._read(asked))
+
+    async def _read(self, asked: Envelope) -> Judged:
         begun = await self._worker.run(lambda own: own.begin_disclosure(asked))
         if isinstance(begun, Judged):
             return begun
-        async with self._readings:
-            sealed = await _to_its_end(asyncio.to_thread(begun.collect))
-        return await self._worker.run(lambda own: own.finish_disclosure(begun, sealed))
+        with closing(begun):
+            sealed = await asyncio.to_thread(begun.collect)
+            return await self._worker.run(lambda own: own.finish_disclosure(begun, sealed))
 
     async def _tick(self) -> None:
         if self._tick_seconds:
@@ -181,10 +193,14 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         """Try a feature's draft."""
         async with self._refusing(context, "TryFeature"):
             order = wire.trial_of(request)
-            trial = await self._worker.run(lambda own: own.begin_trial(order))
-            async with self._readings:
-                verdict = await _to_its_end(asyncio.to_thread(trial.verdict))
+            trial = await self._worker.run(lambda own: own.expect_trial(order))
+            async with self._trials.turn(trial.approver):
+                verdict = await _to_its_end(self._tried(order))
             return enclave_pb2.TryFeatureResponse(sealed_verdict=verdict)
+
+    async def _tried(self, order: Envelope) -> bytes:
+        with closing(await self._worker.run(lambda own: own.begin_trial(order))) as trial:
+            return await asyncio.to_thread(trial.verdict)
 
     async def RollbackStore(  # noqa: N802
         self, request: enclave_pb2.RollbackStoreRequest, context: Context
@@ -261,5 +277,7 @@ async def _to_its_end(work: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # again: it must end all the same
+                await asyncio.wait([task])
         raise

@@ -46,6 +46,7 @@ _FOUND: Final = (
     "batch",
     "chunk",
     "claims",
+    "trials",
 )
 """Tables whose rows are found by an HMAC."""
 

@@ -14,10 +14,13 @@ from typing import Final
 
 from saferoom_enclaves.children.jobs import Tried
 from saferoom_enclaves.data import Data
+from saferoom_enclaves.days import Asked, Days
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.standing import Standing
+from saferoom_enclaves.state import State
 from saferoom_enclaves.storework import StoreWork
+from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -28,6 +31,9 @@ from saferoom_proto.verification import verify_by_named_approver
 
 WINDOW: Final = timedelta(minutes=5)
 """How far an order's instant may be from the enclave's clock: an old one is not carried out."""
+MOST_A_DAY: Final = 40
+"""Trials of one approver: a day's work on drafts. What a draft tells of one record beyond rounded
+counts is a bit at most (SECURITY.md, promise 10), and this many of them in a day."""
 FEWEST_FOR_GRID: Final = 100
 """Known values below which no grid is suggested."""
 
@@ -66,10 +72,12 @@ class Trial:
         except SafeRoomError as error:
             fault = f"it cannot be computed over the records: {error.words.what}"
             verdict = Verdict(fault=fault, counted=None)
-        finally:
-            if self.opened is not None:
-                self.opened.close()
         return seal_verdict(verdict, unb64(self.ordered.reply_key), self.order)
+
+    def close(self) -> None:
+        """Let the store go: whoever began it does, whatever becomes of it."""
+        if self.opened is not None:
+            self.opened.close()
 
     def _tried(self) -> Verdict:
         definition = FeatureDefinition.of(self.ordered.draft)
@@ -86,29 +94,71 @@ class Trial:
         return Verdict(fault=None, counted=_counted(definition, found))
 
 
-def begin_trial(
-    order: Envelope, standing: Standing, data: Data, work: StoreWork, now: datetime
-) -> Trial:
-    """Let an approver's trial of a draft begin.
+class Trials:
+    """Lets approvers have drafts tried, so many a day.
 
-    Raises:
-        SafeRoomError: `BAD_SIGNATURE` or `BAD_CHARTER` without an approver's signature or for
-            another owner's store; `EXPIRED` or `NOT_YET_VALID` for an order of another time;
-            `CONFLICT` if no schema is in force.
+    Args:
+        state: the enclave's database, opened: it keeps each approver's last day.
+        standing: what is in force.
+        data: the store.
+        work: has children try.
     """
-    trial = verify_by_named_approver(order, standing.charter, FeatureTrial)
-    if trial.draft.owner != trial.owner or trial.draft.room != trial.room:
-        raise SafeRoomError(Reason.BAD_SIGNATURE, "a draft of another owner or room")
-    if now - trial.at > WINDOW:
-        raise SafeRoomError(Reason.EXPIRED, f"the order is of {trial.at}")
-    if trial.at - now > WINDOW:
-        raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {trial.at}")
-    if standing.schema is None:
-        raise SafeRoomError(Reason.CONFLICT, "no schema is in force")
-    opened = data.in_use
-    fits = opened is not None and opened.schema == standing.schema
-    held = opened.held() if opened is not None and fits else None
-    return Trial(trial, order.digest, standing.schemas[standing.schema], held, work)
+
+    def __init__(self, state: State, standing: Standing, data: Data, work: StoreWork) -> None:
+        self._state: Final = state
+        self._standing: Final = standing
+        self._data: Final = data
+        self._work: Final = work
+        self._days: Final = Days(state, "trials")
+
+    def expect(self, order: Envelope, now: datetime) -> FeatureTrial:
+        """Tell what an approver has tried, before it waits.
+
+        Raises:
+            SafeRoomError: `BAD_SIGNATURE` or `BAD_CHARTER` without an approver's signature or for
+                another owner's store; `BAD_SEAL` if nothing can be sealed to its reply key;
+                `EXPIRED` or `NOT_YET_VALID` for an order of another time; `CONFLICT` if no schema
+                is in force; `TOO_MANY_REQUESTS`.
+        """
+        trial = verify_by_named_approver(order, self._standing.charter, FeatureTrial)
+        if trial.draft.owner != trial.owner or trial.draft.room != trial.room:
+            raise SafeRoomError(Reason.BAD_SIGNATURE, "a draft of another owner or room")
+        hpke.require_public(unb64(trial.reply_key))
+        if now - trial.at > WINDOW:
+            raise SafeRoomError(Reason.EXPIRED, f"the order is of {trial.at}")
+        if trial.at - now > WINDOW:
+            raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {trial.at}")
+        self._schema_in_force()
+        if len(self._others(trial, order, now)) >= MOST_A_DAY:
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{MOST_A_DAY} trials in a day")
+        return trial
+
+    def begin(self, order: Envelope, now: datetime) -> Trial:
+        """Let a trial begin, and count it; whoever gets it closes it.
+
+        Raises:
+            SafeRoomError: as `expect`.
+        """
+        trial = self.expect(order, now)
+        others = self._others(trial, order, now)
+        with self._state.transaction():
+            own = Asked(request_id=order.digest, at=now)
+            self._days.write(trial.approver, (*others, own))
+        opened = self._data.in_use
+        fits = opened is not None and opened.schema == self._standing.schema
+        held = opened.held() if opened is not None and fits else None
+        return Trial(trial, order.digest, self._schema_in_force(), held, self._work)
+
+    def _schema_in_force(self) -> Schema:
+        if self._standing.schema is None:
+            raise SafeRoomError(Reason.CONFLICT, "no schema is in force")
+        return self._standing.schemas[self._standing.schema]
+
+    def _others(self, trial: FeatureTrial, order: Envelope, now: datetime) -> tuple[Asked, ...]:
+        """Give what the approver had tried in the last day, but for this very order."""
+        # The same order tried again says the same again.
+        day = self._days.of(trial.approver, now)
+        return tuple(each for each in day if each.request_id != order.digest)
 
 
 def _counted(definition: FeatureDefinition, found: Tried) -> Counted:

@@ -18,12 +18,14 @@ from saferoom_proto.load_order import LoadOrder, seal_order
 from saferoom_proto.statements import (
     Endorsement,
     EvidenceClaims,
+    Feature,
+    FeatureTrial,
     Schema,
     StoreState,
     load,
     seal_statement,
 )
-from simulator.owner import SimOwner
+from simulator.owner import APPROVERS, SimOwner
 
 
 class Reached(Protocol):
@@ -101,6 +103,19 @@ class Attended:
         keys = {"store_key": b64(key), "pairing_key": b64(self.owner.pairing.private_bytes_raw())}
         sealing = unb64(load(endorsement, Endorsement).sealing)
         return hpke.seal(sealing, dump(keys), info=release_info(endorsement.digest))
+
+    def trial(self, draft: Feature, approver: str = APPROVERS[0], **changes: object) -> Envelope:
+        """Order a draft tried; the order's fields can be changed by name."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": self.owner.name,
+            "approver": approver,
+            "draft": draft,
+            "reply_key": b64(fault_key(self.owner).public),
+            "at": self.world.now(),
+        }
+        trial = FeatureTrial.model_validate(fields | changes)
+        return seal_statement(trial, self.owner.approvers[approver])
 
     def unlock(self) -> Whereabouts:
         """Endorse the enclave and release its keys."""

@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,15 +22,12 @@ from saferoom_enclaves.opened import Surroundings
 from saferoom_proto import verdict
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64
 from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.load_faults import Faults, open_faults
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import (
     CheckRequest,
-    Feature,
-    FeatureTrial,
     Outcome,
     Release,
     load,
@@ -115,19 +112,6 @@ class EnclaveHarness(Attended):
         sealing = self.keys.sealing.public
         return ordered(self.owner, header, key, sealing, self.enclave.store, **changes)
 
-    def trial(self, draft: Feature, approver: str = APPROVERS[0], **changes: object) -> Envelope:
-        """Order a draft tried; the order's fields can be changed by name."""
-        fields: dict[str, object] = {
-            "room": self.world.room,
-            "owner": self.owner.name,
-            "approver": approver,
-            "draft": draft,
-            "reply_key": b64(fault_key(self.owner).public),
-            "at": self.world.now(),
-        }
-        trial = FeatureTrial.model_validate(fields | changes)
-        return seal_statement(trial, self.owner.approvers[approver])
-
     def verdict(self, order: Envelope) -> verdict.Verdict:
         """Have a draft tried, and open the verdict as who ordered it."""
         sealed = self.tried(order)
@@ -178,7 +162,8 @@ class EnclaveHarness(Attended):
 
     def tried(self, order: Envelope) -> bytes:
         """Have a draft tried; gives the sealed verdict."""
-        return self.enclave.begin_trial(order).verdict()
+        with closing(self.enclave.begin_trial(order)) as trial:
+            return trial.verdict()
 
     # What a subject does.
 
@@ -187,7 +172,8 @@ class EnclaveHarness(Attended):
         begun = self.enclave.begin_disclosure(request)
         if isinstance(begun, Judged):
             return begun
-        return self.enclave.finish_disclosure(begun, begun.collect())
+        with closing(begun):
+            return self.enclave.finish_disclosure(begun, begun.collect())
 
     # What an institution does.
 
