@@ -33,6 +33,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.gauges import parent, processor_seconds, resident_mib
 from saferoom_client import AsyncRoom
 from saferoom_client.batch_answer import BatchAnswer
 from saferoom_client.session import utc_now
@@ -56,19 +57,7 @@ DELIVERED: Final = 1000
 FIXED_WORK: Final = 1_000_000
 """Hashes of the piece of work that each round is paired with: 0.4 s of an idle processor."""
 PIECE_BYTES: Final = 8192 * ROW_BYTES
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 NOTICE: Final = "sha256:" + "a" * 64
-
-
-def processor_seconds(pid: int) -> float:
-    """Give the processor time that a process has had."""
-    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def resident_mib(pid: int) -> float:
-    """Give the memory that a process holds now."""
-    return int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1]) * 4096 / (1 << 20)
 
 
 def fixed_work() -> float:
@@ -250,8 +239,7 @@ def ancestor(pid: int, of: int) -> bool:
     while pid > 1:
         if pid == of:
             return True
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        pid = int(fields[1])
+        pid = parent(pid)
     return False
 
 

@@ -1,6 +1,6 @@
 """One check end to end, beside a bare echo of the same sizes on the same cores.
 
-    .venv/bin/python benchmarks/checks.py [--checks 2000]
+    .venv/bin/python -m benchmarks.checks [--checks 2000]
 
 A check is: a signed request, consent, charge, two durable commits (enclave and ledger), a sealed
 and signed answer, its receipt. The echo is grpc.aio over mutual TLS with as many bytes each way and
@@ -31,6 +31,16 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import echo
+from benchmarks.gauges import (
+    Call,
+    Row,
+    children,
+    measure,
+    processor_seconds,
+    resident_mib,
+    sync_milliseconds,
+)
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.checks import open_told
 from saferoom_client.demo.data import Borrower, read_records
@@ -46,18 +56,6 @@ from saferoom_proto.statements import Consent, Purpose
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import check_pb2
 from saferoom_proto.wire import envelope_to_proto
-
-sys.path.insert(0, str(Path(__file__).parent))
-import echo
-from gauges import (
-    Call,
-    Row,
-    children,
-    measure,
-    processor_seconds,
-    resident_mib,
-    sync_milliseconds,
-)
 
 FLOORS = (1000, 3000, 6000, 12000, 30000)
 IN_FLIGHT = 16
@@ -228,7 +226,7 @@ async def run_echo(bench: Bench, profile: Profile, count: int, size: tuple[int, 
     (folder / "server.pem").write_bytes(chain)
     (folder / "server.key").write_bytes((tls / "server.key").read_bytes())
     (folder / "client-roots.pem").write_text(bench.stage.issuer.pem)
-    command = [sys.executable, str(Path(__file__).parent / "echo.py"), str(folder)]
+    command = [sys.executable, "-m", "benchmarks.echo", str(folder)]
     server = _start(command)
     if server.stdin is None or server.stdout is None:
         raise RuntimeError("the echo has no pipes")

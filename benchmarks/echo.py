@@ -1,6 +1,6 @@
 """A bare grpc.aio echo over mutual TLS: the floor beside which a check is measured.
 
-Run by `benchmarks/checks.py`; as a program it serves until its standard input closes.
+Run by `benchmarks.checks`; as a program it serves until its standard input closes.
 """
 
 from __future__ import annotations

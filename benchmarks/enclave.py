@@ -1,28 +1,23 @@
 """What an enclave's process costs: its start, idle memory, loads, and opening a store again.
 
-    .venv/bin/python benchmarks/enclave.py [--rows 30000 1000000] [--starts 5]
+    PYTHONPATH=tests .venv/bin/python -m benchmarks.enclave [--rows 30000 1000000] [--starts 5]
 
 Real processes, started and called as the room does it, on made-up rows, one a subject, with three
 features. Memory is resident memory (Rss) and, where processes share pages, their share of it (Pss).
 A store's own memory is not mapped and stands beside that. What a look-up of cells takes is told
-by `features.py`.
+by `benchmarks.features`.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from features import COLUMNS, FEATURES
-
+from benchmarks.features import COLUMNS, FEATURES
 from saferoom_proto.statements import ColumnType
 from saferoom_proto.uscc import make_uscc
 from simulator import Clock, World

@@ -1,6 +1,6 @@
 """A good bank's checks alone, and beside another bank that floods the room or holds slow streams.
 
-    .venv/bin/python benchmarks/fairness.py [--checks 400] [--rounds 3]
+    .venv/bin/python -m benchmarks.fairness [--checks 400] [--rounds 3]
 
 Each kind of company is measured in turn with being alone, several rounds, so that what else runs
 on the machine meets both alike; the figures are medians over the rounds. The flood is at most
@@ -30,11 +30,12 @@ from typing import Final
 
 import grpc
 import uvloop
-from checks import Bench, Call, Row, children, measure, processor_seconds
 from grpc_health.v1 import health_pb2
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.checks import Bench
+from benchmarks.gauges import Call, Row, children, measure, processor_seconds
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.channel import open_channel
 from saferoom_client.demo.data import read_records
@@ -173,7 +174,15 @@ def company(kind: str, stage: Stage) -> Generator[None]:
     """Keep company with the bad bank."""
     folder = stage.member("bank-b", "desk")
     with subprocess.Popen(
-        [sys.executable, __file__, "--bad", kind, str(folder), str(stage.folder / "question.json")],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.fairness",
+            "--bad",
+            kind,
+            str(folder),
+            str(stage.folder / "question.json"),
+        ],
         stderr=subprocess.DEVNULL,
     ) as process:
         try:

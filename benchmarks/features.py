@@ -1,6 +1,6 @@
 """How fast a store is built, its features computed, and a subject's cells looked up.
 
-`python benchmarks/features.py [SUBJECTS]`, on made-up rows, one a subject. DuckDB has one thread,
+`python -m benchmarks.features [SUBJECTS]`, on made-up rows, one a subject. DuckDB has one thread,
 as in an enclave. The build without checking the subjects' codes is what the parsing alone costs.
 """
 

@@ -57,15 +57,20 @@ def sync_milliseconds(folder: Path) -> float:
     return statistics.median(took) * 1000
 
 
+def parent(pid: int) -> int:
+    """Read which process started a process."""
+    return int(_stat(pid)[1])
+
+
 def children(pid: int) -> Iterator[int]:
     """List the processes that a process started."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            fields = path.read_text().rpartition(")")[2].split()
+            started = parent(int(path.name)) == pid
         except OSError:
             continue
-        if int(fields[1]) == pid:
-            yield int(path.parent.name)
+        if started:
+            yield int(path.name)
 
 
 def resident_mib(pid: int) -> float:
@@ -78,5 +83,10 @@ def resident_mib(pid: int) -> float:
 
 def processor_seconds(pid: int) -> float:
     """Read how much processor time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """Give what proc(5) tells of a process after its name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()

@@ -1,6 +1,6 @@
 """Appends to a ledger as checks do, beside a bare write that waits for the same disk.
 
-    python benchmarks/ledger.py [--folder FOLDER] [--entries 100000] [--seconds 3]
+    .venv/bin/python -m benchmarks.ledger [--folder FOLDER] [--entries 100000] [--seconds 3]
 
 Each append carries what one check records: the request, the release statement and a sealed answer.
 It counts once entry, tree, rows and a signed checkpoint are durable and its proof is written out.

@@ -1,6 +1,6 @@
 """A check through a relay, beside the same check over the server's own unix socket.
 
-    .venv/bin/python benchmarks/relay.py [--checks 600]
+    .venv/bin/python -m benchmarks.relay [--checks 600]
 
 One room, one run: first the server starts the enclaves; then the same stores are moved to their
 owners, who start them, and relays connect them over mutual TLS on this machine. What a relay adds
@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from checks import ALONE, FLOORS, IN_FLIGHT, Bench, Prepared, Row, measure, show
 
+from benchmarks.checks import ALONE, FLOORS, IN_FLIGHT, Bench, Prepared, show
+from benchmarks.gauges import Row, measure
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.demo.data import Borrower, read_records
 from saferoom_client.demo.processes import Processes

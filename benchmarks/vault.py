@@ -1,6 +1,6 @@
 """How fast a store is sealed to disk, and opened from it into a sealed memfd.
 
-`python benchmarks/vault.py [MEGABYTES] [--folder FOLDER]`. The file is read from the page cache, as
+`python -m benchmarks.vault [MEGABYTES] [--folder FOLDER]`. The file is read from the page cache, as
 right after a load; a cold start adds what the disk takes. Reference, as a load's ceiling: SHA-256
 alone, over the same bytes.
 """
