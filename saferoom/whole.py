@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +28,11 @@ class Audit:
     streams: dict[str, int]
 
 
-def audit_room(folder: Path, rest: Callable[[], None] | None = None) -> Audit:
+def audit_room(folder: Path) -> Audit:
     """Recompute a room's log from its entries, on a copy as of one instant.
 
     Args:
         folder: the room's.
-        rest: called now and then.
 
     Raises:
         SafeRoomError: `BAD_PROOF`, naming the first place that does not fit; `STORE_DAMAGED` if
@@ -44,7 +42,7 @@ def audit_room(folder: Path, rest: Callable[[], None] | None = None) -> Audit:
     with tempfile.TemporaryDirectory(prefix=".audit-", dir=folder) as name:
         copy_database(room.state_file, Path(name) / STATE)
         with Database.open(Path(name) / STATE) as database, database.read() as connection:
-            tip = audit(connection, room.config.origin, room.ledger_key.verify_key, rest)
+            tip = audit(connection, room.config.origin, room.ledger_key.verify_key)
     if tip is None:
         raise SafeRoomError(Reason.BAD_CONFIG, "the room has never run: there is no log")
     return Audit(

@@ -35,7 +35,6 @@ from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import template_pb2
 from saferoom_proto.verification import (
     PinnedCharter,
-    verify_approvals,
     verify_by_named_approver,
 )
 from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
@@ -109,13 +108,6 @@ def approved_by(view: TemplateView, owner: str) -> tuple[str, ...]:
             envelope.verify([charter.key_of(approval.approver)])
             names.add(approval.approver)
     return tuple(sorted(names))
-
-
-def require_approved(view: TemplateView) -> None:
-    """Refuse with `NOT_APPROVED` a template that not every owner has approved as it is now."""
-    for part in view.certificate.parts:
-        charter = view.charters[part.owner]
-        verify_approvals(charter, view.approvals, view.envelope.digest, view.certificate.digest)
 
 
 async def list_templates(session: Session) -> tuple[Envelope, ...]:

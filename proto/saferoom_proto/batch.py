@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -278,11 +278,6 @@ class JudgedRows:
             sha256(_LEAF + salt + head + index + row + when + record).digest()
             for (salt,), (index,), (row,), (record,) in pieces
         ]
-
-
-def pick(packed: bytes, width: int, indexes: Sequence[int]) -> bytes:
-    """Take some fixed-width pieces out of packed ones."""
-    return b"".join(packed[at * width : (at + 1) * width] for at in indexes)
 
 
 def _stream(key: bytes, block: int, length: int) -> bytes:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from saferoom_client.events import Event, Happening, Tell, ignore_events
@@ -23,7 +22,7 @@ from saferoom_client.session import Clock, utc_now
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.measure import measure_code, measure_dependencies
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.starting import COMMAND, LaunchDocument, Started, memory_lent, started
+from saferoom_proto.starting import LaunchDocument, Started, memory_lent, started
 from saferoom_proto.statements import Launch, seal_statement
 from saferoom_proto.statements.base import whole_milliseconds
 
@@ -40,7 +39,6 @@ async def supervise(
     *,
     on_event: Tell = ignore_events,
     clock: Clock = utc_now,
-    command: Sequence[str] = COMMAND,
 ) -> None:
     """Keep an owner's enclave running until cancelled.
 
@@ -48,7 +46,6 @@ async def supervise(
         home: the supervisor's folder.
         on_event: is told what happens.
         clock: gives the present instant.
-        command: starts an enclave.
 
     Raises:
         SafeRoomError: `NOT_INSTALLED` where the enclave's software is not.
@@ -59,7 +56,7 @@ async def supervise(
         order = await orders.first()
         began = time.monotonic()
         try:
-            await _Run(home, order, on_event, clock, command).through(orders)
+            await _Run(home, order, on_event, clock).through(orders)
             pause = 0.0
         except SafeRoomError as error:
             on_event(Event(Happening.ENDED, f"{error.reason}: {error.detail}"))
@@ -110,14 +107,11 @@ class _Orders:
 class _Run:
     """One enclave from its start to its end."""
 
-    def __init__(
-        self, home: Home, order: Verified, on_event: Tell, clock: Clock, command: Sequence[str]
-    ) -> None:
+    def __init__(self, home: Home, order: Verified, on_event: Tell, clock: Clock) -> None:
         self._home: Final = home
         self._order: Final = order
         self._on_event: Final = on_event
         self._clock: Final = clock
-        self._command: Final = command
 
     async def through(self, orders: _Orders) -> None:
         """Start it, and wait until the order changes; then it is ended.
@@ -143,9 +137,7 @@ class _Run:
                 config.sandbox,
             )
             try:
-                async with started(
-                    document, seconds=config.start_seconds, command=self._command
-                ) as one:
+                async with started(document, seconds=config.start_seconds) as one:
                     self._show(one, measured)
                     await self._until_first(one, orders)
             finally:
