@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,21 +9,13 @@ from saferoom_client.audit.book import Book
 from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.words import Words
 from saferoom_client.chains import Chains
-from saferoom_client.log import LogTree, all_entries, require_grown
+from saferoom_client.log import LogTree, Progress, all_entries, ignore_progress, require_grown
 from saferoom_client.session import Session
 from saferoom_client.values import LogEntry
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.reasons import Reason, SafeRoomError
-
-Progress = Callable[[int, int], None]
-"""Is told how many entries of how many have been judged."""
-
-
-def ignore_progress(read: int, total: int) -> None:
-    """Take no notice of progress."""
-    del read, total
 
 
 @dataclass(frozen=True, slots=True)
