@@ -5,12 +5,12 @@ The room sees who asked whom and when. What is shown is sealed to the subject.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from saferoom.evidence import Caller, Recorded
 from saferoom.links import Links
 from saferoom.session import Session
+from saferoom.undisturbed import Undisturbed
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import HoldingsRequest, load
@@ -28,7 +28,7 @@ class Holdings:
 
     def __init__(self, links: Links) -> None:
         self._links: Final = links
-        self._under_way: Final[set[asyncio.Task[_Shown]]] = set()
+        self._undisturbed: Final = Undisturbed()
 
     async def show(self, caller: Caller, request: Envelope) -> _Shown:
         """Have one owner's enclave show a subject what it holds about it.
@@ -40,17 +40,9 @@ class Holdings:
         asked = load(request, HoldingsRequest)
         if asked.subject != caller.organisation:
             raise SafeRoomError(Reason.NOT_ALLOWED, "another subject's request")
-        # A caller who leaves ends only its own waiting: what the enclave said is recorded.
-        task = asyncio.create_task(self._pass_on(self._links.serving(asked.owner), request))
-        self._under_way.add(task)
-        task.add_done_callback(self._finished)
-        return await asyncio.shield(task)
+        passing = self._pass_on(self._links.serving(asked.owner), request)
+        return await self._undisturbed.run(passing)
 
     async def _pass_on(self, session: Session, request: Envelope) -> _Shown:
         shown = await session.disclose(request)
         return await session.outbox.take(shown.entry), shown.sealed
-
-    def _finished(self, task: asyncio.Task[_Shown]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller may have left; then nobody else looks at it

@@ -5,9 +5,8 @@ Both are passed on as they come; loads are never read.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator
+from typing import Final
 
 from saferoom.enclave_wire import LoadPiece, load_owner
 from saferoom.evidence import Caller, Recorded
@@ -15,6 +14,7 @@ from saferoom.exchange import Loaded
 from saferoom.links import Links
 from saferoom.register import Register
 from saferoom.session import Session
+from saferoom.undisturbed import Undisturbed
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
@@ -22,8 +22,6 @@ from saferoom_proto.statements import load as load_statement
 
 _Outcome = tuple[Loaded, Recorded[object] | None]
 """What became of a load, and its recorded snapshot if it was taken."""
-
-T = TypeVar("T")
 
 
 class Loads:
@@ -39,7 +37,9 @@ class Loads:
         self._register: Final = register
         self._links: Final = links
         self._seconds: Final = seconds
-        self._under_way: Final[set[asyncio.Task[object]]] = set()
+        # What an enclave takes is recorded, or it would wait for the proof, and the next load would
+        # follow a snapshot nobody knows.
+        self._undisturbed: Final = Undisturbed()
 
     async def load(self, caller: Caller, pieces: AsyncIterator[LoadPiece]) -> _Outcome:
         """Pass a load on; gives what became of it, and its recorded snapshot if it was taken.
@@ -58,7 +58,7 @@ class Loads:
         if self._register.schema(schema).says.owner != owner:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "another owner's schema")
         passing = self._pass_on(self._links.serving(owner), _after(header, pieces))
-        return await self._to_its_end(passing)
+        return await self._undisturbed.run(passing)
 
     async def rollback(self, caller: Caller, order: Envelope) -> Recorded[object]:
         """Have an enclave go back to an earlier snapshot; gives the new one, recorded.
@@ -70,15 +70,7 @@ class Loads:
         owner = load_statement(order, RollbackOrder).owner
         if caller.organisation != owner:
             raise SafeRoomError(Reason.NOT_ALLOWED, "another owner's store")
-        return await self._to_its_end(self._back(self._links.serving(owner), order))
-
-    async def _to_its_end(self, work: Coroutine[object, object, T]) -> T:
-        # A caller who leaves ends only its own waiting: what the enclave takes is recorded, or it
-        # would wait for the proof, and the next load would follow a snapshot nobody knows.
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._finished)
-        return await asyncio.shield(task)
+        return await self._undisturbed.run(self._back(self._links.serving(owner), order))
 
     async def _back(self, session: Session, order: Envelope) -> Recorded[object]:
         entry = await session.rollback(order, self._seconds)
@@ -95,11 +87,6 @@ class Loads:
         recorded = await session.outbox.take(loaded.snapshot)
         session.snapshot = recorded.statement
         return loaded, recorded
-
-    def _finished(self, task: asyncio.Task[object]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller may have left; then nobody else looks at it
 
 
 async def _after(header: LoadPiece, pieces: AsyncIterator[LoadPiece]) -> AsyncIterator[LoadPiece]:
