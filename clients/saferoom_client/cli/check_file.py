@@ -23,6 +23,7 @@ from saferoom_client.files import (
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
+from saferoom_client.values import TemplateView
 from saferoom_proto.reasons import Reason
 
 FileOption = Annotated[
@@ -92,7 +93,7 @@ def check_file(room: Room, asked: FileCheck, *, as_json: bool) -> None:
     view = room.get_template(asked.template)
     names = view.template.params.keys() - asked.params.keys()
     applicants = read_applicants(asked.file, names, asked.column)
-    batch, again = _batch(room, asked, applicants)
+    batch, again = _batch(room, asked, view, applicants)
     answer = _ask(room, batch, quiet=as_json)
     write_file(asked.receipt_file, answer.receipt.to_json())
     write_file(asked.out, write_answers(applicants, answer), PUBLIC_FILE)
@@ -100,9 +101,10 @@ def check_file(room: Room, asked: FileCheck, *, as_json: bool) -> None:
     _show(asked, answer, again=again, as_json=as_json)
 
 
-def _batch(room: Room, asked: FileCheck, applicants: Applicants) -> tuple[Batch, bool]:
+def _batch(
+    room: Room, asked: FileCheck, view: TemplateView, applicants: Applicants
+) -> tuple[Batch, bool]:
     """Sign the batch, or take up the one that an earlier run of the command left."""
-    view = room.get_template(asked.template)
     made = make_batch(
         room.profile,
         view,
@@ -134,7 +136,7 @@ def _question(batch: Batch) -> tuple[object, ...]:
 
 
 def _ask(room: Room, batch: Batch, *, quiet: bool) -> BatchAnswer:
-    bar, move = progress_of(say("judging"), quiet=quiet)
+    bar, move = progress_of("judging", quiet=quiet)
     with bar:
         for pause in _PAUSES_SECONDS:
             try:

@@ -31,7 +31,7 @@ def load(
 ) -> None:
     """Seal CSV files to your own enclave and load them: all or nothing."""
     tables = pairs(files, "TABLE=FILE")
-    bar, move = progress_of(say("loading"), quiet=as_json)
+    bar, move = progress_of("loading", quiet=as_json)
     with Room.open(profile) as room, bar:
         report = room.load_data(check_digest(schema), tables, progress=move)
     if report.snapshot is not None:

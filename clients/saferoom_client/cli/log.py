@@ -32,7 +32,7 @@ def verify(
 
     Auditors open every entry with --whole.
     """
-    bar, move = progress_of(say("entries"), quiet=as_json)
+    bar, move = progress_of("entries", quiet=as_json)
     with Room.open(profile) as room, bar:
         report = room.verify_log(whole=whole, progress=move)
     size = report.checkpoint.size

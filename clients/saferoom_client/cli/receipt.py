@@ -41,13 +41,13 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Verify a receipt, a batch's, or one row's, under the pinned keys; nothing is asked."""
-    pinned = _trust(profile, trust)
-    if is_use_receipt(read_file(file)):
-        show_use(as_json, UseReceipt.from_json(read_file(file)), pinned)
+    pinned, data = _trust(profile, trust), read_file(file)
+    if is_use_receipt(data):
+        show_use(as_json, UseReceipt.from_json(data), pinned)
         return
-    if show_verified(read_file(file), pinned, as_json=as_json):
+    if show_verified(data, pinned, as_json=as_json):
         return
-    verified = verify_receipt(_read(file), pinned)
+    verified = verify_receipt(_receipt(file, data), pinned)
     show(
         as_json,
         {"verified": True, **_document(verified)},
@@ -64,7 +64,7 @@ def show_(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a receipt says, once it verifies."""
-    verified = verify_receipt(_read(file), _trust(profile, trust))
+    verified = verify_receipt(_receipt(file, read_file(file)), _trust(profile, trust))
     releases = {
         owner: part.release.model_dump(mode="json") for owner, part in verified.parts.items()
     }
@@ -94,7 +94,7 @@ def export(
     if render is None:
         rule = say("one of {renderers} at the end of its name", renderers=", ".join(_RENDERERS))
         raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--out", rule)])
-    sheet = read_sheet(_read(file), _trust(profile, trust), language)
+    sheet = read_sheet(_receipt(file, read_file(file)), _trust(profile, trust), language)
     write_file(out, render(sheet).encode(), PUBLIC_FILE)
     document = {"file": str(out), "language": language, "answer": sheet.truth}
     show(
@@ -172,9 +172,9 @@ def _trust(profile: Path | None, trust: Path | None) -> Trust:
     return read_model(profile / TRUST, Trust)
 
 
-def _read(path: Path) -> Receipt:
+def _receipt(path: Path, data: bytes) -> Receipt:
     try:
-        return Receipt.from_json(read_file(path))
+        return Receipt.from_json(data)
     except SafeRoomError as error:
         if error.fields:
             raise
