@@ -23,13 +23,18 @@ from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import BatchRequest, Purpose, load, seal_statement
-from saferoom_proto.statements.base import Base64, Part, field_faults, whole_milliseconds
+from saferoom_proto.statements.base import (
+    Base64,
+    Part,
+    field_faults,
+    fresh_nonce,
+    whole_milliseconds,
+)
 from saferoom_proto.tree import Tree
 from saferoom_proto.uscc import parse_uscc
 
 BATCH_VALID_FOR: Final = timedelta(hours=23, minutes=58)
 """How long a batch may travel; with what it is backdated, below the 24 hours of an enclave."""
-_NONCE_BYTES: Final = 16
 _SEED_BYTES: Final = 32
 
 Asked = str | tuple[str, Mapping[str, Value]]
@@ -124,7 +129,7 @@ def make_batch(
             purpose=read_purpose(purpose),
             rows=len(packed) // ROW_BYTES,
             root=f"sha256:{Tree(asked_leaves(blinding, packed)).root.hex()}",
-            nonce=b64(os.urandom(_NONCE_BYTES)),
+            nonce=fresh_nonce(),
             not_before=moment - BACKDATED,
             not_after=moment + BATCH_VALID_FOR,
             reply_key=b64(reply_key.public),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,12 +11,11 @@ from saferoom_client.session import Session
 from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Consent, ConsentRequest, Purpose, load
-from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
 from saferoom_proto.subject_verification import verify_consent_request
 from saferoom_proto.v1 import consent_pb2
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
 
-_NONCE_BYTES: Final = 16
 OPEN_DAYS: Final = 30
 """How long a subject has to answer."""
 
@@ -79,7 +77,7 @@ async def request_consent(
         why=why,
         notice=sha256_digest(notice.encode()),
         notice_text=notice,
-        nonce=b64(os.urandom(_NONCE_BYTES)),
+        nonce=fresh_nonce(),
     )
     statement = session.sign(request)
     ask = consent_pb2.RequestConsentRequest(request=envelope_to_proto(statement))
@@ -135,7 +133,7 @@ def consent_of(session: Session, asked: AskedConsent) -> Consent:
         features=request.features,
         uses=request.uses,
         notice=request.notice,
-        nonce=b64(os.urandom(_NONCE_BYTES)),
+        nonce=fresh_nonce(),
     )
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Final
 
 from saferoom_client.session import Session
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Dispute, load
-from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
 from saferoom_proto.subject_verification import verify_by_subject
 from saferoom_proto.v1 import subject_pb2
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
-
-_NONCE_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ async def open_dispute(
             use=use,
             field=field,
             words=words,
-            nonce=b64(os.urandom(_NONCE_BYTES)),
+            nonce=fresh_nonce(),
             at=whole_milliseconds(session.clock()),
         )
     )

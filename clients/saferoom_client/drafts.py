@@ -6,7 +6,6 @@ Every fault names the file, the line, the field and the rule.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,12 +27,11 @@ from saferoom_proto.statements import (
     Schema,
     Template,
 )
-from saferoom_proto.statements.base import field_faults
+from saferoom_proto.statements.base import field_faults, fresh_nonce
 
 P = TypeVar("P", bound=Payload)
 Document = dict[str, object]
 
-NONCE_BYTES: Final = 16
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
@@ -72,7 +70,7 @@ def read_consent(path: Path, profile: Profile) -> Consent:
     given: Document = {
         "room": profile.card.origin,
         "certificate": b64(profile.signing_certificate),
-        "nonce": b64(os.urandom(NONCE_BYTES)),
+        "nonce": fresh_nonce(),
         "uses": None,
     }
     if profile.member.is_subject:

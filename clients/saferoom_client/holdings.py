@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
+from saferoom_client.question import BACKDATED, VALID_FOR
 from saferoom_client.session import Session
 from saferoom_proto import holdings
 from saferoom_proto.encoding import b64
@@ -14,14 +13,10 @@ from saferoom_proto.holdings import Holdings, open_holdings
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Disclosure, Feature, HoldingsRequest
-from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
 from saferoom_proto.v1 import subject_pb2
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
 
-_VALID_FOR: Final = timedelta(minutes=5)
-_BACKDATED: Final = timedelta(minutes=1)
-"""What the subject's clock may be ahead of an enclave's."""
-_NONCE_BYTES: Final = 16
 DEADLINE_SECONDS: Final = 45.0
 """An enclave reads for 10 seconds at most; questions and loads may be before it."""
 
@@ -89,9 +84,9 @@ def _request(session: Session, owner: str, key: SealingKey) -> HoldingsRequest:
         owner=owner,
         subject=profile.member.organisation,
         certificate=b64(profile.signing_certificate),
-        nonce=b64(os.urandom(_NONCE_BYTES)),
-        not_before=now - _BACKDATED,
-        not_after=now + _VALID_FOR,
+        nonce=fresh_nonce(),
+        not_before=now - BACKDATED,
+        not_after=now + VALID_FOR,
         reply_key=b64(key.public),
     )
 

@@ -6,7 +6,6 @@ after any failure, gets the same answer byte for byte, and is charged once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,14 +22,19 @@ from saferoom_proto.encoding import b64, parse_object, unb64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import CheckRequest, CostRequest, Purpose, load, seal_statement
-from saferoom_proto.statements.base import Base64, Part, field_faults, whole_milliseconds
+from saferoom_proto.statements.base import (
+    Base64,
+    Part,
+    field_faults,
+    fresh_nonce,
+    whole_milliseconds,
+)
 from saferoom_proto.uscc import parse_uscc
 
 VALID_FOR: Final = timedelta(minutes=5)
 """How long a question may travel; an enclave takes no window of more than ten minutes."""
 BACKDATED: Final = timedelta(minutes=1)
 """What the asker's clock may be ahead of an enclave's."""
-_NONCE_BYTES: Final = 16
 
 Value = str | int | Decimal | bool
 
@@ -160,7 +164,7 @@ def _fields(
         "subject": parse_uscc(subject),
         "params": {name: write_value(name, value) for name, value in params.items()},
         "purpose": read_purpose(purpose),
-        "nonce": b64(os.urandom(_NONCE_BYTES)),
+        "nonce": fresh_nonce(),
     }
 
 

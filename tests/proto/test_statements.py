@@ -8,14 +8,16 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from saferoom_proto import statements
 from saferoom_proto.dsse import Envelope, sign
+from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import SPOKEN, open_spoken
 from saferoom_proto.statements import Feature, Pause, Payload, load, seal_statement
-from saferoom_proto.statements.base import format_instant, whole_milliseconds
+from saferoom_proto.statements.base import Nonce, format_instant, fresh_nonce, whole_milliseconds
 from tests.proto.kinds import kinds
 
 KEY = SigningKey.from_seed(bytes(32))
@@ -173,3 +175,11 @@ def test_whatever_an_enclave_signs_in_its_chain_is_known_as_its_word() -> None:
     }
     assert set(SPOKEN.values()) == in_chain
     assert open_spoken(seal_statement(pause(), KEY)) is None
+
+
+def test_nonces_are_sixteen_bytes_and_all_different() -> None:
+    made = {fresh_nonce() for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(TypeAdapter[str](Nonce).validate_python(each) for each in made)
+    with pytest.raises(ValidationError):
+        TypeAdapter[str](Nonce).validate_python(b64(bytes(15)))

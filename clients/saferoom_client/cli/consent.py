@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +24,7 @@ from saferoom_client.cli.options import (
 )
 from saferoom_client.cli.output import moment, show, table
 from saferoom_client.consent_requests import consent_of
-from saferoom_client.drafts import NONCE_BYTES, read_consent
+from saferoom_client.drafts import read_consent
 from saferoom_client.files import read_file
 from saferoom_client.profile import Profile
 from saferoom_client.question import read_purpose
@@ -34,6 +33,7 @@ from saferoom_client.session import utc_now
 from saferoom_client.tongue import say
 from saferoom_proto.encoding import b64, check_digest, sha256_digest
 from saferoom_proto.statements import Consent, Paper, Purpose
+from saferoom_proto.statements.base import fresh_nonce
 
 app = group("Grant and take back consents.")
 app.command(name="request")(request)
@@ -243,7 +243,7 @@ def _consent(
         features=features,
         uses=uses,
         notice=notice,
-        nonce=b64(os.urandom(NONCE_BYTES)),
+        nonce=fresh_nonce(),
         valid_from=valid_from,
         valid_to=valid_to,
         paper=giver[1],

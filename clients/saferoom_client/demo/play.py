@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Consent, Purpose
-from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
 
 TABLES: Final = {"repay": "status", "bills": "statements"}
 FEATURES: Final = {"repay": "worst_delay", "bills": "paid_3m"}
@@ -304,7 +303,7 @@ class Play:
                 features=("bills.paid_3m", "repay.worst_delay"),
                 uses=None,
                 notice=sha256_digest(NOTICE.encode()),
-                nonce=b64(os.urandom(16)),
+                nonce=fresh_nonce(),
                 valid_from=now - timedelta(minutes=1),
                 valid_to=now + timedelta(days=90),
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from saferoom_client.sandbox.codes import (
 from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Consent, Purpose, Title
-from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
 
 BANK: Final = "bank-a"
 LOCKED: Final = "locked"
@@ -158,7 +157,7 @@ class Builder:
                 features=_NAMES,
                 uses=1 if uscc == USED_UP else None,
                 notice=sha256_digest(NOTICE.encode()),
-                nonce=b64(os.urandom(16)),
+                nonce=fresh_nonce(),
                 valid_from=now - timedelta(minutes=1),
                 valid_to=now + lasts,
             )

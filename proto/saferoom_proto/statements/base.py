@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -21,7 +22,7 @@ from pydantic import (
 )
 
 from saferoom_proto.dsse import Envelope, sign
-from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.encoding import b64, parse_object, unb64
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.uscc import parse_uscc
@@ -29,6 +30,8 @@ from saferoom_proto.uscc import parse_uscc
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 """A charter with a dozen certificates is 30 KiB; a statement past this is an attack."""
 
+
+_NONCE_BYTES: Final = 16
 
 OPENED_KEPT: Final = 256
 """Opened payloads kept: a request is opened in several steps of one check, each time in 50 us."""
@@ -49,6 +52,14 @@ def format_instant(value: datetime) -> str:
 def whole_milliseconds(value: datetime) -> datetime:
     """Cut an instant to the milliseconds that a statement can hold."""
     return value - timedelta(microseconds=value.microsecond % 1000)
+
+
+def fresh_nonce() -> str:
+    """Make what no other statement carries: 16 random bytes, base64.
+
+    Among 2**40 of them two are the same with a chance of 2**-49.
+    """
+    return b64(os.urandom(_NONCE_BYTES))
 
 
 def _raw_key(value: str) -> str:
@@ -103,6 +114,8 @@ ShortText = Annotated[
 Version = Annotated[int, Field(ge=1, le=1_000_000)]
 """Counts up by one; the bound keeps a signed number from closing the way for ever."""
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Nonce = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{22}==$")]
+"""Base64 of 16 bytes, made by `fresh_nonce`."""
 Uscc = Annotated[str, AfterValidator(_exact_uscc)]
 PublicKey = Annotated[str, AfterValidator(_raw_key)]
 """An Ed25519 public key: base64 of its 32 bytes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from saferoom_proto.batch import MOST_PARAMETERS, MOST_ROWS
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -13,6 +13,7 @@ from saferoom_proto.statements.base import (
     Digest,
     Instant,
     Name,
+    Nonce,
     Owner,
     Part,
     Payload,
@@ -67,7 +68,7 @@ class BatchRequest(Payload):
     rows: Annotated[int, Field(ge=1, le=MOST_ROWS)]
     root: Digest
     """Of the Merkle tree over the rows, each under a blind of its own."""
-    nonce: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{22}==$")]
+    nonce: Nonce
     not_before: Instant
     not_after: Instant
     reply_key: ReplyKey

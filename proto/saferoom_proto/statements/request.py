@@ -14,6 +14,7 @@ from saferoom_proto.statements.base import (
     Digest,
     Instant,
     Name,
+    Nonce,
     Owner,
     Payload,
     Purpose,
@@ -51,7 +52,7 @@ class SubjectRequest(Payload):
     subject: Uscc
     params: Annotated[dict[Owner, ParameterValue], Field(max_length=32)]
     purpose: Purpose
-    nonce: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{22}==$")]
+    nonce: Nonce
     """16 random bytes: they also hide the subject in the request id."""
     not_before: Instant
     not_after: Instant

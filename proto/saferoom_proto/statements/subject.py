@@ -14,6 +14,7 @@ from saferoom_proto.statements.base import (
     FeatureNames,
     Instant,
     Name,
+    Nonce,
     Owner,
     Payload,
     ShortText,
@@ -38,7 +39,6 @@ def _lines(value: str) -> str:
 
 Lines = Annotated[str, StringConstraints(min_length=1, max_length=8000), AfterValidator(_lines)]
 """A text of several lines, each shown as it is written."""
-Nonce = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{22}==$")]
 FieldName = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$")
 ]
