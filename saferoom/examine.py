@@ -47,7 +47,7 @@ class Examined:
 
 
 def examine_room(folder: Path, now: datetime) -> Examined:
-    """Look a room's folder over; changes nothing in it.
+    """Look a room's folder over; as `Room.open`, it makes no more than the enclaves' certificate.
 
     Raises:
         SafeRoomError: `BAD_CONFIG`, naming the file or key, for what the room would not start on.

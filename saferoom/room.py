@@ -78,6 +78,8 @@ class Room:
     def open(cls, folder: Path) -> Self:
         """Open a room's folder.
 
+        Its certificate for the enclaves is made anew where it was taken out of the folder.
+
         Raises:
             SafeRoomError: `BAD_CONFIG`, naming the file or key that is wrong.
         """

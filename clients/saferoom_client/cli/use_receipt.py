@@ -30,10 +30,10 @@ def show_use(as_json: bool, receipt: UseReceipt, trust: Trust) -> None:
     }
     document = {
         "verified": True,
-        later("owner"): word.owner,
+        "owner": word.owner,
         "by": by,
-        later("outcome"): str(outcome),
-        later("entry"): verified.index,
+        "outcome": str(outcome),
+        "entry": verified.index,
         "log_size": verified.size,
         "word": word.model_dump(mode="json"),
         "question": None if request is None else request.model_dump(mode="json"),
