@@ -30,6 +30,7 @@ from saferoom.identity import Callers, calling
 from saferoom.limits import Limits
 from saferoom.logs import trace
 from saferoom.messages import MessageRules
+from saferoom.tracing import TRACE_HEADER
 from saferoom.watch import NOBODY, Seen, Watch
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import abort
@@ -43,8 +44,6 @@ _StreamCall = Callable[[Message | AsyncIterator[Message], Context], AsyncIterabl
 _WritingCall = Callable[[Message | AsyncIterator[Message], Context], Awaitable[None]]
 
 _Reader = Callable[[bytes], Message]
-
-_TRACE_HEADER: Final = "traceparent"
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -245,7 +244,7 @@ def _trace_of(context: Context) -> str | None:
     # None where there is no metadata, which the stubs leave out.
     metadata = cast("tuple[tuple[str, str | bytes], ...] | None", context.invocation_metadata())
     for key, value in metadata or ():
-        if key == _TRACE_HEADER and isinstance(value, str):
+        if key == TRACE_HEADER and isinstance(value, str):
             return value
     return None
 

@@ -178,8 +178,7 @@ class Register:
 
     def require_not_revoked(self, fingerprint: str, now: datetime) -> None:
         """Refuse with `CERTIFICATE_REVOKED` from the instant on that a revocation names."""
-        at = self._revoked.get(fingerprint)
-        if at is not None and at <= now:
+        if self.is_revoked(fingerprint, now):
             raise SafeRoomError(Reason.CERTIFICATE_REVOKED, fingerprint)
 
     def require_in_force(self, organisation: str) -> None:

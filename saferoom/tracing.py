@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
-_CONTEXT: Final = "traceparent"
+TRACE_HEADER: Final = "traceparent"
 """W3C Trace Context: the header in which a caller names the trace that its call belongs to."""
 
 
@@ -88,7 +88,7 @@ class _Otel:
     def span(
         self, name: str, about: Mapping[str, str | int], parent: str | None = None
     ) -> Generator[Span]:
-        context = None if parent is None else self._propagator.extract({_CONTEXT: parent})
+        context = None if parent is None else self._propagator.extract({TRACE_HEADER: parent})
         # No error's message: libraries quote values in theirs.
         with self._tracer.start_as_current_span(
             name,

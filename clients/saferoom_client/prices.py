@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from saferoom_client.values import bits_told
 from saferoom_proto.certificate import FeatureUse, ReleaseCertificate
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import CostEstimate, FamilyPrice, FeaturePrice
@@ -44,7 +45,7 @@ class Cost:
     @property
     def bits(self) -> float:
         """What would be charged in all, in bits beyond what was asked before."""
-        return sum(math.log2(each.cells_after / each.cells_before) for each in self.features)
+        return bits_told(self.features)
 
 
 @dataclass(frozen=True, slots=True)

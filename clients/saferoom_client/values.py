@@ -23,6 +23,8 @@ from saferoom_proto.statements import (
     Charge,
     CheckRequest,
     Consent,
+    Disclosure,
+    FeaturePrice,
     Snapshot,
     Template,
     TemplateRefusal,
@@ -33,7 +35,7 @@ from saferoom_proto.verification import PinnedCharter
 from saferoom_proto.wire import Recorded
 
 
-def bits_told(charges: Iterable[Charge]) -> float:
+def bits_told(charges: Iterable[Charge | FeaturePrice]) -> float:
     """Give the most bits that charges stand for, beyond what was asked before."""
     return sum(math.log2(one.cells_after / one.cells_before) for one in charges)
 
@@ -310,7 +312,7 @@ class Use:
     @property
     def by_itself(self) -> bool:
         """Whether the subject itself was shown all that is held about it."""
-        return not self.institution[0].islower()
+        return self.word.statement.payload_type == Disclosure.payload_type()
 
     @property
     def answered(self) -> bool:
