@@ -28,6 +28,9 @@ _NODE: Final = b"\x01"
 NodeReader = Callable[[int, int], bytes]
 """Gives the stored hash of the complete subtree at (level, index)."""
 
+Subtree = tuple[int, int]
+"""The leaves from the one index up to, not including, the other, below one node of some tree."""
+
 
 def leaf_hash(data: bytes) -> bytes:
     """Hash a leaf's bytes."""
@@ -54,17 +57,41 @@ def verify_inclusion(
     Raises:
         SafeRoomError: `BAD_PROOF`.
     """
-    if not 0 <= index < size:
-        raise SafeRoomError(Reason.BAD_PROOF, f"no leaf {index} in a tree of {size}")
+    verify_subtree_inclusion(index, (0, size), leaf, proof, root)
+
+
+def verify_subtree_inclusion(
+    index: int, subtree: Subtree, leaf: bytes, proof: Sequence[bytes], root: bytes
+) -> None:
+    """Check that a leaf stands at an index of a subtree: some leaves in a row, and their root.
+
+    Args:
+        index: of the leaf, in the whole tree.
+        subtree: from where to where.
+        leaf: the leaf's hash.
+        proof: as for the whole tree.
+        root: the subtree's.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`.
+
+    Source: draft-ietf-plants-merkle-tree-certs-02 section 4.3; a subtree that begins at 0 is a
+        tree of RFC 9162.
+    """
+    start, end = subtree
+    if not start <= index < end:
+        raise SafeRoomError(Reason.BAD_PROOF, f"no leaf {index} in a tree of {end}")
+    _require_subtree(start, end)
     _require_hashes(leaf, root, *proof)
     # RFC 9162 section 2.1.3.2, its names: fn walks up from the leaf, sn from the last leaf.
-    fn, sn, hashed = index, size - 1, leaf
+    fn, sn, hashed = index - start, end - start - 1, leaf
     for sibling in proof:
         if sn == 0:
             raise SafeRoomError(Reason.BAD_PROOF, "the inclusion proof is too long")
         if fn & 1 or fn == sn:
             hashed = node_hash(sibling, hashed)
-            fn, sn = _skip_missing(fn, sn)
+            passed = _missing_levels(fn)
+            fn, sn = fn >> passed, sn >> passed
         else:
             hashed = node_hash(hashed, sibling)
         fn, sn = fn >> 1, sn >> 1
@@ -90,32 +117,59 @@ def verify_consistency(
     Raises:
         SafeRoomError: `BAD_PROOF`.
     """
-    if not 0 < size1 <= size2:
+    if size1 < 1:
         raise SafeRoomError(Reason.BAD_PROOF, f"no consistency from size {size1} to {size2}")
-    if size1 == size2:
-        if proof or root1 != root2:
-            raise SafeRoomError(Reason.BAD_PROOF, f"two trees of size {size1}")
+    verify_subtree_consistency((0, size1), size2, proof, root1, root2)
+
+
+def verify_subtree_consistency(
+    subtree: Subtree, size: int, proof: Sequence[bytes], subtree_root: bytes, root: bytes
+) -> None:
+    """Check that a tree holds exactly the leaves of a subtree at that subtree's place.
+
+    Args:
+        subtree: from where to where.
+        size: leaves in the tree.
+        proof: of the one to the other.
+        subtree_root: the subtree's root.
+        root: the tree's.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`.
+
+    Source: draft-ietf-plants-merkle-tree-certs-02 section 4.4.3; from a subtree that begins at 0 it
+        is the consistency proof of RFC 9162 section 2.1.4.2.
+    """
+    start, end = subtree
+    if not 0 <= start <= end <= size:
+        raise SafeRoomError(Reason.BAD_PROOF, f"no consistency from size {end} to {size}")
+    if start == end or end - start == size:
+        if proof or subtree_root != (EMPTY_ROOT if start == end else root):
+            raise SafeRoomError(Reason.BAD_PROOF, f"two trees of size {end - start}")
         return
-    _require_hashes(root1, root2, *proof)
-    # RFC 9162 section 2.1.4.2, its names: fr and sr grow into the two roots.
-    whole = size1 & (size1 - 1) == 0
-    hashes = [root1, *proof] if whole else list(proof)
+    _require_subtree(start, end)
+    _require_hashes(subtree_root, root, *proof)
+    # The standard's names: fn and sn walk up from the subtree's ends, tn from the tree's end.
+    fn, sn, tn = start, end - 1, size - 1
+    while fn != sn and (sn == tn or sn & 1):
+        fn, sn, tn = fn >> 1, sn >> 1, tn >> 1
+    # fr and sr grow into the two roots. Where the subtree is one node, they begin at its root.
+    hashes = [subtree_root, *proof] if fn == sn else list(proof)
     if not hashes:
         raise SafeRoomError(Reason.BAD_PROOF, "the consistency proof is empty")
-    fn, sn = size1 - 1, size2 - 1
-    while fn & 1:
-        fn, sn = fn >> 1, sn >> 1
     fr = sr = hashes[0]
     for sibling in hashes[1:]:
-        if sn == 0:
+        if tn == 0:
             raise SafeRoomError(Reason.BAD_PROOF, "the consistency proof is too long")
-        if fn & 1 or fn == sn:
-            fr, sr = node_hash(sibling, fr), node_hash(sibling, sr)
-            fn, sn = _skip_missing(fn, sn)
+        if sn & 1 or sn == tn:
+            fr = node_hash(sibling, fr) if fn < sn else fr
+            sr = node_hash(sibling, sr)
+            passed = _missing_levels(sn)
+            fn, sn, tn = fn >> passed, sn >> passed, tn >> passed
         else:
             sr = node_hash(sr, sibling)
-        fn, sn = fn >> 1, sn >> 1
-    if sn != 0 or fr != root1 or sr != root2:
+        fn, sn, tn = fn >> 1, sn >> 1, tn >> 1
+    if tn != 0 or fr != subtree_root or sr != root:
         raise SafeRoomError(Reason.BAD_PROOF, "the consistency proof does not lead to both roots")
 
 
@@ -205,11 +259,15 @@ def _split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def _skip_missing(fn: int, sn: int) -> tuple[int, int]:
-    """Climb past the levels where the last subtree has no right neighbour and so no hash."""
-    while fn and not fn & 1:
-        fn, sn = fn >> 1, sn >> 1
-    return fn, sn
+def _missing_levels(index: int) -> int:
+    """Count the levels where the last subtree has no neighbour and so no hash: none above 0."""
+    return (index & -index).bit_length() - 1 if index else 0
+
+
+def _require_subtree(start: int, end: int) -> None:
+    """Refuse what no tree has below one node: it begins at a multiple of its width, rounded up."""
+    if not 0 <= start < end or start % (1 << (end - start - 1).bit_length()):
+        raise SafeRoomError(Reason.BAD_PROOF, f"no tree has a subtree from {start} to {end}")
 
 
 def _require_hashes(*hashes: bytes) -> None:

@@ -23,6 +23,8 @@ from saferoom_proto.merkle import (
     root,
     verify_consistency,
     verify_inclusion,
+    verify_subtree_consistency,
+    verify_subtree_inclusion,
 )
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -243,6 +245,40 @@ def test_the_published_consistency_vectors_hold() -> None:
             lambda fields, proof: verify_consistency(
                 cast("int", fields["size1"]),
                 cast("int", fields["size2"]),
+                proof,
+                raw(fields["root1"]),
+                raw(fields["root2"]),
+            ),
+        )
+
+
+@needs_vectors
+def test_the_published_vectors_of_inclusion_in_a_subtree_hold() -> None:
+    found = vectors("subtreeinclusion")
+    assert len(found) >= 204
+    for vector in found:
+        check(
+            vector,
+            lambda fields, proof: verify_subtree_inclusion(
+                cast("int", fields["leafIdx"]),
+                (cast("int", fields["start"]), cast("int", fields["end"])),
+                raw(fields["leafHash"]),
+                proof,
+                raw(fields["root"]),
+            ),
+        )
+
+
+@needs_vectors
+def test_the_published_vectors_of_consistency_with_a_subtree_hold() -> None:
+    found = vectors("subtreeconsistency")
+    assert len(found) >= 118
+    for vector in found:
+        check(
+            vector,
+            lambda fields, proof: verify_subtree_consistency(
+                (cast("int", fields["start"]), cast("int", fields["end"])),
+                cast("int", fields["size"]),
                 proof,
                 raw(fields["root1"]),
                 raw(fields["root2"]),
