@@ -7,6 +7,7 @@ the features it holds, so what runs is what the approvers saw.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -75,6 +76,11 @@ class ApprovedUse:
             if len(self.known) < MOST_KNOWN:  # values on a grid are few; refused ones are not kept
                 self.known[given] = known
         return known
+
+    def require_computed(self, computed: AbstractSet[FeatureRef]) -> None:
+        """Refuse with `NO_DATA` unless the features that this part reads are among those there."""
+        if missing := self.features.keys() - computed:
+            raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(missing)}")
 
     def _bound(self, params: Mapping[str, str | bool]) -> BoundUse:
         if odd := sorted(params.keys() ^ self.parameters):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -22,21 +21,13 @@ from saferoom_enclaves.batch_admit import (
 from saferoom_enclaves.batch_charge import charge_rows
 from saferoom_enclaves.batch_gate import CellRows, ChunkGate, ReleasedRows, execute_rows
 from saferoom_enclaves.batch_rows import groups, places_of
-from saferoom_enclaves.gate import Grounds
+from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.judge import PASSING
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.spending import Spending
 from saferoom_proto.batch import CODES, ROW_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Span
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Under what, and when, something is judged."""
-
-    grounds: Grounds
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +93,7 @@ class ChunkJudge:
                 raise
             return self._refused(batch, chunk, refusal.reason, moment)
         index = self._index()
-        if missing := use.features.keys() - index.features:
-            raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(missing)}")
+        use.require_computed(index.features)
         gate = ChunkGate(chunk.count, sum(each.charged for each in use.part.features))
         repeated = places_of(chunk.repeated, chunk.first, chunk.count)
         gate.refuse_all(repeated, Reason.ROW_REPEATED)
@@ -125,13 +115,12 @@ class ChunkJudge:
         admitted, refused = admit_rows(asked, allowed.use, wanted, self._rules, moment.now)
         gate.refuse(refused)
         # Step 4: the price, before a record is looked at.
-        store = moment.grounds.store
         charged, unpaid = charge_rows(
             admitted,
             self._spending,
             self._rules,
             name=name,
-            epoch=0 if store is None else store.epoch,
+            epoch=moment.grounds.epoch,
             now=moment.now,
         )
         gate.refuse(unpaid)

@@ -8,20 +8,17 @@ chain. A batch that breaks off goes on at the first row that was not judged, who
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.batch_admit import AskedBatch, allowed_use, identify_batch
-from saferoom_enclaves.batch_chunk import Chunk, ChunkJudge, Moment
+from saferoom_enclaves.batch_chunk import Chunk, ChunkJudge
 from saferoom_enclaves.batch_gate import CellRows
 from saferoom_enclaves.batch_progress import Progress, ProgressRows
 from saferoom_enclaves.batch_rows import Rows
-from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.consent_index import milliseconds
-from saferoom_enclaves.freshness import Freshness
-from saferoom_enclaves.gate import Grounds
+from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.judge import PASSING
 from saferoom_enclaves.logs import Log
@@ -41,7 +38,6 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, Outcome
-from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.tree import Tree
 
 T = TypeVar("T")
@@ -68,9 +64,7 @@ class Batches:
         requests: which were asked before.
         spending: the leakage ledger.
         journal: the enclave's chain.
-        clock: the enclave's clock.
-        freshness: how old its newest head is.
-        grounds: under what it speaks; refuses with `LOCKED` while it may not.
+        ready: under what it speaks now; refuses while it may not.
         index: the features of the store; refuses with `NO_DATA` while there is none.
         randomness: gives so many random bytes.
         log: the operator's.
@@ -84,9 +78,7 @@ class Batches:
         requests: Requests,
         spending: Spending,
         journal: Journal,
-        clock: EnclaveClock,
-        freshness: Freshness,
-        grounds: Callable[[datetime], Grounds],
+        ready: Callable[[], Moment],
         index: Callable[[], CellRows],
         randomness: Callable[[int], bytes],
         log: Log,
@@ -95,9 +87,7 @@ class Batches:
         self._rules: Final = rules
         self._requests: Final = requests
         self._journal: Final = journal
-        self._clock: Final = clock
-        self._freshness: Final = freshness
-        self._grounds: Final = grounds
+        self._ready: Final = ready
         self._chunks: Final = ChunkJudge(rules, spending, index, log)
         self._randomness: Final = randomness
         self._log: Final = log
@@ -156,15 +146,6 @@ class Batches:
         when, records = self._kept.chunk(request_id, number)
         sealed = self._keys(batch.asked, batch.progress).seal(number, when + records)
         return sealed, batch.progress.tree().path(number)
-
-    def _ready(self) -> Moment:
-        # What the enclave knows is fresh, and what it said stands in the ledger.
-        now = whole_milliseconds(self._clock.now())
-        grounds = self._grounds(now)
-        most_seconds = self._rules.standing.charter.charter.max_head_age_seconds
-        self._freshness.require_fresh(most_seconds)
-        self._journal.require_recorded(now, timedelta(seconds=most_seconds))
-        return Moment(grounds, now)
 
     def _refusal(self, asked: AskedBatch, seen: Seen, moment: Moment) -> SafeRoomError | None:
         """Tell why a batch may not begin; none if it may."""

@@ -12,13 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
 from saferoom_enclaves.claim import Claimed, Claims, claim
-from saferoom_enclaves.clock import EnclaveClock
-from saferoom_enclaves.freshness import Freshness
-from saferoom_enclaves.gate import Gate, Grounds, Sealed, collect
+from saferoom_enclaves.gate import Gate, Moment, Sealed, collect
 from saferoom_enclaves.held import Held, Reading, Records
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.logs import Log, places
@@ -26,7 +23,6 @@ from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.base import whole_milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +67,7 @@ class Disclosures:
         records: reads the store.
         journal: the enclave's chain.
         gate: where what is held leaves.
-        clock: the enclave's clock.
-        freshness: how old its newest head is: a revoked certificate must be known.
-        grounds: under what it speaks; refuses with `LOCKED` while it may not.
+        ready: under what it speaks now; refuses while it may not.
         log: the operator's.
     """
 
@@ -85,9 +79,7 @@ class Disclosures:
         records: Records,
         journal: Journal,
         gate: Gate,
-        clock: EnclaveClock,
-        freshness: Freshness,
-        grounds: Callable[[datetime], Grounds],
+        ready: Callable[[], Moment],
         log: Log,
     ) -> None:
         self._state: Final = state
@@ -95,9 +87,7 @@ class Disclosures:
         self._records: Final = records
         self._journal: Final = journal
         self._gate: Final = gate
-        self._clock: Final = clock
-        self._freshness: Final = freshness
-        self._grounds: Final = grounds
+        self._ready: Final = ready
         self._log: Final = log
         self._claims: Final = Claims(state)
 
@@ -108,7 +98,7 @@ class Disclosures:
             SafeRoomError: whatever `claim` refuses with; `NONCE_REUSED`, `TOO_MANY_REQUESTS`;
                 `NO_DATA`; `LOCKED`, `STALE_HEAD`, `OUTBOX_WAITING`. Nothing is recorded then.
         """
-        now, _ = self._ready()
+        now = self._ready().now
         claimed = claim(envelope, self._standing, now)
         earlier = self._claims.answered(claimed, now)
         if earlier is not None:
@@ -128,7 +118,7 @@ class Disclosures:
         reading = self._records.about(claimed.request.subject)
         try:
             with self._state.transaction():
-                self._claims.count(claimed, whole_milliseconds(self._clock.now()))
+                self._claims.count(claimed, self._ready().now)
         except BaseException:
             reading.close()
             raise
@@ -140,21 +130,14 @@ class Disclosures:
         Raises:
             SafeRoomError: as `begin`, and `WITHHELD`.
         """
-        now, grounds = self._ready()
+        moment = self._ready()
+        now = moment.now
         with self._state.transaction():
             claimed = claim(begun.envelope, self._standing, now)
             earlier = self._claims.answered(claimed, now)
             if earlier is not None:
                 return self._journal.read(earlier)
             with begun.withholding():
-                judged = self._gate.disclose(claimed, sealed, grounds, now).judged
+                judged = self._gate.disclose(claimed, sealed, moment).judged
             self._claims.remember(claimed, judged.entry.chain_index, now)
             return judged
-
-    def _ready(self) -> tuple[datetime, Grounds]:
-        now = whole_milliseconds(self._clock.now())
-        grounds = self._grounds(now)
-        most_seconds = self._standing.charter.charter.max_head_age_seconds
-        self._freshness.require_fresh(most_seconds)
-        self._journal.require_recorded(now, timedelta(seconds=most_seconds))
-        return now, grounds

@@ -104,6 +104,19 @@ class Grounds:
     stream: StreamPosition
     store: StoreState | None
 
+    @property
+    def epoch(self) -> int:
+        """The period that its questions are charged to; 0 before there is a store."""
+        return 0 if self.store is None else self.store.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Under what, and when, something is judged."""
+
+    grounds: Grounds
+    now: datetime
+
 
 def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
     """Answer a question about one subject's record."""
@@ -132,18 +145,15 @@ class Gate:
         self._journal: Final = journal
         self._randomness: Final = randomness
 
-    def release(
-        self, charged: Charged, sealed: Sealed[Truth], grounds: Grounds, now: datetime
-    ) -> Released:
+    def release(self, charged: Charged, sealed: Sealed[Truth], moment: Moment) -> Released:
         """Seal an answer to its asker, and sign what may be known of it."""
         asked = charged.admitted.asked
         answer = Answer(sealed.open(_RELEASED), self._randomness(SALT_BYTES)).to_bytes()
-        info = seal_info(asked.request_id, grounds.owner)
+        info = seal_info(asked.request_id, moment.grounds.owner)
         consent = charged.admitted.consent
         payload = self._payload(
             asked,
-            grounds,
-            now,
+            moment,
             outcome=Outcome.ANSWERED,
             reason=None,
             approvals=charged.admitted.use.approvals,
@@ -152,21 +162,19 @@ class Gate:
             answer=commitment(answer),
         )
         to_asker = hpke.seal(asked.reply_key, answer, info=info)
-        return Released(_RELEASED, self._journal.append(payload, now, sealed=to_asker))
+        return Released(_RELEASED, self._journal.append(payload, moment.now, sealed=to_asker))
 
     def refuse(
         self,
         asked: Asked,
         reason: Reason,
-        grounds: Grounds,
-        now: datetime,
+        moment: Moment,
         charges: tuple[Charge, ...] = (),
     ) -> Released:
         """Sign a refusal; what was charged before it stays charged."""
         payload = self._payload(
             asked,
-            grounds,
-            now,
+            moment,
             outcome=Outcome.REFUSED,
             reason=reason,
             approvals=(),
@@ -174,11 +182,12 @@ class Gate:
             charges=charges,
             answer=None,
         )
-        return Released(_RELEASED, self._journal.append(payload, now))
+        return Released(_RELEASED, self._journal.append(payload, moment.now))
 
-    def tell(self, appraised: Appraised, grounds: Grounds, now: datetime) -> Released:
+    def tell(self, appraised: Appraised, moment: Moment) -> Released:
         """Sign what a question would cost; it depends on no record, so it needs no seal."""
         inquired, request = appraised.inquired, appraised.inquired.request
+        grounds = moment.grounds
         payload = CostEstimate(
             room=grounds.room,
             owner=grounds.owner,
@@ -195,19 +204,18 @@ class Gate:
             features=appraised.prices.features,
             families=appraised.prices.families,
             chain=self._journal.link,
-            time=now,
+            time=moment.now,
         )
-        return Released(_RELEASED, self._journal.append(payload, now))
+        return Released(_RELEASED, self._journal.append(payload, moment.now))
 
-    def disclose(
-        self, claimed: Claimed, sealed: Sealed[Held], grounds: Grounds, now: datetime
-    ) -> Released:
+    def disclose(self, claimed: Claimed, sealed: Sealed[Held], moment: Moment) -> Released:
         """Seal what is held about a subject to that subject, and sign what may be known of it.
 
         Raises:
             SafeRoomError: `TOO_LARGE` if there is more than can be sent.
         """
         request, held = claimed.request, sealed.open(_RELEASED)
+        grounds = moment.grounds
         plaintext = Holdings(
             room=grounds.room,
             owner=grounds.owner,
@@ -232,18 +240,17 @@ class Gate:
             schema_digest=held.schema,
             answer=holdings.commitment(plaintext),
             chain=self._journal.link,
-            time=now,
+            time=moment.now,
         )
         to_subject = holdings.seal_holdings(
             plaintext, claimed.reply_key, claimed.request_id, grounds.owner
         )
-        return Released(_RELEASED, self._journal.append(payload, now, sealed=to_subject))
+        return Released(_RELEASED, self._journal.append(payload, moment.now, sealed=to_subject))
 
     def _payload(
         self,
         asked: Asked,
-        grounds: Grounds,
-        now: datetime,
+        moment: Moment,
         *,
         outcome: Outcome,
         reason: Reason | None,
@@ -252,7 +259,7 @@ class Gate:
         charges: tuple[Charge, ...],
         answer: str | None,
     ) -> Release:
-        request = asked.request
+        request, grounds = asked.request, moment.grounds
         return Release(
             room=grounds.room,
             owner=grounds.owner,
@@ -272,5 +279,5 @@ class Gate:
             charges=charges,
             answer=answer,
             chain=self._journal.link,
-            time=now,
+            time=moment.now,
         )

@@ -8,7 +8,6 @@ entry of the chain like an answer, made on the same way and at the same price of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from typing import Final
 
 from saferoom_enclaves.admit import Asked, Rules, admit, identify
@@ -23,9 +22,7 @@ from saferoom_enclaves.appraise import (
 )
 from saferoom_enclaves.approved import ApprovedUse
 from saferoom_enclaves.charge import Charged, charge
-from saferoom_enclaves.clock import EnclaveClock
-from saferoom_enclaves.freshness import Freshness
-from saferoom_enclaves.gate import CellIndex, Gate, Grounds, Released, execute
+from saferoom_enclaves.gate import CellIndex, Gate, Moment, Released, execute
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.requests import Requests, Seen
@@ -33,7 +30,6 @@ from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.base import whole_milliseconds
 
 PASSING: Final = frozenset({Reason.NO_DATA, Reason.STORE_DAMAGED, Reason.INTERNAL})
 """Refusals that say nothing about the question; it may be asked again as it is."""
@@ -51,9 +47,7 @@ class Judge:
         spending: the leakage ledger.
         journal: the enclave's chain.
         gate: where answers leave.
-        clock: the enclave's clock.
-        freshness: how old its newest head is.
-        grounds: under what it speaks; refuses with `LOCKED` while it may not.
+        ready: under what it speaks now; refuses while it may not.
         index: the features of the store; refuses with `NO_DATA` while there is none.
         log: the operator's.
     """
@@ -67,9 +61,7 @@ class Judge:
         spending: Spending,
         journal: Journal,
         gate: Gate,
-        clock: EnclaveClock,
-        freshness: Freshness,
-        grounds: Callable[[datetime], Grounds],
+        ready: Callable[[], Moment],
         index: Callable[[], CellIndex],
         log: Log,
     ) -> None:
@@ -79,9 +71,7 @@ class Judge:
         self._spending: Final = spending
         self._journal: Final = journal
         self._gate: Final = gate
-        self._clock: Final = clock
-        self._freshness: Final = freshness
-        self._grounds: Final = grounds
+        self._ready: Final = ready
         self._index: Final = index
         self._log: Final = log
 
@@ -94,22 +84,15 @@ class Judge:
         Raises:
             SafeRoomError: `LOCKED`, `STALE_HEAD` or `OUTBOX_WAITING`: of all of them.
         """
-        now = whole_milliseconds(self._clock.now())
-        grounds = self._grounds(now)
-        self._require_ready(now)
+        # 5.1: it may speak.
+        moment = self._ready()
         with self._state.transaction():
-            return [self._outcome(question, grounds, now) for question in questions]
+            return [self._outcome(question, moment) for question in questions]
 
-    def _require_ready(self, now: datetime) -> None:
-        # 5.1: what the enclave knows is fresh, and what it said stands in the ledger.
-        most_seconds = self._rules.standing.charter.charter.max_head_age_seconds
-        self._freshness.require_fresh(most_seconds)
-        self._journal.require_recorded(now, timedelta(seconds=most_seconds))
-
-    def _outcome(self, question: Envelope, grounds: Grounds, now: datetime) -> Outcome:
+    def _outcome(self, question: Envelope, moment: Moment) -> Outcome:
         changes = self._state.changes
         try:
-            return self._one(question, grounds, now)
+            return self._one(question, moment)
         except Exception as error:
             # What wrote something cannot be undone by itself: then none of the batch counts.
             if self._state.changes != changes:
@@ -119,22 +102,22 @@ class Judge:
             self._log.error("failed", request=question.digest, places=places(error))
             return SafeRoomError(Reason.INTERNAL, type(error).__name__)
 
-    def _one(self, question: Envelope, grounds: Grounds, now: datetime) -> Judged:
+    def _one(self, question: Envelope, moment: Moment) -> Judged:
         if is_inquiry(question):
-            return self._price(question, grounds, now)
+            return self._price(question, moment)
         # 5.2 and 5.3: whose question, asked before or not.
-        asked = identify(question, self._rules.standing, now)
+        asked = identify(question, self._rules.standing, moment.now)
         seen = self._requests.look_up(asked.request, asked.request_id)
         if seen.answered is not None:
             return self._journal.read(seen.answered)
-        judged = self._verdict(asked, seen, grounds, now).judged
+        judged = self._verdict(asked, seen, moment).judged
         index = judged.entry.chain_index
         self._requests.remember(asked.request, asked.request_id, seen, index)
         return judged
 
-    def _verdict(self, asked: Asked, seen: Seen, grounds: Grounds, now: datetime) -> Released:
+    def _verdict(self, asked: Asked, seen: Seen, moment: Moment) -> Released:
         try:
-            admitted = admit(asked, seen, self._rules, now)
+            admitted = admit(asked, seen, self._rules, moment.now)
             index = self._index_of(admitted.use)
             # Step 6: the price, before a record is looked at.
             charged = charge(
@@ -142,53 +125,49 @@ class Judge:
                 self._spending,
                 self._rules.consents,
                 self._rules.standing.charter.charter,
-                epoch=0 if grounds.store is None else grounds.store.epoch,
-                now=now,
+                epoch=moment.grounds.epoch,
+                now=moment.now,
             )
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
                 raise
-            return self._refuse(asked, refusal, grounds, now)
-        return self._answer(charged, index, grounds, now)
+            return self._refuse(asked, refusal, moment)
+        return self._answer(charged, index, moment)
 
-    def _answer(
-        self, charged: Charged, index: CellIndex, grounds: Grounds, now: datetime
-    ) -> Released:
+    def _answer(self, charged: Charged, index: CellIndex, moment: Moment) -> Released:
         asked = charged.admitted.asked
         changes = self._state.changes
         try:
             # Steps 7 and 8: the answer under seal, and out through the gate.
-            return self._gate.release(charged, execute(charged, index), grounds, now)
+            return self._gate.release(charged, execute(charged, index), moment)
         except Exception as error:
             if self._state.changes != changes:
                 raise
             # Whatever depends on a record says the same, and the price stays paid.
             self._log.error("withheld", request=asked.request_id, places=places(error))
-            return self._gate.refuse(asked, Reason.WITHHELD, grounds, now, charged.charges)
+            return self._gate.refuse(asked, Reason.WITHHELD, moment, charged.charges)
 
-    def _price(self, request: Envelope, grounds: Grounds, now: datetime) -> Judged:
+    def _price(self, request: Envelope, moment: Moment) -> Judged:
         """Tell what a question would cost: the steps of a question up to its price."""
-        inquired = inquire(request, self._rules.standing, now)
+        inquired = inquire(request, self._rules.standing, moment.now)
         seen = self._requests.look_up(inquired.request, inquired.request_id)
         if seen.answered is not None:
             return self._journal.read(seen.answered)
-        appraised = self._appraised(inquired, seen, grounds, now)
-        judged = self._gate.tell(appraised, grounds, now).judged
+        appraised = self._appraised(inquired, seen, moment)
+        judged = self._gate.tell(appraised, moment).judged
         index = judged.entry.chain_index
         self._requests.remember(inquired.request, inquired.request_id, seen, index)
         return judged
 
-    def _appraised(
-        self, inquired: Inquired, seen: Seen, grounds: Grounds, now: datetime
-    ) -> Appraised:
+    def _appraised(self, inquired: Inquired, seen: Seen, moment: Moment) -> Appraised:
         try:
-            allowed = require_allowed(inquired, seen, self._rules, now)
+            allowed = require_allowed(inquired, seen, self._rules, moment.now)
             self._index_of(allowed.use)
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
                 raise
             return refuse(inquired, refusal.reason)
-        epoch = 0 if grounds.store is None else grounds.store.epoch
+        epoch, now = moment.grounds.epoch, moment.now
         charter = self._rules.standing.charter.charter
         return appraise(inquired, allowed, self._spending, charter, epoch=epoch, now=now)
 
@@ -196,13 +175,10 @@ class Judge:
         """Give the store's features, having made sure that those asked about are among them."""
         # 5.10: there is a store.
         index = self._index()
-        if missing := use.features.keys() - index.features:
-            raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(missing)}")
+        use.require_computed(index.features)
         return index
 
-    def _refuse(
-        self, asked: Asked, refusal: SafeRoomError, grounds: Grounds, now: datetime
-    ) -> Released:
+    def _refuse(self, asked: Asked, refusal: SafeRoomError, moment: Moment) -> Released:
         self._log.info(
             "refused",
             request=asked.request_id,
@@ -210,4 +186,4 @@ class Judge:
             reason=str(refusal.reason),
             detail=refusal.detail,
         )
-        return self._gate.refuse(asked, refusal.reason, grounds, now)
+        return self._gate.refuse(asked, refusal.reason, moment)

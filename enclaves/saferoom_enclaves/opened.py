@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from saferoom_enclaves.consents import Consents
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.disclose import Disclosures
 from saferoom_enclaves.freshness import Freshness
-from saferoom_enclaves.gate import Gate, Grounds
+from saferoom_enclaves.gate import Gate, Grounds, Moment
 from saferoom_enclaves.held import Records
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
@@ -32,6 +32,7 @@ from saferoom_enclaves.stream import Follower
 from saferoom_enclaves.trials import Trials
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement
+from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.verification import PinnedCharter
 
 
@@ -77,6 +78,7 @@ class OpenEnclave:
         around: Surroundings,
     ) -> None:
         clock, randomness, log = around.clock, around.randomness, around.log
+        self._clock: Final = clock
         self.state: Final = state
         self.keys: Final = keys
         self.endorsed = endorsed
@@ -104,9 +106,7 @@ class OpenEnclave:
             requests=requests,
             spending=spending,
             journal=self.journal,
-            clock=clock,
-            freshness=self.freshness,
-            grounds=self.grounds,
+            ready=self.ready,
             index=self.data.index,
             randomness=randomness,
             log=log,
@@ -117,9 +117,7 @@ class OpenEnclave:
             records=Records(self.data, around.work, self.standing, spending),
             journal=self.journal,
             gate=gate,
-            clock=clock,
-            freshness=self.freshness,
-            grounds=self.grounds,
+            ready=self.ready,
             log=log,
         )
         self.trials: Final = Trials(state, self.standing, self.data, around.work)
@@ -130,9 +128,7 @@ class OpenEnclave:
             spending=spending,
             journal=self.journal,
             gate=gate,
-            clock=clock,
-            freshness=self.freshness,
-            grounds=self.grounds,
+            ready=self.ready,
             index=self.data.index,
             log=log,
         )
@@ -171,3 +167,17 @@ class OpenEnclave:
         if not endorsement.valid_from <= now < endorsement.valid_to:
             raise SafeRoomError(Reason.LOCKED, "the endorsement is not valid now")
         return self.speaks()
+
+    def ready(self) -> Moment:
+        """Give under what, and when, the enclave judges: now, if it may.
+
+        Raises:
+            SafeRoomError: as `grounds`; `STALE_HEAD` unless what it knows is fresh;
+                `OUTBOX_WAITING` unless what it said stands in the ledger.
+        """
+        now = whole_milliseconds(self._clock.now())
+        grounds = self.grounds(now)
+        most_seconds = self.standing.charter.charter.max_head_age_seconds
+        self.freshness.require_fresh(most_seconds)
+        self.journal.require_recorded(now, timedelta(seconds=most_seconds))
+        return Moment(grounds, now)

@@ -93,20 +93,18 @@ LEAKS = {
         "    return collect('91990000000001011G', reading)\n"
     ),
     "what is held, shown to who asked a question": (
-        "from datetime import datetime\n"
         "from saferoom_enclaves.admit import Asked\n"
-        "from saferoom_enclaves.gate import Gate, Grounds, Sealed\n"
+        "from saferoom_enclaves.gate import Gate, Moment, Sealed\n"
         "from saferoom_enclaves.held import Held\n"
-        "def leak(gate: Gate, by: Asked, it: Sealed[Held], on: Grounds, at: datetime) -> object:\n"
-        "    return gate.disclose(by, it, on, at)\n"
+        "def leak(gate: Gate, by: Asked, it: Sealed[Held], at: Moment) -> object:\n"
+        "    return gate.disclose(by, it, at)\n"
     ),
     "what is held, in the place of an answer": (
-        "from datetime import datetime\n"
         "from saferoom_enclaves.charge import Charged\n"
-        "from saferoom_enclaves.gate import Gate, Grounds, Sealed\n"
+        "from saferoom_enclaves.gate import Gate, Moment, Sealed\n"
         "from saferoom_enclaves.held import Held\n"
-        "def leak(to: Gate, by: Charged, it: Sealed[Held], on: Grounds, at: datetime) -> object:\n"
-        "    return to.release(by, it, on, at)\n"
+        "def leak(to: Gate, by: Charged, it: Sealed[Held], at: Moment) -> object:\n"
+        "    return to.release(by, it, at)\n"
     ),
     "forged with another right": (
         "from saferoom_enclaves.evidence import Right\n"
