@@ -1,6 +1,6 @@
 """Batches over gRPC: a header, the rows if they are wanted, and then what comes of them.
 
-Between two chunks the enclave's thread is free for whoever else asks. Whoever leaves ends the
+Between two chunks the enclave is free for whoever else asks. Whoever leaves ends the
 judging after the chunk under way; what was judged stays judged.
 """
 
@@ -30,7 +30,7 @@ class BatchCalls:
     """Serves batches.
 
     Args:
-        worker: the enclave, in its thread.
+        worker: has the enclave do one thing at a time.
         tick: waits for the next release tick.
     """
 
@@ -74,7 +74,7 @@ class BatchCalls:
         request = batch.asked.request
         with self._places.place(request.institution):
             packed = await _rows(first, pieces, request.rows * ROW_BYTES)
-            # Hashing them takes a second for a million: not in the thread that others wait for.
+            # Hashing them takes a second for a million: not where others wait.
             batch.rows = await asyncio.to_thread(Rows, request, blinding, packed)
             while batch.answered is None:
                 yield await self._worker.run(lambda own: own.batches.judge_next(batch))

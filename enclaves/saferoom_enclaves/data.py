@@ -27,7 +27,7 @@ from saferoom_proto.statements import Schema, StoreState
 class Data:
     """What is open, and what has been computed from it.
 
-    All but `compute` and `settle` are used by one thread.
+    All but `compute`, `open` and `settle` are used by one thread at a time.
 
     Args:
         owner: the owner's name, to which snapshots are bound.

@@ -36,8 +36,9 @@ STOP_SECONDS: Final = 5.0
 """How long calls under way may take once the enclave was asked to end."""
 
 SWITCH_SECONDS: Final = 0.001
-"""How long the judge's thread keeps the interpreter while the socket's waits. Python's own 5 ms
-show in the slowest answers: their 99th percentile fell from 58 to 44 ms at 16 in flight."""
+"""How long another thread (a batch's chunk, the hashing of its rows, a slow disk's commits) keeps
+the interpreter while the event loop waits. Python's own 5 ms show in the slowest answers: their
+99th percentile fell from 58 to 44 ms at 16 in flight, when checks were judged in a thread."""
 
 _LOAD_SHARE: Final = 4
 """A load's tables may take a quarter of the memory: the store is built beside them."""

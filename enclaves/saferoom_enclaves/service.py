@@ -46,7 +46,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
     """Serves one enclave to the room.
 
     Args:
-        worker: the enclave, in its thread.
+        worker: has the enclave do one thing at a time.
         owner: whose it is.
         log: the operator's.
         changed: is told whether the enclave judges, whenever that may have changed.

@@ -1,8 +1,8 @@
 """The enclave's own database: sealed rows in SQLite, durable before anything leaves.
 
-One thread uses it. Within a transaction rows are staged in memory and read from there; they are
-written, many with one statement, and on disk when it ends (WAL, synchronous=FULL). An exception
-leaves everything as it was, marks included. Sealing shows that a row was altered; that
+One thread at a time uses it. Within a transaction rows are staged in memory and read from there;
+they are written, many with one statement, and on disk when it ends (WAL, synchronous=FULL). An
+exception leaves everything as it was, marks included. Sealing shows that a row was altered; that
 rows were dropped or put back to an older state while the enclave was down shows in their tally, a
 sum of keyed hashes that is sealed with the marks.
 

@@ -26,8 +26,8 @@ _Task = Callable[[Enclave], object]
 class Worker:
     """Gives an asyncio service an enclave that does one thing at a time.
 
-    A load or a long delivery runs in a thread, and questions wait behind it; else they are judged
-    in the event loop itself, where the disk lets it (`GroupCommit`).
+    Whatever is no question is done in a thread, and questions wait behind it; questions alone are
+    judged in the event loop itself, where the disk lets it (`GroupCommit`).
 
     Made in a running event loop.
 
