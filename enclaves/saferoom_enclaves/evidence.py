@@ -1,7 +1,10 @@
 """The common part of evidence: holding it is the proof that a step was taken.
 
-    Asked ─▶ Admitted ─▶ Charged ─▶ Sealed[T] ─▶ Released        (admit, charge, gate)
-    Inquired ─▶ Appraised ─────────────────────▶ Released        (appraise, gate)
+    Asked ─▶ Admitted ─▶ Charged ─▶ Sealed[Truth] ─▶ Released          (admit, charge, gate)
+    Inquired ─▶ Appraised ─────────────────────────▶ Released          (appraise, gate)
+    Claimed ──────────────────────▶ Sealed[Held] ──▶ Released          (claim, gate)
+    AskedBatch ─▶ AdmittedRows ─▶ ChargedRows ─▶ SealedRows ─▶ ReleasedRows
+                                                  (batch_admit, batch_charge, batch_gate)
 
 Each kind is made in one module only. Its constructor asks for a right whose class is private to
 that module, so a forged one does not type-check; and for the one right there is, so it fails when

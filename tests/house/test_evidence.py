@@ -6,13 +6,17 @@ That an answer which skipped a step does not type-check: `tests/enclaves/test_ev
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
+SERVER = "saferoom"
+ENCLAVE = "enclaves/saferoom_enclaves"
 MAKERS = {
-    "saferoom": {"Caller": "identity.py", "Approved": "checks.py", "Recorded": "notary.py"},
-    "enclaves/saferoom_enclaves": {
+    SERVER: {"Caller": "identity.py", "Approved": "checks.py", "Recorded": "notary.py"},
+    ENCLAVE: {
+        "Asked": "admit.py",
         "Admitted": "admit.py",
         "Charged": "charge.py",
         "Inquired": "appraise.py",
@@ -39,6 +43,18 @@ def makers(folder: Path, evidence: str) -> set[str]:
     }
 
 
+def kinds(folder: Path) -> dict[str, str]:
+    """List an enclave's kinds of evidence, with the modules that define them."""
+    return {
+        node.name: path.name
+        for path in folder.rglob("*.py")
+        for node in ast.parse(path.read_bytes()).body
+        if isinstance(node, ast.ClassDef)
+        and {_called(base) for base in node.bases} & {"Evidence", "Hidden"}
+        and node.name != "Hidden"
+    }
+
+
 def _called(function: ast.expr) -> str:
     if isinstance(function, ast.Subscript):
         return _called(function.value)
@@ -53,3 +69,21 @@ def _called(function: ast.expr) -> str:
 )
 def test_evidence_has_one_maker(root: Path, folder: str, evidence: str, maker: str) -> None:
     assert makers(root / folder, evidence) == {maker}
+
+
+def test_no_kind_of_evidence_is_left_out(root: Path) -> None:
+    assert kinds(root / ENCLAVE) == MAKERS[ENCLAVE]
+    of_server = ast.parse((root / "saferoom" / "evidence.py").read_bytes()).body
+    final = {
+        node.name
+        for node in of_server
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(each, ast.Name) and each.id == "final" for each in node.decorator_list)
+    }
+    assert final == MAKERS[SERVER].keys()
+
+
+def test_the_map_of_evidence_shows_every_kind(root: Path) -> None:
+    shown = ast.get_docstring(ast.parse((root / ENCLAVE / "evidence.py").read_bytes())) or ""
+    words = set(re.findall(r"\w+", shown))
+    assert MAKERS[ENCLAVE].keys() - words == set()

@@ -13,27 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-SERVER = {"Caller", "Approved", "Recorded"}
-ENCLAVE = {"Asked", "Admitted", "Charged", "Claimed", "Sealed", "Released"} | {
-    "AskedBatch",
-    "AdmittedRows",
-    "ChargedRows",
-    "SealedRows",
-    "ReleasedRows",
-}
-RIGHTS = {
-    "_IDENTIFIED": "admit.py",
-    "_ADMITTED": "admit.py",
-    "_CHARGED": "charge.py",
-    "_CLAIMED": "claim.py",
-    "_EXECUTED": "gate.py",
-    "_RELEASED": "gate.py",
-    "_BATCH_IDENTIFIED": "batch_admit.py",
-    "_ROWS_ADMITTED": "batch_admit.py",
-    "_ROWS_CHARGED": "batch_charge.py",
-    "_ROWS_EXECUTED": "batch_gate.py",
-    "_ROWS_RELEASED": "batch_gate.py",
-}
+from tests.house.test_evidence import ENCLAVE, MAKERS
+
+EVIDENCE = {kind for made in MAKERS.values() for kind in made}
 COPIES = {"replace", "copy", "deepcopy", "__new__", "__replace__", "__setattr__", "_replace"}
 
 LEAKS = {
@@ -94,6 +76,29 @@ def modules(root: Path) -> Iterator[tuple[Path, ast.Module]]:
             yield path, ast.parse(path.read_bytes())
 
 
+def rights(root: Path) -> list[tuple[str, str]]:
+    """List each right to make evidence, by its name, with the module that keeps it."""
+    found: list[tuple[str, str]] = []
+    for path in sorted((root / ENCLAVE).rglob("*.py")):
+        body = ast.parse(path.read_bytes()).body
+        classes = {
+            node.name
+            for node in body
+            if isinstance(node, ast.ClassDef) and "Right" in map(named, node.bases)
+        }
+        for node in body:
+            match node:
+                case ast.AnnAssign(ast.Name(name), value=ast.Call(ast.Name(made))) | ast.Assign(
+                    [ast.Name(name)], ast.Call(ast.Name(made))
+                ) if made in classes:
+                    found.append((name, path.name))
+                    classes.discard(made)
+                case _:
+                    pass
+        assert not classes, f"{path.name} does not keep its rights: {classes}"
+    return found
+
+
 def imported(tree: ast.Module) -> Iterator[ast.alias]:
     """Give every name that a module imports from another; messages are no evidence."""
     for node in ast.walk(tree):
@@ -115,12 +120,17 @@ def test_evidence_goes_by_its_own_name(root: Path) -> None:
         (path.name, alias.name)
         for path, tree in modules(root)
         for alias in imported(tree)
-        if alias.name in SERVER | ENCLAVE and alias.asname is not None
+        if alias.name in EVIDENCE and alias.asname is not None
     ]
     assert renamed == []
 
 
 def test_the_right_to_make_evidence_stays_in_its_module(root: Path) -> None:
+    kept = rights(root)
+    # Every kind has its right, each of a name of its own: else the next lines would not tell them.
+    assert sorted(module for _, module in kept) == sorted(MAKERS[ENCLAVE].values())
+    names = {name for name, _ in kept}
+    assert len(names) == len(kept)
     seen = {
         (name, path.name)
         for path, tree in modules(root)
@@ -128,16 +138,16 @@ def test_the_right_to_make_evidence_stays_in_its_module(root: Path) -> None:
             *(alias.name for alias in imported(tree)),
             *filter(None, map(named, ast.walk(tree))),
         )
-        if name in RIGHTS
+        if name in names
     }
-    assert seen == set(RIGHTS.items())
+    assert seen == set(kept)
 
 
 def test_no_module_that_holds_evidence_makes_things_by_copying(root: Path) -> None:
     copied = [
         (path.name, node.lineno)
         for path, tree in modules(root)
-        if any(alias.name in SERVER | ENCLAVE for alias in imported(tree))
+        if any(alias.name in EVIDENCE for alias in imported(tree))
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and named(node.func) in COPIES
