@@ -12,7 +12,7 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime
 from typing import Final, final
 
-from saferoom_enclaves.days import Asked, Days
+from saferoom_enclaves.days import Days, Earlier
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
@@ -109,7 +109,7 @@ class Claims:
     def _write(self, claimed: Claimed, entry: int | None, now: datetime) -> None:
         request, subject = claimed.request_id, claimed.request.subject
         day = list(self._days.of(subject, now))
-        own = Asked(request_id=request, nonce=claimed.request.nonce, at=now, entry=entry)
+        own = Earlier(request_id=request, nonce=claimed.request.nonce, at=now, entry=entry)
         counted = [at for at, each in enumerate(day) if each.request_id == request]
         if entry is None or not counted:
             day.append(own)

@@ -19,7 +19,7 @@ from saferoom_proto.statements.base import Part
 _DAY: Final = timedelta(days=1)
 
 
-class Asked(Part):
+class Earlier(Part):
     """One request of the last day, and the entry of the chain that answered it, if one did."""
 
     request_id: Digest
@@ -29,7 +29,7 @@ class Asked(Part):
 
 
 class _Day(Part):
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[Earlier, ...] = ()
 
 
 class Days:
@@ -44,7 +44,7 @@ class Days:
         self._state: Final = state
         self._table: Final = table
 
-    def of(self, asker: str, now: datetime) -> tuple[Asked, ...]:
+    def of(self, asker: str, now: datetime) -> tuple[Earlier, ...]:
         """Read what an asker asked within the last day, in its order."""
         row = self._state.get(self._table, self._key(asker))
         if row is None:
@@ -55,7 +55,7 @@ class Days:
             raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {self._table}") from error
         return tuple(each for each in kept.asked if each.at > now - _DAY)
 
-    def write(self, asker: str, asked: tuple[Asked, ...]) -> None:
+    def write(self, asker: str, asked: tuple[Earlier, ...]) -> None:
         """Write down what an asker asked within the last day, in the place of what stood there."""
         key = self._key(asker)
         row = self._state.get(self._table, key)

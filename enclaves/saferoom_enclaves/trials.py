@@ -14,7 +14,7 @@ from typing import Final
 
 from saferoom_enclaves.children.jobs import Tried
 from saferoom_enclaves.data import Data
-from saferoom_enclaves.days import Asked, Days
+from saferoom_enclaves.days import Days, Earlier
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.standing import Standing
@@ -142,7 +142,7 @@ class Trials:
         trial = self.expect(order, now)
         others = self._others(trial, order, now)
         with self._state.transaction():
-            own = Asked(request_id=order.digest, at=now)
+            own = Earlier(request_id=order.digest, at=now)
             self._days.write(trial.approver, (*others, own))
         opened = self._data.in_use
         fits = opened is not None and opened.schema == self._standing.schema
@@ -154,7 +154,7 @@ class Trials:
             raise SafeRoomError(Reason.CONFLICT, "no schema is in force")
         return self._standing.schemas[self._standing.schema]
 
-    def _others(self, trial: FeatureTrial, order: Envelope, now: datetime) -> tuple[Asked, ...]:
+    def _others(self, trial: FeatureTrial, order: Envelope, now: datetime) -> tuple[Earlier, ...]:
         """Give what the approver had tried in the last day, but for this very order."""
         # The same order tried again says the same again.
         day = self._days.of(trial.approver, now)
