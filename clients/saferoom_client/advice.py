@@ -63,7 +63,7 @@ ADVICE: Final[dict[Reason, Advice]] = {
     Reason.OVER_BUDGET: Advice(Again.NEW, "In the next period, or ask what was asked already: `cost` tells."),
     Reason.UNAUTHENTICATED: Advice(Again.NEW, "Once your member folder holds a certificate that the room knows."),
     Reason.CERTIFICATE_REVOKED: Advice(Again.NEW, "Once the identity issuer has given you a new certificate."),
-    Reason.NOT_ALLOWED: Advice(Again.NEVER, "Your organisation's role may not do this."),
+    Reason.NOT_ALLOWED: Advice(Again.NEVER, "Ask as a member of an organisation that may: `saferoom whoami` tells your roles."),
     Reason.WITHHELD: Advice(Again.NEVER, "Nothing more can be told; the price stays paid."),
     # What must not be trusted.
     Reason.BAD_SIGNATURE: Advice(Again.NEVER, "Keep what you have, use no answer, and tell the auditor."),

@@ -30,6 +30,7 @@ from saferoom_client.files import (
     write_file,
     write_model,
 )
+from saferoom_client.tongue import later
 from saferoom_proto.identity import organisation_uri, read_identity, subject_uri
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import SafeRoomError
@@ -129,6 +130,8 @@ class Profile:
             SafeRoomError: `BAD_CONFIG` naming the file, and the key in it, that is missing, not
                 well formed, readable by others, or not fitting the rest.
         """
+        if not folder.is_dir():
+            raise bad_file(folder, later("there is no such member folder"))
         signing = folder / SIGNING_CERTIFICATE
         profile = cls(
             folder=folder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,15 +99,34 @@ async def get_template(session: Session, template: str) -> TemplateView:
 
 def approved_by(view: TemplateView, owner: str) -> tuple[str, ...]:
     """Name the approvers of an owner whose approvals count for the template as it is now."""
+    signed = (name for name, genuine in _approvals(view, owner) if genuine)
+    return tuple(sorted(set(signed)))
+
+
+def forged_approvals(view: TemplateView, owner: str) -> tuple[str, ...]:
+    """Name the approvers in whose names there are approvals that they did not sign."""
+    forged = (name for name, genuine in _approvals(view, owner) if not genuine)
+    return tuple(sorted(set(forged)))
+
+
+def _approvals(view: TemplateView, owner: str) -> Iterator[tuple[str, bool]]:
+    """Give whose word each approval of the template as it is now claims to be, and whether it is.
+
+    One that is not counts for nothing, and hides none of the others: whoever shows it could be
+    after just that.
+    """
     charter = view.charters[owner]
-    names: set[str] = set()
     for envelope in view.approvals:
         approval = load(envelope, Approval)
         named = (approval.owner, approval.charter, approval.template, approval.certificate)
-        if named == (owner, charter.digest, view.envelope.digest, view.certificate.digest):
+        if named != (owner, charter.digest, view.envelope.digest, view.certificate.digest):
+            continue
+        try:
             envelope.verify([charter.key_of(approval.approver)])
-            names.add(approval.approver)
-    return tuple(sorted(names))
+        except SafeRoomError:
+            yield approval.approver, False
+        else:
+            yield approval.approver, True
 
 
 async def list_templates(session: Session) -> tuple[Envelope, ...]:

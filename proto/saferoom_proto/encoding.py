@@ -185,7 +185,7 @@ def _read_json(data: bytes, repeated: list[tuple[dict[str, object], str]]) -> ob
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
-        raise SafeRoomError(Reason.MALFORMED, f"JSON: {error.msg} at {place}") from error
+        raise SafeRoomError(Reason.MALFORMED, f"JSON, {place}: {error.msg}") from error
     except ValueError as error:
         raise SafeRoomError(Reason.MALFORMED, f"JSON: {error}") from error
     except RecursionError as error:

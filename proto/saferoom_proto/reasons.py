@@ -174,7 +174,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.DEADLINE: Words("DEADLINE_EXCEEDED", "The deadline passed.", "Try again; a repeat is not charged twice."),
     Reason.WITHHELD: Words(_STATE, "Withheld.", "Nothing more can be told."),
     Reason.NOT_INSTALLED: Words(_STATE, "This command needs more than the light client.", "Install saferoom[room]."),
-    Reason.BAD_CONFIG: Words(_BAD, "The configuration is not usable.", "Correct the named key."),
+    Reason.BAD_CONFIG: Words(_BAD, "The configuration is not usable.", "Correct what is named."),
     Reason.INTERNAL: Words("INTERNAL", "The room failed.", "Tell the operator the request id."),
 }  # fmt: skip
 """Every reason's words. A test holds it complete."""

@@ -9,7 +9,7 @@ import pytest
 
 from saferoom_client.advice import ADVICE, Again, advice
 from saferoom_client.checks import UNJUDGED
-from saferoom_client.cli.next_steps import Asked, add_next_steps
+from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.output import notes_of
 from saferoom_client.refused import Refused
 from saferoom_enclaves.judge import PASSING
@@ -44,9 +44,9 @@ ASKED = Asked(Path("my bank"), "paid-enough", "91990000000001011G", "pre-loan", 
 
 
 def steps(reason: Reason, asked: Asked = ASKED) -> list[str]:
-    error = SafeRoomError(reason)
-    add_next_steps(error, asked)
-    return notes_of(error)
+    with pytest.raises(Refused) as refused, saying_next(asked):
+        raise Refused(SafeRoomError(reason), {})
+    return notes_of(refused.value)
 
 
 def test_the_next_step_can_be_typed_as_it_stands() -> None:

@@ -111,7 +111,7 @@ def test_a_malformed_code_is_named_before_anything_else(profile: Profile) -> Non
 
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     output = three_parts(run("whoami", "-p", str(tmp_path / "nobody")), Reason.BAD_CONFIG)
-    assert str(tmp_path / "nobody" / "room.json") in output
+    assert f"{tmp_path / 'nobody'}: there is no such member folder" in output
 
 
 def test_a_key_with_wrong_permissions_is_named_with_its_remedy(profile: Profile) -> None:

@@ -16,7 +16,7 @@ from saferoom_client.cli.check_file import (
     check_file,
     require_whole,
 )
-from saferoom_client.cli.next_steps import Asked, add_next_steps
+from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import moment, show
 from saferoom_client.files import PUBLIC_FILE, read_private, write_file
@@ -81,7 +81,8 @@ def check(
         if again is not None:
             question = Question.from_json(read_private(again))
         elif template and subject and purpose:
-            question = room.prepare(template, subject=subject, purpose=purpose, params=given)
+            with saying_next(Asked(profile, template, subject, purpose, given)):
+                question = room.prepare(template, subject=subject, purpose=purpose, params=given)
         else:
             raise typer.BadParameter(say("give TEMPLATE, --subject and --purpose, or --again"))
         if keep is not None:
@@ -89,13 +90,12 @@ def check(
         if request is not None:
             _write_request(request, question, room.profile.card.address, as_json=as_json)
             return
-        try:
-            answer = room.ask(question)
-        except Refused as refused:
-            _write_refusal(receipt, refused)
-            kept = again or keep
-            add_next_steps(refused, Asked(profile, template, subject or "", purpose, given, kept))
-            raise
+        with saying_next(Asked(profile, template, subject or "", purpose, given, again or keep)):
+            try:
+                answer = room.ask(question)
+            except Refused as refused:
+                _write_refusal(receipt, refused)
+                raise
     if receipt is not None:
         _write(receipt, answer.receipt)
     show(as_json, _document(answer), *_lines(answer, again=again is not None))

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from saferoom_client.cli.next_steps import Asked, add_next_steps, next_steps
+from saferoom_client.cli.next_steps import Asked, next_steps, saying_next
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import show
 from saferoom_client.prices import Cost, TemplatePrice
-from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_proto.reasons import CATALOGUE
@@ -40,18 +39,14 @@ def cost(
         raise typer.BadParameter(
             say("give --subject and --purpose, or neither for the highest price")
         )
-    with Room.open(profile) as room:
+    asked = Asked(profile, template)
+    with Room.open(profile) as room, saying_next(asked):
         if subject is None:
             static = room.price(template)
             show(as_json, _static_document(static), *_static_lines(static))
             return
         given = pairs(param, "NAME=VALUE")
-        asked = Asked(profile, template)
-        try:
-            told = room.cost(template, subject=subject, purpose=purpose, params=given)
-        except Refused as refused:
-            add_next_steps(refused, asked)
-            raise
+        told = room.cost(template, subject=subject, purpose=purpose, params=given)
     show(as_json, _document(told), *_lines(told, asked))
 
 

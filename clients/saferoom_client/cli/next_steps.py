@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from saferoom_client.advice import Again, advice
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_client.refused import Refused
+from saferoom_proto.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,15 @@ class Asked:
     kept: Path | None = None
 
 
-def add_next_steps(error: SafeRoomError, asked: Asked) -> None:
-    """Note on a refusal what to do about it, and which commands help."""
-    for step in next_steps(error.reason, asked):
-        error.add_note(step)
+@contextmanager
+def saying_next(asked: Asked) -> Generator[None]:
+    """Note on the room's refusal what to do about it, and which commands help."""
+    try:
+        yield
+    except Refused as refused:
+        for step in next_steps(refused.reason, asked):
+            refused.add_note(step)
+        raise
 
 
 def next_steps(reason: Reason, asked: Asked) -> Iterator[str]:

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.tongue import say
 from saferoom_proto.reasons import SafeRoomError
 
@@ -123,9 +124,9 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
         return
     words = error.words
     lines = [f"{error.reason}: {say(words.what)}"]
-    places = [f"{fault.field}: {say(fault.rule)}" for fault in error.fields]
+    places = [f"{fault.field}: {say_rule(fault.rule)}" for fault in error.fields]
     if error.detail and not places and error.detail != _REMOTE:
-        places = [say(error.detail)]
+        places = [say_rule(error.detail)]
     lines += [say("  at    {place}", place=place) for place in places]
     if owner := getattr(error, "owner", ""):
         lines.append(say("  by    the enclave of {owner}", owner=owner))

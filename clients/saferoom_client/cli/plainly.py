@@ -7,7 +7,7 @@ from typing import Final
 
 from saferoom_client.cli.feature import points
 from saferoom_client.costs import static_price
-from saferoom_client.templates import ListedTemplate, approved_by
+from saferoom_client.templates import ListedTemplate, approved_by, forged_approvals
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart
@@ -41,6 +41,8 @@ def describe(view: TemplateView) -> Iterator[str]:
         yield from _part(view, part)
     if view.changed:
         yield say("  A feature has changed since it was proposed: earlier approvals do not count.")
+    for part in view.certificate.parts:
+        yield from _forged(view, part.owner)
     for refusal in view.refusals:
         yield say(
             "  refused by {approver} of {owner}: {why}",
@@ -50,6 +52,16 @@ def describe(view: TemplateView) -> Iterator[str]:
         )
     yield say("  template     {digest}", digest=view.envelope.digest)
     yield say("  certificate  {digest}", digest=view.certificate.digest)
+
+
+def _forged(view: TemplateView, owner: str) -> Iterator[str]:
+    for name in forged_approvals(view, owner):
+        yield say(
+            "  The room shows an approval by {name} of {owner} that {name} did not sign:"
+            " it counts for nothing; tell the auditor.",
+            name=name,
+            owner=owner,
+        )
 
 
 def view_document(view: TemplateView) -> dict[str, object]:
@@ -68,6 +80,7 @@ def view_document(view: TemplateView) -> dict[str, object]:
                 **part.model_dump(mode="json"),
                 "most_bits": round(part.most_bits, 3),
                 "approved_by": approved_by(view, part.owner),
+                "forged": forged_approvals(view, part.owner),
                 "threshold": view.charters[part.owner].charter.threshold,
             }
             for part in view.certificate.parts
@@ -113,6 +126,11 @@ def listed_document(listed: ListedTemplate) -> dict[str, object]:
         "needs_consent": price.needs_consent,
         "changed": listed.view.changed,
         "refused_by": sorted({one.owner for one in listed.view.refusals}),
+        "forged": {
+            part.owner: names
+            for part in listed.view.certificate.parts
+            if (names := forged_approvals(listed.view, part.owner))
+        },
         "approved": {
             owner: {"approvals": count, "needed": needed}
             for owner, count, needed in _approved(listed.view)
@@ -122,7 +140,8 @@ def listed_document(listed: ListedTemplate) -> dict[str, object]:
 
 def _state(view: TemplateView, owner: str, count: int, needed: int) -> str:
     refused = any(one.owner == owner for one in view.refusals)
-    return f"{owner} {count}/{needed}{say(' refused') if refused else ''}"
+    forged = say(" forged") if forged_approvals(view, owner) else ""
+    return f"{owner} {count}/{needed}{say(' refused') if refused else ''}{forged}"
 
 
 def _approved(view: TemplateView) -> Iterator[tuple[str, int, int]]:

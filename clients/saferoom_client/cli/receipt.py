@@ -11,7 +11,7 @@ from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.cli.receipt_rows import row, show_verified
 from saferoom_client.cli.use_receipt import show_use
-from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, read_model, write_file
+from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
 from saferoom_client.profile import TRUST
 from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.render import html, text
@@ -178,4 +178,7 @@ def _receipt(path: Path, data: bytes) -> Receipt:
     except SafeRoomError as error:
         if error.fields:
             raise
-        raise bad_file(path, error.detail) from error
+        rule = say("not a receipt: {detail}", detail=error.detail)
+        refusal = SafeRoomError(Reason.MALFORMED, f"{path}: {rule}", [FieldFault(str(path), rule)])
+        refusal.add_note(later("Give the file that `saferoom check --receipt` wrote, as it is."))
+        raise refusal from error

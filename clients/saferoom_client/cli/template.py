@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.judging import judge, judged_document, tell
+from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, WhyOption, group
 from saferoom_client.cli.output import show, table
 from saferoom_client.cli.plainly import LISTED_HEADINGS, listed_document, listed_row
@@ -53,7 +54,7 @@ def propose(draft: InputFile, profile: ProfileOption, as_json: JsonOption = Fals
 @app.command(name="show")
 def show_(template: TemplateName, profile: ProfileOption, as_json: JsonOption = False) -> None:
     """Show in plain words who asks for what, how much can leave at most, and what changed."""
-    with Room.open(profile) as room:
+    with Room.open(profile) as room, saying_next(Asked(profile, template)):
         judged = judge(room, template)
     show(as_json, judged_document(judged), *tell(judged))
 
@@ -67,7 +68,7 @@ def approve(
 ) -> None:
     """Approve a template, as one of your owner's approvers."""
     digest = check_digest(template)
-    with Room.open(profile) as room:
+    with Room.open(profile) as room, saying_next(Asked(profile, digest)):
         judged = judge(room, digest)
         view = judged.view
         if not yes:
