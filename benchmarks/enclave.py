@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -84,6 +86,30 @@ def starts(times: int) -> None:
         print(f"{what:44} {median:7.0f} ms median, {least:7.0f} ms at best")
 
 
+CONFINED = """
+import time
+from saferoom_enclaves.sandbox import SandboxPlan, close_system_calls, confine, interpreter_paths
+plan = SandboxPlan(interpreter_paths("saferoom_enclaves", "saferoom_proto", "grpc"))
+began = time.perf_counter()
+report = close_system_calls(confine(plan))
+print((time.perf_counter() - began) * 1000, report.level)
+"""
+"""An enclave's sandbox around an interpreter that does nothing else."""
+
+
+def sandbox(times: int) -> None:
+    """Tell how long the sandbox takes by itself: each start closes two, enclave and fork server."""
+    took: list[float] = []
+    level = ""
+    for _ in range(times):
+        command = [sys.executable, "-I", "-B", "-c", CONFINED]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        milliseconds, level = told.split()
+        took.append(float(milliseconds))
+    what = f"the sandbox by itself, level {level}"
+    print(f"{what:44} {statistics.median(took):7.1f} ms median, {min(took):7.1f} ms at best")
+
+
 def rows(count: int) -> None:
     """Load so many rows, start again, and tell what that takes."""
     tax = owner()
@@ -123,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[30_000, 1_000_000])
     parser.add_argument("--starts", type=int, default=5)
     asked = parser.parse_args(arguments)
+    sandbox(asked.starts)
     starts(asked.starts)
     for count in asked.rows:
         rows(count)

@@ -143,6 +143,21 @@ def test_a_weaker_sandbox_than_the_charter_asks_for_gets_no_key(scene: Scene) ->
     assert scene.reason(scene.claims()) is Reason.SANDBOX_TOO_WEAK
 
 
+def test_nobody_accepts_an_endorsement_below_the_charters_sandbox_level(scene: Scene) -> None:
+    """A key agent that was talked into it endorses in vain: every verifier looks for itself."""
+    accepted = appraise(scene.agent, scene.claims(), SOFTWARE, NONCE, scene.charter)
+    released = release_keys(scene.agent, accepted, scene.world.now())
+    scene.owner.adopt(min_sandbox_level=3, **scene.named)
+    endorsed = load(released.endorsement, Endorsement)
+    strict = scene.owner.charter
+    weak = seal_statement(
+        endorsed.model_copy(update={"charter": strict.digest}), scene.agent.signing
+    )
+    with pytest.raises(SafeRoomError) as refused:
+        verify_endorsement(weak, strict, scene.world.now())
+    assert refused.value.reason is Reason.SANDBOX_TOO_WEAK
+
+
 def test_a_shorter_chain_than_was_seen_is_a_rollback(scene: Scene) -> None:
     seen = scene.claims(chain=ChainLink(index=9, previous=CODE))
     accepted = appraise(scene.agent, seen, SOFTWARE, NONCE, scene.charter)

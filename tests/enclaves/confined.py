@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 TASK: dict[str, Any] = json.loads(sys.argv[2])
-sys.path[:] = TASK["sys_path"]
+sys.path[:] = [*TASK["sys_path"], str(Path(__file__).parent)]
+
+import ways_out
 
 from saferoom_enclaves.children.forkserver import Terms, begin
 
@@ -47,8 +49,6 @@ CONFINED = confine(
 
 import asyncio
 import contextlib
-import ctypes
-import errno
 import os
 import socket
 import sqlite3
@@ -61,6 +61,7 @@ import grpc.aio
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from ways_out import datagram, outcome, unix_socket
 
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.storework import Allowance, StoreWork
@@ -78,44 +79,7 @@ from saferoom_proto.uscc import make_uscc
 
 CLOSED = close_system_calls(CONFINED)
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-LIBC.syscall.restype = ctypes.c_long
 STATE, SCRATCH = Path(TASK["state"]), Path(TASK["scratch"])
-
-
-def outcome(attempt: Callable[[], object]) -> str:
-    """Tell what became of an attempt: `done`, or the name of the error."""
-    try:
-        attempt()
-    except OSError as error:
-        return errno.errorcode.get(error.errno or 0, repr(error))
-    except MemoryError:
-        return "MemoryError"
-    return "done"
-
-
-def raw(number: int, *arguments: int) -> Callable[[], None]:
-    """Make a system call by its number, whatever its pointers."""
-
-    def call() -> None:
-        if LIBC.syscall(ctypes.c_long(number), *map(ctypes.c_ulong, arguments)) < 0:
-            raise OSError(ctypes.get_errno(), "refused")
-
-    return call
-
-
-def unix_socket(kind: int, address: str) -> Callable[[], None]:
-    def reach() -> None:
-        with socket.socket(socket.AF_UNIX, kind) as own:
-            own.connect(address)
-
-    return reach
-
-
-def datagram(address: str) -> None:
-    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with one, other:
-        one.sendto(b"x", address)
 
 
 def child() -> None:
@@ -125,36 +89,17 @@ def child() -> None:
 
 def escapes() -> dict[str, str]:
     """Try everything a sandboxed process must not be able to do."""
-    outside = Path(TASK["outside"])
-    attempts: dict[str, Callable[[], object]] = {
-        "read /etc/passwd": Path("/etc/passwd").read_bytes,
-        "list /": lambda: list(Path("/").iterdir()),
-        "read another folder": (outside / "secret").read_bytes,
-        "list another folder": lambda: list(outside.iterdir()),
-        "write another folder": lambda: (outside / "new").write_bytes(b"x"),
+    attempts = {
+        **ways_out.reads(TASK["outside"], "secret"),
+        **ways_out.sockets(),
+        **ways_out.calls(TASK["forbidden_calls"], TASK["calls"]),
         "list scratch": lambda: list(SCRATCH.iterdir()),
-        "write the interpreter": lambda: Path(sys.prefix, "lib", "new").write_bytes(b"x"),
-        "read another process": Path(f"/proc/{os.getppid()}/environ").read_bytes,
-        "link out of the folder": lambda: (STATE / "link").symlink_to("/etc/passwd"),
-        "exec": lambda: os.execv("/bin/sh", ["sh"]),
-        "spawn": lambda: os.posix_spawn("/bin/sh", ["sh"], {}),
-        "fork": child,
-        "signal the parent": lambda: os.kill(os.getppid(), 0),
-        "raise a limit": raw(TASK["calls"]["prlimit64"], 0, 9, id(LIBC), 0),
-        "bind outside": lambda: socket.socket(socket.AF_UNIX).bind(str(outside / "socket")),
         "connect to a unix socket": unix_socket(socket.SOCK_STREAM, TASK["listener"]),
         "connect to an abstract socket": unix_socket(socket.SOCK_STREAM, TASK["abstract"]),
         "datagram to a unix socket": lambda: datagram(TASK["datagrams"]),
-        "INET socket": lambda: socket.socket(socket.AF_INET),
-        "INET6 socket": lambda: socket.socket(socket.AF_INET6),
-        "NETLINK socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
-        "VSOCK socket": lambda: socket.socket(40, socket.SOCK_STREAM),
-        "ALG socket": lambda: socket.socket(38, socket.SOCK_SEQPACKET),
-        "unix datagram socket": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+        **ways_out.programs(STATE),
+        "fork": child,
     }
-    for name, number in TASK["forbidden_calls"].items():
-        attempts[name] = raw(number, 0, 0, 0, 0, 0, 0)
-    attempts["clone into a namespace"] = raw(TASK["calls"]["clone"], 0x1001_0000, 0, 0, 0, 0)
     return {name: outcome(attempt) for name, attempt in attempts.items()}
 
 

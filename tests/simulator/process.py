@@ -53,10 +53,18 @@ class EnclaveProcess:
         owner: whose.
         folder: where its state, its sealed store and its log lie.
         config: other launch settings.
+        command: what is started in its place.
+        user: whose process it is, if another's.
     """
 
     def __init__(
-        self, owner: SimOwner, folder: Path, config: Mapping[str, object] = NOTHING
+        self,
+        owner: SimOwner,
+        folder: Path,
+        config: Mapping[str, object] = NOTHING,
+        *,
+        command: Sequence[str] = COMMAND,
+        user: int | None = None,
     ) -> None:
         self.owner: Final = owner
         self.folder: Final = folder
@@ -65,6 +73,9 @@ class EnclaveProcess:
         self._scratch: Final = Path(mkdtemp(prefix="saferoom-test-", dir=MEMORY))
         self.log: Final = folder / "log"
         (folder / "state").mkdir(parents=True, exist_ok=True)
+        if user is not None:
+            for own in (folder / "state", self._sockets, self._scratch):
+                os.chown(own, user, user)
         document = {
             "owner": owner.name,
             "folder": str(folder / "state"),
@@ -77,12 +88,15 @@ class EnclaveProcess:
         }
         with self.log.open("ab") as log:
             self.process: Final = subprocess.Popen(
-                COMMAND,
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={"PATH": os.environ["PATH"]},
                 cwd="/",
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
             )
         self.greeting: Final = self._greeted(document | dict(config))
         self.channel: Final = self.connect()
