@@ -39,6 +39,7 @@ ADVICE: Final[dict[Reason, Advice]] = {
     Reason.LOCKED: Advice(Again.SAME, "The owner's enclave waits for its key: minutes. If it lasts, call the owner."),
     Reason.STALE_HEAD: Advice(Again.SAME, "The enclave catches up within seconds."),
     Reason.OUTBOX_WAITING: Advice(Again.SAME, "The log catches up within seconds."),
+    Reason.NOT_WITNESSED: Advice(Again.SAME, "Witnesses cosign within seconds. If it lasts, keep what you have and ask one of them."),
     Reason.NO_DATA: Advice(Again.SAME, "The owner has not loaded its data, or is loading it. If it lasts, call the owner."),
     Reason.CONFLICT: Advice(Again.SAME, "Something else came first."),
     Reason.INTERNAL: Advice(Again.SAME, "Once. If it fails again, give the operator the request id."),

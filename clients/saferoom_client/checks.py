@@ -30,6 +30,7 @@ UNJUDGED: Final = frozenset(
         Reason.DEADLINE,
         Reason.LOCKED,
         Reason.STALE_HEAD,
+        Reason.NOT_WITNESSED,
         Reason.OUTBOX_WAITING,
         Reason.TOO_MANY_REQUESTS,
         Reason.UNAUTHENTICATED,

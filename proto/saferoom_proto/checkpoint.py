@@ -33,8 +33,8 @@ _MAX_HASHES: Final = 63
 _MAX_SIZE: Final = (1 << 63) - 1
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
+KEY_ID_BYTES: Final = 4
 _DASH: Final = "\u2014 "
-_KEY_ID_BYTES: Final = 4
 _ED25519: Final = b"\x01"  # signed-note's type byte of a plain Ed25519 signature
 _PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
 
@@ -82,7 +82,7 @@ class Checkpoint:
     extensions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _require_name(self.origin)
+        require_name(self.origin)
         if not 0 <= self.size <= _MAX_SIZE or len(self.root) != HASH_BYTES:
             raise _malformed("a checkpoint has a size below 2^63 and a root of 32 bytes")
         if self.size == 0 and self.root != EMPTY_ROOT:
@@ -143,8 +143,19 @@ class InclusionProof:
 
 
 def key_id(name: str, key: VerifyKey) -> bytes:
-    """Give the four bytes that point a note's reader to the key; a hint, not an identity."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + key.raw).digest()[:_KEY_ID_BYTES]
+    """Give the four bytes that point a note's reader to the log's key; a hint, not an identity."""
+    return key_hint(name, _ED25519 + key.raw)
+
+
+def key_hint(name: str, typed_key: bytes) -> bytes:
+    """Give the key id of a name and a public key behind the byte of its signature type."""
+    return hashlib.sha256(name.encode() + b"\n" + typed_key).digest()[:KEY_ID_BYTES]
+
+
+def signature_line(name: str, key_id: bytes, sig: bytes) -> str:
+    """Write a signature as a line of a note."""
+    require_name(name)
+    return f"{_DASH}{name} {b64(key_id + sig)}\n"
 
 
 def sign_note(text: str, name: str, key: SigningKey) -> str:
@@ -153,12 +164,11 @@ def sign_note(text: str, name: str, key: SigningKey) -> str:
     Raises:
         SafeRoomError: `MALFORMED` if the text does not end in a newline or a note can not carry it.
     """
-    _require_name(name)
     _require_text(text)
     if not text.endswith("\n"):
         raise _malformed("a note's text ends in a newline")
-    signature = key_id(name, key.verify_key) + key.sign(text.encode())
-    return f"{text}\n{_DASH}{name} {b64(signature)}\n"
+    line = signature_line(name, key_id(name, key.verify_key), key.sign(text.encode()))
+    return f"{text}\n{line}"
 
 
 def open_note(note: str, name: str, key: VerifyKey) -> str:
@@ -234,11 +244,11 @@ def _parse_signature(line: str) -> NoteSignature:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not space:
         raise _malformed("a signature line is a dash, a name and base64")
-    _require_name(name)
+    require_name(name)
     signature = unb64(encoded)
-    if len(signature) <= _KEY_ID_BYTES:
+    if len(signature) <= KEY_ID_BYTES:
         raise _malformed("a signature line holds no signature")
-    return NoteSignature(name, signature[:_KEY_ID_BYTES], signature[_KEY_ID_BYTES:])
+    return NoteSignature(name, signature[:KEY_ID_BYTES], signature[KEY_ID_BYTES:])
 
 
 def _parse_decimal(text: str) -> int:
@@ -247,7 +257,8 @@ def _parse_decimal(text: str) -> int:
     return int(text)
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Refuse with `MALFORMED` what names no key in a note."""
     if not name or "+" in name or any(char.isspace() or char < " " for char in name):
         raise _malformed("a key name is not empty and holds no space and no plus")
 

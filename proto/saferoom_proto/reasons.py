@@ -56,6 +56,7 @@ class Reason(StrEnum):
     STALE_HEAD = "STALE_HEAD"
     HEAD_FROM_FUTURE = "HEAD_FROM_FUTURE"
     BROKEN_STREAM = "BROKEN_STREAM"
+    NOT_WITNESSED = "NOT_WITNESSED"
     CONFLICT = "CONFLICT"
     # The room's own state.
     SANDBOX_TOO_WEAK = "SANDBOX_TOO_WEAK"
@@ -164,6 +165,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.STALE_HEAD: Words("UNAVAILABLE", "The enclave has not heard of the newest statements.", "Try again shortly."),
     Reason.HEAD_FROM_FUTURE: Words(_STATE, "The stream head is ahead of the enclave's clock.", "The operator checks the hosts' clocks."),
     Reason.BROKEN_STREAM: Words("DATA_LOSS", "The statement stream has a gap or does not fit its running hash.", "The operator delivers the whole stream; keep the evidence."),
+    Reason.NOT_WITNESSED: Words("UNAVAILABLE", "Too few witnesses have cosigned the log lately.", "Try again shortly; if it lasts, keep the evidence and ask the witnesses."),
     Reason.CONFLICT: Words("ABORTED", "Something else was decided first.", "Fetch the current state and try again."),
     Reason.SANDBOX_TOO_WEAK: Words(_STATE, "The enclave's sandbox is below its charter's minimum.", "See the enclave's health for what the host lacks."),
     Reason.LOCKED: Words("UNAVAILABLE", "The enclave has not been given its key.", "Start the owner's key agent."),

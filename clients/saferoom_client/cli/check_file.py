@@ -45,6 +45,7 @@ _PASSING: Final = frozenset(
         Reason.DEADLINE,
         Reason.LOCKED,
         Reason.STALE_HEAD,
+        Reason.NOT_WITNESSED,
         Reason.OUTBOX_WAITING,
         Reason.TOO_MANY_REQUESTS,
     }

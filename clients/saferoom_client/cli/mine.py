@@ -28,6 +28,7 @@ _PASSING: Final = frozenset(
         Reason.LOCKED,
         Reason.UNAVAILABLE,
         Reason.STALE_HEAD,
+        Reason.NOT_WITNESSED,
         Reason.OUTBOX_WAITING,
         Reason.DEADLINE,
         Reason.TOO_MANY_REQUESTS,
