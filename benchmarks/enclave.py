@@ -1,16 +1,18 @@
 """What an enclave's process costs: its start, idle memory, loads, and opening a store again.
 
     PYTHONPATH=tests .venv/bin/python -m benchmarks.enclave [--rows 30000 1000000] [--starts 5]
+        [--features 3] [--memory-mib 4096]
 
-Real processes, started and called as the room does it, on made-up rows, one a subject, with three
-features. Memory is resident memory (Rss) and, where processes share pages, their share of it (Pss).
-A store's own memory is not mapped and stands beside that. What a look-up of cells takes is told
-by `benchmarks.features`.
+Real processes, started and called as the room does it, on made-up rows, one a subject. Memory is
+resident memory (Rss) and, where processes share pages, their share of it (Pss). A store's own
+memory is not mapped and stands beside that. What a look-up of cells takes is told by
+`benchmarks.features`.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import statistics
 import subprocess
 import sys
@@ -31,21 +33,31 @@ from simulator.sample import column, feature, ordered, schema, table
 MB = 1_000_000
 
 
-def owner() -> SimOwner:
-    """Make an owner with a schema and three features."""
+def owner(features: int) -> SimOwner:
+    """Make an owner with a schema and so many features: those there are, over and over."""
     world = World("benchmark", clock=Clock())
     tax = world.owner("tax")
     columns = [column(name, ColumnType(kind), 2) for name, kind in COLUMNS.items()]
     tax.publish_schema(schema("tax", table("vat", *columns[1:])))
-    for each in FEATURES:
-        shape = each.shape
+    for at in range(features):
+        each = FEATURES[at % len(FEATURES)]
+        shape, name = each.shape, f"{each.shape.ref.name}{at}"
         if shape.grid:
             grid = [f"{cut:f}" for cut in shape.grid]
-            tax.define(ordered("tax", shape.ref.name, each.sql, grid, as_of=each.as_of))
+            tax.define(ordered("tax", name, each.sql, grid, as_of=each.as_of))
         else:
-            made = feature("tax", shape.ref.name, each.sql, shape.kind, as_of=each.as_of)
-            tax.define(made)
+            tax.define(feature("tax", name, each.sql, shape.kind, as_of=each.as_of))
     return tax
+
+
+def made_up(count: int) -> bytes:
+    """Make up so many rows, one a subject, as CSV."""
+    lines = io.BytesIO()
+    lines.write(b"uscc,paid,filed,late\n")
+    for at in range(count):
+        late = "true" if at % 2 else "false"
+        lines.write(f"{make_uscc(at)},{at % 99_991}.5,2026-0{at % 9 + 1}-01,{late}\n".encode())
+    return lines.getvalue()
 
 
 def memory(pid: int) -> tuple[float, float]:
@@ -64,16 +76,19 @@ def tell_memory(what: str, process: EnclaveProcess) -> None:
         print(f"{f'{what}, {name}':44} {rss:7.1f} MB resident, {pss:7.1f} MB its share")
 
 
-def start(tax: SimOwner, folder: Path, *, sandbox: bool) -> tuple[EnclaveProcess, float]:
+def start(
+    tax: SimOwner, folder: Path, *, sandbox: bool, memory_mib: int = 4096
+) -> tuple[EnclaveProcess, float]:
     """Start an enclave; give it, and the milliseconds until it listened."""
     began = time.perf_counter()
-    process = EnclaveProcess(tax, folder, {"sandbox": sandbox})
+    config = {"sandbox": sandbox, "max_memory_mib": memory_mib, "max_feature_seconds": 600.0}
+    process = EnclaveProcess(tax, folder, config, patience=7200.0)
     return process, (time.perf_counter() - began) * 1000
 
 
 def starts(times: int) -> None:
     """Tell how long a start takes, with the sandbox and without it."""
-    tax = owner()
+    tax = owner(len(FEATURES))
     took: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(times):
         for sandbox, found in took.items():
@@ -110,34 +125,31 @@ def sandbox(times: int) -> None:
     print(f"{what:44} {statistics.median(took):7.1f} ms median, {min(took):7.1f} ms at best")
 
 
-def rows(count: int) -> None:
-    """Load so many rows, start again, and tell what that takes."""
-    tax = owner()
-    lines = "\n".join(
-        f"{make_uscc(at)},{at % 99_991}.5,2026-0{at % 9 + 1}-01,{'true' if at % 2 else 'false'}"
-        for at in range(count)
-    )
-    csv = f"uscc,paid,filed,late\n{lines}\n".encode()
+def rows(count: int, features: int, memory_mib: int) -> None:
+    """Load so many rows, start again, answer, and tell what that takes."""
+    tax = owner(features)
+    csv = made_up(count)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        process, _ = start(tax, folder, sandbox=True)
+        process, _ = start(tax, folder, sandbox=True, memory_mib=memory_mib)
         attended = Attended(tax, process)
         attended.unlock()
         attended.follow()
         tell_memory("idle, no data", process)
         began = time.perf_counter()
         assert process.load({"vat": csv}).snapshot is not None
-        print(f"{f'load {count:,} rows':44} {time.perf_counter() - began:7.2f} s")
+        print(f"{f'load {count:,} rows':44} {time.perf_counter() - began:7.2f} s", flush=True)
+        del csv
         attended.follow()
         process.stop()
-        process, _ = start(tax, folder, sandbox=True)
+        process, _ = start(tax, folder, sandbox=True, memory_mib=memory_mib)
         began = time.perf_counter()
         attended = Attended(tax, process)
         attended.unlock()
         while not process.whereabouts().has_data:
             time.sleep(0.02)
         seconds = time.perf_counter() - began
-        print(f"{f'unlock, open {count:,} rows, 3 features':44} {seconds:7.2f} s")
+        print(f"{f'unlock, open {count:,} rows, {features} features':44} {seconds:7.2f} s")
         attended.follow()
         tell_memory(f"idle, {count:,} rows", process)
         process.stop()
@@ -148,11 +160,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=[30_000, 1_000_000])
     parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--features", type=int, default=len(FEATURES))
+    parser.add_argument("--memory-mib", type=int, default=4096)
     asked = parser.parse_args(arguments)
     sandbox(asked.starts)
     starts(asked.starts)
     for count in asked.rows:
-        rows(count)
+        rows(count, asked.features, asked.memory_mib)
 
 
 if __name__ == "__main__":

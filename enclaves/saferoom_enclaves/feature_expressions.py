@@ -15,6 +15,7 @@ from datetime import date
 from typing import Final
 
 from saferoom_enclaves.feature_tree import PLACES, ColumnPlace, Node, Scope, UnknownForm
+from saferoom_enclaves.feature_types import Kind, is_mixed, kind_of
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.feature import ColumnType
 
@@ -43,8 +44,11 @@ _TRUTH_TESTS: Final = {
     ("COMPARISON", "COMPARE_NOT_DISTINCT_FROM"),
 }
 
-# Functions by the least and most arguments they take. None fails on a value (division by zero is
-# NULL in our connections), none depends on time, chance, settings or the order of rows.
+_CONDITIONS: Final = {"CONJUNCTION_AND", "CONJUNCTION_OR", "OPERATOR_NOT"}
+
+# Functions by the least and most arguments they take. None fails on a value but by its size
+# (division by zero is NULL in our connections), none depends on time, chance, settings or the order
+# of rows.
 _SCALARS: Final[dict[str, tuple[int, int]]] = {
     **dict.fromkeys(("+", "-"), (1, 2)),
     **dict.fromkeys(("*", "/", "//", "%", "nullif", "left", "starts_with"), (2, 2)),
@@ -71,7 +75,8 @@ _CAST_TYPES: Final = {
     *("bigint", "integer", "double", "decimal", "date", "boolean", "varchar", "text")
 }
 _LITERALS: Final = {"INTEGER", "NUMERIC", "STRING", "BOOLEAN", "NULL_LITERAL"}
-_SUBJECT_FORM: Final = re.compile(r"\s*[0-9A-Za-z]{18}\s*")
+_SUBJECT_FORM: Final = re.compile(r"[0-9A-Za-z]{18}")
+"""Anywhere in a text: of a longer one, left() would leave the code."""
 _COUNT: Final = re.compile(r"[0-9]{1,4}")
 
 PARAMETER: Final = "as_of"
@@ -100,6 +105,8 @@ class Walk:
         """Turns a form that the tree's values do not know into a refusal at this place."""
         try:
             yield
+        except RecursionError:
+            raise self.refusal(f"nested more than {MAX_DEPTH} deep") from None
         except UnknownForm as error:
             raise self.refusal(str(error)) from error
 
@@ -156,9 +163,24 @@ class Walk:
         if keys is None:
             raise self.refusal(f"{node.title} is not allowed")
         self.enter(node, set(keys))
-        for key in keys:
-            for child in node.nodes(key) if key == "children" else [node.node(key)]:
+        children = node.nodes("children") if "children" in keys else [node.node(k) for k in keys]
+        for child in children:
+            if node.kind[1] in _CONDITIONS:
+                self.condition(child, of_rows=of_rows)
+            else:
                 self.expression(child, of_rows=of_rows)
+        if node.kind[1].startswith("COMPARE_"):
+            self._compared(children)
+
+    def condition(self, node: Node, *, of_rows: bool) -> None:
+        """Checks an expression that is to be true or false."""
+        self.expression(node, of_rows=of_rows)
+        if kind_of(node, self.scope) in {Kind.TEXT, Kind.QUOTED}:
+            raise self.refusal("a condition is true or false: compare the text with something")
+
+    def _compared(self, operands: list[Node]) -> None:
+        if is_mixed(operands, self.scope):
+            raise self.refusal("text is compared with what is no text: write TRY_CAST")
 
     def _plain_column(self, node: Node, *, of_rows: bool) -> None:
         place = self.column(node)
@@ -175,7 +197,11 @@ class Walk:
         literal = node.node("literal")
         if literal.text("kind") not in _LITERALS or literal.keys("kind", "text"):
             raise self.refusal("this kind of literal is not allowed")
-        if _SUBJECT_FORM.fullmatch(node.literal() or ""):
+        text = literal.parts.get("text")
+        searched = (
+            _SUBJECT_FORM.search if literal.text("kind") == "STRING" else _SUBJECT_FORM.fullmatch
+        )
+        if searched(text if isinstance(text, str) else ""):
             raise self.refusal("a literal in the form of a subject's code is not allowed")
 
     def _parameter(self, node: Node) -> None:
@@ -193,7 +219,7 @@ class Walk:
             return
         self._check_function(node, name, of_rows=of_rows)
         if node.has("filter"):
-            self.expression(node.node("filter"), of_rows=True)
+            self.condition(node.node("filter"), of_rows=True)
         least, most = (_AGGREGATES if aggregate else _SCALARS)[name]
         arguments = self._arguments(node)
         if not least <= len(arguments) <= most:
@@ -204,6 +230,8 @@ class Walk:
             return
         for argument in arguments:
             self.expression(argument, of_rows=of_rows or aggregate)
+        if name == "nullif":
+            self._compared(arguments)
 
     def _check_function(self, node: Node, name: str, *, of_rows: bool) -> None:
         """Holds a function to what it may be called, and where; its arguments come after."""
@@ -244,7 +272,7 @@ class Walk:
         self.enter(node, {"case_checks", "else_expr"})
         for check in node.nodes("case_checks"):
             self.enter(check, {"when_expr", "then_expr"})
-            self.expression(check.node("when_expr"), of_rows=of_rows)
+            self.condition(check.node("when_expr"), of_rows=of_rows)
             self.expression(check.node("then_expr"), of_rows=of_rows)
         self.expression(node.node("else_expr"), of_rows=of_rows)
 
@@ -286,6 +314,7 @@ class Walk:
                 left = truth  # it is a truth already: the cast does nothing
         self.expression(left, of_rows=of_rows)
         self.expression(right, of_rows=of_rows)
+        self._compared([left, right])
 
     def _is_truth(self, node: Node) -> bool:
         match node.kind:

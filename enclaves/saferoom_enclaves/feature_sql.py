@@ -22,6 +22,7 @@ import duckdb
 from saferoom_enclaves.engine import connect, lock
 from saferoom_enclaves.feature_expressions import PARAMETER, Walk
 from saferoom_enclaves.feature_tree import ColumnPlace, Node
+from saferoom_enclaves.rows import is_text
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
 
@@ -100,9 +101,7 @@ class Gate:
 
     def check(self, sql: str) -> CheckedSql:
         """Checks a statement; see `check_feature_sql`."""
-        if len(sql) > MAX_CHARACTERS:
-            rule = f"a feature's SQL has at most {MAX_CHARACTERS} characters"
-            raise SafeRoomError(Reason.MALFORMED_SQL, rule, [FieldFault("sql", rule)])
+        _require_readable(sql)
         walk = Walk(sql)
         with walk.known_forms():
             statement = self._parse(sql, walk)
@@ -170,7 +169,7 @@ class _Select:
             raise self._walk.refusal("GROUP BY ALL is not allowed")
         self._from(node.node("from_table"))
         if node.has("where_clause"):
-            self._walk.expression(node.node("where_clause"), of_rows=True)
+            self._walk.condition(node.node("where_clause"), of_rows=True)
         subject, value = self._columns(node.nodes("select_list"))
         of_groups = self._group(node, subject)
         self._walk.expression(value, of_rows=not of_groups)
@@ -244,6 +243,16 @@ class _Select:
             raise self._walk.refusal(rule)
         if left.table == right.table or added not in {left.table, right.table}:
             raise self._walk.refusal(rule)
+
+
+def _require_readable(sql: str) -> None:
+    rule = ""
+    if len(sql) > MAX_CHARACTERS:
+        rule = f"a feature's SQL has at most {MAX_CHARACTERS} characters"
+    elif not is_text(sql):
+        rule = "a feature's SQL is UTF-8 without NUL characters"
+    if rule:
+        raise SafeRoomError(Reason.MALFORMED_SQL, rule, [FieldFault("sql", rule)])
 
 
 def _result_name(column: Node) -> str:

@@ -194,15 +194,16 @@ def _records(reader: _Reader, width: int) -> Iterator[_Records]:
 
 def _check_text(names: list[str], batch: Batch) -> None:
     for name, column in zip(names, batch.columns, strict=True):
-        if _is_text("".join(value for value in column if value)):
+        if is_text("".join(value for value in column if value)):
             continue
         for row, value in enumerate(column):
-            if value and not _is_text(value):
+            if value and not is_text(value):
                 batch.faults.append((batch.lines[row], name, TEXT_RULE))
                 column[row] = None
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
+    """Tell whether a value is UTF-8 without NUL characters."""
     return "\0" not in value and (value.isascii() or _encodes(value))
 
 

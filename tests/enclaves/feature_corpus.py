@@ -53,6 +53,9 @@ HONEST: Final = {
         SELECT uscc AS subject, max(extract(year FROM filed)) AS value FROM vat GROUP BY uscc""",
     "a prefix": """
         SELECT uscc AS subject, left(upper(grade), 2) AS value FROM vat""",
+    "text beside text": """
+        SELECT uscc AS subject, coalesce(nullif(trim(grade), ''), 'none') IN ('A', 'none') AS value
+        FROM vat WHERE filed >= '2024-01-01' AND left(grade, 1) <> TRY_CAST(months AS VARCHAR)""",
     "a truth of a comparison": """
         SELECT uscc AS subject, (paid > 5) IS NOT TRUE AS value FROM vat""",
     "how many rows joined": """

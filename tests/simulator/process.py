@@ -55,6 +55,7 @@ class EnclaveProcess:
         config: other launch settings.
         command: what is started in its place.
         user: whose process it is, if another's.
+        patience: seconds that a call may take.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class EnclaveProcess:
         *,
         command: Sequence[str] = COMMAND,
         user: int | None = None,
+        patience: float = SECONDS,
     ) -> None:
+        self._patience: Final = patience
         self.owner: Final = owner
         self.folder: Final = folder
         self.tls: Final = TlsKey.generate(owner.world.clock.utc())
@@ -162,7 +165,7 @@ class EnclaveProcess:
 
     def attest(self, nonce: bytes) -> Attestation:
         """Ask for evidence."""
-        told = self.stub.Attest(enclave_pb2.AttestRequest(nonce=nonce), timeout=SECONDS)
+        told = self.stub.Attest(enclave_pb2.AttestRequest(nonce=nonce), timeout=self._patience)
         evidence = Evidence(kind="software", quote=b64(told.quote))
         return Attestation(envelope_from_proto(told.claims), evidence)
 
@@ -171,11 +174,11 @@ class EnclaveProcess:
         request = enclave_pb2.UnlockRequest(
             endorsement=envelope_to_proto(endorsement), sealed_keys=sealed_keys
         )
-        return _whereabouts(self.stub.Unlock(request, timeout=SECONDS).position)
+        return _whereabouts(self.stub.Unlock(request, timeout=self._patience).position)
 
     def whereabouts(self) -> Whereabouts:
         """Ask where it stands."""
-        told = self.stub.GetState(enclave_pb2.GetStateRequest(), timeout=SECONDS)
+        told = self.stub.GetState(enclave_pb2.GetStateRequest(), timeout=self._patience)
         return _whereabouts(told.position)
 
     def deliver(self, delivery: Delivery) -> list[OutboxEntry]:
@@ -193,7 +196,7 @@ class EnclaveProcess:
                 for each in delivery.proofs
             ],
         )
-        return [_entry(each) for each in self.stub.Deliver(request, timeout=SECONDS).outbox]
+        return [_entry(each) for each in self.stub.Deliver(request, timeout=self._patience).outbox]
 
     def settle(self, seconds: float) -> None:
         """Nothing: its own service waits."""
@@ -201,7 +204,7 @@ class EnclaveProcess:
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Ask for the outbox."""
         request = enclave_pb2.ListOutboxRequest(start=start)
-        return [_entry(each) for each in self.stub.ListOutbox(request, timeout=SECONDS).entries]
+        return [_entry(each) for each in self.stub.ListOutbox(request, timeout=self._patience).entries]
 
     def judge(self, questions: Sequence[Envelope]) -> list[Judged | Exception]:
         """Have questions judged, one after the other."""
@@ -210,7 +213,7 @@ class EnclaveProcess:
     def _judged(self, question: Envelope) -> Judged | Exception:
         request = enclave_pb2.JudgeRequest(request=envelope_to_proto(question))
         try:
-            told = self.stub.Judge(request, timeout=SECONDS)
+            told = self.stub.Judge(request, timeout=self._patience)
         except grpc.RpcError as error:
             return from_rpc_error(error)
         except ValueError as error:  # the channel was closed under the call
@@ -230,7 +233,7 @@ class EnclaveProcess:
             for number, data in enumerate(tables.values())
             for piece in sealer.table(number, data)
         )
-        told = self.stub.Load(_load_requests(header, sealed_key, pieces), timeout=SECONDS)
+        told = self.stub.Load(_load_requests(header, sealed_key, pieces), timeout=self._patience)
         entry = _entry(told.snapshot) if told.HasField("snapshot") else None
         return LoadReport(entry, told.sealed_faults)
 
