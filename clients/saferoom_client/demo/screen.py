@@ -69,7 +69,7 @@ class Screen:
             f"saferoom room status --profile {bank}",
             f"saferoom template show steady-payer --profile {bank}",
             f"saferoom receipt verify {folder}/receipts/steady.json --profile {auditor}",
-            f"saferoom log verify --profile {auditor}",
+            f"saferoom audit verify --profile {auditor}",
         )
         done = say(
             "[bold]Done in {seconds:.0f} s.[/] The room is in {folder}.",
