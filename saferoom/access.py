@@ -29,6 +29,8 @@ _BOTH_SIDES: Final = _OWNER | _INSTITUTION
 _CONSENTING: Final = frozenset({Role.SUBJECT}) | _BOTH_SIDES
 """Subjects for themselves; an owner's or institution's people as registrars of paper, and an
 institution for what its applicant signed. Whose signature counts is the charter's matter."""
+_WITNESSES: Final = _BOTH_SIDES | {Role.AUDITOR}
+"""Whom the operator enrolled, so that nobody can crowd the few places of a note."""
 
 ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
     {
@@ -79,6 +81,8 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}BatchService/CheckMany": _INSTITUTION,
         f"{_ROOM}LedgerService/GetCheckpoint": MEMBERS,
         f"{_ROOM}LedgerService/GetConsistency": MEMBERS,
+        f"{_ROOM}LedgerService/GetInclusion": MEMBERS,
+        f"{_ROOM}LedgerService/AddCosignature": _WITNESSES,
         f"{_ROOM}LedgerService/GetStatement": MEMBERS,
         f"{_ROOM}LedgerService/ListEntries": MEMBERS,
         f"{_ROOM}RelayService/Attend": _OWNER,

@@ -93,6 +93,13 @@ class HeadsConfig(_Section):
     """How often an enclave gets a fresh stream head, beside those that bring statements."""
 
 
+class WitnessesConfig(_Section):
+    """How witnesses come to cosign the same checkpoints."""
+
+    interval_seconds: Annotated[float, Field(ge=0.1, le=600)] = 5.0
+    """How long a checkpoint stays the one to be cosigned; witnesses ask at least as often."""
+
+
 class RunBy(StrEnum):
     """Who starts an owner's enclave."""
 
@@ -146,6 +153,7 @@ class RoomConfig(_Section):
     listen: ListenConfig
     limits: LimitsConfig = LimitsConfig()
     heads: HeadsConfig = HeadsConfig()
+    witnesses: WitnessesConfig = WitnessesConfig()
     enclaves: EnclavesConfig = EnclavesConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()

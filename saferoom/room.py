@@ -7,6 +7,7 @@ tls/              ca.pem is what members pin, server.pem and server.key are serv
                   switchboard.pem and .key are what enclaves pin
 issuers/          the identity issuers' certificates: whoever they name may call
 state.db          statements, the ledger, answers
+cosigned.json     what witnesses cosigned last
 enclaves/OWNER/   each enclave's own folder: its sealed store and state
 run/              sockets
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Self
 
@@ -37,6 +37,8 @@ from saferoom.register import Organisation
 from saferoom.relays import Orders, Relays
 from saferoom.roll import Roll
 from saferoom.room import RESTORED, Room
+from saferoom.rounds import FILE as COSIGNED
+from saferoom.rounds import Rounds
 from saferoom.rules import RoomFacts
 from saferoom.services.batch import BatchService
 from saferoom.services.check import CheckService
@@ -169,19 +171,14 @@ class _Outside:
 async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     """Build everything, in order; what is to be undone goes on the stack."""
     room, config = outside.room, outside.room.config
-    if not room.issuers:
-        detail = f"no identity issuer's certificate stands in {room.folder / 'issuers'}"
-        raise SafeRoomError(Reason.BAD_CONFIG, detail)
-    if (room.folder / RESTORED).exists():
-        rule = "restored from a backup: first ask who saw more, then saferoom room confirm"
-        fault = FieldFault(RESTORED, rule)
-        refusal = SafeRoomError(Reason.BAD_CONFIG, f"{room.folder}: {rule}", [fault])
-        refusal.add_note(f"saferoom room confirm {room.folder} --seen FILE")
-        raise refusal
+    _require_ready(room)
     # Step 1: the log, recomputed, and what the room knows, made of it.
     books = await open_books(
         room.state_file, stack, origin=config.origin, key=room.ledger_key, clock=outside.clock
     )
+    interval = timedelta(seconds=config.witnesses.interval_seconds)
+    rounds = Rounds(books.ledger, room.folder / COSIGNED, outside.clock, interval)
+    rounds.load()
     # Step 2: the enclaves' side; none is started yet.
     tracer = open_tracer(config.tracing.endpoint, config.origin)
     stack.callback(tracer.close)
@@ -200,6 +197,10 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     guard = Guard(callers, config.limits, watch)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
     drained = await _add_services(server, outside, books, links, desk, roll=roll)
+    add_ledger(
+        LedgerService(books.ledger, Concerns(books.archive, books.notary, books.register), rounds),
+        server,
+    )
     orders = Orders(books.register, room.switchboard.statement, config.enclaves.who_runs)
     add_relay(RelayService(orders, relays), server)
     for each in drained:
@@ -224,6 +225,19 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     entries = books.ledger.tip().size
     outside.log.info("room open", origin=config.origin, port=port, entries=entries)
     return _Opened(port, metrics_port, books, links)
+
+
+def _require_ready(room: Room) -> None:
+    """Refuse a folder that lacks an issuer, or waits for its operator's word on what was lost."""
+    if not room.issuers:
+        detail = f"no identity issuer's certificate stands in {room.folder / 'issuers'}"
+        raise SafeRoomError(Reason.BAD_CONFIG, detail)
+    if (room.folder / RESTORED).exists():
+        rule = "restored from a backup: first ask who saw more, then saferoom room confirm"
+        fault = FieldFault(RESTORED, rule)
+        refusal = SafeRoomError(Reason.BAD_CONFIG, f"{room.folder}: {rule}", [fault])
+        refusal.add_note(f"saferoom room confirm {room.folder} --seen FILE")
+        raise refusal
 
 
 def _figures(books: Books, links: Links, guard: Guard) -> RoomFigures:
@@ -311,7 +325,6 @@ async def _add_services(
     )
     costs = Costs(checks=checks, judges=links, notary=books.notary, refusals=refusals)
     loads = Loads(register, links, config.limits.load_seconds)
-    concerns = Concerns(books.archive, books.notary, register)
     people = People(statements, roll, config.operator)
     add_identity(IdentityService(facts, register, people, links.statuses), server)
     owners = OwnerService(
@@ -338,7 +351,6 @@ async def _add_services(
         idle_seconds=config.limits.load_idle_seconds,
     )
     add_batch(BatchService(batches), server)
-    add_ledger(LedgerService(books.ledger, concerns), server)
     return checks, costs, batches
 
 

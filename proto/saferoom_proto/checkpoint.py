@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -169,6 +169,17 @@ def sign_note(text: str, name: str, key: SigningKey) -> str:
         raise _malformed("a note's text ends in a newline")
     line = signature_line(name, key_id(name, key.verify_key), key.sign(text.encode()))
     return f"{text}\n{line}"
+
+
+def add_lines(note: str, lines: Iterable[str]) -> str:
+    """Add signatures to a note.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if that is no note, or there are too many.
+    """
+    whole = note + "".join(lines)
+    Note.parse(whole)
+    return whole
 
 
 def open_note(note: str, name: str, key: VerifyKey) -> str:

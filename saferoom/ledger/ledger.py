@@ -29,7 +29,7 @@ from saferoom_proto.checkpoint import format_proof
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.groupcommit import GroupCommit
 from saferoom_proto.keys import SigningKey
-from saferoom_proto.merkle import consistency_path, inclusion_path
+from saferoom_proto.merkle import consistency_path, inclusion_path, root
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 PAGE: Final = 1000
@@ -157,6 +157,15 @@ class Ledger:
         """Find the entry that commits to a statement the room holds; None if there is none."""
         with self._database.read() as connection:
             return connection.execute(_INDEX, {"digest": statement_digest}).scalar_one_or_none()
+
+    def root(self, size: int) -> bytes:
+        """Give the root that the log had at a size.
+
+        Raises:
+            SafeRoomError: `MALFORMED` if it has not come that far.
+        """
+        self._require_size("size", size)
+        return self._nodes.compute(partial(root, size))
 
     def proof(self, index: int, size: int) -> tuple[bytes, ...]:
         """Prove that the tree of a size contains the entry at an index.

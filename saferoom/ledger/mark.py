@@ -7,12 +7,12 @@ subtrees at its size must lead to its root, and the log's newest checkpoint must
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
+from saferoom.durably import replace_file
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.keys import SigningKey, VerifyKey
@@ -64,14 +64,7 @@ def read_mark(database: Path, origin: str, key: VerifyKey) -> Mark | None:
 
 def write_mark(database: Path, mark: Mark, key: SigningKey) -> None:
     """Put a mark in place of the one before."""
-    path = _beside(database)
-    part = path.with_name(f"{path.name}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(seal_statement(mark, key).to_json())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    replace_file(_beside(database), seal_statement(mark, key).to_json())
 
 
 def drop_mark(database: Path) -> None:

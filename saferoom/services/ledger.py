@@ -12,21 +12,28 @@ from saferoom.concern import Concerns
 from saferoom.evidence import Role
 from saferoom.identity import current_caller
 from saferoom.ledger.ledger import Ledger
+from saferoom.rounds import Cosignature, Rounds
+from saferoom_proto.cosignature import CosignerKey
 from saferoom_proto.v1 import ledger_pb2, ledger_pb2_grpc
 
 
 class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
     """Shows the log to everyone, and what its entries are to those they concern."""
 
-    def __init__(self, ledger: Ledger, concerns: Concerns) -> None:
+    def __init__(self, ledger: Ledger, concerns: Concerns, rounds: Rounds) -> None:
         self._ledger: Final = ledger
         self._concerns: Final = concerns
+        self._rounds: Final = rounds
 
     async def GetCheckpoint(
         self, request: ledger_pb2.GetCheckpointRequest, context: object
     ) -> ledger_pb2.GetCheckpointResponse:
-        """Give the newest checkpoint."""
-        return ledger_pb2.GetCheckpointResponse(checkpoint=self._ledger.checkpoint())
+        """Give the newest checkpoint, and what witnesses have cosigned and should."""
+        return ledger_pb2.GetCheckpointResponse(
+            checkpoint=self._ledger.checkpoint(),
+            to_cosign=self._rounds.to_cosign(),
+            cosigned=self._rounds.notes(),
+        )
 
     async def GetConsistency(
         self, request: ledger_pb2.GetConsistencyRequest, context: object
@@ -34,6 +41,21 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
         """Prove that the log only grew."""
         hashes = await asyncio.to_thread(self._ledger.consistency, request.size1, request.size2)
         return ledger_pb2.GetConsistencyResponse(hashes=hashes)
+
+    async def GetInclusion(
+        self, request: ledger_pb2.GetInclusionRequest, context: object
+    ) -> ledger_pb2.GetInclusionResponse:
+        """Prove that the log holds an entry."""
+        hashes = await asyncio.to_thread(self._ledger.proof, request.index, request.size)
+        return ledger_pb2.GetInclusionResponse(hashes=hashes)
+
+    async def AddCosignature(
+        self, request: ledger_pb2.AddCosignatureRequest, context: object
+    ) -> ledger_pb2.AddCosignatureResponse:
+        """Take a witness's cosignature."""
+        word = Cosignature(CosignerKey.parse(request.key), request.line)
+        await self._rounds.add(current_caller().organisation, request.size, word)
+        return ledger_pb2.AddCosignatureResponse()
 
     async def GetStatement(
         self, request: ledger_pb2.GetStatementRequest, context: object

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esaferoom_proto/v1/ledger.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"G\n\x15GetConsistencyRequest\x12\x16\n\x05size1\x18\x01 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\x12\x16\n\x05size2\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\"(\n\x16GetConsistencyResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"C\n\x13GetStatementRequest\x12,\n\x06\x64igest\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\"?\n\x14GetStatementResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\">\n\x12ListEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x19\n\x05limit\x18\x02 \x01(\rB\n\xbaH\x07*\x05\x18\xe8\x07(\x01\":\n\x13ListEntriesResponse\x12#\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.saferoom.v1.Entry\"M\n\x05\x45ntry\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12(\n\tstatement\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x32\xe9\x02\n\rLedgerService\x12V\n\rGetCheckpoint\x12!.saferoom.v1.GetCheckpointRequest\x1a\".saferoom.v1.GetCheckpointResponse\x12Y\n\x0eGetConsistency\x12\".saferoom.v1.GetConsistencyRequest\x1a#.saferoom.v1.GetConsistencyResponse\x12S\n\x0cGetStatement\x12 .saferoom.v1.GetStatementRequest\x1a!.saferoom.v1.GetStatementResponse\x12P\n\x0bListEntries\x12\x1f.saferoom.v1.ListEntriesRequest\x1a .saferoom.v1.ListEntriesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esaferoom_proto/v1/ledger.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"\x16\n\x14GetCheckpointRequest\"P\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x11\n\tto_cosign\x18\x02 \x01(\t\x12\x10\n\x08\x63osigned\x18\x03 \x03(\t\"G\n\x15GetConsistencyRequest\x12\x16\n\x05size1\x18\x01 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\x12\x16\n\x05size2\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\"(\n\x16GetConsistencyResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\";\n\x13GetInclusionRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x15\n\x04size\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\"&\n\x14GetInclusionResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"X\n\x15\x41\x64\x64\x43osignatureRequest\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xb4\x10\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x18\n\x04line\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 \"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"C\n\x13GetStatementRequest\x12,\n\x06\x64igest\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\"?\n\x14GetStatementResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\">\n\x12ListEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x19\n\x05limit\x18\x02 \x01(\rB\n\xbaH\x07*\x05\x18\xe8\x07(\x01\":\n\x13ListEntriesResponse\x12#\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.saferoom.v1.Entry\"M\n\x05\x45ntry\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12(\n\tstatement\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x32\x99\x04\n\rLedgerService\x12V\n\rGetCheckpoint\x12!.saferoom.v1.GetCheckpointRequest\x1a\".saferoom.v1.GetCheckpointResponse\x12Y\n\x0eGetConsistency\x12\".saferoom.v1.GetConsistencyRequest\x1a#.saferoom.v1.GetConsistencyResponse\x12S\n\x0cGetInclusion\x12 .saferoom.v1.GetInclusionRequest\x1a!.saferoom.v1.GetInclusionResponse\x12Y\n\x0e\x41\x64\x64\x43osignature\x12\".saferoom.v1.AddCosignatureRequest\x1a#.saferoom.v1.AddCosignatureResponse\x12S\n\x0cGetStatement\x12 .saferoom.v1.GetStatementRequest\x1a!.saferoom.v1.GetStatementResponse\x12P\n\x0bListEntries\x12\x1f.saferoom.v1.ListEntriesRequest\x1a .saferoom.v1.ListEntriesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONSISTENCYREQUEST'].fields_by_name['size1']._serialized_options = b'\272H\0042\002(\001'
   _globals['_GETCONSISTENCYREQUEST'].fields_by_name['size2']._loaded_options = None
   _globals['_GETCONSISTENCYREQUEST'].fields_by_name['size2']._serialized_options = b'\272H\0042\002(\001'
+  _globals['_GETINCLUSIONREQUEST'].fields_by_name['size']._loaded_options = None
+  _globals['_GETINCLUSIONREQUEST'].fields_by_name['size']._serialized_options = b'\272H\0042\002(\001'
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['key']._serialized_options = b'\272H\007r\005\020\001\030\264\020'
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['line']._loaded_options = None
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['line']._serialized_options = b'\272H\007r\005\020\001\030\200 '
   _globals['_GETSTATEMENTREQUEST'].fields_by_name['digest']._loaded_options = None
   _globals['_GETSTATEMENTREQUEST'].fields_by_name['digest']._serialized_options = b'\272H\031r\0272\025^sha256:[0-9a-f]{64}$'
   _globals['_LISTENTRIESREQUEST'].fields_by_name['limit']._loaded_options = None
@@ -44,21 +50,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCHECKPOINTREQUEST']._serialized_start=81
   _globals['_GETCHECKPOINTREQUEST']._serialized_end=103
   _globals['_GETCHECKPOINTRESPONSE']._serialized_start=105
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=148
-  _globals['_GETCONSISTENCYREQUEST']._serialized_start=150
-  _globals['_GETCONSISTENCYREQUEST']._serialized_end=221
-  _globals['_GETCONSISTENCYRESPONSE']._serialized_start=223
-  _globals['_GETCONSISTENCYRESPONSE']._serialized_end=263
-  _globals['_GETSTATEMENTREQUEST']._serialized_start=265
-  _globals['_GETSTATEMENTREQUEST']._serialized_end=332
-  _globals['_GETSTATEMENTRESPONSE']._serialized_start=334
-  _globals['_GETSTATEMENTRESPONSE']._serialized_end=397
-  _globals['_LISTENTRIESREQUEST']._serialized_start=399
-  _globals['_LISTENTRIESREQUEST']._serialized_end=461
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=463
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=521
-  _globals['_ENTRY']._serialized_start=523
-  _globals['_ENTRY']._serialized_end=600
-  _globals['_LEDGERSERVICE']._serialized_start=603
-  _globals['_LEDGERSERVICE']._serialized_end=964
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=185
+  _globals['_GETCONSISTENCYREQUEST']._serialized_start=187
+  _globals['_GETCONSISTENCYREQUEST']._serialized_end=258
+  _globals['_GETCONSISTENCYRESPONSE']._serialized_start=260
+  _globals['_GETCONSISTENCYRESPONSE']._serialized_end=300
+  _globals['_GETINCLUSIONREQUEST']._serialized_start=302
+  _globals['_GETINCLUSIONREQUEST']._serialized_end=361
+  _globals['_GETINCLUSIONRESPONSE']._serialized_start=363
+  _globals['_GETINCLUSIONRESPONSE']._serialized_end=401
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=403
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=491
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=493
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=517
+  _globals['_GETSTATEMENTREQUEST']._serialized_start=519
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=586
+  _globals['_GETSTATEMENTRESPONSE']._serialized_start=588
+  _globals['_GETSTATEMENTRESPONSE']._serialized_end=651
+  _globals['_LISTENTRIESREQUEST']._serialized_start=653
+  _globals['_LISTENTRIESREQUEST']._serialized_end=715
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=717
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=775
+  _globals['_ENTRY']._serialized_start=777
+  _globals['_ENTRY']._serialized_end=854
+  _globals['_LEDGERSERVICE']._serialized_start=857
+  _globals['_LEDGERSERVICE']._serialized_end=1394
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,16 @@ class LedgerServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyResponse.FromString,
                 _registered_method=True)
+        self.GetInclusion = channel.unary_unary(
+                '/saferoom.v1.LedgerService/GetInclusion',
+                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionResponse.FromString,
+                _registered_method=True)
+        self.AddCosignature = channel.unary_unary(
+                '/saferoom.v1.LedgerService/AddCosignature',
+                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureResponse.FromString,
+                _registered_method=True)
         self.GetStatement = channel.unary_unary(
                 '/saferoom.v1.LedgerService/GetStatement',
                 request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementRequest.SerializeToString,
@@ -62,7 +72,7 @@ class LedgerServiceServicer:
     """
 
     def GetCheckpoint(self, request, context):
-        """Gives the newest signed checkpoint.
+        """Gives the newest signed checkpoint, the one that witnesses are to cosign, and what they cosigned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,6 +80,20 @@ class LedgerServiceServicer:
 
     def GetConsistency(self, request, context):
         """Proves that a later tree contains an earlier one (RFC 9162, section 2.1.4).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInclusion(self, request, context):
+        """Proves that a tree holds an entry (RFC 9162, section 2.1.3).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddCosignature(self, request, context):
+        """Hands in a witness's cosignature, in the name of the caller's organisation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +125,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.GetConsistency,
                     request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyResponse.SerializeToString,
+            ),
+            'GetInclusion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInclusion,
+                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionResponse.SerializeToString,
+            ),
+            'AddCosignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCosignature,
+                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureResponse.SerializeToString,
             ),
             'GetStatement': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatement,
@@ -168,6 +202,60 @@ class LedgerService:
             '/saferoom.v1.LedgerService/GetConsistency',
             saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInclusion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.LedgerService/GetInclusion',
+            saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCosignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.LedgerService/AddCosignature',
+            saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,9 +34,13 @@ class LedgerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LedgerServiceAsyncStub: ...
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetCheckpointRequest, _ledger_pb2.GetCheckpointResponse]
-    """Gives the newest signed checkpoint."""
+    """Gives the newest signed checkpoint, the one that witnesses are to cosign, and what they cosigned."""
     GetConsistency: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyRequest, _ledger_pb2.GetConsistencyResponse]
     """Proves that a later tree contains an earlier one (RFC 9162, section 2.1.4)."""
+    GetInclusion: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetInclusionRequest, _ledger_pb2.GetInclusionResponse]
+    """Proves that a tree holds an entry (RFC 9162, section 2.1.3)."""
+    AddCosignature: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.AddCosignatureRequest, _ledger_pb2.AddCosignatureResponse]
+    """Hands in a witness's cosignature, in the name of the caller's organisation."""
     GetStatement: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetStatementRequest, _ledger_pb2.GetStatementResponse]
     """Gives a statement by its digest, to those it concerns."""
     ListEntries: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListEntriesRequest, _ledger_pb2.ListEntriesResponse]
@@ -48,9 +52,13 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetCheckpointRequest, _ledger_pb2.GetCheckpointResponse]  # type: ignore[assignment]
-    """Gives the newest signed checkpoint."""
+    """Gives the newest signed checkpoint, the one that witnesses are to cosign, and what they cosigned."""
     GetConsistency: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyRequest, _ledger_pb2.GetConsistencyResponse]  # type: ignore[assignment]
     """Proves that a later tree contains an earlier one (RFC 9162, section 2.1.4)."""
+    GetInclusion: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetInclusionRequest, _ledger_pb2.GetInclusionResponse]  # type: ignore[assignment]
+    """Proves that a tree holds an entry (RFC 9162, section 2.1.3)."""
+    AddCosignature: _aio.UnaryUnaryMultiCallable[_ledger_pb2.AddCosignatureRequest, _ledger_pb2.AddCosignatureResponse]  # type: ignore[assignment]
+    """Hands in a witness's cosignature, in the name of the caller's organisation."""
     GetStatement: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetStatementRequest, _ledger_pb2.GetStatementResponse]  # type: ignore[assignment]
     """Gives a statement by its digest, to those it concerns."""
     ListEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListEntriesRequest, _ledger_pb2.ListEntriesResponse]  # type: ignore[assignment]
@@ -65,7 +73,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.GetCheckpointResponse, _abc.Awaitable[_ledger_pb2.GetCheckpointResponse]]:
-        """Gives the newest signed checkpoint."""
+        """Gives the newest signed checkpoint, the one that witnesses are to cosign, and what they cosigned."""
 
     @_abc_1.abstractmethod
     def GetConsistency(
@@ -74,6 +82,22 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.GetConsistencyResponse, _abc.Awaitable[_ledger_pb2.GetConsistencyResponse]]:
         """Proves that a later tree contains an earlier one (RFC 9162, section 2.1.4)."""
+
+    @_abc_1.abstractmethod
+    def GetInclusion(
+        self,
+        request: _ledger_pb2.GetInclusionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.GetInclusionResponse, _abc.Awaitable[_ledger_pb2.GetInclusionResponse]]:
+        """Proves that a tree holds an entry (RFC 9162, section 2.1.3)."""
+
+    @_abc_1.abstractmethod
+    def AddCosignature(
+        self,
+        request: _ledger_pb2.AddCosignatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.AddCosignatureResponse, _abc.Awaitable[_ledger_pb2.AddCosignatureResponse]]:
+        """Hands in a witness's cosignature, in the name of the caller's organisation."""
 
     @_abc_1.abstractmethod
     def GetStatement(
