@@ -17,7 +17,7 @@ from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Trust, verify_recorded
+from saferoom_proto.receipt import Trust, verify_features, verify_recorded
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -35,7 +35,6 @@ from saferoom_proto.verification import (
     open_charter,
     verify_agreement,
     verify_approvals,
-    verify_by_any_approver,
     verify_by_enclave,
     verify_endorsement,
     verify_request,
@@ -221,7 +220,7 @@ def _verify_span(
 ) -> SpanGrounds:
     certificate = signed.certificate
     charter = _named(charters, span.charter, "charter")
-    agreements = {_open(text).digest: _open(text) for text in part.agreements}
+    agreements = {each.digest: each for each in map(_open, part.agreements)}
     agreement = verify_agreement(_named(agreements, span.agreement, "agreement"), charter)
     verify_request(signed.request, BatchRequest, agreement, signed.moment)
     if span.approvals:
@@ -229,18 +228,8 @@ def _verify_span(
         counted = verify_approvals(charter, given, certificate.template, certificate.digest)
         if counted != span.approvals:
             raise SafeRoomError(Reason.NOT_APPROVED, "the span names other approvals")
-    features = _verify_features(part, charter, certificate)
+    features = verify_features(part, charter, certificate)
     return SpanGrounds(charter, agreement, bool(span.approvals), features)
-
-
-def _verify_features(
-    part: PartGrounds, charter: PinnedCharter, certificate: ReleaseCertificate
-) -> tuple[Feature, ...]:
-    envelopes = [_open(text) for text in part.features]
-    named = sorted(use.digest for use in certificate.part(part.owner).features)
-    if sorted(envelope.digest for envelope in envelopes) != named:
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the features are not the certificate's")
-    return tuple(verify_by_any_approver(envelope, charter, Feature) for envelope in envelopes)
 
 
 def _open_charters(part: PartGrounds, trust: Trust) -> dict[str, PinnedCharter]:

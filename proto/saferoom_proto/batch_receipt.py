@@ -35,13 +35,13 @@ from saferoom_proto.batch_grounds import (
     require_record,
     verify_grounds,
 )
-from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.encoding import b64, parse_object, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Trust
+from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, Trust, open_template
 from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
 from saferoom_proto.statements.base import Part, field_faults
 from saferoom_proto.tree import Tree
@@ -77,7 +77,8 @@ class BatchReceipt(Part):
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """Read a batch's receipt file; `MALFORMED` names the field."""
-        return _read(cls, data)
+        # As long as its batch: its fields are what is bounded.
+        return _read(cls, data, len(data))
 
     def to_json(self) -> bytes:
         """Write a batch's receipt file."""
@@ -112,7 +113,7 @@ class RowReceipt(Part):
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """Read a row's receipt file; `MALFORMED` names the field."""
-        return _read(cls, data)
+        return _read(cls, data, RECEIPT_LIMIT_BYTES)
 
     def to_json(self) -> bytes:
         """Write a row's receipt file."""
@@ -319,21 +320,17 @@ def _open_request(receipt: BatchReceipt | RowReceipt, trust: Trust) -> _Opened:
     request = load(envelope, BatchRequest)
     if request.room != trust.origin:
         raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
-    template = Envelope.from_json(receipt.template.encode())
-    features = pin(
-        Envelope.from_json(text.encode()) for part in receipt.parts for text in part.features
+    template, certificate = open_template(
+        receipt.template,
+        receipt.certificate,
+        receipt.parts,
+        (request.template, request.certificate),
     )
-    certificate = derive_certificate(template, features)
-    if certificate.to_bytes() != receipt.certificate.encode():
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate is not the template's")
-    if (request.template, request.certificate) != (template.digest, certificate.digest):
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the request names another template")
-    if sorted(part.owner for part in receipt.parts) != [each.owner for each in certificate.parts]:
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a part is missing, or one too many")
-    return _Opened(envelope, request, load(template, Template), certificate)
+    return _Opened(envelope, request, template, certificate)
 
 
-def _read(kind: type[_R], data: bytes) -> _R:
+def _read(kind: type[_R], data: bytes, most_bytes: int) -> _R:
+    parse_object(data, most_bytes)
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:

@@ -6,9 +6,9 @@ It needs nothing from the room: only the keys that its reader pinned when it joi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import Field, ValidationError
 
@@ -54,6 +54,20 @@ class Trust(Part):
     origin: str
     ledger_key: PublicKey
     charter_roots: dict[Owner, PublicKey]
+
+
+class OwnFeatures(Protocol):
+    """An owner's part of a receipt, as far as it holds the owner's features: envelopes as text."""
+
+    @property
+    def owner(self) -> str:
+        """Whose part it is."""
+        ...
+
+    @property
+    def features(self) -> Sequence[str]:
+        """Those that the certificate was derived from."""
+        ...
 
 
 class ReceiptPart(Part):
@@ -138,18 +152,12 @@ def verify_receipt(receipt: Receipt, trust: Trust) -> VerifiedReceipt:
     if request.room != trust.origin:
         raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
     # Step 2: the template, and its release certificate derived anew from the pinned features.
-    template_envelope = _open(receipt.template)
-    template = load(template_envelope, Template)
-    features = pin(_open(text) for part in receipt.parts for text in part.features)
-    certificate = derive_certificate(template_envelope, features)
-    if certificate.to_bytes() != receipt.certificate.encode():
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate is not the template's")
-    asked = (request.template, request.certificate)
-    if asked != (template_envelope.digest, certificate.digest):
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the request names another template")
-    owners = [part.owner for part in receipt.parts]
-    if sorted(owners) != [part.owner for part in certificate.parts]:
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a part is missing, or one too many")
+    template, certificate = open_template(
+        receipt.template,
+        receipt.certificate,
+        receipt.parts,
+        (request.template, request.certificate),
+    )
     # Step 3: each owner's part.
     parts = {
         part.owner: _verify_part(part, request_envelope, certificate, trust)
@@ -176,7 +184,7 @@ def _verify_part(
     agreement = verify_agreement(agreement_envelope, charter)
     _require_same(release.agreement, agreement_envelope.digest, "agreement")
     verify_request(request_envelope, CheckRequest, agreement, moment)
-    features = _verify_features(part, charter, certificate)
+    features = verify_features(part, charter, certificate)
     # Step 3d: what allowed it.
     if release.outcome is Outcome.ANSWERED:
         agreement.agreement.require_valid(moment)
@@ -218,15 +226,43 @@ def _open_charters(part: ReceiptPart, trust: Trust) -> PinnedCharter:
     return charter
 
 
-def _verify_features(
-    part: ReceiptPart, charter: PinnedCharter, certificate: ReleaseCertificate
-) -> list[Feature]:
+def open_template(
+    template: str, certificate: str, parts: Sequence[OwnFeatures], asked: tuple[str, str]
+) -> tuple[Template, ReleaseCertificate]:
+    """Open a receipt's template, and derive its release certificate anew from its features.
+
+    Args:
+        template: the envelope, as text.
+        certificate: the certificate's payload, as text.
+        parts: of the receipt, one for each owner of the template.
+        asked: the digests of template and certificate that the request names.
+
+    Raises:
+        SafeRoomError: `CERTIFICATE_MISMATCH`, or the step that fails.
+    """
+    envelope = _open(template)
+    opened = load(envelope, Template)
+    derived = derive_certificate(
+        envelope, pin(_open(one) for part in parts for one in part.features)
+    )
+    if derived.to_bytes() != certificate.encode():
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate is not the template's")
+    if asked != (envelope.digest, derived.digest):
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the request names another template")
+    if sorted(part.owner for part in parts) != [part.owner for part in derived.parts]:
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a part is missing, or one too many")
+    return opened, derived
+
+
+def verify_features(
+    part: OwnFeatures, charter: PinnedCharter, certificate: ReleaseCertificate
+) -> tuple[Feature, ...]:
     """Check that a part holds exactly the features its certificate names, by its own owner."""
     envelopes = [_open(text) for text in part.features]
     named = sorted(use.digest for use in certificate.part(part.owner).features)
     if sorted(envelope.digest for envelope in envelopes) != named:
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the features are not the certificate's")
-    return [verify_by_any_approver(envelope, charter, Feature) for envelope in envelopes]
+    return tuple(verify_by_any_approver(envelope, charter, Feature) for envelope in envelopes)
 
 
 def _require_approved(
@@ -243,7 +279,7 @@ def _require_consented(
     release: Release,
     charter: PinnedCharter,
     request: CheckRequest,
-    features: list[Feature],
+    features: Sequence[Feature],
 ) -> None:
     if part.consent is None:
         raise SafeRoomError(Reason.NO_CONSENT, "the receipt holds no consent")
