@@ -21,6 +21,7 @@ from saferoom_proto.batch import (
 from saferoom_proto.batch_receipt import (
     BatchReceipt,
     RowReceipt,
+    consents_of,
     take_row,
     verify_row_receipt,
 )
@@ -110,15 +111,11 @@ async def row_receipt(session: Session, receipt: BatchReceipt, index: int) -> Ro
     Raises:
         SafeRoomError: `MALFORMED` if there is no such row; else the step that fails.
     """
-    consents: dict[str, str] = {}
-
-    def consent(digest: str) -> str:
-        return consents.setdefault(digest, "")
-
-    take_row(receipt, index, consent)
-    for digest in consents:
-        consents[digest] = (await session.grounds.statement(digest)).to_json().decode()
-    taken = take_row(receipt, index, consent)
+    consents = {
+        digest: (await session.grounds.statement(digest)).to_json().decode()
+        for digest in consents_of(receipt, index)
+    }
+    taken = take_row(receipt, index, consents)
     verify_row_receipt(taken, session.profile.trust)
     return taken
 

@@ -7,7 +7,7 @@ that row: its subject, an auditor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal, Self, TypeVar
@@ -159,20 +159,32 @@ def moment_of(when: When) -> datetime:
     return _EPOCH + timedelta(milliseconds=when.milliseconds)
 
 
-def take_row(receipt: BatchReceipt, index: int, consent: Callable[[str], str]) -> RowReceipt:
+def consents_of(receipt: BatchReceipt, index: int) -> set[str]:
+    """Name the consents under which a row was answered, by their digests.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if there is no such row.
+    """
+    rows = _rows_with(receipt, index)
+    records = (
+        _record_of(_chunks(part, rows)[index // CHUNK_ROWS], index) for part in receipt.parts
+    )
+    named = (Record.from_bytes(record).consent for record in records)
+    return {digest for digest in named if digest is not None}
+
+
+def take_row(receipt: BatchReceipt, index: int, consents: Mapping[str, str]) -> RowReceipt:
     """Take one row's receipt out of a batch's.
 
     Args:
         receipt: the batch's.
         index: of the row, from 0.
-        consent: gives the text of a consent's envelope by its digest.
+        consents: the envelopes of those that `consents_of` names, as text, by their digests.
 
     Raises:
-        SafeRoomError: `MALFORMED` if there is no such row.
+        SafeRoomError: `MALFORMED` if there is no such row, or one of its consents is not given.
     """
-    rows, seed = unb64(receipt.rows), unb64(receipt.blinding)
-    if not 0 <= index < len(rows) // ROW_BYTES:
-        raise SafeRoomError(Reason.MALFORMED, f"the batch has no row {index}")
+    rows, seed = _rows_with(receipt, index), unb64(receipt.blinding)
     request_id = Envelope.from_json(receipt.request.encode()).digest
     tree = Tree(asked_leaves(seed, rows))
     return RowReceipt(
@@ -183,32 +195,49 @@ def take_row(receipt: BatchReceipt, index: int, consent: Callable[[str], str]) -
         row=b64(rows[index * ROW_BYTES : (index + 1) * ROW_BYTES]),
         blind=b64(blinds(seed, index, 1)),
         path=tuple(map(b64, tree.path(index))),
-        parts=tuple(_row_part(part, rows, index, request_id, consent) for part in receipt.parts),
+        parts=tuple(_row_part(part, rows, index, request_id, consents) for part in receipt.parts),
     )
 
 
 def _row_part(
-    part: BatchPart, rows: bytes, index: int, request_id: str, consent: Callable[[str], str]
+    part: BatchPart, rows: bytes, index: int, request_id: str, consents: Mapping[str, str]
 ) -> RowPart:
     keys = BatchKeys(unb64(part.secret), request_id, part.owner)
-    chunks = judged_chunks(rows, [unb64(chunk) for chunk in part.chunks])
+    chunks = _chunks(part, rows)
     leaves = [
         leaf
         for chunk in chunks
         for leaf in chunk.leaves(keys.salts(chunk.first, chunk.count), request_id)
     ]
     chunk = chunks[index // CHUNK_ROWS]
-    width, place = len(chunk.records) // chunk.count, index - chunk.first
-    data = chunk.records[place * width : (place + 1) * width]
-    record = Record.from_bytes(data)
+    data = _record_of(chunk, index)
+    consent = Record.from_bytes(data).consent
+    if consent is not None and consent not in consents:
+        raise SafeRoomError(Reason.MALFORMED, f"the row's consent {consent} is not given")
     return RowPart(
         **part.of_row(index).model_dump(),
-        consent=None if record.consent is None else consent(record.consent),
+        consent=None if consent is None else consents[consent],
         row_salt=b64(keys.salts(index, 1)),
         when=b64(chunk.when),
         record=b64(data),
         path=tuple(map(b64, Tree(leaves).path(index))),
     )
+
+
+def _rows_with(receipt: BatchReceipt, index: int) -> bytes:
+    rows = unb64(receipt.rows)
+    if not 0 <= index < len(rows) // ROW_BYTES:
+        raise SafeRoomError(Reason.MALFORMED, f"the batch has no row {index}")
+    return rows
+
+
+def _chunks(part: BatchPart, rows: bytes) -> list[JudgedRows]:
+    return judged_chunks(rows, [unb64(chunk) for chunk in part.chunks])
+
+
+def _record_of(chunk: JudgedRows, index: int) -> bytes:
+    width, place = len(chunk.records) // chunk.count, index - chunk.first
+    return chunk.records[place * width : (place + 1) * width]
 
 
 def judged_chunks(rows: bytes, chunks: list[bytes]) -> list[JudgedRows]:
@@ -296,7 +325,7 @@ def verify_batch_receipt(receipt: BatchReceipt, trust: Trust) -> Mapping[str, Ve
     for part in receipt.parts:
         grounds = verify_grounds(part, opened.envelope, opened.certificate, trust)
         keys = BatchKeys(unb64(part.secret), opened.envelope.digest, part.owner)
-        chunks = judged_chunks(rows, [unb64(chunk) for chunk in part.chunks])
+        chunks = _chunks(part, rows)
         tops = [
             Tree(chunk.leaves(keys.salts(chunk.first, chunk.count), opened.envelope.digest)).root
             for chunk in chunks

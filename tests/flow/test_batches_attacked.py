@@ -17,10 +17,12 @@ from saferoom_proto.batch import CHUNK_ROWS, ROW_BYTES
 from saferoom_proto.batch_receipt import (
     BatchReceipt,
     RowReceipt,
+    consents_of,
     take_row,
     verify_batch_receipt,
     verify_row_receipt,
 )
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
@@ -162,6 +164,12 @@ def changed_part(row: RowReceipt, **changes: object) -> RowReceipt:
     return row.model_copy(update={"parts": (row.parts[0], part)})
 
 
+def another(answer: BatchAnswer, row: RowReceipt) -> RowReceipt:
+    """Give the next row's receipt, with the consent of another row."""
+    consents = dict.fromkeys(consents_of(answer.receipt, 1), row.parts[0].consent or "")
+    return take_row(answer.receipt, 1, consents)
+
+
 @pytest.mark.parametrize("field", ["row_salt", "when", "record"])
 def test_no_byte_of_a_rows_outcome_can_be_altered(
     row: RowReceipt, trust: Trust, field: str
@@ -182,7 +190,7 @@ def test_no_byte_of_a_row_can_be_altered(row: RowReceipt, trust: Trust, field: s
 def test_a_row_does_not_verify_at_another_place_or_with_anothers_proof(
     answer: BatchAnswer, row: RowReceipt, trust: Trust
 ) -> None:
-    other = take_row(answer.receipt, 1, lambda _: row.parts[0].consent or "")
+    other = another(answer, row)
     for changes in (
         {"index": 1},
         {"path": other.path},
@@ -212,7 +220,7 @@ def test_a_row_of_another_batch_does_not_verify(
 def test_a_receipt_without_a_part_or_its_grounds_does_not_verify(
     answer: BatchAnswer, row: RowReceipt, trust: Trust
 ) -> None:
-    other = take_row(answer.receipt, 1, lambda _: row.parts[0].consent or "")
+    other = another(answer, row)
     with pytest.raises(SafeRoomError):
         verify_row_receipt(row.model_copy(update={"parts": row.parts[:1]}), trust)
     for changes in (
@@ -265,3 +273,18 @@ def test_who_has_one_rows_receipt_cannot_find_out_who_else_was_asked_about(
         assert all(chunk.encode() not in data for chunk in part.chunks)
     assert POOR.encode() not in data
     assert b64(unb64(answer.receipt.rows)[ROW_BYTES : 2 * ROW_BYTES]).encode() not in data
+
+
+def test_a_row_is_not_taken_without_its_consents_or_where_there_is_none(
+    answer: BatchAnswer, row: RowReceipt
+) -> None:
+    held = {part.consent for part in row.parts}
+    named = consents_of(answer.receipt, 0)
+    assert named == {Envelope.from_json((each or "").encode()).digest for each in held}
+    with pytest.raises(SafeRoomError, match="MALFORMED: the row's consent"):
+        take_row(answer.receipt, 0, {})
+    for index in (-1, 4):
+        with pytest.raises(SafeRoomError, match=f"MALFORMED: the batch has no row {index}"):
+            consents_of(answer.receipt, index)
+        with pytest.raises(SafeRoomError, match=f"MALFORMED: the batch has no row {index}"):
+            take_row(answer.receipt, index, {})
