@@ -10,7 +10,6 @@ import mmap
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -23,14 +22,6 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class TableAbout:
-    """A table to read about a subject, and which of its columns are only counted."""
-
-    table: Table
-    withheld: tuple[bool, ...]
 
 
 def answered(frame: Frame, form: type[T]) -> T:
@@ -58,7 +49,7 @@ def require_built(built: jobs.Built, tables: Mapping[str, Table]) -> None:
             raise garbled("a bad row that cannot be")
 
 
-def require_about(found: jobs.TableFound, wanted: TableAbout, subject: str) -> None:
+def require_about(found: jobs.TableFound, wanted: jobs.TableWanted, subject: str) -> None:
     """Hold rows to their table: about this subject, and without what is withheld."""
     columns = wanted.table.columns
     key = next(at for at, column in enumerate(columns) if column.name == wanted.table.key)

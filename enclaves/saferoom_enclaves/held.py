@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from saferoom_enclaves.answers import TableAbout
+from saferoom_enclaves.children.jobs import TableWanted
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.indexing import Opened
@@ -61,7 +61,7 @@ class Reading:
         """
         columns = [tuple(_column(table, each) for each in table.columns) for table in self._tables]
         wanted = [
-            TableAbout(table, tuple(column.withheld for column in held))
+            TableWanted(table=table, withheld=tuple(column.withheld for column in held))
             for table, held in zip(self._tables, columns, strict=True)
         ]
         definitions = [FeatureDefinition.of(pinned.definition) for pinned in self.features]

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import duckdb
 
+from saferoom_enclaves.children.jobs import TableFound
 from saferoom_enclaves.engine import silenced
 from saferoom_enclaves.feature_sql import Gate, wrapped
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements.feature import Table
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class TableRows:
-    """One table's rows about a subject, as text. It shows no text form.
-
-    Attributes:
-        rows: by column; none where there is no value, or it is withheld.
-        withheld: how many values of each column are there and not shown.
-    """
-
-    rows: Sequence[tuple[str | None, ...]]
-    withheld: tuple[int, ...]
 
 
 def rows_about(
@@ -34,7 +21,7 @@ def rows_about(
     withheld: Sequence[bool],
     subject: str,
     most_rows: int,
-) -> TableRows:
+) -> TableFound:
     """Read a table's rows about a subject: one more than the most, where there are more.
 
     Args:
@@ -59,8 +46,9 @@ def rows_about(
         select = f"SELECT {', '.join(shown)} {where} ORDER BY ALL LIMIT {most_rows + 1}"
         rows = store.execute(select, about).fetchall()
         counts = store.execute(f"SELECT {', '.join(counted)} {where}", about).fetchone()
-    return TableRows(
-        cast("Sequence[tuple[str | None, ...]]", rows), cast("tuple[int, ...]", counts)
+    return TableFound(
+        rows=tuple(cast("Sequence[tuple[str | None, ...]]", rows)),
+        withheld=cast("tuple[int, ...]", counts),
     )
 
 

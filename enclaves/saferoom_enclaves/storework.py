@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from saferoom_enclaves.answers import (
-    TableAbout,
     answered,
     frozen,
     garbled,
@@ -208,7 +207,7 @@ class StoreWork:
         self,
         store: int,
         subject: str,
-        tables: Sequence[TableAbout],
+        tables: Sequence[jobs.TableWanted],
         features: Sequence[FeatureDefinition],
         most_rows: int,
     ) -> jobs.Found:
@@ -218,9 +217,8 @@ class StoreWork:
             SafeRoomError: TOO_LARGE, a table has more rows than the most; DEADLINE; INTERNAL;
                 UNAVAILABLE, there is no fork server.
         """
-        wanted = [jobs.TableWanted(table=each.table, withheld=each.withheld) for each in tables]
         order = jobs.About(
-            subject=subject, tables=tuple(wanted), features=tuple(features), most_rows=most_rows
+            subject=subject, tables=tuple(tables), features=tuple(features), most_rows=most_rows
         )
         bounds = self._bounds(self._allowance.about_seconds, output_bytes=1)
         frame = self._done(order, (store,), bounds)

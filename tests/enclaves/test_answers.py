@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from saferoom_enclaves.answers import TableAbout, frozen
+from saferoom_enclaves.answers import frozen
 from saferoom_enclaves.children.frames import Frame
+from saferoom_enclaves.children.jobs import TableWanted
 from saferoom_enclaves.children.workshop import ChildError, Heard, Job
 from saferoom_enclaves.features import FeatureRule
 from saferoom_enclaves.index import FeatureIndex
@@ -169,7 +170,7 @@ def test_a_store_is_a_file_of_its_own(kind: str, memory: int, tmp_path: Path) ->
     assert refused(lambda: work.build([(ARREARS, memory)])).endswith("not a file of its own")
 
 
-HIDING: Final = TableAbout(ARREARS, (False, True, False))
+HIDING: Final = TableWanted(table=ARREARS, withheld=(False, True, False))
 ROW: Final = [SUBJECTS[0], None, "true"]
 
 

@@ -124,7 +124,12 @@ class About(Part):
 
 
 class TableFound(Part):
-    """A table's rows about the subject, as text, and how many values were only counted."""
+    """A table's rows about the subject, as text.
+
+    Attributes:
+        rows: by column; none where there is no value, or it is withheld.
+        withheld: how many values of each column are there and not shown.
+    """
 
     rows: tuple[tuple[str | None, ...], ...]
     withheld: tuple[_Count, ...]

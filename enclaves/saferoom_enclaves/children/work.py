@@ -22,7 +22,6 @@ from saferoom_enclaves.children.jobs import (
     Found,
     Materialise,
     Order,
-    TableFound,
     Tried,
     Try,
 )
@@ -151,10 +150,10 @@ def _try(job: Try, files: tuple[int, ...]) -> Tried:
 def _about(job: About, files: tuple[int, ...]) -> Found:
     (memory,) = files
     store = open_store(memory)
-    tables: list[TableFound] = []
-    for wanted in job.tables:
-        found = rows_about(store, wanted.table, wanted.withheld, job.subject, job.most_rows)
-        tables.append(TableFound(rows=tuple(found.rows), withheld=found.withheld))
+    tables = tuple(
+        rows_about(store, wanted.table, wanted.withheld, job.subject, job.most_rows)
+        for wanted in job.tables
+    )
     schema = {wanted.table.name: wanted.table for wanted in job.tables}
     values = values_of(store, job.features, schema, job.subject)
-    return Found(tables=tuple(tables), values=values)
+    return Found(tables=tables, values=values)
