@@ -17,10 +17,9 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime
 from typing import Final, final
 
-from saferoom_enclaves.admit import Allowed, Rules, agreed, allow
+from saferoom_enclaves.admit import Allowed, agreed
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.pricing import Prices, price
-from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.spending import Question, Spending
 from saferoom_enclaves.standing import Standing
 from saferoom_proto.dsse import Envelope
@@ -83,15 +82,6 @@ def inquire(envelope: Envelope, standing: Standing, now: datetime) -> Inquired:
     """
     request = load(envelope, CostRequest)
     return Inquired(_INQUIRED, request, envelope.digest, agreed(envelope, request, standing, now))
-
-
-def require_allowed(inquired: Inquired, seen: Seen, rules: Rules, now: datetime) -> Allowed:
-    """Hold a request for a price to what a question is held to, up to its price.
-
-    Raises:
-        SafeRoomError: what the question would be refused for.
-    """
-    return allow(inquired.request, seen, rules, now)
 
 
 def refuse(inquired: Inquired, reason: Reason) -> Appraised:

@@ -150,7 +150,7 @@ class Data:
         for ref, rule in found.refused.items():
             self._log.error("feature not computed", feature=str(ref), rule=str(rule))
         digests = {ref: pinned.digest for ref, pinned in features.items()}
-        return Computed(found.index, opened.state.digest, digests, found.refused)
+        return Computed(found.index, opened.state.digest, digests)
 
     def close(self) -> None:
         """Free the store, and forget what was computed."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Final
 
-from saferoom_enclaves.features import FeatureRule
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.logs import Log, places
 from saferoom_proto.certificate import PinnedFeature
@@ -48,19 +47,16 @@ class Computed:
         index: the cells.
         snapshot: digest of the snapshot.
         features: digest of each feature that was computed, or could not be.
-        refused: why, for those that could not be.
     """
 
     index: FeatureIndex
     snapshot: str
     features: Mapping[FeatureRef, str]
-    refused: Mapping[FeatureRef, FeatureRule] = field(default_factory=dict[FeatureRef, FeatureRule])
 
     def only(self, features: Mapping[FeatureRef, str]) -> Computed:
         """Give what holds of it where these features are in force."""
         same = {ref: digest for ref, digest in self.features.items() if features.get(ref) == digest}
-        refused = {ref: rule for ref, rule in self.refused.items() if ref in same}
-        return Computed(self.index.only(same.keys()), self.snapshot, same, refused)
+        return Computed(self.index.only(same.keys()), self.snapshot, same)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from saferoom_enclaves.admit import Asked, Rules, admit, identify
+from saferoom_enclaves.admit import Asked, Rules, admit, allow, identify
 from saferoom_enclaves.appraise import (
     Appraised,
     Inquired,
@@ -18,7 +18,6 @@ from saferoom_enclaves.appraise import (
     inquire,
     is_inquiry,
     refuse,
-    require_allowed,
 )
 from saferoom_enclaves.approved import ApprovedUse
 from saferoom_enclaves.charge import Charged, charge
@@ -161,7 +160,7 @@ class Judge:
 
     def _appraised(self, inquired: Inquired, seen: Seen, moment: Moment) -> Appraised:
         try:
-            allowed = require_allowed(inquired, seen, self._rules, moment.now)
+            allowed = allow(inquired.request, seen, self._rules, moment.now)
             self._index_of(allowed.use)
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:

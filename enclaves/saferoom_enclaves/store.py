@@ -28,7 +28,7 @@ from saferoom_proto.statements.feature import ColumnType, Table
 from saferoom_proto.uscc import parse_uscc
 
 MEMORY_BYTES: Final = 1 << 30
-"""DuckDB's own memory limit for a store, unless its owner's configuration says otherwise."""
+"""DuckDB's own memory limit for a store; the address space of a child is what holds."""
 
 _TMPFS_MAGIC: Final = 0x0102_1994  # linux/magic.h
 _RAMFS_MAGIC: Final = 0x8584_58F6
@@ -40,7 +40,6 @@ def build_database(
     scratch: Path,
     *,
     parse_subject: Callable[[str], str] = parse_uscc,
-    memory_bytes: int = MEMORY_BYTES,
 ) -> BuiltStore:
     """Builds a store from tables, held to their schemas row by row.
 
@@ -49,7 +48,6 @@ def build_database(
         scratch: a folder on tmpfs that belongs to this process alone. What a killed build left
             there is removed first.
         parse_subject: gives a subject's code in the one form that is stored, or raises.
-        memory_bytes: DuckDB's memory limit while building.
 
     Raises:
         SafeRoomError: BAD_CONFIG, the folder is not in memory; CONFLICT, another build has it;
@@ -61,7 +59,7 @@ def build_database(
     rows: dict[str, int] = {}
     with _build_folder(scratch) as folder:
         path = folder / "store"
-        with silenced(Reason.INTERNAL, "building the store"), connect(memory_bytes) as building:
+        with silenced(Reason.INTERNAL, "building the store"), connect(MEMORY_BYTES) as building:
             building.execute(f"ATTACH {_quoted(str(path))} AS store")
             building.execute("USE store")
             lock(building)
@@ -74,7 +72,7 @@ def build_database(
     return BuiltStore(plaintext, rows, tuple(bad.told), bad.count)
 
 
-def open_store(memfd: int, memory_bytes: int = MEMORY_BYTES) -> duckdb.DuckDBPyConnection:
+def open_store(memfd: int) -> duckdb.DuckDBPyConnection:
     """Opens a store from the memfd that `vault.open_snapshot` gave: read-only, and locked.
 
     The descriptor must stay open as long as the store: DuckDB goes on allowing its path, and a
@@ -83,7 +81,7 @@ def open_store(memfd: int, memory_bytes: int = MEMORY_BYTES) -> duckdb.DuckDBPyC
     Raises:
         SafeRoomError: STORE_DAMAGED, the content is not a store.
     """
-    connection = connect(memory_bytes)
+    connection = connect(MEMORY_BYTES)
     try:
         with silenced(Reason.STORE_DAMAGED, "opening the store"):
             connection.execute(f"ATTACH '/proc/self/fd/{memfd}' AS store (READ_ONLY)")

@@ -46,8 +46,7 @@ _CODE_AND_CONSENT: Final = 1 + CONSENT_BYTES
 _WHEN: Final = struct.Struct(">QQ")
 _BLOCK_BYTES: Final = 16  # of AES
 
-CHUNK_LEVEL: Final = 12
-CHUNK_ROWS: Final = 1 << CHUNK_LEVEL
+CHUNK_ROWS: Final = 1 << 12
 """Rows that an enclave judges under one commit: some 40 ms, in which single checks wait. A power of
 two, so that a chunk is a subtree and its root has a path of its own."""
 MOST_ROWS: Final = 1_000_000

@@ -40,27 +40,16 @@ class Tree:
         top = self._levels[-1]
         return top[0] if top else EMPTY_ROOT
 
-    @property
-    def size(self) -> int:
-        """How many leaves there are."""
-        return len(self._levels[0])
-
-    def path(self, index: int, level: int = 0) -> tuple[bytes, ...]:
-        """Give the hashes beside the way from a node up to the root.
-
-        Args:
-            index: the node's place in its level.
-            level: 0 for a leaf. A subtree of 2^level leaves is proven as a leaf of the tree of such
-                subtrees (`merkle.verify_inclusion`).
+    def path(self, index: int) -> tuple[bytes, ...]:
+        """Give the hashes beside the way from a leaf up to the root (`merkle.verify_inclusion`).
 
         Raises:
-            SafeRoomError: `MALFORMED` if there is no such node.
+            SafeRoomError: `MALFORMED` if there is no such leaf.
         """
-        level = min(level, len(self._levels) - 1)
-        if not 0 <= index < len(self._levels[level]):
-            raise SafeRoomError(Reason.MALFORMED, f"no node {index} in level {level}")
+        if not 0 <= index < len(self._levels[0]):
+            raise SafeRoomError(Reason.MALFORMED, f"no leaf {index}")
         hashes: list[bytes] = []
-        for nodes in self._levels[level:-1]:
+        for nodes in self._levels[:-1]:
             if index ^ 1 < len(nodes):
                 hashes.append(nodes[index ^ 1])
             index >>= 1

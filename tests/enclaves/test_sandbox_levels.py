@@ -147,7 +147,6 @@ def test_every_part_but_the_optional_is_needed_for_level_3() -> None:
         {"read_only": (), "socket_folder": Path("/nowhere/at/all")},
         {"read_only": (), "address_space_bytes": 0},
         {"read_only": (), "open_files": -1},
-        {"read_only": (), "cpu_seconds": 0},
     ],
 )
 def test_a_plan_that_gives_everything_or_makes_no_sense_is_refused(faulty: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ def confine(plan: SandboxPlan) -> SandboxReport:
     tried.attempt(Part.NAMESPACES, leave_host_namespaces)
     tried.attempt(
         Part.RESOURCE_LIMITS,
-        lambda: limits.limit_resources(plan.address_space_bytes, plan.open_files, plan.cpu_seconds),
+        lambda: limits.limit_resources(plan.address_space_bytes, plan.open_files),
     )
     tried.attempt(Part.NOT_DUMPABLE, limits.forbid_dumping)
     tried.attempt(Part.NO_NEW_PRIVILEGES, limits.forbid_new_privileges)

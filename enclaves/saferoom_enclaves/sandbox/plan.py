@@ -52,9 +52,8 @@ class SandboxPlan:
         read_write: its own folders: state, sealed snapshots, and scratch on tmpfs.
         socket_folder: where it may make unix sockets.
         address_space_bytes: RLIMIT_AS. It counts what is mapped, not what is used: the memfd of a
-            store, its DuckDB, and some 64 MiB a thread.
+            store, and some 64 MiB a thread.
         open_files: RLIMIT_NOFILE.
-        cpu_seconds: RLIMIT_CPU, for throw-away children; a server has none.
         die_with_parent: has the kernel kill it when the thread that started it ends.
     """
 
@@ -63,14 +62,11 @@ class SandboxPlan:
     socket_folder: Path | None = None
     address_space_bytes: int = 4 << 30
     open_files: int = 256
-    cpu_seconds: int | None = None
     die_with_parent: bool = False
 
     def __post_init__(self) -> None:
         """Refuses a plan that gives everything or nothing, or names a path that is not there."""
         if self.address_space_bytes <= 0 or self.open_files <= 0:
-            raise SafeRoomError(Reason.BAD_CONFIG, "a sandbox limit is not positive")
-        if self.cpu_seconds is not None and self.cpu_seconds <= 0:
             raise SafeRoomError(Reason.BAD_CONFIG, "a sandbox limit is not positive")
         sockets = () if self.socket_folder is None else (self.socket_folder,)
         for path in (*self.read_only, *self.read_write, *sockets):
