@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from saferoom_client.batch import Batch
 from saferoom_client.values import TemplateView
 from saferoom_proto.answer import Truth
-from saferoom_proto.batch import OUTCOMES, ROW_BYTES, SUBJECT_BYTES, JudgedRows, Row, split
+from saferoom_proto.batch import OUTCOMES, ROW_BYTES, JudgedRows, Row, split
 from saferoom_proto.batch_receipt import BatchPart, BatchReceipt, folded
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import BatchRelease
+from saferoom_proto.uscc import SUBJECT_BYTES
 from saferoom_proto.wire import Recorded
 
 

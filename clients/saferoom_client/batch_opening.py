@@ -21,6 +21,7 @@ from saferoom_proto.batch import (
     CONSENT_BYTES,
     OUTCOMES,
     ROW_BYTES,
+    WHEN_BYTES,
     BatchKeys,
     JudgedRows,
     When,
@@ -30,7 +31,6 @@ from saferoom_proto.batch import (
 )
 from saferoom_proto.batch_grounds import require_about
 from saferoom_proto.batch_receipt import (
-    WHEN_BYTES,
     moment_of,
 )
 from saferoom_proto.dsse import Envelope

@@ -17,10 +17,11 @@ from pydantic import Field, ValidationError
 
 from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import State
-from saferoom_proto.batch import SUBJECT_BYTES, split
+from saferoom_proto.batch import split
 from saferoom_proto.formula import FeatureKind
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import FeatureName, Owner, Part
+from saferoom_proto.uscc import SUBJECT_BYTES
 
 _ROW_PARTS: Final = 3
 _NOTHING: Final = 0

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.admit import Rules, agreed, approved_use
 from saferoom_enclaves.approved import ApprovedUse, BoundUse
-from saferoom_enclaves.consent_index import DIGEST_BYTES, Digests
+from saferoom_enclaves.consent_index import Digests
 from saferoom_enclaves.consents import Covering
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.standing import Standing
 from saferoom_proto import hpke
+from saferoom_proto.batch import CONSENT_BYTES
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.statements import BatchRequest, load
@@ -142,7 +143,7 @@ def admit_rows(
     """Hold each row to its subject's consent."""
     bound = use.bound(asked.request.params[rows.parameters])
     if not use.part.needs_consent:
-        none = np.zeros((len(rows.subjects), DIGEST_BYTES), dtype=np.uint8)
+        none = np.zeros((len(rows.subjects), CONSENT_BYTES), dtype=np.uint8)
         empty = NotAdmitted(rows.places[:0], np.zeros(0, np.uint8))
         return AdmittedRows(_ROWS_ADMITTED, asked, use, bound, rows, none, {}), empty
     found = rules.consents.covering_rows(asked.request, rows.subjects, use.definitions, now)

@@ -11,20 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.batch_admit import Places, Wanted
-from saferoom_proto.batch import ROW_BYTES, SUBJECT_BYTES, asked_leaves
+from saferoom_proto.batch import ROW_BYTES, asked_leaves
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import BatchRequest
 from saferoom_proto.tree import Tree
-from saferoom_proto.uscc import parse_uscc
+from saferoom_proto.uscc import (
+    ALPHABET,
+    BASE,
+    ORGANISATION_CHECKS,
+    ORGANISATION_WEIGHTS,
+    SUBJECT_BYTES,
+    parse_uscc,
+)
 
 _ROW: Final = struct.Struct(f">{SUBJECT_BYTES}sH")
 
 # A code's form, as `saferoom_proto.uscc` has it, for many codes at once.
-_ALPHABET: Final = b"0123456789ABCDEFGHJKLMNPQRTUWXY"
 _NONE: Final = 255
-_WEIGHTS: Final = np.array([pow(3, at, 31) for at in range(17)], dtype=np.int64)
-_ORGANISATION_WEIGHTS: Final = np.array([3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int64)
-_ORGANISATION_CHECKS: Final = np.frombuffer(b"0X987654321", dtype=np.uint8)
+_MODULUS: Final = len(ALPHABET)
+_CHECK: Final = SUBJECT_BYTES - 1
+_WEIGHTS: Final = np.array([pow(BASE, at, _MODULUS) for at in range(_CHECK)], dtype=np.int64)
+_ORGANISATION_WEIGHTS: Final = np.array(ORGANISATION_WEIGHTS, dtype=np.int64)
+_ORGANISATION_CHECKS: Final = np.frombuffer(ORGANISATION_CHECKS.encode(), dtype=np.uint8)
 
 
 def _table(values: dict[int, int]) -> NDArray[np.uint8]:
@@ -34,8 +42,8 @@ def _table(values: dict[int, int]) -> NDArray[np.uint8]:
     return table
 
 
-_VALUES: Final = _table({char: at for at, char in enumerate(_ALPHABET)})
-_BASE36: Final = _table({char: int(chr(char), 36) for char in _ALPHABET})
+_VALUES: Final = _table({ord(char): at for at, char in enumerate(ALPHABET)})
+_BASE36: Final = _table({ord(char): int(char, 36) for char in ALPHABET})
 
 
 class Rows:
@@ -119,8 +127,8 @@ def _require_rows(packed: bytes, parameters: int) -> None:
     values = _VALUES[codes].astype(np.int64)
     sound = (values != _NONE).all(axis=1) & (values[:, 2:8] < 10).all(axis=1)  # noqa: PLR2004
     organisation = _BASE36[codes[:, 8:16]].astype(np.int64) @ _ORGANISATION_WEIGHTS
-    sound &= _ORGANISATION_CHECKS[organisation % 11] == codes[:, 16]
-    sound &= (values[:, :17] @ _WEIGHTS + values[:, 17]) % 31 == 0
+    sound &= _ORGANISATION_CHECKS[organisation % len(ORGANISATION_CHECKS)] == codes[:, 16]
+    sound &= (values[:, :_CHECK] @ _WEIGHTS + values[:, _CHECK]) % _MODULUS == 0
     if len(odd := np.flatnonzero(~sound)):
         _refuse_subject(int(odd[0]), codes[odd[0]].tobytes())
 

@@ -17,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.state import State
+from saferoom_proto.batch import CONSENT_BYTES
 
 Digests = NDArray[np.uint8]
 _ABSENT: Final = -1
 _FIRST: Final = 1024
 _GROWTH: Final = 1.25
 """Columns are at most a quarter larger than they need to be."""
-DIGEST_BYTES: Final = 32
 _FINGERPRINT: Final = 8
 """Bytes of a fingerprint that are compared; one that agrees in them is looked at in its row."""
 
 _COLUMNS: Final = np.dtype(
     [
-        ("digest", np.uint8, (DIGEST_BYTES,)),
+        ("digest", np.uint8, (CONSENT_BYTES,)),
         ("fingerprint", np.uint64),
         ("begins", np.int64),
         ("ends", np.int64),

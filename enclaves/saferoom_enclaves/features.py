@@ -11,8 +11,6 @@ from saferoom_proto.formula import FeatureRef, FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Feature
 
-SUBJECT_BYTES: Final = 18
-"""Length of a unified social credit code."""
 ABSENT: Final = -1
 """The cell of a subject about whom a feature is unknown."""
 

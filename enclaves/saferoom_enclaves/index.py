@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_enclaves.features import ABSENT, SUBJECT_BYTES
+from saferoom_enclaves.features import ABSENT
 from saferoom_proto.formula import FeatureRef, FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Absent
+from saferoom_proto.uscc import SUBJECT_BYTES
 
 
 class Column(NamedTuple):

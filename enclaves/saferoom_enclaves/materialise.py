@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.engine import silenced
 from saferoom_enclaves.feature_sql import CheckedSql, Gate, wrapped
-from saferoom_enclaves.features import ABSENT, SUBJECT_BYTES, FeatureDefinition, FeatureRule
+from saferoom_enclaves.features import ABSENT, FeatureDefinition, FeatureRule
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.feature import FeatureKind, Table
+from saferoom_proto.uscc import SUBJECT_BYTES
 
 _FETCHED_ROWS: Final = 50_000
 """Subjects held as Python strings at a time while the index is made."""

@@ -34,8 +34,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.uscc import SUBJECT_BYTES
 
-SUBJECT_BYTES: Final = 18
 ROW_BYTES: Final = 20
 SECRET_BYTES: Final = 32
 BLIND_BYTES: Final = 16
@@ -44,6 +44,7 @@ CONSENT_BYTES: Final = 32
 CHARGE_BYTES: Final = 4
 _CODE_AND_CONSENT: Final = 1 + CONSENT_BYTES
 _WHEN: Final = struct.Struct(">QQ")
+WHEN_BYTES: Final = _WHEN.size
 _BLOCK_BYTES: Final = 16  # of AES
 
 CHUNK_ROWS: Final = 1 << 12

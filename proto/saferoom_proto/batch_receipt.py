@@ -20,6 +20,7 @@ from saferoom_proto.batch import (
     CHUNK_ROWS,
     ROW_BYTES,
     SALT_BYTES,
+    WHEN_BYTES,
     BatchKeys,
     JudgedRows,
     Record,
@@ -46,7 +47,6 @@ from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
 from saferoom_proto.statements.base import Part, field_faults
 from saferoom_proto.tree import Tree
 
-WHEN_BYTES: Final = 16
 _R = TypeVar("_R", bound=Part)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _Bytes = Annotated[str, Field(max_length=64 * 1024 * 1024)]

@@ -27,10 +27,11 @@ NOWHERE: Final = "990000"
 _ENTERPRISE: Final = "91"  # registered by market supervision, as an enterprise
 _SERIALS: Final = 10**8  # an organisation code has eight characters before its check
 
-_ALPHABET: Final = (
-    "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100-2015 table 1; its place is its value
-)
-_BASE: Final = 3  # weights are its powers modulo 31, GB 32100-2015 section 4.6
+SUBJECT_BYTES: Final = 18
+"""Length of a code, all of it ASCII."""
+
+ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100-2015 table 1; its place is its value
+BASE: Final = 3  # weights are its powers modulo 31, GB 32100-2015 section 4.6
 
 _FORM: Final = re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
 _FORM_RULE: Final = "18 characters, 0-9 and A-Y without I, O, S and V; six digits from the 3rd"
@@ -40,8 +41,8 @@ _CHECKED_KEPT: Final = 1 << 14
 """Codes found good and kept, 2 MB of them: a subject's is read with its consent, and again with
 every question and in every step of it. What is refused is not kept."""
 
-_ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)  # GB 11714-1997
-_ORGANISATION_CHECKS: Final = "0X987654321"  # by the weighted sum modulo 11
+ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)  # GB 11714-1997
+ORGANISATION_CHECKS: Final = "0X987654321"  # by the weighted sum modulo 11
 
 
 def parse_uscc(text: str) -> str:
@@ -90,15 +91,15 @@ def make_uscc(serial: int, region: str = NOWHERE) -> str:
 def _organisation_check(body: str) -> str:
     # GB 11714 counts on through the alphabet (A is 10, Z is 35), as base 36 does.
     total = sum(
-        int(char, 36) * weight for char, weight in zip(body, _ORGANISATION_WEIGHTS, strict=True)
+        int(char, 36) * weight for char, weight in zip(body, ORGANISATION_WEIGHTS, strict=True)
     )
-    return _ORGANISATION_CHECKS[total % 11]
+    return ORGANISATION_CHECKS[total % 11]
 
 
 def _last_check(code: str) -> str:
-    size = len(_ALPHABET)
-    total = sum(_ALPHABET.index(char) * pow(_BASE, place, size) for place, char in enumerate(code))
-    return _ALPHABET[-total % size]
+    size = len(ALPHABET)
+    total = sum(ALPHABET.index(char) * pow(BASE, place, size) for place, char in enumerate(code))
+    return ALPHABET[-total % size]
 
 
 def _refusal(rule: str) -> SafeRoomError:

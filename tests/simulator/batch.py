@@ -12,6 +12,7 @@ from saferoom_proto import merkle
 from saferoom_proto.batch import (
     CHUNK_ROWS,
     ROW_BYTES,
+    WHEN_BYTES,
     BatchKeys,
     JudgedRows,
     Record,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from simulator.sample import Approved, Sample
 
 WINDOW: Final = timedelta(hours=24)
-_WHEN_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def ask_batch(enclave: EnclaveHarness, batch: SimBatch) -> BatchWord:
         chunk, proof = batches.chunk(begun, number)
         opened, first = keys.open(number, chunk), number * CHUNK_ROWS
         rows = batch.packed[first * ROW_BYTES : (first + CHUNK_ROWS) * ROW_BYTES]
-        judged_rows = JudgedRows(first, rows, opened[:_WHEN_BYTES], opened[_WHEN_BYTES:])
+        judged_rows = JudgedRows(first, rows, opened[:WHEN_BYTES], opened[WHEN_BYTES:])
         leaves = judged_rows.leaves(keys.salts(first, judged_rows.count), request_id)
         root = bytes.fromhex(release.root.removeprefix("sha256:"))
         merkle.verify_inclusion(number, count, Tree(leaves).root, proof, root)
