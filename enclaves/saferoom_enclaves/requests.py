@@ -64,18 +64,16 @@ class Requests:
     ) -> None:
         """Remember which entry answered a request that was just looked up."""
         key = self._by_id(request_id) if seen.nonce_taken else self._by_nonce(request)
-        content = pack(request_id.encode(), index.to_bytes(_INDEX_BYTES, "big"))
-        self._state.put("seen", key, content)
+        self._state.put("seen", key, _content(request_id, index))
 
     def begin(self, request: BatchRequest, request_id: str) -> None:
         """Take a batch's nonce: nothing else may have it while the batch is under way."""
-        content = pack(request_id.encode(), _UNDER_WAY.to_bytes(_INDEX_BYTES, "big"))
-        self._state.put("seen", self._by_nonce(request), content)
+        self._state.put("seen", self._by_nonce(request), _content(request_id, _UNDER_WAY))
 
     def finish(self, request: BatchRequest, request_id: str, index: int) -> None:
         """Remember which entry answered a batch that was under way."""
         key = self._by_nonce(request)
-        content = pack(request_id.encode(), index.to_bytes(_INDEX_BYTES, "big"))
+        content = _content(request_id, index)
         self._state.put("seen", key, content, self._state.get("seen", key))
 
     def _read(self, key: bytes) -> tuple[str, int] | None:
@@ -90,3 +88,7 @@ class Requests:
 
     def _by_nonce(self, request: SubjectRequest | BatchRequest) -> bytes:
         return self._state.cipher.find("seen", "nonce", request.institution, request.nonce)
+
+
+def _content(request_id: str, index: int) -> bytes:
+    return pack(request_id.encode(), index.to_bytes(_INDEX_BYTES, "big"))
