@@ -230,9 +230,13 @@ class Consents:
         found = self._newest.find(
             request.institution, subjects, now, tuple(self._standing.revoked_certificates)
         )
-        # 1: which wordings cover the question, under the charter in force.
-        wordings = [self._covers(scope, request, features, now) for scope in self._newest.scopes]
-        worded = np.array([*wordings, _NO], dtype=np.int8)[found.scopes]
+        # 1: which of the wordings met cover the question, under the charter in force.
+        met, which = np.unique(found.scopes[found.there], return_inverse=True)
+        numbers: list[int] = met.tolist()
+        wordings = [self._newest.scopes[number] for number in numbers]
+        covers = [self._covers(scope, request, features, now) for scope in wordings]
+        worded = np.full(len(subjects), _NO, dtype=np.int8)
+        worded[found.there] = np.array(covers, dtype=np.int8)[which]
         covered = found.there & found.live & (worded == _YES) & ~found.suspect
         # 2: no consent at all, or one that does not count and none before it.
         clear = ~found.there | ~(found.suspect | found.older | (worded == _PERHAPS))

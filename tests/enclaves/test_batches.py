@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from saferoom_enclaves.batch_rows import Rows
+from saferoom_enclaves.consent_index import Scope
+from saferoom_enclaves.consents import Consents
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import CHUNK_ROWS, Row
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -171,6 +174,29 @@ def test_an_older_consent_counts_where_the_newest_does_not(
     subject.revoke(newest)
     enclave.follow()
     assert outcomes(enclave, steady_batch(room, 12)) == [Truth.NOT_FOUND]
+
+
+def test_only_the_wordings_that_rows_meet_are_held_to_their_question(
+    room: Sample, enclave: EnclaveHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for serial, features in enumerate((FEATURES, FEATURES[:1], FEATURES[1:2]), start=20):
+        room.world.subject(serial).give(room.bank, features)
+    room.consent(23, room.other_bank)
+    enclave.follow()
+    held: list[object] = []
+    honest = Consents._covers
+
+    def counted(self: Consents, scope: Scope, *rest: Any) -> int:
+        held.append(scope)
+        return honest(self, scope, *rest)
+
+    monkeypatch.setattr(Consents, "_covers", counted)
+    told = ask_batch(enclave, steady_batch(room, 20, 23))
+    assert [record.outcome for record in told.records] == [Truth.NOT_FOUND, Reason.NO_CONSENT]
+    assert len(held) == 1
+    told = ask_batch(enclave, steady_batch(room, 21, 22, 1))
+    assert [record.outcome for record in told.records][:2] == [Reason.NO_CONSENT] * 2
+    assert len(held) == 1 + 3
 
 
 def test_a_consent_with_a_number_of_uses_is_used_up_by_rows(
