@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.index import FeatureIndex
@@ -17,7 +17,7 @@ from saferoom_enclaves.indexing import Computed, Indexer, Opened, Wanted
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.storework import StoreWork
-from saferoom_enclaves.vault import SnapshotId, open_snapshot, snapshot_path
+from saferoom_enclaves.vault import SnapshotId, open_snapshot, seal_snapshot, snapshot_path
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -27,7 +27,7 @@ from saferoom_proto.statements import Schema, StoreState
 class Data:
     """What is open, and what has been computed from it.
 
-    All but `compute`, `open` and `settle` are used by one thread at a time.
+    All but `compute`, `seal`, `open` and `settle` are used by one thread at a time.
 
     Args:
         owner: the owner's name, to which snapshots are bound.
@@ -81,6 +81,15 @@ class Data:
         wanted = SnapshotId(state.epoch, state.digest)
         memfd = open_snapshot(self._folder, store_key, self._owner, wanted)
         return Opened(memfd, state, schema)
+
+    def seal(self, store_key: bytes, epoch: int, plaintext: BinaryIO, schema: str) -> Opened:
+        """Seal a store's content as an epoch's snapshot, and open that.
+
+        Raises:
+            SafeRoomError: `STORE_DAMAGED` if it does not open as it was sealed.
+        """
+        sealed = seal_snapshot(self._folder, store_key, self._owner, epoch, plaintext)
+        return self.open(store_key, StoreState(epoch=sealed.epoch, digest=sealed.digest), schema)
 
     def open_at_start(self, store_key: bytes, state: StoreState, schema: str) -> None:
         """Answer from a snapshot if it opens; else say why to whoever asks."""

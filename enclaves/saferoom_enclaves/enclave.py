@@ -256,7 +256,7 @@ class Enclave:
             store_key=opened.keys.store,
         )
         around = self._around
-        return LoadJob(grant, opened.data, around.folder, around.work, self._most_load_bytes)
+        return LoadJob(grant, opened.data, around.work, self._most_load_bytes)
 
     def begin_rollback(self, statement: Envelope) -> RollbackJob:
         """Let an ordered rollback begin.
@@ -282,7 +282,6 @@ class Enclave:
             features=dict(standing.features),
             store_key=opened.keys.store,
             data=opened.data,
-            folder=self._around.folder,
         )
 
     def commit_store(self, new: NewStore) -> OutboxEntry:

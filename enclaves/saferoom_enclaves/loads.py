@@ -16,7 +16,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from saferoom_enclaves.data import Data
@@ -25,7 +24,7 @@ from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.marks import Marks
 from saferoom_enclaves.rows import BuiltStore
 from saferoom_enclaves.storework import StoreWork
-from saferoom_enclaves.vault import freeze, seal_snapshot
+from saferoom_enclaves.vault import freeze
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
@@ -34,7 +33,7 @@ from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadOpener
 from saferoom_proto.load_faults import MOST_ROWS, Faults, FaultyRow, seal_faults
 from saferoom_proto.load_order import MOST_AHEAD, OpenedOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Schema, StoreState
+from saferoom_proto.statements import Schema
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +97,7 @@ class LoadJob:
 
     Args:
         grant: what it may use.
-        data: where the store is opened.
-        folder: where its snapshot is sealed.
+        data: where the store is sealed and opened.
         work: has children build it.
         most_bytes: the most its tables may take.
 
@@ -107,9 +105,7 @@ class LoadJob:
         SafeRoomError: `MALFORMED` if its tables are not the schema's, `TOO_LARGE`.
     """
 
-    def __init__(
-        self, grant: LoadGrant, data: Data, folder: Path, work: StoreWork, most_bytes: int
-    ) -> None:
+    def __init__(self, grant: LoadGrant, data: Data, work: StoreWork, most_bytes: int) -> None:
         tables = {table.name: table for table in grant.schema.tables}
         if {table.name for table in grant.header.tables} != tables.keys():
             raise SafeRoomError(Reason.MALFORMED, "a load brings every table of the schema")
@@ -117,7 +113,6 @@ class LoadJob:
             raise SafeRoomError(Reason.TOO_LARGE, f"a load has at most {most_bytes} bytes")
         self.grant: Final = grant
         self._data: Final = data
-        self._folder: Final = folder
         self._work: Final = work
         self._tables: Final = tables
         self._files: Final[dict[str, BinaryIO]] = {
@@ -149,11 +144,7 @@ class LoadJob:
             return LoadReport(None, self._sealed_faults(built))
         grant = self.grant
         with built.plaintext as plaintext:
-            sealed = seal_snapshot(
-                self._folder, grant.store_key, grant.header.owner, grant.epoch, plaintext
-            )
-        state = StoreState(epoch=sealed.epoch, digest=sealed.digest)
-        opened = self._data.open(grant.store_key, state, grant.header.schema)
+            opened = self._data.seal(grant.store_key, grant.epoch, plaintext, grant.header.schema)
         try:
             computed = self._data.compute(opened, grant.schema, grant.features)
         except BaseException:

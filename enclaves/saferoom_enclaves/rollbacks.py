@@ -9,19 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.loads import NewStore
 from saferoom_enclaves.marks import Marks
-from saferoom_enclaves.vault import SnapshotId, open_snapshot, seal_snapshot
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
-from saferoom_proto.statements import Schema, Snapshot, StoreState, load
+from saferoom_proto.statements import Schema, Snapshot, load
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +34,7 @@ class RollbackJob:
         schema: what the target was loaded under.
         features: what is computed from it.
         store_key: what both are sealed under.
-        data: where the store is opened.
-        folder: where the snapshots lie.
+        data: where the store is sealed and opened.
     """
 
     order: RollbackOrder
@@ -48,7 +45,6 @@ class RollbackJob:
     features: Mapping[FeatureRef, PinnedFeature]
     store_key: bytes = field(repr=False)
     data: Data
-    folder: Path
 
     def build(self) -> NewStore:
         """Seal the earlier records anew, open them and compute the features.
@@ -57,13 +53,10 @@ class RollbackJob:
             SafeRoomError: `STORE_DAMAGED` or `STORE_ROLLED_BACK` if the earlier file is not the one
                 that was sealed.
         """
-        target, owner = self.target, self.target.owner
-        wanted = SnapshotId(target.store.epoch, target.store.digest)
-        memfd = open_snapshot(self.folder, self.store_key, owner, wanted)
-        with os.fdopen(memfd, "rb") as plaintext:
-            sealed = seal_snapshot(self.folder, self.store_key, owner, self.epoch, plaintext)
-        state = StoreState(epoch=sealed.epoch, digest=sealed.digest)
-        opened = self.data.open(self.store_key, state, target.schema_digest)
+        target, schema = self.target, self.target.schema_digest
+        earlier = self.data.open(self.store_key, target.store, schema)
+        with os.fdopen(earlier.memory, "rb") as plaintext:
+            opened = self.data.seal(self.store_key, self.epoch, plaintext, schema)
         try:
             computed = self.data.compute(opened, self.schema, self.features)
         except BaseException:
