@@ -26,7 +26,7 @@ from saferoom_proto.reasons import Reason
 _CONSENT: Final = slice(1, record_bytes(0))
 _CHARGES: Final = record_bytes(0)
 _MOST_RADIX: Final = 1 << 62
-"""Combinations of cells are numbered in 64 bits: twenty features of seven thresholds."""
+"""Combinations of cells are numbered in 64 bits: nineteen features of seven thresholds."""
 
 
 class CellRows(Protocol):

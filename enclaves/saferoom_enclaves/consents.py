@@ -97,7 +97,7 @@ class _Known(Part):
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """A consent that covers a request, and how often it may still be used."""
+    """A consent that covers a request, and whether its uses are limited."""
 
     digest: str
     limited: bool

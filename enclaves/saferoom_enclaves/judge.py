@@ -37,7 +37,7 @@ Outcome = Judged | SafeRoomError
 
 
 class Judge:
-    """Judges batches of signed questions.
+    """Judges signed questions, several under one commit.
 
     Args:
         state: the enclave's database, opened.
@@ -93,7 +93,7 @@ class Judge:
         try:
             return self._one(question, moment)
         except Exception as error:
-            # What wrote something cannot be undone by itself: then none of the batch counts.
+            # What wrote something cannot be undone by itself: then none of them counts.
             if self._state.changes != changes:
                 raise
             if isinstance(error, SafeRoomError):

@@ -50,7 +50,7 @@ from saferoom_proto.tree import Tree
 _R = TypeVar("_R", bound=Part)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _Bytes = Annotated[str, Field(max_length=64 * 1024 * 1024)]
-"""Base64 of packed rows or records: a million rows are 54 MB of it."""
+"""Base64 of packed rows or records: a million rows are 27 MB of it."""
 _Path = Annotated[tuple[str, ...], Field(max_length=32)]
 
 

@@ -136,7 +136,7 @@ class TableFound(Part):
 
 
 class Found(Part):
-    """What is held: the one answer that holds values."""
+    """What is held. Beside `Tried`, the one answer that holds values."""
 
     tables: tuple[TableFound, ...]
     values: tuple[str | None, ...]

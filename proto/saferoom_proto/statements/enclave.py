@@ -208,7 +208,7 @@ class Disclosure(Payload):
 
 
 class Snapshot(Payload):
-    """An enclave's signed word on a load: the store it sealed and from now on answers from."""
+    """An enclave's signed word on a load or rollback: the store it sealed and answers from now."""
 
     KIND: ClassVar[str] = "snapshot"
     SIGNED_BY: ClassVar[Usage] = Usage.ENCLAVE
@@ -220,7 +220,7 @@ class Snapshot(Payload):
     previous: StoreState | None
     """The store that this one replaces; none for the first."""
     order: Digest
-    """The approver's order for this load, which stands in the ledger beside it."""
+    """The approver's order for this load or rollback; it stands in the ledger beside it."""
     rows: dict[Owner, Count]
     chain: ChainLink
     time: Instant
