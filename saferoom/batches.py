@@ -31,7 +31,7 @@ from saferoom.limits import Limits
 from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals
-from saferoom.state.rows import RequestRow
+from saferoom.state.rows import RequestRow, UseRow
 from saferoom_proto.batch import ROW_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, Outcome
@@ -283,14 +283,17 @@ class Batches:
         if (release.outcome is Outcome.ANSWERED) != bool(verdict.sealed_secret):
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s release has another answer")
         # Step 8: record.
+        asked = RequestRow(approved.request.institution, approved.envelope)
         recorded = await self._notary.record(
             BatchRelease,
             BatchWord(owner, verdict.sealed_secret),
             verdict.entry.statement,
             salt=verdict.entry.salt,
-            rows=(RequestRow(approved.request.institution, approved.envelope),),
+            rows=(asked, UseRow(owner, approved.envelope.digest)),
         )
-        if not outbox.is_recorded(verdict.entry.chain_index):
+        if outbox.is_recorded(verdict.entry.chain_index):
+            await self._notary.keep(asked)  # the outbox, by which it may have come, knows none
+        else:
             outbox.recorded(verdict.entry.chain_index, recorded.index)
         return recorded
 

@@ -16,8 +16,8 @@
 | acknowledgement, disclosure, dispute                       | its subject, its owner              |
 | release                                                    | its institution, its owner, the     |
 |                                                            | subject asked about                 |
-| batch release, cost estimate                               | its institution, its owner          |
-| refusal                                                    | its institution, the owner it names,|
+| batch release                                              | its institution, its owner          |
+| refusal, cost estimate                                     | its institution, the owner it names,|
 |                                                            | the subject asked about             |
 
 An auditor may have every statement. What concerns somebody else is refused in the same words as

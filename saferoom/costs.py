@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from saferoom import uses
 from saferoom.checks import Checks, Judges
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.gist import cost_gist
 from saferoom.notary import Notary
 from saferoom.refusals import Refusals
-from saferoom.state.rows import RequestRow
+from saferoom.state.rows import RequestRow, UseRow
 from saferoom.undisturbed import Undisturbed
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -94,12 +95,27 @@ class Costs:
         if said != (owner, approved.envelope.digest, approved.request.institution):
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s price is of another request")
         # A repeat, and what came by way of the outbox after a crash, is given back as it stands.
+        earlier = enclave.outbox.is_recorded(judged.entry.chain_index)
         recorded = await self._notary.record(
             CostEstimate,
             estimate,
             statement,
             salt=judged.entry.salt,
-            rows=(RequestRow(approved.request.institution, approved.envelope),),
+            rows=_rows(owner, approved),
         )
+        if earlier:
+            # The outbox knows no requests.
+            await self._notary.keep(*_rows(owner, approved, recorded.index))
         enclave.outbox.recorded(judged.entry.chain_index, recorded.index)
         return recorded
+
+
+def _rows(
+    owner: str, approved: Approved, entry_idx: int | None = None
+) -> tuple[RequestRow | UseRow, ...]:
+    """Give what is kept beside a price: what was asked, and whom it concerns."""
+    request, request_id = approved.request, approved.envelope.digest
+    return (
+        RequestRow(request.institution, approved.envelope),
+        *uses.answered(owner, request.subject, request_id, entry_idx),
+    )

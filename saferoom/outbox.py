@@ -21,7 +21,9 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.spoken import SPOKEN, open_spoken
 from saferoom_proto.statements import (
+    BatchRelease,
     ChainLink,
+    CostEstimate,
     Disclosure,
     Endorsement,
     Payload,
@@ -201,8 +203,8 @@ class Outbox:
 
 def _uses(says: Payload) -> tuple[UseRow, ...]:
     match says:
-        case Release():
-            # Which subject it concerns is known once its question is.
+        case Release() | BatchRelease() | CostEstimate():
+            # Which subject it concerns is known once its question is; a batch's rows are not kept.
             return (UseRow(says.owner, says.request),)
         case Disclosure():
             return tuple(UseRow(whom, says.request) for whom in (says.owner, says.subject))

@@ -10,9 +10,9 @@ import re
 from typing import Final
 
 from saferoom.state.rows import RequestRow, UseRow
+from saferoom_proto.asked import open_question, subject_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import SafeRoomError
-from saferoom_proto.statements import CheckRequest, load
 
 _CODE: Final = re.compile("[0-9A-Z]{18}", re.ASCII)
 """A subject's code: no owner's name looks like one."""
@@ -43,10 +43,11 @@ def refused(
     """
     own = () if owner is None else (UseRow(owner, question.digest),)
     try:
-        request = load(question, CheckRequest)
+        request = open_question(question)
     except SafeRoomError:
         return own
     if request.institution != institution:
         return own
-    about = UseRow(request.subject, question.digest)
-    return (RequestRow(institution, question), about, *own)
+    subject = subject_of(request)
+    about = () if subject is None else (UseRow(subject, question.digest),)
+    return (RequestRow(institution, question), *about, *own)

@@ -21,16 +21,8 @@ from saferoom_proto.keys import VerifyKey
 from saferoom_proto.merkle import leaf_hash, verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
-from saferoom_proto.statements import (
-    BatchRelease,
-    Consent,
-    CostEstimate,
-    Disclosure,
-    Endorsement,
-    Feature,
-    Release,
-    load,
-)
+from saferoom_proto.statements import Consent, Endorsement, Feature, load
+from saferoom_proto.use_receipt import UseWord
 from saferoom_proto.verification import (
     PinnedAgreement,
     PinnedCharter,
@@ -46,7 +38,7 @@ from saferoom_proto.wire import Recorded
 
 K = TypeVar("K")
 V = TypeVar("V")
-UnderCharter = TypeVar("UnderCharter", Release, BatchRelease, CostEstimate, Disclosure)
+UnderCharter = TypeVar("UnderCharter", bound=UseWord)
 """The words of enclaves that name the charter they were said under."""
 
 MOST_STATEMENTS: Final = 16_384

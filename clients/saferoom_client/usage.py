@@ -3,7 +3,7 @@
 Each word was verified under the enclave's endorsement and stands in the log; the room that listed
 them is believed in nothing. Every word also has a place in the enclave's own chain: two that stand
 beside each other must follow each other, and places that no word here takes are counted. They are
-the enclave's other words (on loads, revocations, costs), or uses that were left out.
+the enclave's other words (on loads and revocations), or uses that were left out.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from datetime import datetime
 
 from saferoom_client.chains import Chains
 from saferoom_client.session import Session
+from saferoom_client.use import Use
 from saferoom_client.uses import all_uses
-from saferoom_client.values import Use, bits_told
+from saferoom_client.values import bits_told
 from saferoom_proto.reasons import Reason
 
 
@@ -32,12 +33,21 @@ class Group:
 
 @dataclass(slots=True)
 class Total:
-    """What the uses of a group come to."""
+    """What the uses of a group come to.
+
+    Attributes:
+        asked: questions, a batch's rows among them.
+        answered: how many of them were.
+        bits: charged for checks; what a row of a batch was charged stands with the row.
+        refused: by reason.
+        refused_rows: rows of batches; why stands with each row.
+    """
 
     asked: int = 0
     answered: int = 0
     bits: float = 0.0
     refused: Counter[Reason] = field(default_factory=Counter[Reason])
+    refused_rows: int = 0
 
 
 @dataclass(slots=True)
@@ -47,6 +57,7 @@ class Usage:
     Attributes:
         uses: each, the newest first.
         totals: by group.
+        priced: how often a price was asked for, which uses nothing.
         features: questions and bits by institution, feature and period.
         shown: how often subjects were shown what is held about them, which is no use of anybody's.
         elsewhere: places of the enclave's chain between all these that none of them takes.
@@ -54,6 +65,7 @@ class Usage:
 
     uses: tuple[Use, ...]
     totals: dict[Group, Total]
+    priced: int
     features: dict[tuple[str, str, int | None], tuple[int, float]]
     shown: int
     elsewhere: int
@@ -94,18 +106,23 @@ def added_up(uses: Iterable[Use]) -> Usage:
     totals: dict[Group, Total] = {}
     features: dict[tuple[str, str, int | None], tuple[int, float]] = {}
     for use in listed:
+        if use.of_price:
+            continue
         purpose = "" if use.request is None else str(use.request.purpose)
         group = Group(use.institution, use.template or "", purpose, use.epoch)
         total = totals.setdefault(group, Total())
-        total.asked += 1
+        total.asked += use.questions
         total.bits += use.bits
-        if use.reason is None:
-            total.answered += 1
+        if use.reason is not None:
+            total.refused[use.reason] += use.questions
         else:
-            total.refused[use.reason] += 1
+            answered, refused = use.rows or (1, 0)
+            total.answered += answered
+            total.refused_rows += refused
         for charge in use.charges:
             key = (use.institution, charge.feature, use.epoch)
             count, bits = features.get(key, (0, 0.0))
             features[key] = (count + 1, bits + bits_told((charge,)))
+    priced = sum(use.of_price for use in listed)
     shown = len(told) - len(listed)
-    return Usage(listed, totals, features, shown, chains.missing())
+    return Usage(listed, totals, priced, features, shown, chains.missing())

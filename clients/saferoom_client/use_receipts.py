@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from saferoom_client.session import Session
-from saferoom_client.values import Use
+from saferoom_client.use import Use
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Disclosure, Release, Template, load
-from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
+from saferoom_proto.statements import Template, load
+from saferoom_proto.use_receipt import USE_WORDS, UseReceipt, verify_use_receipt
 
 
 async def use_receipt(session: Session, use: Use) -> UseReceipt:
@@ -18,13 +18,10 @@ async def use_receipt(session: Session, use: Use) -> UseReceipt:
         SafeRoomError: `UNKNOWN_STATEMENT` for a refusal of the room's own: no enclave spoke.
     """
     statement = use.word.statement
-    match statement.payload_type:
-        case kind if kind == Release.payload_type():
-            said = load(statement, Release)
-        case kind if kind == Disclosure.payload_type():
-            said = load(statement, Disclosure)
-        case _:
-            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no enclave's word, so no receipt")
+    kind = USE_WORDS.get(statement.payload_type)
+    if kind is None:
+        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no enclave's word, so no receipt")
+    said = load(statement, kind)
     fetch = session.grounds.statement
     receipt = UseReceipt(
         charter=_text(await fetch(said.charter)),

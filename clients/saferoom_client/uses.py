@@ -7,15 +7,17 @@ endorsed enclave says by its signature that it judged this very question of this
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from saferoom_client.session import Session
-from saferoom_client.values import Use
+from saferoom_client.use import Use
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Disclosure, Refusal, Release, load
+from saferoom_proto.statements import BatchRelease, CostEstimate, Disclosure, Refusal, Release, load
+from saferoom_proto.statements.enclave import StoreState
+from saferoom_proto.use_receipt import USE_WORDS
 from saferoom_proto.v1 import use_pb2
 from saferoom_proto.wire import Recorded, envelope_from_proto, recorded_from_proto
 
@@ -85,34 +87,24 @@ async def all_uses(session: Session) -> AsyncIterator[UsesPage]:
 
 
 def _unpinned_owner(session: Session, statement: Envelope) -> str | None:
-    match statement.payload_type:
-        case kind if kind == Release.payload_type():
-            owner = load(statement, Release).owner
-        case kind if kind == Disclosure.payload_type():
-            owner = load(statement, Disclosure).owner
-        case _:
-            return None
+    kind = USE_WORDS.get(statement.payload_type)
+    if kind is None:
+        return None
+    owner = load(statement, kind).owner
     return None if owner in session.profile.trust.charter_roots else owner
 
 
 async def _open(session: Session, word: Recorded, index: int, request: Envelope | None) -> Use:
     # Step 1: whose word it is, and on which question.
-    statement = word.statement
-    match statement.payload_type:
-        case kind if kind == Release.payload_type():
-            use = await _release(session, word, index)
-        case kind if kind == Disclosure.payload_type():
-            use = await _disclosure(session, word, index)
-        case _:
-            use = _refusal(session, word, index)
+    kind = USE_WORDS.get(word.statement.payload_type)
+    use = _refusal(session, word, index) if kind is None else await _said(session, word, index)
     # Step 2: the question, which the word names by its digest.
     if request is not None:
         use = use.with_question(request)
     # Step 3: that it concerns whoever is shown it.
     member = session.profile.member
     if member.is_subject:
-        about = use.institution if use.request is None else use.request.subject
-        concerned = about == member.organisation
+        concerned = use.subject == member.organisation
     else:
         concerned = use.owner == member.organisation
     if not concerned:
@@ -120,37 +112,42 @@ async def _open(session: Session, word: Recorded, index: int, request: Envelope 
     return use
 
 
-async def _release(session: Session, word: Recorded, index: int) -> Use:
-    release, _ = await session.grounds.word(word.statement, Release)
-    return Use(
+async def _said(session: Session, word: Recorded, index: int) -> Use:
+    """Read an enclave's word, of whichever kind, once it verifies."""
+    kind = USE_WORDS[word.statement.payload_type]
+    said, _ = await session.grounds.word(word.statement, kind)
+    use = Use(
         index=index,
         word=word,
-        owner=release.owner,
-        institution=release.institution,
-        request_id=release.request,
-        template=release.template,
-        reason=release.reason,
-        time=release.time,
-        charges=release.charges,
-        consent=release.consent,
-        epoch=None if release.store is None else release.store.epoch,
-    )
-
-
-async def _disclosure(session: Session, word: Recorded, index: int) -> Use:
-    """Read that a subject was shown what is held about it: a use of its own."""
-    disclosure, _ = await session.grounds.word(word.statement, Disclosure)
-    return Use(
-        index=index,
-        word=word,
-        owner=disclosure.owner,
-        institution=disclosure.subject,
-        request_id=disclosure.request,
-        template=None,
+        owner=said.owner,
+        institution=said.subject if isinstance(said, Disclosure) else said.institution,
+        request_id=said.request,
+        template=None if isinstance(said, Disclosure) else said.template,
         reason=None,
-        time=disclosure.time,
-        epoch=disclosure.store.epoch,
+        time=said.time,
     )
+    match said:
+        case Release():
+            return replace(
+                use,
+                reason=said.reason,
+                charges=said.charges,
+                consent=said.consent,
+                epoch=_epoch(said.store),
+            )
+        case BatchRelease():
+            # A batch may have been judged from more than one period; it counts to the last.
+            last = said.spans[-1].store if said.spans else None
+            rows = (said.answered, said.refused)
+            return replace(use, reason=said.reason, epoch=_epoch(last), rows=rows)
+        case CostEstimate():
+            return replace(use, reason=said.refused, epoch=_epoch(said.store))
+        case Disclosure():
+            return replace(use, epoch=said.store.epoch)
+
+
+def _epoch(store: StoreState | None) -> int | None:
+    return None if store is None else store.epoch
 
 
 def _refusal(session: Session, word: Recorded, index: int) -> Use:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,22 +14,18 @@ from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
-from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import (
     Acknowledgement,
     Agreement,
     Charge,
-    CheckRequest,
     Consent,
-    Disclosure,
     FeaturePrice,
     Snapshot,
     Template,
     TemplateRefusal,
     Title,
-    load,
 )
 from saferoom_proto.verification import PinnedCharter
 from saferoom_proto.wire import Recorded
@@ -256,73 +252,6 @@ class CheckAnswer:
     def receipt(self) -> Receipt:
         """What shows all of it to anybody, offline."""
         return self.evidence.receipt()
-
-    @property
-    def bits(self) -> float:
-        """The most bits that this answer can have told beyond what was asked before."""
-        return bits_told(self.charges)
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One verified use: what became of one question at one owner, or in the room itself.
-
-    Attributes:
-        index: its entry of the log.
-        word: the enclave's release or the room's refusal, with its proof.
-        owner: whose enclave was asked; none where the room refused before it asked any.
-        institution: who asked; the subject itself where it was shown what is held about it.
-        request_id: the question's digest.
-        template: digest of what was asked; none where that is not known, or was no question.
-        reason: why it was refused; none if it was answered.
-        time: when.
-        charges: what the answer may have told, in cells told apart before and after it.
-        consent: digest of the consent it was given under; none if it needed none.
-        epoch: the store's period that it was answered from.
-        request: the question; none if the room no longer has it.
-        question: the same as it was signed.
-    """
-
-    index: int
-    word: Recorded = field(repr=False)
-    owner: str | None
-    institution: str
-    request_id: str
-    template: str | None
-    reason: Reason | None
-    time: datetime
-    charges: tuple[Charge, ...] = ()
-    consent: str | None = None
-    epoch: int | None = None
-    request: CheckRequest | None = None
-    question: Envelope | None = field(default=None, repr=False)
-
-    def with_question(self, question: Envelope) -> Use:
-        """Add the question that the word is about.
-
-        Raises:
-            SafeRoomError: `BAD_PROOF` if it is another one.
-        """
-        request = load(question, CheckRequest)
-        same = (question.digest, request.institution) == (self.request_id, self.institution)
-        if not same or self.template not in (None, request.template):
-            raise SafeRoomError(Reason.BAD_PROOF, "the room shows another question than was asked")
-        return replace(self, request=request, question=question, template=request.template)
-
-    @property
-    def by_itself(self) -> bool:
-        """Whether the subject itself was shown all that is held about it."""
-        return self.word.statement.payload_type == Disclosure.payload_type()
-
-    @property
-    def answered(self) -> bool:
-        """Whether an answer was given."""
-        return self.reason is None
-
-    @property
-    def digest(self) -> str:
-        """By which the use is named."""
-        return self.word.statement.digest
 
     @property
     def bits(self) -> float:

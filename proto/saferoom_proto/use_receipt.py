@@ -1,26 +1,49 @@
 """A use's receipt: one file that shows offline that a question was asked, and what became of it.
 
-It is what a subject or an owner can keep of a use. Unlike the asker's own receipt
+It is what a subject or an owner can keep of a use: of a check, a batch, a price, or that a subject
+was shown what is held about it. Unlike the asker's own receipt
 (`saferoom_proto.receipt`) it holds neither the answer nor what allowed it: those are for the asker
 and the owner to show. It needs nothing of the room but the keys that its reader pinned (`Trust`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
 from pydantic import StringConstraints, ValidationError
 
+from saferoom_proto.asked import Question
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, Trust, verify_recorded
-from saferoom_proto.statements import CheckRequest, Disclosure, Release, load
+from saferoom_proto.statements import (
+    BatchRelease,
+    BatchRequest,
+    CheckRequest,
+    CostEstimate,
+    CostRequest,
+    Disclosure,
+    Release,
+    load,
+)
 from saferoom_proto.statements.base import Base64, Part, field_faults
 from saferoom_proto.verification import open_charter, verify_by_enclave, verify_endorsement
 
 FORMAT: Final = "saferoom-use/v1"
+UseWord = Release | BatchRelease | CostEstimate | Disclosure
+"""What an enclave says of a use."""
+_WORDS: Final[tuple[type[UseWord], ...]] = (Release, BatchRelease, CostEstimate, Disclosure)
+USE_WORDS: Final[Mapping[str, type[UseWord]]] = MappingProxyType(
+    {kind.payload_type(): kind for kind in _WORDS}
+)
+"""Its kinds by their payload types."""
+_QUESTIONS: Final[Mapping[type[UseWord], type[Question]]] = MappingProxyType(
+    {Release: CheckRequest, BatchRelease: BatchRequest, CostEstimate: CostRequest}
+)
 _Text = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]
 
 
@@ -31,7 +54,7 @@ class UseReceipt(Part):
     charter: _Text
     endorsement: _Text
     word: _Text
-    """The enclave's release or disclosure."""
+    """What the enclave said."""
     salt: Base64
     proof: _Text
     question: _Text | None
@@ -70,8 +93,8 @@ class VerifiedUse:
         size: of the log that it was shown to stand in.
     """
 
-    word: Release | Disclosure
-    request: CheckRequest | None
+    word: UseWord
+    request: Question | None
     index: int
     size: int
 
@@ -84,8 +107,10 @@ def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:
     """
     # Step 1: whose enclave, endorsed under which charter.
     statement = _open(receipt.word)
-    shown = statement.payload_type == Disclosure.payload_type()
-    said = load(statement, Disclosure) if shown else load(statement, Release)
+    kind = USE_WORDS.get(statement.payload_type)
+    if kind is None:
+        raise SafeRoomError(Reason.MALFORMED, f"a {statement.payload_type} is no word on a use")
+    said = load(statement, kind)
     if said.owner not in trust.charter_roots:
         raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {said.owner}")
     charter = open_charter(_open(receipt.charter), trust.charter_roots[said.owner])
@@ -95,22 +120,17 @@ def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:
     endorsement_envelope = _open(receipt.endorsement)
     endorsement = verify_endorsement(endorsement_envelope, charter, said.time)
     # Step 2: its word, and the place of that in the log.
-    by = endorsement_envelope.digest
-    word: Release | Disclosure
-    if shown:
-        word = verify_by_enclave(statement, endorsement, by, Disclosure)
-    else:
-        word = verify_by_enclave(statement, endorsement, by, Release)
+    word = verify_by_enclave(statement, endorsement, endorsement_envelope.digest, kind)
     checkpoint, index = verify_recorded(statement.digest, unb64(receipt.salt), receipt.proof, trust)
     # Step 3: the question it is about.
     request = None if receipt.question is None else _asked(_open(receipt.question), word)
     return VerifiedUse(word, request, index, checkpoint.size)
 
 
-def _asked(question: Envelope, word: Release | Disclosure) -> CheckRequest:
-    request = load(question, CheckRequest)
+def _asked(question: Envelope, word: UseWord) -> Question:
     if isinstance(word, Disclosure) or question.digest != word.request:
         raise SafeRoomError(Reason.BAD_PROOF, "another question than the word is about")
+    request = load(question, _QUESTIONS[type(word)])
     asked = (request.institution, request.template, request.certificate)
     if asked != (word.institution, word.template, word.certificate):
         raise SafeRoomError(Reason.BAD_PROOF, "the word names another asker or template")

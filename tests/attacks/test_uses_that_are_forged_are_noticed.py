@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from saferoom_client.usage import added_up
-from saferoom_client.values import Use
+from saferoom_client.use import Use
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import ChainLink, Disclosure, Release, load, seal_statement

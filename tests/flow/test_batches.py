@@ -19,6 +19,7 @@ from saferoom_proto.batch_receipt import (
 )
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import make_uscc
+from saferoom_proto.use_receipt import verify_use_receipt
 from tests.flow.live import LiveRoom
 from tests.flow.offers import LISTED, POOR, SILENT, STEADY, UNKNOWN, vat_paid
 
@@ -71,6 +72,41 @@ def test_a_rows_receipt_verifies_alone_and_shows_no_other_row(
     assert verified.answer == list(answer)[index].truth
     others = set(ROWS) - {ROWS[index]}
     assert not any(other.encode() in data for other in others)
+
+
+def test_a_batch_is_among_the_uses_of_each_owner_asked_and_of_nobody_else(
+    live: LiveRoom, answer: BatchAnswer
+) -> None:
+    for owner in ("court", "tax"):
+        with live.open(owner, "li") as room:
+            found = [use for use in room.list_uses().uses if use.request_id == answer.request_id]
+            (use,) = found
+            assert (use.kind, use.rows, use.questions, use.subject) == ("batch", (4, 2), 6, None)
+            assert use.request is not None
+            assert use.request.purpose == "pre-loan"
+            verified = verify_use_receipt(room.use_receipt(use), room.profile.trust)
+            assert verified.request == use.request
+    with live.open("bank-b", "desk") as stranger, pytest.raises(SafeRoomError) as refused:
+        stranger.list_uses()
+    assert refused.value.reason is Reason.NOT_ALLOWED
+    with live.open(STEADY, "self") as subject:
+        assert not [use for use in subject.list_uses().uses if use.kind == "batch"]
+
+
+def test_an_owner_adds_up_the_rows_of_batches(live: LiveRoom, answer: BatchAnswer) -> None:
+    with live.open("tax", "li") as room:
+        before = room.get_usage()
+    with live.open("bank-a", "desk") as room:
+        room.check_many("steady-payer", ROWS, purpose="pre-loan", params=LEAST)
+        room.cost("steady-payer", subject=POOR, purpose="pre-loan", params=LEAST)
+    with live.open("tax", "li") as room:
+        after = room.get_usage()
+    group = next(group for group, total in after.totals.items() if total.refused_rows)
+    assert group.institution == "bank-a"
+    assert after.totals[group].asked == before.totals[group].asked + 6
+    assert after.totals[group].answered == before.totals[group].answered + 4
+    assert after.totals[group].refused_rows == before.totals[group].refused_rows + 2
+    assert after.priced == before.priced + 1
 
 
 def test_the_same_batch_again_brings_the_same_bytes(live: LiveRoom) -> None:

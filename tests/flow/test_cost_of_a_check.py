@@ -14,6 +14,8 @@ from saferoom_client import AsyncRoom, Refused
 from saferoom_client.cli import app
 from saferoom_client.question import make_cost_request
 from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import CostEstimate
+from saferoom_proto.use_receipt import verify_use_receipt
 from saferoom_proto.v1 import check_pb2
 from saferoom_proto.wire import envelope_to_proto
 from tests.flow.live import LiveRoom
@@ -51,6 +53,21 @@ def test_a_price_stands_in_the_log_and_the_auditor_can_open_it(live: LiveRoom) -
             if entry.statement is not None
         }
     assert kinds["application/vnd.saferoom.cost-estimate.v1+json"]
+
+
+def test_a_subject_sees_who_asked_for_a_price_and_keeps_the_receipt(live: LiveRoom) -> None:
+    with live.open("bank-a", "desk") as bank:
+        told = bank.cost("paid-enough", subject=POOR, purpose="pre-loan", params=LEAST)
+    with live.open(POOR, "self") as subject:
+        (use,) = (each for each in subject.list_uses().uses if each.request_id == told.request_id)
+        assert (use.kind, use.institution, use.bits, use.subject) == ("price", "bank-a", 0, POOR)
+        verified = verify_use_receipt(subject.use_receipt(use), subject.profile.trust)
+    assert isinstance(verified.word, CostEstimate)
+    assert verified.request == use.request
+    command = ["mine", "--uses-only", "-p", str(live.member(POOR, "self"))]
+    shown = " ".join(CliRunner().invoke(app, command).output.split())
+    assert "bank-a asked what 'paid-enough' costs at tax" in shown
+    assert "told the price; nothing was charged" in shown
 
 
 def test_asyncio_programs_ask_for_many_prices_at_once(live: LiveRoom) -> None:

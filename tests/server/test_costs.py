@@ -12,10 +12,10 @@ from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import verify_recorded
 from saferoom_proto.rpc_errors import from_rpc_error, metadata_of
 from saferoom_proto.statements import CostEstimate, CostRequest, load, seal_statement
-from saferoom_proto.v1 import check_pb2
-from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
+from saferoom_proto.v1 import check_pb2, use_pb2
+from saferoom_proto.wire import envelope_from_proto, envelope_to_proto, recorded_from_proto
 from tests.server.conftest import Ready
-from tests.server.room.opened import SECONDS, OpenedRoom, until
+from tests.server.room.opened import SECONDS, Calls, OpenedRoom, until
 
 
 def inquiry(ready: Ready) -> Envelope:
@@ -33,6 +33,18 @@ async def refusal_of(room: OpenedRoom, bank: str, request: Envelope) -> Reason:
     return from_rpc_error(caught.value).reason
 
 
+async def listed(calls: Calls) -> list[tuple[str, str]]:
+    """Give the words on uses that the caller is shown, with the questions, the newest first."""
+    told = await calls.uses.ListUses(use_pb2.ListUsesRequest(limit=100), timeout=SECONDS)
+    return [
+        (
+            recorded_from_proto(each.word).statement.payload_type,
+            envelope_from_proto(each.request).digest if each.HasField("request") else "",
+        )
+        for each in told.uses
+    ]
+
+
 def size(room: OpenedRoom) -> int:
     return room.server.books.ledger.tip().size
 
@@ -48,6 +60,16 @@ async def test_a_price_comes_recorded_and_a_repeat_brings_the_same_bytes(ready: 
     before = size(ready.room)
     assert await price(ready.room, "bank-a", request) == told
     assert size(ready.room) == before
+
+
+async def test_a_price_is_shown_to_its_subject_and_its_owner_and_nobody_else(ready: Ready) -> None:
+    room, world, request = ready.room, ready.sample.world, inquiry(ready)
+    await price(room, "bank-a", request)
+    shown = [(CostEstimate.payload_type(), request.digest)]
+    assert await listed(room.calls("tax")) == shown
+    assert await listed(room.subject_calls(world.subject(1))) == shown
+    assert not await listed(room.subject_calls(world.subject(2)))
+    assert not await listed(room.calls("court"))
 
 
 async def test_another_bank_s_request_for_a_price_is_refused_and_recorded(ready: Ready) -> None:
@@ -113,6 +135,9 @@ async def test_a_price_whose_enclave_died_over_it_is_recorded_and_told_when_it_r
     (word,) = (await price(room, "bank-a", request)).estimates
     assert load(recorded_from_proto(word).statement, CostEstimate).request == request.digest
     assert size(room) == before
+    # Recorded from the outbox, which knows no requests: its subject finds it all the same.
+    subject = room.subject_calls(ready.sample.world.subject(1))
+    assert (CostEstimate.payload_type(), request.digest) in await listed(subject)
 
 
 async def test_a_price_whose_asker_left_is_recorded_all_the_same(ready: Ready) -> None:

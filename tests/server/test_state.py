@@ -269,3 +269,29 @@ def _fill_before_uses(connection: Connection) -> None:
     connection.exec_driver_sql(
         "INSERT INTO answer VALUES (?, 'tax', 'bank', ?, x'00', 0)", (asked, f"sha256:{0:064}")
     )
+
+
+def test_batches_and_prices_before_they_were_uses_are_found_among_them(tmp_path: Path) -> None:
+    path = tmp_path / "room.db"
+    price, batch = ("sha256:" + letter * 64 for letter in "ab")
+    with Database.open(path) as database, database.writer.begin():
+        write = database.writer.exec_driver_sql
+        write("UPDATE alembic_version SET version_num = '0004'")
+        for index, kind in enumerate(("cost-estimate", "batch-release")):
+            digest, asked = f"sha256:{index:064}", (price, batch)[index]
+            payload = f'{{"owner":"tax","request":"{asked}"}}'.encode()
+            write(
+                "INSERT INTO entry VALUES (?, zeroblob(32), zeroblob(32), ?, ?, 0)",
+                (index, kind, digest),
+            )
+            write(
+                "INSERT INTO statement VALUES (?, ?, 't', ?, '[]', ?, 0)",
+                (digest, kind, payload, index),
+            )
+            question = b'{"subject":"91990000000001011G"}' if kind == "cost-estimate" else b"{}"
+            write("INSERT INTO request VALUES (?, 'bank', 't', ?, '[]', 0)", (asked, question))
+    with Database.open(path) as database, database.read() as reading:
+        found = reading.execute(select(tables.use)).all()
+    assert sorted(found) == sorted(
+        [("tax", 0, price), ("91990000000001011G", 0, price), ("tax", 1, batch)]
+    )

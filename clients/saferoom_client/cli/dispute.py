@@ -13,7 +13,7 @@ from saferoom_client.cli.output import moment, show
 from saferoom_client.disputes import OpenedDispute
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
-from saferoom_client.values import Use
+from saferoom_client.use import Use
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 app = group("Say that a use or a record is wrong.")

@@ -10,9 +10,9 @@ from saferoom_client.cli.narrow import folded
 from saferoom_client.cli.output import moment
 from saferoom_client.holdings import OwnHoldings
 from saferoom_client.tongue import say, titled
-from saferoom_client.values import Use
+from saferoom_client.use import Use
 from saferoom_proto.holdings import HeldAccount, HeldTable
-from saferoom_proto.statements import Absent, Feature, FeatureKind, Template
+from saferoom_proto.statements import Absent, BatchRequest, Feature, FeatureKind, Template
 
 
 def describe_held(own: OwnHoldings) -> Iterator[str]:
@@ -69,13 +69,22 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
         return
     at = say("at {owner}", owner=use.owner) if use.owner else say("in the room")
     what = say("a question") if template is None else f"{template.name!r}"
-    yield from folded(
-        say("{institution} asked {what} {at}", institution=use.institution, what=what, at=at), 1
-    )
+    if use.of_price:
+        asked = say(
+            "{institution} asked what {what} costs {at}",
+            institution=use.institution,
+            what=what,
+            at=at,
+        )
+    else:
+        asked = say(
+            "{institution} asked {what} {at}", institution=use.institution, what=what, at=at
+        )
+    yield from folded(asked, 1)
     if template is not None:
         yield from folded(titled(template.title), 2)
         yield from folded(" ".join(template.check.split()), 2)
-    if use.request is not None:
+    if use.request is not None and not isinstance(use.request, BatchRequest):
         params = ", ".join(f"{name}={value}" for name, value in use.request.params.items())
         yield from folded(
             say("for {purpose}, with {params}", purpose=use.request.purpose, params=params)
@@ -83,7 +92,9 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
             else say("for {purpose}", purpose=use.request.purpose),
             2,
         )
-    if use.answered:
+    if use.of_price and use.answered:
+        yield from folded(say("told the price; nothing was charged"), 2)
+    elif use.answered:
         yield from folded(
             say("answered; it could tell {bits:.2f} bits more than before", bits=use.bits), 2
         )

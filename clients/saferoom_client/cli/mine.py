@@ -17,8 +17,8 @@ from saferoom_client.files import make_folder, write_file
 from saferoom_client.holdings import OwnHoldings
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
+from saferoom_client.use import Use
 from saferoom_client.uses import UsesPage
-from saferoom_client.values import Use
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Template
 
@@ -188,6 +188,7 @@ def use_document(use: Use) -> dict[str, object]:
     return {
         "entry": use.index,
         "use": use.digest,
+        "kind": use.kind,
         "time": use.time.isoformat(),
         "owner": use.owner,
         "institution": use.institution,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,13 +14,13 @@ from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import moment, show, table
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
-from saferoom_client.usage import Usage
-from saferoom_client.values import Use
+from saferoom_client.usage import Total, Usage
+from saferoom_client.use import Use
 from saferoom_proto.statements import Template, load
 
 COLUMNS = (
     *("time", "institution", "template", "purpose", "subject", "outcome", "bits"),
-    *("period", "features", "consent", "request"),
+    *("period", "features", "consent", "request", "kind", "answered", "refused"),
 )
 
 
@@ -53,7 +54,7 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
             f"{total.asked:,}",
             f"{total.answered:,}",
             f"{total.bits:.2f}",
-            ", ".join(f"{reason} {count:,}" for reason, count in sorted(total.refused.items())),
+            ", ".join(_refused(total)),
         )
         for group, total in usage.totals.items()
     ]
@@ -85,6 +86,8 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
                 last=moment(usage.uses[0].time),
             ),
         ]
+    if usage.priced:
+        lines.append(say("a price was asked for: {priced:,} times", priced=usage.priced))
     if usage.shown:
         lines.append(
             say(
@@ -95,12 +98,19 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
     if usage.elsewhere:
         lines.append(
             say(
-                "{elsewhere:,} other places of your enclave's chain lie between these: loads,"
-                " revocations and prices told; an auditor sees which",
+                "{elsewhere:,} other places of your enclave's chain lie between these: loads and"
+                " revocations; an auditor sees which",
                 elsewhere=usage.elsewhere,
             )
         )
     return lines
+
+
+def _refused(total: Total) -> Iterator[str]:
+    for reason, count in sorted(total.refused.items()):
+        yield f"{reason} {count:,}"
+    if total.refused_rows:
+        yield say("{count:,} rows", count=total.refused_rows)
 
 
 def _document(usage: Usage, names: dict[str, str]) -> dict[str, object]:
@@ -116,6 +126,7 @@ def _document(usage: Usage, names: dict[str, str]) -> dict[str, object]:
                 "answered": total.answered,
                 "bits": round(total.bits, 3),
                 "refused": {str(reason): count for reason, count in total.refused.items()},
+                "refused_rows": total.refused_rows,
             }
             for group, total in usage.totals.items()
         ],
@@ -130,6 +141,7 @@ def _document(usage: Usage, names: dict[str, str]) -> dict[str, object]:
             for (institution, feature, epoch), (count, bits) in usage.features.items()
         ],
         "uses": [dict(zip(COLUMNS, _row(each, names), strict=True)) for each in usage.uses],
+        "prices": usage.priced,
         "shown_to_subjects": usage.shown,
         "elsewhere": usage.elsewhere,
     }
@@ -150,11 +162,13 @@ def _row(use: Use, names: dict[str, str]) -> tuple[str, ...]:
         use.institution,
         names.get(use.template or "", use.template or ""),
         "" if request is None else str(request.purpose),
-        "" if request is None else request.subject,
+        use.subject or "",
         "answered" if use.reason is None else str(use.reason),
         f"{use.bits:.3f}",
         "" if use.epoch is None else str(use.epoch),
         " ".join(charge.feature for charge in use.charges),
         use.consent or "",
         use.request_id,
+        str(use.kind),
+        *("" if use.rows is None else str(count) for count in use.rows or ("", "")),
     )

@@ -75,7 +75,9 @@ Global___ListUsesResponse: _TypeAlias = ListUsesResponse  # noqa: Y015
 
 @_typing.final
 class Use(_message.Message):
-    """One use: what became of one question at one owner, or in the room."""
+    """One use: what became of one question at one owner, or in the room; or of a batch of them, which
+    is listed for owners alone: the room does not know whom its rows are about.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -83,7 +85,7 @@ class Use(_message.Message):
     REQUEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def word(self) -> _evidence_pb2.Recorded:
-        """The enclave's release, or the room's own refusal, with its proof."""
+        """The enclave's word, or the room's own refusal, with its proof."""
 
     @_builtins.property
     def request(self) -> _evidence_pb2.Envelope:

@@ -48,7 +48,7 @@ class UseServiceServicer:
 
     def ListUses(self, request, context):
         """Lists uses, the newest first: a subject's those about it at every owner, by every institution;
-        an owner's those that its enclave was asked for. Refusals too.
+        an owner's those that its enclave was asked for, batches too. Refusals and prices too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

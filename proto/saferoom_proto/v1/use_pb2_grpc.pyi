@@ -35,7 +35,7 @@ class UseServiceStub:
     def __new__(cls, channel: _aio.Channel) -> UseServiceAsyncStub: ...
     ListUses: _grpc.UnaryUnaryMultiCallable[_use_pb2.ListUsesRequest, _use_pb2.ListUsesResponse]
     """Lists uses, the newest first: a subject's those about it at every owner, by every institution;
-    an owner's those that its enclave was asked for. Refusals too.
+    an owner's those that its enclave was asked for, batches too. Refusals and prices too.
     """
 
 @_typing.type_check_only
@@ -45,7 +45,7 @@ class UseServiceAsyncStub(UseServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListUses: _aio.UnaryUnaryMultiCallable[_use_pb2.ListUsesRequest, _use_pb2.ListUsesResponse]  # type: ignore[assignment]
     """Lists uses, the newest first: a subject's those about it at every owner, by every institution;
-    an owner's those that its enclave was asked for. Refusals too.
+    an owner's those that its enclave was asked for, batches too. Refusals and prices too.
     """
 
 class UseServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -58,7 +58,7 @@ class UseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_use_pb2.ListUsesResponse, _abc.Awaitable[_use_pb2.ListUsesResponse]]:
         """Lists uses, the newest first: a subject's those about it at every owner, by every institution;
-        an owner's those that its enclave was asked for. Refusals too.
+        an owner's those that its enclave was asked for, batches too. Refusals and prices too.
         """
 
 def add_UseServiceServicer_to_server(servicer: UseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

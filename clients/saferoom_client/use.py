@@ -1,0 +1,140 @@
+"""One use: what became of one question at one owner, or in the room itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from saferoom_client.values import bits_told
+from saferoom_proto.asked import Question, open_question, subject_of
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    BatchRelease,
+    BatchRequest,
+    Charge,
+    CostEstimate,
+    CostRequest,
+    Disclosure,
+)
+from saferoom_proto.wire import Recorded
+
+
+class UseKind(StrEnum):
+    """What was asked of an owner's enclave."""
+
+    CHECK = "check"
+    BATCH = "batch"
+    PRICE = "price"
+    LOOK = "look"
+    """By the subject itself: what is held about it."""
+
+
+_USE_KINDS: Final[Mapping[str | None, UseKind]] = {
+    BatchRelease.payload_type(): UseKind.BATCH,
+    BatchRequest.payload_type(): UseKind.BATCH,
+    CostEstimate.payload_type(): UseKind.PRICE,
+    CostRequest.payload_type(): UseKind.PRICE,
+    Disclosure.payload_type(): UseKind.LOOK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One verified use: what became of one question at one owner, or in the room itself.
+
+    Attributes:
+        index: its entry of the log.
+        word: the enclave's release or the room's refusal, with its proof.
+        owner: whose enclave was asked; none where the room refused before it asked any.
+        institution: who asked; the subject itself where it was shown what is held about it.
+        request_id: the question's digest.
+        template: digest of what was asked; none where that is not known, or was no question.
+        reason: why it was refused; none if it was answered.
+        time: when.
+        charges: what the answer may have told, in cells told apart before and after it; a batch's
+            stand with its rows, and a price charges nothing.
+        rows: of a batch, how many were answered and how many refused.
+        consent: digest of the consent it was given under; none if it needed none.
+        epoch: the store's period that it was answered from.
+        request: the question; none if the room no longer has it.
+        question: the same as it was signed.
+    """
+
+    index: int
+    word: Recorded = field(repr=False)
+    owner: str | None
+    institution: str
+    request_id: str
+    template: str | None
+    reason: Reason | None
+    time: datetime
+    charges: tuple[Charge, ...] = ()
+    consent: str | None = None
+    epoch: int | None = None
+    rows: tuple[int, int] | None = None
+    request: Question | None = None
+    question: Envelope | None = field(default=None, repr=False)
+
+    def with_question(self, question: Envelope) -> Use:
+        """Add the question that the word is about.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF` if it is another one.
+        """
+        request = open_question(question)
+        same = (question.digest, request.institution) == (self.request_id, self.institution)
+        if not same or self.template not in (None, request.template):
+            raise SafeRoomError(Reason.BAD_PROOF, "the room shows another question than was asked")
+        return replace(self, request=request, question=question, template=request.template)
+
+    @property
+    def subject(self) -> str | None:
+        """Whom it is about; none where that is not known, or stands in a batch's rows."""
+        if self.by_itself:
+            return self.institution
+        return None if self.request is None else subject_of(self.request)
+
+    @property
+    def kind(self) -> UseKind:
+        """What was asked: by the word on it, or by the question where the room refused it."""
+        asked = None if self.question is None else self.question.payload_type
+        for given in (self.word.statement.payload_type, asked):
+            if given in _USE_KINDS:
+                return _USE_KINDS[given]
+        return UseKind.CHECK
+
+    @property
+    def of_price(self) -> bool:
+        """Whether only the price of a question was asked for."""
+        return self.kind is UseKind.PRICE
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether the subject itself was shown all that is held about it."""
+        return self.kind is UseKind.LOOK
+
+    @property
+    def questions(self) -> int:
+        """How many questions it stands for: a batch asks one with each row."""
+        if isinstance(self.request, BatchRequest):
+            return self.request.rows
+        return 1 if self.rows is None else sum(self.rows)
+
+    @property
+    def answered(self) -> bool:
+        """Whether an answer was given."""
+        return self.reason is None
+
+    @property
+    def digest(self) -> str:
+        """By which the use is named."""
+        return self.word.statement.digest
+
+    @property
+    def bits(self) -> float:
+        """The most bits that this answer can have told beyond what was asked before."""
+        return bits_told(self.charges)
