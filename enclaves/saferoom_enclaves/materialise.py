@@ -27,6 +27,7 @@ from saferoom_proto.uscc import SUBJECT_BYTES
 
 _FETCHED_ROWS: Final = 50_000
 """Subjects held as Python strings at a time while the index is made."""
+_TRIED: Final = '"_tried"'
 
 Cells: TypeAlias = NDArray[np.int8]
 
@@ -87,6 +88,27 @@ def check_definition(feature: FeatureDefinition, tables: Mapping[str, Table]) ->
         gate.close()
     for refusal in found.refused.values():
         raise refusal
+
+
+def fails(
+    connection: duckdb.DuckDBPyConnection, feature: FeatureDefinition, sql: CheckedSql
+) -> bool:
+    """Tells whether a feature's SQL fails on the records that are there.
+
+    Raises:
+        SafeRoomError: TOO_LARGE, memory is exhausted.
+    """
+    try:
+        with silenced(Reason.MALFORMED_SQL, f"feature {feature.shape.ref}"):
+            _compute(connection, _TRIED, feature, sql)
+    except SafeRoomError as error:
+        if error.reason is Reason.TOO_LARGE:
+            raise
+        return not error.fields
+    finally:
+        with suppress(duckdb.Error):
+            connection.execute(f"DROP TABLE IF EXISTS temp.main.{_TRIED}")
+    return False
 
 
 def _index(

@@ -55,7 +55,7 @@ class Allowance:
     feature_seconds: float = 60.0
     check_seconds: float = 20.0
     build_seconds: float = 1800.0
-    trial_seconds: float = 10.0
+    trial_seconds: float = 20.0
     about_seconds: float = 10.0
     index_bytes: int = 1 << 30
 

@@ -32,8 +32,8 @@ from saferoom_proto.verification import verify_by_named_approver
 WINDOW: Final = timedelta(minutes=5)
 """How far an order's instant may be from the enclave's clock: an old one is not carried out."""
 MOST_A_DAY: Final = 40
-"""Trials of one approver: a day's work on drafts. What a draft tells of one record beyond rounded
-counts is a bit at most (SECURITY.md, promise 10), and this many of them in a day."""
+"""Trials of one approver: a day's work on drafts. One can tell a little of a single record where a
+count lies beside an edge of rounding (SECURITY.md, promise 10), and this many no more than that."""
 FEWEST_FOR_GRID: Final = 100
 """Known values below which no grid is suggested."""
 

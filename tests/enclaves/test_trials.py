@@ -79,21 +79,45 @@ def test_a_draft_that_the_enclave_would_not_compute_is_told_why_and_where(
     assert rule in (verdict.fault or "")
 
 
-def test_several_rows_of_a_subject_are_told_to_its_owner_only(
+def test_several_rows_of_ten_subjects_are_told_to_its_owner_only(
     enclave: EnclaveHarness, room: Sample
 ) -> None:
-    twice = tax_csv(room.world) + tax_csv(room.world).partition(b"\n")[2]
-    enclave.load({"firms": twice})
-    verdict = enclave.verdict(enclave.trial(draft()))
-    assert "more than one row" in (verdict.fault or "")
+    for twice, fault in ((range(1, 11), "more than one row"), (range(1, 10), None)):
+        table = tax_csv(room.world, FIRMS)
+        more = tax_csv(room.world, {serial: FIRMS[serial] for serial in twice})
+        enclave.load({"firms": table + more.partition(b"\n")[2]})
+        verdict = enclave.verdict(enclave.trial(draft()))
+        assert (fault or "") in (verdict.fault or "")
+        assert bool(verdict.fault) is bool(fault)
+    # Those nine are unknown: 191 firms are left, and one of them has no value.
+    assert verdict.counted is not None
+    assert (verdict.counted.cells, verdict.counted.unknown) == ((40, 100, 50), 10)
 
 
-def test_a_failure_on_a_record_is_told_without_what_the_engine_says(many: EnclaveHarness) -> None:
-    # It overflows on some record, which DuckDB would quote.
-    sql = "SELECT uscc AS subject, CASE WHEN vat > 5000 THEN vat * 1e14 * vat ELSE 0 END AS value"
-    verdict = many.verdict(many.trial(draft(f"{sql} FROM firms")))
-    assert verdict.fault in {None, "it fails on the records"}
-    assert "5000" not in (verdict.fault or "")
+BIG = "TRY_CAST('9e37' AS DECIMAL(38, 0))"
+"""The largest number: twice as much of it fails, and DuckDB would quote it."""
+
+
+def failing_where(condition: str) -> str:
+    return f"SELECT uscc AS subject, CASE WHEN {condition} THEN {BIG} * 2 ELSE vat END AS value"
+
+
+@pytest.mark.parametrize("condition", ["vat > 5000", "vat <= 10000", "true", "rating = 'A'"])
+def test_a_failure_on_ten_subjects_is_told_without_what_the_engine_says(
+    many: EnclaveHarness, condition: str
+) -> None:
+    verdict = many.verdict(many.trial(draft(f"{failing_where(condition)} FROM firms")))
+    assert (verdict.fault, verdict.counted) == ("it fails on the records", None)
+
+
+def test_a_failure_on_nine_subjects_leaves_them_unknown(many: EnclaveHarness) -> None:
+    sql = f"{failing_where('vat BETWEEN 7000 AND 15000')} FROM firms"
+    verdict = many.verdict(many.trial(draft(sql)))
+    assert verdict.fault is None
+    counted = verdict.counted
+    assert counted is not None
+    assert (counted.cells, counted.unknown) == ((40, 100, 50), 10)  # 40, 100, 50; 9 and one without
+    assert len(counted.suggested) == 7
 
 
 def test_before_any_load_a_draft_is_checked_against_the_tables(
@@ -166,6 +190,18 @@ def test_an_old_order_is_not_carried_out(enclave: EnclaveHarness, room: Sample) 
     assert refused(enclave, ahead) is Reason.NOT_YET_VALID
 
 
+ISOLATING_VALUE = f"{failing_where('vat = {wanted}')} FROM firms"
+ISOLATING_CONDITION = f"{VAT} WHERE CASE WHEN vat = {{wanted}} THEN {BIG} * 2 ELSE vat END >= 0"
+ISOLATING_SUM = (
+    f"SELECT uscc AS subject, sum(CASE WHEN vat = {{wanted}} THEN {BIG} + {BIG} ELSE vat END)"
+    " AS value FROM firms GROUP BY uscc"
+)
+ISOLATING_FILTER = (
+    f"SELECT uscc AS subject, sum(vat) FILTER (CASE WHEN vat = {{wanted}} THEN {BIG} + {BIG}"
+    " ELSE vat END >= 0) AS value FROM firms GROUP BY uscc"
+)
+
+
 def test_one_subject_s_value_is_not_read_by_a_draft_that_isolates_it(
     many: EnclaveHarness,
 ) -> None:
@@ -175,10 +211,28 @@ def test_one_subject_s_value_is_not_read_by_a_draft_that_isolates_it(
         counted = many.verdict(many.trial(feature("tax", "f", sql, FeatureKind.FLAG))).counted
         assert counted is not None
         assert counted.cells == (200, None)
+    # Nor does one that fails on it alone, in whatever way.
+    for isolating in (ISOLATING_VALUE, ISOLATING_CONDITION, ISOLATING_SUM, ISOLATING_FILTER):
+        for wanted in (7000, 7001):
+            verdict = many.verdict(many.trial(draft(isolating.format(wanted=wanted))))
+            assert verdict.fault is None, isolating
+            assert verdict.counted is not None
+            assert (verdict.counted.cells, verdict.counted.unknown) == ((50, 100, 50), None)
     # Nor does a grid: of few subjects none is suggested.
     few = many.verdict(many.trial(draft(f"{VAT} WHERE vat BETWEEN 7000 AND 7500"))).counted
     assert few is not None
     assert (few.cells, few.unknown, few.suggested) == ((None, None, None), None, ())
+
+
+def test_one_subject_s_two_rows_are_not_told(enclave: EnclaveHarness, room: Sample) -> None:
+    # Every firm has two rows: who is asked about with its value, has two there too.
+    table = tax_csv(room.world, FIRMS)
+    enclave.load({"firms": table + table.partition(b"\n")[2]})
+    for wanted in (7000, 7001):
+        verdict = enclave.verdict(enclave.trial(draft(f"{VAT} WHERE vat = {wanted}")))
+        assert verdict.fault is None
+        assert verdict.counted is not None
+        assert (verdict.counted.cells, verdict.counted.unknown) == ((None, None, None), None)
 
 
 @given(st.integers(min_value=0, max_value=10**9))

@@ -30,6 +30,7 @@ from saferoom_enclaves.materialise import check_definition, materialise
 from saferoom_enclaves.reading import rows_about, values_at, values_of
 from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import build_database, open_store
+from saferoom_enclaves.trying import tried
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 MOST_JOB_BYTES: Final = 8 << 20
@@ -136,15 +137,18 @@ def _try(job: Try, files: tuple[int, ...]) -> Tried:
     (memory,) = files
     store = open_store(memory)
     tables = {table.name: table for table in job.tables}
-    found = materialise(store, [job.feature], tables)
-    for refusal in found.refused.values():
-        return Tried(rule=_rule(refusal), counts=(), values=())
-    (column,) = found.columns.values()
-    counts = tuple(int((column == cell).sum()) for cell in range(ABSENT, job.feature.shape.cells))
     values: tuple[str, ...] = ()
-    if job.shares and sum(counts[1:]) >= job.fewest:
-        values = values_at(store, job.feature, tables, job.shares)
-    return Tried(rule=None, counts=counts, values=values)
+    try:
+        with tried(store, job.feature, tables) as found:
+            cells = range(ABSENT, job.feature.shape.cells)
+            unknown, *known = (int((found.cells == cell).sum()) for cell in cells)
+            if job.shares and sum(known) >= job.fewest:
+                values = values_at(store, job.feature, tables, job.shares)
+    except SafeRoomError as refusal:
+        if refusal.reason is not Reason.MALFORMED_SQL:
+            raise
+        return Tried(rule=_rule(refusal), counts=(), values=())
+    return Tried(rule=None, counts=(unknown + found.set_aside, *known), values=values)
 
 
 def _about(job: About, files: tuple[int, ...]) -> Found:
