@@ -47,7 +47,7 @@ def defined(name: str, kind: FeatureKind, value: str, grid: tuple[int, ...]) -> 
         FeatureRef("tax", name), kind, tuple(map(Decimal, grid)), (), Absent.UNKNOWN
     )
     sql = f"SELECT uscc AS subject, {value} AS value FROM vat GROUP BY uscc"
-    return FeatureDefinition(shape, sql, date(2026, 10, 1))
+    return FeatureDefinition(shape, sql, date(2026, 10, 1), 1)
 
 
 FEATURES = [

@@ -91,6 +91,8 @@ class Walk:
         self._at = 0
         self._depth = 0
         self.scope = Scope()
+        self.read: Final = list[ColumnPlace]()
+        """Every column that was resolved, the subject's keys too."""
 
     def refusal(self, rule: str, at: int | None = None) -> SafeRoomError:
         """Makes the author's refusal of what the walk stands at, or of another byte."""
@@ -123,7 +125,8 @@ class Walk:
         if node.kind != ("COLUMN_REF", "COLUMN_REF"):
             raise self.refusal("a column is expected here")
         self.enter(node, {"column_names"})
-        return self.scope.resolve(node.texts("column_names"))
+        self.read.append(self.scope.resolve(node.texts("column_names")))
+        return self.read[-1]
 
     def expression(self, node: Node, *, of_rows: bool) -> None:
         """Checks an expression.

@@ -13,7 +13,7 @@ then be shown to the author, for there is no record that it could quote.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -56,11 +56,16 @@ class CheckedSql:
         text: the SQL.
         uses_as_of: it has the parameter `$as_of`.
         value_type: DuckDB's type of its value.
+        level: the highest level of a column that it reads, but for the subject's key, which every
+            feature reads; 1 if it reads no other.
+        secret: a column of that level, `table.column`.
     """
 
     text: str
     uses_as_of: bool
     value_type: str
+    level: int
+    secret: str
 
     def parameters(self, as_of: date) -> dict[str, object]:
         """Gives the parameters to run it with: DuckDB refuses one that is not used."""
@@ -110,8 +115,13 @@ class Gate:
             if parameters not in ([], [{"key": PARAMETER, "value": 1}]):
                 raise walk.refusal(f"the only parameter is ${PARAMETER}")
         uses_as_of = bool(parameters)
-        value_type = self._bind(CheckedSql(sql, uses_as_of, ""), walk)
-        return CheckedSql(sql, uses_as_of, value_type)
+        read = [place for place in walk.read if not walk.scope.is_key(place)]
+        secret = max(read, key=walk.scope.level_of, default=None)
+        level, name = (
+            (1, "") if secret is None else (walk.scope.level_of(secret), walk.scope.named(secret))
+        )
+        checked = CheckedSql(sql, uses_as_of, "", level, name)
+        return replace(checked, value_type=self._bind(checked, walk))
 
     def _parse(self, sql: str, walk: Walk) -> Node:
         try:

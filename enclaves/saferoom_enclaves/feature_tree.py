@@ -170,6 +170,15 @@ class Scope:
         columns = self.tables[place.table].columns
         return next(column.type for column in columns if column.name == place.column)
 
+    def level_of(self, place: ColumnPlace) -> int:
+        """Gives the level of a resolved column."""
+        columns = self.tables[place.table].columns
+        return next(column.level for column in columns if column.name == place.column)
+
+    def named(self, place: ColumnPlace) -> str:
+        """Gives a resolved column's name as its schema has it, `table.column`."""
+        return f"{self.tables[place.table].name}.{place.column}"
+
     def merge(self, added: str, using: list[str]) -> None:
         """Takes USING (key) of a table just added and those before it.
 

@@ -19,6 +19,7 @@ class FeatureRule(StrEnum):
     """Why a feature is not computed, in words that are the same whatever the records."""
 
     NOT_ALLOWED = "its SQL, or the kind of its value, is not what a feature may have"
+    LEVEL = "its level is below that of a column that it reads"
     NO_SUBJECT = "a row has no subject, or none of 18 characters"
     SEVERAL_ROWS = "a subject has more than one row: aggregate by the subject"
     FAILED = "it fails on the records"
@@ -35,12 +36,14 @@ class FeatureDefinition:
         shape: its name, kind, grid or classes, and what absence means.
         sql: gives every subject its value (`feature_sql`).
         as_of: the date that `$as_of` stands for.
+        level: how secret its values are; no lower than any column that it reads.
         class_values: for an unordered feature, the values of each class, in the classes' order.
     """
 
     shape: FeatureShape
     sql: str
     as_of: date
+    level: int
     class_values: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
@@ -63,4 +66,4 @@ class FeatureDefinition:
             feature.absent,
         )
         values = tuple(cell.values for cell in feature.classes)
-        return cls(shape, feature.sql, feature.as_of, values)
+        return cls(shape, feature.sql, feature.as_of, feature.level, values)

@@ -78,11 +78,19 @@ def check_definition(feature: FeatureDefinition, tables: Mapping[str, Table]) ->
     """Refuses a feature that could not be materialised, whatever the records.
 
     Raises:
-        SafeRoomError: MALFORMED_SQL, its SQL is not allowed or its value is not of its kind; only
-            several rows of one subject can show later, for they depend on the records.
+        SafeRoomError: MALFORMED_SQL, its SQL is not allowed, its value is not of its kind, or its
+            level is below that of a column that it reads; only several rows of one subject can
+            show later, for they depend on the records.
     """
     gate = Gate(tables)
     try:
+        sql = gate.check(feature.sql)
+        if sql.level > feature.level:
+            rule = (
+                f"it reads {sql.secret}, of level {sql.level}: its own level must be {sql.level} or"
+                f" more, not {feature.level}"
+            )
+            raise _refused(feature, rule)
         found = _index(gate.connection, gate, [feature], lambda _: None)
     finally:
         gate.close()
@@ -152,6 +160,8 @@ def _compute(
     connection: duckdb.DuckDBPyConnection, name: str, feature: FeatureDefinition, sql: CheckedSql
 ) -> None:
     """Runs a feature's SQL, keeping subjects and cells, and holds it to one row a subject."""
+    if sql.level > feature.level:
+        raise _refused(feature, FeatureRule.LEVEL)
     cell, parameters = _cell(feature, sql.value_type)
     select = f"SELECT subject, CAST({cell} AS TINYINT) AS cell FROM ({wrapped(sql)})"  # noqa: S608 - checked
     connection.execute(

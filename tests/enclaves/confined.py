@@ -119,6 +119,7 @@ PAID = FeatureDefinition(
     ),
     "SELECT uscc AS subject, sum(paid) AS value FROM vat GROUP BY uscc",
     date(2026, 1, 1),
+    3,
 )
 
 

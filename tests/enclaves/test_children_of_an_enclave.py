@@ -123,9 +123,9 @@ def test_a_changed_feature_is_answered_from_no_older_index(running: Running) -> 
     room = running.room
     assert running.ask() is Truth.YES
     os.kill(running.fork_server, signal.SIGSTOP)
-    half = "SELECT uscc AS subject, vat // 2 AS value FROM firms"
-    room.tax.define(ordered("tax", "vat_half", half, ["50000"], level=1))
-    asked = room.approved("half", "tax.vat_half >= 50000")
+    rows = "SELECT uscc AS subject, count(uscc) AS value FROM firms GROUP BY uscc"
+    room.tax.define(ordered("tax", "rows", rows, ["2"], level=1))
+    asked = room.approved("rows", "tax.rows >= 2")
     assert running.ask() is Truth.YES  # of what did not change
     assert running.ask(asked) is Reason.NO_DATA
     os.kill(running.fork_server, signal.SIGCONT)

@@ -35,6 +35,7 @@ def feature(
     classes: dict[str, tuple[str, ...]] | None = None,
     absent: Absent = Absent.UNKNOWN,
     name: str = "it",
+    level: int = 1,
 ) -> FeatureDefinition:
     """Define a feature: an expression over a row of `vat`, or a whole SELECT."""
     sql = expression
@@ -43,7 +44,7 @@ def feature(
     shape = FeatureShape(
         FeatureRef("tax", name), kind, tuple(map(Decimal, grid)), tuple(classes or ()), absent
     )
-    return FeatureDefinition(shape, sql, AS_OF, tuple((classes or {}).values()))
+    return FeatureDefinition(shape, sql, AS_OF, level, tuple((classes or {}).values()))
 
 
 def vat(**columns: object) -> tuple[object, ...]:
@@ -224,7 +225,7 @@ def test_classes_without_values_of_their_own_are_refused(
         FeatureRef("tax", "it"), FeatureKind.CLASSES, (), ("one", "two"), Absent.FALSE
     )
     with pytest.raises(SafeRoomError) as caught:
-        FeatureDefinition(shape, "SELECT", AS_OF, values)
+        FeatureDefinition(shape, "SELECT", AS_OF, 1, values)
     assert caught.value.reason is Reason.MALFORMED
 
 

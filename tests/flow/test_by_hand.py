@@ -197,6 +197,12 @@ def test_an_owner_tries_a_draft_and_only_a_sound_one_is_recorded(
         assert f"{draft}: sql: line 1 column 25: the function now is not listed" in refusal
     assert "half_vat" not in bank("feature", "list")
     draft.write_text(draft.read_text("utf-8").replace("now()", "paid / 2"), "utf-8")
+    low = tmp_path / "low.yaml"
+    low.write_text(draft.read_text("utf-8").replace("level: 3", "level: 2"), "utf-8")
+    for command in ("try", "add"):
+        refusal = li("feature", command, str(low), status=1)
+        told = "it reads vat.paid, of level 3: its own level must be 3 or more, not 2"
+        assert f"{low}: sql: {told}" in refusal
     tried = li("feature", "try", str(draft))
     assert "below 500" in tried
     assert "fewer than 10" in tried

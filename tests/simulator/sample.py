@@ -118,7 +118,7 @@ def tax_features() -> list[Feature]:
         feature(
             "tax",
             "registered",
-            "SELECT uscc AS subject, vat IS NOT NULL AS value FROM firms",
+            "SELECT uscc AS subject, uscc IS NOT NULL AS value FROM firms",
             FeatureKind.FLAG,
             level=1,
             absent=Absent.FALSE,
