@@ -74,14 +74,6 @@ class UseReceipt(Part):
         return self.model_dump_json(indent=1).encode() + b"\n"
 
 
-def is_use_receipt(data: bytes) -> bool:
-    """Tell whether a file says that it is a use's receipt; reading it shows whether it is one."""
-    try:
-        return parse_object(data, RECEIPT_LIMIT_BYTES).get("format") == FORMAT
-    except SafeRoomError:
-        return False  # whatever it is, its own reader says what is wrong with it
-
-
 @dataclass(frozen=True, slots=True)
 class VerifiedUse:
     """What a use's receipt verifiably shows.

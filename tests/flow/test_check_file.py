@@ -67,6 +67,14 @@ def test_one_rows_receipt_is_taken_out_and_verified(live: LiveRoom, folder: Path
     told = json.loads(run(live, "receipt", "verify", one, "--json"))
     assert (told["verified"], told["answer"], told["subject"]) == (True, "no", POOR)
     assert STEADY not in one.read_text("utf-8")
+    for language, known in (("en", "row 2 of 5"), ("zh", "第 2 行, 共 5 行")):
+        page = folder / f"row-{language}.html"
+        run(live, "receipt", "export", one, "--out", page, "--lang", language)
+        shown = page.read_text("utf-8")
+        assert all(each in shown for each in (known, POOR, "bank-a", told["request_id"]))
+        assert STEADY not in shown
+    refused = run(live, "receipt", "export", whole, "--out", folder / "all.html", ok=False)
+    assert f"saferoom receipt row {whole}" in refused
     run(live, "receipt", "row", whole, "--subject", "x", "--out", one, ok=False)
     run(live, "receipt", "row", whole, "--row", "99", "--out", one, ok=False)
     run(live, "receipt", "row", whole, "--out", one, ok=False)

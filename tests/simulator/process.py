@@ -204,7 +204,9 @@ class EnclaveProcess:
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Ask for the outbox."""
         request = enclave_pb2.ListOutboxRequest(start=start)
-        return [_entry(each) for each in self.stub.ListOutbox(request, timeout=self._patience).entries]
+        return [
+            _entry(each) for each in self.stub.ListOutbox(request, timeout=self._patience).entries
+        ]
 
     def judge(self, questions: Sequence[Envelope]) -> list[Judged | Exception]:
         """Have questions judged, one after the other."""

@@ -9,17 +9,20 @@ import typer
 
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import mapping, moment, show
-from saferoom_client.cli.receipt_rows import row, show_verified
+from saferoom_client.cli.receipt_kinds import Kind, kind_of, require_kind
+from saferoom_client.cli.receipt_rows import row, show_batch, show_row
 from saferoom_client.cli.use_receipt import show_use
 from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
 from saferoom_client.profile import TRUST
 from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.render import html, text
+from saferoom_client.sheet.row_facts import read_row_sheet
 from saferoom_client.sheet.words import Language
 from saferoom_client.tongue import later, say
+from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
-from saferoom_proto.use_receipt import UseReceipt, is_use_receipt
+from saferoom_proto.use_receipt import UseReceipt
 
 app = group("Verify and show receipts, offline.")
 
@@ -42,12 +45,18 @@ def verify(
 ) -> None:
     """Verify a receipt, a batch's, or one row's, under the pinned keys; nothing is asked."""
     pinned, data = _trust(profile, trust), read_file(file)
-    if is_use_receipt(data):
-        show_use(as_json, UseReceipt.from_json(data), pinned)
-        return
-    if show_verified(data, pinned, as_json=as_json):
-        return
-    verified = verify_receipt(_receipt(file, data), pinned)
+    match kind_of(file, data):
+        case Kind.USE:
+            show_use(as_json, UseReceipt.from_json(data), pinned)
+            return
+        case Kind.BATCH:
+            show_batch(BatchReceipt.from_json(data), pinned, as_json=as_json)
+            return
+        case Kind.ROW:
+            show_row(RowReceipt.from_json(data), pinned, as_json=as_json)
+            return
+        case Kind.CHECK:
+            verified = verify_receipt(Receipt.from_json(data), pinned)
     show(
         as_json,
         {"verified": True, **_document(verified)},
@@ -64,7 +73,9 @@ def show_(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a receipt says, once it verifies."""
-    verified = verify_receipt(_receipt(file, read_file(file)), _trust(profile, trust))
+    data = read_file(file)
+    require_kind(file, data, Kind.CHECK)
+    verified = verify_receipt(Receipt.from_json(data), _trust(profile, trust))
     releases = {
         owner: part.release.model_dump(mode="json") for owner, part in verified.parts.items()
     }
@@ -94,7 +105,11 @@ def export(
     if render is None:
         rule = say("one of {renderers} at the end of its name", renderers=", ".join(_RENDERERS))
         raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--out", rule)])
-    sheet = read_sheet(_receipt(file, read_file(file)), _trust(profile, trust), language)
+    data, pinned = read_file(file), _trust(profile, trust)
+    if require_kind(file, data, Kind.CHECK, Kind.ROW) is Kind.ROW:
+        sheet = read_row_sheet(RowReceipt.from_json(data), pinned, language)
+    else:
+        sheet = read_sheet(Receipt.from_json(data), pinned, language)
     write_file(out, render(sheet).encode(), PUBLIC_FILE)
     document = {"file": str(out), "language": language, "answer": sheet.truth}
     show(
@@ -170,15 +185,3 @@ def _trust(profile: Path | None, trust: Path | None) -> Trust:
     if profile is None:
         raise typer.BadParameter(say("give --profile or --trust: a receipt is verified under keys"))
     return read_model(profile / TRUST, Trust)
-
-
-def _receipt(path: Path, data: bytes) -> Receipt:
-    try:
-        return Receipt.from_json(data)
-    except SafeRoomError as error:
-        if error.fields:
-            raise
-        rule = say("not a receipt: {detail}", detail=error.detail)
-        refusal = SafeRoomError(Reason.MALFORMED, f"{path}: {rule}", [FieldFault(str(path), rule)])
-        refusal.add_note(later("Give the file that `saferoom check --receipt` wrote, as it is."))
-        raise refusal from error

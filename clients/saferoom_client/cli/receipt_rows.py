@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -22,27 +22,6 @@ from saferoom_proto.batch_receipt import (
 )
 from saferoom_proto.encoding import unb64
 from saferoom_proto.receipt import Trust
-
-_FORMATS: Final = {
-    b'"saferoom-batch-receipt/v1"': "batch",
-    b'"saferoom-row-receipt/v1"': "row",
-}
-_HEAD_BYTES: Final = 200
-
-
-def show_verified(data: bytes, trust: Trust, *, as_json: bool) -> bool:
-    """Verify and show a batch's or a row's receipt.
-
-    Returns:
-        Whether it is one; another kind of receipt is left to others.
-    """
-    head = data[:_HEAD_BYTES]
-    kind = next((kind for mark, kind in _FORMATS.items() if mark in head), None)
-    if kind == "batch":
-        _show_batch(BatchReceipt.from_json(data), trust, as_json=as_json)
-    elif kind == "row":
-        _show_row(verify_row_receipt(RowReceipt.from_json(data), trust), as_json=as_json)
-    return kind is not None
 
 
 def row(
@@ -99,7 +78,8 @@ def _index(file: Path, receipt: BatchReceipt, subject: str | None, number: int |
     return found[0]
 
 
-def _show_batch(receipt: BatchReceipt, trust: Trust, *, as_json: bool) -> None:
+def show_batch(receipt: BatchReceipt, trust: Trust, *, as_json: bool) -> None:
+    """Verify a batch's receipt, and print what it shows."""
     verified = verify_batch_receipt(receipt, trust)
     parts = {
         owner: {
@@ -134,7 +114,9 @@ def _show_batch(receipt: BatchReceipt, trust: Trust, *, as_json: bool) -> None:
     )
 
 
-def _show_row(verified: VerifiedRow, *, as_json: bool) -> None:
+def show_row(receipt: RowReceipt, trust: Trust, *, as_json: bool) -> None:
+    """Verify a row's receipt, and print what it shows."""
+    verified = verify_row_receipt(receipt, trust)
     show(
         as_json,
         {"verified": True, **_row_document(verified)},

@@ -13,6 +13,7 @@ from saferoom_client.sheet.parts import part_section
 from saferoom_client.sheet.rows import Form, Row, Section, moment
 from saferoom_client.sheet.words import Language, answer, in_language, purpose, reason, say
 from saferoom_proto.answer import Truth
+from saferoom_proto.batch_receipt import VerifiedRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
 
@@ -59,9 +60,9 @@ def read_sheet(receipt: Receipt, trust: Trust, language: Language) -> Sheet:
         answer=_answer(verified, language),
         sections=(
             _question(receipt, verified, language),
-            _template(verified, language),
+            template_section(verified, language),
             *parts,
-            _verification(receipt, trust, verified, language),
+            verification(receipt.to_json(), trust, verified, language),
         ),
     )
 
@@ -96,7 +97,8 @@ def _question(receipt: Receipt, verified: VerifiedReceipt, language: Language) -
     )
 
 
-def _template(verified: VerifiedReceipt, language: Language) -> Section:
+def template_section(verified: VerifiedReceipt | VerifiedRow, language: Language) -> Section:
+    """Tell what the template is that was asked by."""
     template = verified.template
     return Section(
         say("template", language),
@@ -114,9 +116,10 @@ def _template(verified: VerifiedReceipt, language: Language) -> Section:
     )
 
 
-def _verification(
-    receipt: Receipt, trust: Trust, verified: VerifiedReceipt, language: Language
+def verification(
+    file: bytes, trust: Trust, verified: VerifiedReceipt | VerifiedRow, language: Language
 ) -> Section:
+    """Tell what was verified, and how to do it again."""
     checked = "checked refusal" if verified.answer is None else "checked answer"
     roots = tuple(
         Row(say("root", language).format(owner=owner), trust.charter_roots[owner], Form.CODE)
@@ -135,7 +138,7 @@ def _verification(
             ),
             Row(
                 say("file digest", language),
-                hashlib.sha256(receipt.to_json()).hexdigest(),
+                hashlib.sha256(file).hexdigest(),
                 Form.CODE,
             ),
             Row(say("origin", language), trust.origin, Form.CODE),

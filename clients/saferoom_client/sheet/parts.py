@@ -1,9 +1,10 @@
-"""The rows of one owner's part of a receipt, which was verified."""
+"""The rows of one owner's part of a receipt, of a question or a batch's row, which was verified."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from saferoom_client.sheet.rows import Form, Row, Section, moment
 from saferoom_client.sheet.words import (
@@ -15,19 +16,24 @@ from saferoom_client.sheet.words import (
     reason,
     say,
 )
+from saferoom_proto.answer import Truth
 from saferoom_proto.certificate import OwnerPart
+from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
+from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import ReceiptPart, VerifiedPart, VerifiedReceipt
 from saferoom_proto.statements import (
     Agreement,
     Approval,
+    Charge,
     Charter,
     Consent,
     Endorsement,
     Feature,
     Outcome,
-    Release,
+    StoreState,
+    StreamPosition,
     load,
 )
 
@@ -37,28 +43,36 @@ _YES_NO = 2
 def part_section(part: ReceiptPart, verified: VerifiedReceipt, language: Language) -> Section:
     """Tell what one owner's enclave said, by whose leave, and where it stands."""
     said = verified.parts[part.owner]
-    charter = _open(part.charters[-1])
-    title = in_language(load(charter, Charter).title, language)
+    release, certified = said.release, verified.certificate.part(part.owner)
+    outcome = release.reason if said.answer is None else said.answer
     return Section(
-        f"{say('owner', language)}: {part.owner}, {title}",
+        heading(part.owner, part.charters[-1], language),
         (
-            *_word(said, language),
-            *_certified(part, verified.certificate.part(part.owner), language),
-            *_leave(part, said, verified.certificate.part(part.owner), language),
-            *_enclave(part, said.release, language),
+            *word(outcome, release.time, release.charges, language),
+            *certified_rows(part.features, certified, language),
+            *_leave(part, said, certified, language),
+            *enclave(part.endorsement, release.store, release.stream, language),
             *_place(part, said, language),
         ),
     )
 
 
-def _word(said: VerifiedPart, language: Language) -> Iterator[Row]:
-    release = said.release
-    word = answer(said.answer, language)
-    if release.reason is not None:
-        word = f"{word}: {reason(release.reason, language)}"
-    yield Row(say("said", language), word)
-    yield Row(say("time", language), moment(release.time))
-    charges = "\n".join(
+def heading(owner: str, charter: str, language: Language) -> str:
+    """Name an owner, with its title from its charter."""
+    title = in_language(load(open_text(charter), Charter).title, language)
+    return f"{say('owner', language)}: {owner}, {title}"
+
+
+def word(
+    outcome: Truth | Reason | None, at: datetime, charges: Iterable[Charge], language: Language
+) -> Iterator[Row]:
+    """Tell what an enclave said, when, and what that told."""
+    said = answer(outcome if isinstance(outcome, Truth) else None, language)
+    if isinstance(outcome, Reason):
+        said = f"{said}: {reason(outcome, language)}"
+    yield Row(say("said", language), said)
+    yield Row(say("time", language), moment(at))
+    lines = "\n".join(
         say("charge line", language).format(
             feature=each.feature,
             before=each.cells_before,
@@ -66,18 +80,21 @@ def _word(said: VerifiedPart, language: Language) -> Iterator[Row]:
             bits_before=math.log2(each.cells_before),
             bits_after=math.log2(each.cells_after),
         )
-        for each in release.charges
+        for each in charges
     )
-    yield Row(say("charge", language), charges or say("nothing charged", language))
+    yield Row(say("charge", language), lines or say("nothing charged", language))
 
 
-def _certified(part: ReceiptPart, certified: OwnerPart, language: Language) -> Iterator[Row]:
+def certified_rows(
+    features: Iterable[str], certified: OwnerPart, language: Language
+) -> Iterator[Row]:
+    """Tell what an owner's part of the formula is, what it can let out, and what it uses."""
     yield Row(say("part formula", language), certified.formula, Form.CODE)
     leaves = "yes or no" if certified.answers == _YES_NO else "yes, no, or not found"
     most = say("at most", language).format(bits=certified.most_bits)
     yield Row(say("what leaves", language), f"{say(leaves, language)}; {most}")
-    for text in part.features:
-        feature = load(_open(text), Feature)
+    for text in features:
+        feature = load(open_text(text), Feature)
         yield Row(
             say("feature", language),
             say("feature line", language).format(
@@ -94,28 +111,39 @@ def _leave(
     part: ReceiptPart, said: VerifiedPart, certified: OwnerPart, language: Language
 ) -> Iterator[Row]:
     """Tell by whose leave: of a refusal only the agreement under which it was asked."""
-    charter = _open(part.charters[-1])
-    terms = load(charter, Charter)
     answered = said.release.outcome is Outcome.ANSWERED
+    approvals = part.approvals if answered else ()
+    yield from leave(part.charters[-1], approvals, part.agreement, language)
     if answered:
-        approvals = [load(_open(text), Approval) for text in part.approvals]
-        lines = [
-            say("approval line", language).format(approver=each.approver, at=moment(each.at))
-            for each in approvals
-        ]
+        yield from consent(part.consent if certified.needs_consent else None, language)
+
+
+def leave(
+    charter: str, approvals: Iterable[str], agreement: str, language: Language
+) -> Iterator[Row]:
+    """Tell under which charter, approvals and agreement an enclave spoke."""
+    envelope = open_text(charter)
+    terms = load(envelope, Charter)
+    lines = [
+        say("approval line", language).format(approver=each.approver, at=moment(each.at))
+        for each in (load(open_text(text), Approval) for text in approvals)
+    ]
+    if lines:
         count = say("of needed", language).format(count=len(lines), needed=terms.threshold)
         yield Row(say("approvals", language), "\n".join((*lines, count)))
     yield Row(
         say("charter", language),
-        say("charter line", language).format(version=terms.version, digest=charter.digest),
+        say("charter line", language).format(version=terms.version, digest=envelope.digest),
     )
-    yield from _agreement(_open(part.agreement), language)
-    if not answered:
-        return
-    if certified.needs_consent and part.consent is not None:
-        yield from _consent(_open(part.consent), language)
-    else:
+    yield from _agreement(open_text(agreement), language)
+
+
+def consent(text: str | None, language: Language) -> Iterator[Row]:
+    """Tell which consent an answer was given under; none where none is needed."""
+    if text is None:
         yield Row(say("consent", language), say("no consent needed", language))
+    else:
+        yield from _consent(open_text(text), language)
 
 
 def _agreement(envelope: Envelope, language: Language) -> Iterator[Row]:
@@ -130,25 +158,28 @@ def _agreement(envelope: Envelope, language: Language) -> Iterator[Row]:
 
 
 def _consent(envelope: Envelope, language: Language) -> Iterator[Row]:
-    consent = load(envelope, Consent)
+    given = load(envelope, Consent)
     line = say("consent line", language).format(
-        valid_from=moment(consent.valid_from),
-        valid_to=moment(consent.valid_to),
-        purposes=", ".join(purpose(each, language) for each in consent.purposes),
-        features=", ".join((*consent.features, *consent.information_types)),
+        valid_from=moment(given.valid_from),
+        valid_to=moment(given.valid_to),
+        purposes=", ".join(purpose(each, language) for each in given.purposes),
+        features=", ".join((*given.features, *given.information_types)),
     )
-    if consent.paper is None:
+    if given.paper is None:
         by = say("consent by subject", language)
     else:
         by = say("consent on paper", language).format(
-            registrar=consent.paper.registrar, scan=consent.paper.scan
+            registrar=given.paper.registrar, scan=given.paper.scan
         )
     yield Row(say("consent", language), f"{line}\n{by}\n{envelope.digest}")
-    yield Row(say("notice", language), consent.notice, Form.CODE)
+    yield Row(say("notice", language), given.notice, Form.CODE)
 
 
-def _enclave(part: ReceiptPart, release: Release, language: Language) -> Iterator[Row]:
-    envelope = _open(part.endorsement)
+def enclave(
+    endorsed: str, store: StoreState | None, stream: StreamPosition, language: Language
+) -> Iterator[Row]:
+    """Tell which enclave spoke, from which store, and how far it had followed its stream."""
+    envelope = open_text(endorsed)
     endorsement = load(envelope, Endorsement)
     kind = endorsement.evidence_kind
     told = "evidence software" if kind == "software" else "evidence other"
@@ -157,7 +188,6 @@ def _enclave(part: ReceiptPart, release: Release, language: Language) -> Iterato
     yield Row(say("dependencies", language), endorsement.dependencies, Form.CODE)
     yield Row(say("sandbox", language), str(endorsement.sandbox_level))
     yield Row(say("endorsement", language), envelope.digest, Form.CODE)
-    store = release.store
     yield Row(
         say("store", language),
         say("no store", language)
@@ -166,25 +196,29 @@ def _enclave(part: ReceiptPart, release: Release, language: Language) -> Iterato
     )
     yield Row(
         say("stream", language),
-        say("stream line", language).format(
-            sequence=release.stream.sequence, running=release.stream.running
-        ),
+        say("stream line", language).format(sequence=stream.sequence, running=stream.running),
     )
 
 
 def _place(part: ReceiptPart, said: VerifiedPart, language: Language) -> Iterator[Row]:
-    release, checkpoint = said.release, said.checkpoint
+    release = said.release
     if release.answer is not None:
         yield Row(say("commitment", language), release.answer, Form.CODE)
-    yield Row(say("chain", language), str(release.chain.index))
+    yield from place(release.chain.index, said.index, said.checkpoint, part.proof, language)
+
+
+def place(
+    chained: int, index: int, head: Checkpoint, proof: str, language: Language
+) -> Iterator[Row]:
+    """Tell where an enclave's word stands: in its own chain, and in the room's log."""
+    yield Row(say("chain", language), str(chained))
     yield Row(
         say("log", language),
-        say("log line", language).format(
-            index=said.index, size=checkpoint.size, root=b64(checkpoint.root)
-        ),
+        say("log line", language).format(index=index, size=head.size, root=b64(head.root)),
     )
-    yield Row(say("proof", language), part.proof, Form.BLOCK)
+    yield Row(say("proof", language), proof, Form.BLOCK)
 
 
-def _open(text: str) -> Envelope:
+def open_text(text: str) -> Envelope:
+    """Open an envelope as receipts hold it."""
     return Envelope.from_json(text.encode())

@@ -61,6 +61,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "purpose": ("For", "用途"),
     "params": ("With", "参数"),
     "window": ("Valid", "有效时段"),
+    "batch": ("In a batch", "所属批次"),
+    "batch line": ("row {row:,} of {rows:,}", "第 {row:,} 行, 共 {rows:,} 行"),
     "request id": ("Request id", "请求编号"),
     "request key": ("Signed with the key", "签名密钥"),
     "purpose pre-loan": ("review before a loan", "贷前审查"),

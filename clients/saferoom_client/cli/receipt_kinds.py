@@ -1,0 +1,69 @@
+"""Which kind of receipt a file holds, as it says itself; reading it shows whether it is one."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from saferoom_client.tongue import later, say
+from saferoom_proto.encoding import parse_object
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+_HEAD_BYTES: Final = 200
+_FORMAT: Final = re.compile(rb'"format"\s*:\s*"([^"]{1,80})"')
+"""Where we write it: a batch's receipt of 54 MB is not parsed twice to find it."""
+
+
+class Kind(StrEnum):
+    """The kinds, by the format that a file names."""
+
+    CHECK = "saferoom-receipt/v1"
+    BATCH = "saferoom-batch-receipt/v1"
+    ROW = "saferoom-row-receipt/v1"
+    USE = "saferoom-use/v1"
+
+
+def kind_of(path: Path, data: bytes) -> Kind:
+    """Tell which kind of receipt a file's content says it is.
+
+    Raises:
+        SafeRoomError: `MALFORMED` naming the file, and what to give instead.
+    """
+    head = _FORMAT.search(data[:_HEAD_BYTES])
+    try:
+        named = head[1].decode("ascii") if head else parse_object(data).get("format")
+        return Kind(str(named))
+    except SafeRoomError as error:
+        raise _unusable(path, say("not a receipt: {detail}", detail=error.detail)) from error
+    except ValueError as error:
+        raise _unusable(path, later("not a receipt: it names no format of one")) from error
+
+
+def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:
+    """Give the kind of a file's receipt, if it is one of those that a command takes.
+
+    Raises:
+        SafeRoomError: `MALFORMED`, with what helps.
+    """
+    kind = kind_of(path, data)
+    if kind in wanted:
+        return kind
+    match kind:
+        case Kind.BATCH:
+            refusal = _unusable(path, later("it is the receipt of a whole batch"), step=False)
+            refusal.add_note(f"saferoom receipt row {path} --subject USCC --out row.json")
+        case Kind.USE:
+            refusal = _unusable(path, later("it is the receipt of a use"), step=False)
+            refusal.add_note(f"saferoom receipt verify {path}")
+        case _:
+            refusal = _unusable(path, say("it is a receipt of another kind: {kind}", kind=kind))
+    raise refusal
+
+
+def _unusable(path: Path, rule: str, *, step: bool = True) -> SafeRoomError:
+    refusal = SafeRoomError(Reason.MALFORMED, f"{path}: {rule}", [FieldFault(str(path), rule)])
+    if step:
+        refusal.add_note(later("Give the file that `saferoom check --receipt` wrote, as it is."))
+    return refusal

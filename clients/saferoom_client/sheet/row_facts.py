@@ -1,0 +1,134 @@
+"""What the receipt of one row of a batch verifiably shows, as a page for people.
+
+It shows no other row, as the receipt does not: it is the page for the row's own subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from saferoom_client.sheet.facts import Sheet, template_section, verification
+from saferoom_client.sheet.parts import (
+    certified_rows,
+    consent,
+    enclave,
+    heading,
+    leave,
+    open_text,
+    place,
+    word,
+)
+from saferoom_client.sheet.rows import Form, Row, Section, moment
+from saferoom_client.sheet.words import Language, answer, purpose, reason, say
+from saferoom_proto.answer import Truth
+from saferoom_proto.batch_receipt import (
+    RowPart,
+    RowReceipt,
+    VerifiedRow,
+    VerifiedRowPart,
+    verify_row_receipt,
+)
+from saferoom_proto.certificate import OwnerPart
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import Trust
+from saferoom_proto.statements import Charge
+
+
+def read_row_sheet(receipt: RowReceipt, trust: Trust, language: Language) -> Sheet:
+    """Verify a row's receipt, and tell people what it shows.
+
+    Args:
+        receipt: as it was kept.
+        trust: the keys to verify it under.
+        language: of the page.
+
+    Raises:
+        SafeRoomError: as `verify_row_receipt`; then there is no page.
+    """
+    verified = verify_row_receipt(receipt, trust)
+    return Sheet(
+        language=language,
+        title=say("title", language),
+        lead=say("lead", language),
+        truth=verified.answer,
+        answer=_answer(verified, language),
+        sections=(
+            _question(receipt, verified, language),
+            template_section(verified, language),
+            *(_part(part, receipt.index, verified, language) for part in receipt.parts),
+            verification(receipt.to_json(), trust, verified, language),
+        ),
+    )
+
+
+def _answer(verified: VerifiedRow, language: Language) -> str:
+    said = answer(verified.answer, language)
+    outcomes = {part.record.outcome for part in verified.parts.values()}
+    reasons = sorted(each for each in outcomes if isinstance(each, Reason))
+    told = "; ".join(reason(each, language) for each in reasons)
+    return f"{said}: {told}" if told else said
+
+
+def _question(receipt: RowReceipt, verified: VerifiedRow, language: Language) -> Section:
+    request = verified.request
+    given = request.params[verified.row.parameters]
+    params = ", ".join(f"{name} = {value}" for name, value in given.items())
+    keys = ", ".join(each.keyid for each in open_text(receipt.request).signatures)
+    return Section(
+        say("question", language),
+        (
+            Row(say("institution", language), request.institution),
+            Row(say("subject", language), verified.row.subject, Form.CODE),
+            Row(say("purpose", language), purpose(request.purpose, language)),
+            Row(say("params", language), params or say("none", language)),
+            Row(
+                say("window", language),
+                f"{moment(request.not_before)} - {moment(request.not_after)}",
+            ),
+            Row(
+                say("batch", language),
+                say("batch line", language).format(row=receipt.index + 1, rows=request.rows),
+            ),
+            Row(say("request id", language), verified.request_id, Form.CODE),
+            Row(say("request key", language), keys, Form.CODE),
+        ),
+    )
+
+
+def _part(part: RowPart, index: int, verified: VerifiedRow, language: Language) -> Section:
+    said, certified = verified.parts[part.owner], verified.certificate.part(part.owner)
+    span = said.release.span_of(index)
+    if span is None:
+        raise SafeRoomError(Reason.MALFORMED, "the word is about no such row")
+    # What the file holds beside these was not verified, and is not shown.
+    (charter,) = _named(part.charters, (span.charter,))
+    (agreement,) = _named(part.agreements, (span.agreement,))
+    answered = isinstance(said.record.outcome, Truth)
+    approvals = _named(part.approvals, span.approvals) if answered else []
+    return Section(
+        heading(part.owner, charter, language),
+        (
+            *word(said.record.outcome, said.judged_at, _charges(said, certified), language),
+            *certified_rows(part.features, certified, language),
+            *leave(charter, approvals, agreement, language),
+            *(consent(part.consent, language) if answered else ()),
+            *enclave(part.endorsement, span.store, span.stream, language),
+            *place(said.release.chain.index, said.index, said.checkpoint, part.proof, language),
+        ),
+    )
+
+
+def _charges(said: VerifiedRowPart, certified: OwnerPart) -> list[Charge]:
+    if not isinstance(said.record.outcome, Truth):
+        return []  # a refusal's were not held against the certificate
+    charged = sorted(use.feature for use in certified.features if use.charged)
+    return [
+        Charge(feature=feature, cells_before=before, cells_after=after)
+        for feature, (before, after) in zip(charged, said.record.charges, strict=True)
+    ]
+
+
+def _named(held: Iterable[str], digests: Collection[str]) -> list[str]:
+    """Choose from what a receipt holds what a verified word names, each once."""
+    found = {open_text(text).digest: text for text in held}
+    return [text for digest, text in found.items() if digest in digests]
