@@ -84,6 +84,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}LedgerService/GetInclusion": MEMBERS,
         f"{_ROOM}LedgerService/AddCosignature": _WITNESSES,
         f"{_ROOM}LedgerService/GetStatement": MEMBERS,
+        f"{_ROOM}LedgerService/GetProof": MEMBERS,
         f"{_ROOM}LedgerService/ListEntries": MEMBERS,
         f"{_ROOM}RelayService/Attend": _OWNER,
         f"{_HEALTH}Check": ANYBODY,

@@ -20,12 +20,14 @@
 | refusal, cost estimate                                     | its institution, the owner it names,|
 |                                                            | the subject asked about             |
 
-An auditor may have every statement. What concerns somebody else is refused in the same words as
-what is not there.
+An auditor may have every statement. Who was told of a statement by one that it concerns, with its
+salt, may have its place in the log proven. What concerns somebody else is refused in the same words
+as what is not there.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -170,6 +172,17 @@ class Concerns:
         if found is None or not await self._concerns(caller, found):
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "none that concerns the caller")
         return self._notary.prove(found, None)
+
+    async def proof(self, digest: str, salt: bytes) -> str:
+        """Prove an entry to whoever can open it: who knows its salt was given it by a side of it.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` if there is none, or it has another salt.
+        """
+        found = await self._archive.find(digest)
+        if found is None or not hmac.compare_digest(found.salt, salt):
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "none that this salt opens")
+        return self._notary.prove(found, None).proof
 
     async def _concerns(self, caller: Caller, found: Found) -> bool:
         if Role.AUDITOR in caller.roles or found.kind in EVERY_MEMBER:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom_client.own_rows import own_rows
 from saferoom_client.question import BACKDATED, VALID_FOR
 from saferoom_client.session import Session
+from saferoom_client.use import Use
 from saferoom_proto import holdings
 from saferoom_proto.encoding import b64
 from saferoom_proto.holdings import Holdings, open_holdings
@@ -30,12 +32,14 @@ class OwnHoldings:
         features: the definitions of these features, by their full names.
         disclosure: the enclave's word, with its place in the log.
         index: its entry there.
+        rows: its rows in batches, each verified, the newest batch first.
     """
 
     holdings: Holdings
     features: dict[str, Feature]
     disclosure: Recorded
     index: int
+    rows: tuple[Use, ...] = ()
 
 
 async def get_holdings(session: Session, owner: str) -> OwnHoldings:
@@ -74,7 +78,8 @@ async def get_holdings(session: Session, owner: str) -> OwnHoldings:
         each.feature: session.grounds.feature(await session.grounds.statement(each.digest), charter)
         for each in held.features
     }
-    return OwnHoldings(held, features, recorded, index)
+    # Step 5: its rows in batches, each under the enclave's recorded word.
+    return OwnHoldings(held, features, recorded, index, await own_rows(session, held))
 
 
 def _request(session: Session, owner: str, key: SealingKey) -> HoldingsRequest:

@@ -9,17 +9,21 @@ from enum import StrEnum
 from typing import Final
 
 from saferoom_client.values import bits_told
+from saferoom_proto.answer import Truth
 from saferoom_proto.asked import Question, open_question, subject_of
+from saferoom_proto.batch_row import SubjectRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
     Charge,
+    CheckRequest,
     CostEstimate,
     CostRequest,
     Disclosure,
 )
+from saferoom_proto.statements.request import ParameterValue
 from saferoom_proto.wire import Recorded
 
 
@@ -58,6 +62,7 @@ class Use:
         charges: what the answer may have told, in cells told apart before and after it; a batch's
             stand with its rows, and a price charges nothing.
         rows: of a batch, how many were answered and how many refused.
+        row: of a batch, as its subject is shown it: the row about the subject, with its proof.
         consent: digest of the consent it was given under; none if it needed none.
         epoch: the store's period that it was answered from.
         request: the question; none if the room no longer has it.
@@ -76,6 +81,7 @@ class Use:
     consent: str | None = None
     epoch: int | None = None
     rows: tuple[int, int] | None = None
+    row: SubjectRow | None = field(default=None, repr=False)
     request: Question | None = None
     question: Envelope | None = field(default=None, repr=False)
 
@@ -94,6 +100,8 @@ class Use:
     @property
     def subject(self) -> str | None:
         """Whom it is about; none where that is not known, or stands in a batch's rows."""
+        if self.row is not None:
+            return self.row.subject
         if self.by_itself:
             return self.institution
         return None if self.request is None else subject_of(self.request)
@@ -120,9 +128,32 @@ class Use:
     @property
     def questions(self) -> int:
         """How many questions it stands for: a batch asks one with each row."""
-        if isinstance(self.request, BatchRequest):
+        if isinstance(self.request, BatchRequest) and self.row is None:
             return self.request.rows
         return 1 if self.rows is None else sum(self.rows)
+
+    @property
+    def params(self) -> Mapping[str, ParameterValue]:
+        """What it was asked with; nothing where that is not known, or differs between rows."""
+        match self.request:
+            case CheckRequest() | CostRequest():
+                return self.request.params
+            case BatchRequest() if self.row is not None:
+                return self.request.params[self.row.row.parameters]
+            case _:
+                return {}
+
+    @property
+    def answer(self) -> Truth | None:
+        """What was answered; of a row of a batch only: of a check it is the asker's to tell."""
+        outcome = None if self.row is None else self.row.record.outcome
+        return outcome if isinstance(outcome, Truth) else None
+
+    @property
+    def name(self) -> str:
+        """What names it among others: its entry, and its row in a batch, from 1."""
+        row = "" if self.row is None else f"-row-{self.row.row.index + 1}"
+        return f"entry-{self.index}{row}"
 
     @property
     def answered(self) -> bool:

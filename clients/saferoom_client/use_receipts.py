@@ -30,6 +30,7 @@ async def use_receipt(session: Session, use: Use) -> UseReceipt:
         salt=b64(use.word.salt),
         proof=use.word.proof,
         question=None if use.question is None else _text(use.question),
+        row=use.row,
     )
     verify_use_receipt(receipt, session.profile.trust)
     return receipt

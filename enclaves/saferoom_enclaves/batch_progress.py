@@ -8,13 +8,15 @@ from pydantic import Field, ValidationError
 
 from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import Row, State
+from saferoom_proto.batch import CHUNK_ROWS, JudgedRows
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Span
 from saferoom_proto.statements.base import Base64, Part
 from saferoom_proto.tree import Tree
 
-_CHUNK_PARTS: Final = 2
+_CHUNK_PARTS: Final = (2, 3)
+"""The time, the records, and the rows, which were not kept at first."""
 
 
 class Progress(Part):
@@ -84,15 +86,24 @@ class ProgressRows:
 
     def chunk(self, request_id: str, number: int) -> tuple[bytes, bytes]:
         """Give a chunk: when it was judged, and its records."""
+        chunk = self.judged(request_id, number)
+        return chunk.when, chunk.records
+
+    def judged(self, request_id: str, number: int) -> JudgedRows:
+        """Give the rows of a chunk and what became of them."""
         row = self._state.get("chunk", self._chunk_key(request_id, number))
         if row is None:
             raise SafeRoomError(Reason.STORE_DAMAGED, f"a batch lacks its chunk {number}")
-        when, records = unpack(row.content, _CHUNK_PARTS)
-        return when, records
+        parts = unpack(row.content)
+        if len(parts) not in _CHUNK_PARTS:
+            raise SafeRoomError(Reason.STORE_DAMAGED, "a chunk is not of its table's form")
+        when, records, *rows = parts
+        return JudgedRows(number * CHUNK_ROWS, b"".join(rows), when, records)
 
-    def write_chunk(self, request_id: str, number: int, when: bytes, records: bytes) -> None:
+    def write_chunk(self, request_id: str, chunk: JudgedRows) -> None:
         """Keep a chunk."""
-        self._state.put("chunk", self._chunk_key(request_id, number), pack(when, records))
+        key = self._chunk_key(request_id, chunk.first // CHUNK_ROWS)
+        self._state.put("chunk", key, pack(chunk.when, chunk.records, chunk.rows))
 
     def _row(self, request_id: str) -> Row | None:
         return self._state.get("batch", self._state.cipher.find("batch", request_id))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
+from saferoom_enclaves.about_subjects import AboutSubjects, FoundBatches
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.batch_admit import AskedBatch, allowed_use, identify_batch
 from saferoom_enclaves.batch_chunk import Chunk, ChunkJudge
@@ -92,6 +93,7 @@ class Batches:
         self._randomness: Final = randomness
         self._log: Final = log
         self._kept: Final = ProgressRows(state)
+        self._about: Final = AboutSubjects(state, self._kept)
         self._under_way: Final[WeakValueDictionary[str, Batch]] = WeakValueDictionary()
 
     def begin(self, envelope: Envelope) -> Batch:
@@ -147,6 +149,10 @@ class Batches:
         sealed = self._keys(batch.asked, batch.progress).seal(number, when + records)
         return sealed, batch.progress.tree().path(number)
 
+    def about(self, subject: str) -> FoundBatches:
+        """Find the rows about a subject in the batches that were judged to their end."""
+        return self._about.about(subject, self._owner, self._journal)
+
     def _refusal(self, asked: AskedBatch, seen: Seen, moment: Moment) -> SafeRoomError | None:
         """Tell why a batch may not begin; none if it may."""
         try:
@@ -166,6 +172,7 @@ class Batches:
             if refusal is not None:
                 return None, self._refuse(asked, seen, refusal, moment)
             self._requests.begin(asked.request, asked.request_id)
+            self._about.begin(asked.request_id, asked.envelope)
             progress = self._new(asked)
         progress = self._after_chunk(batch, progress, moment)
         self._kept.write(asked.request_id, progress)
@@ -190,7 +197,8 @@ class Batches:
         judged = JudgedRows(first, chunk.rows, when, released.records)
         salts = self._keys(batch.asked, progress).salts(first, chunk.count)
         root = Tree(judged.leaves(salts, request_id)).root
-        self._kept.write_chunk(request_id, first // CHUNK_ROWS, when, released.records)
+        self._kept.write_chunk(request_id, judged)
+        self._about.add(request_id, judged)
         return progress.after(span, released.answered, b64(root))
 
     def _finish(self, asked: AskedBatch, progress: Progress, moment: Moment) -> int:
@@ -199,6 +207,7 @@ class Batches:
         said = self._journal.append(payload, moment.now, sealed=unb64(progress.sealed))
         index = said.entry.chain_index
         self._requests.finish(asked.request, asked.request_id, index)
+        self._about.finish(asked.request_id, index)
         return index
 
     def _refuse(self, asked: AskedBatch, seen: Seen, refusal: SafeRoomError, moment: Moment) -> int:

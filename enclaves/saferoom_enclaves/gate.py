@@ -226,6 +226,8 @@ class Gate:
             tables=held.tables,
             features=held.features,
             accounts=held.accounts,
+            batches=held.batches,
+            earlier=held.earlier,
             salt=b64(self._randomness(SALT_BYTES)),
         ).to_bytes()
         payload = Disclosure(

@@ -1,4 +1,4 @@
-"""What the store holds about one subject: its rows, its features' values, and who asked how much.
+"""What is held about one subject: its rows, its features' values, who asked, and in which batches.
 
 What is read goes under seal at once (`gate.collect`) and leaves to its subject only. A child reads
 it (`reading.py`), beside the work; what it gives is held to the schema and to the subject here.
@@ -10,9 +10,11 @@ level 4 are the subject's own record-level detail and are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom_enclaves.about_subjects import FoundBatches
 from saferoom_enclaves.children.jobs import TableWanted
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.features import FeatureDefinition
@@ -21,7 +23,7 @@ from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.certificate import PinnedFeature
-from saferoom_proto.holdings import HeldAccount, HeldColumn, HeldFeature, HeldTable
+from saferoom_proto.holdings import HeldAccount, HeldBatch, HeldColumn, HeldFeature, HeldTable
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Column, ColumnType, Schema, StoreState, Table
 
@@ -39,6 +41,8 @@ class Held:
     tables: tuple[HeldTable, ...]
     features: tuple[HeldFeature, ...]
     accounts: tuple[HeldAccount, ...]
+    batches: tuple[HeldBatch, ...]
+    earlier: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Reading:
     schema: Schema
     features: tuple[PinnedFeature, ...]
     accounts: tuple[HeldAccount, ...]
+    batches: FoundBatches
     work: StoreWork
 
     def read(self) -> Held:
@@ -85,6 +90,8 @@ class Reading:
                 for each, value in zip(self.features, found.values, strict=True)
             ),
             self.accounts,
+            self.batches.read(),
+            self.batches.earlier,
         )
 
     @property
@@ -104,13 +111,22 @@ class Records:
         work: has children read.
         standing: schema, features and agreements.
         spending: the leakage ledger.
+        batches: finds the rows about a subject in batches.
     """
 
-    def __init__(self, data: Data, work: StoreWork, standing: Standing, spending: Spending) -> None:
+    def __init__(
+        self,
+        data: Data,
+        work: StoreWork,
+        standing: Standing,
+        spending: Spending,
+        batches: Callable[[str], FoundBatches],
+    ) -> None:
         self._data: Final = data
         self._work: Final = work
         self._standing: Final = standing
         self._spending: Final = spending
+        self._batches: Final = batches
 
     def about(self, subject: str) -> Reading:
         """Say what is to be read; whoever gets it closes it.
@@ -127,8 +143,10 @@ class Records:
         features = [
             each for ref, each in sorted(self._standing.features.items()) if ref in computed
         ]
-        accounts = self._accounts(subject)
-        return Reading(subject, opened.held(), schema, tuple(features), accounts, self._work)
+        accounts, batches = self._accounts(subject), self._batches(subject)
+        return Reading(
+            subject, opened.held(), schema, tuple(features), accounts, batches, self._work
+        )
 
     def _accounts(self, subject: str) -> tuple[HeldAccount, ...]:
         return tuple(

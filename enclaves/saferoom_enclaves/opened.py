@@ -114,7 +114,7 @@ class OpenEnclave:
         self.disclosures: Final = Disclosures(
             state=state,
             standing=self.standing,
-            records=Records(self.data, around.work, self.standing, spending),
+            records=Records(self.data, around.work, self.standing, spending, self.batches.about),
             journal=self.journal,
             gate=gate,
             ready=self.ready,

@@ -45,6 +45,7 @@ _FOUND: Final = (
     "uses",
     "batch",
     "chunk",
+    "asked",
     "claims",
     "trials",
 )

@@ -12,9 +12,12 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from saferoom_proto import hpke
+from saferoom_proto.batch import MOST_PARAMETERS
+from saferoom_proto.batch_row import HeldRow
 from saferoom_proto.encoding import check_digest, parse_object, sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import (
+    Base64,
     Digest,
     FeatureName,
     Name,
@@ -34,6 +37,10 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 
 _LABEL: Final = b"saferoom holdings v1\n"
 
+MOST_BATCHES: Final = 64
+"""Shown at once: two months of nightly ones, some 8 KiB each."""
+
+Document = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]
 Value = Annotated[str, StringConstraints(max_length=64 * 1024)]
 
 
@@ -92,6 +99,24 @@ class HeldAccount(Part):
     cells: Annotated[int, Field(ge=1)]
 
 
+class HeldBatch(Part):
+    """The rows of one batch about the subject, with the enclave's word on the batch.
+
+    Attributes:
+        question: the batch as it was asked, a DSSE JSON document.
+        word: the enclave's, likewise.
+        salt: opens the word's entry of the log.
+        rows: those about the subject.
+        more: at least how many more rows were about it: the same ones again, or too many to show.
+    """
+
+    question: Document
+    word: Document
+    salt: Base64
+    rows: Annotated[tuple[HeldRow, ...], Field(min_length=1, max_length=MOST_PARAMETERS)]
+    more: Count = 0
+
+
 class Holdings(Part):
     """What one owner's enclave holds about one subject."""
 
@@ -105,6 +130,10 @@ class Holdings(Part):
     tables: tuple[HeldTable, ...]
     features: tuple[HeldFeature, ...]
     accounts: tuple[HeldAccount, ...]
+    batches: Annotated[tuple[HeldBatch, ...], Field(max_length=MOST_BATCHES)] = ()
+    """Those that have rows about the subject, the newest first."""
+    earlier: Count = 0
+    """How many more there were before these."""
     salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
     """32 random bytes, base64."""
 
@@ -114,7 +143,9 @@ class Holdings(Part):
         Raises:
             SafeRoomError: `TOO_LARGE` past `MOST_BYTES`.
         """
-        written = self.model_dump_json().encode()
+        # Most subjects are in no batch: what is not there is not written.
+        absent = {name for name in ("batches", "earlier") if not getattr(self, name)}
+        written = self.model_dump_json(exclude=absent).encode()
         if len(written) > MOST_BYTES:
             raise SafeRoomError(Reason.TOO_LARGE, f"more than {MOST_BYTES} bytes are held")
         # JSON may end in spaces (RFC 8259 section 2).

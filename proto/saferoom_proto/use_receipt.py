@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal
 from pydantic import StringConstraints, ValidationError
 
 from saferoom_proto.asked import Question
+from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -59,6 +60,8 @@ class UseReceipt(Part):
     proof: _Text
     question: _Text | None
     """What was asked; none for a disclosure, or where the room no longer has it."""
+    row: SubjectRow | None = None
+    """Of a batch, the row about its subject; the other rows are not in the file."""
 
     @classmethod
     def from_json(cls, data: bytes) -> UseReceipt:
@@ -71,7 +74,8 @@ class UseReceipt(Part):
 
     def to_json(self) -> bytes:
         """Write a file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
+        absent = {"row"} if self.row is None else set[str]()
+        return self.model_dump_json(indent=1, exclude=absent).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,14 @@ class VerifiedUse:
     Attributes:
         word: what the enclave said.
         request: the question, if the receipt holds it.
+        row: of a batch, the row that the receipt is about; none if it is about the whole.
         index: the word's entry of the log.
         size: of the log that it was shown to stand in.
     """
 
     word: UseWord
     request: Question | None
+    row: SubjectRow | None
     index: int
     size: int
 
@@ -116,7 +122,12 @@ def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:
     checkpoint, index = verify_recorded(statement.digest, unb64(receipt.salt), receipt.proof, trust)
     # Step 3: the question it is about.
     request = None if receipt.question is None else _asked(_open(receipt.question), word)
-    return VerifiedUse(word, request, index, checkpoint.size)
+    # Step 4: the row that it shows of a batch.
+    if receipt.row is not None:
+        if not isinstance(word, BatchRelease) or receipt.question is None:
+            raise SafeRoomError(Reason.BAD_PROOF, "a row without its batch")
+        verify_row(word, _open(receipt.question), receipt.row)
+    return VerifiedUse(word, request, receipt.row, index, checkpoint.size)
 
 
 def _asked(question: Envelope, word: UseWord) -> Question:

@@ -64,6 +64,13 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
         recorded = await self._concerns.statement(current_caller(), request.digest)
         return ledger_pb2.GetStatementResponse(recorded=wire.recorded(recorded))
 
+    async def GetProof(
+        self, request: ledger_pb2.GetProofRequest, context: object
+    ) -> ledger_pb2.GetProofResponse:
+        """Prove an entry to whoever can open it."""
+        proof = await self._concerns.proof(request.digest, request.salt)
+        return ledger_pb2.GetProofResponse(proof=proof)
+
     async def ListEntries(
         self, request: ledger_pb2.ListEntriesRequest, context: object
     ) -> ledger_pb2.ListEntriesResponse:

@@ -10,6 +10,7 @@ import pytest
 from saferoom_client import AsyncRoom, Refused, Truth
 from saferoom_client.batch import Batch
 from saferoom_client.batch_answer import BatchAnswer
+from saferoom_client.use import Use
 from saferoom_proto.batch import CHUNK_ROWS
 from saferoom_proto.batch_receipt import (
     BatchReceipt,
@@ -19,9 +20,9 @@ from saferoom_proto.batch_receipt import (
 )
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import make_uscc
-from saferoom_proto.use_receipt import verify_use_receipt
+from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
 from tests.flow.live import LiveRoom
-from tests.flow.offers import LISTED, POOR, SILENT, STEADY, UNKNOWN, vat_paid
+from tests.flow.offers import LISTED, POOR, SILENT, STEADY, UNKNOWN, VAT, vat_paid
 
 ROWS = [STEADY, POOR, LISTED, UNKNOWN, SILENT, STEADY]
 LEAST = {"least": "5000"}
@@ -91,6 +92,66 @@ def test_a_batch_is_among_the_uses_of_each_owner_asked_and_of_nobody_else(
     assert refused.value.reason is Reason.NOT_ALLOWED
     with live.open(STEADY, "self") as subject:
         assert not [use for use in subject.list_uses().uses if use.kind == "batch"]
+
+
+def rows_of(live: LiveRoom, subject: str, owner: str, request_id: str) -> list[Use]:
+    """Give what an owner's enclave shows a subject of a batch."""
+    with live.open(subject, "self") as room:
+        return [row for row in room.get_holdings(owner).rows if row.request_id == request_id]
+
+
+def test_a_subject_is_shown_its_row_and_keeps_a_receipt_that_verifies_alone(
+    live: LiveRoom, answer: BatchAnswer
+) -> None:
+    index = ROWS.index(LISTED)
+    (row,) = rows_of(live, LISTED, "tax", answer.request_id)
+    assert (row.subject, row.institution, row.kind) == (LISTED, "bank-a", "batch")
+    assert (row.name, row.params) == (f"entry-{row.index}-row-{index + 1}", LEAST)
+    assert (row.answer, row.questions) == (Truth.YES, 1)
+    assert {each.feature for each in row.charges} == {VAT}
+    assert row.consent is not None
+    with live.open(LISTED, "self") as room:
+        data = room.use_receipt(row).to_json()
+        verified = verify_use_receipt(UseReceipt.from_json(data), room.profile.trust)
+    assert verified.row == row.row
+    assert not any(other.encode() in data for other in set(ROWS) - {LISTED})
+
+
+def test_a_row_that_was_refused_is_shown_with_its_reason(
+    live: LiveRoom, answer: BatchAnswer
+) -> None:
+    (row,) = rows_of(live, SILENT, "court", answer.request_id)
+    assert (row.reason, row.answer, row.charges) == (Reason.NO_CONSENT, None, ())
+    # Asked about twice with the same parameters: the second was refused, and both are shown.
+    rows = rows_of(live, STEADY, "court", answer.request_id)
+    assert [each.reason for each in rows] == [None, Reason.ROW_REPEATED]
+
+
+def test_another_subjects_row_receipt_does_not_verify_under_its_own_name(
+    live: LiveRoom, answer: BatchAnswer
+) -> None:
+    (row,) = rows_of(live, POOR, "tax", answer.request_id)
+    assert row.row is not None
+    with live.open(POOR, "self") as room:
+        receipt = room.use_receipt(row)
+        trust = room.profile.trust
+    shown = row.row.model_copy(update={"subject": LISTED})
+    with pytest.raises(SafeRoomError) as refused:
+        verify_use_receipt(receipt.model_copy(update={"row": shown}), trust)
+    assert refused.value.reason is Reason.BAD_PROOF
+    for lacking in ({"question": None}, {"word": receipt.charter}):
+        with pytest.raises(SafeRoomError):
+            verify_use_receipt(receipt.model_copy(update=lacking), trust)
+
+
+def test_a_bank_and_an_owner_are_shown_no_subjects_rows(
+    live: LiveRoom, answer: BatchAnswer
+) -> None:
+    del answer
+    for organisation, name in (("bank-a", "desk"), ("tax", "li")):
+        with live.open(organisation, name) as room, pytest.raises(SafeRoomError) as refused:
+            room.get_holdings("tax")
+        assert refused.value.reason is Reason.NOT_ALLOWED
 
 
 def test_an_owner_adds_up_the_rows_of_batches(live: LiveRoom, answer: BatchAnswer) -> None:

@@ -13,6 +13,7 @@ from saferoom.books import read_register
 from saferoom.concern import CONCERNED, EVERY_MEMBER
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
+from saferoom_proto.receipt import verify_recorded
 from saferoom_proto.rpc_errors import from_rpc_error
 from saferoom_proto.statements import Acknowledgement, AgreementEnd, load
 from saferoom_proto.v1 import (
@@ -20,6 +21,7 @@ from saferoom_proto.v1 import (
     consent_pb2,
     identity_pb2,
     ledger_pb2,
+    use_pb2,
 )
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto, recorded_from_proto
 from simulator import FEATURES, SimOwner, World
@@ -229,7 +231,7 @@ async def test_statements_are_shown_to_those_they_concern_and_to_auditors(ready:
         schema_statement.digest: {"tax", "auditor"},
         consent.digest: {"tax", "court", "bank-a", "auditor", "subject"},
         release.digest: {"tax", "bank-a", "auditor", "subject"},
-        estimate.digest: {"tax", "bank-a", "auditor"},
+        estimate.digest: {"tax", "bank-a", "auditor", "subject"},
         "sha256:" + "9" * 64: set[str](),
     }
     calls = {name: room.calls(name) for name in everyone - {"subject"}}
@@ -276,3 +278,23 @@ async def test_what_the_room_knows_is_the_same_after_a_restart(ready: Ready) -> 
     before = room.server.books.register
     after = await read_register(room.server.books.archive)
     assert after.__dict__ == before.__dict__
+
+
+async def test_the_place_of_an_entry_is_proven_to_whoever_can_open_it(ready: Ready) -> None:
+    room, question = ready.room, ready.question()
+    await room.ask("bank-a", question)
+    use = await room.calls("tax").uses.ListUses(use_pb2.ListUsesRequest(limit=1), timeout=SECONDS)
+    word = recorded_from_proto(use.uses[0].word)
+    stranger = room.subject_calls(ready.sample.world.subject(2))
+
+    def proof(digest: str, salt: bytes) -> Awaitable[ledger_pb2.GetProofResponse]:
+        request = ledger_pb2.GetProofRequest(digest=digest, salt=salt)
+        return stranger.ledger.GetProof(request, timeout=SECONDS)
+
+    told = await proof(word.statement.digest, word.salt)
+    verify_recorded(word.statement.digest, word.salt, told.proof, ready.sample.world.trust())
+    assert await shown(stranger, word.statement.digest) is Reason.UNKNOWN_STATEMENT
+    # Who guesses the statement and lacks its salt hears what is said of none.
+    for digest, salt in ((word.statement.digest, bytes(32)), ("sha256:" + "0" * 64, word.salt)):
+        assert await reason_of(proof(digest, salt)) is Reason.UNKNOWN_STATEMENT
+    assert await reason_of(proof(word.statement.digest, b"")) is Reason.MALFORMED

@@ -84,14 +84,19 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
     if template is not None:
         yield from folded(titled(template.title), 2)
         yield from folded(" ".join(template.check.split()), 2)
-    if use.request is not None and not isinstance(use.request, BatchRequest):
-        params = ", ".join(f"{name}={value}" for name, value in use.request.params.items())
+    if use.request is not None:
+        params = ", ".join(f"{name}={value}" for name, value in use.params.items())
         yield from folded(
             say("for {purpose}, with {params}", purpose=use.request.purpose, params=params)
             if params
             else say("for {purpose}", purpose=use.request.purpose),
             2,
         )
+    if use.row is not None and isinstance(use.request, BatchRequest):
+        number, rows = use.row.row.index + 1, use.request.rows
+        yield from folded(say("row {number:,} of a batch of {rows:,}", number=number, rows=rows), 2)
+    if use.answer is not None:
+        yield from folded(say("the answer was {answer}", answer=say(use.answer)), 2)
     if use.of_price and use.answered:
         yield from folded(say("told the price; nothing was charged"), 2)
     elif use.answered:

@@ -66,7 +66,8 @@ def mine(
         list[str], typer.Option("--owner", help="Only this data owner; repeat it.")
     ] = [],  # noqa: B006 - Typer copies it
     uses_only: Annotated[
-        bool, typer.Option("--uses-only", help="Only who asked what, no records.")
+        bool,
+        typer.Option("--uses-only", help="Only who asked what: no records, no batches."),
     ] = False,
     receipts: Annotated[
         Path | None,
@@ -98,7 +99,8 @@ def _ask(room: Room, gathered: _Mine, owner: str, *, uses_only: bool) -> None:
         gathered.unpinned.add(owner)
     elif not uses_only:
         try:
-            gathered.held[owner] = room.get_holdings(owner)
+            gathered.held[owner] = own = room.get_holdings(owner)
+            gathered.uses += own.rows
         except SafeRoomError as error:
             if error.reason not in _PASSING:
                 raise
@@ -111,6 +113,7 @@ def _list(room: Room, gathered: _Mine, owners: list[str]) -> None:
         page = room.list_uses(before=None if page is None else page.next)
         gathered.unpinned |= page.unpinned.keys() & set(owners or page.unpinned)
         gathered.uses += [each for each in page.uses if not owners or each.owner in owners]
+    gathered.uses.sort(key=lambda use: use.index, reverse=True)
     for use in gathered.uses:
         if use.template is not None and use.template not in gathered.templates:
             gathered.templates[use.template] = room.template_of(use.template)
@@ -120,7 +123,7 @@ def _write(room: Room, gathered: _Mine, folder: Path) -> None:
     for use in gathered.uses:
         if use.owner is not None:
             receipt = room.use_receipt(use)
-            write_file(folder / f"entry-{use.index}.json", receipt.to_json())
+            write_file(folder / f"{use.name}.json", receipt.to_json())
 
 
 def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
@@ -150,6 +153,13 @@ def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
     for use in gathered.uses:
         template = None if use.template is None else gathered.templates.get(use.template)
         yield from describe_use(use, template)
+    if uses_only:
+        yield from folded(say("rows of batches are shown with the records: without --uses-only"))
+    for owner, own in gathered.held.items():
+        if earlier := own.holdings.earlier:
+            yield from folded(
+                say("{owner}: in {earlier:,} earlier batches, too", owner=owner, earlier=earlier)
+            )
     yield ""
     yield from folded(say("wrong? saferoom dispute open --use ENTRY --words '...'"))
 
@@ -189,6 +199,9 @@ def use_document(use: Use) -> dict[str, object]:
         "entry": use.index,
         "use": use.digest,
         "kind": use.kind,
+        "row": None if use.row is None else use.row.row.index,
+        "answer": use.answer,
+        "params": dict(use.params),
         "time": use.time.isoformat(),
         "owner": use.owner,
         "institution": use.institution,

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.tongue import later, say
-from saferoom_proto.asked import Question, subject_of
+from saferoom_proto.asked import subject_of
+from saferoom_proto.batch_row import SubjectRow
+from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import Trust
-from saferoom_proto.statements import BatchRelease, CostEstimate, Disclosure
-from saferoom_proto.use_receipt import UseReceipt, UseWord, verify_use_receipt
+from saferoom_proto.statements import BatchRelease, BatchRequest, CostEstimate, Disclosure
+from saferoom_proto.use_receipt import UseReceipt, UseWord, VerifiedUse, verify_use_receipt
 
 
 def show_use(as_json: bool, receipt: UseReceipt, trust: Trust) -> None:
     """Verify a use's receipt, and print what it shows."""
     verified = verify_use_receipt(receipt, trust)
     word, request = verified.word, verified.request
-    by, outcome = _told(word)
+    by, outcome = _told(verified)
     shown = {
         later("owner"): word.owner,
         later("asked by"): by,
-        later("about"): _about(word, request),
+        later("about"): _about(verified),
         later("for"): None if request is None else str(request.purpose),
         later("outcome"): say(outcome),
-        later("rows"): _rows(word),
+        later("rows"): _rows(word, verified.row),
+        **_row(verified),
         later("time"): moment(word.time),
         later("entry"): say("{index} of a log of {size}", index=verified.index, size=verified.size),
     }
@@ -32,6 +35,7 @@ def show_use(as_json: bool, receipt: UseReceipt, trust: Trust) -> None:
         "outcome": str(outcome),
         "entry": verified.index,
         "log_size": verified.size,
+        "row": None if verified.row is None else _row_document(verified.row),
         "word": word.model_dump(mode="json"),
         "question": None if request is None else request.model_dump(mode="json"),
     }
@@ -41,26 +45,57 @@ def show_use(as_json: bool, receipt: UseReceipt, trust: Trust) -> None:
     )
 
 
-def _told(word: UseWord) -> tuple[str, str]:
+def _told(verified: VerifiedUse) -> tuple[str, str]:
     """Say who asked, and what became of it."""
-    match word:
+    match word := verified.word:
         case Disclosure():
             return word.subject, later("shown what is held about it")
         case CostEstimate():
             return word.institution, word.refused or later("told the price")
+        case BatchRelease() if verified.row is not None:
+            outcome = verified.row.record.outcome
+            said = outcome if isinstance(outcome, Reason) else later("answered")
+            return word.institution, said
         case _:
             return word.institution, word.reason or later("answered")
 
 
-def _rows(word: UseWord) -> str | None:
-    if not isinstance(word, BatchRelease):
+def _rows(word: UseWord, row: SubjectRow | None) -> str | None:
+    if not isinstance(word, BatchRelease) or row is not None:
         return None
     return say(
         "{answered:,} answered, {refused:,} refused", answered=word.answered, refused=word.refused
     )
 
 
-def _about(word: UseWord, request: Question | None) -> str | None:
-    if isinstance(word, Disclosure):
-        return word.subject
-    return None if request is None else subject_of(request)
+def _row(verified: VerifiedUse) -> dict[str, str | None]:
+    """Lay out the row of a batch that a receipt is about."""
+    if verified.row is None or not isinstance(verified.request, BatchRequest):
+        return {}
+    outcome = verified.row.record.outcome
+    params = verified.request.params[verified.row.row.parameters]
+    return {
+        later("row"): f"{verified.row.row.index + 1:,}",
+        later("with"): ", ".join(f"{name}={value}" for name, value in params.items()) or None,
+        later("answer"): None if isinstance(outcome, Reason) else say(outcome),
+    }
+
+
+def _row_document(shown: SubjectRow) -> dict[str, object]:
+    record = shown.record
+    return {
+        "index": shown.row.index,
+        "subject": shown.subject,
+        "outcome": record.outcome,
+        "consent": record.consent,
+        "cells": record.charges,
+        "time": shown.judged_at.isoformat(),
+    }
+
+
+def _about(verified: VerifiedUse) -> str | None:
+    if verified.row is not None:
+        return verified.row.subject
+    if isinstance(verified.word, Disclosure):
+        return verified.word.subject
+    return None if verified.request is None else subject_of(verified.request)

@@ -60,6 +60,11 @@ class LedgerServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementResponse.FromString,
                 _registered_method=True)
+        self.GetProof = channel.unary_unary(
+                '/saferoom.v1.LedgerService/GetProof',
+                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetProofRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetProofResponse.FromString,
+                _registered_method=True)
         self.ListEntries = channel.unary_unary(
                 '/saferoom.v1.LedgerService/ListEntries',
                 request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.ListEntriesRequest.SerializeToString,
@@ -106,6 +111,14 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetProof(self, request, context):
+        """Proves an entry to whoever can open it already, by its statement's digest and its salt. The
+        statement itself is not given.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEntries(self, request, context):
         """Gives entries in order: leaves to everyone, their openings to auditors.
         """
@@ -140,6 +153,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.GetStatement,
                     request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementResponse.SerializeToString,
+            ),
+            'GetProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProof,
+                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetProofRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetProofResponse.SerializeToString,
             ),
             'ListEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEntries,
@@ -283,6 +301,33 @@ class LedgerService:
             '/saferoom.v1.LedgerService/GetStatement',
             saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.LedgerService/GetProof',
+            saferoom__proto_dot_v1_dot_ledger__pb2.GetProofRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_ledger__pb2.GetProofResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class LedgerServiceStub:
     """Hands in a witness's cosignature, in the name of the caller's organisation."""
     GetStatement: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetStatementRequest, _ledger_pb2.GetStatementResponse]
     """Gives a statement by its digest, to those it concerns."""
+    GetProof: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetProofRequest, _ledger_pb2.GetProofResponse]
+    """Proves an entry to whoever can open it already, by its statement's digest and its salt. The
+    statement itself is not given.
+    """
     ListEntries: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListEntriesRequest, _ledger_pb2.ListEntriesResponse]
     """Gives entries in order: leaves to everyone, their openings to auditors."""
 
@@ -61,6 +65,10 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     """Hands in a witness's cosignature, in the name of the caller's organisation."""
     GetStatement: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetStatementRequest, _ledger_pb2.GetStatementResponse]  # type: ignore[assignment]
     """Gives a statement by its digest, to those it concerns."""
+    GetProof: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetProofRequest, _ledger_pb2.GetProofResponse]  # type: ignore[assignment]
+    """Proves an entry to whoever can open it already, by its statement's digest and its salt. The
+    statement itself is not given.
+    """
     ListEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListEntriesRequest, _ledger_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Gives entries in order: leaves to everyone, their openings to auditors."""
 
@@ -106,6 +114,16 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.GetStatementResponse, _abc.Awaitable[_ledger_pb2.GetStatementResponse]]:
         """Gives a statement by its digest, to those it concerns."""
+
+    @_abc_1.abstractmethod
+    def GetProof(
+        self,
+        request: _ledger_pb2.GetProofRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.GetProofResponse, _abc.Awaitable[_ledger_pb2.GetProofResponse]]:
+        """Proves an entry to whoever can open it already, by its statement's digest and its salt. The
+        statement itself is not given.
+        """
 
     @_abc_1.abstractmethod
     def ListEntries(

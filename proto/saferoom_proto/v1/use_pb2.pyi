@@ -76,7 +76,7 @@ Global___ListUsesResponse: _TypeAlias = ListUsesResponse  # noqa: Y015
 @_typing.final
 class Use(_message.Message):
     """One use: what became of one question at one owner, or in the room; or of a batch of them, which
-    is listed for owners alone: the room does not know whom its rows are about.
+    is listed for owners alone: the room keeps nothing of its rows.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

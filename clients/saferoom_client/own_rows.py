@@ -1,0 +1,104 @@
+"""Rows of batches as an owner's enclave shows them to their subject, each verified."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from saferoom_client.session import Session
+from saferoom_client.use import Use
+from saferoom_proto.batch_row import SubjectRow, verify_row
+from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.holdings import HeldBatch, Holdings
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import BatchRelease, Charge, load
+from saferoom_proto.v1 import ledger_pb2
+from saferoom_proto.wire import Recorded
+
+_AT_ONCE: Final = 8
+"""Proofs fetched at once."""
+
+
+async def own_rows(session: Session, held: Holdings) -> tuple[Use, ...]:
+    """Verify the rows that an owner's enclave shows of its batches, the newest first.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`, `BAD_SIGNATURE` or `BAD_ENDORSEMENT` for what is not the
+            enclave's recorded word on a row about this very subject.
+    """
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def rows_of(batch: HeldBatch) -> tuple[Use, ...]:
+        async with places:
+            return await _rows(session, held, batch)
+
+    told = await asyncio.gather(*(rows_of(batch) for batch in held.batches))
+    return tuple(use for uses in told for use in uses)
+
+
+async def _rows(session: Session, held: Holdings, batch: HeldBatch) -> tuple[Use, ...]:
+    # Step 1: the enclave's word, and its place in the log.
+    statement = Envelope.from_json(batch.word.encode())
+    question = Envelope.from_json(batch.question.encode())
+    word, _ = await session.grounds.word(statement, BatchRelease)
+    if word.owner != held.owner:
+        raise SafeRoomError(Reason.BAD_PROOF, "a batch of another owner's enclave")
+    recorded, index = await _proven(session, statement, unb64(batch.salt))
+    charged = await _charged(session, word)
+    uses: list[Use] = []
+    for row in batch.rows:
+        # Step 2: the row, which is about this subject, under the word's root.
+        shown = SubjectRow(subject=held.subject, row=row)
+        verify_row(word, question, shown)
+        record = shown.record
+        use = Use(
+            index=index,
+            word=recorded,
+            owner=word.owner,
+            institution=word.institution,
+            request_id=word.request,
+            template=word.template,
+            reason=record.outcome if isinstance(record.outcome, Reason) else None,
+            time=shown.judged_at,
+            charges=_charges(charged, record.charges),
+            consent=record.consent,
+            epoch=_epoch(word, row.index),
+            row=shown,
+        )
+        uses.append(use.with_question(question))
+    return tuple(uses)
+
+
+async def _proven(session: Session, statement: Envelope, salt: bytes) -> tuple[Recorded, int]:
+    """Have the room prove a statement's place in the log, which its salt opens."""
+    ask = ledger_pb2.GetProofRequest(digest=statement.digest, salt=salt)
+    told = await session.call(session.ledger.GetProof, ask)
+    recorded = Recorded(statement, salt, told.proof)
+    _, index = session.grounds.require_recorded(recorded)
+    return recorded, index
+
+
+async def _charged(session: Session, word: BatchRelease) -> tuple[str, ...]:
+    """Name the features that a row was charged for, in the order of its record."""
+    certificate = load(await session.grounds.statement(word.certificate), ReleaseCertificate)
+    part = next((each for each in certificate.parts if each.owner == word.owner), None)
+    features = () if part is None else part.features
+    return tuple(sorted(each.feature for each in features if each.charged))
+
+
+def _charges(features: tuple[str, ...], cells: tuple[tuple[int, int], ...]) -> tuple[Charge, ...]:
+    if not any(after for _, after in cells):
+        return ()  # refused before its price was looked at
+    if len(features) != len(cells):
+        raise SafeRoomError(Reason.BAD_PROOF, "a row was charged for other features")
+    return tuple(
+        Charge(feature=name, cells_before=before, cells_after=after)
+        for name, (before, after) in zip(features, cells, strict=True)
+    )
+
+
+def _epoch(word: BatchRelease, index: int) -> int | None:
+    span = word.span_of(index)
+    return None if span is None or span.store is None else span.store.epoch

@@ -1,0 +1,215 @@
+"""Which rows of batches are about a subject: kept with every chunk, for that subject alone.
+
+A batch's rows are found by nobody else. With each chunk goes a list of its subjects, 4 bytes each,
+that is gone through when a subject asks; the rows themselves say whether they are about it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from saferoom_enclaves.batch_progress import ProgressRows
+from saferoom_enclaves.journal import Journal, OutboxEntry
+from saferoom_enclaves.rowform import pack, pack_envelope, unpack, unpack_envelope
+from saferoom_enclaves.state import Row, State
+from saferoom_proto.batch import (
+    CHUNK_ROWS,
+    MOST_PARAMETERS,
+    ROW_BYTES,
+    SALT_BYTES,
+    SUBJECT_BYTES,
+    BatchKeys,
+    JudgedRows,
+    split,
+)
+from saferoom_proto.batch import Row as AskedRow
+from saferoom_proto.batch_row import HeldRow
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.holdings import MOST_BATCHES, HeldBatch
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.tree import Tree
+
+MOST_CHUNKS: Final = 64
+"""Taken out for one subject: some 16 MB, and half a second of hashing beside the work."""
+
+_INDEX_BYTES: Final = 8
+_NUMBER_BYTES: Final = 4
+_QUESTION_PARTS: Final = 2
+_ASKED_PARTS: Final = 3
+_TAGS: Final = np.dtype("<u4")
+_mark: Final = zlib.crc32
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBatch:
+    """A batch with rows about a subject, as it is kept.
+
+    Attributes:
+        question: the batch as it was asked.
+        word: the enclave's, with what opens it in the log.
+        keys: open its salts.
+        chunks: each that holds a row about the subject, with the way from its root to the batch's.
+        left: how many more chunks with such rows there were.
+    """
+
+    question: Envelope
+    word: OutboxEntry
+    keys: BatchKeys
+    chunks: tuple[tuple[JudgedRows, tuple[bytes, ...]], ...]
+    left: int
+
+    def read(self, subject: str) -> HeldBatch | None:
+        """Take out the rows about a subject, each with its proof; none if there are none."""
+        rows = [row for chunk in self.chunks for row in self._rows(subject, *chunk)]
+        if not rows:
+            return None
+        return HeldBatch(
+            question=self.question.to_json().decode(),
+            word=self.word.statement.to_json().decode(),
+            salt=b64(self.word.salt),
+            rows=tuple(rows[:MOST_PARAMETERS]),
+            more=len(rows[MOST_PARAMETERS:]) + self.left,
+        )
+
+    def _rows(self, subject: str, chunk: JudgedRows, above: tuple[bytes, ...]) -> Iterator[HeldRow]:
+        places = [at for at, row in enumerate(_codes(chunk.rows)) if row == subject.encode()]
+        if not places:
+            return
+        salts = self.keys.salts(chunk.first, chunk.count)
+        tree = Tree(chunk.leaves(salts, self.question.digest))
+        width = len(chunk.records) // chunk.count
+        for place in places:
+            row = AskedRow.from_bytes(chunk.rows[place * ROW_BYTES : (place + 1) * ROW_BYTES])
+            yield HeldRow(
+                index=chunk.first + place,
+                parameters=row.parameters,
+                when=b64(chunk.when),
+                record=b64(chunk.records[place * width : (place + 1) * width]),
+                salt=b64(salts[place * SALT_BYTES : (place + 1) * SALT_BYTES]),
+                path=tuple(map(b64, (*tree.path(place), *above))),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBatches:
+    """The batches that have rows about a subject.
+
+    Attributes:
+        subject: whom.
+        batches: the newest first.
+        earlier: how many more there were before these.
+    """
+
+    subject: str
+    batches: tuple[FoundBatch, ...]
+    earlier: int
+
+    def read(self) -> tuple[HeldBatch, ...]:
+        """Take out the rows about the subject, in any thread."""
+        read = (each.read(self.subject) for each in self.batches)
+        return tuple(each for each in read if each is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A batch's question, and the entry of the chain that is the word on it, if there is one."""
+
+    row: Row
+    question: Envelope
+    entry: int | None
+
+
+class AboutSubjects:
+    """Finds the rows of batches that are about a subject.
+
+    Args:
+        state: the enclave's database, opened.
+        kept: how far batches are, and their chunks.
+    """
+
+    def __init__(self, state: State, kept: ProgressRows) -> None:
+        self._state: Final = state
+        self._kept: Final = kept
+
+    def begin(self, request_id: str, question: Envelope) -> None:
+        """Keep a batch's question; within a transaction."""
+        self._state.put("batch", self._question_key(request_id), pack(pack_envelope(question), b""))
+
+    def add(self, request_id: str, chunk: JudgedRows) -> None:
+        """Keep whom a chunk is about; within a transaction."""
+        number = (chunk.first // CHUNK_ROWS).to_bytes(_NUMBER_BYTES, "big")
+        tags = np.fromiter(map(_mark, _codes(chunk.rows)), _TAGS, chunk.count)
+        key = self._state.cipher.find("asked", request_id, str(chunk.first // CHUNK_ROWS))
+        self._state.put("asked", key, pack(request_id.encode(), number, tags.tobytes()))
+
+    def finish(self, request_id: str, entry: int) -> None:
+        """Keep which entry of the chain is the word on a batch; within a transaction."""
+        kept = self._question(request_id)
+        if kept is not None:
+            content = pack(pack_envelope(kept.question), entry.to_bytes(_INDEX_BYTES, "big"))
+            self._state.put("batch", self._question_key(request_id), content, kept.row)
+
+    def about(self, subject: str, owner: str, journal: Journal) -> FoundBatches:
+        """Find the batches that were judged to their end and have rows about a subject.
+
+        Args:
+            subject: whom.
+            owner: whose enclave this is.
+            journal: its chain.
+        """
+        numbers: dict[str, list[int]] = {}
+        tag = _mark(subject.encode())
+        for each in self._state.found("asked"):
+            request_id, number, tags = unpack(each.content, _ASKED_PARTS)
+            if (np.frombuffer(tags, _TAGS) == tag).any():
+                numbers.setdefault(request_id.decode(), []).append(int.from_bytes(number, "big"))
+        asked = {request_id: self._question(request_id) for request_id in numbers}
+        done = [each for each in asked.values() if each is not None and each.entry is not None]
+        done.sort(key=lambda each: each.entry or 0, reverse=True)
+        found: list[FoundBatch] = []
+        left = MOST_CHUNKS
+        for each in done[:MOST_BATCHES]:
+            chunks = sorted(numbers[each.question.digest])
+            if left > 0:
+                found.append(self._found(each, owner, journal, chunks, left))
+            left -= len(chunks)
+        return FoundBatches(subject, tuple(found), len(done) - len(found))
+
+    def _found(
+        self, kept: _Kept, owner: str, journal: Journal, numbers: list[int], most: int
+    ) -> FoundBatch:
+        request_id = kept.question.digest
+        progress = self._kept.read(request_id)
+        if progress is None or kept.entry is None:
+            raise SafeRoomError(Reason.STORE_DAMAGED, "a batch has chunks and no progress")
+        tree = progress.tree()
+        chunks = [(self._kept.judged(request_id, at), tree.path(at)) for at in numbers[:most]]
+        return FoundBatch(
+            kept.question,
+            journal.read(kept.entry).entry,
+            BatchKeys(unb64(progress.secret), request_id, owner),
+            tuple(chunks),
+            len(numbers[most:]),
+        )
+
+    def _question(self, request_id: str) -> _Kept | None:
+        """Read a batch's question; none of one that began before questions were kept."""
+        row = self._state.get("batch", self._question_key(request_id))
+        if row is None:
+            return None
+        question, entry = unpack(row.content, _QUESTION_PARTS)
+        index = int.from_bytes(entry, "big") if entry else None
+        return _Kept(row, unpack_envelope(question), index)
+
+    def _question_key(self, request_id: str) -> bytes:
+        return self._state.cipher.find("batch", "question", request_id)
+
+
+def _codes(rows: bytes) -> Iterator[bytes]:
+    return (row[:SUBJECT_BYTES] for (row,) in split(rows, ROW_BYTES))
