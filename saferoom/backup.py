@@ -16,7 +16,6 @@ import hashlib
 import os
 import sqlite3
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from pydantic import Field, StringConstraints
 from saferoom.config import CONFIG_FILE
 from saferoom.ledger.audit import audit
 from saferoom.room import CARD_FILE, Room
+from saferoom.scratch import BACKUP, scratch
 from saferoom.state.database import Database
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Digest, Instant, Payload, Usage, seal_statement
@@ -97,8 +97,7 @@ def backup_room(folder: Path, out: Path, recipients: Sequence[str], now: datetim
     if path.exists():
         raise SafeRoomError(Reason.BAD_CONFIG, f"{path} is there already")
     # In the room's own folder: nobody else enters it, and what is secret stays on its disk.
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=folder) as name:
-        work = Path(name)
+    with scratch(folder, BACKUP) as work:
         # Step 1: the database.
         copy_database(room.state_file, work / STATE)
         # Step 2: what it holds.

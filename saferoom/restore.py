@@ -13,7 +13,6 @@ longer signs a second history, and every member can prove it.
 from __future__ import annotations
 
 import tarfile
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import pyrage
 from saferoom.backup import MANIFEST, STATE, Manifest, digest_of
 from saferoom.ledger.audit import audit
 from saferoom.room import RESTORED, Room, read_card
+from saferoom.scratch import RESTORE, scratch
 from saferoom.seen import Behind, compare
 from saferoom.state.database import Database
 from saferoom_proto.dsse import Envelope
@@ -69,8 +69,7 @@ def restore_room(
     if folder.exists() and any(folder.iterdir()):
         raise SafeRoomError(Reason.BAD_CONFIG, f"{folder} is not empty")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=folder.parent) as name:
-        work = Path(name)
+    with scratch(folder.parent, RESTORE) as work:
         _open(archive, work / "plain.tar", key)
         manifest = _unpack(work / "plain.tar", work / "room", card)
         room = Room.open(work / "room")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from saferoom.backup import STATE, copy_database
 from saferoom.ledger.audit import audit
 from saferoom.room import Room
+from saferoom.scratch import AUDIT, scratch
 from saferoom.state.database import Database
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -39,9 +39,9 @@ def audit_room(folder: Path) -> Audit:
             SQLite can't read it; `BAD_CONFIG` for a room that never ran.
     """
     room = Room.open(folder)
-    with tempfile.TemporaryDirectory(prefix=".audit-", dir=folder) as name:
-        copy_database(room.state_file, Path(name) / STATE)
-        with Database.open(Path(name) / STATE) as database, database.read() as connection:
+    with scratch(folder, AUDIT) as work:
+        copy_database(room.state_file, work / STATE)
+        with Database.open(work / STATE) as database, database.read() as connection:
             tip = audit(connection, room.config.origin, room.ledger_key.verify_key)
     if tip is None:
         raise SafeRoomError(Reason.BAD_CONFIG, "the room has never run: there is no log")

@@ -20,6 +20,7 @@ from saferoom.backup import MANIFEST, Manifest, backup_room, new_backup_key
 from saferoom.logs import Level, make_log
 from saferoom.restore import confirm_restored, restore_room
 from saferoom.room import Room
+from saferoom.scratch import BACKUP, RESTORE
 from saferoom.server import Server
 from saferoom.whole import audit_room
 from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
@@ -120,7 +121,7 @@ async def test_a_backup_of_a_room_that_writes_is_whole_and_its_room_opens_again(
             assert server.books.register.is_enrolled("bank-a")
         finally:
             await server.close()
-    assert not list(bench.room.folder.glob(".backup-*"))
+    assert not list(bench.room.folder.glob(f"{BACKUP}*"))
 
 
 async def test_nothing_of_a_backup_is_readable_without_its_key(bench: Bench) -> None:
@@ -195,7 +196,7 @@ async def test_a_backup_that_was_altered_is_refused_and_leaves_nothing(
         bench.restore(altered)
     assert refusal.value.reason is reason, refusal.value
     assert not (bench.folder / "restored").exists()
-    assert not list(bench.folder.glob(".restore-*"))
+    assert not list(bench.folder.glob(f"{RESTORE}*"))
     assert not (bench.folder / "evil").exists()
 
 
