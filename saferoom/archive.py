@@ -103,6 +103,18 @@ _MENTIONED: Final = (
     .where(tables.mention.c.what == bindparam("what"))
     .where(tables.mention.c.value.in_(bindparam("values", expanding=True)))
 )
+_OTHER: Final = tables.mention.alias("other")
+_MENTIONED_BOTH: Final = (
+    select(_STATEMENT.payload_type, _STATEMENT.payload, _STATEMENT.signatures)
+    .join(tables.mention, tables.mention.c.statement_digest == _STATEMENT.digest)
+    .join(_OTHER, _OTHER.c.statement_digest == _STATEMENT.digest)
+    .where(tables.mention.c.what == bindparam("what"))
+    .where(tables.mention.c.value == bindparam("value"))
+    .where(_OTHER.c.what == bindparam("other_what"))
+    .where(_OTHER.c.value == bindparam("other_value"))
+    .order_by(_STATEMENT.entry_idx.desc())
+    .limit(MOST)
+)
 _ANSWERS: Final = (
     _FOUND.add_columns(tables.answer.c.owner, tables.answer.c.institution, tables.answer.c.sealed)
     .join(tables.answer, tables.answer.c.release_digest == _STATEMENT.digest)
@@ -220,6 +232,15 @@ class Archive:
         query = _MENTIONED.order_by(_STATEMENT.entry_idx.desc()).limit(most)
         rows = await self._rows(query, what=about, values=values)
         return tuple(_found(row) for row in reversed(rows))
+
+    async def about_both(
+        self, one: tuple[About, str], other: tuple[About, str]
+    ) -> tuple[Envelope, ...]:
+        """Find the newest statements with each of two values in its field, the newest first."""
+        (what, value), (other_what, other_value) = one, other
+        named = {"other_what": other_what, "other_value": other_value}
+        rows = await self._rows(_MENTIONED_BOTH, what=what, value=value, **named)
+        return tuple(_envelope(row) for row in rows)
 
     async def answers(self, request_id: str) -> tuple[FoundAnswer, ...]:
         """Find the recorded answers to a request, in order of the owners' names."""

@@ -9,10 +9,15 @@ from saferoom.archive import Archive
 from saferoom.evidence import Caller, Recorded, Role
 from saferoom.mentions import About
 from saferoom.notary import Notary
+from saferoom.one_by_one import OneByOne
 from saferoom.statements import Statements
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Disclosure, Dispute, Refusal, Release, load
+
+MOST_WITH_OWNER: Final = 100
+"""Disputes of one subject with one owner, who is shown the newest thousand of all subjects': none
+ends in the room yet, so that all are open."""
 
 
 class Disputes:
@@ -28,17 +33,22 @@ class Disputes:
         self._statements: Final = statements
         self._archive: Final = archive
         self._notary: Final = notary
+        self._one_by_one: Final = OneByOne()
 
     async def open(self, caller: Caller, envelope: Envelope) -> Recorded[Dispute]:
         """Accept a subject's dispute.
 
         Raises:
-            SafeRoomError: `UNKNOWN_STATEMENT` if it is about no use of this subject at this owner.
+            SafeRoomError: `UNKNOWN_STATEMENT` if it is about no use of this subject at this owner;
+                `TOO_MANY_REQUESTS` past so many with this owner.
         """
         dispute = load(envelope, Dispute)
+        subject_rules.DISPUTE.may(caller, dispute)
         if dispute.use is not None:
             await self._require_use(dispute, dispute.use)
-        return await self._statements.accept(caller, envelope, subject_rules.DISPUTE)
+        async with self._one_by_one.turn(f"{dispute.subject} {dispute.owner}"):
+            await self._require_few(envelope, dispute)
+            return await self._statements.accept(caller, envelope, subject_rules.DISPUTE)
 
     async def listed(self, caller: Caller) -> list[Recorded[None]]:
         """Give the newest disputes of a subject, or those made to an owner."""
@@ -46,6 +56,19 @@ class Disputes:
         about = About.DISPUTES_OF_SUBJECT if of_subject else About.DISPUTES_TO_OWNER
         found = await self._archive.about(about, caller.organisation)
         return [self._notary.prove(each, None) for each in found]
+
+    async def _require_few(self, envelope: Envelope, dispute: Dispute) -> None:
+        held = await self._archive.about_both(
+            (About.DISPUTES_OF_SUBJECT, dispute.subject), (About.DISPUTES_TO_OWNER, dispute.owner)
+        )
+        there_already = any(each.digest == envelope.digest for each in held)
+        if len(held) >= MOST_WITH_OWNER and not there_already:
+            rule = (
+                f"{len(held)} disputes of yours with {dispute.owner} stand in the log: speak with"
+                " it about those; it was shown each of them"
+            )
+            fault = FieldFault("dispute.owner", rule)
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, "disputes", [fault])
 
     async def _require_use(self, dispute: Dispute, use: str) -> None:
         found = await self._archive.find(use)

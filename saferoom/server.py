@@ -17,6 +17,7 @@ from saferoom.books import Books, open_books
 from saferoom.checks import Checks
 from saferoom.concern import Concerns
 from saferoom.config import RunBy, split_address
+from saferoom.consent_requests import ConsentRequests
 from saferoom.consents import Consents
 from saferoom.costs import Costs
 from saferoom.courier import HeadSigner
@@ -337,7 +338,8 @@ async def _add_services(
     )
     add_owner(owners, server)
     add_template(TemplateService(register, statements), server)
-    add_consent(ConsentService(statements, books.archive, books.notary), server)
+    requests = ConsentRequests(statements, books.archive, books.notary, outside.clock)
+    add_consent(ConsentService(statements, books.archive, requests), server)
     disputes = Disputes(statements, books.archive, books.notary)
     add_subject(SubjectService(Holdings(links), disputes), server)
     add_use(UseService(books.archive, books.notary), server)

@@ -9,6 +9,8 @@ do anything: no enclave hears of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
 
 from saferoom.evidence import Caller, Role
 from saferoom.rules import Ground, Rule, require_one_of
@@ -29,6 +31,9 @@ from saferoom_proto.verification import (
     verify_certificate_revocation,
     verify_subject_statement,
 )
+
+_MADE_WITHIN: Final = timedelta(days=1)
+"""How old a request for consent may be when it comes: by its date it counts (`ConsentRequests`)."""
 
 
 def _may_consent(caller: Caller, consent: Consent) -> None:
@@ -101,6 +106,9 @@ def _consent_request(
     envelope: Envelope, request: ConsentRequest, ground: Ground
 ) -> tuple[str, ...]:
     request.require_valid(ground.now)
+    if ground.now - request.valid_from > _MADE_WITHIN:
+        rule = "is more than a day ago: have the request signed anew"
+        raise SafeRoomError(Reason.EXPIRED, "valid_from", [FieldFault("valid_from", rule)])
     room = ground.room
     _, signer = verify_consent_request(envelope, room.origin, room.issuers, ground.now)
     ground.register.require_not_revoked(signer.fingerprint, ground.now)

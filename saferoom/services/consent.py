@@ -8,10 +8,10 @@ from typing import Final
 
 from saferoom import subject_rules, wire
 from saferoom.archive import MOST, Archive
+from saferoom.consent_requests import ConsentRequests
 from saferoom.evidence import Role
 from saferoom.identity import current_caller
 from saferoom.mentions import About
-from saferoom.notary import Notary
 from saferoom.statements import Statements
 from saferoom_proto.statements import ConsentRevocation, load
 from saferoom_proto.v1 import consent_pb2, consent_pb2_grpc
@@ -20,10 +20,10 @@ from saferoom_proto.v1 import consent_pb2, consent_pb2_grpc
 class ConsentService(consent_pb2_grpc.ConsentServiceServicer):
     """Takes consents and revocations, and shows them to those they concern."""
 
-    def __init__(self, statements: Statements, archive: Archive, notary: Notary) -> None:
+    def __init__(self, statements: Statements, archive: Archive, requests: ConsentRequests) -> None:
         self._statements: Final = statements
         self._archive: Final = archive
-        self._notary: Final = notary
+        self._requests: Final = requests
 
     async def GrantConsent(
         self, request: consent_pb2.GrantConsentRequest, context: object
@@ -73,23 +73,14 @@ class ConsentService(consent_pb2_grpc.ConsentServiceServicer):
         self, request: consent_pb2.RequestConsentRequest, context: object
     ) -> consent_pb2.RequestConsentResponse:
         """Record an institution's request for a subject's consent."""
-        recorded = await self._statements.accept(
-            current_caller(), wire.envelope(request.request), subject_rules.CONSENT_REQUEST
-        )
+        recorded = await self._requests.ask(current_caller(), wire.envelope(request.request))
         return consent_pb2.RequestConsentResponse(recorded=wire.recorded(recorded))
 
     async def ListConsentRequests(
         self, request: consent_pb2.ListConsentRequestsRequest, context: object
     ) -> consent_pb2.ListConsentRequestsResponse:
         """List requests for consent: those made to a subject, or the caller's institution's own."""
-        caller = current_caller()
-        of_subject = Role.SUBJECT in caller.roles
-        about = (
-            About.CONSENT_REQUESTS_TO_SUBJECT
-            if of_subject
-            else About.CONSENT_REQUESTS_OF_INSTITUTION
-        )
-        found = await self._archive.about(about, caller.organisation)
+        listed = await self._requests.listed(current_caller())
         return consent_pb2.ListConsentRequestsResponse(
-            requests=[wire.recorded(self._notary.prove(each, None)) for each in found]
+            requests=[wire.recorded(each) for each in listed]
         )

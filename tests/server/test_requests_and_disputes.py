@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
 
 import grpc
 import pytest
 
+from saferoom.consent_requests import MOST_TO_SUBJECT, REMEMBERED
+from saferoom.disputes import MOST_WITH_OWNER
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.identity import organisation_uri
@@ -126,6 +129,54 @@ async def test_a_revoked_members_request_is_refused(ready: Ready) -> None:
     assert await reason_of(ask(room.calls("bank-a"), request)) is Reason.CERTIFICATE_REVOKED
 
 
+async def refusal_of(call: Awaitable[object]) -> tuple[Reason, str]:
+    """Give a refusal's reason, and what it says of a field."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = from_rpc_error(caught.value)
+    return error.reason, " ".join(fault.rule for fault in error.fields)
+
+
+async def test_no_institution_floods_a_subject_with_requests(ready: Ready) -> None:
+    room, world = ready.room, ready.sample.world
+    bank, own = room.calls("bank-a"), room.subject_calls(world.subject(1))
+    flood = [asked(ready) for _ in range(MOST_TO_SUBJECT + 5)]
+    told = await asyncio.gather(*(ask(bank, each) for each in flood), return_exceptions=True)
+    taken = [
+        each for each, said in zip(flood, told, strict=True) if not isinstance(said, Exception)
+    ]
+    assert len(taken) == MOST_TO_SUBJECT
+    reason, rule = await refusal_of(ask(bank, asked(ready)))
+    assert reason is Reason.TOO_MANY_REQUESTS
+    assert "20 of your requests to this subject are open, or not yet 30 days old" in rule
+    await ask(bank, taken[0])  # one that is there already is given back
+    # Others ask it, and the bank asks others.
+    other = asked(ready, ready.sample.other_bank.key, institution="bank-b",
+                  signer=b64(ready.sample.other_bank.certified))  # fmt: skip
+    await ask(room.calls("bank-b"), other)
+    await ask(bank, asked(ready, subject=world.subject(2).uscc))
+    assert set(await requests(own)) == {each.digest for each in (*taken, other)}
+
+
+async def test_requests_that_run_out_at_once_count_for_a_month(ready: Ready) -> None:
+    room, clock = ready.room, ready.sample.world.clock
+    bank = room.calls("bank-a")
+    # None is older than it is: it would not count for so long.
+    old = asked(ready, valid_from=ready.sample.world.now() - timedelta(days=2))
+    reason, rule = await refusal_of(ask(bank, old))
+    assert (reason, rule) == (
+        Reason.EXPIRED,
+        "is more than a day ago: have the request signed anew",
+    )
+    for _ in range(MOST_TO_SUBJECT):
+        now = ready.sample.world.now()
+        await ask(bank, asked(ready, valid_from=now, valid_to=now + timedelta(seconds=1)))
+        clock.advance(2)
+    assert await reason_of(ask(bank, asked(ready))) is Reason.TOO_MANY_REQUESTS
+    clock.advance(REMEMBERED.total_seconds())
+    await ask(bank, asked(ready))
+
+
 async def test_a_dispute_is_shown_to_its_subject_and_its_owner(ready: Ready) -> None:
     room, said = ready.room, disputed(ready)
     subject, other = (ready.sample.world.subject(serial) for serial in (1, 2))
@@ -168,3 +219,23 @@ async def test_a_dispute_is_about_a_use_of_the_subject_at_that_owner(ready: Read
     assert await reason_of(dispute(other, said)) is Reason.UNKNOWN_STATEMENT
     consent = disputed(ready, 1, None, field=None, use=ready.sample.tax.charter.digest)
     assert await reason_of(dispute(own, consent)) is Reason.UNKNOWN_STATEMENT
+
+
+async def test_no_subject_floods_an_owner_with_disputes(ready: Ready) -> None:
+    room, world = ready.room, ready.sample.world
+    own, flood = room.subject_calls(world.subject(1)), [disputed(ready) for _ in range(110)]
+    for start in range(0, len(flood), 10):
+        some = flood[start : start + 10]
+        told = await asyncio.gather(*(dispute(own, each) for each in some), return_exceptions=True)
+        assert any(isinstance(each, Exception) for each in told) == (start >= MOST_WITH_OWNER)
+    reason, rule = await refusal_of(dispute(own, disputed(ready)))
+    assert reason is Reason.TOO_MANY_REQUESTS
+    assert rule.startswith("100 disputes of yours with tax stand in the log: speak with it")
+    await dispute(own, flood[0])  # one that is there already is given back
+    elsewhere = disputed(ready, owner="court")
+    await dispute(own, elsewhere)
+    others = disputed(ready, 2)
+    await dispute(room.subject_calls(world.subject(2)), others)
+    assert len(await disputes(own)) == MOST_WITH_OWNER + 1
+    assert await disputes(room.calls("court")) == [elsewhere.digest]
+    assert (await disputes(room.calls("tax")))[-1] == others.digest
