@@ -98,10 +98,13 @@ _FOUND: Final = (
     .join(tables.checkpoint, tables.checkpoint.c.size == _CHECKPOINT_SIZE)
 )
 _BY_DIGEST: Final = _FOUND.where(_STATEMENT.digest == bindparam("digest"))
+NEWEST: Final = (1 << 63) - 1
+"""Past every entry: the largest number that SQLite holds."""
 _MENTIONED: Final = (
     _FOUND.join(tables.mention, tables.mention.c.statement_digest == _STATEMENT.digest)
     .where(tables.mention.c.what == bindparam("what"))
     .where(tables.mention.c.value.in_(bindparam("values", expanding=True)))
+    .where(_STATEMENT.entry_idx < bindparam("before"))
 )
 _OTHER: Final = tables.mention.alias("other")
 _MENTIONED_BOTH: Final = (
@@ -227,10 +230,19 @@ class Archive:
         rows = await self._rows(_BY_DIGEST, digest=digest)
         return _found(rows[0]) if rows else None
 
-    async def about(self, about: About, *values: str, most: int = MOST) -> tuple[Found, ...]:
-        """Find the newest statements with one of some values in a field, in their order."""
+    async def about(
+        self, about: About, *values: str, most: int = MOST, before: int = NEWEST
+    ) -> tuple[Found, ...]:
+        """Find the newest statements with one of some values in a field, in their order.
+
+        Args:
+            about: the field.
+            values: of it.
+            most: how many at most.
+            before: an entry of the log: only those before it.
+        """
         query = _MENTIONED.order_by(_STATEMENT.entry_idx.desc()).limit(most)
-        rows = await self._rows(query, what=about, values=values)
+        rows = await self._rows(query, what=about, values=values, before=before)
         return tuple(_found(row) for row in reversed(rows))
 
     async def about_both(

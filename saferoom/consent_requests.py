@@ -12,6 +12,7 @@ from saferoom.evidence import Caller, Recorded, Role
 from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom.one_by_one import OneByOne
+from saferoom.pages import Page, page_about
 from saferoom.statements import Statements
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -19,7 +20,7 @@ from saferoom_proto.statements import ConsentRequest, load
 
 MOST_TO_SUBJECT: Final = 20
 """Requests of one institution to one subject that are open, or not yet a month old: else one could
-bury those of all others, of which the subject is shown the newest thousand."""
+bury those of all others."""
 REMEMBERED: Final = timedelta(days=30)
 
 
@@ -58,16 +59,15 @@ class ConsentRequests:
             await self._require_few(envelope, request)
             return await self._statements.accept(caller, envelope, subject_rules.CONSENT_REQUEST)
 
-    async def listed(self, caller: Caller) -> list[Recorded[None]]:
-        """Give the newest requests made to a subject, or those of an institution."""
+    async def listed(self, caller: Caller, before: int) -> Page:
+        """Give requests made to a subject, or those of an institution, before an entry."""
         of_subject = Role.SUBJECT in caller.roles
         about = (
             About.CONSENT_REQUESTS_TO_SUBJECT
             if of_subject
             else About.CONSENT_REQUESTS_OF_INSTITUTION
         )
-        found = await self._archive.about(about, caller.organisation)
-        return [self._notary.prove(each, None) for each in found]
+        return await page_about(self._archive, self._notary, about, caller.organisation, before)
 
     async def _require_few(self, envelope: Envelope, request: ConsentRequest) -> None:
         to_subject = await self._archive.about_both(

@@ -10,14 +10,14 @@ from saferoom.evidence import Caller, Recorded, Role
 from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom.one_by_one import OneByOne
+from saferoom.pages import Page, page_about
 from saferoom.statements import Statements
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Disclosure, Dispute, Refusal, Release, load
 
 MOST_WITH_OWNER: Final = 100
-"""Disputes of one subject with one owner, who is shown the newest thousand of all subjects': none
-ends in the room yet, so that all are open."""
+"""Disputes of one subject with one owner: none ends in the room yet, so that all are open."""
 
 
 class Disputes:
@@ -50,12 +50,11 @@ class Disputes:
             await self._require_few(envelope, dispute)
             return await self._statements.accept(caller, envelope, subject_rules.DISPUTE)
 
-    async def listed(self, caller: Caller) -> list[Recorded[None]]:
-        """Give the newest disputes of a subject, or those made to an owner."""
+    async def listed(self, caller: Caller, before: int) -> Page:
+        """Give disputes of a subject, or those made to an owner, before an entry."""
         of_subject = Role.SUBJECT in caller.roles
         about = About.DISPUTES_OF_SUBJECT if of_subject else About.DISPUTES_TO_OWNER
-        found = await self._archive.about(about, caller.organisation)
-        return [self._notary.prove(each, None) for each in found]
+        return await page_about(self._archive, self._notary, about, caller.organisation, before)
 
     async def _require_few(self, envelope: Envelope, dispute: Dispute) -> None:
         held = await self._archive.about_both(

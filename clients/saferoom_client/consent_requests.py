@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from saferoom_client.pages import all_pages
 from saferoom_client.session import Session
 from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -92,11 +93,14 @@ async def list_consent_requests(session: Session) -> tuple[AskedConsent, ...]:
         SafeRoomError: the room lists what the institution did not sign, what is not in the log, or
             what concerns others; `BAD_CHARTER` where no root of a named owner is pinned.
     """
-    ask = consent_pb2.ListConsentRequestsRequest()
-    told = await session.call(session.consents.ListConsentRequests, ask)
-    return tuple(
-        [await _opened(session, recorded_from_proto(message)) for message in told.requests]
-    )
+
+    async def page(before: int) -> tuple[list[AskedConsent], int]:
+        ask = consent_pb2.ListConsentRequestsRequest(before=before)
+        told = await session.call(session.consents.ListConsentRequests, ask)
+        listed = [await _opened(session, recorded_from_proto(each)) for each in told.requests]
+        return listed, told.next
+
+    return await all_pages(page)
 
 
 async def get_consent_request(session: Session, digest: str) -> AskedConsent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from saferoom_client.pages import all_pages
 from saferoom_client.session import Session
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -63,10 +64,14 @@ async def list_disputes(session: Session) -> tuple[OpenedDispute, ...]:
         SafeRoomError: the room lists what no subject signed, what is not in the log, or somebody
             else's.
     """
-    told = await session.call(session.subjects.ListDisputes, subject_pb2.ListDisputesRequest())
-    return tuple(
-        [await _opened(session, recorded_from_proto(message)) for message in told.disputes]
-    )
+
+    async def page(before: int) -> tuple[list[OpenedDispute], int]:
+        ask = subject_pb2.ListDisputesRequest(before=before)
+        told = await session.call(session.subjects.ListDisputes, ask)
+        listed = [await _opened(session, recorded_from_proto(each)) for each in told.disputes]
+        return listed, told.next
+
+    return await all_pages(page)
 
 
 async def _opened(session: Session, recorded: Recorded) -> OpenedDispute:

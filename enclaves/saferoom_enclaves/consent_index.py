@@ -1,7 +1,8 @@
 """The newest consent of each subject to each institution, in columns, for looking up many at once.
 
 Only what decides most cases is here, 62 bytes a consent in the columns and more in the dictionary
-that leads to them; the sealed rows behind it (`consents`) decide the others. Built when the enclave opens, and kept up with every consent that comes.
+that leads to them; the sealed rows behind it (`consents`) decide the others. Built when the enclave
+opens, and kept up with every consent that comes.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class ConsentService(consent_pb2_grpc.ConsentServiceServicer):
         self, request: consent_pb2.ListConsentRequestsRequest, context: object
     ) -> consent_pb2.ListConsentRequestsResponse:
         """List requests for consent: those made to a subject, or the caller's institution's own."""
-        listed = await self._requests.listed(current_caller())
+        page = await self._requests.listed(current_caller(), request.before)
         return consent_pb2.ListConsentRequestsResponse(
-            requests=[wire.recorded(each) for each in listed]
+            requests=[wire.recorded(each) for each in page.listed], next=page.next
         )

@@ -39,5 +39,7 @@ class SubjectService(subject_pb2_grpc.SubjectServiceServicer):
         self, request: subject_pb2.ListDisputesRequest, context: object
     ) -> subject_pb2.ListDisputesResponse:
         """List a subject's own disputes, or those made to an owner."""
-        listed = await self._disputes.listed(current_caller())
-        return subject_pb2.ListDisputesResponse(disputes=[wire.recorded(each) for each in listed])
+        page = await self._disputes.listed(current_caller(), request.before)
+        return subject_pb2.ListDisputesResponse(
+            disputes=[wire.recorded(each) for each in page.listed], next=page.next
+        )

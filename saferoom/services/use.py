@@ -7,15 +7,13 @@ from __future__ import annotations
 from typing import Final
 
 from saferoom import wire
-from saferoom.archive import Archive
+from saferoom.archive import NEWEST, Archive
 from saferoom.identity import current_caller
 from saferoom.notary import Notary
 from saferoom_proto.v1 import use_pb2, use_pb2_grpc
 
 PAGE: Final = 200
 """Uses in one answer at most: about 8 KiB each."""
-_NEWEST: Final = (1 << 63) - 1
-"""Past every entry: the largest number that SQLite holds."""
 
 
 class UseService(use_pb2_grpc.UseServiceServicer):
@@ -29,7 +27,7 @@ class UseService(use_pb2_grpc.UseServiceServicer):
         self, request: use_pb2.ListUsesRequest, context: object
     ) -> use_pb2.ListUsesResponse:
         """List the uses that concern the caller: a subject, or an owner."""
-        before = min(request.before or _NEWEST, _NEWEST)
+        before = min(request.before or NEWEST, NEWEST)
         most = min(request.limit, PAGE)
         found = await self._archive.uses(current_caller().organisation, before, most)
         more = len(found) == most

@@ -9,6 +9,7 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from saferoom import pages
 from saferoom.consent_requests import MOST_TO_SUBJECT, REMEMBERED
 from saferoom.disputes import MOST_WITH_OWNER
 from saferoom_proto.dsse import Envelope
@@ -84,15 +85,27 @@ def dispute(calls: Calls, said: Envelope) -> Awaitable[subject_pb2.OpenDisputeRe
 
 
 async def requests(calls: Calls) -> list[str]:
+    found: list[str] = []
     message = consent_pb2.ListConsentRequestsRequest()
-    told = await calls.consent.ListConsentRequests(message, timeout=SECONDS)
-    return [recorded_from_proto(each).statement.digest for each in told.requests]
+    while True:
+        told = await calls.consent.ListConsentRequests(message, timeout=SECONDS)
+        assert len(told.requests) <= pages.PAGE
+        found[:0] = [recorded_from_proto(each).statement.digest for each in told.requests]
+        if not told.next:
+            return found
+        message = consent_pb2.ListConsentRequestsRequest(before=told.next)
 
 
 async def disputes(calls: Calls) -> list[str]:
+    found: list[str] = []
     message = subject_pb2.ListDisputesRequest()
-    told = await calls.subject.ListDisputes(message, timeout=SECONDS)
-    return [recorded_from_proto(each).statement.digest for each in told.disputes]
+    while True:
+        told = await calls.subject.ListDisputes(message, timeout=SECONDS)
+        assert len(told.disputes) <= pages.PAGE
+        found[:0] = [recorded_from_proto(each).statement.digest for each in told.disputes]
+        if not told.next:
+            return found
+        message = subject_pb2.ListDisputesRequest(before=told.next)
 
 
 async def test_a_request_is_shown_to_its_two_sides_and_lets_nobody_ask(ready: Ready) -> None:
@@ -156,6 +169,27 @@ async def test_no_institution_floods_a_subject_with_requests(ready: Ready) -> No
     await ask(room.calls("bank-b"), other)
     await ask(bank, asked(ready, subject=world.subject(2).uscc))
     assert set(await requests(own)) == {each.digest for each in (*taken, other)}
+
+
+async def test_long_lists_come_whole_a_page_at_a_time(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE", 3)
+    room, world = ready.room, ready.sample.world
+    own, bank = room.subject_calls(world.subject(1)), room.calls("bank-a")
+    asked_for = [asked(ready) for _ in range(7)]
+    said = [disputed(ready) for _ in range(6)]  # two full pages, and an empty one
+    for request in asked_for:
+        await ask(bank, request)
+    for each in said:
+        await dispute(own, each)
+    digests = [each.digest for each in asked_for]
+    assert await requests(own) == await requests(bank) == digests
+    digests = [each.digest for each in said]
+    assert await disputes(own) == await disputes(room.calls("tax")) == digests
+    far = subject_pb2.ListDisputesRequest(before=(1 << 64) - 1)
+    told = await own.subject.ListDisputes(far, timeout=SECONDS)
+    assert len(told.disputes) == pages.PAGE
 
 
 async def test_requests_that_run_out_at_once_count_for_a_month(ready: Ready) -> None:

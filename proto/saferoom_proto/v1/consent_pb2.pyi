@@ -228,12 +228,17 @@ class ListConsentRequestsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    BEFORE_FIELD_NUMBER: _builtins.int
+    before: _builtins.int
+    """Entries of the log before this one; the newest, if zero."""
     def __init__(
         self,
+        *,
+        before: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -246,18 +251,22 @@ class ListConsentRequestsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.int
+    """What to ask for next: `before` of the page of those before; zero if there is none."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Recorded]:
-        """The newest of those the caller may see, in their order."""
+        """A page of those the caller may see, in their order."""
 
     def __init__(
         self,
         *,
         requests: _abc.Iterable[_evidence_pb2.Recorded] = ...,
+        next: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next", b"next", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/subject.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"D\n\x12GetHoldingsRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"P\n\x13GetHoldingsResponse\x12)\n\ndisclosure\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"D\n\x12OpenDisputeRequest\x12.\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\">\n\x13OpenDisputeResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"\x15\n\x13ListDisputesRequest\"?\n\x14ListDisputesResponse\x12\'\n\x08\x64isputes\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Recorded2\x89\x02\n\x0eSubjectService\x12P\n\x0bGetHoldings\x12\x1f.saferoom.v1.GetHoldingsRequest\x1a .saferoom.v1.GetHoldingsResponse\x12P\n\x0bOpenDispute\x12\x1f.saferoom.v1.OpenDisputeRequest\x1a .saferoom.v1.OpenDisputeResponse\x12S\n\x0cListDisputes\x12 .saferoom.v1.ListDisputesRequest\x1a!.saferoom.v1.ListDisputesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/subject.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"D\n\x12GetHoldingsRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"P\n\x13GetHoldingsResponse\x12)\n\ndisclosure\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"D\n\x12OpenDisputeRequest\x12.\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\">\n\x13OpenDisputeResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"%\n\x13ListDisputesRequest\x12\x0e\n\x06\x62\x65\x66ore\x18\x01 \x01(\x04\"M\n\x14ListDisputesResponse\x12\'\n\x08\x64isputes\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0c\n\x04next\x18\x02 \x01(\x04\x32\x89\x02\n\x0eSubjectService\x12P\n\x0bGetHoldings\x12\x1f.saferoom.v1.GetHoldingsRequest\x1a .saferoom.v1.GetHoldingsResponse\x12P\n\x0bOpenDispute\x12\x1f.saferoom.v1.OpenDisputeRequest\x1a .saferoom.v1.OpenDisputeResponse\x12S\n\x0cListDisputes\x12 .saferoom.v1.ListDisputesRequest\x1a!.saferoom.v1.ListDisputesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,9 +46,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENDISPUTERESPONSE']._serialized_start=304
   _globals['_OPENDISPUTERESPONSE']._serialized_end=366
   _globals['_LISTDISPUTESREQUEST']._serialized_start=368
-  _globals['_LISTDISPUTESREQUEST']._serialized_end=389
-  _globals['_LISTDISPUTESRESPONSE']._serialized_start=391
-  _globals['_LISTDISPUTESRESPONSE']._serialized_end=454
-  _globals['_SUBJECTSERVICE']._serialized_start=457
-  _globals['_SUBJECTSERVICE']._serialized_end=722
+  _globals['_LISTDISPUTESREQUEST']._serialized_end=405
+  _globals['_LISTDISPUTESRESPONSE']._serialized_start=407
+  _globals['_LISTDISPUTESRESPONSE']._serialized_end=484
+  _globals['_SUBJECTSERVICE']._serialized_start=487
+  _globals['_SUBJECTSERVICE']._serialized_end=752
 # @@protoc_insertion_point(module_scope)

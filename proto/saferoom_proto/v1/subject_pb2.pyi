@@ -125,12 +125,17 @@ class ListDisputesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    BEFORE_FIELD_NUMBER: _builtins.int
+    before: _builtins.int
+    """Entries of the log before this one; the newest, if zero."""
     def __init__(
         self,
+        *,
+        before: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -143,18 +148,22 @@ class ListDisputesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DISPUTES_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.int
+    """What to ask for next: `before` of the page of those before; zero if there is none."""
     @_builtins.property
     def disputes(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Recorded]:
-        """The newest of those the caller may see, in their order."""
+        """A page of those the caller may see, in their order."""
 
     def __init__(
         self,
         *,
         disputes: _abc.Iterable[_evidence_pb2.Recorded] = ...,
+        next: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disputes", b"disputes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disputes", b"disputes", "next", b"next"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
