@@ -1,8 +1,8 @@
 """An owner's enclave: locked until its key agent releases the keys, then judge and vault.
 
-Every method but `settle` is called one at a time, in the order of the calls, by the event loop or
-its worker's thread. What takes long is handed out, to be done beside: the `build` of a load or
-rollback, the `collect` of a disclosure, the `verdict` of a trial.
+Every method but `settle` is called one at a time, by the event loop or its worker's thread. What
+takes long is handed out, to be done beside: the `build` of a load or rollback, the `collect` of a
+disclosure, the `verdict` of a trial.
 """
 
 from __future__ import annotations

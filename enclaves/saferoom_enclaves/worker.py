@@ -26,8 +26,9 @@ _Task = Callable[[Enclave], object]
 class Worker:
     """Gives an asyncio service an enclave that does one thing at a time.
 
-    Whatever is no question is done in a thread, and questions wait behind it; questions alone are
-    judged in the event loop itself, where the disk lets it (`GroupCommit`).
+    Whatever is no question is done in a thread, and questions that come meanwhile wait for that one
+    thing, and for no other; questions alone are judged in the event loop itself, where the disk
+    lets it (`GroupCommit`).
 
     Made in a running event loop.
 
@@ -54,7 +55,7 @@ class Worker:
         return cast("Judged", await self._commits.submit(question))
 
     async def run(self, task: Callable[[Enclave], T]) -> T:
-        """Have something else done, in the order of the calls."""
+        """Have something else done, in the order of such calls; questions that wait go before."""
         return cast("T", await self._commits.submit(task))
 
     async def settle(self, seconds: float) -> None:

@@ -48,7 +48,9 @@ def _always(items: Sequence[object]) -> bool:
 class GroupCommit(Generic[T, R]):
     """Turns many concurrent submissions into few calls of one blocking commit.
 
-    Items reach `commit` in the order of their submission. Made and used in one running event loop.
+    Items reach `commit` in the order of their submission, but that brief ones go before those that
+    are not: each of these is committed by itself, so that no brief one waits for it that need not,
+    and is gone before once at most. Made and used in one running event loop.
 
     Args:
         commit: called in the loop or in one dedicated thread, never twice at once. Returns, for
@@ -57,7 +59,8 @@ class GroupCommit(Generic[T, R]):
         capacity: most items under way; further callers of `submit` wait.
         largest_batch: most items in one commit.
         name: of the thread, for the operator.
-        brief: tells of items whether the loop may wait for them while the disk is quick.
+        brief: tells of items whether they are all quick work, which the loop may wait for while
+            the disk is quick.
         quick_seconds: how long a commit may wait for the disk to be called quick; 0 leaves all of
             them to the thread.
     """
@@ -152,16 +155,32 @@ class GroupCommit(Generic[T, R]):
     def _work(self) -> None:
         """Commit in the thread what is handed over, batch after batch, until told to stop."""
         waiting: list[_Waiting[T, R]] = []
-        stopping = False
+        stopping = overtaken = False
         while True:
             stopping = self._gather(waiting, stopping)
-            batch, waiting = waiting[: self._largest_batch], waiting[self._largest_batch :]
+            batch, overtaken = self._next(waiting, overtaken=overtaken)
             if batch:
                 outcomes = self._outcomes([item for item, _ in batch])
                 self._tell(partial(self._returned, batch, outcomes))
             elif stopping:
                 self._tell(partial(self._stopped.set_result, None))
                 return
+
+    def _next(
+        self, waiting: list[_Waiting[T, R]], *, overtaken: bool
+    ) -> tuple[list[_Waiting[T, R]], bool]:
+        """Take what is committed next; and tell whether one that is not brief waits for it."""
+        if self._brief([item for item, _ in waiting]):
+            batch, waiting[:] = waiting[: self._largest_batch], waiting[self._largest_batch :]
+            return batch, False
+        brief = [self._brief([item]) for item, _ in waiting]
+        if overtaken or not any(brief):
+            return [waiting.pop(brief.index(False))], False
+        places = [at for at, each in enumerate(brief) if each][: self._largest_batch]
+        batch = [waiting[at] for at in places]
+        for at in reversed(places):
+            del waiting[at]
+        return batch, True
 
     def _gather(self, waiting: list[_Waiting[T, R]], stopping: bool) -> bool:
         """Take all that was handed over, waiting only if there is nothing to do. True: stop."""

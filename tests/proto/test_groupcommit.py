@@ -101,6 +101,46 @@ async def test_what_is_not_brief_goes_to_the_thread_and_what_follows_waits_behin
         assert own in disk.threads
 
 
+@pytest.mark.parametrize("quick_seconds", [0, 60])
+async def test_what_is_brief_goes_before_what_is_not_and_waits_for_one_of_it_only(
+    quick_seconds: float,
+) -> None:
+    disk = Disk()
+    answered: list[int] = []
+    async with GroupCommit(
+        disk.commit,
+        quick_seconds=quick_seconds,
+        largest_batch=3,
+        brief=lambda items: all(item < 10 for item in items),
+    ) as group:
+
+        async def submit(item: int) -> None:
+            assert await group.submit(item) == -item
+            answered.append(item)
+
+        first = await disk.hold(group, 10)
+        others = [asyncio.create_task(submit(item)) for item in (11, 12, 1, 13, 2, 3, 4, 5)]
+        await asyncio.sleep(0.01)
+        disk.may_go_on.set()
+        await asyncio.gather(first, *others)
+    # One that was gone before is next, so none waits for ever; and each keeps its own order.
+    assert disk.batches == [[10], [1, 2, 3], [11], [4, 5], [12], [13]]
+    assert answered == [1, 2, 3, 11, 4, 5, 12, 13]
+
+
+async def test_what_is_brief_is_answered_before_what_came_with_it_is_done() -> None:
+    disk = Disk()
+    async with GroupCommit(
+        disk.commit, quick_seconds=60, brief=lambda items: all(item < 10 for item in items)
+    ) as group:
+        disk.started.clear()
+        long = asyncio.create_task(group.submit(10))
+        brief = asyncio.create_task(group.submit(1))
+        assert await asyncio.wait_for(brief, 30) == -1
+        assert await long == -10
+    assert disk.batches == [[1], [10]]
+
+
 async def test_a_failed_commit_in_the_loop_is_told_to_all_of_its_batch_and_ends_nothing() -> None:
     def commit(batch: Sequence[int]) -> Sequence[int]:
         if 13 in batch:
