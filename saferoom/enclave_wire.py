@@ -33,6 +33,7 @@ def standing_from(message: enclave_pb2.EnclavePosition) -> Standing:
         sandbox_missing=tuple(message.sandbox_missing),
         has_data=message.has_data,
         chain_length=message.chain_length,
+        store_fault=message.store_fault,
     )
 
 

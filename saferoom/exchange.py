@@ -21,6 +21,7 @@ class Standing:
         sandbox_missing: what the sandbox lacks.
         has_data: it has a store to answer from.
         chain_length: entries of its own chain so far.
+        store_fault: why the store that was loaded last does not open; empty if it does.
     """
 
     unlocked: bool
@@ -32,6 +33,7 @@ class Standing:
     sandbox_missing: tuple[str, ...]
     has_data: bool
     chain_length: int
+    store_fault: str
 
 
 @dataclass(frozen=True, slots=True)

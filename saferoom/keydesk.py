@@ -189,7 +189,12 @@ class KeyDesk:
                 seat.leave()
 
     async def obtain(
-        self, charter: PinnedCharter, enclave: Attesting, tls: str, launch: Envelope | None
+        self,
+        charter: PinnedCharter,
+        enclave: Attesting,
+        tls: str,
+        launch: Envelope | None,
+        refused: Callable[[SafeRoomError], None],
     ) -> Unlocking:
         """Get an enclave's endorsement and keys from an agent, however long that takes.
 
@@ -198,6 +203,7 @@ class KeyDesk:
             enclave: gives the evidence.
             tls: fingerprint of the certificate that its socket is pinned to.
             launch: its supervisor's word that it started it; none if the server did.
+            refused: is told why there is no key yet.
         """
         owner, pause = charter.charter.owner, _FIRST_PAUSE_SECONDS
         while True:
@@ -205,6 +211,7 @@ class KeyDesk:
             try:
                 return await self._exchange(seat, charter, enclave, tls, launch)
             except SafeRoomError as error:
+                refused(error)
                 self._log.warning(
                     "no key", owner=owner, reason=str(error.reason), detail=error.detail
                 )

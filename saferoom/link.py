@@ -14,7 +14,7 @@ from saferoom.endorsement import Endorsed
 from saferoom.logs import trace
 from saferoom.place import LaunchOrder, LinkState, Place, Running
 from saferoom.register import Register
-from saferoom.session import Office, Session
+from saferoom.session import Office, Session, told
 from saferoom.switchboard import OwnEnd
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.verification import PinnedCharter
@@ -60,6 +60,8 @@ class Link:
         self._endorsed: Endorsed | None = None
         """The last session's: the same enclave may come back after its connection was cut."""
         self._again: Final = asyncio.Event()
+        self.fault = ""
+        """Why the last run ended, until the enclave serves again."""
 
     @property
     def session(self) -> Session | None:
@@ -91,6 +93,7 @@ class Link:
             try:
                 await self._once()
             except SafeRoomError as error:
+                self.fault = told(error)
                 self._office.log.warning(
                     "enclave down", owner=self.owner, reason=str(error.reason), detail=error.detail
                 )
@@ -150,6 +153,8 @@ class Link:
         self._enter(LinkState.SERVING if serves else LinkState.LOCKED)
 
     def _enter(self, state: LinkState) -> None:
+        if state is LinkState.SERVING:
+            self.fault = ""
         if state is not self.state:
             self.state = state
             self._office.log.info("enclave", owner=self.owner, state=str(state))

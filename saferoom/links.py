@@ -33,6 +33,8 @@ class EnclaveStatus:
     endorsement: str
     run_by: RunBy
     connected: bool
+    fault: str
+    """Why it cannot answer, as far as it is known; empty if nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,9 @@ class Links:
 def _status(link: Link, run_by: RunBy) -> EnclaveStatus:
     session = link.session
     if session is None:
-        return EnclaveStatus(link.owner, link.state, 0, (), "", run_by, connected=False)
+        return EnclaveStatus(
+            link.owner, link.state, 0, (), "", run_by, connected=False, fault=link.fault
+        )
     endorsed = session.endorsed
     return EnclaveStatus(
         link.owner,
@@ -185,6 +189,7 @@ def _status(link: Link, run_by: RunBy) -> EnclaveStatus:
         "" if endorsed is None else endorsed.digest,
         run_by,
         connected=True,
+        fault=session.fault or link.fault,
     )
 
 

@@ -123,6 +123,7 @@ class Session:
         self._claimed: ChainLink | None = None
         """The end of the enclave's chain, as it claimed it when this session began."""
         self._missing: _Missing | None = None
+        self._refusal = ""
         self._headed_at: float | None = None
         self._wake: Final = asyncio.Event()
         self._waiting: Final[list[tuple[int, asyncio.Future[None]]]] = []
@@ -131,6 +132,13 @@ class Session:
     def endorsed(self) -> Endorsed | None:
         """The endorsement in force; none while the enclave is locked."""
         return self._endorsed
+
+    @property
+    def fault(self) -> str:
+        """Why the enclave cannot answer: its key agent refuses, or its store does not open."""
+        if self._courier is None:
+            return self._refusal
+        return self._courier.standing.store_fault
 
     @property
     def head_age_seconds(self) -> float | None:
@@ -223,7 +231,7 @@ class Session:
     async def _unlock(self) -> None:
         office = self._office
         unlocking = await office.desk.obtain(
-            self.charter, self._channel, self._tls, self.running.launch
+            self.charter, self._channel, self._tls, self.running.launch, self._refused
         )
         endorsed = unlocking.endorsed
         # The endorsement stands in the log before the enclave can use it.
@@ -235,6 +243,9 @@ class Session:
         )
         office.log.info("enclave unlocked", owner=self.owner, endorsement=endorsed.digest)
         self._begin(endorsed, endorsed.endorsement.chain, standing)
+
+    def _refused(self, error: SafeRoomError) -> None:
+        self._refusal = told(error)
 
     def _begin(self, endorsed: Endorsed, claimed: ChainLink, standing: Standing) -> None:
         """Take the enclave's word under an endorsement, from where it stands."""
@@ -343,3 +354,8 @@ class Session:
         if self._endorsed is None:
             raise SafeRoomError(Reason.LOCKED, f"the enclave of {self.owner} has no keys yet")
         return self._endorsed
+
+
+def told(error: SafeRoomError) -> str:
+    """Tell why an enclave cannot answer, as `room status` shows it."""
+    return f"{error.reason}: {error.detail}" if error.detail else str(error.reason)

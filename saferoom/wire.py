@@ -155,6 +155,7 @@ def enclave_states(statuses: Iterable[EnclaveStatus]) -> list[identity_pb2.Encla
             endorsement=status.endorsement,
             run_by=str(status.run_by),
             connected=status.connected,
+            fault=status.fault,
         )
         for status in statuses
     ]

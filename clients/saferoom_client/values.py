@@ -59,6 +59,8 @@ class EnclaveState:
     run_by: str
     """`server`, or `owner`, whose relay connects it."""
     connected: bool
+    fault: str
+    """Why it cannot answer, by the room's word; empty if nothing is known to be wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ def read_room(message: identity_pb2.GetRoomResponse) -> RoomState:
             each.endorsement,
             each.run_by,
             each.connected,
+            each.fault,
         )
         for each in message.enclaves
     )

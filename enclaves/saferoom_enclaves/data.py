@@ -59,6 +59,14 @@ class Data:
         """The snapshot that is open; none if none is."""
         return self._opened
 
+    @property
+    def fault(self) -> str:
+        """Why the snapshot that was loaded last does not open; empty if it does, or none was."""
+        refusal = self._refusal
+        if self._opened is not None or refusal.reason is Reason.NO_DATA:
+            return ""
+        return f"{refusal.reason}: {refusal.detail}"
+
     def index(self) -> FeatureIndex:
         """Give the index; `NO_DATA` or `STORE_DAMAGED` if there is none."""
         self._take()

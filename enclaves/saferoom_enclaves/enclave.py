@@ -58,6 +58,7 @@ class Whereabouts:
         sandbox_missing: what the sandbox lacks.
         has_data: it has a store to answer from.
         chain_length: entries of its own chain.
+        store_fault: why the store that was loaded last does not open; empty if it does.
     """
 
     unlocked: bool
@@ -69,6 +70,7 @@ class Whereabouts:
     sandbox_missing: tuple[str, ...]
     has_data: bool
     chain_length: int
+    store_fault: str
 
 
 class Enclave:
@@ -178,6 +180,7 @@ class Enclave:
             sandbox_missing=self._missing(),
             has_data=opened is not None and opened.data.is_there,
             chain_length=position.chain.index,
+            store_fault="" if opened is None else opened.data.fault,
         )
 
     def deliver(self, delivery: Delivery) -> list[OutboxEntry]:

@@ -12,6 +12,7 @@ from saferoom_enclaves.launch import DOCUMENT_LIMIT_BYTES, LaunchConfig, Launche
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.sandbox import SandboxReport, close_system_calls, confine
 from saferoom_enclaves.sandbox.limits import die_with_parent
+from saferoom_enclaves.sandbox.swap import swap_findings
 from saferoom_proto.reasons import SafeRoomError
 
 _OTHERS_NOTHING = 0o077
@@ -31,11 +32,13 @@ def start(control: socket.socket) -> int:
         os.umask(_OTHERS_NOTHING)
         launched = Launched.prepare(config)
         workshop = Workshop(control, launched.terms())
+        swap = swap_findings()  # before there is no file any more to look in
         begun = confine(launched.plan()) if config.sandbox else _unconfined(config)
 
         def close() -> Confinement:
             report = close_system_calls(begun) if config.sandbox else begun
-            return _weaker(Confinement(report.level, report.missing), workshop.confinement)
+            own = Confinement(report.level, (*report.missing, *swap))
+            return _weaker(own, workshop.confinement)
 
         # Not before: what is imported here starts threads, which Landlock would not bind.
         from saferoom_enclaves.serve import serve  # noqa: PLC0415

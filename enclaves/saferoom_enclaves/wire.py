@@ -36,6 +36,7 @@ def position(where: Whereabouts) -> enclave_pb2.EnclavePosition:
         ledger_size=where.ledger_size,
         sandbox_level=where.sandbox_level,
         sandbox_missing=where.sandbox_missing,
+        store_fault=where.store_fault,
         has_data=where.has_data,
         chain_length=where.chain_length,
     )

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from saferoom_enclaves.journal import Judged
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import from_rpc_error
-from saferoom_proto.statements import ColumnType
+from saferoom_proto.statements import ColumnType, Outcome, Release, load
 from simulator import Clock, Sample, sample, tax_csv
 from simulator.attended import Attended
 from simulator.process import EnclaveProcess
@@ -63,6 +64,21 @@ class Running:
             return self.room.bank.open(question, "tax", outcome.sealed).truth
         assert isinstance(outcome, SafeRoomError)
         return outcome.reason
+
+    def epoch_of_an_answer(self) -> int:
+        """Ask something, which must be answered, and give the snapshot it was answered from."""
+        self.attended.follow()
+        (outcome,) = self.process.judge([self.room.question(1)])
+        assert isinstance(outcome, Judged), outcome
+        release = load(outcome.entry.statement, Release)
+        assert release.outcome is Outcome.ANSWERED
+        assert release.store is not None
+        return release.store.epoch
+
+    def store_epoch(self) -> int:
+        store = self.process.store
+        assert store is not None
+        return store.epoch
 
     @property
     def fork_server(self) -> int:
@@ -142,6 +158,27 @@ def test_a_load_under_way_holds_no_question_up(running: Running) -> None:
         os.kill(running.fork_server, signal.SIGCONT)
         loading.result(60)
     assert running.ask() is Truth.YES
+
+
+def test_no_question_is_refused_while_a_load_takes_the_place_of_another(running: Running) -> None:
+    bad = {"firms": b"uscc,vat,arrears,rating\nno code,1,true,A\n", "filings": b"uscc,n\n"}
+    epochs: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        for load_one, is_taken in (
+            (running.load, True),
+            (partial(running.process.load, bad), False),
+        ):
+            before = running.store_epoch()
+            loading, asked = pool.submit(load_one), len(epochs)
+            while not loading.done() or len(epochs) - asked < 3:
+                epochs.append(running.epoch_of_an_answer())
+            loading.result()
+            assert running.store_epoch() == before + is_taken
+            epochs.append(running.epoch_of_an_answer())
+    # Every answer is of one whole snapshot, and the new one took the old one's place once.
+    assert epochs == sorted(epochs)
+    assert set(epochs) == {1, 2}
+    assert epochs[-1] == 2
 
 
 def test_a_killed_fork_server_is_told_and_answers_go_on_until_a_restart(

@@ -263,6 +263,16 @@ def test_nothing_of_a_record_is_seen_outside_its_enclave(aviary: Aviary) -> None
     require_noticed(aviary)
     assert aviary.sweep.found() == []
     require_found_in_the_owners_own_files(aviary)
+    require_subjects_named_by_their_consents_only(aviary)
+
+
+def require_subjects_named_by_their_consents_only(aviary: Aviary) -> None:
+    """Make sure that the disk names no subject but those who signed: in the room's own log."""
+    sweep = Sweep({"consented": STEADY, "consented and poor": POOR, "in the store": QUIET})
+    sweep.saw_folder(aviary.live.room)
+    found = {(Path(where).parts[0], name) for where, name, _ in sweep.found()}
+    assert {name for _, name in found} == {"consented", "consented and poor"}
+    assert {place for place, _ in found} <= {"state.db", "state.db-wal"}, found
 
 
 def require_seen(aviary: Aviary, files: int) -> None:

@@ -34,6 +34,7 @@ AT_START = Standing(
     ledger_size=0,
     sandbox_level=0,
     sandbox_missing=(),
+    store_fault="",
     has_data=True,
     chain_length=0,
 )

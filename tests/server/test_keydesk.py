@@ -72,7 +72,9 @@ async def until(log: StringIO, word: str) -> None:
 
 @pytest.fixture
 async def wanting(desk: KeyDesk) -> asyncio.Task[object]:
-    return asyncio.create_task(desk.obtain(TAX.charter, Enclave(), "sha256:" + "1" * 64, None))
+    return asyncio.create_task(
+        desk.obtain(TAX.charter, Enclave(), "sha256:" + "1" * 64, None, lambda _: None)
+    )
 
 
 async def test_an_enclave_waits_for_an_agent_of_its_owner(

@@ -284,6 +284,7 @@ def _whereabouts(told: enclave_pb2.EnclavePosition) -> Whereabouts:
         sandbox_missing=tuple(told.sandbox_missing),
         has_data=told.has_data,
         chain_length=told.chain_length,
+        store_fault=told.store_fault,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from saferoom_client.cli.faults import fault_lines
 from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group, pairs
 from saferoom_client.cli.output import moment, progress_of, show, table
 from saferoom_client.room import Room
@@ -72,6 +73,8 @@ def versions(profile: ProfileOption, as_json: JsonOption = False) -> None:
     """List what was loaded when and by whom, and which of it answers come from."""
     with Room.open(profile) as room:
         listed = room.list_versions()
+        owner = room.profile.member.organisation
+        own = [each for each in room.describe().enclaves if each.owner == owner]
     rows = [
         (
             str(each.snapshot.store.epoch),
@@ -88,6 +91,7 @@ def versions(profile: ProfileOption, as_json: JsonOption = False) -> None:
         as_json,
         [_version(each) for each in listed],
         *table(("EPOCH", "SINCE", "ORDERED BY", "ROWS", "STATE", "DIGEST", "SCHEMA"), rows),
+        *fault_lines(own),
     )
 
 

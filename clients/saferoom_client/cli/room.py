@@ -13,6 +13,7 @@ from typing import Annotated, Protocol, cast
 import typer
 
 from saferoom_client.cli import room_care
+from saferoom_client.cli.faults import fault_lines
 from saferoom_client.cli.options import JsonOption, ProfileOption, UnitsFolder, UserOption, group
 from saferoom_client.cli.output import show, show_units, table
 from saferoom_client.cli.software import of_room
@@ -149,6 +150,7 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
                 "sandbox_level": each.sandbox_level,
                 "sandbox_missing": list(each.sandbox_missing),
                 "endorsement": each.endorsement,
+                "fault": each.fault,
             }
             for each in state.enclaves
         ],
@@ -162,6 +164,7 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
             version=state.version,
         ),
         *table(("OWNER", "RUN BY", "ENCLAVE", "SANDBOX", "LACKS", "ENDORSEMENT"), rows),
+        *fault_lines(state.enclaves),
     )
 
 

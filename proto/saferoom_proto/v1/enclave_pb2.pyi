@@ -183,6 +183,7 @@ class EnclavePosition(_message.Message):
     SANDBOX_MISSING_FIELD_NUMBER: _builtins.int
     HAS_DATA_FIELD_NUMBER: _builtins.int
     CHAIN_LENGTH_FIELD_NUMBER: _builtins.int
+    STORE_FAULT_FIELD_NUMBER: _builtins.int
     unlocked: _builtins.bool
     """It has its keys."""
     sequence: _builtins.int
@@ -199,6 +200,8 @@ class EnclavePosition(_message.Message):
     """It has a store to answer from."""
     chain_length: _builtins.int
     """Entries of its own chain so far."""
+    store_fault: _builtins.str
+    """Why the store that was loaded last does not open: the reason and the rule; empty if it does."""
     @_builtins.property
     def sandbox_missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the sandbox lacks."""
@@ -215,10 +218,11 @@ class EnclavePosition(_message.Message):
         sandbox_missing: _abc.Iterable[_builtins.str] = ...,
         has_data: _builtins.bool = ...,
         chain_length: _builtins.int = ...,
+        store_fault: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_length", b"chain_length", "has_data", b"has_data", "head_nonce", b"head_nonce", "ledger_size", b"ledger_size", "running", b"running", "sandbox_level", b"sandbox_level", "sandbox_missing", b"sandbox_missing", "sequence", b"sequence", "unlocked", b"unlocked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_length", b"chain_length", "has_data", b"has_data", "head_nonce", b"head_nonce", "ledger_size", b"ledger_size", "running", b"running", "sandbox_level", b"sandbox_level", "sandbox_missing", b"sandbox_missing", "sequence", b"sequence", "store_fault", b"store_fault", "unlocked", b"unlocked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n saferoom_proto/v1/identity.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"\xaf\x01\n\x0cOrganisation\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,62}$\x12\x1c\n\x08title_en\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1c\n\x08title_zh\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x35\n\x05roles\x18\x04 \x03(\x0e\x32\x11.saferoom.v1.RoleB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x06\x18\x01\"\x05\x82\x01\x02\x10\x01\"\x10\n\x0eGetRoomRequest\"\x86\x01\n\x0fGetRoomResponse\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x12\n\nledger_key\x18\x02 \x01(\x0c\x12\x11\n\theads_key\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\t\x12+\n\x08\x65nclaves\x18\x05 \x03(\x0b\x32\x19.saferoom.v1.EnclaveState\"\x94\x01\n\x0c\x45nclaveState\x12\r\n\x05owner\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x15\n\rsandbox_level\x18\x03 \x01(\r\x12\x17\n\x0fsandbox_missing\x18\x04 \x03(\t\x12\x13\n\x0b\x65ndorsement\x18\x05 \x01(\t\x12\x0e\n\x06run_by\x18\x06 \x01(\t\x12\x11\n\tconnected\x18\x07 \x01(\x08\"\x0f\n\rWhoAmIRequest\"k\n\x0eWhoAmIResponse\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x05roles\x18\x03 \x03(\x0e\x32\x11.saferoom.v1.Role\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\"S\n\x18\x45nrolOrganisationRequest\x12\x37\n\x0corganisation\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.OrganisationB\x06\xbaH\x03\xc8\x01\x01\"L\n\x19\x45nrolOrganisationResponse\x12/\n\x0corganisation\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.Organisation\"\x1a\n\x18ListOrganisationsRequest\"M\n\x19ListOrganisationsResponse\x12\x30\n\rorganisations\x18\x01 \x03(\x0b\x32\x19.saferoom.v1.Organisation\"I\n\x19RevokeOrganisationRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,62}$\"M\n\x1aRevokeOrganisationResponse\x12/\n\x0corganisation\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.Organisation\"R\n\x17ListCertificatesRequest\x12\x37\n\x0corganisation\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^([a-z][a-z0-9_-]{0,62})?$\"\x99\x01\n\x11MemberCertificate\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\x14\n\x0corganisation\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x1f\n\x17\x66irst_seen_milliseconds\x18\x04 \x01(\x03\x12\x19\n\x11\x65nds_milliseconds\x18\x05 \x01(\x03\x12\x0f\n\x07revoked\x18\x06 \x01(\x08\"P\n\x18ListCertificatesResponse\x12\x34\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0b\x32\x1e.saferoom.v1.MemberCertificate\"M\n\x18RevokeCertificateRequest\x12\x31\n\nrevocation\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"D\n\x19RevokeCertificateResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded*\x8a\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_OPERATOR\x10\x01\x12\x0e\n\nROLE_OWNER\x10\x02\x12\x14\n\x10ROLE_INSTITUTION\x10\x03\x12\x10\n\x0cROLE_AUDITOR\x10\x04\x12\x0f\n\x0bROLE_ISSUER\x10\x05\x12\x10\n\x0cROLE_SUBJECT\x10\x06\x32\x8e\x05\n\x0fIdentityService\x12\x44\n\x07GetRoom\x12\x1b.saferoom.v1.GetRoomRequest\x1a\x1c.saferoom.v1.GetRoomResponse\x12\x41\n\x06WhoAmI\x12\x1a.saferoom.v1.WhoAmIRequest\x1a\x1b.saferoom.v1.WhoAmIResponse\x12\x62\n\x11\x45nrolOrganisation\x12%.saferoom.v1.EnrolOrganisationRequest\x1a&.saferoom.v1.EnrolOrganisationResponse\x12\x62\n\x11ListOrganisations\x12%.saferoom.v1.ListOrganisationsRequest\x1a&.saferoom.v1.ListOrganisationsResponse\x12\x65\n\x12RevokeOrganisation\x12&.saferoom.v1.RevokeOrganisationRequest\x1a\'.saferoom.v1.RevokeOrganisationResponse\x12_\n\x10ListCertificates\x12$.saferoom.v1.ListCertificatesRequest\x1a%.saferoom.v1.ListCertificatesResponse\x12\x62\n\x11RevokeCertificate\x12%.saferoom.v1.RevokeCertificateRequest\x1a&.saferoom.v1.RevokeCertificateResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n saferoom_proto/v1/identity.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"\xaf\x01\n\x0cOrganisation\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,62}$\x12\x1c\n\x08title_en\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1c\n\x08title_zh\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x35\n\x05roles\x18\x04 \x03(\x0e\x32\x11.saferoom.v1.RoleB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x06\x18\x01\"\x05\x82\x01\x02\x10\x01\"\x10\n\x0eGetRoomRequest\"\x86\x01\n\x0fGetRoomResponse\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x12\n\nledger_key\x18\x02 \x01(\x0c\x12\x11\n\theads_key\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\t\x12+\n\x08\x65nclaves\x18\x05 \x03(\x0b\x32\x19.saferoom.v1.EnclaveState\"\xa3\x01\n\x0c\x45nclaveState\x12\r\n\x05owner\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x15\n\rsandbox_level\x18\x03 \x01(\r\x12\x17\n\x0fsandbox_missing\x18\x04 \x03(\t\x12\x13\n\x0b\x65ndorsement\x18\x05 \x01(\t\x12\x0e\n\x06run_by\x18\x06 \x01(\t\x12\x11\n\tconnected\x18\x07 \x01(\x08\x12\r\n\x05\x66\x61ult\x18\x08 \x01(\t\"\x0f\n\rWhoAmIRequest\"k\n\x0eWhoAmIResponse\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x05roles\x18\x03 \x03(\x0e\x32\x11.saferoom.v1.Role\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\"S\n\x18\x45nrolOrganisationRequest\x12\x37\n\x0corganisation\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.OrganisationB\x06\xbaH\x03\xc8\x01\x01\"L\n\x19\x45nrolOrganisationResponse\x12/\n\x0corganisation\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.Organisation\"\x1a\n\x18ListOrganisationsRequest\"M\n\x19ListOrganisationsResponse\x12\x30\n\rorganisations\x18\x01 \x03(\x0b\x32\x19.saferoom.v1.Organisation\"I\n\x19RevokeOrganisationRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,62}$\"M\n\x1aRevokeOrganisationResponse\x12/\n\x0corganisation\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.Organisation\"R\n\x17ListCertificatesRequest\x12\x37\n\x0corganisation\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^([a-z][a-z0-9_-]{0,62})?$\"\x99\x01\n\x11MemberCertificate\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\x14\n\x0corganisation\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x1f\n\x17\x66irst_seen_milliseconds\x18\x04 \x01(\x03\x12\x19\n\x11\x65nds_milliseconds\x18\x05 \x01(\x03\x12\x0f\n\x07revoked\x18\x06 \x01(\x08\"P\n\x18ListCertificatesResponse\x12\x34\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0b\x32\x1e.saferoom.v1.MemberCertificate\"M\n\x18RevokeCertificateRequest\x12\x31\n\nrevocation\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"D\n\x19RevokeCertificateResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded*\x8a\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_OPERATOR\x10\x01\x12\x0e\n\nROLE_OWNER\x10\x02\x12\x14\n\x10ROLE_INSTITUTION\x10\x03\x12\x10\n\x0cROLE_AUDITOR\x10\x04\x12\x0f\n\x0bROLE_ISSUER\x10\x05\x12\x10\n\x0cROLE_SUBJECT\x10\x06\x32\x8e\x05\n\x0fIdentityService\x12\x44\n\x07GetRoom\x12\x1b.saferoom.v1.GetRoomRequest\x1a\x1c.saferoom.v1.GetRoomResponse\x12\x41\n\x06WhoAmI\x12\x1a.saferoom.v1.WhoAmIRequest\x1a\x1b.saferoom.v1.WhoAmIResponse\x12\x62\n\x11\x45nrolOrganisation\x12%.saferoom.v1.EnrolOrganisationRequest\x1a&.saferoom.v1.EnrolOrganisationResponse\x12\x62\n\x11ListOrganisations\x12%.saferoom.v1.ListOrganisationsRequest\x1a&.saferoom.v1.ListOrganisationsResponse\x12\x65\n\x12RevokeOrganisation\x12&.saferoom.v1.RevokeOrganisationRequest\x1a\'.saferoom.v1.RevokeOrganisationResponse\x12_\n\x10ListCertificates\x12$.saferoom.v1.ListCertificatesRequest\x1a%.saferoom.v1.ListCertificatesResponse\x12\x62\n\x11RevokeCertificate\x12%.saferoom.v1.RevokeCertificateRequest\x1a&.saferoom.v1.RevokeCertificateResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,8 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCERTIFICATESREQUEST'].fields_by_name['organisation']._serialized_options = b'\272H\036r\0342\032^([a-z][a-z0-9_-]{0,62})?$'
   _globals['_REVOKECERTIFICATEREQUEST'].fields_by_name['revocation']._loaded_options = None
   _globals['_REVOKECERTIFICATEREQUEST'].fields_by_name['revocation']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_ROLE']._serialized_start=1589
-  _globals['_ROLE']._serialized_end=1727
+  _globals['_ROLE']._serialized_start=1604
+  _globals['_ROLE']._serialized_end=1742
   _globals['_ORGANISATION']._serialized_start=84
   _globals['_ORGANISATION']._serialized_end=259
   _globals['_GETROOMREQUEST']._serialized_start=261
@@ -58,33 +58,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETROOMRESPONSE']._serialized_start=280
   _globals['_GETROOMRESPONSE']._serialized_end=414
   _globals['_ENCLAVESTATE']._serialized_start=417
-  _globals['_ENCLAVESTATE']._serialized_end=565
-  _globals['_WHOAMIREQUEST']._serialized_start=567
-  _globals['_WHOAMIREQUEST']._serialized_end=582
-  _globals['_WHOAMIRESPONSE']._serialized_start=584
-  _globals['_WHOAMIRESPONSE']._serialized_end=691
-  _globals['_ENROLORGANISATIONREQUEST']._serialized_start=693
-  _globals['_ENROLORGANISATIONREQUEST']._serialized_end=776
-  _globals['_ENROLORGANISATIONRESPONSE']._serialized_start=778
-  _globals['_ENROLORGANISATIONRESPONSE']._serialized_end=854
-  _globals['_LISTORGANISATIONSREQUEST']._serialized_start=856
-  _globals['_LISTORGANISATIONSREQUEST']._serialized_end=882
-  _globals['_LISTORGANISATIONSRESPONSE']._serialized_start=884
-  _globals['_LISTORGANISATIONSRESPONSE']._serialized_end=961
-  _globals['_REVOKEORGANISATIONREQUEST']._serialized_start=963
-  _globals['_REVOKEORGANISATIONREQUEST']._serialized_end=1036
-  _globals['_REVOKEORGANISATIONRESPONSE']._serialized_start=1038
-  _globals['_REVOKEORGANISATIONRESPONSE']._serialized_end=1115
-  _globals['_LISTCERTIFICATESREQUEST']._serialized_start=1117
-  _globals['_LISTCERTIFICATESREQUEST']._serialized_end=1199
-  _globals['_MEMBERCERTIFICATE']._serialized_start=1202
-  _globals['_MEMBERCERTIFICATE']._serialized_end=1355
-  _globals['_LISTCERTIFICATESRESPONSE']._serialized_start=1357
-  _globals['_LISTCERTIFICATESRESPONSE']._serialized_end=1437
-  _globals['_REVOKECERTIFICATEREQUEST']._serialized_start=1439
-  _globals['_REVOKECERTIFICATEREQUEST']._serialized_end=1516
-  _globals['_REVOKECERTIFICATERESPONSE']._serialized_start=1518
-  _globals['_REVOKECERTIFICATERESPONSE']._serialized_end=1586
-  _globals['_IDENTITYSERVICE']._serialized_start=1730
-  _globals['_IDENTITYSERVICE']._serialized_end=2384
+  _globals['_ENCLAVESTATE']._serialized_end=580
+  _globals['_WHOAMIREQUEST']._serialized_start=582
+  _globals['_WHOAMIREQUEST']._serialized_end=597
+  _globals['_WHOAMIRESPONSE']._serialized_start=599
+  _globals['_WHOAMIRESPONSE']._serialized_end=706
+  _globals['_ENROLORGANISATIONREQUEST']._serialized_start=708
+  _globals['_ENROLORGANISATIONREQUEST']._serialized_end=791
+  _globals['_ENROLORGANISATIONRESPONSE']._serialized_start=793
+  _globals['_ENROLORGANISATIONRESPONSE']._serialized_end=869
+  _globals['_LISTORGANISATIONSREQUEST']._serialized_start=871
+  _globals['_LISTORGANISATIONSREQUEST']._serialized_end=897
+  _globals['_LISTORGANISATIONSRESPONSE']._serialized_start=899
+  _globals['_LISTORGANISATIONSRESPONSE']._serialized_end=976
+  _globals['_REVOKEORGANISATIONREQUEST']._serialized_start=978
+  _globals['_REVOKEORGANISATIONREQUEST']._serialized_end=1051
+  _globals['_REVOKEORGANISATIONRESPONSE']._serialized_start=1053
+  _globals['_REVOKEORGANISATIONRESPONSE']._serialized_end=1130
+  _globals['_LISTCERTIFICATESREQUEST']._serialized_start=1132
+  _globals['_LISTCERTIFICATESREQUEST']._serialized_end=1214
+  _globals['_MEMBERCERTIFICATE']._serialized_start=1217
+  _globals['_MEMBERCERTIFICATE']._serialized_end=1370
+  _globals['_LISTCERTIFICATESRESPONSE']._serialized_start=1372
+  _globals['_LISTCERTIFICATESRESPONSE']._serialized_end=1452
+  _globals['_REVOKECERTIFICATEREQUEST']._serialized_start=1454
+  _globals['_REVOKECERTIFICATEREQUEST']._serialized_end=1531
+  _globals['_REVOKECERTIFICATERESPONSE']._serialized_start=1533
+  _globals['_REVOKECERTIFICATERESPONSE']._serialized_end=1601
+  _globals['_IDENTITYSERVICE']._serialized_start=1745
+  _globals['_IDENTITYSERVICE']._serialized_end=2399
 # @@protoc_insertion_point(module_scope)

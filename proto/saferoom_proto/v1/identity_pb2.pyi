@@ -166,6 +166,7 @@ class EnclaveState(_message.Message):
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
     RUN_BY_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
     owner: _builtins.str
     """The owner."""
     state: _builtins.str
@@ -178,6 +179,10 @@ class EnclaveState(_message.Message):
     """Who starts it: "server", or "owner", whose relay connects it."""
     connected: _builtins.bool
     """The room has a connection to it now."""
+    fault: _builtins.str
+    """Why it cannot answer: the reason and the rule, of its store, its key agent or its end; empty if
+    nothing is known to be wrong.
+    """
     @_builtins.property
     def sandbox_missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What its sandbox lacks on this host."""
@@ -192,10 +197,11 @@ class EnclaveState(_message.Message):
         endorsement: _builtins.str = ...,
         run_by: _builtins.str = ...,
         connected: _builtins.bool = ...,
+        fault: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "endorsement", b"endorsement", "owner", b"owner", "run_by", b"run_by", "sandbox_level", b"sandbox_level", "sandbox_missing", b"sandbox_missing", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "endorsement", b"endorsement", "fault", b"fault", "owner", b"owner", "run_by", b"run_by", "sandbox_level", b"sandbox_level", "sandbox_missing", b"sandbox_missing", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
