@@ -38,6 +38,9 @@ from saferoom_proto.tree import Tree
 MOST_CHUNKS: Final = 64
 """Taken out for one subject: some 16 MB, and half a second of hashing beside the work."""
 
+MOST_TEXT: Final = 2 * 1024 * 1024
+"""Characters of batches shown to one subject: long questions leave room for its records."""
+
 _INDEX_BYTES: Final = 8
 _NUMBER_BYTES: Final = 4
 _QUESTION_PARTS: Final = 2
@@ -110,10 +113,23 @@ class FoundBatches:
     batches: tuple[FoundBatch, ...]
     earlier: int
 
-    def read(self) -> tuple[HeldBatch, ...]:
-        """Take out the rows about the subject, in any thread."""
-        read = (each.read(self.subject) for each in self.batches)
-        return tuple(each for each in read if each is not None)
+    def read(self) -> tuple[tuple[HeldBatch, ...], int]:
+        """Take out the rows about the subject, in any thread.
+
+        Returns:
+            The batches, as many as are shown, and how many more there were before them.
+        """
+        shown: list[HeldBatch] = []
+        left = MOST_TEXT
+        for at, found in enumerate(self.batches):
+            batch = found.read(self.subject)
+            if batch is None:
+                continue
+            left -= len(batch.model_dump_json())
+            if left < 0:
+                return tuple(shown), self.earlier + len(self.batches) - at
+            shown.append(batch)
+        return tuple(shown), self.earlier
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,7 +216,7 @@ class Gate:
         """
         request, held = claimed.request, sealed.open(_RELEASED)
         grounds = moment.grounds
-        plaintext = Holdings(
+        told = Holdings(
             room=grounds.room,
             owner=grounds.owner,
             subject=request.subject,
@@ -229,7 +229,8 @@ class Gate:
             batches=held.batches,
             earlier=held.earlier,
             salt=b64(self._randomness(SALT_BYTES)),
-        ).to_bytes()
+        )
+        plaintext = told.fitted().to_bytes()
         payload = Disclosure(
             room=grounds.room,
             owner=grounds.owner,

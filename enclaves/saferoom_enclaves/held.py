@@ -90,8 +90,7 @@ class Reading:
                 for each, value in zip(self.features, found.values, strict=True)
             ),
             self.accounts,
-            self.batches.read(),
-            self.batches.earlier,
+            *self.batches.read(),
         )
 
     @property

@@ -137,19 +137,29 @@ class Holdings(Part):
     salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
     """32 random bytes, base64."""
 
+    def fitted(self) -> Holdings:
+        """Count the batches only, where they would leave no room for the records."""
+        if not self.batches or len(self._written()) <= MOST_BYTES:
+            return self
+        earlier = self.earlier + len(self.batches)
+        return self.model_copy(update={"batches": (), "earlier": earlier})
+
     def to_bytes(self) -> bytes:
         """Write the plaintext, filled up.
 
         Raises:
             SafeRoomError: `TOO_LARGE` past `MOST_BYTES`.
         """
-        # Most subjects are in no batch: what is not there is not written.
-        absent = {name for name in ("batches", "earlier") if not getattr(self, name)}
-        written = self.model_dump_json(exclude=absent).encode()
+        written = self._written()
         if len(written) > MOST_BYTES:
             raise SafeRoomError(Reason.TOO_LARGE, f"more than {MOST_BYTES} bytes are held")
         # JSON may end in spaces (RFC 8259 section 2).
         return written.ljust(max(FEWEST_BYTES, 1 << (len(written) - 1).bit_length()))
+
+    def _written(self) -> bytes:
+        # Most subjects are in no batch: what is not there is not written.
+        absent = {name for name in ("batches", "earlier") if not getattr(self, name)}
+        return self.model_dump_json(exclude=absent).encode()
 
     @classmethod
     def from_bytes(cls, plaintext: bytes) -> Holdings:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from saferoom_enclaves import about_subjects
+from saferoom_enclaves.batch_progress import ProgressRows
+from saferoom_enclaves.rowform import pack
+from saferoom_proto import holdings as holdings_module
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import CHUNK_ROWS, Row
 from saferoom_proto.batch_row import SubjectRow, verify_row
@@ -103,6 +106,32 @@ def test_what_does_not_fit_is_counted(
     holdings = held(room, enclave, 1)
     assert [(len(each.rows), each.more) for each in holdings.batches] == [(1, 1)]
     assert holdings.earlier == 3
+
+
+def test_a_banks_long_questions_take_no_records_place(
+    room: Sample, enclave: EnclaveHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        ask_batch(enclave, steady_batch(room, 1))
+    whole = held(room, enclave, 1)
+    one = len(whole.batches[0].model_dump_json())
+    monkeypatch.setattr(about_subjects, "MOST_TEXT", 2 * one + one // 2)
+    holdings = held(room, enclave, 1)
+    assert holdings.batches == whole.batches[:2]
+    assert holdings.earlier == 1
+    monkeypatch.setattr(holdings_module, "MOST_BYTES", len(whole.model_dump_json()) - 3 * one)
+    fitted = whole.fitted()
+    assert (fitted.batches, fitted.earlier, fitted.tables) == ((), 3, whole.tables)
+
+
+def test_a_chunk_of_before_rows_were_kept_is_read(room: Sample, enclave: EnclaveHarness) -> None:
+    state = enclave.enclave._state
+    kept = ProgressRows(state)
+    with state.transaction():
+        key = state.cipher.find("chunk", "sha256:old", "0")
+        state.put("chunk", key, pack(bytes(16), b"records"))
+    assert kept.chunk("sha256:old", 0) == (bytes(16), b"records")
+    assert held(room, enclave, 1).batches == ()
 
 
 def test_subjects_whose_marks_are_alike_are_told_apart(
