@@ -33,13 +33,15 @@ class OwnHoldings:
         disclosure: the enclave's word, with its place in the log.
         index: its entry there.
         rows: its rows in batches, each verified, the newest batch first.
+        unproven: in how many more batches it is whose word the room does not prove.
     """
 
     holdings: Holdings
     features: dict[str, Feature]
     disclosure: Recorded
     index: int
-    rows: tuple[Use, ...] = ()
+    rows: tuple[Use, ...]
+    unproven: int
 
 
 async def get_holdings(session: Session, owner: str) -> OwnHoldings:
@@ -79,7 +81,8 @@ async def get_holdings(session: Session, owner: str) -> OwnHoldings:
         for each in held.features
     }
     # Step 5: its rows in batches, each under the enclave's recorded word.
-    return OwnHoldings(held, features, recorded, index, await own_rows(session, held))
+    rows, unproven = await own_rows(session, held)
+    return OwnHoldings(held, features, recorded, index, rows, unproven)
 
 
 def _request(session: Session, owner: str, key: SealingKey) -> HoldingsRequest:

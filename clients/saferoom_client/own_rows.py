@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.use import Use
 from saferoom_proto.batch_row import SubjectRow, verify_row
@@ -21,8 +22,16 @@ _AT_ONCE: Final = 8
 """Proofs fetched at once."""
 
 
-async def own_rows(session: Session, held: Holdings) -> tuple[Use, ...]:
+class UnprovenError(Exception):
+    """The room proves no place in the log to a word."""
+
+
+async def own_rows(session: Session, held: Holdings) -> tuple[tuple[Use, ...], int]:
     """Verify the rows that an owner's enclave shows of its batches, the newest first.
+
+    Returns:
+        The rows, and of how many batches the room proves no place in the log: the word on it was
+        not recorded yet, or cannot be opened any more. That hides none of the others.
 
     Raises:
         SafeRoomError: `BAD_PROOF`, `BAD_SIGNATURE` or `BAD_ENDORSEMENT` for what is not the
@@ -30,12 +39,16 @@ async def own_rows(session: Session, held: Holdings) -> tuple[Use, ...]:
     """
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def rows_of(batch: HeldBatch) -> tuple[Use, ...]:
+    async def rows_of(batch: HeldBatch) -> tuple[Use, ...] | None:
         async with places:
-            return await _rows(session, held, batch)
+            try:
+                return await _rows(session, held, batch)
+            except UnprovenError:
+                return None
 
     told = await asyncio.gather(*(rows_of(batch) for batch in held.batches))
-    return tuple(use for uses in told for use in uses)
+    rows = tuple(use for uses in told if uses is not None for use in uses)
+    return rows, sum(uses is None for uses in told)
 
 
 async def _rows(session: Session, held: Holdings, batch: HeldBatch) -> tuple[Use, ...]:
@@ -74,7 +87,12 @@ async def _rows(session: Session, held: Holdings, batch: HeldBatch) -> tuple[Use
 async def _proven(session: Session, statement: Envelope, salt: bytes) -> tuple[Recorded, int]:
     """Have the room prove a statement's place in the log, which its salt opens."""
     ask = ledger_pb2.GetProofRequest(digest=statement.digest, salt=salt)
-    told = await session.call(session.ledger.GetProof, ask)
+    try:
+        told = await session.call(session.ledger.GetProof, ask)
+    except Refused as refused:
+        if refused.reason is Reason.UNKNOWN_STATEMENT:
+            raise UnprovenError from refused
+        raise
     recorded = Recorded(statement, salt, told.proof)
     _, index = session.grounds.require_recorded(recorded)
     return recorded, index

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from saferoom_client import AsyncRoom, Refused, Truth
+from saferoom_client import AsyncRoom, Refused, Truth, own_rows
 from saferoom_client.batch import Batch
 from saferoom_client.batch_answer import BatchAnswer
+from saferoom_client.session import Session
 from saferoom_client.use import Use
 from saferoom_proto.batch import CHUNK_ROWS
 from saferoom_proto.batch_receipt import (
@@ -18,9 +19,12 @@ from saferoom_proto.batch_receipt import (
     verify_batch_receipt,
     verify_row_receipt,
 )
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import BatchRelease, load
 from saferoom_proto.uscc import make_uscc
 from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
+from saferoom_proto.wire import Recorded
 from tests.flow.live import LiveRoom
 from tests.flow.offers import LISTED, POOR, SILENT, STEADY, UNKNOWN, VAT, vat_paid
 
@@ -115,6 +119,28 @@ def test_a_subject_is_shown_its_row_and_keeps_a_receipt_that_verifies_alone(
         verified = verify_use_receipt(UseReceipt.from_json(data), room.profile.trust)
     assert verified.row == row.row
     assert not any(other.encode() in data for other in set(ROWS) - {LISTED})
+
+
+def test_a_batch_that_the_log_does_not_show_hides_nothing_else(
+    live: LiveRoom, answer: BatchAnswer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with live.open("bank-a", "desk") as room:
+        other = room.check_many("steady-payer", [LISTED], purpose="pre-loan", params=LEAST)
+    proven = own_rows._proven
+
+    async def all_but_one(
+        session: Session, statement: Envelope, salt: bytes
+    ) -> tuple[Recorded, int]:
+        lost = load(statement, BatchRelease).request == other.request_id
+        return await proven(session, statement, bytes(32) if lost else salt)
+
+    monkeypatch.setattr(own_rows, "_proven", all_but_one)
+    with live.open(LISTED, "self") as room:
+        held = room.get_holdings("court")
+    asked = {row.request_id for row in held.rows}
+    assert answer.request_id in asked
+    assert other.request_id not in asked
+    assert held.unproven == 1
 
 
 def test_a_row_that_was_refused_is_shown_with_its_reason(

@@ -160,6 +160,14 @@ def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
             yield from folded(
                 say("{owner}: in {earlier:,} earlier batches, too", owner=owner, earlier=earlier)
             )
+        if own.unproven:
+            yield from folded(
+                say(
+                    "{owner}: in {count:,} batches that the log does not show; ask the auditor",
+                    owner=owner,
+                    count=own.unproven,
+                )
+            )
     yield ""
     yield from folded(say("wrong? saferoom dispute open --use ENTRY --words '...'"))
 
@@ -183,6 +191,7 @@ def _document(gathered: _Mine) -> dict[str, object]:
             owner: {
                 "entry": own.index,
                 "disclosure": own.disclosure.statement.digest,
+                "unproven": own.unproven,
                 **own.holdings.model_dump(mode="json"),
             }
             for owner, own in gathered.held.items()
