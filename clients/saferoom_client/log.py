@@ -144,8 +144,12 @@ class LogTree:
 
     def require_root(self, head: Checkpoint) -> None:
         """Refuse with `BAD_PROOF` entries that do not hash to the head's root."""
-        if self._size != head.size or root(self._size, self._node) != head.root:
+        if self._size != head.size or self.root_at(head.size) != head.root:
             raise SafeRoomError(Reason.BAD_PROOF, "the entries do not hash to the signed root")
+
+    def root_at(self, size: int) -> bytes:
+        """Give the root of the tree's first so many leaves."""
+        return root(size, self._node)
 
     def _node(self, level: int, index: int) -> bytes:
         return self._nodes[level, index]
