@@ -42,7 +42,12 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, parse_object, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, Trust, open_template
+from saferoom_proto.receipt import (
+    RECEIPT_LIMIT_BYTES,
+    Trust,
+    open_template,
+    require_format,
+)
 from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
 from saferoom_proto.statements.base import Part, field_faults
 from saferoom_proto.tree import Tree
@@ -361,6 +366,6 @@ def _open_request(receipt: BatchReceipt | RowReceipt, trust: Trust) -> _Opened:
 def _read(kind: type[_R], data: bytes, most_bytes: int) -> _R:
     parse_object(data, most_bytes)
     try:
-        return kind.model_validate_json(data)
+        return require_format(kind.model_validate_json(data))
     except ValidationError as error:
         raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None

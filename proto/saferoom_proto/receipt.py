@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -21,7 +21,7 @@ from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.entry import commitment as entry_commitment
 from saferoom_proto.entry import leaf
 from saferoom_proto.keys import VerifyKey
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     CheckRequest,
     Consent,
@@ -46,6 +46,16 @@ from saferoom_proto.verification import (
 )
 
 RECEIPT_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+
+P = TypeVar("P", bound=Part)
+
+
+def require_format(read: P) -> P:
+    """Refuse a file that was read and does not say itself which format it has."""
+    if "format" not in read.model_fields_set:
+        raise SafeRoomError(Reason.MALFORMED, "receipt", [FieldFault("format", "is missing")])
+    return read
 
 
 class Trust(Part):
@@ -103,7 +113,7 @@ class Receipt(Part):
         """Read a receipt file; `MALFORMED` names the field."""
         parse_object(data, RECEIPT_LIMIT_BYTES)
         try:
-            return cls.model_validate_json(data)
+            return require_format(cls.model_validate_json(data))
         except ValidationError as error:
             raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None
 

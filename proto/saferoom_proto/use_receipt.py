@@ -20,7 +20,7 @@ from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, Trust, verify_recorded
+from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, Trust, require_format, verify_recorded
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -68,7 +68,7 @@ class UseReceipt(Part):
         """Read a file; `MALFORMED` names the field."""
         parse_object(data, RECEIPT_LIMIT_BYTES)
         try:
-            return cls.model_validate_json(data)
+            return require_format(cls.model_validate_json(data))
         except ValidationError as error:
             raise SafeRoomError(Reason.MALFORMED, "use receipt", field_faults(error)) from None
 

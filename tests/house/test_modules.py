@@ -10,6 +10,8 @@ from typing import Final
 
 MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 70
+ONE_FILE: Final = {"verify_receipt.py"}
+"""Programs that are shipped as one file, to be read and kept as one (docs/receipts.md)."""
 # A comment that opens with such a word; an issue's number must follow it: (#12).
 OPEN_END: Final = re.compile(r"(?:#|//|--|<!--)\s*(?:TODO|FIXME|XXX|HACK)\b(?! ?\(#\d+\))")
 COMMENTED: Final = {".py", ".pyi", ".proto", ".toml", ".yaml", ".yml", ".sql", ".md", ".sh", ""}
@@ -56,7 +58,11 @@ def asserting(known: list[Function], borrowed: frozenset[str] = frozenset()) -> 
 
 def test_no_module_is_too_long(own_modules: list[Path]) -> None:
     lengths = [(len(path.read_bytes().splitlines()), path) for path in own_modules]
-    too_long = [f"{path} has {length} lines" for length, path in lengths if length > MODULE_LINES]
+    too_long = [
+        f"{path} has {length} lines"
+        for length, path in lengths
+        if length > MODULE_LINES and path.name not in ONE_FILE
+    ]
     assert not too_long, "\n".join(too_long)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from saferoom_client import standalone
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.cli.receipt_kinds import Kind, kind_of, require_kind
@@ -121,6 +123,16 @@ def export(
 
 
 app.command()(row)
+
+
+@app.command()
+def verifier() -> None:
+    """Print a verifier of receipts as one Python file that needs nothing of ours.
+
+    It asks for Python 3.11 and the package `cryptography` alone: save it, read it, keep it.
+    """
+    typer.echo(files(standalone).joinpath("verify_receipt.py").read_bytes(), nl=False)
+
 
 _TRUTHS: Final = (later("yes"), later("no"), later("not_found"))
 """What is said of an answer, listed for translation."""
