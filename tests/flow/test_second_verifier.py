@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import files
 from pathlib import Path
 from types import ModuleType
@@ -67,12 +68,13 @@ class Kept:
 def kept(live: LiveRoom) -> Kept:
     files: dict[str, bytes] = {}
     with live.open("bank-a", "desk") as room:
-        asked = {"purpose": "pre-loan", "params": LEAST}
-        files["check"] = room.check("steady-payer", subject=STEADY, **asked).receipt.to_json()
+        check = partial(room.check, "steady-payer", purpose="pre-loan", params=LEAST)
+        files["check"] = check(subject=STEADY).receipt.to_json()
         with pytest.raises(Refused) as refused:
-            room.check("steady-payer", subject=SILENT, **asked)
+            check(subject=SILENT)
         files["refused"] = refused.value.receipt().to_json()
-        batch = room.check_many("steady-payer", [POOR, SILENT, LISTED], **asked).receipt
+        rows = [POOR, SILENT, LISTED]
+        batch = room.check_many("steady-payer", rows, purpose="pre-loan", params=LEAST).receipt
         files["batch"] = batch.to_json()
         files["row"] = room.row_receipt(batch, 2).to_json()
         files["refused row"] = room.row_receipt(batch, 1).to_json()
