@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from saferoom_client import Refused, standalone
 from saferoom_client.cli import app
+from saferoom_client.use import UseKind
 from saferoom_proto.batch_receipt import (
     BatchReceipt,
     RowReceipt,
@@ -73,6 +74,7 @@ def kept(live: LiveRoom) -> Kept:
         with pytest.raises(Refused) as refused:
             check(subject=SILENT)
         files["refused"] = refused.value.receipt().to_json()
+        room.cost("steady-payer", subject=STEADY, purpose="pre-loan", params=LEAST)
         rows = [POOR, SILENT, LISTED]
         batch = room.check_many("steady-payer", rows, purpose="pre-loan", params=LEAST).receipt
         files["batch"] = batch.to_json()
@@ -85,7 +87,7 @@ def kept(live: LiveRoom) -> Kept:
     with live.open("tax", "li") as room:
         uses = room.list_uses().uses
         batches = (each for each in uses if each.rows is not None)
-        single = (each for each in uses if not each.of_price and each.rows is None)
+        single = (each for each in uses if each.kind is UseKind.CHECK)
         files["use"] = room.use_receipt(next(single)).to_json()
         files["use of a batch"] = room.use_receipt(next(batches)).to_json()
         priced = next(each for each in uses if each.of_price)
