@@ -35,7 +35,7 @@ from tests.flow.offers import CURIOUS, LISTED, POOR, SILENT, STEADY
 
 LEAST: Final = {"least": "5000"}
 VERIFIER: Final = Path(standalone.__file__).with_name("verify_receipt.py")
-USES: Final = ("use", "use of a batch", "use for its price", "disclosure")
+USES: Final = ("use", "use of a batch", "use of a row", "use for its price", "disclosure")
 KINDS: Final = ("check", "refused", "row", "refused row", "batch", *USES)
 OURS: Final[dict[str, Callable[[bytes, Trust], object]]] = {
     "check": lambda data, trust: verify_receipt(Receipt.from_json(data), trust),
@@ -84,6 +84,8 @@ def kept(live: LiveRoom) -> Kept:
         room.get_holdings("tax")
         shown = next(each for each in room.list_uses().uses if each.by_itself)
         files["disclosure"] = room.use_receipt(shown).to_json()
+    with live.open(LISTED, "self") as room:
+        files["use of a row"] = room.use_receipt(room.get_holdings("tax").rows[-1]).to_json()
     with live.open("tax", "li") as room:
         uses = room.list_uses().uses
         batches = (each for each in uses if each.rows is not None)

@@ -944,7 +944,34 @@ def verify_use(receipt: Doc, trust: Trust) -> Told:
         told |= {"asked by": says["institution"], "outcome": "told what it would cost"}
     else:
         told |= {"asked by": says["institution"], "outcome": says["outcome"]}
+    if receipt.get("row") is not None:
+        batch = read_statement(asked or wrong("a row without its batch"), "batch-request")
+        told |= verify_shown_row(as_doc(receipt["row"], "row"), batch, word)
     return told | {"entry": f"{place[0]} of a log of {place[1]}"}
+
+
+def verify_shown_row(shown: Doc, batch: Statement, word: Statement) -> Told:
+    """Verify the one row of a batch that its subject is shown, under the enclave's word."""
+    exactly(shown, "subject row", "row")
+    row = as_doc(shown["row"], "row")
+    exactly(row, "index parameters when record salt path", "row")
+    says, asked = word.says, batch.says
+    require(word.kind == "batch-release" and asked["room"] == says["room"], "another word")
+    rows, index, number = count(asked, "rows"), count(row, "index"), count(row, "parameters")
+    judged = count(says, "answered") + count(says, "refused")
+    require(judged == rows, "a batch whose rows were not judged")
+    require(number < len(many(asked, "params")), "a row with parameters that are none")
+    subject, salt = text(shown, "subject"), b64(text(row, "salt"), "salt")
+    when, record = b64(text(row, "when"), "when"), b64(text(row, "record"), "record")
+    form = re.fullmatch("[0-9A-Z]{18}", subject) is not None and len(salt) == 32  # noqa: PLR2004
+    require(form and len(when) == 16, "not a row")  # noqa: PLR2004
+    packed = subject.encode() + number.to_bytes(2, "big")
+    leaf = outcome_leaf(salt, place_of(batch.digest, index), packed, when, record)
+    path = [b64(one, "path") for one in texts(row, "path")]
+    root = digest_bytes(maybe(says, "root"), "root")
+    require(root_from(leaf, index, rows, path) == root, "not what became of the row")
+    outcome, _, _ = read_record(record)
+    return {"about": subject, "row": index, "row said": outcome}
 
 
 ASKED = {
@@ -986,7 +1013,8 @@ def verify(receipt_json: bytes, trust_json: bytes) -> Told:
     check = VERIFIERS.get(named) if isinstance(named, str) else None
     if check is None or not isinstance(named, str):
         wrong("format: not a receipt that this program knows")
-    exactly(receipt, FILES[named], "receipt")
+    optional = " row" if named == "saferoom-use/v1" and "row" in receipt else ""
+    exactly(receipt, FILES[named] + optional, "receipt")
     if named in PARTS:
         for part in docs(receipt, "parts"):
             exactly(part, PARTS[named], "part")
