@@ -82,8 +82,13 @@ def say_in(language: Language, message: str) -> str:
 
 def titled(title: Title) -> str:
     """Give a title's text in the language that is spoken."""
-    spoken = os.environ.get("LANGUAGE") == Language.ZH.catalogue
-    return title.zh if spoken else title.en
+    return title.zh if spoken() is Language.ZH else title.en
+
+
+def spoken() -> Language:
+    """Give the language that is spoken."""
+    chinese = os.environ.get("LANGUAGE") == Language.ZH.catalogue
+    return Language.ZH if chinese else Language.EN
 
 
 def later(message: str) -> str:

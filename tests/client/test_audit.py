@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -14,112 +13,26 @@ from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.run import Auditor
 from saferoom_client.audit.words import Words
 from saferoom_client.values import LogEntry
-from saferoom_proto import chain
-from saferoom_proto.answer import Answer, Truth
+from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
-    ChainLink,
     Feature,
-    FeatureKind,
     FeatureTrial,
     Pause,
     Payload,
     Refusal,
     Release,
-    StreamPosition,
     TemplateRefusal,
     load,
     seal_statement,
 )
-from simulator import SimBank, SimOwner, SimSubject, World
-from tests.client.made import MadeEnclave, feature
+from simulator import World
+from tests.client.story import VAT, Story
 from tests.proto.kinds import recorded_kinds
-
-VAT = ("tax.vat_paid",)
-
-
-@dataclass
-class Story:
-    """A small room's log, written entry by entry; a test writes it otherwise."""
-
-    world: World = field(default_factory=lambda: World("audit"))
-    log: list[Envelope] = field(default_factory=list[Envelope])
-    followed: list[Envelope] = field(default_factory=list[Envelope])
-    spoken: list[Envelope] = field(default_factory=list[Envelope])
-
-    def __post_init__(self) -> None:
-        self.tax: SimOwner = self.world.owner("tax")
-        self.bank: SimBank = self.world.bank("bank-a")
-        self.subject: SimSubject = self.world.subject(1)
-        self.feature = self.tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED))
-        self.template, self.certificate = self.bank.propose("enough", "tax.vat_paid >= 5000")
-        self.approvals = tuple(self.tax.approve(self.template, self.certificate.digest))
-        self.agreement = self.tax.agree(self.bank)
-        self.consent = self.subject.consent(self.bank, VAT)
-        self.enclave = MadeEnclave(self.tax, evidence=self.tax.charters[0].digest)
-
-    def begin(self, *left_out: Envelope) -> Story:
-        """Write all that an answer needs, but for what is left out."""
-        grounds = (
-            *(self.tax.charters[0], self.feature, self.template, self.certificate),
-            *(*self.approvals, self.agreement, self.consent),
-        )
-        self.follow(*(each for each in grounds if each not in left_out))
-        if self.enclave.endorsement not in left_out:
-            self.log.append(self.enclave.endorsement)
-        return self
-
-    def follow(self, *statements: Envelope) -> None:
-        """Write statements that the enclave follows, and that it hears of at once."""
-        self.log += statements
-        self.followed += statements
-
-    def hear_nothing_of(self, statement: Envelope) -> None:
-        """Write a statement that the enclave has not heard of when it speaks next."""
-        self.log.append(statement)
-
-    def release(
-        self, said: Truth | Reason = Truth.YES, key: SigningKey | None = None, /, **changes: object
-    ) -> Envelope:
-        """Have the enclave answer a question, as far as it has heard."""
-        request = self.bank.request(self.subject, self.template, self.certificate, {})
-        grounds: dict[str, object] = {
-            "approvals": tuple(sorted(each.digest for each in self.approvals)),
-            "agreement": self.agreement.digest,
-            "consent": self.consent.digest,
-            "stream": StreamPosition(
-                sequence=len(self.followed),
-                running=chain.head_of(each.whole for each in self.followed),
-            ),
-            "chain": ChainLink(
-                index=len(self.spoken), previous=chain.head_of(each.digest for each in self.spoken)
-            ),
-        }
-        answer = said if isinstance(said, Reason) else Answer(said, os.urandom(32))
-        part = self.enclave.release(
-            request, self.certificate.digest, grounds, answer, key, **changes
-        )
-        self.log.append(part.release.statement)
-        self.spoken.append(part.release.statement)
-        return part.release.statement
-
-    def audit(self, since: int = 0, spoilt: Sequence[int] = ()) -> Auditor:
-        """Have the log audited; the leaves of spoilt entries commit to something else."""
-        auditor = Auditor(Book(self.world.trust()), self.world.heads.verify_key.public, since)
-        for index, statement in enumerate(self.log):
-            salt = os.urandom(32)
-            committed = bytes(32) if index in spoilt else commitment(salt, statement.digest)
-            auditor.take(LogEntry(index, leaf(committed), statement, salt))
-        auditor.finish()
-        return auditor
-
-    def found(self, since: int = 0, spoilt: Sequence[int] = ()) -> list[tuple[int | None, Reason]]:
-        """Give the violations, by entry and rule."""
-        return [(each.entry, each.reason) for each in self.audit(since, spoilt).violations]
 
 
 def test_a_whole_log_has_no_violation() -> None:

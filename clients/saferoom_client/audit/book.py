@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from saferoom_client.audit.streams import Streams
 from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Approval, Consent, Endorsement, Feature
@@ -50,6 +51,7 @@ class Book:
     charters: dict[str, PinnedCharter] = field(default_factory=dict[str, PinnedCharter])
     endorsements: dict[str, Endorsement] = field(default_factory=dict[str, Endorsement])
     features: dict[str, Feature] = field(default_factory=dict[str, Feature])
+    templates: dict[str, Envelope] = field(default_factory=dict[str, Envelope])
     certificates: dict[str, ReleaseCertificate] = field(
         default_factory=dict[str, ReleaseCertificate]
     )

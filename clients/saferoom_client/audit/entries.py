@@ -95,6 +95,12 @@ def _schema(book: Book, entry: int, statement: Envelope) -> None:
         verify_by_any_approver(statement, book.charter(owner), Schema)
 
 
+def _template(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    load(statement, Template)
+    book.templates[statement.digest] = statement
+
+
 def _certificate(book: Book, entry: int, statement: Envelope) -> None:
     del entry
     says = load(statement, ReleaseCertificate)
@@ -228,7 +234,7 @@ TAKES: Final[Mapping[str, Take]] = {
     EvidenceClaims.payload_type(): _known(EvidenceClaims),
     Feature.payload_type(): _feature,
     Schema.payload_type(): _schema,
-    Template.payload_type(): _known(Template),
+    Template.payload_type(): _template,
     ReleaseCertificate.payload_type(): _certificate,
     Approval.payload_type(): _approval,
     Withdrawal.payload_type(): _withdrawal,

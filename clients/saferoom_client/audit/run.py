@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.entries import TAKES
+from saferoom_client.audit.questions import Receipts, read_receipts
+from saferoom_client.audit.spending import Spending
 from saferoom_client.audit.words import Words
 from saferoom_client.chains import Chains
 from saferoom_client.log import LogTree, Progress, all_entries, ignore_progress, require_grown
@@ -16,6 +19,8 @@ from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.spoken import open_spoken
+from saferoom_proto.statements import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,9 @@ class AuditReport:
         erased: how many can no longer be opened.
         unjudged: how many are of a kind that this auditor has no rule for.
         crossed: how many answers a revocation crossed on its way to their enclave.
+        replayed: how many answers had their charges replayed.
+        receipts: how many receipts were read beside the log.
+        opened: how many words of enclaves those receipts opened the questions of.
         unpinned: owners whose words were not judged: their charter root is not pinned here.
         violations: everything that is wrong, in the order of the log.
     """
@@ -56,6 +64,9 @@ class AuditReport:
     erased: int
     unjudged: int
     crossed: int
+    replayed: int
+    receipts: int
+    opened: int
     unpinned: tuple[str, ...]
     violations: tuple[Violation, ...]
 
@@ -67,17 +78,23 @@ class Auditor:
         book: empty.
         heads_key: signs the room's own refusals.
         since: the first entry to judge; earlier ones are only read.
+        receipts: what the auditor was given beside the log.
     """
 
-    def __init__(self, book: Book, heads_key: str, since: int) -> None:
+    def __init__(
+        self, book: Book, heads_key: str, since: int, receipts: Receipts | None = None
+    ) -> None:
         self._book: Final = book
         self._words: Final = Words(book, heads_key)
+        self._receipts: Final = receipts or Receipts()
+        self._spending: Final = Spending(book, self._receipts.questions)
         self._since: Final = since
         self._chains: Final = Chains()
         self.violations: Final[list[Violation]] = []
         self.judged = 0
         self.erased = 0
         self.unjudged = 0
+        self.opened = 0
 
     @property
     def unpinned(self) -> set[str]:
@@ -88,6 +105,11 @@ class Auditor:
     def crossed(self) -> int:
         """How many answers a revocation crossed on its way to their enclave."""
         return self._words.crossed
+
+    @property
+    def replayed(self) -> int:
+        """How many answers had their charges replayed."""
+        return self._spending.replayed
 
     def take(self, entry: LogEntry) -> None:
         """Judge the log's next entry; what is wrong with it is noted, and the audit goes on."""
@@ -110,10 +132,15 @@ class Auditor:
         if not self.erased:
             for entry, missing in self._chains.gaps():
                 self._note(entry, missing.reason, missing.detail)
+        for entry, fault in self._spending.finish():
+            self._note(entry, fault.reason, fault.detail)
+        for name, fault in (*self._receipts.faults, *self._receipts.missing(self._book.entries)):
+            self.violations.append(Violation(None, fault.reason, f"{name}: {_words(fault)}"))
         self.violations.sort(key=lambda found: -1 if found.entry is None else found.entry)
 
     def _judge(self, index: int, statement: Envelope) -> None:
         book, kind = self._book, statement.payload_type
+        self._words.spoken = None
         try:
             if (take := TAKES.get(kind)) is not None:
                 take(book, index, statement)
@@ -121,12 +148,31 @@ class Auditor:
                 self.unjudged += 1
             elif index >= self._since:
                 judge(statement)
+            else:
+                self._words.spoken = open_spoken(statement)  # judged when it was audited
             self._chains.take(statement, index)
         except SafeRoomError as error:
             self._note(index, error.reason, _words(error))
         finally:
             book.entries.setdefault(statement.digest, index)
             book.streams.take(index, statement)
+        self._replay(index)
+
+    def _replay(self, index: int) -> None:
+        """Replay what an enclave's word charged, whatever else is wrong with it."""
+        said = self._words.spoken
+        if said is None or said.owner in self._book.unpinned:
+            return
+        for entry, fault in self._spending.take(index, said):
+            self._note(entry, fault.reason, fault.detail)
+        opened = self._receipts.questions.get(said.request) if isinstance(said, Release) else None
+        if opened is None or not isinstance(said, Release) or index < self._since:
+            return
+        self.opened += 1
+        try:
+            opened.require_allowed(said, self._book)
+        except SafeRoomError as error:
+            self._note(index, error.reason, f"{opened.name}: {_words(error)}")
 
     def _note(self, entry: int, reason: Reason, what: str) -> None:
         if entry >= self._since:
@@ -134,13 +180,19 @@ class Auditor:
 
 
 async def audit_log(
-    session: Session, *, since: int = 0, progress: Progress = ignore_progress
+    session: Session,
+    *,
+    since: int = 0,
+    receipts: Path | None = None,
+    progress: Progress = ignore_progress,
 ) -> AuditReport:
     """Audit the whole log: its tree, its openings, and every word in it.
 
     Args:
         session: of an auditor; nobody else is shown what the entries are.
         since: judge from this entry on; those before it are read and hashed all the same.
+        receipts: a folder of receipts that owners, subjects or banks gave the auditor. Each must
+            verify and stand in the log; the questions in them are judged too.
         progress: is told how many entries of how many have been judged.
 
     Returns:
@@ -152,7 +204,8 @@ async def audit_log(
     """
     profile = session.profile
     note, newest, grown_from = await require_grown(session)
-    auditor = Auditor(Book(profile.trust), profile.card.heads_key, since)
+    given = Receipts() if receipts is None else read_receipts(receipts, profile.trust)
+    auditor = Auditor(Book(profile.trust), profile.card.heads_key, since, given)
     tree = LogTree()
     async for entry in all_entries(session, newest.size):
         tree.add(entry.leaf)
@@ -174,6 +227,9 @@ async def audit_log(
         erased=auditor.erased,
         unjudged=auditor.unjudged,
         crossed=auditor.crossed,
+        replayed=auditor.replayed,
+        receipts=given.count,
+        opened=auditor.opened,
         unpinned=tuple(sorted(auditor.unpinned)),
         violations=tuple(violations),
     )

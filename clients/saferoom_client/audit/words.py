@@ -65,6 +65,8 @@ class Words:
         self._heads: Final = VerifyKey.from_public(heads_key)
         self.crossed = 0
         """Answers that a revocation crossed on its way to their enclave."""
+        self.spoken: Spoken | None = None
+        """What an enclave said that was judged last, if it was its own word, allowed or not."""
         self.judges: Final[Mapping[str, Callable[[Envelope], None]]] = {
             Release.payload_type(): self._release,
             BatchRelease.payload_type(): self._batch,
@@ -145,6 +147,7 @@ class Words:
             raise SafeRoomError(Reason.BAD_ENDORSEMENT, "its endorsement does not stand before it")
         verify_by_enclave(statement, endorsement, said.endorsement, kind)
         endorsement.require_valid(said.time)
+        self.spoken = said
         book.latest = max(book.latest, said.time)
         heard = -1
         if not isinstance(said, Snapshot):

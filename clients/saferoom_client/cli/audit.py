@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from saferoom_client.audit.report import Audited, audit_page
 from saferoom_client.audit.run import AuditReport, Violation
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import progress_of, show
+from saferoom_client.files import PUBLIC_FILE, write_file
 from saferoom_client.room import Room
+from saferoom_client.session import utc_now
+from saferoom_client.sheet.render import html
 from saferoom_client.tongue import say
 
 app = group("Audit the room's log, trusting nobody in the room.")
@@ -29,6 +34,18 @@ def verify(
     profile: ProfileOption,
     *,
     since: Annotated[int, typer.Option(min=0, help="Judge from this entry on.")] = 0,
+    receipts: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of receipts that you were given: their questions are judged too.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write a page for people: one .html file.", dir_okay=False),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify the whole log: its tree, what its entries are, and that every answer was allowed.
@@ -37,8 +54,15 @@ def verify(
     """
     bar, move = progress_of("entries", quiet=as_json)
     with Room.open(profile) as room, bar:
-        report = room.audit_log(since=since, progress=move)
-    show(as_json, _document(report), *_lines(report))
+        report = room.audit_log(since=since, receipts=receipts, progress=move)
+        member = room.profile.member
+        by = f"{member.organisation} {member.name}"
+        audited = Audited(report, room.profile.trust, by, utc_now())
+    told = list(_lines(report))
+    if page is not None:
+        write_file(page, html(audit_page(audited)).encode(), PUBLIC_FILE)
+        told.append(say("wrote {file}", file=page))
+    show(as_json, _document(report), *told)
     if report.violations:
         raise typer.Exit(FOUND)
 
@@ -67,6 +91,14 @@ def _lines(report: AuditReport) -> Iterator[str]:
         yield say(
             "{crossed:,} answers crossed a revocation on its way, as the charter allows",
             crossed=report.crossed,
+        )
+    if report.replayed:
+        yield say("{replayed:,} answers' charges were replayed", replayed=report.replayed)
+    if report.receipts:
+        yield say(
+            "{receipts:,} receipts open the questions of {opened:,} words",
+            receipts=report.receipts,
+            opened=report.opened,
         )
     for owner in report.unpinned:
         yield say(
@@ -97,6 +129,9 @@ def _document(report: AuditReport) -> dict[str, object]:
         "erased": report.erased,
         "unjudged": report.unjudged,
         "crossed": report.crossed,
+        "replayed": report.replayed,
+        "receipts": report.receipts,
+        "opened": report.opened,
         "unpinned": list(report.unpinned),
         "violations": [
             {"entry": each.entry, "reason": each.reason, "what": each.what}

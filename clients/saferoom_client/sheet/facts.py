@@ -38,6 +38,11 @@ class Sheet:
     answer: str
     sections: tuple[Section, ...]
 
+    @property
+    def tone(self) -> str:
+        """How the answer is set off: as yes, no, not found, or refused."""
+        return "refused" if self.truth is None else str(self.truth)
+
 
 def read_sheet(receipt: Receipt, trust: Trust, language: Language) -> Sheet:
     """Verify a receipt, and tell people what it shows.

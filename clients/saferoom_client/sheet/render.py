@@ -1,7 +1,7 @@
-"""A receipt's page as one HTML file, or as text.
+"""A page for people as one HTML file, or as text: a receipt's, or an audit's.
 
-Whatever comes from a receipt is text, and is written through `_text` only. The file asks for
-nothing from outside, and its policy forbids it to.
+Whatever comes from a receipt or a log is text, and is written through `_text` only. The file asks
+for nothing from outside, and its policy forbids it to.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from saferoom_client.sheet.facts import Sheet
-from saferoom_client.sheet.rows import Form, Row, Section
+from saferoom_client.sheet.rows import Form, Row, Section, Shown
 from saferoom_client.sheet.words import Language
 
 _POLICY: Final = (
@@ -43,17 +42,17 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _INDENT: Final = "  "
 
 
-def html(sheet: Sheet) -> str:
+def html(sheet: Shown) -> str:
     """Write a page as one HTML file."""
     return "\n".join(_html(sheet)) + "\n"
 
 
-def text(sheet: Sheet) -> str:
+def text(sheet: Shown) -> str:
     """Write a page as text, to be read in a terminal or kept beside the file."""
     return "\n".join(_lines(sheet)) + "\n"
 
 
-def _html(sheet: Sheet) -> Iterator[str]:
+def _html(sheet: Shown) -> Iterator[str]:
     yield "<!doctype html>"
     yield f'<html lang="{_LANGUAGE[sheet.language]}">'
     yield '<head><meta charset="utf-8">'
@@ -64,8 +63,7 @@ def _html(sheet: Sheet) -> Iterator[str]:
     yield f"<style>{_STYLE}</style></head>"
     yield f"<body><h1>{_text(sheet.title)}</h1>"
     yield f'<p class="lead">{_text(sheet.lead)}</p>'
-    tone = "refused" if sheet.truth is None else str(sheet.truth)
-    yield f'<p class="answer {tone}">{_text(sheet.answer)}</p>'
+    yield f'<p class="answer {_text(sheet.tone)}">{_text(sheet.answer)}</p>'
     for section in sheet.sections:
         yield from _section(section)
     yield "</body></html>"
@@ -92,7 +90,7 @@ def _text(value: str) -> str:
     return escape(value, quote=True)
 
 
-def _lines(sheet: Sheet) -> Iterator[str]:
+def _lines(sheet: Shown) -> Iterator[str]:
     yield sheet.title
     yield sheet.lead
     yield ""

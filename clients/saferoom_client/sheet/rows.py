@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
+
+from saferoom_client.tongue import Language
 
 _BEIJING: Final = timezone(timedelta(hours=8))
 
@@ -33,6 +35,40 @@ class Section:
 
     heading: str
     rows: tuple[Row, ...]
+
+
+class Shown(Protocol):
+    """A page: a title, what it is, an answer set off in its tone, and rows under headings."""
+
+    @property
+    def language(self) -> Language:
+        """It is written in."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Of the page."""
+        ...
+
+    @property
+    def lead(self) -> str:
+        """What the page is."""
+        ...
+
+    @property
+    def tone(self) -> str:
+        """How the answer is set off: one of the style's classes."""
+        ...
+
+    @property
+    def answer(self) -> str:
+        """In words."""
+        ...
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Everything else."""
+        ...
 
 
 def moment(instant: datetime) -> str:

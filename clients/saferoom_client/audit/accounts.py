@@ -1,0 +1,175 @@
+"""What each institution group was charged about each subject, replayed from the log.
+
+An answer above level 1 names its subject's consent and, feature by feature, the cells told apart
+before and after it. So the log shows every account without the questions and without the answers:
+it must never go back, never pass what the owner allowed, and grow with the first question. Where a
+receipt opens the question, the cuts that it asks are held against its price too.
+
+Rows of batches are charged to the same accounts and stand in no entry of their own. So an account
+may have grown by more than the entries show, and what is judged here is the least it can be: each
+violation is one for certain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from saferoom_proto.formula import NULL, Cut, FeatureKind, FeatureShape, format_number
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Charge, Charter, Feature
+
+WINDOW_MONTHS: Final = 36
+"""The rolling window of a family's cap (DESIGN, section 8)."""
+_MOST_BITS: Final = 64
+_FLAG: Final = "flag"
+_NULL: Final = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """What one answer was charged, and under which limits.
+
+    Attributes:
+        account: the owner, the collusion group and the subject.
+        epoch: the store's.
+        moment: when.
+        charter: the limits in force.
+        charges: cells before and after, feature by feature.
+        features: what was asked about, by full name.
+        asked: the cuts that the question asks of each, by what they compare with; none if nobody
+            opened the question.
+    """
+
+    account: tuple[str, str, str]
+    epoch: int
+    moment: datetime
+    charter: Charter
+    charges: tuple[Charge, ...]
+    features: Mapping[str, tuple[Feature, FeatureShape]]
+    asked: Mapping[str, frozenset[str]] | None
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What is known of one feature in one period: the least that it can have been charged."""
+
+    family: str
+    cells: int = 1
+    cuts: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Accounts:
+    """Every account, as far as each enclave's chain has been followed."""
+
+    _of: dict[tuple[str, str, str], dict[tuple[str, int], _Spent]] = field(
+        default_factory=dict[tuple[str, str, str], dict[tuple[str, int], _Spent]]
+    )
+    _opened: dict[str, dict[int, datetime]] = field(default_factory=dict[str, dict[int, datetime]])
+
+    def open_period(self, owner: str, epoch: int, moment: datetime) -> None:
+        """Take note of a snapshot: the periods before it end."""
+        self._opened.setdefault(owner, {}).setdefault(epoch, moment)
+
+    def charge(self, charged: Charged) -> Iterator[SafeRoomError]:
+        """Replay what an answer was charged; gives what is wrong with it."""
+        account = self._of.setdefault(charged.account, {})
+        grown: set[str] = set()
+        for charge in charged.charges:
+            feature, shape = charged.features[charge.feature]
+            spent = account.setdefault((charge.feature, charged.epoch), _Spent(feature.family))
+            asked = None if charged.asked is None else charged.asked.get(charge.feature)
+            yield from _faults(charge, spent, feature, charged.charter)
+            if asked is not None:
+                spent.cuts |= asked
+                if charge.cells_after < (least := _price(shape, spent.cuts)):
+                    detail = f"{charge.feature}: charged up to {charge.cells_after} cells,"
+                    yield _over(f"{detail} and its questions so far tell {least}")
+            if charge.cells_after > charge.cells_before:
+                grown.add(feature.family)
+            spent.cells, spent.family = max(spent.cells, charge.cells_after), feature.family
+        for family in sorted(grown):
+            yield from self._over_cap(family, account, charged)
+
+    def _over_cap(
+        self, family: str, account: dict[tuple[str, int], _Spent], charged: Charged
+    ) -> Iterator[SafeRoomError]:
+        """Hold a family to its cap: the periods that were open within 36 months, multiplied."""
+        since = _months_before(charged.moment)
+        opened = self._opened.get(charged.account[0], {})
+        cells = math.prod(
+            spent.cells
+            for (_, epoch), spent in account.items()
+            if spent.family == family
+            and not any(e > epoch and ended <= since for e, ended in opened.items())
+        )
+        asked = [feature for feature, _ in charged.features.values() if feature.family == family]
+        cap = min(charged.charter.limit(feature.level).family_bits for feature in asked)
+        if not _within(cells, cap):
+            detail = f"the family {family}: {math.log2(cells):.3f} bits and more of {cap} allowed"
+            yield _over(f"{detail} in {WINDOW_MONTHS} months")
+
+
+def _faults(
+    charge: Charge, spent: _Spent, feature: Feature, charter: Charter
+) -> Iterator[SafeRoomError]:
+    """Give what is wrong with one charge by itself and after those before it."""
+    before, after = charge.cells_before, charge.cells_after
+    bits = min(feature.budget_bits, charter.limit(feature.level).feature_bits)
+    if before < spent.cells:
+        detail = f"{charge.feature}: charged from {before} cells on, after {spent.cells} were told"
+        yield _over(f"{detail}: the account was set back")
+    if after < before or after == 1:
+        yield _over(f"{charge.feature}: answered and not charged")
+    if after > before and not _within(after, bits):
+        yield _over(f"{charge.feature}: {math.log2(after):.3f} bits of {bits} allowed")
+
+
+def names_of(shape: FeatureShape, cuts: frozenset[Cut]) -> frozenset[str]:
+    """Name cuts by what they compare with: a grid may change within a period."""
+    return frozenset(_name(shape, cut) for cut in cuts)
+
+
+def _name(shape: FeatureShape, cut: Cut) -> str:
+    if cut == NULL:
+        return _NULL
+    if shape.kind is FeatureKind.ORDERED:
+        return format_number(shape.grid[cut])
+    return shape.classes[cut] if shape.kind is FeatureKind.CLASSES else _FLAG
+
+
+def _price(shape: FeatureShape, cuts: frozenset[str]) -> int:
+    """Give the cells that cuts can tell apart, some of them maybe of an earlier grid."""
+    asked = cuts - {_NULL}
+    if shape.kind is FeatureKind.ORDERED:
+        grid = {*shape.grid, *map(Decimal, asked)}
+        shape = replace(shape, grid=tuple(sorted(grid)))
+    # Of classes that changed within a period the enclave refuses what no longer fits; known ones
+    # are never fewer than named.
+    return shape.cells_told(min(len(asked), shape.cuts))
+
+
+def _within(cells: int, bits: Decimal) -> bool:
+    """Tell whether so many cells are within 2 to some bits, in whole numbers."""
+    if cells.bit_length() > _MOST_BITS + 1:
+        return False
+    over, under = bits.as_integer_ratio()
+    return cells**under <= 1 << over
+
+
+def _months_before(moment: datetime) -> datetime:
+    """Give the instant 36 months before: three years, to the day or the last of its month."""
+    year = moment.year - WINDOW_MONTHS // 12
+    try:
+        return moment.replace(year=year)
+    except ValueError:  # the 29th of February
+        return (moment - timedelta(days=1)).replace(year=year)
+
+
+def _over(detail: str) -> SafeRoomError:
+    return SafeRoomError(Reason.OVER_BUDGET, detail)

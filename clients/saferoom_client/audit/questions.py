@@ -1,0 +1,180 @@
+"""Questions that receipts open: what the log alone does not hold.
+
+Owners, subjects and banks keep receipts; an auditor who is given some reads the questions in them:
+about whom, for which purpose, with which parameters. No answer is needed. Each receipt verifies by
+itself, its entry must stand in the log that is audited, and its question is held to everything that
+allowed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from saferoom_client.audit.accounts import names_of
+from saferoom_client.audit.book import Book
+from saferoom_client.files import read_file
+from saferoom_proto.batch_receipt import (
+    BatchReceipt,
+    RowReceipt,
+    verify_batch_receipt,
+    verify_row_receipt,
+)
+from saferoom_proto.certificate import OwnerPart, PinnedFeature
+from saferoom_proto.covering import require_consent_covers
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import parse_object
+from saferoom_proto.formula import FeatureRef, bind, cuts, parameters, parse_formula
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import Receipt, Trust, verify_receipt
+from saferoom_proto.statements import CheckRequest, Outcome, Release, Template, load
+from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
+from saferoom_proto.verification import verify_request
+
+LIMIT_BYTES: Final = 256 * 1024 * 1024
+"""The file of a batch of a million rows is some 200 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A question that a receipt opens.
+
+    Attributes:
+        name: the receipt's file.
+        envelope: the signed question.
+        request: what it asks.
+    """
+
+    name: str
+    envelope: Envelope
+    request: CheckRequest
+
+    def asked(self, said: Release, book: Book) -> dict[str, frozenset[str]] | None:
+        """Give the cuts that the question asks of each charged feature of one owner's part.
+
+        None if what it rests on is not in the log, or it does not fit its formula: another rule
+        finds that.
+        """
+        try:
+            part = book.certificates[said.certificate].part(said.owner)
+            return _cuts(self.request, part, book)
+        except (SafeRoomError, KeyError):
+            return None
+
+    def require_allowed(self, said: Release, book: Book) -> None:
+        """Hold the question to what its answer rests on, as far as that stands in the log.
+
+        Raises:
+            SafeRoomError: the reason names the rule that it breaks.
+        """
+        try:
+            self._require_allowed(said, book)
+        except KeyError:
+            return  # what is missing in the log is found there
+
+    def _require_allowed(self, said: Release, book: Book) -> None:
+        request, part = self.request, book.certificates[said.certificate].part(said.owner)
+        asked = (request.institution, request.template, request.certificate)
+        if asked != (said.institution, said.template, said.certificate):
+            raise SafeRoomError(Reason.BAD_PROOF, "its question is of another asker or template")
+        agreement = book.agreements[said.agreement].says
+        verify_request(self.envelope, CheckRequest, agreement, said.time)
+        if said.outcome is not Outcome.ANSWERED:
+            return
+        if not request.not_before <= said.time < request.not_after:
+            raise SafeRoomError(Reason.EXPIRED, "answered outside of its question's window")
+        template = load(book.templates[said.template], Template)
+        if request.purpose not in template.purposes:
+            raise SafeRoomError(Reason.WRONG_PURPOSE, "its template does not serve the purpose")
+        _cuts(request, part, book)
+        if said.consent is not None:
+            features = [book.features[use.digest] for use in part.features]
+            consent = book.consents[said.consent].says
+            require_consent_covers(consent, request, features, said.time)
+
+
+def _cuts(request: CheckRequest, part: OwnerPart, book: Book) -> dict[str, frozenset[str]]:
+    pinned = [PinnedFeature(book.features[use.digest], use.digest) for use in part.features]
+    shapes = {each.ref: each.shape for each in pinned}
+    node = parse_formula(part.formula)
+    own = {name: request.params[name] for name in parameters(node) if name in request.params}
+    asked = cuts(bind(node, own, shapes))
+    charged = {FeatureRef.parse(use.feature) for use in part.features if use.charged}
+    return {
+        str(ref): names_of(shapes[ref], found) for ref, found in asked.items() if ref in charged
+    }
+
+
+@dataclass(slots=True)
+class Receipts:
+    """The receipts that an auditor was given.
+
+    Attributes:
+        questions: by their request ids.
+        places: the entry in which each receipt says that each of its words stands.
+        faults: files that do not verify, each with what is wrong.
+    """
+
+    questions: dict[str, Opened] = field(default_factory=dict[str, Opened])
+    places: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+    faults: list[tuple[str, SafeRoomError]] = field(default_factory=list[tuple[str, SafeRoomError]])
+    count: int = 0
+
+    def missing(self, entries: Mapping[str, int]) -> Iterator[tuple[str, SafeRoomError]]:
+        """Give the receipts whose words do not stand in the log where they say."""
+        for name, digest, index in self.places:
+            if entries.get(digest) != index:
+                detail = f"the log holds no such word in its entry {index}"
+                yield name, SafeRoomError(Reason.BAD_PROOF, detail)
+
+
+def read_receipts(folder: Path, trust: Trust) -> Receipts:
+    """Read and verify every receipt of a folder (`*.json`); what does not verify is noted."""
+    found = Receipts()
+    for path in sorted(folder.glob("*.json")):
+        found.count += 1
+        try:
+            _read(path.name, read_file(path), trust, found)
+        except SafeRoomError as error:
+            found.faults.append((path.name, error))
+    return found
+
+
+def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
+    match parse_object(data, LIMIT_BYTES).get("format"):
+        case "saferoom-use/v1":
+            use = UseReceipt.from_json(data)
+            verified = verify_use_receipt(use, trust)
+            found.places.append((name, _open(use.word).digest, verified.index))
+            if use.question is not None:
+                _keep(name, use.question, found)
+        case "saferoom-receipt/v1":
+            receipt = Receipt.from_json(data)
+            parts = verify_receipt(receipt, trust).parts
+            places = [(part.release, parts[part.owner].index) for part in receipt.parts]
+            found.places += [(name, _open(word).digest, index) for word, index in places]
+            _keep(name, receipt.request, found)
+        case "saferoom-row-receipt/v1":
+            row = RowReceipt.from_json(data)
+            rows = verify_row_receipt(row, trust).parts
+            places = [(part.release, rows[part.owner].index) for part in row.parts]
+            found.places += [(name, _open(word).digest, index) for word, index in places]
+        case "saferoom-batch-receipt/v1":
+            batch = BatchReceipt.from_json(data)
+            grounds = verify_batch_receipt(batch, trust)
+            places = [(part.release, grounds[part.owner].index) for part in batch.parts]
+            found.places += [(name, _open(word).digest, index) for word, index in places]
+        case _:
+            raise SafeRoomError(Reason.MALFORMED, "not a receipt")
+
+
+def _keep(name: str, question: str, found: Receipts) -> None:
+    envelope = _open(question)
+    opened = Opened(name, envelope, load(envelope, CheckRequest))
+    found.questions.setdefault(envelope.digest, opened)
+
+
+def _open(text: str) -> Envelope:
+    return Envelope.from_json(text.encode())

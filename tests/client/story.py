@@ -1,0 +1,116 @@
+"""A small room's log, written entry by entry, for an auditor to judge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from saferoom_client.audit.book import Book
+from saferoom_client.audit.questions import Receipts
+from saferoom_client.audit.run import Auditor
+from saferoom_client.values import LogEntry
+from saferoom_proto import chain
+from saferoom_proto.answer import Answer, Truth
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.entry import commitment, leaf
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import ChainLink, Charge, FeatureKind, StreamPosition
+from simulator import SimBank, SimOwner, SimSubject, World
+from tests.client.made import MadeEnclave, feature
+
+VAT = ("tax.vat_paid",)
+ONE_CUT = 3
+"""Cells that one threshold of the feature tells apart: below, from there on, and unknown."""
+
+
+@dataclass
+class Story:
+    """A small room's log, written entry by entry; a test writes it otherwise."""
+
+    world: World = field(default_factory=lambda: World("audit"))
+    log: list[Envelope] = field(default_factory=list[Envelope])
+    followed: list[Envelope] = field(default_factory=list[Envelope])
+    spoken: list[Envelope] = field(default_factory=list[Envelope])
+    asked: list[Envelope] = field(default_factory=list[Envelope])
+    cells: int = 1
+    """That the bank's group was charged about the subject so far."""
+
+    def __post_init__(self) -> None:
+        self.tax: SimOwner = self.world.owner("tax")
+        self.bank: SimBank = self.world.bank("bank-a")
+        self.subject: SimSubject = self.world.subject(1)
+        self.feature = self.tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED))
+        self.template, self.certificate = self.bank.propose("enough", "tax.vat_paid >= 5000")
+        self.approvals = tuple(self.tax.approve(self.template, self.certificate.digest))
+        self.agreement = self.tax.agree(self.bank)
+        self.consent = self.subject.consent(self.bank, VAT)
+        self.enclave = MadeEnclave(self.tax, evidence=self.tax.charters[0].digest)
+
+    def begin(self, *left_out: Envelope) -> Story:
+        """Write all that an answer needs, but for what is left out."""
+        grounds = (
+            *(self.tax.charters[0], self.feature, self.template, self.certificate),
+            *(*self.approvals, self.agreement, self.consent),
+        )
+        self.follow(*(each for each in grounds if each not in left_out))
+        if self.enclave.endorsement not in left_out:
+            self.log.append(self.enclave.endorsement)
+        return self
+
+    def follow(self, *statements: Envelope) -> None:
+        """Write statements that the enclave follows, and that it hears of at once."""
+        self.log += statements
+        self.followed += statements
+
+    def hear_nothing_of(self, statement: Envelope) -> None:
+        """Write a statement that the enclave has not heard of when it speaks next."""
+        self.log.append(statement)
+
+    def release(
+        self, said: Truth | Reason = Truth.YES, key: SigningKey | None = None, /, **changes: object
+    ) -> Envelope:
+        """Have the enclave answer a question, as far as it has heard."""
+        request = self.bank.request(self.subject, self.template, self.certificate, {})
+        self.asked.append(request)
+        if not isinstance(said, Reason):
+            charge = Charge(feature=VAT[0], cells_before=self.cells, cells_after=ONE_CUT)
+            changes = {"charges": (charge,)} | changes
+            self.cells = ONE_CUT
+        grounds: dict[str, object] = {
+            "approvals": tuple(sorted(each.digest for each in self.approvals)),
+            "agreement": self.agreement.digest,
+            "consent": self.consent.digest,
+            "stream": StreamPosition(
+                sequence=len(self.followed),
+                running=chain.head_of(each.whole for each in self.followed),
+            ),
+            "chain": ChainLink(
+                index=len(self.spoken), previous=chain.head_of(each.digest for each in self.spoken)
+            ),
+        }
+        answer = said if isinstance(said, Reason) else Answer(said, os.urandom(32))
+        part = self.enclave.release(
+            request, self.certificate.digest, grounds, answer, key, **changes
+        )
+        self.log.append(part.release.statement)
+        self.spoken.append(part.release.statement)
+        return part.release.statement
+
+    def audit(
+        self, since: int = 0, spoilt: Sequence[int] = (), receipts: Receipts | None = None
+    ) -> Auditor:
+        """Have the log audited; the leaves of spoilt entries commit to something else."""
+        book, heads = Book(self.world.trust()), self.world.heads.verify_key.public
+        auditor = Auditor(book, heads, since, receipts)
+        for index, statement in enumerate(self.log):
+            salt = os.urandom(32)
+            committed = bytes(32) if index in spoilt else commitment(salt, statement.digest)
+            auditor.take(LogEntry(index, leaf(committed), statement, salt))
+        auditor.finish()
+        return auditor
+
+    def found(self, since: int = 0, spoilt: Sequence[int] = ()) -> list[tuple[int | None, Reason]]:
+        """Give the violations, by entry and rule."""
+        return [(each.entry, each.reason) for each in self.audit(since, spoilt).violations]
