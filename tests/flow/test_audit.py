@@ -21,6 +21,7 @@ PAGE = "auditors.md"
 def hand(live: LiveRoom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hand]:
     """Give a folder in which the page's people have their member folders."""
     people = {"auditor": ("auditor", "desk"), "bank": ("bank-a", "desk"), "firm": (STEADY, "self")}
+    people["tax"] = ("tax", "li")
     with typing_in(tmp_path_factory.mktemp("auditors")) as hand:
         for name, (organisation, member) in people.items():
             (hand.folder / name).symlink_to(live.member(organisation, member).resolve())

@@ -148,7 +148,7 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
             use = UseReceipt.from_json(data)
             verified = verify_use_receipt(use, trust)
             found.places.append((name, _open(use.word).digest, verified.index))
-            if use.question is not None:
+            if use.question is not None and isinstance(verified.request, CheckRequest):
                 _keep(name, use.question, found)
         case "saferoom-receipt/v1":
             receipt = Receipt.from_json(data)

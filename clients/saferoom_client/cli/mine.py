@@ -13,7 +13,8 @@ from saferoom_client.cli.holdings_words import describe_held, describe_learned, 
 from saferoom_client.cli.narrow import folded, heading
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import error_document, progress_of, show
-from saferoom_client.files import make_folder, write_file
+from saferoom_client.cli.use_receipt import write_receipts
+from saferoom_client.files import make_folder
 from saferoom_client.holdings import OwnHoldings
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
@@ -89,7 +90,7 @@ def mine(
             move(len(owners), len(owners) + 1)
             _list(room, gathered, owner)
         if receipts is not None:
-            _write(room, gathered, make_folder(receipts))
+            write_receipts(room, gathered.uses, make_folder(receipts), quiet=as_json)
     show(as_json, _document(gathered), *_lines(gathered, uses_only=uses_only))
 
 
@@ -117,13 +118,6 @@ def _list(room: Room, gathered: _Mine, owners: list[str]) -> None:
     for use in gathered.uses:
         if use.template is not None and use.template not in gathered.templates:
             gathered.templates[use.template] = room.template_of(use.template)
-
-
-def _write(room: Room, gathered: _Mine, folder: Path) -> None:
-    for use in gathered.uses:
-        if use.owner is not None:
-            receipt = room.use_receipt(use)
-            write_file(folder / f"{use.name}.json", receipt.to_json())
 
 
 def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from saferoom_client.cli.output import mapping, moment, show
+from collections.abc import Sequence
+from pathlib import Path
+
+from saferoom_client.cli.output import mapping, moment, progress_of, show
+from saferoom_client.files import write_file
+from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
+from saferoom_client.use import Use
 from saferoom_proto.asked import subject_of
 from saferoom_proto.batch_row import SubjectRow
 from saferoom_proto.reasons import Reason
@@ -99,3 +105,13 @@ def _about(verified: VerifiedUse) -> str | None:
     if isinstance(verified.word, Disclosure):
         return verified.word.subject
     return None if verified.request is None else subject_of(verified.request)
+
+
+def write_receipts(room: Room, uses: Sequence[Use], folder: Path, *, quiet: bool) -> None:
+    """Write the receipt of each use that an enclave spoke of, by its entry of the log."""
+    bar, move = progress_of("receipts", quiet=quiet)
+    with bar:
+        for done, use in enumerate(uses):
+            move(done, len(uses))
+            if use.owner is not None:
+                write_file(folder / f"{use.name}.json", room.use_receipt(use).to_json())

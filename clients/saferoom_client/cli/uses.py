@@ -6,12 +6,15 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import moment, show, table
+from saferoom_client.cli.use_receipt import write_receipts
+from saferoom_client.files import make_folder
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 from saferoom_client.usage import Total, Usage
@@ -31,6 +34,12 @@ def uses(
         typer.Option(formats=["%Y-%m-%d"], help="From the first instant of a day, UTC."),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print each use as a line of CSV.")] = False,
+    receipts: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder to write each use's receipt to, for an auditor.", file_okay=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show who asked your enclave for what, how often, and how many bits that was charged."""
@@ -38,6 +47,8 @@ def uses(
         start = None if since is None else since.replace(tzinfo=UTC)
         usage = room.get_usage(start)
         names = {each.digest: load(each, Template).name for each in room.list_templates()}
+        if receipts is not None:
+            write_receipts(room, usage.uses, make_folder(receipts), quiet=as_json)
     if as_csv:
         typer.echo(_csv(usage, names), nl=False)
         return
