@@ -19,7 +19,7 @@ from saferoom_enclaves.state import State
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import HoldingsRequest
 from saferoom_proto.subject_verification import verify_by_subject
 
@@ -96,7 +96,8 @@ class Claims:
     def require_another(self, claimed: Claimed, now: datetime) -> None:
         """Refuse a subject that has had its readings of the day: `TOO_MANY_REQUESTS`."""
         if len(self._days.of(claimed.request.subject, now)) >= MOST_A_DAY:
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{MOST_A_DAY} in a day")
+            fault = FieldFault("request", "this day's readings are used up: ask again tomorrow")
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{MOST_A_DAY} in a day", [fault])
 
     def count(self, claimed: Claimed, now: datetime) -> None:
         """Write a request down before it is answered: whatever becomes of it, it counts."""

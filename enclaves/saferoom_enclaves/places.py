@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 
 class Places:
@@ -42,7 +42,8 @@ class Places:
         held = self._held[holder]
         if held >= self._free:
             detail = f"{held} {self._what} of {holder} under way, {self._free} places free"
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, detail)
+            rule = "as many as may be are under way: wait for the end of one"
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, detail, [FieldFault(self._what, rule)])
         self._held[holder] += 1
         self._free -= 1
         try:
@@ -78,10 +79,12 @@ class Turns:
                 many wait as may.
         """
         if holder in self._holders:
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"one of its {self._what} is under way")
+            detail, rule = f"one of its {self._what}", "one is under way: wait for its end"
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, detail, [FieldFault(self._what, rule)])
         if len(self._holders) >= self._most:
             detail = f"{len(self._holders)} {self._what} under way or waiting"
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, detail)
+            rule = "as many as may be are under way: wait for the end of one"
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, detail, [FieldFault(self._what, rule)])
         self._holders.add(holder)
         try:
             async with self._turns:

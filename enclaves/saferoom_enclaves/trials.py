@@ -23,7 +23,7 @@ from saferoom_enclaves.storework import StoreWork
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import FeatureTrial, Schema
 from saferoom_proto.statements.feature import MAX_GRID, Absent, FeatureKind
 from saferoom_proto.verdict import Counted, Verdict, seal_verdict, told
@@ -130,7 +130,9 @@ class Trials:
             raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {trial.at}")
         self._schema_in_force()
         if len(self._others(trial, order, now)) >= MOST_A_DAY:
-            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{MOST_A_DAY} trials in a day")
+            rule = "this day's trials are used up: try again tomorrow, or have another approver try"
+            fault = FieldFault("order.approver", rule)
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{MOST_A_DAY} trials in a day", [fault])
         return trial
 
     def begin(self, order: Envelope, now: datetime) -> Trial:

@@ -110,8 +110,9 @@ def test_three_readings_under_way_leave_no_fourth(room: Sample, enclave: Enclave
     subject = room.world.subject(1)
     requests = [subject.claim("tax") for _ in range(MOST_A_DAY)]
     begun = [enclave.enclave.begin_disclosure(request) for request in requests]
-    with pytest.raises(SafeRoomError, match="TOO_MANY_REQUESTS"):
+    with pytest.raises(SafeRoomError, match="TOO_MANY_REQUESTS") as refusal:
         enclave.enclave.begin_disclosure(subject.claim("tax"))
+    assert refusal.value.fields[0].rule.endswith("ask again tomorrow")
     # One of them is answered, and its repeat gets the same bytes; the others never are.
     first = begun[0]
     assert isinstance(first, Begun)
@@ -199,8 +200,9 @@ def test_an_approver_has_so_many_drafts_tried_a_day_also_after_a_kill(
     enclave.enclave.begin_trial(first).close()  # tried again, it says the same again
     another = ordered("tax", "drafted", VAT, ("7000",))
     enclave.kill()
-    with pytest.raises(SafeRoomError, match="TOO_MANY_REQUESTS"):
+    with pytest.raises(SafeRoomError, match="TOO_MANY_REQUESTS") as refusal:
         enclave.enclave.begin_trial(enclave.trial(another))
+    assert "tomorrow, or have another approver try" in refusal.value.fields[0].rule
     enclave.enclave.begin_trial(enclave.trial(another, APPROVERS[1])).close()
     room.world.clock.advance(timedelta(days=1).total_seconds())
     enclave.unlock()

@@ -26,6 +26,13 @@ RULES: Final = (
     later("is not enrolled as an institution"),
     later("subjects are not enrolled"),
     later("it must be there"),
+    later("this day's readings are used up: ask again tomorrow"),
+    later("this day's trials are used up: try again tomorrow, or have another approver try"),
+    later("one is under way: wait for its end"),
+    later("as many as may be are under way: wait for the end of one"),
+    later("is more than a day ago: have the request signed anew"),
+    later("it fails on the records"),
+    later("a subject has more than one row: aggregate by the subject"),
 )
 """A test finds each in the code that gives it."""
 
