@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
-from benchmarks.batches import give_consents, judged
+from benchmarks.batches import give_consents, judged, processor_seconds
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.batch import Row
 from saferoom_proto.dsse import Envelope
@@ -92,6 +92,8 @@ def measure(
     room: Sample, process: EnclaveProcess, attended: Attended, codes: Sequence[str], args: Args
 ) -> None:
     """Measure in turn, and tell."""
+    pid = process.process.pid
+    spent = 0.0
     alone: list[float] = []
     beside: list[float] = []
     rates: list[tuple[float, float]] = []
@@ -106,7 +108,9 @@ def measure(
         attended.follow()
         by_itself = Company(process, made[:1])
         by_itself.stop.set()
+        before = processor_seconds(pid)
         by_itself.run()
+        spent += processor_seconds(pid) - before
         attended.follow()
         company = Company(process, made[1:])
         running = Thread(target=company.run)
@@ -121,6 +125,8 @@ def measure(
         print(f"{name:8} p50 {each.p50:6.1f} ms, p99 {each.p99:6.1f} ms")
     print(f"ratio    p50 {second.p50 / first.p50:6.1f},    p99 {second.p99 / first.p99:6.1f}")
     alone_rate, beside_rate = (statistics.median(each) for each in zip(*rates, strict=True))
+    micros = 1e6 * spent / (args.rounds * len(codes))
+    print(f"batches  {micros:.1f} us of the enclave a row by themselves")
     print(f"batches  {alone_rate:,.0f} rows/s by themselves, {beside_rate:,.0f} beside the checks")
 
 
