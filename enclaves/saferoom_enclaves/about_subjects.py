@@ -7,7 +7,7 @@ that is gone through when a subject asks; the rows themselves say whether they a
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ from saferoom_enclaves.rowform import pack, pack_envelope, unpack, unpack_envelo
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.batch import (
     CHUNK_ROWS,
-    MOST_PARAMETERS,
+    CODES,
     ROW_BYTES,
     SALT_BYTES,
     SUBJECT_BYTES,
@@ -27,7 +27,6 @@ from saferoom_proto.batch import (
     JudgedRows,
     split,
 )
-from saferoom_proto.batch import Row as AskedRow
 from saferoom_proto.batch_row import HeldRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
@@ -69,29 +68,37 @@ class FoundBatch:
 
     def read(self, subject: str) -> HeldBatch | None:
         """Take out the rows about a subject, each with its proof; none if there are none."""
-        rows = [row for chunk in self.chunks for row in self._rows(subject, *chunk)]
+        rows: list[HeldRow] = []
+        seen: set[int] = set()
+        for chunk, above in self.chunks:
+            # A row that stands earlier in the batch was refused and tells nothing new.
+            places: dict[int, int] = {}
+            for place, parameters in _about(subject, chunk.rows):
+                if parameters not in seen:
+                    seen.add(parameters)
+                    places[place] = parameters
+            if places:
+                rows += self._rows(places, chunk, above)
         if not rows:
             return None
         return HeldBatch(
             question=self.question.to_json().decode(),
             word=self.word.statement.to_json().decode(),
             salt=b64(self.word.salt),
-            rows=tuple(rows[:MOST_PARAMETERS]),
-            more=len(rows[MOST_PARAMETERS:]) + self.left,
+            rows=tuple(rows),
+            more=self.left,
         )
 
-    def _rows(self, subject: str, chunk: JudgedRows, above: tuple[bytes, ...]) -> Iterator[HeldRow]:
-        places = [at for at, row in enumerate(_codes(chunk.rows)) if row == subject.encode()]
-        if not places:
-            return
+    def _rows(
+        self, places: Mapping[int, int], chunk: JudgedRows, above: tuple[bytes, ...]
+    ) -> Iterator[HeldRow]:
         salts = self.keys.salts(chunk.first, chunk.count)
         tree = Tree(chunk.leaves(salts, self.question.digest))
         width = len(chunk.records) // chunk.count
-        for place in places:
-            row = AskedRow.from_bytes(chunk.rows[place * ROW_BYTES : (place + 1) * ROW_BYTES])
+        for place, parameters in places.items():
             yield HeldRow(
                 index=chunk.first + place,
-                parameters=row.parameters,
+                parameters=parameters,
                 when=b64(chunk.when),
                 record=b64(chunk.records[place * width : (place + 1) * width]),
                 salt=b64(salts[place * SALT_BYTES : (place + 1) * SALT_BYTES]),
@@ -161,6 +168,9 @@ class AboutSubjects:
         """Keep whom a chunk is about; within a transaction."""
         number = (chunk.first // CHUNK_ROWS).to_bytes(_NUMBER_BYTES, "big")
         tags = np.fromiter(map(_mark, _codes(chunk.rows)), _TAGS, chunk.count)
+        # Else a bank could fill a subject's list with one row, a million times.
+        codes = np.frombuffer(chunk.records, np.uint8).reshape(chunk.count, -1)[:, 0]
+        tags = tags[codes != CODES[Reason.ROW_REPEATED]]
         key = self._state.cipher.find("asked", request_id, str(chunk.first // CHUNK_ROWS))
         self._state.put("asked", key, pack(request_id.encode(), number, tags.tobytes()))
 
@@ -229,3 +239,11 @@ class AboutSubjects:
 
 def _codes(rows: bytes) -> Iterator[bytes]:
     return (row[:SUBJECT_BYTES] for (row,) in split(rows, ROW_BYTES))
+
+
+def _about(subject: str, rows: bytes) -> Iterator[tuple[int, int]]:
+    """Give the rows about a subject: their places, and the numbers of their parameters."""
+    code = subject.encode()
+    for place, (row,) in enumerate(split(rows, ROW_BYTES)):
+        if row[:SUBJECT_BYTES] == code:
+            yield place, int.from_bytes(row[SUBJECT_BYTES:], "big")

@@ -106,8 +106,8 @@ class HeldBatch(Part):
         question: the batch as it was asked, a DSSE JSON document.
         word: the enclave's, likewise.
         salt: opens the word's entry of the log.
-        rows: those about the subject.
-        more: at least how many more rows were about it: the same ones again, or too many to show.
+        rows: those about the subject; of equal ones the first, since the others were refused.
+        more: at least how many more rows were about it, in chunks too many to be shown.
     """
 
     question: Document

@@ -79,11 +79,9 @@ def test_rows_in_several_chunks_and_batches_come_newest_first(
     questions = [Envelope.from_json(each.question.encode()) for each in shown]
     assert questions == [new.envelope, old.envelope]
     subject = room.world.subject(1).uscc
-    assert [row.row.index for row in opened(shown[0], subject)] == [CHUNK_ROWS - 1, CHUNK_ROWS + 1]
-    assert [row.record.outcome for row in opened(shown[0], subject)] == [
-        Truth.YES,
-        Reason.ROW_REPEATED,
-    ]
+    # The row that is the same again was refused, and is not shown a second time.
+    assert [row.row.index for row in opened(shown[0], subject)] == [CHUNK_ROWS - 1]
+    assert [row.record.outcome for row in opened(shown[0], subject)] == [Truth.YES]
 
 
 def test_they_are_shown_after_a_restart_too(room: Sample, enclave: EnclaveHarness) -> None:
@@ -101,11 +99,26 @@ def test_what_does_not_fit_is_counted(
     monkeypatch.setattr(about_subjects, "MOST_CHUNKS", 2)
     holdings = held(room, enclave, 1)
     assert (len(holdings.batches), holdings.earlier) == (2, 1)
-    ask_batch(enclave, in_chunks(room, 1, 2, 3, 1))
+    sets = (*STEADY, {"min_vat": "500000"})
+    rows = [Row(make_uscc(FILLER + at)) for at in range(CHUNK_ROWS - 1)]
+    rows += [Row(room.world.subject(1).uscc, number) for number in range(2)]
+    ask_batch(enclave, batch_of(room.bank, room.steady, rows, sets))
     monkeypatch.setattr(about_subjects, "MOST_CHUNKS", 1)
     holdings = held(room, enclave, 1)
     assert [(len(each.rows), each.more) for each in holdings.batches] == [(1, 1)]
     assert holdings.earlier == 3
+
+
+def test_a_bank_that_repeats_a_row_fills_no_subjects_list(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    sets = (*STEADY, {"min_vat": "500000"})
+    subject = room.world.subject(1).uscc
+    rows = [*[Row(subject, 0)] * (2 * CHUNK_ROWS), Row(subject, 1)]
+    ask_batch(enclave, batch_of(room.bank, room.steady, rows, sets))
+    (shown,) = held(room, enclave, 1).batches
+    assert [row.row.index for row in opened(shown, subject)] == [0, 2 * CHUNK_ROWS]
+    assert shown.more == 0
 
 
 def test_a_banks_long_questions_take_no_records_place(
