@@ -6,7 +6,7 @@
 | template refusal, withdrawal, pause, endorsement,          |                                     |
 | evidence, cert. revocation                                 |                                     |
 | schema, feature trial, load order, rollback order,         | its owner                           |
-| snapshot                                                   |                                     |
+| snapshot, key change                                       |                                     |
 | agreement, agreement end                                   | its owner and its institution       |
 | consent                                                    | its subject, its institution,       |
 |                                                            | its registrar, every owner          |
@@ -57,6 +57,7 @@ from saferoom_proto.statements import (
     EvidenceClaims,
     Feature,
     FeatureTrial,
+    KeyChange,
     Pause,
     Refusal,
     Release,
@@ -130,6 +131,7 @@ CONCERNED: Final[Mapping[str, _Names]] = {
     FeatureTrial.KIND: lambda found: {load(found.envelope, FeatureTrial).owner},
     LoadOrder.KIND: lambda found: {load(found.envelope, LoadOrder).owner},
     RollbackOrder.KIND: lambda found: {load(found.envelope, RollbackOrder).owner},
+    KeyChange.KIND: lambda found: {load(found.envelope, KeyChange).owner},
     Snapshot.KIND: lambda found: {load(found.envelope, Snapshot).owner},
     Agreement.KIND: _agreement,
     Consent.KIND: _consent,

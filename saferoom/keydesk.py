@@ -80,6 +80,11 @@ class KeyRefusal:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeyOffer:
+    """The agent has another key than it released, and wants to be asked."""
+
+
 ToAgent = KeyWanted | KeyEvidence
 FromAgent = KeyChallenge | KeyRelease | KeyRefusal
 Answer = TypeVar("Answer", KeyChallenge, KeyRelease)
@@ -158,6 +163,7 @@ class KeyDesk:
         self._log: Final = log
         self._seats: Final[dict[str, list[Seat]]] = {}
         self._attended: Final[dict[str, asyncio.Event]] = {}
+        self._offers: Final[dict[str, asyncio.Event]] = {}
         self._closed = False
 
     @contextmanager
@@ -180,6 +186,10 @@ class KeyDesk:
             seat.leave()
             seats.remove(seat)
             self._log.info("key agent left", owner=caller.organisation)
+
+    def offered(self, owner: str) -> asyncio.Event:
+        """Give what is set when an owner's agent wants to be asked; who asks it clears that."""
+        return self._offers.setdefault(owner, asyncio.Event())
 
     def close(self) -> None:
         """Send every agent away, and let no more in."""

@@ -14,6 +14,7 @@ from saferoom_proto.statements import (
     ConsentRequest,
     ConsentRevocation,
     Dispute,
+    KeyChange,
     Refusal,
     Snapshot,
     load,
@@ -30,6 +31,7 @@ class About(StrEnum):
     REVOCATIONS_OF_CONSENT = "consent-revocation.consent"
     ACKNOWLEDGEMENTS_OF_REVOCATION = "acknowledgement.revocation"
     SNAPSHOTS_OF_OWNER = "snapshot.owner"
+    KEY_CHANGES_OF_OWNER = "key-change.owner"
     CONSENT_REQUESTS_TO_SUBJECT = "consent-request.subject"
     CONSENT_REQUESTS_OF_INSTITUTION = "consent-request.institution"
     DISPUTES_OF_SUBJECT = "dispute.subject"
@@ -71,6 +73,9 @@ _MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
     },
     Acknowledgement.payload_type(): lambda statement: {
         About.ACKNOWLEDGEMENTS_OF_REVOCATION: load(statement, Acknowledgement).revocation
+    },
+    KeyChange.payload_type(): lambda statement: {
+        About.KEY_CHANGES_OF_OWNER: load(statement, KeyChange).owner
     },
     Snapshot.payload_type(): lambda statement: {
         About.SNAPSHOTS_OF_OWNER: load(statement, Snapshot).owner

@@ -6,7 +6,7 @@
 3  it gets its stream, up to a fresh head; from then on it serves
 4  every interval, and at once after a statement, it gets the next delivery; what it said and
    nobody waited for is fetched and recorded
-5  at half the endorsement's time the key agent is asked again
+5  at half the endorsement's time the key agent is asked again, or when it wants to be
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from saferoom.place import Running
 from saferoom.tracing import Tracer
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rpc_errors import TOLD
 from saferoom_proto.starting import certificate_digest
 from saferoom_proto.statements import (
     ChainLink,
@@ -55,6 +56,8 @@ _DELIVER_SECONDS: Final = 30.0
 MISSING_SECONDS: Final = 10.0
 """How long an entry of an enclave's may be missing in the log before it is fetched: far longer than
 it takes to record one, far shorter than the 60 s after which it stops the enclave."""
+OFFER_PAUSE_SECONDS: Final = 1.0
+"""Between two askings of an agent that wants to be asked: each is recorded."""
 _LONGEST_SLEEP_SECONDS: Final = 3600.0
 _NONCE_BYTES: Final = 32
 
@@ -336,14 +339,21 @@ class Session:
         while True:
             endorsement = self._require_endorsed().endorsement
             length = endorsement.valid_to - endorsement.valid_from
-            await self._sleep_until(endorsement.valid_from + length / 2)
+            await self._until_offered_or(endorsement.valid_from + length / 2)
             await self._unlock()
 
-    async def _sleep_until(self, moment: datetime) -> None:
-        """Sleep in pieces: the wall clock may be set while we do."""
-        # No event tells of that.
-        while (left := (moment - self._office.clock()).total_seconds()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(left, _LONGEST_SLEEP_SECONDS))
+    async def _until_offered_or(self, moment: datetime) -> None:
+        """Wait until the key agent wants to be asked, or a moment comes."""
+        offered = self._office.desk.offered(self.owner)
+        # In pieces: the wall clock may be set meanwhile, and no event tells of that.
+        while (left := (moment - self._office.clock()).total_seconds()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _LONGEST_SLEEP_SECONDS)):
+                    await offered.wait()
+            if offered.is_set():
+                offered.clear()
+                await asyncio.sleep(OFFER_PAUSE_SECONDS)
+                return
 
     def _standing(self) -> Courier:
         if self._courier is None:
@@ -358,4 +368,5 @@ class Session:
 
 def told(error: SafeRoomError) -> str:
     """Tell why an enclave cannot answer, as `room status` shows it."""
-    return f"{error.reason}: {error.detail}" if error.detail else str(error.reason)
+    known = error.detail and error.detail != TOLD
+    return f"{error.reason}: {error.detail if known else error.words.what}"

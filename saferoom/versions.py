@@ -11,7 +11,7 @@ from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Snapshot, load
+from saferoom_proto.statements import KeyChange, Snapshot, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class StoreVersion:
 
 
 class Versions:
-    """Finds snapshots.
+    """Finds snapshots, and the words on changes of the key that they are sealed under.
 
     Args:
         archive: holds them.
@@ -45,3 +45,10 @@ class Versions:
                 raise SafeRoomError(Reason.INTERNAL, "a snapshot without its order")
             versions.append(StoreVersion(snapshot, order))
         return tuple(versions)
+
+    async def newest_key_change(self, owner: str) -> Recorded[KeyChange] | None:
+        """Give an enclave's newest word on a change of its store's key."""
+        found = await self._archive.about(About.KEY_CHANGES_OF_OWNER, owner)
+        if not found:
+            return None
+        return self._notary.prove(found[-1], load(found[-1].envelope, KeyChange))

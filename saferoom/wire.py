@@ -15,6 +15,7 @@ from saferoom.keydesk import (
     FromAgent,
     KeyChallenge,
     KeyEvidence,
+    KeyOffer,
     KeyRefusal,
     KeyRelease,
     KeyWanted,
@@ -162,15 +163,17 @@ def enclave_states(statuses: Iterable[EnclaveStatus]) -> list[identity_pb2.Encla
 
 
 def endorsement_response(
-    endorsed: Endorsed, snapshot: Envelope | None
+    endorsed: Endorsed, snapshot: Envelope | None, key_change: Recorded[object] | None
 ) -> owner_pb2.GetEndorsementResponse:
-    """Give an endorsement, the claims it accepted, and for the owner its newest snapshot."""
+    """Give an endorsement, the claims it accepted, and for the owner its enclave's newest words."""
     message = owner_pb2.GetEndorsementResponse(
         endorsement=wire.envelope_to_proto(endorsed.statement),
         claims=wire.envelope_to_proto(endorsed.claims),
     )
     if snapshot is not None:
         message.snapshot.CopyFrom(wire.envelope_to_proto(snapshot))
+    if key_change is not None:
+        message.key_change.CopyFrom(recorded(key_change))
     return message
 
 
@@ -233,7 +236,7 @@ def to_agent(message: ToAgent) -> owner_pb2.AttendKeysResponse:
             return owner_pb2.AttendKeysResponse(evidence=evidence)
 
 
-def from_agent(message: owner_pb2.AttendKeysRequest) -> FromAgent:
+def from_agent(message: owner_pb2.AttendKeysRequest) -> FromAgent | KeyOffer:
     """Take what a key agent says off the wire.
 
     Raises:
@@ -247,6 +250,8 @@ def from_agent(message: owner_pb2.AttendKeysRequest) -> FromAgent:
             return KeyRelease(said.task, envelope(said.endorsement), said.sealed_keys)
         case "refusal":
             return KeyRefusal(message.refusal.task, message.refusal.why)
+        case "offer":
+            return KeyOffer()
         case _:
             raise SafeRoomError(Reason.MALFORMED, "a key agent's message is empty")
 

@@ -80,29 +80,29 @@ class Data:
             raise SafeRoomError(self._refusal.reason, self._refusal.detail)
         return self._opened
 
-    def open(self, store_key: bytes, state: StoreState, schema: str) -> Opened:
-        """Open a sealed snapshot.
+    def open(self, key: bytes, state: StoreState, schema: str) -> Opened:
+        """Open a sealed snapshot with its epoch's key.
 
         Raises:
             SafeRoomError: `STORE_DAMAGED` or `STORE_ROLLED_BACK`.
         """
         wanted = SnapshotId(state.epoch, state.digest)
-        memfd = open_snapshot(self._folder, store_key, self._owner, wanted)
+        memfd = open_snapshot(self._folder, key, self._owner, wanted)
         return Opened(memfd, state, schema)
 
-    def seal(self, store_key: bytes, epoch: int, plaintext: BinaryIO, schema: str) -> Opened:
+    def seal(self, key: bytes, epoch: int, plaintext: BinaryIO, schema: str) -> Opened:
         """Seal a store's content as an epoch's snapshot, and open that.
 
         Raises:
             SafeRoomError: `STORE_DAMAGED` if it does not open as it was sealed.
         """
-        sealed = seal_snapshot(self._folder, store_key, self._owner, epoch, plaintext)
-        return self.open(store_key, StoreState(epoch=sealed.epoch, digest=sealed.digest), schema)
+        sealed = seal_snapshot(self._folder, key, self._owner, epoch, plaintext)
+        return self.open(key, StoreState(epoch=sealed.epoch, digest=sealed.digest), schema)
 
-    def open_at_start(self, store_key: bytes, state: StoreState, schema: str) -> None:
+    def open_at_start(self, key: bytes, state: StoreState, schema: str) -> None:
         """Answer from a snapshot if it opens; else say why to whoever asks."""
         try:
-            self.use(self.open(store_key, state, schema))
+            self.use(self.open(key, state, schema))
         except SafeRoomError as error:
             self._refusal = error
             self._log.error("store not opened", reason=str(error.reason), detail=error.detail)

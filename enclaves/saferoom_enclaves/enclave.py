@@ -147,24 +147,40 @@ class Enclave:
             self._open = self._opened(keys, held)
         elif self._open.keys.same_as(keys):
             self._open.endorsed = held
+        elif self._open.keys.gives_way_to(keys):
+            self._open.endorsed = held
+            self._open.change_store_key(keys, self._now())
         else:
             raise SafeRoomError(Reason.CONFLICT, "opened with other keys")
         self._around.log.info("unlocked", endorsement=endorsement.digest)
         return self.whereabouts()
 
     def _opened(self, keys: ReleasedKeys, endorsed: Endorsed) -> OpenEnclave:
-        self._state.open(keys.store)
+        opens = self._key_that_opens(keys)
         self._around.clock.advance_to(self._state.marks.time)
         opened = OpenEnclave(
             self._state,
-            keys,
+            opens,
             endorsed,
             launch=self._launch,
             makeup=self._makeup,
             around=self._around,
         )
         opened.start()
+        if not opens.same_as(keys):
+            opened.change_store_key(keys, self._now())
         return opened
+
+    def _key_that_opens(self, keys: ReleasedKeys) -> ReleasedKeys:
+        """Open the state, under the earlier key if it was not sealed under the new one yet."""
+        try:
+            self._state.open(keys.store)
+        except SafeRoomError as error:
+            if keys.earlier is None or error.reason is not Reason.STORE_DAMAGED:
+                raise
+            self._state.open(keys.earlier)
+            return ReleasedKeys(keys.earlier, keys.pairing)
+        return keys
 
     def whereabouts(self) -> Whereabouts:
         """Tell where the enclave stands; each time with a nonce of its own."""
@@ -249,14 +265,15 @@ class Enclave:
         if standing.schema is None or header.schema != standing.schema:
             raise SafeRoomError(Reason.CONFLICT, "the load follows another schema")
         require_next(order.order, state.marks, self._now())
+        epoch = self._next_epoch(state)
         grant = LoadGrant(
             header=header,
             opener=LoadOpener(header, order.content_key),
             ordered=order,
-            epoch=self._next_epoch(state),
+            epoch=epoch,
             schema=standing.schemas[standing.schema],
             features=dict(standing.features),
-            store_key=opened.keys.store,
+            key=state.ring.of_snapshot(epoch),
         )
         around = self._around
         return LoadJob(grant, opened.data, around.work, self._most_load_bytes)
@@ -276,14 +293,16 @@ class Enclave:
         target = require_kept(order, kept_snapshots(state.marks, opened.journal))
         if target.schema_digest not in standing.schemas:
             raise SafeRoomError(Reason.CONFLICT, "its schema is not in force")
+        epoch = self._next_epoch(state)
         return RollbackJob(
             order=order,
             statement=statement,
             target=target,
-            epoch=self._next_epoch(state),
+            epoch=epoch,
             schema=standing.schemas[target.schema_digest],
             features=dict(standing.features),
-            store_key=opened.keys.store,
+            key=state.ring.of_snapshot(epoch),
+            target_key=state.ring.of_snapshot(target.store.epoch),
             data=opened.data,
         )
 

@@ -84,18 +84,32 @@ class EnclaveKeys:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReleasedKeys:
-    """What the owner's key agent releases: the store's key, and the pairing key."""
+    """What the owner's key agent releases.
+
+    Attributes:
+        store: the store's key.
+        pairing: the pairing key.
+        earlier: the store key that this one takes the place of, until the enclave has taken it.
+    """
 
     store: bytes
     pairing: bytes
+    earlier: bytes | None = None
 
     def __post_init__(self) -> None:
-        if len(self.store) != KEY_BYTES or len(self.pairing) != KEY_BYTES:
+        keys = (self.store, self.pairing, self.store if self.earlier is None else self.earlier)
+        if any(len(key) != KEY_BYTES for key in keys):
             raise SafeRoomError(Reason.MALFORMED, f"a released key has {KEY_BYTES} bytes")
 
     def same_as(self, other: ReleasedKeys) -> bool:
         """Tell, in constant time, whether two releases are the same keys."""
         mine, theirs = self.store + self.pairing, other.store + other.pairing
+        return hmac.compare_digest(mine, theirs)
+
+    def gives_way_to(self, other: ReleasedKeys) -> bool:
+        """Tell, in constant time, whether another release has its store key as the earlier one."""
+        earlier = b"" if other.earlier is None else other.earlier
+        mine, theirs = self.store + self.pairing, earlier + other.pairing
         return hmac.compare_digest(mine, theirs)
 
 
@@ -111,12 +125,17 @@ def open_release(sealed: bytes, sealing: SealingKey, endorsement: str) -> Releas
         SafeRoomError: `BAD_SEAL` if they were sealed to another key or endorsement; `MALFORMED`.
     """
     document = parse_object(sealing.open(sealed, info=release_info(endorsement)))
-    if document.keys() != {"store_key", "pairing_key"}:
+    if document.keys() - {"earlier_store_key"} != {"store_key", "pairing_key"}:
         raise SafeRoomError(Reason.MALFORMED, "a release holds a store key and a pairing key")
     if not all(isinstance(value, str) for value in document.values()):
         raise SafeRoomError(Reason.MALFORMED, "a released key is base64")
     fields = cast("dict[str, str]", document)
-    return ReleasedKeys(unb64(fields["store_key"]), unb64(fields["pairing_key"]))
+    earlier = fields.get("earlier_store_key")
+    return ReleasedKeys(
+        unb64(fields["store_key"]),
+        unb64(fields["pairing_key"]),
+        None if earlier is None else unb64(earlier),
+    )
 
 
 def derive(store_key: bytes, purpose: bytes) -> bytes:

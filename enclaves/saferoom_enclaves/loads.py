@@ -47,7 +47,7 @@ class LoadGrant:
         epoch: the number its snapshot gets.
         schema: what its rows are held to.
         features: what is computed from it.
-        store_key: what its snapshot is sealed under.
+        key: what its snapshot is sealed under.
     """
 
     header: LoadHeader
@@ -56,7 +56,7 @@ class LoadGrant:
     epoch: int
     schema: Schema
     features: Mapping[FeatureRef, PinnedFeature]
-    store_key: bytes = field(repr=False)
+    key: bytes = field(repr=False)
 
 
 class StoreOrder(Protocol):
@@ -144,7 +144,7 @@ class LoadJob:
             return LoadReport(None, self._sealed_faults(built))
         grant = self.grant
         with built.plaintext as plaintext:
-            opened = self._data.seal(grant.store_key, grant.epoch, plaintext, grant.header.schema)
+            opened = self._data.seal(grant.key, grant.epoch, plaintext, grant.header.schema)
         try:
             computed = self._data.compute(opened, grant.schema, grant.features)
         except BaseException:

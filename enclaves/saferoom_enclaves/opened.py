@@ -31,8 +31,9 @@ from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.stream import Follower
 from saferoom_enclaves.trials import Trials
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Endorsement
+from saferoom_proto.statements import Endorsement, KeyChange
 from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.store_key import name_of
 from saferoom_proto.verification import PinnedCharter
 
 
@@ -80,7 +81,7 @@ class OpenEnclave:
         clock, randomness, log = around.clock, around.randomness, around.log
         self._clock: Final = clock
         self.state: Final = state
-        self.keys: Final = keys
+        self.keys = keys
         self.endorsed = endorsed
         self.standing: Final = Standing(launch)
         self.consents: Final = Consents(state, self.standing)
@@ -138,8 +139,34 @@ class OpenEnclave:
         marks = self.state.marks
         self.follower.rebuild()
         if marks.position.store is not None and marks.store_schema is not None:
-            self.data.open_at_start(self.keys.store, marks.position.store, marks.store_schema)
+            store = marks.position.store
+            self.data.open_at_start(
+                self.state.ring.of_snapshot(store.epoch), store, marks.store_schema
+            )
             self.data.refresh(self.standing)
+
+    def change_store_key(self, keys: ReleasedKeys, now: datetime) -> None:
+        """Go over to another store key, and say so in the chain.
+
+        No record is rewritten: the enclave's own keys are sealed anew (`keyring`).
+        """
+        grounds, state = self.speaks(), self.state
+        from_epoch = state.marks.last_epoch + 1
+        with state.transaction():
+            state.change_key(keys.store, from_epoch)
+            payload = KeyChange(
+                room=grounds.room,
+                owner=grounds.owner,
+                endorsement=grounds.endorsement,
+                store_key=name_of(keys.store),
+                previous=name_of(self.keys.store),
+                from_epoch=from_epoch,
+                chain=self.journal.link,
+                time=now,
+            )
+            self.journal.append(payload, now)
+        self.keys = keys
+        state.forget_replaced()
 
     def speaks(self) -> Grounds:
         """Give under what the enclave signs."""

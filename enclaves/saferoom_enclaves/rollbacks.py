@@ -33,7 +33,8 @@ class RollbackJob:
         epoch: the number that the new snapshot gets.
         schema: what the target was loaded under.
         features: what is computed from it.
-        store_key: what both are sealed under.
+        key: what the new snapshot is sealed under.
+        target_key: what the target is sealed under.
         data: where the store is sealed and opened.
     """
 
@@ -43,7 +44,8 @@ class RollbackJob:
     epoch: int
     schema: Schema
     features: Mapping[FeatureRef, PinnedFeature]
-    store_key: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+    target_key: bytes = field(repr=False)
     data: Data
 
     def build(self) -> NewStore:
@@ -54,9 +56,9 @@ class RollbackJob:
                 that was sealed.
         """
         target, schema = self.target, self.target.schema_digest
-        earlier = self.data.open(self.store_key, target.store, schema)
+        earlier = self.data.open(self.target_key, target.store, schema)
         with os.fdopen(earlier.memory, "rb") as plaintext:
-            opened = self.data.seal(self.store_key, self.epoch, plaintext, schema)
+            opened = self.data.seal(self.key, self.epoch, plaintext, schema)
         try:
             computed = self.data.compute(opened, self.schema, self.features)
         except BaseException:

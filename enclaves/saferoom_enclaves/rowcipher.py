@@ -1,7 +1,8 @@
 """Sealed rows: what the enclave's own database shows to whoever reads its file.
 
-Contents are AES-256-GCM under a key derived from the store's, bound to their table and row; what
-rows are found by is an HMAC. So the file tells how many rows there are, and not about whom.
+Contents are AES-256-GCM under a key derived from the newest root of the enclave's keyring, bound to
+their table and row; what rows are found by is an HMAC. So the file tells how many rows there are,
+and not about whom.
 
 Source: NIST SP 800-38D; random 96-bit nonces are good for 2^32 rows under one key (section 8.3).
 """
@@ -15,6 +16,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from saferoom_enclaves.keyring import Keyring
 from saferoom_enclaves.keys import derive
 from saferoom_enclaves.rowform import pack
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -30,18 +32,20 @@ _COUNT_PURPOSE: Final = b"saferoom enclave state tally v1"
 class RowCipher:
     """Seals rows and hides what they are found by. Its text form shows no key."""
 
-    __slots__ = ("_aead", "_count", "_find", "_nonces")
+    __slots__ = ("_aeads", "_count", "_find", "_nonces")
 
-    def __init__(self, store_key: bytes) -> None:
-        self._aead: Final = AESGCM(derive(store_key, _SEAL_PURPOSE))
-        self._find: Final = derive(store_key, _FIND_PURPOSE)
-        self._count: Final = derive(store_key, _COUNT_PURPOSE)
+    def __init__(self, ring: Keyring) -> None:
+        # The newest first: it seals, and most rows are of it.
+        keys = [derive(root, _SEAL_PURPOSE) for _, root in reversed(ring.roots)]
+        self._aeads: Final = tuple(map(AESGCM, keys))
+        self._find: Final = derive(ring.find, _FIND_PURPOSE)
+        self._count: Final = derive(ring.tally, _COUNT_PURPOSE)
         self._nonces = b""
 
     def seal(self, table: str, key: bytes, plaintext: bytes) -> bytes:
         """Seal a row's content to its table and key."""
         nonce = self._nonce()
-        return nonce + self._aead.encrypt(nonce, plaintext, pack(table.encode(), key))
+        return nonce + self._aeads[0].encrypt(nonce, plaintext, pack(table.encode(), key))
 
     def open(self, table: str, key: bytes, sealed: bytes) -> bytes:
         """Open a row's content.
@@ -50,10 +54,12 @@ class RowCipher:
             SafeRoomError: `STORE_DAMAGED` if it is another row's, altered, or under another key.
         """
         nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        try:
-            return self._aead.decrypt(nonce, ciphertext, pack(table.encode(), key))
-        except (InvalidTag, ValueError) as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {table} does not open") from error
+        for aead in self._aeads:
+            try:
+                return aead.decrypt(nonce, ciphertext, pack(table.encode(), key))
+            except (InvalidTag, ValueError):
+                continue  # it may be from before a change of the store's key
+        raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {table} does not open")
 
     def find(self, table: str, *parts: str) -> bytes:
         """Give what a row is found by: 32 bytes that tell nothing without the key."""

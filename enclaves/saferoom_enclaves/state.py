@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
+from saferoom_enclaves.keyring import Keyring
 from saferoom_enclaves.marks import BEGINNING, Marks, Position, read
 from saferoom_enclaves.rowcipher import RowCipher
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -55,6 +56,10 @@ _SCHEMA: Final = (
     (
         "CREATE TABLE IF NOT EXISTS marks (one INTEGER PRIMARY KEY CHECK (one = 1),"
         " position TEXT NOT NULL, sealed BLOB NOT NULL)"
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS keyring (one INTEGER PRIMARY KEY CHECK (one = 1),"
+        " sealed BLOB NOT NULL)"
     ),
     *(
         f"CREATE TABLE IF NOT EXISTS {name} (key INTEGER PRIMARY KEY, sealed BLOB NOT NULL)"
@@ -99,6 +104,8 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self._cipher: RowCipher | None = None
+        self._ring: Keyring | None = None
+        self._new_ring: bytes | None = None
         self._tally = 0
         self._changes = 0
         self._staged: dict[_Place, _Staged] = {}
@@ -128,6 +135,7 @@ class State:
             "synchronous = FULL",
             "temp_store = MEMORY",
             "trusted_schema = OFF",
+            "secure_delete = ON",  # a keyring that was replaced is overwritten, not just forgotten
         ):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("BEGIN EXCLUSIVE")
@@ -147,7 +155,8 @@ class State:
             SafeRoomError: `STORE_DAMAGED` under another key or for an altered row;
                 `STORE_ROLLED_BACK` if rows are missing, or the claimed position is another.
         """
-        cipher = RowCipher(store_key)
+        ring = self._opened_ring(store_key)
+        cipher = RowCipher(ring)
         marks = BEGINNING
         if self._sealed_marks is not None:
             marks = read(cipher.open(_MARKS, _MARKS_KEY, self._sealed_marks), Marks)
@@ -156,7 +165,45 @@ class State:
         tally = self._count(cipher)
         if f"{tally:064x}" != (marks.tally or f"{0:064x}"):
             raise SafeRoomError(Reason.STORE_ROLLED_BACK, "rows are missing or of another time")
-        self._cipher, self.marks, self._tally = cipher, marks, tally
+        self._ring, self._cipher, self.marks, self._tally = ring, cipher, marks, tally
+
+    def _opened_ring(self, store_key: bytes) -> Keyring:
+        found = self._one("SELECT sealed FROM keyring")
+        if found is not None:
+            return Keyring.open(store_key, cast("bytes", found[0]))
+        if self._sealed_marks is not None:
+            raise SafeRoomError(Reason.STORE_DAMAGED, "the keys are missing")
+        ring = Keyring.fresh()
+        self._db.execute("INSERT INTO keyring VALUES (1, ?)", (ring.sealed(store_key),))
+        return ring
+
+    @property
+    def ring(self) -> Keyring:
+        """The enclave's own keys; `LOCKED` before `open`."""
+        if self._ring is None:
+            raise SafeRoomError(Reason.LOCKED, "the state has not been opened")
+        return self._ring
+
+    def change_key(self, store_key: bytes, from_epoch: int) -> None:
+        """Seal the keys under another store key, and from now on under a new root.
+
+        Within a transaction, whose marks change too.
+
+        Args:
+            store_key: the new one.
+            from_epoch: the first epoch whose snapshot is sealed under the new root.
+        """
+        before = self.ring
+        self.undoing(partial(self._use, before))
+        self._use(before.grown(from_epoch))
+        self._new_ring = self.ring.sealed(store_key)
+
+    def forget_replaced(self) -> None:
+        """Take out of the write-ahead log what was written there before; outside transactions."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _use(self, ring: Keyring) -> None:
+        self._ring, self._cipher = ring, RowCipher(ring)
 
     def close(self) -> None:
         """Close the database."""
@@ -182,6 +229,7 @@ class State:
             self._under_way = False
             self._staged.clear()
             self._undo.clear()
+            self._new_ring = None
 
     @contextmanager
     def part(self) -> Generator[None]:
@@ -266,6 +314,8 @@ class State:
         try:
             self._write_staged()
             self._db.execute("REPLACE INTO marks VALUES (1, ?, ?)", (position, sealed))
+            if self._new_ring is not None:
+                self._db.execute("REPLACE INTO keyring VALUES (1, ?)", (self._new_ring,))
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

@@ -12,12 +12,13 @@ from saferoom_proto.statements import (
     BatchRelease,
     CostEstimate,
     Disclosure,
+    KeyChange,
     Release,
     Snapshot,
     load,
 )
 
-Spoken = Release | BatchRelease | CostEstimate | Acknowledgement | Snapshot | Disclosure
+Spoken = Release | BatchRelease | CostEstimate | Acknowledgement | Snapshot | Disclosure | KeyChange
 
 _KINDS: Final[tuple[type[Spoken], ...]] = (
     Release,
@@ -26,6 +27,7 @@ _KINDS: Final[tuple[type[Spoken], ...]] = (
     Acknowledgement,
     Snapshot,
     Disclosure,
+    KeyChange,
 )
 
 SPOKEN: Final[Mapping[str, type[Spoken]]] = MappingProxyType(

@@ -10,7 +10,7 @@ from typing import Final
 
 from saferoom import rules, wire
 from saferoom.identity import current_caller
-from saferoom.keydesk import KeyDesk, Seat
+from saferoom.keydesk import KeyDesk, KeyOffer, Seat
 from saferoom.links import Links
 from saferoom.loads import Loads
 from saferoom.register import Register
@@ -127,8 +127,10 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         session = self._links.serving(request.owner)
         if session.endorsed is None:
             raise SafeRoomError(Reason.LOCKED, f"the enclave of {request.owner}")
-        own = current_caller().organisation == request.owner
-        return wire.endorsement_response(session.endorsed, session.snapshot if own else None)
+        if current_caller().organisation != request.owner:
+            return wire.endorsement_response(session.endorsed, None, None)
+        key_change = await self._versions.newest_key_change(request.owner)
+        return wire.endorsement_response(session.endorsed, session.snapshot, key_change)
 
     async def LoadData(
         self, request_iterator: AsyncIterator[owner_pb2.LoadDataRequest], context: object
@@ -156,7 +158,8 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
     ) -> AsyncIterator[owner_pb2.AttendKeysResponse]:
         """Seat an owner's key agent while its stream is open."""
         with self._desk.attend(current_caller()) as seat:
-            hearing = asyncio.create_task(_hear(request_iterator, seat))
+            offered = self._desk.offered(seat.caller.organisation)
+            hearing = asyncio.create_task(_hear(request_iterator, seat, offered))
             try:
                 async for message in seat.told():
                     yield wire.to_agent(message)
@@ -164,10 +167,16 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
                 hearing.cancel()
 
 
-async def _hear(messages: AsyncIterator[owner_pb2.AttendKeysRequest], seat: Seat) -> None:
+async def _hear(
+    messages: AsyncIterator[owner_pb2.AttendKeysRequest], seat: Seat, offered: asyncio.Event
+) -> None:
     """Take what an agent says until it ends or breaks off; then it leaves its seat."""
     try:
         async for message in messages:
-            seat.hear(wire.from_agent(message))
+            said = wire.from_agent(message)
+            if isinstance(said, KeyOffer):
+                offered.set()
+            else:
+                seat.hear(said)
     finally:
         seat.leave()

@@ -97,10 +97,14 @@ class Attended:
         }
         return seal_statement(Endorsement.model_validate(fields | changes), self.owner.key_agent)
 
-    def sealed_keys(self, endorsement: Envelope, store_key: bytes | None = None) -> bytes:
+    def sealed_keys(
+        self, endorsement: Envelope, store_key: bytes | None = None, earlier: bytes | None = None
+    ) -> bytes:
         """Seal the owner's keys to the enclave that an endorsement names."""
         key = self.owner.store_key if store_key is None else store_key
         keys = {"store_key": b64(key), "pairing_key": b64(self.owner.pairing.private_bytes_raw())}
+        if earlier is not None:
+            keys["earlier_store_key"] = b64(earlier)
         sealing = unb64(load(endorsement, Endorsement).sealing)
         return hpke.seal(sealing, dump(keys), info=release_info(endorsement.digest))
 

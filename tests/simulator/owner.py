@@ -54,7 +54,7 @@ class SimOwner:
             each: seeds.signing(f"approver {each} of {name}") for each in APPROVERS
         }
         self.key_agent: Final = seeds.signing(f"key agent of {name}")
-        self.store_key: Final = seeds.some(f"store key of {name}")
+        self.store_key = seeds.some(f"store key of {name}")
         self.pairing: Final = X25519PrivateKey.from_private_bytes(seeds.some(f"pairing of {name}"))
         self.charters: list[Envelope] = []
 

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 
 from saferoom_client.agent.folder import KeyAgent
 from saferoom_client.agent.policy import appraise, release_keys
+from saferoom_client.agent.rotation import under
+from saferoom_client.agent.slots import Slot
 from saferoom_client.events import Event, Happening, Tell, ignore_events
 from saferoom_client.members import whoami
 from saferoom_client.profile import Profile
@@ -31,6 +33,8 @@ from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 NONCE_BYTES: Final = 32
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 10.0
+OFFER_SECONDS: Final = 1.0
+"""How often the agent looks whether its owner changed the store's key."""
 MOST_OPEN_CHALLENGES: Final = 16
 """One enclave asks for one key at a time; more open challenges than this are noise."""
 
@@ -79,6 +83,7 @@ class _Attendance:
         self._session: Final = session
         self._on_event: Final = on_event
         self._nonces: Final[dict[str, bytes]] = {}
+        self._writing: Final = asyncio.Lock()
         self.answered = False
         """Whether the room has said anything."""
 
@@ -89,16 +94,37 @@ class _Attendance:
             detail = f"the room takes this agent for a member of {caller.organisation}"
             raise SafeRoomError(Reason.NOT_ALLOWED, detail)
         stream = self._session.owners.AttendKeys()
+        offering = asyncio.create_task(self._offer(stream))
+        try:
+            await self._attend(stream)
+        finally:
+            offering.cancel()
+
+    async def _attend(self, stream: Stream) -> None:
         self._on_event(Event(Happening.ATTENDING, self._session.profile.card.address))
         async for message in stream:
             self.answered = True
             match message.WhichOneof("message"):
                 case "wanted":
-                    await stream.write(self._challenge(message.wanted))
+                    await self._write(stream, self._challenge(message.wanted))
                 case "evidence":
-                    await stream.write(await self._answer(message.evidence))
+                    await self._write(stream, await self._answer(message.evidence))
                 case _:
                     pass  # a message of a later version, which this agent cannot answer
+
+    async def _offer(self, stream: Stream) -> None:
+        """Want to be asked once whenever the store's key was changed."""
+        offered = False
+        while True:
+            changed = self._agent.source.has(Slot.STORE_BEFORE)
+            if changed and not offered:
+                await self._write(stream, owner_pb2.AttendKeysRequest(offer=owner_pb2.KeyOffer()))
+            offered = changed
+            await asyncio.sleep(OFFER_SECONDS)
+
+    async def _write(self, stream: Stream, message: owner_pb2.AttendKeysRequest) -> None:
+        async with self._writing:  # a stream takes one message at a time
+            await stream.write(message)
 
     def _challenge(self, wanted: owner_pb2.KeyWanted) -> owner_pb2.AttendKeysRequest:
         while len(self._nonces) >= MOST_OPEN_CHALLENGES:
@@ -126,14 +152,15 @@ class _Attendance:
         evidence = read_evidence(told.kind, told.quote)
         ask = owner_pb2.GetCharterRequest(owner=self._agent.policy.owner)
         charter = await self._session.call(self._session.owners.GetCharter, ask)
+        in_force = envelope_from_proto(charter.charter)
         # Read anew, so that what the owner accepts or no longer accepts counts at once.
-        agent = KeyAgent.load(self._agent.folder)
+        agent = under(KeyAgent.load(self._agent.folder), in_force)
         accepted = appraise(
             agent,
             envelope_from_proto(told.claims),
             evidence,
             nonce,
-            envelope_from_proto(charter.charter),
+            in_force,
             launch=envelope_from_proto(told.launch) if told.HasField("launch") else None,
         )
         released = release_keys(agent, accepted, self._session.clock())

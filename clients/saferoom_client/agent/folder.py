@@ -1,17 +1,14 @@
 """A key agent's folder: its policy, its keys, and how far it has seen its enclave come.
 
 agent.json       the policy: whose enclave, under which charter root, of which code
-agent-card.json  the public halves, for the owner's charter
-agent.key        Ed25519; signs endorsements
-store.key        32 bytes; opens the owner's store
-pairing.key      X25519; zero-shares with other owners' enclaves
+agent-card.json  the public halves, for the owner's next charter
+*.key            its keys (`slots`), unless they are on a token, which token.json numbers
 state.json       the newest charter and chain position it has accepted
 profile/         the agent's own member folder of the room
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +17,13 @@ from typing import Annotated, Final, Literal, Self
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import Field
 
+from saferoom_client.agent.slots import FileKeys, KeySource, Slot
+from saferoom_client.agent.token import NUMBERS, TokenKeys
 from saferoom_client.files import (
     PUBLIC_FILE,
-    bad_file,
     make_folder,
     read_model,
-    read_private,
     refuse_existing,
-    write_file,
     write_model,
 )
 from saferoom_proto import chain
@@ -38,13 +34,8 @@ from saferoom_proto.statements.base import Base64, Origin, Part
 
 POLICY: Final = "agent.json"
 CARD: Final = "agent-card.json"
-SIGNING: Final = "agent.key"
-STORE: Final = "store.key"
-PAIRING: Final = "pairing.key"
 STATE: Final = "state.json"
 PROFILE: Final = "profile"
-
-KEY_BYTES: Final = 32
 
 EvidenceKind = Literal["software", "tdx", "sev-snp", "csv"]
 
@@ -67,6 +58,8 @@ class Policy(Part):
 
     Without it, whoever can reach the agent through the room can claim to be an enclave.
     """
+    token: str | None = None
+    """The PKCS #11 URI of the token that holds the keys; none if they lie in files."""
 
 
 class AgentCard(Part):
@@ -89,31 +82,42 @@ class AgentState(Part):
 
 @dataclass(frozen=True, slots=True)
 class KeyAgent:
-    """A key agent with its keys. Its text form shows none of them."""
+    """A key agent with its keys. Its text form shows none of them.
+
+    Attributes:
+        folder: its own.
+        policy: which enclave it accepts.
+        signing: signs endorsements.
+        store_key: seals the enclave's own keys.
+        pairing_key: for zero-shares with other owners' enclaves.
+        earlier_key: the store key before, until the enclave has gone over; none most of the time.
+    """
 
     folder: Path
     policy: Policy
     signing: SigningKey = field(repr=False)
     store_key: bytes = field(repr=False)
     pairing_key: bytes = field(repr=False)
+    earlier_key: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def create(cls, folder: Path, policy: Policy) -> Self:
         """Make a key agent with fresh keys, and its folder.
 
         Raises:
-            SafeRoomError: `BAD_CONFIG` if there is one already: its store key would be lost.
+            SafeRoomError: `BAD_CONFIG` if there is one already: its store key would be lost; or if
+                its token does not take the PIN; `UNAVAILABLE` if the token is not there.
         """
         make_folder(folder)
-        for name in (POLICY, CARD, SIGNING, STORE, PAIRING, STATE):
+        names = [f"{slot}.key" for slot in Slot]
+        for name in (POLICY, CARD, STATE, NUMBERS, *names):
             refuse_existing(folder / name)
-        pairing = X25519PrivateKey.generate().private_bytes_raw()
-        agent = cls(folder, policy, SigningKey.generate(), os.urandom(KEY_BYTES), pairing)
-        write_file(folder / SIGNING, agent.signing.to_pem())
-        write_file(folder / STORE, agent.store_key)
-        write_file(folder / PAIRING, agent.pairing_key)
+        source = key_source(folder, policy)
+        for slot in (Slot.AGENT, Slot.STORE, Slot.PAIRING):
+            source.make(slot)
         write_model(folder / STATE, AgentState())
         write_model(folder / POLICY, policy)
+        agent = cls.load(folder)
         write_model(folder / CARD, agent.card, PUBLIC_FILE)
         return agent
 
@@ -123,12 +127,24 @@ class KeyAgent:
 
         Raises:
             SafeRoomError: `BAD_CONFIG` naming the file that is missing, open to others or not
-                well formed.
+                well formed; of a token's, `UNAVAILABLE` if it is not there.
         """
         policy = read_model(folder / POLICY, Policy)
-        signing = SigningKey.from_pem(read_private(folder / SIGNING))
-        store_key = _read_key(folder / STORE)
-        return cls(folder, policy, signing, store_key, _read_key(folder / PAIRING))
+        source = key_source(folder, policy)
+        has_earlier = source.has(Slot.STORE_BEFORE)
+        return cls(
+            folder,
+            policy,
+            source.signing(Slot.AGENT),
+            source.secret(Slot.STORE),
+            source.secret(Slot.PAIRING),
+            source.secret(Slot.STORE_BEFORE) if has_earlier else None,
+        )
+
+    @property
+    def source(self) -> KeySource:
+        """Where its keys lie."""
+        return key_source(self.folder, self.policy)
 
     def accept(self, code: Sequence[str], dependencies: Sequence[str]) -> Policy:
         """Accept more digests of code and dependencies, durably, as before an upgrade."""
@@ -154,12 +170,7 @@ class KeyAgent:
     @property
     def card(self) -> AgentCard:
         """The public halves of the agent's keys."""
-        pairing = X25519PrivateKey.from_private_bytes(self.pairing_key).public_key()
-        return AgentCard(
-            owner=self.policy.owner,
-            key_agent=self.signing.verify_key.public,
-            pairing=b64(pairing.public_bytes_raw()),
-        )
+        return card_of(self.policy.owner, self.signing, self.pairing_key)
 
     def state(self) -> AgentState:
         """Read how far the agent has seen its enclave come."""
@@ -174,8 +185,16 @@ def _more(known: Sequence[str], added: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*known, *added)))
 
 
-def _read_key(path: Path) -> bytes:
-    key = read_private(path)
-    if len(key) != KEY_BYTES:
-        raise bad_file(path, f"a key has {KEY_BYTES} bytes")
-    return key
+def card_of(owner: str, signing: SigningKey, pairing_key: bytes) -> AgentCard:
+    """Give the public halves of two keys, for a charter."""
+    pairing = X25519PrivateKey.from_private_bytes(pairing_key).public_key()
+    return AgentCard(
+        owner=owner,
+        key_agent=signing.verify_key.public,
+        pairing=b64(pairing.public_bytes_raw()),
+    )
+
+
+def key_source(folder: Path, policy: Policy) -> KeySource:
+    """Say where an agent's keys lie by its policy."""
+    return FileKeys(folder) if policy.token is None else TokenKeys(folder, policy.token)

@@ -118,9 +118,11 @@ def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelea
         ),
         agent.signing,
     )
-    keys = dump({"store_key": b64(agent.store_key), "pairing_key": b64(agent.pairing_key)})
+    keys = {"store_key": b64(agent.store_key), "pairing_key": b64(agent.pairing_key)}
+    if agent.earlier_key is not None:
+        keys["earlier_store_key"] = b64(agent.earlier_key)
     info = KEYS_INFO + endorsement.digest.encode()
-    sealed = hpke.seal(unb64(claims.sealing), keys, info=info)
+    sealed = hpke.seal(unb64(claims.sealing), dump(keys), info=info)
     # What was given is remembered first: an agent that crashes in between never endorses twice in
     # one place, and never again what is older.
     agent.keep_state(

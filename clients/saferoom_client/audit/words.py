@@ -28,6 +28,7 @@ from saferoom_proto.statements import (
     Consent,
     CostEstimate,
     Disclosure,
+    KeyChange,
     Outcome,
     Refusal,
     Release,
@@ -74,6 +75,7 @@ class Words:
             Acknowledgement.payload_type(): self._acknowledgement,
             Disclosure.payload_type(): self._disclosure,
             Snapshot.payload_type(): self._snapshot,
+            KeyChange.payload_type(): self._key_change,
             Refusal.payload_type(): self._refusal,
         }
 
@@ -128,6 +130,9 @@ class Words:
             self._book.require_before(said.order, "order")
             self._book.require_before(said.schema_digest, "schema")
 
+    def _key_change(self, statement: Envelope) -> None:
+        self._spoken(statement, load(statement, KeyChange), KeyChange)
+
     def _refusal(self, statement: Envelope) -> None:
         load(statement, Refusal)
         statement.verify([self._heads])
@@ -150,7 +155,7 @@ class Words:
         self.spoken = said
         book.latest = max(book.latest, said.time)
         heard = -1
-        if not isinstance(said, Snapshot):
+        if not isinstance(said, Snapshot | KeyChange):
             heard = book.streams.heard(said.owner, said.stream)
         self._require_in_force(said, endorsement.charter, heard)
         return Word(said, book.charters[endorsement.charter], heard)
@@ -158,7 +163,7 @@ class Words:
     def _require_in_force(self, said: Spoken, charter: str, heard: int) -> None:
         """Refuse what an enclave said under a charter after it had heard of the next one."""
         newest = self._book.in_force[said.owner].digest
-        if isinstance(said, Acknowledgement | Snapshot) or newest == charter:
+        if isinstance(said, Acknowledgement | Snapshot | KeyChange) or newest == charter:
             return
         if self._book.entries[newest] <= heard:
             raise SafeRoomError(Reason.BAD_CHARTER, "its enclave had heard of a newer charter")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
+from saferoom_client.agent import heard
 from saferoom_client.agent.attend import attend
 from saferoom_client.agent.folder import (
     CARD,
@@ -16,6 +18,7 @@ from saferoom_client.agent.folder import (
     KeyAgent,
     Policy,
 )
+from saferoom_client.agent.rotation import change_store_key, prepare_agent_keys
 from saferoom_client.cli.options import (
     JsonOption,
     RoomCardOption,
@@ -31,6 +34,7 @@ from saferoom_client.tongue import say
 from saferoom_client.units import write_unit
 from saferoom_proto.measure import measure_code, measure_dependencies
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.store_key import name_of
 
 app = group("Hold an owner's store key.")
 
@@ -56,11 +60,15 @@ def init(
         list[str] | None,
         typer.Option(help="An accepted kind of evidence; else software."),
     ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="The PKCS #11 URI of a token that is to hold the keys; else files do."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key agent with fresh keys.
 
-    Back its folder up: the store opens with it alone.
+    Back its folder up, or its token: the store opens with it alone.
     """
     policy = Policy(
         room=read_model(room, RoomCard).origin,
@@ -69,6 +77,7 @@ def init(
         code=tuple(code or (_measured_code(),)),
         dependencies=tuple(dependencies or (measure_dependencies(),)),
         evidence_kinds=tuple(cast("list[EvidenceKind]", evidence or ["software"])),
+        token=token,
     )
     agent = KeyAgent.create(folder, policy)
     show(
@@ -135,6 +144,48 @@ def require(
             count=len(policy.supervisors),
         ),
         say("to drop one, take its key out of {policy}", policy=folder / POLICY),
+    )
+
+
+@app.command()
+def rotate(
+    folder: AgentFolder,
+    *,
+    own_keys: Annotated[
+        bool,
+        typer.Option("--own-keys", help="The agent's own keys instead, for the next charter."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Change the store's key: the enclave goes over to the new one, and answers on."""
+    agent = KeyAgent.load(folder)
+    if own_keys:
+        card = prepare_agent_keys(agent)
+        show(
+            as_json,
+            card.model_dump(mode="json"),
+            say("made new keys of the agent; their public halves: {card}", card=folder / CARD),
+            say("next: put key_agent and pairing from it into the next version of the charter"),
+        )
+        return
+    changed = change_store_key(agent)
+    show(
+        as_json,
+        {"store_key": name_of(changed.store_key), "former": name_of(agent.store_key)},
+        say("made a new store key; a running agent has the enclave go over to it at once"),
+        say("next, when it has: saferoom agent retire {folder}", folder=folder),
+    )
+
+
+@app.command()
+def retire(folder: AgentFolder, as_json: JsonOption = False) -> None:
+    """Throw the former store key away, once the log shows that the enclave went over."""
+    said = asyncio.run(heard.retire(KeyAgent.load(folder)))
+    show(
+        as_json,
+        {"changed": None if said is None else said.time},
+        say("the former store key is gone"),
+        say("next: back the agent up anew; its older backups open nothing that comes"),
     )
 
 

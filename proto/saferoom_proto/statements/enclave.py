@@ -207,6 +207,24 @@ class Disclosure(Payload):
     time: Instant
 
 
+class KeyChange(Payload):
+    """An enclave's signed word that its own keys are sealed under another store key from now on."""
+
+    KIND: ClassVar[str] = "key-change"
+    SIGNED_BY: ClassVar[Usage] = Usage.ENCLAVE
+
+    owner: Owner
+    endorsement: Digest
+    store_key: Digest
+    """Names the new key (`saferoom_proto.store_key`)."""
+    previous: Digest
+    """Names the key that opens nothing any more of what is written from now on."""
+    from_epoch: Count
+    """The first epoch whose snapshot is sealed under a root that the previous key never sealed."""
+    chain: ChainLink
+    time: Instant
+
+
 class Snapshot(Payload):
     """An enclave's signed word on a load or rollback: the store it sealed and answers from now."""
 

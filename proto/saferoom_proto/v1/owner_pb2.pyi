@@ -473,6 +473,7 @@ class GetEndorsementResponse(_message.Message):
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
     CLAIMS_FIELD_NUMBER: _builtins.int
     SNAPSHOT_FIELD_NUMBER: _builtins.int
+    KEY_CHANGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def endorsement(self) -> _evidence_pb2.Envelope:
         """The key agent's statement."""
@@ -485,16 +486,23 @@ class GetEndorsementResponse(_message.Message):
     def snapshot(self) -> _evidence_pb2.Envelope:
         """The newest snapshot since the enclave's start, for its owner only; none if there is none."""
 
+    @_builtins.property
+    def key_change(self) -> _evidence_pb2.Recorded:
+        """The enclave's newest word on a change of its store's key, for its owner only; none if there is
+        none.
+        """
+
     def __init__(
         self,
         *,
         endorsement: _evidence_pb2.Envelope = ...,
         claims: _evidence_pb2.Envelope = ...,
         snapshot: _evidence_pb2.Envelope = ...,
+        key_change: _evidence_pb2.Recorded = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement", "snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement", "key_change", b"key_change", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement", "key_change", b"key_change", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -748,6 +756,7 @@ class AttendKeysRequest(_message.Message):
     CHALLENGE_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def challenge(self) -> Global___KeyChallenge:
         """A challenge for the enclave that wants its key."""
@@ -760,22 +769,44 @@ class AttendKeysRequest(_message.Message):
     def refusal(self) -> Global___KeyRefusal:
         """The evidence did not pass."""
 
+    @_builtins.property
+    def offer(self) -> Global___KeyOffer:
+        """The agent has another key than it released: ask it."""
+
     def __init__(
         self,
         *,
         challenge: Global___KeyChallenge = ...,
         release: Global___KeyRelease = ...,
         refusal: Global___KeyRefusal = ...,
+        offer: Global___KeyOffer = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "message", b"message", "refusal", b"refusal", "release", b"release"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "message", b"message", "offer", b"offer", "refusal", b"refusal", "release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "message", b"message", "refusal", b"refusal", "release", b"release"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "message", b"message", "offer", b"offer", "refusal", b"refusal", "release", b"release"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["challenge", "release", "refusal"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["challenge", "release", "refusal", "offer"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___AttendKeysRequest: _TypeAlias = AttendKeysRequest  # noqa: Y015
+
+@_typing.final
+class KeyOffer(_message.Message):
+    """An owner has changed its store's key. The room asks as soon as it can."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyOffer: _TypeAlias = KeyOffer  # noqa: Y015
 
 @_typing.final
 class KeyChallenge(_message.Message):
