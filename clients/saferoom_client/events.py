@@ -19,6 +19,7 @@ class Happening(StrEnum):
     STARTING = "starting"
     LISTENING = "listening"
     ENDED = "ended"
+    COSIGNED = "cosigned"
 
 
 @dataclass(frozen=True, slots=True)

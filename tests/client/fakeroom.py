@@ -63,6 +63,12 @@ class Said:
     uses: list[use_pb2.Use] = field(default_factory=list[use_pb2.Use])
     next_uses: int = 0
     note: str = ""
+    to_cosign: str = ""
+    cosigned: list[str] = field(default_factory=list[str])
+    words: list[ledger_pb2.AddCosignatureRequest] = field(
+        default_factory=list[ledger_pb2.AddCosignatureRequest]
+    )
+    consistency: Callable[[int, int], tuple[bytes, ...]] | None = None
     leaves: list[bytes] = field(default_factory=list[bytes])
     openings: dict[int, tuple[Envelope, bytes]] = field(
         default_factory=dict[int, tuple[Envelope, bytes]]
@@ -157,14 +163,35 @@ async def revoke_consent(
 async def get_checkpoint(
     said: Said, request: ledger_pb2.GetCheckpointRequest, context: Context
 ) -> ledger_pb2.GetCheckpointResponse:
-    return ledger_pb2.GetCheckpointResponse(checkpoint=said.note or said.case.world.ledger.note())
+    newest = said.note or said.case.world.ledger.note()
+    return ledger_pb2.GetCheckpointResponse(
+        checkpoint=newest, to_cosign=said.to_cosign or newest, cosigned=said.cosigned
+    )
 
 
 async def get_consistency(
     said: Said, request: ledger_pb2.GetConsistencyRequest, context: Context
 ) -> ledger_pb2.GetConsistencyResponse:
-    hashes = said.case.world.ledger.consistency(request.size1)
+    prove = said.consistency or said.case.world.ledger.consistency
+    hashes = prove(request.size1, request.size2)
     return ledger_pb2.GetConsistencyResponse(hashes=hashes)
+
+
+async def get_inclusion(
+    said: Said, request: ledger_pb2.GetInclusionRequest, context: Context
+) -> ledger_pb2.GetInclusionResponse:
+    hashes = said.case.world.ledger.inclusion(request.index, request.size)
+    return ledger_pb2.GetInclusionResponse(hashes=hashes)
+
+
+async def add_cosignature(
+    said: Said, request: ledger_pb2.AddCosignatureRequest, context: Context
+) -> ledger_pb2.AddCosignatureResponse:
+    if said.refusal is not None and said.refusals > 0:
+        said.refusals -= 1
+        await refuse(context, said.refusal)
+    said.words.append(request)
+    return ledger_pb2.AddCosignatureResponse()
 
 
 async def get_statement(
@@ -212,6 +239,8 @@ CALLS: Final[dict[str, tuple[Answering, type[Message]]]] = {
     "UseService/ListUses": (list_uses, use_pb2.ListUsesRequest),
     "LedgerService/GetCheckpoint": (get_checkpoint, ledger_pb2.GetCheckpointRequest),
     "LedgerService/GetConsistency": (get_consistency, ledger_pb2.GetConsistencyRequest),
+    "LedgerService/GetInclusion": (get_inclusion, ledger_pb2.GetInclusionRequest),
+    "LedgerService/AddCosignature": (add_cosignature, ledger_pb2.AddCosignatureRequest),
     "LedgerService/GetStatement": (get_statement, ledger_pb2.GetStatementRequest),
     "LedgerService/ListEntries": (list_entries, ledger_pb2.ListEntriesRequest),
 }

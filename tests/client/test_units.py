@@ -18,7 +18,7 @@ from saferoom_client.units import write_unit
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 ANALYZE: Final = shutil.which("systemd-analyze")
-MOST_EXPOSED: Final = {"room": 22, "key-agent": 15, "enclave": 22, "relay": 15}
+MOST_EXPOSED: Final = {"room": 22, "key-agent": 15, "enclave": 22, "relay": 15, "witness": 15}
 """Of 100, as systemd-analyze counts; a service without restrictions has 96. The room starts
 enclaves, which need namespaces and the system calls that close a sandbox."""
 
@@ -47,13 +47,22 @@ def units(tmp_path: Path) -> dict[str, Path]:
     agent, _ = write_unit(
         tmp_path / "units", "key-agent", tmp_path, "daemon", {"owner": "tax"}, suffix="-tax"
     )
+    witness, _ = write_unit(
+        tmp_path / "units", "witness", tmp_path, "daemon", {"origin": "room.example/units"}
+    )
     # Root, so that systemd finds the user: a host has the two that the commands name.
     for drop_in in (tmp_path / "units").glob("*.d/*.conf"):
         drop_in.write_text(
             re.sub(r"^User=.*$", "User=daemon", drop_in.read_text(), flags=re.MULTILINE)
         )
     enclave, relay = at_the_owner(tmp_path)
-    return {"room": room, "key-agent": agent, "enclave": enclave, "relay": relay}
+    return {
+        "room": room,
+        "key-agent": agent,
+        "enclave": enclave,
+        "relay": relay,
+        "witness": witness,
+    }
 
 
 def at_the_owner(tmp_path: Path) -> tuple[Path, Path]:
@@ -98,7 +107,7 @@ def test_a_unit_is_filled_in_and_holds_the_room_s_port(units: dict[str, Path]) -
         drop_in = path.with_name(f"{path.name}.d") / "50-common.conf"
         assert "@{" not in path.read_text() + drop_in.read_text()
     assert "SocketBindAllow=tcp:7443" in units["room"].read_text()
-    for name in ("key-agent", "enclave", "relay"):
+    for name in ("key-agent", "enclave", "relay", "witness"):
         assert "SocketBindAllow" not in units[name].read_text()
 
 

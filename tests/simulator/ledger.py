@@ -51,13 +51,13 @@ class SimLedger:
         """Give the signed head."""
         return sign_checkpoint(self.checkpoint(), self.key)
 
-    def inclusion(self, index: int) -> tuple[bytes, ...]:
-        """Prove an entry under the head."""
-        return merkle.inclusion_path(index, self.size, self._node)
+    def inclusion(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
+        """Prove an entry under the head, or under an earlier size."""
+        return merkle.inclusion_path(index, size or self.size, self._node)
 
-    def consistency(self, earlier: int) -> tuple[bytes, ...]:
+    def consistency(self, earlier: int, size: int | None = None) -> tuple[bytes, ...]:
         """Prove that the head extends an earlier size; nothing to prove from size 0."""
-        return merkle.consistency_path(earlier, self.size, self._node) if earlier else ()
+        return merkle.consistency_path(earlier, size or self.size, self._node) if earlier else ()
 
     def recorded(self, statement: Envelope) -> Recorded:
         """Give a statement with what proves that it stands here."""

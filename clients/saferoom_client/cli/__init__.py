@@ -55,6 +55,7 @@ COMMANDS: Final = {
     "uses": Entry("uses:uses", "See what your data was used for."),
     "receipt": Entry("receipt:app", "Verify and show receipts, offline."),
     "log": Entry("log:app", "Verify the room's log."),
+    "witness": Entry("witness:app", "Watch the log and cosign it."),
     "audit": Entry("audit:app", "Audit the log, trusting nobody in the room."),
     "pause": Entry("pause:pause", "Stop a use of your data at once."),
     "resume": Entry("pause:resume", "Let a paused use go on, with m of n."),

@@ -1,0 +1,162 @@
+"""Commands of a witness, which an auditor, an institution or an owner runs beside the room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from saferoom_client.cli.options import (
+    JsonOption,
+    RoomCardOption,
+    UnitsFolder,
+    UserOption,
+    group,
+)
+from saferoom_client.cli.output import mapping, print_error, show, show_units
+from saferoom_client.cli.staying import run_until_told, teller
+from saferoom_client.events import Event, Happening
+from saferoom_client.files import read_model
+from saferoom_client.profile import Profile, RoomCard
+from saferoom_client.session import Session
+from saferoom_client.tongue import say
+from saferoom_client.units import write_unit
+from saferoom_client.witness.folder import PROFILE, PUBLIC, Evidence, Witness
+from saferoom_client.witness.watch import (
+    EVERY_SECONDS,
+    LEAST_SECONDS,
+    CaughtError,
+    look,
+    require_same_room,
+    watch,
+)
+from saferoom_proto.cosignature import Algorithm
+
+app = group("Watch a room's log and cosign it.")
+
+CAUGHT: Final = 3
+"""The exit status of a witness that caught the room; others failures have 1."""
+
+WitnessFolder = Annotated[Path, typer.Argument(help="The witness's folder.", file_okay=False)]
+
+
+@app.command()
+def init(
+    folder: WitnessFolder,
+    *,
+    room: RoomCardOption,
+    name: Annotated[
+        str, typer.Option(help="Its name in every cosignature: bank-a.example/witness.")
+    ],
+    key: Annotated[Algorithm, typer.Option(help="How it signs.")] = Algorithm.ML_DSA_44,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a witness with a fresh key."""
+    witness = Witness.create(folder, name, key, read_model(room, RoomCard))
+    show(
+        as_json,
+        {"name": name, "key": witness.cosigner.key.text, "origin": witness.watched.origin},
+        say("made the witness {name} in {folder}", name=name, folder=folder),
+        say("its verifier key, for whoever relies on it: {path}", path=folder / PUBLIC),
+        say(
+            "next: saferoom issuer enrol ISSUER --organisation YOURS --name witness --room {room}"
+            " --out {profile}",
+            room=room,
+            profile=folder / PROFILE,
+        ),
+    )
+
+
+@app.command()
+def run(
+    folder: WitnessFolder,
+    *,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            "--profile", "-p", help="Another member folder than its own.", file_okay=False
+        ),
+    ] = None,
+    every: Annotated[
+        float, typer.Option(min=LEAST_SECONDS, max=600, help="Seconds between two looks.")
+    ] = EVERY_SECONDS,
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch the log, and cosign it as long as it only grows, until stopped.
+
+    The exit status is 3 if the room rewrote, cut or forked its log, or signed with another key.
+    """
+    witness = Witness.load(folder)
+    member = Profile.load(profile or folder / PROFILE)
+    require_same_room(witness, member)
+    tell = teller(as_json)
+
+    async def program() -> None:
+        if not once:
+            await watch(witness, member, every_seconds=every, on_event=tell)
+            return
+        async with Session(member) as session:
+            looked = await look(session, witness)
+        witness.show_figures(looked.time)
+        size = f"{looked.checkpoint.size:,} entries, {looked.grown:,} of them new"
+        tell(Event(Happening.COSIGNED, size))
+
+    with witness.alone():
+        try:
+            run_until_told(program())
+        except CaughtError as caught:
+            print_error(caught, as_json=as_json)
+            raise typer.Exit(CAUGHT) from caught
+
+
+@app.command(name="show")
+def show_(folder: WitnessFolder, as_json: JsonOption = False) -> None:
+    """Show how far a witness has come, and the evidence it holds.
+
+    The exit status is 3 if there is any.
+    """
+    witness = Witness.load(folder)
+    checkpoint, evidence = witness.seen_checkpoint, witness.evidence()
+    document = {
+        "name": witness.watched.name,
+        "key": witness.cosigner.key.text,
+        "origin": witness.watched.origin,
+        "size": None if checkpoint is None else checkpoint.size,
+        "root": None if checkpoint is None else checkpoint.root.hex(),
+        "evidence": [str(path) for path in evidence],
+    }
+    seen = (
+        say("nothing yet")
+        if checkpoint is None
+        else say("{size:,} entries, root {root}", size=checkpoint.size, root=checkpoint.root.hex())
+    )
+    lines = mapping(
+        {
+            "witness": witness.watched.name,
+            "signs with": str(witness.cosigner.key.algorithm),
+            "log": witness.watched.origin,
+            "cosigned up to": seen,
+        }
+    )
+    for path in evidence:
+        misdeed = read_model(path, Evidence).misdeed
+        lines.append(say("the log was {misdeed}: {path}", misdeed=misdeed, path=path))
+    show(as_json, document, *lines)
+    if evidence:
+        raise typer.Exit(CAUGHT)
+
+
+@app.command()
+def units(
+    folder: WitnessFolder,
+    *,
+    out: UnitsFolder,
+    user: UserOption = "saferoom-witness",
+    as_json: JsonOption = False,
+) -> None:
+    """Write the systemd unit that runs the witness with as little as it needs."""
+    origin = Witness.load(folder).watched.origin
+    written = write_unit(out, "witness", folder, user, {"origin": origin})
+    show_units(as_json, written, folder, user)
