@@ -12,6 +12,7 @@ from saferoom_client.batch import Asked, Batch, make_batch
 from saferoom_client.batch_answer import BatchAnswer
 from saferoom_client.batch_opening import Opening
 from saferoom_client.checks import current_view, forget_stale_views
+from saferoom_client.heads import require_witnessed
 from saferoom_client.question import Value
 from saferoom_client.refused import Refused, refusal_of
 from saferoom_client.session import Session
@@ -102,6 +103,7 @@ async def ask_many(
         raise
     if progress is not None:
         progress(len(batch), len(batch))
+    await require_witnessed(session)
     return opening.close()
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from saferoom_client.answers import open_part, part_evidence
 from saferoom_client.evidence import CheckEvidence, PartEvidence
+from saferoom_client.heads import require_witnessed
 from saferoom_client.question import VALID_FOR, Question, Value, make_question
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
@@ -119,7 +120,9 @@ async def open_told(
     if told.request_id != question.request_id:
         raise SafeRoomError(Reason.BAD_PROOF, "the room answered another question")
     session.grounds.keep(*(envelope_from_proto(each) for each in told.consents))
-    return await _open(session, question, [part_from_proto(each) for each in told.parts])
+    answer = await _open(session, question, [part_from_proto(each) for each in told.parts])
+    await require_witnessed(session)
+    return answer
 
 
 async def get_check(session: Session, question: Question) -> Receipt:

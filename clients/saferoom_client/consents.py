@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from saferoom_client.heads import require_witnessed
 from saferoom_client.session import Session
 from saferoom_client.values import GivenConsent, Revocation
 from saferoom_proto.dsse import Envelope
@@ -29,7 +30,9 @@ async def grant_consent(session: Session, consent: Consent | Envelope) -> Record
     statement = session.sign(consent)
     ask = consent_pb2.GrantConsentRequest(consent=envelope_to_proto(statement))
     told = await session.call(session.consents.GrantConsent, ask)
-    return session.recorded(statement, told.recorded)
+    recorded = session.recorded(statement, told.recorded)
+    await require_witnessed(session)
+    return recorded
 
 
 async def revoke_consent(session: Session, consent: str) -> Revocation:
@@ -55,6 +58,7 @@ async def revoke_consent(session: Session, consent: str) -> Revocation:
     for message in told.acknowledgements:
         acknowledgement = await _acknowledged(session, statement, recorded_from_proto(message))
         acknowledgements[acknowledgement.owner] = acknowledgement
+    await require_witnessed(session)
     return Revocation(recorded, acknowledgements, tuple(told.waiting))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from saferoom_client.checks import current_view, forget_stale_views
+from saferoom_client.heads import require_witnessed
 from saferoom_client.prices import Cost, TemplatePrice
 from saferoom_client.question import VALID_FOR, Value, make_cost_request
 from saferoom_client.refused import Refused
@@ -92,4 +93,5 @@ async def _verified(
         raise SafeRoomError(Reason.BAD_PROOF, "the price is of another question")
     # Step 3: its place in the room's log.
     session.grounds.require_recorded(word)
+    await require_witnessed(session)
     return estimate

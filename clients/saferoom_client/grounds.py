@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from secrets import randbelow
 from typing import Final, Generic, TypeVar
 
 from saferoom_proto.checkpoint import Checkpoint, open_checkpoint, parse_proof
@@ -43,6 +44,8 @@ UnderCharter = TypeVar("UnderCharter", bound=UseWord)
 
 MOST_STATEMENTS: Final = 16_384
 """Consents are the many ones: at about 4 KiB each, 64 MiB at most."""
+MOST_MET: Final = 32
+"""Each is one small question to the room when it is held against the log."""
 MOST_NOTES: Final = 1024
 """Answers of one group commit share a checkpoint; older ones seldom come back."""
 
@@ -102,8 +105,8 @@ class Grounds:
         self._consents: Final[Kept[tuple[str, str], VerifiedConsent]] = Kept(MOST_STATEMENTS)
         self._approved: Final[Kept[tuple[str, ...], tuple[str, ...]]] = Kept(MOST_NOTES)
         self._notes: Final[Kept[str, Checkpoint]] = Kept(MOST_NOTES)
-        self.newest_note: str | None = None
-        """The note of the largest checkpoint that any verified statement came with."""
+        self._met: Final[list[Checkpoint]] = []
+        self._met_count = 0
         self._newest: Checkpoint | None = None
 
     def keep(self, *envelopes: Envelope) -> None:
@@ -251,5 +254,23 @@ class Grounds:
         if newest is not None and newest.size == checkpoint.size:
             raise SafeRoomError(Reason.BAD_PROOF, f"two logs of size {checkpoint.size}")
         if newest is None or checkpoint.size > newest.size:
-            self._newest, self.newest_note = checkpoint, note
+            self._newest = checkpoint
+        self._meet(checkpoint)
         return self._notes.put(note, checkpoint)
+
+    def met(self) -> tuple[Checkpoint, ...]:
+        """Give the heads that were met since they were last held against the log."""
+        return tuple(self._met)
+
+    def forget_met(self, heads: Sequence[Checkpoint]) -> None:
+        """Let go of heads that were found to be the log's."""
+        self._met[:] = [each for each in self._met if each not in heads]
+        self._met_count = len(self._met)
+
+    def _meet(self, checkpoint: Checkpoint) -> None:
+        """Remember a head; of many, some that nobody can foretell."""
+        self._met_count += 1
+        if len(self._met) < MOST_MET:
+            self._met.append(checkpoint)
+        elif (place := randbelow(self._met_count)) < MOST_MET:
+            self._met[place] = checkpoint

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom_client.heads import require_witnessed
 from saferoom_client.own_rows import own_rows
 from saferoom_client.question import BACKDATED, VALID_FOR
 from saferoom_client.session import Session
@@ -63,6 +64,7 @@ async def get_holdings(session: Session, owner: str) -> OwnHoldings:
     # Step 2: the enclave's word on it, and its place in the log.
     recorded = recorded_from_proto(told.disclosure)
     _, index = session.grounds.require_recorded(recorded)
+    await require_witnessed(session)
     disclosure, charter = await session.grounds.word(recorded.statement, Disclosure)
     about = (disclosure.owner, disclosure.request, disclosure.subject)
     if about != (owner, request.digest, asked.subject):

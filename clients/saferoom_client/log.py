@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from saferoom_client.chains import Chains
+from saferoom_client.heads import require_grown
 from saferoom_client.session import Session
 from saferoom_client.values import LogEntry, LogReport
 from saferoom_client.wire import read_entry
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.entry import commitment, leaf
-from saferoom_proto.merkle import completed_nodes, leaf_hash, root, verify_consistency
+from saferoom_proto.merkle import completed_nodes, leaf_hash, root
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.v1 import ledger_pb2
 
@@ -59,9 +60,11 @@ async def verify_log(
     Raises:
         SafeRoomError: `BAD_PROOF` if the log was cut, rewritten or forked, or if an entry does not
             commit to its statement; `BAD_SIGNATURE` for a checkpoint that the room did not sign;
-            `STORE_ROLLED_BACK` if an enclave's own chain has two histories.
+            `STORE_ROLLED_BACK` if an enclave's own chain has two histories; `NOT_WITNESSED` if too
+            few of the pinned witnesses cosigned it lately.
     """
-    note, newest, since = await require_grown(session)
+    grown = await require_grown(session)
+    newest = grown.newest
     opened = _Opened()
     if whole:
         async for entry in all_entries(session, newest.size):
@@ -69,45 +72,10 @@ async def verify_log(
             progress(len(opened.tree), newest.size)
         opened.tree.require_root(newest)
         opened.chains.require_linked()
-    session.profile.keep_checkpoint(note)
-    return LogReport(newest, since, len(opened.tree), opened.opened, opened.erased)
-
-
-async def require_grown(session: Session) -> tuple[str, Checkpoint, Checkpoint | None]:
-    """Verify that the log extends what this member saw of it before.
-
-    Returns:
-        The newest checkpoint's note, what it says, and the one it was shown to extend, if any.
-
-    Raises:
-        SafeRoomError: `BAD_PROOF` or `BAD_SIGNATURE`.
-    """
-    grounds = session.grounds
-    seen = session.profile.seen_checkpoint()
-    met = grounds.newest_note
-    note = await checkpoint(session)
-    newest = grounds.open_note(note)
-    since = None if seen is None else grounds.open_note(seen)
-    # What answers of this session came with is held against the log as well: a room that shows
-    # askers one log and auditors another is noticed here.
-    for earlier in (since, None if met is None else grounds.open_note(met)):
-        if earlier is not None:
-            await _require_extends(session, earlier, newest)
-    return note, newest, since
-
-
-async def _require_extends(session: Session, earlier: Checkpoint, newest: Checkpoint) -> None:
-    if earlier.size > newest.size:
-        detail = f"the log had {earlier.size} entries and now has {newest.size}"
-        raise SafeRoomError(Reason.BAD_PROOF, detail)
-    if earlier.size == 0:
-        return  # everything extends the empty log
-    hashes: tuple[bytes, ...] = ()
-    if earlier.size < newest.size:
-        ask = ledger_pb2.GetConsistencyRequest(size1=earlier.size, size2=newest.size)
-        told = await session.call(session.ledger.GetConsistency, ask)
-        hashes = tuple(told.hashes)
-    verify_consistency(earlier.size, newest.size, hashes, earlier.root, newest.root)
+    session.profile.keep_checkpoint(grown.note)
+    return LogReport(
+        newest, grown.since, len(opened.tree), opened.opened, opened.erased, grown.witnessed
+    )
 
 
 async def all_entries(session: Session, size: int) -> AsyncIterator[LogEntry]:

@@ -5,6 +5,7 @@ identity.json  the member's organisation (a subject's code) and own name
 trust.json     the ledger key and the owners' charter roots that receipts are verified under
 tls.pem .key   its certificate and key for the connection
 signing.pem .key  its certificate and Ed25519 key for statements
+witnesses.json  the witnesses it relies on, if it relies on any
 log.json       the newest checkpoint of the room's log that it has verified
 """
 
@@ -37,10 +38,12 @@ from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Trust
 from saferoom_proto.statements.base import Name, Origin, Part, PublicKey
 from saferoom_proto.uscc import parse_uscc
+from saferoom_proto.witnesses import WitnessPolicy
 
 ROOM: Final = "room.json"
 IDENTITY: Final = "identity.json"
 TRUST: Final = "trust.json"
+WITNESSES: Final = "witnesses.json"
 LOG: Final = "log.json"
 TLS_CERTIFICATE: Final = "tls.pem"
 TLS_KEY: Final = "tls.key"
@@ -196,6 +199,23 @@ class Profile:
     def keep_checkpoint(self, note: str) -> None:
         """Remember a verified checkpoint, durably."""
         write_model(self.folder / LOG, SeenLog(checkpoint=note))
+
+    def witness_policy(self) -> WitnessPolicy | None:
+        """Give the witnesses that this member relies on; none if it relies on none.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` naming what is wrong in `witnesses.json`.
+        """
+        path = self.folder / WITNESSES
+        return read_model(path, WitnessPolicy) if path.exists() else None
+
+    def rely_on(self, policy: WitnessPolicy | None) -> None:
+        """Rely on witnesses from now on, or on none, durably."""
+        path = self.folder / WITNESSES
+        if policy is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_model(path, policy, PUBLIC_FILE)
 
     def _require_coherent(self) -> None:
         """Check that room, trust, names and keys belong together."""

@@ -16,6 +16,7 @@ import grpc
 from saferoom_client.backoff import Pauses
 from saferoom_client.channel import open_channel
 from saferoom_client.grounds import Grounds
+from saferoom_client.heads import Reliance
 from saferoom_client.profile import Profile
 from saferoom_client.question import ReplyKeys
 from saferoom_client.refused import Refused, refusal_of
@@ -88,6 +89,7 @@ class Session:
         self.batches: Final = batch_pb2_grpc.BatchServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)
         self.grounds: Final = Grounds(lambda: self.profile.trust, self._fetch, self._fetch_charter)
+        self.reliance: Final = Reliance(profile.witness_policy())
         self.quota: Quota | None = None
         """What this member's organisation may have under way, by the newest answer of the room."""
         self._dice: Final = random.Random()  # noqa: S311 - spreads callers, and is no secret

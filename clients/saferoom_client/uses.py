@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from saferoom_client.heads import require_witnessed
 from saferoom_client.session import Session
 from saferoom_client.use import Use
 from saferoom_proto.dsse import Envelope
@@ -72,6 +73,7 @@ async def list_uses(session: Session, *, before: int | None = None, limit: int =
             unpinned[owner] = unpinned.get(owner, 0) + 1
     if told.next and told.next != last:
         raise SafeRoomError(Reason.BAD_PROOF, "the room would leave out uses between two pages")
+    await require_witnessed(session)
     return UsesPage(tuple(uses), unpinned, told.next or None)
 
 

@@ -29,6 +29,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.verification import PinnedCharter
 from saferoom_proto.wire import Recorded
+from saferoom_proto.witnesses import Witnessed
 
 
 def bits_told(charges: Iterable[Charge | FeaturePrice]) -> float:
@@ -281,6 +282,8 @@ class LogReport:
         entries: how many entries were read and hashed to the root.
         opened: how many of them were opened and found to commit to their statements.
         erased: how many can no longer be opened, because their salt was erased.
+        witnessed: what the pinned witnesses cosigned, which the head extends; none if none are
+            pinned.
     """
 
     checkpoint: Checkpoint
@@ -288,3 +291,4 @@ class LogReport:
     entries: int
     opened: int
     erased: int
+    witnessed: Witnessed | None = None

@@ -12,7 +12,8 @@ from saferoom_client.audit.questions import Receipts, read_receipts
 from saferoom_client.audit.spending import Spending
 from saferoom_client.audit.words import Words
 from saferoom_client.chains import Chains
-from saferoom_client.log import LogTree, Progress, all_entries, ignore_progress, require_grown
+from saferoom_client.heads import require_grown
+from saferoom_client.log import LogTree, Progress, all_entries, ignore_progress
 from saferoom_client.session import Session
 from saferoom_client.values import LogEntry
 from saferoom_proto.checkpoint import Checkpoint
@@ -203,7 +204,8 @@ async def audit_log(
             member saw before: then nothing in it is worth judging.
     """
     profile = session.profile
-    note, newest, grown_from = await require_grown(session)
+    grown = await require_grown(session)
+    newest = grown.newest
     given = Receipts() if receipts is None else read_receipts(receipts, profile.trust)
     auditor = Auditor(Book(profile.trust), profile.card.heads_key, since, given)
     tree = LogTree()
@@ -218,10 +220,10 @@ async def audit_log(
     except SafeRoomError as error:
         violations.append(Violation(None, error.reason, error.detail))
     else:
-        profile.keep_checkpoint(note)
+        profile.keep_checkpoint(grown.note)
     return AuditReport(
         checkpoint=newest,
-        grown_from=grown_from,
+        grown_from=grown.since,
         since=since,
         judged=auditor.judged,
         erased=auditor.erased,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
-from saferoom_client.cli.output import progress_of, show
+from saferoom_client.cli.output import moment, progress_of, show
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
+from saferoom_proto.witnesses import Witnessed
 
 app = group("Verify the room's log.")
 
@@ -44,6 +46,12 @@ def verify(
         "entries_read": report.entries,
         "entries_opened": report.opened,
         "entries_erased": report.erased,
+        "witnesses": None
+        if report.witnessed is None
+        else {
+            "size": report.witnessed.checkpoint.size,
+            "cosigned": {each.witness: each.time for each in report.witnessed.by},
+        },
     }
     grown = (
         say(
@@ -68,4 +76,20 @@ def verify(
                 erased=report.erased,
             )
         )
+    if report.witnessed is not None:
+        lines += cosigned_lines(report.witnessed)
     show(as_json, document, *lines)
+
+
+def cosigned_lines(witnessed: Witnessed) -> list[str]:
+    """Tell who cosigned a head, and when."""
+    size = witnessed.checkpoint.size
+    return [
+        say(
+            "{witness} cosigned {size:,} entries, {moment}",
+            witness=each.witness,
+            size=size,
+            moment=moment(datetime.fromtimestamp(each.time, UTC)),
+        )
+        for each in witnessed.by
+    ]

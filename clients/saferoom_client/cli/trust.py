@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import mapping, show
+from saferoom_client.cli.witness_keys import make_policy, read_witness_keys
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import say
 
-app = typer.Typer(help="Pin the charter roots of owners.", no_args_is_help=True)
+app = typer.Typer(help="Pin the charter roots of owners, and witnesses.", no_args_is_help=True)
+
+MAX_AGE_SECONDS: Final = 60
+"""Witnesses look every 5 seconds; a minute passes over one that restarts."""
 
 
 @app.command()
@@ -32,16 +36,76 @@ def pin(
     )
 
 
+@app.command()
+def witness(
+    profile: ProfileOption,
+    key: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Verifier keys, or files of them (witness.pub); all that you rely on.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    threshold: Annotated[
+        int | None,
+        typer.Option(help="How many of them must have cosigned; else more than half.", min=1),
+    ] = None,
+    max_age: Annotated[int, typer.Option(help="How many seconds ago at most.")] = MAX_AGE_SECONDS,
+    nobody: Annotated[bool, typer.Option("--nobody", help="Rely on no witness any more.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Rely on witnesses: the room's log counts only as they cosigned it.
+
+    What you give takes the place of the witnesses before.
+    """
+    member = Profile.load(profile)
+    if nobody != (not key):
+        raise typer.BadParameter(say("give the witnesses' keys, or --nobody"))
+    if nobody:
+        member.rely_on(None)
+        show(as_json, {"witnesses": None}, say("no witness is relied on any more"))
+        return
+    keys = read_witness_keys(key or ())
+    policy = make_policy(keys, threshold or len(keys) // 2 + 1, max_age)
+    member.rely_on(policy)
+    show(
+        as_json,
+        {"witnesses": policy.model_dump(mode="json")},
+        say(
+            "the log counts if {threshold} of {count} witnesses cosigned it in the last"
+            " {seconds} seconds",
+            threshold=policy.threshold,
+            count=len(policy.witnesses),
+            seconds=policy.max_age_seconds,
+        ),
+    )
+
+
 @app.command(name="show")
 def show_(profile: ProfileOption, as_json: JsonOption = False) -> None:
     """Show the pinned keys."""
-    trust = Profile.load(profile).trust
+    member = Profile.load(profile)
+    trust, policy = member.trust, member.witness_policy()
     roots = {
         say("charter root of {owner}", owner=owner): root
         for owner, root in trust.charter_roots.items()
     }
+    document: dict[str, object] = trust.model_dump(mode="json")
+    witnesses: list[str] = []
+    if policy is not None:
+        document["witnesses"] = policy.model_dump(mode="json")
+        witnesses.append(
+            say(
+                "{threshold} of these witnesses, in the last {seconds} seconds:",
+                threshold=policy.threshold,
+                seconds=policy.max_age_seconds,
+            )
+        )
+        witnesses += [f"  {key.name}  {key.algorithm}  {key.key_id.hex()}" for key in policy.keys]
     show(
         as_json,
-        trust.model_dump(mode="json"),
+        document,
         *mapping({"room": trust.origin, "ledger key": trust.ledger_key, **roots}),
+        *witnesses,
     )

@@ -1,0 +1,125 @@
+"""Heads of the log: each extends those before it, and witnesses cosigned one of them lately.
+
+Whoever pinned witnesses is shown one log only, the one that they cosigned: what an answer came with
+is held against it again and again while a session lasts, never longer apart than a quarter of the
+age that the member allows. A log of its own, shown to one member, is noticed within that time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from saferoom_proto.checkpoint import Checkpoint
+from saferoom_proto.merkle import verify_consistency
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.v1 import ledger_pb2
+from saferoom_proto.witnesses import Witnessed, WitnessPolicy
+
+if TYPE_CHECKING:
+    from saferoom_client.session import Session
+
+_CHECKS_IN_ONE_AGE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A log that only grew.
+
+    Attributes:
+        note: of its newest head.
+        newest: what that says.
+        since: the head it was shown to extend; none the first time.
+        witnessed: what the pinned witnesses cosigned; none if none are pinned.
+    """
+
+    note: str
+    newest: Checkpoint
+    since: Checkpoint | None
+    witnessed: Witnessed | None
+
+
+@dataclass(slots=True)
+class Reliance:
+    """Whom a session relies on, and when it last held the log against their word."""
+
+    policy: WitnessPolicy | None
+    due: float = 0.0
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+async def require_grown(session: Session) -> Grown:
+    """Verify that the log extends what this member saw of it, and that its witnesses cosigned it.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`, `BAD_SIGNATURE`; `NOT_WITNESSED` if too few of the pinned
+            witnesses cosigned lately.
+    """
+    grounds = session.grounds
+    # Step 1: the newest head, by the log's own key.
+    seen, met = session.profile.seen_checkpoint(), grounds.met()
+    told = await session.call(session.ledger.GetCheckpoint, ledger_pb2.GetCheckpointRequest())
+    newest = grounds.open_note(told.checkpoint)
+    # Step 2: what the witnesses cosigned.
+    witnessed = _witnessed(session, told.cosigned)
+    # Step 3: it extends that, what was seen earlier, and what answers of this session came with: a
+    # room that shows askers one log and others another is noticed here.
+    since = None if seen is None else grounds.open_note(seen)
+    cosigned = None if witnessed is None else witnessed.checkpoint
+    for earlier in (cosigned, since, *met):
+        if earlier is not None:
+            await require_extends(session, earlier, newest)
+    grounds.forget_met(met)
+    return Grown(told.checkpoint, newest, since, witnessed)
+
+
+async def require_witnessed(session: Session) -> None:
+    """Hold the log against the pinned witnesses' word, if that was not done lately.
+
+    Raises:
+        SafeRoomError: as `require_grown`.
+    """
+    reliance, clock = session.reliance, asyncio.get_running_loop().time
+    if reliance.policy is None or clock() < reliance.due:
+        return
+    async with reliance.checking:
+        if clock() >= reliance.due:
+            await require_grown(session)
+            reliance.due = clock() + reliance.policy.max_age_seconds / _CHECKS_IN_ONE_AGE
+
+
+async def require_extends(session: Session, earlier: Checkpoint, newest: Checkpoint) -> None:
+    """Have the room prove that a head extends an earlier one.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`.
+    """
+    if earlier.size > newest.size:
+        detail = f"the log had {earlier.size} entries and now has {newest.size}"
+        raise SafeRoomError(Reason.BAD_PROOF, detail)
+    if earlier.size == 0:
+        return  # everything extends the empty log
+    hashes: tuple[bytes, ...] = ()
+    if earlier.size < newest.size:
+        ask = ledger_pb2.GetConsistencyRequest(size1=earlier.size, size2=newest.size)
+        told = await session.call(session.ledger.GetConsistency, ask)
+        hashes = tuple(told.hashes)
+    verify_consistency(earlier.size, newest.size, hashes, earlier.root, newest.root)
+
+
+def _witnessed(session: Session, notes: Sequence[str]) -> Witnessed | None:
+    policy = session.reliance.policy
+    if policy is None:
+        return None
+    now = int(session.clock().timestamp())
+    refusal = SafeRoomError(Reason.NOT_WITNESSED, "the room shows no head that anybody cosigned")
+    for note in notes:
+        try:
+            return policy.require(session.grounds.open_note(note), note, now)
+        except SafeRoomError as error:
+            if error.reason is not Reason.NOT_WITNESSED:
+                raise
+            refusal = error
+    raise refusal
