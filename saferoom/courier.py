@@ -16,6 +16,7 @@ from saferoom.exchange import Delivery, OutboxProof, Standing
 from saferoom.ledger.entries import Tip
 from saferoom.ledger.ledger import Ledger
 from saferoom.outbox import Outbox
+from saferoom_proto.checkpoint import Checkpoint, Note
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
@@ -62,6 +63,7 @@ class Courier:
         signer: signs heads.
         outbox: tells which of its own entries the enclave lacks the proof of.
         standing: where the enclave stands.
+        cosigned: gives the newest checkpoint that the owner's witnesses cosigned, or nothing.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Courier:
         signer: HeadSigner,
         outbox: Outbox,
         standing: Standing,
+        cosigned: Callable[[str], str],
     ) -> None:
         self._owner: Final = owner
         self._ledger: Final = ledger
@@ -80,6 +83,8 @@ class Courier:
         self._signer: Final = signer
         self._outbox: Final = outbox
         self.standing = standing
+        self._cosigned: Final = cosigned
+        self._brought = ""
 
     @property
     def behind(self) -> bool:
@@ -115,13 +120,16 @@ class Courier:
         if 0 < self.standing.ledger_size < tip.size:
             consistency = self._ledger.consistency(self.standing.ledger_size, tip.size)
         proofs = self._proofs(tip)
+        note, joined = self._witnessed(tip)
         # Step 4: the head, for the enclave's own nonce.
         head = self._signer.sign(self._owner, sequence, running, tip.note, self.standing.head_nonce)
-        return Delivery(tuple(item.envelope for item in items), head, consistency, proofs)
+        envelopes = tuple(item.envelope for item in items)
+        return Delivery(envelopes, head, consistency, proofs, note, joined)
 
     def delivered(self, delivery: Delivery, standing: Standing) -> None:
         """The enclave took a delivery, and now stands here."""
         self.standing = standing
+        self._brought = delivery.cosigned or self._brought
         for proof in delivery.proofs:
             self._outbox.proven(proof.chain_index)
 
@@ -138,6 +146,16 @@ class Courier:
             if count and size > MAX_STATEMENT_BYTES:
                 return items[:count]
         return items
+
+    def _witnessed(self, tip: Tip) -> tuple[str, tuple[bytes, ...]]:
+        """Give what the owner's witnesses cosigned since, and the proof that the tip extends it."""
+        note = self._cosigned(self._owner)
+        if not note or note == self._brought:
+            return "", ()
+        size = Checkpoint.parse(Note.parse(note).text).size
+        if size > tip.size:
+            return "", ()  # it grew since the tip was looked at: the next delivery brings it
+        return note, self._ledger.consistency(size, tip.size) if 0 < size < tip.size else ()
 
     def _proofs(self, tip: Tip) -> tuple[OutboxProof, ...]:
         return tuple(

@@ -88,6 +88,8 @@ def deliver_request(delivery: Delivery) -> enclave_pb2.DeliverRequest:
             )
             for proof in delivery.proofs
         ],
+        cosigned=delivery.cosigned,
+        cosigned_consistency=delivery.cosigned_consistency,
     )
 
 

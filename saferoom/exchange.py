@@ -136,12 +136,17 @@ class Delivery:
         head: signed for the enclave's nonce.
         consistency: from the checkpoint it accepted last to the head's.
         proofs: of outbox entries, under the head's checkpoint.
+        cosigned: the newest checkpoint that the charter's witnesses cosigned; empty if the enclave
+            has it, or the charter demands none.
+        cosigned_consistency: from that to the head's.
     """
 
     statements: tuple[Envelope, ...]
     head: Envelope
     consistency: tuple[bytes, ...]
     proofs: tuple[OutboxProof, ...]
+    cosigned: str = ""
+    cosigned_consistency: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ within seconds. A log that is shorter than what stands there was put back to an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,11 +31,13 @@ from saferoom_proto.checkpoint import (
 from saferoom_proto.cosignature import CosignerKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError, TryLaterError
 from saferoom_proto.statements.base import Part
-from saferoom_proto.witnesses import MOST_AHEAD_SECONDS
+from saferoom_proto.statements.witnesses import MOST_AHEAD_SECONDS, WitnessPolicy
 
 FILE: Final = "cosigned.json"
 MOST_ROUNDS: Final = 8
 """Who comes seldom is in one round of several, and is still shown."""
+MOST_POLICIES: Final = 64
+"""Owners whose answers are kept; more are verified anew, in a millisecond each."""
 LEAST_SECONDS: Final = 1.0
 """Between two cosignatures of one organisation: each costs a verification and a write."""
 
@@ -96,6 +98,7 @@ class Rounds:
         self._interval: Final = interval
         self._rounds: list[Round] = []
         self._came: dict[str, datetime] = {}
+        self._met: Final[dict[tuple[WitnessPolicy, str], bool]] = {}
         self._writing: Final = asyncio.Lock()
 
     def load(self) -> None:
@@ -158,16 +161,23 @@ class Rounds:
         """Give what was cosigned, the newest first, as far as newer notes do not say as much."""
         return tuple(each.cosigned for each in self._shown())
 
-    def witnesses(self) -> Mapping[str, tuple[int, datetime]]:
-        """Tell of each organisation's witness the largest size it cosigned, and when."""
-        told: dict[str, tuple[int, datetime]] = {}
-        for each in self._rounds:
-            for organisation in each.words:
-                told[organisation] = (
-                    each.checkpoint.size,
-                    self._came.get(organisation, each.began),
-                )
-        return told
+    def newest(self, policy: WitnessPolicy | None) -> str:
+        """Give the newest note that enough of a policy's witnesses cosigned; empty if none is."""
+        if policy is None:
+            return ""
+        return next((each.cosigned for each in self._shown() if self._meets(each, policy)), "")
+
+    def _meets(self, cosigned: Round, policy: WitnessPolicy) -> bool:
+        known = (policy, note := cosigned.cosigned)
+        if known not in self._met:
+            if len(self._met) >= MOST_ROUNDS * MOST_POLICIES:
+                self._met.clear()
+            try:
+                policy.counted(cosigned.checkpoint, note)
+                self._met[known] = True
+            except SafeRoomError:
+                self._met[known] = False
+        return self._met[known]
 
     def _kept(self) -> list[Round]:
         try:

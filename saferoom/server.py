@@ -186,7 +186,7 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     health = Health()
     desk = KeyDesk(books.register, outside.clock, outside.log)
     relays = Relays(room.folder / "run", outside.log)
-    links = _make_links(outside, books, desk, relays, health, tracer=tracer)
+    links = _make_links(outside, books, desk, relays, health, tracer=tracer, rounds=rounds)
     stack.push_async_callback(links.stop)
     # Step 3: the services, behind the guard.
     metrics = Metrics()
@@ -260,8 +260,13 @@ def _make_links(
     health: Health,
     *,
     tracer: Tracer,
+    rounds: Rounds,
 ) -> Links:
     room, config = outside.room, outside.room.config
+
+    def cosigned(owner: str) -> str:
+        return rounds.newest(books.register.charter(owner).charter.witnesses)
+
     return Links(
         room.folder / "enclaves",
         places={
@@ -281,6 +286,7 @@ def _make_links(
             log=outside.log,
             interval_seconds=config.heads.interval_seconds,
             tracer=tracer,
+            cosigned=cosigned,
         ),
         changed=health.enclave_changed,
     )

@@ -75,6 +75,8 @@ class Office:
     log: Log
     interval_seconds: float
     tracer: Tracer
+    cosigned: Callable[[str], str]
+    """Gives the newest checkpoint that an owner's witnesses cosigned; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,7 @@ class Session:
                 signer=office.signer,
                 outbox=self.outbox,
                 standing=standing,
+                cosigned=office.cosigned,
             )
 
     async def _replay(self) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.merkle import verify_consistency
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.witnesses import Witnessed, WitnessPolicy
 from saferoom_proto.v1 import ledger_pb2
-from saferoom_proto.witnesses import Witnessed, WitnessPolicy
 
 if TYPE_CHECKING:
     from saferoom_client.session import Session

@@ -37,8 +37,8 @@ from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Trust
 from saferoom_proto.statements.base import Name, Origin, Part, PublicKey
+from saferoom_proto.statements.witnesses import WitnessPolicy
 from saferoom_proto.uscc import parse_uscc
-from saferoom_proto.witnesses import WitnessPolicy
 
 ROOM: Final = "room.json"
 IDENTITY: Final = "identity.json"

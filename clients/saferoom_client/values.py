@@ -27,9 +27,9 @@ from saferoom_proto.statements import (
     TemplateRefusal,
     Title,
 )
+from saferoom_proto.statements.witnesses import Witnessed
 from saferoom_proto.verification import PinnedCharter
 from saferoom_proto.wire import Recorded
-from saferoom_proto.witnesses import Witnessed
 
 
 def bits_told(charges: Iterable[Charge | FeaturePrice]) -> float:

@@ -30,6 +30,7 @@ from saferoom_enclaves.state import State
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.stream import Follower
 from saferoom_enclaves.trials import Trials
+from saferoom_enclaves.witnessed import Witnesses
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement, KeyChange
 from saferoom_proto.statements.base import whole_milliseconds
@@ -87,6 +88,7 @@ class OpenEnclave:
         self.consents: Final = Consents(state, self.standing)
         self.journal: Final = Journal(state, makeup.keys.identity, randomness)
         self.freshness: Final = Freshness(clock, randomness)
+        self.witnesses: Final = Witnesses(clock)
         self.data: Final = Data(launch.charter.owner, around.folder, around.work, log)
         self.follower: Final = Follower(
             state=state,
@@ -95,6 +97,7 @@ class OpenEnclave:
             journal=self.journal,
             clock=clock,
             freshness=self.freshness,
+            witnesses=self.witnesses,
             grounds=self.speaks,
             log=log,
         )
@@ -200,11 +203,14 @@ class OpenEnclave:
 
         Raises:
             SafeRoomError: as `grounds`; `STALE_HEAD` unless what it knows is fresh;
-                `OUTBOX_WAITING` unless what it said stands in the ledger.
+                `NOT_WITNESSED` unless the charter's witnesses cosigned the ledger lately;
+                `OUTBOX_WAITING` unless what it said stands in it.
         """
         now = whole_milliseconds(self._clock.now())
         grounds = self.grounds(now)
-        most_seconds = self.standing.charter.charter.max_head_age_seconds
+        charter = self.standing.charter.charter
+        most_seconds = charter.max_head_age_seconds
         self.freshness.require_fresh(most_seconds)
+        self.witnesses.require(charter.witnesses, now)
         self.journal.require_recorded(now, timedelta(seconds=most_seconds))
         return Moment(grounds, now)

@@ -23,6 +23,7 @@ from saferoom_enclaves.marks import SeenLedger
 from saferoom_enclaves.rowform import pack_arrival, unpack_arrival
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
+from saferoom_enclaves.witnessed import Witnesses, Word
 from saferoom_proto import chain, merkle
 from saferoom_proto.checkpoint import Checkpoint, open_checkpoint
 from saferoom_proto.dsse import Envelope
@@ -45,12 +46,16 @@ MOST_STATEMENTS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The next statements, a head, and proofs for what waits in the outbox."""
+    """The next statements, a head, proofs for what waits in the outbox, and witnesses' words."""
 
     statements: tuple[Envelope, ...]
     head: Envelope
     consistency: tuple[bytes, ...]
     proofs: tuple[InclusionClaim, ...]
+    cosigned: str = ""
+    """The newest checkpoint that the charter's witnesses cosigned; empty if nothing is new."""
+    cosigned_consistency: tuple[bytes, ...] = ()
+    """From that to the head's checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class _Checked:
     position: StreamPosition
     checkpoint: Checkpoint
     proven: list[int]
+    word: Word | None
 
 
 class Follower:
@@ -73,6 +79,7 @@ class Follower:
         journal: where revocations are acknowledged.
         clock: the enclave's clock.
         freshness: its nonces.
+        witnesses: their words.
         grounds: under what the enclave signs.
         log: the operator's.
     """
@@ -86,6 +93,7 @@ class Follower:
         journal: Journal,
         clock: EnclaveClock,
         freshness: Freshness,
+        witnesses: Witnesses,
         grounds: Callable[[], Grounds],
         log: Log,
     ) -> None:
@@ -95,6 +103,7 @@ class Follower:
         self._journal: Final = journal
         self._clock: Final = clock
         self._freshness: Final = freshness
+        self._witnesses: Final = witnesses
         self._grounds: Final = grounds
         self._log: Final = log
 
@@ -124,6 +133,7 @@ class Follower:
             raise
         self._clock.advance_to(checked.head.time)
         self._freshness.accept(checked.head.nonce)
+        self._witnesses.accept(checked.word)
         return acknowledged
 
     def _check(self, delivery: Delivery) -> _Checked:
@@ -142,12 +152,15 @@ class Follower:
             detail = f"the head is at {head.sequence}, the statements lead to {sequence}"
             raise SafeRoomError(Reason.BROKEN_STREAM, detail)
         self._clock.require_not_ahead(head.time)
-        # Step 3: its ledger extends the one seen last, and holds what is said to stand in it.
+        # Step 3: its ledger extends the one seen last, and what witnesses cosigned, and holds what
+        # is said to stand in it.
         checkpoint = self._check_ledger(head, charter, delivery)
         proven = self._journal.check(delivery.proofs, checkpoint)
-        return _Checked(
-            head, StreamPosition(sequence=sequence, running=running), checkpoint, proven
+        word = self._witnesses.check(
+            charter.charter, checkpoint, delivery.cosigned, delivery.cosigned_consistency
         )
+        position = StreamPosition(sequence=sequence, running=running)
+        return _Checked(head, position, checkpoint, proven, word)
 
     def _check_ledger(self, head: Head, charter: PinnedCharter, delivery: Delivery) -> Checkpoint:
         key = VerifyKey.from_public(charter.charter.room_keys.ledger)

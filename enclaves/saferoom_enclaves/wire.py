@@ -59,6 +59,8 @@ def delivery_of(request: enclave_pb2.DeliverRequest) -> Delivery:
             InclusionClaim(each.chain_index, each.ledger_index, tuple(each.hashes))
             for each in request.proofs
         ),
+        cosigned=request.cosigned,
+        cosigned_consistency=tuple(request.cosigned_consistency),
     )
 
 

@@ -17,7 +17,7 @@ from saferoom_client.profile import Profile
 from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
 from saferoom_proto.cosignature import Algorithm, Cosigner
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.witnesses import WitnessPolicy
+from saferoom_proto.statements.witnesses import WitnessPolicy
 from simulator.ledger import SimLedger
 from simulator.seeds import Seeds
 from tests.client.fakeroom import Said, serving

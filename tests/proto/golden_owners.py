@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from saferoom_proto.cosignature import Algorithm, CosignerKey
 from saferoom_proto.encoding import b64
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.rollback import RollbackOrder
@@ -36,6 +37,7 @@ from saferoom_proto.statements import (
     Withdrawal,
 )
 from saferoom_proto.statements.template import InstitutionKey
+from saferoom_proto.statements.witnesses import WitnessPolicy
 from tests.proto.golden_seeds import (
     AT,
     BEFORE,
@@ -46,6 +48,7 @@ from tests.proto.golden_seeds import (
     ROOM,
     TITLE,
     digest,
+    key,
     public,
     sealing,
     seed,
@@ -117,6 +120,15 @@ def definitions() -> dict[str, Payload]:
     }
 
 
+def witnesses() -> WitnessPolicy:
+    """Make a policy over two witnesses."""
+    keys = (
+        CosignerKey(f"{name}.example/w", Algorithm.ED25519, key(name).verify_key.raw).text
+        for name in ("bank", "auditor")
+    )
+    return WitnessPolicy(threshold=2, witnesses=tuple(keys), max_age_seconds=60)
+
+
 def owners_words() -> dict[str, Payload]:
     """Give what an owner's root and its approvers sign."""
     says: dict[str, object] = {"room": ROOM, "owner": "tax", "approver": "li", "at": AT}
@@ -124,29 +136,34 @@ def owners_words() -> dict[str, Payload]:
         LevelLimits(level=level, feature_bits=Decimal(level), family_bits=Decimal("12.125"))
         for level in (1, 2, 3, 4)
     )
+    charter = Charter(
+        room=ROOM,
+        owner="tax",
+        title=TITLE,
+        version=2,
+        previous=digest("charter 1"),
+        suite="international",
+        root=public("root"),
+        approvers=(
+            Approver(name="li", key=public("li")),
+            Approver(name="wang", key=public("wang")),
+        ),
+        threshold=2,
+        issuers=(IdentityIssuer(name="ca", certificate=ISSUER_PEM, key=public("ca")),),
+        registrars=("registry",),
+        key_agent=public("agent"),
+        pairing=b64(seed("pairing")),
+        room_keys=RoomKeys(ledger=public("ledger"), heads=public("heads")),
+        max_head_age_seconds=60,
+        min_sandbox_level=2,
+        release_tick_milliseconds=5,
+        limits=limits,
+    )
     return {
-        "charter": Charter(
-            room=ROOM,
-            owner="tax",
-            title=TITLE,
-            version=2,
-            previous=digest("charter 1"),
-            suite="international",
-            root=public("root"),
-            approvers=(
-                Approver(name="li", key=public("li")),
-                Approver(name="wang", key=public("wang")),
-            ),
-            threshold=2,
-            issuers=(IdentityIssuer(name="ca", certificate=ISSUER_PEM, key=public("ca")),),
-            registrars=("registry",),
-            key_agent=public("agent"),
-            pairing=b64(seed("pairing")),
-            room_keys=RoomKeys(ledger=public("ledger"), heads=public("heads")),
-            max_head_age_seconds=60,
-            min_sandbox_level=2,
-            release_tick_milliseconds=5,
-            limits=limits,
+        "charter": charter,
+        "charter-with-witnesses": Charter.model_validate(
+            dict(charter)
+            | {"version": 3, "previous": digest("charter 2"), "witnesses": witnesses()}
         ),
         "approval": Approval.model_validate(
             says

@@ -45,6 +45,7 @@ class Room:
 
     def __init__(self, ledger: Ledger, archive: Archive) -> None:
         self.ledger = ledger
+        self.cosigned = ""
         self.notary = Notary(ledger, archive)
         self.outbox = Outbox(self.notary, archive)
         self.courier = Courier(
@@ -54,6 +55,7 @@ class Room:
             signer=HeadSigner(WORLD.room, WORLD.heads, WORLD.clock.utc),
             outbox=self.outbox,
             standing=AT_START,
+            cosigned=lambda _: self.cosigned,
         )
 
     async def say(self, count: int, size: int = 10) -> list[Envelope]:

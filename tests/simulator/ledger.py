@@ -25,6 +25,13 @@ class SimLedger:
         self.index_of: dict[str, int] = {}
         """Where each statement stands, by its digest."""
 
+    def copy(self) -> SimLedger:
+        """Make another log with the same past, under the same key: two histories from here on."""
+        other = SimLedger(self.origin, self.key, self._seeds)
+        other._nodes, other._salts = dict(self._nodes), dict(self._salts)
+        other.size, other.index_of = self.size, dict(self.index_of)
+        return other
+
     def record(self, statement: Envelope, salt: bytes | None = None) -> int:
         """Append a statement, once; give its index."""
         if statement.digest not in self.index_of:

@@ -11,7 +11,7 @@ from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import moment, progress_of, show
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
-from saferoom_proto.witnesses import Witnessed
+from saferoom_proto.statements.witnesses import Witnessed
 
 app = group("Verify the room's log.")
 

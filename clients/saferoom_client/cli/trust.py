@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import mapping, show
-from saferoom_client.cli.witness_keys import make_policy, read_witness_keys
+from saferoom_client.cli.witness_keys import MAX_AGE_SECONDS, make_policy, read_witness_keys
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import say
 
 app = typer.Typer(help="Pin the charter roots of owners, and witnesses.", no_args_is_help=True)
-
-MAX_AGE_SECONDS: Final = 60
-"""Witnesses look every 5 seconds; a minute passes over one that restarts."""
 
 
 @app.command()

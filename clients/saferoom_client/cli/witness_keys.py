@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
 from saferoom_client.files import read_file
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import field_faults
-from saferoom_proto.witnesses import WitnessPolicy
+from saferoom_proto.statements.witnesses import WitnessPolicy
+
+MAX_AGE_SECONDS: Final = 60
+"""Witnesses look every 5 seconds; a minute passes over one that restarts."""
 
 
 def read_witness_keys(texts: Iterable[str]) -> list[str]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, cast
 
 from cryptography import x509
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
-from saferoom_proto.encoding import unb64
+from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.statements.base import (
     Base64,
     Digest,
@@ -22,6 +29,7 @@ from saferoom_proto.statements.base import (
     Usage,
     Version,
 )
+from saferoom_proto.statements.witnesses import WitnessPolicy
 
 EXCHANGE_KEY_BYTES: Final = 32
 Bits = Annotated[Decimal, Field(ge=0, le=64, decimal_places=3)]
@@ -108,6 +116,16 @@ class Charter(Payload):
     release_tick_milliseconds: Annotated[int, Field(ge=0, le=5)]
     """Answers leave on ticks of this length, so that time tells less; 0 switches ticks off."""
     limits: Annotated[tuple[LevelLimits, ...], Field(min_length=4, max_length=4)]
+    witnesses: WitnessPolicy | None = None
+    """Who must have cosigned the room's log for the enclave to answer; none asks for nobody."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave the witnesses out where there are none, as charters had no such field at first."""
+        written = cast("dict[str, object]", write(self))
+        if self.witnesses is None:
+            written.pop("witnesses", None)
+        return written
 
     @model_validator(mode="after")
     def _coherent(self) -> Charter:
@@ -116,6 +134,7 @@ class Charter(Payload):
         keys = [approver.key for approver in self.approvers]
         keys += [issuer.key for issuer in self.issuers]
         keys += [self.root, self.key_agent, self.room_keys.ledger, self.room_keys.heads]
+        keys += [b64(key.public) for key in self.witnesses.keys] if self.witnesses else []
         if len(set(keys)) != len(keys):
             raise ValueError("everybody whom a charter names has a key of its own")
         if len({issuer.name for issuer in self.issuers}) != len(self.issuers):

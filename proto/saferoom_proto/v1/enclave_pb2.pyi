@@ -238,6 +238,12 @@ class DeliverRequest(_message.Message):
     HEAD_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     PROOFS_FIELD_NUMBER: _builtins.int
+    COSIGNED_FIELD_NUMBER: _builtins.int
+    COSIGNED_CONSISTENCY_FIELD_NUMBER: _builtins.int
+    cosigned: _builtins.str
+    """The newest checkpoint that the charter's witnesses cosigned, with their lines: a C2SP signed
+    note. Empty if the charter demands none, or nothing is new.
+    """
     @_builtins.property
     def statements(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
         """Statements in order, the first of them following the enclave's position."""
@@ -254,6 +260,10 @@ class DeliverRequest(_message.Message):
     def proofs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutboxProof]:
         """Inclusion of outbox entries under the head's checkpoint."""
 
+    @_builtins.property
+    def cosigned_consistency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Proof that the head's checkpoint extends it."""
+
     def __init__(
         self,
         *,
@@ -261,10 +271,12 @@ class DeliverRequest(_message.Message):
         head: _evidence_pb2.Envelope = ...,
         consistency: _abc.Iterable[_builtins.bytes] = ...,
         proofs: _abc.Iterable[Global___OutboxProof] = ...,
+        cosigned: _builtins.str = ...,
+        cosigned_consistency: _abc.Iterable[_builtins.bytes] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "head", b"head", "proofs", b"proofs", "statements", b"statements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "cosigned", b"cosigned", "cosigned_consistency", b"cosigned_consistency", "head", b"head", "proofs", b"proofs", "statements", b"statements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,8 +19,9 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import Part
 
 MOST_WITNESSES: Final = MAX_SIGNATURES - 1
-MOST_AHEAD_SECONDS: Final = 300
-"""A cosignature dated further ahead does not count; heads are held to the same 5 minutes."""
+MOST_AHEAD_SECONDS: Final = 30
+"""A word dated further ahead does not count, as it would stay young for longer than allowed. Clocks
+that are set by the network are not seconds apart."""
 
 
 def _witness_key(text: str) -> str:
@@ -86,13 +87,13 @@ class WitnessPolicy(Part):
         """The witnesses' keys."""
         return tuple(CosignerKey.parse(each) for each in self.witnesses)
 
-    def require(self, checkpoint: Checkpoint, note: str, now: int | None = None) -> Witnessed:
-        """Check that enough witnesses cosigned a checkpoint.
+    def counted(self, checkpoint: Checkpoint, note: str, now: int | None = None) -> Witnessed:
+        """Check that enough witnesses cosigned a checkpoint, however long ago.
 
         Args:
             checkpoint: opened from the note under the log's key.
             note: with the witnesses' lines.
-            now: in seconds since 1970; given, their word must be young enough.
+            now: in seconds since 1970; given, words dated ahead do not count.
 
         Raises:
             SafeRoomError: `BAD_SIGNATURE` for a line of one of these witnesses that does not
@@ -106,11 +107,23 @@ class WitnessPolicy(Part):
         if len(vouched) < self.threshold:
             detail = f"{len(vouched)} of {self.threshold} witnesses cosigned size {checkpoint.size}"
             raise SafeRoomError(Reason.NOT_WITNESSED, detail)
-        time = vouched[self.threshold - 1].time
-        if now is not None and now - time > self.max_age_seconds:
+        return Witnessed(checkpoint, note, tuple(vouched), vouched[self.threshold - 1].time)
+
+    def require(self, checkpoint: Checkpoint, note: str, now: int) -> Witnessed:
+        """Check that enough witnesses cosigned a checkpoint, and lately.
+
+        Raises:
+            SafeRoomError: as `counted`; `NOT_WITNESSED` if their word is too old.
+        """
+        witnessed = self.counted(checkpoint, note, now)
+        self.require_young(witnessed.time, now)
+        return witnessed
+
+    def require_young(self, time: int, now: int) -> None:
+        """Refuse with `NOT_WITNESSED` words that are older than may be."""
+        if now - time > self.max_age_seconds:
             detail = f"{self.threshold} witnesses last cosigned {now - time} s ago"
             raise SafeRoomError(Reason.NOT_WITNESSED, detail)
-        return Witnessed(checkpoint, note, tuple(vouched), time)
 
 
 def vouched_by(
