@@ -15,6 +15,7 @@ from saferoom_client import (
     log,
     members,
     owners,
+    receipt_witness,
     templates,
     usage,
     use_receipts,
@@ -100,6 +101,7 @@ class AsyncRoom(Session):
     get_usage = usage.get_usage
     use_receipt = use_receipts.use_receipt
     template_of = use_receipts.template_of
+    witness_receipt = receipt_witness.witness_receipt
 
     # The log.
     checkpoint = log.checkpoint

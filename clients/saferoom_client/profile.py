@@ -206,8 +206,7 @@ class Profile:
         Raises:
             SafeRoomError: `BAD_CONFIG` naming what is wrong in `witnesses.json`.
         """
-        path = self.folder / WITNESSES
-        return read_model(path, WitnessPolicy) if path.exists() else None
+        return pinned_witnesses(self.folder)
 
     def rely_on(self, policy: WitnessPolicy | None) -> None:
         """Rely on witnesses from now on, or on none, durably."""
@@ -232,6 +231,16 @@ class Profile:
         verify_key = self.signing_key.verify_key
         if not isinstance(key, Ed25519PublicKey) or key.public_bytes_raw() != verify_key.raw:
             raise bad_file(self.folder / SIGNING_KEY, "it is not the key of signing.pem")
+
+
+def pinned_witnesses(folder: Path) -> WitnessPolicy | None:
+    """Give the witnesses that a member folder's member relies on; none if it relies on none.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming what is wrong in `witnesses.json`.
+    """
+    path = folder / WITNESSES
+    return read_model(path, WitnessPolicy) if path.exists() else None
 
 
 @dataclass(frozen=True, slots=True)

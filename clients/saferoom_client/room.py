@@ -23,6 +23,7 @@ from saferoom_client import (
     log,
     members,
     owners,
+    receipt_witness,
     templates,
     usage,
     use_receipts,
@@ -202,6 +203,7 @@ class Room:
     get_usage = _waiting(usage.get_usage)
     use_receipt = _waiting(use_receipts.use_receipt)
     template_of = _waiting(use_receipts.template_of)
+    witness_receipt = _waiting(receipt_witness.witness_receipt)
 
     # The log.
     checkpoint = _waiting(log.checkpoint)

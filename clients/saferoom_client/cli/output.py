@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
@@ -34,6 +35,22 @@ def remember_json(context: typer.Context, value: bool) -> bool:
 def wants_json(context: typer.Context) -> bool:
     """Tell whether the command was called with `--json`."""
     return bool(context.meta.get(_JSON))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result before it is printed: the document for a program, and the lines for people."""
+
+    document: dict[str, object]
+    lines: tuple[str, ...]
+
+    def __add__(self, more: Shown) -> Shown:
+        """Give both as one."""
+        return Shown({**self.document, **more.document}, (*self.lines, *more.lines))
+
+    def print(self, *, as_json: bool) -> None:
+        """Print it."""
+        show(as_json, self.document, *self.lines)
 
 
 def show(as_json: bool, document: object, *lines: str) -> None:

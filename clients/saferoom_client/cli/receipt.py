@@ -10,10 +10,11 @@ import typer
 
 from saferoom_client import standalone
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
-from saferoom_client.cli.output import mapping, moment, show
-from saferoom_client.cli.receipt_kinds import Kind, kind_of, require_kind
-from saferoom_client.cli.receipt_rows import row, show_batch, show_row
-from saferoom_client.cli.use_receipt import show_use
+from saferoom_client.cli.output import Shown, mapping, moment, show
+from saferoom_client.cli.receipt_kinds import Kind, read_receipt, require_kind
+from saferoom_client.cli.receipt_rows import row, shown_batch, shown_row
+from saferoom_client.cli.receipt_witness import shown_vouching, witness
+from saferoom_client.cli.use_receipt import shown_use
 from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
 from saferoom_client.profile import TRUST
 from saferoom_client.sheet.facts import read_sheet
@@ -46,25 +47,20 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Verify a receipt, a batch's, or one row's, under the pinned keys; nothing is asked."""
-    pinned, data = _trust(profile, trust), read_file(file)
-    match kind_of(file, data):
-        case Kind.USE:
-            show_use(as_json, UseReceipt.from_json(data), pinned)
-            return
-        case Kind.BATCH:
-            show_batch(BatchReceipt.from_json(data), pinned, as_json=as_json)
-            return
-        case Kind.ROW:
-            show_row(RowReceipt.from_json(data), pinned, as_json=as_json)
-            return
-        case Kind.CHECK:
-            verified = verify_receipt(Receipt.from_json(data), pinned)
-    show(
-        as_json,
-        {"verified": True, **_document(verified)},
-        say("verified: {what}", what=say(_CHECKED if verified.answer else _CHECKED_REFUSAL)),
-        *_lines(verified),
-    )
+    pinned = _trust(profile, trust)
+    match receipt := read_receipt(file, read_file(file)):
+        case UseReceipt():
+            shown = shown_use(receipt, pinned)
+        case BatchReceipt():
+            shown = shown_batch(receipt, pinned)
+        case RowReceipt():
+            shown = shown_row(receipt, pinned)
+        case Receipt():
+            verified = verify_receipt(receipt, pinned)
+            what = say(_CHECKED if verified.answer else _CHECKED_REFUSAL)
+            told = say("verified: {what}", what=what)
+            shown = Shown({"verified": True, **_document(verified)}, (told, *_lines(verified)))
+    (shown + shown_vouching(receipt, pinned, profile)).print(as_json=as_json)
 
 
 @app.command(name="show")
@@ -123,6 +119,7 @@ def export(
 
 
 app.command()(row)
+app.command()(witness)
 
 
 @app.command()

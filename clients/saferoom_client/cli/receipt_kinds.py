@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from saferoom_client.tongue import later, say
+from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.receipt import Receipt
+from saferoom_proto.use_receipt import UseReceipt
 
 _HEAD_BYTES: Final = 200
 _FORMAT: Final = re.compile(rb'"format"\s*:\s*"([^"]{1,80})"')
@@ -23,6 +27,14 @@ class Kind(StrEnum):
     BATCH = "saferoom-batch-receipt/v1"
     ROW = "saferoom-row-receipt/v1"
     USE = "saferoom-use/v1"
+
+
+_READERS: Final[dict[Kind, Callable[[bytes], Receipt | BatchReceipt | RowReceipt | UseReceipt]]] = {
+    Kind.CHECK: Receipt.from_json,
+    Kind.BATCH: BatchReceipt.from_json,
+    Kind.ROW: RowReceipt.from_json,
+    Kind.USE: UseReceipt.from_json,
+}
 
 
 def kind_of(path: Path, data: bytes) -> Kind:
@@ -39,6 +51,15 @@ def kind_of(path: Path, data: bytes) -> Kind:
         raise _unusable(path, say("not a receipt: {detail}", detail=error.detail)) from error
     except ValueError as error:
         raise _unusable(path, later("not a receipt: it names no format of one")) from error
+
+
+def read_receipt(path: Path, data: bytes) -> Receipt | BatchReceipt | RowReceipt | UseReceipt:
+    """Read a receipt of any kind.
+
+    Raises:
+        SafeRoomError: `MALFORMED` naming the file, or the field.
+    """
+    return _READERS[kind_of(path, data)](data)
 
 
 def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, subject_code
-from saferoom_client.cli.output import mapping, moment, show
+from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, write_file
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
@@ -78,8 +78,8 @@ def _index(file: Path, receipt: BatchReceipt, subject: str | None, number: int |
     return found[0]
 
 
-def show_batch(receipt: BatchReceipt, trust: Trust, *, as_json: bool) -> None:
-    """Verify a batch's receipt, and print what it shows."""
+def shown_batch(receipt: BatchReceipt, trust: Trust) -> Shown:
+    """Verify a batch's receipt, and tell what it shows."""
     verified = verify_batch_receipt(receipt, trust)
     parts = {
         owner: {
@@ -92,7 +92,11 @@ def show_batch(receipt: BatchReceipt, trust: Trust, *, as_json: bool) -> None:
         for owner, grounds in verified.items()
     }
     release = next(iter(verified.values())).release
-    document = {"verified": True, "request_id": release.request, "parts": parts}
+    document: dict[str, object] = {
+        "verified": True,
+        "request_id": release.request,
+        "parts": parts,
+    }
     lines = [
         say(
             "  {owner}: {answered:,} answered, {refused:,} refused, {time}, entry {index}",
@@ -104,25 +108,22 @@ def show_batch(receipt: BatchReceipt, trust: Trust, *, as_json: bool) -> None:
         )
         for owner, grounds in verified.items()
     ]
-    show(
-        as_json,
+    return Shown(
         document,
-        say("verified: the charters, approvals, enclaves, every row's outcome, and the log"),
-        *mapping({"asked by": release.institution, "id": release.request}),
-        *lines,
-        say("  a row's consent is verified with its own receipt: saferoom receipt row"),
+        (
+            say("verified: the charters, approvals, enclaves, every row's outcome, and the log"),
+            *mapping({"asked by": release.institution, "id": release.request}),
+            *lines,
+            say("  a row's consent is verified with its own receipt: saferoom receipt row"),
+        ),
     )
 
 
-def show_row(receipt: RowReceipt, trust: Trust, *, as_json: bool) -> None:
-    """Verify a row's receipt, and print what it shows."""
+def shown_row(receipt: RowReceipt, trust: Trust) -> Shown:
+    """Verify a row's receipt, and tell what it shows."""
     verified = verify_row_receipt(receipt, trust)
-    show(
-        as_json,
-        {"verified": True, **_row_document(verified)},
-        say("verified: the charters, approvals, consents, enclaves, this row, and the log"),
-        *_lines(verified),
-    )
+    told = say("verified: the charters, approvals, consents, enclaves, this row, and the log")
+    return Shown({"verified": True, **_row_document(verified)}, (told, *_lines(verified)))
 
 
 def _row_document(verified: VerifiedRow) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from saferoom_client.cli.output import mapping, moment, progress_of, show
+from saferoom_client.cli.output import Shown, mapping, moment, progress_of
 from saferoom_client.files import write_file
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
@@ -18,8 +18,8 @@ from saferoom_proto.statements import BatchRelease, BatchRequest, CostEstimate, 
 from saferoom_proto.use_receipt import UseReceipt, UseWord, VerifiedUse, verify_use_receipt
 
 
-def show_use(as_json: bool, receipt: UseReceipt, trust: Trust) -> None:
-    """Verify a use's receipt, and print what it shows."""
+def shown_use(receipt: UseReceipt, trust: Trust) -> Shown:
+    """Verify a use's receipt, and tell what it shows."""
     verified = verify_use_receipt(receipt, trust)
     word, request = verified.word, verified.request
     by, outcome = _told(verified)
@@ -34,7 +34,7 @@ def show_use(as_json: bool, receipt: UseReceipt, trust: Trust) -> None:
         later("time"): moment(word.time),
         later("entry"): say("{index} of a log of {size}", index=verified.index, size=verified.size),
     }
-    document = {
+    document: dict[str, object] = {
         "verified": True,
         "owner": word.owner,
         "by": by,
@@ -46,9 +46,8 @@ def show_use(as_json: bool, receipt: UseReceipt, trust: Trust) -> None:
         "question": None if request is None else request.model_dump(mode="json"),
     }
     lines = mapping({name: value for name, value in shown.items() if value is not None})
-    show(
-        as_json, document, say("verified: the charter, the enclave, its word, and the log"), *lines
-    )
+    told = say("verified: the charter, the enclave, its word, and the log")
+    return Shown(document, (told, *lines))
 
 
 def _told(verified: VerifiedUse) -> tuple[str, str]:
