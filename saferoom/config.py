@@ -136,6 +136,13 @@ class MetricsConfig(_Section):
     """`HOST:PORT` of its page, in plain HTTP; none serves no page."""
 
 
+class TilesConfig(_Section):
+    """Where anybody may read the log."""
+
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    """`HOST:PORT` of C2SP tlog-tiles, in plain HTTP; none serves no tiles."""
+
+
 class TracingConfig(_Section):
     """Where OpenTelemetry spans go."""
 
@@ -157,6 +164,7 @@ class RoomConfig(_Section):
     enclaves: EnclavesConfig = EnclavesConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()
+    tiles: TilesConfig = TilesConfig()
     tracing: TracingConfig = TracingConfig()
 
     @classmethod
@@ -207,4 +215,6 @@ def listening_ports(folder: Path) -> tuple[int, ...]:
     addresses = [config.listen.bind or config.listen.address]
     if config.metrics.address is not None:
         addresses.append(config.metrics.address)
+    if config.tiles.address is not None:
+        addresses.append(config.tiles.address)
     return tuple(split_address(each)[1] for each in addresses)

@@ -11,7 +11,7 @@ within seconds. A log that is shorter than what stands there was put back to an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,8 @@ from saferoom_proto.statements.witnesses import MOST_AHEAD_SECONDS, WitnessPolic
 FILE: Final = "cosigned.json"
 MOST_ROUNDS: Final = 8
 """Who comes seldom is in one round of several, and is still shown."""
+MOST_BEHIND: Final = timedelta(seconds=60)
+"""A head that is cosigned is published for so long after the log has grown beyond it."""
 MOST_POLICIES: Final = 64
 """Owners whose answers are kept; more are verified anew, in a millisecond each."""
 LEAST_SECONDS: Final = 1.0
@@ -57,7 +59,8 @@ class Round:
     note: str
     checkpoint: Checkpoint
     began: datetime
-    words: dict[str, Cosignature] = field(default_factory=dict[str, Cosignature])
+    words: Mapping[str, Cosignature] = field(default_factory=dict[str, Cosignature])
+    """Never changed but replaced: other threads read it."""
 
     @property
     def cosigned(self) -> str:
@@ -153,7 +156,7 @@ class Rounds:
             raise SafeRoomError(Reason.CONFLICT, f"{len(others)} witnesses have cosigned this one")
         # Step 3: kept, and shown from now on.
         self._came[organisation] = now
-        cosigned.words[organisation] = word
+        cosigned.words = {**cosigned.words, organisation: word}
         async with self._writing:
             await asyncio.to_thread(replace_file, self._path, self._document())
 
@@ -166,6 +169,17 @@ class Rounds:
         if policy is None:
             return ""
         return next((each.cosigned for each in self._shown() if self._meets(each, policy)), "")
+
+    def published(self) -> str:
+        """Give the head for everybody (any thread): cosigned, unless the witnesses stay behind."""
+        tip = self._ledger.tip()
+        shown = self._shown()
+        if not shown:
+            return tip.note
+        most = max(shown, key=lambda each: len(each.words))
+        if most.checkpoint.size < tip.size and self._clock() - most.began > MOST_BEHIND:
+            return tip.note
+        return most.cosigned
 
     def _meets(self, cosigned: Round, policy: WitnessPolicy) -> bool:
         known = (policy, note := cosigned.cosigned)

@@ -54,6 +54,7 @@ from saferoom.services.use import UseService
 from saferoom.session import Office
 from saferoom.statements import Statements
 from saferoom.supervisor import Supervisor
+from saferoom.tiles import serving_tiles
 from saferoom.tracing import Tracer, open_tracer
 from saferoom.versions import Versions
 from saferoom.watch import Watch
@@ -109,6 +110,7 @@ class Server:
     Attributes:
         port: where it listens.
         metrics_port: where its metrics are; None if they are not served.
+        tiles_port: where the log's tiles are; None if they are not served.
         books: what is written, and what is known of it.
         links: its enclaves.
     """
@@ -116,6 +118,7 @@ class Server:
     def __init__(self, opened: _Opened, closing: AsyncExitStack) -> None:
         self.port: Final = opened.port
         self.metrics_port: Final = opened.metrics_port
+        self.tiles_port: Final = opened.tiles_port
         self.books: Final = opened.books
         self.links: Final = opened.links
         self._closing: Final = closing
@@ -155,6 +158,7 @@ class _Opened:
 
     port: int
     metrics_port: int | None
+    tiles_port: int | None
     books: Books
     links: Links
 
@@ -223,9 +227,15 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
         figures = partial(_figures, books, links, guard)
         page = serving_metrics(metrics, config.metrics.address, figures)
         metrics_port = stack.enter_context(page)
+    tiles_port = None
+    if config.tiles.address is not None:
+        pages = serving_tiles(
+            books.ledger.tiles, rounds.published, config.tiles.address, outside.log
+        )
+        tiles_port = stack.enter_context(pages)
     entries = books.ledger.tip().size
     outside.log.info("room open", origin=config.origin, port=port, entries=entries)
-    return _Opened(port, metrics_port, books, links)
+    return _Opened(port, metrics_port, tiles_port, books, links)
 
 
 def _require_ready(room: Room) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import Row, bindparam, select
 from saferoom.ledger.audited import WHOLE_UP_TO, Audited
 from saferoom.ledger.entries import Entry, NewEntry, NewRows, Position, Tip
 from saferoom.ledger.nodes import Nodes
+from saferoom.ledger.tiles import Tiles
 from saferoom.ledger.writer import Item, Outcome, Writer
 from saferoom.state import rows as state_rows
 from saferoom.state import tables
@@ -64,6 +65,8 @@ class Ledger:
         self._database: Final = database
         self._nodes: Final = nodes
         self._writer: Final = writer
+        self.tiles: Final = Tiles(database, lambda: writer.tip.size)
+        """The log for copying, from any thread."""
         self._commits: Final = GroupCommit[Item, Outcome](self._commit, name="ledger")
         self.on_commit: Callable[[int, float], None] = _ignore
         """Told, in the writer's thread, how many items a commit took in and how many seconds."""
