@@ -14,6 +14,7 @@ from saferoom_client.aio import AsyncRoom
 from saferoom_client.cli import app
 from saferoom_client.issuer import Issuer
 from saferoom_client.profile import Profile
+from saferoom_proto.answer import Truth
 from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
 from saferoom_proto.cosignature import Algorithm, Cosigner
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -107,7 +108,7 @@ async def test_an_older_note_is_taken_where_the_newer_one_has_too_few(relying: R
     (enough,) = relying.said.cosigned
     relying.cosign(2)
     relying.said.cosigned.append(enough)
-    await asked(relying.room, relying.said)
+    assert (await asked(relying.room, relying.said)).truth is Truth.YES
 
 
 async def test_a_log_of_its_own_shown_to_one_member_is_noticed(relying: Relying) -> None:

@@ -19,7 +19,13 @@ from saferoom_client.cli.options import (
     pairs,
 )
 from saferoom_client.cli.output import mapping, show
-from saferoom_client.cli.witness_keys import MAX_AGE_SECONDS, make_policy, read_witness_keys
+from saferoom_client.cli.witness_keys import (
+    MAX_AGE_SECONDS,
+    AgeOption,
+    ThresholdOption,
+    WitnessOption,
+    read_policy,
+)
 from saferoom_client.drafts import read_charter, write_draft
 from saferoom_client.files import (
     PUBLIC_FILE,
@@ -96,29 +102,15 @@ def init(
     sandbox_level: Annotated[
         int, typer.Option(min=0, max=3, help="The weakest sandbox accepted.")
     ] = 2,
-    witness: Annotated[
-        list[str],
-        typer.Option(help="A witness's verifier key, or its file (witness.pub); repeat it."),
-    ] = [],  # noqa: B006 - Typer copies it
-    witness_threshold: Annotated[
-        int | None,
-        typer.Option(min=1, help="How many of them must have cosigned; else more than half."),
-    ] = None,
-    witness_age: Annotated[
-        int, typer.Option(help="How many seconds ago at most.")
-    ] = MAX_AGE_SECONDS,
+    witness: WitnessOption = [],  # noqa: B006 - Typer copies it
+    witness_threshold: ThresholdOption = None,
+    witness_age: AgeOption = MAX_AGE_SECONDS,
     as_json: JsonOption = False,
 ) -> None:
     """Write the draft of a first charter, to be read and changed before it is signed."""
     refuse_existing(out)
     card, keys = read_model(room, RoomCard), read_model(agent, AgentCard)
     approvers = pairs(approver, "NAME=SIGNING.PEM")
-    relied = read_witness_keys(witness)
-    policy = (
-        make_policy(relied, witness_threshold or len(relied) // 2 + 1, witness_age)
-        if relied
-        else None
-    )
     charter = Charter(
         room=card.origin,
         owner=owner,
@@ -143,7 +135,7 @@ def init(
             LevelLimits(level=level, feature_bits=Decimal(one), family_bits=Decimal(many))
             for level, (one, many) in enumerate(LIMITS, start=1)
         ),
-        witnesses=policy,
+        witnesses=read_policy(witness, witness_threshold, witness_age),
     )
     write_file(out, write_draft(charter).encode(), PUBLIC_FILE)
     show(

@@ -8,7 +8,12 @@ import typer
 
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import mapping, show
-from saferoom_client.cli.witness_keys import MAX_AGE_SECONDS, make_policy, read_witness_keys
+from saferoom_client.cli.witness_keys import (
+    MAX_AGE_SECONDS,
+    AgeOption,
+    ThresholdOption,
+    read_policy,
+)
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import say
 
@@ -44,11 +49,8 @@ def witness(
         ),
     ] = None,
     *,
-    threshold: Annotated[
-        int | None,
-        typer.Option(help="How many of them must have cosigned; else more than half.", min=1),
-    ] = None,
-    max_age: Annotated[int, typer.Option(help="How many seconds ago at most.")] = MAX_AGE_SECONDS,
+    threshold: ThresholdOption = None,
+    max_age: AgeOption = MAX_AGE_SECONDS,
     nobody: Annotated[bool, typer.Option("--nobody", help="Rely on no witness any more.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,13 +61,11 @@ def witness(
     member = Profile.load(profile)
     if nobody != (not key):
         raise typer.BadParameter(say("give the witnesses' keys, or --nobody"))
-    if nobody:
-        member.rely_on(None)
+    policy = read_policy(key or (), threshold, max_age)
+    member.rely_on(policy)
+    if policy is None:
         show(as_json, {"witnesses": None}, say("no witness is relied on any more"))
         return
-    keys = read_witness_keys(key or ())
-    policy = make_policy(keys, threshold or len(keys) // 2 + 1, max_age)
-    member.rely_on(policy)
     show(
         as_json,
         {"witnesses": policy.model_dump(mode="json")},

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+import typer
 from pydantic import ValidationError
 
 from saferoom_client.files import read_file
@@ -17,28 +18,39 @@ MAX_AGE_SECONDS: Final = 60
 """Witnesses look every 5 seconds; a minute passes over one that restarts."""
 
 
-def read_witness_keys(texts: Iterable[str]) -> list[str]:
-    """Read verifier keys, each given as it is or as a file's name.
+WitnessOption = Annotated[
+    list[str],
+    typer.Option(help="A witness's verifier key, or its file (witness.pub); repeat it."),
+]
+ThresholdOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many of them must have cosigned; else more than half."),
+]
+AgeOption = Annotated[int, typer.Option(help="How many seconds ago at most.")]
+
+
+def read_policy(
+    texts: Sequence[str], threshold: int | None, max_age_seconds: int
+) -> WitnessPolicy | None:
+    """Make a policy of verifier keys, each given as it is or as a file's name; none of no keys.
 
     Raises:
-        SafeRoomError: `BAD_CONFIG` for a file that is not there.
+        SafeRoomError: `BAD_CONFIG` for a file that is not there, `MALFORMED` naming what does not
+            fit.
     """
-    keys: list[str] = []
-    for text in texts:
-        whole = text if "+" in text else read_file(Path(text)).decode(errors="replace")
-        keys += whole.split("\n")
-    return [key for key in map(str.strip, keys) if key]
-
-
-def make_policy(keys: list[str], threshold: int, max_age_seconds: int) -> WitnessPolicy:
-    """Make a policy of what was given.
-
-    Raises:
-        SafeRoomError: `MALFORMED` naming what does not fit.
-    """
+    keys = [key for text in texts for key in _keys(text)]
+    if not keys:
+        return None
     try:
         return WitnessPolicy(
-            threshold=threshold, witnesses=tuple(keys), max_age_seconds=max_age_seconds
+            threshold=threshold or len(keys) // 2 + 1,
+            witnesses=tuple(keys),
+            max_age_seconds=max_age_seconds,
         )
     except ValidationError as error:
         raise SafeRoomError(Reason.MALFORMED, "witnesses", field_faults(error)) from None
+
+
+def _keys(text: str) -> list[str]:
+    whole = text if "+" in text else read_file(Path(text)).decode(errors="replace")
+    return [key for key in map(str.strip, whole.split("\n")) if key]
