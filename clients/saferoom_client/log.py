@@ -96,31 +96,34 @@ async def all_entries(session: Session, size: int) -> AsyncIterator[LogEntry]:
 
 @dataclass(slots=True)
 class LogTree:
-    """The Merkle tree over the leaves read so far."""
+    """The Merkle tree over the leaves read so far: of each level, its newest complete subtree.
+
+    No more is needed for the root and for the next leaf, so a log of any length fits.
+    """
 
     _size: int = 0
-    _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _newest: dict[int, tuple[int, bytes]] = field(default_factory=dict[int, tuple[int, bytes]])
 
     def __len__(self) -> int:
         return self._size
 
     def add(self, leaf: bytes) -> None:
         """Add the next leaf."""
-        for level, index, hashed in completed_nodes(self._size, leaf_hash(leaf), self._node):
-            self._nodes[level, index] = hashed
+        # All before any is kept: each is made of the newest before it on its level.
+        made = tuple(completed_nodes(self._size, leaf_hash(leaf), self._node))
+        self._newest |= {level: (index, hashed) for level, index, hashed in made}
         self._size += 1
 
     def require_root(self, head: Checkpoint) -> None:
         """Refuse with `BAD_PROOF` entries that do not hash to the head's root."""
-        if self._size != head.size or self.root_at(head.size) != head.root:
+        if self._size != head.size or root(self._size, self._node) != head.root:
             raise SafeRoomError(Reason.BAD_PROOF, "the entries do not hash to the signed root")
 
-    def root_at(self, size: int) -> bytes:
-        """Give the root of the tree's first so many leaves."""
-        return root(size, self._node)
-
     def _node(self, level: int, index: int) -> bytes:
-        return self._nodes[level, index]
+        newest, hashed = self._newest[level]
+        if newest != index:
+            raise SafeRoomError(Reason.INTERNAL, f"the tree holds no node {level}, {index}")
+        return hashed
 
 
 @dataclass(slots=True)

@@ -46,6 +46,7 @@ class Spending:
         self._chains: Final[dict[str, _Chain]] = {}
         self._used: Final[dict[tuple[str, str], int]] = {}
         self._answered: Final[dict[tuple[str, str], int]] = {}
+        self._shaped: Final[dict[tuple[str, str], dict[str, tuple[Feature, FeatureShape]]]] = {}
         self.replayed = 0
         """Answers whose charges were replayed."""
 
@@ -97,7 +98,10 @@ class Spending:
             detail = "it was charged for other features than its certificate names"
             yield SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)
             return
-        features = self._features(part)
+        known = (said.certificate, said.owner)
+        features = self._shaped.get(known)
+        if features is None:
+            features = self._shaped[known] = self._features(part)
         if subject is None or not said.charges or features.keys() < set(charged):
             return
         asked = None if opened is None else opened.asked(said, self._book)

@@ -18,7 +18,7 @@ from saferoom_client.audit.book import Book, Ending
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.identity import fingerprint, verify_issued
+from saferoom_proto.identity import Certified, verify_issued
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import Spoken
@@ -66,6 +66,7 @@ class Words:
         self._heads: Final = VerifyKey.from_public(heads_key)
         self.crossed = 0
         """Answers that a revocation crossed on its way to their enclave."""
+        self._certified: Final[dict[tuple[str, str], Certified]] = {}
         self.spoken: Spoken | None = None
         """What an enclave said that was judged last, if it was its own word, allowed or not."""
         self.judges: Final[Mapping[str, Callable[[Envelope], None]]] = {
@@ -251,10 +252,14 @@ class Words:
 
     def _require_certified(self, consent: Consent, entry: int, word: Word) -> None:
         """Check that whoever signed a consent was certified then, and when it was used."""
-        der = unb64(consent.certificate)
-        signer = verify_issued(der, word.charter.issuer_certificates)
+        known = (consent.certificate, word.charter.digest)
+        signer = self._certified.get(known)
+        if signer is None:
+            der = unb64(consent.certificate)
+            signer = verify_issued(der, word.charter.issuer_certificates)
+            self._certified[known] = signer
         signer.require_valid(word.says.time)
-        revoked = self._book.revoked.get(fingerprint(der))
+        revoked = self._book.revoked.get(signer.identity.fingerprint)
         if revoked is not None and revoked.entry < entry:
             raise SafeRoomError(Reason.NO_CONSENT, "its signer's certificate had been revoked")
 

@@ -1,0 +1,139 @@
+"""How appending, proving and auditing grow with the log: the same work at each size.
+
+    PYTHONPATH=tests .venv/bin/python -m benchmarks.growth [--sizes 10000 100000 1000000]
+
+The ledger is the server's, and each entry records what a check does (`benchmarks/ledger.py`). The
+audit is the auditor's, over a log of answers that are signed, charged, under a consent, and in
+their enclave's chain; it is made in memory, so no network is in its time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.ledger import append, open_ledger, prove
+from saferoom.state.database import Database
+from saferoom_client.audit.book import Book
+from saferoom_client.audit.run import Auditor
+from saferoom_client.log import LogTree
+from saferoom_client.values import LogEntry
+from saferoom_proto import chain
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import sha256_digest
+from saferoom_proto.entry import commitment, leaf
+from saferoom_proto.statements import ChainLink, Release, StreamPosition, load, seal_statement
+from tests.client.story import ONE_CUT, Story
+
+SIZES: Final = (10_000, 100_000)
+APPENDED: Final = 4_000
+"""Entries by which the rate at a size is measured."""
+IN_FLIGHT: Final = 256
+PROOFS: Final = 1_000
+
+
+async def measure_ledger(folder: Path, sizes: list[int], table: Table) -> None:
+    """Grow one ledger to each size, and measure there."""
+    path = folder / "room.db"
+    with Database.open(path) as database:
+        async with await open_ledger(database) as ledger:
+            for size in sizes:
+                while (missing := size - APPENDED - ledger.tip().size) > 0:
+                    await append(ledger, IN_FLIGHT, min(missing, 5_000))
+                rate, latency = await append(ledger, IN_FLIGHT, APPENDED)
+                proofs = prove(ledger, list(range(0, size, max(1, size // PROOFS))))
+                table.add_row(
+                    f"{size:,}",
+                    f"{rate:,.0f}",
+                    f"{latency.at(0.5):.1f}",
+                    f"{proofs.at(0.5):.3f}",
+                    f"{proofs.at(0.99):.3f}",
+                    f"{path.stat().st_size / (1 << 20):,.0f}",
+                )
+
+
+def answers(story: Story) -> Iterator[Envelope]:
+    """Make answers without end, each to a question of its own, in the order of the chain."""
+    story.release()
+    template = load(story.log.pop(), Release)
+    heard = StreamPosition(
+        sequence=len(story.followed), running=chain.head_of(each.whole for each in story.followed)
+    )
+    charge = template.charges[0]
+    charges = (charge.model_copy(update={"cells_before": ONE_CUT}),)
+    previous, index = chain.GENESIS, 0
+    while True:
+        changes = {
+            "request": sha256_digest(b"question %d" % index),
+            "stream": heard,
+            "charges": template.charges if index == 0 else charges,
+            "chain": ChainLink(index=index, previous=previous),
+        }
+        said = seal_statement(template.model_copy(update=changes), story.enclave.identity)
+        previous, index = chain.extend(previous, said.digest), index + 1
+        yield said
+
+
+def measure_audit(size: int) -> tuple[float, float]:
+    """Audit a log of so many entries; gives seconds, and the auditor's memory in MiB."""
+    story = Story().begin()
+    made = answers(story)
+    auditor = Auditor(Book(story.world.trust()), story.world.heads.verify_key.public, 0)
+    tree, seconds, before = LogTree(), 0.0, resident()
+    for index in range(size):
+        # Each is made, judged, and forgotten: a log of a million would not fit beside itself.
+        statement = story.log[index] if index < len(story.log) else next(made)
+        salt = os.urandom(32)
+        entry = LogEntry(index, leaf(commitment(salt, statement.digest)), statement, salt)
+        began = time.perf_counter()
+        tree.add(entry.leaf)
+        auditor.take(entry)
+        seconds += time.perf_counter() - began
+    began = time.perf_counter()
+    auditor.finish()
+    seconds += time.perf_counter() - began
+    if auditor.violations or auditor.judged != size:
+        raise SystemExit(f"the log made is not whole: {auditor.violations[:3]}")
+    return seconds, resident() - before
+
+
+def resident() -> float:
+    """Give this process's memory, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize() / (1 << 20)
+
+
+def main() -> None:
+    """Read the command line and measure in a folder that is gone afterwards."""
+    parser = argparse.ArgumentParser(description="Measure how the log's costs grow.")
+    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="a folder on the disk")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--audits", type=int, nargs="*", default=None, help="sizes to audit")
+    options = parser.parse_args()
+    console = Console()
+    ledger = Table("entries", "appends/s", "p50 ms", "proof p50 ms", "proof p99 ms", "MiB")
+    if options.sizes != [0]:
+        with tempfile.TemporaryDirectory(dir=options.folder, prefix=".growth-") as folder:
+            uvloop.run(measure_ledger(Path(folder), sorted(options.sizes), ledger))
+        console.print(ledger)
+    audit = Table("entries", "audited in s", "µs an entry", "MiB held")
+    for size in sorted(options.sizes if options.audits is None else options.audits):
+        seconds, mebibytes = measure_audit(size)
+        audit.add_row(
+            f"{size:,}", f"{seconds:,.1f}", f"{seconds * 1e6 / size:,.0f}", f"{mebibytes:,.0f}"
+        )
+    console.print(audit)
+
+
+if __name__ == "__main__":
+    main()
