@@ -31,6 +31,7 @@ from tests.flow.live import LiveRoom
 from tests.flow.offers import FICKLE
 
 CHUNKS: Final = 40
+FIRST: Final = {"least": "5000"}
 LEAST: Final = ("1000", "5000", "50000")
 """The feature's thresholds: with each the subject can stand in a batch once."""
 
@@ -52,10 +53,12 @@ def single(live: LiveRoom, found: Measured) -> None:
     consent = live.consent(FICKLE, "bank-a")
     answered: list[datetime] = []
     refused: list[float] = []
-    asking = threading.Thread(target=_ask, args=(live, answered, refused))
+    asking = threading.Thread(target=_ask, args=(live, answered, refused), daemon=True)
     with live.open(FICKLE, "self") as subject:
         asking.start()
         while not answered:
+            if not asking.is_alive():
+                raise SystemExit("the bank was refused")
             time.sleep(0.001)
         began = time.perf_counter()
         told = subject.revoke_consent(consent)
@@ -70,26 +73,26 @@ def _ask(live: LiveRoom, answered: list[datetime], refused: list[float]) -> None
     with live.open("bank-a", "desk") as room:
         while not refused:
             try:
-                params = {"least": "5000"}
-                answer = room.check(
-                    "paid-enough", subject=FICKLE, purpose="pre-loan", params=params
-                )
+                answer = room.check("paid-enough", subject=FICKLE, purpose="pre-loan", params=FIRST)
                 answered.append(answer.time)
             except SafeRoomError as error:
                 if error.reason is not Reason.NO_CONSENT:
                     raise
-                refused.append(time.perf_counter())
+                if answered:  # before, the consent is on its way to the enclave
+                    refused.append(time.perf_counter())
 
 
 def batch(live: LiveRoom, found: Measured) -> None:
     """Take a consent back while a batch runs with its subject in three of its chunks."""
     consent = live.consent(FICKLE, "bank-a")
+    _until_heard(live)
     begun = threading.Event()
     answers: list[BatchAnswer] = []
-    asking = threading.Thread(target=_ask_many, args=(live, begun, answers))
+    asking = threading.Thread(target=_ask_many, args=(live, begun, answers), daemon=True)
     with live.open(FICKLE, "self") as subject:
         asking.start()
-        begun.wait(60)
+        if not begun.wait(60):
+            raise SystemExit("the batch does not begin")
         told = subject.revoke_consent(consent)
     asking.join()
     rows = [row for row in answers[0] if row.subject == FICKLE]
@@ -102,6 +105,21 @@ def batch(live: LiveRoom, found: Measured) -> None:
             found.late += row.reason is None and judged > word.time
             if row.reason is not None:
                 found.waited.append((judged - word.time).total_seconds() * 1e3)
+
+
+def _until_heard(live: LiveRoom) -> None:
+    """Wait until the enclave has heard of the consent."""
+    with live.open("bank-a", "desk") as room:
+        for _ in range(600):
+            try:
+                room.check("paid-enough", subject=FICKLE, purpose="pre-loan", params=FIRST)
+            except SafeRoomError as error:
+                if error.reason is not Reason.NO_CONSENT:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+    raise SystemExit("the enclave does not hear of a consent")
 
 
 def _ask_many(live: LiveRoom, begun: threading.Event, answers: list[BatchAnswer]) -> None:

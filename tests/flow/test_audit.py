@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 from saferoom_client import Refused
 from saferoom_client.cli import app
 from tests.flow.live import LiveRoom
-from tests.flow.offers import FICKLE, STEADY
+from tests.flow.offers import FICKLE, POOR, SILENT, STEADY
 from tests.flow.pages import Hand, read_page, typing_in
 
 PAGE = "auditors.md"
@@ -68,3 +70,28 @@ def test_whoever_is_no_auditor_is_shown_nothing_to_judge(live: LiveRoom) -> None
     result = CliRunner().invoke(app, ["audit", "verify", "-p", folder])
     assert result.exit_code == 1
     assert "the room does not show what it is" in result.output
+
+
+def test_receipts_of_every_kind_are_judged_beside_the_log(live: LiveRoom, tmp_path: Path) -> None:
+    params = {"least": "5000"}
+    with live.open("bank-a", "desk") as room:
+        answer = room.check("paid-enough", subject=POOR, purpose="pre-loan", params=params)
+        rows = room.check_many("paid-enough", [POOR, SILENT], purpose="pre-loan", params=params)
+        files = {
+            "check": answer.receipt,
+            "batch": rows.receipt,
+            "row": room.row_receipt(rows.receipt, 0),
+            "refused row": room.row_receipt(rows.receipt, 1),
+        }
+        for name, receipt in files.items():
+            (tmp_path / f"{name}.json").write_bytes(receipt.to_json())
+    with live.open(POOR, "self") as room:
+        own = [each for each in room.get_holdings("tax").rows if each.request_id == rows.request_id]
+        (tmp_path / "own.json").write_bytes(room.use_receipt(own[0]).to_json())
+    told = audit(live, "--receipts", str(tmp_path))
+    assert (told["violations"], told["receipts"], told["opened"]) == ([], 5, 1)
+    # A receipt that was altered is one more thing to report.
+    data = (tmp_path / "check.json").read_bytes()
+    (tmp_path / "check.json").write_bytes(data.replace(b'"answer": "AQ', b'"answer": "AR', 1))
+    found = cast("list[dict[str, object]]", audit(live, "--receipts", str(tmp_path))["violations"])
+    assert [each["entry"] for each in found] == [None]

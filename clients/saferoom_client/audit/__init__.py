@@ -8,6 +8,7 @@ streams.py    what each enclave had heard
 words.py      what enclaves and the room say
 spending.py   what was charged, in the order of each enclave's chain
 accounts.py   what each group was charged about each subject
-questions.py  questions that receipts open
+questions.py  receipts, and the questions that they open
+rows.py       rows of batches that they open
 report.py     the page for people
 """

@@ -84,7 +84,10 @@ class Accounts:
             feature, shape = charged.features[charge.feature]
             spent = account.setdefault((charge.feature, charged.epoch), _Spent(feature.family))
             asked = None if charged.asked is None else charged.asked.get(charge.feature)
-            yield from _faults(charge, spent, feature, charged.charter)
+            if charge.cells_before < spent.cells:
+                detail = f"charged from {charge.cells_before} cells on, after {spent.cells} were"
+                yield _over(f"{charge.feature}: {detail} told: the account was set back")
+            yield from faults_of(charge, feature, charged.charter)
             if asked is not None:
                 spent.cuts |= asked
                 if charge.cells_after < (least := _price(shape, spent.cuts)):
@@ -115,15 +118,10 @@ class Accounts:
             yield _over(f"{detail} in {WINDOW_MONTHS} months")
 
 
-def _faults(
-    charge: Charge, spent: _Spent, feature: Feature, charter: Charter
-) -> Iterator[SafeRoomError]:
-    """Give what is wrong with one charge by itself and after those before it."""
+def faults_of(charge: Charge, feature: Feature, charter: Charter) -> Iterator[SafeRoomError]:
+    """Give what is wrong with one charge by itself."""
     before, after = charge.cells_before, charge.cells_after
     bits = min(feature.budget_bits, charter.limit(feature.level).feature_bits)
-    if before < spent.cells:
-        detail = f"{charge.feature}: charged from {before} cells on, after {spent.cells} were told"
-        yield _over(f"{detail}: the account was set back")
     if after < before or after == 1:
         yield _over(f"{charge.feature}: answered and not charged")
     if after > before and not _within(after, bits):

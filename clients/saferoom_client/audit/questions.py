@@ -15,22 +15,25 @@ from typing import Final
 
 from saferoom_client.audit.accounts import names_of
 from saferoom_client.audit.book import Book
+from saferoom_client.audit.rows import JudgedRow
 from saferoom_client.files import read_file
+from saferoom_proto.batch import When
 from saferoom_proto.batch_receipt import (
     BatchReceipt,
     RowReceipt,
+    VerifiedRow,
     verify_batch_receipt,
     verify_row_receipt,
 )
 from saferoom_proto.certificate import OwnerPart, PinnedFeature
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import parse_object
+from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.formula import FeatureRef, bind, cuts, parameters, parse_formula
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, verify_receipt
-from saferoom_proto.statements import CheckRequest, Outcome, Release, Template, load
-from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
+from saferoom_proto.statements import BatchRelease, CheckRequest, Outcome, Release, Template, load
+from saferoom_proto.use_receipt import UseReceipt, VerifiedUse, verify_use_receipt
 from saferoom_proto.verification import verify_request
 
 LIMIT_BYTES: Final = 256 * 1024 * 1024
@@ -114,11 +117,13 @@ class Receipts:
     Attributes:
         questions: by their request ids.
         places: the entry in which each receipt says that each of its words stands.
+        rows: of batches, each with what became of it.
         faults: files that do not verify, each with what is wrong.
     """
 
     questions: dict[str, Opened] = field(default_factory=dict[str, Opened])
     places: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+    rows: list[JudgedRow] = field(default_factory=list[JudgedRow])
     faults: list[tuple[str, SafeRoomError]] = field(default_factory=list[tuple[str, SafeRoomError]])
     count: int = 0
 
@@ -150,6 +155,7 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
             found.places.append((name, _open(use.word).digest, verified.index))
             if use.question is not None and isinstance(verified.request, CheckRequest):
                 _keep(name, use.question, found)
+            _keep_row(name, verified, _open(use.word).digest, found)
         case "saferoom-receipt/v1":
             receipt = Receipt.from_json(data)
             parts = verify_receipt(receipt, trust).parts
@@ -158,9 +164,10 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
             _keep(name, receipt.request, found)
         case "saferoom-row-receipt/v1":
             row = RowReceipt.from_json(data)
-            rows = verify_row_receipt(row, trust).parts
-            places = [(part.release, rows[part.owner].index) for part in row.parts]
+            shown = verify_row_receipt(row, trust)
+            places = [(part.release, shown.parts[part.owner].index) for part in row.parts]
             found.places += [(name, _open(word).digest, index) for word, index in places]
+            _keep_rows(name, row, shown, found)
         case "saferoom-batch-receipt/v1":
             batch = BatchReceipt.from_json(data)
             grounds = verify_batch_receipt(batch, trust)
@@ -174,6 +181,23 @@ def _keep(name: str, question: str, found: Receipts) -> None:
     envelope = _open(question)
     opened = Opened(name, envelope, load(envelope, CheckRequest))
     found.questions.setdefault(envelope.digest, opened)
+
+
+def _keep_row(name: str, use: VerifiedUse, digest: str, found: Receipts) -> None:
+    """Keep the row that a subject was shown of a batch."""
+    if use.row is not None and isinstance(use.word, BatchRelease):
+        shown = use.row.row
+        when = When.from_bytes(unb64(shown.when))
+        judged = (use.row.subject, shown.index, use.row.record, when)
+        found.rows.append(JudgedRow(name, digest, use.word, *judged))
+
+
+def _keep_rows(name: str, receipt: RowReceipt, verified: VerifiedRow, found: Receipts) -> None:
+    """Keep what became of a row at each owner."""
+    for part in receipt.parts:
+        own, when = verified.parts[part.owner], When.from_bytes(unb64(part.when))
+        judged = (verified.row.subject, receipt.index, own.record, when)
+        found.rows.append(JudgedRow(name, _open(part.release).digest, own.release, *judged))
 
 
 def _open(text: str) -> Envelope:

@@ -28,7 +28,7 @@ CHECKED = (
 NOT_CHECKED = (
     later("The records, and so whether an answer is true."),
     later("Questions that no receipt opens: their purposes, parameters and cuts."),
-    later("Rows of batches: what each was charged stands in the asker's receipts."),
+    later("Rows of batches that no receipt opens: they have no entries of their own."),
 )
 
 

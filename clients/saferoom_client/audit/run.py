@@ -9,6 +9,7 @@ from typing import Final
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.questions import Receipts, read_receipts
+from saferoom_client.audit.rows import JudgedRow, require_row
 from saferoom_client.audit.spending import Spending
 from saferoom_client.audit.words import Words
 from saferoom_client.chains import Chains
@@ -135,9 +136,20 @@ class Auditor:
                 self._note(entry, missing.reason, missing.detail)
         for entry, fault in self._spending.finish():
             self._note(entry, fault.reason, fault.detail)
+        for row in self._receipts.rows:
+            self._judge_row(row)
         for name, fault in (*self._receipts.faults, *self._receipts.missing(self._book.entries)):
             self.violations.append(Violation(None, fault.reason, f"{name}: {_words(fault)}"))
         self.violations.sort(key=lambda found: -1 if found.entry is None else found.entry)
+
+    def _judge_row(self, row: JudgedRow) -> None:
+        entry = self._book.entries.get(row.digest)
+        if entry is None or row.word.owner in self._book.unpinned:
+            return
+        try:
+            require_row(row, self._book)
+        except SafeRoomError as error:
+            self._note(entry, error.reason, f"{row.name}: row {row.index + 1}: {_words(error)}")
 
     def _judge(self, index: int, statement: Envelope) -> None:
         book, kind = self._book, statement.payload_type

@@ -109,3 +109,8 @@ class Streams:
                 Reason.BROKEN_STREAM, "it had heard something else than the log has"
             )
         return -1 if place == 0 else stream.reach[place - 1]
+
+    def reached(self, owner: str, place: int) -> int:
+        """Give the newest entry that an enclave had been brought at a place of its stream."""
+        stream = self._of.get(owner, _Stream())
+        return stream.reach[min(place, len(stream.reach)) - 1] if place and stream.reach else -1
