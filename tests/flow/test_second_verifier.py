@@ -26,12 +26,16 @@ from saferoom_proto.batch_receipt import (
     verify_batch_receipt,
     verify_row_receipt,
 )
+from saferoom_proto.dsse import sign
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, verify_receipt
+from saferoom_proto.statements import Charter, load
 from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
+from simulator import World
 from tests.client.mutants import mutants
 from tests.flow.live import LiveRoom
 from tests.flow.offers import CURIOUS, LISTED, POOR, SILENT, STEADY
+from tests.proto.golden_owners import witnesses
 
 LEAST: Final = {"least": "5000"}
 VERIFIER: Final = Path(standalone.__file__).with_name("verify_receipt.py")
@@ -237,3 +241,20 @@ def test_our_own_command_needs_neither_network_nor_room(
     )
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["verified"] is True
+
+
+def test_a_charter_that_names_witnesses_is_read_by_both(theirs: ModuleType) -> None:
+    world = World("witnessed")
+    owner = world.owner("tax", witnesses=witnesses())
+    trust = theirs.Trust.read(world.trust().model_dump_json().encode())
+    charter = theirs.read_charter(owner.charters[0].to_json().decode(), "tax", trust)
+    assert charter.statement.digest == owner.charter.digest
+    # A charter without any leaves the field out: with it, it is in another form.
+    plain = world.owner("court").charters[0]
+    spelt = sign(
+        plain.payload_type, plain.payload[:-1] + b',"witnesses":null}', world.owners["court"].root
+    )
+    with pytest.raises(SafeRoomError):
+        load(spelt, Charter)
+    with pytest.raises(theirs.Wrong):
+        theirs.read_charter(spelt.to_json().decode(), "court", trust)

@@ -102,7 +102,8 @@ class Spending:
         features = self._shaped.get(known)
         if features is None:
             features = self._shaped[known] = self._features(part)
-        if subject is None or not said.charges or features.keys() < set(charged):
+        known_all = {each.feature for each in said.charges} <= features.keys()
+        if subject is None or not said.charges or not known_all:
             return
         asked = None if opened is None else opened.asked(said, self._book)
         self.replayed += 1
