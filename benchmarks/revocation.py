@@ -144,6 +144,8 @@ def main() -> None:
         try:
             live.start()
             live.equip()
+            with live.open(FICKLE, "self") as room:
+                room.revoke_consent(live.consents[FICKLE, "bank-a"])  # each round gives its own
             for _ in range(options.rounds):
                 single(live, found)
             for _ in range(options.batches):
