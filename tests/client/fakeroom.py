@@ -5,6 +5,7 @@ It serves whatever a test puts into it, so that a test can be the lying server.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -68,6 +69,8 @@ class Said:
     words: list[ledger_pb2.AddCosignatureRequest] = field(
         default_factory=list[ledger_pb2.AddCosignatureRequest]
     )
+    takes: asyncio.Event | None = None
+    """Where it is set, a cosignature is taken once it is."""
     consistency: Callable[[int, int], tuple[bytes, ...]] | None = None
     leaves: list[bytes] = field(default_factory=list[bytes])
     openings: dict[int, tuple[Envelope, bytes]] = field(
@@ -190,6 +193,8 @@ async def add_cosignature(
     if said.refusal is not None and said.refusals > 0:
         said.refusals -= 1
         await refuse(context, said.refusal)
+    if said.takes is not None:
+        await said.takes.wait()
     said.words.append(request)
     return ledger_pb2.AddCosignatureResponse()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +152,33 @@ async def test_what_was_seen_is_stored_before_it_is_cosigned(
     assert (await look(session, again)).checkpoint == head
     shown(said, replace(head, size=head.size - 1))
     await caught(session, again, Misdeed.TRUNCATED)
+
+
+async def test_a_witness_killed_before_its_word_is_taken_goes_on_from_what_it_stored(
+    said: Said, session: Session, profile: Profile, witness: Witness
+) -> None:
+    """A real process, killed between storing and the room's reply."""
+    said.takes = asyncio.Event()
+    words = ["witness", "run", str(witness.folder), "-p", str(profile.folder)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "saferoom_client", *words, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(60):
+            while "AddCosignature" not in said.calls:  # noqa: ASYNC110 - another process's doing
+                await asyncio.sleep(0.05)
+        with pytest.raises(SafeRoomError, match="another process"), witness.alone():
+            pass
+    finally:
+        process.kill()
+        await process.wait()
+    assert witness.seen_checkpoint == said.case.world.ledger.checkpoint()
+    said.takes.set()
+    head = grow(said)
+    with witness.alone():
+        assert (await look(session, witness)).checkpoint == head
+    shown(said, replace(head, root=bytes(32)))
+    await caught(session, witness, Misdeed.FORKED)
 
 
 async def test_a_watching_witness_ends_when_the_room_is_caught(
