@@ -6,6 +6,8 @@
     desk  →  agent    KeyEvidence, the enclave's claims for that nonce
     desk  ←  agent    KeyRelease, the endorsement and the keys sealed to the enclave; or KeyRefusal
 
+An agent whose owner changed the store's key says so (KeyOffer), and is asked at once.
+
 The desk passes on; only the agent judges the evidence for its owner. The room checks the
 endorsement for itself, so that it logs nothing under a key that nobody endorsed.
 """

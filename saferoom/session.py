@@ -56,8 +56,8 @@ _DELIVER_SECONDS: Final = 30.0
 MISSING_SECONDS: Final = 10.0
 """How long an entry of an enclave's may be missing in the log before it is fetched: far longer than
 it takes to record one, far shorter than the 60 s after which it stops the enclave."""
-OFFER_PAUSE_SECONDS: Final = 1.0
-"""Between two askings of an agent that wants to be asked: each is recorded."""
+OFFER_PAUSE_SECONDS: Final = 30.0
+"""Between two askings of an agent that wants to be asked: each is recorded, for ever."""
 _LONGEST_SLEEP_SECONDS: Final = 3600.0
 _NONCE_BYTES: Final = 32
 
@@ -129,6 +129,8 @@ class Session:
         """The end of the enclave's chain, as it claimed it when this session began."""
         self._missing: _Missing | None = None
         self._refusal = ""
+        self._offers_from = 0.0
+        """From when on, of this machine's clock, the key agent is asked because it wants to be."""
         self._headed_at: float | None = None
         self._wake: Final = asyncio.Event()
         self._waiting: Final[list[tuple[int, asyncio.Future[None]]]] = []
@@ -355,7 +357,8 @@ class Session:
                     await offered.wait()
             if offered.is_set():
                 offered.clear()
-                await asyncio.sleep(OFFER_PAUSE_SECONDS)
+                await asyncio.sleep(max(0.0, self._offers_from - time.monotonic()))
+                self._offers_from = time.monotonic() + OFFER_PAUSE_SECONDS
                 return
 
     def _standing(self) -> Courier:

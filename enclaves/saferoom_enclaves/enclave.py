@@ -178,7 +178,10 @@ class Enclave:
         except SafeRoomError as error:
             if keys.earlier is None or error.reason is not Reason.STORE_DAMAGED:
                 raise
-            self._state.open(keys.earlier)
+            try:
+                self._state.open(keys.earlier)
+            except SafeRoomError:
+                raise error from None  # it was not for the key
             return ReleasedKeys(keys.earlier, keys.pairing)
         return keys
 

@@ -28,6 +28,8 @@ from saferoom_proto.uscc import SUBJECT_BYTES
 _FETCHED_ROWS: Final = 50_000
 """Subjects held as Python strings at a time while the index is made."""
 _TRIED: Final = '"_tried"'
+_CELLS: Final = '"_cells"'
+_SUBJECTS: Final = '"_subjects"'
 
 Cells: TypeAlias = NDArray[np.int8]
 
@@ -69,7 +71,7 @@ def materialise(
     """
     gate = Gate(tables)
     try:
-        return _index(connection, gate, features, begun)
+        return _index(connection, gate, features, tables, begun)
     finally:
         gate.close()
 
@@ -91,7 +93,7 @@ def check_definition(feature: FeatureDefinition, tables: Mapping[str, Table]) ->
                 f" more, not {feature.level}"
             )
             raise _refused(feature, rule)
-        found = _index(gate.connection, gate, [feature], lambda _: None)
+        found = _index(gate.connection, gate, [feature], tables, lambda _: None)
     finally:
         gate.close()
     for refusal in found.refused.values():
@@ -123,35 +125,38 @@ def _index(
     connection: duckdb.DuckDBPyConnection,
     gate: Gate,
     features: Sequence[FeatureDefinition],
+    tables: Mapping[str, Table],
     begun: Callable[[int], None],
 ) -> Materialised:
     names = [feature.shape.ref for feature in features]
     if len(set(names)) != len(names):
         raise SafeRoomError(Reason.MALFORMED, "a feature stands twice")
-    made: dict[int, str] = {}
     refused: dict[int, SafeRoomError] = {}
+    columns: dict[int, Cells] = {}
     try:
+        with silenced(Reason.INTERNAL, "numbering the subjects"):
+            subjects = _subjects(connection, tables)
+        told_of = np.zeros(len(subjects), dtype=np.bool_)
         for at, feature in enumerate(features):
             begun(at)
-            made[at] = f'"_cells_{at}"'
             try:
                 with silenced(Reason.MALFORMED_SQL, f"feature {feature.shape.ref}"):
-                    _compute(connection, made[at], feature, gate.check(feature.sql))
+                    _compute(connection, _CELLS, feature, gate.check(feature.sql))
             except SafeRoomError as error:
                 if error.reason is Reason.TOO_LARGE:
                     raise
                 refused[at] = error
+                continue
+            with silenced(Reason.INTERNAL, "indexing a feature"):
+                columns[at] = _column(connection, told_of)
         begun(len(features))
-        computed = {at: name for at, name in made.items() if at not in refused}
-        with silenced(Reason.INTERNAL, "indexing the features"):
-            subjects = _subjects(connection, list(computed.values()))
-            columns = {
-                at: _column(connection, name, len(subjects)) for at, name in computed.items()
-            }
+        if not told_of.all():
+            subjects = subjects[told_of]
+            columns = {at: column[told_of] for at, column in columns.items()}
         return Materialised(subjects, columns, refused)
     finally:
         # No table of an owner's begins with an underscore, so nothing of the store is named here.
-        for name in (*made.values(), '"_subjects"'):
+        for name in (_CELLS, _SUBJECTS):
             with suppress(duckdb.Error):
                 connection.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
 
@@ -229,14 +234,24 @@ def _threshold(feature: FeatureDefinition, cut: Decimal, value_type: str) -> obj
     raise _refused(feature, f"the value of an ordered feature is a number, not {value_type}")
 
 
-def _subjects(connection: duckdb.DuckDBPyConnection, made: Sequence[str]) -> NDArray[np.bytes_]:
-    """Numbers the subjects of all features in their order, and gives them sorted."""
-    all_of = " UNION ".join(f"SELECT subject FROM {name}" for name in made)  # noqa: S608 - ours
-    numbered = "SELECT subject, row_number() OVER (ORDER BY subject) - 1 AS row FROM"
-    connection.execute(
-        f'CREATE OR REPLACE TEMP TABLE "_subjects" AS {numbered} ({all_of or _NONE})'
+def _subjects(
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table]
+) -> NDArray[np.bytes_]:
+    """Numbers the subjects of all tables in their order, and gives them sorted."""
+    there = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
+    keys = " UNION ".join(
+        f'SELECT "{table.key}" AS subject FROM "{name}"'  # noqa: S608 - of the schema
+        for name, table in tables.items()
+        if name in there
     )
-    connection.execute('SELECT subject FROM "_subjects" ORDER BY row')
+    # A subject of another length breaks the feature that has it (`_compute`); here it would be cut.
+    whole = f"octet_length(encode(subject)) = {SUBJECT_BYTES}"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_SUBJECTS} AS SELECT subject,"  # noqa: S608 - ours
+        f" CAST(row_number() OVER (ORDER BY subject) - 1 AS INTEGER) AS row"
+        f" FROM ({keys or _NONE}) WHERE {whole}"
+    )
+    connection.execute(f"SELECT subject FROM {_SUBJECTS} ORDER BY row")  # noqa: S608 - ours
     parts: list[NDArray[np.bytes_]] = []
     while fetched := connection.fetchmany(_FETCHED_ROWS):
         parts.append(np.array([subject for (subject,) in fetched], dtype=f"S{SUBJECT_BYTES}"))
@@ -246,15 +261,20 @@ def _subjects(connection: duckdb.DuckDBPyConnection, made: Sequence[str]) -> NDA
 _NONE: Final = "SELECT '' AS subject WHERE false"
 
 
-def _column(connection: duckdb.DuckDBPyConnection, name: str, subjects: int) -> Cells:
-    """Gives a feature's cells in the order of the subjects."""
-    connection.execute(f'SELECT row, cell FROM {name} JOIN "_subjects" USING (subject)')  # noqa: S608
+def _column(connection: duckdb.DuckDBPyConnection, told_of: NDArray[np.bool_]) -> Cells:
+    """Gives the last feature's cells in the order of the subjects, and notes whom it tells of.
+
+    One feature's rows are held at a time: with their codes, those of all would not fit.
+    """
+    joined = f"SELECT row, cell FROM {_CELLS} JOIN {_SUBJECTS} USING (subject)"  # noqa: S608 - ours
     arrays = cast(
-        "dict[str, NDArray[np.int64]]",
-        connection.fetchnumpy(),  # pyright: ignore[reportUnknownMemberType]
+        "dict[str, NDArray[np.int32]]",
+        connection.execute(joined).fetchnumpy(),  # pyright: ignore[reportUnknownMemberType]
     )
-    column = np.full(subjects, ABSENT, dtype=np.int8)
+    connection.execute(f"DROP TABLE temp.main.{_CELLS}")
+    column = np.full(len(told_of), ABSENT, dtype=np.int8)
     column[arrays["row"]] = arrays["cell"]
+    told_of[arrays["row"]] = True
     return column
 
 

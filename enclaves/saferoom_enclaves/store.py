@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import shutil
 import struct
 import tempfile
@@ -28,7 +29,9 @@ from saferoom_proto.statements.feature import ColumnType, Table
 from saferoom_proto.uscc import parse_uscc
 
 MEMORY_BYTES: Final = 1 << 30
-"""DuckDB's own memory limit for a store; the address space of a child is what holds."""
+"""DuckDB's own memory limit for a store, at least; the address space of a child is what holds."""
+_SHARE: Final = 4
+"""Of a child's address space DuckDB buffers a quarter: the rest is for what it does not count."""
 
 _TMPFS_MAGIC: Final = 0x0102_1994  # linux/magic.h
 _RAMFS_MAGIC: Final = 0x8584_58F6
@@ -59,7 +62,7 @@ def build_database(
     rows: dict[str, int] = {}
     with _build_folder(scratch) as folder:
         path = folder / "store"
-        with silenced(Reason.INTERNAL, "building the store"), connect(MEMORY_BYTES) as building:
+        with silenced(Reason.INTERNAL, "building the store"), connect(_memory()) as building:
             building.execute(f"ATTACH {_quoted(str(path))} AS store")
             building.execute("USE store")
             lock(building)
@@ -81,7 +84,7 @@ def open_store(memfd: int) -> duckdb.DuckDBPyConnection:
     Raises:
         SafeRoomError: STORE_DAMAGED, the content is not a store.
     """
-    connection = connect(MEMORY_BYTES)
+    connection = connect(_memory())
     try:
         with silenced(Reason.STORE_DAMAGED, "opening the store"):
             connection.execute(f"ATTACH '/proc/self/fd/{memfd}' AS store (READ_ONLY)")
@@ -91,6 +94,11 @@ def open_store(memfd: int) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise
     return connection
+
+
+def _memory() -> int:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return MEMORY_BYTES if limit == resource.RLIM_INFINITY else max(MEMORY_BYTES, limit // _SHARE)
 
 
 def _fill(

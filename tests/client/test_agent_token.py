@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -29,56 +26,16 @@ from saferoom_proto.statements import ChainLink, KeyChange
 from saferoom_proto.store_key import name_of
 from saferoom_proto.verification import verify_endorsement
 from tests.client.agents import NONCE, OTHER, SOFTWARE, Scene
+from tests.client.tokens import IS_THERE, MISSING, MODULE, PIN, Tokens
 
 pkcs11 = pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
-MODULES: Final = (
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-    "/usr/lib64/pkcs11/libsofthsm2.so",
-)
-MODULE: Final = next((each for each in MODULES if Path(each).exists()), "")
-pytestmark = pytest.mark.skipif(
-    not MODULE or shutil.which("softhsm2-util") is None,
-    reason="SoftHSM is not installed: apt-get install softhsm2",
-)
-PIN: Final = "482913"
-
-
-class Tokens:
-    """SoftHSM with a folder of its own. A process reads its configuration once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder: Final = folder / "tokens"
-        self.folder.mkdir()
-        self._config: Final = folder / "softhsm2.conf"
-        self._config.write_text(
-            f"directories.tokendir = {self.folder}\nobjectstore.backend = file\nlog.level = ERROR\n"
-        )
-        self._pins: Final = folder
-
-    @property
-    def environment(self) -> str:
-        return str(self._config)
-
-    def make(self, label: str) -> str:
-        """Make a token; give its URI, with a file of its own for the PIN."""
-        pin = self._pins / f"{label}.pin"
-        pin.write_text(f"{PIN}\n")
-        pin.chmod(0o600)
-        command = ("softhsm2-util", "--init-token", "--free", "--label", label)
-        subprocess.run([*command, "--pin", PIN, "--so-pin", "77777777"], check=True)
-        return f"pkcs11:token={label};object=saferoom?module-path={MODULE}&pin-source=file:{pin}"
-
-    def pin_file(self, label: str) -> Path:
-        return self._pins / f"{label}.pin"
+pytestmark = pytest.mark.skipif(not IS_THERE, reason=MISSING)
 
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tokens]:
-    made = Tokens(tmp_path_factory.mktemp("hsm"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTHSM2_CONF", made.environment)
-        yield made
+        yield Tokens(tmp_path_factory.mktemp("hsm"), patch)
 
 
 class TokenScene(Scene):
