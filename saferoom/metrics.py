@@ -10,7 +10,7 @@ it: keep it on the loopback or a network of the operator's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -44,6 +44,7 @@ class RoomFigures:
         waiting: calls that wait because their callers sent too many bad requests.
         callers_waiting: how many callers these are of.
         enclaves: each owner's.
+        witnesses: how many seconds ago each organisation's last cosigned.
     """
 
     ledger_size: int
@@ -51,6 +52,7 @@ class RoomFigures:
     waiting: int
     callers_waiting: int
     enclaves: Sequence[EnclaveFigures]
+    witnesses: Mapping[str, float]
 
 
 class Metrics:
@@ -135,6 +137,14 @@ class _Figures(Collector):
         for limit, count in figures.in_use.items():
             in_use.add_metric((limit,), count)
         yield in_use
+        witnesses = GaugeMetricFamily(
+            "saferoom_witness_age_seconds",
+            "Since an organisation's witness last cosigned.",
+            labels=("organisation",),
+        )
+        for organisation, seconds in figures.witnesses.items():
+            witnesses.add_metric((organisation,), seconds)
+        yield witnesses
         yield from _enclave_gauges(figures.enclaves)
 
 

@@ -170,6 +170,11 @@ class Rounds:
             return ""
         return next((each.cosigned for each in self._shown() if self._meets(each, policy)), "")
 
+    def ages(self) -> Mapping[str, float]:
+        """Tell how many seconds ago each organisation's witness last cosigned, since the start."""
+        now = self._clock()
+        return {name: (now - came).total_seconds() for name, came in self._came.items()}
+
     def published(self) -> str:
         """Give the head for everybody (any thread): cosigned, unless the witnesses stay behind."""
         tip = self._ledger.tip()

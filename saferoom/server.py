@@ -224,7 +224,7 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
         links.start(owner)
     metrics_port = None
     if config.metrics.address is not None:
-        figures = partial(_figures, books, links, guard)
+        figures = partial(_figures, books, links, guard, rounds)
         page = serving_metrics(metrics, config.metrics.address, figures)
         metrics_port = stack.enter_context(page)
     tiles_port = None
@@ -251,7 +251,7 @@ def _require_ready(room: Room) -> None:
         raise refusal
 
 
-def _figures(books: Books, links: Links, guard: Guard) -> RoomFigures:
+def _figures(books: Books, links: Links, guard: Guard, rounds: Rounds) -> RoomFigures:
     """Give how the room does now."""
     return RoomFigures(
         ledger_size=books.ledger.tip().size,
@@ -259,6 +259,7 @@ def _figures(books: Books, links: Links, guard: Guard) -> RoomFigures:
         waiting=guard.deposits.waiting,
         callers_waiting=guard.deposits.callers_waiting,
         enclaves=links.figures(),
+        witnesses=rounds.ages(),
     )
 
 

@@ -18,6 +18,7 @@ from saferoom_proto.wire import envelope_to_proto
 from simulator import sample
 from tests.server.conftest import Ready, make_ready
 from tests.server.room.opened import SECONDS, opened
+from tests.server.test_witnesses import hand_in, heads, opened_note
 
 SETTINGS: Final = '[metrics]\naddress = "127.0.0.1:0"\n'
 
@@ -79,6 +80,14 @@ async def test_the_ledger_and_the_enclaves_are_shown(counted: Ready) -> None:
     assert followed == value(text, 'saferoom_enclave_stream_newest{owner="tax"}') > 0
     assert value(text, 'saferoom_enclave_head_age_seconds{owner="tax"}') < SECONDS
     assert value(text, 'saferoom_in_use{limit="streams"}') == 2  # both key agents attend
+
+
+async def test_how_long_ago_a_witness_cosigned_is_shown(counted: Ready) -> None:
+    room, bank = counted.room, counted.sample.bank.name
+    await hand_in(room, bank, opened_note(room, (await heads(room, bank)).to_cosign), by="bank")
+    room.world.clock.advance(30)
+    text = await page(counted)
+    assert value(text, f'saferoom_witness_age_seconds{{organisation="{bank}"}}') == 30
 
 
 async def test_no_label_names_a_subject_a_request_or_an_unknown_method(counted: Ready) -> None:

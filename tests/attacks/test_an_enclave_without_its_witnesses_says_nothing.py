@@ -1,0 +1,130 @@
+"""A real room whose owner's charter asks for a witness: real server, enclave and witness."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from saferoom_client.files import read_model
+from saferoom_client.profile import RoomCard
+from saferoom_client.receipt_witness import vouching
+from saferoom_client.refused import Refused
+from saferoom_client.witness.folder import PROFILE, Witness
+from saferoom_proto.answer import Truth
+from saferoom_proto.cosignature import Algorithm
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import Charter
+from saferoom_proto.statements.witnesses import WitnessPolicy
+from tests.attacks.smallroom import SmallRoom
+from tests.flow.offers import STEADY
+
+AGE_SECONDS = 10
+"""The least that a policy may ask for."""
+
+
+class WitnessedRoom(SmallRoom):
+    """A room whose tax office asks for the auditor's witness."""
+
+    @cached_property
+    def witness(self) -> Witness:
+        """The auditor's witness, made when the charter is."""
+        card = read_model(self.room / "room-card.json", RoomCard)
+        folder = self.folder / "witness"
+        made = Witness.create(folder, "auditor.example/w", Algorithm.ML_DSA_44, card)
+        self.enrol("auditor", "witness", folder / PROFILE)
+        return made
+
+    @property
+    def policy(self) -> WitnessPolicy:
+        """What the charter asks for."""
+        key = self.witness.cosigner.key.text
+        return WitnessPolicy(threshold=1, witnesses=(key,), max_age_seconds=AGE_SECONDS)
+
+    def charter(self, owner: str, **changes: object) -> Charter:
+        """Make the owner's charter, with its witness."""
+        return super().charter(owner, **({"witnesses": self.policy} | changes))
+
+    def watch(self) -> None:
+        """Start the witness."""
+        folder = str(self.witness.folder)
+        words = ("witness", "run", folder, "--every", "2")
+        self.processes.spawn("witness", "-m", "saferoom_client", *words)
+
+    def reason(self) -> Reason | None:
+        """Ask; tell why it is not answered, or None."""
+        try:
+            self.ask()
+        except Refused as refused:
+            return refused.reason
+        return None
+
+    def ask(self) -> Truth:
+        """Ask about a steady payer."""
+        with self.open("bank-a", "desk") as room:
+            return room.check(
+                "paid-enough", subject=STEADY, purpose="pre-loan", params={"least": "5000"}
+            ).truth
+
+    def until(self, wanted: Reason | None) -> None:
+        """Wait until a question comes to that."""
+        self.processes.wait_for(lambda: self.reason() is wanted, f"never: {wanted}", 60.0)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[WitnessedRoom]:
+    room = WitnessedRoom(tmp_path, owners=("tax",))
+    try:
+        room.start()
+        room.say(STEADY)
+        yield room
+    finally:
+        room.processes.stop()
+        shutil.rmtree(room.scratch, ignore_errors=True)
+
+
+def test_it_answers_while_its_witness_watches_and_at_no_other_time(room: WitnessedRoom) -> None:
+    assert room.reason() is Reason.NOT_WITNESSED
+    room.watch()
+    room.until(None)
+    assert room.ask() is Truth.YES
+    # The receipt is proven under the witness's word, for who relies on it.
+    with room.open("auditor", "desk") as desk:
+        desk.profile.rely_on(room.policy)
+    with room.open("bank-a", "desk") as bank:
+        answer = bank.check(
+            "paid-enough", subject=STEADY, purpose="pre-loan", params={"least": "5000"}
+        )
+    with room.open("auditor", "desk") as desk:
+        renewed = desk.witness_receipt(answer.receipt)
+        (head,) = vouching(renewed, desk.profile.trust, room.policy)
+        assert head.enough
+    room.processes.kill("witness")
+    room.until(Reason.NOT_WITNESSED)
+    room.watch()
+    room.until(None)
+
+
+def test_a_server_whose_log_was_put_back_is_caught_by_the_witness_at_its_next_look(
+    room: WitnessedRoom,
+) -> None:
+    room.watch()
+    room.until(None)
+    room.processes.kill("witness")
+    room.processes.kill("server")
+    # The operator begins the log anew, under the same key.
+    assert room.witness.seen_checkpoint is not None
+    (room.room / "state.db").unlink()
+    for beside in (*room.room.glob("state.db-*"), *room.room.glob("state.db.*")):
+        beside.unlink()
+    (room.room / "cosigned.json").unlink()
+    room.start_server()
+    room.processes.wait_for(room.answers, "the server answers no call")
+    room.enrol_organisations()
+    room.watch()
+    room.processes.wait_for(lambda: bool(room.witness.evidence()), "nothing was caught", 60.0)
+    assert room.witness.evidence()[0].name.startswith("truncated")
+    assert "truncated" in room.processes.log("witness")
