@@ -30,7 +30,7 @@ from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
 from tests.flow.offers import FICKLE
 
-CHUNKS: Final = 40
+CHUNKS: Final = 16
 FIRST: Final = {"least": "5000"}
 LEAST: Final = ("1000", "5000", "50000")
 """The feature's thresholds: with each the subject can stand in a batch once."""
@@ -91,7 +91,7 @@ def batch(live: LiveRoom, found: Measured) -> None:
     asking = threading.Thread(target=_ask_many, args=(live, begun, answers), daemon=True)
     with live.open(FICKLE, "self") as subject:
         asking.start()
-        if not begun.wait(60):
+        if not begun.wait(300):
             raise SystemExit("the batch does not begin")
         told = subject.revoke_consent(consent)
     asking.join()

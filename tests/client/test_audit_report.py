@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
 from saferoom_client.audit.report import Audited, audit_page
 from saferoom_client.audit.run import AuditReport, Violation
+from saferoom_client.cli import app
 from saferoom_client.sheet.render import html
 from saferoom_client.tongue import Language, say_in, speak
 from saferoom_proto.answer import Truth
@@ -69,3 +71,10 @@ def test_nothing_that_the_log_says_runs_or_is_fetched() -> None:
     assert set(shown.tags) <= TAGS
     assert not {name for name in shown.attributes if name.startswith("on") or name == "src"}
     assert HOSTILE in "\n".join(shown.text)
+
+
+def test_a_report_of_another_form_is_refused_before_the_log_is_read() -> None:
+    words = ["audit", "verify", "-p", "nobody", "--report", "audit.pdf"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "--report: a page ends in .html" in result.output

@@ -17,9 +17,11 @@ from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.sheet.render import html
 from saferoom_client.tongue import say
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 app = group("Audit the room's log, trusting nobody in the room.")
 
+PAGE_SUFFIX = ".html"
 FOUND = 1
 """Exit status where anything is wrong."""
 
@@ -52,6 +54,9 @@ def verify(
 
     Each violation is told with its entry; the exit status is 1 if there is any.
     """
+    if page is not None and page.suffix.lower() != PAGE_SUFFIX:
+        rule = say("a page ends in {suffix}", suffix=PAGE_SUFFIX)
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--report", rule)])
     bar, move = progress_of("entries", quiet=as_json)
     with Room.open(profile) as room, bar:
         report = room.audit_log(since=since, receipts=receipts, progress=move)
