@@ -27,6 +27,7 @@ from saferoom_proto.batch_receipt import (
     verify_row_receipt,
 )
 from saferoom_proto.dsse import sign
+from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, verify_receipt
 from saferoom_proto.statements import Charter, load
@@ -258,3 +259,21 @@ def test_a_charter_that_names_witnesses_is_read_by_both(theirs: ModuleType) -> N
         load(spelt, Charter)
     with pytest.raises(theirs.Wrong):
         theirs.read_charter(spelt.to_json().decode(), "court", trust)
+
+
+def test_lines_of_witnesses_below_the_logs_own_are_passed_over_by_both(
+    kept: Kept, theirs: ModuleType
+) -> None:
+    """A receipt may be proven anew under what witnesses cosigned: `saferoom receipt witness`."""
+    trust = kept.trust.model_dump_json().encode()
+    document = json.loads(kept.files["check"])
+    for signature in (b64(bytes(76)), b64(bytes(4 + 8 + 2420))):
+        for part in document["parts"]:
+            part["proof"] += f"\u2014 bank.example/w {signature}\n"
+        data = json.dumps(document).encode()
+        assert ours("check", data, kept.trust) is None
+        assert second(theirs, data, trust) is None
+    document["parts"][0]["proof"] += "\u2014 bank.example/w\n"
+    data = json.dumps(document).encode()
+    assert ours("check", data, kept.trust) is not None
+    assert second(theirs, data, trust) is not None
