@@ -97,6 +97,55 @@ def test_what_was_taken_back_allows_nothing_more(ending: Writes, reason: Reason)
     assert kept.found() == [(len(kept.log) - 1, reason)]
 
 
+def pause(story: Story, approver: str, *, paused: bool, **changes: object) -> Envelope:
+    says: dict[str, object] = {
+        "room": story.world.room,
+        "owner": "tax",
+        "approver": approver,
+        "template": None,
+        "paused": paused,
+        "why": "a doubt",
+        "at": story.world.now(),
+    }
+    return seal_statement(Pause.model_validate(says | changes), story.tax.approvers[approver])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_was_stopped_answers_nothing_until_as_many_as_approve_let_it_go_on(
+    whole: bool,
+) -> None:
+    story = Story().begin()
+    target: dict[str, object] = {"template": None if whole else story.template.digest}
+    story.release()
+    story.follow(pause(story, "li", paused=True, **target))
+    story.release()
+    expected = [(len(story.log) - 1, Reason.PAUSED)]
+    assert story.found() == expected
+    for approver, still in (("li", True), ("wang", False)):
+        story.world.clock.advance(1)
+        story.follow(pause(story, approver, paused=False, **target))
+        story.release()
+        expected += [(len(story.log) - 1, Reason.PAUSED)] if still else []
+        assert story.found() == expected
+
+
+def test_a_stop_that_was_kept_from_the_enclave_is_found_and_one_on_its_way_is_not() -> None:
+    story = Story().begin()
+    story.release()
+    story.hear_nothing_of(pause(story, "li", paused=True))
+    story.release()
+    auditor = story.audit()
+    assert (auditor.violations, auditor.crossed) == ([], 1)
+    story.world.clock.advance(timedelta(seconds=61).total_seconds())
+    story.release()
+    assert story.found() == [(len(story.log) - 1, Reason.PAUSED)]
+    # A stop of another template's use stops nothing here.
+    other = Story().begin()
+    other.follow(pause(other, "li", paused=True, template="sha256:" + "1" * 64))
+    other.release()
+    assert other.found() == []
+
+
 def test_an_enclave_says_no_more_under_a_charter_that_was_replaced() -> None:
     story = Story().begin()
     following = story.tax.next_charter(max_head_age_seconds=30)

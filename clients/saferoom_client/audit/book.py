@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
+from saferoom_client.audit.stops import Stops
 from saferoom_client.audit.streams import Streams
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
@@ -72,6 +73,8 @@ class Book:
     """By consent and subject: nobody takes back what another gave."""
     revoked: dict[str, Ending] = field(default_factory=dict[str, Ending])
     """Certificates, by their fingerprints."""
+    stops: dict[str, Stops] = field(default_factory=dict[str, Stops])
+    """By owner."""
     streams: Streams = field(default_factory=Streams)
     latest: datetime = LONG_AGO
     """The latest instant that any enclave's word has named."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from saferoom_client.audit.book import Book, Ending, Placed
+from saferoom_client.audit.stops import Stops
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
@@ -131,6 +132,17 @@ def _withdrawal(book: Book, entry: int, statement: Envelope) -> None:
     book.withdrawals.setdefault((says.owner, says.template), []).append(ending)
 
 
+def _pause(book: Book, entry: int, statement: Envelope) -> None:
+    says = load(statement, Pause)
+    if says.owner in book.unpinned:
+        return
+    charter = book.charter(says.owner)
+    verify_by_named_approver(statement, charter, Pause)
+    keyid = charter.key_of(says.approver).keyid
+    stops = book.stops.setdefault(says.owner, Stops())
+    stops.take(entry, says, keyid, max(book.latest, says.at))
+
+
 def _agreement(book: Book, entry: int, statement: Envelope) -> None:
     says = load(statement, Agreement)
     if says.owner in book.unpinned:
@@ -242,7 +254,7 @@ TAKES: Final[Mapping[str, Take]] = {
     AgreementEnd.payload_type(): _agreement_end,
     TemplateRefusal.payload_type(): _by_named(TemplateRefusal),
     FeatureTrial.payload_type(): _by_named(FeatureTrial),
-    Pause.payload_type(): _by_named(Pause),
+    Pause.payload_type(): _pause,
     Consent.payload_type(): _consent,
     ConsentRevocation.payload_type(): _revocation,
     CertificateRevocation.payload_type(): _certificate_revocation,

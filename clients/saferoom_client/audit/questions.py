@@ -17,6 +17,7 @@ from saferoom_client.audit.accounts import names_of
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.rows import JudgedRow
 from saferoom_client.files import read_file
+from saferoom_client.log import Progress, ignore_progress
 from saferoom_proto.batch import When
 from saferoom_proto.batch_receipt import (
     BatchReceipt,
@@ -135,10 +136,11 @@ class Receipts:
                 yield name, SafeRoomError(Reason.BAD_PROOF, detail)
 
 
-def read_receipts(folder: Path, trust: Trust) -> Receipts:
+def read_receipts(folder: Path, trust: Trust, progress: Progress = ignore_progress) -> Receipts:
     """Read and verify every receipt of a folder (`*.json`); what does not verify is noted."""
-    found = Receipts()
-    for path in sorted(folder.glob("*.json")):
+    found, paths = Receipts(), sorted(folder.glob("*.json"))
+    for done, path in enumerate(paths):
+        progress(done, len(paths))
         found.count += 1
         try:
             _read(path.name, read_file(path), trust, found)

@@ -153,7 +153,7 @@ class Auditor:
 
     def _judge(self, index: int, statement: Envelope) -> None:
         book, kind = self._book, statement.payload_type
-        self._words.spoken = None
+        self._words.spoken, right = None, True
         try:
             if (take := TAKES.get(kind)) is not None:
                 take(book, index, statement)
@@ -163,13 +163,22 @@ class Auditor:
                 judge(statement)
             else:
                 self._words.spoken = open_spoken(statement)  # judged when it was audited
-            self._chains.take(statement, index)
         except SafeRoomError as error:
             self._note(index, error.reason, _words(error))
+            right = False
         finally:
             book.entries.setdefault(statement.digest, index)
             book.streams.take(index, statement)
+        if right or self._words.spoken is not None:
+            self._link(index, statement)
         self._replay(index)
+
+    def _link(self, index: int, statement: Envelope) -> None:
+        """Put an enclave's word into its chain, allowed or not; not what another made up."""
+        try:
+            self._chains.take(statement, index)
+        except SafeRoomError as error:
+            self._note(index, error.reason, _words(error))
 
     def _replay(self, index: int) -> None:
         """Replay what an enclave's word charged, whatever else is wrong with it."""
@@ -206,7 +215,7 @@ async def audit_log(
         since: judge from this entry on; those before it are read and hashed all the same.
         receipts: a folder of receipts that owners, subjects or banks gave the auditor. Each must
             verify and stand in the log; the questions in them are judged too.
-        progress: is told how many entries of how many have been judged.
+        progress: is told how many receipts of how many have been read, then of entries.
 
     Returns:
         Every violation found. A log whose tree does not fit its signed head is one, too.
@@ -218,7 +227,7 @@ async def audit_log(
     profile = session.profile
     grown = await require_grown(session)
     newest = grown.newest
-    given = Receipts() if receipts is None else read_receipts(receipts, profile.trust)
+    given = Receipts() if receipts is None else read_receipts(receipts, profile.trust, progress)
     auditor = Auditor(Book(profile.trust), profile.card.heads_key, since, given)
     tree = LogTree()
     async for entry in all_entries(session, newest.size):

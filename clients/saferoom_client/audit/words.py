@@ -89,6 +89,7 @@ class Words:
         self._require_agreed(said, word)
         if said.outcome is Outcome.ANSWERED:
             certificate = self._certificate(said)
+            self._require_running(said, word)
             self._require_approved(said, word, certificate, said.approvals)
             self._require_consented(said, word, certificate)
 
@@ -218,6 +219,18 @@ class Words:
         for ending in self._book.withdrawals.get((said.owner, said.template), ()):
             if ending.entry > first:
                 self._require_not_over(word, ending, Reason.NOT_APPROVED)
+
+    def _require_running(self, said: Release, word: Word) -> None:
+        """Refuse an answer while its owner had stopped all use, or that template's."""
+        stops = self._book.stops.get(said.owner)
+        if stops is None:
+            return
+        entry = stops.stopped(said.template, word.heard, word.charter)
+        if entry is not None:
+            detail = f"stopped in entry {entry}, which the enclave had heard"
+            raise SafeRoomError(Reason.PAUSED, detail)
+        unheard = stops.unheard(said.template, word.heard, word.charter)
+        self._require_not_over(word, None if unheard is None else Ending(*unheard), Reason.PAUSED)
 
     def _require_consented(
         self, said: Release, word: Word, certificate: ReleaseCertificate
