@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from saferoom_client.agent.folder import CARD, AgentCard, KeyAgent
+from saferoom_client.agent.heard import retire
 from saferoom_client.agent.policy import KEYS_INFO, appraise, release_keys
 from saferoom_client.agent.rotation import (
     change_store_key,
@@ -73,6 +74,14 @@ def test_both_store_keys_are_released_until_the_former_one_is_retired(scene: Sce
     assert "earlier_store_key" not in released(scene)
     held = [path.read_bytes() for path in scene.agent.folder.rglob("*") if path.is_file()]
     assert not any(former in each for each in held)
+
+
+async def test_what_needs_no_word_of_the_enclaves_needs_no_room(scene: Scene) -> None:
+    with pytest.raises(SafeRoomError, match="there is no former store key"):
+        await retire(scene.agent)
+    scene.agent.source.copy(Slot.STORE, Slot.STORE_BEFORE)  # a change that was cut off there
+    assert await retire(KeyAgent.load(scene.agent.folder)) is None
+    assert not scene.agent.source.has(Slot.STORE_BEFORE)
 
 
 def test_the_former_key_is_kept_while_the_enclave_has_not_gone_over(scene: Scene) -> None:

@@ -137,7 +137,7 @@ def test_its_store_key_and_its_own_keys_are_changed_in_the_token(
     assert scene.agent.card == card
     with pkcs11.lib(MODULE).get_token(token_label=label).open(user_pin=PIN) as session:
         secrets = list(session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY}))
-    assert len(secrets) == len({Slot.STORE, Slot.PAIRING}) + 1  # the former pairing key is not lost
+    assert len(secrets) == len({Slot.STORE, Slot.PAIRING})  # none that was replaced is left
 
 
 def test_a_wrong_pin_is_named_and_not_tried_until_the_token_locks(
@@ -159,6 +159,15 @@ def test_a_wrong_pin_is_named_and_not_tried_until_the_token_locks(
     assert len(opened) == 1
     tokens.pin_file(label).write_text(PIN)
     assert scene.released()
+
+
+def test_two_agents_do_not_share_a_tokens_keys(scene: TokenScene, tmp_path: Path) -> None:
+    before = scene.released()
+    policy = scene.policy.model_copy(update={"token": scene.agent.policy.token})
+    reason, detail = refused(lambda: KeyAgent.create(tmp_path / "another", policy))
+    assert reason is Reason.BAD_CONFIG
+    assert "Choose another object=" in detail
+    assert scene.released() == before
 
 
 def test_a_token_that_is_not_there_is_named(scene: TokenScene, tmp_path: Path) -> None:

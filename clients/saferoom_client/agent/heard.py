@@ -40,7 +40,9 @@ async def retire(agent: KeyAgent, *, clock: Clock = utc_now) -> KeyChange | None
     Raises:
         SafeRoomError: `CONFLICT` if it did not, or there is none to drop.
     """
-    async with Session(Profile.load(agent.profile_folder), clock=clock) as session:
-        said = await newest_key_change(session, agent)
+    said: KeyChange | None = None
+    if agent.earlier_key not in (None, agent.store_key):  # else there is nothing to ask for
+        async with Session(Profile.load(agent.profile_folder), clock=clock) as session:
+            said = await newest_key_change(session, agent)
     retire_store_key(agent, said)
     return said

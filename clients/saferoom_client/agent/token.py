@@ -11,7 +11,7 @@ Source: PKCS #11 v3.1, CKM_SHA256_HMAC and CKM_EDDSA; the curve's name as its se
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, cast
@@ -101,8 +101,13 @@ class TokenKeys:
         number = numbers.last + 1
         # Noted first: a number is not used twice, whatever the token made of it.
         self._keep(_Numbers(slots=numbers.slots, last=number))
-        label = f"{self._uri.object}-{number}"
+        label = self._named(number)
         with self._session(writes=True) as session:
+            if list(_named(session, label)):
+                detail = f"the token {self._uri.token} has a key {label} already: another agent's?"
+                raise SafeRoomError(
+                    Reason.BAD_CONFIG, f"{detail} Choose another object= in its URI"
+                )
             _make(session, label, signs=slot in SIGNING)
         self._keep(_Numbers(slots={**numbers.slots, slot: number}, last=number))
 
@@ -114,31 +119,34 @@ class TokenKeys:
         )
 
     def move(self, source: Slot, target: Slot) -> None:
-        """Have another slot mean a key."""
+        """Have another slot mean a key; what it meant before is destroyed."""
         numbers = self._numbers()
         slots = {**numbers.slots, target: numbers.slots[source]}
         del slots[source]
         self._keep(_Numbers(slots=slots, last=numbers.last))
+        self._destroy(numbers.slots.get(target), slots)
 
     def drop(self, slot: Slot) -> None:
         """Destroy a slot's key in the token, unless another slot means it too."""
         numbers = self._numbers()
-        slots = dict(numbers.slots)
-        number = slots.pop(slot, None)
+        slots = {each: number for each, number in numbers.slots.items() if each is not slot}
         self._keep(_Numbers(slots=slots, last=numbers.last))
+        self._destroy(numbers.slots.get(slot), slots)
+
+    def _destroy(self, number: int | None, slots: Mapping[Slot, int]) -> None:
         if number is None or number in slots.values():
             return
-        label = f"{self._uri.object}-{number}"
         with self._session(writes=True) as session:
-            from pkcs11 import Attribute  # noqa: PLC0415
-
-            for found in session.get_objects({Attribute.LABEL: label}):
+            for found in _named(session, self._named(number)):
                 found.destroy()
 
     def _label(self, slot: Slot) -> str:
         number = self._numbers().slots.get(slot)
         if number is None:
             raise bad_file(self._file, f"it names no key for {slot}")
+        return self._named(number)
+
+    def _named(self, number: int) -> str:
         return f"{self._uri.object}-{number}"
 
     def _numbers(self) -> _Numbers:
@@ -231,6 +239,12 @@ def _opened(uri: TokenUri, pin: str, *, writes: bool) -> pkcs11.Session:
         library.reinitialize()
         token = library.get_token(token_label=uri.token, **serial)
     return token.open(rw=writes, user_pin=pin)
+
+
+def _named(session: pkcs11.Session, label: str) -> Iterable[pkcs11.Object]:
+    from pkcs11 import Attribute  # noqa: PLC0415
+
+    return session.get_objects({Attribute.LABEL: label})
 
 
 def _make(session: pkcs11.Session, label: str, *, signs: bool) -> None:
