@@ -215,6 +215,24 @@ def test_a_state_without_its_keys_is_damaged(room: Sample, enclave: EnclaveHarne
     again.close()
 
 
+def test_a_former_ring_put_back_while_both_keys_are_released_opens_nothing(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    former = room.tax.store_key
+    enclave.enclave.close()
+    ring = stored_ring(enclave.folder)
+    enclave.restart()
+    release(enclave, NEW, former)
+    enclave.follow()
+    enclave.enclave.close()
+    with closing(sqlite3.connect(enclave.folder / STATE_FILE, isolation_level=None)) as db:
+        db.execute("UPDATE keyring SET sealed = ?", (ring,))
+    again = EnclaveHarness(room.tax, enclave.folder.parent, start=False)
+    assert refused(again, NEW, former) is Reason.STORE_DAMAGED
+    assert refused(again, former) is Reason.STORE_DAMAGED
+    again.close()
+
+
 def test_a_ring_shows_no_key_and_is_bound_to_its_store_key() -> None:
     ring = Keyring.fresh()
     (_, root) = ring.roots[0]
