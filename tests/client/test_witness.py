@@ -145,6 +145,8 @@ async def test_what_was_seen_is_stored_before_it_is_cosigned(
     with pytest.raises(Refused):
         await look(session, witness)
     assert not said.words
+    # As a member's log.json: an operator who restores a room is shown it (--seen).
+    assert json.loads((witness.folder / SEEN).read_text()).keys() == {"checkpoint"}
     again = Witness.load(witness.folder)
     assert again.seen_checkpoint == said.case.world.ledger.checkpoint()
     said.refusal = None

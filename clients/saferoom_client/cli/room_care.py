@@ -290,5 +290,6 @@ _BEFORE_SERVING = (
     later(
         "  members   their log.json and newest receipts; every one with more entries shows a loss"
     ),
+    later("  witnesses the seen.json in their folder"),
     later("an enclave that has seen more refuses this log (BROKEN_STREAM) and answers nothing."),
 )

@@ -31,7 +31,7 @@ from saferoom_client.files import (
     write_file,
     write_model,
 )
-from saferoom_client.profile import RoomCard
+from saferoom_client.profile import RoomCard, SeenLog
 from saferoom_proto.checkpoint import Checkpoint, Note
 from saferoom_proto.cosignature import Algorithm, Cosigner
 from saferoom_proto.keys import VerifyKey
@@ -68,13 +68,6 @@ class Watched(Part):
     name: str
     origin: Origin
     ledger_key: PublicKey
-
-
-class Seen(Part):
-    """How far a witness has come."""
-
-    note: str
-    """The newest checkpoint, as the room signed it."""
 
 
 class Evidence(Part):
@@ -137,20 +130,20 @@ class Witness:
         return VerifyKey.from_public(self.watched.ledger_key)
 
     @property
-    def seen(self) -> Seen | None:
+    def seen(self) -> SeenLog | None:
         """How far it has come; none before its first look."""
         path = self.folder / SEEN
-        return read_model(path, Seen) if path.exists() else None
+        return read_model(path, SeenLog) if path.exists() else None
 
     @property
     def seen_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint that it stored."""
         seen = self.seen
-        return None if seen is None else Checkpoint.parse(Note.parse(seen.note).text)
+        return None if seen is None else Checkpoint.parse(Note.parse(seen.checkpoint).text)
 
     def keep(self, note: str) -> None:
         """Store a verified checkpoint; only once this returns may it be cosigned."""
-        if self.seen != (seen := Seen(note=note)):
+        if self.seen != (seen := SeenLog(checkpoint=note)):
             write_model(self.folder / SEEN, seen)
 
     def accuse(self, misdeed: Misdeed, shown: str, proof: tuple[bytes, ...] = ()) -> Path:
@@ -160,7 +153,7 @@ class Witness:
             misdeed=misdeed,
             origin=self.watched.origin,
             ledger_key=self.watched.ledger_key,
-            seen="" if seen is None else seen.note,
+            seen="" if seen is None else seen.checkpoint,
             shown=shown,
             proof=tuple(each.hex() for each in proof),
         )
