@@ -78,13 +78,12 @@ async def verify_log(
     )
 
 
-async def all_entries(session: Session, size: int) -> AsyncIterator[LogEntry]:
-    """Read all entries of the log's first so many, in their order.
+async def all_entries(session: Session, size: int, start: int = 0) -> AsyncIterator[LogEntry]:
+    """Read all entries of the log's first so many, in their order, from a start on.
 
     Raises:
         SafeRoomError: `BAD_PROOF` if the room does not give one.
     """
-    start = 0
     while start < size:
         page = await entries(session, start, min(PAGE, size - start))
         if not page:

@@ -23,6 +23,7 @@ from saferoom_client.session import Session
 from saferoom_client.tongue import say
 from saferoom_client.units import write_unit
 from saferoom_client.witness.folder import PROFILE, PUBLIC, Evidence, Witness
+from saferoom_client.witness.judging import Judging
 from saferoom_client.witness.watch import (
     EVERY_SECONDS,
     LEAST_SECONDS,
@@ -82,6 +83,11 @@ def run(
         float, typer.Option(min=LEAST_SECONDS, max=600, help="Seconds between two looks.")
     ] = EVERY_SECONDS,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    audit: Annotated[
+        bool,
+        typer.Option("--audit", help="Judge every entry first, as an auditor's witness can."),
+    ] = False,
+    since: Annotated[int, typer.Option(min=0, help="With --audit: judge from this entry on.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Watch the log, and cosign it as long as it only grows, until stopped.
@@ -92,13 +98,16 @@ def run(
     member = Profile.load(profile or folder / PROFILE)
     require_same_room(witness, member)
     tell = teller(as_json)
+    judging = Judging(member, since) if audit else None
 
     async def program() -> None:
         if not once:
-            await watch(witness, member, every_seconds=every, on_event=tell)
+            await watch(witness, member, judging=judging, every_seconds=every, on_event=tell)
             return
         async with Session(member) as session:
-            looked = await look(session, witness)
+            if judging is not None:
+                await judging.require_auditor(session)
+            looked = await look(session, witness, judging)
         witness.show_figures(looked.time)
         size = f"{looked.checkpoint.size:,} entries, {looked.grown:,} of them new"
         tell(Event(Happening.COSIGNED, size))
@@ -141,8 +150,9 @@ def show_(folder: WitnessFolder, as_json: JsonOption = False) -> None:
         }
     )
     for path in evidence:
-        misdeed = read_model(path, Evidence).misdeed
-        lines.append(say("the log was {misdeed}: {path}", misdeed=misdeed, path=path))
+        found = read_model(path, Evidence)
+        lines.append(say("the log was {misdeed}: {path}", misdeed=found.misdeed, path=path))
+        lines.append(f"  {found.what}")
     show(as_json, document, *lines)
     if evidence:
         raise typer.Exit(CAUGHT)

@@ -60,6 +60,8 @@ class Misdeed(StrEnum):
     """Two trees of one size."""
     REWRITTEN = "rewritten"
     """More entries, which do not begin with those before."""
+    VIOLATED = "violated"
+    """An entry that should not stand there as it does; told by a witness that judges."""
 
 
 class Watched(Part):
@@ -74,6 +76,8 @@ class Evidence(Part):
     """What a room signed: enough for anybody who holds its ledger key to see the misdeed."""
 
     misdeed: Misdeed
+    what: str
+    """In words."""
     origin: Origin
     ledger_key: PublicKey
     seen: str
@@ -146,11 +150,14 @@ class Witness:
         if self.seen != (seen := SeenLog(checkpoint=note)):
             write_model(self.folder / SEEN, seen)
 
-    def accuse(self, misdeed: Misdeed, shown: str, proof: tuple[bytes, ...] = ()) -> Path:
+    def accuse(
+        self, misdeed: Misdeed, what: str, shown: str, proof: tuple[bytes, ...] = ()
+    ) -> Path:
         """Keep what shows a misdeed; the same one is kept once."""
         seen = self.seen
         evidence = Evidence(
             misdeed=misdeed,
+            what=what,
             origin=self.watched.origin,
             ledger_key=self.watched.ledger_key,
             seen="" if seen is None else seen.checkpoint,

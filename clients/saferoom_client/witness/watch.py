@@ -17,6 +17,7 @@ from saferoom_client.profile import ROOM, Profile
 from saferoom_client.refused import Refused
 from saferoom_client.session import Clock, Session, utc_now
 from saferoom_client.witness.folder import Misdeed, Witness
+from saferoom_client.witness.judging import Judging
 from saferoom_proto.checkpoint import Checkpoint, open_checkpoint
 from saferoom_proto.merkle import verify_consistency
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -43,8 +44,13 @@ class Looked:
     """What the cosignature says, in seconds since 1970."""
 
 
-async def look(session: Session, witness: Witness) -> Looked:
+async def look(session: Session, witness: Witness, judging: Judging | None = None) -> Looked:
     """Look at the log once, and cosign its head if it extends what was cosigned before.
+
+    Args:
+        session: of a member of the witness's organisation.
+        witness: its folder.
+        judging: judges every entry first, for a witness of an auditor's.
 
     Raises:
         CaughtError: `BAD_PROOF` or `BAD_SIGNATURE`; nothing was cosigned.
@@ -57,6 +63,13 @@ async def look(session: Session, witness: Witness) -> Looked:
     seen = witness.seen_checkpoint
     if seen is not None:
         await _require_extends(session, witness, seen, head, told.to_cosign)
+    if judging is not None:
+        try:
+            await judging.require_sound(session, head)
+        except Refused:
+            raise
+        except SafeRoomError as error:
+            raise _caught(witness, Misdeed.VIOLATED, told.to_cosign, error) from error
     # Step 3: stored, and only then cosigned and handed in.
     witness.keep(told.to_cosign)
     time = int(session.clock().timestamp())
@@ -71,6 +84,7 @@ async def watch(
     witness: Witness,
     profile: Profile,
     *,
+    judging: Judging | None = None,
     every_seconds: float = EVERY_SECONDS,
     on_event: Tell = ignore_events,
     clock: Clock = utc_now,
@@ -86,7 +100,9 @@ async def watch(
     async with Session(profile, clock=clock) as session:
         while True:
             try:
-                looked = await look(session, witness)
+                if judging is not None and not cosigned_at:
+                    await judging.require_auditor(session)
+                looked = await look(session, witness, judging)
             except Refused as refused:
                 if refused.reason in _FINAL:
                     raise
@@ -149,7 +165,7 @@ def _caught(
     error: SafeRoomError,
     proof: tuple[bytes, ...] = (),
 ) -> CaughtError:
-    path = witness.accuse(misdeed, note, proof)
+    path = witness.accuse(misdeed, error.detail, note, proof)
     caught = CaughtError(error.reason, f"{misdeed}: {error.detail}")
     caught.add_note(f"saferoom witness show {witness.folder}: the evidence is {path}")
     return caught
