@@ -128,6 +128,9 @@ def _read(
     if document.get("room", given["room"]) != given["room"]:
         fault = FieldFault("room", f"this folder is a member of {given['room']}")
         raise _faults(Reason.MALFORMED, path, text, [fault])
+    if document.get("owner", given.get("owner")) != given.get("owner", document.get("owner")):
+        fault = FieldFault("owner", f"another owner's draft: you are of {given['owner']}")
+        raise _faults(Reason.NOT_ALLOWED, path, text, [fault])
     try:
         payload = kind.model_validate_json(dump(_plain({**given, **document})))
         rule(payload)

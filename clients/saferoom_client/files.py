@@ -6,6 +6,7 @@ or the new one, and both on the disk before anything that rests on them leaves t
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -39,8 +40,12 @@ def make_folder(folder: Path) -> Path:
 
 
 def write_file(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
-    """Write a file whole and durably, in place of an older one of its name."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a file whole and durably, in place of an older one of its name.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file where nothing can be written.
+    """
+    handle, name = _beside(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -52,6 +57,32 @@ def write_file(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Refuse places where nothing can be written, before what belongs there costs anything.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        handle, name = _beside(path)
+        os.close(handle)
+        Path(name).unlink()
+
+
+def read_filled(path: Path) -> bytes:
+    """Read a file that people are shown or keep; an empty one shows them nothing.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file.
+    """
+    data = read_file(path)
+    if not data.strip():
+        raise bad_file(path, "it is empty")
+    return data
 
 
 def read_file(path: Path) -> bytes:
@@ -112,6 +143,16 @@ def refuse_existing(path: Path) -> None:
 def bad_file(path: Path, rule: str) -> SafeRoomError:
     """Make the refusal of one file."""
     return SafeRoomError(Reason.BAD_CONFIG, f"{path}: {rule}", [FieldFault(str(path), rule)])
+
+
+def _beside(path: Path) -> tuple[int, str]:
+    """Open a new file beside another, of no name that anybody reads."""
+    if path.is_dir():
+        raise bad_file(path, os.strerror(errno.EISDIR))
+    try:
+        return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise bad_file(path, error.strerror or "it can not be written") from error
 
 
 def _refuse_others(path: Path) -> None:

@@ -135,7 +135,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.MALFORMED_SQL: Words(_BAD, "The feature's SQL uses something a feature may not use.", "Change it at the named position."),
     Reason.TOO_LARGE: Words("RESOURCE_EXHAUSTED", "The message is larger than the room accepts.", "Send less at once."),
     Reason.UNKNOWN_FEATURE: Words(_BAD, "A named feature is not defined by its owner.", "List the owner's features."),
-    Reason.UNKNOWN_STATEMENT: Words("NOT_FOUND", "The room holds no such statement for you.", "Check the digest."),
+    Reason.UNKNOWN_STATEMENT: Words("NOT_FOUND", "The room holds no such statement for you.", "Check the name or the digest."),
     Reason.OFF_DOMAIN: Words(_BAD, "A parameter is not one the template takes.", "Show the template to see its parameters."),
     Reason.OFF_GRID: Words(_BAD, "A value is not on its feature's grid.", "Use one of the feature's published thresholds or classes."),
     Reason.UNAUTHENTICATED: Words("UNAUTHENTICATED", "The certificate is not one the room knows.", "Enrol with the operator."),

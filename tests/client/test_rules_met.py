@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from saferoom_client.cli.rules_met import RULES, say_rule
+from saferoom_client.cli.rules_met import RULES, WITH_VALUES, say_rule
 from saferoom_client.tongue import Language, speak
 
 TOP = Path(__file__).parents[2]
@@ -15,13 +16,54 @@ TOP = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def givers() -> str:
     """All code that gives rules."""
-    places = (TOP / "proto/saferoom_proto", TOP / "saferoom", TOP / "enclaves")
-    return "".join(path.read_text("utf-8") for place in places for path in place.rglob("*.py"))
+    places = ("proto/saferoom_proto", "saferoom", "enclaves", "clients/saferoom_client")
+    here = {"rules_met.py", "foreign_rules.py"}
+    modules = (path for place in places for path in (TOP / place).rglob("*.py"))
+    return "".join(path.read_text("utf-8") for path in modules if path.name not in here)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_that_is_listed_is_given_somewhere(rule: str, givers: str) -> None:
     assert f'"{rule}"' in givers
+
+
+@pytest.mark.parametrize("rule", WITH_VALUES)
+def test_every_rule_with_values_is_given_somewhere(rule: str, givers: str) -> None:
+    between = (re.escape(part) for part in re.split(r"\{\w+\}", rule))
+    assert re.search(r"\{[^{}\n]+\}".join(between), givers), rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "english", "chinese"),
+    [
+        ("Field required", "missing", "缺少"),
+        ("String should have at least 1 character", "it may not be empty", "不能为空"),
+        ("must be at least 1 characters", "it may not be empty", "不能为空"),
+        ("Input should be greater than or equal to 1", "it must be 1 or more", "须不小于 1"),
+        ("Value error, an address is HOST:PORT", "an address is HOST:PORT", "地址须为 HOST:PORT"),
+        (
+            "does not match regex pattern `^(sha256:[0-9a-f]{64})?$`",
+            "a digest: sha256: and 64 digits or letters a to f",
+            "摘要\N{FULLWIDTH COLON}sha256: 加 64 位数字或字母 a 至 f",
+        ),
+        (
+            "String should match pattern '^x$'",
+            "it must be written as ^x$",
+            "须按 ^x$ 的格式书写",
+        ),
+        ("b.csv: Permission denied", "b.csv: it is not allowed to you", "b.csv: 您无权操作"),
+        ("another process writes a.db", "another process writes a.db", "另一进程正在写入 a.db"),
+        ("expected {x}", "expected {x}", "应为 {x}"),  # what looks like a place is none
+    ],
+)
+def test_rules_of_libraries_and_rules_with_values_are_said_in_our_words(
+    rule: str, english: str, chinese: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANGUAGE", "")
+    speak(Language.EN)
+    assert say_rule(rule) == english
+    speak(Language.ZH)
+    assert say_rule(rule) == chinese
 
 
 def test_a_rule_is_translated_behind_what_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:

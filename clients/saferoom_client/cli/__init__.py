@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Annotated, Final, NamedTuple, Protocol, cast
+from typing import Annotated, Final, NamedTuple, NoReturn, Protocol, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
-from saferoom_client.cli.output import print_error, wants_json
+from saferoom_client.cli.output import JSON_FLAG, print_error, wants_json
+from saferoom_client.cli.usage_errors import USAGE, is_of_usage, usage_refusal
 from saferoom_client.tongue import Language, language_of, say, speak
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
@@ -68,10 +70,23 @@ class _Root(TyperGroup):
 
     # Typer has its own copy of Click, whose context type is not for others to name.
 
+    _as_json: bool = False
+    """Whether a program reads along, by what was typed."""
+
     def main(self, *args: object, **settings: object) -> object:
         """Speak the user's language from the first word on."""
         speak(language_of(os.environ))
+        given = settings.get("args") or (args[0] if args else None)
+        self._as_json = JSON_FLAG in cast("Sequence[str]", given or sys.argv[1:])
         return cast("object", super().main(*args, **settings))  # pyright: ignore[reportArgumentType]
+
+    def make_context(self, *args: object, **settings: object) -> typer.Context:
+        """Read the options that stand before every command."""
+        try:
+            made = super().make_context(*args, **settings)  # pyright: ignore[reportArgumentType]
+        except TyperException as error:
+            self._refuse_usage(error)
+        return cast("typer.Context", made)
 
     def format_help(self, ctx: object, formatter: object) -> None:
         """Show the help of the whole."""
@@ -104,6 +119,8 @@ class _Root(TyperGroup):
         """Run the command, and turn what is refused into words."""
         try:
             return cast("object", super().invoke(ctx))
+        except TyperException as error:
+            self._refuse_usage(error)
         except SafeRoomError as error:
             print_error(error, as_json=wants_json(ctx))
         except BrokenPipeError:
@@ -113,6 +130,14 @@ class _Root(TyperGroup):
         except ValueError as error:
             print_error(_input_error(error), as_json=wants_json(ctx))
         raise typer.Exit(FAILED)
+
+    def _refuse_usage(self, error: TyperException) -> NoReturn:
+        """Say what was typed wrongly, as every other refusal is said."""
+        if not is_of_usage(error):
+            raise error
+        # `--json` may stand behind what was wrong: Typer never came to it.
+        print_error(usage_refusal(error), as_json=self._as_json)
+        raise typer.Exit(USAGE)
 
 
 app = typer.Typer(

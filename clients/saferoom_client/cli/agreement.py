@@ -10,12 +10,14 @@ import typer
 
 from saferoom_client.agreements import add_signature
 from saferoom_client.cli.options import (
+    MOST_DAYS,
     InputFile,
     JsonOption,
     NewFile,
     ProfileOption,
     PurposeOption,
     WhyOption,
+    digest_of,
     group,
     pairs,
     window,
@@ -28,7 +30,7 @@ from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.tongue import say
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, check_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Agreement, load, seal_statement
 from saferoom_proto.statements.template import InstitutionKey
@@ -49,7 +51,7 @@ def propose(
     profile: ProfileOption,
     out: NewFile,
     group: Annotated[str, typer.Option(help="Whom it shares what it learns with.")] = "",
-    days: Annotated[int, typer.Option(min=1, help="Days of validity.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days of validity.")] = 365,
     replaces: Annotated[
         str | None, typer.Option(help="Digest of the agreement that it ends.")
     ] = None,
@@ -150,7 +152,7 @@ def show_(
         show(as_json, {"digest": envelope.digest, **opened.model_dump(mode="json")},
              *_plainly(opened), say("  digest  {digest}", digest=envelope.digest))  # fmt: skip
         return
-    digest = check_digest(agreement)
+    digest = digest_of(agreement, "AGREEMENT", "agreement list")
     with Room.open(profile) as room:
         found = [each for each in room.list_agreements() if each.digest == digest]
     if not found:
@@ -171,7 +173,7 @@ def end(
 ) -> None:
     """End an agreement, as one of the owner's approvers."""
     with Room.open(profile) as room:
-        recorded = room.end_agreement(check_digest(agreement), why)
+        recorded = room.end_agreement(digest_of(agreement, "AGREEMENT", "agreement list"), why)
     document = {"agreement": agreement, "end": recorded.statement.digest}
     show(as_json, document, say("ended {agreement}", agreement=agreement))
 

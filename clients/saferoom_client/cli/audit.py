@@ -12,11 +12,12 @@ from saferoom_client.audit.report import Audited, audit_page
 from saferoom_client.audit.run import AuditReport, Violation
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import progress_of, show
-from saferoom_client.files import PUBLIC_FILE, write_file
+from saferoom_client.files import PUBLIC_FILE, require_writable, write_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.sheet.render import html
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
+from saferoom_client.values import Role
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 app = group("Audit the room's log, trusting nobody in the room.")
@@ -55,11 +56,16 @@ def verify(
     Each violation is told with its entry; the exit status is 1 if there is any.
     """
     if page is not None and page.suffix.lower() != PAGE_SUFFIX:
-        rule = say("a page ends in {suffix}", suffix=PAGE_SUFFIX)
+        rule = f"a page ends in {PAGE_SUFFIX}"
         raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--report", rule)])
+    require_writable(page)
     bar, move = progress_of("entries", quiet=as_json)
     with Room.open(profile) as room, bar:
+        _require_auditor(room)
         report = room.audit_log(since=since, receipts=receipts, progress=move)
+        if since > report.checkpoint.size:
+            rule = f"the log has {report.checkpoint.size} entries"
+            raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--since", rule)])
         member = room.profile.member
         by = f"{member.organisation} {member.name}"
         audited = Audited(report, room.profile.trust, by, utc_now())
@@ -70,6 +76,17 @@ def verify(
     show(as_json, _document(report), *told)
     if report.violations:
         raise typer.Exit(FOUND)
+
+
+def _require_auditor(room: Room) -> None:
+    """Refuse who is not shown what entries are: to it, each would look like a violation."""
+    if Role.AUDITOR in room.whoami().roles:
+        return
+    rule = later("the room shows what entries are to auditors only")
+    refusal = SafeRoomError(Reason.NOT_ALLOWED, rule)
+    refusal.add_note(later("Ask the operator to enrol an auditor's organisation."))
+    refusal.add_note("saferoom log verify")
+    raise refusal
 
 
 def _lines(report: AuditReport) -> Iterator[str]:

@@ -19,11 +19,11 @@ from saferoom_client.cli.check_file import (
 from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import moment, show
-from saferoom_client.files import PUBLIC_FILE, read_private, write_file
+from saferoom_client.files import PUBLIC_FILE, read_private, require_writable, write_file
 from saferoom_client.question import Question
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 from saferoom_client.values import CheckAnswer
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.receipt import Receipt
@@ -72,6 +72,7 @@ def check(
 ) -> None:
     """Ask a check about one subject or a file of them, and print the verified answer."""
     given = pairs(param, "NAME=VALUE")
+    require_writable(receipt, keep, request)
     with Room.open(profile) as room:
         if file is not None:
             whither = require_whole(template, purpose, out)
@@ -84,7 +85,7 @@ def check(
             with saying_next(Asked(profile, template, subject, purpose, given)):
                 question = room.prepare(template, subject=subject, purpose=purpose, params=given)
         else:
-            raise typer.BadParameter(say("give TEMPLATE, --subject and --purpose, or --again"))
+            raise typer.BadParameter(later("give TEMPLATE, --subject and --purpose, or --again"))
         if keep is not None:
             write_file(keep, question.to_json())
         if request is not None:
@@ -96,9 +97,10 @@ def check(
             except Refused as refused:
                 _write_refusal(receipt, refused)
                 raise
+    # Before its receipt: what was charged is shown, also where the disk has filled since.
+    show(as_json, _document(answer), *_lines(answer, again=again is not None))
     if receipt is not None:
         _write(receipt, answer.receipt)
-    show(as_json, _document(answer), *_lines(answer, again=again is not None))
 
 
 def _write_request(path: Path, question: Question, address: str, *, as_json: bool) -> None:

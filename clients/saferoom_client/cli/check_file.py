@@ -18,11 +18,12 @@ from saferoom_client.files import (
     bad_file,
     read_private,
     refuse_existing,
+    require_writable,
     write_file,
 )
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 from saferoom_client.values import TemplateView
 from saferoom_proto.reasons import Reason
 
@@ -91,6 +92,7 @@ class FileCheck:
 def check_file(room: Room, asked: FileCheck, *, as_json: bool) -> None:
     """Ask about every applicant of a file, and write the answers beside them."""
     refuse_existing(asked.out)
+    require_writable(asked.out, asked.receipt_file)
     view = room.get_template(asked.template)
     names = view.template.params.keys() - asked.params.keys()
     applicants = read_applicants(asked.file, names, asked.column)
@@ -184,5 +186,5 @@ def _show(asked: FileCheck, answer: BatchAnswer, *, again: bool, as_json: bool) 
 def require_whole(template: str, purpose: str, out: Path | None) -> Path:
     """Refuse a file check that lacks an option; gives where the answers go."""
     if not template or not purpose or out is None:
-        raise typer.BadParameter(say("with --file, give TEMPLATE, --purpose and --out"))
+        raise typer.BadParameter(later("with --file, give TEMPLATE, --purpose and --out"))
     return out

@@ -15,23 +15,25 @@ from saferoom_client.cli.consent_asking import (
     show_,
 )
 from saferoom_client.cli.options import (
+    MOST_DAYS,
     JsonOption,
     ProfileOption,
     PurposeOption,
     SubjectOption,
+    digest_of,
     group,
     window,
 )
 from saferoom_client.cli.output import moment, show, table
 from saferoom_client.consent_requests import consent_of
 from saferoom_client.drafts import read_consent
-from saferoom_client.files import read_file
+from saferoom_client.files import read_filled
 from saferoom_client.profile import Profile
 from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
-from saferoom_client.tongue import say
-from saferoom_proto.encoding import b64, check_digest, sha256_digest
+from saferoom_client.tongue import later, say
+from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.statements import Consent, Paper, Purpose
 from saferoom_proto.statements.base import fresh_nonce
 
@@ -46,7 +48,7 @@ FeatureOption = Annotated[
 NoticeOption = Annotated[
     Path | None, typer.Option(help="The risk notice that was shown.", exists=True)
 ]
-DaysOption = Annotated[int, typer.Option(min=1, help="Days of validity.")]
+DaysOption = Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days of validity.")]
 UsesOption = Annotated[int | None, typer.Option(min=1, help="How many questions at most.")]
 
 
@@ -77,12 +79,13 @@ def grant(
     member = Profile.load(profile)
     with Room(member) as room:
         if request_digest is not None:
-            consent = _asked(room, check_digest(request_digest), yes=yes, quiet=as_json)
+            digest = digest_of(request_digest, "--request", "consent requests")
+            consent = _asked(room, digest, yes=yes, quiet=as_json)
         elif draft is not None:
             consent = read_consent(draft, member)
         elif institution and purpose and feature and notice:
             if not member.member.is_subject:
-                raise typer.BadParameter(say("a registrar uses: saferoom consent register"))
+                raise typer.BadParameter(later("a registrar uses: saferoom consent register"))
             consent = _consent(
                 member,
                 (member.member.organisation, None),
@@ -90,12 +93,12 @@ def grant(
                 purposes=tuple(read_purpose(text) for text in purpose),
                 features=tuple(feature),
                 uses=uses,
-                notice=sha256_digest(read_file(notice)),
+                notice=sha256_digest(read_filled(notice)),
                 days=days,
             )
         else:
             raise typer.BadParameter(
-                say(
+                later(
                     "give --request, or --institution, --purpose, --feature and --notice,"
                     " or --draft"
                 )
@@ -123,7 +126,7 @@ def register(
     The scan itself stays with you; its digest stands in the consent.
     """
     member = Profile.load(profile)
-    paper = Paper(registrar=member.member.organisation, scan=sha256_digest(read_file(scan)))
+    paper = Paper(registrar=member.member.organisation, scan=sha256_digest(read_filled(scan)))
     consent = _consent(
         member,
         (subject, paper),
@@ -131,7 +134,7 @@ def register(
         purposes=tuple(read_purpose(text) for text in purpose),
         features=tuple(feature),
         uses=uses,
-        notice=sha256_digest(read_file(notice)),
+        notice=sha256_digest(read_filled(notice)),
         days=days,
     )
     with Room(member) as room:
@@ -152,7 +155,7 @@ def revoke(
 ) -> None:
     """Take a consent back, and see which enclaves have acknowledged it."""
     with Room.open(profile) as room:
-        revocation = room.revoke_consent(check_digest(consent))
+        revocation = room.revoke_consent(digest_of(consent, "CONSENT", "consent list"))
     document = {
         "consent": consent,
         "revocation": revocation.recorded.statement.digest,

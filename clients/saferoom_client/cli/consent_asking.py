@@ -10,19 +10,20 @@ import typer
 
 from saferoom_client.cli.narrow import folded
 from saferoom_client.cli.options import (
+    MOST_DAYS,
     JsonOption,
     ProfileOption,
     PurposeOption,
     SubjectOption,
+    digest_of,
 )
 from saferoom_client.cli.output import moment, show
 from saferoom_client.consent_requests import OPEN_DAYS, AskedConsent
-from saferoom_client.files import bad_file, read_file
+from saferoom_client.files import bad_file, read_filled
 from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.values import GivenConsent
-from saferoom_proto.encoding import check_digest
 
 
 def request(
@@ -33,9 +34,11 @@ def request(
     feature: Annotated[list[str], typer.Option(help="OWNER.FEATURE to be used; repeat it.")],
     notice: Annotated[Path, typer.Option(help="The risk notice to be shown, a text.", exists=True)],
     why: Annotated[str, typer.Option(help="What it is about, in a line.")],
-    days: Annotated[int, typer.Option(min=1, help="Days the consent lasts.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days the consent lasts.")] = 30,
     uses: Annotated[int | None, typer.Option(min=1, help="How many questions at most.")] = None,
-    open_days: Annotated[int, typer.Option(min=1, help="Days to answer in.")] = OPEN_DAYS,
+    open_days: Annotated[
+        int, typer.Option(min=1, max=MOST_DAYS, help="Days to answer in.")
+    ] = OPEN_DAYS,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a subject for its consent; it sees the request, the notice, and who signed it."""
@@ -73,7 +76,7 @@ def show_(
     as_json: JsonOption = False,
 ) -> None:
     """Show a consent, or a request for one with its risk notice, in plain words."""
-    check_digest(digest)
+    digest_of(digest, "DIGEST", "consent list")
     with Room.open(profile) as room:
         given = next((each for each in room.list_consents() if each.digest == digest), None)
         if given is not None:
@@ -187,6 +190,6 @@ def _describe_consent(given: GivenConsent) -> Iterator[str]:
 
 def _text(path: Path) -> str:
     try:
-        return read_file(path).decode("utf-8")
+        return read_filled(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise bad_file(path, "not UTF-8") from error

@@ -13,7 +13,7 @@ from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subjec
 from saferoom_client.cli.output import show
 from saferoom_client.prices import Cost, TemplatePrice
 from saferoom_client.room import Room
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 from saferoom_proto.reasons import CATALOGUE
 from saferoom_proto.statements import CostEstimate, FeaturePrice
 
@@ -37,7 +37,7 @@ def cost(
     """See what a check would cost and whether it would be refused; nothing is charged."""
     if (subject is None) != (not purpose):
         raise typer.BadParameter(
-            say("give --subject and --purpose, or neither for the highest price")
+            later("give --subject and --purpose, or neither for the highest price")
         )
     asked = Asked(profile, template)
     with Room.open(profile) as room, saying_next(asked):

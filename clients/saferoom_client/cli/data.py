@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.faults import fault_lines
-from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group, pairs
+from saferoom_client.cli.options import (
+    JsonOption,
+    ProfileOption,
+    WhyOption,
+    digest_of,
+    group,
+    pairs,
+)
 from saferoom_client.cli.output import moment, progress_of, show, table
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.values import StoreVersion
-from saferoom_proto.encoding import check_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 app = group("Load an owner's data, and go back to an earlier load.")
@@ -34,7 +40,7 @@ def load(
     tables = pairs(files, "TABLE=FILE")
     bar, move = progress_of("loading", quiet=as_json)
     with Room.open(profile) as room, bar:
-        report = room.load_data(check_digest(schema), tables, progress=move)
+        report = room.load_data(digest_of(schema, "--schema", "schema show"), tables, progress=move)
     if report.snapshot is not None:
         store = report.snapshot.store
         counts = report.snapshot.rows.items()

@@ -12,7 +12,7 @@ from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import moment, show
 from saferoom_client.disputes import OpenedDispute
 from saferoom_client.room import Room
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 from saferoom_client.use import Use
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -36,7 +36,7 @@ def open_(
 ) -> None:
     """Dispute a use, or something that is held about you: signed, recorded, sent to its owner."""
     if (use is None) == (field is None) or (field is None) == (owner is not None):
-        raise typer.BadParameter(say("give --use, or --owner and --field"))
+        raise typer.BadParameter(later("give --use, or --owner and --field"))
     with Room.open(profile) as room:
         found = None if use is None else _use(room, use)
         to = found.owner if found is not None else owner

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.options import (
+    MOST_DAYS,
     JsonOption,
     ProfileOption,
     RoomCardOption,
     WhyOption,
+    digest_of,
     group,
     subject_code,
 )
@@ -26,8 +28,7 @@ from saferoom_client.issuer import (
 from saferoom_client.profile import SELF, Member, RoomCard
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
-from saferoom_client.tongue import say
-from saferoom_proto.encoding import check_digest
+from saferoom_client.tongue import later, say
 
 app = group("Name people, systems and subjects.")
 
@@ -63,12 +64,14 @@ def enrol(
         str | None,
         typer.Option(parser=subject_code, metavar="USCC", help="An enterprise instead."),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Days of validity.")] = MEMBER_DAYS,
+    days: Annotated[
+        int, typer.Option(min=1, max=MOST_DAYS, help="Days of validity.")
+    ] = MEMBER_DAYS,
     as_json: JsonOption = False,
 ) -> None:
     """Make a member's keys and certificates, in a folder to be handed to it."""
     if (subject is None) == (organisation is None or name is None):
-        raise typer.BadParameter(say("give --organisation and --name, or --subject alone"))
+        raise typer.BadParameter(later("give --organisation and --name, or --subject alone"))
     member = Member(organisation=subject or organisation or "", name=name or SELF)
     profile = enrol_member(
         Issuer.load(folder), out, read_model(room, RoomCard), member, utc_now(), days=days
@@ -104,7 +107,11 @@ def revoke(
 ) -> None:
     """Take a certificate back; it counts from the next call on."""
     path = Path(certificate)
-    named = certificate_fingerprint(path) if path.exists() else check_digest(certificate)
+    named = (
+        certificate_fingerprint(path)
+        if path.exists()
+        else digest_of(certificate, "CERTIFICATE", "org people")
+    )
     with Room.open(profile) as room:
         origin = room.profile.card.origin
         statement = Issuer.load(folder).revoke(origin, named, why, utc_now())

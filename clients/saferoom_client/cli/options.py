@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from saferoom_client.cli.output import remember_json
-from saferoom_client.tongue import say
-from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.encoding import check_digest
+from saferoom_proto.reasons import FieldFault, SafeRoomError
 from saferoom_proto.uscc import parse_uscc
 
 ProfileOption = Annotated[
@@ -33,6 +33,8 @@ JsonOption = Annotated[
         is_eager=True,
     ),
 ]
+MOST_DAYS: Final = 36_525
+"""A century: nothing that is signed here lasts longer, and a calendar's end is never met."""
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the log.")]
 PurposeOption = Annotated[
     list[str],
@@ -74,9 +76,8 @@ def subject_code(text: str) -> str:
     try:
         return parse_uscc(text)
     except SafeRoomError as error:
-        rules = "; ".join(say(fault.rule) for fault in error.fields)
-        words = error.words
-        told = f"{say(words.what)} {rules}. {say(words.next_step)}"
+        rules = "; ".join(fault.rule for fault in error.fields)
+        told = f"{rules} (GB 32100-2015)"
         raise typer.BadParameter(told) from None
 
 
@@ -91,15 +92,34 @@ SubjectOption = Annotated[
 ]
 
 
+def digest_of(text: str, place: str, listing: str) -> str:
+    """Read a digest from the command line.
+
+    Args:
+        text: as it was typed.
+        place: the argument or option.
+        listing: the command that lists such digests.
+
+    Raises:
+        SafeRoomError: `MALFORMED` naming the place, with the command to type next.
+    """
+    try:
+        return check_digest(text)
+    except SafeRoomError as error:
+        refusal = SafeRoomError(error.reason, error.detail, [FieldFault(place, error.detail)])
+        refusal.add_note(f"saferoom {listing}")
+        raise refusal from None
+
+
 def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
     """Read NAME=VALUE texts; each name once."""
     read: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name or not value:
-            raise typer.BadParameter(say("{text!r} is not {what}", text=text, what=what))
+            raise typer.BadParameter(f"{text} is not written as {what}")
         if name in read:
-            raise typer.BadParameter(say("{name!r} is given twice", name=name))
+            raise typer.BadParameter(f"{name} is given twice")
         read[name] = value
     return read
 

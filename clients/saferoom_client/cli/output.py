@@ -23,6 +23,7 @@ from saferoom_client.tongue import say
 from saferoom_proto.reasons import SafeRoomError
 
 _JSON: Final = "saferoom.json"
+JSON_FLAG: Final = "--json"
 
 
 def remember_json(context: typer.Context, value: bool) -> bool:

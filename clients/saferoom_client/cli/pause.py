@@ -6,11 +6,15 @@ from typing import Annotated
 
 import typer
 
-from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption
+from saferoom_client.cli.options import (
+    JsonOption,
+    ProfileOption,
+    WhyOption,
+    digest_of,
+)
 from saferoom_client.cli.output import show
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
-from saferoom_proto.encoding import check_digest
 
 TemplateOption = Annotated[
     str | None,
@@ -26,7 +30,7 @@ def pause(
 ) -> None:
     """Stop all use of your owner's store at once, or of one template."""
     with Room.open(profile) as room:
-        digest = None if template is None else check_digest(template)
+        digest = None if template is None else digest_of(template, "--template", "template list")
         recorded = room.pause(why, digest)
         owner = room.profile.member.organisation
     what = say("all use") if digest is None else say("the use of {digest}", digest=digest)
@@ -42,7 +46,7 @@ def resume(
 ) -> None:
     """Say that a paused use may go on: it does once as many approvers said so as approve."""
     with Room.open(profile) as room:
-        digest = None if template is None else check_digest(template)
+        digest = None if template is None else digest_of(template, "--template", "template list")
         recorded = room.resume(why, digest)
         owner, name = room.profile.member.organisation, room.profile.member.name
         stopped = room.stopped_uses(owner).get(digest)

@@ -192,5 +192,7 @@ def _trust(profile: Path | None, trust: Path | None) -> Trust:
     if trust is not None:
         return read_model(trust, Trust)
     if profile is None:
-        raise typer.BadParameter(say("give --profile or --trust: a receipt is verified under keys"))
+        raise typer.BadParameter(
+            later("give --profile or --trust: a receipt is verified under keys")
+        )
     return read_model(profile / TRUST, Trust)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from saferoom_client.tongue import later, say
+from saferoom_client.tongue import later
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -18,6 +18,9 @@ from saferoom_proto.use_receipt import UseReceipt
 _HEAD_BYTES: Final = 200
 _FORMAT: Final = re.compile(rb'"format"\s*:\s*"([^"]{1,80})"')
 """Where we write it: a batch's receipt of 54 MB is not parsed twice to find it."""
+
+
+_OF_CHECK: Final = later("Give the file that `saferoom check --receipt` wrote, as it is.")
 
 
 class Kind(StrEnum):
@@ -48,7 +51,7 @@ def kind_of(path: Path, data: bytes) -> Kind:
         named = head[1].decode("ascii") if head else parse_object(data).get("format")
         return Kind(str(named))
     except SafeRoomError as error:
-        raise _unusable(path, say("not a receipt: {detail}", detail=error.detail)) from error
+        raise _unusable(path, f"not a receipt: {error.detail}") from error
     except ValueError as error:
         raise _unusable(path, later("not a receipt: it names no format of one")) from error
 
@@ -79,12 +82,17 @@ def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:
             refusal = _unusable(path, later("it is the receipt of a use"), step=False)
             refusal.add_note(f"saferoom receipt verify {path}")
         case _:
-            refusal = _unusable(path, say("it is a receipt of another kind: {kind}", kind=kind))
+            refusal = _unusable(path, f"it is a receipt of another kind: {kind}", step=False)
+            refusal.add_note(
+                later("Give the receipt that `saferoom check --file` wrote, as it is.")
+                if Kind.BATCH in wanted
+                else _OF_CHECK
+            )
     raise refusal
 
 
 def _unusable(path: Path, rule: str, *, step: bool = True) -> SafeRoomError:
     refusal = SafeRoomError(Reason.MALFORMED, f"{path}: {rule}", [FieldFault(str(path), rule)])
     if step:
-        refusal.add_note(later("Give the file that `saferoom check --receipt` wrote, as it is."))
+        refusal.add_note(_OF_CHECK)
     return refusal

@@ -9,7 +9,8 @@ import typer
 
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, subject_code
 from saferoom_client.cli.output import Shown, mapping, moment, show
-from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, write_file
+from saferoom_client.cli.receipt_kinds import Kind, require_kind
+from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, require_writable, write_file
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 from saferoom_proto.batch import ROW_BYTES, Row, split
@@ -44,7 +45,10 @@ def row(
     as_json: JsonOption = False,
 ) -> None:
     """Take one row's receipt out of a batch's; it shows nothing of the other rows."""
-    receipt = BatchReceipt.from_json(read_file(file))
+    data = read_file(file)
+    require_kind(file, data, Kind.BATCH)
+    require_writable(out)
+    receipt = BatchReceipt.from_json(data)
     index = _index(file, receipt, subject, number)
     with Room.open(profile) as room:
         taken = room.row_receipt(receipt, index)
@@ -68,7 +72,7 @@ def _index(file: Path, receipt: BatchReceipt, subject: str | None, number: int |
             raise bad_file(file, f"row {number} is about another subject")
         return number - 1
     if subject is None:
-        raise typer.BadParameter(say("give --subject or --row"))
+        raise typer.BadParameter(later("give --subject or --row"))
     found = [index for index, each in enumerate(rows) if each.subject == subject]
     if not found:
         raise bad_file(file, "no row of it is about this subject")

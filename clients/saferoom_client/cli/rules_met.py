@@ -6,8 +6,10 @@ thresholds`; what is about names and numbers stays as it is.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from saferoom_client.cli.foreign_rules import in_our_words, without_prefix
 from saferoom_client.tongue import later, say
 
 RULES: Final = (
@@ -33,12 +35,97 @@ RULES: Final = (
     later("is more than a day ago: have the request signed anew"),
     later("it fails on the records"),
     later("a subject has more than one row: aggregate by the subject"),
+    later("18 characters, 0-9 and A-Y without I, O, S and V; six digits from the 3rd"),
+    later("not a sha256 digest"),
+    later("not UTF-8"),
+    later("unknown key"),
+    later("the document is not a mapping"),
+    later("it is there already and is not written over"),
+    later("its text is neither UTF-8 nor GB18030"),
+    later("a column's name stands twice in its heading"),
+    later("it changed while it was being sent"),
+    later("it can not be read"),
+    later("it can not be written"),
+    later("it is empty"),
+    later("not a plain file"),
+    later("not a PEM certificate"),
+    later("not a certificate for statements: it holds no Ed25519 key"),
+    later("it is not the key of signing.pem"),
+    later("it names somebody else than identity.json"),
+    later("it is about another room than room.json"),
+    later("not an age public key (age1...)"),
+    later("not one age key (AGE-SECRET-KEY-1...)"),
+    later("an address is HOST:PORT"),
+    later("no identity issuer is admitted: saferoom room admit"),
+    later("does not say what the room's keys and room.toml say"),
+    later("the room has never run: there is nothing to keep"),
+    later("the room has never run: there is no log"),
+    later("an owner's handle has no hyphen: formulas name it"),
+    later("not an Ed25519 public key in base64"),
+    later("only a subject is shown what is held about it"),
+    later("no row of it is about this subject"),
+    later("the certificate is not the template's"),
+    later("a certificate is valid for at least a day"),
+    later("every entry may stand once"),
+    later("the room shows what entries are to auditors only"),
 )
 """A test finds each in the code that gives it."""
+
+WITH_VALUES: Final = (
+    later("{rule} (GB 32100-2015)"),
+    later("not a receipt: {detail}"),
+    later("{path}: not an issuer's certificate"),
+    later("{path}: it may not issue certificates"),
+    later("the log has {size} entries"),
+    later("a page ends in {suffix}"),
+    later("another owner's draft: you are of {organisation}"),
+    later("this folder is a member of {room}"),
+    later("it is a receipt of another kind: {kind}"),
+    later("one of {choices}"),
+    later("there is no such option; near it: {options}"),
+    later("missing; it can stand in {variable} too"),
+    later("others may use it (mode {mode}); make it {wanted}: chmod {command}"),
+    later("others may use it: chmod {command}"),
+    later("another charter root of {owner} is pinned"),
+    later("another process writes {path}"),
+    later("it has {count} applicants; a batch has 1 to {most}"),
+    later("no column {wanted} in its heading; name it with --column"),
+    later("the column {name} is written by this command; rename it"),
+    later("it has {count} rows"),
+    later("row {number} is about another subject"),
+    later("rows {numbers} are about this subject; choose with --row"),
+    later("no owner defined {feature}"),
+    later("{organisation} is no data owner"),
+    later("entry {entry} is no use of yours"),
+    later("there never was a version {version}"),
+    later("{place} waits for no confirmation"),
+    later("{place} is not empty"),
+    later("{place} is there already"),
+    later("cannot listen on {address}"),
+    later("the signature is not by {key}"),
+    later("expected {kind}"),
+    later("{name} is given twice"),
+    later("{text} is not written as {what}"),
+)
+"""The same, with values in them; the code that gives one holds its words."""
+
+_PLACE: Final = re.compile(r"\\{(\w+)\\}")
+_SHAPES: Final = tuple(
+    (re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(message)), re.DOTALL), message)
+    for message in WITH_VALUES
+)
 
 
 def say_rule(rule: str) -> str:
     """Give a rule in the language that is spoken, also where it stands after what it is about."""
+    if (ours := in_our_words(rule)) is not None:
+        return ours
+    rule = without_prefix(rule)
+    if (whole := say(rule)) != rule:
+        return whole
+    for shape, message in _SHAPES:
+        if found := shape.fullmatch(rule):
+            told = {name: say_rule(value) for name, value in found.groupdict().items()}
+            return say(message, **told)
     about, colon, told = rule.partition(": ")
-    whole = say(rule)
-    return whole if whole != rule or not colon else f"{about}: {say(told)}"
+    return f"{about}: {say_rule(told)}" if colon else rule

@@ -8,13 +8,19 @@ import typer
 
 from saferoom_client.cli.judging import judge, judged_document, tell
 from saferoom_client.cli.next_steps import Asked, saying_next
-from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, WhyOption, group
+from saferoom_client.cli.options import (
+    InputFile,
+    JsonOption,
+    ProfileOption,
+    WhyOption,
+    digest_of,
+    group,
+)
 from saferoom_client.cli.output import show, table
 from saferoom_client.cli.plainly import LISTED_HEADINGS, listed_document, listed_row
 from saferoom_client.drafts import read_template
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
-from saferoom_proto.encoding import check_digest
 
 app = group("Propose, judge and approve templates.")
 
@@ -67,7 +73,7 @@ def approve(
     as_json: JsonOption = False,
 ) -> None:
     """Approve a template, as one of your owner's approvers."""
-    digest = check_digest(template)
+    digest = digest_of(template, "DIGEST", "template list")
     with Room.open(profile) as room, saying_next(Asked(profile, digest)):
         judged = judge(room, digest)
         view = judged.view
@@ -103,7 +109,7 @@ def refuse(
     template: TemplateDigest, profile: ProfileOption, why: WhyOption, as_json: JsonOption = False
 ) -> None:
     """Tell a template's proposer that your owner will not approve it, and why."""
-    digest = check_digest(template)
+    digest = digest_of(template, "DIGEST", "template list")
     with Room.open(profile) as room:
         recorded = room.refuse(digest, why)
         owner, name = room.profile.member.organisation, room.profile.member.name
@@ -120,7 +126,7 @@ def withdraw(
     template: TemplateDigest, profile: ProfileOption, why: WhyOption, as_json: JsonOption = False
 ) -> None:
     """Take your owner's approval of a template back, at once."""
-    digest = check_digest(template)
+    digest = digest_of(template, "DIGEST", "template list")
     with Room.open(profile) as room:
         recorded = room.withdraw(digest, why)
     document = {"template": digest, "withdrawal": recorded.statement.digest}
