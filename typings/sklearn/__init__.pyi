@@ -1,0 +1,1 @@
+"""scikit-learn ships no types; tests and benchmarks use these few of its names."""

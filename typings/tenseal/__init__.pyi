@@ -1,0 +1,1 @@
+"""TenSEAL ships no types; joint training uses `sealapi` alone."""
