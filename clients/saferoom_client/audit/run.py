@@ -187,8 +187,10 @@ class Auditor:
             return
         for entry, fault in self._spending.take(index, said):
             self._note(entry, fault.reason, fault.detail)
-        opened = self._receipts.questions.get(said.request) if isinstance(said, Release) else None
-        if opened is None or not isinstance(said, Release) or index < self._since:
+        if not isinstance(said, Release) or index < self._since:
+            return
+        opened = self._receipts.questions.get(said.request)
+        if opened is None:
             return
         self.opened += 1
         try:
