@@ -23,7 +23,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
@@ -101,7 +101,7 @@ SMALL_ORDER = {0, 1, PRIME - 1, ORDER_8, PRIME - ORDER_8}
 """Ed25519 keys that one signature fits for many messages; nobody honest has one."""
 
 
-class Wrong(Exception):  # noqa: N818 - it is the answer of this program, not a failure of it
+class Wrong(Exception):
     """Something in the receipt does not verify; says what."""
 
 
@@ -237,7 +237,7 @@ class Key:
     raw: bytes
 
     def __post_init__(self) -> None:
-        require(len(self.raw) == 32, "a public key has 32 bytes")  # noqa: PLR2004 - RFC 8032
+        require(len(self.raw) == 32, "a public key has 32 bytes")
         y = int.from_bytes(self.raw, "little") & ~(1 << 255)
         require(y < PRIME and y not in SMALL_ORDER, "a key that nobody honest has")
 
@@ -316,7 +316,7 @@ def root_from(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> byte
     if size == 1:
         require(not path, "a proof that is too long")
         return leaf
-    require(bool(path) and len(path[-1]) == 32, "a proof that is too short")  # noqa: PLR2004
+    require(bool(path) and len(path[-1]) == 32, "a proof that is too short")
     middle = 1 << ((size - 1).bit_length() - 1)
     if index < middle:
         return node(root_from(leaf, index, middle, path[:-1]), path[-1])
@@ -334,7 +334,7 @@ def root_of(leaves: list[bytes]) -> bytes:
 
 def require_logged(statement: Statement, salt: bytes, proof: str, trust: Trust) -> tuple[int, int]:
     """Refuse unless a statement stands in the log; gives its entry and the log's size."""
-    require(len(salt) == 32, "an entry's salt has 32 bytes")  # noqa: PLR2004
+    require(len(salt) == 32, "an entry's salt has 32 bytes")
     commitment = hmac.digest(salt, statement.digest.encode(), "sha256")
     entry = b"saferoom entry v1\n" + base64.b64encode(commitment) + b"\n"
     head, _, note = proof.partition("\n\n")
@@ -359,18 +359,18 @@ def read_checkpoint(note: str, trust: Trust) -> tuple[int, bytes]:
     own = hashlib.sha256(trust.origin.encode() + b"\n\x01" + key.raw).digest()[:4]
     found = 0
     lines = signed[:-1].split("\n")
-    require(len(lines) <= 17, "checkpoint: too many signatures")  # noqa: PLR2004 - signed-note
+    require(len(lines) <= 17, "checkpoint: too many signatures")
     for line in lines:
         match = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)", line) or wrong("checkpoint")
         blob = b64(match[2], "checkpoint")
-        require(len(blob) > 4, "checkpoint: an empty signature")  # noqa: PLR2004 - after the id
+        require(len(blob) > 4, "checkpoint: an empty signature")
         if (match[1], blob[:4]) == (trust.origin, own):
             key.check(blob[4:], message, "checkpoint")
             found += 1
     require(found > 0, "checkpoint: not signed by the pinned key of the log")
     origin, size, root, *more = body.split("\n") if body.count("\n") > 1 else wrong("checkpoint")
     require(origin == trust.origin and all(more), "checkpoint: of another log")
-    require(len(b64(root, "checkpoint")) == 32, "checkpoint: no root")  # noqa: PLR2004
+    require(len(b64(root, "checkpoint")) == 32, "checkpoint: no root")
     return decimal(size), b64(root, "checkpoint")
 
 
@@ -644,9 +644,9 @@ def read_features(part: Doc, charter: Charter, certified: Doc) -> list[Statement
         feature.require_signed(charter.keys("approvers"))
         level = count(says, "level")
         told = (use["feature"], use["level"], use["family"], use["charged"])
-        derived = (full_name(feature), level, says["family"], level >= 2)  # noqa: PLR2004
-        require(told == derived and level <= 3, "certificate: not what the feature says")  # noqa: PLR2004
-    personal = any(count(feature.says, "level") >= 2 for feature in features)  # noqa: PLR2004
+        derived = (full_name(feature), level, says["family"], level >= 2)
+        require(told == derived and level <= 3, "certificate: not what the feature says")
+    personal = any(count(feature.says, "level") >= 2 for feature in features)
     require(flag(certified, "needs_consent") == personal, "certificate: wrong about consent")
     silent = any(feature.says["absent"] == "unknown" for feature in features)
     require(count(certified, "answers") == 2 + silent, "certificate: wrong about its answers")
@@ -655,7 +655,7 @@ def read_features(part: Doc, charter: Charter, certified: Doc) -> list[Statement
 
 def open_answer(data: bytes) -> str:
     """Read an opened answer: 50 bytes."""
-    known = len(data) == 50 and data[:2] == b"\x01\x01"  # noqa: PLR2004 - format and kind
+    known = len(data) == 50 and data[:2] == b"\x01\x01"
     require(known, "answer: of another form")
     return TRUTHS.get(int.from_bytes(data[2:18], "big")) or wrong("answer: none of the three")
 
@@ -809,8 +809,8 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
     asked = read_asked(receipt, "batch-request", trust)
     says, index = asked.request.says, count(receipt, "index")
     row, blind = b64(text(receipt, "row"), "row"), b64(text(receipt, "blind"), "blind")
-    require(len(row) == 20 and row[:18].isascii(), "not a row")  # noqa: PLR2004
-    require(len(blind) == 16, "not a blind")  # noqa: PLR2004
+    require(len(row) == 20 and row[:18].isascii(), "not a row")
+    require(len(blind) == 16, "not a blind")
     rows, leaf = count(says, "rows"), hashlib.sha256(b"\x00" + blind + row).digest()
     path = [b64(one, "path") for one in texts(receipt, "path")]
     root = root_from(leaf, index, rows, path)
@@ -823,7 +823,7 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
         word, spans, features, place = verify_word_on_batch(part, asked, trust, index)
         salt, when = b64(text(part, "row_salt"), "row_salt"), b64(text(part, "when"), "when")
         record = b64(text(part, "record"), "record")
-        require(len(salt) == 32 and len(when) == 16, "not a row's salt or time")  # noqa: PLR2004
+        require(len(salt) == 32 and len(when) == 16, "not a row's salt or time")
         outcome, consent, cells = read_record(record)
         given = maybe(part, "consent")
         if given is not None:
@@ -832,7 +832,7 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
         path = [b64(one, "path") for one in texts(part, "path")]
         root = digest_bytes(maybe(word.says, "root"), "root")
         require(root_from(leaf, index, rows, path) == root, "not what became of the row")
-        now = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - reads on its own
+        now = datetime(1970, 1, 1, tzinfo=UTC)
         now += timedelta(milliseconds=struct.unpack(">QQ", when)[0])
         certified = asked.part(owner)
         names = sorted(text(u, "feature") for u in docs(certified, "features") if u["charged"])
@@ -858,7 +858,7 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
 
 def read_record(record: bytes) -> tuple[str, str | None, list[tuple[int, int]]]:
     """Read what became of a row: the outcome, the consent, cells before and after."""
-    require(len(record) >= 33 and not (len(record) - 33) % 4, "not a record")  # noqa: PLR2004
+    require(len(record) >= 33 and not (len(record) - 33) % 4, "not a record")
     code, consent, rest = record[0], record[1:33], record[33:]
     refused = ROW_REFUSALS[code - 64] if 0 <= code - 64 < len(ROW_REFUSALS) else None
     outcome = TRUTHS.get(code) or refused or wrong("a record with a code that is none")
@@ -887,7 +887,7 @@ def verify_batch(receipt: Doc, trust: Trust) -> Told:
     asked = read_asked(receipt, "batch-request", trust)
     says, data = asked.request.says, b64(text(receipt, "rows"), "rows")
     seed, total = b64(text(receipt, "blinding"), "blinding"), count(says, "rows")
-    require(len(data) == 20 * total and len(seed) == 32, "not the rows that were signed")  # noqa: PLR2004
+    require(len(data) == 20 * total and len(seed) == 32, "not the rows that were signed")
     rows = [data[at : at + 20] for at in range(0, len(data), 20)]
     blinds = key_stream(seed, 16 * total)
     asked_leaves = [
@@ -903,7 +903,7 @@ def verify_batch(receipt: Doc, trust: Trust) -> Told:
         word, _, _, entry = verify_word_on_batch(part, asked, trust, None)
         context = b"saferoom batch salts v1\n" + f"{asked.request.digest}\n{owner}".encode()
         secret = b64(text(part, "secret"), "secret")
-        require(len(secret) == 32, "a batch's secret has 32 bytes")  # noqa: PLR2004
+        require(len(secret) == 32, "a batch's secret has 32 bytes")
         salts = key_stream(HKDF(SHA256(), 32, None, context).derive(secret), 32 * total)
         chunks = [b64(one, "chunks") for one in texts(part, "chunks")]
         require(len(chunks) == -(-total // CHUNK_ROWS), "not one chunk for each part of the rows")
@@ -911,7 +911,7 @@ def verify_batch(receipt: Doc, trust: Trust) -> Told:
         for number, chunk in enumerate(chunks):
             first, held = number * CHUNK_ROWS, rows[number * CHUNK_ROWS : (number + 1) * CHUNK_ROWS]
             width, odd = divmod(len(chunk) - 16, len(held))
-            require(width >= 33 and not odd, "not one record for each row")  # noqa: PLR2004
+            require(width >= 33 and not odd, "not one record for each row")
             for at, row in enumerate(held):
                 record = chunk[16 + at * width : 16 + (at + 1) * width]
                 salt = salts[32 * (first + at) : 32 * (first + at + 1)]
@@ -968,8 +968,8 @@ def verify_shown_row(shown: Doc, batch: Statement, word: Statement) -> Told:
     require(number < len(many(asked, "params")), "a row with parameters that are none")
     subject, salt = text(shown, "subject"), b64(text(row, "salt"), "salt")
     when, record = b64(text(row, "when"), "when"), b64(text(row, "record"), "record")
-    form = re.fullmatch("[0-9A-Z]{18}", subject) is not None and len(salt) == 32  # noqa: PLR2004
-    require(form and len(when) == 16, "not a row")  # noqa: PLR2004
+    form = re.fullmatch("[0-9A-Z]{18}", subject) is not None and len(salt) == 32
+    require(form and len(when) == 16, "not a row")
     packed = subject.encode() + number.to_bytes(2, "big")
     leaf = outcome_leaf(salt, place_of(batch.digest, index), packed, when, record)
     path = [b64(one, "path") for one in texts(row, "path")]
