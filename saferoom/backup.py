@@ -39,7 +39,15 @@ from saferoom_proto.statements.base import Part, whole_milliseconds
 MANIFEST: Final = "manifest.json"
 STATE: Final = "state.db"
 SUFFIX: Final = ".tar.age"
-_KEPT: Final = (CONFIG_FILE, CARD_FILE, "keys/*.pem", "tls/*.pem", "tls/*.key", "issuers/*.pem")
+_KEPT: Final = (
+    CONFIG_FILE,
+    CARD_FILE,
+    "keys/*.pem",
+    "keys/*.json",
+    "tls/*.pem",
+    "tls/*.key",
+    "issuers/*.pem",
+)
 
 
 class KeptFile(Part):
@@ -104,7 +112,7 @@ def backup_room(folder: Path, out: Path, recipients: Sequence[str], now: datetim
         files = [(STATE, work / STATE), *_beside(folder)]
         manifest = _manifest(room, work / STATE, files, now)
         # Steps 3 and 4: all files behind their signed manifest.
-        signed = seal_statement(manifest, room.heads_key).to_json()
+        signed = seal_statement(manifest, *room.heads.signing).to_json()
         (work / MANIFEST).write_bytes(signed)
         _pack(work / "plain.tar", [(MANIFEST, work / MANIFEST), *files])
         # Step 5: sealed, whole, and on the disk before it has its name.

@@ -4,7 +4,7 @@
 |------------------------------------------------------------|-------------------------------------|
 | charter, feature, template, release certificate, approval, | every member                        |
 | template refusal, withdrawal, pause, endorsement,          |                                     |
-| evidence, cert. revocation                                 |                                     |
+| evidence, cert. revocation, key handover                   |                                     |
 | schema, feature trial, load order, rollback order,         | its owner                           |
 | snapshot, key change                                       |                                     |
 | agreement, agreement end                                   | its owner and its institution       |
@@ -58,6 +58,7 @@ from saferoom_proto.statements import (
     Feature,
     FeatureTrial,
     KeyChange,
+    KeyHandover,
     Pause,
     Refusal,
     Release,
@@ -83,6 +84,7 @@ EVERY_MEMBER: Final = frozenset(
         Endorsement,
         EvidenceClaims,
         CertificateRevocation,
+        KeyHandover,
     )
 )
 

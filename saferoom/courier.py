@@ -16,12 +16,12 @@ from saferoom.exchange import Delivery, OutboxProof, Standing
 from saferoom.ledger.entries import Tip
 from saferoom.ledger.ledger import Ledger
 from saferoom.outbox import Outbox
+from saferoom.signing import Signer
 from saferoom_proto.checkpoint import Checkpoint, Note
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
-from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Head, seal_statement
+from saferoom_proto.statements import Head
 from saferoom_proto.statements.base import whole_milliseconds
 
 MAX_STATEMENTS: Final = 500
@@ -36,7 +36,7 @@ class HeadSigner:
     """Signs stream heads in a room's name."""
 
     origin: str
-    key: SigningKey
+    signer: Signer
     clock: Callable[[], datetime]
 
     def sign(self, owner: str, sequence: int, running: str, note: str, nonce: bytes) -> Envelope:
@@ -50,7 +50,7 @@ class HeadSigner:
             nonce=b64(nonce),
             time=whole_milliseconds(self.clock()),
         )
-        return seal_statement(head, self.key)
+        return self.signer.seal(head)
 
 
 class Courier:

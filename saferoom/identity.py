@@ -1,8 +1,8 @@
 """The one maker of `Caller`: who calls, by the certificate of the connection and nothing else.
 
 TLS has checked that a known identity issuer made the certificate. What a call brings in its
-metadata names nobody. A connection outlives its certificate's revocation and its end, so both are
-looked at with every call.
+metadata names nobody. A connection outlives its certificate's revocation and its end, and its
+issuer's being shut out, so all three are looked at with every call.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from saferoom.evidence import Caller
@@ -47,6 +48,7 @@ class Callers:
         register: knows organisations' roles and revoked certificates.
         clock: gives the instant of the call.
         met: told of every caller, and its certificate.
+        issuers: gives the certificates, PEM, of the issuers that are let in.
     """
 
     def __init__(
@@ -54,7 +56,10 @@ class Callers:
         register: Register,
         clock: Callable[[], datetime],
         met: Callable[[Caller, x509.Certificate], None],
+        issuers: Callable[[], tuple[str, ...]],
     ) -> None:
+        self._issuers: Final = issuers
+        self._issued_by: tuple[str, ...] = ()
         self._met: Final = met
         self._register: Final = register
         self._clock: Final = clock
@@ -84,25 +89,39 @@ class Callers:
         return caller
 
     def _certificate(self, pem: bytes) -> _Certificate:
+        issuers = self._issuers()
+        if issuers != self._issued_by:
+            self._read.clear()
+            self._issued_by = issuers
         known = self._read.get(pem)
         if known is None:
-            known = self._read[pem] = _read(pem)
+            known = self._read[pem] = _read(pem, issuers)
             if len(self._read) > _KEPT:
                 self._read.popitem(last=False)
         return known
 
 
-def _read(pem: bytes) -> _Certificate:
+def _read(pem: bytes, issuers: Iterable[str]) -> _Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
     except ValueError as error:
         raise SafeRoomError(Reason.UNAUTHENTICATED, "not a certificate") from error
+    if not any(_issued(certificate, issuer) for issuer in issuers):
+        raise SafeRoomError(Reason.UNAUTHENTICATED, "its issuer is not let in any more")
     return _Certificate(
         read_identity(certificate.public_bytes(Encoding.DER)),
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
         certificate,
     )
+
+
+def _issued(certificate: x509.Certificate, issuer: str) -> bool:
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(issuer.encode()))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 @contextmanager

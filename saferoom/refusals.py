@@ -11,10 +11,10 @@ from typing import Final
 
 from saferoom import uses
 from saferoom.notary import Notary
+from saferoom.signing import Signer
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import Refusal, seal_statement
+from saferoom_proto.statements import Refusal
 from saferoom_proto.statements.base import whole_milliseconds
 
 _REMEMBERED: Final = 4096
@@ -75,16 +75,16 @@ class Refusals:
 
     Args:
         origin: the room's name.
-        key: signs them.
+        signer: signs them.
         notary: records them.
         clock: gives the instant.
     """
 
     def __init__(
-        self, origin: str, key: SigningKey, notary: Notary, clock: Callable[[], datetime]
+        self, origin: str, signer: Signer, notary: Notary, clock: Callable[[], datetime]
     ) -> None:
         self._origin: Final = origin
-        self._key: Final = key
+        self._signer: Final = signer
         self._notary: Final = notary
         self._clock: Final = clock
         self._recorded: Final[OrderedDict[tuple[object, ...], None]] = OrderedDict()
@@ -114,7 +114,7 @@ class Refusals:
                 reason=error.reason,
                 time=whole_milliseconds(self._clock()),
             )
-            statement = seal_statement(refusal, self._key)
+            statement = self._signer.seal(refusal)
             await self._notary.record(
                 Refusal,
                 Word(owner, error.reason, b""),

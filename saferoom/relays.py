@@ -80,12 +80,15 @@ class Orders:
 
     Args:
         register: gives the charters in force.
-        switchboard: the room's statement.
+        switchboard: gives the room's statement.
         run_by: tells of an owner who starts its enclave.
     """
 
     def __init__(
-        self, register: Register, switchboard: Envelope, run_by: Callable[[str], RunBy]
+        self,
+        register: Register,
+        switchboard: Callable[[], Envelope],
+        run_by: Callable[[str], RunBy],
     ) -> None:
         self._register: Final = register
         self._switchboard: Final = switchboard
@@ -103,7 +106,7 @@ class Orders:
             detail = f"{place}: {rule}"
             raise SafeRoomError(Reason.NOT_ALLOWED, detail, [FieldFault(place, rule)])
         held = self._register.charter_statement(owner)
-        return Order(held.envelope, self._switchboard)
+        return Order(held.envelope, self._switchboard())
 
 
 class Attendance:

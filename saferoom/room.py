@@ -2,7 +2,8 @@
 
 room.toml         configuration
 room-card.json    what members pin; public
-keys/             ledger.pem signs checkpoints, heads.pem signs stream heads and refusals
+keys/             ledger.pem signs checkpoints, heads.pem signs stream heads and refusals; beside
+                  them what follows them, while they are handed over (signing.py)
 tls/              ca.pem is what members pin, server.pem and server.key are served;
                   switchboard.pem and .key are what enclaves pin
 issuers/          the identity issuers' certificates: whoever they name may call
@@ -27,10 +28,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from saferoom import tls
 from saferoom.config import CONFIG_FILE, ListenConfig, RoomConfig, split_address
+from saferoom.signing import KEYS, RoomKey, Signer
 from saferoom.switchboard import NAME, OwnEnd, make_switchboard
 from saferoom_proto.encoding import dump
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import KeyUse
 from saferoom_proto.statements.base import Origin, field_faults
 
 CARD_FILE: Final = "room-card.json"
@@ -67,8 +70,8 @@ class Room:
 
     folder: Path
     config: RoomConfig
-    ledger_key: SigningKey
-    heads_key: SigningKey
+    ledger: RoomKey
+    heads: RoomKey
     server: tls.KeyPair
     authority: x509.Certificate
     switchboard: OwnEnd
@@ -85,31 +88,42 @@ class Room:
             SafeRoomError: `BAD_CONFIG`, naming the file or key that is wrong.
         """
         config = RoomConfig.load(folder)
-        heads_key = SigningKey.from_pem(_read(folder / "keys" / "heads.pem"))
+        heads = RoomKey.read(folder, KeyUse.HEADS, config.origin)
         return cls(
             folder,
             config,
-            SigningKey.from_pem(_read(folder / "keys" / "ledger.pem")),
-            heads_key,
+            RoomKey.read(folder, KeyUse.LEDGER, config.origin),
+            heads,
             _read_pair(folder / "tls", "server"),
             x509.load_pem_x509_certificate(_read(folder / "tls" / "ca.pem")),
-            OwnEnd.of(_switchboard(folder / "tls"), config.origin, heads_key),
+            OwnEnd.of(_switchboard(folder / "tls"), config.origin, Signer(*heads.signing)),
             read_issuers(folder),
         )
+
+    @property
+    def ledger_key(self) -> SigningKey:
+        """Signs checkpoints."""
+        return self.ledger.current
+
+    @property
+    def heads_key(self) -> SigningKey:
+        """Signs stream heads and refusals."""
+        return self.heads.current
 
     @property
     def state_file(self) -> Path:
         """The server's database."""
         return self.folder / "state.db"
 
-    def card(self) -> RoomCard:
-        """Give what members pin."""
+    def card(self, following: KeyUse | None = None) -> RoomCard:
+        """Give what members pin; of one use, if that is said, the key that follows."""
+        ledger, heads = self.ledger.public, self.heads.public
         return RoomCard(
             self.config.origin,
             self.config.listen.address,
             self.authority.public_bytes(Encoding.PEM).decode(),
-            self.ledger_key.verify_key.public,
-            self.heads_key.verify_key.public,
+            ledger[-1 if following is KeyUse.LEDGER else 0],
+            heads[-1 if following is KeyUse.HEADS else 0],
         )
 
 
@@ -147,13 +161,13 @@ def init_room(folder: Path, origin: str, address: str, now: datetime | None = No
     if folder.exists() and any(folder.iterdir()):
         raise SafeRoomError(Reason.BAD_CONFIG, f"{folder} is not empty")
     # Step 2: the folders. Only the operator reads them: the card is handed out.
-    for part in ("keys", "tls", "issuers", "enclaves", "run"):
+    for part in (KEYS, "tls", "issuers", "enclaves", "run"):
         (folder / part).mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
     # Step 3: the keys, and the certificates under the room's own authority.
     instant = now or datetime.now(UTC)
-    for name in ("ledger", "heads"):
-        _write(folder / "keys" / f"{name}.pem", SigningKey.generate().to_pem())
+    for use in KeyUse:
+        _write(folder / KEYS / f"{use}.pem", SigningKey.generate().to_pem())
     authority = tls.make_authority(origin, instant)
     hosts = tuple(dict.fromkeys((host, "localhost", "127.0.0.1")))
     server = tls.make_server(authority, hosts, instant)
@@ -173,7 +187,7 @@ def init_room(folder: Path, origin: str, address: str, now: datetime | None = No
 
 
 def add_issuer(folder: Path, name: str, certificate: bytes) -> None:
-    """Let an identity issuer's certificates in, from the server's next start on.
+    """Let an identity issuer's certificates in; a server that runs sees it within a second.
 
     Args:
         folder: the room's.

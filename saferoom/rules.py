@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from saferoom.evidence import Caller, Role
 from saferoom.register import Register
@@ -74,21 +74,28 @@ Owned = TypeVar(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RoomFacts:
-    """What the room is: its name, its keys and whose certificates it takes.
+class RoomFacts(Protocol):
+    """What the room is now: its name, its keys and whose certificates it takes."""
 
-    Attributes:
-        origin: the ledger's, which is the room's name.
-        ledger_key: base64.
-        heads_key: base64.
-        issuers: the identity issuers' certificates, PEM.
-    """
+    @property
+    def origin(self) -> str:
+        """The ledger's, which is the room's name."""
+        ...
 
-    origin: str
-    ledger_key: str
-    heads_key: str
-    issuers: tuple[str, ...]
+    @property
+    def ledger_keys(self) -> tuple[str, ...]:
+        """Base64; the one in force, and the next while it is handed over."""
+        ...
+
+    @property
+    def heads_keys(self) -> tuple[str, ...]:
+        """Base64; likewise."""
+        ...
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """The identity issuers' certificates, PEM."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +147,9 @@ def _charter(envelope: Envelope, charter: Charter, ground: Ground) -> tuple[str,
         open_charter(envelope, charter.root)
         if charter.version != 1:
             raise SafeRoomError(Reason.CONFLICT, "the first charter has version 1")
-    keys = (charter.room_keys.ledger, charter.room_keys.heads)
-    if keys != (ground.room.ledger_key, ground.room.heads_key):
+    # While a key is handed over, both of its kind sign: a charter names the one or the other.
+    named = (charter.room_keys.ledger, charter.room_keys.heads)
+    if named[0] not in ground.room.ledger_keys or named[1] not in ground.room.heads_keys:
         fault = FieldFault("room_keys", "are not the room's keys")
         raise SafeRoomError(Reason.BAD_CHARTER, "room_keys", [fault])
     return (charter.owner,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from functools import partial
 from typing import Final, Self
 
 import grpc
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from saferoom.batches import Batches
 from saferoom.books import Books, open_books
@@ -26,6 +26,7 @@ from saferoom.evidence import Role
 from saferoom.health import Health, serve_reflection
 from saferoom.holdings import Holdings
 from saferoom.identity import Callers
+from saferoom.inforce import InForce
 from saferoom.interceptors import Guard
 from saferoom.keydesk import KeyDesk
 from saferoom.limits import Limits
@@ -40,7 +41,6 @@ from saferoom.roll import Roll
 from saferoom.room import RESTORED, Room
 from saferoom.rounds import FILE as COSIGNED
 from saferoom.rounds import Rounds
-from saferoom.rules import RoomFacts
 from saferoom.services.batch import BatchService
 from saferoom.services.check import CheckService
 from saferoom.services.consent import ConsentService
@@ -52,6 +52,7 @@ from saferoom.services.subject import SubjectService
 from saferoom.services.template import TemplateService
 from saferoom.services.use import UseService
 from saferoom.session import Office
+from saferoom.signing import Signer
 from saferoom.statements import Statements
 from saferoom.supervisor import Supervisor
 from saferoom.tiles import serving_tiles
@@ -181,6 +182,7 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     books = await open_books(
         room.state_file, stack, origin=config.origin, key=room.ledger_key, clock=outside.clock
     )
+    inforce = await _keep_to_folder(room, books, outside.log, stack)
     interval = timedelta(seconds=config.witnesses.interval_seconds)
     rounds = Rounds(books.ledger, room.folder / COSIGNED, outside.clock, interval)
     rounds.load()
@@ -190,7 +192,9 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     health = Health()
     desk = KeyDesk(books.register, outside.clock, outside.log)
     relays = Relays(room.folder / "run", outside.log)
-    links = _make_links(outside, books, desk, relays, health, tracer=tracer, rounds=rounds)
+    links = _make_links(
+        outside, books, desk, relays, health, heads=inforce.heads, tracer=tracer, rounds=rounds
+    )
     stack.push_async_callback(links.stop)
     # Step 3: the services, behind the guard.
     metrics = Metrics()
@@ -198,15 +202,15 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     watch = Watch(outside.log, metrics, tracer, books.register.is_enrolled)
     roll = Roll(books.ledger, books.archive, books.register, outside.clock)
     stack.push_async_callback(roll.close)
-    callers = Callers(books.register, outside.clock, roll.met)
+    callers = Callers(books.register, outside.clock, roll.met, lambda: inforce.issuers)
     guard = Guard(callers, config.limits, watch)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
-    drained = await _add_services(server, outside, books, links, desk, roll=roll)
+    drained = await _add_services(server, outside, books, links, desk, inforce=inforce, roll=roll)
     add_ledger(
         LedgerService(books.ledger, Concerns(books.archive, books.notary, books.register), rounds),
         server,
     )
-    orders = Orders(books.register, room.switchboard.statement, config.enclaves.who_runs)
+    orders = Orders(books.register, lambda: room.switchboard.statement, config.enclaves.who_runs)
     add_relay(RelayService(orders, relays), server)
     for each in drained:
         stack.push_async_callback(each.drain, _STOP_SECONDS)
@@ -214,7 +218,7 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     if config.listen.reflection:
         serve_reflection(server)
     # Step 4: listen, and start the enclave of every owner that has a charter.
-    port = _listen(server, room)
+    port = _listen(server, room, inforce)
     await server.start()
     stack.push_async_callback(server.stop, _STOP_SECONDS)
     stack.callback(desk.close)
@@ -236,6 +240,22 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     entries = books.ledger.tip().size
     outside.log.info("room open", origin=config.origin, port=port, entries=entries)
     return _Opened(port, metrics_port, tiles_port, books, links)
+
+
+async def _keep_to_folder(room: Room, books: Books, log: Log, stack: AsyncExitStack) -> InForce:
+    """Sign as the room's folder has it, and go by what changes in it."""
+    inforce = InForce(
+        room, ledger=books.ledger, notary=books.notary, archive=books.archive, log=log
+    )
+    await inforce.begin()
+    watching = asyncio.create_task(inforce.watch(), name="folder")
+
+    async def end() -> None:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+    stack.push_async_callback(end)
+    return inforce
 
 
 def _require_ready(room: Room) -> None:
@@ -270,6 +290,7 @@ def _make_links(
     relays: Relays,
     health: Health,
     *,
+    heads: Signer,
     tracer: Tracer,
     rounds: Rounds,
 ) -> Links:
@@ -292,7 +313,7 @@ def _make_links(
             notary=books.notary,
             archive=books.archive,
             ledger=books.ledger,
-            signer=HeadSigner(config.origin, room.heads_key, outside.clock),
+            signer=HeadSigner(config.origin, heads, outside.clock),
             clock=outside.clock,
             log=outside.log,
             interval_seconds=config.heads.interval_seconds,
@@ -310,18 +331,13 @@ async def _add_services(
     links: Links,
     desk: KeyDesk,
     *,
+    inforce: InForce,
     roll: Roll,
 ) -> Sequence[Checks | Costs | Batches]:
     """Add the contract's services to the server; gives what must be drained at the end."""
-    room, config, register = outside.room, outside.room.config, books.register
-    facts = RoomFacts(
-        config.origin,
-        room.ledger_key.verify_key.public,
-        room.heads_key.verify_key.public,
-        room.issuers,
-    )
+    config, register = outside.room.config, books.register
     statements = Statements(
-        facts=facts,
+        facts=inforce,
         register=register,
         notary=books.notary,
         archive=books.archive,
@@ -332,7 +348,7 @@ async def _add_services(
     await statements.enrol(
         Organisation(config.operator, "Operator", "运营方", frozenset({Role.OPERATOR}))
     )
-    refusals = Refusals(config.origin, room.heads_key, books.notary, outside.clock)
+    refusals = Refusals(config.origin, inforce.heads, books.notary, outside.clock)
     checks = Checks(
         register=register,
         judges=links,
@@ -344,7 +360,7 @@ async def _add_services(
     costs = Costs(checks=checks, judges=links, notary=books.notary, refusals=refusals)
     loads = Loads(register, links, config.limits.load_seconds)
     people = People(statements, roll, config.operator)
-    add_identity(IdentityService(facts, register, people, links.statuses), server)
+    add_identity(IdentityService(inforce, register, people, links.statuses), server)
     owners = OwnerService(
         register=register,
         statements=statements,
@@ -373,17 +389,11 @@ async def _add_services(
     return checks, costs, batches
 
 
-def _listen(server: grpc.aio.Server, room: Room) -> int:
+def _listen(server: grpc.aio.Server, room: Room, inforce: InForce) -> int:
     listen = room.config.listen
     host, port = split_address(listen.bind or listen.address)
-    chain = room.server.certificate_pem + room.authority.public_bytes(Encoding.PEM)
-    credentials = grpc.ssl_server_credentials(
-        [(room.server.key_pem, chain)],
-        root_certificates="".join(room.issuers).encode(),
-        require_client_auth=True,
-    )
     try:
         bound = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return server.add_secure_port(bound, credentials)
+        return server.add_secure_port(bound, inforce.credentials())
     except RuntimeError as error:
         raise SafeRoomError(Reason.BAD_CONFIG, f"cannot listen on {host}:{port}") from error

@@ -11,11 +11,11 @@ from typing import Final, Self
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from saferoom.signing import Signer
 from saferoom.tls import KeyPair, make_pinned
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
-from saferoom_proto.keys import SigningKey
-from saferoom_proto.statements import Switchboard, seal_statement
+from saferoom_proto.statements import Switchboard
 from saferoom_proto.statements.base import whole_milliseconds
 
 NAME: Final = "switchboard"
@@ -34,19 +34,26 @@ class OwnEnd:
 
     Attributes:
         pair: with its key.
-        statement: the same bytes for as long as the certificate stays.
+        says: the same words for as long as the certificate stays.
+        signer: of the room's heads keys, one of which stands in every charter.
     """
 
     pair: KeyPair = field(repr=False)
-    statement: Envelope
+    says: Switchboard
+    signer: Signer
+
+    @property
+    def statement(self) -> Envelope:
+        """The room's word, signed by the heads keys that sign now."""
+        return self.signer.seal(self.says)
 
     @classmethod
-    def of(cls, pair: KeyPair, origin: str, heads_key: SigningKey) -> Self:
-        """Sign a certificate with the room's heads key, which stands in every charter."""
+    def of(cls, pair: KeyPair, origin: str, signer: Signer) -> Self:
+        """Have the room say that a certificate is its own."""
         made = pair.certificate.not_valid_before_utc
         says = Switchboard(
             room=origin,
             certificate=b64(pair.certificate.public_bytes(Encoding.DER)),
             time=whole_milliseconds(made),
         )
-        return cls(pair, seal_statement(says, heads_key))
+        return cls(pair, says, signer)

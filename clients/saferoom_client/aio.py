@@ -10,6 +10,7 @@ from saferoom_client import (
     consents,
     costs,
     disputes,
+    handovers,
     holdings,
     loading,
     log,
@@ -35,6 +36,7 @@ class AsyncRoom(Session):
 
     # Who is in the room.
     describe = members.describe
+    follow = handovers.follow
     whoami = members.whoami
     enrol_organisation = members.enrol_organisation
     list_organisations = members.list_organisations

@@ -13,12 +13,11 @@ from datetime import datetime
 from secrets import randbelow
 from typing import Final, Generic, TypeVar
 
-from saferoom_proto.checkpoint import Checkpoint, open_checkpoint, parse_proof
+from saferoom_proto.checkpoint import Checkpoint, parse_proof
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.identity import Certified, verify_issued
-from saferoom_proto.keys import VerifyKey
 from saferoom_proto.merkle import leaf_hash, verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
@@ -62,6 +61,10 @@ class Kept(Generic[K, V]):
         if key in self._values:
             self._values.move_to_end(key)
         return self._values.get(key)
+
+    def clear(self) -> None:
+        """Let everything go."""
+        self._values.clear()
 
     def put(self, key: K, value: V) -> V:
         """Keep a value, and let the longest unused one go."""
@@ -237,6 +240,10 @@ class Grounds:
         verify_inclusion(proof.index, checkpoint.size, entry, proof.hashes, checkpoint.root)
         return checkpoint, proof.index
 
+    def forget_notes(self) -> None:
+        """Verify every checkpoint anew: the pinned keys are others now."""
+        self._notes.clear()
+
     def open_note(self, note: str) -> Checkpoint:
         """Open a checkpoint under the pinned ledger key, once for all answers that share it.
 
@@ -245,9 +252,7 @@ class Grounds:
         """
         if (kept := self._notes.get(note)) is not None:
             return kept
-        trust = self._trust()
-        key = VerifyKey.from_public(trust.ledger_key)
-        checkpoint = open_checkpoint(note, trust.origin, key)
+        checkpoint = self._trust().open_checkpoint(note)
         newest = self._newest
         if newest is not None and (newest.size, newest.root) == (checkpoint.size, checkpoint.root):
             return self._notes.put(note, checkpoint)

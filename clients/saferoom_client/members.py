@@ -25,10 +25,16 @@ async def describe(session: Session) -> RoomState:
         SafeRoomError: `BAD_PROOF` if its name or keys are not those that were pinned.
     """
     told = await session.call(session.identities.GetRoom, identity_pb2.GetRoomRequest())
-    card = session.profile.card
-    keys = (VerifyKey(told.ledger_key).public, VerifyKey(told.heads_key).public)
-    if (told.origin, *keys) != (card.origin, card.ledger_key, card.heads_key):
-        raise SafeRoomError(Reason.BAD_PROOF, "the room has another name or key than was pinned")
+    profile = session.profile
+    card, ledger, heads = profile.card, VerifyKey(told.ledger_key), VerifyKey(told.heads_key)
+    # While a key is handed over, the room names the former, and this member may go by the next.
+    logs = {profile.trust.ledger_key, *(each.key for each in profile.trust.former_ledger_keys)}
+    if told.origin != card.origin or ledger.public not in logs or heads not in card.heads_keys:
+        refusal = SafeRoomError(
+            Reason.BAD_PROOF, "the room has another name or key than was pinned"
+        )
+        refusal.add_note(f"saferoom room follow -p {profile.folder}")
+        raise refusal
     return read_room(told)
 
 

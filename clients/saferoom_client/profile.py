@@ -13,12 +13,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import AfterValidator, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from saferoom_client.files import (
     PUBLIC_FILE,
@@ -72,6 +79,21 @@ class RoomCard(Part):
     """The certificate authority of the room's server, PEM."""
     ledger_key: PublicKey
     heads_key: PublicKey
+    former_heads_keys: Annotated[tuple[PublicKey, ...], Field(max_length=64)] = ()
+    """Those that the heads key took over from: they signed the refusals of their time."""
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what most cards lack: readers from before it was there know no such field."""
+        fields = cast("dict[str, object]", dump(self))
+        if not self.former_heads_keys:
+            del fields["former_heads_keys"]
+        return fields
+
+    @property
+    def heads_keys(self) -> tuple[VerifyKey, ...]:
+        """All keys that may have signed a refusal."""
+        return tuple(map(VerifyKey.from_public, (self.heads_key, *self.former_heads_keys)))
 
 
 class Member(Part):
@@ -183,13 +205,23 @@ class Profile:
         if pinned.get(owner, root) != root:
             raise bad_file(self.folder / TRUST, f"another charter root of {owner} is pinned")
         key = VerifyKey.from_public(root).public
-        trust = Trust(
-            origin=self.trust.origin,
-            ledger_key=self.trust.ledger_key,
-            charter_roots=dict(sorted({**pinned, owner: key}.items())),
-        )
+        roots = dict(sorted({**pinned, owner: key}.items()))
+        trust = self.trust.model_copy(update={"charter_roots": roots})
         write_model(self.folder / TRUST, trust, PUBLIC_FILE)
         return replace(self, trust=trust)
+
+    def keep_room(self) -> None:
+        """Write the room's card and the pinned keys anew, durably."""
+        # In this order: a card of a former key is taken, so a kill in between leaves a folder that
+        # loads, and following the room's keys again ends it.
+        write_model(self.folder / TRUST, self.trust, PUBLIC_FILE)
+        write_model(self.folder / ROOM, self.card, PUBLIC_FILE)
+
+    def without_former_keys(self) -> Profile:
+        """Give the profile that trusts the room's keys in force and none before them."""
+        trust = self.trust.model_copy(update={"former_ledger_keys": ()})
+        card = self.card.model_copy(update={"former_heads_keys": ()})
+        return replace(self, trust=trust, card=card)
 
     def seen_checkpoint(self) -> str | None:
         """Give the newest checkpoint that was verified, if there was one."""
@@ -218,8 +250,8 @@ class Profile:
 
     def _require_coherent(self) -> None:
         """Check that room, trust, names and keys belong together."""
-        said = (self.trust.origin, self.trust.ledger_key)
-        if said != (self.card.origin, self.card.ledger_key):
+        known = {self.trust.ledger_key, *(each.key for each in self.trust.former_ledger_keys)}
+        if self.trust.origin != self.card.origin or self.card.ledger_key not in known:
             raise bad_file(self.folder / TRUST, "it is about another room than room.json")
         for name, der in (
             (TLS_CERTIFICATE, _der(self.folder / TLS_CERTIFICATE, self.tls_certificate)),

@@ -20,8 +20,7 @@ from saferoom_proto.batch_receipt import (
     verify_batch_receipt,
     verify_row_receipt,
 )
-from saferoom_proto.checkpoint import Checkpoint, format_proof, open_checkpoint, parse_proof
-from saferoom_proto.keys import VerifyKey
+from saferoom_proto.checkpoint import Checkpoint, format_proof, parse_proof
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, verify_receipt
 from saferoom_proto.statements.witnesses import Vouched, Witnessed, WitnessPolicy, vouched_by
@@ -147,8 +146,7 @@ def _renewed(receipt: AnyReceipt, proofs: Sequence[str]) -> AnyReceipt:
 
 
 def _head(proof: str, trust: Trust) -> Checkpoint:
-    key = VerifyKey.from_public(trust.ledger_key)
-    return open_checkpoint(parse_proof(proof).note, trust.origin, key)
+    return trust.open_checkpoint(parse_proof(proof).note)
 
 
 async def _cosigned(session: Session) -> Witnessed:

@@ -18,6 +18,7 @@ from saferoom_client import (
     consents,
     costs,
     disputes,
+    handovers,
     holdings,
     loading,
     log,
@@ -137,6 +138,7 @@ class Room:
 
     # Who is in the room.
     describe = _waiting(members.describe)
+    follow = _waiting(handovers.follow)
     whoami = _waiting(members.whoami)
     enrol_organisation = _waiting(members.enrol_organisation)
     list_organisations = _waiting(members.list_organisations)

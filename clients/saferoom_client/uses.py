@@ -14,7 +14,6 @@ from saferoom_client.heads import require_witnessed
 from saferoom_client.session import Session
 from saferoom_client.use import Use
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, CostEstimate, Disclosure, Refusal, Release, load
 from saferoom_proto.statements.enclave import StoreState
@@ -154,7 +153,7 @@ def _epoch(store: StoreState | None) -> int | None:
 
 def _refusal(session: Session, word: Recorded, index: int) -> Use:
     refusal = load(word.statement, Refusal)
-    word.statement.verify([VerifyKey.from_public(session.profile.card.heads_key)])
+    word.statement.verify(session.profile.card.heads_keys)
     if refusal.room != session.profile.card.origin:
         raise SafeRoomError(Reason.BAD_PROOF, "a refusal of another room")
     return Use(

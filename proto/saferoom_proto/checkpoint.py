@@ -138,8 +138,16 @@ class InclusionProof:
             SafeRoomError: `MALFORMED`, `BAD_SIGNATURE` or `BAD_PROOF`.
         """
         head = open_checkpoint(self.note, origin, key)
-        verify_inclusion(self.index, head.size, leaf_hash(leaf), self.hashes, head.root)
+        self.require_under(leaf, head)
         return head
+
+    def require_under(self, leaf: bytes, head: Checkpoint) -> None:
+        """Check that a log's verified head holds a leaf of these bytes at the index.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF`.
+        """
+        verify_inclusion(self.index, head.size, leaf_hash(leaf), self.hashes, head.root)
 
 
 def key_id(name: str, key: VerifyKey) -> bytes:
@@ -169,6 +177,21 @@ def sign_note(text: str, name: str, key: SigningKey) -> str:
         raise _malformed("a note's text ends in a newline")
     line = signature_line(name, key_id(name, key.verify_key), key.sign(text.encode()))
     return f"{text}\n{line}"
+
+
+def cosign_note(note: str, name: str, keys: Iterable[SigningKey]) -> str:
+    """Add the signatures of those keys of a name that have not signed a note.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if that is no note.
+    """
+    parsed = Note.parse(note)
+    signed = {(each.name, each.key_id) for each in parsed.signatures}
+    for key in keys:
+        own = key_id(name, key.verify_key)
+        if (name, own) not in signed:
+            note += signature_line(name, own, key.sign(parsed.text.encode()))
+    return note
 
 
 def add_lines(note: str, lines: Iterable[str]) -> str:

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Protocol, TypeVar
+from typing import Annotated, Final, Literal, Protocol, TypeVar, cast
 
-from pydantic import Field, ValidationError
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from saferoom_proto.answer import Answer, Truth, combine, commitment
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
-from saferoom_proto.checkpoint import Checkpoint, parse_proof
+from saferoom_proto.checkpoint import (
+    Checkpoint,
+    Note,
+    key_id,
+    open_checkpoint,
+    parse_proof,
+)
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
@@ -58,12 +69,51 @@ def require_format(read: P) -> P:
     return read
 
 
+class FormerKey(Part):
+    """A key that signed the log's checkpoints once, and handed over to the next."""
+
+    key: PublicKey
+    size: Annotated[int, Field(ge=0)]
+    """Of the largest log under its signature alone: the handover is the entry after it."""
+
+
 class Trust(Part):
     """The keys a member of the room pinned when it joined: all that verification rests on."""
 
     origin: str
     ledger_key: PublicKey
     charter_roots: dict[Owner, PublicKey]
+    former_ledger_keys: Annotated[tuple[FormerKey, ...], Field(max_length=64)] = ()
+    """Those that the pinned key took over from, as long as they are not known to be stolen."""
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what most files lack: readers from before it was there know no such field."""
+        fields = cast("dict[str, object]", dump(self))
+        if not self.former_ledger_keys:
+            del fields["former_ledger_keys"]
+        return fields
+
+    def open_checkpoint(self, note: str) -> Checkpoint:
+        """Read a checkpoint of the pinned room's log.
+
+        Raises:
+            SafeRoomError: `MALFORMED`; `BAD_SIGNATURE` if neither the pinned key signed it, nor a
+                former one in its time.
+        """
+        pinned = VerifyKey.from_public(self.ledger_key)
+        signed = {(each.name, each.key_id) for each in Note.parse(note).signatures}
+        former = [
+            (open_checkpoint(note, self.origin, key), each.size)
+            for each in self.former_ledger_keys
+            if (self.origin, key_id(self.origin, key := VerifyKey.from_public(each.key))) in signed
+        ]
+        if not former or (self.origin, key_id(self.origin, pinned)) in signed:
+            return open_checkpoint(note, self.origin, pinned)
+        for checkpoint, size in former:
+            if checkpoint.size <= size:
+                return checkpoint
+        raise SafeRoomError(Reason.BAD_SIGNATURE, "by a former key of the log, after its time")
 
 
 class OwnFeatures(Protocol):
@@ -322,8 +372,9 @@ def verify_recorded(digest: str, salt: bytes, proof: str, trust: Trust) -> tuple
     """
     parsed = parse_proof(proof)
     entry = leaf(entry_commitment(salt, digest))
-    key = VerifyKey.from_public(trust.ledger_key)
-    return parsed.verify(entry, trust.origin, key), parsed.index
+    head = trust.open_checkpoint(parsed.note)
+    parsed.require_under(entry, head)
+    return head, parsed.index
 
 
 def open_answer(release: Release, answer: bytes) -> Truth:

@@ -45,7 +45,7 @@ class Audited:
     ) -> None:
         self._database: Final = database
         self._origin: Final = origin
-        self._key: Final = key
+        self._key = key
         self._whole_up_to: Final = whole_up_to
         self._whole = False
         self._marked = 0
@@ -80,6 +80,10 @@ class Audited:
             self.rest.add_done_callback(_looked_at)
         else:
             self.move_mark(tell())
+
+    def go_by(self, key: SigningKey) -> None:
+        """Verify and sign by this key from now on."""
+        self._key = key
 
     def committed(self, tip: Tip) -> None:
         """Move the mark on now and then: later entries are this ledger's own (any thread)."""

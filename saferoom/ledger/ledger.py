@@ -26,7 +26,7 @@ from saferoom.ledger.writer import Item, Outcome, Writer
 from saferoom.state import rows as state_rows
 from saferoom.state import tables
 from saferoom.state.database import Database
-from saferoom_proto.checkpoint import format_proof
+from saferoom_proto.checkpoint import cosign_note, format_proof
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.groupcommit import GroupCommit
 from saferoom_proto.keys import SigningKey
@@ -107,6 +107,16 @@ class Ledger:
         audited.start(ledger.tip)
         return ledger
 
+    def sign_with(self, key: SigningKey, *beside: SigningKey) -> None:
+        """Sign checkpoints with these keys from the next commit on.
+
+        Args:
+            key: in force; the newest checkpoint bears its signature already.
+            beside: the key that will follow it, while it is handed over.
+        """
+        self._audited.go_by(key)
+        self._writer.keys = (key, *beside)
+
     @property
     def audit_under_way(self) -> asyncio.Task[None] | None:
         """The audit of what the opening left out; it fails with the place that does not fit."""
@@ -183,9 +193,16 @@ class Ledger:
         return self._nodes.compute(partial(inclusion_path, index, size))
 
     def tlog_proof(self, position: Position) -> str:
-        """Give the proof of a position that goes into a receipt: a C2SP tlog-proof."""
+        """Give the proof of a position that goes into a receipt: a C2SP tlog-proof.
+
+        A checkpoint of before a key was handed over gets the signature of the key in force beside
+        the former's: it is of the same log.
+        """
         hashes = self.proof(position.index, position.size)
-        return format_proof(position.index, hashes, position.note)
+        note = position.note
+        if note is not self.tip().note:
+            note = cosign_note(note, self._writer.origin, self._writer.keys)
+        return format_proof(position.index, hashes, note)
 
     def consistency(self, size1: int, size2: int) -> tuple[bytes, ...]:
         """Prove that the tree of one size begins with the tree of a smaller one.

@@ -16,7 +16,7 @@ from saferoom.ledger.entries import NewEntry, NewRows, Position, Tip
 from saferoom.ledger.nodes import Nodes
 from saferoom.state import tables
 from saferoom.state.inserts import ready
-from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
+from saferoom_proto.checkpoint import Checkpoint, cosign_note, sign_checkpoint
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.merkle import EMPTY_ROOT, NodeReader
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -40,6 +40,8 @@ class Writer:
 
     Attributes:
         tip: the ledger as the last commit left it; any thread may read it.
+        origin: the log's name.
+        keys: sign the checkpoints; replaced as a whole.
     """
 
     def __init__(
@@ -54,8 +56,8 @@ class Writer:
     ) -> None:
         self._connection: Final = connection
         self._nodes: Final = nodes
-        self._origin: Final = origin
-        self._key: Final = key
+        self.origin: Final = origin
+        self.keys: tuple[SigningKey, ...] = (key,)
         self._clock: Final = clock
         self._in_doubt = False
         self.tip = self._begin() if tip is None else tip
@@ -114,7 +116,9 @@ class Writer:
         return Tip(0, note, MappingProxyType({}))
 
     def _sign(self, size: int, root: bytes) -> str:
-        return sign_checkpoint(Checkpoint(self._origin, size, root), self._key)
+        first, *others = self.keys
+        note = sign_checkpoint(Checkpoint(self.origin, size, root), first)
+        return cosign_note(note, self.origin, others) if others else note
 
     def _write(self, writes: Sequence[tuple[UpdateBase, Sequence[Values]]]) -> None:
         """Write rows in one transaction that is on the disk when this returns."""

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final
+from typing import Final, Protocol
 
 from saferoom import subject_rules, wire
+from saferoom.evidence import Recorded
 from saferoom.identity import current_caller
 from saferoom.links import EnclaveStatus
 from saferoom.register import Register
@@ -17,6 +18,7 @@ from saferoom.roll import Roll
 from saferoom.rules import RoomFacts
 from saferoom.statements import Statements
 from saferoom_proto.encoding import unb64
+from saferoom_proto.statements import KeyHandover
 from saferoom_proto.v1 import identity_pb2, identity_pb2_grpc
 
 
@@ -29,12 +31,20 @@ class People:
     operator: str
 
 
+class Facts(RoomFacts, Protocol):
+    """What the room is, and how its keys came to be those they are."""
+
+    def handovers(self) -> Sequence[Recorded[KeyHandover]]:
+        """Give every handover of a key, with its proof."""
+        ...
+
+
 class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
     """Describes the room and who is in it."""
 
     def __init__(
         self,
-        facts: RoomFacts,
+        facts: Facts,
         register: Register,
         people: People,
         statuses: Callable[[], tuple[EnclaveStatus, ...]],
@@ -52,10 +62,11 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         """Describe the room."""
         return identity_pb2.GetRoomResponse(
             origin=self._facts.origin,
-            ledger_key=unb64(self._facts.ledger_key),
-            heads_key=unb64(self._facts.heads_key),
+            ledger_key=unb64(self._facts.ledger_keys[0]),
+            heads_key=unb64(self._facts.heads_keys[0]),
             version=self._version,
             enclaves=wire.enclave_states(self._statuses()),
+            handovers=[wire.recorded(each) for each in self._facts.handovers()],
         )
 
     async def WhoAmI(

@@ -102,7 +102,7 @@ class Story:
         self, since: int = 0, spoilt: Sequence[int] = (), receipts: Receipts | None = None
     ) -> Auditor:
         """Have the log audited; the leaves of spoilt entries commit to something else."""
-        book, heads = Book(self.world.trust()), self.world.heads.verify_key.public
+        book, heads = Book(self.world.trust()), [self.world.heads.verify_key]
         auditor = Auditor(book, heads, since, receipts)
         for index, statement in enumerate(self.log):
             salt = os.urandom(32)

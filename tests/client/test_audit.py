@@ -274,7 +274,7 @@ def test_what_an_approver_says_is_judged_by_the_key_of_the_approver_it_names() -
 
 def test_every_kind_of_statement_that_is_recorded_has_its_rule() -> None:
     world = World("audit")
-    ruled = TAKES.keys() | Words(Book(world.trust()), world.heads.verify_key.public).judges.keys()
+    ruled = TAKES.keys() | Words(Book(world.trust()), [world.heads.verify_key]).judges.keys()
     assert ruled == {kind.payload_type() for kind in recorded_kinds()}
 
 
@@ -292,7 +292,7 @@ def test_of_an_owner_whose_root_is_not_pinned_nothing_is_judged_and_it_is_said()
     story = Story().begin()
     said = story.release(Truth.YES, consent=None)
     trust = story.world.trust().model_copy(update={"charter_roots": {}})
-    auditor = Auditor(Book(trust), story.world.heads.verify_key.public, 0)
+    auditor = Auditor(Book(trust), [story.world.heads.verify_key], 0)
     for index, statement in enumerate(story.log):
         salt = os.urandom(32)
         entry = leaf(commitment(salt, statement.digest))

@@ -10,7 +10,16 @@ import pytest
 from tests.flow.pages import ADDRESS, DOCS, Hand, blocks, typing_in
 from tests.flow.processes import free_port
 
-COMMANDS: Final = ("agent rotate", "agent retire", "audit verify", "charter show", "charter put")
+COMMANDS: Final = (
+    "agent rotate",
+    "agent retire",
+    "audit verify",
+    "charter show",
+    "charter put",
+    "room rotate-key",
+    "room follow",
+    "room renew-tls",
+)
 LOADED: Final = "saferoom data load vat=vat.csv"
 
 

@@ -25,6 +25,8 @@ from saferoom_proto.statements import (
     FeaturePrice,
     Head,
     KeyChange,
+    KeyHandover,
+    KeyUse,
     Outcome,
     Paper,
     Payload,
@@ -338,6 +340,13 @@ def words_on_enclaves() -> dict[str, Payload]:
             institution="bank-a",
             owner="tax",
             reason=Reason.UNAVAILABLE,
+            time=AT,
+        ),
+        "key-handover": KeyHandover(
+            room=ROOM,
+            use=KeyUse.LEDGER,
+            former=public("ledger"),
+            following=public("ledger of next year"),
             time=AT,
         ),
     }

@@ -13,6 +13,7 @@ from saferoom.exchange import Standing
 from saferoom.ledger.ledger import Ledger
 from saferoom.notary import Notary
 from saferoom.outbox import Outbox
+from saferoom.signing import Signer
 from saferoom.state.database import Database
 from saferoom_proto import chain
 from saferoom_proto.checkpoint import open_checkpoint
@@ -52,7 +53,7 @@ class Room:
             "tax",
             ledger=ledger,
             archive=archive,
-            signer=HeadSigner(WORLD.room, WORLD.heads, WORLD.clock.utc),
+            signer=HeadSigner(WORLD.room, Signer(WORLD.heads), WORLD.clock.utc),
             outbox=self.outbox,
             standing=AT_START,
             cosigned=lambda _: self.cosigned,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from saferoom_client.values import LogEntry
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import commitment, leaf
+from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import open_spoken
 from saferoom_proto.statements import Release
@@ -78,16 +80,20 @@ class Auditor:
 
     Args:
         book: empty.
-        heads_key: signs the room's own refusals.
+        heads_keys: sign the room's own refusals, each in its time.
         since: the first entry to judge; earlier ones are only read.
         receipts: what the auditor was given beside the log.
     """
 
     def __init__(
-        self, book: Book, heads_key: str, since: int, receipts: Receipts | None = None
+        self,
+        book: Book,
+        heads_keys: Sequence[VerifyKey],
+        since: int,
+        receipts: Receipts | None = None,
     ) -> None:
         self._book: Final = book
-        self._words: Final = Words(book, heads_key)
+        self._words: Final = Words(book, heads_keys)
         self._receipts: Final = receipts or Receipts()
         self._spending: Final = Spending(book, self._receipts.questions)
         self._since: Final = since
@@ -230,7 +236,7 @@ async def audit_log(
     grown = await require_grown(session)
     newest = grown.newest
     given = Receipts() if receipts is None else read_receipts(receipts, profile.trust, progress)
-    auditor = Auditor(Book(profile.trust), profile.card.heads_key, since, given)
+    auditor = Auditor(Book(profile.trust), profile.card.heads_keys, since, given)
     tree = LogTree()
     async for entry in all_entries(session, newest.size):
         tree.add(entry.leaf)

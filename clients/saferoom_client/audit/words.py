@@ -9,7 +9,7 @@ time went by than the charter allows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from saferoom_client.audit.book import Book, Ending
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
+from saferoom_proto.handover import verify_handover
 from saferoom_proto.identity import Certified, verify_issued
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -29,6 +30,8 @@ from saferoom_proto.statements import (
     CostEstimate,
     Disclosure,
     KeyChange,
+    KeyHandover,
+    KeyUse,
     Outcome,
     Refusal,
     Release,
@@ -58,12 +61,13 @@ class Words:
 
     Args:
         book: what was said before.
-        heads_key: signs the room's own refusals.
+        heads_keys: sign the room's own refusals, each in its time.
     """
 
-    def __init__(self, book: Book, heads_key: str) -> None:
+    def __init__(self, book: Book, heads_keys: Sequence[VerifyKey]) -> None:
         self._book: Final = book
-        self._heads: Final = VerifyKey.from_public(heads_key)
+        self._heads: Final = list(heads_keys)
+        self._handed: Final[dict[tuple[KeyUse, str], str]] = {}
         self.crossed = 0
         """Answers that a revocation crossed on its way to their enclave."""
         self._certified: Final[dict[tuple[str, str], Certified]] = {}
@@ -78,6 +82,7 @@ class Words:
             Snapshot.payload_type(): self._snapshot,
             KeyChange.payload_type(): self._key_change,
             Refusal.payload_type(): self._refusal,
+            KeyHandover.payload_type(): self._handover,
         }
 
     def _release(self, statement: Envelope) -> None:
@@ -137,7 +142,14 @@ class Words:
 
     def _refusal(self, statement: Envelope) -> None:
         load(statement, Refusal)
-        statement.verify([self._heads])
+        statement.verify(self._heads)
+
+    def _handover(self, statement: Envelope) -> None:
+        said = verify_handover(statement, self._book.trust.origin).says
+        if self._handed.setdefault((said.use, said.former), said.following) != said.following:
+            raise SafeRoomError(Reason.CONFLICT, f"that {said.use} key was handed over before")
+        if said.use is KeyUse.HEADS and VerifyKey.from_public(said.former) in self._heads:
+            self._heads.append(VerifyKey.from_public(said.following))
 
     def _spoken(
         self,

@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, cast
 
 import typer
 
-from saferoom_client.cli import room_care
+from saferoom_client.cli import room_care, room_keys
 from saferoom_client.cli.faults import fault_lines
 from saferoom_client.cli.options import JsonOption, ProfileOption, UnitsFolder, UserOption, group
 from saferoom_client.cli.output import show, show_units, table
@@ -63,13 +63,13 @@ def admit(
     name: Annotated[str, typer.Option(help="Its name in the room's folder.")] = "issuer",
     as_json: JsonOption = False,
 ) -> None:
-    """Let the members that an identity issuer names into the room, from its next start on."""
+    """Let the members that an identity issuer names into the room, which may run."""
     of_room("saferoom.room", "add_issuer")(folder, name, read_file(certificate))
     show(
         as_json,
         {"issuer": name},
         say(
-            "admitted the identity issuer {name}; it counts from the room's next start on",
+            "admitted the identity issuer {name}; a room that runs sees it within a second",
             name=name,
         ),
     )
@@ -190,3 +190,4 @@ def units(
 
 
 app.add_typer(room_care.app)
+app.add_typer(room_keys.app)

@@ -96,7 +96,7 @@ def run(
     """
     witness = Witness.load(folder)
     member = Profile.load(profile or folder / PROFILE)
-    require_same_room(witness, member)
+    witness = require_same_room(witness, member)
     tell = teller(as_json)
     judging = Judging(member, since) if audit else None
 

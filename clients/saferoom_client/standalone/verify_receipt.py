@@ -3,8 +3,9 @@
     python verify_receipt.py receipt.json --trust trust.json
 
 `trust.json` holds the keys you pinned: {"origin": ROOM, "ledger_key": BASE64, "charter_roots":
-{OWNER: BASE64}}. Nothing is fetched, written or asked. Exit status: 0 if all verifies, 1 if
-anything does not, 2 if the files cannot be read.
+{OWNER: BASE64}} and, once the log's key was handed over, "former_ledger_keys": [{"key": BASE64,
+"size": NUMBER}]: such a key counts up to a log of that size. Nothing is fetched, written or asked.
+Exit status: 0 if all verifies, 1 if anything does not, 2 if the files cannot be read.
 
 This is a second implementation, to be read on its own: it shares no line with the room's software.
 `docs/receipts.md` tells the formats. Standards: DSSE v1.0.2; RFC 8032 (Ed25519); RFC 5280 (X.509);
@@ -95,6 +96,7 @@ ROW_REFUSALS = (
 )
 """Why a row was refused; the first has the code 64."""
 CHUNK_ROWS = 4096
+MOST = (1 << 63) - 1  # leaves of a log
 PRIME = (1 << 255) - 19
 ORDER_8 = 0x5FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 SMALL_ORDER = {0, 1, PRIME - 1, ORDER_8, PRIME - ORDER_8}
@@ -145,6 +147,12 @@ def as_doc(value: object, what: str) -> Doc:
     """Take a value as a JSON object."""
     require(isinstance(value, dict), f"{what}: not an object")
     return cast("Doc", value)
+
+
+def as_list(value: object, what: str) -> list[object]:
+    """Take a value as a JSON array."""
+    require(isinstance(value, list), f"{what}: not a list")
+    return cast("list[object]", value)
 
 
 def text(doc: Doc, field: str) -> str:
@@ -355,22 +363,24 @@ def read_checkpoint(note: str, trust: Trust) -> tuple[int, bytes]:
     body, blank, signed = note.rpartition("\n\n")
     require(bool(blank) and signed.endswith("\n"), "checkpoint: not a signed note")
     require(all(char >= " " or char == "\n" for char in note), "checkpoint: a hidden character")
-    message, key = (body + "\n").encode("utf-8", "surrogatepass"), trust.ledger_key
-    own = hashlib.sha256(trust.origin.encode() + b"\n\x01" + key.raw).digest()[:4]
-    found = 0
+    message, keys = (body + "\n").encode("utf-8", "surrogatepass"), trust.log_keys()
+    signed_by: list[int] = []
     lines = signed[:-1].split("\n")
     require(len(lines) <= 17, "checkpoint: too many signatures")
     for line in lines:
         match = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)", line) or wrong("checkpoint")
         blob = b64(match[2], "checkpoint")
         require(len(blob) > 4, "checkpoint: an empty signature")
-        if (match[1], blob[:4]) == (trust.origin, own):
+        if match[1] == trust.origin and blob[:4] in keys:
+            key, most = keys[blob[:4]]
             key.check(blob[4:], message, "checkpoint")
-            found += 1
-    require(found > 0, "checkpoint: not signed by the pinned key of the log")
+            signed_by.append(most)
+    require(bool(signed_by), "checkpoint: not signed by the pinned key of the log")
     origin, size, root, *more = body.split("\n") if body.count("\n") > 1 else wrong("checkpoint")
     require(origin == trust.origin and all(more), "checkpoint: of another log")
     require(len(b64(root, "checkpoint")) == 32, "checkpoint: no root")
+    late = decimal(size) > max(signed_by)
+    require(not late, "checkpoint: signed by a former key of the log, after its time")
     return decimal(size), b64(root, "checkpoint")
 
 
@@ -387,15 +397,33 @@ class Trust:
     origin: str
     ledger_key: Key
     roots: dict[str, Key]
+    former: tuple[tuple[Key, int], ...] = ()
+    """Former keys of the log, each with the size of the largest log that it signed alone."""
 
     @classmethod
     def read(cls, data: bytes) -> Trust:
         """Read the file of pinned keys."""
         doc = strict_json(data, "trust")
+        former = as_list(doc.pop("former_ledger_keys", []), "former_ledger_keys")
         exactly(doc, "origin ledger_key charter_roots", "trust")
         pinned = as_doc(doc["charter_roots"], "charter_roots")
         roots = {owner: Key(b64(text(pinned, owner), "trust")) for owner in pinned}
-        return cls(text(doc, "origin"), Key(b64(text(doc, "ledger_key"), "trust")), roots)
+        key = Key(b64(text(doc, "ledger_key"), "trust"))
+        return cls(text(doc, "origin"), key, roots, tuple(map(cls._former, former)))
+
+    @staticmethod
+    def _former(held: object) -> tuple[Key, int]:
+        doc = as_doc(held, "former_ledger_keys")
+        exactly(doc, "key size", "former_ledger_keys")
+        size = doc["size"]
+        fits = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+        require(fits, "former_ledger_keys: size is no number")
+        return Key(b64(text(doc, "key"), "trust")), cast("int", size)
+
+    def log_keys(self) -> dict[bytes, tuple[Key, int]]:
+        """Give the keys of the log by their ids, each with the largest size it may sign."""
+        name, known = self.origin.encode() + b"\n\x01", [*self.former, (self.ledger_key, MOST)]
+        return {hashlib.sha256(name + each[0].raw).digest()[:4]: each for each in known}
 
 
 # ------------------------------------------------------------------ who may say what

@@ -16,7 +16,7 @@ import hashlib
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Self
@@ -132,6 +132,14 @@ class Witness:
     def log_key(self) -> VerifyKey:
         """The key that signs the log's checkpoints."""
         return VerifyKey.from_public(self.watched.ledger_key)
+
+    def go_by(self, ledger_key: str) -> Witness:
+        """Watch the log under the key that its former one handed over to, durably."""
+        if ledger_key == self.watched.ledger_key:
+            return self
+        watched = self.watched.model_copy(update={"ledger_key": ledger_key})
+        write_model(self.folder / WATCHED, watched, PUBLIC_FILE)
+        return replace(self, watched=watched)
 
     @property
     def seen(self) -> SeenLog | None:

@@ -30,7 +30,7 @@ class Judging:
     """
 
     def __init__(self, profile: Profile, since: int = 0) -> None:
-        self._auditor: Final = Auditor(Book(profile.trust), profile.card.heads_key, since)
+        self._auditor: Final = Auditor(Book(profile.trust), profile.card.heads_keys, since)
         self._tree: Final = LogTree()
 
     async def require_auditor(self, session: Session) -> None:

@@ -121,11 +121,18 @@ async def watch(
             await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
 
 
-def require_same_room(witness: Witness, profile: Profile) -> None:
-    """Refuse with `BAD_CONFIG` a member folder of another room than the witness watches."""
-    watched, card = witness.watched, profile.card
-    if (watched.origin, watched.ledger_key) != (card.origin, card.ledger_key):
+def require_same_room(witness: Witness, profile: Profile) -> Witness:
+    """Refuse with `BAD_CONFIG` a member folder of another room than the witness watches.
+
+    Returns:
+        The witness; where the member followed the log's key to the next (`saferoom room follow`),
+        it goes by that one from now on.
+    """
+    watched, trust = witness.watched, profile.trust
+    former = {each.key for each in trust.former_ledger_keys}
+    if watched.origin != trust.origin or watched.ledger_key not in {trust.ledger_key, *former}:
         raise bad_file(profile.folder / ROOM, f"it is of another room than {witness.folder}")
+    return witness.go_by(trust.ledger_key)
 
 
 _FINAL: Final = frozenset({Reason.UNAUTHENTICATED, Reason.CERTIFICATE_REVOKED})

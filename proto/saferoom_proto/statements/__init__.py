@@ -60,6 +60,7 @@ from saferoom_proto.statements.feature import (
     Schema,
     Table,
 )
+from saferoom_proto.statements.handover import KeyHandover, KeyUse
 from saferoom_proto.statements.head import Head, Refusal
 from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.request import CheckRequest
@@ -116,6 +117,8 @@ __all__ = [
     "IdentityIssuer",
     "Instant",
     "KeyChange",
+    "KeyHandover",
+    "KeyUse",
     "Launch",
     "LevelLimits",
     "Name",

@@ -124,6 +124,7 @@ class GetRoomResponse(_message.Message):
     HEADS_KEY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     ENCLAVES_FIELD_NUMBER: _builtins.int
+    HANDOVERS_FIELD_NUMBER: _builtins.int
     origin: _builtins.str
     """The ledger's origin, which is the room's name."""
     ledger_key: _builtins.bytes
@@ -136,6 +137,10 @@ class GetRoomResponse(_message.Message):
     def enclaves(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnclaveState]:
         """The data owners whose enclaves the room knows, with each one's state."""
 
+    @_builtins.property
+    def handovers(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Recorded]:
+        """Every handover of one of the room's keys to the next, in the log's order."""
+
     def __init__(
         self,
         *,
@@ -144,10 +149,11 @@ class GetRoomResponse(_message.Message):
         heads_key: _builtins.bytes = ...,
         version: _builtins.str = ...,
         enclaves: _abc.Iterable[Global___EnclaveState] = ...,
+        handovers: _abc.Iterable[_evidence_pb2.Recorded] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enclaves", b"enclaves", "heads_key", b"heads_key", "ledger_key", b"ledger_key", "origin", b"origin", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enclaves", b"enclaves", "handovers", b"handovers", "heads_key", b"heads_key", "ledger_key", b"ledger_key", "origin", b"origin", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

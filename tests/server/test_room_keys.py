@@ -1,0 +1,216 @@
+"""The room's keys, certificates and issuers change while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import grpc
+import pytest
+
+from saferoom.rotation import begin, finish, renew_server
+from saferoom_client.handovers import follow
+from saferoom_client.heads import require_grown
+from saferoom_client.members import describe, whoami
+from saferoom_client.profile import Profile
+from saferoom_client.session import Session
+from saferoom_proto.checkpoint import open_checkpoint
+from saferoom_proto.handover import Handover
+from saferoom_proto.keys import SigningKey, VerifyKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import KeyUse, RoomKeys
+from saferoom_proto.v1 import identity_pb2, owner_pb2
+from saferoom_proto.wire import envelope_to_proto
+from tests.server.conftest import Ready
+from tests.server.room.joined import Joining, let_in
+from tests.server.room.opened import SECONDS, OpenedRoom, until
+
+
+async def until_handed_over(room: OpenedRoom, count: int = 1) -> None:
+    """Wait until the room says that its keys were handed over so many times."""
+
+    async def said() -> bool:
+        ask = identity_pb2.GetRoomRequest()
+        told = await room.calls("operator").identity.GetRoom(ask, timeout=SECONDS)
+        return len(told.handovers) == count
+
+    await until(said)
+
+
+async def until_in_force(room: OpenedRoom, key: str) -> None:
+    """Wait until the room goes by a ledger key alone."""
+
+    async def named() -> bool:
+        ask = identity_pb2.GetRoomRequest()
+        told = await room.calls("operator").identity.GetRoom(ask, timeout=SECONDS)
+        return VerifyKey(told.ledger_key).public == key
+
+    await until(named)
+
+
+def opened_by(room: OpenedRoom, key: str) -> int:
+    note = room.server.books.ledger.checkpoint()
+    return open_checkpoint(note, room.world.room, VerifyKey.from_public(key)).size
+
+
+async def test_a_member_follows_the_logs_key_and_what_it_kept_stays_valid(
+    empty_room: OpenedRoom, tmp_path: Path
+) -> None:
+    joining = let_in(empty_room, tmp_path)
+    member = joining.member("operator")
+    await joining.until_known(member)
+    async with Session(member, clock=empty_room.world.now) as session:
+        before = (await require_grown(session)).note
+        says = begin(empty_room.folder, "ledger").says
+        await until_handed_over(empty_room)
+        # Both sign: who pinned the former key notices nothing.
+        assert opened_by(empty_room, says.former) == opened_by(empty_room, says.following)
+        await describe(session)
+        await require_grown(session)
+        followed = await follow(session)
+        assert followed.ledger_key == says.following
+        # The former key counts for what it signed in its time.
+        session.profile.trust.open_checkpoint(before)
+        finish(empty_room.folder, "ledger")
+        await describe(session)
+    kept = Profile.load(member.folder)
+    assert kept.card.ledger_key == kept.trust.ledger_key == says.following
+    assert [each.key for each in kept.trust.former_ledger_keys] == [says.former]
+
+
+async def test_a_member_that_was_away_the_whole_time_follows_afterwards(
+    empty_room: OpenedRoom, tmp_path: Path
+) -> None:
+    joining = let_in(empty_room, tmp_path)
+    member = joining.member("operator")
+    await joining.until_known(member)
+    async with Session(member, clock=empty_room.world.now) as session:
+        member.keep_checkpoint((await require_grown(session)).note)
+    says = [await _whole_handover(empty_room, count) for count in (1, 2)]
+    async with Session(Profile.load(member.folder), clock=empty_room.world.now) as session:
+        with pytest.raises(SafeRoomError) as refused:
+            await describe(session)
+        assert refused.value.reason is Reason.BAD_PROOF
+        assert f"saferoom room follow -p {member.folder}" in refused.value.__notes__
+        followed = await follow(session)
+        assert [each.says for each in followed.handovers] == [each.says for each in says]
+        await describe(session)
+        assert (await follow(session)).handovers == ()
+
+
+async def _whole_handover(room: OpenedRoom, count: int) -> Handover:
+    handover = begin(room.folder, "ledger")
+    await until_handed_over(room, count)
+    finish(room.folder, "ledger")
+    await until_in_force(room, handover.says.following)
+    return handover
+
+
+async def test_the_former_key_is_not_ended_while_an_owners_enclave_lives_by_it(
+    ready: Ready,
+) -> None:
+    room, said = ready.room, ready.sample
+    handover = begin(room.folder, "ledger")
+    await until_handed_over(room)
+    with pytest.raises(SafeRoomError) as refused:
+        finish(room.folder, "ledger")
+    assert refused.value.reason is Reason.CONFLICT
+    assert "court, tax" in refused.value.detail
+    heads = room.world.heads.verify_key.public
+    for owner in (said.tax, said.court):
+        charter = owner.next_charter(
+            room_keys=RoomKeys(ledger=handover.says.following, heads=heads)
+        )
+        owner.charters.append(charter)
+        request = owner_pb2.PutCharterRequest(charter=envelope_to_proto(charter))
+        await room.calls(owner.name).owner.PutCharter(request, timeout=SECONDS)
+    card = finish(room.folder, "ledger")
+    assert card.ledger_key == handover.says.following
+    await until_in_force(room, handover.says.following)
+
+
+async def test_a_charter_with_a_key_that_does_not_sign_is_refused(ready: Ready) -> None:
+    charter = ready.sample.tax.next_charter(
+        room_keys=RoomKeys(
+            ledger=SigningKey.generate().verify_key.public,
+            heads=ready.room.world.heads.verify_key.public,
+        )
+    )
+    request = owner_pb2.PutCharterRequest(charter=envelope_to_proto(charter))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await ready.room.calls("tax").owner.PutCharter(request, timeout=SECONDS)
+
+
+async def test_nothing_is_ended_that_was_not_begun(empty_room: OpenedRoom) -> None:
+    for use in KeyUse:
+        with pytest.raises(SafeRoomError) as refused:
+            finish(empty_room.folder, use)
+        assert refused.value.reason is Reason.CONFLICT
+    begin(empty_room.folder, "heads")
+    with pytest.raises(SafeRoomError) as refused:
+        begin(empty_room.folder, "heads")
+    assert refused.value.reason is Reason.CONFLICT
+
+
+async def test_new_connections_get_the_renewed_certificate_and_open_ones_go_on(
+    empty_room: OpenedRoom,
+) -> None:
+    calls = empty_room.calls("operator")
+    await calls.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
+    before = await _served(empty_room)
+    renew_server(empty_room.folder)
+
+    async def renewed() -> bool:
+        await calls.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
+        return await _served(empty_room) != before
+
+    await until(renewed)
+    fresh = empty_room.calls("operator", "another")
+    told = await fresh.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
+    assert told.name == "another"
+
+
+async def _served(room: OpenedRoom) -> str:
+    """Give the certificate that a new connection is shown."""
+    return await asyncio.to_thread(ssl.get_server_certificate, ("localhost", room.server.port))
+
+
+async def test_a_half_made_change_of_the_folder_changes_nothing(empty_room: OpenedRoom) -> None:
+    key = empty_room.folder / "tls" / "server.key"
+    whole = key.read_bytes()
+    key.write_bytes(b"half a key")
+    await until(lambda: _told(empty_room, "does not fit together"))
+    fresh = empty_room.calls("operator", "meanwhile")
+    told = await fresh.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
+    assert told.name == "meanwhile"
+    key.write_bytes(whole)
+    await until(lambda: _told(empty_room, "the folder changed"))
+
+
+async def _told(room: OpenedRoom, words: str) -> bool:
+    return words in room.log.getvalue()
+
+
+async def test_an_issuer_that_is_shut_out_names_nobody_any_more(
+    empty_room: OpenedRoom, tmp_path: Path
+) -> None:
+    joining: Joining = let_in(empty_room, tmp_path)
+    member = joining.member("operator", "of-the-second")
+    await joining.until_known(member)
+    async with Session(member, clock=empty_room.world.now) as session:
+        assert (await whoami(session)).name == "of-the-second"
+        (empty_room.folder / "issuers" / "second.pem").unlink()
+
+        # Also on the connection that is open.
+        async def refused() -> bool:
+            try:
+                await whoami(session)
+            except SafeRoomError as error:
+                return error.reason is Reason.UNAUTHENTICATED
+            return False
+
+        await until(refused)
+    # The members of the other issuer go on.
+    calls = empty_room.calls("operator")
+    await calls.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
