@@ -9,13 +9,13 @@ from __future__ import annotations
 import gzip
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import socket
-from threading import BoundedSemaphore, Thread
+from socket import SHUT_RDWR, socket
+from threading import BoundedSemaphore, Lock, Thread
 from typing import Final
 
 from saferoom.config import split_address
@@ -24,9 +24,11 @@ from saferoom.logs import Log
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 MOST_CONNECTIONS: Final = 64
-"""Each holds a thread; one more is closed at once."""
+"""Each holds a thread; for one more the oldest is closed: who says little keeps nobody out."""
 _IDLE_SECONDS: Final = 10.0
 """After which a connection that says nothing is closed."""
+_ROOM_SECONDS: Final = 0.1
+"""So long the end of the oldest is waited for; else the new one is closed."""
 
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _FOR_A_MOMENT: Final = "public, max-age=1"
@@ -46,9 +48,13 @@ class _Pages:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD of a checkpoint and of tiles."""
+    """Answers GET and HEAD of a checkpoint and of tiles: one request of each connection.
 
-    protocol_version = "HTTP/1.1"
+    What follows a request is not read: where it was the request's body, a proxy would give its
+    answer to somebody else's request, and keep it for ever.
+    """
+
+    protocol_version = "HTTP/1.0"
     server_version = "saferoom"
     sys_version = ""
     timeout = _IDLE_SECONDS
@@ -113,15 +119,22 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], pages: _Pages) -> None:
         self._log: Final = pages.log
         self._places: Final = BoundedSemaphore(MOST_CONNECTIONS)
+        self._open: Final = dict[socket, None]()
+        """In the order in which they came."""
+        self._lock: Final = Lock()
         super().__init__(address, partial(_Handler, pages))
 
     def process_request(  # pyright: ignore[reportIncompatibleMethodOverride] - TCP only
         self, request: socket, client_address: object
     ) -> None:
-        """Serve a connection in a thread of its own, if there is one left."""
+        """Serve a connection in a thread of its own, in the oldest's place if all are taken."""
         if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+            self._end_oldest()
+            if not self._places.acquire(timeout=_ROOM_SECONDS):
+                self.shutdown_request(request)
+                return
+        with self._lock:
+            self._open[request] = None
         super().process_request(request, client_address)
 
     def process_request_thread(  # pyright: ignore[reportIncompatibleMethodOverride] - TCP only
@@ -131,7 +144,19 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
+            with self._lock:
+                self._open.pop(request, None)
             self._places.release()
+
+    def _end_oldest(self) -> None:
+        """Have the thread of the oldest connection come to its end."""
+        with self._lock:
+            oldest = next(iter(self._open), None)
+            if oldest is not None:
+                del self._open[oldest]
+        if oldest is not None:
+            with suppress(OSError):  # it was at its end already
+                oldest.shutdown(SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of a reader that left in the middle, and of the rest what it was."""

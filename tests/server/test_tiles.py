@@ -10,6 +10,7 @@ import http.client
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -212,6 +213,29 @@ def test_a_crowd_that_says_nothing_leaves_the_server_standing(reader: Reader) ->
     for one in crowd:
         one.close()
     assert reader.checkpoint()[0] == ENTRIES
+
+
+def test_a_crowd_that_goes_on_saying_little_keeps_no_reader_out(reader: Reader) -> None:
+    with ExitStack() as left:
+        for _ in range(2 * MOST_CONNECTIONS):
+            one = left.enter_context(socket.create_connection(("127.0.0.1", reader.port)))
+            one.sendall(b"GET /checkpoint HTTP/1.1\r\nX: ")
+        for _ in range(5):
+            assert reader.checkpoint()[0] == ENTRIES
+
+
+@pytest.mark.parametrize("body", ["Content-Length: {}", "Content-Length : {}", "X: {}"])
+def test_nothing_in_a_requests_body_is_answered(reader: Reader, body: str) -> None:
+    """Else a proxy gives that answer to whoever asks next, and keeps it for ever."""
+    hidden = b"GET /tile/0/001 HTTP/1.1\r\nHost: log\r\n\r\n"
+    head = f"GET /tile/0/000 HTTP/1.1\r\nHost: log\r\n{body.format(len(hidden))}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", reader.port), timeout=SECONDS) as line:
+        line.sendall(head.encode() + hidden)
+        answers = b""
+        with suppress(ConnectionResetError):
+            while some := line.recv(1 << 16):
+                answers += some
+    assert answers.count(b"HTTP/1.") == 1
 
 
 async def test_a_room_serves_its_log_where_its_settings_say_and_else_nowhere(
