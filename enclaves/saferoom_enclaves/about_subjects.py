@@ -1,17 +1,20 @@
 """Which rows of batches are about a subject: kept with every chunk, for that subject alone.
 
 A batch's rows are found by nobody else. With each chunk goes a list of its subjects, 4 bytes each,
-that is gone through when a subject asks; the rows themselves say whether they are about it.
+that is gone through when a subject asks; the rows themselves say whether they are about it. The
+four bytes are of a keyed hash: whoever could choose codes with another's mark could have that one's
+rows lie behind chunks in which it does not stand.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from saferoom_enclaves.batch_progress import ProgressRows
 from saferoom_enclaves.journal import Journal, OutboxEntry
@@ -45,7 +48,6 @@ _NUMBER_BYTES: Final = 4
 _QUESTION_PARTS: Final = 2
 _ASKED_PARTS: Final = 3
 _TAGS: Final = np.dtype("<u4")
-_mark: Final = zlib.crc32
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class AboutSubjects:
     def add(self, request_id: str, chunk: JudgedRows) -> None:
         """Keep whom a chunk is about; within a transaction."""
         number = (chunk.first // CHUNK_ROWS).to_bytes(_NUMBER_BYTES, "big")
-        tags = np.fromiter(map(_mark, _codes(chunk.rows)), _TAGS, chunk.count)
+        tags = self._marked(_codes(chunk.rows))
         # Else a bank could fill a subject's list with one row, a million times.
         codes = np.frombuffer(chunk.records, np.uint8).reshape(chunk.count, -1)[:, 0]
         tags = tags[codes != CODES[Reason.ROW_REPEATED]]
@@ -190,7 +192,7 @@ class AboutSubjects:
             journal: its chain.
         """
         numbers: dict[str, list[int]] = {}
-        tag = _mark(subject.encode())
+        (tag,) = self._marked([subject.encode()])
         for each in self._state.found("asked"):
             request_id, number, tags = unpack(each.content, _ASKED_PARTS)
             if (np.frombuffer(tags, _TAGS) == tag).any():
@@ -235,6 +237,19 @@ class AboutSubjects:
 
     def _question_key(self, request_id: str) -> bytes:
         return self._state.cipher.find("batch", "question", request_id)
+
+    def _marked(self, codes: Iterable[bytes]) -> npt.NDArray[np.uint32]:
+        return _marks(codes, self._state.cipher.find("asked", "marks"))
+
+
+def _marks(codes: Iterable[bytes], key: bytes) -> npt.NDArray[np.uint32]:
+    keyed = blake2b(digest_size=_TAGS.itemsize, key=key)
+    marks = bytearray()
+    for code in codes:
+        mark = keyed.copy()
+        mark.update(code)
+        marks += mark.digest()
+    return np.frombuffer(bytes(marks), _TAGS)
 
 
 def _codes(rows: bytes) -> Iterator[bytes]:

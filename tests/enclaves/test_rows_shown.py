@@ -147,10 +147,27 @@ def test_a_chunk_of_before_rows_were_kept_is_read(room: Sample, enclave: Enclave
     assert held(room, enclave, 1).batches == ()
 
 
+class AllAlike:
+    """A hash that tells nothing apart."""
+
+    def __init__(self, digest_size: int, key: bytes) -> None:
+        del key
+        self._digest = bytes(digest_size)
+
+    def copy(self) -> AllAlike:
+        return self
+
+    def update(self, data: bytes) -> None:
+        del data
+
+    def digest(self) -> bytes:
+        return self._digest
+
+
 def test_subjects_whose_marks_are_alike_are_told_apart(
     room: Sample, enclave: EnclaveHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(about_subjects, "_mark", len)
+    monkeypatch.setattr(about_subjects, "blake2b", AllAlike)
     ask_batch(enclave, steady_batch(room, 1, 2))
     assert held(room, enclave, 3).batches == ()
     (shown,) = held(room, enclave, 1).batches
