@@ -131,7 +131,7 @@ class Rounds:
 
         Raises:
             SafeRoomError: `BAD_SIGNATURE`; `CONFLICT` if that checkpoint is not to be cosigned any
-                more, or another organisation's witness has that key; `TOO_MANY_REQUESTS`.
+                more, or another organisation's witness has that key or id; `TOO_MANY_REQUESTS`.
         """
         # Step 1: not too often, and on a checkpoint of this log that is still open.
         now = self._clock()
@@ -152,6 +152,9 @@ class Rounds:
             raise SafeRoomError(Reason.MALFORMED, f"{organisation}'s cosignature {rule}", [fault])
         if word.key.public in {each.key.public for each in others.values()}:
             raise SafeRoomError(Reason.CONFLICT, "another organisation's witness has this key")
+        if word.key.name == cosigned.checkpoint.origin:
+            raise SafeRoomError(Reason.CONFLICT, "a witness has another name than the log")
+        self._require_nobody_elses(organisation, word.key)
         if len(others) >= MAX_SIGNATURES - 1:
             raise SafeRoomError(Reason.CONFLICT, f"{len(others)} witnesses have cosigned this one")
         # Step 3: kept, and shown from now on.
@@ -159,6 +162,18 @@ class Rounds:
         cosigned.words = {**cosigned.words, organisation: word}
         async with self._writing:
             await asyncio.to_thread(replace_file, self._path, self._document())
+
+    def _require_nobody_elses(self, organisation: str, key: CosignerKey) -> None:
+        """Refuse a key that readers would take for another's: its line would spoil their notes.
+
+        A reader finds lines by name and four bytes of a hash: 2^32 keys are soon made.
+        """
+        for each in self._rounds:
+            for other, word in each.words.items():
+                alike = (word.key.name, word.key.key_id) == (key.name, key.key_id)
+                if alike and word.key != key and other != organisation:
+                    detail = "another organisation's witness has this name and id"
+                    raise SafeRoomError(Reason.CONFLICT, detail)
 
     def notes(self) -> tuple[str, ...]:
         """Give what was cosigned, the newest first, as far as newer notes do not say as much."""

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from saferoom.rounds import FILE, MOST_ROUNDS
+from saferoom_proto import cosignature
 from saferoom_proto.checkpoint import Checkpoint, Note, open_checkpoint, sign_checkpoint
 from saferoom_proto.cosignature import Algorithm, Cosigner
 from saferoom_proto.merkle import leaf_hash, verify_inclusion
@@ -30,6 +31,7 @@ COSIGNERS = {
     "owner": Cosigner.generate("owner.example/w", Algorithm.ML_DSA_44),
     "auditor": Cosigner.generate("auditor.example/w", Algorithm.ML_DSA_44),
 }
+ED25519 = Algorithm.ED25519
 KEYS = [each.key for each in COSIGNERS.values()]
 
 
@@ -81,6 +83,12 @@ async def grow(room: OpenedRoom) -> None:
 
 async def add_entry(room: OpenedRoom) -> None:
     await room.hand_in(room.world.owner("tax").adopt())
+
+
+def four_bytes(name: str, typed_key: bytes) -> bytes:
+    """Give every key of every name one id."""
+    del name, typed_key
+    return b"four"
 
 
 async def reason_of(call: Awaitable[object]) -> Reason:
@@ -163,6 +171,30 @@ async def test_two_organisations_do_not_hand_in_one_witnesss_word(room: OpenedRo
     assert await reason_of(hand_in(room, "owner", head, by="bank")) is Reason.CONFLICT
     (note,) = (await heads(room)).cosigned
     assert len(Note.parse(note).signatures) == 2
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["the same round", "a later round"])
+async def test_no_line_is_taken_that_readers_take_for_anothers(
+    room: OpenedRoom, monkeypatch: pytest.MonkeyPatch, later: bool
+) -> None:
+    """Four bytes of a hash and the name tell whose a line is: a bank can make a key with both."""
+    monkeypatch.setattr(cosignature, "key_hint", four_bytes)
+    monkeypatch.setitem(COSIGNERS, "alike", Cosigner.generate("owner.example/w", ED25519))
+    head = await witness(room, "owner")
+    if later:
+        await grow(room)
+        head = opened_note(room, (await heads(room)).to_cosign)
+    assert await reason_of(hand_in(room, "bank", head, by="alike")) is Reason.CONFLICT
+    (note,) = (await heads(room)).cosigned
+    assert len(vouched_by(KEYS, opened_note(room, note), note)) == 1
+
+
+async def test_no_witness_has_the_name_of_the_log(
+    room: OpenedRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COSIGNERS, "log", Cosigner.generate(room.world.room, ED25519))
+    head = opened_note(room, (await heads(room)).to_cosign)
+    assert await reason_of(hand_in(room, "bank", head, by="log")) is Reason.CONFLICT
 
 
 async def test_a_witness_that_cosigns_without_pause_is_slowed_down(room: OpenedRoom) -> None:
