@@ -24,10 +24,17 @@ class Happening(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened."""
+    """Something that happened.
+
+    Attributes:
+        what: its kind.
+        detail: in words.
+        command: what its owner can type about it; empty if nothing.
+    """
 
     what: Happening
     detail: str
+    command: str = ""
 
 
 Tell = Callable[[Event], None]

@@ -172,6 +172,7 @@ def test_with_the_questions_a_price_below_their_cuts_is_found() -> None:
     assert found(story) == []
     auditor = story.audit(receipts=opened(story))
     assert [each.reason for each in auditor.violations] == [Reason.OVER_BUDGET]
+    assert [str(each.named) for each in auditor.violations] == ["release of tax"]
     assert (auditor.replayed, auditor.opened) == (1, 1)
 
 

@@ -139,7 +139,8 @@ class _Attendance:
             release = await self._decide(told)
         except SafeRoomError as error:
             why = f"{error.reason}: {error.detail}"[:_WHY_CHARS]
-            self._on_event(Event(Happening.REFUSED, why))
+            command = next(iter(getattr(error, "__notes__", ())), "")
+            self._on_event(Event(Happening.REFUSED, why, command))
             refusal = owner_pb2.KeyRefusal(task=told.task, why=why)
             return owner_pb2.AttendKeysRequest(refusal=refusal)
         return owner_pb2.AttendKeysRequest(release=release)

@@ -6,11 +6,13 @@ the endorsement is what others take its word from.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
-from saferoom_client.agent.folder import AgentState, KeyAgent, Policy
+from saferoom_client.agent.folder import AgentState, KeyAgent
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump, sha256_digest, unb64
@@ -84,7 +86,7 @@ def appraise(
         raise SafeRoomError(Reason.BAD_EVIDENCE, f"{evidence.kind} evidence is not accepted")
     claimed = verify_claims(claims, evidence, b64(nonce))
     # Step 3: what runs there, for whom, and how well confined.
-    _require_claims(policy, claimed, pinned)
+    _require_claims(agent, claimed, pinned)
     # Step 4: the owner's own supervisor started it, where the policy names one.
     if policy.supervisors:
         require_launched(launch, policy.supervisors, claimed)
@@ -151,20 +153,29 @@ def _require_charter(agent: KeyAgent, state: AgentState, envelope: Envelope) -> 
     return pinned
 
 
-def _require_claims(policy: Policy, claims: EvidenceClaims, charter: PinnedCharter) -> None:
+def _require_claims(agent: KeyAgent, claims: EvidenceClaims, charter: PinnedCharter) -> None:
+    policy = agent.policy
     if (claims.room, claims.owner) != (policy.room, policy.owner):
         raise SafeRoomError(Reason.BAD_EVIDENCE, "the enclave is another owner's")
     if claims.charter != charter.digest:
         raise SafeRoomError(Reason.BAD_CHARTER, "the enclave runs under another charter")
     if claims.code not in policy.code:
-        raise SafeRoomError(Reason.BAD_EVIDENCE, f"code {claims.code} is not accepted")
+        detail = f"code {claims.code} is not accepted"
+        raise _unaccepted(detail, agent.folder, "code", claims.code)
     if claims.dependencies not in policy.dependencies:
         detail = f"dependencies {claims.dependencies} are not accepted"
-        raise SafeRoomError(Reason.BAD_EVIDENCE, detail)
+        raise _unaccepted(detail, agent.folder, "dependencies", claims.dependencies)
     least = charter.charter.min_sandbox_level
     if claims.sandbox_level < least:
         detail = f"sandbox level {claims.sandbox_level}, the charter asks for {least}"
         raise SafeRoomError(Reason.SANDBOX_TOO_WEAK, detail)
+
+
+def _unaccepted(detail: str, folder: Path, what: str, digest: str) -> SafeRoomError:
+    """Refuse code that the owner has not accepted, noting the command by which it would."""
+    refusal = SafeRoomError(Reason.BAD_EVIDENCE, detail)
+    refusal.add_note(f"saferoom agent accept {shlex.quote(str(folder))} --{what} {digest}")
+    return refusal
 
 
 def _require_not_rolled_back(seen: ChainLink, claimed: ChainLink) -> None:

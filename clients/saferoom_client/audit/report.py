@@ -96,7 +96,8 @@ def _violations(report: AuditReport) -> Iterator[Row]:
 def _place(found: Violation) -> str:
     if found.entry is None:
         return say("the log")
-    return say("entry {entry}", entry=found.entry)
+    place = say("entry {entry}", entry=found.entry)
+    return f"{place}: {found.named}" if found.named.kind else place
 
 
 def _reason(found: Violation) -> str:

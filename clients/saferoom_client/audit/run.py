@@ -9,6 +9,7 @@ from typing import Final
 
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.entries import TAKES
+from saferoom_client.audit.naming import NAMELESS, Named, named
 from saferoom_client.audit.questions import Receipts, read_receipts
 from saferoom_client.audit.rows import JudgedRow, require_row
 from saferoom_client.audit.spending import Spending
@@ -35,11 +36,13 @@ class Violation:
         entry: its index; none where the log as a whole is wrong.
         reason: the rule that it breaks.
         what: in words, for the auditor's report. The log holds no record, and neither does this.
+        named: what kind of statement the entry is, and whose it says to be.
     """
 
     entry: int | None
     reason: Reason
     what: str
+    named: Named = NAMELESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,9 @@ class Auditor:
         self._spending: Final = Spending(book, self._receipts.questions)
         self._since: Final = since
         self._chains: Final = Chains()
+        self._names: Final[list[Named]] = []
+        """Of each entry, by its index; the same name is kept once."""
+        self._same: Final[dict[Named, Named]] = {}
         self.violations: Final[list[Violation]] = []
         self.judged = 0
         self.erased = 0
@@ -121,6 +127,8 @@ class Auditor:
 
     def take(self, entry: LogEntry) -> None:
         """Judge the log's next entry; what is wrong with it is noted, and the audit goes on."""
+        name = Named() if entry.statement is None else named(entry.statement)
+        self._names.append(self._same.setdefault(name, name))
         if entry.statement is None:
             self._note(entry.index, Reason.BAD_PROOF, "the room does not show what it is")
             return
@@ -206,7 +214,7 @@ class Auditor:
 
     def _note(self, entry: int, reason: Reason, what: str) -> None:
         if entry >= self._since:
-            self.violations.append(Violation(entry, reason, what))
+            self.violations.append(Violation(entry, reason, what, self._names[entry]))
 
 
 async def audit_log(

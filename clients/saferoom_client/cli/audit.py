@@ -12,6 +12,7 @@ from saferoom_client.audit.report import Audited, audit_page
 from saferoom_client.audit.run import AuditReport, Violation
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import progress_of, show
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.files import PUBLIC_FILE, require_writable, write_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
@@ -138,7 +139,8 @@ def _lines(report: AuditReport) -> Iterator[str]:
 
 def _place(found: Violation) -> str:
     where = say("the log") if found.entry is None else say("entry {entry}", entry=found.entry)
-    return f"{where}: {found.reason}: {found.what}"
+    name = f" ({found.named})" if found.named.kind else ""
+    return f"{where}{name}: {found.reason}: {say_rule(found.what)}"
 
 
 def _document(report: AuditReport) -> dict[str, object]:
@@ -156,7 +158,13 @@ def _document(report: AuditReport) -> dict[str, object]:
         "opened": report.opened,
         "unpinned": list(report.unpinned),
         "violations": [
-            {"entry": each.entry, "reason": each.reason, "what": each.what}
+            {
+                "entry": each.entry,
+                "kind": each.named.kind,
+                "whose": each.named.whose,
+                "reason": each.reason,
+                "what": each.what,
+            }
             for each in report.violations
         ],
     }

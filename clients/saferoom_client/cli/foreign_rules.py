@@ -128,6 +128,11 @@ _SAID: Final = tuple(
         (r"File name too long", later("its name is too long")),
         (r"File exists", later("it is there already")),
         (r"Address already in use", later("another program uses this address")),
+        # gRPC
+        (
+            r"(?:UNAVAILABLE: )?failed to connect to all addresses.*ipv[46]:(?P<address>\S+): .*",
+            later("nobody answers at {address}: is the room up, and is this its address?"),
+        ),
         # JSON
         (
             r"JSON, line (?P<line>\d+) column (?P<column>\d+): .*",

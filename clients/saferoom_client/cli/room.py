@@ -130,8 +130,8 @@ def status(profile: ProfileOption, as_json: JsonOption = False) -> None:
     rows = [
         (
             each.owner,
-            each.run_by,
-            each.state,
+            say(each.run_by),
+            say(each.state),
             str(each.sandbox_level),
             ", ".join(each.sandbox_missing) or say("nothing"),
             each.endorsement or say("none"),

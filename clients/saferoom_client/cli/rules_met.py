@@ -78,6 +78,7 @@ WITH_VALUES: Final = (
     later("{path}: it may not issue certificates"),
     later("the log has {size} entries"),
     later("a page ends in {suffix}"),
+    later("the same row stands in line {line}"),
     later("another owner's draft: you are of {organisation}"),
     later("this folder is a member of {room}"),
     later("it is a receipt of another kind: {kind}"),

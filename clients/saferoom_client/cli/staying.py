@@ -13,6 +13,7 @@ import typer
 
 from saferoom_client.cli.output import moment
 from saferoom_client.events import Event
+from saferoom_client.tongue import say
 
 
 def teller(as_json: bool) -> Callable[[Event], None]:
@@ -22,9 +23,19 @@ def teller(as_json: bool) -> Callable[[Event], None]:
         now = datetime.now(UTC)
         if as_json:
             line = {"time": now.isoformat(), "event": event.what, "detail": event.detail}
+            if event.command:
+                line["command"] = event.command
             typer.echo(json.dumps(line, ensure_ascii=False))
         else:
             typer.echo(f"{moment(now)}  {event.what}: {event.detail}")
+            if event.command:
+                typer.echo(
+                    say(
+                        "  next  if `saferoom measure` of code that you trust gives this digest:"
+                        " {command}",
+                        command=event.command,
+                    )
+                )
 
     return tell
 
