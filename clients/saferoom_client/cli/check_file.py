@@ -97,7 +97,11 @@ def check_file(room: Room, asked: FileCheck, *, as_json: bool) -> None:
     names = view.template.params.keys() - asked.params.keys()
     applicants = read_applicants(asked.file, names, asked.column)
     batch, again = _batch(room, asked, view, applicants)
-    answer = _ask(room, batch, quiet=as_json)
+    try:
+        answer = _ask(room, batch, quiet=as_json)
+    except KeyboardInterrupt:
+        typer.echo(say("stopped; type the same again, and it goes on where it was"), err=True)
+        raise
     write_file(asked.receipt_file, answer.receipt.to_json())
     write_file(asked.out, write_answers(applicants, answer), PUBLIC_FILE)
     asked.state.unlink(missing_ok=True)

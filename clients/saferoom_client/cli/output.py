@@ -16,7 +16,15 @@ from unicodedata import combining, east_asian_width
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.tongue import say
@@ -169,13 +177,22 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
 _REMOTE: Final = "told by the other side"
 
 
+class _Counts(ProgressColumn):
+    """How much of how much; at first nobody knows of how much."""
+
+    def render(self, task: Task) -> Text:
+        """Write both, thousands apart."""
+        total = "?" if task.total is None else f"{task.total:,.0f}"
+        return Text(f"{task.completed:,.0f} / {total}")
+
+
 def progress_of(what: str, *, quiet: bool) -> tuple[Progress, Callable[[int, int], None]]:
     """Make a progress bar on standard error, and what moves it; silent for programs."""
     stream: TextIO = sys.stderr
     bar = Progress(
         TextColumn(say(what)),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} / {task.total:,.0f}"),
+        _Counts(),
         TimeRemainingColumn(),
         console=Console(file=stream),
         transient=True,
