@@ -69,7 +69,7 @@ def test_whoever_is_no_auditor_is_shown_nothing_to_judge(live: LiveRoom) -> None
     folder = str(live.member("bank-a", "desk"))
     result = CliRunner().invoke(app, ["audit", "verify", "-p", folder])
     assert result.exit_code == 1
-    assert "the room does not show what it is" in result.output
+    assert "the room shows what entries are to auditors only" in result.output
 
 
 def test_receipts_of_every_kind_are_judged_beside_the_log(live: LiveRoom, tmp_path: Path) -> None:
