@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from saferoom_models.refusals import JointTrainingError, Refusal
+from saferoom_models.vertical import messages
 from saferoom_models.vertical.columns import SUPPORT, FindingKind, prepare
 from saferoom_models.vertical.descent import DIVERGED, Recursion
 from saferoom_models.vertical.label_side import LabelSide
@@ -81,6 +82,19 @@ def test_an_owner_that_brought_nothing_gets_nothing(recorded: Recorded) -> None:
     assert refused.reason is Refusal.BAD_COLUMNS
 
 
+def test_an_owners_name_says_where_a_column_is_from_without_doubt() -> None:
+    values = DRAW.normal(size=(ROWS, 1))
+    owners = [OwnerColumns("tax.late", ("paid",), values), OwnerColumns("tax", ("a",), values)]
+    assert refusal(lambda: join_owners(owners)).reason is Refusal.BAD_COLUMNS
+
+
+def test_rows_that_the_model_is_not_for_get_no_points(recorded: Recorded) -> None:
+    own = recorded.values[0]
+    for values in (own[:, :2], own[:, 0], np.where(own > 0, np.nan, own)):
+        reason = refusal(lambda given=values: recorded.label.points(given)).reason
+        assert reason is Refusal.BAD_COLUMNS
+
+
 def test_labels_that_are_none_are_refused() -> None:
     columns = prepare(("a",), DRAW.normal(size=(ROWS, 1)))
     terms = Terms("00" * 32, ROWS, 1, 1)
@@ -114,3 +128,17 @@ def test_a_gradient_that_grows_ends_the_training_by_name() -> None:
     recursion.direction()
     grown = [1.0] + [0.0] * 7 + [DIVERGED**2 * 1.01]
     assert refusal(lambda: recursion.take(grown)).reason is Refusal.DIVERGED
+
+
+def test_a_training_that_diverged_gives_no_model_after_a_restart_either(
+    recorded: Recorded,
+) -> None:
+    label = recorded.label_before(6)
+    sent = messages.write_scalars(np.array([0.0] * 8 + [1e14]))
+    answer = messages.write(recorded.terms, 6, messages.MessageKind.SCALARS, [sent])
+    assert refusal(lambda: label.answer(answer)).reason is Refusal.DIVERGED
+    assert label.progress.over
+    assert refusal(label.trained).reason is Refusal.DIVERGED
+    again = LabelSide.resume(recorded.terms, recorded.bank, recorded.labels, label.save())
+    assert refusal(again.trained).reason is Refusal.DIVERGED
+    assert refusal(lambda: again.answer(answer)).reason is Refusal.OUT_OF_ORDER

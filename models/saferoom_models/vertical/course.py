@@ -62,7 +62,18 @@ class Trained:
         """Give this side's part of the log-odds of rows, of shape (rows, columns), unscaled.
 
         Both sides' parts add up to the model's.
+
+        Raises:
+            JointTrainingError: `BAD_COLUMNS`.
         """
+        if values.ndim != 2 or values.shape[1] != len(self.names):  # noqa: PLR2004 -- rows, columns
+            raise JointTrainingError(
+                Refusal.BAD_COLUMNS, f"the model has {len(self.names)} columns, the rows have not"
+            )
+        if not bool(np.isfinite(values).all()):
+            raise JointTrainingError(
+                Refusal.BAD_COLUMNS, "missing or endless values; fill them as for training"
+            )
         return standardise(values, self.means, self.scales) @ self.weights + self.intercept
 
 
@@ -76,6 +87,7 @@ class Course:
         self._distances: list[float] = []
         self.over = False
         self._converged = False
+        self._diverged = False
 
     @property
     def progress(self) -> Progress:
@@ -93,7 +105,7 @@ class Course:
         try:
             distance = self._recursion.take(products)
         except JointTrainingError:
-            self.over = True
+            self.over = self._diverged = True
             raise
         self._distances.append(distance)
         self._converged = distance <= self._terms.tolerance
@@ -109,8 +121,10 @@ class Course:
         """Give the side's part of the model.
 
         Raises:
-            JointTrainingError: `NOT_FINISHED`.
+            JointTrainingError: `NOT_FINISHED`, `DIVERGED`.
         """
+        if self._diverged:
+            raise JointTrainingError(Refusal.DIVERGED, "there is no model: the gradient grew")
         if not self.over or not self._distances:
             raise JointTrainingError(Refusal.NOT_FINISHED, f"round {len(self._distances)} is over")
         return Trained(
@@ -161,7 +175,7 @@ class Course:
             "seen": np.array(recursion.seen),
             "along": np.array([recursion.along, recursion.first]),
             "distances": np.array(self._distances),
-            "over": np.array([self.over, self._converged], dtype=np.int64),
+            "over": np.array([self.over, self._converged, self._diverged], dtype=np.int64),
         }
 
     def restore(self, saved: Saved) -> None:
@@ -178,7 +192,8 @@ class Course:
         recursion.seen = saved.floats("seen").tolist()
         recursion.along, recursion.first = saved.floats("along").tolist()
         self._distances = saved.floats("distances").tolist()
-        self.over, self._converged = (bool(flag) for flag in saved.integers("over"))
+        flags = [bool(flag) for flag in saved.integers("over")]
+        self.over, self._converged, self._diverged = flags
 
 
 def _square(rows: list[list[float]], size: int) -> Floats:

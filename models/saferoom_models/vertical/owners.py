@@ -30,6 +30,8 @@ def join_owners(owners: Sequence[OwnerColumns]) -> Prepared:
     """
     if len({len(own.values) for own in owners}) != 1:
         raise JointTrainingError(Refusal.BAD_COLUMNS, "no owner, or owners with unlike row counts")
+    if any("." in own.owner for own in owners):
+        raise JointTrainingError(Refusal.BAD_COLUMNS, "an owner's name with a dot in it")
     names = [f"{own.owner}.{name}" for own in owners for name in own.names]
     return prepare(names, np.hstack([own.values for own in owners]))
 
