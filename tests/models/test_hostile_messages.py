@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tenseal import sealapi as seal
 
 from saferoom_models.refusals import JointTrainingError, Refusal
@@ -139,6 +141,24 @@ def test_a_ciphertext_of_another_shape_is_refused(recorded: Recorded) -> None:
         assert at_room(recorded, 1, message) in {Refusal.WRONG_SIZE, Refusal.BAD_CIPHERTEXT}
     wrong = with_parts(recorded, 1, of_room=True, p0=logits[0])
     assert at_label(recorded, 1, wrong) is Refusal.WRONG_SIZE
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_no_altered_or_made_up_bytes_end_otherwise_than_refused_by_name(
+    recorded: Recorded, data: st.DataObject
+) -> None:
+    """Numbers in the clear may be altered within their range: every other byte counts."""
+    sent = recorded.to_room[3]
+    if data.draw(st.booleans()):
+        message = data.draw(st.binary(max_size=400))
+    else:
+        at = data.draw(st.integers(0, HEAD + 3))
+        flip = data.draw(st.integers(1, 255))
+        message = sent[:at] + bytes([sent[at] ^ flip]) + sent[at + 1 :]
+    assert refusal(lambda: messages.read(message, recorded.terms, 3, of_room=False)) in Refusal
 
 
 @pytest.mark.parametrize("at", range(16))
