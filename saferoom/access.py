@@ -52,6 +52,8 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}OwnerService/ListFeatures": MEMBERS,
         f"{_ROOM}OwnerService/Pause": _OWNER,
         f"{_ROOM}OwnerService/ListPauses": MEMBERS,
+        f"{_ROOM}OwnerService/RecoverEnclave": _OWNER,
+        f"{_ROOM}OwnerService/GetEnclaveChain": _OWNER,
         f"{_ROOM}OwnerService/GetEndorsement": MEMBERS,
         f"{_ROOM}OwnerService/LoadData": _OWNER,
         f"{_ROOM}OwnerService/Rollback": _OWNER,

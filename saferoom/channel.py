@@ -24,6 +24,7 @@ from saferoom.exchange import (
     Loaded,
     OutboxEntry,
     Standing,
+    Unlocking,
 )
 from saferoom.tls import KeyPair
 from saferoom_proto.dsse import Envelope
@@ -68,9 +69,9 @@ class EnclaveChannel:
             await _answered(self._stub.Attest(request, timeout=_QUICK_SECONDS))
         )
 
-    async def unlock(self, endorsement: Envelope, sealed_keys: bytes, seconds: float) -> Standing:
+    async def unlock(self, unlocking: Unlocking, seconds: float) -> Standing:
         """Hand over the endorsement and the sealed keys; opening the store takes its time."""
-        request = wire.unlock_request(endorsement, sealed_keys)
+        request = wire.unlock_request(unlocking)
         answer = await _answered(self._stub.Unlock(request, timeout=seconds))
         return wire.standing_from(answer.position)
 

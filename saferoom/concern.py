@@ -5,6 +5,7 @@
 | charter, feature, template, release certificate, approval, | every member                        |
 | template refusal, withdrawal, pause, endorsement,          |                                     |
 | evidence, cert. revocation, key handover                   |                                     |
+| recovery, recovered                                        |                                     |
 | schema, feature trial, load order, rollback order,         | its owner                           |
 | snapshot, key change                                       |                                     |
 | agreement, agreement end                                   | its owner and its institution       |
@@ -60,6 +61,8 @@ from saferoom_proto.statements import (
     KeyChange,
     KeyHandover,
     Pause,
+    Recovered,
+    Recovery,
     Refusal,
     Release,
     Schema,
@@ -85,6 +88,8 @@ EVERY_MEMBER: Final = frozenset(
         EvidenceClaims,
         CertificateRevocation,
         KeyHandover,
+        Recovery,
+        Recovered,
     )
 )
 

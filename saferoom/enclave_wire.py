@@ -11,6 +11,7 @@ from saferoom.exchange import (
     Loaded,
     OutboxEntry,
     Standing,
+    Unlocking,
 )
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -59,10 +60,12 @@ def attested_from(message: enclave_pb2.AttestResponse) -> AttestedClaims:
     return AttestedClaims(envelope_from_proto(message.claims), message.kind, message.quote)
 
 
-def unlock_request(endorsement: Envelope, sealed_keys: bytes) -> enclave_pb2.UnlockRequest:
+def unlock_request(unlocking: Unlocking) -> enclave_pb2.UnlockRequest:
     """Write what opens an enclave."""
     return enclave_pb2.UnlockRequest(
-        endorsement=envelope_to_proto(endorsement), sealed_keys=sealed_keys
+        endorsement=envelope_to_proto(unlocking.endorsement),
+        sealed_keys=unlocking.sealed_keys,
+        recoveries=[envelope_to_proto(each) for each in unlocking.recoveries],
     )
 
 

@@ -8,6 +8,21 @@ from saferoom_proto.dsse import Envelope
 
 
 @dataclass(frozen=True, slots=True)
+class Unlocking:
+    """What opens an enclave.
+
+    Attributes:
+        endorsement: its key agent's.
+        sealed_keys: sealed to the enclave.
+        recoveries: the owner's decision that this older copy goes on; empty without one.
+    """
+
+    endorsement: Envelope
+    sealed_keys: bytes
+    recoveries: tuple[Envelope, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Where an enclave stands.
 

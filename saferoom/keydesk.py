@@ -24,11 +24,13 @@ from typing import Final, Protocol, TypeVar
 
 from saferoom.endorsement import Endorsed, require_endorsed
 from saferoom.evidence import Caller
-from saferoom.exchange import AttestedClaims
+from saferoom.exchange import AttestedClaims, Unlocking
 from saferoom.logs import Log
 from saferoom.register import Register
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.recovery import decided, open_decision
+from saferoom_proto.statements import ChainLink, EvidenceClaims, load
 from saferoom_proto.verification import PinnedCharter
 
 ANSWER_SECONDS: Final = 60.0
@@ -55,6 +57,8 @@ class KeyEvidence:
     attested: AttestedClaims
     launch: Envelope | None
     """Its supervisor's word that it started this enclave; none if the server did."""
+    recoveries: tuple[Envelope, ...]
+    """The owner's decision that this older copy goes on; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +153,24 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Unlocking:
-    """What opens an enclave: the endorsement as the room checked it, and the sealed keys."""
+class Unlocked:
+    """What the agent gave for an enclave: the endorsement as the room checked it, and the keys."""
 
     endorsed: Endorsed
     sealed_keys: bytes
+    recoveries: tuple[Envelope, ...]
+    """By which an older copy goes on, if it is one and its owner decided so."""
+
+    @property
+    def unlocking(self) -> Unlocking:
+        """What the enclave is handed."""
+        return Unlocking(self.endorsed.statement, self.sealed_keys, self.recoveries)
+
+    def goes_on(self, charter: PinnedCharter) -> ChainLink:
+        """Tell where the enclave's chain goes on: where it ended, or where its owner decided."""
+        if not self.recoveries:
+            return self.endorsed.endorsement.chain
+        return open_decision(self.recoveries, charter).follows
 
 
 class KeyDesk:
@@ -166,7 +183,12 @@ class KeyDesk:
         self._seats: Final[dict[str, list[Seat]]] = {}
         self._attended: Final[dict[str, asyncio.Event]] = {}
         self._offers: Final[dict[str, asyncio.Event]] = {}
+        self._claimed: Final[dict[str, ChainLink]] = {}
         self._closed = False
+
+    def claimed(self, owner: str) -> ChainLink | None:
+        """Tell where the chain of an owner's enclave ends, as that claimed it last."""
+        return self._claimed.get(owner)
 
     @contextmanager
     def attend(self, caller: Caller) -> Generator[Seat]:
@@ -207,7 +229,7 @@ class KeyDesk:
         tls: str,
         launch: Envelope | None,
         refused: Callable[[SafeRoomError], None],
-    ) -> Unlocking:
+    ) -> Unlocked:
         """Get an enclave's endorsement and keys from an agent, however long that takes.
 
         Args:
@@ -237,7 +259,7 @@ class KeyDesk:
         enclave: Attesting,
         tls: str,
         launch: Envelope | None,
-    ) -> Unlocking:
+    ) -> Unlocked:
         # Step 1: agent or owner may have been revoked since the agent took its seat.
         identity = seat.caller.identity
         self._register.require_not_revoked(identity.fingerprint, self._clock())
@@ -247,8 +269,13 @@ class KeyDesk:
         challenge = await seat.ask(KeyWanted(task, charter.charter.owner), KeyChallenge)
         # Step 3: the enclave's evidence for it.
         attested = await enclave.attest(challenge.nonce)
-        # Step 4: the agent's endorsement of that evidence.
-        release = await seat.ask(KeyEvidence(task, attested, launch), KeyRelease)
+        found = load(attested.claims, EvidenceClaims).chain
+        self._claimed[charter.charter.owner] = found
+        # Step 4: the agent's endorsement of that evidence; of an older copy's only if the owner's
+        # approvers decided that it goes on.
+        said = (each.envelope for each in self._register.recoveries(charter.charter.owner))
+        recoveries = decided(said, charter, found)
+        release = await seat.ask(KeyEvidence(task, attested, launch, recoveries), KeyRelease)
         # Step 5: the room's own check of the endorsement.
         endorsed = require_endorsed(
             attested,
@@ -258,7 +285,7 @@ class KeyDesk:
             tls=tls,
             now=self._clock(),
         )
-        return Unlocking(endorsed, release.sealed_keys)
+        return Unlocked(endorsed, release.sealed_keys, recoveries)
 
     async def _seat(self, owner: str) -> Seat:
         """Wait for an agent to attend; the latest first, as it is the likeliest to be alive."""

@@ -37,17 +37,22 @@ _KINDS: Final = tuple(kind.KIND for kind in SPOKEN.values())
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class Word:
     """An enclave's statement by its place in its chain."""
 
     owner: str
     link: ChainLink
     digest: str
 
+    @property
+    def following(self) -> ChainLink:
+        """The chain's next place."""
+        previous = chain.extend(self.link.previous, self.digest)
+        return ChainLink(index=self.link.index + 1, previous=previous)
+
     def contradicts(self, claimed: ChainLink) -> bool:
         """Tell whether a chain that is one longer does not have this word at its end."""
-        follows = self.link.index + 1 == claimed.index
-        return follows and chain.extend(self.link.previous, self.digest) != claimed.previous
+        return self.link.index + 1 == claimed.index and self.following != claimed
 
 
 class Outbox:
@@ -120,16 +125,12 @@ class Outbox:
         Raises:
             SafeRoomError: `STORE_ROLLED_BACK`.
         """
-        before = size
-        while found := await self._archive.newest(_KINDS, before):
-            before = min(found)
-            words = [each for each in map(_word, found.values()) if each.owner == owner]
-            if words:
-                newest = max(words, key=lambda word: word.link.index)
-                if newest.link.index >= claimed.index or newest.contradicts(claimed):
-                    detail = f"{owner}: the chain ends at {claimed.index}, the log knows another"
-                    raise SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
-                return
+        newest = await newest_word(self._archive, owner, size)
+        if newest is None:
+            return
+        if newest.link.index >= claimed.index or newest.contradicts(claimed):
+            detail = f"{owner}: the chain ends at {claimed.index}, the log knows another"
+            raise SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
 
     def recorded(self, chain_index: int, ledger_index: int) -> None:
         """An entry of the chain stands in the ledger; the enclave lacks its proof."""
@@ -212,11 +213,28 @@ def _uses(says: Payload) -> tuple[UseRow, ...]:
             return ()
 
 
-def _word(statement: Envelope) -> _Word:
+async def newest_word(archive: Archive, owner: str, size: int) -> Word | None:
+    """Find the last word of an owner's enclave in its chain that the log holds; none without one.
+
+    Args:
+        archive: holds the log's statements.
+        owner: whose enclave it is.
+        size: of the log.
+    """
+    before = size
+    while found := await archive.newest(_KINDS, before):
+        before = min(found)
+        words = [each for each in map(_word, found.values()) if each.owner == owner]
+        if words:
+            return max(words, key=lambda word: word.link.index)
+    return None
+
+
+def _word(statement: Envelope) -> Word:
     says = open_spoken(statement)
     if says is None:
         raise _no_word(statement)
-    return _Word(says.owner, says.chain, statement.digest)
+    return Word(says.owner, says.chain, statement.digest)
 
 
 def _no_word(statement: Envelope) -> SafeRoomError:

@@ -30,6 +30,7 @@ from saferoom_proto.statements import (
     Pause,
     Payload,
     Purpose,
+    Recovery,
     Schema,
     Template,
     TemplateRefusal,
@@ -49,6 +50,7 @@ KINDS: Final[tuple[type[Payload], ...]] = (
     TemplateRefusal,
     Withdrawal,
     Pause,
+    Recovery,
     Agreement,
     AgreementEnd,
     CertificateRevocation,
@@ -97,6 +99,7 @@ class Register:
         self._approvals: Final[dict[tuple[str, str], list[Held[Approval]]]] = {}
         self._refusals: Final[dict[str, list[Held[TemplateRefusal]]]] = {}
         self._pauses: Final[dict[str, list[Held[Pause]]]] = {}
+        self._recoveries: Final[dict[str, list[Held[Recovery]]]] = {}
         self._agreements: Final[dict[str, Held[Agreement]]] = {}
         self._between: Final[dict[tuple[str, str], list[Held[Agreement]]]] = {}
         self._ended: Final[set[str]] = set()
@@ -144,6 +147,8 @@ class Register:
                 self._approvals.pop((says.template, says.owner), None)
             case Pause():
                 self._pauses.setdefault(says.owner, []).append(Held(envelope, says))
+            case Recovery():
+                self._recoveries.setdefault(says.owner, []).append(Held(envelope, says))
             case Agreement():
                 self._agreements[envelope.digest] = Held(envelope, says)
                 sides = (says.owner, says.institution)
@@ -265,6 +270,10 @@ class Register:
     def refusals(self, template: str) -> Iterable[Held[TemplateRefusal]]:
         """Give the approvers' refusals of a template, in the order they came in."""
         return self._refusals.get(template, ())
+
+    def recoveries(self, owner: str) -> Iterable[Held[Recovery]]:
+        """Give what an owner's approvers said about older copies of its enclave, in order."""
+        return self._recoveries.get(owner, ())
 
     def pauses(self, owner: str) -> Iterable[Held[Pause]]:
         """Give an owner's pauses and the words for their end, in the order they came in."""

@@ -11,6 +11,7 @@
 | approval, withdrawal | the owner                | the approver it names          | owner        |
 | template refusal     | the owner                | the approver it names          | nobody       |
 | pause, agreement end | the owner                | the approver it names          | owner        |
+| recovery             | the owner                | the approver it names          | nobody       |
 | agreement            | either side              | m of n approvers; institution  | owner        |
 | consent, revocation  | subject, bank, registrar | the subject, or a registrar    | all owners   |
 | cert. revocation     | its issuer, the operator | an issuer that a charter names | all owners   |
@@ -45,6 +46,7 @@ from saferoom_proto.statements import (
     FeatureTrial,
     Pause,
     Payload,
+    Recovery,
     Schema,
     Template,
     TemplateRefusal,
@@ -71,6 +73,7 @@ Owned = TypeVar(
     Withdrawal,
     Pause,
     AgreementEnd,
+    Recovery,
 )
 
 
@@ -246,6 +249,11 @@ def _pause(envelope: Envelope, pause: Pause, ground: Ground) -> tuple[str, ...]:
     return (pause.owner,)
 
 
+def _recovery(envelope: Envelope, recovery: Recovery, ground: Ground) -> tuple[str, ...]:
+    verify_by_named_approver(envelope, ground.register.charter(recovery.owner), Recovery)
+    return ()  # it comes with the keys: the copy must go by it before it follows its stream
+
+
 def _agreement(envelope: Envelope, agreement: Agreement, ground: Ground) -> tuple[str, ...]:
     verify_agreement(envelope, ground.register.charter(agreement.owner))
     institution = ground.register.organisation(agreement.institution)
@@ -278,6 +286,7 @@ APPROVAL: Final[Rule[Approval]] = Rule(Approval, _own, _approval)
 TEMPLATE_REFUSAL: Final[Rule[TemplateRefusal]] = Rule(TemplateRefusal, _own, _refusal)
 WITHDRAWAL: Final[Rule[Withdrawal]] = Rule(Withdrawal, _own, _withdrawal)
 PAUSE: Final[Rule[Pause]] = Rule(Pause, _own, _pause)
+RECOVERY: Final[Rule[Recovery]] = Rule(Recovery, _own, _recovery)
 AGREEMENT = Rule(
     Agreement, lambda caller, says: require_one_of(caller, says.owner, says.institution), _agreement
 )

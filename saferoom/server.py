@@ -34,6 +34,7 @@ from saferoom.links import Links
 from saferoom.loads import Loads
 from saferoom.logs import Log
 from saferoom.metrics import Metrics, RoomFigures, serving_metrics
+from saferoom.recoveries import Recoveries
 from saferoom.refusals import Refusals
 from saferoom.register import Organisation
 from saferoom.relays import Orders, Relays
@@ -57,7 +58,6 @@ from saferoom.statements import Statements
 from saferoom.supervisor import Supervisor
 from saferoom.tiles import serving_tiles
 from saferoom.tracing import Tracer, open_tracer
-from saferoom.versions import Versions
 from saferoom.watch import Watch
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.starting import COMMAND
@@ -367,7 +367,7 @@ async def _add_services(
         links=links,
         loads=loads,
         desk=desk,
-        versions=Versions(books.archive, books.notary),
+        recoveries=Recoveries(books, desk),
     )
     add_owner(owners, server)
     add_template(TemplateService(register, statements), server)

@@ -237,19 +237,17 @@ class Session:
 
     async def _unlock(self) -> None:
         office = self._office
-        unlocking = await office.desk.obtain(
+        unlocked = await office.desk.obtain(
             self.charter, self._channel, self._tls, self.running.launch, self._refused
         )
-        endorsed = unlocking.endorsed
+        endorsed = unlocked.endorsed
         # The endorsement stands in the log before the enclave can use it.
         claims = load(endorsed.claims, EvidenceClaims)
         await office.notary.record(EvidenceClaims, claims, endorsed.claims)
         await office.notary.record(Endorsement, endorsed.endorsement, endorsed.statement)
-        standing = await self._channel.unlock(
-            endorsed.statement, unlocking.sealed_keys, UNLOCK_SECONDS
-        )
+        standing = await self._channel.unlock(unlocked.unlocking, UNLOCK_SECONDS)
         office.log.info("enclave unlocked", owner=self.owner, endorsement=endorsed.digest)
-        self._begin(endorsed, endorsed.endorsement.chain, standing)
+        self._begin(endorsed, unlocked.goes_on(self.charter), standing)
 
     def _refused(self, error: SafeRoomError) -> None:
         self._refusal = told(error)

@@ -23,6 +23,7 @@ from saferoom.keydesk import (
 )
 from saferoom.ledger.entries import Entry
 from saferoom.links import EnclaveStatus
+from saferoom.recoveries import ChainEnds
 from saferoom.refusals import Word
 from saferoom.register import Organisation
 from saferoom.roll import Enrolled
@@ -32,7 +33,7 @@ from saferoom_proto import wire
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import leaf
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import CostEstimate
+from saferoom_proto.statements import ChainLink, CostEstimate
 from saferoom_proto.v1 import (
     check_pb2,
     consent_pb2,
@@ -224,16 +225,33 @@ def to_agent(message: ToAgent) -> owner_pb2.AttendKeysResponse:
         case KeyWanted(task, owner):
             wanted = owner_pb2.KeyWanted(task=task, owner=owner)
             return owner_pb2.AttendKeysResponse(wanted=wanted)
-        case KeyEvidence(task, AttestedClaims(claims, kind, quote), launch):
+        case KeyEvidence(task, AttestedClaims(claims, kind, quote), launch, recoveries):
             evidence = owner_pb2.KeyEvidence(
                 task=task,
                 claims=wire.envelope_to_proto(claims),
                 kind=kind,
                 quote=quote,
+                recoveries=envelopes(recoveries),
             )
             if launch is not None:
                 evidence.launch.CopyFrom(wire.envelope_to_proto(launch))
             return owner_pb2.AttendKeysResponse(evidence=evidence)
+
+
+def chain_response(ends: ChainEnds) -> owner_pb2.GetEnclaveChainResponse:
+    """Put on the wire where an enclave's chain ends."""
+    message = owner_pb2.GetEnclaveChainResponse(
+        recorded=_chain_end(ends.recorded),
+        last_epoch=ends.last_epoch,
+        recoveries=envelopes(ends.recoveries),
+    )
+    if ends.claimed is not None:
+        message.claimed.CopyFrom(_chain_end(ends.claimed))
+    return message
+
+
+def _chain_end(link: ChainLink) -> owner_pb2.ChainEnd:
+    return owner_pb2.ChainEnd(index=link.index, previous=link.previous)
 
 
 def from_agent(message: owner_pb2.AttendKeysRequest) -> FromAgent | KeyOffer:

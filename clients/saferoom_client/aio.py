@@ -17,6 +17,7 @@ from saferoom_client import (
     members,
     owners,
     receipt_witness,
+    recovery,
     templates,
     usage,
     use_receipts,
@@ -57,6 +58,8 @@ class AsyncRoom(Session):
     pause = owners.pause
     resume = owners.resume
     stopped_uses = owners.stopped_uses
+    enclave_chain = recovery.enclave_chain
+    recover_enclave = recovery.recover_enclave
     load_data = loading.load_data
     list_versions = versions.list_versions
     roll_back = versions.roll_back

@@ -14,6 +14,7 @@ from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import open_spoken
+from saferoom_proto.statements import Recovered
 
 
 @dataclass(slots=True)
@@ -23,6 +24,8 @@ class Chains:
     _digests: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
     _previous: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
     _entries: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+
+    _recovered: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
 
     def take(self, statement: Envelope, entry: int = 0) -> None:
         """Take note of a statement of the log, if it is an enclave's.
@@ -37,6 +40,8 @@ class Chains:
         if self._digests.setdefault(place, statement.digest) != statement.digest:
             raise _two_histories(*place)
         self._previous[place] = said.chain.previous
+        if isinstance(said, Recovered):
+            self._recovered.add(place)
         self._entries.setdefault(place, entry)
 
     def require_linked(self) -> None:
@@ -56,6 +61,8 @@ class Chains:
     def gaps(self) -> Iterator[tuple[int, SafeRoomError]]:
         """Give the words before which one is missing: said, and not in the log."""
         for owner, index in self._previous:
+            if (owner, index) in self._recovered:
+                continue  # where its approvers let an older copy go on, which they answer for
             if index and (owner, index - 1) not in self._digests:
                 detail = f"entry {index - 1} of the chain of {owner} is not in the log"
                 yield self._entries[owner, index], SafeRoomError(Reason.BAD_PROOF, detail)

@@ -25,6 +25,7 @@ from saferoom_client import (
     members,
     owners,
     receipt_witness,
+    recovery,
     templates,
     usage,
     use_receipts,
@@ -159,6 +160,8 @@ class Room:
     pause = _waiting(owners.pause)
     resume = _waiting(owners.resume)
     stopped_uses = _waiting(owners.stopped_uses)
+    enclave_chain = _waiting(recovery.enclave_chain)
+    recover_enclave = _waiting(recovery.recover_enclave)
     load_data = _waiting(loading.load_data)
     list_versions = _waiting(versions.list_versions)
     roll_back = _waiting(versions.roll_back)

@@ -15,6 +15,7 @@ from saferoom_enclaves.consents import Consents, Covering
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.standing import Standing
+from saferoom_enclaves.state import State
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
@@ -88,6 +89,18 @@ class Rules:
     standing: Standing
     uses: ApprovedUses
     consents: Consents
+    state: State
+
+    def require_remembered(self, not_before: datetime) -> None:
+        """Refuse what may have been answered by a copy of this enclave that was lost.
+
+        A repeat must get the stored answer, and that answer is forgotten.
+
+        Raises:
+            SafeRoomError: `EXPIRED`.
+        """
+        if not_before <= self.state.marks.forgotten_until:
+            raise SafeRoomError(Reason.EXPIRED, "from before the enclave lost its memory; ask anew")
 
 
 def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
@@ -167,6 +180,7 @@ def approved_use(
         raise SafeRoomError(Reason.NOT_YET_VALID, "the request")
     if now >= request.not_after:
         raise SafeRoomError(Reason.EXPIRED, "the request")
+    rules.require_remembered(request.not_before)
     standing.require_running(request.template)
     template = standing.templates.get(request.template)
     if template is not None and request.purpose not in template.purposes:

@@ -338,6 +338,9 @@ class Consents:
     def _require_unused(self, known: _Known) -> None:
         if known.uses is None:
             return
+        if known.valid_from <= self._state.marks.forgotten_until:
+            # Nobody knows any more how often it was used by then.
+            raise SafeRoomError(Reason.CONSENT_USED_UP, "its uses were forgotten")
         row = self._state.get("uses", self._state.cipher.find("uses", known.digest))
         if row is not None and int.from_bytes(row.content, "big") >= known.uses:
             raise SafeRoomError(Reason.CONSENT_USED_UP, f"{known.uses} uses")

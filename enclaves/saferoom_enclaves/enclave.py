@@ -31,6 +31,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadOpener
 from saferoom_proto.load_order import open_order
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.recovery import Decision, keys_info, open_decision
 from saferoom_proto.rollback import open_rollback
 from saferoom_proto.statements import EvidenceClaims, FeatureTrial, Snapshot, StoreState
 from saferoom_proto.statements.base import whole_milliseconds
@@ -127,12 +128,19 @@ class Enclave:
             self._claimed.pop(next(iter(self._claimed)))
         return attestation
 
-    def unlock(self, endorsement: Envelope, sealed_keys: bytes) -> Whereabouts:
+    def unlock(
+        self, endorsement: Envelope, sealed_keys: bytes, recoveries: Sequence[Envelope] = ()
+    ) -> Whereabouts:
         """Open state and store with the keys that came with an endorsement, or renew the latter.
+
+        Args:
+            endorsement: the key agent's.
+            sealed_keys: sealed to this enclave, under the endorsement and the recoveries.
+            recoveries: the approvers' decision that this older copy goes on, if there is one.
 
         Raises:
             SafeRoomError: `BAD_ENDORSEMENT`, `BAD_SEAL`, `CONFLICT` for other keys than before,
-                `STORE_DAMAGED`, `STORE_ROLLED_BACK`.
+                `STORE_DAMAGED`, `STORE_ROLLED_BACK`; `NOT_APPROVED`.
         """
         # Step 1: the owner's key agent endorses this very enclave, for evidence it gave.
         endorsed = verify_endorsement(endorsement, self.charter, self._now())
@@ -140,11 +148,13 @@ class Enclave:
         claims = self._claimed.get(endorsed.evidence)
         if claims is None or claims.chain != endorsed.chain:
             raise SafeRoomError(Reason.BAD_ENDORSEMENT, "for evidence that was not given here")
-        keys = open_release(sealed_keys, self._makeup.keys.sealing, endorsement.digest)
+        info = keys_info(endorsement.digest, (each.digest for each in recoveries))
+        keys = open_release(sealed_keys, self._makeup.keys.sealing, info)
         held = Endorsed(endorsed, endorsement.digest)
+        decision = self._decision(recoveries, claims)
         # Step 2: an open enclave goes on under the new endorsement; a locked one opens.
         if self._open is None:
-            self._open = self._opened(keys, held)
+            self._open = self._opened(keys, held, decision)
         elif self._open.keys.same_as(keys):
             self._open.endorsed = held
         elif self._open.keys.gives_way_to(keys):
@@ -155,7 +165,18 @@ class Enclave:
         self._around.log.info("unlocked", endorsement=endorsement.digest)
         return self.whereabouts()
 
-    def _opened(self, keys: ReleasedKeys, endorsed: Endorsed) -> OpenEnclave:
+    def _decision(self, recoveries: Sequence[Envelope], claims: EvidenceClaims) -> Decision | None:
+        """Hold a recovery to the approvers' signatures, and to the copy that lies here."""
+        if not recoveries:
+            return None
+        decision = open_decision(recoveries, self.charter)
+        if decision.found != claims.chain:
+            raise SafeRoomError(Reason.STORE_ROLLED_BACK, "decided about another copy")
+        return decision
+
+    def _opened(
+        self, keys: ReleasedKeys, endorsed: Endorsed, decision: Decision | None
+    ) -> OpenEnclave:
         opens = self._key_that_opens(keys)
         self._around.clock.advance_to(self._state.marks.time)
         opened = OpenEnclave(
@@ -166,6 +187,8 @@ class Enclave:
             makeup=self._makeup,
             around=self._around,
         )
+        if decision is not None:
+            opened.recover(decision, self._now())
         opened.start()
         if not opens.same_as(keys):
             opened.change_store_key(keys, self._now())

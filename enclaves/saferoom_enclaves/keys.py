@@ -26,7 +26,6 @@ KEY_BYTES: Final = 32
 TLS_NAME: Final = "localhost"
 """The name gRPC expects behind a unix socket."""
 
-_RELEASE_LABEL: Final = b"saferoom keys v1\n"
 _TLS_VALID: Final = timedelta(days=3650)
 """Longer than any process runs. The key lives in memory only and is pinned, not issued."""
 
@@ -113,18 +112,19 @@ class ReleasedKeys:
         return hmac.compare_digest(mine, theirs)
 
 
-def release_info(endorsement: str) -> bytes:
-    """Give the HPKE info under which keys are sealed: they open for one endorsement only."""
-    return _RELEASE_LABEL + endorsement.encode("ascii")
-
-
-def open_release(sealed: bytes, sealing: SealingKey, endorsement: str) -> ReleasedKeys:
+def open_release(sealed: bytes, sealing: SealingKey, info: bytes) -> ReleasedKeys:
     """Open the keys that the key agent sealed to this enclave.
 
+    Args:
+        sealed: the release.
+        sealing: this enclave's key.
+        info: what they were released under (`recovery.keys_info`).
+
     Raises:
-        SafeRoomError: `BAD_SEAL` if they were sealed to another key or endorsement; `MALFORMED`.
+        SafeRoomError: `BAD_SEAL` if they were sealed to another key, or under something else;
+            `MALFORMED`.
     """
-    document = parse_object(sealing.open(sealed, info=release_info(endorsement)))
+    document = parse_object(sealing.open(sealed, info=info))
     if document.keys() - {"earlier_store_key"} != {"store_key", "pairing_key"}:
         raise SafeRoomError(Reason.MALFORMED, "a release holds a store key and a pairing key")
     if not all(isinstance(value, str) for value in document.values()):

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from saferoom_proto import chain
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.recovery import Decision
 from saferoom_proto.rollback import KEPT_SNAPSHOTS
 from saferoom_proto.statements import ChainLink, Digest, Instant, StoreState, StreamPosition
 from saferoom_proto.statements.base import Base64, Part, whole_milliseconds
@@ -34,6 +35,18 @@ class Epoch(Part):
 
     number: Annotated[int, Field(ge=1)]
     opened: Instant
+
+
+class Forgotten(Part):
+    """Periods of which an older copy of the folder does not know what was asked in them.
+
+    The first is the copy's own last one. Their budgets count as spent.
+    """
+
+    first: Count
+    last: Count
+    decided: Instant
+    """When the enclave went on: what was asked before is not judged any more."""
 
 
 class SeenLedger(Part):
@@ -61,6 +74,8 @@ class Marks(Part):
     """Places in the chain of the snapshots whose files are kept, the newest last."""
     proven: Annotated[int, Field(ge=0)] = 0
     """All entries of the chain before this one are known to stand in the ledger."""
+    forgotten: tuple[Forgotten, ...] = ()
+    """What the copies forgot from which the enclave went on."""
     tally: str = ""
     """Stands for all sealed rows together (`state.State`)."""
 
@@ -94,6 +109,32 @@ class Marks(Part):
         kept = (*self.kept, self.position.chain.index)[-KEPT_SNAPSHOTS:]
         changed = {"position": position, "store_schema": schema, "epochs": epochs, "kept": kept}
         return self.model_copy(update=changed | {"last_order": ordered})
+
+    def with_recovery(self, decision: Decision, time: datetime) -> Marks:
+        """Go on from an older copy: the chain where the approvers said, the budgets as spent."""
+        decided = whole_milliseconds(max(decision.at, time))
+        last = max(self.last_epoch, decision.last_epoch)
+        own = 0 if self.position.store is None else self.position.store.epoch
+        lost = Forgotten(first=own, last=last, decided=decided)
+        order = decided if self.last_order is None else max(self.last_order, decided)
+        changed = {
+            "position": self.position.model_copy(update={"chain": decision.follows}),
+            "last_epoch": last,
+            # Whoever ordered a load or a rollback before saw the store that is lost.
+            "last_order": order,
+            "forgotten": (*self.forgotten, lost),
+        }
+        return self.model_copy(update=changed)
+
+    @property
+    def closed_epoch(self) -> int:
+        """The last period whose budgets count as spent; -1 if there is none."""
+        return max((each.last for each in self.forgotten), default=-1)
+
+    @property
+    def forgotten_until(self) -> datetime:
+        """The latest instant of whose questions something was forgotten."""
+        return max((each.decided for each in self.forgotten), default=_LONG_AGO)
 
     def with_tally(self, tally: str) -> Marks:
         """Stand for other rows."""

@@ -25,14 +25,15 @@ from saferoom_enclaves.keys import ReleasedKeys
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.requests import Requests
 from saferoom_enclaves.spending import Spending
-from saferoom_enclaves.standing import Standing
+from saferoom_enclaves.standing import MOST_AHEAD, Standing
 from saferoom_enclaves.state import State
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.stream import Follower
 from saferoom_enclaves.trials import Trials
 from saferoom_enclaves.witnessed import Witnesses
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Endorsement, KeyChange
+from saferoom_proto.recovery import Decision
+from saferoom_proto.statements import Endorsement, KeyChange, Recovered
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.store_key import name_of
 from saferoom_proto.verification import PinnedCharter
@@ -81,6 +82,7 @@ class OpenEnclave:
     ) -> None:
         clock, randomness, log = around.clock, around.randomness, around.log
         self._clock: Final = clock
+        self._log: Final = log
         self.state: Final = state
         self.keys = keys
         self.endorsed = endorsed
@@ -101,8 +103,8 @@ class OpenEnclave:
             grounds=self.speaks,
             log=log,
         )
-        rules = Rules(self.standing, ApprovedUses(self.standing), self.consents)
-        requests, spending = Requests(state), Spending(state)
+        rules = Rules(self.standing, ApprovedUses(self.standing), self.consents, state)
+        requests, spending = Requests(state), Spending(state, self.standing)
         gate = Gate(self.journal, randomness)
         self.batches: Final = Batches(
             state=state,
@@ -135,6 +137,37 @@ class OpenEnclave:
             ready=self.ready,
             index=self.data.index,
             log=log,
+        )
+
+    def recover(self, decision: Decision, now: datetime) -> None:
+        """Go on from an older copy, and say so in the chain, before anything else.
+
+        Raises:
+            SafeRoomError: `NOT_YET_VALID` if it was decided in the future: until then no question
+                would count as new.
+        """
+        if decision.at > now + MOST_AHEAD:
+            raise SafeRoomError(Reason.NOT_YET_VALID, "the decision is dated ahead")
+        state = self.state
+        with state.transaction():
+            found, store = state.marks.position.chain, state.marks.position.store
+            state.marks = state.marks.with_recovery(decision, now)
+            grounds = self.speaks()
+            payload = Recovered(
+                room=grounds.room,
+                owner=grounds.owner,
+                endorsement=grounds.endorsement,
+                recoveries=decision.digests,
+                found=found,
+                store=store,
+                stream=grounds.stream,
+                closed_epoch=state.marks.closed_epoch,
+                chain=self.journal.link,
+                time=now,
+            )
+            self.journal.append(payload, now)
+        self._log.warning(
+            "goes on from an older copy", found=found.index, goes_on=decision.follows.index
         )
 
     def start(self) -> None:

@@ -48,6 +48,7 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
         place = (ask.feature.full_name, question.epoch)
         spent, within = _wanted(ask, before.get(place), question.epoch, charter)
         if spent is not before.get(place):
+            within = within and not spending.closed(question.epoch)
             after[place] = spent
             changed.append(ask)
         cells = before[place].cells if place in before else 1
@@ -55,8 +56,8 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
     families = _family_prices(
         question.asks,
         changed,
-        spending.live(before.values(), now),
-        spending.live(after.values(), now),
+        spending.counted(before.values(), now),
+        spending.counted(after.values(), now),
         charter,
     )
     return Prices(tuple(features), families)

@@ -79,7 +79,8 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         """Open state and store, or renew the endorsement."""
         async with self._refusing(context, "Unlock"):
             endorsement, sealed = wire.endorsement_of(request), request.sealed_keys
-            await self._worker.run(lambda own: own.unlock(endorsement, sealed))
+            recoveries = wire.recoveries_of(request)
+            await self._worker.run(lambda own: own.unlock(endorsement, sealed, recoveries))
             await self._worker.settle(UNLOCK_SETTLE_SECONDS)
             where = await self._worker.run(Enclave.whereabouts)
             await self._tell(where)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.accounts import Account, Accounts, Spent
+from saferoom_enclaves.forgotten import ForgottenPeriods
 from saferoom_enclaves.leakage import (
     AskedCuts,
     Budget,
@@ -27,6 +28,7 @@ from saferoom_enclaves.leakage import (
     spend,
     window_start,
 )
+from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
 from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.formula.tree import MAX_CLASSES
@@ -108,11 +110,13 @@ class Spending:
 
     Args:
         state: the enclave's database, opened. All is done within its transactions.
+        standing: what is in force.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, standing: Standing) -> None:
         self._state: Final = state
         self._accounts: Final = Accounts(state)
+        self._forgotten: Final = ForgottenPeriods(state, standing)
 
     def account(self, group: str, subject: str) -> tuple[Spent, ...]:
         """Give all that a group has asked about a subject, as far as it still counts."""
@@ -182,20 +186,39 @@ class Spending:
             known = account.get((name, epoch))
             after = spend_on(ask, known, epoch, budget_of(budget_bits(ask, charter)))
             if after is not known:
+                self._require_open(ask, epoch)
                 account[name, epoch] = after
                 changed.append(ask)
             cells = 1 if known is None else known.cells
             charges.append(Charge(feature=name, cells_before=cells, cells_after=after.cells))
         if not changed:
             return before, tuple(charges)
-        live = self.live(account.values(), now)
-        _require_within_caps(changed, live, charter)
-        return live, tuple(charges)
+        _require_within_caps(changed, self.counted(account.values(), now), charter)
+        return self.live(account.values(), now), tuple(charges)
 
     def live(self, account: Iterable[Spent], now: datetime) -> tuple[Spent, ...]:
         """Keep what counts to a family's cap: the periods that were open within 36 months."""
         since, marks = window_start(now), self._state.marks
         return tuple(each for each in account if marks.open_after(each.epoch, since))
+
+    def counted(self, account: Iterable[Spent], now: datetime) -> tuple[Spent, ...]:
+        """Give what counts to a family's cap: what is live, and forgotten periods in full."""
+        live = self.live(account, now)
+        forgotten = self._forgotten.spent(window_start(now))
+        if not forgotten:
+            return live
+        places = {(each.feature, each.epoch) for each in forgotten}
+        known = (each for each in live if (each.feature, each.epoch) not in places)
+        return (*known, *forgotten)
+
+    def closed(self, epoch: int) -> bool:
+        """Tell whether nothing new may be asked in a period: what was asked in it is forgotten."""
+        return self._forgotten.closed(epoch)
+
+    def _require_open(self, ask: Ask, epoch: int) -> None:
+        if self.closed(epoch):
+            detail = f"{ask.shape.ref}: what was asked in this period is forgotten; load anew"
+            raise SafeRoomError(Reason.OVER_BUDGET, detail)
 
 
 def _require_within_caps(changed: list[Ask], live: tuple[Spent, ...], charter: Charter) -> None:

@@ -42,7 +42,7 @@ from saferoom_proto.verification import (
     verify_certificate_revocation,
 )
 
-_MOST_AHEAD: Final = timedelta(minutes=5)
+MOST_AHEAD: Final = timedelta(minutes=5)
 """What permits something and is dated further ahead than this has no effect."""
 
 R = TypeVar("R")
@@ -313,5 +313,5 @@ def _named(statement: Envelope, charter: PinnedCharter) -> tuple[Pause, PinnedCh
 
 
 def _require_not_ahead(at: datetime, arrived: datetime) -> None:
-    if at > arrived + _MOST_AHEAD:
+    if at > arrived + MOST_AHEAD:
         raise SafeRoomError(Reason.NOT_YET_VALID, "dated ahead of its arrival")

@@ -48,6 +48,11 @@ def endorsement_of(request: enclave_pb2.UnlockRequest) -> Envelope:
     return envelope_from_proto(request.endorsement)
 
 
+def recoveries_of(request: enclave_pb2.UnlockRequest) -> tuple[Envelope, ...]:
+    """Take an owner's decision about an older copy off the wire."""
+    return tuple(envelope_from_proto(each) for each in request.recoveries)
+
+
 def delivery_of(request: enclave_pb2.DeliverRequest) -> Delivery:
     """Take a delivery off the wire."""
     _require(request.HasField("head"), "head")

@@ -13,12 +13,22 @@ from saferoom_proto.statements import (
     CostEstimate,
     Disclosure,
     KeyChange,
+    Recovered,
     Release,
     Snapshot,
     load,
 )
 
-Spoken = Release | BatchRelease | CostEstimate | Acknowledgement | Snapshot | Disclosure | KeyChange
+Spoken = (
+    Release
+    | BatchRelease
+    | CostEstimate
+    | Acknowledgement
+    | Snapshot
+    | Disclosure
+    | KeyChange
+    | Recovered
+)
 
 _KINDS: Final[tuple[type[Spoken], ...]] = (
     Release,
@@ -28,6 +38,7 @@ _KINDS: Final[tuple[type[Spoken], ...]] = (
     Snapshot,
     Disclosure,
     KeyChange,
+    Recovered,
 )
 
 SPOKEN: Final[Mapping[str, type[Spoken]]] = MappingProxyType(

@@ -42,6 +42,7 @@ from saferoom_proto.statements import (
     Head,
     Pause,
     Payload,
+    Recovery,
     Schema,
     Template,
     TemplateRefusal,
@@ -52,7 +53,14 @@ from saferoom_proto.statements.template import AgreementEnd
 
 Defined = TypeVar("Defined", Feature, Schema)
 ByApprover = TypeVar(
-    "ByApprover", Approval, TemplateRefusal, Withdrawal, Pause, AgreementEnd, FeatureTrial
+    "ByApprover",
+    Approval,
+    TemplateRefusal,
+    Withdrawal,
+    Pause,
+    AgreementEnd,
+    FeatureTrial,
+    Recovery,
 )
 ByEnclave = TypeVar("ByEnclave", bound=Spoken)
 Asked = TypeVar("Asked", CheckRequest, BatchRequest, CostRequest)

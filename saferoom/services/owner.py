@@ -13,9 +13,9 @@ from saferoom.identity import current_caller
 from saferoom.keydesk import KeyDesk, KeyOffer, Seat
 from saferoom.links import Links
 from saferoom.loads import Loads
+from saferoom.recoveries import Recoveries
 from saferoom.register import Register
 from saferoom.statements import Statements
-from saferoom.versions import Versions
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import FeatureTrial, load
 from saferoom_proto.v1 import owner_pb2, owner_pb2_grpc
@@ -33,14 +33,15 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         links: Links,
         loads: Loads,
         desk: KeyDesk,
-        versions: Versions,
+        recoveries: Recoveries,
     ) -> None:
         self._register: Final = register
         self._statements: Final = statements
         self._links: Final = links
         self._loads: Final = loads
         self._desk: Final = desk
-        self._versions: Final = versions
+        self._versions: Final = recoveries.versions
+        self._recoveries: Final = recoveries
 
     async def PutCharter(
         self, request: owner_pb2.PutCharterRequest, context: object
@@ -119,6 +120,21 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         """List an owner's pauses and the words for their end."""
         held = self._register.pauses(request.owner)
         return owner_pb2.ListPausesResponse(pauses=wire.envelopes(each.envelope for each in held))
+
+    async def RecoverEnclave(
+        self, request: owner_pb2.RecoverEnclaveRequest, context: object
+    ) -> owner_pb2.RecoverEnclaveResponse:
+        """Record an approver's word on an older copy of the enclave."""
+        recorded = await self._statements.accept(
+            current_caller(), wire.envelope(request.recovery), rules.RECOVERY
+        )
+        return owner_pb2.RecoverEnclaveResponse(recorded=wire.recorded(recorded))
+
+    async def GetEnclaveChain(
+        self, request: owner_pb2.GetEnclaveChainRequest, context: object
+    ) -> owner_pb2.GetEnclaveChainResponse:
+        """Tell where the chain of the caller's enclave ends."""
+        return wire.chain_response(await self._recoveries.ends(current_caller().organisation))
 
     async def GetEndorsement(
         self, request: owner_pb2.GetEndorsementRequest, context: object

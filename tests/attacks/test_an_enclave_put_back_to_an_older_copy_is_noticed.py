@@ -6,19 +6,23 @@ that it must keep for its receipts shows two histories to every auditor.
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from saferoom_client.chains import Chains
+from saferoom_client.cli import app
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from simulator import EnclaveHarness, Sample
 from simulator.harness import Verdict
 from tests.attacks.smallroom import small_room
 from tests.flow.live import LiveRoom, succeeds
-from tests.flow.offers import STEADY
+from tests.flow.offers import APPROVERS, STEADY
 
 
 def turned_back(room: Sample, enclave: EnclaveHarness) -> list[Verdict]:
@@ -103,3 +107,93 @@ def restarted(live: LiveRoom) -> None:
     live.start_server()
     live.start_agent("tax")
     live.processes.wait_for(live.answers, "the server does not answer")
+
+
+def again(live: LiveRoom) -> None:
+    restarted(live)
+    live.processes.wait_for(live.serving, "the enclave does not serve")
+
+
+def refused(live: LiveRoom, process: str) -> None:
+    """Wait until a process refuses the enclave since its start; it does not serve then."""
+    log = live.processes.log(process)
+    live.processes.wait_for(
+        lambda: "STORE_ROLLED_BACK" in live.processes.log(process)[len(log) :], "nobody notices"
+    )
+    assert not live.serving()
+
+
+def decide(live: LiveRoom, approver: str, *options: str) -> dict[str, object]:
+    """Have an approver say on the command line that the copy goes on."""
+    command = [
+        "enclave",
+        "recover",
+        "-p",
+        str(live.member("tax", approver)),
+        "--why",
+        "a dead disk",
+    ]
+    said = CliRunner().invoke(app, [*command, *options, "--json"])
+    assert said.exit_code == 0, said.output
+    document: dict[str, object] = json.loads(said.output)
+    return document
+
+
+def asked(live: LiveRoom, least: str) -> Truth | Reason:
+    with live.open("bank-a", "desk") as room:
+        try:
+            return room.check(
+                "paid-enough", subject=STEADY, purpose="pre-loan", params={"least": least}
+            ).truth
+        except SafeRoomError as error:
+            return error.reason
+
+
+def later(live: LiveRoom, least: str) -> Truth | Reason:
+    """Ask a while later: every question stands in the log."""
+    time.sleep(3)
+    return asked(live, least)
+
+
+@pytest.mark.timeout(600)
+def test_its_approvers_let_it_go_on_without_a_bit_and_the_auditor_sees_it(tmp_path: Path) -> None:
+    """Put back alone, lost whole, and put back with the log: three times, in one room."""
+    with small_room(tmp_path) as live:
+        live.say(STEADY)
+        folder, copy = live.room / "enclaves" / "tax", tmp_path / "copy"
+        first, second = APPROVERS[:2]
+        live.processes.stop()
+        shutil.copytree(folder, copy)
+        again(live)
+        assert asked(live, "5000") is Truth.YES
+        # 1: the copy is put back.
+        live.processes.stop()
+        shutil.rmtree(folder)
+        shutil.copytree(copy, folder)
+        restarted(live)
+        refused(live, "server")
+        one = decide(live, first)
+        assert (one["goes_on"], one["said_so"]) == (False, [first])
+        assert not live.serving()
+        assert decide(live, second)["goes_on"] is True
+        live.processes.wait_for(live.serving, "the enclave does not go on")
+        # A bank dates its questions back by a minute, and of that minute nobody knows.
+        live.processes.wait_for(
+            lambda: later(live, "50000") is Reason.OVER_BUDGET, "it gives budget back", 180
+        )
+        live.load()
+        assert asked(live, "50000") in {Truth.YES, Truth.NO}
+        # 2: the folder is lost.
+        live.processes.stop()
+        shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
+        restarted(live)
+        refused(live, "agent tax")
+        assert decide(live, second)["found"] == 0
+        assert decide(live, first)["goes_on"] is True
+        live.processes.wait_for(live.serving, "the enclave does not go on")
+        live.load()
+        with live.open("auditor", "desk") as auditor:
+            report = auditor.audit_log()
+        assert report.violations == ()
+        assert [each.closed_epoch for each in report.recovered] == [1, 2]

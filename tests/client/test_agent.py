@@ -12,7 +12,7 @@ import pytest
 from saferoom_client.agent import attend as attending
 from saferoom_client.agent.attend import attend, read_evidence
 from saferoom_client.agent.folder import AgentState, KeyAgent
-from saferoom_client.agent.policy import KEYS_INFO, appraise, release_keys
+from saferoom_client.agent.policy import appraise, release_keys
 from saferoom_client.events import Event, Happening
 from saferoom_client.issuer import Issuer, enrol_member
 from saferoom_client.profile import Member
@@ -20,6 +20,7 @@ from saferoom_client.session import utc_now
 from saferoom_proto.encoding import b64, parse_object, unb64
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.recovery import keys_info
 from saferoom_proto.statements import (
     ChainLink,
     Charter,
@@ -48,7 +49,7 @@ def test_an_accepted_enclave_gets_its_keys_and_an_endorsement_that_verifies(scen
     assert endorsement.previous is None
     again = release_keys(scene.agent, accepted, scene.world.now())
     assert load(again.endorsement, Endorsement).previous == released.endorsement.digest
-    info = KEYS_INFO + released.endorsement.digest.encode()
+    info = keys_info(released.endorsement.digest)
     keys = parse_object(scene.sealing.open(released.sealed_keys, info=info))
     assert keys == {
         "store_key": b64(scene.agent.store_key),
@@ -60,7 +61,7 @@ def test_the_keys_open_under_that_endorsement_only(scene: Scene) -> None:
     accepted = appraise(scene.agent, scene.claims(), SOFTWARE, NONCE, scene.charter)
     released = release_keys(scene.agent, accepted, scene.world.now())
     with pytest.raises(SafeRoomError) as refused:
-        scene.sealing.open(released.sealed_keys, info=KEYS_INFO + OTHER.encode())
+        scene.sealing.open(released.sealed_keys, info=keys_info(OTHER))
     assert refused.value.reason is Reason.BAD_SEAL
 
 

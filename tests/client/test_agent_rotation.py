@@ -8,7 +8,7 @@ import pytest
 
 from saferoom_client.agent.folder import CARD, AgentCard, KeyAgent
 from saferoom_client.agent.heard import retire
-from saferoom_client.agent.policy import KEYS_INFO, appraise, release_keys
+from saferoom_client.agent.policy import appraise, release_keys
 from saferoom_client.agent.rotation import (
     change_store_key,
     prepare_agent_keys,
@@ -20,6 +20,7 @@ from saferoom_client.files import read_model
 from saferoom_proto import chain
 from saferoom_proto.encoding import b64, parse_object
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.recovery import keys_info
 from saferoom_proto.statements import ChainLink, KeyChange
 from saferoom_proto.store_key import name_of
 from saferoom_proto.verification import verify_endorsement
@@ -37,7 +38,7 @@ def released(scene: Scene) -> dict[str, object]:
     accepted = appraise(scene.agent, scene.claims(), SOFTWARE, NONCE, scene.charter)
     release = release_keys(scene.agent, accepted, scene.world.now())
     verify_endorsement(release.endorsement, scene.owner.charter, scene.world.now())
-    info = KEYS_INFO + release.endorsement.digest.encode()
+    info = keys_info(release.endorsement.digest)
     return parse_object(scene.sealing.open(release.sealed_keys, info=info))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from saferoom_client.agent import token
 from saferoom_client.agent.folder import POLICY, STATE, KeyAgent, Policy
-from saferoom_client.agent.policy import KEYS_INFO, appraise, release_keys
+from saferoom_client.agent.policy import appraise, release_keys
 from saferoom_client.agent.rotation import (
     change_store_key,
     prepare_agent_keys,
@@ -22,6 +22,7 @@ from saferoom_client.agent.token_uri import TokenUri
 from saferoom_proto import chain
 from saferoom_proto.encoding import b64, parse_object
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.recovery import keys_info
 from saferoom_proto.statements import ChainLink, KeyChange
 from saferoom_proto.store_key import name_of
 from saferoom_proto.verification import verify_endorsement
@@ -54,7 +55,7 @@ class TokenScene(Scene):
         accepted = appraise(self.agent, self.claims(), SOFTWARE, NONCE, self.charter)
         release = release_keys(self.agent, accepted, self.world.now())
         verify_endorsement(release.endorsement, self.owner.charter, self.world.now())
-        info = KEYS_INFO + release.endorsement.digest.encode()
+        info = keys_info(release.endorsement.digest)
         return parse_object(self.sealing.open(release.sealed_keys, info=info))
 
 

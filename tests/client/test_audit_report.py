@@ -30,6 +30,7 @@ def page_of(story: Story, *also: Violation) -> str:
         replayed=auditor.replayed,
         receipts=0,
         opened=auditor.opened,
+        recovered=auditor.recovered,
         unpinned=(),
         violations=(*auditor.violations, *also),
     )

@@ -10,8 +10,8 @@ from tests.flow.pages import ADDRESS, DOCS, Hand, blocks, typing_in
 from tests.flow.processes import free_port
 
 COMMANDS = (
-    *("enclave init", "enclave run", "enclave units", "relay run", "relay units"),
-    *("agent require", "room status"),
+    *("enclave init", "enclave run", "enclave recover", "enclave units"),
+    *("agent require", "relay run", "relay units", "room status"),
 )
 
 

@@ -13,6 +13,7 @@ from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
     CertificateRevocation,
+    ChainLink,
     Charge,
     CheckRequest,
     Consent,
@@ -31,6 +32,7 @@ from saferoom_proto.statements import (
     Paper,
     Payload,
     Purpose,
+    Recovered,
     Refusal,
     Release,
     Snapshot,
@@ -239,6 +241,24 @@ def enclaves_words() -> dict[str, Payload]:
             previous=BEFORE,
             order=digest("order"),
             rows={"vat": 1_000_000, "arrears": 0},
+            chain=LINK,
+            time=AT,
+        ),
+    }
+
+
+def words_after_a_loss() -> dict[str, Payload]:
+    """Give what an enclave signs that goes on from an older copy."""
+    return {
+        "recovered": Recovered(
+            room=ROOM,
+            owner="tax",
+            endorsement=digest("endorsement"),
+            recoveries=(digest("recovery of li"), digest("recovery of wang")),
+            found=ChainLink(index=3, previous=digest("copy")),
+            store=BEFORE,
+            stream=STREAM,
+            closed_epoch=4,
             chain=LINK,
             time=AT,
         ),

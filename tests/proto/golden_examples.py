@@ -41,7 +41,13 @@ from saferoom_proto.statements import (
     Returns,
     seal_statement,
 )
-from tests.proto.golden_answers import askers_words, enclaves_words, prices, words_on_enclaves
+from tests.proto.golden_answers import (
+    askers_words,
+    enclaves_words,
+    prices,
+    words_after_a_loss,
+    words_on_enclaves,
+)
 from tests.proto.golden_owners import definitions, orders, owners_words
 from tests.proto.golden_premises import words_at_the_owner
 from tests.proto.golden_seeds import (
@@ -72,7 +78,13 @@ def _feature(payload: Payload) -> bool:
 def payloads() -> dict[str, Payload]:
     """Give one example of every kind of statement, and more of those with several forms."""
     made = definitions() | owners_words() | orders() | askers_words()
-    made |= enclaves_words() | prices() | words_on_enclaves() | words_at_the_owner()
+    made |= (
+        enclaves_words()
+        | words_after_a_loss()
+        | prices()
+        | words_on_enclaves()
+        | words_at_the_owner()
+    )
     made |= subjects_words()
     return made | {"release-certificate": certificate()}
 

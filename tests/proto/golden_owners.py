@@ -15,6 +15,7 @@ from saferoom_proto.statements import (
     AgreementEnd,
     Approval,
     Approver,
+    ChainLink,
     Charter,
     ClassCell,
     Column,
@@ -28,6 +29,7 @@ from saferoom_proto.statements import (
     Pause,
     Payload,
     Purpose,
+    Recovery,
     Returns,
     RoomKeys,
     Schema,
@@ -212,6 +214,15 @@ def orders() -> dict[str, Payload]:
                 "to": digest("snapshot gone back to"),
                 "follows": BEFORE.digest,
                 "why": "the file was last year's",
+            }
+        ),
+        "recovery": Recovery.model_validate(
+            says
+            | {
+                "found": ChainLink(index=3, previous=digest("copy")),
+                "follows": ChainLink(index=9, previous=digest("entry")),
+                "last_epoch": 4,
+                "why": "the disk died; the copy is of last night",
             }
         ),
         "load-order": LoadOrder.of(

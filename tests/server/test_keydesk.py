@@ -22,8 +22,16 @@ from saferoom.keydesk import (
 )
 from saferoom.logs import Level, make_log
 from saferoom.register import Register
+from saferoom_proto import chain
+from saferoom_proto.encoding import b64
 from saferoom_proto.identity import Identity, IdentityKind
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    ChainLink,
+    EvidenceClaims,
+    StreamPosition,
+    seal_statement,
+)
 from simulator import World
 
 WORLD = World("keydesk")
@@ -31,6 +39,29 @@ TAX = WORLD.owner("tax")
 AGENT = Caller(
     Identity(IdentityKind.ORGANISATION, "tax", "key-agent", "sha256:" + "0" * 64),
     frozenset({Role.OWNER}),
+)
+
+
+KEY = WORLD.seeds.signing("enclave")
+CLAIMS = seal_statement(
+    EvidenceClaims(
+        room=WORLD.room,
+        owner="tax",
+        nonce=b64(bytes(32)),
+        identity=KEY.verify_key.public,
+        sealing=b64(WORLD.seeds.sealing("enclave").public),
+        tls=TAX.charter.digest,
+        charter=TAX.charter.digest,
+        code=TAX.charter.digest,
+        dependencies=TAX.charter.digest,
+        python="3.11.7",
+        sandbox_level=2,
+        sandbox_missing=(),
+        store=None,
+        chain=ChainLink(index=0, previous=chain.GENESIS),
+        stream=StreamPosition(sequence=0, running=chain.GENESIS),
+    ),
+    KEY,
 )
 
 
@@ -42,7 +73,7 @@ class Enclave:
 
     async def attest(self, nonce: bytes) -> AttestedClaims:
         self.challenges.append(nonce)
-        return AttestedClaims(TAX.charters[0], "software", b"")
+        return AttestedClaims(CLAIMS, "software", b"")
 
 
 @pytest.fixture

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
 from saferoom_enclaves.attest import Attestation
 from saferoom_enclaves.enclave import Whereabouts
 from saferoom_enclaves.journal import InclusionClaim, OutboxEntry
-from saferoom_enclaves.keys import release_info
 from saferoom_enclaves.stream import Delivery
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump, unb64
 from saferoom_proto.load import LoadHeader
 from saferoom_proto.load_order import LoadOrder, seal_order
+from saferoom_proto.recovery import keys_info
 from saferoom_proto.statements import (
     Endorsement,
     EvidenceClaims,
@@ -35,7 +36,9 @@ class Reached(Protocol):
         """Give evidence."""
         ...
 
-    def unlock(self, endorsement: Envelope, sealed_keys: bytes) -> Whereabouts:
+    def unlock(
+        self, endorsement: Envelope, sealed_keys: bytes, recoveries: Sequence[Envelope] = ()
+    ) -> Whereabouts:
         """Take an endorsement and keys."""
         ...
 
@@ -98,7 +101,11 @@ class Attended:
         return seal_statement(Endorsement.model_validate(fields | changes), self.owner.key_agent)
 
     def sealed_keys(
-        self, endorsement: Envelope, store_key: bytes | None = None, earlier: bytes | None = None
+        self,
+        endorsement: Envelope,
+        store_key: bytes | None = None,
+        earlier: bytes | None = None,
+        recoveries: Sequence[Envelope] = (),
     ) -> bytes:
         """Seal the owner's keys to the enclave that an endorsement names."""
         key = self.owner.store_key if store_key is None else store_key
@@ -106,7 +113,8 @@ class Attended:
         if earlier is not None:
             keys["earlier_store_key"] = b64(earlier)
         sealing = unb64(load(endorsement, Endorsement).sealing)
-        return hpke.seal(sealing, dump(keys), info=release_info(endorsement.digest))
+        info = keys_info(endorsement.digest, (each.digest for each in recoveries))
+        return hpke.seal(sealing, dump(keys), info=info)
 
     def trial(self, draft: Feature, approver: str = APPROVERS[0], **changes: object) -> Envelope:
         """Order a draft tried; the order's fields can be changed by name."""
@@ -121,11 +129,12 @@ class Attended:
         trial = FeatureTrial.model_validate(fields | changes)
         return seal_statement(trial, self.owner.approvers[approver])
 
-    def unlock(self) -> Whereabouts:
-        """Endorse the enclave and release its keys."""
+    def unlock(self, recoveries: Sequence[Envelope] = ()) -> Whereabouts:
+        """Endorse the enclave and release its keys, an older copy's by its owner's decision."""
         endorsement = self.endorsement()
         self.world.ledger.record(endorsement)
-        self._reached.unlock(endorsement, self.sealed_keys(endorsement))
+        sealed = self.sealed_keys(endorsement, recoveries=recoveries)
+        self._reached.unlock(endorsement, sealed, recoveries)
         self._reached.settle(SETTLE_SECONDS)
         return self._reached.whereabouts()
 

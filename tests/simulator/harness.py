@@ -196,10 +196,17 @@ class EnclaveHarness(Attended):
 
     # What befalls it.
 
-    def restart(self, *, follow: bool = True) -> None:
+    def restart(self, *, follow: bool = True, recoveries: Sequence[Envelope] = ()) -> None:
         """End it and start it again on the same folder, with fresh keys."""
         self.enclave.close()
-        self._again(follow=follow)
+        self._again(follow=follow, recoveries=recoveries)
+
+    def put_back(self, folder: Path) -> None:
+        """Put another folder into the place of its own, while it is down."""
+        self.enclave.close()
+        self.folder = folder
+        self.keys, self.enclave = _made(self.owner, self.folder, self.log)
+        self._reached = self.enclave
 
     def kill(self, *, follow: bool = True) -> None:
         """Start it again from what was on disk, as if it had been killed this instant."""
@@ -210,10 +217,10 @@ class EnclaveHarness(Attended):
         self.folder = copied
         self._again(follow=follow)
 
-    def _again(self, *, follow: bool) -> None:
+    def _again(self, *, follow: bool, recoveries: Sequence[Envelope] = ()) -> None:
         self.keys, self.enclave = _made(self.owner, self.folder, self.log)
         self._reached = self.enclave
-        self.unlock()
+        self.unlock(recoveries)
         if follow:
             self.follow()
 

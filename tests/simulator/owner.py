@@ -17,11 +17,13 @@ from saferoom_proto.statements import (
     AgreementEnd,
     Approval,
     Approver,
+    ChainLink,
     Charter,
     Feature,
     LevelLimits,
     Pause,
     Purpose,
+    Recovery,
     RoomKeys,
     Schema,
     Title,
@@ -157,6 +159,30 @@ class SimOwner:
             at=self.world.now(),
         )
         return self._publish(payload, self.approvers[approver])
+
+    def recovery(
+        self,
+        copy: ChainLink,
+        goes_on: ChainLink,
+        last_epoch: int = 1,
+        approver: str = APPROVERS[0],
+        **changes: object,
+    ) -> Envelope:
+        """Have one approver let the enclave go on from an older copy; fields can be changed."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": self.name,
+            "approver": approver,
+            "found": copy,
+            "follows": goes_on,
+            "last_epoch": last_epoch,
+            "why": "the disk died",
+            "at": self.world.now(),
+        }
+        recovery = Recovery.model_validate(fields | changes)
+        statement = seal_statement(recovery, self.approvers[approver])
+        self.world.ledger.record(statement)
+        return statement
 
     def agreement(
         self,

@@ -169,10 +169,14 @@ class EnclaveProcess:
         evidence = Evidence(kind="software", quote=b64(told.quote))
         return Attestation(envelope_from_proto(told.claims), evidence)
 
-    def unlock(self, endorsement: Envelope, sealed_keys: bytes) -> Whereabouts:
+    def unlock(
+        self, endorsement: Envelope, sealed_keys: bytes, recoveries: Sequence[Envelope] = ()
+    ) -> Whereabouts:
         """Hand over an endorsement and keys."""
         request = enclave_pb2.UnlockRequest(
-            endorsement=envelope_to_proto(endorsement), sealed_keys=sealed_keys
+            endorsement=envelope_to_proto(endorsement),
+            sealed_keys=sealed_keys,
+            recoveries=[envelope_to_proto(each) for each in recoveries],
         )
         return _whereabouts(self.stub.Unlock(request, timeout=self._patience).position)
 

@@ -163,10 +163,13 @@ class _Attendance:
             nonce,
             in_force,
             launch=envelope_from_proto(told.launch) if told.HasField("launch") else None,
+            recoveries=[envelope_from_proto(each) for each in told.recoveries],
         )
         released = release_keys(agent, accepted, self._session.clock())
         claims = accepted.claims
         detail = f"sandbox level {claims.sandbox_level}, chain {claims.chain.index}"
+        if (decision := accepted.decision) is not None:
+            detail += f", an older copy that goes on at {decision.follows.index} by decision"
         self._on_event(Event(Happening.RELEASED, detail))
         return owner_pb2.KeyRelease(
             task=told.task,

@@ -70,6 +70,15 @@ class AgentCard(Part):
     pairing: Base64
 
 
+class Recovered(Part):
+    """An older copy that went on by its owner's decision, which counts for one start of it."""
+
+    recoveries: tuple[Digest, ...]
+    """The approvers' statements that were gone by, of this copy or one before it."""
+    identity: PublicKey
+    """Of the enclave that was given its key: another start has another."""
+
+
 class AgentState(Part):
     """The newest that the agent has accepted; what is older is a rollback."""
 
@@ -78,6 +87,8 @@ class AgentState(Part):
     chain: ChainLink = ChainLink(index=0, previous=chain.GENESIS)
     endorsement: Digest | None = None
     """The last one signed; the next one names it."""
+    recovered: Recovered | None = None
+    """By what the last older copy went on that was let go on from where `chain` is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,19 @@ the endorsement is what others take its word from.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from saferoom_client.agent.folder import AgentState, KeyAgent
+from saferoom_client.agent.folder import AgentState, KeyAgent, Recovered
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump, sha256_digest, unb64
 from saferoom_proto.premises import require_launched
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.recovery import Decision, keys_info, open_decision
 from saferoom_proto.statements import (
     ChainLink,
     Endorsement,
@@ -33,9 +35,6 @@ ENDORSED_FOR: Final = timedelta(hours=24)
 CLOCKS_APART: Final = timedelta(minutes=5)
 """An endorsement counts from a little before it is made, for hosts whose clocks are behind."""
 
-KEYS_INFO: Final = b"saferoom keys v1\n"
-"""HPKE info of the keys is this and the endorsement's digest: they open under that one only."""
-
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -45,6 +44,8 @@ class Accepted:
     claims_digest: str
     evidence: Evidence
     charter: PinnedCharter
+    decision: Decision | None = None
+    """The owner's, by which this older copy goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def appraise(
     charter: Envelope,
     *,
     launch: Envelope | None = None,
+    recoveries: Sequence[Envelope] = (),
 ) -> Accepted:
     """Decide whether an enclave may have the keys.
 
@@ -73,10 +75,11 @@ def appraise(
         nonce: this exchange's challenge.
         charter: the owner's charter in force, as the room gives it.
         launch: a supervisor's word that it started the enclave, if there is one.
+        recoveries: the approvers' decision that an older copy goes on, if there is one.
 
     Raises:
-        SafeRoomError: `BAD_EVIDENCE`, `BAD_CHARTER`, `SANDBOX_TOO_WEAK` or `STORE_ROLLED_BACK`;
-            the detail names the claim.
+        SafeRoomError: `BAD_EVIDENCE`, `BAD_CHARTER`, `SANDBOX_TOO_WEAK`, `STORE_ROLLED_BACK` or
+            `NOT_APPROVED`; the detail names the claim.
     """
     policy, state = agent.policy, agent.state()
     # Step 1: the charter under the pinned root, and no older than the last one.
@@ -90,9 +93,14 @@ def appraise(
     # Step 4: the owner's own supervisor started it, where the policy names one.
     if policy.supervisors:
         require_launched(launch, policy.supervisors, claimed)
-    # Step 5: the enclave's state is no older than the last one seen.
-    _require_not_rolled_back(state.chain, claimed.chain)
-    return Accepted(claimed, claims.digest, evidence, pinned)
+    # Step 5: the enclave's state is no older than the last one seen, or its owner's approvers
+    # decided that this copy goes on.
+    decision = open_decision(recoveries, pinned) if recoveries else None
+    if decision is None:
+        _require_not_rolled_back(state.chain, claimed.chain)
+    else:
+        _require_decided(state, decision, claimed)
+    return Accepted(claimed, claims.digest, evidence, pinned, decision)
 
 
 def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelease:
@@ -123,7 +131,8 @@ def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelea
     keys = {"store_key": b64(agent.store_key), "pairing_key": b64(agent.pairing_key)}
     if agent.earlier_key is not None:
         keys["earlier_store_key"] = b64(agent.earlier_key)
-    info = KEYS_INFO + endorsement.digest.encode()
+    decision, state = accepted.decision, agent.state()
+    info = keys_info(endorsement.digest, () if decision is None else decision.digests)
     sealed = hpke.seal(unb64(claims.sealing), dump(keys), info=info)
     # What was given is remembered first: an agent that crashes in between never endorses twice in
     # one place, and never again what is older.
@@ -131,8 +140,9 @@ def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelea
         AgentState(
             charter_version=charter.charter.version,
             charter=charter.digest,
-            chain=claims.chain,
+            chain=claims.chain if decision is None else decision.follows,
             endorsement=endorsement.digest,
+            recovered=state.recovered if decision is None else _gone_by(state, decision, claims),
         )
     )
     return KeyRelease(endorsement, sealed)
@@ -176,6 +186,35 @@ def _unaccepted(detail: str, folder: Path, what: str, digest: str) -> SafeRoomEr
     refusal = SafeRoomError(Reason.BAD_EVIDENCE, detail)
     refusal.add_note(f"saferoom agent accept {shlex.quote(str(folder))} --{what} {digest}")
     return refusal
+
+
+def _require_decided(state: AgentState, decision: Decision, claims: EvidenceClaims) -> None:
+    """Hold an older copy to its owner's decision, which lets one start of one copy go on.
+
+    A decision that counted twice would let whoever has the copy put it into place a second time.
+    """
+    if decision.found != claims.chain:
+        raise SafeRoomError(Reason.STORE_ROLLED_BACK, "the owner decided about another copy")
+    seen = state.chain
+    if decision.follows.index < seen.index:
+        detail = f"it was decided to go on at {decision.follows.index}, and {seen.index} was seen"
+        raise SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
+    if decision.follows.index == seen.index and decision.follows != seen:
+        raise SafeRoomError(Reason.STORE_ROLLED_BACK, "it was decided to go on after another word")
+    used = state.recovered
+    if used is None or used.identity == claims.identity:
+        return
+    if set(used.recoveries) & set(decision.digests):
+        detail = "the decision let a copy go on already: the approvers decide anew"
+        raise SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
+
+
+def _gone_by(state: AgentState, decision: Decision, claims: EvidenceClaims) -> Recovered:
+    """Remember what was gone by; of decisions to go on from one place, all."""
+    before = state.recovered
+    earlier = before.recoveries if before is not None and state.chain == decision.follows else ()
+    recoveries = tuple(dict.fromkeys((*earlier, *decision.digests)))
+    return Recovered(recoveries=recoveries, identity=claims.identity)
 
 
 def _require_not_rolled_back(seen: ChainLink, claimed: ChainLink) -> None:

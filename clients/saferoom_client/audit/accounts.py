@@ -13,7 +13,7 @@ violation is one for certain.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -70,14 +70,23 @@ class Accounts:
     _of: dict[tuple[str, str, str], dict[tuple[str, int], _Spent]] = field(
         default_factory=dict[tuple[str, str, str], dict[tuple[str, int], _Spent]]
     )
+    _closed: dict[str, int] = field(default_factory=dict[str, int])
+    """By owner: the last period that its enclave counts as spent, having forgotten what was."""
     _opened: dict[str, dict[int, datetime]] = field(default_factory=dict[str, dict[int, datetime]])
 
     def open_period(self, owner: str, epoch: int, moment: datetime) -> None:
         """Take note of a snapshot: the periods before it end."""
         self._opened.setdefault(owner, {}).setdefault(epoch, moment)
 
+    def close(self, owner: str, epoch: int) -> None:
+        """Take note that an enclave went on from an older copy: its periods up to this are over."""
+        self._closed[owner] = max(epoch, self._closed.get(owner, epoch))
+
     def charge(self, charged: Charged) -> Iterator[SafeRoomError]:
         """Replay what an answer was charged; gives what is wrong with it."""
+        if charged.epoch <= self._closed.get(charged.account[0], -1):
+            yield from _spent_again(charged.charges)
+            return
         account = self._of.setdefault(charged.account, {})
         grown: set[str] = set()
         for charge in charged.charges:
@@ -116,6 +125,16 @@ class Accounts:
         if not _within(cells, cap):
             detail = f"the family {family}: {math.log2(cells):.3f} bits and more of {cap} allowed"
             yield _over(f"{detail} in {WINDOW_MONTHS} months")
+
+
+def _spent_again(charges: Iterable[Charge]) -> Iterator[SafeRoomError]:
+    """Give what is wrong in a period of which the enclave has forgotten a part: any new price.
+
+    What its copy still knew was asked is answered again, at the price of then.
+    """
+    for charge in charges:
+        if charge.cells_after != charge.cells_before:
+            yield _over(f"{charge.feature}: charged in a period that its owner closed")
 
 
 def faults_of(charge: Charge, feature: Feature, charter: Charter) -> Iterator[SafeRoomError]:

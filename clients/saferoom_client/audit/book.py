@@ -75,6 +75,8 @@ class Book:
     """Certificates, by their fingerprints."""
     stops: dict[str, Stops] = field(default_factory=dict[str, Stops])
     """By owner."""
+    recoveries: dict[str, Envelope] = field(default_factory=dict[str, Envelope])
+    """What approvers said about older copies of their enclave."""
     streams: Streams = field(default_factory=Streams)
     latest: datetime = LONG_AGO
     """The latest instant that any enclave's word has named."""

@@ -30,6 +30,7 @@ from saferoom_proto.statements import (
     FeatureTrial,
     Pause,
     Payload,
+    Recovery,
     Schema,
     Template,
     TemplateRefusal,
@@ -197,6 +198,14 @@ def _dispute(book: Book, entry: int, statement: Envelope) -> None:
         book.require_before(says.use, "use")
 
 
+def _recovery(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    owner = load(statement, Recovery).owner
+    if owner not in book.unpinned:
+        verify_by_named_approver(statement, book.charter(owner), Recovery)
+        book.recoveries[statement.digest] = statement
+
+
 def _known(kind: type[Payload]) -> Take:
     """Take what is only looked up by its digest; who relies on it verifies it."""
 
@@ -255,6 +264,7 @@ TAKES: Final[Mapping[str, Take]] = {
     TemplateRefusal.payload_type(): _by_named(TemplateRefusal),
     FeatureTrial.payload_type(): _by_named(FeatureTrial),
     Pause.payload_type(): _pause,
+    Recovery.payload_type(): _recovery,
     Consent.payload_type(): _consent,
     ConsentRevocation.payload_type(): _revocation,
     CertificateRevocation.payload_type(): _certificate_revocation,

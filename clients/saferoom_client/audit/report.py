@@ -133,6 +133,7 @@ def _counts(report: AuditReport) -> Iterator[Row]:
         (later("receipts read beside the log"), report.receipts),
         (later("words whose questions these open"), report.opened),
         (later("answers that crossed a revocation on its way, as charters allow"), report.crossed),
+        (later("older copies that went on by their owners' decisions"), len(report.recovered)),
     )
     for label, number in rows:
         yield Row(say(label), f"{number:,}")

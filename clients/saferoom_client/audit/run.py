@@ -25,7 +25,7 @@ from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import open_spoken
-from saferoom_proto.statements import Release
+from saferoom_proto.statements import Recovered, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class AuditReport:
         replayed: how many answers had their charges replayed.
         receipts: how many receipts were read beside the log.
         opened: how many words of enclaves those receipts opened the questions of.
+        recovered: older copies of an enclave that went on by their owner's decision.
         unpinned: owners whose words were not judged: their charter root is not pinned here.
         violations: everything that is wrong, in the order of the log.
     """
@@ -74,6 +75,7 @@ class AuditReport:
     replayed: int
     receipts: int
     opened: int
+    recovered: tuple[Recovered, ...]
     unpinned: tuple[str, ...]
     violations: tuple[Violation, ...]
 
@@ -124,6 +126,11 @@ class Auditor:
     def replayed(self) -> int:
         """How many answers had their charges replayed."""
         return self._spending.replayed
+
+    @property
+    def recovered(self) -> tuple[Recovered, ...]:
+        """Older copies of an enclave that went on by their owner's decision."""
+        return tuple(self._words.recovered)
 
     def take(self, entry: LogEntry) -> None:
         """Judge the log's next entry; what is wrong with it is noted, and the audit goes on."""
@@ -269,6 +276,7 @@ async def audit_log(
         replayed=auditor.replayed,
         receipts=given.count,
         opened=auditor.opened,
+        recovered=auditor.recovered,
         unpinned=tuple(sorted(auditor.unpinned)),
         violations=tuple(violations),
     )

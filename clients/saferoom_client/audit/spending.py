@@ -17,7 +17,7 @@ from saferoom_proto.certificate import OwnerPart, PinnedFeature
 from saferoom_proto.formula import FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import Spoken
-from saferoom_proto.statements import Feature, Outcome, Release, Snapshot
+from saferoom_proto.statements import Feature, Outcome, Recovered, Release, Snapshot
 
 Fault = tuple[int, SafeRoomError]
 """An entry of the log, and what is wrong with it."""
@@ -73,6 +73,8 @@ class Spending:
     def _one(self, entry: int, said: Spoken) -> Iterator[Fault]:
         if isinstance(said, Snapshot):
             self._accounts.open_period(said.owner, said.store.epoch, said.time)
+        if isinstance(said, Recovered):
+            self._accounts.close(said.owner, said.closed_epoch)
         if isinstance(said, Release):
             for fault in self._faults(entry, said):
                 yield entry, fault

@@ -22,6 +22,7 @@ from saferoom_proto.handover import verify_handover
 from saferoom_proto.identity import Certified, verify_issued
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.recovery import open_decision
 from saferoom_proto.spoken import Spoken
 from saferoom_proto.statements import (
     Acknowledgement,
@@ -33,6 +34,7 @@ from saferoom_proto.statements import (
     KeyHandover,
     KeyUse,
     Outcome,
+    Recovered,
     Refusal,
     Release,
     Snapshot,
@@ -73,6 +75,8 @@ class Words:
         self._certified: Final[dict[tuple[str, str], Certified]] = {}
         self.spoken: Spoken | None = None
         """What an enclave said that was judged last, if it was its own word, allowed or not."""
+        self.recovered: Final[list[Recovered]] = []
+        """Older copies that went on by their owners' decisions."""
         self.judges: Final[Mapping[str, Callable[[Envelope], None]]] = {
             Release.payload_type(): self._release,
             BatchRelease.payload_type(): self._batch,
@@ -81,6 +85,7 @@ class Words:
             Disclosure.payload_type(): self._disclosure,
             Snapshot.payload_type(): self._snapshot,
             KeyChange.payload_type(): self._key_change,
+            Recovered.payload_type(): self._recovered,
             Refusal.payload_type(): self._refusal,
             KeyHandover.payload_type(): self._handover,
         }
@@ -140,6 +145,23 @@ class Words:
     def _key_change(self, statement: Envelope) -> None:
         self._spoken(statement, load(statement, KeyChange), KeyChange)
 
+    def _recovered(self, statement: Envelope) -> None:
+        said = load(statement, Recovered)
+        word = self._spoken(statement, said, Recovered)
+        if word is None:
+            return
+        for digest in said.recoveries:
+            self._book.require_before(digest, "recovery")
+        decision = open_decision(
+            [each for digest in said.recoveries if (each := self._book.recoveries.get(digest))],
+            word.charter,
+        )
+        if (decision.found, decision.follows) != (said.found, said.chain):
+            raise SafeRoomError(Reason.STORE_ROLLED_BACK, "its owner decided something else")
+        if said.closed_epoch < decision.last_epoch:
+            raise SafeRoomError(Reason.OVER_BUDGET, "it gives back what its owner closed")
+        self.recovered.append(said)
+
     def _refusal(self, statement: Envelope) -> None:
         load(statement, Refusal)
         statement.verify(self._heads)
@@ -177,7 +199,10 @@ class Words:
     def _require_in_force(self, said: Spoken, charter: str, heard: int) -> None:
         """Refuse what an enclave said under a charter after it had heard of the next one."""
         newest = self._book.in_force[said.owner].digest
-        if isinstance(said, Acknowledgement | Snapshot | KeyChange) or newest == charter:
+        if (
+            isinstance(said, Acknowledgement | Snapshot | KeyChange | Recovered)
+            or newest == charter
+        ):
             return
         if self._book.entries[newest] <= heard:
             raise SafeRoomError(Reason.BAD_CHARTER, "its enclave had heard of a newer charter")

@@ -123,6 +123,16 @@ def _lines(report: AuditReport) -> Iterator[str]:
             receipts=report.receipts,
             opened=report.opened,
         )
+    for each in report.recovered:
+        yield say(
+            "the enclave of {owner} went on from an older copy by its approvers' decision: of its "
+            "chain it forgot {lost:,} entries, from {found:,} on; budgets up to period {epoch} "
+            "count as spent",
+            owner=each.owner,
+            lost=each.chain.index - each.found.index,
+            found=each.found.index,
+            epoch=each.closed_epoch,
+        )
     for owner in report.unpinned:
         yield say(
             "not judged: the words of {owner}; pin its root: saferoom trust pin {owner} ROOT",
@@ -156,6 +166,16 @@ def _document(report: AuditReport) -> dict[str, object]:
         "replayed": report.replayed,
         "receipts": report.receipts,
         "opened": report.opened,
+        "recovered": [
+            {
+                "owner": each.owner,
+                "found": each.found.index,
+                "goes_on": each.chain.index,
+                "closed_epoch": each.closed_epoch,
+                "recoveries": list(each.recoveries),
+            }
+            for each in report.recovered
+        ],
         "unpinned": list(report.unpinned),
         "violations": [
             {

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from saferoom_client.agent.folder import STATE, AgentState
 from saferoom_client.cli.options import (
     JsonOption,
+    ProfileOption,
     RoomCardOption,
     UnitsFolder,
     UserOption,
+    WhyOption,
     group,
 )
 from saferoom_client.cli.output import show, show_units
@@ -20,6 +23,8 @@ from saferoom_client.files import read_model
 from saferoom_client.premises.home import EXCHANGE, Home, HomeConfig
 from saferoom_client.premises.supervise import measured_here, supervise
 from saferoom_client.profile import RoomCard
+from saferoom_client.recovery import Decided
+from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.units import plain, write_unit
 
@@ -76,6 +81,61 @@ def run(folder: HomeFolder, as_json: JsonOption = False) -> None:
     home = Home.load(folder)
     measured_here()
     run_until_told(supervise(home, on_event=teller(as_json)))
+
+
+@app.command()
+def recover(
+    profile: ProfileOption,
+    why: WhyOption,
+    *,
+    agent: Annotated[
+        Path | None,
+        typer.Option(help="The key agent's folder, where the room's log is behind, too."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that your enclave goes on from the older copy it was found with, or from an empty folder.
+
+    It does once as many approvers said so as approve. Budgets of the periods up to now count as
+    spent: load your data anew, which opens the next period.
+    """
+    seen = None if agent is None else read_model(agent / STATE, AgentState).chain
+    with Room.open(profile) as room:
+        decided = room.recover_enclave(why, seen)
+    says = decided.recovery
+    document = {
+        "owner": says.owner,
+        "found": says.found.index,
+        "follows": says.follows.index,
+        "last_epoch": says.last_epoch,
+        "recovery": decided.recorded.statement.digest,
+        "goes_on": decided.goes_on,
+        "said_so": list(decided.said_by),
+        "needed": decided.needed,
+    }
+    show(
+        as_json,
+        document,
+        say(
+            "the enclave of {owner} forgot {lost:,} entries of its chain, from {found:,} on",
+            owner=says.owner,
+            lost=says.follows.index - says.found.index,
+            found=says.found.index,
+        ),
+        say(
+            "{by} of {needed} approvers let it go on; budgets up to period {epoch} count as spent",
+            by=len(decided.said_by),
+            needed=decided.needed,
+            epoch=says.last_epoch,
+        ),
+        _next(decided),
+    )
+
+
+def _next(decided: Decided) -> str:
+    if decided.goes_on:
+        return say("it goes on once its key agent gave it its key; then load your data anew")
+    return say("next, another approver: saferoom enclave recover --why WHY")
 
 
 @app.command()

@@ -63,6 +63,7 @@ from saferoom_proto.statements.feature import (
 from saferoom_proto.statements.handover import KeyHandover, KeyUse
 from saferoom_proto.statements.head import Head, Refusal
 from saferoom_proto.statements.premises import Launch, Switchboard
+from saferoom_proto.statements.recovery import Recovered, Recovery
 from saferoom_proto.statements.request import CheckRequest
 from saferoom_proto.statements.subject import ConsentRequest, Dispute, HoldingsRequest
 from saferoom_proto.statements.template import (
@@ -130,6 +131,8 @@ __all__ = [
     "Payload",
     "PublicKey",
     "Purpose",
+    "Recovered",
+    "Recovery",
     "Refusal",
     "Release",
     "Returns",

@@ -83,21 +83,27 @@ class UnlockRequest(_message.Message):
 
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
     SEALED_KEYS_FIELD_NUMBER: _builtins.int
+    RECOVERIES_FIELD_NUMBER: _builtins.int
     sealed_keys: _builtins.bytes
     """Sealed to the enclave."""
     @_builtins.property
     def endorsement(self) -> _evidence_pb2.Envelope:
         """The key agent's statement."""
 
+    @_builtins.property
+    def recoveries(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
+        """The approvers' decision that this older copy goes on; the keys are sealed under it."""
+
     def __init__(
         self,
         *,
         endorsement: _evidence_pb2.Envelope = ...,
         sealed_keys: _builtins.bytes = ...,
+        recoveries: _abc.Iterable[_evidence_pb2.Envelope] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "sealed_keys", b"sealed_keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "recoveries", b"recoveries", "sealed_keys", b"sealed_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -443,6 +443,137 @@ class ListPausesResponse(_message.Message):
 Global___ListPausesResponse: _TypeAlias = ListPausesResponse  # noqa: Y015
 
 @_typing.final
+class RecoverEnclaveRequest(_message.Message):
+    """Hands in an approver's word on an older copy of the enclave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECOVERY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recovery(self) -> _evidence_pb2.Envelope:
+        """The approver's statement."""
+
+    def __init__(
+        self,
+        *,
+        recovery: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverEnclaveRequest: _TypeAlias = RecoverEnclaveRequest  # noqa: Y015
+
+@_typing.final
+class RecoverEnclaveResponse(_message.Message):
+    """The word as recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recorded(self) -> _evidence_pb2.Recorded:
+        """With its proof."""
+
+    def __init__(
+        self,
+        *,
+        recorded: _evidence_pb2.Recorded = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverEnclaveResponse: _TypeAlias = RecoverEnclaveResponse  # noqa: Y015
+
+@_typing.final
+class GetEnclaveChainRequest(_message.Message):
+    """Asks where the chain of the caller's enclave ends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEnclaveChainRequest: _TypeAlias = GetEnclaveChainRequest  # noqa: Y015
+
+@_typing.final
+class GetEnclaveChainResponse(_message.Message):
+    """Where an enclave's own chain ends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIMED_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
+    LAST_EPOCH_FIELD_NUMBER: _builtins.int
+    RECOVERIES_FIELD_NUMBER: _builtins.int
+    last_epoch: _builtins.int
+    """The last period that the log knows to have begun."""
+    @_builtins.property
+    def claimed(self) -> Global___ChainEnd:
+        """As the enclave claimed it last; none if it has not given evidence since the room's start."""
+
+    @_builtins.property
+    def recorded(self) -> Global___ChainEnd:
+        """After the last of its words that stands in the room's log."""
+
+    @_builtins.property
+    def recoveries(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
+        """The approvers' words on older copies so far, in the order in which they were recorded."""
+
+    def __init__(
+        self,
+        *,
+        claimed: Global___ChainEnd = ...,
+        recorded: Global___ChainEnd = ...,
+        last_epoch: _builtins.int = ...,
+        recoveries: _abc.Iterable[_evidence_pb2.Envelope] = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claimed", b"claimed", "recorded", b"recorded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed", b"claimed", "last_epoch", b"last_epoch", "recorded", b"recorded", "recoveries", b"recoveries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEnclaveChainResponse: _TypeAlias = GetEnclaveChainResponse  # noqa: Y015
+
+@_typing.final
+class ChainEnd(_message.Message):
+    """The next place of an enclave's own chain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Its index."""
+    previous: _builtins.str
+    """The running hash before it."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        previous: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "previous", b"previous"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChainEnd: _TypeAlias = ChainEnd  # noqa: Y015
+
+@_typing.final
 class GetEndorsementRequest(_message.Message):
     """Asks for an endorsement."""
 
@@ -961,6 +1092,7 @@ class KeyEvidence(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     QUOTE_FIELD_NUMBER: _builtins.int
     LAUNCH_FIELD_NUMBER: _builtins.int
+    RECOVERIES_FIELD_NUMBER: _builtins.int
     task: _builtins.str
     """Names the exchange."""
     kind: _builtins.str
@@ -975,6 +1107,10 @@ class KeyEvidence(_message.Message):
     def launch(self) -> _evidence_pb2.Envelope:
         """The word of the supervisor that started the enclave; none if the server did."""
 
+    @_builtins.property
+    def recoveries(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
+        """The approvers' decision that this older copy of the enclave goes on; empty without one."""
+
     def __init__(
         self,
         *,
@@ -983,10 +1119,11 @@ class KeyEvidence(_message.Message):
         kind: _builtins.str = ...,
         quote: _builtins.bytes = ...,
         launch: _evidence_pb2.Envelope = ...,
+        recoveries: _abc.Iterable[_evidence_pb2.Envelope] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "launch", b"launch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "kind", b"kind", "launch", b"launch", "quote", b"quote", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "kind", b"kind", "launch", b"launch", "quote", b"quote", "recoveries", b"recoveries", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -80,6 +80,16 @@ class OwnerServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesResponse.FromString,
                 _registered_method=True)
+        self.RecoverEnclave = channel.unary_unary(
+                '/saferoom.v1.OwnerService/RecoverEnclave',
+                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveResponse.FromString,
+                _registered_method=True)
+        self.GetEnclaveChain = channel.unary_unary(
+                '/saferoom.v1.OwnerService/GetEnclaveChain',
+                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainResponse.FromString,
+                _registered_method=True)
         self.GetEndorsement = channel.unary_unary(
                 '/saferoom.v1.OwnerService/GetEndorsement',
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementRequest.SerializeToString,
@@ -175,6 +185,20 @@ class OwnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecoverEnclave(self, request, context):
+        """Hands in one approver's word that the caller's enclave goes on from an older copy.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEnclaveChain(self, request, context):
+        """Tells where the chain of the caller's enclave ends, by itself and by the room's log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetEndorsement(self, request, context):
         """Gives the endorsement of the owner's enclave in force.
         """
@@ -257,6 +281,16 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.ListPauses,
                     request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesResponse.SerializeToString,
+            ),
+            'RecoverEnclave': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecoverEnclave,
+                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveResponse.SerializeToString,
+            ),
+            'GetEnclaveChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEnclaveChain,
+                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainResponse.SerializeToString,
             ),
             'GetEndorsement': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEndorsement,
@@ -528,6 +562,60 @@ class OwnerService:
             '/saferoom.v1.OwnerService/ListPauses',
             saferoom__proto_dot_v1_dot_owner__pb2.ListPausesRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_owner__pb2.ListPausesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecoverEnclave(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.OwnerService/RecoverEnclave',
+            saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEnclaveChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.OwnerService/GetEnclaveChain',
+            saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,10 @@ class OwnerServiceStub:
     """
     ListPauses: _grpc.UnaryUnaryMultiCallable[_owner_pb2.ListPausesRequest, _owner_pb2.ListPausesResponse]
     """Lists an owner's pauses and the words for their end."""
+    RecoverEnclave: _grpc.UnaryUnaryMultiCallable[_owner_pb2.RecoverEnclaveRequest, _owner_pb2.RecoverEnclaveResponse]
+    """Hands in one approver's word that the caller's enclave goes on from an older copy."""
+    GetEnclaveChain: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetEnclaveChainRequest, _owner_pb2.GetEnclaveChainResponse]
+    """Tells where the chain of the caller's enclave ends, by itself and by the room's log."""
     GetEndorsement: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetEndorsementRequest, _owner_pb2.GetEndorsementResponse]
     """Gives the endorsement of the owner's enclave in force."""
     LoadData: _grpc.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]
@@ -89,6 +93,10 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     """
     ListPauses: _aio.UnaryUnaryMultiCallable[_owner_pb2.ListPausesRequest, _owner_pb2.ListPausesResponse]  # type: ignore[assignment]
     """Lists an owner's pauses and the words for their end."""
+    RecoverEnclave: _aio.UnaryUnaryMultiCallable[_owner_pb2.RecoverEnclaveRequest, _owner_pb2.RecoverEnclaveResponse]  # type: ignore[assignment]
+    """Hands in one approver's word that the caller's enclave goes on from an older copy."""
+    GetEnclaveChain: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetEnclaveChainRequest, _owner_pb2.GetEnclaveChainResponse]  # type: ignore[assignment]
+    """Tells where the chain of the caller's enclave ends, by itself and by the room's log."""
     GetEndorsement: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetEndorsementRequest, _owner_pb2.GetEndorsementResponse]  # type: ignore[assignment]
     """Gives the endorsement of the owner's enclave in force."""
     LoadData: _aio.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]  # type: ignore[assignment]
@@ -176,6 +184,22 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.ListPausesResponse, _abc.Awaitable[_owner_pb2.ListPausesResponse]]:
         """Lists an owner's pauses and the words for their end."""
+
+    @_abc_1.abstractmethod
+    def RecoverEnclave(
+        self,
+        request: _owner_pb2.RecoverEnclaveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.RecoverEnclaveResponse, _abc.Awaitable[_owner_pb2.RecoverEnclaveResponse]]:
+        """Hands in one approver's word that the caller's enclave goes on from an older copy."""
+
+    @_abc_1.abstractmethod
+    def GetEnclaveChain(
+        self,
+        request: _owner_pb2.GetEnclaveChainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.GetEnclaveChainResponse, _abc.Awaitable[_owner_pb2.GetEnclaveChainResponse]]:
+        """Tells where the chain of the caller's enclave ends, by itself and by the room's log."""
 
     @_abc_1.abstractmethod
     def GetEndorsement(

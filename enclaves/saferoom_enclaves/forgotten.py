@@ -1,0 +1,80 @@
+"""What an enclave that goes on from an older copy has forgotten, counted as if all of it was asked.
+
+The copy does not know what was asked of whom after it was made, and the log names no subjects. So
+for every group and every subject each period that the copy does not know to its end counts as asked
+in full, of every feature: nothing new is asked in it, and it weighs on the families' caps for as
+long as a period does. Whoever puts an older copy into place gets no bit back by it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from saferoom_enclaves.accounts import Spent
+from saferoom_enclaves.leakage import MAX_BITS
+from saferoom_enclaves.standing import Standing
+from saferoom_enclaves.state import State
+from saferoom_proto.certificate import CONSENT_FROM_LEVEL, MAX_CHECK_LEVEL, PinnedFeature
+
+
+class ForgottenPeriods:
+    """The periods of which too little is known.
+
+    Args:
+        state: the enclave's database, opened.
+        standing: knows the features.
+    """
+
+    def __init__(self, state: State, standing: Standing) -> None:
+        self._state: Final = state
+        self._standing: Final = standing
+        self._made: tuple[object, tuple[Spent, ...]] | None = None
+
+    def closed(self, epoch: int) -> bool:
+        """Tell whether nothing new may be asked in a period any more."""
+        return epoch <= self._state.marks.closed_epoch
+
+    def spent(self, since: datetime) -> tuple[Spent, ...]:
+        """Give what counts as asked by every group of every subject, as far as it still counts.
+
+        Args:
+            since: when the window of the caps begins.
+        """
+        marks = self._state.marks
+        if not marks.forgotten:
+            return ()
+        epochs = {
+            epoch
+            for lost in marks.forgotten
+            # Each of them adds a bit at least: so many pass every cap.
+            for epoch in range(max(lost.first, lost.last - MAX_BITS), lost.last + 1)
+            if marks.open_after(epoch, since)
+        }
+        known = (self._standing.generation, frozenset(epochs))
+        if self._made is None or self._made[0] != known:
+            features = self._standing.features.values()
+            self._made = (
+                known,
+                tuple(
+                    _asked_in_full(feature, epoch)
+                    for feature in features
+                    if CONSENT_FROM_LEVEL <= feature.definition.level <= MAX_CHECK_LEVEL
+                    for epoch in sorted(epochs)
+                ),
+            )
+        return self._made[1]
+
+
+def _asked_in_full(feature: PinnedFeature, epoch: int) -> Spent:
+    """Charge a whole grid: what budget was allowed in the period is forgotten, too."""
+    shape, definition = feature.shape, feature.definition
+    return Spent.model_construct(
+        feature=definition.full_name,
+        epoch=epoch,
+        kind=shape.kind,
+        family=definition.family,
+        cuts=(),
+        null=True,
+        cells=shape.cells_told(shape.cuts),
+    )
