@@ -313,11 +313,12 @@ def verify_head(envelope: Envelope, charter: PinnedCharter, nonce: str) -> Head:
 def verify_claims(envelope: Envelope, evidence: Evidence, nonce: str) -> EvidenceClaims:
     """Open an enclave's claims: signed by the key they name, for this nonce.
 
-    Only software evidence exists yet; a quote of hardware is refused until its verifier is here.
+    A quote of hardware is not verified here: who judges the evidence does that (`attestation`).
     """
     claims = load(envelope, EvidenceClaims)
-    if evidence.kind != "software" or evidence.quote:
-        raise SafeRoomError(Reason.BAD_EVIDENCE, f"no verifier for {evidence.kind} evidence")
+    if (evidence.kind == "software") == bool(evidence.quote):
+        detail = f"{evidence.kind} evidence has {'a' if evidence.quote else 'no'} quote"
+        raise SafeRoomError(Reason.BAD_EVIDENCE, detail)
     envelope.verify([VerifyKey.from_public(claims.identity)])
     if claims.nonce != nonce:
         raise SafeRoomError(Reason.BAD_EVIDENCE, "the evidence answers another challenge")

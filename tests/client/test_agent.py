@@ -181,7 +181,7 @@ def test_evidence_for_another_challenge_is_refused(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tdx", "sev-snp", "csv"])
-def test_hardware_evidence_is_refused_until_somebody_can_verify_it(
+def test_hardware_evidence_is_refused_where_nobody_can_verify_it(
     scene: Scene, tmp_path: Path, kind: str
 ) -> None:
     evidence = read_evidence(kind, b"quote")

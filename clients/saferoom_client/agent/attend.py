@@ -15,6 +15,7 @@ import grpc
 from pydantic import ValidationError
 
 from saferoom_client.agent.folder import KeyAgent
+from saferoom_client.agent.hardware import quote_verifiers
 from saferoom_client.agent.policy import appraise, release_keys
 from saferoom_client.agent.rotation import under
 from saferoom_client.agent.slots import Slot
@@ -164,6 +165,7 @@ class _Attendance:
             in_force,
             launch=envelope_from_proto(told.launch) if told.HasField("launch") else None,
             recoveries=[envelope_from_proto(each) for each in told.recoveries],
+            verifiers=quote_verifiers(agent, self._session.clock()),
         )
         released = release_keys(agent, accepted, self._session.clock())
         claims = accepted.claims

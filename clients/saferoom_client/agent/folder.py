@@ -4,6 +4,7 @@ agent.json       the policy: whose enclave, under which charter root, of which c
 agent-card.json  the public halves, for the owner's next charter
 *.key            its keys (`slots`), unless they are on a token, which token.json numbers
 state.json       the newest charter and chain position it has accepted
+tdx-collateral.json  Intel's word on the platform, where TDX evidence counts; the owner renews it
 profile/         the agent's own member folder of the room
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from saferoom_client.agent.slots import FileKeys, KeySource, Slot
 from saferoom_client.agent.token import NUMBERS, TokenKeys
@@ -26,6 +27,7 @@ from saferoom_client.files import (
     refuse_existing,
     write_model,
 )
+from saferoom_client.tdx import TdxPolicy
 from saferoom_proto import chain
 from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
@@ -35,6 +37,7 @@ from saferoom_proto.statements.base import Base64, Origin, Part
 POLICY: Final = "agent.json"
 CARD: Final = "agent-card.json"
 STATE: Final = "state.json"
+COLLATERAL: Final = "tdx-collateral.json"
 PROFILE: Final = "profile"
 
 EvidenceKind = Literal["software", "tdx", "sev-snp", "csv"]
@@ -53,6 +56,8 @@ class Policy(Part):
     """Accepted digests of what else is installed."""
     evidence_kinds: Annotated[tuple[EvidenceKind, ...], Field(min_length=1, max_length=4)]
     """`software` evidence proves nothing about the host; leave it out to demand hardware."""
+    tdx: TdxPolicy | None = None
+    """Which TDX evidence counts, where `evidence_kinds` takes any."""
     supervisors: Annotated[tuple[PublicKey, ...], Field(max_length=16)] = ()
     """Only enclaves that one of these supervisors started are accepted; any, if there is none.
 
@@ -60,6 +65,12 @@ class Policy(Part):
     """
     token: str | None = None
     """The PKCS #11 URI of the token that holds the keys; none if they lie in files."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Policy:
+        if ("tdx" in self.evidence_kinds) != (self.tdx is not None):
+            raise ValueError("a policy that takes tdx evidence names its images, and no other does")
+        return self
 
 
 class AgentCard(Part):

@@ -7,7 +7,7 @@ the endorsement is what others take its word from.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Final
 
 from saferoom_client.agent.folder import AgentState, KeyAgent, Recovered
 from saferoom_proto import hpke
+from saferoom_proto.attestation import QuoteVerifier, verify_evidence
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump, sha256_digest, unb64
 from saferoom_proto.premises import require_launched
@@ -28,7 +29,7 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from saferoom_proto.statements.base import whole_milliseconds
-from saferoom_proto.verification import PinnedCharter, open_charter, verify_claims
+from saferoom_proto.verification import PinnedCharter, open_charter
 
 ENDORSED_FOR: Final = timedelta(hours=24)
 """The room asks again at half time, so an agent may be away for twelve hours."""
@@ -65,6 +66,7 @@ def appraise(
     *,
     launch: Envelope | None = None,
     recoveries: Sequence[Envelope] = (),
+    verifiers: Mapping[str, QuoteVerifier] | None = None,
 ) -> Accepted:
     """Decide whether an enclave may have the keys.
 
@@ -76,6 +78,7 @@ def appraise(
         charter: the owner's charter in force, as the room gives it.
         launch: a supervisor's word that it started the enclave, if there is one.
         recoveries: the approvers' decision that an older copy goes on, if there is one.
+        verifiers: of quotes, by the kind of hardware; none where only software evidence counts.
 
     Raises:
         SafeRoomError: `BAD_EVIDENCE`, `BAD_CHARTER`, `SANDBOX_TOO_WEAK`, `STORE_ROLLED_BACK` or
@@ -87,7 +90,7 @@ def appraise(
     # Step 2: a kind of evidence that the policy takes, for this very challenge.
     if evidence.kind not in policy.evidence_kinds:
         raise SafeRoomError(Reason.BAD_EVIDENCE, f"{evidence.kind} evidence is not accepted")
-    claimed = verify_claims(claims, evidence, b64(nonce))
+    claimed = verify_evidence(claims, evidence, b64(nonce), verifiers or {})
     # Step 3: what runs there, for whom, and how well confined.
     _require_claims(agent, claimed, pinned)
     # Step 4: the owner's own supervisor started it, where the policy names one.
