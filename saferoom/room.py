@@ -246,7 +246,11 @@ def _checked(origin: str, address: str) -> str:
         TypeAdapter[str](Origin).validate_python(origin)
         ListenConfig(address=address)
     except ValidationError as error:
-        faults = field_faults(error)
+        # What is checked alone has no name of its own.
+        faults = [
+            FieldFault("origin" if one.field == "(whole)" else one.field, one.rule)
+            for one in field_faults(error)
+        ]
         named = "; ".join(f"{fault.field}: {fault.rule}" for fault in faults)
         raise SafeRoomError(Reason.BAD_CONFIG, named, faults) from None
     return split_address(address)[0]

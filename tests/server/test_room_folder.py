@@ -239,3 +239,10 @@ def test_a_card_or_a_key_that_is_not_as_it_should_be_is_named(tmp_path: Path) ->
     path.write_text(good.replace('scratch = "/dev/shm"', scratch))
     warnings = examine_room(tmp_path / "room", datetime.now(UTC)).warnings
     assert any(each.startswith("enclaves.scratch") for each in warnings)
+
+
+def test_a_bad_origin_and_a_bad_address_are_named_as_they_were_given(tmp_path: Path) -> None:
+    assert [each.field for each in refused(tmp_path / "a", origin="Bad Origin").fields] == [
+        "origin"
+    ]
+    assert [each.field for each in refused(tmp_path / "b", address="x").fields] == ["address"]

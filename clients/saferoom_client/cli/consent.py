@@ -9,6 +9,7 @@ import typer
 
 from saferoom_client.cli.consent_asking import (
     consent_document,
+    describe_consent,
     describe_request,
     request,
     requests,
@@ -180,6 +181,11 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
     """List consents: your own, those given to your institution, those you registered on paper."""
     with Room.open(profile) as room:
         consents = room.list_consents()
+        is_subject = room.profile.member.is_subject
+    if is_subject:  # who reads it on a phone
+        lines = [line for each in consents for line in describe_consent(each)]
+        show(as_json, [consent_document(each) for each in consents], *(lines or [say("none")]))
+        return
     rows = [
         (
             each.consent.subject,

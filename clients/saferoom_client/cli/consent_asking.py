@@ -80,7 +80,7 @@ def show_(
     with Room.open(profile) as room:
         given = next((each for each in room.list_consents() if each.digest == digest), None)
         if given is not None:
-            show(as_json, consent_document(given), *_describe_consent(given))
+            show(as_json, consent_document(given), *describe_consent(given))
             return
         asked = room.get_consent_request(digest)
     show(as_json, request_document(asked), *describe_request(asked))
@@ -144,7 +144,8 @@ def consent_document(given: GivenConsent) -> dict[str, object]:
     }
 
 
-def _describe_consent(given: GivenConsent) -> Iterator[str]:
+def describe_consent(given: GivenConsent) -> Iterator[str]:
+    """Tell a subject what it consented to."""
     consent = given.consent
     taken = say(", taken back") if given.revoked else ""
     yield from folded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -17,14 +17,26 @@ from saferoom_client.cli.options import (
     pairs,
 )
 from saferoom_client.cli.output import moment, progress_of, show, table
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.values import StoreVersion
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 app = group("Load an owner's data, and go back to an earlier load.")
 
 REFUSED_ROWS = 1
+
+
+def _require_tables(room: Room, digest: str, tables: Mapping[str, str]) -> None:
+    """Name a table that the schema has not, before a file is read; the enclave knows other ones."""
+    newest = room.get_schema()
+    if newest is None or newest[1] != digest:
+        return
+    known = {each.name for each in newest[0].tables}
+    rule = f"no table of the schema; it has {', '.join(sorted(known))}"
+    if faults := [FieldFault(name, rule) for name in tables if name not in known]:
+        raise SafeRoomError(Reason.MALFORMED, rule, faults)
 
 
 @app.command()
@@ -39,8 +51,10 @@ def load(
     """Seal CSV files to your own enclave and load them: all or nothing."""
     tables = pairs(files, "TABLE=FILE")
     bar, move = progress_of("loading", quiet=as_json)
+    digest = digest_of(schema, "--schema", "schema show")
     with Room.open(profile) as room, bar:
-        report = room.load_data(digest_of(schema, "--schema", "schema show"), tables, progress=move)
+        _require_tables(room, digest, tables)
+        report = room.load_data(digest, tables, progress=move)
     if report.snapshot is not None:
         store = report.snapshot.store
         counts = report.snapshot.rows.items()
@@ -60,7 +74,7 @@ def load(
         {"table": row.table, "line": row.line, "column": row.column, "rule": row.rule}
         for row in report.bad_rows
     ]
-    rows = [(row.table, str(row.line), row.column, row.rule) for row in report.bad_rows]
+    rows = [(row.table, str(row.line), row.column, say_rule(row.rule)) for row in report.bad_rows]
     show(
         as_json,
         {"bad_row_count": report.bad_row_count, "bad_rows": bad},

@@ -68,6 +68,18 @@ RULES: Final = (
     later("a certificate is valid for at least a day"),
     later("every entry may stand once"),
     later("the room shows what entries are to auditors only"),
+    later("the heading must name every column once, and nothing else"),
+    later("fields are quoted as in RFC 4180 and have at most 131072 characters"),
+    later("a row has as many fields as the heading"),
+    later("text is UTF-8 without NUL characters"),
+    later("a unified social credit code"),
+    later("a whole number of 64 bits"),
+    later("a finite number with a decimal point"),
+    later("a number with at most 14 digits before its point and 4 after"),
+    later("a date as YYYY-MM-DD"),
+    later("true, false, 1 or 0"),
+    later("Restore a newer copy; this one is not served (docs/operators.md)."),
+    later("Give the key that it was sealed to, and the backup as it was made."),
 )
 """A test finds each in the code that gives it."""
 
@@ -100,6 +112,9 @@ WITH_VALUES: Final = (
     later("entry {entry} is no use of yours"),
     later("there never was a version {version}"),
     later("{place} waits for no confirmation"),
+    later("no table of the schema; it has {tables}"),
+    later("{key} does not open it, or it is damaged"),
+    later("is above the limit in all, {whole}"),
     later("{place} is not empty"),
     later("{place} is there already"),
     later("cannot listen on {address}"),
