@@ -207,9 +207,7 @@ def add_issuer(folder: Path, name: str, certificate: bytes) -> None:
 def read_issuers(folder: Path) -> tuple[str, ...]:
     """Read the identity issuers' certificates, PEM, in order of their files' names."""
     paths = sorted((folder / "issuers").glob("*.pem"))
-    for path in paths:
-        _require_issuer(_read(path), path)
-    return tuple(_read(path).decode() for path in paths)
+    return tuple(_require_issuer(_read(path), path) for path in paths)
 
 
 def _switchboard(folder: Path) -> tls.KeyPair:
@@ -230,7 +228,8 @@ def _read_pair(folder: Path, name: str) -> tls.KeyPair:
     return tls.KeyPair.from_pem(_read(folder / f"{name}.pem"), _read(folder / f"{name}.key"))
 
 
-def _require_issuer(certificate: bytes, path: Path) -> None:
+def _require_issuer(certificate: bytes, path: Path) -> str:
+    """Give the certificate alone: whatever stands around it is not the room's."""
     try:
         parsed = x509.load_pem_x509_certificate(certificate)
         basic = parsed.extensions.get_extension_for_class(x509.BasicConstraints)
@@ -238,6 +237,7 @@ def _require_issuer(certificate: bytes, path: Path) -> None:
         raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: not an issuer's certificate") from error
     if not basic.value.ca:
         raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: it may not issue certificates")
+    return parsed.public_bytes(Encoding.PEM).decode()
 
 
 def _checked(origin: str, address: str) -> str:

@@ -176,6 +176,15 @@ def test_only_an_issuers_certificate_is_admitted_and_each_name_once(tmp_path: Pa
     assert Room.open(tmp_path / "room").issuers == (issuer.decode(),)
 
 
+def test_what_stands_around_an_issuers_certificate_is_passed_over(tmp_path: Path) -> None:
+    """A room that runs reads it too: what it could not read would end its looking at the folder."""
+    init_room(tmp_path / "room", ORIGIN, "localhost:7443")
+    issuer, other = (World(name).issuer.certificate.encode() for name in ("issuer", "other"))
+    around = "Gewährt\n".encode("latin-1") + issuer + other
+    add_issuer(tmp_path / "room", "registry", around)
+    assert Room.open(tmp_path / "room").issuers == (issuer.decode(),)
+
+
 def test_a_room_without_an_issuer_does_not_open(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
