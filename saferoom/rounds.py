@@ -120,7 +120,8 @@ class Rounds:
         newest = self._rounds[-1] if self._rounds else None
         tip = self._ledger.tip()
         if newest is None or (
-            tip.size > newest.checkpoint.size and now - newest.began >= self._interval
+            tip.size > newest.checkpoint.size
+            and not timedelta(0) <= now - newest.began < self._interval
         ):
             newest = Round(tip.note, Checkpoint.parse(Note.parse(tip.note).text), now)
             self._rounds = [*self._rounds, newest][-MOST_ROUNDS:]
@@ -136,7 +137,8 @@ class Rounds:
         # Step 1: not too often, and on a checkpoint of this log that is still open.
         now = self._clock()
         since = now - self._came.get(organisation, now - timedelta(days=1))
-        if since < timedelta(seconds=LEAST_SECONDS):
+        # A clock that was set back keeps nobody waiting until it has come as far again.
+        if timedelta(0) <= since < timedelta(seconds=LEAST_SECONDS):
             detail = f"{organisation} cosigns more often than every {LEAST_SECONDS} s"
             raise TryLaterError(Reason.TOO_MANY_REQUESTS, detail, LEAST_SECONDS)
         found = [each for each in self._rounds if each.checkpoint.size == size]
@@ -155,7 +157,7 @@ class Rounds:
         if word.key.name == cosigned.checkpoint.origin:
             raise SafeRoomError(Reason.CONFLICT, "a witness has another name than the log")
         self._require_nobody_elses(organisation, word.key)
-        if len(others) >= MAX_SIGNATURES - 1:
+        if len(others) >= MAX_SIGNATURES - len(Note.parse(cosigned.note).signatures):
             raise SafeRoomError(Reason.CONFLICT, f"{len(others)} witnesses have cosigned this one")
         # Step 3: kept, and shown from now on.
         self._came[organisation] = now
