@@ -244,6 +244,28 @@ def receipt_of(story: Story, word: Envelope, question: Envelope) -> UseReceipt:
     )
 
 
+def test_a_receipt_whose_question_was_spoilt_hides_no_other_and_accuses_nobody(
+    tmp_path: Path,
+) -> None:
+    story = Story().begin()
+    word = story.release()
+    right = receipt_of(story, word, story.asked[-1])
+    asked = load(story.asked[-1], CheckRequest)
+    spoilt = receipt_of(story, word, seal_statement(asked, SigningKey.generate()))
+    (tmp_path / "a.json").write_bytes(spoilt.to_json())
+    told = found(story, only_questions(tmp_path, story))
+    assert told == [(len(story.log) - 1, Reason.BAD_SIGNATURE)]
+    (tmp_path / "b.json").write_bytes(right.to_json())
+    assert found(story, only_questions(tmp_path, story)) == []
+
+
+def only_questions(folder: Path, story: Story) -> Receipts:
+    """Read receipts; of a story's words, which stand elsewhere in its log, without their places."""
+    given = read_receipts(folder, story.world.trust())
+    assert not given.faults
+    return Receipts(questions=given.questions)
+
+
 def test_an_answer_that_the_audited_log_does_not_hold_is_found_by_its_receipt(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,8 @@ allowed it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +34,16 @@ from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.formula import FeatureRef, bind, cuts, parameters, parse_formula
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, verify_receipt
-from saferoom_proto.statements import BatchRelease, CheckRequest, Outcome, Release, Template, load
+from saferoom_proto.statements import (
+    BatchRelease,
+    CheckRequest,
+    Outcome,
+    Release,
+    Template,
+    load,
+)
 from saferoom_proto.use_receipt import UseReceipt, VerifiedUse, verify_use_receipt
-from saferoom_proto.verification import verify_request
+from saferoom_proto.verification import PinnedAgreement, verify_request
 
 LIMIT_BYTES: Final = 256 * 1024 * 1024
 """The file of a batch of a million rows is some 200 MB."""
@@ -49,11 +57,13 @@ class Opened:
         name: the receipt's file.
         envelope: the signed question.
         request: what it asks.
+        others: the same question under other signatures, as other receipts have it.
     """
 
     name: str
     envelope: Envelope
     request: CheckRequest
+    others: tuple[Envelope, ...] = ()
 
     def asked(self, said: Release, book: Book) -> dict[str, frozenset[str]] | None:
         """Give the cuts that the question asks of each charged feature of one owner's part.
@@ -84,7 +94,7 @@ class Opened:
         if asked != (said.institution, said.template, said.certificate):
             raise SafeRoomError(Reason.BAD_PROOF, "its question is of another asker or template")
         agreement = book.agreements[said.agreement].says
-        verify_request(self.envelope, CheckRequest, agreement, said.time)
+        self._require_signed(agreement, said.time)
         if said.outcome is not Outcome.ANSWERED:
             return
         if not request.not_before <= said.time < request.not_after:
@@ -97,6 +107,24 @@ class Opened:
             features = [book.features[use.digest] for use in part.features]
             consent = book.consents[said.consent].says
             require_consent_covers(consent, request, features, said.time)
+
+    def _require_signed(self, agreement: PinnedAgreement, time: datetime) -> None:
+        """Check that its asker signed it: who hands a receipt on can spoil the signature in it."""
+        refusals: list[SafeRoomError] = []
+        for envelope in (self.envelope, *self.others):
+            try:
+                verify_request(envelope, CheckRequest, agreement, time)
+            except SafeRoomError as error:
+                refusals.append(error)
+            else:
+                return
+        if refusals[0].reason is Reason.BAD_SIGNATURE:
+            detail = (
+                "its question is not signed by its asker: the receipt was altered, or the enclave"
+                " answered what nobody asked; another side's receipt shows which"
+            )
+            raise SafeRoomError(Reason.BAD_SIGNATURE, detail)
+        raise refusals[0]
 
 
 def _cuts(request: CheckRequest, part: OwnerPart, book: Book) -> dict[str, frozenset[str]]:
@@ -181,8 +209,12 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
 
 def _keep(name: str, question: str, found: Receipts) -> None:
     envelope = _open(question)
-    opened = Opened(name, envelope, load(envelope, CheckRequest))
-    found.questions.setdefault(envelope.digest, opened)
+    opened = found.questions.setdefault(
+        envelope.digest, Opened(name, envelope, load(envelope, CheckRequest))
+    )
+    if envelope not in (opened.envelope, *opened.others):
+        others = (*opened.others, envelope)
+        found.questions[envelope.digest] = replace(opened, others=others)
 
 
 def _keep_row(name: str, use: VerifiedUse, digest: str, found: Receipts) -> None:
