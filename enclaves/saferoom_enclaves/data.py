@@ -190,6 +190,8 @@ class Data:
         if isinstance(result, Computed):
             self._computed = result
             return
+        if result.reason is Reason.UNAVAILABLE:
+            self._asked = None  # its child's end says nothing of the features: they are tried again
         self._log.error("no feature computed", reason=str(result.reason), detail=result.detail)
         if self._computed is None or not self._computed.index.features:
             self._computed = None

@@ -38,9 +38,6 @@ from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.verification import PinnedCharter, verify_endorsement
 
 STATE_FILE: Final = "state.db"
-FORK_SERVER_GONE: Final = (
-    "fork server: gone; no loads and no new features until the enclave is restarted"
-)
 _CLAIMS_REMEMBERED: Final = 64
 """Attestations whose endorsement is still taken; the key agent answers one within seconds."""
 
@@ -219,7 +216,7 @@ class Enclave:
             head_nonce=b"" if opened is None else opened.freshness.nonce(),
             ledger_size=0 if ledger is None else ledger.size,
             sandbox_level=self._makeup.confinement.level,
-            sandbox_missing=self._missing(),
+            sandbox_missing=self._makeup.confinement.missing,
             has_data=opened is not None and opened.data.is_there,
             chain_length=position.chain.index,
             store_fault="" if opened is None else opened.data.fault,
@@ -376,10 +373,6 @@ class Enclave:
         with state.transaction():
             state.marks = state.marks.with_epoch_begun()
         return state.marks.last_epoch
-
-    def _missing(self) -> tuple[str, ...]:
-        missing = self._makeup.confinement.missing
-        return missing if self._around.work.is_possible else (*missing, FORK_SERVER_GONE)
 
     def _require_open(self) -> OpenEnclave:
         if self._open is None:

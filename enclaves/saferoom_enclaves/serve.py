@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Protocol, cast
 
 import grpc
@@ -24,6 +25,7 @@ from saferoom_enclaves.service import EnclaveService
 from saferoom_enclaves.storework import Allowance, StoreWork
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.encoding import b64
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.starting import Greeting
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
 
@@ -42,6 +44,9 @@ the interpreter while the event loop waits. Python's own 5 ms show in the slowes
 
 _LOAD_SHARE: Final = 4
 """A load's tables may take a quarter of the memory: the store is built beside them."""
+
+LOOK_SECONDS: Final = 1.0
+"""How often it looks whether there are children to be had: no event of the loop tells."""
 
 _INDEX_SHARE: Final = 4
 """And so may an index, which stands beside the one before until it takes its place."""
@@ -74,11 +79,16 @@ def serve(
 ) -> None:
     """Serve until told to stop by SIGTERM or SIGINT.
 
+    An enclave that can have no children any more ends, too: who started it starts it anew.
+
     Args:
         launched: how the enclave was started.
         workshop: gives children.
         close_system_calls: closes the sandbox for good; nothing is imported after it.
         log: the operator's.
+
+    Raises:
+        SafeRoomError: `SANDBOX_TOO_WEAK`; `UNAVAILABLE` where no child is to be had any more.
     """
     confinement = close_system_calls()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -119,8 +129,11 @@ async def _serve(
         sys.stdout.buffer.flush()
         log.info("listening", sandbox=confinement.level, missing=confinement.missing)
         # Step 4: until told to stop; what was accepted is finished.
-        await _told_to_stop()
+        await _told_to_stop(work)
+        possible = work.is_possible
         await server.stop(STOP_SECONDS)
+        if not possible:
+            raise SafeRoomError(Reason.UNAVAILABLE, "its fork server is gone, and who makes it")
     finally:
         work.close()  # first: nothing waits for a child any more
         await worker.close()
@@ -162,9 +175,14 @@ def _server(
     return server, changed
 
 
-async def _told_to_stop() -> None:
+async def _told_to_stop(work: StoreWork) -> None:
+    """Wait until told to stop, or until no child is to be had any more."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
-    await stop.wait()
+    while work.is_possible:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await stop.wait()
+                return

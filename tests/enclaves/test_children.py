@@ -247,7 +247,7 @@ def test_without_its_fork_server_nothing_is_done_and_it_is_said(closed: Room) ->
     assert not closed.workshop.is_there
     with pytest.raises(SafeRoomError) as gone:
         closed.frame("environment")
-    assert str(gone.value).startswith("UNAVAILABLE: the fork server is gone: restart the enclave")
+    assert str(gone.value).startswith("UNAVAILABLE: the fork server is gone for good")
     deadline = time.monotonic() + 5
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.01)

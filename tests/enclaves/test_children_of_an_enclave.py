@@ -7,19 +7,18 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import grpc
 import pytest
 
-from saferoom_enclaves.enclave import FORK_SERVER_GONE
 from saferoom_enclaves.features import FeatureRule
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.rpc_errors import from_rpc_error
 from saferoom_proto.statements import ColumnType, Outcome, Release, load
 from simulator import Clock, Sample, sample, tax_csv
 from simulator.attended import Attended
@@ -81,11 +80,19 @@ class Running:
         return store.epoch
 
     @property
-    def fork_server(self) -> int:
-        pid = self.process.process.pid
-        told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        (child,) = map(int, told)
+    def keeper(self) -> int:
+        """The process that makes the fork server anew."""
+        (child,) = children_of(self.process.process.pid)
         return child
+
+    @property
+    def fork_server(self) -> int:
+        (child,) = children_of(self.keeper)
+        return child
+
+    def another_fork_server(self, before: int) -> bool:
+        """Tell whether there is another one than before."""
+        return children_of(self.keeper) not in ([], [before])
 
     def wait_for(self, happened: Callable[[], bool], seconds: float = 30.0) -> None:
         deadline = time.monotonic() + seconds
@@ -96,6 +103,10 @@ class Running:
     def logged(self, *words: str) -> bool:
         lines = self.process.log.read_text().splitlines()
         return any(all(word in line for word in words) for line in lines)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def libraries(pid: int) -> set[str]:
@@ -181,19 +192,54 @@ def test_no_question_is_refused_while_a_load_takes_the_place_of_another(running:
     assert epochs[-1] == 2
 
 
-def test_a_killed_fork_server_is_told_and_answers_go_on_until_a_restart(
+def test_a_killed_fork_server_comes_back_by_itself(running: Running) -> None:
+    for _ in range(3):
+        before = running.fork_server
+        os.kill(before, signal.SIGKILL)
+        assert running.ask() is Truth.YES
+        running.wait_for(lambda before=before: running.another_fork_server(before))
+        running.load()
+        assert running.ask() is Truth.YES
+    assert running.process.whereabouts().sandbox_missing == tuple(
+        cast("list[str]", running.process.greeting["sandbox_missing"])
+    )
+
+
+def test_a_load_under_way_fails_with_its_fork_server_and_the_next_does_not(
+    running: Running,
+) -> None:
+    before = running.fork_server
+    os.kill(before, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(running.load)
+        assert running.ask() is Truth.YES
+        os.kill(before, signal.SIGKILL)
+        with suppress(grpc.RpcError):  # the order was taken by the next one, or died with this one
+            loading.result(60)
+    running.wait_for(lambda: running.another_fork_server(before))
+    running.load()
+    assert running.ask() is Truth.YES
+
+
+def test_features_that_a_killed_fork_server_did_not_compute_are_computed_by_the_next(
+    running: Running,
+) -> None:
+    rows = "SELECT uscc AS subject, count(uscc) AS value FROM firms GROUP BY uscc"
+    before = running.fork_server
+    os.kill(before, signal.SIGSTOP)
+    running.room.tax.define(ordered("tax", "rows", rows, ["2"], level=1))
+    asked = running.room.approved("rows", "tax.rows >= 2")
+    assert running.ask(asked) is Reason.NO_DATA
+    os.kill(before, signal.SIGKILL)
+    running.wait_for(lambda: running.ask(asked) is Truth.NO)
+
+
+def test_an_enclave_that_can_have_no_fork_server_ends_and_goes_on_when_started_anew(
     running: Running, tmp_path: Path
 ) -> None:
-    os.kill(running.fork_server, signal.SIGKILL)
-    running.wait_for(lambda: FORK_SERVER_GONE in running.process.whereabouts().sandbox_missing)
-    assert running.ask() is Truth.YES
-    with pytest.raises(grpc.RpcError) as caught:
-        running.load()
-    assert from_rpc_error(caught.value).reason is Reason.UNAVAILABLE
-    running.room.tax.define(ordered("tax", "endless", ENDLESS, ["1"]))
-    assert running.ask() is Truth.YES
-    running.wait_for(lambda: running.logged("no feature computed", "the fork server is gone"))
-    assert running.process.stop() == 0
+    os.kill(running.keeper, signal.SIGKILL)
+    assert running.process.process.wait(30) == 1
+    assert running.logged("its fork server is gone")
     again = Running(running.room, tmp_path)
     with again.process:
         assert again.process.whereabouts().has_data
@@ -203,7 +249,7 @@ def test_a_killed_fork_server_is_told_and_answers_go_on_until_a_restart(
 
 
 def test_a_killed_enclave_leaves_no_process_behind(running: Running) -> None:
-    fork_server = running.fork_server
+    left = (running.keeper, running.fork_server)
     running.process.kill()
-    running.wait_for(lambda: not Path(f"/proc/{fork_server}").exists())
+    running.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
     assert running.process.process.returncode == -signal.SIGKILL

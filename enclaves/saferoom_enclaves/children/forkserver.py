@@ -9,6 +9,10 @@ children end with it.
     told      one word of `Ending`, once the child is reaped
 
 An enclave that closes its end of the latter gives the child up: it is killed.
+
+A closed enclave can make no process. So the fork server is itself a child of a process that does
+nothing but wait for its end, confined as it is, and makes it anew if it was killed: the orders
+wait meanwhile, and what was under way has failed.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 
 MOST_CHILDREN: Final = 8
 """At once; further orders wait in the socket."""
+AGAIN_SECONDS: Final = 0.1
+"""Before a fork server is made anew: one that cannot live does not take a whole processor."""
 _ORDER_BYTES: Final = 1 << 16
 _ORDER_FILES: Final = 2
 _ACCOUNTING_SECONDS: Final = 0.5
@@ -100,7 +106,7 @@ def begin(load: Callable[[], Work] = the_work) -> socket.socket:
         # Who stops a whole group of processes stops the enclave: it finishes, and we end with it.
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
-        serve(theirs, load)
+        serve_on(theirs, load)
         code = 0
     finally:
         os._exit(code)
@@ -121,20 +127,53 @@ def serve(control: socket.socket, load: Callable[[], Work] = the_work) -> None:
         control: the inherited socket; it keeps its messages apart.
         load: imports the module of jobs, in each child.
     """
+    if (walls := _begun(control)) is not None:
+        _ForkServer(control, walls, load).run()
+
+
+def serve_on(control: socket.socket, load: Callable[[], Work] = the_work) -> None:
+    """See to it that the enclave has a fork server, whatever befalls that, until it ends.
+
+    Args:
+        control: as `serve` has it.
+        load: as `serve` has it.
+    """
+    if (walls := _begun(control)) is None:
+        return
+    while _killed(lambda: _ForkServer(control, walls, load).run()):
+        _clear(walls.scratch)  # its children were killed with it
+        time.sleep(AGAIN_SECONDS)
+
+
+def _killed(work: Callable[[], None]) -> bool:
+    """Do work in a process of its own; tells whether that did not come to its end."""
+    pid = os.fork()
+    if pid:
+        return os.waitpid(pid, 0)[1] != 0
+    code = 1
+    try:
+        die_with_parent()
+        work()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _begun(control: socket.socket) -> Walls | None:
+    """Confine this process, and say how far; gives what its children are closed in by."""
     terms = Terms.from_bytes(control.recv(_ORDER_BYTES))
     try:
         report = _confined(terms)
     except SafeRoomError as error:
         control.send(json.dumps({"refused": error.detail}).encode())
-        return
+        return None
     said = {"level": report.level, "holds": report.holds, "missing": report.missing}
     control.send(json.dumps(said).encode())
-    walls = Walls(
+    return Walls(
         frozenset(Part(name) for name in report.holds),
         tuple(map(Path, terms.read_only)),
         Path(terms.scratch),
     )
-    _ForkServer(control, walls, load).run()
 
 
 def _confined(terms: Terms) -> SandboxReport:

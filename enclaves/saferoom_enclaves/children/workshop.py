@@ -95,7 +95,7 @@ class Workshop:
 
     @property
     def is_there(self) -> bool:
-        """Whether the fork server is: it cannot be made anew in an enclave that is closed."""
+        """Whether there is a fork server, or who makes it anew."""
         poll = select.poll()
         poll.register(self._control, 0)
         return not poll.poll(0)
@@ -236,5 +236,5 @@ def _failed(ending: Ending | None, bounds: Bounds) -> ChildError:
 
 def _gone() -> SafeRoomError:
     return SafeRoomError(
-        Reason.UNAVAILABLE, "the fork server is gone: restart the enclave to load and compute again"
+        Reason.UNAVAILABLE, "the fork server is gone for good: the enclave is started anew"
     )
