@@ -7,10 +7,11 @@ again byte for byte, one that was not may be asked again, and each is charged on
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,11 @@ ROUNDS: Final = (
 )
 """Who is killed, and how many seconds after the questions were sent: before, within and after the
 commits. An enclave that is held does not get to judge any; a caller hangs up after its deadline."""
+
+
+SOAK_KILLS: Final = int(os.environ.get("SAFEROOM_SOAK_KILLS", "1000"))
+PAGE: Final = 1000
+"""The most entries of the log that one call gives."""
 
 
 @pytest.fixture
@@ -98,7 +104,9 @@ def entries(live: LiveRoom) -> list[LogEntry]:
     with live.open("auditor", "desk") as room:
         report = room.verify_log(whole=True)
         assert report.opened == report.entries
-        return list(room.entries(0, 1000))
+        return [
+            entry for start in range(0, report.entries, PAGE) for entry in room.entries(start, PAGE)
+        ]
 
 
 def releases(live: LiveRoom) -> list[Release]:
@@ -130,15 +138,32 @@ def cut_off(live: LiveRoom, victim: str, delay: float) -> None:
             assert before.receipt.to_json() == after.receipt.to_json()
 
 
-def test_killed_at_any_instant(live: LiveRoom) -> None:
-    for victim, delay in ROUNDS:
+def killed(live: LiveRoom, rounds: Sequence[tuple[str, float]]) -> None:
+    """Cut questions off in each of these ways, and hold the log to what it says in the end."""
+    for victim, delay in rounds:
         cut_off(live, victim, delay)
     said = releases(live)
     assert set(Counter(release.request for release in said).values()) == {1}
-    assert len(said) == len(ROUNDS) * len(ASKED)  # each request has one verdict
+    assert len(said) == len(rounds) * len(ASKED)  # each request has one verdict
     first = [each for each in said if [charge.cells_before for charge in each.charges] == [1]]
     assert len(first) == len(ASKED)  # each firm's cut was charged in one of them
     assert {charge.cells_after for each in said for charge in each.charges} == {3}
     places = [release.chain.index for release in said]
     assert len(set(places)) == len(places)  # no enclave has two histories
     assert len({release.endorsement for release in said}) > 1  # it was started anew
+
+
+def test_killed_at_any_instant(live: LiveRoom) -> None:
+    killed(live, ROUNDS)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_killed_at_random_instants_for_long(live: LiveRoom) -> None:
+    """A fifth of the soak's kills: server and enclave in turn, each round with a room around it."""
+    chance = random.Random(0)
+    rounds = [
+        (chance.choice(("enclave", "server")), chance.uniform(0, 0.1))
+        for _ in range(max(1, SOAK_KILLS // 5))
+    ]
+    killed(live, rounds)

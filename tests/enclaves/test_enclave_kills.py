@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
+
+import grpc
+import pytest
 
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.answer import Truth
@@ -15,6 +21,9 @@ from simulator.attended import Attended
 from simulator.process import EnclaveProcess
 
 KILLS = 12
+SOAK_KILLS = int(os.environ.get("SAFEROOM_SOAK_KILLS", "1000"))
+OPENING = 0.3
+"""Of the kills at any instant, how many are followed by one while it opens."""
 SUBJECTS = 48
 ASKERS = 4
 
@@ -35,6 +44,16 @@ class Askers:
             thread.start()
         while len(self.answered) < after and any(each.is_alive() for each in self._threads):
             self._threads[0].join(0.001)
+        self._kill()
+
+    def until_killed_at(self, seconds: float) -> None:
+        """Kill the enclave so long after the first question, whatever it does then."""
+        for thread in self._threads:
+            thread.start()
+        time.sleep(seconds)
+        self._kill()
+
+    def _kill(self) -> None:
         self._process.kill()
         for thread in self._threads:
             thread.join()
@@ -59,24 +78,59 @@ def started(room: Sample, folder: Path) -> tuple[EnclaveProcess, Attended]:
     return process, attended
 
 
-def test_of_twelve_kills_none_loses_an_answer_or_charges_twice(tmp_path: Path) -> None:
+def killed_while_it_opens(room: Sample, folder: Path, seconds: float) -> None:
+    """Start the enclave and kill it so long after it listens, whatever it does then."""
+    process = EnclaveProcess(room.tax, folder)
+    attended = Attended(room.tax, process)
+
+    def open_it() -> None:
+        with suppress(grpc.RpcError, ValueError):  # it is killed; its channel is closed
+            attended.unlock()
+            attended.follow()
+
+    opening = threading.Thread(target=open_it)
+    opening.start()
+    opening.join(seconds)
+    process.kill()
+    opening.join()
+
+
+def killed_often(folder: Path, kills: int, *, at_any_instant: bool) -> None:
+    """Kill an enclave under load so many times; then hold it to all that it ever answered."""
     room = sample(clock=Clock())
     firms = {serial: Firm("120000", arrears=False, rating="A") for serial in range(1, SUBJECTS + 1)}
     for serial in firms:
         room.consent(serial)
-    process, attended = started(room, tmp_path)
+    process, attended = started(room, folder)
     process.load({"firms": tax_csv(room.world, firms)})
     attended.follow()
     chance = random.Random(0)
     acknowledged: dict[str, Judged] = {}
     asked: dict[str, Envelope] = {}
-    for _ in range(KILLS):
-        questions = [room.question(serial) for serial in firms]
+    for _ in range(kills):
+        questions = [room.question(serial) for serial in chance.sample(list(firms), 12)]
+        if len(asked) < SUBJECTS:  # at first about everybody
+            questions = [room.question(serial) for serial in firms]
         asked |= {question.digest: question for question in questions}
         askers = Askers(process, questions)
-        askers.until_killed(after=chance.randrange(SUBJECTS // 2))
+        if at_any_instant:
+            askers.until_killed_at(chance.uniform(0, 0.06))
+            if chance.random() < OPENING:
+                killed_while_it_opens(room, folder, chance.uniform(0, 0.3))
+        else:
+            askers.until_killed(after=chance.randrange(SUBJECTS // 2))
         acknowledged |= askers.answered
-        process, attended = started(room, tmp_path)
+        process, attended = started(room, folder)
+    held_to_its_word(room, process, asked, acknowledged)
+    process.stop()
+
+
+def held_to_its_word(
+    room: Sample,
+    process: EnclaveProcess,
+    asked: dict[str, Envelope],
+    acknowledged: dict[str, Judged],
+) -> None:
     # Whatever was acknowledged is repeated byte for byte, across all the kills.
     for digest, outcome in acknowledged.items():
         assert process.judge([asked[digest]]) == [outcome]
@@ -95,7 +149,17 @@ def test_of_twelve_kills_none_loses_an_answer_or_charges_twice(tmp_path: Path) -
     assert acknowledged.items() <= final.items()
     some = next(iter(acknowledged))
     assert room.bank.open(asked[some], "tax", acknowledged[some].sealed).truth is Truth.YES
-    process.stop()
+
+
+def test_of_twelve_kills_none_loses_an_answer_or_charges_twice(tmp_path: Path) -> None:
+    killed_often(tmp_path, KILLS, at_any_instant=False)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_of_a_thousand_kills_none_loses_an_answer_or_charges_twice(tmp_path: Path) -> None:
+    """At random instants: under load, while it starts, and while it opens its state and store."""
+    killed_often(tmp_path, SOAK_KILLS, at_any_instant=True)
 
 
 def _release(outcome: Judged | Exception) -> Release:
