@@ -252,7 +252,14 @@ class Grounds:
         """
         if (kept := self._notes.get(note)) is not None:
             return kept
-        checkpoint = self._trust().open_checkpoint(note)
+        try:
+            checkpoint = self._trust().open_checkpoint(note)
+        except SafeRoomError as refusal:
+            if refusal.reason is Reason.BAD_SIGNATURE:
+                refusal.add_note(
+                    "saferoom room follow"
+                )  # if the key was handed over, this leads on
+            raise
         newest = self._newest
         if newest is not None and (newest.size, newest.root) == (checkpoint.size, checkpoint.root):
             return self._notes.put(note, checkpoint)

@@ -40,7 +40,16 @@ from saferoom_client.files import (
     write_file,
     write_model,
 )
-from saferoom_client.profile import Member, Profile, RoomCard
+from saferoom_client.profile import (
+    IDENTITY,
+    LOG,
+    ROOM,
+    TRUST,
+    WITNESSES,
+    Member,
+    Profile,
+    RoomCard,
+)
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.identity import fingerprint
 from saferoom_proto.keys import SigningKey
@@ -197,6 +206,7 @@ def enrol_member(
     *,
     days: int = MEMBER_DAYS,
     charter_roots: dict[str, str] | None = None,
+    trust: Trust | None = None,
 ) -> Profile:
     """Make a member's keys and folder, and name them.
 
@@ -211,9 +221,8 @@ def enrol_member(
         folder=folder,
         card=card,
         member=member,
-        trust=Trust(
-            origin=card.origin, ledger_key=card.ledger_key, charter_roots=charter_roots or {}
-        ),
+        trust=trust
+        or Trust(origin=card.origin, ledger_key=card.ledger_key, charter_roots=charter_roots or {}),
         tls_certificate=tls.public_bytes(Encoding.PEM),
         tls_key=connection.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         signing_certificate=issuer.issue_signing(member, public, now, days).public_bytes(
@@ -223,6 +232,30 @@ def enrol_member(
     )
     profile.save()
     return profile
+
+
+def renew_member(
+    issuer: Issuer, before: Path, folder: Path, now: datetime, *, days: int = MEMBER_DAYS
+) -> Profile:
+    """Name a member anew: fresh keys in a new folder, with all that it pinned and saw before.
+
+    Of the member's folder only what is public is read: whoever brings it need not bring its keys.
+    The certificates of before stay good until they end or are revoked.
+
+    Args:
+        issuer: names it.
+        before: the member's folder, or its public files.
+        folder: the new one.
+        now: from when the certificates count.
+        days: how long.
+    """
+    card, member = read_model(before / ROOM, RoomCard), read_model(before / IDENTITY, Member)
+    trust = read_model(before / TRUST, Trust)
+    renewed = enrol_member(issuer, folder, card, member, now, days=days, trust=trust)
+    for name in (LOG, WITNESSES):
+        if (before / name).exists():
+            write_file(folder / name, read_file(before / name))
+    return renewed
 
 
 def certificate_fingerprint(path: Path) -> str:

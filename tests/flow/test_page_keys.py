@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "room rotate-key",
     "room follow",
     "room renew-tls",
+    "issuer renew",
 )
 LOADED: Final = "saferoom data load vat=vat.csv"
 

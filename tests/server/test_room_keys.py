@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from saferoom.room import Room
 from saferoom.rotation import begin, finish, renew_server
 from saferoom_client.handovers import follow
 from saferoom_client.heads import require_grown
@@ -22,9 +23,10 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import KeyUse, RoomKeys
 from saferoom_proto.v1 import identity_pb2, owner_pb2
 from saferoom_proto.wire import envelope_to_proto
+from simulator import World
 from tests.server.conftest import Ready
 from tests.server.room.joined import Joining, let_in
-from tests.server.room.opened import SECONDS, OpenedRoom, until
+from tests.server.room.opened import SECONDS, OpenedRoom, make_room, opened, until
 
 
 async def until_handed_over(room: OpenedRoom, count: int = 1) -> None:
@@ -128,6 +130,41 @@ async def test_the_former_key_is_not_ended_while_an_owners_enclave_lives_by_it(
     card = finish(room.folder, "ledger")
     assert card.ledger_key == handover.says.following
     await until_in_force(room, handover.says.following)
+
+
+async def test_a_handover_begun_and_ended_while_the_room_is_down_counts_at_its_starts(
+    tmp_path: Path,
+) -> None:
+    folder, world = tmp_path / "room", World("down")
+    async with opened(folder, world) as room:
+        begun_at = room.server.books.ledger.tip().size
+    for use in KeyUse:
+        begin(folder, use)
+    with pytest.raises(SafeRoomError, match="does not hold the handover yet"):
+        finish(folder, "ledger")
+    async with opened(folder, world) as room:
+        await until_handed_over(room, len(KeyUse))
+        assert room.server.books.ledger.tip().size == begun_at + len(KeyUse)
+    async with opened(folder, world) as room:  # and once more: it is said once
+        await until_handed_over(room, len(KeyUse))
+    cards = [finish(folder, use) for use in KeyUse]
+    async with opened(folder, world) as room:
+        await until_in_force(room, cards[-1].ledger_key)
+        await until_handed_over(room, len(KeyUse))
+    assert sorted(each.name for each in (folder / "keys").iterdir()) == ["heads.pem", "ledger.pem"]
+
+
+@pytest.mark.parametrize("cut", ["ledger-next.pem", "ledger-handover.json"])
+async def test_a_handover_that_was_cut_off_is_begun_anew_or_named(tmp_path: Path, cut: str) -> None:
+    folder, world = tmp_path / "room", World("cut")
+    make_room(folder, world)
+    first = begin(folder, "ledger").says
+    (folder / "keys" / cut).unlink()
+    if cut == "ledger-next.pem":  # killed before the key was there: nothing was begun
+        assert begin(folder, "ledger").says.following != first.following
+    else:  # nobody's doing but a hand's: the file is named, and nothing is signed
+        with pytest.raises(SafeRoomError, match=r"ledger-handover\.json"):
+            Room.open(folder)
 
 
 async def test_a_charter_with_a_key_that_does_not_sign_is_refused(ready: Ready) -> None:

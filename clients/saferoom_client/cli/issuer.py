@@ -24,8 +24,9 @@ from saferoom_client.issuer import (
     Issuer,
     certificate_fingerprint,
     enrol_member,
+    renew_member,
 )
-from saferoom_client.profile import SELF, Member, RoomCard
+from saferoom_client.profile import SELF, Member, Profile, RoomCard
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.tongue import later, say
@@ -76,12 +77,39 @@ def enrol(
     profile = enrol_member(
         Issuer.load(folder), out, read_model(room, RoomCard), member, utc_now(), days=days
     )
-    key = profile.signing_key.verify_key.public
+    _show_member(profile, as_json)
+
+
+@app.command()
+def renew(
+    folder: IssuerFolder,
+    member: Annotated[
+        Path, typer.Argument(help="The member's folder; its keys are not read.", exists=True)
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The member folder to make.")],
+    days: Annotated[int, typer.Option(min=1, help="Days of validity.")] = MEMBER_DAYS,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a member fresh keys and certificates, in a folder with all that it pinned before."""
+    profile = renew_member(Issuer.load(folder), member, out, utc_now(), days=days)
+    former = member / "signing.pem"
+    step = say(
+        "once nothing needs it: saferoom issuer revoke {folder} {former}",
+        folder=folder,
+        former=former,
+    )
+    _show_member(profile, as_json, step)
+
+
+def _show_member(profile: Profile, as_json: bool, *steps: str) -> None:
+    """Show whom a folder was made for, and the key that signs for it."""
+    member, key = profile.member, profile.signing_key.verify_key.public
     document = {
         "organisation": member.organisation,
         "name": member.name,
         "key": key,
-        "folder": str(out),
+        "folder": str(profile.folder),
     }
     show(
         as_json,
@@ -91,9 +119,10 @@ def enrol(
                 "organisation": member.organisation,
                 "name": member.name,
                 "key": say("{key} (signs statements)", key=key),
-                "folder": out,
+                "folder": profile.folder,
             }
         ),
+        *steps,
     )
 
 
