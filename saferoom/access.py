@@ -55,6 +55,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}OwnerService/RecoverEnclave": _OWNER,
         f"{_ROOM}OwnerService/GetEnclaveChain": _OWNER,
         f"{_ROOM}OwnerService/GetEndorsement": MEMBERS,
+        f"{_ROOM}OwnerService/GetEvidence": MEMBERS,
         f"{_ROOM}OwnerService/LoadData": _OWNER,
         f"{_ROOM}OwnerService/Rollback": _OWNER,
         f"{_ROOM}OwnerService/ListSnapshots": _OWNER,

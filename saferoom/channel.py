@@ -62,9 +62,9 @@ class EnclaveChannel:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: Final = enclave_pb2_grpc.EnclaveServiceStub(channel)
 
-    async def attest(self, nonce: bytes) -> AttestedClaims:
-        """Ask for evidence for a key agent's challenge."""
-        request = wire.attest_request(nonce)
+    async def attest(self, nonce: bytes, *, shown: bool = False) -> AttestedClaims:
+        """Ask for evidence for a key agent's challenge, or for a member's, who only looks."""
+        request = wire.attest_request(nonce, shown=shown)
         return wire.attested_from(
             await _answered(self._stub.Attest(request, timeout=_QUICK_SECONDS))
         )

@@ -50,9 +50,9 @@ def outbox_from(message: enclave_pb2.ListOutboxResponse) -> tuple[OutboxEntry, .
     return tuple(outbox_entry_from(each) for each in message.entries)
 
 
-def attest_request(nonce: bytes) -> enclave_pb2.AttestRequest:
+def attest_request(nonce: bytes, *, shown: bool = False) -> enclave_pb2.AttestRequest:
     """Write a challenge."""
-    return enclave_pb2.AttestRequest(nonce=nonce)
+    return enclave_pb2.AttestRequest(nonce=nonce, shown=shown)
 
 
 def attested_from(message: enclave_pb2.AttestResponse) -> AttestedClaims:

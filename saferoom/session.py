@@ -27,7 +27,7 @@ from saferoom.channel import EnclaveChannel
 from saferoom.courier import Courier, HeadSigner
 from saferoom.enclave_wire import LoadPiece
 from saferoom.endorsement import Endorsed, require_same
-from saferoom.exchange import BatchTold, Judged, Loaded, OutboxEntry, Standing
+from saferoom.exchange import AttestedClaims, BatchTold, Judged, Loaded, OutboxEntry, Standing
 from saferoom.judging import JudgeQueue
 from saferoom.keydesk import KeyDesk
 from saferoom.ledger.ledger import Ledger
@@ -180,6 +180,10 @@ class Session:
             for _, reached in self._waiting:
                 if not reached.done():
                     reached.set_exception(SafeRoomError(Reason.UNAVAILABLE, "the enclave ended"))
+
+    async def show_evidence(self, nonce: bytes) -> AttestedClaims:
+        """Have the enclave give evidence for a member's challenge."""
+        return await self._channel.attest(nonce, shown=True)
 
     async def judge(self, request: Envelope) -> Judged:
         """Have a request judged."""

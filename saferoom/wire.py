@@ -178,6 +178,18 @@ def endorsement_response(
     return message
 
 
+def evidence_response(
+    attested: AttestedClaims, endorsed: Endorsed
+) -> owner_pb2.GetEvidenceResponse:
+    """Show a member an enclave's evidence, and the endorsement that it serves under."""
+    return owner_pb2.GetEvidenceResponse(
+        claims=wire.envelope_to_proto(attested.claims),
+        kind=attested.kind,
+        quote=attested.quote,
+        endorsement=wire.envelope_to_proto(endorsed.statement),
+    )
+
+
 def load_response(
     snapshot: Recorded[object] | None, sealed_faults: bytes
 ) -> owner_pb2.LoadDataResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from saferoom_client import (
     agreements,
     batches,
+    challenge,
     checks,
     consent_requests,
     consents,
@@ -58,6 +59,7 @@ class AsyncRoom(Session):
     pause = owners.pause
     resume = owners.resume
     stopped_uses = owners.stopped_uses
+    get_evidence = challenge.get_evidence
     enclave_chain = recovery.enclave_chain
     recover_enclave = recovery.recover_enclave
     load_data = loading.load_data

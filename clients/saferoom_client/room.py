@@ -13,6 +13,7 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 from saferoom_client import (
     agreements,
     batches,
+    challenge,
     checks,
     consent_requests,
     consents,
@@ -160,6 +161,7 @@ class Room:
     pause = _waiting(owners.pause)
     resume = _waiting(owners.resume)
     stopped_uses = _waiting(owners.stopped_uses)
+    get_evidence = _waiting(challenge.get_evidence)
     enclave_chain = _waiting(recovery.enclave_chain)
     recover_enclave = _waiting(recovery.recover_enclave)
     load_data = _waiting(loading.load_data)

@@ -116,10 +116,18 @@ class Enclave:
         """The snapshot that answers come from, or would come from with the keys."""
         return self._state.position.store
 
-    def attest(self, nonce: bytes) -> Attestation:
-        """Give evidence for a key agent's challenge."""
+    def attest(self, nonce: bytes, *, shown: bool = False) -> Attestation:
+        """Give evidence for a challenge.
+
+        Args:
+            nonce: a key agent's, or a member's.
+            shown: a member only looks. It is not remembered: however many look, they do not push
+                out what the key agent is about to endorse.
+        """
         claims = self._makeup.claims(nonce, self.charter, self._state.position)
         attestation = self._attester.attest(claims)
+        if shown:
+            return attestation
         self._claimed[attestation.claims.digest] = claims
         while len(self._claimed) > _CLAIMS_REMEMBERED:
             self._claimed.pop(next(iter(self._claimed)))

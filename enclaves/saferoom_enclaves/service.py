@@ -70,8 +70,9 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
     ) -> enclave_pb2.AttestResponse:
         """Give evidence."""
         async with self._refusing(context, "Attest"):
-            nonce = request.nonce
-            return wire.attest_response(await self._worker.run(lambda own: own.attest(nonce)))
+            nonce, shown = request.nonce, request.shown
+            attested = await self._worker.run(lambda own: own.attest(nonce, shown=shown))
+            return wire.attest_response(attested)
 
     async def Unlock(  # noqa: N802
         self, request: enclave_pb2.UnlockRequest, context: Context

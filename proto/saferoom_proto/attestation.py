@@ -14,10 +14,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from pydantic import ValidationError
+
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import unb64
+from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Evidence, EvidenceClaims
+from saferoom_proto.statements.base import field_faults
 from saferoom_proto.verification import verify_claims
 
 SOFTWARE: Final = "software"
@@ -53,6 +56,15 @@ def report_data(claims: EvidenceClaims, claims_digest: str) -> bytes:
     for digest in (claims.tls, claims_digest):
         hashed.update(bytes.fromhex(digest[_DIGEST_PREFIX:]))
     return hashed.digest()
+
+
+def read_evidence(kind: str, quote: bytes) -> Evidence:
+    """Read what vouches for claims; `BAD_EVIDENCE` for an unknown kind."""
+    try:
+        return Evidence.model_validate({"kind": kind, "quote": b64(quote)})
+    except ValidationError as error:
+        faults = field_faults(error)
+        raise SafeRoomError(Reason.BAD_EVIDENCE, "an unknown kind of evidence", faults) from None
 
 
 def verify_evidence(

@@ -148,6 +148,16 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         key_change = await self._versions.newest_key_change(request.owner)
         return wire.endorsement_response(session.endorsed, session.snapshot, key_change)
 
+    async def GetEvidence(
+        self, request: owner_pb2.GetEvidenceRequest, context: object
+    ) -> owner_pb2.GetEvidenceResponse:
+        """Have an owner's enclave give evidence for the caller's challenge."""
+        session = self._links.serving(request.owner)
+        attested = await session.show_evidence(request.nonce)
+        if session.endorsed is None:
+            raise SafeRoomError(Reason.LOCKED, f"the enclave of {request.owner}")
+        return wire.evidence_response(attested, session.endorsed)
+
     async def LoadData(
         self, request_iterator: AsyncIterator[owner_pb2.LoadDataRequest], context: object
     ) -> owner_pb2.LoadDataResponse:

@@ -10,7 +10,7 @@ from tests.flow.pages import ADDRESS, DOCS, Hand, blocks, typing_in
 from tests.flow.processes import free_port
 
 COMMANDS = (
-    *("enclave init", "enclave run", "enclave recover", "enclave units"),
+    *("enclave init", "enclave run", "enclave recover", "enclave evidence", "enclave units"),
     *("agent require", "relay run", "relay units", "room status"),
 )
 

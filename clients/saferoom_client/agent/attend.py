@@ -12,7 +12,6 @@ import random
 from typing import Final
 
 import grpc
-from pydantic import ValidationError
 
 from saferoom_client.agent.folder import KeyAgent
 from saferoom_client.agent.hardware import quote_verifiers
@@ -24,10 +23,8 @@ from saferoom_client.members import whoami
 from saferoom_client.profile import Profile
 from saferoom_client.refused import Refused, refusal_of
 from saferoom_client.session import Clock, Session, utc_now
-from saferoom_proto.encoding import b64
+from saferoom_proto.attestation import read_evidence
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Evidence
-from saferoom_proto.statements.base import field_faults
 from saferoom_proto.v1 import owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 
@@ -181,12 +178,3 @@ class _Attendance:
 
 
 _WHY_CHARS: Final = 1000  # what the contract takes
-
-
-def read_evidence(kind: str, quote: bytes) -> Evidence:
-    """Read what vouches for claims; `BAD_EVIDENCE` for an unknown kind."""
-    try:
-        return Evidence.model_validate({"kind": kind, "quote": b64(quote)})
-    except ValidationError as error:
-        faults = field_faults(error)
-        raise SafeRoomError(Reason.BAD_EVIDENCE, "an unknown kind of evidence", faults) from None

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.agent.folder import STATE, AgentState
+from saferoom_client.challenge import ShownEvidence
 from saferoom_client.cli.options import (
     JsonOption,
     ProfileOption,
@@ -25,8 +26,12 @@ from saferoom_client.premises.supervise import measured_here, supervise
 from saferoom_client.profile import RoomCard
 from saferoom_client.recovery import Decided
 from saferoom_client.room import Room
+from saferoom_client.session import utc_now
+from saferoom_client.tdx import TdxPolicy, TdxVerifier
 from saferoom_client.tongue import say
 from saferoom_client.units import plain, write_unit
+from saferoom_proto.attestation import QuoteVerifier
+from saferoom_proto.reasons import Reason, SafeRoomError
 
 app = group("Run an owner's enclave on its premises.")
 
@@ -81,6 +86,75 @@ def run(folder: HomeFolder, as_json: JsonOption = False) -> None:
     home = Home.load(folder)
     measured_here()
     run_until_told(supervise(home, on_event=teller(as_json)))
+
+
+@app.command()
+def evidence(
+    owner: Annotated[str, typer.Argument(help="Whose enclave.")],
+    profile: ProfileOption,
+    *,
+    hardware: Annotated[
+        bool, typer.Option("--hardware", help="Accept nothing but hardware's word.")
+    ] = False,
+    tdx_policy: Annotated[
+        Path | None, typer.Option(help="Which TDX images count: JSON, as in agent.json.")
+    ] = None,
+    tdx_collateral: Annotated[
+        Path | None, typer.Option(help="Intel's collateral for the platform: JSON.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Challenge an owner's enclave, and verify what it shows that it is."""
+    verifiers = _verifiers(tdx_policy, tdx_collateral)
+    with Room.open(profile) as room:
+        shown = room.get_evidence(owner, hardware=hardware, verifiers=verifiers)
+    claims = shown.claims
+    document = {
+        "owner": owner,
+        "kind": shown.kind,
+        "hardware": shown.is_hardware,
+        "code": claims.code,
+        "dependencies": claims.dependencies,
+        "python": claims.python,
+        "charter": claims.charter,
+        "sandbox_level": claims.sandbox_level,
+        "sandbox_missing": list(claims.sandbox_missing),
+        "endorsed_until": shown.endorsement.valid_to.isoformat(),
+    }
+    missing = ", ".join(claims.sandbox_missing) or say("nothing")
+    show(
+        as_json,
+        document,
+        _vouched(shown),
+        say("code {code}", code=claims.code),
+        say("dependencies {dependencies}", dependencies=claims.dependencies),
+        say("charter {charter}", charter=claims.charter),
+        say(
+            "sandbox level {level}; missing: {missing}",
+            level=claims.sandbox_level,
+            missing=missing,
+        ),
+        say("endorsed by the owner's key agent until {until}", until=shown.endorsement.valid_to),
+    )
+
+
+def _verifiers(policy: Path | None, collateral: Path | None) -> dict[str, QuoteVerifier]:
+    if policy is None and collateral is None:
+        return {}
+    if policy is None or collateral is None:
+        detail = "--tdx-policy and --tdx-collateral go together"
+        raise SafeRoomError(Reason.BAD_CONFIG, detail)
+    try:
+        told = collateral.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{collateral}: not readable") from error
+    return {"tdx": TdxVerifier(read_model(policy, TdxPolicy), told, utc_now())}
+
+
+def _vouched(shown: ShownEvidence) -> str:
+    if shown.is_hardware:
+        return say("{kind} evidence: hardware vouches for all of this", kind=shown.kind)
+    return say("software evidence: whoever holds the endorsed key says all of this")
 
 
 @app.command()

@@ -640,6 +640,70 @@ class GetEndorsementResponse(_message.Message):
 Global___GetEndorsementResponse: _TypeAlias = GetEndorsementResponse  # noqa: Y015
 
 @_typing.final
+class GetEvidenceRequest(_message.Message):
+    """Challenges an owner's enclave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Whose enclave."""
+    nonce: _builtins.bytes
+    """32 bytes of the caller's, used once."""
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        nonce: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "owner", b"owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEvidenceRequest: _TypeAlias = GetEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class GetEvidenceResponse(_message.Message):
+    """The enclave's evidence, and the endorsement that it serves under."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    ENDORSEMENT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """The kind of evidence: software, tdx, sev-snp, csv."""
+    quote: _builtins.bytes
+    """The hardware's quote; empty for software."""
+    @_builtins.property
+    def claims(self) -> _evidence_pb2.Envelope:
+        """Signed claims, for the caller's nonce."""
+
+    @_builtins.property
+    def endorsement(self) -> _evidence_pb2.Envelope:
+        """The key agent's statement."""
+
+    def __init__(
+        self,
+        *,
+        claims: _evidence_pb2.Envelope = ...,
+        kind: _builtins.str = ...,
+        quote: _builtins.bytes = ...,
+        endorsement: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "endorsement", b"endorsement", "kind", b"kind", "quote", b"quote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEvidenceResponse: _TypeAlias = GetEvidenceResponse  # noqa: Y015
+
+@_typing.final
 class LoadDataRequest(_message.Message):
     """One piece of a load: first its header, then sealed pieces of each table in turn."""
 

@@ -95,6 +95,11 @@ class OwnerServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementResponse.FromString,
                 _registered_method=True)
+        self.GetEvidence = channel.unary_unary(
+                '/saferoom.v1.OwnerService/GetEvidence',
+                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceResponse.FromString,
+                _registered_method=True)
         self.LoadData = channel.stream_unary(
                 '/saferoom.v1.OwnerService/LoadData',
                 request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataRequest.SerializeToString,
@@ -206,6 +211,13 @@ class OwnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetEvidence(self, request, context):
+        """Has an owner's enclave give evidence for the caller's own challenge.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LoadData(self, request_iterator, context):
         """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none.
         """
@@ -296,6 +308,11 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.GetEndorsement,
                     request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementResponse.SerializeToString,
+            ),
+            'GetEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEvidence,
+                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceResponse.SerializeToString,
             ),
             'LoadData': grpc.stream_unary_rpc_method_handler(
                     servicer.LoadData,
@@ -643,6 +660,33 @@ class OwnerService:
             '/saferoom.v1.OwnerService/GetEndorsement',
             saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.OwnerService/GetEvidence',
+            saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,8 @@ class OwnerServiceStub:
     """Tells where the chain of the caller's enclave ends, by itself and by the room's log."""
     GetEndorsement: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetEndorsementRequest, _owner_pb2.GetEndorsementResponse]
     """Gives the endorsement of the owner's enclave in force."""
+    GetEvidence: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetEvidenceRequest, _owner_pb2.GetEvidenceResponse]
+    """Has an owner's enclave give evidence for the caller's own challenge."""
     LoadData: _grpc.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]
     """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_owner_pb2.RollbackRequest, _owner_pb2.RollbackResponse]
@@ -99,6 +101,8 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     """Tells where the chain of the caller's enclave ends, by itself and by the room's log."""
     GetEndorsement: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetEndorsementRequest, _owner_pb2.GetEndorsementResponse]  # type: ignore[assignment]
     """Gives the endorsement of the owner's enclave in force."""
+    GetEvidence: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetEvidenceRequest, _owner_pb2.GetEvidenceResponse]  # type: ignore[assignment]
+    """Has an owner's enclave give evidence for the caller's own challenge."""
     LoadData: _aio.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]  # type: ignore[assignment]
     """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none."""
     Rollback: _aio.UnaryUnaryMultiCallable[_owner_pb2.RollbackRequest, _owner_pb2.RollbackResponse]  # type: ignore[assignment]
@@ -208,6 +212,14 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.GetEndorsementResponse, _abc.Awaitable[_owner_pb2.GetEndorsementResponse]]:
         """Gives the endorsement of the owner's enclave in force."""
+
+    @_abc_1.abstractmethod
+    def GetEvidence(
+        self,
+        request: _owner_pb2.GetEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.GetEvidenceResponse, _abc.Awaitable[_owner_pb2.GetEvidenceResponse]]:
+        """Has an owner's enclave give evidence for the caller's own challenge."""
 
     @_abc_1.abstractmethod
     def LoadData(
