@@ -27,7 +27,7 @@ from benchmarks.joint_runs import (
 from saferoom_models.vertical.arrays import Floats
 from saferoom_models.vertical.columns import FindingKind
 from saferoom_models.vertical.descent import Block, Recursion, inverse_hessian
-from saferoom_models.vertical.owners import part_of_owner
+from saferoom_models.vertical.owners import OwnerColumns, part_of_owner
 from saferoom_models.vertical.sigmoid import _decompose, _settled, _weights, split_sigmoid
 from saferoom_models.vertical.terms import MEMORY, Terms, propose_ridge
 
@@ -96,6 +96,40 @@ def test_spanish_companies_of_a_bank_and_four_owners() -> None:
     assert joint.auc > max(alone) + 0.03
     assert FindingKind.FEW_EVENTS in {found.kind for found in run.label.findings}
     assert {found.kind for found in run.room.findings} >= {FindingKind.RARE, FindingKind.CONSTANT}
+
+
+def test_columns_torn_apart_are_fitted_and_said_on_both_sides() -> None:
+    """Each side holds a twin of each of the other's columns: the worst for blocks of a Hessian."""
+    draw = np.random.default_rng(3)
+    shared = draw.normal(size=(3000, 5))
+    bank, owner = (shared + 0.1 * draw.normal(size=shared.shape) for _ in range(2))
+    odds = shared @ np.array([1, 0.5, -0.6, 0.2, 0.4]) - 1
+    labels = (draw.random(3000) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+    names = tuple("abcde")
+    rows = CreditSet(
+        OwnerColumns("bank", names, bank), (OwnerColumns("owner", names, owner),), labels
+    )
+    run = train_jointly(rows, Terms(JOB, 3000, 5, 5))
+    joint = quality(labels, joint_scores(run, rows))
+    pooled = quality(labels, pooled_scores(rows, rows, 1.0))
+    assert abs(joint.auc - pooled.auc) <= 0.002
+    assert run.label.converged
+    for side in (run.label, run.room):
+        assert [found.kind for found in side.findings] == [FindingKind.TORN_APART]
+
+
+def test_too_few_rounds_are_said_and_what_to_do(recorded: Recorded) -> None:
+    rows = CreditSet(
+        OwnerColumns("bank", recorded.bank.names, recorded.values[0]),
+        (OwnerColumns("o", ("a", "b", "c", "d"), recorded.values[1]),),
+        recorded.labels,
+    )
+    run = train_jointly(rows, Terms(JOB, len(rows.labels), 3, 4, rounds=2))
+    assert not run.label.converged
+    for side in (run.label, run.room):
+        (found,) = side.findings
+        assert found.kind is FindingKind.NOT_CONVERGED
+        assert "stronger ridge" in found.detail
 
 
 @pytest.mark.parametrize("log_odds", [-3.0, -1.5, 0.0, 2.0])

@@ -38,7 +38,7 @@ class FindingKind(StrEnum):
     RARE = "RARE"
     CORRELATED = "CORRELATED"
     FEW_EVENTS = "FEW_EVENTS"
-    SLOW = "SLOW"
+    TORN_APART = "TORN_APART"
     NOT_CONVERGED = "NOT_CONVERGED"
 
 

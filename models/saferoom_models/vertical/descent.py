@@ -55,6 +55,8 @@ class Recursion:
     """The last step's product with the gradient it was made from."""
     first: float = 0.0
     """g·Hg of the first round."""
+    least: float = math.inf
+    """The least of (y·Hy)/(s·y): the curvature along a step, 1 where the own blocks tell it all."""
 
     def take(self, products: list[float]) -> float:
         """Take a round's products, and give the gradient's norm, of its first value.
@@ -92,6 +94,8 @@ class Recursion:
         self.step_difference.append([0.0] * newest + [products[newest] - self.along])
         self.difference_difference.append([*row, own])
         self.pairs += 1
+        if self.curved:
+            self.least = min(self.least, own / self.step_difference[newest][newest])
 
     @property
     def curved(self) -> bool:
