@@ -59,6 +59,19 @@ def test_a_table_that_the_schema_has_not_is_named(live: LiveRoom, tmp_path: Path
     assert "nosuch: no table of the schema; it has" in said
 
 
+def test_a_consent_that_names_nobody_or_nothing_is_refused(live: LiveRoom, tmp_path: Path) -> None:
+    firm = Shell(live, POOR, "self")
+    notice = tmp_path / "notice.txt"
+    notice.write_text("what an answer may tell", "ascii")
+    grant = ("consent", "grant", "--purpose", "pre-loan", "--notice", str(notice))
+    said = firm(*grant, "--institution", "bank-x", "--feature", "tax.vat_paid", status=1)
+    assert "--institution bank-x: is not enrolled as an institution" in said
+    assert "  next  saferoom org list" in said
+    said = firm(*grant, "--institution", "bank-a", "--feature", "tax.vat_payd", status=1)
+    assert "UNKNOWN_FEATURE" in said
+    assert "no owner defined tax.vat_payd" in said
+
+
 def test_only_an_auditor_audits_and_only_what_there_is(live: LiveRoom) -> None:
     assert "NOT_ALLOWED" in Shell(live, "bank-a", "desk")("audit", "verify", status=1)
     auditor = Shell(live, "auditor", "desk")

@@ -15,6 +15,7 @@ from saferoom_client.cli.consent_asking import (
     requests,
     show_,
 )
+from saferoom_client.cli.named_in_consent import require_known
 from saferoom_client.cli.options import (
     MOST_DAYS,
     JsonOption,
@@ -97,6 +98,7 @@ def grant(
                 notice=sha256_digest(read_filled(notice)),
                 days=days,
             )
+            require_known(room, institution, feature)
         else:
             raise typer.BadParameter(
                 later(
@@ -139,6 +141,7 @@ def register(
         days=days,
     )
     with Room(member) as room:
+        require_known(room, institution, feature)
         recorded = room.grant_consent(consent)
     _show_given(
         as_json,
