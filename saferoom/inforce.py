@@ -23,7 +23,7 @@ from saferoom.notary import Notary
 from saferoom.room import Room
 from saferoom.signing import KEYS, Signer
 from saferoom_proto.handover import Handover
-from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import KeyHandover, load
 
 LOOK_SECONDS: Final = 1.0
@@ -124,9 +124,13 @@ class InForce:
         self._seen = stamp
         try:
             room = await asyncio.to_thread(Room.open, self._room.folder)
+            _require_issuers(room)
             await self._go_by(room)
-        except SafeRoomError as error:
-            self._log.warning("the folder does not fit together", detail=error.detail)
+        except (SafeRoomError, ValueError, OSError) as error:
+            # What the disk refused for now is tried again; a folder that is wrong, once it changes.
+            if isinstance(error, SafeRoomError) and error.reason is Reason.UNAVAILABLE:
+                self._seen = ()
+            self._log.warning("the folder does not fit together", detail=str(error))
             return
         self._log.info("the folder changed", issuers=len(room.issuers))
 
@@ -155,6 +159,11 @@ class InForce:
         room = self._room
         chain = room.server.certificate_pem + room.authority.public_bytes(Encoding.PEM)
         return room.server.key_pem, chain, "".join(room.issuers).encode()
+
+
+def _require_issuers(room: Room) -> None:
+    if not room.issuers:
+        raise SafeRoomError(Reason.BAD_CONFIG, "issuers: nobody could connect any more")
 
 
 def _configuration(held: tuple[bytes, bytes, bytes]) -> grpc.ServerCertificateConfiguration:

@@ -67,7 +67,7 @@ def finish(folder: Path, use: str, *, at_once: bool = False) -> RoomCard:
         owners = ", ".join(behind)
         fault = FieldFault("room_keys", f"the charter of {owners} names the former {use} key")
         refusal = SafeRoomError(Reason.CONFLICT, fault.rule, [fault])
-        refusal.add_note("saferoom charter init --json")
+        refusal.add_note("saferoom charter put NEXT_CHARTER.yaml --root ROOT.key")
         raise refusal
     # Step 3: the card first. Who pins the new key from it finds its signature on everything.
     card = room.card(following=KeyUse(use))

@@ -213,8 +213,11 @@ async def _served(room: OpenedRoom) -> str:
     return await asyncio.to_thread(ssl.get_server_certificate, ("localhost", room.server.port))
 
 
-async def test_a_half_made_change_of_the_folder_changes_nothing(empty_room: OpenedRoom) -> None:
-    key = empty_room.folder / "tls" / "server.key"
+@pytest.mark.parametrize("name", ["server.key", "server.pem", "switchboard.pem"])
+async def test_a_half_made_change_of_the_folder_changes_nothing(
+    empty_room: OpenedRoom, name: str
+) -> None:
+    key = empty_room.folder / "tls" / name
     whole = key.read_bytes()
     key.write_bytes(b"half a key")
     await until(lambda: _told(empty_room, "does not fit together"))
@@ -223,6 +226,17 @@ async def test_a_half_made_change_of_the_folder_changes_nothing(empty_room: Open
     assert told.name == "meanwhile"
     key.write_bytes(whole)
     await until(lambda: _told(empty_room, "the folder changed"))
+
+
+async def test_the_last_issuer_is_not_shut_out(empty_room: OpenedRoom) -> None:
+    (issuer,) = (empty_room.folder / "issuers").iterdir()
+    whole = issuer.read_bytes()
+    issuer.unlink()
+    await until(lambda: _told(empty_room, "nobody could connect"))
+    fresh = empty_room.calls("operator", "still-in")
+    told = await fresh.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
+    assert told.name == "still-in"
+    issuer.write_bytes(whole)
 
 
 async def _told(room: OpenedRoom, words: str) -> bool:
