@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.columns import Prepared, prepare
@@ -42,6 +44,13 @@ class Recorded:
     def label_before(self, exchange: int) -> LabelSide:
         """Take the label side up where it waited for an exchange's answer."""
         return LabelSide.resume(self.terms, self.bank, self.labels, self.label_states[exchange])
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep linear algebra to one thread: beside other workers, more only wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block.text],
             cwd=tmp_path,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, "OPENBLAS_NUM_THREADS": "1"},
             capture_output=True,
             timeout=100,
             check=False,
