@@ -197,14 +197,19 @@ class AboutSubjects:
             request_id, number, tags = unpack(each.content, _ASKED_PARTS)
             if (np.frombuffer(tags, _TAGS) == tag).any():
                 numbers.setdefault(request_id.decode(), []).append(int.from_bytes(number, "big"))
-        asked = {request_id: self._question(request_id) for request_id in numbers}
-        done = [each for each in asked.values() if each is not None and each.entry is not None]
-        done.sort(key=lambda each: each.entry or 0, reverse=True)
+        # One question at a time: each may be long, and a bank asks as many as it likes.
+        done: list[tuple[int, str]] = []
+        for request_id in numbers:
+            each = self._question(request_id)
+            if each is not None and each.entry is not None:
+                done.append((each.entry, request_id))
+        done.sort(reverse=True)
         found: list[FoundBatch] = []
         left = MOST_CHUNKS
-        for each in done[:MOST_BATCHES]:
-            chunks = sorted(numbers[each.question.digest])
-            if left > 0:
+        for _, request_id in done[:MOST_BATCHES]:
+            chunks = sorted(numbers[request_id])
+            each = self._question(request_id)
+            if left > 0 and each is not None:
                 found.append(self._found(each, owner, journal, chunks, left))
             left -= len(chunks)
         return FoundBatches(subject, tuple(found), len(done) - len(found))

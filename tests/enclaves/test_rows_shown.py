@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 import pytest
 
 from saferoom_enclaves import about_subjects
 from saferoom_enclaves.batch_progress import ProgressRows
-from saferoom_enclaves.rowform import pack
+from saferoom_enclaves.rowform import pack, unpack_envelope
 from saferoom_proto import holdings as holdings_module
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import CHUNK_ROWS, Row
@@ -107,6 +109,33 @@ def test_what_does_not_fit_is_counted(
     holdings = held(room, enclave, 1)
     assert [(len(each.rows), each.more) for each in holdings.batches] == [(1, 1)]
     assert holdings.earlier == 3
+
+
+class Counted(Envelope):
+    """An envelope of which it is known whether it is still held."""
+
+
+def test_questions_that_are_not_shown_take_no_memory_together(
+    room: Sample, enclave: EnclaveHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bank's questions may be long, and all that name a subject are looked at."""
+    for _ in range(8):
+        ask_batch(enclave, steady_batch(room, 1))
+    most = 0
+
+    def counted(content: bytes) -> Envelope:
+        nonlocal most
+        plain = unpack_envelope(content)
+        read = Counted(plain.payload_type, plain.payload, plain.signatures)
+        kept.add(read)
+        most = max(most, len(kept))
+        return read
+
+    kept = WeakSet[Envelope]()
+    monkeypatch.setattr(about_subjects, "MOST_BATCHES", 2)
+    monkeypatch.setattr(about_subjects, "unpack_envelope", counted)
+    assert held(room, enclave, 1).earlier == 6
+    assert most <= 4
 
 
 def test_a_bank_that_repeats_a_row_fills_no_subjects_list(
