@@ -88,7 +88,7 @@ def measure_audit(size: int) -> tuple[float, float]:
     """Audit a log of so many entries; gives seconds, and the auditor's memory in MiB."""
     story = Story().begin()
     made = answers(story)
-    auditor = Auditor(Book(story.world.trust()), story.world.heads.verify_key.public, 0)
+    auditor = Auditor(Book(story.world.trust()), (story.world.heads.verify_key,), 0)
     tree, seconds, before = LogTree(), 0.0, resident()
     for index in range(size):
         # Each is made, judged, and forgotten: a log of a million would not fit beside itself.

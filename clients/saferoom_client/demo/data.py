@@ -6,9 +6,9 @@ The rows are persons who stand in for firms, under made-up codes of a region tha
 
 from __future__ import annotations
 
+import bz2
 import csv
 import io
-import lzma
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,14 +21,7 @@ UNBILLED_EVERY: Final = 50
 """Every so many-th borrower is missing from the store of bills, as real stores have gaps."""
 
 REPAY_COLUMNS: Final = ("pay_0", "pay_2", "pay_3", "pay_4", "pay_5", "pay_6")
-BILLS_COLUMNS: Final = (
-    "bill_amt1",
-    "bill_amt2",
-    "bill_amt3",
-    "pay_amt1",
-    "pay_amt2",
-    "pay_amt3",
-)
+BILLS_COLUMNS: Final = ("bill_amt1", "pay_amt1", "pay_amt2", "pay_amt3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +52,10 @@ class Records:
 
 def read_records() -> Records:
     """Read the set and split it as the parties hold it."""
-    packed = files("saferoom_client.demo").joinpath("data/uci_card_default.csv.xz").read_bytes()
-    rows = list(csv.DictReader(io.StringIO(lzma.decompress(packed).decode())))
+    packed = files("saferoom_client.demo").joinpath("data/uci_card_default.csv.bz2").read_bytes()
+    read = csv.DictReader(io.StringIO(bz2.decompress(packed).decode()))
+    # The set numbers its rows from 1, in their order; the file leaves the numbers out.
+    rows = [{"id": str(number), **row} for number, row in enumerate(read, start=1)]
     billed = [row for row in rows if int(row["id"]) % UNBILLED_EVERY]
     return Records(
         repay=_table(rows, REPAY_COLUMNS),
