@@ -42,6 +42,9 @@ _OF_OWNERS: Final = (
     "Pause",
     "ListPauses",
     "GetEndorsement",
+    "GetEvidence",
+    "GetEnclaveChain",
+    "RecoverEnclave",
     "ListSnapshots",
 )
 """The owners' calls that may be sent again.

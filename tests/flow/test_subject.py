@@ -60,7 +60,7 @@ def test_a_subject_sees_what_every_owner_holds_about_it_and_that_it_looked(live:
     accounts = {(each.group, each.feature): each.cuts for each in held["tax"].holdings.accounts}
     assert "5000" in accounts["bank-a", VAT]
     assert {each.feature: each.value for each in held["court"].holdings.features} == {COURT: "true"}
-    looked = {each.owner: each for each in page.uses if each.by_itself}
+    looked = {each.owner: each for each in reversed(page.uses) if each.by_itself}  # the newest
     assert {owner: each.index for owner, each in looked.items()} == {
         owner: each.index for owner, each in held.items()
     }

@@ -160,6 +160,8 @@ class EnclaveProcess:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.stop()
+        else:
+            self._ended()
 
     # The enclave's methods, as `EnclaveHarness` calls them on one in this process.
 
