@@ -1,7 +1,9 @@
 """Which rows of batches are about a subject: kept with every chunk, for that subject alone.
 
 A batch's rows are found by nobody else. With each chunk goes a list of its subjects, 4 bytes each,
-that is gone through when a subject asks; the rows themselves say whether they are about it. The
+that is gone through when a subject asks; the rows themselves say whether they are about it. A bank
+can have a million such lists, of one row each: so they are gone through piece by piece, between
+which questions are judged. The
 four bytes are of a keyed hash: whoever could choose codes with another's mark could have that one's
 rows lie behind chunks in which it does not stand.
 """
@@ -9,7 +11,7 @@ rows lie behind chunks in which it does not stand.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
@@ -39,6 +41,9 @@ from saferoom_proto.tree import Tree
 
 MOST_CHUNKS: Final = 64
 """Taken out for one subject: some 16 MB, and half a second of hashing beside the work."""
+
+LOOKED_AT_ONCE: Final = 1024
+"""Lists gone through in one piece: some 10 ms, as a chunk of a batch takes."""
 
 MOST_TEXT: Final = 2 * 1024 * 1024
 """Characters of batches shown to one subject: long questions leave room for its records."""
@@ -141,6 +146,26 @@ class FoundBatches:
         return tuple(shown), self.earlier
 
 
+@dataclass(slots=True)
+class Search:
+    """A subject's rows, as far as they have been looked for.
+
+    Attributes:
+        subject: whose.
+        mark: by which it stands in the lists.
+        numbers: of each batch, which chunks seem to be about the subject.
+        after: how far the lists have been gone through: the last one's key. What is kept before it
+            meanwhile is left to the next time.
+        done: whether that was all.
+    """
+
+    subject: str
+    mark: np.uint32
+    numbers: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    after: bytes = b""
+    done: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """A batch's question, and the entry of the chain that is the word on it, if there is one."""
@@ -183,20 +208,33 @@ class AboutSubjects:
             content = pack(pack_envelope(kept.question), entry.to_bytes(_INDEX_BYTES, "big"))
             self._state.put("batch", self._question_key(request_id), content, kept.row)
 
-    def about(self, subject: str, owner: str, journal: Journal) -> FoundBatches:
-        """Find the batches that were judged to their end and have rows about a subject.
+    def search(self, subject: str) -> Search:
+        """Begin to look for a subject's rows."""
+        (mark,) = self._marked([subject.encode()])
+        return Search(subject, mark)
+
+    def go_on(self, search: Search) -> None:
+        """Look through one piece more."""
+        piece = self._state.found_after("asked", search.after, LOOKED_AT_ONCE)
+        for key, each in piece:
+            search.after = key
+            request_id, number, tags = unpack(each.content, _ASKED_PARTS)
+            if (np.frombuffer(tags, _TAGS) == search.mark).any():
+                of_batch = search.numbers.setdefault(request_id.decode(), [])
+                of_batch.append(int.from_bytes(number, "big"))
+        search.done = len(piece) < LOOKED_AT_ONCE
+
+    def about(self, search: Search, owner: str, journal: Journal) -> FoundBatches:
+        """Give the batches that were judged to their end and have rows about a subject.
 
         Args:
-            subject: whom.
+            search: for them; gone to its end here if it is not there yet.
             owner: whose enclave this is.
             journal: its chain.
         """
-        numbers: dict[str, list[int]] = {}
-        (tag,) = self._marked([subject.encode()])
-        for each in self._state.found("asked"):
-            request_id, number, tags = unpack(each.content, _ASKED_PARTS)
-            if (np.frombuffer(tags, _TAGS) == tag).any():
-                numbers.setdefault(request_id.decode(), []).append(int.from_bytes(number, "big"))
+        while not search.done:
+            self.go_on(search)
+        numbers = search.numbers
         # One question at a time: each may be long, and a bank asks as many as it likes.
         done: list[tuple[int, str]] = []
         for request_id in numbers:
@@ -212,7 +250,7 @@ class AboutSubjects:
             if left > 0 and each is not None:
                 found.append(self._found(each, owner, journal, chunks, left))
             left -= len(chunks)
-        return FoundBatches(subject, tuple(found), len(done) - len(found))
+        return FoundBatches(search.subject, tuple(found), len(done) - len(found))
 
     def _found(
         self, kept: _Kept, owner: str, journal: Journal, numbers: list[int], most: int

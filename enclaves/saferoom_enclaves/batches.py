@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
-from saferoom_enclaves.about_subjects import AboutSubjects, FoundBatches
+from saferoom_enclaves.about_subjects import AboutSubjects, FoundBatches, Search
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.batch_admit import AskedBatch, allowed_use, identify_batch
 from saferoom_enclaves.batch_chunk import Chunk, ChunkJudge
@@ -149,9 +149,17 @@ class Batches:
         sealed = self._keys(batch.asked, batch.progress).seal(number, when + records)
         return sealed, batch.progress.tree().path(number)
 
-    def about(self, subject: str) -> FoundBatches:
-        """Find the rows about a subject in the batches that were judged to their end."""
-        return self._about.about(subject, self._owner, self._journal)
+    def search(self, subject: str) -> Search:
+        """Begin to look for the rows about a subject."""
+        return self._about.search(subject)
+
+    def go_on(self, search: Search) -> None:
+        """Look for them in one piece more."""
+        self._about.go_on(search)
+
+    def about(self, search: Search) -> FoundBatches:
+        """Give the rows about a subject in the batches that were judged to their end."""
+        return self._about.about(search, self._owner, self._journal)
 
     def _refusal(self, asked: AskedBatch, seen: Seen, moment: Moment) -> SafeRoomError | None:
         """Tell why a batch may not begin; none if it may."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom_enclaves.about_subjects import Search
 from saferoom_enclaves.claim import Claimed, Claims, claim
 from saferoom_enclaves.gate import Gate, Moment, Sealed, collect
 from saferoom_enclaves.held import Held, Reading, Records
@@ -106,8 +107,12 @@ class Disclosures:
         self._claims.require_another(claimed, now)
         return claimed
 
-    def begin(self, envelope: Envelope) -> Judged | Begun:
+    def begin(self, envelope: Envelope, search: Search) -> Judged | Begun:
         """Let a subject be shown what is held about it, and count that; whoever gets it closes it.
+
+        Args:
+            envelope: its request.
+            search: for its rows of batches.
 
         Raises:
             SafeRoomError: as `expect`.
@@ -115,7 +120,9 @@ class Disclosures:
         claimed = self.expect(envelope)
         if isinstance(claimed, Judged):
             return claimed
-        reading = self._records.about(claimed.request.subject)
+        if search.subject != claimed.request.subject:
+            raise SafeRoomError(Reason.INTERNAL, "a search for another subject's rows")
+        reading = self._records.about(search)
         try:
             with self._state.transaction():
                 self._claims.count(claimed, self._ready().now)

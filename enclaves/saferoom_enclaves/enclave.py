@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from saferoom_enclaves.about_subjects import Search
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.batches import Batches
 from saferoom_enclaves.claim import Claimed
@@ -121,8 +122,8 @@ class Enclave:
 
         Args:
             nonce: a key agent's, or a member's.
-            shown: a member only looks. It is not remembered: however many look, they do not push
-                out what the key agent is about to endorse.
+            shown: a member only looks. It is not remembered: however many look, none pushes out
+                what the key agent is about to endorse.
         """
         claims = self._makeup.claims(nonce, self.charter, self._state.position)
         attestation = self._attester.attest(claims)
@@ -155,8 +156,7 @@ class Enclave:
             raise SafeRoomError(Reason.BAD_ENDORSEMENT, "for evidence that was not given here")
         info = keys_info(endorsement.digest, (each.digest for each in recoveries))
         keys = open_release(sealed_keys, self._makeup.keys.sealing, info)
-        held = Endorsed(endorsed, endorsement.digest)
-        decision = self._decision(recoveries, claims)
+        held, decision = Endorsed(endorsed, endorsement.digest), self._decision(recoveries, claims)
         # Step 2: an open enclave goes on under the new endorsement; a locked one opens.
         if self._open is None:
             self._open = self._opened(keys, held, decision)
@@ -215,8 +215,8 @@ class Enclave:
 
     def whereabouts(self) -> Whereabouts:
         """Tell where the enclave stands; each time with a nonce of its own."""
-        position, opened = self._state.position, self._open
-        ledger = self._state.marks.ledger
+        position, ledger = self._state.position, self._state.marks.ledger
+        opened = self._open
         return Whereabouts(
             unlocked=self._judges(),
             sequence=position.stream.sequence,
@@ -258,9 +258,9 @@ class Enclave:
         """Tell who asks for what is held about it, or show what it was shown."""
         return self._require_open().disclosures.expect(request)
 
-    def begin_disclosure(self, request: Envelope) -> Judged | Begun:
+    def begin_disclosure(self, request: Envelope, search: Search) -> Judged | Begun:
         """Let a subject be shown what is held about it, or show what it was shown."""
-        return self._require_open().disclosures.begin(request)
+        return self._require_open().disclosures.begin(request, search)
 
     def finish_disclosure(self, begun: Begun, sealed: Sealed[Held]) -> Judged:
         """Show a subject what was read."""

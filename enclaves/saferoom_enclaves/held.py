@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from saferoom_enclaves.about_subjects import FoundBatches
+from saferoom_enclaves.about_subjects import FoundBatches, Search
 from saferoom_enclaves.children.jobs import TableWanted
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.features import FeatureDefinition
@@ -119,7 +119,7 @@ class Records:
         work: StoreWork,
         standing: Standing,
         spending: Spending,
-        batches: Callable[[str], FoundBatches],
+        batches: Callable[[Search], FoundBatches],
     ) -> None:
         self._data: Final = data
         self._work: Final = work
@@ -127,8 +127,8 @@ class Records:
         self._spending: Final = spending
         self._batches: Final = batches
 
-    def about(self, subject: str) -> Reading:
-        """Say what is to be read; whoever gets it closes it.
+    def about(self, search: Search) -> Reading:
+        """Say what is to be read about a subject; whoever gets it closes it.
 
         Raises:
             SafeRoomError: `NO_DATA` if there is no store.
@@ -142,7 +142,8 @@ class Records:
         features = [
             each for ref, each in sorted(self._standing.features.items()) if ref in computed
         ]
-        accounts, batches = self._accounts(subject), self._batches(subject)
+        subject = search.subject
+        accounts, batches = self._accounts(subject), self._batches(search)
         return Reading(
             subject, opened.held(), schema, tuple(features), accounts, batches, self._work
         )

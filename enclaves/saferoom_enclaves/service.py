@@ -156,10 +156,13 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             return claimed
         async with self._disclosures.turn(claimed.request.subject):
             # What waits holds no store open; what begins is counted, and so comes to its end.
-            return await _to_its_end(self._read(asked))
+            return await _to_its_end(self._read(asked, claimed.request.subject))
 
-    async def _read(self, asked: Envelope) -> Judged:
-        begun = await self._worker.run(lambda own: own.begin_disclosure(asked))
+    async def _read(self, asked: Envelope, subject: str) -> Judged:
+        search = await self._worker.run(lambda own: own.batches.search(subject))
+        while not search.done:  # piece by piece: questions that wait go before each
+            await self._worker.run(lambda own: own.batches.go_on(search))
+        begun = await self._worker.run(lambda own: own.begin_disclosure(asked, search))
         if isinstance(begun, Judged):
             return begun
         with closing(begun):

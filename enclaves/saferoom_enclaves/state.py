@@ -292,6 +292,14 @@ class State:
         for key, sealed in self._db.execute(f"SELECT key, sealed FROM {table}"):  # noqa: S608
             yield Row(cipher.open(table, key, sealed), sealed)
 
+    def found_after(self, table: str, after: bytes, most: int) -> list[tuple[bytes, Row]]:
+        """Read so many rows of such a table from a key on, in the order of their keys."""
+        query = f"SELECT key, sealed FROM {table} WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
+        return [
+            (key, Row(self.cipher.open(table, key, sealed), sealed))
+            for key, sealed in self._db.execute(query, (after, most))
+        ]
+
     def numbered(self, table: str, start: int = 0) -> Iterator[tuple[int, Row]]:
         """Read the rows of a numbered table from a number on, in order."""
         query = f"SELECT key, sealed FROM {table} WHERE key >= ? ORDER BY key"  # noqa: S608

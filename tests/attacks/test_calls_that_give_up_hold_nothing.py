@@ -109,9 +109,9 @@ def test_fifty_trials_that_give_up_leave_no_store_open(
 def test_three_readings_under_way_leave_no_fourth(room: Sample, enclave: EnclaveHarness) -> None:
     subject = room.world.subject(1)
     requests = [subject.claim("tax") for _ in range(MOST_A_DAY)]
-    begun = [enclave.enclave.begin_disclosure(request) for request in requests]
+    begun = [enclave.begin_disclosure(request) for request in requests]
     with pytest.raises(SafeRoomError, match="TOO_MANY_REQUESTS") as refusal:
-        enclave.enclave.begin_disclosure(subject.claim("tax"))
+        enclave.begin_disclosure(subject.claim("tax"))
     assert refusal.value.fields[0].rule.endswith("ask again tomorrow")
     # One of them is answered, and its repeat gets the same bytes; the others never are.
     first = begun[0]
@@ -125,7 +125,7 @@ def test_three_readings_under_way_leave_no_fourth(room: Sample, enclave: Enclave
     assert enclave.disclose(requests[0]) == answer
     for request in (subject.claim("tax"), requests[1]):
         with pytest.raises(SafeRoomError, match="TOO_MANY_REQUESTS"):
-            enclave.enclave.begin_disclosure(request)
+            enclave.begin_disclosure(request)
 
 
 def test_readings_that_fail_count_and_a_repeat_of_one_is_another(
@@ -146,7 +146,7 @@ def test_readings_that_fail_count_and_a_repeat_of_one_is_another(
 def test_a_nonce_of_a_reading_under_way_is_taken(room: Sample, enclave: EnclaveHarness) -> None:
     subject = room.world.subject(1)
     request = subject.claim("tax")
-    begun = enclave.enclave.begin_disclosure(request)
+    begun = enclave.begin_disclosure(request)
     assert isinstance(begun, Begun)
     begun.close()
     room.world.clock.advance(0.001)
@@ -180,7 +180,7 @@ def test_no_reading_is_done_for_a_reply_key_that_nothing_can_be_sealed_to(
     for x25519 in (bytes(32), (1).to_bytes(32, "little")):
         useless = b64(subject.reply.public[:-32] + x25519)
         with pytest.raises(SafeRoomError, match="BAD_SEAL"):
-            enclave.enclave.begin_disclosure(subject.claim("tax", reply_key=useless))
+            enclave.begin_disclosure(subject.claim("tax", reply_key=useless))
         with pytest.raises(SafeRoomError, match="BAD_SEAL"):
             enclave.enclave.begin_trial(
                 enclave.trial(ordered("tax", "drafted", VAT, ("50000",)), reply_key=useless)

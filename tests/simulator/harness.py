@@ -13,6 +13,7 @@ from typing import Final
 
 from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAttester
 from saferoom_enclaves.clock import EnclaveClock
+from saferoom_enclaves.disclose import Begun
 from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.journal import Judged, OutboxEntry
 from saferoom_enclaves.keys import EnclaveKeys
@@ -167,9 +168,17 @@ class EnclaveHarness(Attended):
 
     # What a subject does.
 
+    def begin_disclosure(self, request: Envelope) -> Judged | Begun:
+        """Let a subject be shown what is held about it, as the service does."""
+        claimed = self.enclave.expect_disclosure(request)
+        if isinstance(claimed, Judged):
+            return claimed
+        search = self.enclave.batches.search(claimed.request.subject)
+        return self.enclave.begin_disclosure(request, search)
+
     def disclose(self, request: Envelope) -> Judged:
         """Have a subject shown what is held about it."""
-        begun = self.enclave.begin_disclosure(request)
+        begun = self.begin_disclosure(request)
         if isinstance(begun, Judged):
             return begun
         with closing(begun):
