@@ -155,6 +155,7 @@ def later(live: LiveRoom, least: str) -> Truth | Reason:
     return asked(live, least)
 
 
+@pytest.mark.soak  # it waits a minute: banks date their questions back by one
 @pytest.mark.timeout(600)
 def test_its_approvers_let_it_go_on_without_a_bit_and_the_auditor_sees_it(tmp_path: Path) -> None:
     """Put back alone, lost whole, and put back with the log: three times, in one room."""

@@ -124,7 +124,9 @@ def test_supervisor_and_enclave_have_no_network(room: Premises) -> None:
         assert [line.split(":")[0].strip() for line in lines] == ["lo"]
 
 
-@pytest.mark.parametrize("seconds", [BLINK_SECONDS, OUTAGE_SECONDS])
+@pytest.mark.parametrize(
+    "seconds", [BLINK_SECONDS, pytest.param(OUTAGE_SECONDS, marks=pytest.mark.soak)]
+)
 def test_a_line_that_is_cut_in_mid_call_is_taken_up_again(
     room: Premises, line: Apart, seconds: float
 ) -> None:
