@@ -79,8 +79,12 @@ class Watched:
             async with self.session(room, each) as session:
                 await look(session, self.witnesses[each])
 
-    async def caught(self, room: OpenedRoom, misdeed: Misdeed) -> None:
-        """Every witness catches the room, cosigns nothing, and keeps the evidence."""
+    async def caught(self, room: OpenedRoom, misdeed: Misdeed) -> set[str]:
+        """Have every witness look; give those that catch the room at it.
+
+        Each of them cosigns nothing, and keeps the evidence.
+        """
+        caught: set[str] = set()
         for who, witness in self.witnesses.items():
             before = witness.seen
             with pytest.raises(CaughtError) as refused:
@@ -88,6 +92,8 @@ class Watched:
             assert str(misdeed) in refused.value.detail
             assert witness.seen == before
             assert any(path.name.startswith(misdeed) for path in witness.evidence())
+            caught.add(who)
+        return caught
 
     async def grow(self, room: OpenedRoom, **charter: object) -> None:
         """Add an entry, and let a round pass."""
@@ -142,14 +148,14 @@ async def test_a_log_that_is_put_back_to_an_older_copy_is_caught(
 ) -> None:
     watched.put_back(tmp_path / "older.db", 1)
     async with opened(watched.folder, watched.world) as room:
-        await watched.caught(room, Misdeed.TRUNCATED)
+        assert await watched.caught(room, Misdeed.TRUNCATED) == set(WHO)
 
 
 async def test_a_second_log_of_the_same_size_is_caught(watched: Watched, tmp_path: Path) -> None:
     watched.put_back(tmp_path / "older.db", 1)
     async with opened(watched.folder, watched.world) as room:
         await watched.grow(room, max_head_age_seconds=30)
-        await watched.caught(room, Misdeed.FORKED)
+        assert await watched.caught(room, Misdeed.FORKED) == set(WHO)
 
 
 async def test_a_log_that_is_rewritten_and_goes_on_is_caught(
@@ -159,7 +165,7 @@ async def test_a_log_that_is_rewritten_and_goes_on_is_caught(
     async with opened(watched.folder, watched.world) as room:
         await watched.grow(room, max_head_age_seconds=30)
         await watched.grow(room)
-        await watched.caught(room, Misdeed.REWRITTEN)
+        assert await watched.caught(room, Misdeed.REWRITTEN) == set(WHO)
         async with watched.session(room, "bank") as session:
             with pytest.raises(SafeRoomError) as refused:
                 await require_grown(session)
@@ -174,7 +180,7 @@ async def test_a_room_of_the_same_name_with_another_key_is_caught(
         for name, (role, _) in WHO.items():
             await room.enrol(name, role)
         await room.join(other.owner("tax"), attend=False)
-        await watched.caught(room, Misdeed.NOT_SIGNED)
+        assert await watched.caught(room, Misdeed.NOT_SIGNED) == set(WHO)
 
 
 async def test_two_members_are_not_shown_two_logs(
