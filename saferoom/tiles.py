@@ -115,6 +115,8 @@ class _Server(ThreadingHTTPServer):
     """Serves in threads, a bounded number of them."""
 
     daemon_threads = True
+    request_queue_size = MOST_CONNECTIONS
+    """Else a crowd's sixth connection waits for its first packet to be sent again: a second."""
 
     def __init__(self, address: tuple[str, int], pages: _Pages) -> None:
         self._log: Final = pages.log
