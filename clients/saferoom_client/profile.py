@@ -11,21 +11,15 @@ log.json       the newest checkpoint of the room's log that it has verified
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from saferoom_client.files import (
     PUBLIC_FILE,
@@ -79,16 +73,13 @@ class RoomCard(Part):
     """The certificate authority of the room's server, PEM."""
     ledger_key: PublicKey
     heads_key: PublicKey
-    former_heads_keys: Annotated[tuple[PublicKey, ...], Field(max_length=64)] = ()
-    """Those that the heads key took over from: they signed the refusals of their time."""
+    former_heads_keys: Annotated[
+        tuple[PublicKey, ...], Field(max_length=64, exclude_if=operator.not_)
+    ] = ()
+    """Those that the heads key took over from: they signed the refusals of their time.
 
-    @model_serializer(mode="wrap")
-    def _as_ever(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave out what most cards lack: readers from before it was there know no such field."""
-        fields = cast("dict[str, object]", dump(self))
-        if not self.former_heads_keys:
-            del fields["former_heads_keys"]
-        return fields
+    Most cards lack it, and are written without it: readers from before know no such field.
+    """
 
     @property
     def heads_keys(self) -> tuple[VerifyKey, ...]:

@@ -6,16 +6,12 @@ It needs nothing from the room: only the keys that its reader pinned when it joi
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Final, Literal, Protocol, TypeVar
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import Field, ValidationError
 
 from saferoom_proto.answer import Answer, Truth, combine, commitment
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
@@ -83,16 +79,13 @@ class Trust(Part):
     origin: str
     ledger_key: PublicKey
     charter_roots: dict[Owner, PublicKey]
-    former_ledger_keys: Annotated[tuple[FormerKey, ...], Field(max_length=64)] = ()
-    """Those that the pinned key took over from, as long as they are not known to be stolen."""
+    former_ledger_keys: Annotated[
+        tuple[FormerKey, ...], Field(max_length=64, exclude_if=operator.not_)
+    ] = ()
+    """Those that the pinned key took over from, as long as they are not known to be stolen.
 
-    @model_serializer(mode="wrap")
-    def _as_ever(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave out what most files lack: readers from before it was there know no such field."""
-        fields = cast("dict[str, object]", dump(self))
-        if not self.former_ledger_keys:
-            del fields["former_ledger_keys"]
-        return fields
+    Most files lack it, and are written without it: readers from before know no such field.
+    """
 
     def open_checkpoint(self, note: str) -> Checkpoint:
         """Read a checkpoint of the pinned room's log.

@@ -8,12 +8,13 @@ and the owner to show. It needs nothing of the room but the keys that its reader
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
-from pydantic import StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from saferoom_proto.asked import Question
 from saferoom_proto.batch_row import SubjectRow, verify_row
@@ -60,7 +61,7 @@ class UseReceipt(Part):
     proof: _Text
     question: _Text | None
     """What was asked; none for a disclosure, or where the room no longer has it."""
-    row: SubjectRow | None = None
+    row: Annotated[SubjectRow | None, Field(exclude_if=operator.not_)] = None
     """Of a batch, the row about its subject; the other rows are not in the file."""
 
     @classmethod
@@ -74,8 +75,7 @@ class UseReceipt(Part):
 
     def to_json(self) -> bytes:
         """Write a file."""
-        absent = {"row"} if self.row is None else set[str]()
-        return self.model_dump_json(indent=1, exclude=absent).encode() + b"\n"
+        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

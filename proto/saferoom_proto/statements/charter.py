@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final, Literal, cast
+from typing import Annotated, ClassVar, Final, Literal
 
 from cryptography import x509
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.statements.base import (
@@ -116,16 +110,11 @@ class Charter(Payload):
     release_tick_milliseconds: Annotated[int, Field(ge=0, le=5)]
     """Answers leave on ticks of this length, so that time tells less; 0 switches ticks off."""
     limits: Annotated[tuple[LevelLimits, ...], Field(min_length=4, max_length=4)]
-    witnesses: WitnessPolicy | None = None
-    """Who must have cosigned the room's log for the enclave to answer; none asks for nobody."""
+    witnesses: Annotated[WitnessPolicy | None, Field(exclude_if=operator.not_)] = None
+    """Who must have cosigned the room's log for the enclave to answer; none asks for nobody.
 
-    @model_serializer(mode="wrap")
-    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave the witnesses out where there are none, as charters had no such field at first."""
-        written = cast("dict[str, object]", write(self))
-        if self.witnesses is None:
-            written.pop("witnesses", None)
-        return written
+    Charters had no such field at first: one without witnesses is written without it.
+    """
 
     @model_validator(mode="after")
     def _coherent(self) -> Charter:
