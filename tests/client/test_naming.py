@@ -6,8 +6,12 @@ import json
 
 import pytest
 
+from saferoom_client.audit.book import Book
+from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.naming import KINDS, Named, named
+from saferoom_client.audit.words import Words
 from saferoom_proto.dsse import Envelope, sign
+from saferoom_proto.receipt import Trust
 from saferoom_proto.statements.base import Payload
 from simulator import Seeds
 
@@ -50,3 +54,11 @@ def test_every_kind_that_is_listed_is_one() -> None:
     for each in Payload.__subclasses__():
         kinds |= {below.KIND for below in each.__subclasses__() if hasattr(below, "KIND")}
     assert set(KINDS) <= kinds
+
+
+def test_every_kind_that_an_auditor_has_a_rule_for_is_listed() -> None:
+    book = Book(
+        Trust(origin="naming.test/room", ledger_key=ANYBODY.verify_key.public, charter_roots={})
+    )
+    listed = {f"application/vnd.saferoom.{kind}.v1+json" for kind in KINDS}
+    assert {*TAKES, *Words(book, []).judges} <= listed

@@ -20,8 +20,9 @@ KINDS: Final = (
     *(later("batch-release"), later("certificate-revocation"), later("charter"), later("consent")),
     *(later("consent-request"), later("consent-revocation"), later("cost-estimate")),
     *(later("disclosure"), later("dispute"), later("endorsement"), later("evidence-claims")),
-    *(later("feature"), later("feature-trial"), later("key-change"), later("load-order")),
-    *(later("pause"), later("refusal"), later("release"), later("release-certificate")),
+    *(later("feature"), later("feature-trial"), later("key-change"), later("key-handover")),
+    *(later("load-order"), later("pause"), later("recovered"), later("recovery")),
+    *(later("refusal"), later("release"), later("release-certificate")),
     *(later("rollback-order"), later("schema"), later("snapshot"), later("template")),
     *(later("template-refusal"), later("withdrawal")),
 )
