@@ -101,6 +101,17 @@ def test_days_past_the_end_of_the_calendar_are_refused(desk: Profile) -> None:
     assert "--days: it must be 36525 or less" in said.output
 
 
+def test_no_member_is_named_anew_past_the_end_of_the_calendar(
+    desk: Profile, tmp_path: Path
+) -> None:
+    said = run(
+        "issuer", "renew", str(tmp_path), str(desk.folder), "--out", str(tmp_path / "next"),
+        "--days", "9999999",
+    )  # fmt: skip
+    assert said.exit_code == USAGE
+    assert "--days: it must be 36525 or less" in said.output
+
+
 def test_a_consent_to_an_empty_notice_is_refused(tmp_path: Path, issuer: Issuer) -> None:
     subject = Member(organisation=SUBJECT, name="self")
     firm = enrol_member(issuer, tmp_path / "firm", card(), subject, utc_now())

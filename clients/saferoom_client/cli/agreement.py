@@ -10,7 +10,7 @@ import typer
 
 from saferoom_client.agreements import add_signature
 from saferoom_client.cli.options import (
-    MOST_DAYS,
+    DaysOption,
     InputFile,
     JsonOption,
     NewFile,
@@ -51,7 +51,7 @@ def propose(
     profile: ProfileOption,
     out: NewFile,
     group: Annotated[str, typer.Option(help="Whom it shares what it learns with.")] = "",
-    days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days of validity.")] = 365,
+    days: DaysOption = 365,
     replaces: Annotated[
         str | None, typer.Option(help="Digest of the agreement that it ends.")
     ] = None,

@@ -17,7 +17,7 @@ from saferoom_client.cli.consent_asking import (
 )
 from saferoom_client.cli.named_in_consent import require_known
 from saferoom_client.cli.options import (
-    MOST_DAYS,
+    DaysOption,
     JsonOption,
     ProfileOption,
     PurposeOption,
@@ -50,7 +50,6 @@ FeatureOption = Annotated[
 NoticeOption = Annotated[
     Path | None, typer.Option(help="The risk notice that was shown.", exists=True)
 ]
-DaysOption = Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days of validity.")]
 UsesOption = Annotated[int | None, typer.Option(min=1, help="How many questions at most.")]
 
 

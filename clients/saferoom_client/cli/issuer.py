@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.options import (
-    MOST_DAYS,
+    DaysOption,
     JsonOption,
     ProfileOption,
     RoomCardOption,
@@ -26,7 +26,7 @@ from saferoom_client.issuer import (
     enrol_member,
     renew_member,
 )
-from saferoom_client.profile import SELF, Member, Profile, RoomCard
+from saferoom_client.profile import SELF, SIGNING_CERTIFICATE, Member, Profile, RoomCard
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.tongue import later, say
@@ -65,9 +65,7 @@ def enrol(
         str | None,
         typer.Option(parser=subject_code, metavar="USCC", help="An enterprise instead."),
     ] = None,
-    days: Annotated[
-        int, typer.Option(min=1, max=MOST_DAYS, help="Days of validity.")
-    ] = MEMBER_DAYS,
+    days: DaysOption = MEMBER_DAYS,
     as_json: JsonOption = False,
 ) -> None:
     """Make a member's keys and certificates, in a folder to be handed to it."""
@@ -88,16 +86,15 @@ def renew(
     ],
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="The member folder to make.")],
-    days: Annotated[int, typer.Option(min=1, help="Days of validity.")] = MEMBER_DAYS,
+    days: DaysOption = MEMBER_DAYS,
     as_json: JsonOption = False,
 ) -> None:
     """Make a member fresh keys and certificates, in a folder with all that it pinned before."""
     profile = renew_member(Issuer.load(folder), member, out, utc_now(), days=days)
-    former = member / "signing.pem"
     step = say(
         "once nothing needs it: saferoom issuer revoke {folder} {former}",
         folder=folder,
-        former=former,
+        former=member / SIGNING_CERTIFICATE,
     )
     _show_member(profile, as_json, step)
 

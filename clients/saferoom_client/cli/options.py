@@ -35,6 +35,7 @@ JsonOption = Annotated[
 ]
 MOST_DAYS: Final = 36_525
 """A century: nothing that is signed here lasts longer, and a calendar's end is never met."""
+DaysOption = Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days of validity.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the log.")]
 PurposeOption = Annotated[
     list[str],
