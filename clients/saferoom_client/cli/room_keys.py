@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import typer
 
@@ -14,40 +12,30 @@ from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.cli.software import of_room
 from saferoom_client.room import Room
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
+from saferoom_proto.statements import KeyUse
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+    from saferoom_proto.handover import Handover
 
 app = group("Change a room's keys.")
 
 _Folder = Annotated[Path, typer.Argument(help="The room's folder.", file_okay=False)]
 
 
-class _Use(StrEnum):
-    LEDGER = "ledger"
-    HEADS = "heads"
-
-
-class _Says(Protocol):
-    former: str
-    following: str
-
-
-class _Handover(Protocol):
-    says: _Says
-
-
 class _Card(Protocol):
+    """The room's own card: its software's type is not a light client's to name."""
+
     ledger_key: str
     heads_key: str
-
-
-class _Certificate(Protocol):
-    not_valid_after_utc: datetime
 
 
 @app.command("rotate-key")
 def rotate_key(
     folder: _Folder,
-    use: Annotated[_Use, typer.Argument(help="What the key signs.")],
+    use: Annotated[KeyUse, typer.Argument(help="What the key signs.")],
     *,
     finish: Annotated[bool, typer.Option("--finish", help="End the former key.")] = False,
     at_once: Annotated[
@@ -62,33 +50,33 @@ def rotate_key(
     one is ended.
     """
     if at_once and not finish:
-        raise typer.BadParameter(say("--at-once goes with --finish"))
+        raise typer.BadParameter(later("--at-once goes with --finish"))
     if finish:
         call = of_room("saferoom.rotation", "finish")
-        card = cast("_Card", call(folder, use.value, at_once=at_once))
-        key = card.ledger_key if use is _Use.LEDGER else card.heads_key
+        card = cast("_Card", call(folder, use, at_once=at_once))
+        key = card.ledger_key if use is KeyUse.LEDGER else card.heads_key
         show(
             as_json,
-            {"use": use.value, "key": key},
-            say("the former {use} key is gone; the room's card names the new one", use=use.value),
+            {"use": use, "key": key},
+            say("the former {use} key is gone; the room's card names the new one", use=use),
             say("next: back the room up anew: older backups hold the former key"),
         )
         return
-    says = cast("_Handover", of_room("saferoom.rotation", "begin")(folder, use.value)).says
+    says = cast("Handover", of_room("saferoom.rotation", "begin")(folder, use)).says
     show(
         as_json,
-        {"use": use.value, "former": says.former, "following": says.following},
-        say("both {use} keys sign, as soon as the room has seen it", use=use.value),
+        {"use": use, "former": says.former, "following": says.following},
+        say("both {use} keys sign, as soon as the room has seen it", use=use),
         *mapping({"former": says.former, "following": says.following}),
         say("next: members follow (saferoom room follow), owners sign a charter that names it"),
-        say("then: saferoom room rotate-key {folder} {use} --finish", folder=folder, use=use.value),
+        say("then: saferoom room rotate-key {folder} {use} --finish", folder=folder, use=use),
     )
 
 
 @app.command("renew-tls")
 def renew_tls(folder: _Folder, as_json: JsonOption = False) -> None:
     """Make the server a new TLS key and certificate; new connections get it, the room runs on."""
-    made = cast("_Certificate", of_room("saferoom.rotation", "renew_server")(folder))
+    made = cast("Certificate", of_room("saferoom.rotation", "renew_server")(folder))
     show(
         as_json,
         {"valid_to": made.not_valid_after_utc.isoformat()},
@@ -111,7 +99,7 @@ def follow(
     lines: Sequence[str] = [
         say(
             "the {use} key is {key} now",
-            use=each.says.use.value,
+            use=each.says.use,
             key=each.says.following,
         )
         for each in followed.handovers

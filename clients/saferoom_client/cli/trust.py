@@ -15,7 +15,7 @@ from saferoom_client.cli.witness_keys import (
     read_policy,
 )
 from saferoom_client.profile import Profile
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 
 app = typer.Typer(help="Pin the charter roots of owners, and witnesses.", no_args_is_help=True)
 
@@ -60,7 +60,7 @@ def witness(
     """
     member = Profile.load(profile)
     if nobody != (not key):
-        raise typer.BadParameter(say("give the witnesses' keys, or --nobody"))
+        raise typer.BadParameter(later("give the witnesses' keys, or --nobody"))
     policy = read_policy(key or (), threshold, max_age)
     member.rely_on(policy)
     if policy is None:
