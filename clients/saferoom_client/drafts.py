@@ -128,7 +128,7 @@ def _read(
     if document.get("room", given["room"]) != given["room"]:
         fault = FieldFault("room", f"this folder is a member of {given['room']}")
         raise _faults(Reason.MALFORMED, path, text, [fault])
-    if document.get("owner", given.get("owner")) != given.get("owner", document.get("owner")):
+    if "owner" in given and document.get("owner", given["owner"]) != given["owner"]:
         fault = FieldFault("owner", f"another owner's draft: you are of {given['owner']}")
         raise _faults(Reason.NOT_ALLOWED, path, text, [fault])
     try:

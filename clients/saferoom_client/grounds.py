@@ -256,9 +256,8 @@ class Grounds:
             checkpoint = self._trust().open_checkpoint(note)
         except SafeRoomError as refusal:
             if refusal.reason is Reason.BAD_SIGNATURE:
-                refusal.add_note(
-                    "saferoom room follow"
-                )  # if the key was handed over, this leads on
+                # If the key was handed over, this leads on.
+                refusal.add_note("saferoom room follow")
             raise
         newest = self._newest
         if newest is not None and (newest.size, newest.root) == (checkpoint.size, checkpoint.root):

@@ -153,8 +153,7 @@ _OPTIONAL: Final = re.compile(r"\^\((.*)\)\?\$")
 
 def in_our_words(rule: str) -> str | None:
     """Say what a library's rule means; none for a rule that is not a library's."""
-    for prefix in _PREFIXES:
-        rule = rule.removeprefix(prefix)
+    rule = without_prefix(rule)
     if named := _PATTERN.fullmatch(rule):
         pattern = named["pydantic"] or named["protovalidate"]
         if optional := _OPTIONAL.fullmatch(pattern):

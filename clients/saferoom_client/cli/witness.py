@@ -37,7 +37,7 @@ from saferoom_proto.cosignature import Algorithm
 app = group("Watch a room's log and cosign it.")
 
 CAUGHT: Final = 3
-"""The exit status of a witness that caught the room; others failures have 1."""
+"""The exit status of a witness that caught the room; other failures have 1."""
 
 WitnessFolder = Annotated[Path, typer.Argument(help="The witness's folder.", file_okay=False)]
 
