@@ -7,15 +7,17 @@ consent, so none of these is shown for one, whatever stands in the file.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from saferoom_client.sheet.parts import part_section
+from saferoom_client.sheet.parts import open_text, part_section
 from saferoom_client.sheet.rows import Form, Row, Section, moment
 from saferoom_client.sheet.words import Language, answer, in_language, purpose, reason, say
 from saferoom_proto.answer import Truth
-from saferoom_proto.batch_receipt import VerifiedRow
-from saferoom_proto.dsse import Envelope
+from saferoom_proto.batch_receipt import RowReceipt, VerifiedRow
+from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
+from saferoom_proto.statements.request import ParameterValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,16 @@ def read_sheet(receipt: Receipt, trust: Trust, language: Language) -> Sheet:
         SafeRoomError: as `verify_receipt`; then there is no page.
     """
     verified = verify_receipt(receipt, trust)
+    request = verified.request
     parts = tuple(part_section(part, verified, language) for part in receipt.parts)
     return Sheet(
         language=language,
         title=say("title", language),
         lead=say("lead", language),
         truth=verified.answer,
-        answer=_answer(verified, language),
+        answer=told(verified.answer, _reasons(verified), language),
         sections=(
-            _question(receipt, verified, language),
+            question_section(receipt, verified, request.subject, request.params, language),
             template_section(verified, language),
             *parts,
             verification(receipt.to_json(), trust, verified, language),
@@ -72,30 +75,43 @@ def read_sheet(receipt: Receipt, trust: Trust, language: Language) -> Sheet:
     )
 
 
-def _answer(verified: VerifiedReceipt, language: Language) -> str:
-    said = answer(verified.answer, language)
-    reasons = sorted(
-        {part.release.reason for part in verified.parts.values() if part.release.reason is not None}
-    )
-    told = "; ".join(reason(each, language) for each in reasons)
-    return f"{said}: {told}" if told else said
+def _reasons(verified: VerifiedReceipt) -> set[Reason]:
+    return {
+        part.release.reason for part in verified.parts.values() if part.release.reason is not None
+    }
 
 
-def _question(receipt: Receipt, verified: VerifiedReceipt, language: Language) -> Section:
+def told(truth: Truth | None, reasons: Iterable[Reason], language: Language) -> str:
+    """Say the answer, or why there is none."""
+    said = answer(truth, language)
+    why = "; ".join(reason(each, language) for each in sorted(reasons))
+    return f"{said}: {why}" if why else said
+
+
+def question_section(
+    receipt: Receipt | RowReceipt,
+    verified: VerifiedReceipt | VerifiedRow,
+    subject: str,
+    params: Mapping[str, ParameterValue],
+    language: Language,
+    *more: Row,
+) -> Section:
+    """Tell what was asked: about whom, with which parameters, and `more` of where it stood."""
     request = verified.request
-    params = ", ".join(f"{name} = {value}" for name, value in request.params.items())
-    keys = ", ".join(each.keyid for each in Envelope.from_json(receipt.request.encode()).signatures)
+    given = ", ".join(f"{name} = {value}" for name, value in params.items())
+    keys = ", ".join(each.keyid for each in open_text(receipt.request).signatures)
     return Section(
         say("question", language),
         (
             Row(say("institution", language), request.institution),
-            Row(say("subject", language), request.subject, Form.CODE),
+            Row(say("subject", language), subject, Form.CODE),
             Row(say("purpose", language), purpose(request.purpose, language)),
-            Row(say("params", language), params or say("none", language)),
+            Row(say("params", language), given or say("none", language)),
             Row(
                 say("window", language),
                 f"{moment(request.not_before)} - {moment(request.not_after)}",
             ),
+            *more,
             Row(say("request id", language), verified.request_id, Form.CODE),
             Row(say("request key", language), keys, Form.CODE),
         ),

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from saferoom_client.sheet.facts import Sheet, template_section, verification
+from saferoom_client.sheet.facts import (
+    Sheet,
+    question_section,
+    template_section,
+    told,
+    verification,
+)
 from saferoom_client.sheet.parts import (
     certified_rows,
     consent,
@@ -18,8 +24,8 @@ from saferoom_client.sheet.parts import (
     place,
     word,
 )
-from saferoom_client.sheet.rows import Form, Row, Section, moment
-from saferoom_client.sheet.words import Language, answer, purpose, reason, say
+from saferoom_client.sheet.rows import Row, Section
+from saferoom_client.sheet.words import Language, say
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch_receipt import (
     RowPart,
@@ -46,14 +52,24 @@ def read_row_sheet(receipt: RowReceipt, trust: Trust, language: Language) -> She
         SafeRoomError: as `verify_row_receipt`; then there is no page.
     """
     verified = verify_row_receipt(receipt, trust)
+    request = verified.request
+    line = say("batch line", language)
+    place_in_batch = line.format(row=receipt.index + 1, rows=request.rows)
     return Sheet(
         language=language,
         title=say("title", language),
         lead=say("lead", language),
         truth=verified.answer,
-        answer=_answer(verified, language),
+        answer=told(verified.answer, _reasons(verified), language),
         sections=(
-            _question(receipt, verified, language),
+            question_section(
+                receipt,
+                verified,
+                verified.row.subject,
+                request.params[verified.row.parameters],
+                language,
+                Row(say("batch", language), place_in_batch),
+            ),
             template_section(verified, language),
             *(_part(part, receipt.index, verified, language) for part in receipt.parts),
             verification(receipt.to_json(), trust, verified, language),
@@ -61,38 +77,9 @@ def read_row_sheet(receipt: RowReceipt, trust: Trust, language: Language) -> She
     )
 
 
-def _answer(verified: VerifiedRow, language: Language) -> str:
-    said = answer(verified.answer, language)
-    outcomes = {part.record.outcome for part in verified.parts.values()}
-    reasons = sorted(each for each in outcomes if isinstance(each, Reason))
-    told = "; ".join(reason(each, language) for each in reasons)
-    return f"{said}: {told}" if told else said
-
-
-def _question(receipt: RowReceipt, verified: VerifiedRow, language: Language) -> Section:
-    request = verified.request
-    given = request.params[verified.row.parameters]
-    params = ", ".join(f"{name} = {value}" for name, value in given.items())
-    keys = ", ".join(each.keyid for each in open_text(receipt.request).signatures)
-    return Section(
-        say("question", language),
-        (
-            Row(say("institution", language), request.institution),
-            Row(say("subject", language), verified.row.subject, Form.CODE),
-            Row(say("purpose", language), purpose(request.purpose, language)),
-            Row(say("params", language), params or say("none", language)),
-            Row(
-                say("window", language),
-                f"{moment(request.not_before)} - {moment(request.not_after)}",
-            ),
-            Row(
-                say("batch", language),
-                say("batch line", language).format(row=receipt.index + 1, rows=request.rows),
-            ),
-            Row(say("request id", language), verified.request_id, Form.CODE),
-            Row(say("request key", language), keys, Form.CODE),
-        ),
-    )
+def _reasons(verified: VerifiedRow) -> set[Reason]:
+    outcomes = (part.record.outcome for part in verified.parts.values())
+    return {each for each in outcomes if isinstance(each, Reason)}
 
 
 def _part(part: RowPart, index: int, verified: VerifiedRow, language: Language) -> Section:
