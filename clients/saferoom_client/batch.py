@@ -86,7 +86,7 @@ class Batch:
             kept = _Kept.model_validate_json(data)
         except ValidationError as error:
             raise SafeRoomError(Reason.MALFORMED, "batch", field_faults(error)) from None
-        envelope = Envelope.from_json(kept.request.encode())
+        envelope = Envelope.from_text(kept.request)
         request, packed = load(envelope, BatchRequest), unb64(kept.rows)
         if len(packed) != request.rows * ROW_BYTES:
             raise SafeRoomError(Reason.MALFORMED, "the file does not hold the batch's rows")

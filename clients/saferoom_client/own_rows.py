@@ -53,8 +53,8 @@ async def own_rows(session: Session, held: Holdings) -> tuple[tuple[Use, ...], i
 
 async def _rows(session: Session, held: Holdings, batch: HeldBatch) -> tuple[Use, ...]:
     # Step 1: the enclave's word, and its place in the log.
-    statement = Envelope.from_json(batch.word.encode())
-    question = Envelope.from_json(batch.question.encode())
+    statement = Envelope.from_text(batch.word)
+    question = Envelope.from_text(batch.question)
     word, _ = await session.grounds.word(statement, BatchRelease)
     if word.owner != held.owner:
         raise SafeRoomError(Reason.BAD_PROOF, "a batch of another owner's enclave")

@@ -86,7 +86,7 @@ class Question:
             kept = _Kept.model_validate_json(data)
         except ValidationError as error:
             raise SafeRoomError(Reason.MALFORMED, "question", field_faults(error)) from None
-        envelope = Envelope.from_json(kept.request.encode())
+        envelope = Envelope.from_text(kept.request)
         reply_key = SealingKey.from_bytes(unb64(kept.reply_key))
         return cls(envelope, load(envelope, CheckRequest), reply_key)
 

@@ -104,7 +104,7 @@ class Launched:
             SafeRoomError: `BAD_CHARTER`, `BAD_SIGNATURE`, `MALFORMED`, `BAD_CONFIG`.
         """
         charter = _open_charter(config)
-        switchboard = open_switchboard(Envelope.from_json(config.switchboard.encode()), charter)
+        switchboard = open_switchboard(Envelope.from_text(config.switchboard), charter)
         folder = Path(config.folder).resolve()
         if not folder.is_dir() or not Path(config.socket).parent.is_dir():
             raise SafeRoomError(Reason.BAD_CONFIG, "the folder, or the socket's, is not there")
@@ -146,7 +146,7 @@ def _open_charter(config: LaunchConfig) -> PinnedCharter:
     Whether that is the owner's root is for the key agent to say: it finds the charter's digest in
     the evidence, and it keeps the keys.
     """
-    envelope = Envelope.from_json(config.charter.encode())
+    envelope = Envelope.from_text(config.charter)
     charter = open_charter(envelope, load(envelope, Charter).root)
     if charter.charter.owner != config.owner:
         raise SafeRoomError(Reason.BAD_CHARTER, f"not the charter of {config.owner}")

@@ -60,20 +60,24 @@ class PartGrounds(Part):
 
     def of_row(self, index: int) -> PartGrounds:
         """Give as much of it as one row's receipt needs."""
-        release = load(_open(self.release), BatchRelease)
+        release = load(Envelope.from_text(self.release), BatchRelease)
         span = release.span_of(index)
         if span is None:
             raise SafeRoomError(Reason.MALFORMED, f"the batch has no row {index}")
         charters = {release.charter, span.charter}
         return PartGrounds(
             owner=self.owner,
-            charters=tuple(each for each in self.charters if _open(each).digest in charters),
+            charters=tuple(
+                each for each in self.charters if Envelope.from_text(each).digest in charters
+            ),
             features=self.features,
             approvals=tuple(
-                each for each in self.approvals if _open(each).digest in span.approvals
+                each for each in self.approvals if Envelope.from_text(each).digest in span.approvals
             ),
             agreements=tuple(
-                each for each in self.agreements if _open(each).digest == span.agreement
+                each
+                for each in self.agreements
+                if Envelope.from_text(each).digest == span.agreement
             ),
             endorsement=self.endorsement,
             release=self.release,
@@ -135,9 +139,9 @@ def verify_grounds(
     """
     # Step a: the charters under their pinned root; the enclave's key under the one it names.
     charters = _open_charters(part, trust)
-    envelope = _open(part.release)
+    envelope = Envelope.from_text(part.release)
     said = load(envelope, BatchRelease)
-    endorsement_envelope = _open(part.endorsement)
+    endorsement_envelope = Envelope.from_text(part.endorsement)
     endorsement = verify_endorsement(
         endorsement_envelope, _named(charters, said.charter, "charter"), said.time
     )
@@ -220,11 +224,15 @@ def _verify_span(
 ) -> SpanGrounds:
     certificate = signed.certificate
     charter = _named(charters, span.charter, "charter")
-    agreements = {each.digest: each for each in map(_open, part.agreements)}
+    agreements = {each.digest: each for each in map(Envelope.from_text, part.agreements)}
     agreement = verify_agreement(_named(agreements, span.agreement, "agreement"), charter)
     verify_request(signed.request, BatchRequest, agreement, signed.moment)
     if span.approvals:
-        given = [each for each in map(_open, part.approvals) if each.digest in set(span.approvals)]
+        given = [
+            each
+            for each in map(Envelope.from_text, part.approvals)
+            if each.digest in set(span.approvals)
+        ]
         counted = verify_approvals(charter, given, certificate.template, certificate.digest)
         if counted != span.approvals:
             raise SafeRoomError(Reason.NOT_APPROVED, "the span names other approvals")
@@ -237,7 +245,7 @@ def _open_charters(part: PartGrounds, trust: Trust) -> dict[str, PinnedCharter]:
         raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {part.owner}")
     opened: dict[str, PinnedCharter] = {}
     for text in part.charters:
-        charter = open_charter(_open(text), trust.charter_roots[part.owner])
+        charter = open_charter(Envelope.from_text(text), trust.charter_roots[part.owner])
         if (charter.charter.owner, charter.charter.room) != (part.owner, trust.origin):
             raise SafeRoomError(Reason.BAD_CHARTER, "the charter of another owner or room")
         opened[charter.digest] = charter
@@ -248,7 +256,3 @@ def _named(held: Mapping[str, _T], digest: str, what: str) -> _T:
     if digest not in held:
         raise SafeRoomError(Reason.BAD_PROOF, f"the receipt lacks a named {what}")
     return held[digest]
-
-
-def _open(text: str) -> Envelope:
-    return Envelope.from_json(text.encode())

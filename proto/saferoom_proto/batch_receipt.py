@@ -190,7 +190,7 @@ def take_row(receipt: BatchReceipt, index: int, consents: Mapping[str, str]) -> 
         SafeRoomError: `MALFORMED` if there is no such row, or one of its consents is not given.
     """
     rows, seed = _rows_with(receipt, index), unb64(receipt.blinding)
-    request_id = Envelope.from_json(receipt.request.encode()).digest
+    request_id = Envelope.from_text(receipt.request).digest
     tree = Tree(asked_leaves(seed, rows))
     return RowReceipt(
         request=receipt.request,
@@ -303,7 +303,7 @@ def _verify_row_part(
     (leaf,) = judged.leaves(salt, opened.envelope.digest)
     path = [unb64(each) for each in part.path]
     verify_inclusion(index, opened.request.rows, leaf, path, grounds.root)
-    consent = None if part.consent is None else Envelope.from_json(part.consent.encode())
+    consent = None if part.consent is None else Envelope.from_text(part.consent)
     require_record(
         record, moment_of(when), grounds, opened.request, Row.from_bytes(row), consent=consent
     )
@@ -350,7 +350,7 @@ class _Opened:
 
 
 def _open_request(receipt: BatchReceipt | RowReceipt, trust: Trust) -> _Opened:
-    envelope = Envelope.from_json(receipt.request.encode())
+    envelope = Envelope.from_text(receipt.request)
     request = load(envelope, BatchRequest)
     if request.room != trust.origin:
         raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")

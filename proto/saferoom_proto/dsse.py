@@ -139,6 +139,11 @@ class Envelope:
             tuple(_signature(item) for item in cast("list[object]", signatures)),
         )
 
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read the standard JSON form as files and settings hold it, a text; as `from_json`."""
+        return cls.from_json(text.encode())
+
 
 def _framed(data: bytes) -> bytes:
     return len(data).to_bytes(8, "big") + data

@@ -200,7 +200,7 @@ def verify_receipt(receipt: Receipt, trust: Trust) -> VerifiedReceipt:
         SafeRoomError: the reason names the first step that fails.
     """
     # Step 1: the question. Its signature is checked against each owner's agreement below.
-    request_envelope = _open(receipt.request)
+    request_envelope = Envelope.from_text(receipt.request)
     request = load(request_envelope, CheckRequest)
     if request.room != trust.origin:
         raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
@@ -224,8 +224,8 @@ def _verify_part(
 ) -> VerifiedPart:
     # Step 3a: the charter under its pinned root; the enclave's key under the charter.
     charter = _open_charters(part, trust)
-    endorsement_envelope = _open(part.endorsement)
-    release_envelope = _open(part.release)
+    endorsement_envelope = Envelope.from_text(part.endorsement)
+    release_envelope = Envelope.from_text(part.release)
     moment = load(release_envelope, Release).time
     endorsement = verify_endorsement(endorsement_envelope, charter, moment)
     # Step 3b: the enclave's word, that it is about this very question, and in its window.
@@ -233,7 +233,7 @@ def _verify_part(
     request = load(request_envelope, CheckRequest)
     require_about(release, request_envelope.digest, request, charter)
     # Step 3c: who asked, refused or not: an agreement's key signed the question.
-    agreement_envelope = _open(part.agreement)
+    agreement_envelope = Envelope.from_text(part.agreement)
     agreement = verify_agreement(agreement_envelope, charter)
     _require_same(release.agreement, agreement_envelope.digest, "agreement")
     verify_request(request_envelope, CheckRequest, agreement, moment)
@@ -271,9 +271,9 @@ def _open_charters(part: ReceiptPart, trust: Trust) -> PinnedCharter:
     if part.owner not in trust.charter_roots:
         raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {part.owner}")
     first, *later = part.charters
-    charter = open_charter(_open(first), trust.charter_roots[part.owner])
+    charter = open_charter(Envelope.from_text(first), trust.charter_roots[part.owner])
     for text in later:
-        charter = succeed_charter(charter, _open(text))
+        charter = succeed_charter(charter, Envelope.from_text(text))
     if (charter.charter.owner, charter.charter.room) != (part.owner, trust.origin):
         raise SafeRoomError(Reason.BAD_CHARTER, "the charter of another owner or room")
     return charter
@@ -293,10 +293,10 @@ def open_template(
     Raises:
         SafeRoomError: `CERTIFICATE_MISMATCH`, or the step that fails.
     """
-    envelope = _open(template)
+    envelope = Envelope.from_text(template)
     opened = load(envelope, Template)
     derived = derive_certificate(
-        envelope, pin(_open(one) for part in parts for one in part.features)
+        envelope, pin(Envelope.from_text(one) for part in parts for one in part.features)
     )
     if derived.to_bytes() != certificate.encode():
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate is not the template's")
@@ -311,7 +311,7 @@ def verify_features(
     part: OwnFeatures, charter: PinnedCharter, certificate: ReleaseCertificate
 ) -> tuple[Feature, ...]:
     """Check that a part holds exactly the features its certificate names, by its own owner."""
-    envelopes = [_open(text) for text in part.features]
+    envelopes = [Envelope.from_text(text) for text in part.features]
     named = sorted(use.digest for use in certificate.part(part.owner).features)
     if sorted(envelope.digest for envelope in envelopes) != named:
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the features are not the certificate's")
@@ -321,7 +321,7 @@ def verify_features(
 def _require_approved(
     part: ReceiptPart, release: Release, charter: PinnedCharter, certificate: ReleaseCertificate
 ) -> None:
-    approvals = [_open(text) for text in part.approvals]
+    approvals = [Envelope.from_text(text) for text in part.approvals]
     counted = verify_approvals(charter, approvals, certificate.template, certificate.digest)
     if counted != release.approvals:
         raise SafeRoomError(Reason.NOT_APPROVED, "the release names other approvals")
@@ -336,7 +336,7 @@ def _require_consented(
 ) -> None:
     if part.consent is None:
         raise SafeRoomError(Reason.NO_CONSENT, "the receipt holds no consent")
-    consent_envelope = _open(part.consent)
+    consent_envelope = Envelope.from_text(part.consent)
     consent = load(consent_envelope, Consent)
     verify_subject_statement(consent_envelope, consent, charter, release.time)
     require_consent_covers(consent, request, features, release.time)
@@ -375,7 +375,3 @@ def open_answer(release: Release, answer: bytes) -> Truth:
     if release.answer is None or commitment(answer) != release.answer:
         raise SafeRoomError(Reason.BAD_PROOF, "not the answer that the release commits to")
     return Answer.from_bytes(answer).truth
-
-
-def _open(text: str) -> Envelope:
-    return Envelope.from_json(text.encode())

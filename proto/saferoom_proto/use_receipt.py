@@ -104,29 +104,31 @@ def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:
         SafeRoomError: the reason names the first step that fails.
     """
     # Step 1: whose enclave, endorsed under which charter.
-    statement = _open(receipt.word)
+    statement = Envelope.from_text(receipt.word)
     kind = USE_WORDS.get(statement.payload_type)
     if kind is None:
         raise SafeRoomError(Reason.MALFORMED, f"a {statement.payload_type} is no word on a use")
     said = load(statement, kind)
     if said.owner not in trust.charter_roots:
         raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {said.owner}")
-    charter = open_charter(_open(receipt.charter), trust.charter_roots[said.owner])
+    charter = open_charter(Envelope.from_text(receipt.charter), trust.charter_roots[said.owner])
     named = (charter.digest, charter.charter.owner, charter.charter.room)
     if named != (said.charter, said.owner, trust.origin):
         raise SafeRoomError(Reason.BAD_CHARTER, "not the charter that the word names")
-    endorsement_envelope = _open(receipt.endorsement)
+    endorsement_envelope = Envelope.from_text(receipt.endorsement)
     endorsement = verify_endorsement(endorsement_envelope, charter, said.time)
     # Step 2: its word, and the place of that in the log.
     word = verify_by_enclave(statement, endorsement, endorsement_envelope.digest, kind)
     checkpoint, index = verify_recorded(statement.digest, unb64(receipt.salt), receipt.proof, trust)
     # Step 3: the question it is about.
-    request = None if receipt.question is None else _asked(_open(receipt.question), word)
+    request = (
+        None if receipt.question is None else _asked(Envelope.from_text(receipt.question), word)
+    )
     # Step 4: the row that it shows of a batch.
     if receipt.row is not None:
         if not isinstance(word, BatchRelease) or receipt.question is None:
             raise SafeRoomError(Reason.BAD_PROOF, "a row without its batch")
-        verify_row(word, _open(receipt.question), receipt.row)
+        verify_row(word, Envelope.from_text(receipt.question), receipt.row)
     return VerifiedUse(word, request, receipt.row, index, checkpoint.size)
 
 
@@ -138,7 +140,3 @@ def _asked(question: Envelope, word: UseWord) -> Question:
     if asked != (word.institution, word.template, word.certificate):
         raise SafeRoomError(Reason.BAD_PROOF, "the word names another asker or template")
     return request
-
-
-def _open(text: str) -> Envelope:
-    return Envelope.from_json(text.encode())

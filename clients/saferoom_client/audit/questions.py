@@ -182,33 +182,39 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
         case "saferoom-use/v1":
             use = UseReceipt.from_json(data)
             verified = verify_use_receipt(use, trust)
-            found.places.append((name, _open(use.word).digest, verified.index))
+            found.places.append((name, Envelope.from_text(use.word).digest, verified.index))
             if use.question is not None and isinstance(verified.request, CheckRequest):
                 _keep(name, use.question, found)
-            _keep_row(name, verified, _open(use.word).digest, found)
+            _keep_row(name, verified, Envelope.from_text(use.word).digest, found)
         case "saferoom-receipt/v1":
             receipt = Receipt.from_json(data)
             parts = verify_receipt(receipt, trust).parts
             places = [(part.release, parts[part.owner].index) for part in receipt.parts]
-            found.places += [(name, _open(word).digest, index) for word, index in places]
+            found.places += [
+                (name, Envelope.from_text(word).digest, index) for word, index in places
+            ]
             _keep(name, receipt.request, found)
         case "saferoom-row-receipt/v1":
             row = RowReceipt.from_json(data)
             shown = verify_row_receipt(row, trust)
             places = [(part.release, shown.parts[part.owner].index) for part in row.parts]
-            found.places += [(name, _open(word).digest, index) for word, index in places]
+            found.places += [
+                (name, Envelope.from_text(word).digest, index) for word, index in places
+            ]
             _keep_rows(name, row, shown, found)
         case "saferoom-batch-receipt/v1":
             batch = BatchReceipt.from_json(data)
             grounds = verify_batch_receipt(batch, trust)
             places = [(part.release, grounds[part.owner].index) for part in batch.parts]
-            found.places += [(name, _open(word).digest, index) for word, index in places]
+            found.places += [
+                (name, Envelope.from_text(word).digest, index) for word, index in places
+            ]
         case _:
             raise SafeRoomError(Reason.MALFORMED, "not a receipt")
 
 
 def _keep(name: str, question: str, found: Receipts) -> None:
-    envelope = _open(question)
+    envelope = Envelope.from_text(question)
     opened = found.questions.setdefault(
         envelope.digest, Opened(name, envelope, load(envelope, CheckRequest))
     )
@@ -231,8 +237,6 @@ def _keep_rows(name: str, receipt: RowReceipt, verified: VerifiedRow, found: Rec
     for part in receipt.parts:
         own, when = verified.parts[part.owner], When.from_bytes(unb64(part.when))
         judged = (verified.row.subject, receipt.index, own.record, when)
-        found.rows.append(JudgedRow(name, _open(part.release).digest, own.release, *judged))
-
-
-def _open(text: str) -> Envelope:
-    return Envelope.from_json(text.encode())
+        found.rows.append(
+            JudgedRow(name, Envelope.from_text(part.release).digest, own.release, *judged)
+        )

@@ -191,7 +191,7 @@ def _said(door: DoorFile | None) -> relay_pb2.EnclaveDoor:
         switchboard=door.switchboard,
         sandbox_level=door.sandbox_level,
         sandbox_missing=door.sandbox_missing,
-        launch=envelope_to_proto(Envelope.from_json(door.launch.encode())),
+        launch=envelope_to_proto(Envelope.from_text(door.launch)),
     )
 
 

@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from saferoom_client.sheet.parts import open_text, part_section
+from saferoom_client.sheet.parts import part_section
 from saferoom_client.sheet.rows import Form, Row, Section, moment
 from saferoom_client.sheet.words import Language, answer, in_language, purpose, reason, say
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch_receipt import RowReceipt, VerifiedRow
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
 from saferoom_proto.statements.request import ParameterValue
@@ -99,7 +100,7 @@ def question_section(
     """Tell what was asked: about whom, with which parameters, and `more` of where it stood."""
     request = verified.request
     given = ", ".join(f"{name} = {value}" for name, value in params.items())
-    keys = ", ".join(each.keyid for each in open_text(receipt.request).signatures)
+    keys = ", ".join(each.keyid for each in Envelope.from_text(receipt.request).signatures)
     return Section(
         say("question", language),
         (

@@ -59,7 +59,7 @@ def part_section(part: ReceiptPart, verified: VerifiedReceipt, language: Languag
 
 def heading(owner: str, charter: str, language: Language) -> str:
     """Name an owner, with its title from its charter."""
-    title = in_language(load(open_text(charter), Charter).title, language)
+    title = in_language(load(Envelope.from_text(charter), Charter).title, language)
     return f"{say('owner', language)}: {owner}, {title}"
 
 
@@ -94,7 +94,7 @@ def certified_rows(
     most = say("at most", language).format(bits=certified.most_bits)
     yield Row(say("what leaves", language), f"{say(leaves, language)}; {most}")
     for text in features:
-        feature = load(open_text(text), Feature)
+        feature = load(Envelope.from_text(text), Feature)
         yield Row(
             say("feature", language),
             say("feature line", language).format(
@@ -122,11 +122,11 @@ def leave(
     charter: str, approvals: Iterable[str], agreement: str, language: Language
 ) -> Iterator[Row]:
     """Tell under which charter, approvals and agreement an enclave spoke."""
-    envelope = open_text(charter)
+    envelope = Envelope.from_text(charter)
     terms = load(envelope, Charter)
     lines = [
         say("approval line", language).format(approver=each.approver, at=moment(each.at))
-        for each in (load(open_text(text), Approval) for text in approvals)
+        for each in (load(Envelope.from_text(text), Approval) for text in approvals)
     ]
     if lines:
         count = say("of needed", language).format(count=len(lines), needed=terms.threshold)
@@ -135,7 +135,7 @@ def leave(
         say("charter", language),
         say("charter line", language).format(version=terms.version, digest=envelope.digest),
     )
-    yield from _agreement(open_text(agreement), language)
+    yield from _agreement(Envelope.from_text(agreement), language)
 
 
 def consent(text: str | None, language: Language) -> Iterator[Row]:
@@ -143,7 +143,7 @@ def consent(text: str | None, language: Language) -> Iterator[Row]:
     if text is None:
         yield Row(say("consent", language), say("no consent needed", language))
     else:
-        yield from _consent(open_text(text), language)
+        yield from _consent(Envelope.from_text(text), language)
 
 
 def _agreement(envelope: Envelope, language: Language) -> Iterator[Row]:
@@ -179,7 +179,7 @@ def enclave(
     endorsed: str, store: StoreState | None, stream: StreamPosition, language: Language
 ) -> Iterator[Row]:
     """Tell which enclave spoke, from which store, and how far it had followed its stream."""
-    envelope = open_text(endorsed)
+    envelope = Envelope.from_text(endorsed)
     endorsement = load(envelope, Endorsement)
     kind = endorsement.evidence_kind
     told = "evidence software" if kind == "software" else "evidence other"
@@ -217,8 +217,3 @@ def place(
         say("log line", language).format(index=index, size=head.size, root=b64(head.root)),
     )
     yield Row(say("proof", language), proof, Form.BLOCK)
-
-
-def open_text(text: str) -> Envelope:
-    """Open an envelope as receipts hold it."""
-    return Envelope.from_json(text.encode())

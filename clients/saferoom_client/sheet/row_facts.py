@@ -20,7 +20,6 @@ from saferoom_client.sheet.parts import (
     enclave,
     heading,
     leave,
-    open_text,
     place,
     word,
 )
@@ -35,6 +34,7 @@ from saferoom_proto.batch_receipt import (
     verify_row_receipt,
 )
 from saferoom_proto.certificate import OwnerPart
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Charge
@@ -117,5 +117,5 @@ def _charges(said: VerifiedRowPart, certified: OwnerPart) -> list[Charge]:
 
 def _named(held: Iterable[str], digests: Collection[str]) -> list[str]:
     """Choose from what a receipt holds what a verified word names, each once."""
-    found = {open_text(text).digest: text for text in held}
+    found = {Envelope.from_text(text).digest: text for text in held}
     return [text for digest, text in found.items() if digest in digests]
