@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from saferoom_client.session import Session
-from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.recovery import said_by
-from saferoom_proto.statements import ChainLink, Recovery, load
+from saferoom_proto.recovery import borne, said_by
+from saferoom_proto.statements import ChainLink, Recovery
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import owner_pb2
-from saferoom_proto.verification import PinnedCharter, verify_by_named_approver
 from saferoom_proto.wire import Recorded, envelope_from_proto, envelope_to_proto
 
 
@@ -80,7 +78,8 @@ async def recover_enclave(session: Session, why: str, seen: ChainLink | None = N
     found = chain.claimed
     if found is None:
         raise SafeRoomError(Reason.CONFLICT, "the enclave has not shown yet where it stands")
-    known = [chain.recorded, *([] if seen is None else [seen]), *_named(earlier, charter, found)]
+    named = [says.follows for says, _ in borne(earlier, charter) if says.found == found]
+    known = [chain.recorded, *([] if seen is None else [seen]), *named]
     follows = max(known, key=lambda link: link.index)
     if found == follows or found.index > follows.index:
         detail = f"its chain ends at {found.index}, and nothing later is known: nothing to decide"
@@ -105,18 +104,6 @@ async def recover_enclave(session: Session, why: str, seen: ChainLink | None = N
         said_by=said_by([*earlier, statement], charter, recovery),
         needed=charter.charter.threshold,
     )
-
-
-def _named(recoveries: list[Envelope], charter: PinnedCharter, found: ChainLink) -> list[ChainLink]:
-    """Give where other approvers said that this copy goes on."""
-    named: list[ChainLink] = []
-    for envelope in recoveries:
-        if load(envelope, Recovery).found == found:
-            try:
-                named.append(verify_by_named_approver(envelope, charter, Recovery).follows)
-            except SafeRoomError:
-                continue  # of somebody who is no approver any more
-    return named
 
 
 async def _ask(session: Session) -> owner_pb2.GetEnclaveChainResponse:

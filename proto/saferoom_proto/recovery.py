@@ -6,7 +6,7 @@ on. It is pure; the room finds a decision by it, and key agent and enclave hold 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -65,22 +65,33 @@ def open_decision(recoveries: Sequence[Envelope], charter: PinnedCharter) -> Dec
     )
 
 
+def borne(
+    recoveries: Iterable[Envelope], charter: PinnedCharter
+) -> Iterator[tuple[Recovery, Envelope]]:
+    """Give the statements that approvers of the charter in force bear; others are passed over.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for what is no such statement.
+    """
+    for envelope in recoveries:
+        says = load(envelope, Recovery)
+        try:
+            verify_by_named_approver(envelope, charter, Recovery)
+        except SafeRoomError:
+            continue
+        yield says, envelope
+
+
 def decided(
     recoveries: Iterable[Envelope], charter: PinnedCharter, found: ChainLink
 ) -> tuple[Envelope, ...]:
     """Find the statements by which a copy may go on; none if too few said so.
 
-    Of two decisions about one copy the one that goes on later counts. Statements that no approver
-    of the charter in force bears are passed over.
+    Of two decisions about one copy the one that goes on later counts.
     """
     by_content: dict[tuple[object, ...], dict[str, Envelope]] = {}
-    for envelope in recoveries:
-        says = load(envelope, Recovery)
+    for says, envelope in borne(recoveries, charter):
         if says.found == found:
-            try:
-                verify_by_named_approver(envelope, charter, Recovery)
-            except SafeRoomError:
-                continue
             keyid = charter.key_of(says.approver).keyid
             by_content.setdefault(_content(says), {})[keyid] = envelope
     enough = [
@@ -96,13 +107,8 @@ def said_by(
 ) -> tuple[str, ...]:
     """Name the approvers who said the same as a statement."""
     named: dict[str, str] = {}
-    for envelope in recoveries:
-        says = load(envelope, Recovery)
+    for says, _ in borne(recoveries, charter):
         if _content(says) == _content(wanted):
-            try:
-                verify_by_named_approver(envelope, charter, Recovery)
-            except SafeRoomError:
-                continue
             named[charter.key_of(says.approver).keyid] = says.approver
     return tuple(sorted(named.values()))
 
@@ -117,10 +123,4 @@ def keys_info(endorsement: str, recoveries: Iterable[str] = ()) -> bytes:
 
 
 def _content(says: Recovery) -> tuple[object, ...]:
-    return (
-        says.room,
-        says.owner,
-        (says.found.index, says.found.previous),
-        (says.follows.index, says.follows.previous),
-        says.last_epoch,
-    )
+    return (says.room, says.owner, says.found, says.follows, says.last_epoch)
