@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import Field, model_validator
@@ -33,14 +33,13 @@ from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.statements import ChainLink, Digest, Owner, PublicKey
 from saferoom_proto.statements.base import Base64, Origin, Part
+from saferoom_proto.statements.enclave import EvidenceKind
 
 POLICY: Final = "agent.json"
 CARD: Final = "agent-card.json"
 STATE: Final = "state.json"
 COLLATERAL: Final = "tdx-collateral.json"
 PROFILE: Final = "profile"
-
-EvidenceKind = Literal["software", "tdx", "sev-snp", "csv"]
 
 
 class Policy(Part):

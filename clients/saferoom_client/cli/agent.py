@@ -14,7 +14,6 @@ from saferoom_client.agent.folder import (
     CARD,
     POLICY,
     PROFILE,
-    EvidenceKind,
     KeyAgent,
     Policy,
 )
@@ -34,6 +33,7 @@ from saferoom_client.tongue import say
 from saferoom_client.units import write_unit
 from saferoom_proto.measure import measure_code, measure_dependencies
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.enclave import EvidenceKind
 from saferoom_proto.store_key import name_of
 
 app = group("Hold an owner's store key.")

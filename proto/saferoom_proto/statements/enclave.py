@@ -73,6 +73,9 @@ class EvidenceClaims(Payload):
     stream: StreamPosition
 
 
+EvidenceKind = Literal["software", "tdx", "sev-snp", "csv"]
+
+
 class Evidence(Part):
     """Evidence in the sense of RFC 9334: who attests, and the claims' envelope it vouches for.
 
@@ -80,7 +83,7 @@ class Evidence(Part):
     that key says so. It never passes a policy that asks for hardware.
     """
 
-    kind: Literal["software", "tdx", "sev-snp", "csv"]
+    kind: EvidenceKind
     quote: Base64
     """The hardware's quote over the claims' digest; empty for software."""
 
@@ -101,7 +104,7 @@ class Endorsement(ValidFor):
     charter: Digest
     code: Digest
     dependencies: Digest
-    evidence_kind: Literal["software", "tdx", "sev-snp", "csv"]
+    evidence_kind: EvidenceKind
     evidence: Digest
     """Digest of the claims' envelope."""
     quote: Digest | None
