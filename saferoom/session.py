@@ -36,6 +36,7 @@ from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.place import Running
 from saferoom.tracing import Tracer
+from saferoom_proto.attestation import NONCE_BYTES
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import TOLD
@@ -59,7 +60,6 @@ it takes to record one, far shorter than the 60 s after which it stops the encla
 OFFER_PAUSE_SECONDS: Final = 30.0
 """Between two askings of an agent that wants to be asked: each is recorded, for ever."""
 _LONGEST_SLEEP_SECONDS: Final = 3600.0
-_NONCE_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ class Session:
         standing = await self._channel.standing()
         if not standing.unlocked:
             return False
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         attested = await self._channel.attest(nonce)
         claims = require_same(attested, earlier, nonce=nonce, tls=self._tls)
         office.log.info("enclave is back", owner=self.owner, endorsement=earlier.digest)

@@ -34,6 +34,7 @@ from saferoom_proto.batch_receipt import (
     moment_of,
 )
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import digest_bytes
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, Span
@@ -92,7 +93,7 @@ class Opening:
         info = secret_info(batch.request_id, owner)
         secret = batch.reply_key.open(message.sealed_secret, info=info)
         keys = BatchKeys(secret, batch.request_id, owner)
-        root = bytes.fromhex((release.root or "").removeprefix("sha256:"))
+        root = digest_bytes(release.root or "")
         self._parts[owner] = _Part(release, recorded, secret, keys, root)
 
     def chunk(self, owner: str, message: batch_pb2.BatchChunk) -> None:

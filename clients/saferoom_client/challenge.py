@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from saferoom_client.session import Session
-from saferoom_proto.attestation import SOFTWARE, QuoteVerifier, read_evidence, verify_evidence
+from saferoom_proto.attestation import (
+    NONCE_BYTES,
+    SOFTWARE,
+    QuoteVerifier,
+    read_evidence,
+    verify_evidence,
+)
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement, EvidenceClaims, load
 from saferoom_proto.v1 import owner_pb2
 from saferoom_proto.wire import envelope_from_proto
 
-NONCE_BYTES: Final = 32
 _SAME: Final = (
     "room",
     "owner",

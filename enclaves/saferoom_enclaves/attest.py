@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from saferoom_enclaves.keys import EnclaveKeys
 from saferoom_enclaves.marks import Position
+from saferoom_proto.attestation import NONCE_BYTES
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
@@ -19,8 +20,6 @@ from saferoom_proto.measure import measure_code, measure_dependencies
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement, Evidence, EvidenceClaims, seal_statement
 from saferoom_proto.verification import PinnedCharter
-
-NONCE_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.state import State
 from saferoom_proto.batch import CONSENT_BYTES
+from saferoom_proto.encoding import digest_bytes
 
 Digests = NDArray[np.uint8]
 _ABSENT: Final = -1
@@ -134,7 +135,7 @@ class ConsentIndex:
             self._columns = grown
         place, self._count = self._count, self._count + 1
         self._columns[place] = (
-            np.frombuffer(bytes.fromhex(summary.digest.removeprefix("sha256:")), np.uint8),
+            np.frombuffer(digest_bytes(summary.digest), np.uint8),
             _prefix(summary.fingerprint),
             summary.begins,
             summary.ends,
@@ -146,7 +147,7 @@ class ConsentIndex:
 
     def revoke(self, subject: bytes, digest: str) -> None:
         """Take a consent back, if it is a newest one; within a transaction."""
-        taken = bytes.fromhex(digest.removeprefix("sha256:"))
+        taken = digest_bytes(digest)
         for places in self._places.values():
             place = places.get(subject, _ABSENT)
             if place != _ABSENT and self._columns["digest"][place].tobytes() == taken:

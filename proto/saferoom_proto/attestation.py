@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from pydantic import ValidationError
 
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.encoding import b64, digest_bytes, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Evidence, EvidenceClaims
 from saferoom_proto.statements.base import field_faults
@@ -25,8 +25,10 @@ from saferoom_proto.verification import verify_claims
 
 SOFTWARE: Final = "software"
 
+NONCE_BYTES: Final = 32
+"""Of a challenge, which evidence answers."""
+
 _LABEL: Final = b"saferoom report data v1\n"
-_DIGEST_PREFIX: Final = len("sha256:")
 
 
 class QuoteVerifier(Protocol):
@@ -54,7 +56,7 @@ def report_data(claims: EvidenceClaims, claims_digest: str) -> bytes:
     hashed = hashlib.sha512(_LABEL)
     hashed.update(hashlib.sha256(unb64(claims.nonce)).digest())
     for digest in (claims.tls, claims_digest):
-        hashed.update(bytes.fromhex(digest[_DIGEST_PREFIX:]))
+        hashed.update(digest_bytes(digest))
     return hashed.digest()
 
 

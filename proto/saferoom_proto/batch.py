@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from saferoom_proto.answer import Truth
+from saferoom_proto.encoding import digest_bytes
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import SUBJECT_BYTES
 
@@ -265,7 +266,7 @@ class JudgedRows:
         if not count or len(self.records) < count * _CODE_AND_CONSENT or len(self.records) % count:
             raise SafeRoomError(Reason.MALFORMED, "not one record for each row")
         sha256, when = hashlib.sha256, self.when
-        head = _digest(request_id)
+        head = digest_bytes(request_id)
         indexes = struct.pack(f">{count}I", *range(self.first, self.first + count))
         pieces = zip(
             split(salts, SALT_BYTES),
@@ -287,7 +288,3 @@ def _stream(key: bytes, block: int, length: int) -> bytes:
 
 def _nonce(number: int) -> bytes:
     return number.to_bytes(12, "big")
-
-
-def _digest(request_id: str) -> bytes:
-    return bytes.fromhex(request_id.removeprefix("sha256:"))

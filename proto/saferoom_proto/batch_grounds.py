@@ -15,7 +15,7 @@ from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import unb64
+from saferoom_proto.encoding import digest_bytes, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust, verify_features, verify_recorded
 from saferoom_proto.statements import (
@@ -158,7 +158,7 @@ def verify_grounds(
     spans = {span: _verify_span(part, span, charters, signed) for span in wanted}
     # Step d: its place in the log.
     checkpoint, place = verify_recorded(envelope.digest, unb64(part.salt), part.proof, trust)
-    root = bytes.fromhex((release.root or "").removeprefix("sha256:"))
+    root = digest_bytes(release.root or "")
     return VerifiedGrounds(release, owned, root, spans, checkpoint, place)
 
 

@@ -39,7 +39,7 @@ from saferoom_proto.batch_grounds import (
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, parse_object, unb64
+from saferoom_proto.encoding import b64, digest_bytes, parse_object, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import (
@@ -274,7 +274,7 @@ def verify_row_receipt(receipt: RowReceipt, trust: Trust) -> VerifiedRow:
     if len(row) != ROW_BYTES or len(unb64(receipt.blind)) != BLIND_BYTES:
         raise SafeRoomError(Reason.MALFORMED, "not a row and its blind")
     asked, path = asked_leaf(unb64(receipt.blind), row), [unb64(each) for each in receipt.path]
-    root = bytes.fromhex(opened.request.root.removeprefix("sha256:"))
+    root = digest_bytes(opened.request.root)
     verify_inclusion(receipt.index, opened.request.rows, asked, path, root)
     # Step 4: each owner's part.
     parts = {

@@ -23,7 +23,7 @@ from saferoom_proto.batch import (
 )
 from saferoom_proto.batch_receipt import moment_of
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import unb64
+from saferoom_proto.encoding import digest_bytes, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, BatchRequest, load
@@ -102,6 +102,6 @@ def verify_row(word: BatchRelease, question: Envelope, shown: SubjectRow) -> Non
     )
     (leaf,) = judged.leaves(salt, word.request)
     path = [unb64(each) for each in row.path]
-    root = bytes.fromhex(word.root.removeprefix("sha256:"))
+    root = digest_bytes(word.root)
     verify_inclusion(row.index, request.rows, leaf, path, root)
     Record.from_bytes(record)

@@ -150,6 +150,11 @@ def sha256_digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
+def digest_bytes(digest: str) -> bytes:
+    """Give the 32 bytes of a digest that was read as one; none of an empty text."""
+    return bytes.fromhex(digest.removeprefix("sha256:"))
+
+
 def check_digest(text: str) -> str:
     """Give a digest back if it is written as `sha256_digest` writes it.
 

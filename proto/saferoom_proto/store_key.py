@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from saferoom_proto.encoding import sha256_digest
 
 _NAME_PURPOSE: Final = b"saferoom store key name v1"
 
@@ -17,4 +18,4 @@ def name_of(store_key: bytes) -> str:
     Source: RFC 5869, HKDF.
     """
     derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=_NAME_PURPOSE)
-    return f"sha256:{sha256(derivation.derive(store_key)).hexdigest()}"
+    return sha256_digest(derivation.derive(store_key))

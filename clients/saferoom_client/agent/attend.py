@@ -23,12 +23,11 @@ from saferoom_client.members import whoami
 from saferoom_client.profile import Profile
 from saferoom_client.refused import Refused, refusal_of
 from saferoom_client.session import Clock, Session, utc_now
-from saferoom_proto.attestation import read_evidence
+from saferoom_proto.attestation import NONCE_BYTES, read_evidence
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.v1 import owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 
-NONCE_BYTES: Final = 32
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 10.0
 OFFER_SECONDS: Final = 1.0
