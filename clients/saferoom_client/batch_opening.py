@@ -180,7 +180,7 @@ class Opening:
         span = part.release.span_of(chunk.first)
         if span is None or not span.approvals:
             raise SafeRoomError(Reason.NOT_APPROVED, "answered without approvals")
-        if width != record_bytes(sum(use.charged for use in owned.features)):
+        if width != record_bytes(len(owned.charged)):
             raise SafeRoomError(Reason.BAD_PROOF, "the charges are not those of the certificate")
         if owned.needs_consent:
             ends = range(1 + CONSENT_BYTES, len(chunk.records) + 1, width)

@@ -102,8 +102,7 @@ async def _charged(session: Session, word: BatchRelease) -> tuple[str, ...]:
     """Name the features that a row was charged for, in the order of its record."""
     certificate = load(await session.grounds.statement(word.certificate), ReleaseCertificate)
     part = next((each for each in certificate.parts if each.owner == word.owner), None)
-    features = () if part is None else part.features
-    return tuple(sorted(each.feature for each in features if each.charged))
+    return () if part is None else tuple(use.feature for use in part.charged)
 
 
 def _charges(features: tuple[str, ...], cells: tuple[tuple[int, int], ...]) -> tuple[Charge, ...]:

@@ -94,7 +94,7 @@ class ChunkJudge:
             return self._refused(batch, chunk, refusal.reason, moment)
         index = self._index()
         use.require_computed(index.features)
-        gate = ChunkGate(chunk.count, sum(each.charged for each in use.part.features))
+        gate = ChunkGate(chunk.count, len(use.part.charged))
         repeated = places_of(chunk.repeated, chunk.first, chunk.count)
         gate.refuse_all(repeated, Reason.ROW_REPEATED)
         for turn, wanted in enumerate(groups(chunk.rows, frozenset(repeated.tolist()))):

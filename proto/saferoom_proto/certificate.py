@@ -74,9 +74,15 @@ class OwnerPart(Part):
     needs_consent: bool
 
     @property
+    def charged(self) -> tuple[FeatureUse, ...]:
+        """The features that are charged, in the order in which a batch's row has their charges."""
+        charged = (use for use in self.features if use.charged)
+        return tuple(sorted(charged, key=lambda use: use.feature))
+
+    @property
     def most_bits(self) -> float:
         """The most bits one answer can tell about the features that are charged, for display."""
-        cells = math.prod(use.most_cells for use in self.features if use.charged)
+        cells = math.prod(use.most_cells for use in self.charged)
         return min(math.log2(self.answers), math.log2(cells))
 
 

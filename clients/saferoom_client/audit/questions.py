@@ -133,7 +133,7 @@ def _cuts(request: CheckRequest, part: OwnerPart, book: Book) -> dict[str, froze
     node = parse_formula(part.formula)
     own = {name: request.params[name] for name in parameters(node) if name in request.params}
     asked = cuts(bind(node, own, shapes))
-    charged = {FeatureRef.parse(use.feature) for use in part.features if use.charged}
+    charged = {FeatureRef.parse(use.feature) for use in part.charged}
     return {
         str(ref): names_of(shapes[ref], found) for ref, found in asked.items() if ref in charged
     }

@@ -58,11 +58,10 @@ def require_row(row: JudgedRow, book: Book) -> None:
 
 def _require_charged(row: JudgedRow, span: Span, book: Book) -> None:
     part = book.certificates[row.word.certificate].part(row.word.owner)
-    uses = sorted((use for use in part.features if use.charged), key=lambda use: use.feature)
-    if len(row.record.charges) != len(uses):
+    if len(row.record.charges) != len(part.charged):
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "charged for other features")
     charter = book.charters[span.charter].charter
-    for use, (before, after) in zip(uses, row.record.charges, strict=True):
+    for use, (before, after) in zip(part.charged, row.record.charges, strict=True):
         charge = Charge(feature=use.feature, cells_before=before, cells_after=after)
         for fault in faults_of(charge, book.features[use.digest], charter):
             raise fault

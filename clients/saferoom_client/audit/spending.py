@@ -95,7 +95,7 @@ class Spending:
         if agreement is None or charter is None or certificate is None:
             return  # found by the rules of answers
         part = certificate.part(said.owner)
-        charged = sorted(use.feature for use in part.features if use.charged)
+        charged = [use.feature for use in part.charged]
         if answered and sorted(each.feature for each in said.charges) != charged:
             detail = "it was charged for other features than its certificate names"
             yield SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)

@@ -108,10 +108,9 @@ def _part(part: RowPart, index: int, verified: VerifiedRow, language: Language) 
 def _charges(said: VerifiedRowPart, certified: OwnerPart) -> list[Charge]:
     if not isinstance(said.record.outcome, Truth):
         return []  # a refusal's were not held against the certificate
-    charged = sorted(use.feature for use in certified.features if use.charged)
     return [
-        Charge(feature=feature, cells_before=before, cells_after=after)
-        for feature, (before, after) in zip(charged, said.record.charges, strict=True)
+        Charge(feature=use.feature, cells_before=before, cells_after=after)
+        for use, (before, after) in zip(certified.charged, said.record.charges, strict=True)
     ]
 
 
