@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from saferoom_client.heads import require_extends, require_grown
+from saferoom_client.receipt_kinds import ReceiptFile
 from saferoom_client.session import Session
 from saferoom_proto.batch_receipt import (
     BatchReceipt,
@@ -27,7 +28,7 @@ from saferoom_proto.statements.witnesses import Vouched, Witnessed, WitnessPolic
 from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
 from saferoom_proto.v1 import ledger_pb2
 
-AnyReceipt = TypeVar("AnyReceipt", bound="Receipt | BatchReceipt | RowReceipt | UseReceipt")
+AnyReceipt = TypeVar("AnyReceipt", bound=ReceiptFile)
 
 PATIENCE_SECONDS: Final = 30.0
 """Witnesses look every few seconds; what is newer than their last look is waited for so long."""
@@ -100,9 +101,7 @@ async def witness_receipt(
     return renewed
 
 
-def vouching(
-    receipt: Receipt | BatchReceipt | RowReceipt | UseReceipt, trust: Trust, policy: WitnessPolicy
-) -> tuple[Vouching, ...]:
+def vouching(receipt: ReceiptFile, trust: Trust, policy: WitnessPolicy) -> tuple[Vouching, ...]:
     """Tell, offline, which of the pinned witnesses vouch for each of a receipt's heads.
 
     Raises:
@@ -116,7 +115,7 @@ def vouching(
     return tuple(told.values())
 
 
-def verify(receipt: Receipt | BatchReceipt | RowReceipt | UseReceipt, trust: Trust) -> None:
+def verify(receipt: ReceiptFile, trust: Trust) -> None:
     """Verify a receipt of any kind, offline."""
     match receipt:
         case Receipt():
@@ -129,7 +128,7 @@ def verify(receipt: Receipt | BatchReceipt | RowReceipt | UseReceipt, trust: Tru
             verify_use_receipt(receipt, trust)
 
 
-def _proofs(receipt: Receipt | BatchReceipt | RowReceipt | UseReceipt) -> tuple[str, ...]:
+def _proofs(receipt: ReceiptFile) -> tuple[str, ...]:
     if isinstance(receipt, UseReceipt):
         return (receipt.proof,)
     return tuple(part.proof for part in receipt.parts)

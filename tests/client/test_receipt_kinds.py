@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from saferoom_client.cli.output import notes_of
-from saferoom_client.cli.receipt_kinds import Kind, kind_of, require_kind
+from saferoom_client.cli.receipt_kinds import kind_of, require_kind
+from saferoom_client.receipt_kinds import Kind
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt

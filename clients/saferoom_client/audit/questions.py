@@ -8,7 +8,7 @@ allowed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from saferoom_client.audit.book import Book
 from saferoom_client.audit.rows import JudgedRow
 from saferoom_client.files import read_file
 from saferoom_client.log import Progress, ignore_progress
+from saferoom_client.receipt_kinds import Kind
 from saferoom_proto.batch import When
 from saferoom_proto.batch_receipt import (
     BatchReceipt,
@@ -179,38 +180,37 @@ def read_receipts(folder: Path, trust: Trust, progress: Progress = ignore_progre
 
 def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
     match parse_object(data, LIMIT_BYTES).get("format"):
-        case "saferoom-use/v1":
+        case Kind.USE:
             use = UseReceipt.from_json(data)
             verified = verify_use_receipt(use, trust)
-            found.places.append((name, Envelope.from_text(use.word).digest, verified.index))
+            _keep_places(name, [(use.word, verified.index)], found)
             if use.question is not None and isinstance(verified.request, CheckRequest):
                 _keep(name, use.question, found)
             _keep_row(name, verified, Envelope.from_text(use.word).digest, found)
-        case "saferoom-receipt/v1":
+        case Kind.CHECK:
             receipt = Receipt.from_json(data)
             parts = verify_receipt(receipt, trust).parts
             places = [(part.release, parts[part.owner].index) for part in receipt.parts]
-            found.places += [
-                (name, Envelope.from_text(word).digest, index) for word, index in places
-            ]
+            _keep_places(name, places, found)
             _keep(name, receipt.request, found)
-        case "saferoom-row-receipt/v1":
+        case Kind.ROW:
             row = RowReceipt.from_json(data)
             shown = verify_row_receipt(row, trust)
             places = [(part.release, shown.parts[part.owner].index) for part in row.parts]
-            found.places += [
-                (name, Envelope.from_text(word).digest, index) for word, index in places
-            ]
+            _keep_places(name, places, found)
             _keep_rows(name, row, shown, found)
-        case "saferoom-batch-receipt/v1":
+        case Kind.BATCH:
             batch = BatchReceipt.from_json(data)
             grounds = verify_batch_receipt(batch, trust)
             places = [(part.release, grounds[part.owner].index) for part in batch.parts]
-            found.places += [
-                (name, Envelope.from_text(word).digest, index) for word, index in places
-            ]
+            _keep_places(name, places, found)
         case _:
             raise SafeRoomError(Reason.MALFORMED, "not a receipt")
+
+
+def _keep_places(name: str, words: Iterable[tuple[str, int]], found: Receipts) -> None:
+    """Keep in which entry a receipt says that each of its words stands."""
+    found.places += [(name, Envelope.from_text(word).digest, index) for word, index in words]
 
 
 def _keep(name: str, question: str, found: Receipts) -> None:

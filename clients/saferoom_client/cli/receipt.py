@@ -11,12 +11,13 @@ import typer
 from saferoom_client import standalone
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import Shown, mapping, moment, show
-from saferoom_client.cli.receipt_kinds import Kind, read_receipt, require_kind
+from saferoom_client.cli.receipt_kinds import read_receipt, require_kind
 from saferoom_client.cli.receipt_rows import row, shown_batch, shown_row
 from saferoom_client.cli.receipt_witness import shown_vouching, witness
 from saferoom_client.cli.use_receipt import shown_use
 from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
 from saferoom_client.profile import TRUST
+from saferoom_client.receipt_kinds import Kind
 from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.render import html, text
 from saferoom_client.sheet.row_facts import read_row_sheet

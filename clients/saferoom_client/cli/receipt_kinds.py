@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from saferoom_client.receipt_kinds import Kind, ReceiptFile
 from saferoom_client.tongue import later
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.encoding import parse_object
@@ -17,22 +17,13 @@ from saferoom_proto.use_receipt import UseReceipt
 
 _HEAD_BYTES: Final = 200
 _FORMAT: Final = re.compile(rb'"format"\s*:\s*"([^"]{1,80})"')
-"""Where we write it: a batch's receipt of 54 MB is not parsed twice to find it."""
+"""Where we write it: a batch's receipt, of up to 200 MB, is not parsed twice to find it."""
 
 
 _OF_CHECK: Final = later("Give the file that `saferoom check --receipt` wrote, as it is.")
 
 
-class Kind(StrEnum):
-    """The kinds, by the format that a file names."""
-
-    CHECK = "saferoom-receipt/v1"
-    BATCH = "saferoom-batch-receipt/v1"
-    ROW = "saferoom-row-receipt/v1"
-    USE = "saferoom-use/v1"
-
-
-_READERS: Final[dict[Kind, Callable[[bytes], Receipt | BatchReceipt | RowReceipt | UseReceipt]]] = {
+_READERS: Final[dict[Kind, Callable[[bytes], ReceiptFile]]] = {
     Kind.CHECK: Receipt.from_json,
     Kind.BATCH: BatchReceipt.from_json,
     Kind.ROW: RowReceipt.from_json,
@@ -56,7 +47,7 @@ def kind_of(path: Path, data: bytes) -> Kind:
         raise _unusable(path, later("not a receipt: it names no format of one")) from error
 
 
-def read_receipt(path: Path, data: bytes) -> Receipt | BatchReceipt | RowReceipt | UseReceipt:
+def read_receipt(path: Path, data: bytes) -> ReceiptFile:
     """Read a receipt of any kind.
 
     Raises:

@@ -9,8 +9,9 @@ import typer
 
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, subject_code
 from saferoom_client.cli.output import Shown, mapping, moment, show
-from saferoom_client.cli.receipt_kinds import Kind, require_kind
+from saferoom_client.cli.receipt_kinds import require_kind
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, require_writable, write_file
+from saferoom_client.receipt_kinds import Kind
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 from saferoom_proto.batch import ROW_BYTES, Row, split

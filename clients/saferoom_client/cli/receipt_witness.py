@@ -13,12 +13,11 @@ from saferoom_client.cli.output import Shown, moment
 from saferoom_client.cli.receipt_kinds import read_receipt
 from saferoom_client.files import PUBLIC_FILE, read_file, write_file
 from saferoom_client.profile import pinned_witnesses
+from saferoom_client.receipt_kinds import ReceiptFile
 from saferoom_client.receipt_witness import Vouching, vouching
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
-from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
-from saferoom_proto.receipt import Receipt, Trust
-from saferoom_proto.use_receipt import UseReceipt
+from saferoom_proto.receipt import Trust
 
 
 def witness(
@@ -46,9 +45,7 @@ def witness(
     (shown + vouched).print(as_json=as_json)
 
 
-def shown_vouching(
-    receipt: Receipt | BatchReceipt | RowReceipt | UseReceipt, trust: Trust, profile: Path | None
-) -> Shown:
+def shown_vouching(receipt: ReceiptFile, trust: Trust, profile: Path | None) -> Shown:
     """Tell which of the witnesses that are pinned in a member folder vouch for a receipt."""
     policy = None if profile is None else pinned_witnesses(profile)
     if policy is None:

@@ -1,0 +1,20 @@
+"""The kinds of receipts, by the format that each file names."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
+from saferoom_proto.receipt import Receipt
+from saferoom_proto.use_receipt import UseReceipt
+
+ReceiptFile = Receipt | BatchReceipt | RowReceipt | UseReceipt
+
+
+class Kind(StrEnum):
+    """Of what a file is the receipt."""
+
+    CHECK = "saferoom-receipt/v1"
+    BATCH = "saferoom-batch-receipt/v1"
+    ROW = "saferoom-row-receipt/v1"
+    USE = "saferoom-use/v1"
