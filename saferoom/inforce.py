@@ -2,7 +2,8 @@
 
 The folder is looked at every second. What changed in it counts without a restart: a key that is
 handed over, a renewed certificate, an issuer let in or shut out. A change that is half made, or
-does not fit together, changes nothing and is told in the log.
+does not fit together, changes nothing. Whatever stands in a change's way is told in the log once,
+and looked at again every second: no failure ends the watch, nor is a handover left unrecorded.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class InForce:
         self._archive: Final = archive
         self._log: Final = log
         self._seen: Stamp = ()
+        self._told = ""
+        self._served = _served(room)
         self._handovers: tuple[Found, ...] = ()
         self.heads: Final[Signer] = room.switchboard.signer
 
@@ -88,11 +91,12 @@ class InForce:
 
     def credentials(self) -> grpc.ServerCredentials:
         """Give what connections are made with: each new one as the folder has it then."""
-        given = self._certificates()
+        given = self._served
 
+        # A thread of gRPC's calls this at every connection.
         def newest() -> grpc.ServerCertificateConfiguration | None:
             nonlocal given
-            now = self._certificates()
+            now = self._served
             if now == given:
                 return None  # as before
             given = now
@@ -106,9 +110,16 @@ class InForce:
         )
 
     async def begin(self) -> None:
-        """Sign as the folder has it; what is handed over stands in the log once this returns."""
-        self._seen = _stamp(self._room.folder)
-        await self._go_by(self._room)
+        """Sign as the folder has it; what is handed over stands in the log once this returns.
+
+        The folder is read anew: it may have changed while the log was recomputed.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG`, naming what is wrong; `UNAVAILABLE` if the disk refuses.
+        """
+        stamp = _stamp(self._room.folder)
+        await self._go_by(await self._read())
+        self._seen = stamp
 
     async def watch(self, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Look at the folder for ever."""
@@ -117,28 +128,36 @@ class InForce:
             await self.look()
 
     async def look(self) -> None:
-        """Go by what changed in the folder since it was looked at last."""
-        stamp = _stamp(self._room.folder)
-        if stamp == self._seen:
-            return
-        self._seen = stamp
+        """Go by what changed in the folder since it was gone by last."""
         try:
-            room = await asyncio.to_thread(Room.open, self._room.folder)
-            _require_issuers(room)
+            stamp = _stamp(self._room.folder)
+            if stamp == self._seen:
+                self._told = ""
+                return
+            room = await self._read()
             await self._go_by(room)
-        except (SafeRoomError, ValueError, OSError) as error:
-            # What the disk refused for now is tried again; a folder that is wrong, once it changes.
-            if isinstance(error, SafeRoomError) and error.reason is Reason.UNAVAILABLE:
-                self._seen = ()
-            self._log.warning("the folder does not fit together", detail=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
+            self._tell(f"{type(error).__name__}: {error}")
             return
+        self._seen, self._told = stamp, ""
         self._log.info("the folder changed", issuers=len(room.issuers))
+
+    def _tell(self, detail: str) -> None:
+        if detail != self._told:
+            self._told = detail
+            self._log.warning("what changed in the folder does not count yet", detail=detail)
+
+    async def _read(self) -> Room:
+        room = await asyncio.to_thread(Room.open, self._room.folder)
+        if not room.issuers:
+            raise SafeRoomError(Reason.BAD_CONFIG, "issuers: nobody could connect any more")
+        return room
 
     async def _go_by(self, room: Room) -> None:
         # Step 1: everything signed from here on bears every key that signs now.
         self._ledger.sign_with(*room.ledger.signing)
         self.heads.keys = room.heads.signing
-        self._room = room
+        self._room, self._served = room, _served(room)
         # Step 2: only then does the log say so. Who reads the handover in it finds both signatures
         # on every checkpoint that covers it.
         for each in (room.ledger.handover, room.heads.handover):
@@ -154,16 +173,11 @@ class InForce:
             await self._notary.record(KeyHandover, says, envelope)
             self._log.info("key handed over", use=says.use, following=says.following)
 
-    def _certificates(self) -> tuple[bytes, bytes, bytes]:
-        """Give the server's key, its chain, and whose certificates it takes."""
-        room = self._room
-        chain = room.server.certificate_pem + room.authority.public_bytes(Encoding.PEM)
-        return room.server.key_pem, chain, "".join(room.issuers).encode()
 
-
-def _require_issuers(room: Room) -> None:
-    if not room.issuers:
-        raise SafeRoomError(Reason.BAD_CONFIG, "issuers: nobody could connect any more")
+def _served(room: Room) -> tuple[bytes, bytes, bytes]:
+    """Give the server's key, its chain, and whose certificates it takes."""
+    chain = room.server.certificate_pem + room.authority.public_bytes(Encoding.PEM)
+    return room.server.key_pem, chain, "".join(room.issuers).encode()
 
 
 def _configuration(held: tuple[bytes, bytes, bytes]) -> grpc.ServerCertificateConfiguration:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import ssl
+from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 import grpc
 import pytest
 
+from saferoom.logs import Level, make_log
 from saferoom.room import Room
 from saferoom.rotation import begin, finish, renew_server
+from saferoom.server import Server
 from saferoom_client.handovers import follow
 from saferoom_client.heads import require_grown
 from saferoom_client.members import describe, whoami
@@ -26,7 +31,7 @@ from saferoom_proto.wire import envelope_to_proto
 from simulator import World
 from tests.server.conftest import Ready
 from tests.server.room.joined import Joining, let_in
-from tests.server.room.opened import SECONDS, OpenedRoom, make_room, opened, until
+from tests.server.room.opened import FAKE, SECONDS, OpenedRoom, make_room, opened, until
 
 
 async def until_handed_over(room: OpenedRoom, count: int = 1) -> None:
@@ -220,7 +225,7 @@ async def test_a_half_made_change_of_the_folder_changes_nothing(
     key = empty_room.folder / "tls" / name
     whole = key.read_bytes()
     key.write_bytes(b"half a key")
-    await until(lambda: _told(empty_room, "does not fit together"))
+    await until(lambda: _told(empty_room, "does not count yet"))
     fresh = empty_room.calls("operator", "meanwhile")
     told = await fresh.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
     assert told.name == "meanwhile"
@@ -237,6 +242,43 @@ async def test_the_last_issuer_is_not_shut_out(empty_room: OpenedRoom) -> None:
     told = await fresh.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
     assert told.name == "still-in"
     issuer.write_bytes(whole)
+
+
+async def test_a_file_that_cannot_even_be_looked_at_does_not_end_the_watch(
+    empty_room: OpenedRoom, tmp_path: Path
+) -> None:
+    loop = empty_room.folder / "issuers" / "loop"
+    loop.symlink_to(loop)
+    await until(lambda: _told(empty_room, "symbolic link"))
+    assert empty_room.log.getvalue().count("does not count yet") == 1
+    loop.unlink()
+    joining = let_in(empty_room, tmp_path)
+    await joining.until_known(joining.member("operator"))
+
+
+async def test_a_handover_that_could_not_be_recorded_is_tried_again(empty_room: OpenedRoom) -> None:
+    with closing(sqlite3.connect(empty_room.folder / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # somebody copies the file
+        before = empty_room.server.books.ledger.tip().size
+        begin(empty_room.folder, "heads")
+        await until(lambda: _told(empty_room, "database is locked"))
+        other.execute("ROLLBACK")
+    await until_handed_over(empty_room)
+    assert empty_room.server.books.ledger.tip().size == before + 1
+
+
+async def test_what_changed_while_the_room_was_opening_counts(tmp_path: Path) -> None:
+    folder, world = tmp_path / "room", World("opening")
+    room = Room.open(make_room(folder, world))
+    says = begin(folder, "ledger").says
+    log = make_log(Level.INFO, StringIO())
+    server = await Server.open(room, log=log, command=FAKE, clock=world.clock.utc)
+    try:
+        note = server.books.ledger.checkpoint()
+    finally:
+        await server.close()
+    for key in (says.former, says.following):
+        assert open_checkpoint(note, world.room, VerifyKey.from_public(key)).size > 0
 
 
 async def _told(room: OpenedRoom, words: str) -> bool:
