@@ -1,4 +1,4 @@
-"""Writing a small file whole: after a crash it is the old one or the new one."""
+"""Changing a folder so that a crash leaves it as it was, or as it is to be."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ def replace_file(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    rename(part, path)
+
+
+def rename(path: Path, to: Path) -> None:
+    """Give a file another's name, in the same folder; once back, that is on the disk."""
+    path.replace(to)
+    folder = os.open(to.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from saferoom import tls
 from saferoom.config import CONFIG_FILE, ListenConfig, RoomConfig, split_address
-from saferoom.signing import KEYS, RoomKey, Signer
+from saferoom.signing import KEYS, RoomKey, Signer, read_part
 from saferoom.switchboard import NAME, OwnEnd, make_switchboard
 from saferoom_proto.encoding import dump
 from saferoom_proto.keys import SigningKey
@@ -95,7 +95,7 @@ class Room:
             RoomKey.read(folder, KeyUse.LEDGER, config.origin),
             heads,
             _read_pair(folder / "tls", "server"),
-            x509.load_pem_x509_certificate(_read(folder / "tls" / "ca.pem")),
+            x509.load_pem_x509_certificate(read_part(folder / "tls" / "ca.pem")),
             OwnEnd.of(_switchboard(folder / "tls"), config.origin, Signer(*heads.signing)),
             read_issuers(folder),
         )
@@ -134,7 +134,7 @@ def read_card(path: Path) -> RoomCard:
         SafeRoomError: `BAD_CONFIG` if it is none.
     """
     try:
-        return TypeAdapter(RoomCard).validate_json(_read(path))
+        return TypeAdapter(RoomCard).validate_json(read_part(path))
     except ValidationError as error:
         raise SafeRoomError(
             Reason.BAD_CONFIG, f"{path}: no room's card", field_faults(error)
@@ -207,7 +207,7 @@ def add_issuer(folder: Path, name: str, certificate: bytes) -> None:
 def read_issuers(folder: Path) -> tuple[str, ...]:
     """Read the identity issuers' certificates, PEM, in order of their files' names."""
     paths = sorted((folder / "issuers").glob("*.pem"))
-    return tuple(_require_issuer(_read(path), path) for path in paths)
+    return tuple(_require_issuer(read_part(path), path) for path in paths)
 
 
 def _switchboard(folder: Path) -> tls.KeyPair:
@@ -225,7 +225,9 @@ def _make_switchboard(folder: Path, now: datetime) -> None:
 
 
 def _read_pair(folder: Path, name: str) -> tls.KeyPair:
-    return tls.KeyPair.from_pem(_read(folder / f"{name}.pem"), _read(folder / f"{name}.key"))
+    return tls.KeyPair.from_pem(
+        read_part(folder / f"{name}.pem"), read_part(folder / f"{name}.key")
+    )
 
 
 def _require_issuer(certificate: bytes, path: Path) -> str:
@@ -254,14 +256,6 @@ def _checked(origin: str, address: str) -> str:
         named = "; ".join(f"{fault.field}: {fault.rule}" for fault in faults)
         raise SafeRoomError(Reason.BAD_CONFIG, named, faults) from None
     return split_address(address)[0]
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        fault = FieldFault(path.name, error.strerror or "cannot be read")
-        raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: {fault.rule}", [fault]) from error
 
 
 def _write(path: Path, data: bytes) -> None:

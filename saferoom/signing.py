@@ -10,13 +10,12 @@ folder is one rename, so a kill leaves the state before it or the one after it.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from saferoom.durably import replace_file
+from saferoom.durably import rename, replace_file
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.handover import Handover, verify_handover
 from saferoom_proto.keys import SigningKey
@@ -60,13 +59,13 @@ class RoomKey:
         Raises:
             SafeRoomError: `BAD_CONFIG`, naming the file that is missing or does not fit.
         """
-        current = SigningKey.from_pem(_read(room / KEYS / f"{use}.pem"))
+        current = SigningKey.from_pem(read_part(room / KEYS / f"{use}.pem"))
         path = room / KEYS / f"{use}-next.pem"
         if not path.exists():
             return cls(use, current)
-        following = SigningKey.from_pem(_read(path))
+        following = SigningKey.from_pem(read_part(path))
         said = room / KEYS / f"{use}-handover.json"
-        handover = verify_handover(Envelope.from_json(_read(said)), origin)
+        handover = verify_handover(Envelope.from_json(read_part(said)), origin)
         keys = (current.verify_key.public, following.verify_key.public)
         if (handover.says.use, handover.says.former, handover.says.following) != (use, *keys):
             fault = FieldFault(said.name, f"is not of {use}.pem and {path.name}")
@@ -124,16 +123,16 @@ def begin_handover(room: Path, use: KeyUse, origin: str, now: datetime) -> Hando
 def end_former(room: Path, use: KeyUse) -> None:
     """Put the next key in the place of the one in force, whose private half is then gone."""
     keys = room / KEYS
-    (keys / f"{use}-next.pem").replace(keys / f"{use}.pem")
-    folder = os.open(keys, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    rename(keys / f"{use}-next.pem", keys / f"{use}.pem")
     (keys / f"{use}-handover.json").unlink(missing_ok=True)
 
 
-def _read(path: Path) -> bytes:
+def read_part(path: Path) -> bytes:
+    """Read a file of a room's folder.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG`, naming it.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
