@@ -120,6 +120,27 @@ class Trials:
                 `EXPIRED` or `NOT_YET_VALID` for an order of another time; `CONFLICT` if no schema
                 is in force; `TOO_MANY_REQUESTS`.
         """
+        return self._allowed(order, now)[0]
+
+    def begin(self, order: Envelope, now: datetime) -> Trial:
+        """Let a trial begin, and count it; whoever gets it closes it.
+
+        Raises:
+            SafeRoomError: as `expect`.
+        """
+        trial, schema, others = self._allowed(order, now)
+        with self._state.transaction():
+            own = Earlier(request_id=order.digest, at=now)
+            self._days.write(trial.approver, (*others, own))
+        opened = self._data.in_use
+        fits = opened is not None and opened.schema == self._standing.schema
+        held = opened.held() if opened is not None and fits else None
+        return Trial(trial, order.digest, schema, held, self._work)
+
+    def _allowed(
+        self, order: Envelope, now: datetime
+    ) -> tuple[FeatureTrial, Schema, tuple[Earlier, ...]]:
+        """Give an order's trial, the schema in force, and what else its approver had tried."""
         trial = verify_by_named_approver(order, self._standing.charter, FeatureTrial)
         if trial.draft.owner != trial.owner or trial.draft.room != trial.room:
             raise SafeRoomError(Reason.BAD_SIGNATURE, "a draft of another owner or room")
@@ -128,39 +149,16 @@ class Trials:
             raise SafeRoomError(Reason.EXPIRED, f"the order is of {trial.at}")
         if trial.at - now > WINDOW:
             raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {trial.at}")
-        self._schema_in_force()
-        if len(self._others(trial, order, now)) >= MOST_A_DAY:
+        if self._standing.schema is None:
+            raise SafeRoomError(Reason.CONFLICT, "no schema is in force")
+        # The same order tried again says the same again.
+        day = self._days.of(trial.approver, now)
+        others = tuple(each for each in day if each.request_id != order.digest)
+        if len(others) >= MOST_A_DAY:
             rule = "this day's trials are used up: try again tomorrow, or have another approver try"
             fault = FieldFault("order.approver", rule)
             raise SafeRoomError(Reason.TOO_MANY_REQUESTS, f"{MOST_A_DAY} trials in a day", [fault])
-        return trial
-
-    def begin(self, order: Envelope, now: datetime) -> Trial:
-        """Let a trial begin, and count it; whoever gets it closes it.
-
-        Raises:
-            SafeRoomError: as `expect`.
-        """
-        trial = self.expect(order, now)
-        others = self._others(trial, order, now)
-        with self._state.transaction():
-            own = Earlier(request_id=order.digest, at=now)
-            self._days.write(trial.approver, (*others, own))
-        opened = self._data.in_use
-        fits = opened is not None and opened.schema == self._standing.schema
-        held = opened.held() if opened is not None and fits else None
-        return Trial(trial, order.digest, self._schema_in_force(), held, self._work)
-
-    def _schema_in_force(self) -> Schema:
-        if self._standing.schema is None:
-            raise SafeRoomError(Reason.CONFLICT, "no schema is in force")
-        return self._standing.schemas[self._standing.schema]
-
-    def _others(self, trial: FeatureTrial, order: Envelope, now: datetime) -> tuple[Earlier, ...]:
-        """Give what the approver had tried in the last day, but for this very order."""
-        # The same order tried again says the same again.
-        day = self._days.of(trial.approver, now)
-        return tuple(each for each in day if each.request_id != order.digest)
+        return trial, self._standing.schemas[self._standing.schema], others
 
 
 def _counted(definition: FeatureDefinition, found: Tried) -> Counted:
