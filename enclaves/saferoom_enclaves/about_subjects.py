@@ -3,9 +3,8 @@
 A batch's rows are found by nobody else. With each chunk goes a list of its subjects, 4 bytes each,
 that is gone through when a subject asks; the rows themselves say whether they are about it. A bank
 can have a million such lists, of one row each: so they are gone through piece by piece, between
-which questions are judged. The
-four bytes are of a keyed hash: whoever could choose codes with another's mark could have that one's
-rows lie behind chunks in which it does not stand.
+which questions are judged. The four bytes are of a keyed hash: whoever could choose codes with
+another's mark could have that one's rows lie behind chunks in which it does not stand.
 """
 
 from __future__ import annotations
@@ -204,9 +203,8 @@ class AboutSubjects:
     def finish(self, request_id: str, entry: int) -> None:
         """Keep which entry of the chain is the word on a batch; within a transaction."""
         kept = self._question(request_id)
-        if kept is not None:
-            content = pack(pack_envelope(kept.question), entry.to_bytes(_INDEX_BYTES, "big"))
-            self._state.put("batch", self._question_key(request_id), content, kept.row)
+        content = pack(pack_envelope(kept.question), entry.to_bytes(_INDEX_BYTES, "big"))
+        self._state.put("batch", self._question_key(request_id), content, kept.row)
 
     def search(self, subject: str) -> Search:
         """Begin to look for a subject's rows."""
@@ -238,17 +236,17 @@ class AboutSubjects:
         # One question at a time: each may be long, and a bank asks as many as it likes.
         done: list[tuple[int, str]] = []
         for request_id in numbers:
-            each = self._question(request_id)
-            if each is not None and each.entry is not None:
-                done.append((each.entry, request_id))
+            entry = self._question(request_id).entry
+            if entry is not None:
+                done.append((entry, request_id))
         done.sort(reverse=True)
         found: list[FoundBatch] = []
         left = MOST_CHUNKS
         for _, request_id in done[:MOST_BATCHES]:
             chunks = sorted(numbers[request_id])
-            each = self._question(request_id)
-            if left > 0 and each is not None:
-                found.append(self._found(each, owner, journal, chunks, left))
+            if left > 0:
+                kept = self._question(request_id)
+                found.append(self._found(kept, owner, journal, chunks, left))
             left -= len(chunks)
         return FoundBatches(search.subject, tuple(found), len(done) - len(found))
 
@@ -269,11 +267,10 @@ class AboutSubjects:
             len(numbers[most:]),
         )
 
-    def _question(self, request_id: str) -> _Kept | None:
-        """Read a batch's question; none of one that began before questions were kept."""
+    def _question(self, request_id: str) -> _Kept:
         row = self._state.get("batch", self._question_key(request_id))
         if row is None:
-            return None
+            raise SafeRoomError(Reason.STORE_DAMAGED, "a batch has chunks and no question")
         question, entry = unpack(row.content, _QUESTION_PARTS)
         index = int.from_bytes(entry, "big") if entry else None
         return _Kept(row, unpack_envelope(question), index)

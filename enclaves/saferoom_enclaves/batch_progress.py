@@ -15,8 +15,7 @@ from saferoom_proto.statements import Span
 from saferoom_proto.statements.base import Base64, Part
 from saferoom_proto.tree import Tree
 
-_CHUNK_PARTS: Final = (2, 3)
-"""The time, the records, and the rows, which were not kept at first."""
+_CHUNK_PARTS: Final = 3
 
 
 class Progress(Part):
@@ -84,21 +83,13 @@ class ProgressRows:
         content = progress.model_dump_json().encode()
         self._state.put("batch", key, content, self._row(request_id))
 
-    def chunk(self, request_id: str, number: int) -> tuple[bytes, bytes]:
-        """Give a chunk: when it was judged, and its records."""
-        chunk = self.judged(request_id, number)
-        return chunk.when, chunk.records
-
     def judged(self, request_id: str, number: int) -> JudgedRows:
         """Give the rows of a chunk and what became of them."""
         row = self._state.get("chunk", self._chunk_key(request_id, number))
         if row is None:
             raise SafeRoomError(Reason.STORE_DAMAGED, f"a batch lacks its chunk {number}")
-        parts = unpack(row.content)
-        if len(parts) not in _CHUNK_PARTS:
-            raise SafeRoomError(Reason.STORE_DAMAGED, "a chunk is not of its table's form")
-        when, records, *rows = parts
-        return JudgedRows(number * CHUNK_ROWS, b"".join(rows), when, records)
+        when, records, rows = unpack(row.content, _CHUNK_PARTS)
+        return JudgedRows(number * CHUNK_ROWS, rows, when, records)
 
     def write_chunk(self, request_id: str, chunk: JudgedRows) -> None:
         """Keep a chunk."""

@@ -8,7 +8,7 @@ chain. A batch that breaks off goes on at the first row that was not judged, who
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 from weakref import WeakValueDictionary
 
 from saferoom_enclaves.about_subjects import AboutSubjects, FoundBatches, Search
@@ -40,8 +40,6 @@ from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, Outcome
 from saferoom_proto.tree import Tree
-
-T = TypeVar("T")
 
 
 class Batch:
@@ -115,7 +113,8 @@ class Batches:
         if batch.answered is None and batch.progress is None:
             refusal = self._refusal(asked, seen, moment)
             if refusal is not None:
-                batch.answered = self._committed(lambda: self._refuse(asked, seen, refusal, moment))
+                with self._state.transaction():
+                    batch.answered = self._refuse(asked, seen, refusal, moment)
         self._under_way[asked.request_id] = batch
         return batch
 
@@ -130,7 +129,8 @@ class Batches:
         """
         if batch.answered is None:
             moment = self._ready()
-            progress, answered = self._committed(lambda: self._judged(batch, moment))
+            with self._state.transaction():
+                progress, answered = self._judged(batch, moment)
             batch.progress, batch.answered = progress, answered
         return batch.asked.request.rows if batch.progress is None else batch.progress.judged
 
@@ -145,8 +145,9 @@ class Batches:
         if batch.answered is None or batch.progress is None:
             raise SafeRoomError(Reason.INTERNAL, "no answer before the word on the batch")
         request_id = batch.asked.request_id
-        when, records = self._kept.chunk(request_id, number)
-        sealed = self._keys(batch.asked, batch.progress).seal(number, when + records)
+        judged = self._kept.judged(request_id, number)
+        keys = self._keys(batch.asked, batch.progress)
+        sealed = keys.seal(number, judged.when + judged.records)
         return sealed, batch.progress.tree().path(number)
 
     def search(self, subject: str) -> Search:
@@ -263,10 +264,6 @@ class Batches:
     @property
     def _owner(self) -> str:
         return self._rules.standing.charter.charter.owner
-
-    def _committed(self, work: Callable[[], T]) -> T:
-        with self._state.transaction():
-            return work()
 
     def _keys(self, asked: AskedBatch, progress: Progress) -> BatchKeys:
         return BatchKeys(unb64(progress.secret), asked.request_id, self._owner)

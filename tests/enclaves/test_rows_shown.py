@@ -7,8 +7,7 @@ from weakref import WeakSet
 import pytest
 
 from saferoom_enclaves import about_subjects
-from saferoom_enclaves.batch_progress import ProgressRows
-from saferoom_enclaves.rowform import pack, unpack_envelope
+from saferoom_enclaves.rowform import unpack_envelope
 from saferoom_proto import holdings as holdings_module
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import CHUNK_ROWS, Row
@@ -164,16 +163,6 @@ def test_a_banks_long_questions_take_no_records_place(
     monkeypatch.setattr(holdings_module, "MOST_BYTES", len(whole.model_dump_json()) - 3 * one)
     fitted = whole.fitted()
     assert (fitted.batches, fitted.earlier, fitted.tables) == ((), 3, whole.tables)
-
-
-def test_a_chunk_of_before_rows_were_kept_is_read(room: Sample, enclave: EnclaveHarness) -> None:
-    state = enclave.enclave._state
-    kept = ProgressRows(state)
-    with state.transaction():
-        key = state.cipher.find("chunk", "sha256:old", "0")
-        state.put("chunk", key, pack(bytes(16), b"records"))
-    assert kept.chunk("sha256:old", 0) == (bytes(16), b"records")
-    assert held(room, enclave, 1).batches == ()
 
 
 class AllAlike:
