@@ -55,7 +55,9 @@ async def enclave_chain(session: Session) -> EnclaveChain:
     return _chain(await _ask(session))
 
 
-async def recover_enclave(session: Session, why: str, seen: ChainLink | None = None) -> Decided:
+async def recover_enclave(
+    session: Session, why: str, seen: ChainLink | None = None, seen_epoch: int = 0
+) -> Decided:
     """Say, as an approver, that the enclave goes on from the older copy that it was found with.
 
     What it has forgotten is given up: nothing new is asked in the periods up to now, and they count
@@ -67,6 +69,7 @@ async def recover_enclave(session: Session, why: str, seen: ChainLink | None = N
         seen: where the chain was by the key agent's own state. One approver has to give it where
             the room's log was put back as well, so that nobody but the agent knows what was
             forgotten; those who follow say the same.
+        seen_epoch: the last period by that state.
 
     Raises:
         SafeRoomError: `CONFLICT` if the enclave is not behind, or has given no evidence yet.
@@ -78,9 +81,10 @@ async def recover_enclave(session: Session, why: str, seen: ChainLink | None = N
     found = chain.claimed
     if found is None:
         raise SafeRoomError(Reason.CONFLICT, "the enclave has not shown yet where it stands")
-    named = [says.follows for says, _ in borne(earlier, charter) if says.found == found]
-    known = [chain.recorded, *([] if seen is None else [seen]), *named]
+    named = [says for says, _ in borne(earlier, charter) if says.found == found]
+    known = [chain.recorded, *([] if seen is None else [seen]), *(each.follows for each in named)]
     follows = max(known, key=lambda link: link.index)
+    last_epoch = max(chain.last_epoch, seen_epoch, *(each.last_epoch for each in named))
     if found == follows or found.index > follows.index:
         detail = f"its chain ends at {found.index}, and nothing later is known: nothing to decide"
         raise SafeRoomError(Reason.CONFLICT, detail)
@@ -90,7 +94,7 @@ async def recover_enclave(session: Session, why: str, seen: ChainLink | None = N
         approver=member.name,
         found=found,
         follows=follows,
-        last_epoch=chain.last_epoch,
+        last_epoch=last_epoch,
         why=why,
         at=whole_milliseconds(session.clock()),
     )

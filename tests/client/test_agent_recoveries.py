@@ -13,7 +13,7 @@ from saferoom_proto.encoding import parse_object
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.recovery import keys_info
-from saferoom_proto.statements import ChainLink
+from saferoom_proto.statements import ChainLink, StoreState
 from tests.client.agents import CODE, NONCE, OTHER, SOFTWARE, Scene
 
 COPY = ChainLink(index=3, previous=CODE)
@@ -35,9 +35,10 @@ def decided(
     *,
     copy: ChainLink = COPY,
     approvers: Sequence[str] = ("chen", "li"),
+    last_epoch: int = 1,
 ) -> list[Envelope]:
     scene.world.clock.advance(1)
-    return [scene.owner.recovery(copy, follows, approver=each) for each in approvers]
+    return [scene.owner.recovery(copy, follows, last_epoch, each) for each in approvers]
 
 
 def shown(
@@ -136,3 +137,22 @@ def test_one_that_goes_on_later_than_was_seen_is_the_owners_to_take(scene: Scene
     further = ChainLink(index=20, previous=CODE)
     release_keys(scene.agent, shown(scene, decided(scene, further)), scene.world.now())
     assert scene.agent.state().chain == further
+
+
+def test_a_decision_that_leaves_a_period_out_gives_no_key(scene: Scene) -> None:
+    """The room says which period was the last: one that it leaves out would weigh on no cap."""
+    seen = StoreState(epoch=3, digest=CODE)
+    accepted = appraise(
+        scene.agent, scene.claims(chain=NEWEST, store=seen), SOFTWARE, NONCE, scene.charter
+    )
+    release_keys(scene.agent, accepted, scene.world.now())
+    # It goes back to an earlier snapshot: the later period began all the same.
+    back = scene.claims(chain=NEWEST, store=StoreState(epoch=1, digest=CODE))
+    release_keys(
+        scene.agent, appraise(scene.agent, back, SOFTWARE, NONCE, scene.charter), scene.world.now()
+    )
+    error = refused(scene, decided(scene, last_epoch=2))
+    assert error.reason is Reason.STORE_ROLLED_BACK
+    assert "up to 2, and 3 began" in error.detail
+    release_keys(scene.agent, shown(scene, decided(scene, last_epoch=3)), scene.world.now())
+    assert scene.agent.state().last_epoch == 3

@@ -11,6 +11,8 @@ from saferoom_proto.statements import (
     ChainLink,
     Charge,
     Recovered,
+    Snapshot,
+    StoreState,
     StreamPosition,
     seal_statement,
 )
@@ -123,3 +125,33 @@ def test_a_gap_that_nobody_decided_is_found() -> None:
     story = begun()
     story.release(chain=ChainLink(index=7, previous=story_digest()))
     assert story.found() == [(len(story.log) - 1, Reason.BAD_PROOF)]
+
+
+def test_a_period_that_was_left_out_of_the_decision_is_found() -> None:
+    """The room said that the first period was the last, and its approvers signed that."""
+    story = begun()
+    for epoch in (1, 2):
+        load(story, epoch)
+    before = len(story.found())  # nobody ordered these loads: another rule's to find
+    recover(story)
+    assert story.found()[before:] == [(len(story.log) - 1, Reason.OVER_BUDGET)]
+    recover(story, closed_epoch=2)
+    assert len(story.found()) == before + 1
+
+
+def load(story: Story, epoch: int) -> None:
+    """Have the enclave say that a period begins."""
+    fields: dict[str, object] = {
+        "room": story.world.room,
+        "owner": "tax",
+        "endorsement": story.enclave.endorsement.digest,
+        "store": StoreState(epoch=epoch, digest=story_digest()),
+        "previous": None,
+        "order": story_digest(),
+        "schema_digest": story_digest(),
+        "rows": {},
+        "chain": end(story),
+        "time": story.world.now(),
+    }
+    story.log.append(seal_statement(Snapshot.model_validate(fields), story.enclave.identity))
+    story.spoken.append(story.log[-1])

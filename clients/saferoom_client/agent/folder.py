@@ -99,6 +99,8 @@ class AgentState(Part):
     """The last one signed; the next one names it."""
     recovered: Recovered | None = None
     """By what the last older copy went on that was let go on from where `chain` is."""
+    last_epoch: Annotated[int, Field(ge=0)] = 0
+    """The last period of the store that it was seen in, or that its owner decided about."""
 
 
 @dataclass(frozen=True, slots=True)

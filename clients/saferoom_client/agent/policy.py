@@ -102,7 +102,7 @@ def appraise(
     if decision is None:
         _require_not_rolled_back(state.chain, claimed.chain)
     else:
-        _require_decided(state, decision, claimed)
+        _require_decided(agent.folder, state, decision, claimed)
     return Accepted(claimed, claims.digest, evidence, pinned, decision)
 
 
@@ -146,6 +146,11 @@ def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelea
             chain=claims.chain if decision is None else decision.follows,
             endorsement=endorsement.digest,
             recovered=state.recovered if decision is None else _gone_by(state, decision, claims),
+            last_epoch=max(
+                state.last_epoch,
+                0 if claims.store is None else claims.store.epoch,
+                0 if decision is None else decision.last_epoch,
+            ),
         )
     )
     return KeyRelease(endorsement, sealed)
@@ -191,7 +196,9 @@ def _unaccepted(detail: str, folder: Path, what: str, digest: str) -> SafeRoomEr
     return refusal
 
 
-def _require_decided(state: AgentState, decision: Decision, claims: EvidenceClaims) -> None:
+def _require_decided(
+    folder: Path, state: AgentState, decision: Decision, claims: EvidenceClaims
+) -> None:
     """Hold an older copy to its owner's decision, which lets one start of one copy go on.
 
     A decision that counted twice would let whoever has the copy put it into place a second time.
@@ -204,6 +211,12 @@ def _require_decided(state: AgentState, decision: Decision, claims: EvidenceClai
         raise SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
     if decision.follows.index == seen.index and decision.follows != seen:
         raise SafeRoomError(Reason.STORE_ROLLED_BACK, "it was decided to go on after another word")
+    # Periods that no decision names weigh on no cap: a room could leave some out to win budget.
+    if decision.last_epoch < state.last_epoch:
+        detail = f"it closes the periods up to {decision.last_epoch}, and {state.last_epoch} began"
+        refusal = SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
+        refusal.add_note(f"saferoom enclave recover --agent {shlex.quote(str(folder))} --why WHY")
+        raise refusal
     used = state.recovered
     if used is None or used.identity == claims.identity:
         return

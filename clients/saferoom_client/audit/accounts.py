@@ -78,6 +78,10 @@ class Accounts:
         """Take note of a snapshot: the periods before it end."""
         self._opened.setdefault(owner, {}).setdefault(epoch, moment)
 
+    def last_period(self, owner: str) -> int:
+        """Give the last period that is known to have begun; -1 if none is."""
+        return max(self._opened.get(owner, ()), default=-1)
+
     def close(self, owner: str, epoch: int) -> None:
         """Take note that an enclave went on from an older copy: its periods up to this are over."""
         self._closed[owner] = max(epoch, self._closed.get(owner, epoch))

@@ -74,6 +74,9 @@ class Spending:
         if isinstance(said, Snapshot):
             self._accounts.open_period(said.owner, said.store.epoch, said.time)
         if isinstance(said, Recovered):
+            if said.closed_epoch < (last := self._accounts.last_period(said.owner)):
+                detail = f"it closes the periods up to {said.closed_epoch}, and {last} began before"
+                yield entry, SafeRoomError(Reason.OVER_BUDGET, detail)
             self._accounts.close(said.owner, said.closed_epoch)
         if isinstance(said, Release):
             for fault in self._faults(entry, said):

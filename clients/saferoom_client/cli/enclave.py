@@ -173,9 +173,9 @@ def recover(
     It does once as many approvers said so as approve. Budgets of the periods up to now count as
     spent: load your data anew, which opens the next period.
     """
-    seen = None if agent is None else read_model(agent / STATE, AgentState).chain
+    seen = AgentState() if agent is None else read_model(agent / STATE, AgentState)
     with Room.open(profile) as room:
-        decided = room.recover_enclave(why, seen)
+        decided = room.recover_enclave(why, None if agent is None else seen.chain, seen.last_epoch)
     says = decided.recovery
     document = {
         "owner": says.owner,
