@@ -36,6 +36,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.identity import fingerprint
+from saferoom_proto.load_order import MOST_AHEAD
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     Agreement,
@@ -251,6 +252,9 @@ def _pause(envelope: Envelope, pause: Pause, ground: Ground) -> tuple[str, ...]:
 
 def _recovery(envelope: Envelope, recovery: Recovery, ground: Ground) -> tuple[str, ...]:
     verify_by_named_approver(envelope, ground.register.charter(recovery.owner), Recovery)
+    # No enclave goes by one that is dated ahead: its approver alone would stop all the others'.
+    if recovery.at > ground.now + MOST_AHEAD:
+        raise SafeRoomError(Reason.NOT_YET_VALID, "recovery")
     return ()  # it comes with the keys: the copy must go by it before it follows its stream
 
 
