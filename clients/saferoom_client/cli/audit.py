@@ -11,7 +11,7 @@ import typer
 from saferoom_client.audit.report import Audited, audit_page
 from saferoom_client.audit.run import AuditReport, Violation
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
-from saferoom_client.cli.output import progress_of, show
+from saferoom_client.cli.output import in_one_line, progress_of, show
 from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.files import PUBLIC_FILE, require_writable, write_file
 from saferoom_client.room import Room
@@ -150,7 +150,7 @@ def _lines(report: AuditReport) -> Iterator[str]:
 def _place(found: Violation) -> str:
     where = say("the log") if found.entry is None else say("entry {entry}", entry=found.entry)
     name = f" ({found.named})" if found.named.kind else ""
-    return f"{where}{name}: {found.reason}: {say_rule(found.what)}"
+    return f"{where}{name}: {found.reason}: {in_one_line(say_rule(found.what))}"
 
 
 def _document(report: AuditReport) -> dict[str, object]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
-from unicodedata import combining, east_asian_width
+from unicodedata import category, combining, east_asian_width
 
 import typer
 from rich.console import Console
@@ -69,7 +69,31 @@ def show(as_json: bool, document: object, *lines: str) -> None:
         typer.echo(text)
         return
     for line in lines:
-        typer.echo(line)
+        typer.echo(as_written(line))
+
+
+def as_written(text: str) -> str:
+    """Give what changes how a terminal shows the rest by its number: others wrote the text.
+
+    Lines stay lines; whoever prints one thing in one line uses `in_one_line`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one in "\n\t" or category(one) not in _HIDDEN else _number(one) for one in text
+    )
+
+
+def in_one_line(text: str) -> str:
+    """Give a text so that none of it looks like a line of ours."""
+    return as_written(text).replace("\n", "\\n")
+
+
+def _number(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def show_units(as_json: bool, written: Sequence[Path], folder: Path, user: str) -> None:
@@ -150,7 +174,7 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
         return
     words = error.words
     lines = [f"{error.reason}: {say(words.what)}"]
-    places = [f"{fault.field}: {say_rule(fault.rule)}" for fault in error.fields]
+    places = [f"{in_one_line(fault.field)}: {say_rule(fault.rule)}" for fault in error.fields]
     if error.detail and not places and error.detail != _REMOTE:
         places = [say_rule(error.detail)]
     lines += [say("  at    {place}", place=place) for place in places]
@@ -171,7 +195,8 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
     if request_id := getattr(error, "request_id", ""):
         lines.append(say("  id    {request_id}", request_id=request_id))
     for line in lines:
-        typer.echo(line, err=True)
+        # What the other side said, or a file, begins no line of its own.
+        typer.echo(as_written(line).replace("\n", "\n        "), err=True)
 
 
 _REMOTE: Final = "told by the other side"

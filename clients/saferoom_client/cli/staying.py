@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from saferoom_client.cli.output import moment
+from saferoom_client.cli.output import in_one_line, moment
 from saferoom_client.events import Event
 from saferoom_client.tongue import say
 
@@ -27,13 +27,13 @@ def teller(as_json: bool) -> Callable[[Event], None]:
                 line["command"] = event.command
             typer.echo(json.dumps(line, ensure_ascii=False))
         else:
-            typer.echo(f"{moment(now)}  {event.what}: {event.detail}")
+            typer.echo(f"{moment(now)}  {event.what}: {in_one_line(event.detail)}")
             if event.command:
                 typer.echo(
                     say(
                         "  next  if `saferoom measure` of code that you trust gives this digest:"
                         " {command}",
-                        command=event.command,
+                        command=in_one_line(event.command),
                     )
                 )
 

@@ -1056,6 +1056,13 @@ def verify(receipt_json: bytes, trust_json: bytes) -> Told:
     return check(receipt, trust)
 
 
+def plain(text: object) -> str:
+    """Write what the file says so that none of it moves a terminal's cursor or looks like a line."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text)
+    )
+
+
 def main() -> int:
     """Read the command line, verify, and say what was verified and what cannot be."""
     parser = argparse.ArgumentParser(description="Verify a receipt of a data safe room, offline.")
@@ -1071,12 +1078,12 @@ def main() -> int:
     try:
         told = verify(data, pinned)
     except Wrong as error:
-        sys.stderr.write(f"NOT VERIFIED: {error}\n")
+        sys.stderr.write(f"NOT VERIFIED: {plain(error)}\n")
         return 1
     if options.json:
         sys.stdout.write(json.dumps({"verified": True, **told}, ensure_ascii=False) + "\n")
         return 0
-    shown = [f"{name}: {value}" for name, value in told.items()]
+    shown = [plain(f"{name}: {value}") for name, value in told.items()]
     for title, lines in (
         ("verified", VERIFIED),
         ("cannot be verified from a receipt", NOT_VERIFIED),
