@@ -63,6 +63,7 @@ class Said:
     calls: list[str] = field(default_factory=list[str])
     uses: list[use_pb2.Use] = field(default_factory=list[use_pb2.Use])
     next_uses: int = 0
+    roles: list[identity_pb2.Role] = field(default_factory=lambda: [identity_pb2.ROLE_INSTITUTION])
     note: str = ""
     to_cosign: str = ""
     cosigned: list[str] = field(default_factory=list[str])
@@ -101,7 +102,7 @@ async def who_am_i(
     return identity_pb2.WhoAmIResponse(
         organisation=identity.organisation,
         name=identity.name,
-        roles=[identity_pb2.ROLE_INSTITUTION],
+        roles=said.roles,
         fingerprint=identity.fingerprint,
     )
 

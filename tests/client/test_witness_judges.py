@@ -19,6 +19,7 @@ from saferoom_proto.cosignature import Algorithm
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.v1 import identity_pb2
 from simulator import SimLedger
 from simulator.seeds import Seeds
 from tests.client.fakeroom import Said, serving
@@ -141,6 +142,18 @@ async def test_what_was_looked_into_does_not_stop_a_witness_that_judges_what_cam
     assert looked.checkpoint == audited.ledger.checkpoint()
 
 
+async def test_a_witness_is_not_told_to_judge_from_beyond_the_log_on(
+    audited: Audited, session: Session
+) -> None:
+    audited.said.roles = [identity_pb2.ROLE_AUDITOR]
+    size = audited.said.case.world.ledger.size
+    await audited.judging(since=size).require_able(session)
+    with pytest.raises(SafeRoomError) as refused:
+        await audited.judging(since=size + 1).require_able(session)
+    assert refused.value.reason is Reason.MALFORMED
+    assert [fault.field for fault in refused.value.fields] == ["--since"]
+
+
 async def test_entries_that_are_not_those_of_the_head_are_caught(
     audited: Audited, session: Session
 ) -> None:
@@ -156,5 +169,5 @@ async def test_entries_that_are_not_those_of_the_head_are_caught(
 
 async def test_only_an_auditors_witness_judges(audited: Audited, session: Session) -> None:
     with pytest.raises(SafeRoomError) as refused:
-        await audited.judging().require_auditor(session)
+        await audited.judging().require_able(session)
     assert refused.value.reason is Reason.NOT_ALLOWED

@@ -110,7 +110,7 @@ def _log(audited: Audited) -> Iterator[Row]:
     rows = (
         (later("room"), audited.trust.origin),
         (later("entries"), f"{head.size:,}"),
-        (later("root"), b64(head.root)),
+        (later("root of the log"), b64(head.root)),
         (later("head seen before"), seen),
         (later("judged from entry"), f"{audited.report.since:,}"),
         (later("key of the log"), audited.trust.ledger_key),

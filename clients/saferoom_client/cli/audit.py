@@ -70,7 +70,7 @@ def verify(
         member = room.profile.member
         by = f"{member.organisation} {member.name}"
         audited = Audited(report, room.profile.trust, by, utc_now())
-    told = list(_lines(report))
+    told = list(_lines(report, given=receipts is not None))
     if page is not None:
         write_file(page, html(audit_page(audited)).encode(), PUBLIC_FILE)
         told.append(say("wrote {file}", file=page))
@@ -90,7 +90,8 @@ def _require_auditor(room: Room) -> None:
     raise refusal
 
 
-def _lines(report: AuditReport) -> Iterator[str]:
+def _lines(report: AuditReport, *, given: bool) -> Iterator[str]:
+    """Tell what was found; of receipts too, if a folder of them was given."""
     size = report.checkpoint.size
     grown = report.grown_from
     if grown is not None:
@@ -123,6 +124,8 @@ def _lines(report: AuditReport) -> Iterator[str]:
             receipts=report.receipts,
             opened=report.opened,
         )
+    elif given:
+        yield say("the folder holds no receipt (*.json): no question was judged")
     for each in report.recovered:
         yield say(
             "the enclave of {owner} went on from an older copy by its approvers' decision: of its "

@@ -18,7 +18,7 @@ from saferoom_client.cli.options import (
     WhyOption,
     group,
 )
-from saferoom_client.cli.output import show, show_units
+from saferoom_client.cli.output import moment, show, show_units
 from saferoom_client.cli.staying import run_until_told, teller
 from saferoom_client.files import read_model
 from saferoom_client.premises.home import EXCHANGE, Home, HomeConfig
@@ -134,7 +134,10 @@ def evidence(
             level=claims.sandbox_level,
             missing=missing,
         ),
-        say("endorsed by the owner's key agent until {until}", until=shown.endorsement.valid_to),
+        say(
+            "endorsed by the owner's key agent until {until}",
+            until=moment(shown.endorsement.valid_to),
+        ),
     )
 
 

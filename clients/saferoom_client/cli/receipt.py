@@ -11,7 +11,7 @@ import typer
 from saferoom_client import standalone
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import Shown, mapping, moment, show
-from saferoom_client.cli.receipt_kinds import read_receipt, require_kind
+from saferoom_client.cli.receipt_kinds import naming, read_receipt, require_kind
 from saferoom_client.cli.receipt_rows import row, shown_batch, shown_row
 from saferoom_client.cli.receipt_witness import shown_vouching, witness
 from saferoom_client.cli.use_receipt import shown_use
@@ -22,7 +22,7 @@ from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.render import html, text
 from saferoom_client.sheet.row_facts import read_row_sheet
 from saferoom_client.sheet.words import Language
-from saferoom_client.tongue import later, say
+from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
@@ -49,19 +49,10 @@ def verify(
 ) -> None:
     """Verify a receipt, a batch's, or one row's, under the pinned keys; nothing is asked."""
     pinned = _trust(profile, trust)
-    match receipt := read_receipt(file, read_file(file)):
-        case UseReceipt():
-            shown = shown_use(receipt, pinned)
-        case BatchReceipt():
-            shown = shown_batch(receipt, pinned)
-        case RowReceipt():
-            shown = shown_row(receipt, pinned)
-        case Receipt():
-            verified = verify_receipt(receipt, pinned)
-            what = say(_CHECKED if verified.answer else _CHECKED_REFUSAL)
-            told = say("verified: {what}", what=what)
-            shown = Shown({"verified": True, **_document(verified)}, (told, *_lines(verified)))
-    (shown + shown_vouching(receipt, pinned, profile)).print(as_json=as_json)
+    with naming(file, profile if trust is None else None):
+        receipt = read_receipt(file, read_file(file))
+        shown = _verified(receipt, pinned) + shown_vouching(receipt, pinned, profile)
+    shown.print(as_json=as_json)
 
 
 @app.command(name="show")
@@ -74,7 +65,9 @@ def show_(
     """Show what a receipt says, once it verifies."""
     data = read_file(file)
     require_kind(file, data, Kind.CHECK)
-    verified = verify_receipt(Receipt.from_json(data), _trust(profile, trust))
+    pinned = _trust(profile, trust)
+    with naming(file, profile if trust is None else None):
+        verified = verify_receipt(Receipt.from_json(data), pinned)
     releases = {
         owner: part.release.model_dump(mode="json") for owner, part in verified.parts.items()
     }
@@ -95,8 +88,9 @@ def export(
     profile: OfflineProfile = None,
     trust: TrustOption = None,
     language: Annotated[
-        Language, typer.Option("--lang", help="The page's language, en or zh.")
-    ] = Language.EN,
+        Language | None,
+        typer.Option("--lang", help="The page's language, en or zh; else the command line's."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a receipt as a page for people, once it verifies: .html or .txt."""
@@ -104,11 +98,13 @@ def export(
     if render is None:
         rule = say("one of {renderers} at the end of its name", renderers=", ".join(_RENDERERS))
         raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--out", rule)])
-    data, pinned = read_file(file), _trust(profile, trust)
-    if require_kind(file, data, Kind.CHECK, Kind.ROW) is Kind.ROW:
-        sheet = read_row_sheet(RowReceipt.from_json(data), pinned, language)
-    else:
-        sheet = read_sheet(Receipt.from_json(data), pinned, language)
+    data, pinned, language = read_file(file), _trust(profile, trust), language or spoken()
+    kind = require_kind(file, data, Kind.CHECK, Kind.ROW)
+    with naming(file, profile if trust is None else None):
+        if kind is Kind.ROW:
+            sheet = read_row_sheet(RowReceipt.from_json(data), pinned, language)
+        else:
+            sheet = read_sheet(Receipt.from_json(data), pinned, language)
     write_file(out, render(sheet).encode(), PUBLIC_FILE)
     document = {"file": str(out), "language": language, "answer": sheet.truth}
     show(
@@ -137,6 +133,21 @@ _TRUTHS: Final = (later("yes"), later("no"), later("not_found"))
 _RENDERERS: Final = {".html": html, ".txt": text}
 _CHECKED = later("the charters, agreements, approvals, consents, enclaves, answers, and the log")
 _CHECKED_REFUSAL = later("the charters, agreements, enclaves, what each of them said, and the log")
+
+
+def _verified(receipt: Receipt | BatchReceipt | RowReceipt | UseReceipt, pinned: Trust) -> Shown:
+    match receipt:
+        case UseReceipt():
+            return shown_use(receipt, pinned)
+        case BatchReceipt():
+            return shown_batch(receipt, pinned)
+        case RowReceipt():
+            return shown_row(receipt, pinned)
+        case Receipt():
+            verified = verify_receipt(receipt, pinned)
+            what = say(_CHECKED if verified.answer else _CHECKED_REFUSAL)
+            told = say("verified: {what}", what=what)
+            return Shown({"verified": True, **_document(verified)}, (told, *_lines(verified)))
 
 
 def _lines(verified: VerifiedReceipt) -> list[str]:

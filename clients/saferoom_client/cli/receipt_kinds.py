@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +81,24 @@ def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:
                 else _OF_CHECK
             )
     raise refusal
+
+
+@contextmanager
+def naming(path: Path, profile: Path | None) -> Generator[None]:
+    """Name the file of a receipt that does not verify, and where its owner's root goes."""
+    try:
+        yield
+    except SafeRoomError as error:
+        if error.fields:
+            raise
+        named = SafeRoomError(error.reason, f"{path}: {error.detail}")
+        for note in getattr(error, "__notes__", ()):
+            named.add_note(note)
+        if error.detail.startswith("no pinned charter root") and profile is not None:
+            named.add_note(later("Pin its charter root, which the owner gives you itself."))
+            owner = error.detail.rpartition(" ")[2]
+            named.add_note(f"saferoom trust pin {owner} ROOT -p {profile}")
+        raise named from error
 
 
 def _unusable(path: Path, rule: str, *, step: bool = True) -> SafeRoomError:

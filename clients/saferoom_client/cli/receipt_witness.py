@@ -10,7 +10,7 @@ import typer
 
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption
 from saferoom_client.cli.output import Shown, moment
-from saferoom_client.cli.receipt_kinds import read_receipt
+from saferoom_client.cli.receipt_kinds import naming, read_receipt
 from saferoom_client.files import PUBLIC_FILE, read_file, write_file
 from saferoom_client.profile import pinned_witnesses
 from saferoom_client.receipt_kinds import ReceiptFile
@@ -30,7 +30,8 @@ def witness(
     as_json: JsonOption = False,
 ) -> None:
     """Prove a receipt anew, under a head that the pinned witnesses cosigned."""
-    receipt = read_receipt(file, read_file(file))
+    with naming(file, profile):
+        receipt = read_receipt(file, read_file(file))
 
     def waiting() -> None:
         typer.echo(say("waiting for the witnesses to cosign what it stands under"), err=True)

@@ -8,12 +8,14 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Final
 
 import typer
 
 from saferoom_client.cli.output import in_one_line, moment
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.events import Event
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 
 
 def teller(as_json: bool) -> Callable[[Event], None]:
@@ -27,7 +29,8 @@ def teller(as_json: bool) -> Callable[[Event], None]:
                 line["command"] = event.command
             typer.echo(json.dumps(line, ensure_ascii=False))
         else:
-            typer.echo(f"{moment(now)}  {event.what}: {in_one_line(event.detail)}")
+            told = in_one_line(say_rule(event.detail))
+            typer.echo(f"{moment(now)}  {say(event.what)}: {told}")
             if event.command:
                 typer.echo(
                     say(
@@ -38,6 +41,21 @@ def teller(as_json: bool) -> Callable[[Event], None]:
                 )
 
     return tell
+
+
+_HAPPENINGS: Final = (
+    later("attending"),
+    later("disconnected"),
+    later("replaced"),
+    later("released"),
+    later("refused"),
+    later("waiting"),
+    later("starting"),
+    later("listening"),
+    later("ended"),
+    later("cosigned"),
+)
+"""What happens (`Happening`), listed for translation."""
 
 
 def run_until_told(program: Coroutine[object, object, None]) -> None:

@@ -20,7 +20,7 @@ from saferoom_client.events import Event, Happening
 from saferoom_client.files import read_model
 from saferoom_client.profile import Profile, RoomCard
 from saferoom_client.session import Session
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 from saferoom_client.units import write_unit
 from saferoom_client.witness.folder import PROFILE, PUBLIC, Evidence, Witness
 from saferoom_client.witness.judging import Judging
@@ -32,7 +32,9 @@ from saferoom_client.witness.watch import (
     require_same_room,
     watch,
 )
+from saferoom_proto.checkpoint import require_name
 from saferoom_proto.cosignature import Algorithm
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 app = group("Watch a room's log and cosign it.")
 
@@ -54,6 +56,11 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make a witness with a fresh key."""
+    try:
+        require_name(name)
+    except SafeRoomError as error:
+        rule = later("a key name is not empty and holds no space and no plus")
+        raise SafeRoomError(error.reason, rule, [FieldFault("--name", rule)]) from error
     witness = Witness.create(folder, name, key, read_model(room, RoomCard))
     show(
         as_json,
@@ -94,6 +101,9 @@ def run(
 
     The exit status is 3 if the room rewrote, cut or forked its log, or signed with another key.
     """
+    if since and not audit:
+        rule = later("it goes with --audit")
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--since", rule)])
     witness = Witness.load(folder)
     member = Profile.load(profile or folder / PROFILE)
     witness = require_same_room(witness, member)
@@ -106,7 +116,7 @@ def run(
             return
         async with Session(member) as session:
             if judging is not None:
-                await judging.require_auditor(session)
+                await judging.require_able(session)
             looked = await look(session, witness, judging)
         witness.show_figures(looked.time)
         size = f"{looked.checkpoint.size:,} entries, {looked.grown:,} of them new"

@@ -10,7 +10,9 @@ import typer
 from pydantic import ValidationError
 
 from saferoom_client.files import read_file
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_client.tongue import later
+from saferoom_proto.cosignature import CosignerKey
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.base import field_faults
 from saferoom_proto.statements.witnesses import WitnessPolicy
 
@@ -52,5 +54,19 @@ def read_policy(
 
 
 def _keys(text: str) -> list[str]:
-    whole = text if "+" in text else read_file(Path(text)).decode(errors="replace")
-    return [key for key in map(str.strip, whole.split("\n")) if key]
+    if "+" in text:
+        return [_key(text.strip(), text)]
+    lines = read_file(Path(text)).decode(errors="replace").split("\n")
+    return [_key(line.strip(), f"{text}:{at}") for at, line in enumerate(lines, 1) if line.strip()]
+
+
+def _key(text: str, place: str) -> str:
+    """Give a verifier key, or name the file and the line in it that holds none."""
+    try:
+        CosignerKey.parse(text)
+    except SafeRoomError as error:
+        rule = later("not a witness's verifier key, NAME+ID+BASE64")
+        refusal = SafeRoomError(Reason.MALFORMED, f"{place}: {rule}", [FieldFault(place, rule)])
+        refusal.add_note(later("Give the witness.pub that the witness's folder holds."))
+        raise refusal from error
+    return text

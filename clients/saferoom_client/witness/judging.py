@@ -11,13 +11,14 @@ from typing import Final
 
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.run import Auditor
-from saferoom_client.log import LogTree, all_entries
+from saferoom_client.log import LogTree, all_entries, checkpoint
 from saferoom_client.members import whoami
 from saferoom_client.profile import Profile
 from saferoom_client.session import Session
+from saferoom_client.tongue import later
 from saferoom_client.values import Role
 from saferoom_proto.checkpoint import Checkpoint
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 
 class Judging:
@@ -32,11 +33,21 @@ class Judging:
     def __init__(self, profile: Profile, since: int = 0) -> None:
         self._auditor: Final = Auditor(Book(profile.trust), profile.card.heads_keys, since)
         self._tree: Final = LogTree()
+        self._since: Final = since
 
-    async def require_auditor(self, session: Session) -> None:
-        """Refuse with `NOT_ALLOWED` a member that is not shown what entries are."""
+    async def require_able(self, session: Session) -> None:
+        """Check that the member is shown what entries are, and that there is something to judge.
+
+        Raises:
+            SafeRoomError: `NOT_ALLOWED` for no auditor's member; `MALFORMED` if the first entry to
+                judge lies beyond the log, as nothing would be judged until it had grown there.
+        """
         if Role.AUDITOR not in (await whoami(session)).roles:
-            raise SafeRoomError(Reason.NOT_ALLOWED, "only an auditor's witness can judge")
+            raise SafeRoomError(Reason.NOT_ALLOWED, later("only an auditor's witness can judge"))
+        size = session.grounds.open_note(await checkpoint(session)).size
+        if self._since > size:
+            rule = f"the log has {size} entries"
+            raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--since", rule)])
 
     async def require_sound(self, session: Session, head: Checkpoint) -> None:
         """Read what the log has beyond what was judged, and judge it.

@@ -101,7 +101,7 @@ async def watch(
         while True:
             try:
                 if judging is not None and not cosigned_at:
-                    await judging.require_auditor(session)
+                    await judging.require_able(session)
                 looked = await look(session, witness, judging)
             except Refused as refused:
                 if refused.reason in _FINAL:

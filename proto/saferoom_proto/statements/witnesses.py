@@ -122,7 +122,7 @@ class WitnessPolicy(Part):
     def require_young(self, time: int, now: int) -> None:
         """Refuse with `NOT_WITNESSED` words that are older than may be."""
         if now - time > self.max_age_seconds:
-            detail = f"{self.threshold} witnesses last cosigned {now - time} s ago"
+            detail = f"{self.threshold} of the witnesses last cosigned {now - time} s ago"
             raise SafeRoomError(Reason.NOT_WITNESSED, detail)
 
 
