@@ -23,8 +23,10 @@ from tests.client.tampering import told as made
 
 LIE = "\x1b[1A\x1b[2K\r\nverified: all of it\u202e\x9b2K\u2028"
 VERIFIER = Path(standalone.__file__).with_name("verify_receipt.py")
-WORD = "room owner request institution endorsement charter template certificate approvals agreement"
-WORD += " consent stream store outcome reason charges answer chain time"
+WORD = (
+    "room owner request institution endorsement charter template certificate approvals agreement"
+    " consent stream store outcome reason charges answer chain time"
+)
 
 
 @pytest.mark.parametrize("kind", ["release", "release" + LIE])

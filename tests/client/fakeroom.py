@@ -63,7 +63,9 @@ class Said:
     calls: list[str] = field(default_factory=list[str])
     uses: list[use_pb2.Use] = field(default_factory=list[use_pb2.Use])
     next_uses: int = 0
-    roles: list[identity_pb2.Role] = field(default_factory=lambda: [identity_pb2.ROLE_INSTITUTION])
+    roles: list[identity_pb2.Role.ValueType] = field(
+        default_factory=lambda: [identity_pb2.ROLE_INSTITUTION]
+    )
     note: str = ""
     to_cosign: str = ""
     cosigned: list[str] = field(default_factory=list[str])

@@ -91,7 +91,7 @@ def _require_auditor(room: Room) -> None:
 
 
 def _lines(report: AuditReport, *, given: bool) -> Iterator[str]:
-    """Tell what was found; of receipts too, if a folder of them was given."""
+    """Tell what was read, of receipts too if a folder of them was given, and what was found."""
     size = report.checkpoint.size
     grown = report.grown_from
     if grown is not None:
@@ -126,6 +126,10 @@ def _lines(report: AuditReport, *, given: bool) -> Iterator[str]:
         )
     elif given:
         yield say("the folder holds no receipt (*.json): no question was judged")
+    yield from _found(report)
+
+
+def _found(report: AuditReport) -> Iterator[str]:
     for each in report.recovered:
         yield say(
             "the enclave of {owner} went on from an older copy by its approvers' decision: of its "

@@ -17,7 +17,7 @@ from saferoom_client.cli.receipt_witness import shown_vouching, witness
 from saferoom_client.cli.use_receipt import shown_use
 from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
 from saferoom_client.profile import TRUST
-from saferoom_client.receipt_kinds import Kind
+from saferoom_client.receipt_kinds import Kind, ReceiptFile
 from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.render import html, text
 from saferoom_client.sheet.row_facts import read_row_sheet
@@ -135,7 +135,7 @@ _CHECKED = later("the charters, agreements, approvals, consents, enclaves, answe
 _CHECKED_REFUSAL = later("the charters, agreements, enclaves, what each of them said, and the log")
 
 
-def _verified(receipt: Receipt | BatchReceipt | RowReceipt | UseReceipt, pinned: Trust) -> Shown:
+def _verified(receipt: ReceiptFile, pinned: Trust) -> Shown:
     match receipt:
         case UseReceipt():
             return shown_use(receipt, pinned)

@@ -1057,7 +1057,7 @@ def verify(receipt_json: bytes, trust_json: bytes) -> Told:
 
 
 def plain(text: object) -> str:
-    """Write what the file says so that none of it moves a terminal's cursor or looks like a line."""
+    """Write what a file says so that none moves a cursor or looks like a line of ours."""
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text)
     )
