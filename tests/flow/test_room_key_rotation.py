@@ -30,7 +30,8 @@ def follows(member: Path) -> bool:
 
 
 def judges(live: SmallRoom) -> bool:
-    """Have the auditor check the log under the keys it knows; tells whether that holds."""
+    """Have the auditor check a log that has grown; tells whether it holds under its keys."""
+    answer(live)
     return run("audit", "verify", profile=live.member("auditor", "desk")).returncode == 0
 
 
@@ -76,7 +77,7 @@ def test_the_logs_key_is_changed_while_banks_ask(tmp_path: Path) -> None:
         # Whoever pinned the former key reads what it signed, and nothing that it did not.
         for each in (before, during):
             verify_receipt(each, pinned)
-        # The server reads its folder every so often: until it has seen the end, both keys sign.
+        # Until the server has seen the end in its folder, and has a new head to sign, both sign.
         live.processes.wait_for(lambda: not judges(live), "the former key still signs", 60)
         assert run("room", "follow", profile=live.member("auditor", "desk")).returncode == 0
         judged = run("audit", "verify", profile=live.member("auditor", "desk"))

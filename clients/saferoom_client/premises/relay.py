@@ -73,8 +73,8 @@ async def relay(exchange: Exchange, profile: Profile, *, on_event: Tell = ignore
         if call.carried:
             pause = FIRST_PAUSE_SECONDS
         if refusal.reason is Reason.CONFLICT:
-            pause = REPLACED_PAUSE_SECONDS
-            on_event(Event(Happening.REPLACED, f"another relay attends; again in {pause:.0f} s"))
+            pause, why = REPLACED_PAUSE_SECONDS, "another relay attends"
+            on_event(Event(Happening.REPLACED, f"{why}; again in {pause:.0f} s"))
         else:
             on_event(Event(Happening.DISCONNECTED, f"{_words(refusal)}; again in {pause:.1f} s"))
         # Jitter keeps the relays of one room from coming back all at once.
