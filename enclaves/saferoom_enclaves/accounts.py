@@ -2,13 +2,13 @@
 
 Many subjects have the same account, since few questions are asked of many, so each account is kept
 once and a subject holds its number. A single check writes its subject's row; a chunk of a batch
-writes one row for all subjects whose account it changed. An account only grows, so whatever order
-the rows are read in, the largest of each feature and period is the newest.
+writes one row for all subjects whose account it changed. An account only grows, so in whatever
+order the rows are read, what covers the rest of a feature and period is the newest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Annotated, Final
@@ -20,7 +20,7 @@ from saferoom_enclaves.state import State
 from saferoom_proto.batch import split
 from saferoom_proto.formula import FeatureKind
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.base import FeatureName, Owner, Part
+from saferoom_proto.statements.base import Digest, FeatureName, Owner, Part
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 _ROW_PARTS: Final = 3
@@ -28,18 +28,65 @@ _NOTHING: Final = 0
 
 
 class Spent(Part):
-    """All that was asked of one feature in one period, and its price."""
+    """All that was asked of one feature in one period, as it was defined then, and its price."""
 
     feature: FeatureName
     epoch: Annotated[int, Field(ge=0)]
+    value: Digest
+    """Of what computes its value: a feature that is defined anew tells something else."""
     kind: FeatureKind
     family: Owner
+    grid: tuple[str, ...]
+    """Every threshold that could have been asked: of each grid it had while it was asked of."""
     cuts: tuple[str, ...]
     null: bool
     cells: Annotated[int, Field(ge=1)]
 
+    @property
+    def place(self) -> Place:
+        """Where it stands in an account."""
+        return self.feature, self.epoch, self.value
 
+    def covers(self, other: Spent) -> bool:
+        """Whether all that was asked of another in the same place was asked of this."""
+        return (
+            {*other.cuts} <= {*self.cuts}
+            and {*other.grid} <= {*self.grid}
+            and self.null >= other.null
+            and self.cells >= other.cells
+        )
+
+
+Place = tuple[str, int, str]
 Account = tuple[Spent, ...]
+
+
+def joined(accounts: Iterable[Account]) -> Account:
+    """Give what several groups asked as one account: they share what they learned."""
+    together: dict[Place, Spent] = {}
+    for account in accounts:
+        for each in account:
+            known = together.get(each.place)
+            together[each.place] = each if known is None else _both_asked(known, each)
+    return tuple(together.values())
+
+
+def _both_asked(one: Spent, other: Spent) -> Spent:
+    for this, that in ((one, other), (other, one)):
+        if this.covers(that):
+            return this
+    return Spent.model_construct(
+        feature=one.feature,
+        epoch=one.epoch,
+        value=one.value,
+        kind=one.kind,
+        family=one.family,
+        grid=tuple(sorted({*one.grid, *other.grid})),
+        cuts=tuple(sorted({*one.cuts, *other.cuts})),
+        null=one.null or other.null,
+        # No less than the price of all these cuts, by which it is replaced when more is asked.
+        cells=one.cells * other.cells,
+    )
 
 
 class _Kept(Part):
@@ -138,13 +185,4 @@ class Accounts:
             held[subject] = number if before in (_NOTHING, number) else self._both(before, number)
 
     def _both(self, one: int, other: int) -> int:
-        newest = {(each.feature, each.epoch): each for each in self._accounts[one]}
-        for each in self._accounts[other]:
-            known = newest.get((each.feature, each.epoch))
-            if known is None or _asked(known) < _asked(each):
-                newest[each.feature, each.epoch] = each
-        return self.number(tuple(newest.values()))
-
-
-def _asked(spent: Spent) -> int:
-    return len(spent.cuts) + spent.null
+        return self.number(joined((self._accounts[one], self._accounts[other])))

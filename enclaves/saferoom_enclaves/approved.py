@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
-from saferoom_enclaves.spending import Ask
+from saferoom_enclaves.asking import Ask
 from saferoom_enclaves.standing import Standing
 from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_part, owner_parts
 from saferoom_proto.formula import (

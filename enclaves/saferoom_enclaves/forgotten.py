@@ -72,8 +72,10 @@ def _asked_in_full(feature: PinnedFeature, epoch: int) -> Spent:
     return Spent.model_construct(
         feature=definition.full_name,
         epoch=epoch,
+        value=definition.value_digest,
         kind=shape.kind,
         family=definition.family,
+        grid=(),
         cuts=(),
         null=True,
         cells=shape.cells_told(shape.cuts),

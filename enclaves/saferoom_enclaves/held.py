@@ -158,8 +158,8 @@ class Records:
                 cuts=spent.cuts,
                 cells=spent.cells,
             )
-            for group, institutions in sorted(self._standing.groups().items())
-            for spent in self._spending.account(group, subject)
+            for group, institutions in sorted(self._standing.groups.institutions().items())
+            for spent in self._spending.asked_by(group, subject)
         )
 
 

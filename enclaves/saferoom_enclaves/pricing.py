@@ -7,9 +7,9 @@ from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 
 from saferoom_enclaves.accounts import Spent
-from saferoom_enclaves.leakage import MAX_BITS, STEP, Cells, family_cells
+from saferoom_enclaves.asking import Ask, former_cells, spend_on, told
+from saferoom_enclaves.leakage import MAX_BITS, ONE, STEP, Cells, family_cells
 from saferoom_enclaves.spending import (
-    Ask,
     Question,
     Spending,
     budget_bits,
@@ -17,7 +17,6 @@ from saferoom_enclaves.spending import (
     cap_bits,
     cap_of,
     in_family,
-    spend_on,
 )
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charter, FamilyPrice, FeaturePrice
@@ -42,17 +41,19 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
     It goes through the same steps, so it is within budget if and only if `charge` takes it.
     """
     account = spending.account(question.group, question.subject)
-    before = {(each.feature, each.epoch): each for each in account}
+    before = {each.place: each for each in account}
     after, features, changed = dict(before), list[FeaturePrice](), list[Ask]()
     for ask in question.asks:
-        place = (ask.feature.full_name, question.epoch)
-        spent, within = _wanted(ask, before.get(place), question.epoch, charter)
+        place = ask.place(question.epoch)
+        former = former_cells(before, place)
+        spent, within = _wanted(ask, before.get(place), question.epoch, charter, former)
         if spent is not before.get(place):
             within = within and not spending.closed(question.epoch)
             after[place] = spent
             changed.append(ask)
-        cells = before[place].cells if place in before else 1
-        features.append(_feature_price(ask, cells, spent.cells, charter, within=within))
+        cells = told(former, before[place].cells if place in before else 1)
+        with_it = told(former, spent.cells)
+        features.append(_feature_price(ask, cells, with_it, charter, within=within))
     families = _family_prices(
         question.asks,
         changed,
@@ -63,20 +64,17 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
     return Prices(tuple(features), families)
 
 
-def _wanted(ask: Ask, before: Spent | None, epoch: int, charter: Charter) -> tuple[Spent, bool]:
+def _wanted(
+    ask: Ask, before: Spent | None, epoch: int, charter: Charter, former: Cells
+) -> tuple[Spent, bool]:
     """Give what would stand in the account, and whether the feature's budget allows it."""
     try:
-        return spend_on(ask, before, epoch, budget_of(budget_bits(ask, charter))), True
+        return spend_on(ask, before, epoch, budget_of(budget_bits(ask, charter)), former), True
     except SafeRoomError as error:
         if error.reason is not Reason.OVER_BUDGET:
             raise
-    try:
-        return spend_on(ask, before, epoch, budget_of(Decimal(MAX_BITS))), False
-    except SafeRoomError as error:
-        # Its kind or its classes changed within the period: no number of cells stands for both.
-        if error.reason is not Reason.OVER_BUDGET or before is None:
-            raise
-        return before, False
+    # Its price all the same: as if nothing had been asked of another definition of it.
+    return spend_on(ask, before, epoch, budget_of(Decimal(MAX_BITS)), ONE), False
 
 
 def _feature_price(

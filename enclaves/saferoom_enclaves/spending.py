@@ -2,12 +2,15 @@
 
 Cuts are kept by what they compare with (a threshold, a class), not by their place in a grid, so
 that a grid that changes within a period adds to what was asked of the old one (DESIGN section 8).
+A feature that is computed otherwise within a period tells another value of the same record: what
+was asked of either is kept apart, and both prices count to its budget. What linked groups asked
+counts to each of them (`collusion`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -16,53 +19,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_enclaves.accounts import Account, Accounts, Spent
+from saferoom_enclaves.accounts import Account, Accounts, Spent, joined
+from saferoom_enclaves.asking import Ask, former_cells, spend_on, told
 from saferoom_enclaves.forgotten import ForgottenPeriods
 from saferoom_enclaves.leakage import (
-    AskedCuts,
     Budget,
     Cells,
     FamilyCap,
-    price,
     rolling,
-    spend,
     window_start,
 )
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
-from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
-from saferoom_proto.formula.tree import MAX_CLASSES
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Charge, Charter, Feature
+from saferoom_proto.statements import Charge, Charter
 
-_FLAG: Final = "flag"
-_NOTHING: Final = AskedCuts()
 _KEPT: Final = 64
 """Limits kept ready: an owner names a handful."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a bound formula asks of one feature that is charged.
-
-    Attributes:
-        feature: the feature.
-        shape: what it may be compared with.
-        cuts: what is asked.
-        names: the cuts by what they compare with.
-    """
-
-    feature: Feature
-    shape: FeatureShape
-    cuts: AskedCuts
-    names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, feature: Feature, shape: FeatureShape, cuts: frozenset[Cut]) -> Ask:
-        """Name the cuts that a formula asks of a feature."""
-        asked = AskedCuts.of(cuts)
-        names = tuple(sorted(_name(shape, cut) for cut in asked.cuts))
-        return cls(feature, shape, asked, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +90,14 @@ class Spending:
         self._state: Final = state
         self._accounts: Final = Accounts(state)
         self._forgotten: Final = ForgottenPeriods(state, standing)
+        self._groups: Final = standing.groups
 
     def account(self, group: str, subject: str) -> tuple[Spent, ...]:
-        """Give all that a group has asked about a subject, as far as it still counts."""
+        """Give all that a group is charged for about a subject: also what linked groups asked."""
+        return _joint([self._accounts.of(each, subject) for each in self._groups.linked(group)])
+
+    def asked_by(self, group: str, subject: str) -> tuple[Spent, ...]:
+        """Give what stands in a group's own account about a subject."""
         return self._accounts.of(group, subject)
 
     def charge(self, question: Question, charter: Charter, now: datetime) -> tuple[Charge, ...]:
@@ -128,7 +106,7 @@ class Spending:
         Raises:
             SafeRoomError: `OVER_BUDGET`; nothing is spent then.
         """
-        before = self._accounts.of(question.group, question.subject)
+        before = self.account(question.group, question.subject)
         after, charges = self._charged(before, question.asks, question.epoch, charter, now)
         if after is not before:
             self._accounts.put(question.group, question.subject, after)
@@ -151,14 +129,21 @@ class Spending:
         """
         accounts, asks = self._accounts, questions.asks
         numbers, at = np.unique(
-            np.array(accounts.numbers(questions.group, questions.subjects), dtype=np.int64),
+            np.array(
+                [
+                    accounts.numbers(group, questions.subjects)
+                    for group in self._groups.linked(questions.group)
+                ],
+                dtype=np.int64,
+            ),
+            axis=1,
             return_inverse=True,
         )
-        paid = np.zeros(len(numbers), dtype=np.bool_)
-        cells = np.zeros((len(numbers), len(asks), 2), dtype=np.uint16)
+        paid = np.zeros(numbers.shape[1], dtype=np.bool_)
+        cells = np.zeros((numbers.shape[1], len(asks), 2), dtype=np.uint16)
         changed: dict[int, list[bytes]] = {}
-        for place, number in enumerate(numbers.tolist()):
-            before = accounts.account(number)
+        for place, linked in enumerate(numbers.T.tolist()):
+            before = _joint([accounts.account(number) for number in linked])
             try:
                 after, charges = self._charged(before, asks, questions.epoch, charter, now)
             except SafeRoomError as refusal:
@@ -178,19 +163,25 @@ class Spending:
         self, before: Account, asks: tuple[Ask, ...], epoch: int, charter: Charter, now: datetime
     ) -> tuple[Account, tuple[Charge, ...]]:
         """Charge questions to an account; gives back `before` itself where nothing is new."""
-        account = {(each.feature, each.epoch): each for each in before}
+        account = {each.place: each for each in before}
         charges: list[Charge] = []
         changed: list[Ask] = []
         for ask in asks:
-            name = ask.feature.full_name
-            known = account.get((name, epoch))
-            after = spend_on(ask, known, epoch, budget_of(budget_bits(ask, charter)))
+            place = ask.place(epoch)
+            known, former = account.get(place), former_cells(account, place)
+            after = spend_on(ask, known, epoch, budget_of(budget_bits(ask, charter)), former)
             if after is not known:
                 self._require_open(ask, epoch)
-                account[name, epoch] = after
+                account[place] = after
                 changed.append(ask)
             cells = 1 if known is None else known.cells
-            charges.append(Charge(feature=name, cells_before=cells, cells_after=after.cells))
+            charges.append(
+                Charge(
+                    feature=ask.feature.full_name,
+                    cells_before=told(former, cells),
+                    cells_after=told(former, after.cells),
+                )
+            )
         if not changed:
             return before, tuple(charges)
         _require_within_caps(changed, self.counted(account.values(), now), charter)
@@ -207,8 +198,8 @@ class Spending:
         forgotten = self._forgotten.spent(window_start(now))
         if not forgotten:
             return live
-        places = {(each.feature, each.epoch) for each in forgotten}
-        known = (each for each in live if (each.feature, each.epoch) not in places)
+        places = {each.place for each in forgotten}
+        known = (each for each in live if each.place not in places)
         return (*known, *forgotten)
 
     def closed(self, epoch: int) -> bool:
@@ -247,54 +238,8 @@ def budget_bits(ask: Ask, charter: Charter) -> Decimal:
     return min(ask.feature.budget_bits, charter.limit(ask.feature.level).feature_bits)
 
 
-def spend_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spent:
-    """Charge one feature; gives back `before` itself where nothing new is asked."""
-    feature = ask.feature
-    if before is None:
-        shape, earlier, asked = ask.shape, _NOTHING, ask.cuts
-    else:
-        shape = _merged(ask.shape, before)
-        earlier = AskedCuts(frozenset(_place(shape, name) for name in before.cuts), before.null)
-        asked = AskedCuts(frozenset(_place(shape, name) for name in ask.names), ask.cuts.null)
-    after = spend(shape, earlier, asked, budget)
-    if before is not None and after == earlier:
-        return before
-    return Spent.model_construct(
-        feature=feature.full_name,
-        epoch=epoch,
-        kind=shape.kind,
-        family=feature.family,
-        cuts=ask.names if before is None else tuple(sorted({*ask.names, *before.cuts})),
-        null=after.null,
-        cells=price(shape, after).n,
-    )
-
-
-def _merged(shape: FeatureShape, before: Spent) -> FeatureShape:
-    """Give the shape with what was asked of an earlier version of the feature, too."""
-    if before.kind is not shape.kind:
-        raise SafeRoomError(Reason.OVER_BUDGET, f"{shape.ref} was of another kind this period")
-    if shape.kind is FeatureKind.ORDERED:
-        grid = {*shape.grid, *(Decimal(name) for name in before.cuts)}
-        return shape if len(grid) == len(shape.grid) else replace(shape, grid=tuple(sorted(grid)))
-    if shape.kind is FeatureKind.CLASSES:
-        classes = (*shape.classes, *(name for name in before.cuts if name not in shape.classes))
-        if len(classes) > MAX_CLASSES:
-            raise SafeRoomError(Reason.OVER_BUDGET, f"{shape.ref} had other classes this period")
-        return shape if classes == shape.classes else replace(shape, classes=classes)
-    return shape
-
-
-def _name(shape: FeatureShape, cut: int) -> str:
-    if shape.kind is FeatureKind.ORDERED:
-        return format_number(shape.grid[cut])
-    return shape.classes[cut] if shape.kind is FeatureKind.CLASSES else _FLAG
-
-
-def _place(shape: FeatureShape, name: str) -> int:
-    if shape.kind is FeatureKind.ORDERED:
-        return shape.grid.index(Decimal(name))
-    return shape.classes.index(name) if shape.kind is FeatureKind.CLASSES else 0
+def _joint(accounts: list[Account]) -> Account:
+    return accounts[0] if len(accounts) == 1 else joined(accounts)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from saferoom_enclaves.collusion import CollusionGroups
 from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
@@ -59,6 +60,7 @@ class Standing:
         self._launch: Final = launch
         self.generation = 0
         """Counts what took effect, so that others know when to derive anew."""
+        self.groups: Final = CollusionGroups()
         self.clear()
         self._steps: Final[dict[str, Callable[[Envelope, datetime], None]]] = {
             Charter.payload_type(): self._take_charter,
@@ -87,6 +89,7 @@ class Standing:
         self.certificates: dict[str, ReleaseCertificate] = {}
         self.revoked_certificates: dict[str, datetime] = {}
         self._of_stream: PinnedCharter | None = None
+        self.groups.clear()
         self._kept: dict[str, Envelope] = {}
         self._agreements: dict[str, list[PinnedAgreement]] = {}
         self._ended: set[str] = set()
@@ -129,15 +132,6 @@ class Standing:
         """Give an institution's agreements that have not been ended, the newest first."""
         known = self._agreements.get(institution, [])
         return [each for each in reversed(known) if each.digest not in self._ended]
-
-    def groups(self) -> dict[str, tuple[str, ...]]:
-        """Give the institutions of each collusion group that any agreement ever named."""
-        members: dict[str, set[str]] = {}
-        for statement in self._kept.values():
-            if statement.payload_type == Agreement.payload_type():
-                agreement = load(statement, Agreement)
-                members.setdefault(agreement.group, set()).add(agreement.institution)
-        return {group: tuple(sorted(names)) for group, names in members.items()}
 
     def approvals(self, template: str, certificate: str) -> list[Envelope]:
         """Give the approvals of these exact bytes that have not been taken back."""
@@ -185,6 +179,8 @@ class Standing:
         if statement.digest not in self._kept:
             self._weigh(statement)
             self._kept[statement.digest] = statement
+            if statement.payload_type == Agreement.payload_type():
+                self.groups.take(load(statement, Agreement))
 
     def _weigh(self, statement: Envelope) -> None:
         if statement.payload_type == Schema.payload_type():

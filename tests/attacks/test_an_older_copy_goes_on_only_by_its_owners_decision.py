@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from saferoom_client.chains import Chains
+from saferoom_enclaves.asking import Ask
 from saferoom_enclaves.pricing import price
-from saferoom_enclaves.spending import Ask, Question
+from saferoom_enclaves.spending import Question
 from saferoom_proto import chain
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.statements.base import (
     Owner,
     Part,
@@ -105,6 +107,15 @@ class Feature(Payload):
     def full_name(self) -> str:
         """The name everybody uses: `owner.name`."""
         return f"{self.owner}.{self.name}"
+
+    @cached_property
+    def value_digest(self) -> str:
+        """The digest of what computes its value: two versions that share it tell the same.
+
+        The grid is not in it: it says where the value may be compared, not what it is.
+        """
+        fields = {"sql", "as_of", "kind", "classes", "absent"}
+        return sha256_digest(self.model_dump_json(include=fields).encode())
 
 
 MAX_GRID = 7

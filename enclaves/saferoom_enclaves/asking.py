@@ -1,0 +1,118 @@
+"""What a formula asks of one feature, and what that costs beside all that was asked before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from saferoom_enclaves.accounts import Place, Spent
+from saferoom_enclaves.leakage import (
+    MOST_CELLS,
+    AskedCuts,
+    Budget,
+    Cells,
+    family_cells,
+    price,
+    spend,
+)
+from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
+from saferoom_proto.statements import Feature
+
+_FLAG: Final = "flag"
+_NOTHING: Final = AskedCuts()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a bound formula asks of one feature that is charged.
+
+    Attributes:
+        feature: the feature.
+        shape: what it may be compared with.
+        cuts: what is asked.
+        names: the cuts by what they compare with.
+    """
+
+    feature: Feature
+    shape: FeatureShape
+    cuts: AskedCuts
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, feature: Feature, shape: FeatureShape, cuts: frozenset[Cut]) -> Ask:
+        """Name the cuts that a formula asks of a feature."""
+        asked = AskedCuts.of(cuts)
+        names = tuple(sorted(_name(shape, cut) for cut in asked.cuts))
+        return cls(feature, shape, asked, names)
+
+    def place(self, epoch: int) -> Place:
+        """Give where it stands in an account, in a period."""
+        return self.feature.full_name, epoch, self.feature.value_digest
+
+
+def former_cells(account: Mapping[Place, Spent], place: Place) -> Cells:
+    """Give the price of what was asked of a feature in a period while it was defined otherwise."""
+    name, epoch, value = place
+    return family_cells(
+        Cells(spent.cells)
+        for (feature, period, other), spent in account.items()
+        if feature == name and period == epoch and other != value
+    )
+
+
+def told(former: Cells, cells: int) -> int:
+    """Give the cells told apart of a feature in a period, however often it was defined anew.
+
+    What a record has no room for was refused; only what linked groups asked apart can come to it.
+    """
+    return min(former.n * cells, MOST_CELLS.n)
+
+
+def spend_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget, former: Cells) -> Spent:
+    """Charge one feature; gives back `before` itself where nothing new is asked."""
+    feature = ask.feature
+    if before is None:
+        shape, earlier, asked = ask.shape, _NOTHING, ask.cuts
+    else:
+        shape = _merged(ask.shape, before)
+        earlier = AskedCuts(frozenset(_place(shape, name) for name in before.cuts), before.null)
+        asked = AskedCuts(frozenset(_place(shape, name) for name in ask.names), ask.cuts.null)
+    after = spend(shape, earlier, asked, budget, former)
+    if before is not None and after == earlier:
+        return before
+    return Spent.model_construct(
+        feature=feature.full_name,
+        epoch=epoch,
+        value=feature.value_digest,
+        kind=shape.kind,
+        family=feature.family,
+        grid=tuple(map(format_number, shape.grid)),
+        cuts=ask.names if before is None else tuple(sorted({*ask.names, *before.cuts})),
+        null=after.null,
+        cells=price(shape, after).n,
+    )
+
+
+def _merged(shape: FeatureShape, before: Spent) -> FeatureShape:
+    """Give the shape with every threshold that an earlier version could have been asked, too.
+
+    Whoever chose its cuts by the answers may have asked any of them, on another path.
+    """
+    if shape.kind is not FeatureKind.ORDERED:
+        return shape
+    grid = {*shape.grid, *map(Decimal, before.grid)}
+    return shape if len(grid) == len(shape.grid) else replace(shape, grid=tuple(sorted(grid)))
+
+
+def _name(shape: FeatureShape, cut: int) -> str:
+    if shape.kind is FeatureKind.ORDERED:
+        return format_number(shape.grid[cut])
+    return shape.classes[cut] if shape.kind is FeatureKind.CLASSES else _FLAG
+
+
+def _place(shape: FeatureShape, name: str) -> int:
+    if shape.kind is FeatureKind.ORDERED:
+        return shape.grid.index(Decimal(name))
+    return shape.classes.index(name) if shape.kind is FeatureKind.CLASSES else 0

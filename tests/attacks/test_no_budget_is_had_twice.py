@@ -1,0 +1,153 @@
+"""A bank that has spent a budget tries for another of the same feature, subject and period."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from saferoom_enclaves.collusion import CollusionGroups
+from saferoom_proto.answer import Truth
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import Agreement, CostEstimate, Feature, load
+from simulator import EnclaveHarness, Sample, SimBank, sample, tax_csv
+from simulator.batch import ask_batch, steady_batch
+from simulator.sample import AS_OF, VAT_GRID
+from tests.attacks.bands import LIMITS
+
+VAT = FeatureRef("tax", "vat_paid")
+SQL = "SELECT uscc AS subject, vat AS value FROM firms"
+TWO_CUTS = Decimal("2.322")
+"""Five cells: two cuts and "unknown"."""
+
+
+def again(room: Sample, **changes: object) -> Sample:
+    """Define the feature that thresholds are asked of anew, and approve `steady` under it."""
+    current = room.world.features[VAT].definition
+    fields = current.model_dump() | {"version": current.version + 1} | changes
+    room.tax.define(Feature.model_validate(fields))
+    certificate = room.world.publish(room.bank.certificate(room.steady.template))
+    room.tax.approve(room.steady.template, certificate.digest)
+    return replace(room, steady=replace(room.steady, certificate=certificate))
+
+
+def told(
+    enclave: EnclaveHarness, room: Sample, value: str, bank: SimBank | None = None
+) -> Truth | Reason:
+    """Ask about one threshold; give the answer, or why there is none."""
+    verdict = enclave.ask(room.question(1, value, bank=bank))
+    return verdict.truth or verdict.reason or Reason.INTERNAL
+
+
+def test_another_group_in_the_next_agreement_brings_no_other_budget(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    room = again(room, budget_bits=TWO_CUTS)
+    enclave.follow()
+    assert told(enclave, room, VAT_GRID[3]) is Truth.NO
+    assert told(enclave, room, VAT_GRID[1]) is Truth.YES
+    renewed = room.tax.agree(room.bank, group="fresh", replaces=room.agreement)
+    enclave.follow()
+    assert load(renewed, Agreement).group == "fresh"
+    assert told(enclave, room, VAT_GRID[2]) is Reason.OVER_BUDGET
+    assert told(enclave, room, VAT_GRID[1]) is Truth.YES  # a repeat stays free
+    judged = enclave.judge(room.bank.cost_request(room.question(1, VAT_GRID[2])))
+    assert load(judged.entry.statement, CostEstimate).refused is Reason.OVER_BUDGET
+    enclave.restart()
+    assert told(enclave, room, VAT_GRID[2]) is Reason.OVER_BUDGET
+
+
+def test_whoever_leaves_a_group_takes_along_what_its_friends_were_told(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    room = again(room, budget_bits=TWO_CUTS)
+    friend = room.world.bank("bank-c")
+    agreed = room.tax.agree(friend, group="bank-a")
+    room.consent(1, friend)
+    enclave.follow()
+    assert told(enclave, room, VAT_GRID[3]) is Truth.NO
+    room.tax.end(agreed)
+    room.tax.agree(friend)
+    enclave.follow()
+    assert told(enclave, room, VAT_GRID[1], friend) is Truth.YES
+    assert told(enclave, room, VAT_GRID[2], friend) is Reason.OVER_BUDGET
+    assert told(enclave, room, VAT_GRID[2]) is Reason.OVER_BUDGET  # nor by the one that stayed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"as_of": AS_OF + timedelta(days=31)},
+        {"sql": "SELECT uscc AS subject, vat + 400000 AS value FROM firms"},
+    ],
+    ids=["a month later", "another sum"],
+)
+def test_the_same_question_about_another_value_is_no_repeat(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    room = again(sample(0, limits=LIMITS), budget_bits=Decimal("3.170"))  # nine cells
+    room.consent(1)
+    with closing(EnclaveHarness(room.tax, tmp_path)) as enclave:
+        enclave.load({"firms": tax_csv(room.world)})
+        enclave.follow()
+        assert told(enclave, room, VAT_GRID[3]) is Truth.NO
+        room = again(room, **changes)
+        enclave.follow()
+        (charge, _) = enclave.ask(room.question(1, VAT_GRID[3])).release.charges
+        assert (charge.cells_before, charge.cells_after) == (3, 9)
+        # Either is told apart as far as both together may be; of a third nothing is told.
+        assert told(enclave, room, VAT_GRID[0]) is Reason.OVER_BUDGET
+        room = again(room, sql="SELECT uscc AS subject, vat * 2 AS value FROM firms")
+        enclave.follow()
+        assert told(enclave, room, VAT_GRID[3]) is Reason.OVER_BUDGET
+        # The value that was asked of before may be asked of again; a unit is no value.
+        room = again(room, **({"as_of": AS_OF, "sql": SQL} | changes), unit="yuan")
+        enclave.follow()
+        assert told(enclave, room, VAT_GRID[3]) in (Truth.YES, Truth.NO)
+
+
+def test_a_grid_that_shrinks_makes_nothing_cheaper(room: Sample, enclave: EnclaveHarness) -> None:
+    room = again(room, budget_bits=Decimal("2.322"))
+    enclave.follow()
+    assert told(enclave, room, VAT_GRID[3]) is Truth.NO
+    # On other paths another cut was asked next: what is left of the grid does not show it.
+    room = again(room, grid=tuple(map(Decimal, VAT_GRID[1:4:2])))
+    enclave.follow()
+    (charge, _) = enclave.ask(room.question(1, VAT_GRID[1])).release.charges
+    assert (charge.cells_before, charge.cells_after) == (3, 5)
+    room = again(room, grid=(Decimal(70_000), Decimal(VAT_GRID[3])))
+    enclave.follow()
+    assert told(enclave, room, "70000") is Reason.OVER_BUDGET
+
+
+def test_a_batch_is_charged_to_the_linked_account(room: Sample, enclave: EnclaveHarness) -> None:
+    room = again(room, budget_bits=TWO_CUTS)
+    enclave.follow()
+    assert told(enclave, room, VAT_GRID[3]) is Truth.NO
+    assert told(enclave, room, VAT_GRID[1]) is Truth.YES
+    room.tax.agree(room.bank, group="fresh", replaces=room.agreement)
+    enclave.follow()
+
+    def row(value: str) -> Truth | Reason:
+        batch = steady_batch(room, 1, 2, 3, params=({"min_vat": value},))
+        return ask_batch(enclave, batch).records[0].outcome
+
+    assert row(VAT_GRID[2]) is Reason.OVER_BUDGET
+    assert row(VAT_GRID[1]) is Truth.YES
+
+
+def test_groups_are_linked_by_whoever_was_ever_in_both() -> None:
+    groups = CollusionGroups()
+    room = sample(0)
+    base = load(room.agreement, Agreement)
+    for institution, group in (("a", "one"), ("b", "one"), ("b", "two"), ("c", "two"), ("d", "x")):
+        groups.take(base.model_copy(update={"institution": institution, "group": group}))
+    assert groups.linked("one") == groups.linked("two") == ("one", "two")
+    assert groups.linked("x") == ("x",)
+    assert groups.linked("unheard-of") == ("unheard-of",)
+    assert groups.institutions()["one"] == ("a", "b")
