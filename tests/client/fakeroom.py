@@ -67,7 +67,7 @@ class Said:
         default_factory=lambda: [identity_pb2.ROLE_INSTITUTION]
     )
     note: str = ""
-    to_cosign: str = ""
+    to_cosign: str | None = None
     cosigned: list[str] = field(default_factory=list[str])
     words: list[ledger_pb2.AddCosignatureRequest] = field(
         default_factory=list[ledger_pb2.AddCosignatureRequest]
@@ -171,13 +171,18 @@ async def get_checkpoint(
 ) -> ledger_pb2.GetCheckpointResponse:
     newest = said.note or said.case.world.ledger.note()
     return ledger_pb2.GetCheckpointResponse(
-        checkpoint=newest, to_cosign=said.to_cosign or newest, cosigned=said.cosigned
+        checkpoint=newest,
+        to_cosign=newest if said.to_cosign is None else said.to_cosign,
+        cosigned=said.cosigned,
     )
 
 
 async def get_consistency(
     said: Said, request: ledger_pb2.GetConsistencyRequest, context: Context
 ) -> ledger_pb2.GetConsistencyResponse:
+    if said.refusal is not None and said.refusals > 0:
+        said.refusals -= 1
+        await refuse(context, said.refusal)
     prove = said.consistency or said.case.world.ledger.consistency
     hashes = prove(request.size1, request.size2)
     return ledger_pb2.GetConsistencyResponse(hashes=hashes)

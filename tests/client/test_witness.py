@@ -132,7 +132,7 @@ async def test_what_was_caught_once_is_kept_once_and_stays_when_all_is_well_agai
     shown(said, replace(head, root=bytes(32)))
     for _ in range(3):
         await caught(session, witness, Misdeed.FORKED)
-    said.to_cosign = ""
+    said.to_cosign = None
     await look(session, witness)
     assert len(witness.evidence()) == 1
 
@@ -240,3 +240,13 @@ async def test_a_witness_of_another_room_watches_nothing(
     ran = CliRunner().invoke(app, command)
     assert ran.exit_code == 1
     assert "another room" in ran.output
+
+
+async def test_a_room_that_shows_nothing_to_cosign_is_not_accused(
+    said: Said, session: Session, witness: Witness
+) -> None:
+    said.to_cosign = ""
+    with pytest.raises(Refused) as refused:
+        await look(session, witness)
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert witness.evidence() == []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from saferoom_client.cli.options import (
+    InputFile,
     JsonOption,
+    ProfileOption,
     RoomCardOption,
     UnitsFolder,
     UserOption,
@@ -22,6 +25,8 @@ from saferoom_client.profile import Profile, RoomCard
 from saferoom_client.session import Session
 from saferoom_client.tongue import later, say
 from saferoom_client.units import write_unit
+from saferoom_client.witness.accusation import Judged, Verdict
+from saferoom_client.witness.accusation import judge as judge_evidence
 from saferoom_client.witness.folder import PROFILE, PUBLIC, Evidence, Witness
 from saferoom_client.witness.judging import Judging
 from saferoom_client.witness.watch import (
@@ -37,6 +42,9 @@ from saferoom_proto.cosignature import Algorithm
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 app = group("Watch a room's log and cosign it.")
+
+_VERDICTS: Final = (later("proven"), later("refuted"), later("unproven"))
+"""The verdicts (`Verdict`), listed for translation."""
 
 CAUGHT: Final = 3
 """The exit status of a witness that caught the room; other failures have 1."""
@@ -165,6 +173,27 @@ def show_(folder: WitnessFolder, as_json: JsonOption = False) -> None:
         lines.append(f"  {found.what}")
     show(as_json, document, *lines)
     if evidence:
+        raise typer.Exit(CAUGHT)
+
+
+@app.command()
+def judge(evidence: InputFile, profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Judge a witness's evidence: what the room signed, and whether it can join it.
+
+    A witness can lie too. The exit status is 3 if the evidence proves a misdeed.
+    """
+
+    async def program() -> Judged:
+        async with Session(Profile.load(profile)) as session:
+            return await judge_evidence(session, read_model(evidence, Evidence))
+
+    judged = asyncio.run(program())
+    show(
+        as_json,
+        {"verdict": judged.verdict, "why": judged.why},
+        say("{verdict}: {why}", verdict=say(judged.verdict), why=say(judged.why)),
+    )
+    if judged.verdict is Verdict.PROVEN:
         raise typer.Exit(CAUGHT)
 
 

@@ -54,7 +54,7 @@ async def look(session: Session, witness: Witness, judging: Judging | None = Non
 
     Raises:
         CaughtError: `BAD_PROOF` or `BAD_SIGNATURE`; nothing was cosigned.
-        Refused: the room does not answer, or does not take the cosignature.
+        Refused: the room does not answer, shows nothing to cosign, or does not take the word.
     """
     # Step 1: the head that all witnesses are to cosign, signed by the log's own key.
     told = await session.call(session.ledger.GetCheckpoint, ledger_pb2.GetCheckpointRequest())
@@ -140,6 +140,9 @@ _FINAL: Final = frozenset({Reason.UNAUTHENTICATED, Reason.CERTIFICATE_REVOKED})
 
 
 def _opened(witness: Witness, note: str) -> Checkpoint:
+    if not note:  # of a room from before there were witnesses: it signed nothing wrong
+        silent = SafeRoomError(Reason.UNAVAILABLE, "the room shows no head to cosign")
+        raise Refused(silent, {})
     try:
         return open_checkpoint(note, witness.watched.origin, witness.log_key)
     except SafeRoomError as error:
