@@ -36,6 +36,9 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 PAGE: Final = 1000
 """Most entries given at once; each comes with its statement, a few KiB."""
 
+IDLE_SECONDS: Final = 60.0
+"""After so long without an entry the log gives its pages back: an idle server is a small one."""
+
 _ENTRIES: Final = (
     select(
         tables.entry,
@@ -60,7 +63,14 @@ _INDEX: Final = select(tables.statement.c.entry_idx).where(
 class Ledger:
     """The append-only log of one room. Open it with `Ledger.open`, in the server's event loop."""
 
-    def __init__(self, database: Database, nodes: Nodes, writer: Writer, audited: Audited) -> None:
+    def __init__(
+        self,
+        database: Database,
+        nodes: Nodes,
+        writer: Writer,
+        audited: Audited,
+        idle_seconds: float,
+    ) -> None:
         self._audited: Final = audited
         self._database: Final = database
         self._nodes: Final = nodes
@@ -70,6 +80,9 @@ class Ledger:
         self._commits: Final = GroupCommit[Item, Outcome](self._commit, name="ledger")
         self.on_commit: Callable[[int, float], None] = _ignore
         """Told, in the writer's thread, how many items a commit took in and how many seconds."""
+        self._committed_at: float | None = None
+        """When the last commit ended; none if its pages were given back since."""
+        self._resting: Final = asyncio.create_task(self._rest(idle_seconds), name="ledger rests")
 
     @classmethod
     async def open(
@@ -81,6 +94,7 @@ class Ledger:
         clock: Callable[[], datetime],
         kinds: Sequence[str] = (),
         whole_up_to: int = WHOLE_UP_TO,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> Self:
         """Open the log, recomputing it; begin it if it is new.
 
@@ -94,6 +108,7 @@ class Ledger:
             clock: gives aware instants.
             kinds: of the statements that the room goes by.
             whole_up_to: entries that are recomputed at once, mark or no mark.
+            idle_seconds: after so long without an entry, the pages held for writing are given back.
 
         Raises:
             SafeRoomError: `BAD_PROOF`, naming the place, if the log is not what the key signed;
@@ -103,7 +118,7 @@ class Ledger:
         audited = Audited(database, origin, key, whole_up_to)
         tip = await asyncio.to_thread(audited.open, kinds)
         writer = Writer(database.writer, nodes, tip, origin=origin, key=key, clock=clock)
-        ledger = cls(database, nodes, writer, audited)
+        ledger = cls(database, nodes, writer, audited, idle_seconds)
         audited.start(ledger.tip)
         return ledger
 
@@ -145,7 +160,16 @@ class Ledger:
         outcomes = self._writer.commit(items)
         self.on_commit(len(items), time.perf_counter() - began)
         self._audited.committed(self._writer.tip)
+        self._committed_at = time.monotonic()
         return outcomes
+
+    async def _rest(self, idle_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(idle_seconds)
+            at = self._committed_at
+            if at is not None and time.monotonic() - at >= idle_seconds:
+                self._committed_at = None
+                self._database.release_memory()
 
     def tip(self) -> Tip:
         """Give the newest checkpoint, and the head of every stream under it."""
@@ -227,6 +251,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish what was accepted and refuse the rest; the database stays open."""
+        self._resting.cancel()
         await self._commits.close()
         await self._audited.close(self.tip())
 

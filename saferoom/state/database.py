@@ -16,7 +16,7 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
@@ -45,6 +45,10 @@ _WRITER: Final = (
     # Fold the log into the file every 16 MB. A check writes some 12 pages in random places; at
     # SQLite's 4 MB, one append in a hundred waited 5 ms for it, and 64 at once lost a fifth.
     "PRAGMA wal_autocheckpoint = 4000",
+    # A commit of many entries in a long log touches more pages than SQLite's 2 MB hold, and each
+    # that is squeezed out in mid-commit is written twice. Filled by a long log only, and given
+    # back when the log rests (`Database.release_memory`).
+    "PRAGMA cache_size = -65536",
     # Makes INSERT OR REPLACE run into the triggers that forbid DELETE.
     "PRAGMA recursive_triggers = ON",
     # An erased salt is overwritten, not only unlinked.
@@ -97,6 +101,11 @@ class Database:
         """Lend a reading connection: one unchanging view of the database, from any thread."""
         with self._reading.connect() as connection:
             yield connection
+
+    def release_memory(self) -> None:
+        """Give back the pages that the writer holds, from any thread, while nothing is written."""
+        driver = cast("sqlite3.Connection", self.writer.connection.driver_connection)
+        driver.execute("PRAGMA shrink_memory")
 
     def close(self) -> None:
         """Close every connection and let another process write."""

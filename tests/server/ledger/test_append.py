@@ -3,13 +3,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import sqlite3
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from sqlalchemy import func, select
 
 from saferoom.ledger.entries import NewEntry, NewRows, Position
-from saferoom.ledger.ledger import PAGE
+from saferoom.ledger.ledger import PAGE, Ledger
 from saferoom.state import tables
 from saferoom.state.database import Database
 from saferoom.state.rows import AnswerRow, OrganisationRow, RequestRow, SaltErased, StatementRow
@@ -342,3 +344,24 @@ def test_an_item_that_makes_no_sense_is_refused(make: Callable[[], object]) -> N
 def test_a_request_may_stand_beside_any_entry() -> None:
     entry = NewEntry("refusal", DIGEST, salt(0), (RequestRow("bank", envelope(7, "request")),))
     assert len(entry.rows) == 1
+
+
+async def test_a_log_that_rests_gives_back_the_pages_it_held(database: Database) -> None:
+    driver = cast("sqlite3.Connection", database.writer.connection.driver_connection)
+    given_back = asyncio.Semaphore(0)
+
+    def hears(said: str) -> None:
+        if said == "PRAGMA shrink_memory":
+            given_back.release()
+
+    driver.set_trace_callback(hears)
+    async with await Ledger.open(
+        database, origin=ORIGIN, key=KEY, clock=lambda: NOON, idle_seconds=0.02
+    ) as ledger:
+        for index in range(2):
+            await ledger.append(consent(index))
+            async with asyncio.timeout(30):
+                await given_back.acquire()
+        await asyncio.sleep(0.2)
+    # Once for each time that something was written, and not again and again while it rests.
+    assert given_back.locked()
