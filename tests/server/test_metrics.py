@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -135,6 +136,7 @@ async def test_a_flood_of_one_banks_bad_requests_is_slowed_and_anothers_checks_a
             asyncio.ensure_future(ask(check_pb2.CheckRequest(), timeout=SECONDS))
             for _ in range(400)
         ]
+        began = time.monotonic()
         await asyncio.sleep(0.5)
         for _ in range(5):
             question = envelope_to_proto(ready.question(said.other_bank))
@@ -144,7 +146,8 @@ async def test_a_flood_of_one_banks_bad_requests_is_slowed_and_anothers_checks_a
             assert len(answer.parts) == 1
         done = sum(each.done() for each in bad)
         text = await page(ready)
-        assert 32 <= done < 100
+        # Some at once, then so many a second; a slow machine had more seconds.
+        assert 32 <= done < 100 + 5 * (time.monotonic() - began)
         assert value(text, "saferoom_callers_held") == 1
         assert value(text, "saferoom_calls_held") > 100
         # What waits is bounded by the connection's streams; the rest has not left its sender.
