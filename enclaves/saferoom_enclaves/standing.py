@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from saferoom_enclaves.collusion import CollusionGroups
 from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
+from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.pauses import Pauses
@@ -180,7 +180,8 @@ class Standing:
             self._weigh(statement)
             self._kept[statement.digest] = statement
             if statement.payload_type == Agreement.payload_type():
-                self.groups.take(load(statement, Agreement))
+                agreed = load(statement, Agreement)
+                self.groups.take(agreed.institution, agreed.group)
 
     def _weigh(self, statement: Envelope) -> None:
         if statement.payload_type == Schema.payload_type():

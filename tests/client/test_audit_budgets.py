@@ -68,6 +68,18 @@ def test_an_account_that_was_set_back_is_found() -> None:
     ]
 
 
+def test_an_account_that_was_begun_anew_under_another_group_is_found() -> None:
+    """What a bank was told it still knows when its next agreement names another group."""
+    story = Story().begin()
+    story.release(Truth.YES, charges=charged(1, ONE_CUT))
+    story.agreement = story.tax.agree(story.bank, group="fresh", replaces=story.agreement)
+    story.follow(story.agreement)
+    story.release(Truth.YES, charges=charged(ONE_CUT, ONE_CUT))
+    assert found(story) == []
+    story.release(Truth.YES, charges=charged(1, ONE_CUT))
+    assert found(story) == [(len(story.log) - 1, Reason.OVER_BUDGET)]
+
+
 def test_what_batches_charged_in_between_is_no_violation() -> None:
     story = Story().begin()
     story.release(Truth.YES, charges=charged(1, ONE_CUT))
@@ -99,8 +111,10 @@ def test_an_answer_that_was_not_charged_is_found(
 def test_a_group_that_is_another_has_an_account_of_its_own() -> None:
     story = Story().begin()
     story.release()
-    story.agreement = story.tax.agree(story.bank, group="bank-a-and-friends")
-    story.follow(story.agreement)
+    story.bank = story.world.bank("bank-b")
+    story.agreement = story.tax.agree(story.bank)
+    story.consent = story.subject.consent(story.bank, VAT)
+    story.follow(story.agreement, story.consent)
     story.release(Truth.YES, charges=charged(1, ONE_CUT))
     assert found(story) == []
 
@@ -140,7 +154,14 @@ def test_a_period_counts_for_36_months_after_its_end(months: int, faults: int) -
         shape = PinnedFeature(opened, story.feature.digest).shape
         features = {VAT[0]: (opened, shape)}
         asked = Charged(
-            ("tax", "bank-a", "S"), epoch, moment, charter, charged(1, 8), features, None
+            account=("tax", "bank-a", "S"),
+            institution="bank-a",
+            epoch=epoch,
+            moment=moment,
+            charter=charter,
+            charges=charged(1, 8),
+            features=features,
+            asked=None,
         )
         return len(list(accounts.charge(asked)))
 

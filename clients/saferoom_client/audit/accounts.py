@@ -2,7 +2,8 @@
 
 An answer above level 1 names its subject's consent and, feature by feature, the cells told apart
 before and after it. So the log shows every account without the questions and without the answers:
-it must never go back, never pass what the owner allowed, and grow with the first question. Where a
+it must never go back, never pass what the owner allowed, and grow with the first question. Groups
+that had a member in common share what they learned, so their accounts count to each other. Where a
 receipt opens the question, the cuts that it asks are held against its price too.
 
 Rows of batches are charged to the same accounts and stand in no entry of their own. So an account
@@ -13,12 +14,13 @@ violation is one for certain.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.formula import NULL, Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charge, Charter, Feature
@@ -36,6 +38,7 @@ class Charged:
 
     Attributes:
         account: the owner, the collusion group and the subject.
+        institution: who asked.
         epoch: the store's.
         moment: when.
         charter: the limits in force.
@@ -46,6 +49,7 @@ class Charged:
     """
 
     account: tuple[str, str, str]
+    institution: str
     epoch: int
     moment: datetime
     charter: Charter
@@ -63,13 +67,19 @@ class _Spent:
     cuts: frozenset[str] = frozenset()
 
 
+_Account = dict[tuple[str, int], _Spent]
+"""By feature and period."""
+
+
 @dataclass(slots=True)
 class Accounts:
     """Every account, as far as each enclave's chain has been followed."""
 
-    _of: dict[tuple[str, str, str], dict[tuple[str, int], _Spent]] = field(
-        default_factory=dict[tuple[str, str, str], dict[tuple[str, int], _Spent]]
+    _of: dict[tuple[str, str, str], _Account] = field(
+        default_factory=dict[tuple[str, str, str], _Account]
     )
+    _groups: dict[str, CollusionGroups] = field(default_factory=dict[str, CollusionGroups])
+    """By owner: as far as their institutions asked."""
     _closed: dict[str, int] = field(default_factory=dict[str, int])
     """By owner: the last period that its enclave counts as spent, having forgotten what was."""
     _opened: dict[str, dict[int, datetime]] = field(default_factory=dict[str, dict[int, datetime]])
@@ -91,38 +101,53 @@ class Accounts:
         if charged.epoch <= self._closed.get(charged.account[0], -1):
             yield from _spent_again(charged.charges)
             return
+        linked = self._linked(charged)
         account = self._of.setdefault(charged.account, {})
         grown: set[str] = set()
         for charge in charged.charges:
             feature, shape = charged.features[charge.feature]
-            spent = account.setdefault((charge.feature, charged.epoch), _Spent(feature.family))
+            place = (charge.feature, charged.epoch)
+            spent = account.setdefault(place, _Spent(feature.family))
             asked = None if charged.asked is None else charged.asked.get(charge.feature)
-            if charge.cells_before < spent.cells:
-                detail = f"charged from {charge.cells_before} cells on, after {spent.cells} were"
+            known = max(one[place].cells for one in linked if place in one)
+            if charge.cells_before < known:
+                detail = f"charged from {charge.cells_before} cells on, after {known} were"
                 yield _over(f"{charge.feature}: {detail} told: the account was set back")
             yield from faults_of(charge, feature, charged.charter)
             if asked is not None:
                 spent.cuts |= asked
-                if charge.cells_after < (least := _price(shape, spent.cuts)):
+                cuts = frozenset[str]().union(*(one[place].cuts for one in linked if place in one))
+                if charge.cells_after < (least := _price(shape, cuts)):
                     detail = f"{charge.feature}: charged up to {charge.cells_after} cells,"
                     yield _over(f"{detail} and its questions so far tell {least}")
             if charge.cells_after > charge.cells_before:
                 grown.add(feature.family)
             spent.cells, spent.family = max(spent.cells, charge.cells_after), feature.family
         for family in sorted(grown):
-            yield from self._over_cap(family, account, charged)
+            yield from self._over_cap(family, linked, charged)
+
+    def _linked(self, charged: Charged) -> list[_Account]:
+        """Give the accounts of all groups that share what they learned, the asker's included."""
+        owner, group, subject = charged.account
+        groups = self._groups.setdefault(owner, CollusionGroups())
+        groups.take(charged.institution, group)
+        return [self._of.setdefault((owner, each, subject), {}) for each in groups.linked(group)]
 
     def _over_cap(
-        self, family: str, account: dict[tuple[str, int], _Spent], charged: Charged
+        self, family: str, linked: Sequence[_Account], charged: Charged
     ) -> Iterator[SafeRoomError]:
         """Hold a family to its cap: the periods that were open within 36 months, multiplied."""
         since = _months_before(charged.moment)
         opened = self._opened.get(charged.account[0], {})
+        most: dict[tuple[str, int], int] = {}
+        for account in linked:
+            for place, spent in account.items():
+                if spent.family == family:
+                    most[place] = max(spent.cells, most.get(place, 1))
         cells = math.prod(
-            spent.cells
-            for (_, epoch), spent in account.items()
-            if spent.family == family
-            and not any(e > epoch and ended <= since for e, ended in opened.items())
+            cells
+            for (_, epoch), cells in most.items()
+            if not any(e > epoch and ended <= since for e, ended in opened.items())
         )
         asked = [feature for feature, _ in charged.features.values() if feature.family == family]
         cap = min(charged.charter.limit(feature.level).family_bits for feature in asked)

@@ -112,9 +112,11 @@ class Spending:
             return
         asked = None if opened is None else opened.asked(said, self._book)
         self.replayed += 1
+        agreed = agreement.says.agreement
         yield from self._accounts.charge(
             Charged(
-                account=(said.owner, agreement.says.agreement.group, subject),
+                account=(said.owner, agreed.group, subject),
+                institution=agreed.institution,
                 epoch=0 if said.store is None else said.store.epoch,
                 moment=said.time,
                 charter=charter.charter,

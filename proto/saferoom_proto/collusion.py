@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from saferoom_proto.statements import Agreement
-
 
 class CollusionGroups:
     """The groups of all agreements that an owner ever signed, in force or not."""
@@ -20,11 +18,12 @@ class CollusionGroups:
         self._of: Final[dict[str, set[str]]] = {}
         self._linked: Final[dict[str, tuple[str, ...]]] = {}
 
-    def take(self, agreement: Agreement) -> None:
-        """Let an agreement count."""
-        self._members.setdefault(agreement.group, set()).add(agreement.institution)
-        self._of.setdefault(agreement.institution, set()).add(agreement.group)
-        self._linked.clear()
+    def take(self, institution: str, group: str) -> None:
+        """Let an agreement that put an institution into a group count."""
+        if group not in (known := self._of.setdefault(institution, set())):
+            known.add(group)
+            self._members.setdefault(group, set()).add(institution)
+            self._linked.clear()
 
     def clear(self) -> None:
         """Begin again with none."""
