@@ -16,12 +16,14 @@ from saferoom_enclaves.standing import Standing
 from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_part, owner_parts
 from saferoom_proto.formula import (
     Bound,
+    FeatureKind,
     FeatureRef,
     FeatureShape,
     Node,
     bind,
     cuts,
     parameters,
+    stated,
 )
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
@@ -37,6 +39,8 @@ class BoundUse:
 
     formula: Bound
     asks: tuple[Ask, ...]
+    stated: Mapping[FeatureRef, str]
+    """What it states of features of which values are stated, in their form."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +77,15 @@ class ApprovedUse:
         known = self.known.get(given)
         if known is None:
             known = self._bound(params)
-            if len(self.known) < MOST_KNOWN:  # values on a grid are few; refused ones are not kept
+            # Values on a grid are few; refused and stated ones are not kept.
+            if len(self.known) < MOST_KNOWN and not known.stated:
                 self.known[given] = known
         return known
+
+    @property
+    def states(self) -> bool:
+        """Whether it asks of a feature of which values are stated."""
+        return any(shape.kind is FeatureKind.STATED for shape in self.shapes.values())
 
     def require_computed(self, computed: AbstractSet[FeatureRef]) -> None:
         """Refuse with `NO_DATA` unless the features that this part reads are among those there."""
@@ -91,13 +101,14 @@ class ApprovedUse:
             raise SafeRoomError(Reason.OFF_DOMAIN, f"parameters {', '.join(odd)}", faults)
         own = {name: params[name] for name in parameters(self.node)}
         formula = bind(self.node, own, self.shapes)
+        said = stated(self.node, own, self.shapes)
         charged = {FeatureRef.parse(each.feature) for each in self.part.features if each.charged}
         asks = tuple(
-            Ask.of(self.features[ref].definition, self.shapes[ref], asked)
+            Ask.of(self.features[ref].definition, self.shapes[ref], asked, said.get(ref))
             for ref, asked in cuts(formula).items()
             if ref in charged
         )
-        return BoundUse(formula, asks)
+        return BoundUse(formula, asks, said)
 
 
 class ApprovedUses:

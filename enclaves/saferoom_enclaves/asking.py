@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from saferoom_enclaves.accounts import Place, Spent
@@ -33,19 +34,31 @@ class Ask:
         shape: what it may be compared with.
         cuts: what is asked.
         names: the cuts by what they compare with.
+        stated: of a feature of stated values, what is stated, in its form.
     """
 
     feature: Feature
     shape: FeatureShape
     cuts: AskedCuts
     names: tuple[str, ...]
+    stated: str | None = None
 
     @classmethod
-    def of(cls, feature: Feature, shape: FeatureShape, cuts: frozenset[Cut]) -> Ask:
+    def of(
+        cls,
+        feature: Feature,
+        shape: FeatureShape,
+        cuts: frozenset[Cut],
+        stated: str | None = None,
+    ) -> Ask:
         """Name the cuts that a formula asks of a feature."""
         asked = AskedCuts.of(cuts)
         names = tuple(sorted(_name(shape, cut) for cut in asked.cuts))
-        return cls(feature, shape, asked, names)
+        return cls(feature, shape, asked, names, stated)
+
+    def named(self, tag: str) -> Ask:
+        """Give the same with what is stated named by a tag, by which accounts know it."""
+        return replace(self, names=(tag,))
 
     def place(self, epoch: int) -> Place:
         """Give where it stands in an account, in a period."""
@@ -77,8 +90,9 @@ def spend_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget, former:
         shape, earlier, asked = ask.shape, _NOTHING, ask.cuts
     else:
         shape = _merged(ask.shape, before)
-        earlier = AskedCuts(frozenset(_place(shape, name) for name in before.cuts), before.null)
-        asked = AskedCuts(frozenset(_place(shape, name) for name in ask.names), ask.cuts.null)
+        place = partial(_place, shape, sorted({*before.cuts, *ask.names}))
+        earlier = AskedCuts(frozenset(map(place, before.cuts)), before.null)
+        asked = AskedCuts(frozenset(map(place, ask.names)), ask.cuts.null)
     after = spend(shape, earlier, asked, budget, former)
     if before is not None and after == earlier:
         return before
@@ -112,7 +126,9 @@ def _name(shape: FeatureShape, cut: int) -> str:
     return shape.classes[cut] if shape.kind is FeatureKind.CLASSES else _FLAG
 
 
-def _place(shape: FeatureShape, name: str) -> int:
+def _place(shape: FeatureShape, stated: list[str], name: str) -> int:
+    if shape.kind is FeatureKind.STATED:
+        return stated.index(name)
     if shape.kind is FeatureKind.ORDERED:
         return shape.grid.index(Decimal(name))
     return shape.classes.index(name) if shape.kind is FeatureKind.CLASSES else 0

@@ -24,6 +24,7 @@ from saferoom_proto import hpke
 from saferoom_proto.batch import CONSENT_BYTES
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRequest, load
 from saferoom_proto.verification import PinnedAgreement
 
@@ -132,6 +133,8 @@ def allowed_use(asked: AskedBatch, rules: Rules, now: datetime) -> ApprovedUse:
         SafeRoomError: the reason is the verdict on all of its rows.
     """
     use = approved_use(asked.request, rules, now)
+    if use.states:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "a value is stated of one subject at a time")
     for params in asked.request.params:
         use.bound(params)
     return use

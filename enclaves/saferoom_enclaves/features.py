@@ -64,6 +64,7 @@ class FeatureDefinition:
             feature.grid,
             tuple(cell.name for cell in feature.classes),
             feature.absent,
+            None if feature.stated is None else feature.stated.form,
         )
         values = tuple(cell.values for cell in feature.classes)
         return cls(shape, feature.sql, feature.as_of, feature.level, values)

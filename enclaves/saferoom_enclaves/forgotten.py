@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Final
 
 from saferoom_enclaves.accounts import Spent
-from saferoom_enclaves.leakage import MAX_BITS
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
-from saferoom_proto.certificate import CONSENT_FROM_LEVEL, MAX_CHECK_LEVEL, PinnedFeature
+from saferoom_proto.bits import MAX_BITS, most_cells
+from saferoom_proto.certificate import CONSENT_FROM_LEVEL, PinnedFeature
+from saferoom_proto.formula import FeatureKind
 
 
 class ForgottenPeriods:
@@ -59,7 +60,7 @@ class ForgottenPeriods:
                 tuple(
                     _asked_in_full(feature, epoch)
                     for feature in features
-                    if CONSENT_FROM_LEVEL <= feature.definition.level <= MAX_CHECK_LEVEL
+                    if feature.definition.level >= CONSENT_FROM_LEVEL and feature.may_be_asked
                     for epoch in sorted(epochs)
                 ),
             )
@@ -67,8 +68,14 @@ class ForgottenPeriods:
 
 
 def _asked_in_full(feature: PinnedFeature, epoch: int) -> Spent:
-    """Charge a whole grid: what budget was allowed in the period is forgotten, too."""
+    """Charge a whole grid: what budget was allowed in the period is forgotten, too.
+
+    Of stated values there is no whole: as many as the feature's own budget buys.
+    """
     shape, definition = feature.shape, feature.definition
+    cells = shape.cells_told(shape.cuts)
+    if shape.kind is FeatureKind.STATED:
+        cells = min(cells, most_cells(definition.budget_bits))
     return Spent.model_construct(
         feature=definition.full_name,
         epoch=epoch,
@@ -78,5 +85,5 @@ def _asked_in_full(feature: PinnedFeature, epoch: int) -> Spent:
         grid=(),
         cuts=(),
         null=True,
-        cells=shape.cells_told(shape.cuts),
+        cells=cells,
     )

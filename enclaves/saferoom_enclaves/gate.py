@@ -52,6 +52,10 @@ class CellIndex(Protocol):
         """Give a subject's cell of each feature, in the order of the names; none is unknown."""
         ...
 
+    def matches(self, subject: str, name: FeatureRef, said: str) -> bool:
+        """Tell whether what is held of a subject's feature is what is stated, in its form."""
+        ...
+
 
 class _Execution(Right):
     __slots__ = ()
@@ -122,7 +126,12 @@ def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
     """Answer a question about one subject's record."""
     admitted = charged.admitted
     names = tuple(admitted.use.features)
-    cells = dict(zip(names, index.cells(admitted.asked.request.subject, names), strict=True))
+    subject = admitted.asked.request.subject
+    cells = dict(zip(names, index.cells(subject, names), strict=True))
+    for name, said in admitted.bound.stated.items():
+        # Compared whatever is held: the work done does not depend on the record.
+        matches = index.matches(subject, name, said)
+        cells[name] = None if cells[name] is None else int(matches)
     return Sealed(_EXECUTED, truth_of(evaluate(admitted.bound.formula, cells)))
 
 

@@ -25,7 +25,14 @@ from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.holdings import HeldAccount, HeldBatch, HeldColumn, HeldFeature, HeldTable
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Column, ColumnType, Schema, StoreState, Table
+from saferoom_proto.statements import (
+    Column,
+    ColumnType,
+    FeatureKind,
+    Schema,
+    StoreState,
+    Table,
+)
 
 MOST_ROWS: Final = 50_000
 """Rows of one table about one subject; more would not fit into what a subject can be sent."""
@@ -69,9 +76,12 @@ class Reading:
             TableWanted(table=table, withheld=tuple(column.withheld for column in held))
             for table, held in zip(self._tables, columns, strict=True)
         ]
-        definitions = [FeatureDefinition.of(pinned.definition) for pinned in self.features]
+        definitions = [
+            FeatureDefinition.of(pinned.definition) for pinned in self.features if _shown(pinned)
+        ]
         memory = self.opened.memory
         found = self.work.about(memory, self.subject, wanted, definitions, MOST_ROWS)
+        values = iter(found.values)
         return Held(
             self.opened.state,
             self.opened.schema,
@@ -86,8 +96,12 @@ class Reading:
                 for table, held, rows in zip(self._tables, columns, found.tables, strict=True)
             ),
             tuple(
-                HeldFeature(feature=each.definition.full_name, digest=each.digest, value=value)
-                for each, value in zip(self.features, found.values, strict=True)
+                HeldFeature(
+                    feature=each.definition.full_name,
+                    digest=each.digest,
+                    value=next(values) if _shown(each) else None,
+                )
+                for each in self.features
             ),
             self.accounts,
             *self.batches.read(),
@@ -161,6 +175,11 @@ class Records:
             for group, institutions in sorted(self._standing.groups.institutions().items())
             for spent in self._spending.asked_by(group, subject)
         )
+
+
+def _shown(feature: PinnedFeature) -> bool:
+    """Tell whether a feature's value is shown: one that others state can name somebody else."""
+    return feature.definition.kind is not FeatureKind.STATED
 
 
 def _column(table: Table, column: Column) -> HeldColumn:

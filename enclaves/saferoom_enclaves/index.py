@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from hmac import compare_digest
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.features import ABSENT
-from saferoom_proto.formula import FeatureRef, FeatureShape
+from saferoom_proto.formula import FeatureKind, FeatureRef, FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.stated import TAG_BYTES, tag_of
 from saferoom_proto.statements.feature import Absent
 from saferoom_proto.uscc import SUBJECT_BYTES
 
@@ -25,6 +27,8 @@ class Column(NamedTuple):
 
     cells: memoryview
     absent: int | None
+    tags: memoryview | None = None
+    """Of a feature of stated values: the tag of what is held, 16 bytes a subject."""
 
 
 class FeatureIndex:
@@ -42,12 +46,13 @@ class FeatureIndex:
 
     @classmethod
     def of(cls, content: memoryview, subjects: int, shapes: Sequence[FeatureShape]) -> FeatureIndex:
-        """Takes an index as a child wrote it: the codes, then each feature's cells.
+        """Takes an index as a child wrote it: codes, each feature's cells, tags of stated values.
 
         Raises:
             SafeRoomError: `MALFORMED` unless it has exactly that form.
         """
-        if len(content) != subjects * (SUBJECT_BYTES + len(shapes)):
+        stated = [shape.ref for shape in shapes if shape.kind is FeatureKind.STATED]
+        if len(content) != subjects * (SUBJECT_BYTES + len(shapes) + TAG_BYTES * len(stated)):
             raise SafeRoomError(Reason.MALFORMED, "an index has another length than it says")
         codes = content[: subjects * SUBJECT_BYTES]
         sorted_codes = np.frombuffer(codes, dtype=f"S{SUBJECT_BYTES}")
@@ -61,7 +66,11 @@ class FeatureIndex:
             if bytes(cells).translate(None, allowed):
                 raise SafeRoomError(Reason.MALFORMED, f"a cell of {shape.ref} is on no grid")
             absent = 0 if shape.absent is Absent.FALSE else None
-            columns[shape.ref] = Column(cells.cast("b"), absent)
+            tags = None
+            if shape.ref in stated:
+                behind = SUBJECT_BYTES + len(shapes) + TAG_BYTES * stated.index(shape.ref)
+                tags = content[subjects * behind : subjects * (behind + TAG_BYTES)]
+            columns[shape.ref] = Column(cells.cast("b"), absent, tags)
         return cls(codes, columns)
 
     @property
@@ -103,10 +112,17 @@ class FeatureIndex:
         except KeyError as error:
             raise SafeRoomError(Reason.UNKNOWN_FEATURE, f"{error.args[0]}") from error
         if row is None:
-            return tuple([absent for _, absent in columns])
+            return tuple([absent for _, absent, _ in columns])
         return tuple(
-            [absent if (cell := column[row]) == ABSENT else cell for column, absent in columns]
+            [absent if (cell := column[row]) == ABSENT else cell for column, absent, _ in columns]
         )
+
+    def matches(self, subject: str, name: FeatureRef, said: str) -> bool:
+        """Tells whether what is held of a subject's feature is what is stated, in its form."""
+        tags, row = self._columns[name].tags, self._row(subject)
+        at = 0 if row is None else row * TAG_BYTES
+        held = b"" if tags is None else bytes(tags[at : at + TAG_BYTES])
+        return compare_digest(held, tag_of(said)) and row is not None
 
     def cells_of(self, subjects: bytes, names: Sequence[FeatureRef]) -> NDArray[np.int8]:
         """Gives the cells of many subjects; as `cells`.
@@ -125,7 +141,7 @@ class FeatureIndex:
             known = self._subjects[rows] == wanted
         cells = np.full((len(wanted), len(names)), ABSENT, dtype=np.int8)
         for at, name in enumerate(names):
-            column, absent = self._columns[name]
+            column, absent, _ = self._columns[name]
             held = np.frombuffer(column, dtype=np.int8)
             cells[known, at] = held[rows[known]]
             if absent is not None:

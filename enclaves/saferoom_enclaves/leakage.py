@@ -20,11 +20,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from saferoom_proto.bits import MAX_BITS, within
 from saferoom_proto.formula import NULL, Cut, FeatureShape
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-
-MAX_BITS: Final = 64
-"""Largest budget. A grid of 7 thresholds holds 3 bits, so nothing sensible comes near."""
 
 STEP: Final = Decimal("0.001")
 """Finest step of a budget, in bits: 1.585 is log2 of 3 cells, a flag that can be unknown."""
@@ -91,7 +89,7 @@ class Budget:
 
     def allows(self, cells: Cells) -> bool:
         """Whether so many cells stay within 2 to these bits, reckoned in whole numbers."""
-        return _within(cells, self.bits)
+        return within(cells.n, self.bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class FamilyCap:
 
     def allows(self, cells: Cells) -> bool:
         """Whether so many cells stay within 2 to these bits, reckoned in whole numbers."""
-        return _within(cells, self.bits)
+        return within(cells.n, self.bits)
 
 
 def price(shape: FeatureShape, asked: AskedCuts) -> Cells:
@@ -202,14 +200,6 @@ def _check_bits(bits: Decimal) -> None:
     else:
         return
     raise SafeRoomError(Reason.MALFORMED, f"bits: {rule}", (FieldFault("bits", rule),))
-
-
-def _within(cells: Cells, bits: Decimal) -> bool:
-    """Whether cells <= 2**bits. With bits = p/q in lowest terms: whether cells**q <= 2**p."""
-    if cells.n.bit_length() > MAX_BITS + 1:
-        return False  # more than any budget; spares raising a product of many periods to q
-    p, q = bits.as_integer_ratio()
-    return cells.n**q <= 1 << p
 
 
 def _over_budget(detail: str) -> SafeRoomError:

@@ -22,7 +22,8 @@ from saferoom_enclaves.engine import silenced
 from saferoom_enclaves.feature_sql import CheckedSql, Gate, wrapped
 from saferoom_enclaves.features import ABSENT, FeatureDefinition, FeatureRule
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements.feature import FeatureKind, Table
+from saferoom_proto.stated import TAG_BYTES, in_form, tag_of
+from saferoom_proto.statements.feature import FeatureKind, StatedForm, Table
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 _FETCHED_ROWS: Final = 50_000
@@ -32,6 +33,7 @@ _CELLS: Final = '"_cells"'
 _SUBJECTS: Final = '"_subjects"'
 
 Cells: TypeAlias = NDArray[np.int8]
+Tags: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,14 @@ class Materialised:
     Attributes:
         subjects: the codes of all subjects, sorted; dtype S18.
         columns: by the feature's place, its cells in the subjects' order; dtype int8.
+        tags: by the place of a feature of stated values, the tags of what is held in the
+            subjects' order; of shape (subjects, 16), dtype uint8.
         refused: by the feature's place, why it has none.
     """
 
     subjects: NDArray[np.bytes_]
     columns: dict[int, Cells]
+    tags: dict[int, Tags]
     refused: dict[int, SafeRoomError]
 
 
@@ -133,6 +138,7 @@ def _index(
         raise SafeRoomError(Reason.MALFORMED, "a feature stands twice")
     refused: dict[int, SafeRoomError] = {}
     columns: dict[int, Cells] = {}
+    tags: dict[int, Tags] = {}
     try:
         with silenced(Reason.INTERNAL, "numbering the subjects"):
             subjects = _subjects(connection, tables)
@@ -148,12 +154,18 @@ def _index(
                 refused[at] = error
                 continue
             with silenced(Reason.INTERNAL, "indexing a feature"):
+                form = feature.shape.form
+                if form is not None:
+                    tags[at] = _tags(connection, form, len(subjects))
                 columns[at] = _column(connection, told_of)
+                if form is not None:  # nothing is left of some values
+                    columns[at][~tags[at].any(axis=1)] = ABSENT
         begun(len(features))
         if not told_of.all():
             subjects = subjects[told_of]
             columns = {at: column[told_of] for at, column in columns.items()}
-        return Materialised(subjects, columns, refused)
+            tags = {at: each[told_of] for at, each in tags.items()}
+        return Materialised(subjects, columns, tags, refused)
     finally:
         # No table of an owner's begins with an underscore, so nothing of the store is named here.
         for name in (_CELLS, _SUBJECTS):
@@ -168,7 +180,8 @@ def _compute(
     if sql.level > feature.level:
         raise _refused(feature, FeatureRule.LEVEL)
     cell, parameters = _cell(feature, sql.value_type)
-    select = f"SELECT subject, CAST({cell} AS TINYINT) AS cell FROM ({wrapped(sql)})"  # noqa: S608 - checked
+    said = ", CAST(value AS VARCHAR) AS said" if feature.shape.form is not None else ""
+    select = f"SELECT subject, CAST({cell} AS TINYINT) AS cell{said} FROM ({wrapped(sql)})"  # noqa: S608 - checked
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {name} AS {select}",
         {**sql.parameters(feature.as_of), **parameters},
@@ -214,6 +227,11 @@ def _cell(feature: FeatureDefinition, value_type: str) -> tuple[str, dict[str, o
                 listed = ", ".join(f"${key}" for key in keys)
                 whens.append(f"WHEN CAST(value AS VARCHAR) IN ({listed}) THEN {at}")
             return f"CASE {' '.join(whens)} ELSE {ABSENT} END", named
+        case FeatureKind.STATED:
+            if value_type not in {"VARCHAR", *_WHOLE}:
+                rule = f"a value that others state is text or a whole number, not {value_type}"
+                raise _refused(feature, rule)
+            return f"CASE WHEN value IS NULL THEN {ABSENT} ELSE 0 END", {}
         case _:
             assert_never(kind)
 
@@ -276,6 +294,18 @@ def _column(connection: duckdb.DuckDBPyConnection, told_of: NDArray[np.bool_]) -
     column[arrays["row"]] = arrays["cell"]
     told_of[arrays["row"]] = True
     return column
+
+
+def _tags(connection: duckdb.DuckDBPyConnection, form: StatedForm, subjects: int) -> Tags:
+    """Gives the tags of the last feature's values, brought into their form; zeros for none."""
+    tags = np.zeros((subjects, TAG_BYTES), dtype=np.uint8)
+    joined = f"SELECT row, said FROM {_CELLS} JOIN {_SUBJECTS} USING (subject)"  # noqa: S608 - ours
+    connection.execute(f"{joined} WHERE said IS NOT NULL")
+    while fetched := cast("list[tuple[int, str]]", connection.fetchmany(_FETCHED_ROWS)):
+        for row, value in fetched:
+            if said := in_form(value, form):
+                tags[row] = np.frombuffer(tag_of(said), dtype=np.uint8)
+    return tags
 
 
 def _refused(feature: FeatureDefinition, rule: str) -> SafeRoomError:

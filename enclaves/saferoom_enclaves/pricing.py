@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from saferoom_enclaves.accounts import Spent
 from saferoom_enclaves.asking import Ask, former_cells, spend_on, told
-from saferoom_enclaves.leakage import MAX_BITS, ONE, STEP, Cells, family_cells
+from saferoom_enclaves.leakage import ONE, STEP, Cells, family_cells
 from saferoom_enclaves.spending import (
     Question,
     Spending,
@@ -18,6 +18,7 @@ from saferoom_enclaves.spending import (
     cap_of,
     in_family,
 )
+from saferoom_proto.bits import MAX_BITS
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charter, FamilyPrice, FeaturePrice
 
@@ -43,19 +44,21 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
     account = spending.account(question.group, question.subject)
     before = {each.place: each for each in account}
     after, features, changed = dict(before), list[FeaturePrice](), list[Ask]()
-    for ask in question.asks:
+    asks = spending.asks_of(question)
+    for ask in asks:
         place = ask.place(question.epoch)
         former = former_cells(before, place)
         spent, within = _wanted(ask, before.get(place), question.epoch, charter, former)
         if spent is not before.get(place):
             within = within and not spending.closed(question.epoch)
+            within = within and _may_state(spending, question, ask, now)
             after[place] = spent
             changed.append(ask)
         cells = told(former, before[place].cells if place in before else 1)
         with_it = told(former, spent.cells)
         features.append(_feature_price(ask, cells, with_it, charter, within=within))
     families = _family_prices(
-        question.asks,
+        asks,
         changed,
         spending.counted(before.values(), now),
         spending.counted(after.values(), now),
@@ -75,6 +78,19 @@ def _wanted(
             raise
     # Its price all the same: as if nothing had been asked of another definition of it.
     return spend_on(ask, before, epoch, budget_of(Decimal(MAX_BITS)), ONE), False
+
+
+def _may_state(spending: Spending, question: Question, ask: Ask, now: datetime) -> bool:
+    """Tell whether another value may be stated, if one is."""
+    if ask.stated is None:
+        return True
+    try:
+        spending.require_attempt(question, ask, now)
+    except SafeRoomError as error:
+        if error.reason is not Reason.OVER_BUDGET:
+            raise
+        return False
+    return True
 
 
 def _feature_price(

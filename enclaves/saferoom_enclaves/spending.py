@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.accounts import Account, Accounts, Spent, joined
 from saferoom_enclaves.asking import Ask, former_cells, spend_on, told
+from saferoom_enclaves.attempts import Attempts
 from saferoom_enclaves.forgotten import ForgottenPeriods
 from saferoom_enclaves.leakage import (
     Budget,
@@ -91,6 +92,7 @@ class Spending:
         self._accounts: Final = Accounts(state)
         self._forgotten: Final = ForgottenPeriods(state, standing)
         self._groups: Final = standing.groups
+        self._attempts: Final = Attempts(state)
 
     def account(self, group: str, subject: str) -> tuple[Spent, ...]:
         """Give all that a group is charged for about a subject: also what linked groups asked."""
@@ -107,10 +109,44 @@ class Spending:
             SafeRoomError: `OVER_BUDGET`; nothing is spent then.
         """
         before = self.account(question.group, question.subject)
-        after, charges = self._charged(before, question.asks, question.epoch, charter, now)
+        asks = self.asks_of(question)
+        after, charges = self._charged(before, asks, question.epoch, charter, now)
         if after is not before:
+            told_before = {each.place: each for each in before}
+            said = [ask for ask in asks if ask.stated is not None]
+            new = {each.place for each in after if told_before.get(each.place) is not each}
+            said = [ask for ask in said if ask.place(question.epoch) in new]
+            for ask in said:
+                self.require_attempt(question, ask, now)
+            for ask in said:
+                self._attempts.count(question.group, question.subject, ask.feature, now)
             self._accounts.put(question.group, question.subject, after)
         return charges
+
+    def asks_of(self, question: Question) -> tuple[Ask, ...]:
+        """Give what a question asks as accounts have it: what is stated is named by a tag."""
+        return tuple(
+            ask
+            if ask.stated is None
+            else ask.named(self._attempts.tag(question.subject, ask.feature, ask.stated))
+            for ask in question.asks
+        )
+
+    def require_attempt(self, question: Question, ask: Ask, now: datetime) -> None:
+        """Refuse to have another value stated, where as many were as may be.
+
+        Raises:
+            SafeRoomError: `OVER_BUDGET`.
+        """
+        name = ask.feature.full_name
+        lost = self._forgotten.spent(window_start(now))
+        self._attempts.require(
+            self._groups.linked(question.group),
+            question.subject,
+            ask.feature,
+            now,
+            sum(each.cells for each in lost if each.feature == name),
+        )
 
     def charge_rows(
         self,

@@ -49,6 +49,7 @@ _FOUND: Final = (
     "asked",
     "claims",
     "trials",
+    "attempts",
 )
 """Tables whose rows are found by an HMAC."""
 

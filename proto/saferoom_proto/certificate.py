@@ -33,6 +33,7 @@ from saferoom_proto.statements import (
     Absent,
     Digest,
     Feature,
+    FeatureKind,
     Owner,
     Payload,
     Purpose,
@@ -46,7 +47,7 @@ from saferoom_proto.statements.base import FeatureName, Part
 CONSENT_FROM_LEVEL = 2
 """Level 1 is public by law; from level 2 on, a check needs consent and is charged (section 7)."""
 MAX_CHECK_LEVEL = 3
-"""Level 4 answers only whether a stated value matches, which is not a formula (section 7)."""
+"""Level 4 answers only whether a stated value matches (section 7): `FeatureKind.STATED`."""
 
 
 class FeatureUse(Part):
@@ -54,7 +55,7 @@ class FeatureUse(Part):
 
     feature: FeatureName
     digest: Digest
-    level: Annotated[int, Field(ge=1, le=3)]
+    level: Annotated[int, Field(ge=1, le=4)]
     family: Owner
     most_cells: Annotated[int, Field(ge=1)]
     """The most cells one request can tell apart, absence included; its price in bits is log2."""
@@ -132,7 +133,14 @@ class PinnedFeature:
             definition.grid,
             tuple(cell.name for cell in definition.classes),
             definition.absent,
+            None if definition.stated is None else definition.stated.form,
         )
+
+    @property
+    def may_be_asked(self) -> bool:
+        """Whether any formula may ask of it: of level 4 only values that are stated."""
+        definition = self.definition
+        return definition.level <= MAX_CHECK_LEVEL or definition.kind is FeatureKind.STATED
 
 
 def pin(envelopes: Iterable[Envelope]) -> dict[FeatureRef, PinnedFeature]:
@@ -180,7 +188,7 @@ def derive_part(owner: str, node: Node, pinned: Mapping[FeatureRef, PinnedFeatur
 
 def _use(pinned: PinnedFeature, cuts: int) -> FeatureUse:
     definition = pinned.definition
-    if definition.level > MAX_CHECK_LEVEL:
+    if not pinned.may_be_asked:
         fault = FieldFault(
             "check", f"{definition.full_name} is of level 4: stated-value match only"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from saferoom_proto.cosignature import Algorithm, CosignerKey
 from saferoom_proto.encoding import b64
@@ -38,6 +39,7 @@ from saferoom_proto.statements import (
     TemplateRefusal,
     Withdrawal,
 )
+from saferoom_proto.statements.feature import StatedForm, StatedRule
 from saferoom_proto.statements.template import InstitutionKey
 from saferoom_proto.statements.witnesses import WitnessPolicy
 from tests.proto.golden_seeds import (
@@ -55,6 +57,16 @@ from tests.proto.golden_seeds import (
     sealing,
     seed,
 )
+
+STATED: Final[dict[str, object]] = {
+    "name": "phone",
+    "unit": "",
+    "level": 4,
+    "kind": FeatureKind.STATED,
+    "grid": (),
+    "stated": StatedRule(form=StatedForm.DIGITS, per_day=3, for_life=20),
+}
+"""What a feature of stated values has otherwise."""
 
 
 def definitions() -> dict[str, Payload]:
@@ -100,6 +112,7 @@ def definitions() -> dict[str, Payload]:
         "feature": Feature.model_validate(vat),
         "feature of classes": Feature.model_validate(vat | rated),
         "feature that is a flag": Feature.model_validate(vat | listed),
+        "feature of stated values": Feature.model_validate(vat | STATED),
         "schema": Schema(
             room=ROOM,
             owner="tax",

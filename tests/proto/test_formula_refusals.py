@@ -254,7 +254,7 @@ def the_pages_formulas(fence: str) -> list[str]:
 
 def test_the_page_for_authors_shows_only_what_is_read() -> None:
     shown = the_pages_formulas("sql")
-    assert len(shown) == 15
+    assert len(shown) == 16
     assert all(parse_formula(line) for line in shown)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.agent.folder import AgentCard
+from saferoom_client.cli.limits_words import level_in_words
 from saferoom_client.cli.options import (
     InputFile,
     JsonOption,
@@ -56,7 +57,7 @@ from saferoom_proto.verification import open_charter
 
 app = group("Write and show charters.")
 
-LIMITS = ((0, 0), (3, 12), (3, 12), (1, 3))
+LIMITS = ((0, 0), (3, 12), (3, 12), (3, 6))
 """A draft's bits per feature in a period, and per family in 36 months, by level 1 to 4."""
 
 RootKey = Annotated[
@@ -246,8 +247,8 @@ def show_(
                 **_witnesses(charter),
                 **{
                     say("level {level}", level=limit.level): say(
-                        "{feature_bits} bits a feature and period,"
-                        " {family_bits} bits a family in 36 months",
+                        "{words} ({feature_bits} and {family_bits} bits)",
+                        words=level_in_words(limit),
                         feature_bits=limit.feature_bits,
                         family_bits=limit.family_bits,
                     )

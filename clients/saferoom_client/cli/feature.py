@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from saferoom_client.cli.limits_words import learnable
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, group
 from saferoom_client.cli.output import mapping, show, table
 from saferoom_client.drafts import read_feature, read_schema
@@ -171,9 +172,11 @@ def show_(
 ) -> None:
     """Show a feature: its meaning, its grid, and how it is computed."""
     with Room.open(profile) as room:
-        features = room.list_features(name.partition(".")[0])
+        owner = name.partition(".")[0]
+        features = room.list_features(owner)
+        charter = room.get_charter(owner).charter if features else None
     found = [each for each in features if each.definition.full_name == name]
-    if not found:
+    if not found or charter is None:
         raise SafeRoomError(Reason.UNKNOWN_FEATURE, name)
     feature = found[0].definition
     lines = mapping(
@@ -189,6 +192,7 @@ def show_(
             if feature.absent == "false"
             else say('is answered "not found"'),
             "budget": say("{budget_bits} bits a period", budget_bits=feature.budget_bits),
+            "a bank can learn": learnable(feature, charter),
             "SQL": feature.sql.strip(),
         }
     )
@@ -208,6 +212,15 @@ def points(feature: Feature) -> str:
             return say("true or false")
         case FeatureKind.CLASSES:
             return say("in {classes}", classes=", ".join(cell.name for cell in feature.classes))
+        case FeatureKind.STATED:
+            rule = feature.stated
+            if rule is None:
+                raise SafeRoomError(Reason.INTERNAL, f"{feature.full_name} has no rule")
+            return say(
+                "whether it is what is stated; {per_day} values a day, {for_life} ever",
+                per_day=rule.per_day,
+                for_life=rule.for_life,
+            )
 
 
 def cell_names(feature: Feature) -> list[str]:
@@ -227,6 +240,8 @@ def cell_names(feature: Feature) -> list[str]:
             return [say("false"), say("true")]
         case FeatureKind.CLASSES:
             return [cell.name for cell in feature.classes]
+        case FeatureKind.STATED:
+            return [say("held")]
 
 
 def _how_many(count: int | None) -> str:

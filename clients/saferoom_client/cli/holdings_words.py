@@ -25,6 +25,8 @@ def describe_held(own: OwnHoldings) -> Iterator[str]:
     for held in holdings.features:
         feature = own.features[held.feature]
         value = _nothing(feature) if held.value is None else f"{held.value} {feature.unit}".strip()
+        if feature.kind is FeatureKind.STATED:
+            value = say("not shown here, since it can name somebody else")
         yield from folded(f"{titled(feature.title)} ({held.feature}): {value}", 2)
         yield from folded(say("may be asked: {points}", points=points(feature)), 3)
     yield from folded(
@@ -56,7 +58,12 @@ def describe_learned(own: OwnHoldings) -> Iterator[str]:
             1,
         )
         yield from folded(
-            say("at most {log2:.2f} bits; {period}", log2=math.log2(account.cells), period=period),
+            say(
+                "{cells} possible values told apart at most, {log2:.2f} bits; {period}",
+                cells=account.cells,
+                log2=math.log2(account.cells),
+                period=period,
+            ),
             2,
         )
 
@@ -151,6 +158,8 @@ def _known(account: HeldAccount, feature: Feature | None) -> str:
         return say("whether anything is held")
     if kind is FeatureKind.FLAG:
         return say("whether it is so")
+    if kind is FeatureKind.STATED:
+        return say("whether it is one of {count} values that it stated", count=len(cuts))
     if kind is FeatureKind.CLASSES:
         return say("whether it is one of {cuts}", cuts=", ".join(cuts))
     ordered = sorted(cuts, key=float) if kind is FeatureKind.ORDERED else list(cuts)

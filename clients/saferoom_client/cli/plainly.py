@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from saferoom_client.cli.feature import points
+from saferoom_client.cli.limits_words import learnable
 from saferoom_client.costs import static_price
 from saferoom_client.templates import ListedTemplate, approved_by, forged_approvals
 from saferoom_client.tongue import later, say, titled
@@ -189,6 +190,11 @@ def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:
             level=level,
             charged=charged,
         )
+        if use.charged:
+            yield say(
+                "      of it a bank can learn, by all its questions of a period: {words}",
+                words=learnable(feature, charter),
+            )
     names = approved_by(view, part.owner)
     by = say(" by {names}", names=", ".join(names)) if names else ""
     yield say(

@@ -108,6 +108,8 @@ def _materialise(job: Materialise, files: tuple[int, ...], channel: socket.socke
         file.write(found.subjects.data)
         for _, column in sorted(found.columns.items()):
             file.write(column.data)
+        for _, tags in sorted(found.tags.items()):
+            file.write(tags.data)
     refused = tuple(
         FeatureRefused(feature=at, rule=_rule(error)) for at, error in sorted(found.refused.items())
     )

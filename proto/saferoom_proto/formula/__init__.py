@@ -7,7 +7,7 @@ page for those who write templates.
 
 from __future__ import annotations
 
-from saferoom_proto.formula.bind import bind, max_cuts
+from saferoom_proto.formula.bind import bind, max_cuts, stated
 from saferoom_proto.formula.evaluate import NULL, Cut, cuts, evaluate
 from saferoom_proto.formula.parse import parse_formula
 from saferoom_proto.formula.shape import FeatureShape
@@ -71,4 +71,5 @@ __all__ = [
     "parameters",
     "parse_formula",
     "split_by_owner",
+    "stated",
 ]

@@ -32,6 +32,7 @@ from saferoom_proto.formula.tree import (
 )
 from saferoom_proto.formula.uses import leaf_params, parameters
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.stated import in_form
 from saferoom_proto.statements.feature import FeatureKind
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,38}(?:\.[0-9]{1,38})?", re.ASCII)
@@ -47,6 +48,7 @@ _HOW: Final = {
     FeatureKind.ORDERED: "ordered: ask it with >= or <",
     FeatureKind.CLASSES: "unordered: ask it with = or IN and its classes",
     FeatureKind.FLAG: "a flag: ask it with IS TRUE or IS FALSE",
+    FeatureKind.STATED: "compared with what is stated alone: ask it with = and a parameter",
 }
 
 
@@ -106,7 +108,31 @@ def max_cuts(node: Node, shapes: Mapping[FeatureRef, FeatureShape]) -> dict[Feat
                 cuts.add(0)
             case _:
                 pass
+    for feature, cuts in asked.items():
+        if shapes[feature].kind is FeatureKind.STATED and len(cuts) > 1:
+            rule = f"{feature}: one value is stated at a time"
+            raise SafeRoomError(Reason.MALFORMED_FORMULA, rule, (FieldFault("check", rule),))
     return {feature: min(len(cuts), shapes[feature].cuts) for feature, cuts in asked.items()}
+
+
+def stated(
+    node: Node,
+    params: Mapping[str, str | bool],
+    shapes: Mapping[FeatureRef, FeatureShape],
+) -> dict[FeatureRef, str]:
+    """Give what a formula with its parameters states, by feature, in the feature's form.
+
+    The bound formula asks whether each of them is the value that is held: cell 1 is yes, 0 no.
+
+    Raises:
+        SafeRoomError: as `bind` does; `OFF_DOMAIN` if nothing is left of a value in its form.
+    """
+    binder = _Binder(params, shapes)
+    return {
+        leaf.feature: binder.said(leaf)
+        for leaf in leaves(node)
+        if isinstance(leaf, IsIn) and shapes[leaf.feature].kind is FeatureKind.STATED
+    }
 
 
 def shape_of(leaf: Leaf, shapes: Mapping[FeatureRef, FeatureShape]) -> FeatureShape:
@@ -122,6 +148,9 @@ def shape_of(leaf: Leaf, shapes: Mapping[FeatureRef, FeatureShape]) -> FeatureSh
     if isinstance(leaf, IsNull):
         if not shape.can_be_unknown:
             raise _misfit(leaf, "never unknown: its absence means no")
+    elif shape.kind is FeatureKind.STATED:
+        if not (isinstance(leaf, IsIn) and _is_one_parameter(leaf)):
+            raise _misfit(leaf, _HOW[shape.kind])
     elif _KINDS[type(leaf)] is not shape.kind:
         raise _misfit(leaf, _HOW[shape.kind])
     return shape
@@ -151,6 +180,9 @@ class _Binder:
             case Compare(feature, op, bound):
                 at_least = AtLeast(feature, self._cut(shape, bound))
                 return at_least if op == Operator.AT_LEAST else Not(at_least)
+            case IsIn(feature) if shape.kind is FeatureKind.STATED:
+                self.said(leaf)
+                return AtLeast(feature, 0)
             case IsIn(feature, classes):
                 return Among(feature, frozenset(self._index(shape, each) for each in classes))
             case Flag(feature):
@@ -161,6 +193,17 @@ class _Binder:
                 return leaf
             case _:
                 assert_never(leaf)
+
+    def said(self, leaf: IsIn) -> str:
+        """Give the value that a question of stated values states, in its feature's form."""
+        shape = shape_of(leaf, self.shapes)
+        (param,) = leaf.classes
+        if shape.form is None or not isinstance(param, Param):
+            raise _misfit(leaf, _HOW[FeatureKind.STATED])
+        said = in_form(self._text(param)[0], shape.form)
+        if not said:
+            raise _off_domain(param, f"nothing is left of it in the form of {shape.form}")
+        return said
 
     def _cut(self, shape: FeatureShape, bound: Decimal | Param) -> int:
         if isinstance(bound, Decimal):
@@ -190,6 +233,10 @@ class _Binder:
         if isinstance(given, bool):
             raise _off_domain(param, "text is expected: a number's digits or a class's name")
         return given, f"params.{param.name}"
+
+
+def _is_one_parameter(leaf: IsIn) -> bool:
+    return len(leaf.classes) == 1 and isinstance(leaf.classes[0], Param)
 
 
 def _threshold(shape: FeatureShape, bound: Decimal, field: str) -> int:

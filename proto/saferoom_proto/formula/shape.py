@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from typing import assert_never
+from typing import Final, assert_never
 
 from saferoom_proto.formula.tree import MAX_CLASSES, FeatureRef, check_class, check_number
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements.feature import Absent, FeatureKind
+from saferoom_proto.statements.feature import Absent, FeatureKind, StatedForm
+
+MOST_STATED: Final = 0xFFFF
+"""Different values of one subject that can be counted in one period; budgets end long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class FeatureShape:
             owner may publish is a rule of the feature statement, not of the arithmetic here.
         classes: the class names of an unordered feature; empty for the others.
         absent: what it means that the store holds nothing about a subject.
+        form: of a feature of stated values, how they are compared; none for the others.
     """
 
     ref: FeatureRef
@@ -39,12 +43,15 @@ class FeatureShape:
     grid: tuple[Decimal, ...]
     classes: tuple[str, ...]
     absent: Absent
+    form: StatedForm | None = None
 
     def __post_init__(self) -> None:
         if (self.kind is FeatureKind.ORDERED) != bool(self.grid):
             raise _malformed("grid", "an ordered feature, and no other, has a grid")
         if (self.kind is FeatureKind.CLASSES) != bool(self.classes):
             raise _malformed("classes", "an unordered feature, and no other, has classes")
+        if (self.kind is FeatureKind.STATED) != (self.form is not None):
+            raise _malformed("form", "a feature of stated values, and no other, has a form")
         for threshold in self.grid:
             check_number(threshold, "grid")
         if any(low >= high for low, high in pairwise(self.grid)):
@@ -71,13 +78,21 @@ class FeatureShape:
                 return 2
             case FeatureKind.CLASSES:
                 return len(self.classes)
+            case FeatureKind.STATED:
+                return 1  # held: what it is stands beside the cells
             case _:
                 assert_never(self.kind)
 
     @property
     def cuts(self) -> int:
         """How many cuts (of a flag: one; of classes: as many) a formula can ask about."""
-        return self.cells if self.kind is FeatureKind.CLASSES else self.cells - 1
+        match self.kind:
+            case FeatureKind.CLASSES:
+                return self.cells
+            case FeatureKind.STATED:
+                return MOST_STATED
+            case _:
+                return self.cells - 1
 
     def cells_told(self, cuts: int) -> int:
         """The price of asking a number of cuts: most cells an asker can have told apart by them.
@@ -90,13 +105,22 @@ class FeatureShape:
         Classes: each class named is a cell, and those not named are one more together. Choosing by
         the answers gains nothing here, as only "none of these" leaves anything to ask.
 
+        Stated values: each is a cell, and all that were not stated are one more; there is no
+        partition that bounds them, only how many may be stated.
+
         One more cell where the feature can be unknown: every answer tells that too.
 
         Args:
             cuts: how many different cuts (classes) are asked; 0 where only `IS NULL` is asked.
         """
-        known = cuts + 1 if self.kind is FeatureKind.CLASSES else 1 << min(cuts, self.cuts)
-        return min(known, self.cells) + self.can_be_unknown
+        match self.kind:
+            case FeatureKind.STATED:
+                known = cuts + 1
+            case FeatureKind.CLASSES:
+                known = min(cuts + 1, self.cells)
+            case _:
+                known = min(1 << min(cuts, self.cuts), self.cells)
+        return known + self.can_be_unknown
 
 
 def _malformed(field: str, rule: str) -> SafeRoomError:

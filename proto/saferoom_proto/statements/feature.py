@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -36,6 +37,29 @@ class FeatureKind(StrEnum):
     ORDERED = "ordered"
     FLAG = "flag"
     CLASSES = "classes"
+    STATED = "stated"
+    """Not at all: who was given the value states it, and is told whether it is the one held."""
+
+
+class StatedForm(StrEnum):
+    """Into what form a stated value and the one held are brought before they are compared."""
+
+    TEXT = "text"
+    """Letters and digits of any script; no case, width, spaces or punctuation."""
+    CODE = "code"
+    """ASCII letters, without case, and digits: numbers of identity cards and accounts."""
+    DIGITS = "digits"
+    """ASCII digits alone: telephone numbers."""
+
+
+class StatedRule(Part):
+    """How stated values are compared with one that is held, and how often."""
+
+    form: StatedForm
+    per_day: Annotated[int, Field(ge=1, le=100)]
+    """Different values that one institution group may state of one subject in a day (UTC)."""
+    for_life: Annotated[int, Field(ge=1, le=1000)]
+    """And ever, whatever is loaded meanwhile."""
 
 
 class Absent(StrEnum):
@@ -82,6 +106,8 @@ class Feature(Payload):
     classes: tuple[ClassCell, ...] = ()
     absent: Absent
     budget_bits: Annotated[Decimal, Field(ge=0, le=64, decimal_places=3)]
+    stated: Annotated[StatedRule | None, Field(exclude_if=operator.not_)] = None
+    """Features had no such field at first: one that is not of stated values is written without."""
 
     @model_validator(mode="after")
     def _shaped(self) -> Feature:
@@ -89,6 +115,10 @@ class Feature(Payload):
             raise ValueError("an ordered feature, and no other, has a grid")
         if (self.kind is FeatureKind.CLASSES) != bool(self.classes):
             raise ValueError("an unordered feature, and no other, has classes")
+        if (self.kind is FeatureKind.STATED) != (self.stated is not None):
+            raise ValueError("a feature of stated values, and no other, has a rule for them")
+        if self.stated is not None and self.level < LEAST_STATED_LEVEL:
+            raise ValueError("a stated value needs consent: level 2 or above")
         if len(self.grid) > MAX_GRID or any(low >= high for low, high in pairwise(self.grid)):
             raise ValueError(f"a grid has at most {MAX_GRID} thresholds, each above the one before")
         if self.classes:
@@ -114,10 +144,12 @@ class Feature(Payload):
 
         The grid is not in it: it says where the value may be compared, not what it is.
         """
-        fields = {"sql", "as_of", "kind", "classes", "absent"}
+        whole = dict.fromkeys(("sql", "as_of", "kind", "classes", "absent"), True)
+        fields = {**whole, "stated": {"form": True}}
         return sha256_digest(self.model_dump_json(include=fields).encode())
 
 
+LEAST_STATED_LEVEL = 2
 MAX_GRID = 7
 MIN_CLASSES = 2
 MAX_CLASSES = 8

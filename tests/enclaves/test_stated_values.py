@@ -1,0 +1,290 @@
+"""Level 4: a value is never asked for, only compared with one that the asker states."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saferoom_proto.answer import Truth
+from saferoom_proto.batch import Row
+from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.stated import in_form
+from saferoom_proto.statements import (
+    Absent,
+    ColumnType,
+    CostEstimate,
+    Feature,
+    FeatureKind,
+    LevelLimits,
+    load,
+)
+from saferoom_proto.statements.feature import StatedForm, StatedRule
+from simulator import Approved, EnclaveHarness, Sample, SimBank, sample
+from simulator.batch import ask_batch, batch_of
+from simulator.harness import Verdict
+from simulator.sample import FEATURES, column, feature, schema, table
+
+PHONE = "tax.phone"
+LIMITS = tuple(
+    LevelLimits(level=level, feature_bits=Decimal(bits), family_bits=Decimal(cap))
+    for level, (bits, cap) in enumerate(((0, 0), (3, 12), (3, 12), (3, 6)), start=1)
+)
+"""Those of a charter's draft."""
+HELD = {1: "(0571) 8888-1234", 2: "13800138000", 3: " - "}
+"""By subject. Of 3 the owner holds a dash, of 4 nothing, and nobody has heard of 9."""
+TRIES = ("13900139000", "13700137000", "13600136000", "13500135000", "13400134000")
+
+
+def phone(**changes: Any) -> Feature:
+    """Define the telephone number that the tax office holds."""
+    fields: dict[str, Any] = {
+        "level": 4,
+        "stated": StatedRule(form=StatedForm.DIGITS, per_day=3, for_life=4),
+        "absent": Absent.UNKNOWN,
+    }
+    sql = "SELECT uscc AS subject, phone AS value FROM contacts"
+    return feature("tax", "phone", sql, **({"kind": FeatureKind.STATED} | fields | changes))
+
+
+@dataclass(slots=True)
+class Stating:
+    """A room where values are stated."""
+
+    said: Sample
+    enclave: EnclaveHarness
+    check: Approved
+
+    def ask(self, serial: int, value: str, bank: SimBank | None = None) -> Verdict:
+        """State a telephone number of a firm."""
+        asker = bank or self.said.bank
+        subject = self.said.world.subject(serial)
+        return self.enclave.ask(
+            asker.request(subject, self.check.template, self.check.certificate, {"number": value})
+        )
+
+    def told(self, serial: int, value: str, bank: SimBank | None = None) -> Truth | Reason:
+        """Give the answer, or why there is none."""
+        verdict = self.ask(serial, value, bank)
+        return verdict.truth or verdict.reason or Reason.INTERNAL
+
+    def load(self) -> None:
+        """Load the numbers, which opens a period."""
+        lines = ["uscc,phone"]
+        lines += [f"{self.said.world.subject(at).uscc},{held}" for at, held in HELD.items()]
+        report = self.enclave.load({"contacts": "\n".join(lines).encode() + b"\n"})
+        assert report.snapshot is not None
+        self.enclave.follow()
+
+
+@contextmanager
+def stating(
+    folder: Path,
+    check: str = "tax.phone = :number",
+    serials: Sequence[int] = (1, 2, 3, 4, 9),
+    **changes: Any,
+) -> Generator[Stating]:
+    """Open the room."""
+    said = sample("stated", limits=LIMITS)
+    contacts = table("contacts", column("phone", ColumnType.TEXT, 4))
+    said.tax.publish_schema(schema("tax", contacts, version=2))
+    said.tax.define(phone(**changes))
+    template, certificate = said.bank.propose("known-by-phone", check)
+    said.tax.approve(template, certificate.digest)
+    for serial in serials:
+        said.world.subject(serial).give(said.bank, (*FEATURES, PHONE))
+    enclave = EnclaveHarness(said.tax, folder)
+    try:
+        room = Stating(said, enclave, Approved(template, certificate))
+        enclave.follow()
+        room.load()
+        yield room
+    finally:
+        enclave.close()
+
+
+def test_what_is_stated_is_compared_in_one_form_and_nothing_else_is_told(tmp_path: Path) -> None:
+    with stating(tmp_path) as room:
+        for spelling in ("057188881234", "0571-88881234", "\uff10\uff15\uff17\uff11 8888 1234"):
+            assert room.told(1, spelling) is Truth.YES
+        assert room.told(2, "13800138001") is Truth.NO
+        assert room.told(2, "138 0013 8000") is Truth.YES
+        # A dash is no number; where nothing is held, nothing matches and that is said.
+        unknown = [room.ask(serial, "13800138000") for serial in (3, 4, 9)]
+        assert {each.truth for each in unknown} == {Truth.NOT_FOUND}
+        assert len({str(each.release.charges) for each in unknown}) == 1
+        use = load(room.check.certificate, ReleaseCertificate).parts[0].features[0]
+        assert (use.level, use.charged, use.most_cells) == (4, True, 3)
+
+
+def test_a_subject_consents_to_it_by_name(tmp_path: Path) -> None:
+    with stating(tmp_path, serials=(1,)) as room:
+        assert room.told(2, "13800138000") is Reason.NO_CONSENT
+        room.said.consent(2)  # to everything else
+        room.enclave.follow()
+        assert room.told(2, "13800138000") is Reason.NO_CONSENT
+
+
+def test_so_many_values_a_day_and_so_many_ever_whatever_is_held(tmp_path: Path) -> None:
+    with stating(tmp_path) as room:
+        told = {serial: [room.told(serial, value) for value in TRIES] for serial in (1, 2, 4, 9)}
+        patterns = {tuple(each is Reason.OVER_BUDGET for each in one) for one in told.values()}
+        assert patterns == {(False, False, False, True, True)}
+        # What was stated before costs nothing and is answered; the next day brings one more.
+        assert room.told(1, TRIES[0]) is Truth.NO
+        room.enclave.restart()
+        assert room.told(1, TRIES[3]) is Reason.OVER_BUDGET
+        room.said.world.clock.advance(24 * 3600)
+        room.enclave.unlock()
+        room.enclave.follow()
+        assert room.told(1, TRIES[3]) is Truth.NO
+        # A new period does not begin the count for life anew.
+        room.load()
+        room.said.world.clock.advance(24 * 3600)
+        room.enclave.unlock()
+        room.enclave.follow()
+        assert room.told(1, TRIES[4]) is Reason.OVER_BUDGET
+        assert room.told(1, TRIES[0]) is Reason.OVER_BUDGET
+
+
+def test_values_are_priced_and_the_price_is_told_before(tmp_path: Path) -> None:
+    with stating(tmp_path) as room:
+        cells: list[tuple[int, int]] = []
+        for value in TRIES[:4]:
+            asked = room.said.bank.request(
+                room.said.world.subject(1),
+                room.check.template,
+                room.check.certificate,
+                {"number": value},
+            )
+            price = load(
+                room.enclave.judge(room.said.bank.cost_request(asked)).entry.statement, CostEstimate
+            )
+            verdict = room.enclave.ask(asked)
+            assert price.refused == verdict.reason
+            cells += [(each.cells_before, each.cells_after) for each in verdict.release.charges]
+            priced = [(each.cells_before, each.cells_after) for each in price.features]
+            assert cells[-1:] == priced or verdict.reason is Reason.OVER_BUDGET
+        assert cells == [(1, 3), (3, 4), (4, 5)]
+
+
+def test_a_budget_in_bits_bounds_them_too(tmp_path: Path) -> None:
+    rule = StatedRule(form=StatedForm.DIGITS, per_day=100, for_life=1000)
+    with stating(tmp_path, budget_bits=Decimal(2), stated=rule) as room:
+        told = [room.told(1, value) for value in TRIES]
+        assert told == [Truth.NO, Truth.NO, *[Reason.OVER_BUDGET] * 3]
+
+
+def test_banks_of_one_group_share_their_attempts(tmp_path: Path) -> None:
+    with stating(tmp_path) as room:
+        friend = room.said.world.bank("bank-c")
+        room.said.tax.agree(friend, group="bank-a")
+        room.said.world.subject(1).give(friend, (PHONE,))
+        room.enclave.follow()
+        askers = (None, friend, None, friend)
+        told = [room.told(1, value, bank) for value, bank in zip(TRIES, askers, strict=False)]
+        assert told == [Truth.NO, Truth.NO, Truth.NO, Reason.OVER_BUDGET]
+
+
+def test_no_batch_states_a_value_of_many_subjects(tmp_path: Path) -> None:
+    with stating(tmp_path) as room:
+        rows = [Row(room.said.world.subject(serial).uscc) for serial in (1, 2)]
+        batch = batch_of(room.said.bank, room.check, rows, ({"number": "13800138000"},))
+        release = ask_batch(room.enclave, batch).release
+        assert (release.reason, release.answered) == (Reason.NOT_ALLOWED, 0)
+
+
+def test_it_goes_with_other_questions(tmp_path: Path) -> None:
+    check = "tax.phone = :number OR tax.phone IS NULL"
+    with stating(tmp_path, check) as room:
+        assert [room.told(serial, "13800138000") for serial in (1, 2, 4)] == [
+            Truth.NO,
+            Truth.YES,
+            Truth.YES,
+        ]
+
+
+def test_what_was_stated_stands_nowhere_in_the_clear(tmp_path: Path) -> None:
+    with stating(tmp_path) as room:
+        release = room.ask(2, "13800138000").release
+        assert "13800138000" not in release.model_dump_json()
+        assert "13800138000" not in room.enclave.log.getvalue()
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"13800138000" not in kept
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ("tax.phone = '13800138000'", Reason.MALFORMED_FORMULA),
+        ("tax.phone IN (:number, :other)", Reason.MALFORMED_FORMULA),
+        ("tax.phone = :number OR tax.phone = :other", Reason.MALFORMED_FORMULA),
+        ("tax.phone >= :number", Reason.MALFORMED_FORMULA),
+        ("tax.phone IS TRUE", Reason.MALFORMED_FORMULA),
+    ],
+)
+def test_it_is_asked_in_no_other_way(check: str, reason: Reason) -> None:
+    said = sample("stated", limits=LIMITS)
+    said.tax.define(phone())
+    with pytest.raises(SafeRoomError) as refused:
+        said.bank.propose("known-by-phone", check)
+    assert refused.value.reason is reason
+
+
+def test_a_number_of_level_4_that_is_no_stated_value_is_asked_in_no_way() -> None:
+    said = sample("stated", limits=LIMITS)
+    sql = "SELECT uscc AS subject, phone IS NULL AS value FROM contacts"
+    said.tax.define(feature("tax", "phone", sql, FeatureKind.FLAG, level=4))
+    with pytest.raises(SafeRoomError, match="NOT_ALLOWED"):
+        said.bank.propose("known-by-phone", "tax.phone")
+
+
+@pytest.mark.parametrize("value", ["", "-", "none"])
+def test_a_value_of_which_nothing_is_left_is_refused_and_not_charged(
+    tmp_path: Path, value: str
+) -> None:
+    with stating(tmp_path) as room:
+        if not value:
+            with pytest.raises(ValueError, match="at least 1 character"):
+                room.ask(1, value)
+            return
+        verdict = room.ask(1, value)
+        assert (verdict.reason, verdict.release.charges) == (Reason.OFF_DOMAIN, ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"stated": None}, {"level": 1}, {"kind": FeatureKind.FLAG}],
+    ids=["no rule", "public", "a flag with a rule"],
+)
+def test_a_feature_of_stated_values_that_is_none_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="stated value"):
+        phone(**changes)
+
+
+@pytest.mark.parametrize(
+    ("form", "one", "other", "same"),
+    [
+        (
+            StatedForm.TEXT,
+            "\uff21BC\uff08\u676d\u5dde\uff09\u516c\u53f8",
+            "abc(\u676d\u5dde) \u516c\u53f8",
+            True,
+        ),
+        (StatedForm.TEXT, "Stra\u00dfe 1", "STRASSE 1", True),
+        (StatedForm.TEXT, "\u738b\u4f1f", "\u738b\u7ef4", False),
+        (StatedForm.CODE, "33010219900101123x", "3301 0219 9001 0112 3X", True),
+        (StatedForm.CODE, "6222-0200", "62220201", False),
+        (StatedForm.DIGITS, "+86 571 8888", "865718888", True),
+        (StatedForm.DIGITS, "8888 ext 1", "88881", True),
+    ],
+)
+def test_the_forms(form: StatedForm, one: str, other: str, *, same: bool) -> None:
+    assert (in_form(one, form) == in_form(other, form)) is same
+    assert in_form(in_form(one, form), form) == in_form(one, form)
