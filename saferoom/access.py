@@ -76,6 +76,8 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}ConsentService/ListConsentRequests": frozenset({Role.SUBJECT, Role.INSTITUTION}),
         f"{_ROOM}SubjectService/GetHoldings": frozenset({Role.SUBJECT}),
         f"{_ROOM}SubjectService/OpenDispute": frozenset({Role.SUBJECT}),
+        f"{_ROOM}SubjectService/AnswerDispute": _OWNER,
+        f"{_ROOM}SubjectService/WithdrawDispute": frozenset({Role.SUBJECT}),
         f"{_ROOM}SubjectService/ListDisputes": frozenset({Role.SUBJECT, Role.OWNER}),
         f"{_ROOM}CheckService/Check": _INSTITUTION,
         f"{_ROOM}CheckService/GetCheck": _INSTITUTION,

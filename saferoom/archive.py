@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from sqlalchemy import Row, Select, bindparam, func, select
+from sqlalchemy import Row, Select, bindparam, exists, func, or_, select
 
 from saferoom.evidence import Role
 from saferoom.ledger.entries import Position
@@ -21,6 +21,7 @@ from saferoom.state import tables
 from saferoom.state.columns import Signatures
 from saferoom.state.database import Database
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.statements import Dispute
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,23 @@ _MENTIONED_BOTH: Final = (
     .where(_OTHER.c.value == bindparam("other_value"))
     .order_by(_STATEMENT.entry_idx.desc())
     .limit(MOST)
+)
+_ENDED: Final = tables.mention.alias("ended")
+_CLOSED: Final = exists().where(
+    _ENDED.c.what == About.DISPUTES_CLOSED, _ENDED.c.value == _STATEMENT.digest
+)
+_WITHDRAWN: Final = exists().where(
+    _ENDED.c.what == About.DISPUTES_WITHDRAWN, _ENDED.c.value == _STATEMENT.digest
+)
+_STANDING: Final = (
+    select(_STATEMENT.digest)
+    .join(tables.mention, tables.mention.c.statement_digest == _STATEMENT.digest)
+    .join(_OTHER, _OTHER.c.statement_digest == _STATEMENT.digest)
+    .where(tables.mention.c.what == About.DISPUTES_OF_SUBJECT)
+    .where(tables.mention.c.value == bindparam("subject"))
+    .where(_OTHER.c.what == About.DISPUTES_TO_OWNER, _OTHER.c.value == bindparam("owner"))
+    .where(_STATEMENT.kind == Dispute.KIND, ~_CLOSED)
+    .where(or_(~_WITHDRAWN, _STATEMENT.accepted_at > bindparam("since")))
 )
 _ANSWERS: Final = (
     _FOUND.add_columns(tables.answer.c.owner, tables.answer.c.institution, tables.answer.c.sealed)
@@ -253,6 +271,10 @@ class Archive:
         named = {"other_what": other_what, "other_value": other_value}
         rows = await self._rows(_MENTIONED_BOTH, what=what, value=value, **named)
         return tuple(_envelope(row) for row in rows)
+
+    async def standing_disputes(self, subject: str, owner: str, since: datetime) -> int:
+        """Count a subject's disputes with an owner: those open, or opened since and taken back."""
+        return len(await self._rows(_STANDING, subject=subject, owner=owner, since=since))
 
     async def answers(self, request_id: str) -> tuple[FoundAnswer, ...]:
         """Find the recorded answers to a request, in order of the owners' names."""

@@ -14,7 +14,8 @@
 | consent revocation                                         | its subject, every owner, and the   |
 |                                                            | institution the consent was given to|
 | request for consent                                        | its subject, its institution        |
-| acknowledgement, disclosure, dispute                       | its subject, its owner              |
+| acknowledgement, disclosure, dispute, dispute answer,      | its subject, its owner              |
+| dispute withdrawal                                         |                                     |
 | release                                                    | its institution, its owner, the     |
 |                                                            | subject asked about                 |
 | batch release                                              | its institution, its owner          |
@@ -54,6 +55,8 @@ from saferoom_proto.statements import (
     CostEstimate,
     Disclosure,
     Dispute,
+    DisputeAnswer,
+    DisputeWithdrawal,
     Endorsement,
     EvidenceClaims,
     Feature,
@@ -113,7 +116,9 @@ def _consent_request(found: Found) -> set[str | None]:
     return {request.subject, request.institution}
 
 
-def _between(kind: type[Acknowledgement | Disclosure | Dispute]) -> _Names:
+def _between(
+    kind: type[Acknowledgement | Disclosure | Dispute | DisputeAnswer | DisputeWithdrawal],
+) -> _Names:
     """Name the subject and the owner of a statement between the two."""
 
     def named(found: Found) -> set[str | None]:
@@ -147,6 +152,8 @@ CONCERNED: Final[Mapping[str, _Names]] = {
     Acknowledgement.KIND: _between(Acknowledgement),
     Disclosure.KIND: _between(Disclosure),
     Dispute.KIND: _between(Dispute),
+    DisputeAnswer.KIND: _between(DisputeAnswer),
+    DisputeWithdrawal.KIND: _between(DisputeWithdrawal),
     Release.KIND: _asked(Release),
     BatchRelease.KIND: _asked(BatchRelease),
     CostEstimate.KIND: _asked(CostEstimate),

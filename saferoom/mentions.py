@@ -14,6 +14,9 @@ from saferoom_proto.statements import (
     ConsentRequest,
     ConsentRevocation,
     Dispute,
+    DisputeAnswer,
+    DisputeWithdrawal,
+    Finding,
     KeyChange,
     Refusal,
     Snapshot,
@@ -36,6 +39,9 @@ class About(StrEnum):
     CONSENT_REQUESTS_OF_INSTITUTION = "consent-request.institution"
     DISPUTES_OF_SUBJECT = "dispute.subject"
     DISPUTES_TO_OWNER = "dispute.owner"
+    ANSWERS_OF_DISPUTE = "dispute-answer.dispute"
+    DISPUTES_CLOSED = "dispute-answer.closed"
+    DISPUTES_WITHDRAWN = "dispute-withdrawal.dispute"
 
 
 def _consent(statement: Envelope) -> Mapping[About, str]:
@@ -57,8 +63,27 @@ def _consent_request(statement: Envelope) -> Mapping[About, str]:
 
 
 def _dispute(statement: Envelope) -> Mapping[About, str]:
-    dispute = load(statement, Dispute)
-    return {About.DISPUTES_OF_SUBJECT: dispute.subject, About.DISPUTES_TO_OWNER: dispute.owner}
+    return _in_lists(load(statement, Dispute))
+
+
+def _dispute_answer(statement: Envelope) -> Mapping[About, str]:
+    answer = load(statement, DisputeAnswer)
+    closes = answer.finding is not Finding.PASSED_ON
+    return {
+        **_in_lists(answer),
+        About.ANSWERS_OF_DISPUTE: answer.dispute,
+        **({About.DISPUTES_CLOSED: answer.dispute} if closes else {}),
+    }
+
+
+def _dispute_withdrawal(statement: Envelope) -> Mapping[About, str]:
+    withdrawal = load(statement, DisputeWithdrawal)
+    return {**_in_lists(withdrawal), About.DISPUTES_WITHDRAWN: withdrawal.dispute}
+
+
+def _in_lists(said: Dispute | DisputeAnswer | DisputeWithdrawal) -> Mapping[About, str]:
+    """Give by what all that is said of a dispute is found with it."""
+    return {About.DISPUTES_OF_SUBJECT: said.subject, About.DISPUTES_TO_OWNER: said.owner}
 
 
 _MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
@@ -68,6 +93,8 @@ _MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
     Consent.payload_type(): _consent,
     ConsentRequest.payload_type(): _consent_request,
     Dispute.payload_type(): _dispute,
+    DisputeAnswer.payload_type(): _dispute_answer,
+    DisputeWithdrawal.payload_type(): _dispute_withdrawal,
     ConsentRevocation.payload_type(): lambda statement: {
         About.REVOCATIONS_OF_CONSENT: load(statement, ConsentRevocation).consent
     },

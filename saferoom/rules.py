@@ -16,10 +16,11 @@
 | consent, revocation  | subject, bank, registrar | the subject, or a registrar    | all owners   |
 | cert. revocation     | its issuer, the operator | an issuer that a charter names | all owners   |
 | request for consent  | the institution          | a member of the institution    | nobody       |
-| dispute              | the subject              | the subject                    | nobody       |
+| dispute, withdrawal  | the subject              | the subject                    | nobody       |
+| answer to a dispute  | the owner                | the approver it names          | nobody       |
 
 The enclaves check all of this again: what is refused here is refused sooner, not more surely.
-The last four rows are in `subject_rules.py`.
+The last five rows are in `subject_rules.py`.
 """
 
 from __future__ import annotations

@@ -373,7 +373,7 @@ async def _add_services(
     add_template(TemplateService(register, statements), server)
     requests = ConsentRequests(statements, books.archive, books.notary, outside.clock)
     add_consent(ConsentService(statements, books.archive, requests), server)
-    disputes = Disputes(statements, books.archive, books.notary)
+    disputes = Disputes(statements, books.archive, books.notary, outside.clock)
     add_subject(SubjectService(Holdings(links), disputes), server)
     add_use(UseService(books.archive, books.notary), server)
     add_check(CheckService(checks, costs, Consents(books.archive)), server)

@@ -2,8 +2,8 @@
 
 Consents, their revocations and those of certificates concern every owner: a consent may name
 features of all of them, and a certificate signs for all. So every enclave hears of them, and one
-charter under which they hold is enough for the room. A request for consent and a dispute let nobody
-do anything: no enclave hears of them.
+charter under which they hold is enough for the room. A request for consent, a dispute and what ends
+it let nobody do anything: no enclave hears of them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from saferoom_proto.statements import (
     ConsentRequest,
     ConsentRevocation,
     Dispute,
+    DisputeAnswer,
+    DisputeWithdrawal,
 )
 from saferoom_proto.subject_verification import verify_by_subject, verify_consent_request
 from saferoom_proto.verification import (
     PinnedCharter,
+    verify_by_named_approver,
     verify_certificate_revocation,
     verify_subject_statement,
 )
@@ -126,6 +129,23 @@ def _dispute(envelope: Envelope, dispute: Dispute, ground: Ground) -> tuple[str,
     return ()
 
 
+def _dispute_withdrawal(
+    envelope: Envelope, withdrawal: DisputeWithdrawal, ground: Ground
+) -> tuple[str, ...]:
+    charter = ground.register.charter(withdrawal.owner)
+    _, signer = verify_by_subject(envelope, DisputeWithdrawal, charter, ground.now)
+    ground.register.require_not_revoked(signer.fingerprint, ground.now)
+    return ()
+
+
+def _dispute_answer(envelope: Envelope, answer: DisputeAnswer, ground: Ground) -> tuple[str, ...]:
+    charter = ground.register.charter(answer.owner)
+    verify_by_named_approver(envelope, charter, DisputeAnswer)
+    if answer.charter != charter.digest:
+        raise SafeRoomError(Reason.CONFLICT, "answered under a charter that is not in force")
+    return ()
+
+
 CONSENT = Rule(Consent, _may_consent, _consent)
 CERTIFICATE_REVOCATION = Rule(CertificateRevocation, _may_revoke, _revocation)
 CONSENT_REQUEST = Rule(
@@ -134,3 +154,11 @@ CONSENT_REQUEST = Rule(
     _consent_request,
 )
 DISPUTE = Rule(Dispute, lambda caller, dispute: require_one_of(caller, dispute.subject), _dispute)
+DISPUTE_ANSWER = Rule(
+    DisputeAnswer, lambda caller, answer: require_one_of(caller, answer.owner), _dispute_answer
+)
+DISPUTE_WITHDRAWAL = Rule(
+    DisputeWithdrawal,
+    lambda caller, withdrawal: require_one_of(caller, withdrawal.subject),
+    _dispute_withdrawal,
+)

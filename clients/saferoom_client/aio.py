@@ -90,6 +90,8 @@ class AsyncRoom(Session):
     get_holdings = holdings.get_holdings
     open_dispute = disputes.open_dispute
     list_disputes = disputes.list_disputes
+    answer_dispute = disputes.answer_dispute
+    withdraw_dispute = disputes.withdraw_dispute
 
     # Institutions.
     check = checks.check

@@ -192,6 +192,8 @@ class Room:
     get_holdings = _waiting(holdings.get_holdings)
     open_dispute = _waiting(disputes.open_dispute)
     list_disputes = _waiting(disputes.list_disputes)
+    answer_dispute = _waiting(disputes.answer_dispute)
+    withdraw_dispute = _waiting(disputes.withdraw_dispute)
 
     # Institutions.
     check = _waiting(checks.check)

@@ -12,10 +12,16 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import Identity, IdentityKind, verify_identity
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import ConsentRequest, Dispute, HoldingsRequest, load
+from saferoom_proto.statements import (
+    ConsentRequest,
+    Dispute,
+    DisputeWithdrawal,
+    HoldingsRequest,
+    load,
+)
 from saferoom_proto.verification import PinnedCharter
 
-BySubject = TypeVar("BySubject", HoldingsRequest, Dispute)
+BySubject = TypeVar("BySubject", HoldingsRequest, Dispute, DisputeWithdrawal)
 
 
 def verify_by_subject(

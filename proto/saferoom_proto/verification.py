@@ -34,6 +34,7 @@ from saferoom_proto.statements import (
     Consent,
     ConsentRevocation,
     CostRequest,
+    DisputeAnswer,
     Endorsement,
     Evidence,
     EvidenceClaims,
@@ -61,6 +62,7 @@ ByApprover = TypeVar(
     AgreementEnd,
     FeatureTrial,
     Recovery,
+    DisputeAnswer,
 )
 ByEnclave = TypeVar("ByEnclave", bound=Spoken)
 Asked = TypeVar("Asked", CheckRequest, BatchRequest, CostRequest)

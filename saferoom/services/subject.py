@@ -14,7 +14,7 @@ from saferoom_proto.v1 import subject_pb2, subject_pb2_grpc
 
 
 class SubjectService(subject_pb2_grpc.SubjectServiceServicer):
-    """Shows subjects what is held about them, and takes their disputes."""
+    """Shows subjects what is held about them, and takes their disputes and the answers to them."""
 
     def __init__(self, holdings: Holdings, disputes: Disputes) -> None:
         self._holdings: Final = holdings
@@ -35,10 +35,25 @@ class SubjectService(subject_pb2_grpc.SubjectServiceServicer):
         recorded = await self._disputes.open(current_caller(), wire.envelope(request.dispute))
         return subject_pb2.OpenDisputeResponse(recorded=wire.recorded(recorded))
 
+    async def AnswerDispute(
+        self, request: subject_pb2.AnswerDisputeRequest, context: object
+    ) -> subject_pb2.AnswerDisputeResponse:
+        """Record an owner's answer to a dispute."""
+        recorded = await self._disputes.answer(current_caller(), wire.envelope(request.answer))
+        return subject_pb2.AnswerDisputeResponse(recorded=wire.recorded(recorded))
+
+    async def WithdrawDispute(
+        self, request: subject_pb2.WithdrawDisputeRequest, context: object
+    ) -> subject_pb2.WithdrawDisputeResponse:
+        """Record that a subject takes a dispute back."""
+        withdrawal = wire.envelope(request.withdrawal)
+        recorded = await self._disputes.withdraw(current_caller(), withdrawal)
+        return subject_pb2.WithdrawDisputeResponse(recorded=wire.recorded(recorded))
+
     async def ListDisputes(
         self, request: subject_pb2.ListDisputesRequest, context: object
     ) -> subject_pb2.ListDisputesResponse:
-        """List a subject's own disputes, or those made to an owner."""
+        """List what was said of a subject's own disputes, or of those made to an owner."""
         page = await self._disputes.listed(current_caller(), request.before)
         return subject_pb2.ListDisputesResponse(
             disputes=[wire.recorded(each) for each in page.listed], next=page.next

@@ -22,6 +22,7 @@ from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     Feature,
     FeatureTrial,
+    Finding,
     Pause,
     Payload,
     Refusal,
@@ -299,3 +300,24 @@ def test_of_an_owner_whose_root_is_not_pinned_nothing_is_judged_and_it_is_said()
         auditor.take(LogEntry(index, entry, statement, salt))
     assert (auditor.violations, auditor.unpinned) == ([], {"tax"})
     assert load(said, Release).owner == "tax"
+
+
+def test_what_is_said_of_disputes_is_said_by_the_two_sides() -> None:
+    story = Story().begin()
+    tax, firm = story.tax, story.subject
+    first, second = firm.dispute(), firm.dispute()
+    story.log += [first, second, tax.answer(first), firm.withdraw(second)]
+    assert story.found() == []
+    other = story.world.subject(2)
+    told: list[tuple[Envelope, Reason]] = [
+        (tax.answer(first, other.key), Reason.BAD_SIGNATURE),
+        (tax.answer(first, charter=story.feature.digest), Reason.BAD_CHARTER),
+        (tax.answer(first, subject=other.uscc), Reason.UNKNOWN_STATEMENT),
+        (tax.answer(firm.dispute()), Reason.UNKNOWN_STATEMENT),
+        (tax.answer(first, finding=Finding.CORRECTED, epoch=9), Reason.UNKNOWN_STATEMENT),
+        (firm.withdraw(first, other.key), Reason.BAD_SIGNATURE),
+        (other.withdraw(first), Reason.UNKNOWN_STATEMENT),
+    ]
+    begun = len(story.log)
+    story.log += [statement for statement, _ in told]
+    assert story.found() == [(begun + at, reason) for at, (_, reason) in enumerate(told)]

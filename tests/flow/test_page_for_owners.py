@@ -13,7 +13,8 @@ COMMANDS: Final = (
     *("schema put", "data load", "data versions", "data rollback"),
     *("feature try", "feature add", "feature show"),
     *("template list", "template show", "template approve", "template refuse"),
-    *("agreement show", "agreement sign", "uses", "uses --csv", "pause", "resume"),
+    *("agreement show", "agreement sign", "uses", "uses --csv"),
+    *("dispute list", "dispute answer", "pause", "resume"),
 )
 
 
@@ -38,7 +39,7 @@ def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
         *of(6, "kind: Check", "template propose"),
         *(*own[4], *of(7, "agreement propose"), *own[5]),
         *(*others[8], *of(9, "--keep question.json")),
-        *(*own[6], *own[7]),
+        *(*own[6], *own[7], *own[8]),
     ]
     port = free_port()
     with typing_in(tmp_path) as hand:

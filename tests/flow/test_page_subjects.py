@@ -17,9 +17,12 @@ from tests.flow.offers import CURIOUS, POOR, REGISTRAR, STEADY
 from tests.flow.pages import Hand, read_page, typing_in
 
 PAGE = "subjects.md"
+FIELD = ("--owner", "tax", "--field", "vat.paid", "--words", "x")
+STANDS = ("--finding", "stands", "--words", "x")
 COMMANDS = (
     *("consent request", "consent requests", "consent show", "consent grant", "consent revoke"),
-    *("consent register", "consent list", "mine", "dispute open", "dispute list"),
+    *("consent register", "consent list", "mine"),
+    *("dispute open", "dispute list", "dispute answer", "dispute withdraw"),
 )
 
 
@@ -66,6 +69,13 @@ def test_a_program_reads_the_same_and_one_owner_at_a_time(live: LiveRoom) -> Non
     [
         (("bank-a", "desk"), ("mine",), "NOT_ALLOWED"),
         ((POOR, "self"), ("dispute", "open", "--use", "0", "--words", "x"), "UNKNOWN_STATEMENT"),
+        (("tax", "li"), ("dispute", "open", *FIELD), "only a subject disputes"),
+        (("tax", "li"), ("dispute", "answer", "0", *STANDS), "entry 0 is no dispute of yours"),
+        (
+            (POOR, "self"),
+            ("dispute", "open", "--words", "x", "--receipt", __file__),
+            "not the receipt",
+        ),
         ((POOR, "self"), ("consent", "show", "sha256:" + "0" * 64), "UNKNOWN_STATEMENT"),
         ((POOR, "self"), ("mine", "--owner", "nobody"), "saferoom trust pin nobody ROOT"),
     ],

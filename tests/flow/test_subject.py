@@ -8,7 +8,7 @@ from saferoom_client import Refused
 from saferoom_client.consent_requests import consent_of
 from saferoom_client.uses import UsesPage
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Purpose
+from saferoom_proto.statements import Finding, Purpose
 from tests.flow.live import LiveRoom
 from tests.flow.offers import COURT, CURIOUS, LISTED, POOR, STEADY, VAT
 
@@ -91,10 +91,36 @@ def test_a_dispute_is_recorded_and_reaches_its_owner_and_nobody_else(live: LiveR
     assert [each.dispute.words for each in to_tax[-2:]] == [each.dispute.words for each in own[-2:]]
     assert [each.dispute.use for each in own[-2:]] == [None, use.digest]
     with live.open("court", "li") as room:
-        assert not room.list_disputes()
+        elsewhere = {each.digest for each in room.list_disputes()}
+    assert elsewhere.isdisjoint(each.digest for each in own)
     with live.open(POOR, "self") as room, pytest.raises(Refused) as refused:
         room.open_dispute("tax", "Whose use is this?", use=use.digest)
     assert refused.value.reason is Reason.UNKNOWN_STATEMENT
+
+
+def test_a_subject_sees_what_came_of_its_dispute_and_takes_another_back(live: LiveRoom) -> None:
+    with live.open(POOR, "self") as room:
+        first, second = (
+            room.open_dispute("tax", "We paid more.", field=field).statement.digest
+            for field in ("vat.paid", "vat.year")
+        )
+    with live.open("tax", "li") as room:
+        epoch = room.list_versions()[-1].snapshot.store.epoch
+        room.answer_dispute(first, Finding.PASSED_ON, "Our east office looks.")
+        room.answer_dispute(second, Finding.PASSED_ON, "There is no such column here.")
+        assert {each.digest for each in room.list_disputes() if each.is_open} >= {first, second}
+    with live.open("tax", "wang") as room:
+        room.answer_dispute(first, Finding.CORRECTED, "A payment was missing.", epoch=epoch)
+    with live.open(POOR, "self") as room:
+        room.withdraw_dispute(second)
+        own = {each.digest: each for each in room.list_disputes()}
+    assert [(each.approver, each.finding, each.epoch) for each in own[first].answers] == [
+        ("li", Finding.PASSED_ON, None),
+        ("wang", Finding.CORRECTED, epoch),
+    ]
+    assert not own[first].is_open
+    assert own[second].withdrawal is not None
+    assert not own[second].is_open
 
 
 def test_a_subject_grants_what_a_bank_asked_it_for(live: LiveRoom) -> None:

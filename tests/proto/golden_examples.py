@@ -35,6 +35,7 @@ from saferoom_proto.statements import (
     ColumnType,
     Feature,
     FeatureKind,
+    Finding,
     Outcome,
     Payload,
     Purpose,
@@ -196,7 +197,7 @@ def statements(made: Mapping[str, Payload]) -> dict[str, dict[str, str]]:
 def words() -> dict[str, list[str]]:
     """Give the words of every closed list that stands in a statement."""
     lists: Iterable[Iterable[str]] = (
-        Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth
+        Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth, Finding
     )  # fmt: skip
     return {getattr(each, "__name__", ""): [str(word) for word in each] for each in lists}
 

@@ -19,6 +19,9 @@ from saferoom_proto.statements import (
     ConsentRequest,
     Disclosure,
     Dispute,
+    DisputeAnswer,
+    DisputeWithdrawal,
+    Finding,
     HoldingsRequest,
     Payload,
     Purpose,
@@ -43,17 +46,6 @@ NOTICE = "What a yes or no may tell.\n回答可能透露的内容。\n"
 
 def subjects_words() -> dict[str, Payload]:
     """Give what subjects sign, what a bank asks one of them, and what an enclave shows it."""
-    dispute: dict[str, object] = {
-        "room": ROOM,
-        "owner": "tax",
-        "subject": SUBJECT,
-        "certificate": b64(CERTIFICATE),
-        "use": digest("release"),
-        "field": None,
-        "words": "We never applied there. 我方从未申请。",
-        "nonce": b64(seed("nonce", 16)),
-        "at": AT,
-    }
     asked: dict[str, object] = {
         "room": ROOM,
         "valid_from": AT,
@@ -96,9 +88,52 @@ def subjects_words() -> dict[str, Payload]:
             chain=LINK,
             time=AT,
         ),
+        **_of_disputes(),
+    }
+
+
+def _of_disputes() -> dict[str, Payload]:
+    """Give what a subject says is wrong, and what ends it."""
+    dispute: dict[str, object] = {
+        "room": ROOM,
+        "owner": "tax",
+        "subject": SUBJECT,
+        "certificate": b64(CERTIFICATE),
+        "use": digest("release"),
+        "field": None,
+        "words": "We never applied there. 我方从未申请。",
+        "nonce": b64(seed("nonce", 16)),
+        "at": AT,
+    }
+    answer: dict[str, object] = {
+        "room": ROOM,
+        "owner": "tax",
+        "approver": "li",
+        "charter": digest("charter 2"),
+        "subject": SUBJECT,
+        "dispute": digest("dispute"),
+        "finding": Finding.PASSED_ON,
+        "epoch": None,
+        "words": "The court keeps this. 此项由法院负责。",
+        "at": AT,
+    }
+    return {
         "dispute": Dispute.model_validate(dispute),
         "dispute about a field": Dispute.model_validate(
             dispute | {"use": None, "field": "vat.paid"}
+        ),
+        "dispute about a row": Dispute.model_validate(dispute | {"row": 0}),
+        "dispute-answer": DisputeAnswer.model_validate(answer),
+        "dispute-answer of a correction": DisputeAnswer.model_validate(
+            answer | {"finding": Finding.CORRECTED, "epoch": 3}
+        ),
+        "dispute-withdrawal": DisputeWithdrawal(
+            room=ROOM,
+            owner="tax",
+            subject=SUBJECT,
+            certificate=b64(CERTIFICATE),
+            dispute=digest("dispute"),
+            at=AT,
         ),
     }
 

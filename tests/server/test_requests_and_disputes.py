@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
 
-import grpc
 import pytest
 
 from saferoom import pages
@@ -17,20 +16,14 @@ from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.identity import organisation_uri
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
-from saferoom_proto.rpc_errors import from_rpc_error
-from saferoom_proto.statements import ConsentRequest, Dispute, Purpose, seal_statement
+from saferoom_proto.statements import ConsentRequest, Purpose, seal_statement
 from saferoom_proto.v1 import consent_pb2, identity_pb2, subject_pb2
 from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
 from tests.server.conftest import Ready
+from tests.server.disputing import dispute, disputed, disputes, reason_of, refusal_of
 from tests.server.room.opened import SECONDS, Calls
 
 NOTICE = "What a yes or no may tell."
-
-
-async def reason_of(call: Awaitable[object]) -> Reason:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return from_rpc_error(caught.value).reason
 
 
 def asked(ready: Ready, key: SigningKey | None = None, **changes: object) -> Envelope:
@@ -55,33 +48,9 @@ def asked(ready: Ready, key: SigningKey | None = None, **changes: object) -> Env
     return seal_statement(ConsentRequest.model_validate(fields | changes), key or bank.key)
 
 
-def disputed(
-    ready: Ready, serial: int = 1, key: SigningKey | None = None, /, **changes: object
-) -> Envelope:
-    """Have a subject dispute a field; fields can be changed, and another key may sign."""
-    subject = ready.sample.world.subject(serial)
-    fields: dict[str, object] = {
-        "room": ready.sample.world.room,
-        "owner": "tax",
-        "subject": subject.uscc,
-        "certificate": b64(subject.certificate),
-        "use": None,
-        "field": "firms.vat",
-        "words": "We paid more.",
-        "nonce": b64(ready.sample.world.seeds.fresh(16)),
-        "at": ready.sample.world.now(),
-    }
-    return seal_statement(Dispute.model_validate(fields | changes), key or subject.key)
-
-
 def ask(calls: Calls, request: Envelope) -> Awaitable[consent_pb2.RequestConsentResponse]:
     message = consent_pb2.RequestConsentRequest(request=envelope_to_proto(request))
     return calls.consent.RequestConsent(message, timeout=SECONDS)
-
-
-def dispute(calls: Calls, said: Envelope) -> Awaitable[subject_pb2.OpenDisputeResponse]:
-    message = subject_pb2.OpenDisputeRequest(dispute=envelope_to_proto(said))
-    return calls.subject.OpenDispute(message, timeout=SECONDS)
 
 
 async def requests(calls: Calls) -> list[str]:
@@ -94,18 +63,6 @@ async def requests(calls: Calls) -> list[str]:
         if not told.next:
             return found
         message = consent_pb2.ListConsentRequestsRequest(before=told.next)
-
-
-async def disputes(calls: Calls) -> list[str]:
-    found: list[str] = []
-    message = subject_pb2.ListDisputesRequest()
-    while True:
-        told = await calls.subject.ListDisputes(message, timeout=SECONDS)
-        assert len(told.disputes) <= pages.PAGE
-        found[:0] = [recorded_from_proto(each).statement.digest for each in told.disputes]
-        if not told.next:
-            return found
-        message = subject_pb2.ListDisputesRequest(before=told.next)
 
 
 async def test_a_request_is_shown_to_its_two_sides_and_lets_nobody_ask(ready: Ready) -> None:
@@ -140,14 +97,6 @@ async def test_a_revoked_members_request_is_refused(ready: Ready) -> None:
     request = asked(ready)
     await room.hand_in(said.world.issuer.revocation(said.bank.certified, said.world.now()))
     assert await reason_of(ask(room.calls("bank-a"), request)) is Reason.CERTIFICATE_REVOKED
-
-
-async def refusal_of(call: Awaitable[object]) -> tuple[Reason, str]:
-    """Give a refusal's reason, and what it says of a field."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    error = from_rpc_error(caught.value)
-    return error.reason, " ".join(fault.rule for fault in error.fields)
 
 
 async def test_no_institution_floods_a_subject_with_requests(ready: Ready) -> None:
@@ -264,7 +213,7 @@ async def test_no_subject_floods_an_owner_with_disputes(ready: Ready) -> None:
         assert any(isinstance(each, Exception) for each in told) == (start >= MOST_WITH_OWNER)
     reason, rule = await refusal_of(dispute(own, disputed(ready)))
     assert reason is Reason.TOO_MANY_REQUESTS
-    assert rule.startswith("100 disputes of yours with tax stand in the log: speak with it")
+    assert rule == "100 with tax are open or just taken back: wait for its answers"
     await dispute(own, flood[0])  # one that is there already is given back
     elsewhere = disputed(ready, owner="court")
     await dispute(own, elsewhere)

@@ -19,7 +19,10 @@ from saferoom_proto.statements import (
     Approver,
     ChainLink,
     Charter,
+    Dispute,
+    DisputeAnswer,
     Feature,
+    Finding,
     LevelLimits,
     Pause,
     Purpose,
@@ -231,6 +234,24 @@ class SimOwner:
             at=self.world.now(),
         )
         return self._publish(payload, self.approvers[approver])
+
+    def answer(
+        self, dispute: Envelope, key: SigningKey | None = None, /, **changes: object
+    ) -> Envelope:
+        """Settle a dispute; fields can be changed, and another key may sign."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": self.name,
+            "approver": APPROVERS[0],
+            "charter": self.charter.digest,
+            "subject": load(dispute, Dispute).subject,
+            "dispute": dispute.digest,
+            "finding": Finding.STANDS,
+            "epoch": None,
+            "words": "It is as you filed it.",
+            "at": self.world.now(),
+        }
+        return seal_statement(DisputeAnswer.model_validate(fields | changes), key or self._first)
 
     @property
     def _first(self) -> SigningKey:

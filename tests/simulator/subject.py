@@ -15,6 +15,8 @@ from saferoom_proto.keys import SigningKey
 from saferoom_proto.statements import (
     Consent,
     ConsentRevocation,
+    Dispute,
+    DisputeWithdrawal,
     HoldingsRequest,
     Purpose,
     seal_statement,
@@ -105,6 +107,35 @@ class SimSubject:
         }
         payload = HoldingsRequest.model_validate(fields | changes)
         return seal_statement(payload, key or self.key)
+
+    def dispute(self, key: SigningKey | None = None, /, **changes: object) -> Envelope:
+        """Dispute a field at the tax office; fields can be changed, and another key may sign."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": "tax",
+            "subject": self.uscc,
+            "certificate": b64(self.certificate),
+            "use": None,
+            "field": "firms.vat",
+            "words": "We paid more.",
+            "nonce": b64(self.world.seeds.fresh(16)),
+            "at": self.world.now(),
+        }
+        return seal_statement(Dispute.model_validate(fields | changes), key or self.key)
+
+    def withdraw(
+        self, dispute: Envelope, key: SigningKey | None = None, /, **changes: object
+    ) -> Envelope:
+        """Take a dispute with the tax office back; as with the dispute itself."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": "tax",
+            "subject": self.uscc,
+            "certificate": b64(self.certificate),
+            "dispute": dispute.digest,
+            "at": self.world.now(),
+        }
+        return seal_statement(DisputeWithdrawal.model_validate(fields | changes), key or self.key)
 
     def open(self, request: Envelope, owner: str, sealed: bytes) -> Holdings:
         """Open what an owner's enclave sealed to this subject."""

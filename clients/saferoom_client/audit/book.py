@@ -12,7 +12,7 @@ from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
-from saferoom_proto.statements import Approval, Consent, Endorsement, Feature
+from saferoom_proto.statements import Approval, Consent, Dispute, Endorsement, Feature
 from saferoom_proto.verification import PinnedAgreement, PinnedCharter
 
 T = TypeVar("T")
@@ -77,6 +77,9 @@ class Book:
     """By owner."""
     recoveries: dict[str, Envelope] = field(default_factory=dict[str, Envelope])
     """What approvers said about older copies of their enclave."""
+    disputes: dict[str, Dispute] = field(default_factory=dict[str, Dispute])
+    epochs: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """Owners and the periods whose snapshots stand in the log."""
     streams: Streams = field(default_factory=Streams)
     latest: datetime = LONG_AGO
     """The latest instant that any enclave's word has named."""

@@ -11,7 +11,9 @@ from saferoom_client.tongue import later, say
 from saferoom_proto.dsse import Envelope
 
 _KIND: Final = re.compile(r"application/vnd\.saferoom\.([a-z-]{1,60})\.v[0-9]+\+json")
-_OF_SUBJECTS: Final = frozenset({"consent", "consent-revocation", "dispute", "holdings-request"})
+_OF_SUBJECTS: Final = frozenset(
+    {"consent", "consent-revocation", "dispute", "dispute-withdrawal", "holdings-request"}
+)
 _MAKERS: Final = ("owner", "proposer", "institution", "issuer")
 """The fields that name a statement's maker, or the owner in whose name it speaks."""
 
@@ -19,7 +21,8 @@ KINDS: Final = (
     *(later("acknowledgement"), later("agreement"), later("agreement-end"), later("approval")),
     *(later("batch-release"), later("certificate-revocation"), later("charter"), later("consent")),
     *(later("consent-request"), later("consent-revocation"), later("cost-estimate")),
-    *(later("disclosure"), later("dispute"), later("endorsement"), later("evidence-claims")),
+    *(later("disclosure"), later("dispute"), later("dispute-answer"), later("dispute-withdrawal")),
+    *(later("endorsement"), later("evidence-claims")),
     *(later("feature"), later("feature-trial"), later("key-change"), later("key-handover")),
     *(later("load-order"), later("pause"), later("recovered"), later("recovery")),
     *(later("refusal"), later("release"), later("release-certificate")),

@@ -51,7 +51,7 @@ COMMANDS: Final = {
     "agreement": Entry("agreement:app", "Agree on the use of data."),
     "consent": Entry("consent:app", "Grant and take back consents."),
     "mine": Entry("mine:mine", "See what is held about you, and who used it."),
-    "dispute": Entry("dispute:app", "Say that a use or a record is wrong."),
+    "dispute": Entry("dispute:app", "Say that a use or a record is wrong, and answer."),
     "check": Entry("check:check", "Ask a check about one subject."),
     "cost": Entry("cost:cost", "See what a check would cost."),
     "uses": Entry("uses:uses", "See what your data was used for."),

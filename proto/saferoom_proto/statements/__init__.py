@@ -35,6 +35,12 @@ from saferoom_proto.statements.consent import (
     Paper,
 )
 from saferoom_proto.statements.cost import CostEstimate, CostRequest, FamilyPrice, FeaturePrice
+from saferoom_proto.statements.dispute import (
+    Dispute,
+    DisputeAnswer,
+    DisputeWithdrawal,
+    Finding,
+)
 from saferoom_proto.statements.enclave import (
     Acknowledgement,
     ChainLink,
@@ -65,7 +71,7 @@ from saferoom_proto.statements.head import Head, Refusal
 from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.recovery import Recovered, Recovery
 from saferoom_proto.statements.request import CheckRequest
-from saferoom_proto.statements.subject import ConsentRequest, Dispute, HoldingsRequest
+from saferoom_proto.statements.subject import ConsentRequest, HoldingsRequest
 from saferoom_proto.statements.template import (
     Agreement,
     AgreementEnd,
@@ -105,6 +111,8 @@ __all__ = [
     "Digest",
     "Disclosure",
     "Dispute",
+    "DisputeAnswer",
+    "DisputeWithdrawal",
     "Endorsement",
     "Evidence",
     "EvidenceClaims",
@@ -113,6 +121,7 @@ __all__ = [
     "FeatureKind",
     "FeaturePrice",
     "FeatureTrial",
+    "Finding",
     "Head",
     "HoldingsRequest",
     "IdentityIssuer",

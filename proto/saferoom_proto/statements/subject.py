@@ -1,4 +1,4 @@
-"""Requests for consent, for what is held about a subject, and disputes."""
+"""Requests for consent, and for what is held about a subject."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from saferoom_proto.statements.base import (
     Owner,
     Payload,
     ShortText,
-    Text,
     Usage,
     Uscc,
     ValidFor,
@@ -39,10 +38,6 @@ def _lines(value: str) -> str:
 
 Lines = Annotated[str, StringConstraints(min_length=1, max_length=8000), AfterValidator(_lines)]
 """A text of several lines, each shown as it is written."""
-FieldName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$")
-]
-"""A column of an owner's store: `table.column`."""
 
 
 class ConsentRequest(ValidFor):
@@ -97,29 +92,4 @@ class HoldingsRequest(Payload):
     def _in_order(self) -> HoldingsRequest:
         if not timedelta() < self.not_after - self.not_before <= LONGEST_WINDOW:
             raise ValueError("not_before is before not_after, by at most 10 minutes")
-        return self
-
-
-class Dispute(Payload):
-    """A subject says that a use, or something held about it, is wrong (异议)."""
-
-    KIND: ClassVar[str] = "dispute"
-    SIGNED_BY: ClassVar[Usage] = Usage.SUBJECT
-
-    owner: Owner
-    """To whom it goes: whose enclave was asked, or who holds it."""
-    subject: Uscc
-    certificate: Base64
-    use: Digest | None
-    """The release or refusal that it is about, or none."""
-    field: FieldName | None
-    """The column that it is about, or none."""
-    words: Text
-    nonce: Nonce
-    at: Instant
-
-    @model_validator(mode="after")
-    def _about_one_thing(self) -> Dispute:
-        if (self.use is None) == (self.field is None):
-            raise ValueError("it is about a use or about a field, and not about both")
         return self

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/subject.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"D\n\x12GetHoldingsRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"P\n\x13GetHoldingsResponse\x12)\n\ndisclosure\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"D\n\x12OpenDisputeRequest\x12.\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\">\n\x13OpenDisputeResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"%\n\x13ListDisputesRequest\x12\x0e\n\x06\x62\x65\x66ore\x18\x01 \x01(\x04\"M\n\x14ListDisputesResponse\x12\'\n\x08\x64isputes\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0c\n\x04next\x18\x02 \x01(\x04\x32\x89\x02\n\x0eSubjectService\x12P\n\x0bGetHoldings\x12\x1f.saferoom.v1.GetHoldingsRequest\x1a .saferoom.v1.GetHoldingsResponse\x12P\n\x0bOpenDispute\x12\x1f.saferoom.v1.OpenDisputeRequest\x1a .saferoom.v1.OpenDisputeResponse\x12S\n\x0cListDisputes\x12 .saferoom.v1.ListDisputesRequest\x1a!.saferoom.v1.ListDisputesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsaferoom_proto/v1/subject.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"D\n\x12GetHoldingsRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"P\n\x13GetHoldingsResponse\x12)\n\ndisclosure\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"D\n\x12OpenDisputeRequest\x12.\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\">\n\x13OpenDisputeResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"E\n\x14\x41nswerDisputeRequest\x12-\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"@\n\x15\x41nswerDisputeResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"K\n\x16WithdrawDisputeRequest\x12\x31\n\nwithdrawal\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"B\n\x17WithdrawDisputeResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"%\n\x13ListDisputesRequest\x12\x0e\n\x06\x62\x65\x66ore\x18\x01 \x01(\x04\"M\n\x14ListDisputesResponse\x12\'\n\x08\x64isputes\x18\x01 \x03(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0c\n\x04next\x18\x02 \x01(\x04\x32\xbf\x03\n\x0eSubjectService\x12P\n\x0bGetHoldings\x12\x1f.saferoom.v1.GetHoldingsRequest\x1a .saferoom.v1.GetHoldingsResponse\x12P\n\x0bOpenDispute\x12\x1f.saferoom.v1.OpenDisputeRequest\x1a .saferoom.v1.OpenDisputeResponse\x12V\n\rAnswerDispute\x12!.saferoom.v1.AnswerDisputeRequest\x1a\".saferoom.v1.AnswerDisputeResponse\x12\\\n\x0fWithdrawDispute\x12#.saferoom.v1.WithdrawDisputeRequest\x1a$.saferoom.v1.WithdrawDisputeResponse\x12S\n\x0cListDisputes\x12 .saferoom.v1.ListDisputesRequest\x1a!.saferoom.v1.ListDisputesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETHOLDINGSREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
   _globals['_OPENDISPUTEREQUEST'].fields_by_name['dispute']._loaded_options = None
   _globals['_OPENDISPUTEREQUEST'].fields_by_name['dispute']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_ANSWERDISPUTEREQUEST'].fields_by_name['answer']._loaded_options = None
+  _globals['_ANSWERDISPUTEREQUEST'].fields_by_name['answer']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_WITHDRAWDISPUTEREQUEST'].fields_by_name['withdrawal']._loaded_options = None
+  _globals['_WITHDRAWDISPUTEREQUEST'].fields_by_name['withdrawal']._serialized_options = b'\272H\003\310\001\001'
   _globals['_GETHOLDINGSREQUEST']._serialized_start=82
   _globals['_GETHOLDINGSREQUEST']._serialized_end=150
   _globals['_GETHOLDINGSRESPONSE']._serialized_start=152
@@ -45,10 +49,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENDISPUTEREQUEST']._serialized_end=302
   _globals['_OPENDISPUTERESPONSE']._serialized_start=304
   _globals['_OPENDISPUTERESPONSE']._serialized_end=366
-  _globals['_LISTDISPUTESREQUEST']._serialized_start=368
-  _globals['_LISTDISPUTESREQUEST']._serialized_end=405
-  _globals['_LISTDISPUTESRESPONSE']._serialized_start=407
-  _globals['_LISTDISPUTESRESPONSE']._serialized_end=484
-  _globals['_SUBJECTSERVICE']._serialized_start=487
-  _globals['_SUBJECTSERVICE']._serialized_end=752
+  _globals['_ANSWERDISPUTEREQUEST']._serialized_start=368
+  _globals['_ANSWERDISPUTEREQUEST']._serialized_end=437
+  _globals['_ANSWERDISPUTERESPONSE']._serialized_start=439
+  _globals['_ANSWERDISPUTERESPONSE']._serialized_end=503
+  _globals['_WITHDRAWDISPUTEREQUEST']._serialized_start=505
+  _globals['_WITHDRAWDISPUTEREQUEST']._serialized_end=580
+  _globals['_WITHDRAWDISPUTERESPONSE']._serialized_start=582
+  _globals['_WITHDRAWDISPUTERESPONSE']._serialized_end=648
+  _globals['_LISTDISPUTESREQUEST']._serialized_start=650
+  _globals['_LISTDISPUTESREQUEST']._serialized_end=687
+  _globals['_LISTDISPUTESRESPONSE']._serialized_start=689
+  _globals['_LISTDISPUTESRESPONSE']._serialized_end=766
+  _globals['_SUBJECTSERVICE']._serialized_start=769
+  _globals['_SUBJECTSERVICE']._serialized_end=1216
 # @@protoc_insertion_point(module_scope)

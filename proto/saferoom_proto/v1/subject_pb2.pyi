@@ -120,6 +120,102 @@ class OpenDisputeResponse(_message.Message):
 Global___OpenDisputeResponse: _TypeAlias = OpenDisputeResponse  # noqa: Y015
 
 @_typing.final
+class AnswerDisputeRequest(_message.Message):
+    """Hands in an owner's answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answer(self) -> _evidence_pb2.Envelope:
+        """The approver's statement."""
+
+    def __init__(
+        self,
+        *,
+        answer: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerDisputeRequest: _TypeAlias = AnswerDisputeRequest  # noqa: Y015
+
+@_typing.final
+class AnswerDisputeResponse(_message.Message):
+    """The answer as recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recorded(self) -> _evidence_pb2.Recorded:
+        """With its proof."""
+
+    def __init__(
+        self,
+        *,
+        recorded: _evidence_pb2.Recorded = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerDisputeResponse: _TypeAlias = AnswerDisputeResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawDisputeRequest(_message.Message):
+    """Hands in a dispute's withdrawal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHDRAWAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def withdrawal(self) -> _evidence_pb2.Envelope:
+        """The subject's statement."""
+
+    def __init__(
+        self,
+        *,
+        withdrawal: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["withdrawal", b"withdrawal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["withdrawal", b"withdrawal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawDisputeRequest: _TypeAlias = WithdrawDisputeRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawDisputeResponse(_message.Message):
+    """The withdrawal as recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recorded(self) -> _evidence_pb2.Recorded:
+        """With its proof."""
+
+    def __init__(
+        self,
+        *,
+        recorded: _evidence_pb2.Recorded = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawDisputeResponse: _TypeAlias = WithdrawDisputeResponse  # noqa: Y015
+
+@_typing.final
 class ListDisputesRequest(_message.Message):
     """Asks for disputes."""
 
@@ -153,7 +249,7 @@ class ListDisputesResponse(_message.Message):
     """What to ask for next: `before` of the page of those before; zero if there is none."""
     @_builtins.property
     def disputes(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Recorded]:
-        """A page of those the caller may see, in their order."""
+        """A page of disputes, answers and withdrawals that the caller may see, in their order."""
 
     def __init__(
         self,

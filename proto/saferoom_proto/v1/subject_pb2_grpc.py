@@ -45,6 +45,16 @@ class SubjectServiceStub:
                 request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeRequest.SerializeToString,
                 response_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeResponse.FromString,
                 _registered_method=True)
+        self.AnswerDispute = channel.unary_unary(
+                '/saferoom.v1.SubjectService/AnswerDispute',
+                request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeResponse.FromString,
+                _registered_method=True)
+        self.WithdrawDispute = channel.unary_unary(
+                '/saferoom.v1.SubjectService/WithdrawDispute',
+                request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeRequest.SerializeToString,
+                response_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeResponse.FromString,
+                _registered_method=True)
         self.ListDisputes = channel.unary_unary(
                 '/saferoom.v1.SubjectService/ListDisputes',
                 request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.ListDisputesRequest.SerializeToString,
@@ -70,8 +80,22 @@ class SubjectServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerDispute(self, request, context):
+        """Records an owner's answer to a dispute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawDispute(self, request, context):
+        """Records that a subject takes its own dispute back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDisputes(self, request, context):
-        """Lists disputes: a subject its own, an owner those made to it.
+        """Lists what was said of disputes: a subject its own, an owner those made to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,6 +113,16 @@ def add_SubjectServiceServicer_to_server(servicer, server):
                     servicer.OpenDispute,
                     request_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeRequest.FromString,
                     response_serializer=saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeResponse.SerializeToString,
+            ),
+            'AnswerDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerDispute,
+                    request_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeResponse.SerializeToString,
+            ),
+            'WithdrawDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawDispute,
+                    request_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeRequest.FromString,
+                    response_serializer=saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeResponse.SerializeToString,
             ),
             'ListDisputes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDisputes,
@@ -151,6 +185,60 @@ class SubjectService:
             '/saferoom.v1.SubjectService/OpenDispute',
             saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeRequest.SerializeToString,
             saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.SubjectService/AnswerDispute',
+            saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/saferoom.v1.SubjectService/WithdrawDispute',
+            saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeRequest.SerializeToString,
+            saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeResponse.FromString,
             options,
             channel_credentials,
             insecure,

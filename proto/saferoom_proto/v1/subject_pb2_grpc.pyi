@@ -37,8 +37,12 @@ class SubjectServiceStub:
     """Has one owner's enclave show the subject all that it holds about it."""
     OpenDispute: _grpc.UnaryUnaryMultiCallable[_subject_pb2.OpenDisputeRequest, _subject_pb2.OpenDisputeResponse]
     """Records a dispute and routes it to the owner it names."""
+    AnswerDispute: _grpc.UnaryUnaryMultiCallable[_subject_pb2.AnswerDisputeRequest, _subject_pb2.AnswerDisputeResponse]
+    """Records an owner's answer to a dispute."""
+    WithdrawDispute: _grpc.UnaryUnaryMultiCallable[_subject_pb2.WithdrawDisputeRequest, _subject_pb2.WithdrawDisputeResponse]
+    """Records that a subject takes its own dispute back."""
     ListDisputes: _grpc.UnaryUnaryMultiCallable[_subject_pb2.ListDisputesRequest, _subject_pb2.ListDisputesResponse]
-    """Lists disputes: a subject its own, an owner those made to it."""
+    """Lists what was said of disputes: a subject its own, an owner those made to it."""
 
 @_typing.type_check_only
 class SubjectServiceAsyncStub(SubjectServiceStub):
@@ -49,8 +53,12 @@ class SubjectServiceAsyncStub(SubjectServiceStub):
     """Has one owner's enclave show the subject all that it holds about it."""
     OpenDispute: _aio.UnaryUnaryMultiCallable[_subject_pb2.OpenDisputeRequest, _subject_pb2.OpenDisputeResponse]  # type: ignore[assignment]
     """Records a dispute and routes it to the owner it names."""
+    AnswerDispute: _aio.UnaryUnaryMultiCallable[_subject_pb2.AnswerDisputeRequest, _subject_pb2.AnswerDisputeResponse]  # type: ignore[assignment]
+    """Records an owner's answer to a dispute."""
+    WithdrawDispute: _aio.UnaryUnaryMultiCallable[_subject_pb2.WithdrawDisputeRequest, _subject_pb2.WithdrawDisputeResponse]  # type: ignore[assignment]
+    """Records that a subject takes its own dispute back."""
     ListDisputes: _aio.UnaryUnaryMultiCallable[_subject_pb2.ListDisputesRequest, _subject_pb2.ListDisputesResponse]  # type: ignore[assignment]
-    """Lists disputes: a subject its own, an owner those made to it."""
+    """Lists what was said of disputes: a subject its own, an owner those made to it."""
 
 class SubjectServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a subject may ask of owners: to see what is held about it, and to dispute it."""
@@ -72,11 +80,27 @@ class SubjectServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records a dispute and routes it to the owner it names."""
 
     @_abc_1.abstractmethod
+    def AnswerDispute(
+        self,
+        request: _subject_pb2.AnswerDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subject_pb2.AnswerDisputeResponse, _abc.Awaitable[_subject_pb2.AnswerDisputeResponse]]:
+        """Records an owner's answer to a dispute."""
+
+    @_abc_1.abstractmethod
+    def WithdrawDispute(
+        self,
+        request: _subject_pb2.WithdrawDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subject_pb2.WithdrawDisputeResponse, _abc.Awaitable[_subject_pb2.WithdrawDisputeResponse]]:
+        """Records that a subject takes its own dispute back."""
+
+    @_abc_1.abstractmethod
     def ListDisputes(
         self,
         request: _subject_pb2.ListDisputesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_pb2.ListDisputesResponse, _abc.Awaitable[_subject_pb2.ListDisputesResponse]]:
-        """Lists disputes: a subject its own, an owner those made to it."""
+        """Lists what was said of disputes: a subject its own, an owner those made to it."""
 
 def add_SubjectServiceServicer_to_server(servicer: SubjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
