@@ -19,6 +19,7 @@ from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import State
 from saferoom_proto.batch import split
 from saferoom_proto.formula import FeatureKind
+from saferoom_proto.formula.tree import MAX_CLASSES
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import Digest, FeatureName, Owner, Part
 from saferoom_proto.uscc import SUBJECT_BYTES
@@ -75,18 +76,32 @@ def _both_asked(one: Spent, other: Spent) -> Spent:
     for this, that in ((one, other), (other, one)):
         if this.covers(that):
             return this
+    grid, cuts = {*one.grid, *other.grid}, {*one.cuts, *other.cuts}
     return Spent.model_construct(
         feature=one.feature,
         epoch=one.epoch,
         value=one.value,
         kind=one.kind,
         family=one.family,
-        grid=tuple(sorted({*one.grid, *other.grid})),
-        cuts=tuple(sorted({*one.cuts, *other.cuts})),
+        grid=tuple(sorted(grid)),
+        cuts=tuple(sorted(cuts)),
         null=one.null or other.null,
         # No less than the price of all these cuts, by which it is replaced when more is asked.
-        cells=one.cells * other.cells,
+        cells=min(one.cells * other.cells, _most(one.kind, grid, cuts)),
     )
+
+
+def _most(kind: FeatureKind, grid: set[str], cuts: set[str]) -> int:
+    """Give the most that can be told apart, silence included."""
+    match kind:
+        case FeatureKind.ORDERED:
+            return len(grid) + 2
+        case FeatureKind.FLAG:
+            return 3
+        case FeatureKind.CLASSES:
+            return MAX_CLASSES + 1
+        case FeatureKind.STATED:
+            return len(cuts) + 2
 
 
 class _Kept(Part):

@@ -9,16 +9,9 @@ from functools import partial
 from typing import Final
 
 from saferoom_enclaves.accounts import Place, Spent
-from saferoom_enclaves.leakage import (
-    MOST_CELLS,
-    AskedCuts,
-    Budget,
-    Cells,
-    family_cells,
-    price,
-    spend,
-)
+from saferoom_enclaves.leakage import AskedCuts, Budget, price, spend
 from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Feature
 
 _FLAG: Final = "flag"
@@ -65,26 +58,33 @@ class Ask:
         return self.feature.full_name, epoch, self.feature.value_digest
 
 
-def former_cells(account: Mapping[Place, Spent], place: Place) -> Cells:
-    """Give the price of what was asked of a feature in a period while it was defined otherwise."""
-    name, epoch, value = place
-    return family_cells(
-        Cells(spent.cells)
-        for (feature, period, other), spent in account.items()
-        if feature == name and period == epoch and other != value
+def spend_on(ask: Ask, account: Mapping[Place, Spent], epoch: int, budget: Budget) -> Spent:
+    """Charge one feature; gives back what stands in its place where nothing new is asked.
+
+    Raises:
+        SafeRoomError: `OVER_BUDGET`; also for anything new of a feature that was asked of in this
+            period while it told another value. Prices of both would have to multiply within its
+            budget, and an asker could divide that between them by the answers.
+    """
+    before = account.get(ask.place(epoch))
+    after = _spent_on(ask, before, epoch, budget)
+    if after is not before and was_another(ask, account, epoch):
+        raise SafeRoomError(
+            Reason.OVER_BUDGET,
+            f"{ask.shape.ref} told another value when it was asked of in this period; load anew",
+        )
+    return after
+
+
+def was_another(ask: Ask, account: Mapping[Place, Spent], epoch: int) -> bool:
+    """Tell whether a feature was asked of in a period while it was computed otherwise."""
+    name, _, value = ask.place(epoch)
+    return any(
+        feature == name and period == epoch and other != value for feature, period, other in account
     )
 
 
-def told(former: Cells, cells: int) -> int:
-    """Give the cells told apart of a feature in a period, however often it was defined anew.
-
-    What a record has no room for was refused; only what linked groups asked apart can come to it.
-    """
-    return min(former.n * cells, MOST_CELLS.n)
-
-
-def spend_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget, former: Cells) -> Spent:
-    """Charge one feature; gives back `before` itself where nothing new is asked."""
+def _spent_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spent:
     feature = ask.feature
     if before is None:
         shape, earlier, asked = ask.shape, _NOTHING, ask.cuts
@@ -93,7 +93,7 @@ def spend_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget, former:
         place = partial(_place, shape, sorted({*before.cuts, *ask.names}))
         earlier = AskedCuts(frozenset(map(place, before.cuts)), before.null)
         asked = AskedCuts(frozenset(map(place, ask.names)), ask.cuts.null)
-    after = spend(shape, earlier, asked, budget, former)
+    after = spend(shape, earlier, asked, budget)
     if before is not None and after == earlier:
         return before
     return Spent.model_construct(

@@ -47,15 +47,6 @@ class Cells:
         return math.log2(self.n)
 
 
-ONE: Final = Cells(1)
-"""The price of nothing."""
-MOST_CELLS: Final = Cells(0xFFFF)
-"""The highest price of one feature in one period: what the record of a batch's row has room for.
-
-One definition of a feature costs 9 cells at most; only several in one period multiply.
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class AskedCuts:
     """What one institution group asked of one subject's feature in one period; never the answers.
@@ -124,13 +115,7 @@ def price(shape: FeatureShape, asked: AskedCuts) -> Cells:
     return Cells(shape.cells_told(len(asked.cuts)))
 
 
-def spend(
-    shape: FeatureShape,
-    before: AskedCuts,
-    asked: AskedCuts,
-    budget: Budget,
-    former: Cells = ONE,
-) -> AskedCuts:
+def spend(shape: FeatureShape, before: AskedCuts, asked: AskedCuts, budget: Budget) -> AskedCuts:
     """Charge a question, or refuse it, by the questions alone.
 
     Args:
@@ -138,8 +123,6 @@ def spend(
         before: what was asked of it in this period.
         asked: what the question asks of it.
         budget: what its owner allows.
-        former: the price of what was asked in this period while the feature was defined otherwise:
-            those are answers about another value of the same record, so the cells multiply.
 
     Returns:
         What was asked, with this question. If it equals `before`, the question tells nothing new: a
@@ -149,8 +132,8 @@ def spend(
         SafeRoomError: `OVER_BUDGET`, if the price would pass the budget; nothing is spent then.
     """
     after = before | asked
-    total = family_cells((former, price(shape, after)))
-    if after != before and not (budget.allows(total) and total <= MOST_CELLS):
+    total = price(shape, after)
+    if after != before and not budget.allows(total):
         raise _over_budget(f"{shape.ref}: {total.n} cells, budget {budget.bits} bits")
     return after
 

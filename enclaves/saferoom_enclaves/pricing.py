@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 
-from saferoom_enclaves.accounts import Spent
-from saferoom_enclaves.asking import Ask, former_cells, spend_on, told
-from saferoom_enclaves.leakage import ONE, STEP, Cells, family_cells
+from saferoom_enclaves.accounts import Place, Spent
+from saferoom_enclaves.asking import Ask, spend_on
+from saferoom_enclaves.leakage import STEP, Cells, family_cells
 from saferoom_enclaves.spending import (
     Question,
     Spending,
@@ -47,16 +48,14 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
     asks = spending.asks_of(question)
     for ask in asks:
         place = ask.place(question.epoch)
-        former = former_cells(before, place)
-        spent, within = _wanted(ask, before.get(place), question.epoch, charter, former)
+        spent, within = _wanted(ask, before, question.epoch, charter)
         if spent is not before.get(place):
             within = within and not spending.closed(question.epoch)
             within = within and _may_state(spending, question, ask, now)
             after[place] = spent
             changed.append(ask)
-        cells = told(former, before[place].cells if place in before else 1)
-        with_it = told(former, spent.cells)
-        features.append(_feature_price(ask, cells, with_it, charter, within=within))
+        cells = before[place].cells if place in before else 1
+        features.append(_feature_price(ask, cells, spent.cells, charter, within=within))
     families = _family_prices(
         asks,
         changed,
@@ -68,16 +67,18 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
 
 
 def _wanted(
-    ask: Ask, before: Spent | None, epoch: int, charter: Charter, former: Cells
+    ask: Ask, before: Mapping[Place, Spent], epoch: int, charter: Charter
 ) -> tuple[Spent, bool]:
     """Give what would stand in the account, and whether the feature's budget allows it."""
     try:
-        return spend_on(ask, before, epoch, budget_of(budget_bits(ask, charter)), former), True
+        return spend_on(ask, before, epoch, budget_of(budget_bits(ask, charter))), True
     except SafeRoomError as error:
         if error.reason is not Reason.OVER_BUDGET:
             raise
-    # Its price all the same: as if nothing had been asked of another definition of it.
-    return spend_on(ask, before, epoch, budget_of(Decimal(MAX_BITS)), ONE), False
+    # Its price all the same: as if it could be paid, and had told no other value.
+    place = ask.place(epoch)
+    alone = {place: before[place]} if place in before else {}
+    return spend_on(ask, alone, epoch, budget_of(Decimal(MAX_BITS))), False
 
 
 def _may_state(spending: Spending, question: Question, ask: Ask, now: datetime) -> bool:

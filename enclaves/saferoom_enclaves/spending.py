@@ -2,8 +2,8 @@
 
 Cuts are kept by what they compare with (a threshold, a class), not by their place in a grid, so
 that a grid that changes within a period adds to what was asked of the old one (DESIGN section 8).
-A feature that is computed otherwise within a period tells another value of the same record: what
-was asked of either is kept apart, and both prices count to its budget. What linked groups asked
+A feature that is computed otherwise within a period tells another value of the same record: who
+asked of the one is told nothing new of the other before the next load. What linked groups asked
 counts to each of them (`collusion`).
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.accounts import Account, Accounts, Spent, joined
-from saferoom_enclaves.asking import Ask, former_cells, spend_on, told
+from saferoom_enclaves.asking import Ask, spend_on
 from saferoom_enclaves.attempts import Attempts
 from saferoom_enclaves.forgotten import ForgottenPeriods
 from saferoom_enclaves.leakage import (
@@ -110,7 +110,7 @@ class Spending:
         """
         before = self.account(question.group, question.subject)
         asks = self.asks_of(question)
-        after, charges = self._charged(before, asks, question.epoch, charter, now)
+        after, charges = self.reckon(before, asks, question.epoch, charter, now)
         if after is not before:
             told_before = {each.place: each for each in before}
             said = [ask for ask in asks if ask.stated is not None]
@@ -181,7 +181,7 @@ class Spending:
         for place, linked in enumerate(numbers.T.tolist()):
             before = _joint([accounts.account(number) for number in linked])
             try:
-                after, charges = self._charged(before, asks, questions.epoch, charter, now)
+                after, charges = self.reckon(before, asks, questions.epoch, charter, now)
             except SafeRoomError as refusal:
                 if refusal.reason is not Reason.OVER_BUDGET:
                     raise
@@ -195,17 +195,31 @@ class Spending:
             accounts.put_many(name, questions.group, changed)
         return RowCharges(paid[at], cells[at])
 
-    def _charged(
+    def reckon(
         self, before: Account, asks: tuple[Ask, ...], epoch: int, charter: Charter, now: datetime
     ) -> tuple[Account, tuple[Charge, ...]]:
-        """Charge questions to an account; gives back `before` itself where nothing is new."""
+        """Charge questions to an account, and write nothing down.
+
+        Args:
+            before: the account.
+            asks: what is asked of each feature.
+            epoch: the period.
+            charter: in force.
+            now: the instant.
+
+        Returns:
+            The account with them, `before` itself where nothing is new; and each feature's price.
+
+        Raises:
+            SafeRoomError: `OVER_BUDGET`.
+        """
         account = {each.place: each for each in before}
         charges: list[Charge] = []
         changed: list[Ask] = []
         for ask in asks:
             place = ask.place(epoch)
-            known, former = account.get(place), former_cells(account, place)
-            after = spend_on(ask, known, epoch, budget_of(budget_bits(ask, charter)), former)
+            known = account.get(place)
+            after = spend_on(ask, account, epoch, budget_of(budget_bits(ask, charter)))
             if after is not known:
                 self._require_open(ask, epoch)
                 account[place] = after
@@ -214,8 +228,8 @@ class Spending:
             charges.append(
                 Charge(
                     feature=ask.feature.full_name,
-                    cells_before=told(former, cells),
-                    cells_after=told(former, after.cells),
+                    cells_before=cells,
+                    cells_after=after.cells,
                 )
             )
         if not changed:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +13,9 @@ from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Agreement, CostEstimate, Feature, load
-from simulator import EnclaveHarness, Sample, SimBank, sample, tax_csv
+from simulator import EnclaveHarness, Sample, SimBank, tax_csv
 from simulator.batch import ask_batch, steady_batch
 from simulator.sample import AS_OF, VAT_GRID
-from tests.attacks.bands import LIMITS
 
 VAT = FeatureRef("tax", "vat_paid")
 SQL = "SELECT uscc AS subject, vat AS value FROM firms"
@@ -88,27 +85,27 @@ def test_whoever_leaves_a_group_takes_along_what_its_friends_were_told(
     ids=["a month later", "another sum"],
 )
 def test_the_same_question_about_another_value_is_no_repeat(
-    tmp_path: Path, changes: dict[str, object]
+    room: Sample, enclave: EnclaveHarness, changes: dict[str, object]
 ) -> None:
-    room = again(sample(0, limits=LIMITS), budget_bits=Decimal("3.170"))  # nine cells
-    room.consent(1)
-    with closing(EnclaveHarness(room.tax, tmp_path)) as enclave:
-        enclave.load({"firms": tax_csv(room.world)})
-        enclave.follow()
-        assert told(enclave, room, VAT_GRID[3]) is Truth.NO
-        room = again(room, **changes)
-        enclave.follow()
-        (charge, _) = enclave.ask(room.question(1, VAT_GRID[3])).release.charges
-        assert (charge.cells_before, charge.cells_after) == (3, 9)
-        # Either is told apart as far as both together may be; of a third nothing is told.
-        assert told(enclave, room, VAT_GRID[0]) is Reason.OVER_BUDGET
-        room = again(room, sql="SELECT uscc AS subject, vat * 2 AS value FROM firms")
-        enclave.follow()
-        assert told(enclave, room, VAT_GRID[3]) is Reason.OVER_BUDGET
-        # The value that was asked of before may be asked of again; a unit is no value.
-        room = again(room, **({"as_of": AS_OF, "sql": SQL} | changes), unit="yuan")
-        enclave.follow()
-        assert told(enclave, room, VAT_GRID[3]) in (Truth.YES, Truth.NO)
+    assert told(enclave, room, VAT_GRID[3]) is Truth.NO
+    room = again(room, **changes)
+    enclave.follow()
+    for value in (VAT_GRID[3], VAT_GRID[0]):
+        assert told(enclave, room, value) is Reason.OVER_BUDGET
+    judged = enclave.judge(room.bank.cost_request(room.question(1, VAT_GRID[3])))
+    assert load(judged.entry.statement, CostEstimate).refused is Reason.OVER_BUDGET
+    # Of a firm that was not asked about before, it tells the new value.
+    assert enclave.ask(room.question(3, VAT_GRID[3])).truth is not None
+    # The value that was asked of may be asked of again; a unit is no value.
+    room = again(room, as_of=AS_OF, sql=SQL, unit="yuan")
+    enclave.follow()
+    assert told(enclave, room, VAT_GRID[3]) is Truth.NO
+    assert told(enclave, room, VAT_GRID[0]) is Truth.YES
+    # A load opens a period, in which it may be defined otherwise.
+    room = again(room, **changes)
+    enclave.load({"firms": tax_csv(room.world)})
+    enclave.follow()
+    assert told(enclave, room, VAT_GRID[3]) in (Truth.YES, Truth.NO)
 
 
 def test_a_grid_that_shrinks_makes_nothing_cheaper(room: Sample, enclave: EnclaveHarness) -> None:

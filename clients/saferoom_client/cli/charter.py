@@ -57,8 +57,11 @@ from saferoom_proto.verification import open_charter
 
 app = group("Write and show charters.")
 
-LIMITS = ((0, 0), (3, 12), (3, 12), (3, 6))
-"""A draft's bits per feature in a period, and per family in 36 months, by level 1 to 4."""
+LIMITS = (("0", "0"), ("3.17", "12"), ("3.17", "12"), ("3", "6"))
+"""A draft's bits per feature in a period, and per family in 36 months, by level 1 to 4.
+
+3.17 bits are 9 cells: the widest grid's eight bands, and "not found".
+"""
 
 RootKey = Annotated[
     Path,
