@@ -69,36 +69,3 @@ def add_BatchServiceServicer_to_server(servicer, server):
             'saferoom.v1.BatchService', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
     server.add_registered_method_handlers('saferoom.v1.BatchService', rpc_method_handlers)
-
-
- # This class is part of an EXPERIMENTAL API.
-class BatchService:
-    """One signed question about many subjects, and an answer with a receipt for each.
-    """
-
-    @staticmethod
-    def CheckMany(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_stream(
-            request_iterator,
-            target,
-            '/saferoom.v1.BatchService/CheckMany',
-            saferoom__proto_dot_v1_dot_batch__pb2.CheckManyRequest.SerializeToString,
-            saferoom__proto_dot_v1_dot_batch__pb2.CheckManyResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)

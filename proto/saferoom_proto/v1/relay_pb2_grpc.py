@@ -71,36 +71,3 @@ def add_RelayServiceServicer_to_server(servicer, server):
             'saferoom.v1.RelayService', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
     server.add_registered_method_handlers('saferoom.v1.RelayService', rpc_method_handlers)
-
-
- # This class is part of an EXPERIMENTAL API.
-class RelayService:
-    """Where an enclave that its owner runs is reached: the owner's relay dials in and keeps the line.
-    """
-
-    @staticmethod
-    def Attend(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_stream(
-            request_iterator,
-            target,
-            '/saferoom.v1.RelayService/Attend',
-            saferoom__proto_dot_v1_dot_relay__pb2.AttendRequest.SerializeToString,
-            saferoom__proto_dot_v1_dot_relay__pb2.AttendResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)

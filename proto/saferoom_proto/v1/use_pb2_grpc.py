@@ -67,36 +67,3 @@ def add_UseServiceServicer_to_server(servicer, server):
             'saferoom.v1.UseService', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
     server.add_registered_method_handlers('saferoom.v1.UseService', rpc_method_handlers)
-
-
- # This class is part of an EXPERIMENTAL API.
-class UseService:
-    """What was asked, shown to those it concerns.
-    """
-
-    @staticmethod
-    def ListUses(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/saferoom.v1.UseService/ListUses',
-            saferoom__proto_dot_v1_dot_use__pb2.ListUsesRequest.SerializeToString,
-            saferoom__proto_dot_v1_dot_use__pb2.ListUsesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
