@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 RELEASE = $(shell git -c versionsort.suffix=- tag --list 'v*' --sort=-version:refname | head -n 1)
 
 .PHONY: help setup demo test soak check static format-check lint types imports contract words-check \
-	breaking format generate words lock
+	annex-check breaking format generate words annex lock
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,7 +38,7 @@ soak: setup ## Run the long tests: kills, floods, millions.
 
 check: static test ## Run everything that must pass before a merge.
 
-static: format-check lint types imports contract words-check breaking ## Run the checks that run no test.
+static: format-check lint types imports contract words-check annex-check breaking ## Run the checks that run no test.
 
 format-check: setup
 	$(BIN)/ruff format --check
@@ -60,6 +60,9 @@ contract: setup
 words-check: setup
 	$(BIN)/python tools/catalogue.py --check
 
+annex-check: setup
+	$(BIN)/python tools/annex.py --check
+
 breaking: setup
 	@if [ -z "$(RELEASE)" ]; then \
 		echo "buf breaking: no release is tagged yet, so there is none to keep to."; \
@@ -78,6 +81,9 @@ generate: setup ## Write the Python code of the protos.
 
 words: setup ## List the command line's messages anew, and compile its Chinese ones.
 	$(BIN)/python tools/catalogue.py
+
+annex: setup ## Pack the catalogue of records, and write its page.
+	$(BIN)/python tools/annex.py
 
 # Not a prerequisite of set-up: a lock changes when somebody means it to (docs/adr/0001).
 lock: ## Resolve requirements.lock anew from pyproject.toml.

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "enclave": Entry("enclave:app", "Run an owner's enclave on its premises."),
     "relay": Entry("relay:app", "Connect it to the room."),
     "charter": Entry("charter:app", "Write and show charters."),
+    "catalogue": Entry("catalogue:app", "See what records the plan asks for."),
     "schema": Entry("feature:schema_app", "Hand in the tables of a store."),
     "feature": Entry("feature:app", "Try, add and list features."),
     "data": Entry("data:app", "Load data, list its versions, go back."),

@@ -11,14 +11,17 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.limits_words import learnable
-from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, group
+from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, group
 from saferoom_client.cli.output import mapping, show, table
-from saferoom_client.drafts import read_feature, read_schema
+from saferoom_client.drafts import read_feature, read_schema, write_draft
+from saferoom_client.files import PUBLIC_FILE, refuse_existing, write_file
+from saferoom_client.records.annex import catalogue
+from saferoom_client.records.drafting import OWN_COLUMN, draft_tables
 from saferoom_client.room import Room
 from saferoom_client.tongue import say, titled
 from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import Feature, FeatureKind
+from saferoom_proto.statements import Feature, FeatureKind, Schema
 from saferoom_proto.verdict import FEWEST
 
 app = group("Try, add and list features.")
@@ -47,6 +50,51 @@ def put_schema(draft: InputFile, profile: ProfileOption, as_json: JsonOption = F
             digest=digest,
         ),
         say("next: saferoom data load --schema {digest} TABLE=FILE.csv", digest=digest),
+    )
+
+
+@schema_app.command(name="draft")
+def draft(
+    types: Annotated[
+        list[str],
+        typer.Argument(metavar="TYPE...", help="Numbers of information types, as 3.4."),
+    ],
+    profile: ProfileOption,
+    out: NewFile,
+    *,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of your own: " + OWN_COLUMN + ".", metavar="COLUMN"),
+    ] = None,
+    table_names: Annotated[
+        list[str] | None, typer.Option("--table", help="Only these tables of the types.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draft your store's tables from the catalogue: those it has, and those of the types."""
+    known = catalogue()
+    forms = [form for number in types for form in known.type(number).tables]
+    names = [form.name for form in forms]
+    if wrong := set(table_names or ()) - set(names):
+        rule = f"{', '.join(sorted(wrong))}: no table of these types; they have {', '.join(names)}"
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--table", rule)])
+    chosen = [form for form in forms if not table_names or form.name in table_names]
+    with Room.open(profile) as room:
+        found = room.get_schema()
+        owner, origin = room.profile.member.organisation, room.profile.card.origin
+    kept, version = (found[0].tables, found[0].version + 1) if found else ((), 1)
+    tables = draft_tables(chosen, add or (), kept)
+    schema = Schema(room=origin, owner=owner, version=version, tables=tables)
+    refuse_existing(out)
+    write_file(out, write_draft(schema).encode(), PUBLIC_FILE)
+    document = {"file": str(out), "version": version, "tables": [one.name for one in tables]}
+    rows = [(one.name, str(len(one.columns)), titled(one.title)) for one in tables]
+    show(
+        as_json,
+        document,
+        say("drafted version {version} of the tables of {owner}", version=version, owner=owner),
+        *table(("TABLE", "COLUMNS", "NAME"), rows),
+        say("next: read it, then saferoom schema put {out}", out=out),
     )
 
 

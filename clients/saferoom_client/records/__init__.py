@@ -1,0 +1,1 @@
+"""Records before they are sealed: what the plan asks for, and an owner's files held to it."""

@@ -1,0 +1,3 @@
+class DataValidation:
+    def __init__(self, type: str, formula1: str) -> None: ...  # noqa: A002 - its name
+    def add(self, cell: str) -> None: ...
