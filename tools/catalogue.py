@@ -39,6 +39,7 @@ BEGUN: Final = datetime(2026, 11, 29, tzinfo=UTC)
 
 TYPERS: Final = (
     *("Arguments", "Options", "Commands", "Error", "Aborted.", "Missing command."),
+    *("[OPTIONS]", "COMMAND [ARGS]..."),
     *("[default: {}]", "[env var: {}]", "[required]", "No such command {name!r}."),
     "Show this message and exit.",
     "Try [blue]'{command_path} {help_option}'[/] for help.",

@@ -19,7 +19,7 @@ from typer.exceptions import TyperException
 
 from saferoom_client.cli.output import JSON_FLAG, print_error, wants_json
 from saferoom_client.cli.usage_errors import USAGE, is_of_usage, usage_refusal
-from saferoom_client.tongue import Language, language_of, say, speak
+from saferoom_client.tongue import Language, language_of, later, say, speak
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 FAILED: Final = 1
@@ -202,7 +202,11 @@ class _Command(_Shown, Protocol):
     """A command as Typer makes it of a function."""
 
     params: list[_Shown]
+    options_metavar: str | None
+    subcommand_metavar: str
+    """Of a group only."""
     get_help_option: Callable[[object], _Shown | None]
+    get_usage: Callable[[object], str]
 
 
 def commands_in(command: object) -> Iterator[_Command]:
@@ -218,8 +222,18 @@ def translated(command: object) -> object:
     for each in commands_in(command):
         for shown in (each, *each.params):
             shown.help = say(shown.help or "")
+        each.options_metavar = say(each.options_metavar or "") or None
+        if hasattr(each, "subcommand_metavar"):
+            each.subcommand_metavar = say(each.subcommand_metavar)
         each.get_help_option = partial(_help_option, each.get_help_option)
+        each.get_usage = partial(_usage, each.get_usage)
     return command
+
+
+def _usage(make: Callable[[object], str], context: object) -> str:
+    """Make the line that shows how a command is typed, which Typer begins in English."""
+    usage = later("Usage: ")
+    return make(context).replace(usage, say(usage), 1)
 
 
 def _help_option(make: Callable[[object], _Shown | None], context: object) -> _Shown | None:
