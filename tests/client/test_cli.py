@@ -75,6 +75,8 @@ def test_every_command_helps_in_either_language_and_speaks_json(words: tuple[str
     english, chinese = run(*words, "--help"), run("--lang", "zh", *words, "--help")
     assert (english.exit_code, chinese.exit_code) == (0, 0)
     assert not re.search("[\u4e00-\u9fff]", english.output)
+    assert ("Usage:" in english.output, "用法" in chinese.output) == (True, True)
+    assert not re.search(r"Usage:|OPTIONS|ARGS", chinese.output)
     assert re.search("[\u4e00-\u9fff]", chinese.output)
     assert ("--json" in english.output) == (words not in NO_DOCUMENT)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from saferoom_client.cli.faults_met import FAULTS, FAULTS_WITH_VALUES
 from saferoom_client.cli.rules_met import RULES, WITH_VALUES, say_rule
 from saferoom_client.tongue import Language, speak
 
@@ -17,17 +18,17 @@ TOP = Path(__file__).parents[2]
 def givers() -> str:
     """All code that gives rules."""
     places = ("proto/saferoom_proto", "saferoom", "enclaves", "clients/saferoom_client")
-    here = {"rules_met.py", "foreign_rules.py"}
+    here = {"rules_met.py", "faults_met.py", "foreign_rules.py"}
     modules = (path for place in places for path in (TOP / place).rglob("*.py"))
     return "".join(path.read_text("utf-8") for path in modules if path.name not in here)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [*RULES, *FAULTS])
 def test_every_rule_that_is_listed_is_given_somewhere(rule: str, givers: str) -> None:
     assert f'"{rule}"' in givers
 
 
-@pytest.mark.parametrize("rule", WITH_VALUES)
+@pytest.mark.parametrize("rule", [*WITH_VALUES, *FAULTS_WITH_VALUES])
 def test_every_rule_with_values_is_given_somewhere(rule: str, givers: str) -> None:
     between = (re.escape(part) for part in re.split(r"\{\w+\}", rule))
     assert re.search(r"\{[^{}\n]+\}".join(between), givers), rule
@@ -53,6 +54,16 @@ def test_every_rule_with_values_is_given_somewhere(rule: str, givers: str) -> No
         ),
         ("b.csv: Permission denied", "b.csv: it is not allowed to you", "b.csv: 您无权操作"),
         ("another process writes a.db", "another process writes a.db", "另一进程正在写入 a.db"),
+        (
+            "its consent does not stand before it",
+            "its consent does not stand before it",
+            "其授权在它之前并未出现",
+        ),
+        (
+            "its order does not stand before it",
+            "its order does not stand before it",
+            "其指令在它之前并未出现",
+        ),
         ("expected {x}", "expected {x}", "应为 {x}"),  # what looks like a place is none
     ],
 )

@@ -111,15 +111,17 @@ class Accounts:
             asked = None if charged.asked is None else charged.asked.get(charge.feature)
             known = max(one[place].cells for one in linked if place in one)
             if charge.cells_before < known:
-                detail = f"charged from {charge.cells_before} cells on, after {known} were"
-                yield _over(f"{charge.feature}: {detail} told: the account was set back")
+                before = charge.cells_before
+                rule = f"charged from {before} cells on after {known} were told: it was set back"
+                yield _over(f"{charge.feature}: {rule}")
             yield from faults_of(charge, feature, charged.charter)
             if asked is not None:
                 spent.cuts |= asked
                 cuts = frozenset[str]().union(*(one[place].cuts for one in linked if place in one))
                 if charge.cells_after < (least := _price(shape, cuts)):
-                    detail = f"{charge.feature}: charged up to {charge.cells_after} cells,"
-                    yield _over(f"{detail} and its questions so far tell {least}")
+                    after = charge.cells_after
+                    rule = f"charged up to {after} cells, and its questions so far tell {least}"
+                    yield _over(f"{charge.feature}: {rule}")
             if charge.cells_after > charge.cells_before:
                 grown.add(feature.family)
             spent.cells, spent.family = max(spent.cells, charge.cells_after), feature.family
@@ -152,8 +154,10 @@ class Accounts:
         asked = [feature for feature, _ in charged.features.values() if feature.family == family]
         cap = min(charged.charter.limit(feature.level).family_bits for feature in asked)
         if not _within(cells, cap):
-            detail = f"the family {family}: {math.log2(cells):.3f} bits and more of {cap} allowed"
-            yield _over(f"{detail} in {WINDOW_MONTHS} months")
+            bits, months = f"{math.log2(cells):.3f}", WINDOW_MONTHS
+            yield _over(
+                f"the family {family}: {bits} bits and more of {cap} allowed in {months} months"
+            )
 
 
 def _spent_again(charges: Iterable[Charge]) -> Iterator[SafeRoomError]:

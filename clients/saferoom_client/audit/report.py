@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saferoom_client.audit.run import AuditReport, Violation
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.sheet.rows import Form, Row, Section, moment
 from saferoom_client.tongue import Language, later, say, spoken
 from saferoom_proto.encoding import b64
@@ -90,7 +91,7 @@ def _violations(report: AuditReport) -> Iterator[Row]:
     if not report.violations:
         yield Row(say("found"), say("none"))
     for each in report.violations:
-        yield Row(_place(each), f"{_reason(each)}\n{each.what}")
+        yield Row(_place(each), f"{_reason(each)}\n{say_rule(each.what)}")
 
 
 def _place(found: Violation) -> str:

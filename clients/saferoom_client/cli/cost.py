@@ -56,7 +56,9 @@ def _lines(told: Cost, asked: Asked) -> Iterator[str]:
         yield say("it would cost {bits:.2f} bits beyond what was asked before", bits=told.bits)
     else:
         yield say(
-            "it would be refused, {reason}: {what}", reason=reason, what=CATALOGUE[reason].what
+            "it would be refused, {reason}: {what}",
+            reason=reason,
+            what=say(CATALOGUE[reason].what),
         )
     for owner, estimate in told.estimates.items():
         yield from _owner_lines(owner, estimate)

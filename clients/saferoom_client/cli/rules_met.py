@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from saferoom_client.cli.faults_met import FAULTS_WITH_VALUES
 from saferoom_client.cli.foreign_rules import in_our_words, without_prefix
 from saferoom_client.tongue import later, say
 
@@ -156,7 +157,7 @@ WITH_VALUES: Final = (
 _PLACE: Final = re.compile(r"\\{(\w+)\\}")
 _SHAPES: Final = tuple(
     (re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(message)), re.DOTALL), message)
-    for message in WITH_VALUES
+    for message in (*WITH_VALUES, *FAULTS_WITH_VALUES)
 )
 
 

@@ -17,7 +17,8 @@ from saferoom_client.cli.options import (
     UserOption,
     group,
 )
-from saferoom_client.cli.output import mapping, print_error, show, show_units
+from saferoom_client.cli.output import in_one_line, mapping, print_error, show, show_units
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.cli.staying import run_until_told, teller
 from saferoom_client.events import Event, Happening
 from saferoom_client.files import read_model
@@ -170,7 +171,7 @@ def show_(folder: WitnessFolder, as_json: JsonOption = False) -> None:
     for path in evidence:
         found = read_model(path, Evidence)
         lines.append(say("the log was {misdeed}: {path}", misdeed=found.misdeed, path=path))
-        lines.append(f"  {found.what}")
+        lines.append(f"  {in_one_line(say_rule(found.what))}")
     show(as_json, document, *lines)
     if evidence:
         raise typer.Exit(CAUGHT)
