@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from saferoom_client.cli import COMMANDS, app, load_command, output, software
+from saferoom_client.cli.tables import table
 from saferoom_client.issuer import Issuer, enrol_member
 from saferoom_client.profile import Member, Profile
 from saferoom_client.session import utc_now
@@ -327,10 +328,28 @@ def test_an_interrupt_ends_cleanly(profile: Profile, monkeypatch: pytest.MonkeyP
 
 
 def test_columns_line_up_under_chinese_headings_and_cut_nothing() -> None:
-    rows = output.table(("名称", "DIGEST"), [("税务局", "sha256:" + "0" * 64), ("x", "y")])
+    rows = table(("名称", "DIGEST"), [("税务局", "sha256:" + "0" * 64), ("x", "y")])
     assert rows[1].endswith("0" * 64)
     assert rows[2] == "x       y"
-    assert output.table(("A",), []) == ["none"]
+    assert table(("A",), []) == ["none"]
+
+
+def test_a_table_wider_than_the_screen_is_read_line_by_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest, why = "sha256:" + "0" * 64, "the file was last year's, " * 5
+    headings, row = ("EPOCH", "ORDERED BY", "DIGEST"), ("3", f"li: {why.strip()}", digest)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = table(headings, [row, ("", "王", digest)])
+    assert max(map(output.columns_of, lines)) <= 80
+    assert lines[0] == "EPOCH       3"
+    assert " ".join(" ".join(lines[1 : lines.index("DIGEST")]).split()) == f"ORDERED BY {row[1]}"
+    assert lines[-4:] == ["", "ORDERED BY  王", "DIGEST", f"  {digest}"]
+    # Where it fits, and for whatever is no screen, a row is a line.
+    assert len(table(("A", "B"), [("1", "2")])) == 2
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    assert len(table(headings, [row])) == 2
 
 
 def test_measuring_needs_the_enclaves_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from saferoom_client.cli import app
-from saferoom_client.cli.output import mapping, table
+from saferoom_client.cli.output import mapping
+from saferoom_client.cli.tables import table
 from saferoom_client.tongue import Language, language_of, say, say_in, speak, titled
 from saferoom_proto.reasons import CATALOGUE, Reason
 from saferoom_proto.statements import Title

@@ -22,7 +22,8 @@ from saferoom_client.cli.options import (
     pairs,
     window,
 )
-from saferoom_client.cli.output import moment, show, table
+from saferoom_client.cli.output import moment, show
+from saferoom_client.cli.tables import table
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, refuse_existing, write_file
 from saferoom_client.profile import Profile, read_signer
 from saferoom_client.question import read_purpose

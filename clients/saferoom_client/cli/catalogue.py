@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.options import JsonOption, group
-from saferoom_client.cli.output import mapping, show, table
+from saferoom_client.cli.output import mapping, show
+from saferoom_client.cli.tables import table
 from saferoom_client.records.annex import (
     Column,
     InformationType,

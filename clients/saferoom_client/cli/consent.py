@@ -26,7 +26,8 @@ from saferoom_client.cli.options import (
     group,
     window,
 )
-from saferoom_client.cli.output import moment, show, table
+from saferoom_client.cli.output import moment, show
+from saferoom_client.cli.tables import table
 from saferoom_client.consent_requests import consent_of
 from saferoom_client.drafts import read_consent
 from saferoom_client.files import read_filled

@@ -16,8 +16,9 @@ from saferoom_client.cli.options import (
     group,
     pairs,
 )
-from saferoom_client.cli.output import moment, progress_of, show, table
+from saferoom_client.cli.output import moment, progress_of, show
 from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.tables import table
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.values import StoreVersion

@@ -12,7 +12,8 @@ import typer
 
 from saferoom_client.cli.limits_words import learnable
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, group
-from saferoom_client.cli.output import mapping, show, table
+from saferoom_client.cli.output import mapping, show
+from saferoom_client.cli.tables import table
 from saferoom_client.drafts import read_feature, read_schema, write_draft
 from saferoom_client.files import PUBLIC_FILE, refuse_existing, write_file
 from saferoom_client.records.annex import catalogue

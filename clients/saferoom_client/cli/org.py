@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
-from saferoom_client.cli.output import mapping, show, table
+from saferoom_client.cli.output import mapping, show
+from saferoom_client.cli.tables import table
 from saferoom_client.room import Room
 from saferoom_client.tongue import say, titled
 from saferoom_client.values import Organisation, Role

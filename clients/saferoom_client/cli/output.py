@@ -114,20 +114,6 @@ def show_units(as_json: bool, written: Sequence[Path], folder: Path, user: str) 
     )
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out rows in columns; nothing is cut or wrapped, so that digests can be copied."""
-    if not rows:
-        return [say("none")]
-    cells = [[say(heading) for heading in headings], *(list(row) for row in rows)]
-    widths = [max(columns_of(row[column]) for row in cells) for column in range(len(headings))]
-    return [
-        "  ".join(
-            cell + " " * (wide - columns_of(cell)) for cell, wide in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-
-
 def columns_of(text: str) -> int:
     """Count columns: Chinese characters take two, combining marks none (Unicode, annex 11)."""
     return sum(

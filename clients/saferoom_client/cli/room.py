@@ -15,8 +15,9 @@ import typer
 from saferoom_client.cli import room_care, room_keys
 from saferoom_client.cli.faults import fault_lines
 from saferoom_client.cli.options import JsonOption, ProfileOption, UnitsFolder, UserOption, group
-from saferoom_client.cli.output import show, show_units, table
+from saferoom_client.cli.output import show, show_units
 from saferoom_client.cli.software import of_room
+from saferoom_client.cli.tables import table
 from saferoom_client.files import read_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now

@@ -16,8 +16,9 @@ from saferoom_client.cli.options import (
     digest_of,
     group,
 )
-from saferoom_client.cli.output import show, table
+from saferoom_client.cli.output import show
 from saferoom_client.cli.plainly import LISTED_HEADINGS, listed_document, listed_row
+from saferoom_client.cli.tables import table
 from saferoom_client.drafts import read_template
 from saferoom_client.room import Room
 from saferoom_client.tongue import say

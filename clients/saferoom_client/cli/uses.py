@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.options import JsonOption, ProfileOption
-from saferoom_client.cli.output import moment, show, table
+from saferoom_client.cli.output import moment, show
+from saferoom_client.cli.tables import table
 from saferoom_client.cli.use_receipt import write_receipts
 from saferoom_client.files import make_folder
 from saferoom_client.room import Room

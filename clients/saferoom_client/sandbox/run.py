@@ -15,7 +15,8 @@ from typing import Annotated, Final
 import typer
 
 from saferoom_client.cli.options import JsonOption
-from saferoom_client.cli.output import show, table
+from saferoom_client.cli.output import show
+from saferoom_client.cli.tables import table
 from saferoom_client.demo.processes import Processes
 from saferoom_client.demo.stage import Stage
 from saferoom_client.files import PUBLIC_FILE, write_file
