@@ -241,7 +241,8 @@ class Play:
             altered = honest.template.model_copy(
                 update={"check": "bills.paid_3m >= 30000", "params": {}}
             )
-            plot = Plot.make(bank.profile, altered, honest, self.cast["late"].uscc)
+            late, asked = self.cast["late"].uscc, {"floor": str(FLOOR)}
+            plot = Plot.make(bank.profile, altered, honest, late, asked)
         plot.save(stage.folder / "plot")
         stage.processes.stop("server")
         outcome = stage.processes.run_program(

@@ -9,6 +9,7 @@ genuine-question.json     a signed question that would be answered: the server c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,14 @@ class Plot:
     files: dict[str, Envelope]
 
     @classmethod
-    def make(cls, bank: Profile, altered: Template, honest: TemplateView, subject: str) -> Self:
+    def make(
+        cls,
+        bank: Profile,
+        altered: Template,
+        honest: TemplateView,
+        subject: str,
+        params: Mapping[str, str],
+    ) -> Self:
         """Prepare the attempts, as a bank that plays along would.
 
         Args:
@@ -37,6 +45,7 @@ class Plot:
             altered: the honest template with its formula changed.
             honest: the template that was approved.
             subject: about whom to ask.
+            params: what the honest template is asked with.
         """
         template = seal_statement(altered, bank.signing_key)
         certificate = derive_certificate(template, honest.features)
@@ -56,7 +65,7 @@ class Plot:
                 "altered-certificate.json": seal_statement(certificate, bank.signing_key),
                 "altered-question.json": _question(bank, view, subject, {}),
                 "altered-again.json": _question(bank, view, subject, {}),
-                "genuine-question.json": _question(bank, honest, subject, {"floor": "3000"}),
+                "genuine-question.json": _question(bank, honest, subject, params),
             }
         )
 
@@ -67,7 +76,9 @@ class Plot:
             (folder / name).write_bytes(envelope.to_json())
 
 
-def _question(bank: Profile, view: TemplateView, subject: str, params: dict[str, str]) -> Envelope:
+def _question(
+    bank: Profile, view: TemplateView, subject: str, params: Mapping[str, str]
+) -> Envelope:
     return make_question(
         bank,
         view,

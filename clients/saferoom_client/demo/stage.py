@@ -70,7 +70,8 @@ class Cast:
         banks: the institutions.
         limits: bits for each feature and period, and for each family in 36 months, by level.
         purposes: what owners and banks agree on.
-        written: the package whose `files` people of the room wrote.
+        written: the package whose `files` people of the room wrote; empty if nobody wrote any.
+        registrars: institutions that may register consents given on paper.
     """
 
     origin: str
@@ -79,6 +80,7 @@ class Cast:
     limits: tuple[tuple[int, int], ...]
     purposes: tuple[Purpose, ...]
     written: str
+    registrars: tuple[str, ...] = ()
 
 
 DEMO: Final = Cast(
@@ -150,6 +152,9 @@ class Stage:
         issuer = Issuer.create("registry", datetime.now(UTC))
         issuer.save(self.folder / "issuer")
         self.processes.run("room", "admit", str(self.room), str(self.folder / "issuer/issuer.pem"))
+        if not self.cast.written:
+            self.file("").mkdir()
+            return
         with as_file(files(self.cast.written).joinpath("files")) as written:
             shutil.copytree(written, self.folder / "files")
 
@@ -268,6 +273,7 @@ class Stage:
             ),
             threshold=THRESHOLD,
             issuers=(self.issuer.card,),
+            registrars=self.cast.registrars,
             key_agent=keys.agent.card.key_agent,
             pairing=keys.agent.card.pairing,
             room_keys=RoomKeys(ledger=card.ledger_key, heads=card.heads_key),

@@ -48,7 +48,8 @@ def run(
         raise SafeRoomError(Reason.NOT_INSTALLED, f"there is no module {missing[0]}")
     folder = out.absolute()
     require_own(folder)
-    with until_stopped(), alone_in(folder), Processes(folder / "logs") as processes:
+    closed = say("the sandbox is closed; the same command opens it again")
+    with until_stopped(closed), alone_in(folder), Processes(folder / "logs") as processes:
         stage = Stage(folder, processes, SANDBOX)
         if (folder / CODES_FILE).exists():
             reopen(stage)
@@ -93,8 +94,8 @@ def reopen(stage: Stage) -> None:
 
 
 @contextmanager
-def until_stopped() -> Generator[None]:
-    """Let Ctrl-C and SIGTERM end what is done within, cleanly and without an error."""
+def until_stopped(words: str) -> Generator[None]:
+    """Let Ctrl-C and SIGTERM end what is done within, cleanly and without an error; say so."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -104,7 +105,7 @@ def until_stopped() -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(say("the sandbox is closed; the same command opens it again"), err=True)
+        typer.echo(words, err=True)
     finally:
         signal.signal(signal.SIGTERM, before)
 
