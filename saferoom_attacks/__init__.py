@@ -1,0 +1,24 @@
+"""The attack suite: `saferoom attack` against a room of its own, with banks' valid certificates.
+
+firms.py        the made-up store: a small domain, so that every record there can be is in it
+ask.py          what an attack asks, what it is told, and the ways in that a room offers
+ground.py       opens a real room with that store, and everything that rules can be broken with
+room_oracle.py  asks it through the SDK, and reads in the receipts what was charged
+patience.py     asks again where a busy room gave no verdict
+model.py        the gate's rules as an attacker has them at home; any of them can be switched off
+controls.py     gates with another weakness than a rule that is missing
+measure.py      accuracy, cells told apart, bits, and when chance is no explanation
+guessing.py     what is possible by what was heard
+attack.py       what an attack is, and its verdict
+asking.py       attacks that ask what may be asked: search, collusion, correlation, ...
+breaking.py     attacks that ask what may not be asked: consents, purposes, templates, ...
+evolving.py     an attack that breeds its questions
+forging.py      a server that was taken over
+tricks.py       each way in which breaking.py asks
+catalogue.py    all of them by name, with bounds and controls
+suite.py        runs them
+command.py      what `saferoom attack` calls
+report.py       the table, as text, JSON and Markdown
+
+Whoever attacks is a client: nothing here imports the server or an enclave (pyproject.toml).
+"""

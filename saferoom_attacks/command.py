@@ -1,0 +1,111 @@
+"""What `saferoom attack` calls: choose, open a room in a scratch folder, run, report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from saferoom_attacks.attack import Attack, Finding
+from saferoom_attacks.catalogue import ATTACKS
+from saferoom_attacks.report import document, held, markdown, row
+from saferoom_attacks.suite import Progress, Say, Scale, Suite
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+
+class Run:
+    """A run of the suite, as the command shows it.
+
+    Args:
+        only: names of attacks; none means all.
+        seed: the same seed asks the same.
+        queries: about how many questions all attacks together ask.
+
+    Raises:
+        SafeRoomError: `MALFORMED` naming an attack that there is none of.
+    """
+
+    def __init__(self, only: Sequence[str], seed: int, queries: int) -> None:
+        self.suite = Suite(chosen(only), Scale.of(queries, seed))
+        self.findings: list[Finding] = []
+        self._now = datetime.now(UTC)
+
+    def play(self, folder: Path | None, say: Say, progress: Progress) -> None:
+        """Open the room, in a folder that is to be kept or in one that goes, and attack it."""
+        with _scratch(folder) as place, self.suite.opened(place, say) as ground:
+            for finding in self.suite.run(ground, progress):
+                self.findings.append(finding)
+
+    @property
+    def held(self) -> bool:
+        """Whether every bound held, and every control showed that its attack can succeed."""
+        return held(self.findings)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it came to its end."""
+        return len(self.findings) == len(self.suite.attacks)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Give the table's lines."""
+        return [row(each) for each in self.findings]
+
+    def document(self) -> dict[str, object]:
+        """Give all of it for a program."""
+        return document(self.findings, self.suite.scale, _version(), machine(), self._now)
+
+    def markdown(self) -> str:
+        """Give the table as docs/attacks.md keeps it."""
+        return markdown(self.findings, self.suite.scale, _version(), machine(), self._now)
+
+
+def chosen(only: Sequence[str]) -> tuple[Attack, ...]:
+    """Give the attacks of these names, or all."""
+    names = {attack.name for attack in ATTACKS}
+    if unknown := sorted(set(only) - names):
+        rule = f"one of {', '.join(sorted(names))}"
+        faults = [FieldFault("only", f"{each}: {rule}") for each in unknown]
+        raise SafeRoomError(Reason.MALFORMED, f"no attack {unknown[0]}", faults)
+    return tuple(attack for attack in ATTACKS if not only or attack.name in only)
+
+
+def listed() -> list[dict[str, object]]:
+    """List the attacks, each with its title, its bound, and what its control lacks."""
+    return [
+        {
+            "name": each.name,
+            "title": {"en": each.title.en, "zh": each.title.zh},
+            "bound": {"en": each.why.en, "zh": each.why.zh},
+            "control": {"en": each.lacks.en, "zh": each.lacks.zh},
+        }
+        for each in ATTACKS
+    ]
+
+
+def machine() -> str:
+    """Say on what it runs."""
+    return f"{os.cpu_count()} processors, {platform.machine()}, Python {platform.python_version()}"
+
+
+def _version() -> str:
+    return version("saferoom")
+
+
+@contextmanager
+def _scratch(folder: Path | None) -> Generator[Path]:
+    """Give an empty folder: the named one, which stays, or one that is removed in the end."""
+    if folder is None:
+        with TemporaryDirectory(prefix="saferoom-attack-") as made:
+            yield Path(made)
+        return
+    if folder.exists() and any(folder.iterdir()):
+        rule = "is not empty; name another folder with --out"
+        fault = FieldFault(str(folder), rule)
+        raise SafeRoomError(Reason.BAD_CONFIG, f"{folder} {rule}", [fault])
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    yield folder.absolute()

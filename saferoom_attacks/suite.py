@@ -1,0 +1,150 @@
+"""Runs the suite: opens the room, plays every attack against it and against its control."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from saferoom_attacks.ask import Oracle
+from saferoom_attacks.attack import Attack, Chance, Finding
+from saferoom_attacks.firms import EVERY, Record, codes
+from saferoom_attacks.ground import ATTACKED, Ground
+from saferoom_attacks.measure import Learned, learned
+from saferoom_attacks.room_oracle import RoomOracle
+from saferoom_client.demo.processes import Processes
+from saferoom_client.demo.stage import Stage
+
+CONTROL_ROUNDS: Final = 32
+"""A control shows that an attack can succeed; it need not go on for as long."""
+NOISY_COPIES: Final = 16
+"""Firms of each record where the control's answers are noisy: enough that it is no luck."""
+MOST_COPIES: Final = 8
+_ROUND_QUESTIONS: Final = 8
+"""How many questions about one target of each attack a round has, as measured."""
+_FIRST_QUESTIONS: Final = 290
+"""How many there are without rounds."""
+
+Say = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Is told which attack asks, how many questions were asked, and about how many there will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How large a run is.
+
+    Attributes:
+        seed: the same seed asks the same.
+        copies: targets of each record.
+        rounds: how often an attack comes back once what is allowed is used up.
+        queries: about how many questions that makes.
+    """
+
+    seed: int = 1
+    copies: int = 1
+    rounds: int = 8
+    queries: int = 0
+
+    @classmethod
+    def of(cls, queries: int, seed: int) -> Scale:
+        """Choose a scale at which the whole suite asks about so many questions."""
+        records = len(EVERY)
+        copies = max(1, min(MOST_COPIES, queries // (4 * _FIRST_QUESTIONS * records)))
+        left = max(0, queries - _FIRST_QUESTIONS * records * copies)
+        return cls(seed, copies, max(4, left // (_ROUND_QUESTIONS * records * copies)), queries)
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Some attacks at some scale.
+
+    Args:
+        attacks: which.
+        scale: how large.
+    """
+
+    attacks: Sequence[Attack]
+    scale: Scale
+
+    def targets(self) -> dict[str, dict[str, Record]]:
+        """Give each attack its own targets, so that none spends another's budgets."""
+        allotted: dict[str, dict[str, Record]] = {}
+        first = 1  # 0 is the attackers' own firm
+        for attack in self.attacks:
+            records = attack.records * self.scale.copies
+            allotted[attack.name] = dict(zip(codes(first, len(records)), records, strict=True))
+            first += len(records)
+        return allotted
+
+    def run(self, ground: Ground, progress: Progress) -> Iterator[Finding]:
+        """Attack a room that was opened with these targets."""
+        allotted, name = self.targets(), ""
+
+        def told(asked: int) -> None:
+            progress(name, asked, max(asked, self.scale.queries))
+
+        oracle = RoomOracle(ground, told)
+        for attack in self.attacks:
+            name = attack.name
+            told(oracle.asked)
+            yield self.attack(attack, oracle, allotted[attack.name])
+
+    def attack(self, attack: Attack, oracle: Oracle, firms: Mapping[str, Record]) -> Finding:
+        """Play one attack, and its control."""
+        chance = Chance(self.scale.seed, self.scale.rounds)
+        before, began = oracle.asked, time.monotonic()
+        seen = attack.run(oracle, firms, chance)
+        seconds, queries = time.monotonic() - began, oracle.asked - before
+        charged = [cells for each in firms for cells in oracle.charged_cells(each).values()]
+        told = Counter(str(one) for each in seen for _, one in each.heard)
+        return Finding(
+            attack,
+            learned(seen),
+            self.control(attack),
+            max(charged, default=1),
+            told,
+            queries,
+            seconds,
+        )
+
+    def control(self, attack: Attack) -> Learned:
+        """Play an attack against its control, on firms of the same records."""
+        chance = Chance(self.scale.seed, min(self.scale.rounds, CONTROL_ROUNDS))
+        copies = NOISY_COPIES if attack.noisy else 1
+        firms = {f"{record} {copy}": record for record in attack.records for copy in range(copies)}
+        return learned(
+            attack.run(attack.control(firms, chance), firms, chance), by_chance=attack.noisy
+        )
+
+    @contextmanager
+    def opened(self, folder: Path, say: Say) -> Generator[Ground]:
+        """Open a room with the suite's targets in an empty folder, and close it in the end."""
+        allotted = self.targets()
+        (own,) = codes(0, 1)
+        firms = {own: self.attacks[0].records[0]}
+        for each in allotted.values():
+            firms |= each
+        with Processes(folder / "logs") as processes:
+            ground = Ground(Stage(folder, processes, ATTACKED), firms)
+            try:
+                ground.build(say)
+                say("consents of the firms")
+                ground.grant(
+                    [
+                        *ground.own_grants(own),
+                        *(
+                            grant
+                            for attack in self.attacks
+                            for subject in allotted[attack.name]
+                            for grant in attack.grants(subject)
+                        ),
+                    ]
+                )
+                yield ground
+            finally:
+                ground.close()
