@@ -23,7 +23,9 @@ FORMER_BANK: Final = "former-bank"
 """A bank whose agreement was replaced by a narrower one."""
 LEFT_BANK: Final = "left-bank"
 """A bank whose agreement was ended."""
-BANKS: Final = (BANK, *ALLIES, *RIVALS, STRANGER, FORMER_BANK, LEFT_BANK)
+ROVER: Final = "rover"
+"""A bank whose next agreement names another group, again and again."""
+BANKS: Final = (BANK, *ALLIES, *RIVALS, STRANGER, FORMER_BANK, LEFT_BANK, ROVER)
 
 
 def group_of(bank: str) -> str:
@@ -92,7 +94,8 @@ class Rules:
         grid: thresholds are those of the owner's grid.
         budgets: a feature's budget in a period.
         cap: a family's in 36 months.
-        groups: banks of one group have one account.
+        groups: banks of one group have one account, and keep it in the next group.
+        attempts: so many values may be stated, ever.
         before: what is asked is charged before it is answered, and so when nobody listens.
         entry: consents, purposes, approvals and agreements.
     """
@@ -101,12 +104,13 @@ class Rules:
     budgets: bool = True
     cap: bool = True
     groups: bool = True
+    attempts: bool = True
     before: bool = True
     entry: bool = True
 
 
 ALL: Final = Rules()
-NONE: Final = Rules(*(False,) * 6)
+NONE: Final = Rules(*(False,) * 7)
 
 
 class Oracle(Protocol):
@@ -143,6 +147,10 @@ class Oracle(Protocol):
 
     def next_period(self) -> None:
         """Have the owner load the same records anew."""
+        ...
+
+    def regroup(self, bank: str) -> None:
+        """Have a bank's next agreement name another group."""
         ...
 
     def charged_cells(self, subject: str) -> dict[str, int]:

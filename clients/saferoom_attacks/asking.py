@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from saferoom_attacks.ask import (
     ALLIES,
     BANK,
     RIVALS,
+    ROVER,
     Heard,
     Oracle,
     Question,
@@ -17,8 +18,18 @@ from saferoom_attacks.ask import (
     least,
 )
 from saferoom_attacks.attack import Chance
-from saferoom_attacks.firms import AMOUNTS, MIDDLE, SECTORS, TURNOVER
+from saferoom_attacks.firms import AMOUNTS, MIDDLE, SECTORS, TURNOVER, phone
 from saferoom_proto.answer import Truth
+
+
+def _spaced(digits: str) -> str:
+    """Write a number as people do."""
+    return f"{digits[:3]} {digits[3:7]}-{digits[7:]}"
+
+
+def _wide(digits: str) -> str:
+    """Write digits as wide ones."""
+    return digits.translate({ord("0") + n: chr(0xFF10 + n) for n in range(10)})
 
 
 class Notes:
@@ -144,6 +155,35 @@ def aborted(oracle: Oracle, targets: Sequence[str], chance: Chance) -> Mapping[s
         if isinstance(told, Truth):
             notes.note(target, question, told)
     return notes.done()
+
+
+def regrouping(oracle: Oracle, targets: Sequence[str], chance: Chance) -> Mapping[str, Heard]:
+    """Ask on with each next agreement, which names another group."""
+    notes, dice = Notes(targets), chance.dice("regrouping")
+    cuts = list(TURNOVER.grid)
+    dice.shuffle(cuts)
+    for cut in cuts:
+        notes.ask_all(oracle, ROVER, least(cut))
+        oracle.regroup(ROVER)
+    return notes.done()
+
+
+def stated_values(oracle: Oracle, targets: Sequence[str], chance: Chance) -> Mapping[str, Heard]:
+    """Try one likely telephone number after the other, by different banks, each in three forms."""
+    notes, dice = Notes(targets), chance.dice("stated-values")
+    amounts = list(range(GUESSES))
+    dice.shuffle(amounts)
+    for number, amount in enumerate(amounts):
+        if number == 2:  # noqa: PLR2004 -- before the attempts are used up
+            oracle.next_period()
+        for write in _WRITTEN:
+            said = Question.at("phone-is", number=write(phone(amount)))
+            notes.ask_all(oracle, ALLIES[number % len(ALLIES)], said)
+    return notes.done()
+
+
+GUESSES: Final = 8
+_WRITTEN: Final[tuple[Callable[[str], str], ...]] = (str, _spaced, _wide)
 
 
 def refusals(oracle: Oracle, targets: Sequence[str], chance: Chance) -> Mapping[str, Heard]:

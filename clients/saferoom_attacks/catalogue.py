@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from saferoom_attacks.ask import ALLIES, NONE, RIVALS, Rules, Trick
+from saferoom_attacks.ask import ALLIES, NONE, RIVALS, ROVER, Rules, Trick
 from saferoom_attacks.asking import (
+    GUESSES,
     aborted,
     binary_search,
     correlated,
@@ -15,8 +16,10 @@ from saferoom_attacks.asking import (
     formulas,
     one_group,
     refusals,
+    regrouping,
     repeats,
     smuggling,
+    stated_values,
     time_slicing,
 )
 from saferoom_attacks.attack import Attack, upper_half, without
@@ -25,6 +28,7 @@ from saferoom_attacks.controls import AuditingGate, NoisyGate, TellingGate
 from saferoom_attacks.evolving import evolved
 from saferoom_attacks.firms import (
     ARREARS,
+    ATTEMPTS,
     FAMILY_BITS,
     KNOWN,
     MIDDLE,
@@ -162,6 +166,29 @@ _ASKING: Final = (
         lacks=_words("no budgets", "没有预算"),
     ),
     Attack(
+        name="regrouping",
+        title=_words(
+            "asks on with each next agreement, for another group", "每次换约改属另一集团后继续提问"
+        ),
+        play=regrouping,
+        bound=TURNOVER.budget_cells,
+        why=_BUDGET,
+        control=without(Rules(groups=False)),
+        lacks=_words("an account that goes with the bank", "账目不随银行转移"),
+        grants=_to((ROVER,)),
+    ),
+    Attack(
+        name="stated-values",
+        title=_words("guesses a telephone number, 8 likely ones", "猜测电话号码, 八个候选"),
+        play=stated_values,
+        records=(*KNOWN[:GUESSES], SILENT),
+        bound=ATTEMPTS + 2,
+        why=_words("the values that may be stated, others, unknown", "可陈述的次数, 其余, 未知"),
+        control=without(Rules(attempts=False, budgets=False, cap=False)),
+        lacks=_words("a count of attempts, and budgets", "次数限制与预算"),
+        grants=_to(ALLIES),
+    ),
+    Attack(
         name="parameter-smuggling",
         title=_words("parameters that a careless reader takes for others", "夹带异常参数"),
         play=smuggling,
@@ -258,11 +285,5 @@ _FORGED: Final = Attack(
     lacks=_OPEN,
 )
 
-ATTACKS: Final = (
-    *(each for each in _ASKING if each.name != "time-slicing"),
-    *_BREAKING,
-    _EVOLVED,
-    _FORGED,
-    *(each for each in _ASKING if each.name == "time-slicing"),
-)
-"""In the order in which they run: time slicing opens periods for all, so it comes last."""
+ATTACKS: Final = (*_ASKING, *_BREAKING, _EVOLVED, _FORGED)
+"""In the order in which they run. Two have the store loaded anew, which opens a period for all."""

@@ -68,9 +68,10 @@ def chosen(only: Sequence[str]) -> tuple[Attack, ...]:
     """Give the attacks of these names, or all."""
     names = {attack.name for attack in ATTACKS}
     if unknown := sorted(set(only) - names):
-        rule = f"one of {', '.join(sorted(names))}"
-        faults = [FieldFault("only", f"{each}: {rule}") for each in unknown]
-        raise SafeRoomError(Reason.MALFORMED, f"no attack {unknown[0]}", faults)
+        faults = [FieldFault("--only", f"there is no attack {each}") for each in unknown]
+        error = SafeRoomError(Reason.MALFORMED, f"no attack {unknown[0]}", faults)
+        error.add_note("saferoom attack --list")
+        raise error
     return tuple(attack for attack in ATTACKS if not only or attack.name in only)
 
 

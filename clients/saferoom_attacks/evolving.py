@@ -18,8 +18,8 @@ from saferoom_attacks.ask import BANK, Heard, Oracle, Question, Rules, Told, lea
 from saferoom_attacks.asking import Notes
 from saferoom_attacks.attack import Chance
 from saferoom_attacks.firms import AMOUNTS, EVERY, INVOICES, PAYROLL, SECTORS, TURNOVER
-from saferoom_attacks.model import ANSWERS, Asked, affordable, bound_question, cells_of
-from saferoom_proto.formula import Cut, FeatureRef, cuts, evaluate
+from saferoom_attacks.model import Asked, affordable, answer, asked_by
+from saferoom_proto.formula import Cut, FeatureRef
 from saferoom_proto.reasons import Reason
 
 DEPTH: Final = 7
@@ -105,7 +105,7 @@ def _ends(tree: Tree, rules: Rules) -> list[tuple[Path, int]]:
 def _charged(account: _Account, question: Question, rules: Rules) -> _Account | None:
     """Charge a question, or give none if that is refused."""
     after: Asked = dict(account)
-    for ref, asked in cuts(bound_question(question, fine=not rules.grid)).items():
+    for ref, asked in asked_by(question, fine=not rules.grid).items():
         after[ref, 0] = after.get((ref, 0), frozenset()) | asked
     if rules.budgets and not affordable(after, cap=rules.cap):
         return None
@@ -116,8 +116,7 @@ def _charged(account: _Account, question: Question, rules: Rules) -> _Account | 
 def _split(question: Question, rules: Rules) -> list[tuple[Told, frozenset[int]]]:
     """Give which records each answer to a question leaves."""
     fine = not rules.grid
-    bound = bound_question(question, fine=fine)
-    answers = [ANSWERS[evaluate(bound, cells_of(record, fine=fine))] for record in EVERY]
+    answers = [answer(question, record, fine=fine) for record in EVERY]
     return [
         (told, frozenset(n for n in _ALL_RECORDS if answers[n] == told))
         for told in sorted(set(answers))

@@ -23,6 +23,7 @@ from saferoom_proto.statements import (
     Table,
     Title,
 )
+from saferoom_proto.statements.feature import StatedForm, StatedRule
 from saferoom_proto.uscc import make_uscc
 
 OWNER: Final = "tax"
@@ -32,6 +33,9 @@ SECTORS: Final = ("A", "B", "C", "D")
 FAMILY_BITS: Final = 4
 """For a family within 36 months: below what the family's features hold together, so it counts."""
 LEVEL: Final = 3
+STATED_LEVEL: Final = 4
+ATTEMPTS: Final = 3
+"""How many different values may be stated, in a day and ever: a run may pass midnight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,9 @@ class Offer:
         """Give what a formula may compare it with; `fine` is a grid of every amount there is."""
         grid = tuple(range(1, AMOUNTS)) if fine and self.grid else self.grid
         classes = SECTORS if self.kind is FeatureKind.CLASSES else ()
+        form = StatedForm.DIGITS if self.kind is FeatureKind.STATED else None
         cuts = tuple(Decimal(cut) for cut in grid)
-        return FeatureShape(self.ref, self.kind, cuts, classes, Absent.UNKNOWN)
+        return FeatureShape(self.ref, self.kind, cuts, classes, Absent.UNKNOWN, form)
 
     def statement(self, room: str, version: int = 1, grid: tuple[int, ...] = ()) -> Feature:
         """Write it as its owner signs it."""
@@ -90,7 +95,7 @@ class Offer:
             "version": version,
             "title": Title(en=self.name, zh=self.name),
             "unit": "",
-            "level": LEVEL,
+            "level": LEVEL if self.kind is not FeatureKind.STATED else STATED_LEVEL,
             "family": self.family,
             "information_types": (),
             "as_of": date(2026, 6, 30),
@@ -103,6 +108,10 @@ class Offer:
             fields["grid"] = tuple(Decimal(cut) for cut in grid or self.grid)
         if self.kind is FeatureKind.CLASSES:
             fields["classes"] = tuple(ClassCell(name=each, values=(each,)) for each in SECTORS)
+        if self.kind is FeatureKind.STATED:
+            fields["stated"] = StatedRule(
+                form=StatedForm.DIGITS, per_day=ATTEMPTS, for_life=ATTEMPTS
+            )
         return Feature.model_validate(fields)
 
 
@@ -126,7 +135,8 @@ ARREARS: Final = Offer("arrears", "arrears", FeatureKind.FLAG, "arrears", "1.585
 FORMER: Final = Offer("former", "amount", _ORDERED, "former", "2.322", (4, 8, 12, 16, 20, 24, 28))
 """Was offered with this grid once; its second version has one threshold."""
 FORMER_GRID: Final = (16,)
-OFFERS: Final = (TURNOVER, INVOICES, PAYROLL, SECTOR, ARREARS, FORMER)
+PHONE: Final = Offer("phone", "phone", FeatureKind.STATED, "phone", "3")
+OFFERS: Final = (TURNOVER, INVOICES, PAYROLL, SECTOR, ARREARS, FORMER, PHONE)
 
 CHECKS: Final[Mapping[str, str]] = {
     "turnover-least": "tax.turnover >= :least",
@@ -139,6 +149,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "both": "tax.turnover >= :least AND tax.arrears",
     "either": "tax.turnover >= :least OR tax.arrears",
     "not-both": "NOT (tax.turnover >= :least AND tax.arrears)",
+    "phone-is": "tax.phone = :number",
     "one-only": "tax.turnover >= :least AND NOT tax.arrears",
 }
 """What the owner approved, by the names that banks ask by."""
@@ -153,6 +164,7 @@ def values_of(record: Record) -> dict[FeatureRef, Decimal | str | bool | None]:
     return {
         **{each.ref: number for each in (TURNOVER, INVOICES, PAYROLL, FORMER)},
         SECTOR.ref: sector(amount),
+        PHONE.ref: phone(amount),
         ARREARS.ref: in_arrears(amount),
     }
 
@@ -167,15 +179,22 @@ def in_arrears(amount: int) -> bool:
     return bool(amount & 2)
 
 
+def phone(amount: int) -> str:
+    """Give the telephone number of a firm: one of as many as there are amounts."""
+    return f"13800000{amount:03}"
+
+
 def schema(room: str) -> Schema:
     """Write the table as its owner signs it."""
-    types = {"amount": ColumnType.BIGINT, "sector": ColumnType.TEXT, "arrears": ColumnType.BOOLEAN}
+    types = (
+        ("uscc", ColumnType.TEXT, STATED_LEVEL),
+        ("amount", ColumnType.BIGINT, LEVEL),
+        ("sector", ColumnType.TEXT, LEVEL),
+        ("arrears", ColumnType.BOOLEAN, LEVEL),
+        ("phone", ColumnType.TEXT, STATED_LEVEL),
+    )
     columns = [
-        Column(name="uscc", type=ColumnType.TEXT, level=4, title=_title("uscc")),
-        *(
-            Column(name=name, type=kind, level=LEVEL, title=_title(name))
-            for name, kind in types.items()
-        ),
+        Column(name=name, type=kind, level=level, title=_title(name)) for name, kind, level in types
     ]
     table = Table(name="firms", title=_title("firms"), key="uscc", columns=tuple(columns))
     return Schema(room=room, owner=OWNER, version=1, tables=(table,))
@@ -183,16 +202,17 @@ def schema(room: str) -> Schema:
 
 def csv_of(firms: Mapping[str, Record]) -> str:
     """Write the store's file; what is unheard of stands in no line."""
-    return "\n".join(["uscc,amount,sector,arrears", *_lines(firms)]) + "\n"
+    return "\n".join(["uscc,amount,sector,arrears,phone", *_lines(firms)]) + "\n"
 
 
 def _lines(firms: Mapping[str, Record]) -> Iterator[str]:
     for subject, record in firms.items():
         if record.amount is not None:
             flag = str(in_arrears(record.amount)).lower()
-            yield f"{subject},{record.amount},{sector(record.amount)},{flag}"
+            told = (sector(record.amount), flag, phone(record.amount))
+            yield ",".join((subject, str(record.amount), *told))
         elif record.held:
-            yield f"{subject},,,"
+            yield f"{subject},,,,"
 
 
 def codes(first: int, count: int) -> list[str]:

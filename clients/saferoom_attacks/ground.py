@@ -59,7 +59,7 @@ ATTACKED: Final = Cast(
     origin="attack.saferoom.example/room",
     owners={OWNER: Title(en="Tax office of Nowhere", zh="乌有市税务局")},
     banks={name: Title(en=name, zh=name) for name in (*BANKS, REGISTRAR)},
-    limits=((0, 0), (3, FAMILY_BITS), (3, FAMILY_BITS), (1, FAMILY_BITS)),
+    limits=((0, 0), *((3, FAMILY_BITS),) * 3),
     purposes=(Purpose.PRE_LOAN, Purpose.IN_LOAN),
     written="",
     registrars=(REGISTRAR,),
@@ -105,6 +105,7 @@ class Ground:
     """A template as it was before its feature changed, as an attacker kept it."""
     epoch: int = 0
     _schema: str = ""
+    _agreed: dict[str, str] = field(default_factory=dict[str, str])
     _open: ExitStack = field(default_factory=ExitStack)
     _rooms: dict[tuple[str, str], Room] = field(default_factory=dict[tuple[str, str], Room])
 
@@ -198,6 +199,13 @@ class Ground:
             ]
             list(pool.map(hall.revoke_consent, taken_back))
 
+    def regroup(self, bank: str) -> None:
+        """Have the owner and a bank agree anew, for a group of another name."""
+        before = self._agreed[bank]
+        self._agreed[bank] = self._agree(
+            bank, (Purpose.PRE_LOAN,), replaces=before, group=f"{bank}-{before[-8:]}"
+        )
+
     def _leave_behind(self) -> None:
         """Leave lying about what counts no more: a feature, an approval, a template nobody took."""
         self.propose(FORMERLY, "tax.former >= :least")
@@ -216,20 +224,27 @@ class Ground:
         for bank in BANKS:
             both = bank in (BANK, STRANGER, FORMER_BANK)
             purposes = self.stage.cast.purposes if both else (Purpose.PRE_LOAN,)
-            agreed = self._agree(bank, purposes)
+            agreed = self._agreed[bank] = self._agree(bank, purposes)
             if bank == FORMER_BANK:
                 self._agree(bank, (Purpose.PRE_LOAN,), replaces=agreed)
             if bank == LEFT_BANK:
                 self.room(OWNER, APPROVERS[0]).end_agreement(agreed, "the bank left")
 
-    def _agree(self, bank: str, purposes: Sequence[Purpose], *, replaces: str | None = None) -> str:
+    def _agree(
+        self,
+        bank: str,
+        purposes: Sequence[Purpose],
+        *,
+        replaces: str | None = None,
+        group: str = "",
+    ) -> str:
         desk = self.room(bank).profile
         now = whole_milliseconds(datetime.now(UTC))
         agreement = Agreement(
             room=self.stage.cast.origin,
             owner=OWNER,
             institution=bank,
-            group=group_of(bank),
+            group=group or group_of(bank),
             keys=(InstitutionKey(name="desk", certificate=b64(desk.signing_certificate)),),
             purposes=tuple(purposes),
             replaces=replaces,

@@ -7,6 +7,7 @@ against the room; with one off it is that rule's control.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
@@ -15,7 +16,16 @@ from math import prod
 from typing import Final
 
 from saferoom_attacks.ask import ALL, Question, Row, Rules, Told, Trick, group_of, least
-from saferoom_attacks.firms import CHECKS, FAMILY_BITS, MIDDLE, OFFERS, Offer, Record, values_of
+from saferoom_attacks.firms import (
+    ATTEMPTS,
+    CHECKS,
+    FAMILY_BITS,
+    MIDDLE,
+    OFFERS,
+    Offer,
+    Record,
+    values_of,
+)
 from saferoom_proto.answer import Truth
 from saferoom_proto.formula import (
     NULL,
@@ -28,11 +38,12 @@ from saferoom_proto.formula import (
     cuts,
     evaluate,
     parse_formula,
+    stated,
 )
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 _BY_REF: Final[dict[FeatureRef, Offer]] = {offer.ref: offer for offer in OFFERS}
-ANSWERS: Final = {True: Truth.YES, False: Truth.NO, None: Truth.NOT_FOUND}
+_ANSWERS: Final = {True: Truth.YES, False: Truth.NO, None: Truth.NOT_FOUND}
 Asked = dict[tuple[FeatureRef, int], frozenset[Cut]]
 """By feature and period, what was asked of one subject."""
 
@@ -49,6 +60,7 @@ class GateModel:
         self._firms: Final = firms
         self._rules: Final = rules
         self._accounts: Final[dict[tuple[str, str], Asked]] = {}
+        self._moves: Final[Counter[str]] = Counter()
         self._period = 0
         self._count = 0
 
@@ -87,6 +99,10 @@ class GateModel:
         """Open the next period."""
         self._period += 1
 
+    def regroup(self, bank: str) -> None:
+        """Let a bank's next agreement name another group."""
+        self._moves[bank] += 1
+
     def charged_cells(self, subject: str) -> dict[str, int]:
         """Give by group the cells it was charged for about a subject."""
         return {
@@ -96,25 +112,34 @@ class GateModel:
         }
 
     def _judge(self, bank: str, subject: str, question: Question, *, charged: bool = True) -> Told:
+        fine = not self._rules.grid
         try:
-            bound = bound_question(question, fine=not self._rules.grid)
+            asked = asked_by(question, fine=fine)
         except SafeRoomError as refused:
             return refused.reason
-        if charged and not self._charge(bank, subject, bound):
+        if charged and not self._charge(bank, subject, asked):
             return Reason.OVER_BUDGET
-        return ANSWERS[evaluate(bound, cells_of(self._firms[subject], fine=not self._rules.grid))]
+        return answer(question, self._firms[subject], fine=fine)
 
-    def _charge(self, bank: str, subject: str, bound: Bound) -> bool:
-        holder = group_of(bank) if self._rules.groups else bank
+    def _charge(self, bank: str, subject: str, asked: Mapping[FeatureRef, frozenset[Cut]]) -> bool:
+        holder = group_of(bank) if self._rules.groups else f"{bank} {self._moves[bank]}"
         account = self._accounts.setdefault((holder, subject), {})
         after = dict(account)
-        for ref, asked in cuts(bound).items():
+        for ref, cut in asked.items():
             key = (ref, self._period)
-            after[key] = account.get(key, frozenset()) | asked
+            after[key] = account.get(key, frozenset()) | cut
+        if self._rules.attempts and attempts_in(after) > ATTEMPTS:
+            return False
         if self._rules.budgets and not affordable(after, cap=self._rules.cap):
             return False
         account.update(after)
         return True
+
+
+def attempts_in(account: Asked) -> int:
+    """Count the values that were stated, those stated again in another period again."""
+    kinds = ((_BY_REF[ref].kind, asked) for (ref, _), asked in account.items())
+    return sum(len(asked - {NULL}) for kind, asked in kinds if kind is FeatureKind.STATED)
 
 
 def affordable(account: Asked, *, cap: bool = True) -> bool:
@@ -138,6 +163,27 @@ def bound_question(question: Question, *, fine: bool = False) -> Bound:
 
 
 @cache
+def stated_in(question: Question) -> dict[FeatureRef, str]:
+    """Give which values a question states, in their form."""
+    return stated(parse_formula(CHECKS[question.template]), dict(question.params), _shapes(False))
+
+
+def asked_by(question: Question, *, fine: bool = False) -> dict[FeatureRef, frozenset[Cut]]:
+    """Give what a question asks of each feature; a stated value counts by its number."""
+    asked = cuts(bound_question(question, fine=fine))
+    return asked | {ref: frozenset({int(said)}) for ref, said in stated_in(question).items()}
+
+
+def answer(question: Question, record: Record, *, fine: bool = False) -> Told:
+    """Answer a question about a record, whatever it costs."""
+    cells, values = dict(cells_of(record, fine=fine)), values_of(record)
+    for ref, said in stated_in(question).items():
+        held = values[ref]
+        cells[ref] = None if held is None else int(said == held)
+    return _ANSWERS[evaluate(bound_question(question, fine=fine), cells)]
+
+
+@cache
 def cells_of(record: Record, *, fine: bool = False) -> dict[FeatureRef, int | None]:
     """Give the cells that a record's values are in."""
     values = values_of(record)
@@ -154,6 +200,8 @@ def _cell(shape: FeatureShape, value: Decimal | str | bool | None) -> int | None
         return None
     if shape.kind is FeatureKind.ORDERED:
         return sum(cut <= Decimal(value) for cut in shape.grid)
+    if shape.kind is FeatureKind.STATED:
+        return 0  # held; whether it is what was stated, no cell tells
     return int(value) if isinstance(value, bool) else shape.classes.index(str(value))
 
 

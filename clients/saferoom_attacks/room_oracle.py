@@ -28,6 +28,8 @@ from saferoom_proto.statements import Purpose
 
 HURRIES: Final = (0.002, 0.005, 0.012)
 """Seconds after which a bank hangs up: before, around and after the time that an answer takes."""
+SINGLE: Final = frozenset({"phone-is"})
+"""What no batch may ask."""
 _AT_ONCE: Final = 16
 """Single checks under way."""
 _PARAMETERS: Final = 250
@@ -66,8 +68,11 @@ class RoomOracle:
         return self._cut
 
     def ask(self, bank: str, rows: Sequence[Row]) -> list[Told]:
-        """Ask as a bank, each row once, by as few batches as can hold them."""
+        """Ask as a bank: by as few batches as can hold the rows, or one by one where it must be."""
         self._counted(len(rows))
+        if any(question.template in SINGLE for _, question in rows):
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                return list(pool.map(partial(self._ask_one, bank), rows))
         room, told = self._ground.room(bank), dict[int, Told]()
         for places in _batches(rows):
             asked = [rows[place] for place in places]
@@ -109,6 +114,10 @@ class RoomOracle:
         self._counted(len(told))
         return told
 
+    def regroup(self, bank: str) -> None:
+        """Have a bank's next agreement name another group."""
+        self._ground.regroup(bank)
+
     def next_period(self) -> None:
         """Have the owner load the same records anew."""
         self._ground.load()
@@ -145,6 +154,17 @@ class RoomOracle:
         account = self._charged.setdefault(subject, {})
         key = (group_of(bank), feature, self._ground.epoch)
         account[key] = max(after, account.get(key, 1))
+
+    def _ask_one(self, bank: str, row: Row) -> Told:
+        room = self._ground.room(bank)
+        question = self._prepared(room, row)
+        try:
+            answer = verdict_of(partial(room.ask, question))
+        except SafeRoomError as refused:
+            return reason_of(refused)
+        for charge in answer.charges:
+            self._note(bank, row[0], charge.feature, charge.cells_after)
+        return answer.truth
 
     def _prepared(self, room: Room, row: Row) -> Signed:
         subject, question = row

@@ -21,7 +21,7 @@ from saferoom_attacks.ask import (
     Told,
     Trick,
 )
-from saferoom_attacks.firms import CHECKS, OWNER
+from saferoom_attacks.firms import CHECKS, MIDDLE, OWNER, TURNOVER
 from saferoom_attacks.ground import FORMERLY, UNAPPROVED, WITHDRAWN, Ground
 from saferoom_attacks.patience import reason_of, verdict_of
 from saferoom_client.question import Question as Signed
@@ -99,7 +99,7 @@ def _template(ground: Ground, trick: Trick, way: _Way) -> str:
             ground.propose("namesake", CHECKS[_ASK] + " AND tax.turnover >= 4", known_as=_ASK)
             return _ASK  # by its name: the newest of that name
         case Trick.FINER_LITERAL:
-            return ground.propose("finer", "tax.turnover >= 17")
+            return _finer(ground)
         case Trick.LAXER_CHARTER:
             now = room.get_charter(OWNER)
             laxer = now.charter.model_copy(
@@ -109,6 +109,20 @@ def _template(ground: Ground, trick: Trick, way: _Way) -> str:
         case _:
             pass
     return asked
+
+
+def _finer(ground: Ground) -> str:
+    """Sign an approved template with a literal in it that is on no grid; gives its digest.
+
+    The SDK hands in no such template, so nobody has it but who asks by it.
+    """
+    room = ground.room(BANK)
+    approved = room.get_template(ground.templates[_ASK])
+    check = f"{approved.template.check} AND {TURNOVER.ref} >= {MIDDLE - 1}"
+    template = approved.template.model_copy(update={"check": check})
+    envelope = seal_statement(template, room.profile.signing_key)
+    _keep(ground, envelope.digest, replace(approved, template=template, envelope=envelope))
+    return envelope.digest
 
 
 def _keep(ground: Ground, template: str, view: TemplateView | None) -> None:

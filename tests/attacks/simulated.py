@@ -62,6 +62,9 @@ class SimRoom:
     def forge(self, subject: str) -> list[Told]:
         raise NotImplementedError
 
+    def regroup(self, bank: str) -> None:
+        raise NotImplementedError
+
     def next_period(self) -> None:
         raise NotImplementedError
 

@@ -29,6 +29,7 @@ from saferoom_attacks.firms import (
     PAYROLL,
     SECTORS,
     TURNOVER,
+    phone,
 )
 from saferoom_attacks.measure import Learned, Seen, learned, mutual_bits
 from saferoom_attacks.model import GateModel
@@ -126,6 +127,8 @@ def test_the_gate_at_home_answers_as_the_enclave_does(tmp_path: Path) -> None:
         *(Question.at("payroll-least", least=str(cut)) for cut in PAYROLL.grid),
         *(Question.at("sector-is", one=each) for each in (*SECTORS, "E")),
         *(Question.at("turnover-least", least=each) for each in ("17", "NaN", "016", "x")),
+        *(Question.at("phone-is", number=phone(amount)) for amount in range(5)),
+        Question.at("phone-is", number="none"),
         Question.at("in-arrears"),
         Question.at("turnover-unknown"),
         Question.at("turnover-least"),
@@ -239,14 +242,17 @@ def test_the_page_works_as_it_stands(tmp_path_factory: pytest.TempPathFactory) -
     refused = {name: set[str](each["told"]) for name, each in found.items()}
     assert refused["purpose-switch"] == {"NO_CONSENT", "WRONG_PURPOSE"}
     assert refused["confused-deputy"] == {"NO_CONSENT", "BAD_SIGNATURE", "NOT_ALLOWED"}
-    assert refused["template-smuggling"] == {"NOT_APPROVED", "CERTIFICATE_MISMATCH", "OFF_GRID"}
+    assert refused["template-smuggling"] == {
+        "NOT_APPROVED",
+        "CERTIFICATE_MISMATCH",
+        "UNKNOWN_STATEMENT",
+    }
 
 
 def test_the_page_tells_of_every_attack_and_none_that_passed_its_bound() -> None:
     text = (DOCS / "attacks.md").read_text("utf-8")
-    assert re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE) == [
-        attack.name for attack in sorted(ATTACKS, key=lambda one: text.index(f"`{one.name}` |"))
-    ]
+    described = re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)
+    assert sorted(described) == sorted(attack.name for attack in ATTACKS)
     rows = re.findall(r"^\| ([a-z-]+) \|.*\| ([A-Z_]+) \|$", text, re.MULTILINE)
     assert dict(rows) == {attack.name: Verdict.HELD for attack in ATTACKS}
 
