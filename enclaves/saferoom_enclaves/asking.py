@@ -49,6 +49,11 @@ class Ask:
         names = tuple(sorted(_name(shape, cut) for cut in asked.cuts))
         return cls(feature, shape, asked, names, stated)
 
+    def is_repeat_of(self, before: Spent) -> bool:
+        """Whether all of it was asked before, in the same place of the account."""
+        asked = before.cuts
+        return self.cuts.null <= before.null and all(name in asked for name in self.names)
+
     def named(self, tag: str) -> Ask:
         """Give the same with what is stated named by a tag, by which accounts know it."""
         return replace(self, names=(tag,))
@@ -86,6 +91,8 @@ def was_another(ask: Ask, account: Mapping[Place, Spent], epoch: int) -> bool:
 
 def _spent_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spent:
     feature = ask.feature
+    if before is not None and ask.is_repeat_of(before):
+        return before
     if before is None:
         shape, earlier, asked = ask.shape, _NOTHING, ask.cuts
     else:
@@ -94,8 +101,6 @@ def _spent_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spe
         earlier = AskedCuts(frozenset(map(place, before.cuts)), before.null)
         asked = AskedCuts(frozenset(map(place, ask.names)), ask.cuts.null)
     after = spend(shape, earlier, asked, budget)
-    if before is not None and after == earlier:
-        return before
     return Spent.model_construct(
         feature=feature.full_name,
         epoch=epoch,

@@ -226,16 +226,15 @@ class Spending:
                 changed.append(ask)
             cells = 1 if known is None else known.cells
             charges.append(
-                Charge(
-                    feature=ask.feature.full_name,
-                    cells_before=cells,
-                    cells_after=after.cells,
+                Charge.model_construct(
+                    feature=ask.feature.full_name, cells_before=cells, cells_after=after.cells
                 )
             )
         if not changed:
             return before, tuple(charges)
-        _require_within_caps(changed, self.counted(account.values(), now), charter)
-        return self.live(account.values(), now), tuple(charges)
+        live = self.live(account.values(), now)
+        _require_within_caps(changed, self._with_forgotten(live, now), charter)
+        return live, tuple(charges)
 
     def live(self, account: Iterable[Spent], now: datetime) -> tuple[Spent, ...]:
         """Keep what counts to a family's cap: the periods that were open within 36 months."""
@@ -244,7 +243,9 @@ class Spending:
 
     def counted(self, account: Iterable[Spent], now: datetime) -> tuple[Spent, ...]:
         """Give what counts to a family's cap: what is live, and forgotten periods in full."""
-        live = self.live(account, now)
+        return self._with_forgotten(self.live(account, now), now)
+
+    def _with_forgotten(self, live: tuple[Spent, ...], now: datetime) -> tuple[Spent, ...]:
         forgotten = self._forgotten.spent(window_start(now))
         if not forgotten:
             return live

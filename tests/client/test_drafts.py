@@ -265,3 +265,11 @@ def test_a_draft_of_another_room_is_refused(tmp_path: Path, tax: Profile) -> Non
     refused = refusal(path, tax)
     assert refused.fields[0].field == f"{path}:7: room"
     assert "room.example" in refused.fields[0].rule
+
+
+def test_the_draft_of_stated_values_in_the_page_is_one(tax: Profile, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "disclosure.md").read_text("utf-8")
+    _, _, rest = page.partition("File `phone.yaml`:\n\n```yaml\n")
+    read = read_feature(written(tmp_path, rest.partition("```")[0]), tax)
+    assert (read.kind, read.level) == (FeatureKind.STATED, 4)
+    assert read_feature(written(tmp_path, write_draft(read)), tax) == read
