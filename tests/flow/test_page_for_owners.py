@@ -11,7 +11,7 @@ from tests.flow.processes import free_port
 COMMANDS: Final = (
     *("charter root", "charter init", "charter sign", "charter put", "charter show"),
     *("catalogue list", "catalogue show", "catalogue template", "schema draft", "schema put"),
-    *("data load", "data versions", "data rollback"),
+    *("data check", "data load", "data versions", "data rollback"),
     *("feature try", "feature add", "feature show"),
     *("template list", "template show", "template approve", "template refuse"),
     *("agreement show", "agreement sign", "uses", "uses --csv"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,71 +22,179 @@ from saferoom_client.cli.options import (
 from saferoom_client.cli.output import moment, progress_of, show
 from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.cli.tables import table
+from saferoom_client.files import require_writable, write_file
+from saferoom_client.records.collecting import Collected, Rejects, collected
+from saferoom_client.records.faults import Fault
+from saferoom_client.records.report import read_report, write_report
+from saferoom_client.records.sources import ENCODINGS
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.values import StoreVersion
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Schema, Snapshot
 
 app = group("Load an owner's data, and go back to an earlier load.")
 
 REFUSED_ROWS = 1
+MOST_SHOWN = 50
+"""Faults that a terminal shows; a file takes all of them, and so does JSON up to a thousand."""
 
 
-def _require_tables(room: Room, digest: str, tables: Mapping[str, str]) -> None:
-    """Name a table that the schema has not, before a file is read; the enclave knows other ones."""
-    newest = room.get_schema()
-    if newest is None or newest[1] != digest:
-        return
-    known = {each.name for each in newest[0].tables}
-    rule = f"no table of the schema; it has {', '.join(sorted(known))}"
-    if faults := [FieldFault(name, rule) for name in tables if name not in known]:
-        raise SafeRoomError(Reason.MALFORMED, rule, faults)
+FilesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TABLE=FILE...",
+        help="Each table's file: CSV, Excel (FILE.xlsx#SHEET), Parquet or Arrow.",
+    ),
+]
+EncodingOption = Annotated[
+    str | None,
+    typer.Option(help="Of CSV files: utf-8 or gb18030; found out where it is not said."),
+]
+RejectsOption = Annotated[
+    Path | None,
+    typer.Option(help="A CSV file for the bad rows, with the rule of each.", dir_okay=False),
+]
+ReportOption = Annotated[
+    Path | None, typer.Option(help="An HTML file for the report on quality.", dir_okay=False)
+]
+AgainstOption = Annotated[
+    Path | None,
+    typer.Option(help="An earlier report: tell what has drifted.", dir_okay=False, exists=True),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """How files are read, and what is written about them."""
+
+    encoding: str | None
+    rejects: Path | None
+    report: Path | None
+    against: Path | None
+
+    def __post_init__(self) -> None:
+        if self.encoding is not None and self.encoding not in ENCODINGS:
+            rule = f"it is {' or '.join(ENCODINGS)}"
+            raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--encoding", rule)])
+        require_writable(self.rejects, self.report)
+
+
+@contextmanager
+def _held(
+    room: Room, schema: Schema, files: Mapping[str, str], wishes: _Wishes, *, quiet: bool
+) -> Generator[Collected]:
+    """Hold files to the tables of a schema, and write what is wished for about them."""
+    before = read_report(wishes.against) if wishes.against else {}
+    headings = (say("TABLE"), say("LINE"), say("COLUMN"), say("RULE"))
+    rejects = Rejects(wishes.rejects, say_rule, headings)
+    bar, move = progress_of("checking", quiet=quiet)
+    read = 0
+
+    def count(rows: int) -> None:
+        nonlocal read
+        read += rows
+        move(read, 0)
+
+    with bar, ExitStack() as stack:
+        found = stack.enter_context(
+            collected(schema.tables, files, rejects, encoding=wishes.encoding, progress=count)
+        )
+        bar.stop()
+        if wishes.report is not None:
+            counted = [each.quality for each in found.held.values()]
+            write_file(wishes.report, write_report(counted, before, room.session.clock()))
+        yield found
+
+
+@app.command()
+def check(
+    files: FilesArgument,
+    profile: ProfileOption,
+    *,
+    encoding: EncodingOption = None,
+    rejects: RejectsOption = None,
+    report: ReportOption = None,
+    against: AgainstOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold files to your newest tables and the catalogue; nothing is sent."""
+    wishes = _Wishes(encoding, rejects, report, against)
+    given = pairs(files, "TABLE=FILE")
+    with Room.open(profile) as room:
+        newest = room.get_schema()
+        if newest is None:
+            owner = room.profile.member.organisation
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"{owner} has no tables yet")
+        with _held(room, newest[0], given, wishes, quiet=as_json) as found:
+            if found.bad:
+                _show_bad(found.bad, found.told, wishes, as_json=as_json)
+            rows = {name: each.quality.rows for name, each in found.held.items()}
+    told = ", ".join(_rows(name, count) for name, count in rows.items())
+    document: dict[str, object] = {"rows": rows, "bad_row_count": 0, "bad_rows": ()}
+    show(as_json, document, say("every row is good: {told}", told=told))
 
 
 @app.command()
 def load(
-    files: Annotated[
-        list[str], typer.Argument(metavar="TABLE=FILE.csv...", help="Each table's file.")
-    ],
+    files: FilesArgument,
     profile: ProfileOption,
     schema: Annotated[str, typer.Option(help="The digest that `schema put` gave.")],
+    *,
+    encoding: EncodingOption = None,
+    rejects: RejectsOption = None,
+    report: ReportOption = None,
+    against: AgainstOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Seal CSV files to your own enclave and load them: all or nothing."""
-    tables = pairs(files, "TABLE=FILE")
-    bar, move = progress_of("loading", quiet=as_json)
+    """Seal files to your own enclave and load them: all or nothing."""
+    wishes = _Wishes(encoding, rejects, report, against)
+    given = pairs(files, "TABLE=FILE")
     digest = digest_of(schema, "--schema", "schema show")
-    with Room.open(profile) as room, bar:
-        _require_tables(room, digest, tables)
-        report = room.load_data(digest, tables, progress=move)
-    if report.snapshot is not None:
-        store = report.snapshot.store
-        counts = report.snapshot.rows.items()
-        rows = ", ".join(_rows(name, count) for name, count in counts)
-        document = {
-            "epoch": store.epoch,
-            "store": store.digest,
-            "rows": report.snapshot.rows,
-        }
-        show(
-            as_json,
-            document,
-            say("loaded {rows}; the store is at epoch {epoch}", rows=rows, epoch=store.epoch),
-        )
-        return
-    bad = [
-        {"table": row.table, "line": row.line, "column": row.column, "rule": row.rule}
-        for row in report.bad_rows
-    ]
-    rows = [(row.table, str(row.line), row.column, say_rule(row.rule)) for row in report.bad_rows]
+    with Room.open(profile) as room:
+        newest = room.get_schema()
+        if newest is None or newest[1] != digest:
+            rule = "not your newest tables"
+            refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("--schema", rule)])
+            refusal.add_note("saferoom schema show")
+            raise refusal
+        with _held(room, newest[0], given, wishes, quiet=as_json) as found:
+            if found.bad:
+                _show_bad(found.bad, found.told, wishes, as_json=as_json)
+            bar, move = progress_of("loading", quiet=as_json)
+            with bar:
+                loaded = room.load_data(digest, found.files, progress=move)
+    if loaded.snapshot is None:
+        rows = [(row.table, Fault(row.line, row.column, row.rule)) for row in loaded.bad_rows]
+        _show_bad(loaded.bad_row_count, rows, wishes, as_json=as_json)
+    _show_loaded(loaded.snapshot, as_json=as_json)
+
+
+def _show_loaded(snapshot: Snapshot, *, as_json: bool) -> None:
+    store = snapshot.store
+    rows = ", ".join(_rows(name, count) for name, count in snapshot.rows.items())
     show(
         as_json,
-        {"bad_row_count": report.bad_row_count, "bad_rows": bad},
-        say(
-            "nothing was loaded: {bad_row_count:,} rows break the schema",
-            bad_row_count=report.bad_row_count,
-        ),
+        {"epoch": store.epoch, "store": store.digest, "rows": snapshot.rows},
+        say("loaded {rows}; the store is at epoch {epoch}", rows=rows, epoch=store.epoch),
+    )
+
+
+def _show_bad(
+    count: int, told: Sequence[tuple[str, Fault]], wishes: _Wishes, *, as_json: bool
+) -> NoReturn:
+    """Show the rows for which nothing was loaded, and end."""
+    bad = [{"table": name, **fault._asdict()} for name, fault in told]
+    shown = told[:MOST_SHOWN]
+    rows = [(name, str(one.line), one.column, say_rule(one.rule)) for name, one in shown]
+    more = [say("... and more: name a file with --rejects")] if len(told) > len(shown) else []
+    written = [say("the bad rows are in {path}", path=wishes.rejects)] if wishes.rejects else more
+    show(
+        as_json,
+        {"bad_row_count": count, "bad_rows": bad},
+        say("nothing was loaded: {bad_row_count:,} rows break the schema", bad_row_count=count),
         *table(("TABLE", "LINE", "COLUMN", "RULE"), rows),
+        *written,
         say("next: correct the files and load them again"),
     )
     raise typer.Exit(REFUSED_ROWS)

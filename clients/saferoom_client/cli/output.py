@@ -212,7 +212,7 @@ def progress_of(what: str, *, quiet: bool) -> tuple[Progress, Callable[[int, int
     task = bar.add_task(what, total=None)
 
     def move(done: int, total: int) -> None:
-        bar.update(task, completed=done, total=total)
+        bar.update(task, completed=done, total=total or None)  # zero: nobody knows
 
     return bar, move
 
