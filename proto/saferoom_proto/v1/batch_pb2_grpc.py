@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import batch_pb2 as saferoom__proto_dot_v1_dot_batch__pb2
+from saferoom_proto.v1 import batch_pb2 as batch_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,32 +26,18 @@ if _version_not_supported:
 
 
 class BatchServiceStub:
-    """One signed question about many subjects, and an answer with a receipt for each.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.CheckMany = channel.stream_stream(
                 '/saferoom.v1.BatchService/CheckMany',
-                request_serializer=saferoom__proto_dot_v1_dot_batch__pb2.CheckManyRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_batch__pb2.CheckManyResponse.FromString,
+                request_serializer=batch_pb2.CheckManyRequest.SerializeToString,
+                response_deserializer=batch_pb2.CheckManyResponse.FromString,
                 _registered_method=True)
 
 
 class BatchServiceServicer:
-    """One signed question about many subjects, and an answer with a receipt for each.
-    """
 
     def CheckMany(self, request_iterator, context):
-        """Asks. The asker sends the header; told that the rows are wanted, it sends them. No answer comes
-        before the owner's word on the whole batch stands in the log.
-
-        The same batch again goes on where it stopped, brings the same bytes, and is charged once.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -61,8 +47,8 @@ def add_BatchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'CheckMany': grpc.stream_stream_rpc_method_handler(
                     servicer.CheckMany,
-                    request_deserializer=saferoom__proto_dot_v1_dot_batch__pb2.CheckManyRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_batch__pb2.CheckManyResponse.SerializeToString,
+                    request_deserializer=batch_pb2.CheckManyRequest.FromString,
+                    response_serializer=batch_pb2.CheckManyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import check_pb2 as saferoom__proto_dot_v1_dot_check__pb2
+from saferoom_proto.v1 import check_pb2 as check_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,56 +26,38 @@ if _version_not_supported:
 
 
 class CheckServiceStub:
-    """One signed question about one subject, and its answer with a receipt.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.Check = channel.unary_unary(
                 '/saferoom.v1.CheckService/Check',
-                request_serializer=saferoom__proto_dot_v1_dot_check__pb2.CheckRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_check__pb2.CheckResponse.FromString,
+                request_serializer=check_pb2.CheckRequest.SerializeToString,
+                response_deserializer=check_pb2.CheckResponse.FromString,
                 _registered_method=True)
         self.GetCheck = channel.unary_unary(
                 '/saferoom.v1.CheckService/GetCheck',
-                request_serializer=saferoom__proto_dot_v1_dot_check__pb2.GetCheckRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_check__pb2.GetCheckResponse.FromString,
+                request_serializer=check_pb2.GetCheckRequest.SerializeToString,
+                response_deserializer=check_pb2.GetCheckResponse.FromString,
                 _registered_method=True)
         self.Cost = channel.unary_unary(
                 '/saferoom.v1.CheckService/Cost',
-                request_serializer=saferoom__proto_dot_v1_dot_check__pb2.CostRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_check__pb2.CostResponse.FromString,
+                request_serializer=check_pb2.CostRequest.SerializeToString,
+                response_deserializer=check_pb2.CostResponse.FromString,
                 _registered_method=True)
 
 
 class CheckServiceServicer:
-    """One signed question about one subject, and its answer with a receipt.
-    """
 
     def Check(self, request, context):
-        """Asks. A repeat of the same signed request brings the same bytes and is charged once.
-
-        A refusal is a gRPC error with one google.rpc.ErrorInfo; GetCheck then gives the recorded
-        refusals, and the answers of those owners that did answer.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCheck(self, request, context):
-        """Gives the recorded parts of an earlier request of the caller's institution.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Cost(self, request, context):
-        """Asks what a check would cost, and whether it would be refused, and for what. It charges nothing.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -85,18 +67,18 @@ def add_CheckServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Check': grpc.unary_unary_rpc_method_handler(
                     servicer.Check,
-                    request_deserializer=saferoom__proto_dot_v1_dot_check__pb2.CheckRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_check__pb2.CheckResponse.SerializeToString,
+                    request_deserializer=check_pb2.CheckRequest.FromString,
+                    response_serializer=check_pb2.CheckResponse.SerializeToString,
             ),
             'GetCheck': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheck,
-                    request_deserializer=saferoom__proto_dot_v1_dot_check__pb2.GetCheckRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_check__pb2.GetCheckResponse.SerializeToString,
+                    request_deserializer=check_pb2.GetCheckRequest.FromString,
+                    response_serializer=check_pb2.GetCheckResponse.SerializeToString,
             ),
             'Cost': grpc.unary_unary_rpc_method_handler(
                     servicer.Cost,
-                    request_deserializer=saferoom__proto_dot_v1_dot_check__pb2.CostRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_check__pb2.CostResponse.SerializeToString,
+                    request_deserializer=check_pb2.CostRequest.FromString,
+                    response_serializer=check_pb2.CostResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import consent_pb2 as saferoom__proto_dot_v1_dot_consent__pb2
+from saferoom_proto.v1 import consent_pb2 as consent_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,78 +26,58 @@ if _version_not_supported:
 
 
 class ConsentServiceStub:
-    """What subjects grant and take back.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.GrantConsent = channel.unary_unary(
                 '/saferoom.v1.ConsentService/GrantConsent',
-                request_serializer=saferoom__proto_dot_v1_dot_consent__pb2.GrantConsentRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.GrantConsentResponse.FromString,
+                request_serializer=consent_pb2.GrantConsentRequest.SerializeToString,
+                response_deserializer=consent_pb2.GrantConsentResponse.FromString,
                 _registered_method=True)
         self.RevokeConsent = channel.unary_unary(
                 '/saferoom.v1.ConsentService/RevokeConsent',
-                request_serializer=saferoom__proto_dot_v1_dot_consent__pb2.RevokeConsentRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.RevokeConsentResponse.FromString,
+                request_serializer=consent_pb2.RevokeConsentRequest.SerializeToString,
+                response_deserializer=consent_pb2.RevokeConsentResponse.FromString,
                 _registered_method=True)
         self.ListConsents = channel.unary_unary(
                 '/saferoom.v1.ConsentService/ListConsents',
-                request_serializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
+                request_serializer=consent_pb2.ListConsentsRequest.SerializeToString,
+                response_deserializer=consent_pb2.ListConsentsResponse.FromString,
                 _registered_method=True)
         self.RequestConsent = channel.unary_unary(
                 '/saferoom.v1.ConsentService/RequestConsent',
-                request_serializer=saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentResponse.FromString,
+                request_serializer=consent_pb2.RequestConsentRequest.SerializeToString,
+                response_deserializer=consent_pb2.RequestConsentResponse.FromString,
                 _registered_method=True)
         self.ListConsentRequests = channel.unary_unary(
                 '/saferoom.v1.ConsentService/ListConsentRequests',
-                request_serializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsResponse.FromString,
+                request_serializer=consent_pb2.ListConsentRequestsRequest.SerializeToString,
+                response_deserializer=consent_pb2.ListConsentRequestsResponse.FromString,
                 _registered_method=True)
 
 
 class ConsentServiceServicer:
-    """What subjects grant and take back.
-    """
 
     def GrantConsent(self, request, context):
-        """Records a consent.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeConsent(self, request, context):
-        """Records a revocation and brings back every concerned enclave's signed acknowledgement.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListConsents(self, request, context):
-        """Lists consents: a subject its own, an institution those given to it, a registrar those that it
-        registered on paper.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RequestConsent(self, request, context):
-        """Records an institution's request for a subject's consent. It lets nobody do anything.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListConsentRequests(self, request, context):
-        """Lists requests for consent: a subject those made to it, an institution its own.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -107,28 +87,28 @@ def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GrantConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.GrantConsent,
-                    request_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.GrantConsentRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_consent__pb2.GrantConsentResponse.SerializeToString,
+                    request_deserializer=consent_pb2.GrantConsentRequest.FromString,
+                    response_serializer=consent_pb2.GrantConsentResponse.SerializeToString,
             ),
             'RevokeConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeConsent,
-                    request_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.RevokeConsentRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_consent__pb2.RevokeConsentResponse.SerializeToString,
+                    request_deserializer=consent_pb2.RevokeConsentRequest.FromString,
+                    response_serializer=consent_pb2.RevokeConsentResponse.SerializeToString,
             ),
             'ListConsents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListConsents,
-                    request_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentsResponse.SerializeToString,
+                    request_deserializer=consent_pb2.ListConsentsRequest.FromString,
+                    response_serializer=consent_pb2.ListConsentsResponse.SerializeToString,
             ),
             'RequestConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestConsent,
-                    request_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_consent__pb2.RequestConsentResponse.SerializeToString,
+                    request_deserializer=consent_pb2.RequestConsentRequest.FromString,
+                    response_serializer=consent_pb2.RequestConsentResponse.SerializeToString,
             ),
             'ListConsentRequests': grpc.unary_unary_rpc_method_handler(
                     servicer.ListConsentRequests,
-                    request_deserializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_consent__pb2.ListConsentRequestsResponse.SerializeToString,
+                    request_deserializer=consent_pb2.ListConsentRequestsRequest.FromString,
+                    response_serializer=consent_pb2.ListConsentRequestsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import enclave_pb2 as saferoom__proto_dot_v1_dot_enclave__pb2
+from saferoom_proto.v1 import enclave_pb2 as enclave_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,161 +26,128 @@ if _version_not_supported:
 
 
 class EnclaveServiceStub:
-    """An owner's enclave, as the switchboard reaches it. Nobody else does.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.Attest = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/Attest',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.AttestRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.AttestResponse.FromString,
+                request_serializer=enclave_pb2.AttestRequest.SerializeToString,
+                response_deserializer=enclave_pb2.AttestResponse.FromString,
                 _registered_method=True)
         self.Unlock = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/Unlock',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.UnlockRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.UnlockResponse.FromString,
+                request_serializer=enclave_pb2.UnlockRequest.SerializeToString,
+                response_deserializer=enclave_pb2.UnlockResponse.FromString,
                 _registered_method=True)
         self.GetState = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/GetState',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.GetStateRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.GetStateResponse.FromString,
+                request_serializer=enclave_pb2.GetStateRequest.SerializeToString,
+                response_deserializer=enclave_pb2.GetStateResponse.FromString,
                 _registered_method=True)
         self.Deliver = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/Deliver',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.DeliverRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.DeliverResponse.FromString,
+                request_serializer=enclave_pb2.DeliverRequest.SerializeToString,
+                response_deserializer=enclave_pb2.DeliverResponse.FromString,
                 _registered_method=True)
         self.Judge = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/Judge',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeResponse.FromString,
+                request_serializer=enclave_pb2.JudgeRequest.SerializeToString,
+                response_deserializer=enclave_pb2.JudgeResponse.FromString,
                 _registered_method=True)
         self.JudgeMany = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/JudgeMany',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyResponse.FromString,
+                request_serializer=enclave_pb2.JudgeManyRequest.SerializeToString,
+                response_deserializer=enclave_pb2.JudgeManyResponse.FromString,
                 _registered_method=True)
         self.JudgeBatch = channel.stream_stream(
                 '/saferoom.v1.EnclaveService/JudgeBatch',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchResponse.FromString,
+                request_serializer=enclave_pb2.JudgeBatchRequest.SerializeToString,
+                response_deserializer=enclave_pb2.JudgeBatchResponse.FromString,
                 _registered_method=True)
         self.Disclose = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/Disclose',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseResponse.FromString,
+                request_serializer=enclave_pb2.DiscloseRequest.SerializeToString,
+                response_deserializer=enclave_pb2.DiscloseResponse.FromString,
                 _registered_method=True)
         self.Load = channel.stream_unary(
                 '/saferoom.v1.EnclaveService/Load',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadResponse.FromString,
+                request_serializer=enclave_pb2.LoadRequest.SerializeToString,
+                response_deserializer=enclave_pb2.LoadResponse.FromString,
                 _registered_method=True)
         self.TryFeature = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/TryFeature',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureResponse.FromString,
+                request_serializer=enclave_pb2.TryFeatureRequest.SerializeToString,
+                response_deserializer=enclave_pb2.TryFeatureResponse.FromString,
                 _registered_method=True)
         self.RollbackStore = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/RollbackStore',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreResponse.FromString,
+                request_serializer=enclave_pb2.RollbackStoreRequest.SerializeToString,
+                response_deserializer=enclave_pb2.RollbackStoreResponse.FromString,
                 _registered_method=True)
         self.ListOutbox = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/ListOutbox',
-                request_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.ListOutboxRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.ListOutboxResponse.FromString,
+                request_serializer=enclave_pb2.ListOutboxRequest.SerializeToString,
+                response_deserializer=enclave_pb2.ListOutboxResponse.FromString,
                 _registered_method=True)
 
 
 class EnclaveServiceServicer:
-    """An owner's enclave, as the switchboard reaches it. Nobody else does.
-    """
 
     def Attest(self, request, context):
-        """Gives fresh evidence for a key agent's challenge.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Unlock(self, request, context):
-        """Hands over the key agent's endorsement and sealed keys; the enclave opens its state and store.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetState(self, request, context):
-        """Tells where the enclave stands, and its nonce for the next stream head.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Deliver(self, request, context):
-        """Delivers the next statements of the stream, a fresh head, and proofs for outbox entries.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Judge(self, request, context):
-        """Judges one signed request.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def JudgeMany(self, request, context):
-        """Judges several signed requests in one call; each gets a word or refusal of its own.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def JudgeBatch(self, request_iterator, context):
-        """Judges a batch: its header, then its rows if they are wanted; chunk by chunk.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Disclose(self, request, context):
-        """Shows a subject all that is held about it.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Load(self, request_iterator, context):
-        """Takes a load.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TryFeature(self, request, context):
-        """Tries a feature's draft over the store.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackStore(self, request, context):
-        """Goes back to an earlier snapshot.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOutbox(self, request, context):
-        """Gives outbox entries that no proof has come back for.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -190,63 +157,63 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Attest': grpc.unary_unary_rpc_method_handler(
                     servicer.Attest,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.AttestRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.AttestResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.AttestRequest.FromString,
+                    response_serializer=enclave_pb2.AttestResponse.SerializeToString,
             ),
             'Unlock': grpc.unary_unary_rpc_method_handler(
                     servicer.Unlock,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.UnlockRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.UnlockResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.UnlockRequest.FromString,
+                    response_serializer=enclave_pb2.UnlockResponse.SerializeToString,
             ),
             'GetState': grpc.unary_unary_rpc_method_handler(
                     servicer.GetState,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.GetStateRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.GetStateResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.GetStateRequest.FromString,
+                    response_serializer=enclave_pb2.GetStateResponse.SerializeToString,
             ),
             'Deliver': grpc.unary_unary_rpc_method_handler(
                     servicer.Deliver,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.DeliverRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.DeliverResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.DeliverRequest.FromString,
+                    response_serializer=enclave_pb2.DeliverResponse.SerializeToString,
             ),
             'Judge': grpc.unary_unary_rpc_method_handler(
                     servicer.Judge,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.JudgeRequest.FromString,
+                    response_serializer=enclave_pb2.JudgeResponse.SerializeToString,
             ),
             'JudgeMany': grpc.unary_unary_rpc_method_handler(
                     servicer.JudgeMany,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeManyResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.JudgeManyRequest.FromString,
+                    response_serializer=enclave_pb2.JudgeManyResponse.SerializeToString,
             ),
             'JudgeBatch': grpc.stream_stream_rpc_method_handler(
                     servicer.JudgeBatch,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.JudgeBatchResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.JudgeBatchRequest.FromString,
+                    response_serializer=enclave_pb2.JudgeBatchResponse.SerializeToString,
             ),
             'Disclose': grpc.unary_unary_rpc_method_handler(
                     servicer.Disclose,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.DiscloseResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.DiscloseRequest.FromString,
+                    response_serializer=enclave_pb2.DiscloseResponse.SerializeToString,
             ),
             'Load': grpc.stream_unary_rpc_method_handler(
                     servicer.Load,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.LoadResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.LoadRequest.FromString,
+                    response_serializer=enclave_pb2.LoadResponse.SerializeToString,
             ),
             'TryFeature': grpc.unary_unary_rpc_method_handler(
                     servicer.TryFeature,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.TryFeatureResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.TryFeatureRequest.FromString,
+                    response_serializer=enclave_pb2.TryFeatureResponse.SerializeToString,
             ),
             'RollbackStore': grpc.unary_unary_rpc_method_handler(
                     servicer.RollbackStore,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.RollbackStoreResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.RollbackStoreRequest.FromString,
+                    response_serializer=enclave_pb2.RollbackStoreResponse.SerializeToString,
             ),
             'ListOutbox': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOutbox,
-                    request_deserializer=saferoom__proto_dot_v1_dot_enclave__pb2.ListOutboxRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_enclave__pb2.ListOutboxResponse.SerializeToString,
+                    request_deserializer=enclave_pb2.ListOutboxRequest.FromString,
+                    response_serializer=enclave_pb2.ListOutboxResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import identity_pb2 as saferoom__proto_dot_v1_dot_identity__pb2
+from saferoom_proto.v1 import identity_pb2 as identity_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,101 +26,78 @@ if _version_not_supported:
 
 
 class IdentityServiceStub:
-    """Who is in the room: the room itself, organisations, and whoever calls.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.GetRoom = channel.unary_unary(
                 '/saferoom.v1.IdentityService/GetRoom',
-                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.GetRoomRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.GetRoomResponse.FromString,
+                request_serializer=identity_pb2.GetRoomRequest.SerializeToString,
+                response_deserializer=identity_pb2.GetRoomResponse.FromString,
                 _registered_method=True)
         self.WhoAmI = channel.unary_unary(
                 '/saferoom.v1.IdentityService/WhoAmI',
-                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.WhoAmIRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.WhoAmIResponse.FromString,
+                request_serializer=identity_pb2.WhoAmIRequest.SerializeToString,
+                response_deserializer=identity_pb2.WhoAmIResponse.FromString,
                 _registered_method=True)
         self.EnrolOrganisation = channel.unary_unary(
                 '/saferoom.v1.IdentityService/EnrolOrganisation',
-                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.EnrolOrganisationRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.EnrolOrganisationResponse.FromString,
+                request_serializer=identity_pb2.EnrolOrganisationRequest.SerializeToString,
+                response_deserializer=identity_pb2.EnrolOrganisationResponse.FromString,
                 _registered_method=True)
         self.ListOrganisations = channel.unary_unary(
                 '/saferoom.v1.IdentityService/ListOrganisations',
-                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsResponse.FromString,
+                request_serializer=identity_pb2.ListOrganisationsRequest.SerializeToString,
+                response_deserializer=identity_pb2.ListOrganisationsResponse.FromString,
                 _registered_method=True)
         self.RevokeOrganisation = channel.unary_unary(
                 '/saferoom.v1.IdentityService/RevokeOrganisation',
-                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationResponse.FromString,
+                request_serializer=identity_pb2.RevokeOrganisationRequest.SerializeToString,
+                response_deserializer=identity_pb2.RevokeOrganisationResponse.FromString,
                 _registered_method=True)
         self.ListCertificates = channel.unary_unary(
                 '/saferoom.v1.IdentityService/ListCertificates',
-                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesResponse.FromString,
+                request_serializer=identity_pb2.ListCertificatesRequest.SerializeToString,
+                response_deserializer=identity_pb2.ListCertificatesResponse.FromString,
                 _registered_method=True)
         self.RevokeCertificate = channel.unary_unary(
                 '/saferoom.v1.IdentityService/RevokeCertificate',
-                request_serializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeCertificateRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeCertificateResponse.FromString,
+                request_serializer=identity_pb2.RevokeCertificateRequest.SerializeToString,
+                response_deserializer=identity_pb2.RevokeCertificateResponse.FromString,
                 _registered_method=True)
 
 
 class IdentityServiceServicer:
-    """Who is in the room: the room itself, organisations, and whoever calls.
-    """
 
     def GetRoom(self, request, context):
-        """Describes the room: the keys and names that its members pin.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WhoAmI(self, request, context):
-        """Tells the caller whom the room takes it for.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EnrolOrganisation(self, request, context):
-        """Enrols an organisation, with the roles its members may take.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOrganisations(self, request, context):
-        """Lists the organisations of the room.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeOrganisation(self, request, context):
-        """Revokes an organisation: its members are refused from their next call on.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCertificates(self, request, context):
-        """Lists the certificates with which enrolled organisations' members have called.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeCertificate(self, request, context):
-        """Records an identity issuer's revocation of a certificate; it counts from the next call.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -130,38 +107,38 @@ def add_IdentityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetRoom': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRoom,
-                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.GetRoomRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.GetRoomResponse.SerializeToString,
+                    request_deserializer=identity_pb2.GetRoomRequest.FromString,
+                    response_serializer=identity_pb2.GetRoomResponse.SerializeToString,
             ),
             'WhoAmI': grpc.unary_unary_rpc_method_handler(
                     servicer.WhoAmI,
-                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.WhoAmIRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.WhoAmIResponse.SerializeToString,
+                    request_deserializer=identity_pb2.WhoAmIRequest.FromString,
+                    response_serializer=identity_pb2.WhoAmIResponse.SerializeToString,
             ),
             'EnrolOrganisation': grpc.unary_unary_rpc_method_handler(
                     servicer.EnrolOrganisation,
-                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.EnrolOrganisationRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.EnrolOrganisationResponse.SerializeToString,
+                    request_deserializer=identity_pb2.EnrolOrganisationRequest.FromString,
+                    response_serializer=identity_pb2.EnrolOrganisationResponse.SerializeToString,
             ),
             'ListOrganisations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOrganisations,
-                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.ListOrganisationsResponse.SerializeToString,
+                    request_deserializer=identity_pb2.ListOrganisationsRequest.FromString,
+                    response_serializer=identity_pb2.ListOrganisationsResponse.SerializeToString,
             ),
             'RevokeOrganisation': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeOrganisation,
-                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeOrganisationResponse.SerializeToString,
+                    request_deserializer=identity_pb2.RevokeOrganisationRequest.FromString,
+                    response_serializer=identity_pb2.RevokeOrganisationResponse.SerializeToString,
             ),
             'ListCertificates': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCertificates,
-                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.ListCertificatesResponse.SerializeToString,
+                    request_deserializer=identity_pb2.ListCertificatesRequest.FromString,
+                    response_serializer=identity_pb2.ListCertificatesResponse.SerializeToString,
             ),
             'RevokeCertificate': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeCertificate,
-                    request_deserializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeCertificateRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_identity__pb2.RevokeCertificateResponse.SerializeToString,
+                    request_deserializer=identity_pb2.RevokeCertificateRequest.FromString,
+                    response_serializer=identity_pb2.RevokeCertificateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import ledger_pb2 as saferoom__proto_dot_v1_dot_ledger__pb2
+from saferoom_proto.v1 import ledger_pb2 as ledger_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,102 +26,78 @@ if _version_not_supported:
 
 
 class LedgerServiceStub:
-    """The append-only log: checkpoints, proofs, and openings for those who may see them.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.GetCheckpoint = channel.unary_unary(
                 '/saferoom.v1.LedgerService/GetCheckpoint',
-                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetCheckpointRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetCheckpointResponse.FromString,
+                request_serializer=ledger_pb2.GetCheckpointRequest.SerializeToString,
+                response_deserializer=ledger_pb2.GetCheckpointResponse.FromString,
                 _registered_method=True)
         self.GetConsistency = channel.unary_unary(
                 '/saferoom.v1.LedgerService/GetConsistency',
-                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyResponse.FromString,
+                request_serializer=ledger_pb2.GetConsistencyRequest.SerializeToString,
+                response_deserializer=ledger_pb2.GetConsistencyResponse.FromString,
                 _registered_method=True)
         self.GetInclusion = channel.unary_unary(
                 '/saferoom.v1.LedgerService/GetInclusion',
-                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionResponse.FromString,
+                request_serializer=ledger_pb2.GetInclusionRequest.SerializeToString,
+                response_deserializer=ledger_pb2.GetInclusionResponse.FromString,
                 _registered_method=True)
         self.AddCosignature = channel.unary_unary(
                 '/saferoom.v1.LedgerService/AddCosignature',
-                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureResponse.FromString,
+                request_serializer=ledger_pb2.AddCosignatureRequest.SerializeToString,
+                response_deserializer=ledger_pb2.AddCosignatureResponse.FromString,
                 _registered_method=True)
         self.GetStatement = channel.unary_unary(
                 '/saferoom.v1.LedgerService/GetStatement',
-                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementResponse.FromString,
+                request_serializer=ledger_pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=ledger_pb2.GetStatementResponse.FromString,
                 _registered_method=True)
         self.GetProof = channel.unary_unary(
                 '/saferoom.v1.LedgerService/GetProof',
-                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetProofRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetProofResponse.FromString,
+                request_serializer=ledger_pb2.GetProofRequest.SerializeToString,
+                response_deserializer=ledger_pb2.GetProofResponse.FromString,
                 _registered_method=True)
         self.ListEntries = channel.unary_unary(
                 '/saferoom.v1.LedgerService/ListEntries',
-                request_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.ListEntriesRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.ListEntriesResponse.FromString,
+                request_serializer=ledger_pb2.ListEntriesRequest.SerializeToString,
+                response_deserializer=ledger_pb2.ListEntriesResponse.FromString,
                 _registered_method=True)
 
 
 class LedgerServiceServicer:
-    """The append-only log: checkpoints, proofs, and openings for those who may see them.
-    """
 
     def GetCheckpoint(self, request, context):
-        """Gives the newest signed checkpoint, the one that witnesses are to cosign, and what they cosigned.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetConsistency(self, request, context):
-        """Proves that a later tree contains an earlier one (RFC 9162, section 2.1.4).
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInclusion(self, request, context):
-        """Proves that a tree holds an entry (RFC 9162, section 2.1.3).
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddCosignature(self, request, context):
-        """Hands in a witness's cosignature, in the name of the caller's organisation.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatement(self, request, context):
-        """Gives a statement by its digest, to those it concerns.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProof(self, request, context):
-        """Proves an entry to whoever can open it already, by its statement's digest and its salt. The
-        statement itself is not given.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEntries(self, request, context):
-        """Gives entries in order: leaves to everyone, their openings to auditors.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -131,38 +107,38 @@ def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
-                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetCheckpointRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetCheckpointResponse.SerializeToString,
+                    request_deserializer=ledger_pb2.GetCheckpointRequest.FromString,
+                    response_serializer=ledger_pb2.GetCheckpointResponse.SerializeToString,
             ),
             'GetConsistency': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConsistency,
-                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetConsistencyResponse.SerializeToString,
+                    request_deserializer=ledger_pb2.GetConsistencyRequest.FromString,
+                    response_serializer=ledger_pb2.GetConsistencyResponse.SerializeToString,
             ),
             'GetInclusion': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInclusion,
-                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetInclusionResponse.SerializeToString,
+                    request_deserializer=ledger_pb2.GetInclusionRequest.FromString,
+                    response_serializer=ledger_pb2.GetInclusionResponse.SerializeToString,
             ),
             'AddCosignature': grpc.unary_unary_rpc_method_handler(
                     servicer.AddCosignature,
-                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.AddCosignatureResponse.SerializeToString,
+                    request_deserializer=ledger_pb2.AddCosignatureRequest.FromString,
+                    response_serializer=ledger_pb2.AddCosignatureResponse.SerializeToString,
             ),
             'GetStatement': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatement,
-                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetStatementResponse.SerializeToString,
+                    request_deserializer=ledger_pb2.GetStatementRequest.FromString,
+                    response_serializer=ledger_pb2.GetStatementResponse.SerializeToString,
             ),
             'GetProof': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProof,
-                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetProofRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.GetProofResponse.SerializeToString,
+                    request_deserializer=ledger_pb2.GetProofRequest.FromString,
+                    response_serializer=ledger_pb2.GetProofResponse.SerializeToString,
             ),
             'ListEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEntries,
-                    request_deserializer=saferoom__proto_dot_v1_dot_ledger__pb2.ListEntriesRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_ledger__pb2.ListEntriesResponse.SerializeToString,
+                    request_deserializer=ledger_pb2.ListEntriesRequest.FromString,
+                    response_serializer=ledger_pb2.ListEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

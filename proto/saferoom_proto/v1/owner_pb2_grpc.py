@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import owner_pb2 as saferoom__proto_dot_v1_dot_owner__pb2
+from saferoom_proto.v1 import owner_pb2 as owner_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,222 +26,178 @@ if _version_not_supported:
 
 
 class OwnerServiceStub:
-    """What a data owner brings: its charter, schema, features, data, and its key agent.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.PutCharter = channel.unary_unary(
                 '/saferoom.v1.OwnerService/PutCharter',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutCharterRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutCharterResponse.FromString,
+                request_serializer=owner_pb2.PutCharterRequest.SerializeToString,
+                response_deserializer=owner_pb2.PutCharterResponse.FromString,
                 _registered_method=True)
         self.GetCharter = channel.unary_unary(
                 '/saferoom.v1.OwnerService/GetCharter',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetCharterRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetCharterResponse.FromString,
+                request_serializer=owner_pb2.GetCharterRequest.SerializeToString,
+                response_deserializer=owner_pb2.GetCharterResponse.FromString,
                 _registered_method=True)
         self.PutSchema = channel.unary_unary(
                 '/saferoom.v1.OwnerService/PutSchema',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaResponse.FromString,
+                request_serializer=owner_pb2.PutSchemaRequest.SerializeToString,
+                response_deserializer=owner_pb2.PutSchemaResponse.FromString,
                 _registered_method=True)
         self.GetSchema = channel.unary_unary(
                 '/saferoom.v1.OwnerService/GetSchema',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaResponse.FromString,
+                request_serializer=owner_pb2.GetSchemaRequest.SerializeToString,
+                response_deserializer=owner_pb2.GetSchemaResponse.FromString,
                 _registered_method=True)
         self.PutFeature = channel.unary_unary(
                 '/saferoom.v1.OwnerService/PutFeature',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureResponse.FromString,
+                request_serializer=owner_pb2.PutFeatureRequest.SerializeToString,
+                response_deserializer=owner_pb2.PutFeatureResponse.FromString,
                 _registered_method=True)
         self.TryDraft = channel.unary_unary(
                 '/saferoom.v1.OwnerService/TryDraft',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.TryDraftRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.TryDraftResponse.FromString,
+                request_serializer=owner_pb2.TryDraftRequest.SerializeToString,
+                response_deserializer=owner_pb2.TryDraftResponse.FromString,
                 _registered_method=True)
         self.ListFeatures = channel.unary_unary(
                 '/saferoom.v1.OwnerService/ListFeatures',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListFeaturesRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListFeaturesResponse.FromString,
+                request_serializer=owner_pb2.ListFeaturesRequest.SerializeToString,
+                response_deserializer=owner_pb2.ListFeaturesResponse.FromString,
                 _registered_method=True)
         self.Pause = channel.unary_unary(
                 '/saferoom.v1.OwnerService/Pause',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PauseRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PauseResponse.FromString,
+                request_serializer=owner_pb2.PauseRequest.SerializeToString,
+                response_deserializer=owner_pb2.PauseResponse.FromString,
                 _registered_method=True)
         self.ListPauses = channel.unary_unary(
                 '/saferoom.v1.OwnerService/ListPauses',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesResponse.FromString,
+                request_serializer=owner_pb2.ListPausesRequest.SerializeToString,
+                response_deserializer=owner_pb2.ListPausesResponse.FromString,
                 _registered_method=True)
         self.RecoverEnclave = channel.unary_unary(
                 '/saferoom.v1.OwnerService/RecoverEnclave',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveResponse.FromString,
+                request_serializer=owner_pb2.RecoverEnclaveRequest.SerializeToString,
+                response_deserializer=owner_pb2.RecoverEnclaveResponse.FromString,
                 _registered_method=True)
         self.GetEnclaveChain = channel.unary_unary(
                 '/saferoom.v1.OwnerService/GetEnclaveChain',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainResponse.FromString,
+                request_serializer=owner_pb2.GetEnclaveChainRequest.SerializeToString,
+                response_deserializer=owner_pb2.GetEnclaveChainResponse.FromString,
                 _registered_method=True)
         self.GetEndorsement = channel.unary_unary(
                 '/saferoom.v1.OwnerService/GetEndorsement',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementResponse.FromString,
+                request_serializer=owner_pb2.GetEndorsementRequest.SerializeToString,
+                response_deserializer=owner_pb2.GetEndorsementResponse.FromString,
                 _registered_method=True)
         self.GetEvidence = channel.unary_unary(
                 '/saferoom.v1.OwnerService/GetEvidence',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceResponse.FromString,
+                request_serializer=owner_pb2.GetEvidenceRequest.SerializeToString,
+                response_deserializer=owner_pb2.GetEvidenceResponse.FromString,
                 _registered_method=True)
         self.LoadData = channel.stream_unary(
                 '/saferoom.v1.OwnerService/LoadData',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataResponse.FromString,
+                request_serializer=owner_pb2.LoadDataRequest.SerializeToString,
+                response_deserializer=owner_pb2.LoadDataResponse.FromString,
                 _registered_method=True)
         self.Rollback = channel.unary_unary(
                 '/saferoom.v1.OwnerService/Rollback',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.RollbackRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.RollbackResponse.FromString,
+                request_serializer=owner_pb2.RollbackRequest.SerializeToString,
+                response_deserializer=owner_pb2.RollbackResponse.FromString,
                 _registered_method=True)
         self.ListSnapshots = channel.unary_unary(
                 '/saferoom.v1.OwnerService/ListSnapshots',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsResponse.FromString,
+                request_serializer=owner_pb2.ListSnapshotsRequest.SerializeToString,
+                response_deserializer=owner_pb2.ListSnapshotsResponse.FromString,
                 _registered_method=True)
         self.AttendKeys = channel.stream_stream(
                 '/saferoom.v1.OwnerService/AttendKeys',
-                request_serializer=saferoom__proto_dot_v1_dot_owner__pb2.AttendKeysRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.AttendKeysResponse.FromString,
+                request_serializer=owner_pb2.AttendKeysRequest.SerializeToString,
+                response_deserializer=owner_pb2.AttendKeysResponse.FromString,
                 _registered_method=True)
 
 
 class OwnerServiceServicer:
-    """What a data owner brings: its charter, schema, features, data, and its key agent.
-    """
 
     def PutCharter(self, request, context):
-        """Records a charter, the first or a later one.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCharter(self, request, context):
-        """Gives an owner's charter in force.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PutSchema(self, request, context):
-        """Records a table schema of the owner's store.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSchema(self, request, context):
-        """Gives the newest table schema of the caller's own store.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PutFeature(self, request, context):
-        """Records a feature, or a new version of one.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TryDraft(self, request, context):
-        """Has the owner's enclave try a feature's draft; the verdict is for its approver only.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFeatures(self, request, context):
-        """Lists the newest version of every feature of an owner, or of all owners.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Pause(self, request, context):
-        """Stops all use of the owner's store or of one template, or hands in one approver's word for
-        letting it go on: as many must say so as approve.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPauses(self, request, context):
-        """Lists an owner's pauses and the words for their end.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecoverEnclave(self, request, context):
-        """Hands in one approver's word that the caller's enclave goes on from an older copy.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEnclaveChain(self, request, context):
-        """Tells where the chain of the caller's enclave ends, by itself and by the room's log.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEndorsement(self, request, context):
-        """Gives the endorsement of the owner's enclave in force.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEvidence(self, request, context):
-        """Has an owner's enclave give evidence for the caller's own challenge.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LoadData(self, request_iterator, context):
-        """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Rollback(self, request, context):
-        """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSnapshots(self, request, context):
-        """Lists the snapshots of the caller's own store, with the orders they carried out.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AttendKeys(self, request_iterator, context):
-        """The owner's key agent attends here: it challenges its enclave and releases its key.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -251,88 +207,88 @@ def add_OwnerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'PutCharter': grpc.unary_unary_rpc_method_handler(
                     servicer.PutCharter,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutCharterRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutCharterResponse.SerializeToString,
+                    request_deserializer=owner_pb2.PutCharterRequest.FromString,
+                    response_serializer=owner_pb2.PutCharterResponse.SerializeToString,
             ),
             'GetCharter': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCharter,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetCharterRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetCharterResponse.SerializeToString,
+                    request_deserializer=owner_pb2.GetCharterRequest.FromString,
+                    response_serializer=owner_pb2.GetCharterResponse.SerializeToString,
             ),
             'PutSchema': grpc.unary_unary_rpc_method_handler(
                     servicer.PutSchema,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutSchemaResponse.SerializeToString,
+                    request_deserializer=owner_pb2.PutSchemaRequest.FromString,
+                    response_serializer=owner_pb2.PutSchemaResponse.SerializeToString,
             ),
             'GetSchema': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSchema,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetSchemaResponse.SerializeToString,
+                    request_deserializer=owner_pb2.GetSchemaRequest.FromString,
+                    response_serializer=owner_pb2.GetSchemaResponse.SerializeToString,
             ),
             'PutFeature': grpc.unary_unary_rpc_method_handler(
                     servicer.PutFeature,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PutFeatureResponse.SerializeToString,
+                    request_deserializer=owner_pb2.PutFeatureRequest.FromString,
+                    response_serializer=owner_pb2.PutFeatureResponse.SerializeToString,
             ),
             'TryDraft': grpc.unary_unary_rpc_method_handler(
                     servicer.TryDraft,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.TryDraftRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.TryDraftResponse.SerializeToString,
+                    request_deserializer=owner_pb2.TryDraftRequest.FromString,
+                    response_serializer=owner_pb2.TryDraftResponse.SerializeToString,
             ),
             'ListFeatures': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFeatures,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListFeaturesRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListFeaturesResponse.SerializeToString,
+                    request_deserializer=owner_pb2.ListFeaturesRequest.FromString,
+                    response_serializer=owner_pb2.ListFeaturesResponse.SerializeToString,
             ),
             'Pause': grpc.unary_unary_rpc_method_handler(
                     servicer.Pause,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.PauseRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.PauseResponse.SerializeToString,
+                    request_deserializer=owner_pb2.PauseRequest.FromString,
+                    response_serializer=owner_pb2.PauseResponse.SerializeToString,
             ),
             'ListPauses': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPauses,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListPausesResponse.SerializeToString,
+                    request_deserializer=owner_pb2.ListPausesRequest.FromString,
+                    response_serializer=owner_pb2.ListPausesResponse.SerializeToString,
             ),
             'RecoverEnclave': grpc.unary_unary_rpc_method_handler(
                     servicer.RecoverEnclave,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.RecoverEnclaveResponse.SerializeToString,
+                    request_deserializer=owner_pb2.RecoverEnclaveRequest.FromString,
+                    response_serializer=owner_pb2.RecoverEnclaveResponse.SerializeToString,
             ),
             'GetEnclaveChain': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEnclaveChain,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEnclaveChainResponse.SerializeToString,
+                    request_deserializer=owner_pb2.GetEnclaveChainRequest.FromString,
+                    response_serializer=owner_pb2.GetEnclaveChainResponse.SerializeToString,
             ),
             'GetEndorsement': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEndorsement,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEndorsementResponse.SerializeToString,
+                    request_deserializer=owner_pb2.GetEndorsementRequest.FromString,
+                    response_serializer=owner_pb2.GetEndorsementResponse.SerializeToString,
             ),
             'GetEvidence': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEvidence,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.GetEvidenceResponse.SerializeToString,
+                    request_deserializer=owner_pb2.GetEvidenceRequest.FromString,
+                    response_serializer=owner_pb2.GetEvidenceResponse.SerializeToString,
             ),
             'LoadData': grpc.stream_unary_rpc_method_handler(
                     servicer.LoadData,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.LoadDataResponse.SerializeToString,
+                    request_deserializer=owner_pb2.LoadDataRequest.FromString,
+                    response_serializer=owner_pb2.LoadDataResponse.SerializeToString,
             ),
             'Rollback': grpc.unary_unary_rpc_method_handler(
                     servicer.Rollback,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.RollbackRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.RollbackResponse.SerializeToString,
+                    request_deserializer=owner_pb2.RollbackRequest.FromString,
+                    response_serializer=owner_pb2.RollbackResponse.SerializeToString,
             ),
             'ListSnapshots': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSnapshots,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.ListSnapshotsResponse.SerializeToString,
+                    request_deserializer=owner_pb2.ListSnapshotsRequest.FromString,
+                    response_serializer=owner_pb2.ListSnapshotsResponse.SerializeToString,
             ),
             'AttendKeys': grpc.stream_stream_rpc_method_handler(
                     servicer.AttendKeys,
-                    request_deserializer=saferoom__proto_dot_v1_dot_owner__pb2.AttendKeysRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_owner__pb2.AttendKeysResponse.SerializeToString,
+                    request_deserializer=owner_pb2.AttendKeysRequest.FromString,
+                    response_serializer=owner_pb2.AttendKeysResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

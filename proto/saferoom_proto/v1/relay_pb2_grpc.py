@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import relay_pb2 as saferoom__proto_dot_v1_dot_relay__pb2
+from saferoom_proto.v1 import relay_pb2 as relay_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,34 +26,18 @@ if _version_not_supported:
 
 
 class RelayServiceStub:
-    """Where an enclave that its owner runs is reached: the owner's relay dials in and keeps the line.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.Attend = channel.stream_stream(
                 '/saferoom.v1.RelayService/Attend',
-                request_serializer=saferoom__proto_dot_v1_dot_relay__pb2.AttendRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_relay__pb2.AttendResponse.FromString,
+                request_serializer=relay_pb2.AttendRequest.SerializeToString,
+                response_deserializer=relay_pb2.AttendResponse.FromString,
                 _registered_method=True)
 
 
 class RelayServiceServicer:
-    """Where an enclave that its owner runs is reached: the owner's relay dials in and keeps the line.
-    """
 
     def Attend(self, request_iterator, context):
-        """Carries one connection between the room and the caller's own enclave.
-
-        The relay says first what listens at it, and the room answers with its order. If what listens
-        was started by that order, all that follows is carried: TLS between room and enclave, which
-        the relay can't read. If not, the room ends the call, and the relay comes again once the
-        enclave was started anew.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -63,8 +47,8 @@ def add_RelayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Attend': grpc.stream_stream_rpc_method_handler(
                     servicer.Attend,
-                    request_deserializer=saferoom__proto_dot_v1_dot_relay__pb2.AttendRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_relay__pb2.AttendResponse.SerializeToString,
+                    request_deserializer=relay_pb2.AttendRequest.FromString,
+                    response_serializer=relay_pb2.AttendResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import subject_pb2 as saferoom__proto_dot_v1_dot_subject__pb2
+from saferoom_proto.v1 import subject_pb2 as subject_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,77 +26,58 @@ if _version_not_supported:
 
 
 class SubjectServiceStub:
-    """What a subject may ask of owners: to see what is held about it, and to dispute it.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.GetHoldings = channel.unary_unary(
                 '/saferoom.v1.SubjectService/GetHoldings',
-                request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.GetHoldingsRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.GetHoldingsResponse.FromString,
+                request_serializer=subject_pb2.GetHoldingsRequest.SerializeToString,
+                response_deserializer=subject_pb2.GetHoldingsResponse.FromString,
                 _registered_method=True)
         self.OpenDispute = channel.unary_unary(
                 '/saferoom.v1.SubjectService/OpenDispute',
-                request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeResponse.FromString,
+                request_serializer=subject_pb2.OpenDisputeRequest.SerializeToString,
+                response_deserializer=subject_pb2.OpenDisputeResponse.FromString,
                 _registered_method=True)
         self.AnswerDispute = channel.unary_unary(
                 '/saferoom.v1.SubjectService/AnswerDispute',
-                request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeResponse.FromString,
+                request_serializer=subject_pb2.AnswerDisputeRequest.SerializeToString,
+                response_deserializer=subject_pb2.AnswerDisputeResponse.FromString,
                 _registered_method=True)
         self.WithdrawDispute = channel.unary_unary(
                 '/saferoom.v1.SubjectService/WithdrawDispute',
-                request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeResponse.FromString,
+                request_serializer=subject_pb2.WithdrawDisputeRequest.SerializeToString,
+                response_deserializer=subject_pb2.WithdrawDisputeResponse.FromString,
                 _registered_method=True)
         self.ListDisputes = channel.unary_unary(
                 '/saferoom.v1.SubjectService/ListDisputes',
-                request_serializer=saferoom__proto_dot_v1_dot_subject__pb2.ListDisputesRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.ListDisputesResponse.FromString,
+                request_serializer=subject_pb2.ListDisputesRequest.SerializeToString,
+                response_deserializer=subject_pb2.ListDisputesResponse.FromString,
                 _registered_method=True)
 
 
 class SubjectServiceServicer:
-    """What a subject may ask of owners: to see what is held about it, and to dispute it.
-    """
 
     def GetHoldings(self, request, context):
-        """Has one owner's enclave show the subject all that it holds about it.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def OpenDispute(self, request, context):
-        """Records a dispute and routes it to the owner it names.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AnswerDispute(self, request, context):
-        """Records an owner's answer to a dispute.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WithdrawDispute(self, request, context):
-        """Records that a subject takes its own dispute back.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDisputes(self, request, context):
-        """Lists what was said of disputes: a subject its own, an owner those made to it.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -106,28 +87,28 @@ def add_SubjectServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetHoldings': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHoldings,
-                    request_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.GetHoldingsRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_subject__pb2.GetHoldingsResponse.SerializeToString,
+                    request_deserializer=subject_pb2.GetHoldingsRequest.FromString,
+                    response_serializer=subject_pb2.GetHoldingsResponse.SerializeToString,
             ),
             'OpenDispute': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenDispute,
-                    request_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_subject__pb2.OpenDisputeResponse.SerializeToString,
+                    request_deserializer=subject_pb2.OpenDisputeRequest.FromString,
+                    response_serializer=subject_pb2.OpenDisputeResponse.SerializeToString,
             ),
             'AnswerDispute': grpc.unary_unary_rpc_method_handler(
                     servicer.AnswerDispute,
-                    request_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_subject__pb2.AnswerDisputeResponse.SerializeToString,
+                    request_deserializer=subject_pb2.AnswerDisputeRequest.FromString,
+                    response_serializer=subject_pb2.AnswerDisputeResponse.SerializeToString,
             ),
             'WithdrawDispute': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawDispute,
-                    request_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_subject__pb2.WithdrawDisputeResponse.SerializeToString,
+                    request_deserializer=subject_pb2.WithdrawDisputeRequest.FromString,
+                    response_serializer=subject_pb2.WithdrawDisputeResponse.SerializeToString,
             ),
             'ListDisputes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDisputes,
-                    request_deserializer=saferoom__proto_dot_v1_dot_subject__pb2.ListDisputesRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_subject__pb2.ListDisputesResponse.SerializeToString,
+                    request_deserializer=subject_pb2.ListDisputesRequest.FromString,
+                    response_serializer=subject_pb2.ListDisputesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import template_pb2 as saferoom__proto_dot_v1_dot_template__pb2
+from saferoom_proto.v1 import template_pb2 as template_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,125 +26,98 @@ if _version_not_supported:
 
 
 class TemplateServiceStub:
-    """Templates, what owners say about them, and agreements.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.ProposeTemplate = channel.unary_unary(
                 '/saferoom.v1.TemplateService/ProposeTemplate',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.ProposeTemplateRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ProposeTemplateResponse.FromString,
+                request_serializer=template_pb2.ProposeTemplateRequest.SerializeToString,
+                response_deserializer=template_pb2.ProposeTemplateResponse.FromString,
                 _registered_method=True)
         self.GetTemplate = channel.unary_unary(
                 '/saferoom.v1.TemplateService/GetTemplate',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.GetTemplateRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.GetTemplateResponse.FromString,
+                request_serializer=template_pb2.GetTemplateRequest.SerializeToString,
+                response_deserializer=template_pb2.GetTemplateResponse.FromString,
                 _registered_method=True)
         self.ListTemplates = channel.unary_unary(
                 '/saferoom.v1.TemplateService/ListTemplates',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.ListTemplatesRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ListTemplatesResponse.FromString,
+                request_serializer=template_pb2.ListTemplatesRequest.SerializeToString,
+                response_deserializer=template_pb2.ListTemplatesResponse.FromString,
                 _registered_method=True)
         self.Approve = channel.unary_unary(
                 '/saferoom.v1.TemplateService/Approve',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.ApproveRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ApproveResponse.FromString,
+                request_serializer=template_pb2.ApproveRequest.SerializeToString,
+                response_deserializer=template_pb2.ApproveResponse.FromString,
                 _registered_method=True)
         self.Refuse = channel.unary_unary(
                 '/saferoom.v1.TemplateService/Refuse',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.RefuseRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.RefuseResponse.FromString,
+                request_serializer=template_pb2.RefuseRequest.SerializeToString,
+                response_deserializer=template_pb2.RefuseResponse.FromString,
                 _registered_method=True)
         self.Withdraw = channel.unary_unary(
                 '/saferoom.v1.TemplateService/Withdraw',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.WithdrawRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.WithdrawResponse.FromString,
+                request_serializer=template_pb2.WithdrawRequest.SerializeToString,
+                response_deserializer=template_pb2.WithdrawResponse.FromString,
                 _registered_method=True)
         self.PutAgreement = channel.unary_unary(
                 '/saferoom.v1.TemplateService/PutAgreement',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.PutAgreementRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.PutAgreementResponse.FromString,
+                request_serializer=template_pb2.PutAgreementRequest.SerializeToString,
+                response_deserializer=template_pb2.PutAgreementResponse.FromString,
                 _registered_method=True)
         self.EndAgreement = channel.unary_unary(
                 '/saferoom.v1.TemplateService/EndAgreement',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.EndAgreementRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.EndAgreementResponse.FromString,
+                request_serializer=template_pb2.EndAgreementRequest.SerializeToString,
+                response_deserializer=template_pb2.EndAgreementResponse.FromString,
                 _registered_method=True)
         self.ListAgreements = channel.unary_unary(
                 '/saferoom.v1.TemplateService/ListAgreements',
-                request_serializer=saferoom__proto_dot_v1_dot_template__pb2.ListAgreementsRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ListAgreementsResponse.FromString,
+                request_serializer=template_pb2.ListAgreementsRequest.SerializeToString,
+                response_deserializer=template_pb2.ListAgreementsResponse.FromString,
                 _registered_method=True)
 
 
 class TemplateServiceServicer:
-    """Templates, what owners say about them, and agreements.
-    """
 
     def ProposeTemplate(self, request, context):
-        """Proposes a template.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTemplate(self, request, context):
-        """Gives a template with everything that bears on it, so that a client can judge it itself.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTemplates(self, request, context):
-        """Lists the templates.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Approve(self, request, context):
-        """Records one approver's approval.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Refuse(self, request, context):
-        """Records that an approver refuses a template, and why.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Withdraw(self, request, context):
-        """Records an approver's withdrawal.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PutAgreement(self, request, context):
-        """Records an agreement that both sides signed.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EndAgreement(self, request, context):
-        """Records an agreement's end.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAgreements(self, request, context):
-        """Lists agreements of the caller's organisation, ended ones too.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -154,48 +127,48 @@ def add_TemplateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'ProposeTemplate': grpc.unary_unary_rpc_method_handler(
                     servicer.ProposeTemplate,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ProposeTemplateRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.ProposeTemplateResponse.SerializeToString,
+                    request_deserializer=template_pb2.ProposeTemplateRequest.FromString,
+                    response_serializer=template_pb2.ProposeTemplateResponse.SerializeToString,
             ),
             'GetTemplate': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTemplate,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.GetTemplateRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.GetTemplateResponse.SerializeToString,
+                    request_deserializer=template_pb2.GetTemplateRequest.FromString,
+                    response_serializer=template_pb2.GetTemplateResponse.SerializeToString,
             ),
             'ListTemplates': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTemplates,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ListTemplatesRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.ListTemplatesResponse.SerializeToString,
+                    request_deserializer=template_pb2.ListTemplatesRequest.FromString,
+                    response_serializer=template_pb2.ListTemplatesResponse.SerializeToString,
             ),
             'Approve': grpc.unary_unary_rpc_method_handler(
                     servicer.Approve,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ApproveRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.ApproveResponse.SerializeToString,
+                    request_deserializer=template_pb2.ApproveRequest.FromString,
+                    response_serializer=template_pb2.ApproveResponse.SerializeToString,
             ),
             'Refuse': grpc.unary_unary_rpc_method_handler(
                     servicer.Refuse,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.RefuseRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.RefuseResponse.SerializeToString,
+                    request_deserializer=template_pb2.RefuseRequest.FromString,
+                    response_serializer=template_pb2.RefuseResponse.SerializeToString,
             ),
             'Withdraw': grpc.unary_unary_rpc_method_handler(
                     servicer.Withdraw,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.WithdrawRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.WithdrawResponse.SerializeToString,
+                    request_deserializer=template_pb2.WithdrawRequest.FromString,
+                    response_serializer=template_pb2.WithdrawResponse.SerializeToString,
             ),
             'PutAgreement': grpc.unary_unary_rpc_method_handler(
                     servicer.PutAgreement,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.PutAgreementRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.PutAgreementResponse.SerializeToString,
+                    request_deserializer=template_pb2.PutAgreementRequest.FromString,
+                    response_serializer=template_pb2.PutAgreementResponse.SerializeToString,
             ),
             'EndAgreement': grpc.unary_unary_rpc_method_handler(
                     servicer.EndAgreement,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.EndAgreementRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.EndAgreementResponse.SerializeToString,
+                    request_deserializer=template_pb2.EndAgreementRequest.FromString,
+                    response_serializer=template_pb2.EndAgreementResponse.SerializeToString,
             ),
             'ListAgreements': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAgreements,
-                    request_deserializer=saferoom__proto_dot_v1_dot_template__pb2.ListAgreementsRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_template__pb2.ListAgreementsResponse.SerializeToString,
+                    request_deserializer=template_pb2.ListAgreementsRequest.FromString,
+                    response_serializer=template_pb2.ListAgreementsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

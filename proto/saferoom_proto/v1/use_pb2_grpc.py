@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from saferoom_proto.v1 import use_pb2 as saferoom__proto_dot_v1_dot_use__pb2
+from saferoom_proto.v1 import use_pb2 as use_pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,30 +26,18 @@ if _version_not_supported:
 
 
 class UseServiceStub:
-    """What was asked, shown to those it concerns.
-    """
 
     def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
         self.ListUses = channel.unary_unary(
                 '/saferoom.v1.UseService/ListUses',
-                request_serializer=saferoom__proto_dot_v1_dot_use__pb2.ListUsesRequest.SerializeToString,
-                response_deserializer=saferoom__proto_dot_v1_dot_use__pb2.ListUsesResponse.FromString,
+                request_serializer=use_pb2.ListUsesRequest.SerializeToString,
+                response_deserializer=use_pb2.ListUsesResponse.FromString,
                 _registered_method=True)
 
 
 class UseServiceServicer:
-    """What was asked, shown to those it concerns.
-    """
 
     def ListUses(self, request, context):
-        """Lists uses, the newest first: a subject's those about it at every owner, by every institution;
-        an owner's those that its enclave was asked for, batches too. Refusals and prices too.
-        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -59,8 +47,8 @@ def add_UseServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'ListUses': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUses,
-                    request_deserializer=saferoom__proto_dot_v1_dot_use__pb2.ListUsesRequest.FromString,
-                    response_serializer=saferoom__proto_dot_v1_dot_use__pb2.ListUsesResponse.SerializeToString,
+                    request_deserializer=use_pb2.ListUsesRequest.FromString,
+                    response_serializer=use_pb2.ListUsesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
