@@ -117,6 +117,17 @@ RULES: Final = (
     later("a load brings every table of the schema"),
     later("not your newest tables"),
     later("it is no folder; for Excel, name a file .xlsx"),
+    later("a key on a token cannot be read"),
+    later("not an unencrypted PEM private key"),
+    later("the PEM holds another kind of key than Ed25519"),
+    later("not a certificate with its key"),
+    later("the key is another certificate's"),
+    later("the key is not on an elliptic curve"),
+    later("a witness's key is Ed25519 or ML-DSA-44"),
+    later("lower case letters, digits, - and _, at most 31"),
+    later("a PIN does not stand in the URI: put it into a file, and name that file"),
+    later("restored from a backup: first ask who saw more, then saferoom room confirm"),
+    later("cannot be read"),
 )
 """A test finds each in the code that gives it."""
 
@@ -171,6 +182,23 @@ WITH_VALUES: Final = (
     later("expected {kind}"),
     later("{name} is given twice"),
     later("{text} is not written as {what}"),
+    later("a newer version of the program made {path}"),
+    later("no identity issuer's certificate stands in {place}"),
+    later("is not of {use}.pem and {following}"),
+    later("the token {token} is locked: its security officer unlocks it"),
+    later("the token {token} has no such key of {object}"),
+    later("the token {token} refuses the PIN in {file}; it is not tried again"),
+    later("no token {token} is there; put it in, or start its reader"),
+    later("the token {token} does not answer: {why}"),
+    later("is below {least}, {number}"),
+    later("{file}: {error}; a room that never ran has no log"),
+    later("the evidence is against {other}, and this member's is {own}"),
+    later("the package {name} is not installed"),
+    later("the sandbox path {path} does not exist"),
+    later("the token's URI: {rule}"),
+    later("{name} is an absolute path"),
+    later("{name} is not taken, or stands twice; it is written {form}"),
+    later("the collateral is not readable: {why}"),
 )
 """The same, with values in them; the code that gives one holds its words."""
 
