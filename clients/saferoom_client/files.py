@@ -53,8 +53,10 @@ def write_file(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):  # as where the disk is full: it names no file itself
+            raise bad_file(path, error.strerror or "it can not be written") from error
         raise
     _sync_folder(path.parent)
 
