@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gzip
 import re
 import sys
 from collections.abc import Iterator
@@ -27,11 +28,14 @@ from babel.messages.pofile import read_po, write_po
 
 from saferoom_client.advice import ADVICE, NOTHING_KNOWN
 from saferoom_client.cli import COMMANDS, app, commands_in, load_command
-from saferoom_client.tongue import CATALOGUES, DOMAIN, Language
+from saferoom_client.tongue import CATALOGUES, DOMAIN, TYPERS_DOMAIN, Language
 from saferoom_proto.reasons import CATALOGUE as REASONS
 
 CLIENT: Final = Path(__file__).resolve().parent.parent / "clients" / "saferoom_client"
 PO: Final = CATALOGUES / Language.ZH.catalogue / "LC_MESSAGES" / f"{DOMAIN}.po"
+MO: Final = PO.with_suffix(".mo")
+"""Packed: what is installed is to stay small (docs/adr/0009)."""
+TYPERS_MO: Final = MO.with_name(f"{TYPERS_DOMAIN}.mo")
 WIDTH: Final = 120
 AUTHORS: Final = "The Saferoom developers"
 BEGUN: Final = datetime(2026, 11, 29, tzinfo=UTC)
@@ -145,6 +149,21 @@ def compiled(catalogue: Catalog) -> bytes:
     return file.getvalue()
 
 
+def typers(catalogue: Catalog) -> bytes:
+    """Compile Typer's words alone, for the gettext that it asks."""
+    own = renewed(catalogue, set(TYPERS))
+    return compiled(own)
+
+
+def is_compiled(catalogue: Catalog) -> bool:
+    """Tell whether the compiled catalogues hold just these words."""
+    try:
+        packed = gzip.decompress(MO.read_bytes())
+        return (packed, TYPERS_MO.read_bytes()) == (compiled(catalogue), typers(catalogue))
+    except OSError:
+        return False
+
+
 def written(catalogue: Catalog) -> bytes:
     """Write a catalogue's source."""
     file = BytesIO()
@@ -162,12 +181,14 @@ def main() -> int:
     kept, said = read(), messages()
     found = list(faults(kept, said))
     if check:
-        if PO.with_suffix(".mo").read_bytes() != compiled(kept):
-            found.append(f"{PO.with_suffix('.mo').name} is not compiled from {PO.name}")
+        if not is_compiled(kept):
+            found.append(f"the compiled catalogues are not those of {PO.name}")
     else:
         made = renewed(kept, said)
         PO.write_bytes(written(made))
-        PO.with_suffix(".mo").write_bytes(compiled(made))
+        if not is_compiled(made):  # packed by another zlib they differ, and say the same
+            MO.write_bytes(gzip.compress(compiled(made), mtime=0))
+            TYPERS_MO.write_bytes(typers(made))
         found = list(faults(made, said))
     for fault in found:
         print(fault)

@@ -102,10 +102,11 @@ def unpacked_bytes(distribution: Distribution) -> int:
     return sum(Path(str(path.locate())).stat().st_size for path in paths)
 
 
-def left_out_of_the_wheel(root: Path) -> list[str]:
-    """Give the patterns of the files that a checkout holds and the wheel does not."""
+def of_the_wheel(root: Path) -> tuple[list[Path], list[str]]:
+    """Give the folders of which the wheel is made, and the patterns of what it leaves out."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-    return project["tool"]["hatch"]["build"]["targets"]["wheel"]["exclude"]
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    return [root / each for each in wheel["packages"]], wheel["exclude"]
 
 
 def test_the_light_client_unpacks_to_less_than_60_mb(root: Path, kept_files: list[Path]) -> None:
@@ -114,8 +115,7 @@ def test_the_light_client_unpacks_to_less_than_60_mb(root: Path, kept_files: lis
     assert not names & {"duckdb", "numpy", "scikit-learn", "sqlalchemy"}
     sizes = {name: unpacked_bytes(Distribution.from_name(name)) for name in names}
     # Of ours, a checkout holds what the wheel will, and what its configuration leaves out.
-    sources = [root / name for name in ("proto", "models", "enclaves", "saferoom", "clients")]
-    left_out = left_out_of_the_wheel(root)
+    sources, left_out = of_the_wheel(root)
     sizes["saferoom"] = sum(
         path.stat().st_size
         for path in kept_files
