@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -35,7 +36,7 @@ from saferoom_client.files import (
 from saferoom_client.tongue import later
 from saferoom_proto.identity import organisation_uri, read_identity, subject_uri
 from saferoom_proto.keys import SigningKey, VerifyKey
-from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
 from saferoom_proto.statements.base import Name, Origin, Part, PublicKey
 from saferoom_proto.statements.witnesses import WitnessPolicy
@@ -200,6 +201,19 @@ class Profile:
         trust = self.trust.model_copy(update={"charter_roots": roots})
         write_model(self.folder / TRUST, trust, PUBLIC_FILE)
         return replace(self, trust=trust)
+
+    def require_in_time(self, now: datetime) -> None:
+        """Refuse with `UNAUTHENTICATED` a connection that is not certified at this instant.
+
+        The room ends such a connection without a word, as TLS does.
+        """
+        certificate = x509.load_pem_x509_certificate(self.tls_certificate)
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if not begin <= now < end:
+            first, last = f"{begin:%Y-%m-%d}", f"{end:%Y-%m-%d}"
+            rule = f"it counts from {first} to {last}; the identity issuer gives you a new one"
+            fault = FieldFault(str(self.folder / TLS_CERTIFICATE), rule)
+            raise SafeRoomError(Reason.UNAUTHENTICATED, rule, [fault])
 
     def keep_room(self) -> None:
         """Write the room's card and the pinned keys anew, durably."""

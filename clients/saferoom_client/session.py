@@ -143,6 +143,7 @@ class Session:
 
         Raises:
             Refused: whatever the room refused it for, or `UNAVAILABLE` and `DEADLINE`.
+            SafeRoomError: `UNAUTHENTICATED` where nobody answers a certificate that has ended.
         """
         timeout = self.deadline_seconds if deadline_seconds is None else deadline_seconds
         clock = asyncio.get_running_loop().time
@@ -165,7 +166,10 @@ class Session:
             told = await call
             self.quota = Quota.of(await call.trailing_metadata()) or self.quota
         except grpc.aio.AioRpcError as error:
-            raise refusal_of(error) from error
+            refused = refusal_of(error)
+            if refused.reason is Reason.UNAVAILABLE:
+                self.profile.require_in_time(utc_now())  # as TLS, by the host
+            raise refused from error
         except grpc.aio.UsageError as error:
             raise SafeRoomError(Reason.UNAVAILABLE, "the room's connection is closed") from error
         return told

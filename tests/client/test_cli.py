@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -130,6 +131,17 @@ def test_a_room_that_does_not_answer_is_an_error_and_no_trace(profile: Profile) 
     path.write_text(path.read_text().replace("7443", "1"))
     output = three_parts(run("whoami", "-p", str(profile.folder)), Reason.UNAVAILABLE)
     assert "Traceback" not in output
+
+
+def test_a_certificate_that_has_ended_is_named_where_nobody_answers(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    made, member = utc_now() - timedelta(days=60), Member(organisation="tax", name="li")
+    folder = enrol_member(issuer, tmp_path / "old", card(), member, made, days=30).folder
+    path = folder / "room.json"
+    path.write_text(path.read_text().replace("7443", "1"))
+    output = three_parts(run("whoami", "-p", str(folder)), Reason.UNAUTHENTICATED)
+    assert f"{folder / 'tls.pem'}: it counts from {made:%Y-%m-%d} to" in output
 
 
 @pytest.mark.parametrize(

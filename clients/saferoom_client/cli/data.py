@@ -163,7 +163,13 @@ def load(
                 _show_bad(found.bad, found.told, wishes, as_json=as_json)
             bar, move = progress_of("loading", quiet=as_json)
             with bar:
-                loaded = room.load_data(digest, found.files, progress=move)
+                try:
+                    loaded = room.load_data(digest, found.files, progress=move)
+                except SafeRoomError as refusal:
+                    # As by a load whose sender was killed when all of it had arrived.
+                    if refusal.reason is Reason.CONFLICT:
+                        refusal.add_note("saferoom data versions")
+                    raise
     if loaded.snapshot is None:
         rows = [(row.table, Fault(row.line, row.column, row.rule)) for row in loaded.bad_rows]
         _show_bad(loaded.bad_row_count, rows, wishes, as_json=as_json)

@@ -125,6 +125,7 @@ _SAID: Final = tuple(
         (r"Not a directory", later("a part of its path is no folder")),
         (r"Read-only file system", later("nothing can be written there: the disk is read-only")),
         (r"No space left on device", later("the disk is full")),
+        (r"File too large|Disk quota exceeded", later("no more may be written there")),
         (r"File name too long", later("its name is too long")),
         (r"File exists", later("it is there already")),
         (r"Address already in use", later("another program uses this address")),

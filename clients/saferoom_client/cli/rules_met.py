@@ -158,6 +158,7 @@ WITH_VALUES: Final = (
     later("no owner defined {feature}"),
     later("{organisation} is no data owner"),
     later("entry {entry} is no use of yours"),
+    later("it counts from {first} to {last}; the identity issuer gives you a new one"),
     later("entry {entry} is no dispute of yours"),
     later("{held} with {owner} are open or just taken back: wait for its answers"),
     later("the batch has {rows} rows"),
