@@ -97,6 +97,7 @@ class Rules:
         groups: banks of one group have one account, and keep it in the next group.
         attempts: so many values may be stated, ever.
         before: what is asked is charged before it is answered, and so when nobody listens.
+        alone: no question is judged while another of the same account is.
         entry: consents, purposes, approvals and agreements.
     """
 
@@ -106,11 +107,12 @@ class Rules:
     groups: bool = True
     attempts: bool = True
     before: bool = True
+    alone: bool = True
     entry: bool = True
 
 
 ALL: Final = Rules()
-NONE: Final = Rules(*(False,) * 7)
+NONE: Final = Rules(*(False,) * 8)
 
 
 class Oracle(Protocol):
@@ -135,6 +137,10 @@ class Oracle(Protocol):
 
     def hang_up(self, bank: str, rows: Sequence[Row]) -> list[Told | None]:
         """Ask, and be gone before the answer is; then look what can be had of it all the same."""
+        ...
+
+    def at_once(self, banks: Sequence[str], rows: Sequence[Row]) -> list[tuple[Row, Told]]:
+        """Have banks ask the same rows at the same time, each of them all, in its own order."""
         ...
 
     def trick(self, trick: Trick, rows: Sequence[Row]) -> list[Told]:

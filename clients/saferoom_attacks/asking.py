@@ -186,6 +186,17 @@ GUESSES: Final = 8
 _WRITTEN: Final[tuple[Callable[[str], str], ...]] = (str, _spaced, _wide)
 
 
+def at_once(oracle: Oracle, targets: Sequence[str], chance: Chance) -> Mapping[str, Heard]:
+    """Ask for all thresholds by eight banks of a group at once: is one judged beside another?"""
+    notes, dice = Notes(targets), chance.dice("at-once")
+    rows = [(target, least(cut)) for target in targets for cut in TURNOVER.grid]
+    dice.shuffle(rows)
+    answered = (one for one in oracle.at_once(ALLIES, rows) if isinstance(one[1], Truth))
+    for (target, question), told in dict.fromkeys(answered):
+        notes.note(target, question, told)
+    return notes.done()
+
+
 def refusals(oracle: Oracle, targets: Sequence[str], chance: Chance) -> Mapping[str, Heard]:
     """Look only at what is refused, whatever was answered in between."""
     dice = chance.dice("refusal-patterns")

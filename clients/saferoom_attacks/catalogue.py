@@ -9,6 +9,7 @@ from saferoom_attacks.ask import ALLIES, NONE, RIVALS, ROVER, Rules, Trick
 from saferoom_attacks.asking import (
     GUESSES,
     aborted,
+    at_once,
     binary_search,
     correlated,
     eight_groups,
@@ -133,6 +134,19 @@ _ASKING: Final = (
         why=_BUDGET,
         control=without(Rules(before=False)),
         lacks=_words("an answer is charged when it is delivered", "送达时才扣费"),
+        by_chance=True,
+    ),
+    Attack(
+        name="at-once",
+        title=_words(
+            "8 banks of one group ask for all at the same time", "同一集团的八家银行同时提问"
+        ),
+        play=at_once,
+        bound=TURNOVER.budget_cells,
+        why=_BUDGET,
+        control=without(Rules(alone=False)),
+        lacks=_words("questions that are judged one by one", "逐一判定"),
+        grants=_to(ALLIES),
         by_chance=True,
     ),
     Attack(

@@ -85,6 +85,12 @@ class GateModel:
         charged = self._rules.before
         return [self._judge(bank, *row, charged=charged) for row in rows]
 
+    def at_once(self, banks: Sequence[str], rows: Sequence[Row]) -> list[tuple[Row, Told]]:
+        """Answer one after the other, or all by the account as it was before any of them."""
+        self._count += len(banks) * len(rows)
+        charged = self._rules.alone
+        return [(row, self._judge(each, *row, charged=charged)) for each in banks for row in rows]
+
     def trick(self, trick: Trick, rows: Sequence[Row]) -> list[Told]:
         """Answer whatever is asked if nobody minds the entry."""
         if self._rules.entry:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
 from math import prod
+from threading import Lock
 from typing import Final
 
 from saferoom_attacks.ask import ALL, Row, Rules, Told, Trick, group_of
@@ -49,6 +50,7 @@ class RoomOracle:
         self._ground: Final = ground
         self._told: Final = told
         self._charged: Final[dict[str, dict[tuple[str, str, int], int]]] = {}
+        self._lock: Final = Lock()
         self._count = 0
         self._cut = 0
 
@@ -103,6 +105,17 @@ class RoomOracle:
             self._cut += sum(pool.map(_asked_briefly, rooms, questions))
             return list(pool.map(partial(self._found_later, patient, bank), questions))
 
+    def at_once(self, banks: Sequence[str], rows: Sequence[Row]) -> list[tuple[Row, Told]]:
+        """Have banks ask the same rows in one batch each, begun together, each in its own order."""
+        shares = [[*rows[place:], *rows[:place]] for place in _starts(len(rows), len(banks))]
+        with ThreadPoolExecutor(len(banks)) as pool:
+            told = list(pool.map(self.ask, banks, shares))
+        return [
+            pair
+            for share, one in zip(shares, told, strict=True)
+            for pair in zip(share, one, strict=True)
+        ]
+
     def trick(self, trick: Trick, rows: Sequence[Row]) -> list[Told]:
         """Ask in a way that is not allowed."""
         self._counted(len(rows))
@@ -147,13 +160,15 @@ class RoomOracle:
         return [record.outcome for record in records]
 
     def _counted(self, questions: int) -> None:
-        self._count += questions
-        self._told(self._count)
+        with self._lock:
+            self._count += questions
+            self._told(self._count)
 
     def _note(self, bank: str, subject: str, feature: str, after: int) -> None:
-        account = self._charged.setdefault(subject, {})
         key = (group_of(bank), feature, self._ground.epoch)
-        account[key] = max(after, account.get(key, 1))
+        with self._lock:
+            account = self._charged.setdefault(subject, {})
+            account[key] = max(after, account.get(key, 1))
 
     def _ask_one(self, bank: str, row: Row) -> Told:
         room = self._ground.room(bank)
@@ -182,6 +197,11 @@ class RoomOracle:
         for charge in part.release.charges:
             self._note(bank, question.request.subject, charge.feature, charge.cells_after)
         return part.answer or part.release.reason
+
+
+def _starts(rows: int, banks: int) -> list[int]:
+    """Give each bank another row to begin with, as far from the others' as can be."""
+    return [bank * rows // banks for bank in range(banks)]
 
 
 def _asked_briefly(room: Room, question: Signed) -> bool:

@@ -56,6 +56,9 @@ class SimRoom:
     def hang_up(self, bank: str, rows: Sequence[Row]) -> list[Told | None]:
         raise NotImplementedError
 
+    def at_once(self, banks: Sequence[str], rows: Sequence[Row]) -> list[tuple[Row, Told]]:
+        raise NotImplementedError
+
     def trick(self, trick: Trick, rows: Sequence[Row]) -> list[Told]:
         raise NotImplementedError
 

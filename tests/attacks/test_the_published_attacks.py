@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from saferoom_attacks import patience
-from saferoom_attacks.ask import ALL, BANK, NONE, Question, Told
+from saferoom_attacks.ask import ALL, BANK, NONE, RIVALS, Question, Told, typical
 from saferoom_attacks.attack import Attack, Chance, Finding, Verdict
 from saferoom_attacks.catalogue import ATTACKS
 from saferoom_attacks.command import Run, chosen
@@ -35,6 +35,7 @@ from saferoom_attacks.measure import Learned, Seen, learned, mutual_bits
 from saferoom_attacks.model import GateModel
 from saferoom_attacks.suite import Scale, Suite
 from saferoom_client.cli import app
+from saferoom_proto.answer import Truth
 from saferoom_proto.formula import FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
 from tests.attacks.simulated import SimRoom, simulated
@@ -146,6 +147,31 @@ def test_no_family_of_questions_that_was_bred_passes_the_cap() -> None:
     assert 8 < worth(tree, ALL) <= 1 << FAMILY_BITS
     assert worth(breed(NONE, Chance(3, 0)), NONE) > 1 << FAMILY_BITS
     assert set(tree.values()) <= set(questions(ALL))
+
+
+def pooled(groups: int) -> int:
+    """Count the records that so many groups tell apart, by all features of one family."""
+    firms, told = typical(), dict[str, list[Told]]()
+    gate, left = GateModel(firms), list(questions(ALL))
+    Random(3).shuffle(left)
+    for bank in RIVALS[:groups]:
+        for question in tuple(left):
+            answers = gate.ask(bank, [(firm, question) for firm in firms])
+            if any(isinstance(each, Truth) for each in answers):
+                left.remove(question)
+                for firm, one in zip(firms, answers, strict=True):
+                    told.setdefault(firm, []).append(one)
+    return len({tuple(each) for each in told.values()})
+
+
+def test_a_cap_of_a_family_bounds_one_group_and_not_several_together() -> None:
+    """What docs/attacks.md says that the promise leaves open; a bound on it would fail this."""
+    by_groups = [pooled(groups) for groups in (1, 2, 4, 8)]
+    assert by_groups[0] <= 1 << FAMILY_BITS
+    assert by_groups == sorted(by_groups)
+    assert by_groups[-1] == len(EVERY)
+    text = (DOCS / "attacks.md").read_text("utf-8")
+    assert f"tell {', '.join(map(str, by_groups[:3]))} and all {by_groups[-1]}" in text
 
 
 def test_accuracy_and_bits_are_what_they_should_be() -> None:
