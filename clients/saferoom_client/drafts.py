@@ -14,6 +14,7 @@ from typing import Final, TypeVar, cast
 import yaml
 from pydantic import ValidationError
 
+from saferoom_client.draft_budget import with_budget
 from saferoom_client.files import bad_file, read_file
 from saferoom_client.profile import Profile
 from saferoom_proto.certificate import owner_parts
@@ -132,7 +133,8 @@ def _read(
         fault = FieldFault("owner", f"another owner's draft: you are of {given['owner']}")
         raise _faults(Reason.NOT_ALLOWED, path, text, [fault])
     try:
-        payload = kind.model_validate_json(dump(_plain({**given, **document})))
+        plain = _plain({**given, **document})
+        payload = kind.model_validate_json(dump(with_budget(plain) if kind is Feature else plain))
         rule(payload)
     except ValidationError as error:
         raise _faults(Reason.MALFORMED, path, text, field_faults(error)) from None

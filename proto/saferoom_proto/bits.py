@@ -24,3 +24,12 @@ def most_cells(bits: Decimal) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if within(middle, bits) else (low, middle)
     return low
+
+
+def fewest_bits(cells: int) -> Decimal:
+    """Give the fewest thousandths of a bit that buy so many cells."""
+    low, high = -1, MAX_BITS * 1000
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if within(cells, Decimal(middle) / 1000) else (middle, high)
+    return Decimal(high) / 1000

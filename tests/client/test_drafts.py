@@ -273,3 +273,66 @@ def test_the_draft_of_stated_values_in_the_page_is_one(tax: Profile, tmp_path: P
     read = read_feature(written(tmp_path, rest.partition("```")[0]), tax)
     assert (read.kind, read.level) == (FeatureKind.STATED, 4)
     assert read_feature(written(tmp_path, write_draft(read)), tax) == read
+
+
+BARE = """\
+name: vat
+version: 1
+title: {en: VAT, zh: 增值税}
+unit: CNY
+level: 3
+family: turnover
+information_types: []
+as_of: 2026-06-30
+sql: SELECT uscc AS subject, paid AS value FROM vat
+"""
+STATED = """\
+kind: stated
+level: 4
+absent: unknown
+stated: {form: code, per_day: 3, for_life: 9}
+"""
+ORDERED = "kind: ordered\ngrid: [1, 2, 3, 4, 5, 6, 7]\n"
+
+
+@pytest.mark.parametrize(
+    ("shape", "questions", "bits"),
+    [
+        (ORDERED + "absent: unknown\n", "all", "3.17"),
+        (ORDERED + "absent: false\n", "all", "3"),
+        (ORDERED + "absent: unknown\n", "2", "2.322"),
+        ("kind: flag\nabsent: false\n", "1", "1"),
+        ("kind: flag\nabsent: unknown\n", "all", "1.585"),
+        (
+            STATED,
+            "6",
+            "3",
+        ),
+    ],
+)
+def test_a_budget_is_said_in_questions(
+    tax: Profile, tmp_path: Path, shape: str, questions: str, bits: str
+) -> None:
+    text = f"{BARE}{shape}questions: {questions}\n"
+    if "level" in shape:
+        text = text.replace("level: 3\n", "")
+    assert read_feature(written(tmp_path, text), tax).budget_bits == Decimal(bits)
+
+
+@pytest.mark.parametrize("questions", ["8", "0", "-1", "every", "[1]", "1.5", "999999999"])
+def test_questions_that_a_feature_does_not_have_are_refused(
+    tax: Profile, tmp_path: Path, questions: str
+) -> None:
+    text = f"{BARE}{ORDERED}absent: unknown\nquestions: {questions}\n"
+    with pytest.raises(SafeRoomError) as refused:
+        read_feature(written(tmp_path, text), tax)
+    (fault,) = refused.value.fields
+    assert fault.field.endswith(": questions")
+    assert fault.rule == "1 to 7, or all"
+
+
+def test_bits_and_questions_are_not_both_said(tax: Profile, tmp_path: Path) -> None:
+    text = f"{BARE}{ORDERED}absent: unknown\nquestions: 2\nbudget_bits: 2\n"
+    with pytest.raises(SafeRoomError) as refused:
+        read_feature(written(tmp_path, text), tax)
+    assert [each.rule for each in refused.value.fields] == ["unknown key"]

@@ -135,10 +135,7 @@ def init(
         max_head_age_seconds=60,
         min_sandbox_level=sandbox_level,
         release_tick_milliseconds=5,
-        limits=tuple(
-            LevelLimits(level=level, feature_bits=Decimal(one), family_bits=Decimal(many))
-            for level, (one, many) in enumerate(LIMITS, start=1)
-        ),
+        limits=_draft_limits(),
         witnesses=read_policy(witness, witness_threshold, witness_age),
     )
     write_file(out, write_draft(charter).encode(), PUBLIC_FILE)
@@ -150,6 +147,7 @@ def init(
             out=out,
             root=root,
         ),
+        *_levels(charter),
     )
 
 
@@ -260,6 +258,20 @@ def show_(
             }
         ),
     )
+
+
+def _draft_limits() -> tuple[LevelLimits, ...]:
+    return tuple(
+        LevelLimits(level=level, feature_bits=Decimal(one), family_bits=Decimal(many))
+        for level, (one, many) in enumerate(LIMITS, start=1)
+    )
+
+
+def _levels(charter: Charter) -> list[str]:
+    return [
+        say("  level {level}: {words}", level=limit.level, words=level_in_words(limit))
+        for limit in charter.limits
+    ]
 
 
 def _witnesses(charter: Charter) -> dict[str, str]:

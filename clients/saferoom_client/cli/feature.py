@@ -144,6 +144,7 @@ def add(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -
         feature = read_feature(draft, room.profile)
         with _of_file(draft):
             recorded = room.add_feature(feature)
+        learned = _learned(room, feature)
     digest = recorded.statement.digest
     show(
         as_json,
@@ -154,6 +155,7 @@ def add(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -
             full_name=feature.full_name,
             digest=digest,
         ),
+        learned,
     )
 
 
@@ -163,6 +165,7 @@ def try_(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) 
     with Room.open(profile) as room:
         feature = read_feature(draft, room.profile)
         verdict = room.try_feature(feature)
+        learned = _learned(room, feature)
     if verdict.fault is not None:
         fault = FieldFault(f"{draft}: sql", verdict.fault)
         raise SafeRoomError(Reason.MALFORMED_SQL, f"{draft}: sql", [fault])
@@ -175,6 +178,7 @@ def try_(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) 
                 "{full_name} can be computed; no records are loaded yet",
                 full_name=feature.full_name,
             ),
+            learned,
         )
         return
     counted = verdict.counted
@@ -185,7 +189,12 @@ def try_(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) 
     if counted.suggested:
         grid = ", ".join(str(each) for each in counted.suggested)
         lines.append(say("about as many subjects in each cell: grid: [{grid}]", grid=grid))
-    show(as_json, document, *lines)
+    show(as_json, document, *lines, learned)
+
+
+def _learned(room: Room, feature: Feature) -> str:
+    charter = room.get_charter(feature.owner).charter
+    return say("a bank can learn: {words}", words=learnable(feature, charter))
 
 
 @app.command(name="list")
