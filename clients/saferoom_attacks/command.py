@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Final
 
 from saferoom_attacks.attack import Attack, Finding
 from saferoom_attacks.catalogue import ATTACKS
 from saferoom_attacks.report import document, held, markdown, row
 from saferoom_attacks.suite import Progress, Say, Scale, Suite
+from saferoom_client.sandbox.leftovers import LOCK, alone_in
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+_PREFIX: Final = "saferoom-attacked-"
 
 
 class Run:
@@ -97,11 +102,21 @@ def _version() -> str:
     return version("saferoom")
 
 
+def clear_leftovers() -> None:
+    """End and remove what runs left behind that were killed; not what still runs."""
+    for left in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        # Whoever has no lock there yet has only just begun.
+        if (left / LOCK).exists() and left.stat().st_uid == os.getuid():
+            with suppress(SafeRoomError), alone_in(left):
+                rmtree(left)
+
+
 @contextmanager
 def _scratch(folder: Path | None) -> Generator[Path]:
     """Give an empty folder: the named one, which stays, or one that is removed in the end."""
     if folder is None:
-        with TemporaryDirectory(prefix="saferoom-attack-") as made:
+        clear_leftovers()
+        with TemporaryDirectory(prefix=_PREFIX) as made, alone_in(Path(made)):
             yield Path(made)
         return
     if folder.exists() and any(folder.iterdir()):

@@ -133,7 +133,7 @@ class Suite:
             ground = Ground(Stage(folder, processes, ATTACKED), firms)
             try:
                 ground.build(say)
-                say("consents of the firms")
+                say("the firms consent")
                 ground.grant(
                     [
                         *ground.own_grants(own),

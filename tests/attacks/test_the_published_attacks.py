@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -19,7 +20,7 @@ from saferoom_attacks import patience
 from saferoom_attacks.ask import ALL, BANK, NONE, RIVALS, Question, Told, typical
 from saferoom_attacks.attack import Attack, Chance, Finding, Verdict
 from saferoom_attacks.catalogue import ATTACKS
-from saferoom_attacks.command import Run, chosen
+from saferoom_attacks.command import Run, chosen, clear_leftovers
 from saferoom_attacks.evolving import breed, questions, worth
 from saferoom_attacks.firms import (
     CHECKS,
@@ -35,6 +36,7 @@ from saferoom_attacks.measure import Learned, Seen, learned, mutual_bits
 from saferoom_attacks.model import GateModel
 from saferoom_attacks.suite import Scale, Suite
 from saferoom_client.cli import app
+from saferoom_client.sandbox.leftovers import LOCK, alone_in
 from saferoom_proto.answer import Truth
 from saferoom_proto.formula import FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -250,6 +252,21 @@ def test_a_busy_room_is_asked_again_and_a_broken_one_fails_the_run(
     with pytest.raises(SafeRoomError, match="gone"):
         patience.reason_of(gone.value)
     assert patience.reason_of(SafeRoomError(Reason.OVER_BUDGET, "")) is Reason.OVER_BUDGET
+
+
+def test_what_a_killed_run_left_is_cleared_and_what_runs_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed, running, others = (tmp_path / f"saferoom-attacked-{each}" for each in "abc")
+    for folder in (killed, running, others):
+        (folder / "room").mkdir(parents=True)
+    (killed / LOCK).touch()
+    with alone_in(running):
+        clear_leftovers()
+        assert sorted(each.name[-1] for each in tmp_path.iterdir()) == ["b", "c"]
+    clear_leftovers()
+    assert list(tmp_path.iterdir()) == [others]  # it has no lock yet: who made it has just begun
 
 
 def found_in(document: str) -> dict[str, dict[str, Any]]:

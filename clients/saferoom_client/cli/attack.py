@@ -25,6 +25,15 @@ STOPPED: Final = 130
 """As shells report a program that Ctrl-C ended."""
 
 
+STEPS: Final = (
+    later("making everybody's keys"),
+    later("starting the room and its enclave"),
+    later("defining, loading, approving, agreeing"),
+    later("the firms consent"),
+)
+"""What the suite says before it attacks (`saferoom_attacks/ground.py`, `suite.py`)."""
+
+
 class _Run(Protocol):
     @property
     def held(self) -> bool: ...
@@ -88,7 +97,7 @@ class _Steps:
     def opening(self, step: str) -> None:
         """Tell what is done before the attacks."""
         if not self._quiet:
-            typer.echo(f"  {step}", err=True)
+            typer.echo(f"  {say(step)}", err=True)
 
     def asking(self, name: str, asked: int, about: int) -> None:
         """Tell which attack asks, and how many questions were asked."""
