@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -134,6 +135,24 @@ def read_page(name: str) -> list[Block]:
     assert text.count("```") == 2 * len(page)
     assert [one for one in page if (one.file is None) != (one.kind == "sh")] == []
     return page
+
+
+def run_page(name: str, folder: Path) -> None:
+    """Write a page's files and run its commands, of a page that needs no room."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for block in read_page(name):
+        if block.file is not None:
+            (folder / block.file).write_text(block.text, "utf-8")
+            continue
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.text],
+            cwd=folder,
+            env={**os.environ, "PATH": path, "OPENBLAS_NUM_THREADS": "1"},
+            capture_output=True,
+            timeout=100,
+            check=False,
+        )
+        block.check(done.returncode, (done.stdout + done.stderr).decode())
 
 
 def type_page(hand: Hand, name: str) -> None:

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from saferoom_models.vertical.columns import FindingKind
 from saferoom_models.vertical.messages import MessageKind
 from saferoom_models.vertical.scheme import MODULUS
-from tests.flow.pages import DOCS, read_page
+from tests.flow.pages import DOCS, run_page
 
 PAGE = "joint-training.md"
 
 
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    for block in read_page(PAGE):
-        if block.file is not None:
-            (tmp_path / block.file).write_text(block.text, "utf-8")
-            continue
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.text],
-            cwd=tmp_path,
-            env={**os.environ, "PATH": path, "OPENBLAS_NUM_THREADS": "1"},
-            capture_output=True,
-            timeout=100,
-            check=False,
-        )
-        block.check(done.returncode, (done.stdout + done.stderr).decode())
+    run_page(PAGE, tmp_path)
 
 
 def test_the_page_names_every_message_and_finding() -> None:

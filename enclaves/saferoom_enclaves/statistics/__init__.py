@@ -1,0 +1,18 @@
+"""Protected statistics: tables about many subjects that tell nothing about few.
+
+Arithmetic on arrays of one owner's features, without a file, a socket or a clock. No job of the
+room carries it yet (docs/statistics.md). One way through, each step in its own module:
+
+    plan        what is asked: classes, measures, margins, epoch
+    rules       thresholds, and where each comes from
+    lattice     the cells of all margins, numbered, and which sum to which
+    tabulate    subjects counted and added up, cell by cell
+    primary     which cells are too small, dominated, or tell what all in them share
+    moves       what else is withheld, so that each of them could be otherwise; exact
+    pairs       two published sets that differ by a few subjects
+    audit       the same once more by another way: what an intruder can derive, by linear programmes
+    protect     the steps in order, after what was released before
+    publish     rounded numbers, and WITHHELD
+
+    dryrun      what to expect of a plan, from public counts alone
+"""

@@ -1,0 +1,165 @@
+"""Which cells tell too much by themselves, and how uncertain each of them must stay.
+
+A family is all numbers of one kind: the counts, or the sums of one variable. Each of its cells that
+is too telling must stay uncertain: stores that differ in it by so much are consistent with all that
+leaves. How much, in which amounts and between which bounds, is a `Demand`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+
+from saferoom_enclaves.statistics.lattice import Flags, Floats, Lattice
+from saferoom_enclaves.statistics.plan import Variable
+from saferoom_enclaves.statistics.rules import Rules
+from saferoom_enclaves.statistics.tabulate import UNIT, Columns, Table, Units
+
+NEARLY: Final = 1e-9
+"""Sums of doubles that differ by no more than this part of themselves are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How far each cell must be able to move, and how far each can; shapes (cells,).
+
+    Attributes:
+        down: how far below what it is a cell can lie, as far as anybody can know beforehand.
+        up: how far above.
+        rise: how far above what it is a telling cell must be able to lie; 0 for the others.
+        fall: how far below.
+        grain: what moves only in multiples of it; 0 where any amount can.
+    """
+
+    down: Floats
+    up: Floats
+    rise: Floats
+    fall: Floats
+    grain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One kind of number in every cell, and which cells are too telling.
+
+    Attributes:
+        name: the variable's, or empty for counts.
+        values: the numbers, not rounded.
+        small: fewer units than the threshold stand behind it.
+        dominated: few units make it up.
+        same: all of its subjects share one value.
+        demands: what must hold, together, for nothing to be told.
+    """
+
+    name: str
+    values: Floats
+    small: Flags
+    dominated: Flags
+    same: Flags
+    demands: tuple[Demand, ...]
+
+    @property
+    def telling(self) -> Flags:
+        """Whether a cell may not be shown for its own sake."""
+        return self.small | self.dominated | self.same
+
+
+def count_family(table: Table, units: Units, rules: Rules) -> Family:
+    """Count, and mark the cells with fewer units than the threshold, those with none too.
+
+    Whoever knows that a cell is empty knows something of each subject that could be in it: that all
+    the others share what is left. So a group that is wholly of one class is never shown as such.
+    """
+    counts = table.counts()
+    weights = counts * UNIT if units.alone else table.sums(units.weights.astype(np.float64))
+    small = weights < rules.threshold * UNIT
+    none = np.zeros(len(counts), dtype=np.bool_)
+    return Family("", counts, small, none, none, (_of_units(weights, small, rules),))
+
+
+def sum_family(
+    table: Table, units: Units, columns: Columns, variable: Variable, rules: Rules
+) -> Family:
+    """Add a variable up, and mark the cells that are small, dominated, or of one value.
+
+    As many units as the threshold must have an amount that is not zero, as many one that is not the
+    lower bound, and as many one that is not the upper: else the sum of a flag would be the count of
+    those who have it, or of those who have not.
+    """
+    amounts = np.clip(columns.amounts[variable.name], variable.low, variable.high)
+    sizes, counts = np.abs(amounts), table.counts()
+    # Step 1: units behind a number.
+    weight = units.weights.astype(np.float64)
+    away = [weight * (amounts != each) for each in (0.0, variable.low, variable.high)]
+    values, total, *added = table.sums(amounts, sizes, *away)
+    weights = np.minimum.reduce(added)
+    small = weights < rules.threshold * UNIT
+    # Step 2: dominance, by the size of what each unit contributes.
+    top = table.largest(sizes, units, max(2, rules.largest))
+    rest = np.maximum(total - top[:, 0] - top[:, 1], 0.0)
+    percent = rules.percent / 100
+    p_rule = percent * top[:, 0] - rest
+    heavy = top[:, : rules.largest].sum(axis=1)
+    nk_rule = heavy * (100 / rules.share) - total
+    dominated = (p_rule > NEARLY * total) | (nk_rule > NEARLY * total)
+    # Step 3: one value that all share.
+    highest = table.largest(amounts - variable.low, Units(_ungrouped(columns)), 1)[:, 0]
+    spread = counts * highest - (values - counts * variable.low)
+    same = (counts > 0) & (spread <= NEARLY * np.maximum(1.0, counts * highest))
+    # Step 4: how uncertain a telling cell must stay: the rules' own protection levels, at least p%
+    # of its largest contribution, and of an average subject's; where all share a value, p% of all.
+    telling = small | dominated | same
+    average = float(sizes.mean()) if len(sizes) else 0.0
+    least = max(percent * average, float(np.finfo(np.float64).tiny))
+    width = np.maximum(np.maximum(p_rule, nk_rule), np.maximum(percent * top[:, 0], least))
+    width = np.where(same, np.maximum(width, percent * total), width)
+    # Step 5: between which bounds it lies for one who knows the published bounds, the number of
+    # subjects, and the largest contribution, its own.
+    many = np.maximum(counts, rules.threshold)
+    lowest = variable.low * (counts if variable.low > 0 else many)
+    down = np.maximum(values - lowest - top[:, 0], 0.0)
+    up = np.maximum(many * variable.high - values, 0.0)
+    demand = Demand(
+        down=down,
+        up=up,
+        rise=np.where(telling, np.minimum(width, _doubt(table.lattice, up)), 0.0),
+        fall=np.where(telling, np.minimum(width, _doubt(table.lattice, down)), 0.0),
+        grain=0.0,
+    )
+    units_stay = _of_units(weights, small, rules)
+    return Family(variable.name, values, small, dominated, same, (units_stay, demand))
+
+
+def _of_units(weights: Floats, small: Flags, rules: Rules) -> Demand:
+    """A small cell must be able to hold the threshold more.
+
+    Were a set of few units told apart by what is published, each cell in it could hold no more than
+    the set does; so no such set exists (docs/statistics.md, *Why no small set can be told apart*).
+    """
+    return Demand(
+        down=weights,
+        up=np.full(len(weights), np.inf),
+        rise=np.where(small, float(rules.threshold * UNIT), 0.0),
+        fall=np.zeros(len(weights)),
+        grain=float(UNIT),
+    )
+
+
+def _doubt(lattice: Lattice, room: Floats) -> Floats:
+    """Half of how far a cell could move if nothing at all left: no further than its parts can."""
+    furthest = np.full(lattice.cells, np.inf)
+    for margin in lattice.margins:
+        table = room[lattice.place(margin)].reshape(lattice.shape(margin))
+        for ways in range(len(margin) + 1):
+            for lower in combinations(margin, ways):
+                lost = tuple(at for at, axis in enumerate(margin) if axis not in lower)
+                place = lattice.place(lower)
+                furthest[place] = np.minimum(furthest[place], table.sum(axis=lost).reshape(-1))
+    return furthest / 2
+
+
+def _ungrouped(columns: Columns) -> Columns:
+    return Columns(columns.classes, columns.amounts)
