@@ -13,6 +13,7 @@ from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.run import Auditor
 from saferoom_client.audit.words import Words
 from saferoom_client.values import LogEntry
+from saferoom_proto import chain
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
@@ -20,6 +21,7 @@ from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
+    ChainLink,
     Feature,
     FeatureTrial,
     Finding,
@@ -27,6 +29,8 @@ from saferoom_proto.statements import (
     Payload,
     Refusal,
     Release,
+    Snapshot,
+    StoreState,
     TemplateRefusal,
     load,
     seal_statement,
@@ -306,8 +310,23 @@ def test_what_is_said_of_disputes_is_said_by_the_two_sides() -> None:
     story = Story().begin()
     tax, firm = story.tax, story.subject
     first, second = firm.dispute(), firm.dispute()
-    story.log += [first, second, tax.answer(first), firm.withdraw(second)]
+    snapshot = Snapshot(
+        room=story.world.room,
+        owner="tax",
+        endorsement=story.enclave.endorsement.digest,
+        schema_digest=story.feature.digest,
+        store=StoreState(epoch=8, digest=story.feature.digest),
+        previous=None,
+        order=story.feature.digest,
+        rows={},
+        chain=ChainLink(index=0, previous=chain.GENESIS),
+        time=story.world.now(),
+    )
+    loaded = seal_statement(snapshot, story.enclave.identity)
+    corrected = tax.answer(first, finding=Finding.CORRECTED, epoch=8)
+    story.log += [first, second, tax.answer(first), firm.withdraw(second), loaded, corrected]
     assert story.found() == []
+    assert story.found(since=len(story.log) - 1) == []  # what came before is known all the same
     other = story.world.subject(2)
     told: list[tuple[Envelope, Reason]] = [
         (tax.answer(first, other.key), Reason.BAD_SIGNATURE),

@@ -25,7 +25,7 @@ from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import open_spoken
-from saferoom_proto.statements import Recovered, Release
+from saferoom_proto.statements import Recovered, Release, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,9 @@ class Auditor:
         finally:
             book.entries.setdefault(statement.digest, index)
             book.streams.take(index, statement)
-        if right or self._words.spoken is not None:
+        if isinstance(said := self._words.spoken, Snapshot):
+            book.epochs.add((said.owner, said.store.epoch))
+        if right or said is not None:
             self._link(index, statement)
         self._replay(index)
 

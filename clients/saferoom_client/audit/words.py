@@ -141,7 +141,6 @@ class Words:
         if self._spoken(statement, said, Snapshot) is not None:
             self._book.require_before(said.order, "order")
             self._book.require_before(said.schema_digest, "schema")
-            self._book.epochs.add((said.owner, said.store.epoch))
 
     def _key_change(self, statement: Envelope) -> None:
         self._spoken(statement, load(statement, KeyChange), KeyChange)
