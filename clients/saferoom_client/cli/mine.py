@@ -149,6 +149,15 @@ def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
         yield from describe_use(use, template)
     if uses_only:
         yield from folded(say("rows of batches are shown with the records: without --uses-only"))
+    yield from _beyond(gathered)
+    yield ""
+    yield from folded(say("wrong? saferoom dispute open --use ENTRY --words '...'"))
+    if any(use.row is not None for use in gathered.uses):
+        yield from folded(say("of a batch, with your row too: --row ROW --owner OWNER"))
+
+
+def _beyond(gathered: _Mine) -> Iterator[str]:
+    """Tell of batches whose rows are not in the list."""
     for owner, own in gathered.held.items():
         if earlier := own.holdings.earlier:
             yield from folded(
@@ -162,8 +171,6 @@ def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
                     count=own.unproven,
                 )
             )
-    yield ""
-    yield from folded(say("wrong? saferoom dispute open --use ENTRY --words '...'"))
 
 
 def _why(error: SafeRoomError) -> str:
