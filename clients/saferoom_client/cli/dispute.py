@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -110,7 +111,7 @@ def answer(
     """Answer a dispute with your organisation, as an approver of your owner's charter."""
     if epoch is not None and finding is not Finding.CORRECTED:
         raise typer.BadParameter(later("--epoch goes with --finding corrected"))
-    with Room.open(profile) as room:
+    with Room.open(profile) as room, _saying_where():
         found = _dispute(room, entry)
         recorded = room.answer_dispute(found.digest, finding, words, epoch=epoch)
     show(
@@ -132,7 +133,7 @@ def answer(
 @app.command()
 def withdraw(entry: EntryArgument, profile: ProfileOption, as_json: JsonOption = False) -> None:
     """Take a dispute of yours back, if its owner has not settled it."""
-    with Room.open(profile) as room:
+    with Room.open(profile) as room, _saying_where():
         found = _dispute(room, entry)
         recorded = room.withdraw_dispute(found.digest)
     show(
@@ -209,6 +210,17 @@ def _of_receipt(path: Path, room: Room) -> _About:
         verified = verify_use_receipt(receipt, room.profile.trust)
     row = None if verified.row is None else verified.row.row.index
     return _About(verified.word.owner, use=Envelope.from_text(receipt.word).digest, row=row)
+
+
+@contextmanager
+def _saying_where() -> Generator[None]:
+    """Say where it stands what the other side did first."""
+    try:
+        yield
+    except SafeRoomError as refusal:
+        if refusal.reason is Reason.CONFLICT:
+            refusal.add_note("saferoom dispute list")
+        raise
 
 
 def _dispute(room: Room, entry: int) -> OpenedDispute:

@@ -182,7 +182,7 @@ def _why(error: SafeRoomError) -> str:
         case Reason.NO_DATA:
             return say("it has loaded no data, so it holds nothing.")
         case _:
-            return f"{error.words.what} {error.words.next_step}"
+            return f"{say(error.words.what)} {say(error.words.next_step)}"
 
 
 def _document(gathered: _Mine) -> dict[str, object]:
