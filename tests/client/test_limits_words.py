@@ -37,6 +37,10 @@ def vat(bits: str, absent: Absent, grid: tuple[str, ...] = VAT_GRID, **changes: 
         ),
         (vat("2", Absent.FALSE, VAT_GRID[:3]), "which of 4 bands, never more"),
         (vat("0.5", Absent.FALSE), "nothing: its budget buys no question"),
+        (
+            vat("64", Absent.UNKNOWN, level=3, grid=("1",)),
+            "which of 2 bands, never more, or that nothing is held",
+        ),
         (vat("64", Absent.FALSE, level=1), "all that may be asked: it is public by law"),
         (
             vat("3", Absent.FALSE, level=4),
@@ -101,3 +105,10 @@ def test_the_words_are_the_ledgers_own_reckoning() -> None:
 def test_words_of_a_feature_count_what_can_be_unknown_apart() -> None:
     pinned = PinnedFeature(vat("3.17", Absent.UNKNOWN), "")
     assert affordable(pinned.shape, Decimal("3.17")) == 7
+
+
+def test_a_charter_whose_limit_buys_nothing_is_named() -> None:
+    limits = tuple(each.model_copy(update={"feature_bits": Decimal(1)}) for each in CHARTER.limits)
+    narrow = CHARTER.model_copy(update={"limits": limits})
+    told = learnable(vat("3", Absent.UNKNOWN), narrow)
+    assert told == "nothing: the charter's limit of 1 bits at level 3 buys no question"

@@ -25,7 +25,7 @@ OWNERS: Final = ("court", "tax")
 APPROVERS: Final = ("li", "wang", "zhao")
 BANKS: Final = ("bank-a", "bank-b", "bank-c")
 THRESHOLD: Final = 2
-LIMITS: Final = ((0, 0), (3, 12), (3, 12), (1, 3))
+LIMITS: Final = ((0, 0), (3, 12), (3, 12), (3, 6))
 NOTICE: Final = sha256_digest(b"The risk notice that was shown.")
 YEAR: Final = timedelta(days=365)
 

@@ -14,6 +14,7 @@ from saferoom_client.cli.output import show
 from saferoom_client.prices import Cost, TemplatePrice
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
+from saferoom_proto.bits import within
 from saferoom_proto.reasons import CATALOGUE
 from saferoom_proto.statements import CostEstimate, FeaturePrice
 
@@ -75,7 +76,6 @@ def _owner_lines(owner: str, estimate: CostEstimate) -> Iterator[str]:
         yield say("  {owner}: nothing is charged", owner=owner)
     for each in estimate.features:
         before, after = math.log2(each.cells_before), math.log2(each.cells_after)
-        over = "" if each.within else say(", which is over it")
         yield (
             say(
                 "  {feature}: {cells}; {before:.2f} bits spent, {after:.2f} with it,"
@@ -85,7 +85,7 @@ def _owner_lines(owner: str, estimate: CostEstimate) -> Iterator[str]:
                 before=before,
                 after=after,
                 budget_bits=each.budget_bits,
-                over=over,
+                over=_over(each),
             )
         )
     for each in estimate.families:
@@ -103,6 +103,15 @@ def _owner_lines(owner: str, estimate: CostEstimate) -> Iterator[str]:
                 over=over,
             )
         )
+
+
+def _over(price: FeaturePrice) -> str:
+    if price.within:
+        return ""
+    if within(price.cells_after, price.budget_bits):
+        # Stated values have a count beside the budget; and a period can be closed.
+        return say(", but nothing new may be asked of it now")
+    return say(", which is over it")
 
 
 def _cells(price: FeaturePrice) -> str:

@@ -36,9 +36,15 @@ def learnable(feature: Feature, charter: Charter) -> str:
         return say("all that may be asked: it is public by law")
     if feature.level > MAX_CHECK_LEVEL and feature.kind is not FeatureKind.STATED:
         return say("nothing: of level 4 only values that are stated are compared")
-    bits = min(feature.budget_bits, charter.limit(feature.level).feature_bits)
+    limit = charter.limit(feature.level).feature_bits
     shape = PinnedFeature(feature, "").shape
-    questions = affordable(shape, bits)
+    questions = affordable(shape, min(feature.budget_bits, limit))
+    if not questions and limit < feature.budget_bits:
+        return say(
+            "nothing: the charter's limit of {bits} bits at level {level} buys no question",
+            bits=limit,
+            level=feature.level,
+        )
     if not questions:
         return say("nothing: its budget buys no question")
     words = _words(shape, questions)

@@ -13,7 +13,7 @@ from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureRef
-from saferoom_proto.statements import Feature
+from saferoom_proto.statements import Feature, FeatureKind
 
 LEVELS = {
     1: later("public by law"),
@@ -37,7 +37,10 @@ def describe(view: TemplateView) -> Iterator[str]:
     yield f"    {' '.join(template.check.split())}"
     for name, parameter in template.params.items():
         feature = _feature(view, parameter.feature)
-        yield say("  It may choose {name}: {points}", name=name, points=points(feature))
+        if feature.kind is FeatureKind.STATED:
+            yield say("  It states {name}, a value of its own", name=name)
+        else:
+            yield say("  It may choose {name}: {points}", name=name, points=points(feature))
     for part in view.certificate.parts:
         yield from _part(view, part)
     if view.changed:

@@ -54,7 +54,7 @@ BANKS: Final = {
     "bank-b": Title(en="Second Bank of Nowhere", zh="乌有第二银行"),
 }
 AUDITOR: Final = Title(en="Audit office", zh="审计署")
-LIMITS: Final = ((0, 0), (3, 12), (3, 12), (1, 3))
+LIMITS: Final = ((0, 0), (3, 12), (3, 12), (3, 6))
 """Bits for each feature and period, and for each family in 36 months, by level 1 to 4."""
 ENCLAVES_SECONDS: Final = 60.0
 """Long enough for a machine that has much else to do."""
