@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import mul
 from typing import Final
 
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -43,6 +44,12 @@ every question and in every step of it. What is refused is not kept."""
 
 ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)  # GB 11714-1997
 ORGANISATION_CHECKS: Final = "0X987654321"  # by the weighted sum modulo 11
+
+# Looked up, not computed: a load of ten million rows checks as many codes.
+_VALUES: Final = {char: value for value, char in enumerate(ALPHABET)}
+_WEIGHTS: Final = tuple(pow(BASE, place, len(ALPHABET)) for place in range(SUBJECT_BYTES - 1))
+_ORGANISATION_VALUES: Final = {char: int(char, 36) for char in ALPHABET}
+"""GB 11714 counts on through the alphabet (A is 10, Z is 35), as base 36 does."""
 
 
 def parse_uscc(text: str) -> str:
@@ -89,17 +96,13 @@ def make_uscc(serial: int, region: str = NOWHERE) -> str:
 
 
 def _organisation_check(body: str) -> str:
-    # GB 11714 counts on through the alphabet (A is 10, Z is 35), as base 36 does.
-    total = sum(
-        int(char, 36) * weight for char, weight in zip(body, ORGANISATION_WEIGHTS, strict=True)
-    )
+    total = sum(map(mul, map(_ORGANISATION_VALUES.__getitem__, body), ORGANISATION_WEIGHTS))
     return ORGANISATION_CHECKS[total % 11]
 
 
 def _last_check(code: str) -> str:
-    size = len(ALPHABET)
-    total = sum(ALPHABET.index(char) * pow(BASE, place, size) for place, char in enumerate(code))
-    return ALPHABET[-total % size]
+    total = sum(map(mul, map(_VALUES.__getitem__, code), _WEIGHTS))
+    return ALPHABET[-total % len(ALPHABET)]
 
 
 def _refusal(rule: str) -> SafeRoomError:

@@ -73,7 +73,7 @@ class _Column:
         self.quality: Final = quality
         self._codes: Final = codes
 
-    def clean(self, raw: list[str]) -> tuple[list[str], dict[str, str]]:
+    def clean(self, raw: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         """Bring a batch's values into their form; give the rule for each that has none."""
         counted = Counter(raw)
         wrong: dict[str, str] = {}

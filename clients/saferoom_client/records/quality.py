@@ -9,7 +9,8 @@ Source: the population stability index of scorecard practice; below 0.1 a column
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -23,6 +24,8 @@ WATCH: Final = 0.1
 CHANGED: Final = 0.25
 MOST_CODES: Final = 100
 _OTHERS: Final = "..."
+_ZERO: Final = 1 << 20
+"""The place of zero among powers of two: beyond all that a double has."""
 _LEAST_SHARE: Final = 1e-4
 """Stands for a bin that is empty on one side, whose logarithm there is not."""
 _CODED: Final = {
@@ -75,33 +78,46 @@ class ColumnQuality:
 
     def add(self, counted: Mapping[str, int], known: Mapping[str, str | None]) -> None:
         """Count a batch: how often each value stands in it, and what each came to."""
-        for raw, count in counted.items():
-            value = known[raw]
-            if value is None:
-                self.filled += count
-                self.wrong += count
-            elif value:
-                self.filled += count
-                self._count(value, count)
+        good = [(value, counted[raw]) for raw, value in known.items() if value]
+        wrong = sum(counted[raw] for raw, value in known.items() if value is None)
+        self.wrong += wrong
+        self.filled += wrong + sum(count for _, count in good)
+        if not good:
+            return
+        match self.kind:
+            case Kind.TEXT:
+                pass
+            case Kind.CODE:
+                for value, count in good:
+                    self._put(value if self._has_place(value) else _OTHERS, count)
+            case Kind.DAY:
+                self._span(min(good)[0], max(good)[0], str)
+            case Kind.NUMBER:
+                self._numbers(good)
 
-    def _count(self, value: str, count: int) -> None:
-        if self.kind is Kind.TEXT:
-            return
-        if self.kind is Kind.CODE:
-            place = value if value in self.bins or len(self.bins) < MOST_CODES else _OTHERS
-            self.bins[place] = self.bins.get(place, 0) + count
-            return
-        if self.kind is Kind.NUMBER:
+    def _numbers(self, good: Sequence[tuple[str, int]]) -> None:
+        """Put numbers into bins by the power of two below them."""
+        bins: Counter[int] = Counter()
+        for value, count in good:
             number = float(value)
-            place = f"{'-' if number < 0 else ''}{frexp(number)[1]}" if number else "0."
-            self.bins[place] = self.bins.get(place, 0) + count
-            if self.least is None or number < float(self.least):
-                self.least = value
-            if self.most is None or number > float(self.most):
-                self.most = value
-            return
-        self.least = value if self.least is None else min(self.least, value)
-        self.most = value if self.most is None else max(self.most, value)
+            # An odd place is one below zero; zero itself has the place of no power.
+            bins[2 * frexp(number)[1] + (number < 0) if number else _ZERO] += count
+        for place, count in bins.items():
+            power, below = divmod(place, 2)
+            self._put("0" if place == _ZERO else f"{'-' if below else '+'}2^{power}", count)
+        values = [value for value, _ in good]
+        self._span(min(values, key=float), max(values, key=float), float)
+
+    def _has_place(self, value: str) -> bool:
+        return value in self.bins or len(self.bins) < MOST_CODES
+
+    def _put(self, place: str, count: int) -> None:
+        self.bins[place] = self.bins.get(place, 0) + count
+
+    def _span(self, least: str, most: str, key: Callable[[str], float | str]) -> None:
+        """Widen the span from the least to the most by a batch's."""
+        self.least = min(self.least or least, least, key=key)
+        self.most = max(self.most or most, most, key=key)
 
     def drift(self, before: ColumnQuality) -> float | None:
         """Give the stability index against an earlier load; none without values on both sides."""
