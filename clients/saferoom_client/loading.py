@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,14 @@ from saferoom_client.values import BadRow, LoadReport
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.hpke import SealingKey
-from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadSealer, LoadTable, make_content_key
+from saferoom_proto.load import (
+    PIECE_BYTES,
+    Change,
+    LoadHeader,
+    LoadSealer,
+    LoadTable,
+    make_content_key,
+)
 from saferoom_proto.load_faults import open_faults
 from saferoom_proto.load_order import LoadOrder, seal_order
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -28,6 +36,13 @@ from saferoom_proto.wire import Recorded, recorded_from_proto
 
 LOAD_DEADLINE_SECONDS: Final = 600.0
 """A gigabyte at 10 MB/s takes 100 s, and its rows have to be validated before the answer."""
+
+_CHANGES: Final = {
+    Change.WHOLE: owner_pb2.LOAD_CHANGE_UNSPECIFIED,
+    Change.REPLACE: owner_pb2.LOAD_CHANGE_REPLACE,
+    Change.DELETE: owner_pb2.LOAD_CHANGE_DELETE,
+    Change.KEEP: owner_pb2.LOAD_CHANGE_KEEP,
+}
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many have been sent."""
@@ -44,14 +59,14 @@ class _Load:
 
     Attributes:
         header: what it brings.
-        files: its tables' files, in order.
+        files: its tables' files, in order; none for a table that stays as it is.
         total: their size in bytes.
         key: the content key.
         reply: opens what is wrong with its rows.
     """
 
     header: LoadHeader
-    files: tuple[Path, ...]
+    files: tuple[Path | None, ...]
     total: int
     key: bytes = field(default_factory=make_content_key, repr=False)
     reply: SealingKey = field(default_factory=SealingKey.generate)
@@ -62,6 +77,7 @@ async def load_data(
     schema: str,
     tables: Mapping[str, str | Path],
     *,
+    changes: Mapping[str, Change] | None = None,
     progress: Progress = ignore_progress,
     deadline_seconds: float = LOAD_DEADLINE_SECONDS,
 ) -> LoadReport:
@@ -71,6 +87,8 @@ async def load_data(
         session: of an approver of the owner.
         schema: digest of the schema statement that the files follow.
         tables: each table's CSV file, UTF-8 with a heading.
+        changes: what the rows of a table do to those of the snapshot in use; of a table that is
+            named here and brings no file, all rows stay.
         progress: is told how many bytes of how many have been sent.
         deadline_seconds: how long sending and validating may take.
 
@@ -83,7 +101,7 @@ async def load_data(
             enclave's on this load.
     """
     owner = session.owner
-    planned = _plan(owner, schema, tables)
+    planned = _plan(owner, schema, tables, changes or {})
     # Step 1: order it, after the snapshot that the enclave answers from now.
     endorsed = await get_endorsed(session, owner)
     order = session.sign(_order(session, planned, await in_use(session, owner, endorsed)))
@@ -102,16 +120,24 @@ async def load_data(
     return LoadReport(await _open_taken(session, planned, order, recorded), recorded, (), 0)
 
 
-def _plan(owner: str, schema: str, tables: Mapping[str, str | Path]) -> _Load:
+def _plan(
+    owner: str, schema: str, tables: Mapping[str, str | Path], changes: Mapping[str, Change]
+) -> _Load:
     files = {name: Path(path) for name, path in tables.items()}
-    sizes: dict[str, int] = {}
+    kept = [name for name in changes if name not in files]
+    sizes = dict.fromkeys(kept, 0)
     for name, path in files.items():
         try:
             sizes[name] = path.stat().st_size
         except OSError as error:
             raise bad_file(path, error.strerror or "it can not be read") from error
-    header = LoadHeader(owner, schema, tuple(LoadTable.of(name, sizes[name]) for name in files))
-    return _Load(header, tuple(files.values()), sum(sizes.values()))
+    told = {**dict.fromkeys(kept, Change.KEEP), **{name: changes.get(name) for name in files}}
+    header = LoadHeader(
+        owner,
+        schema,
+        tuple(LoadTable.of(name, sizes[name], told[name] or Change.WHOLE) for name in sizes),
+    )
+    return _Load(header, tuple(files.get(name) for name in sizes), sum(sizes.values()))
 
 
 async def in_use(session: Session, owner: str, endorsed: Endorsed) -> str | None:
@@ -143,7 +169,10 @@ async def _pieces(
     planned: _Load, sealed_key: bytes, progress: Progress
 ) -> AsyncIterator[owner_pb2.LoadDataRequest]:
     header, sealer = planned.header, LoadSealer(planned.header.digest, planned.key)
-    tables = [owner_pb2.LoadTable(name=one.name, pieces=one.pieces) for one in header.tables]
+    tables = [
+        owner_pb2.LoadTable(name=one.name, pieces=one.pieces, change=_CHANGES[one.change])
+        for one in header.tables
+    ]
     yield owner_pb2.LoadDataRequest(
         header=owner_pb2.LoadHeader(
             owner=header.owner, schema=header.schema, sealed_key=sealed_key, tables=tables
@@ -151,7 +180,7 @@ async def _pieces(
     )
     sent = 0
     for number, (table, path) in enumerate(zip(header.tables, planned.files, strict=True)):
-        with path.open("rb") as file:
+        with io.BytesIO() if path is None else path.open("rb") as file:
             for index in range(table.pieces):
                 data = _read_piece(file, path, last=index == table.pieces - 1)
                 sealed = sealer.piece(number, index, data, last=index == table.pieces - 1)
@@ -160,9 +189,11 @@ async def _pieces(
                 progress(sent, planned.total)
 
 
-def _read_piece(file: BinaryIO, path: Path, *, last: bool) -> bytes:
+def _read_piece(file: BinaryIO, path: Path | None, *, last: bool) -> bytes:
     """Read the next piece, and notice a file that grew or shrank since its size was announced."""
     data = file.read(PIECE_BYTES)
+    if path is None:
+        return data
     if (last and file.read(1)) or (not last and len(data) < PIECE_BYTES):
         raise bad_file(path, "it changed while it was being sent")
     return data

@@ -102,7 +102,8 @@ class LoadJob:
         most_bytes: the most its tables may take.
 
     Raises:
-        SafeRoomError: `MALFORMED` if its tables are not the schema's, `TOO_LARGE`.
+        SafeRoomError: `MALFORMED` if its tables are not the schema's; `TOO_LARGE`; `CONFLICT` or
+            `NO_DATA` for a change without the snapshot that it follows.
     """
 
     def __init__(self, grant: LoadGrant, data: Data, work: StoreWork, most_bytes: int) -> None:
@@ -115,6 +116,7 @@ class LoadJob:
         self._data: Final = data
         self._work: Final = work
         self._tables: Final = tables
+        self._before: Final = _before(grant, data) if grant.header.is_change else None
         self._files: Final[dict[str, BinaryIO]] = {
             table.name: _file_in_memory(table.name) for table in grant.header.tables
         }
@@ -139,7 +141,9 @@ class LoadJob:
             file.flush()
             freeze(file.fileno())
         tables = [(self._tables[name], file.fileno()) for name, file in self._files.items()]
-        built = self._work.build(tables)
+        changes = tuple(table.change for table in self.grant.header.tables)
+        before = None if self._before is None else self._before.memory
+        built = self._work.build(tables, changes, before)
         if built.plaintext is None:
             return LoadReport(None, self._sealed_faults(built))
         grant = self.grant
@@ -164,7 +168,9 @@ class LoadJob:
         return seal_faults(faults, unb64(order.reply_key), self.grant.header.digest)
 
     def close(self) -> None:
-        """Free the memory of the tables as they came."""
+        """Free the memory of the tables as they came, and let the snapshot before go."""
+        if self._before is not None:
+            self._before.close()
         for file in self._files.values():
             file.close()
 
@@ -183,6 +189,20 @@ def require_next(order: StoreOrder, marks: Marks, now: datetime) -> None:
         raise SafeRoomError(Reason.CONFLICT, "ordered before an order that was taken")
     if order.at > now + MOST_AHEAD:
         raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {order.at}")
+
+
+def _before(grant: LoadGrant, data: Data) -> Opened:
+    """Hold the snapshot that a change follows.
+
+    Raises:
+        SafeRoomError: `CONFLICT` if another one is open, or it was loaded under other tables.
+    """
+    opened = data.opened()
+    if opened.state.digest != grant.ordered.order.follows:
+        raise SafeRoomError(Reason.CONFLICT, "a change follows the snapshot in use")
+    if opened.schema != grant.header.schema:
+        raise SafeRoomError(Reason.CONFLICT, "a change follows a load under the same tables")
+    return opened.held()
 
 
 def _file_in_memory(name: str) -> BinaryIO:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, Protocol
 
+from saferoom_proto.load import Change
 from saferoom_proto.load_faults import MOST_ROWS
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements.feature import ColumnType, Table
@@ -62,10 +63,11 @@ RULES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TableLoad:
-    """One table of a load: its schema, and its rows as CSV."""
+    """One table of a load: its schema, its rows as CSV, and what they do to those before."""
 
     schema: Table
     csv: BinaryIO | bytes
+    change: Change = Change.WHOLE
 
 
 @dataclass(frozen=True, slots=True)

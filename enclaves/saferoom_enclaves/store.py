@@ -24,6 +24,7 @@ import numpy as np
 from saferoom_enclaves.engine import connect, lock, silenced
 from saferoom_enclaves.rows import FORMS, BadRows, Batch, BuiltStore, TableLoad, read_batches
 from saferoom_enclaves.sandbox.kernel import system_call
+from saferoom_proto.load import Change
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import ColumnType, Table
 from saferoom_proto.uscc import parse_uscc
@@ -43,6 +44,7 @@ def build_database(
     scratch: Path,
     *,
     parse_subject: Callable[[str], str] = parse_uscc,
+    before: int | None = None,
 ) -> BuiltStore:
     """Builds a store from tables, held to their schemas row by row.
 
@@ -51,6 +53,7 @@ def build_database(
         scratch: a folder on tmpfs that belongs to this process alone. What a killed build left
             there is removed first.
         parse_subject: gives a subject's code in the one form that is stored, or raises.
+        before: memfd of the store that tables change; needed where one is not whole.
 
     Raises:
         SafeRoomError: BAD_CONFIG, the folder is not in memory; CONFLICT, another build has it;
@@ -64,10 +67,12 @@ def build_database(
         path = folder / "store"
         with silenced(Reason.INTERNAL, "building the store"), connect(_memory()) as building:
             building.execute(f"ATTACH {_quoted(str(path))} AS store")
+            if before is not None:
+                building.execute(f"ATTACH '/proc/self/fd/{before}' AS before (READ_ONLY)")
             building.execute("USE store")
             lock(building)
             for load in tables:
-                rows[load.schema.name] = _fill(building, load, bad, parse_subject)
+                rows[load.schema.name] = _change(building, load, bad, parse_subject)
             building.execute("CHECKPOINT store")  # leaves no write-ahead log beside the file
             building.execute("USE memory")
             building.execute("DETACH store")
@@ -99,6 +104,33 @@ def open_store(memfd: int) -> duckdb.DuckDBPyConnection:
 def _memory() -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return MEMORY_BYTES if limit == resource.RLIM_INFINITY else max(MEMORY_BYTES, limit // _SHARE)
+
+
+def _change(
+    building: duckdb.DuckDBPyConnection,
+    load: TableLoad,
+    bad: BadRows,
+    parse_subject: Callable[[str], str],
+) -> int:
+    """Makes a table of a load's rows and of those before that stay; returns how many it has."""
+    name, key = load.schema.name, load.schema.key
+    if load.change is Change.WHOLE:
+        return _fill(building, load, bad, parse_subject)
+    if load.change is Change.KEEP:
+        building.execute(f'CREATE TABLE "{name}" AS FROM before."{name}"')
+    else:
+        _fill(building, load, bad, parse_subject)
+        codes = f'SELECT DISTINCT "{key}" AS code FROM "{name}"'  # noqa: S608 - a schema's names
+        building.execute(f"CREATE TEMP TABLE named AS {codes}")
+        if load.change is Change.DELETE:
+            building.execute(f'DELETE FROM "{name}"')  # noqa: S608
+        building.execute(
+            f'INSERT INTO "{name}" FROM before."{name}" AS held'
+            f' WHERE NOT EXISTS (FROM named WHERE named.code = held."{key}")'
+        )
+        building.execute("DROP TABLE named")
+    counted = building.execute(f'SELECT count(*) FROM "{name}"').fetchone()  # noqa: S608
+    return int(counted[0]) if counted else 0
 
 
 def _fill(

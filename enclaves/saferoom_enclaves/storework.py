@@ -28,6 +28,7 @@ from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.rows import BadRow, BuiltStore
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.load import Change
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
 
@@ -93,25 +94,36 @@ class StoreWork:
         """Let the fork server go."""
         self._workshop.close()
 
-    def build(self, tables: Sequence[tuple[Table, int]]) -> BuiltStore:
+    def build(
+        self,
+        tables: Sequence[tuple[Table, int]],
+        changes: Sequence[Change] = (),
+        before: int | None = None,
+    ) -> BuiltStore:
         """Build a store from tables, held to their schemas row by row.
 
         Args:
             tables: each table's schema, and its rows as CSV: memory that nobody can write.
+            changes: what each table's rows do to those before; without them they are all rows.
+            before: the store that is changed; none where nothing of it is kept.
 
         Raises:
             SafeRoomError: BAD_CONFIG, the scratch folder is not in memory; MALFORMED, a table's
                 schema cannot be a store's; TOO_LARGE, memory is exhausted; DEADLINE; INTERNAL.
         """
         size = sum(os.fstat(file).st_size for _, file in tables)
+        kept = () if before is None else (before,)
         bounds = self._bounds(
             self._allowance.build_seconds,
-            output_bytes=_LEAST_FILE_BYTES + _STORE_PER_LOAD * size,
+            output_bytes=_LEAST_FILE_BYTES
+            + _STORE_PER_LOAD * size
+            + 2 * sum(os.fstat(file).st_size for file in kept),
             scratch=True,
         )
         schemas = tuple(schema for schema, _ in tables)
-        order = jobs.Build(tables=schemas, scratch=str(self._scratch))
-        frame = self._done(order, tuple(file for _, file in tables), bounds)
+        told = tuple(changes) or (Change.WHOLE,) * len(schemas)
+        order = jobs.Build(tables=schemas, changes=told, scratch=str(self._scratch))
+        frame = self._done(order, (*(file for _, file in tables), *kept), bounds)
         try:
             built = answered(frame, jobs.Built)
             require_built(built, {schema.name: schema for schema in schemas})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from saferoom_enclaves.attest import Attestation
 from saferoom_enclaves.enclave import Whereabouts
@@ -11,7 +12,7 @@ from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.stream import Delivery
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.load import LoadHeader, LoadTable
+from saferoom_proto.load import Change, LoadHeader, LoadTable
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.v1 import batch_pb2, enclave_pb2, evidence_pb2, owner_pb2
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
@@ -167,11 +168,22 @@ def batch_chunk(
     return enclave_pb2.JudgeBatchResponse(chunk=chunk)
 
 
+_CHANGES: Final = {
+    owner_pb2.LOAD_CHANGE_UNSPECIFIED: Change.WHOLE,
+    owner_pb2.LOAD_CHANGE_REPLACE: Change.REPLACE,
+    owner_pb2.LOAD_CHANGE_DELETE: Change.DELETE,
+    owner_pb2.LOAD_CHANGE_KEEP: Change.KEEP,
+}
+
+
 def load_header_of(request: enclave_pb2.LoadRequest) -> tuple[LoadHeader, bytes]:
     """Take a load's header and its sealed key off the wire."""
     _require(request.piece.WhichOneof("piece") == "header", "piece.header")
     header: owner_pb2.LoadHeader = request.piece.header
-    tables = tuple(LoadTable(table.name, table.pieces) for table in header.tables)
+    _require(all(table.change in _CHANGES for table in header.tables), "piece.header.change")
+    tables = tuple(
+        LoadTable(table.name, table.pieces, _CHANGES[table.change]) for table in header.tables
+    )
     return LoadHeader(header.owner, header.schema, tables), header.sealed_key
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -37,21 +38,35 @@ _HEADER_LABEL: Final = b"saferoom load v1\n"
 _PIECE_LABEL: Final = b"saferoom load piece v1\n"
 
 
+class Change(StrEnum):
+    """What the rows of a load do to the table's rows in the snapshot that the load follows."""
+
+    WHOLE = "whole"
+    """They are all of the table's rows."""
+    REPLACE = "replace"
+    """They take the place of all rows about the subjects that they name."""
+    DELETE = "delete"
+    """All rows about the subjects that they name go; only their key is read."""
+    KEEP = "keep"
+    """There are none: the table stays as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadTable:
-    """A table of a load: its name in the schema, and its number of pieces."""
+    """A table of a load: its name in the schema, its number of pieces, what they do."""
 
     name: str
     pieces: int
+    change: Change = Change.WHOLE
 
     def __post_init__(self) -> None:
         if not 1 <= self.pieces <= MAX_PIECES:
             raise SafeRoomError(Reason.MALFORMED, "a table of a load has at least one piece")
 
     @classmethod
-    def of(cls, name: str, size_bytes: int) -> LoadTable:
+    def of(cls, name: str, size_bytes: int, change: Change = Change.WHOLE) -> LoadTable:
         """Announce a table of so many bytes; an empty one has one empty piece."""
-        return cls(name, max(1, -(-size_bytes // PIECE_BYTES)))
+        return cls(name, max(1, -(-size_bytes // PIECE_BYTES)), change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +84,19 @@ class LoadHeader:
             raise SafeRoomError(Reason.MALFORMED, f"a load has 1 to {MAX_TABLES} tables, each once")
 
     @property
+    def is_change(self) -> bool:
+        """Whether it needs the snapshot that it follows."""
+        return any(table.change is not Change.WHOLE for table in self.tables)
+
+    @property
     def digest(self) -> str:
         """Name the header."""
-        tables = [{"name": table.name, "pieces": table.pieces} for table in self.tables]
+        # A load of whole tables is named as it was before there were changes.
+        tables = [
+            {"name": table.name, "pieces": table.pieces}
+            | ({} if table.change is Change.WHOLE else {"change": str(table.change)})
+            for table in self.tables
+        ]
         document = {"owner": self.owner, "schema": self.schema, "tables": tables}
         return sha256_digest(_HEADER_LABEL + dump(document))
 

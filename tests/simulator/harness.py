@@ -23,7 +23,7 @@ from saferoom_enclaves.opened import Surroundings
 from saferoom_proto import verdict
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key
+from saferoom_proto.load import Change, LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.load_faults import Faults, open_faults
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
@@ -83,19 +83,27 @@ class EnclaveHarness(Attended):
 
     # What the owner does.
 
-    def load(self, tables: Mapping[str, bytes], schema: str | None = None) -> LoadReport:
+    def load(
+        self,
+        tables: Mapping[str, bytes],
+        schema: str | None = None,
+        change: Change = Change.WHOLE,
+    ) -> LoadReport:
         """Load tables from CSV, sealed and ordered as the owner's client does it."""
-        return self.load_pieces(*self.sealed(tables, schema))
+        return self.load_pieces(*self.sealed(tables, schema, change))
 
     def sealed(
-        self, tables: Mapping[str, bytes], schema: str | None = None
+        self,
+        tables: Mapping[str, bytes],
+        schema: str | None = None,
+        change: Change = Change.WHOLE,
     ) -> tuple[LoadHeader, bytes, Sequence[bytes]]:
         """Seal tables from CSV, and order their load; what `load_pieces` passes on."""
         schema = schema or self.newest_schema()
         header = LoadHeader(
             self.owner.name,
             schema,
-            tuple(LoadTable.of(name, len(data)) for name, data in tables.items()),
+            tuple(LoadTable.of(name, len(data), change) for name, data in tables.items()),
         )
         key = make_content_key()
         sealed_key = self.order(header, key)

@@ -30,12 +30,14 @@ from saferoom_client.records.sources import ENCODINGS
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.values import StoreVersion
+from saferoom_proto.load import Change
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Schema, Snapshot
 
 app = group("Load an owner's data, and go back to an earlier load.")
 
 REFUSED_ROWS = 1
+_CHANGE_RULE = "replace, delete or whole; a table without a file is kept"
 MOST_SHOWN = 50
 """Faults that a terminal shows; a file takes all of them, and so does JSON up to a thousand."""
 
@@ -72,6 +74,7 @@ class _Wishes:
     rejects: Path | None
     report: Path | None
     against: Path | None
+    whole: bool = True
 
     def __post_init__(self) -> None:
         if self.encoding is not None and self.encoding not in ENCODINGS:
@@ -98,7 +101,14 @@ def _held(
 
     with bar, ExitStack() as stack:
         found = stack.enter_context(
-            collected(schema.tables, files, rejects, encoding=wishes.encoding, progress=count)
+            collected(
+                schema.tables,
+                files,
+                rejects,
+                encoding=wishes.encoding,
+                whole=wishes.whole,
+                progress=count,
+            )
         )
         bar.stop()
         if wishes.report is not None:
@@ -145,10 +155,20 @@ def load(
     rejects: RejectsOption = None,
     report: ReportOption = None,
     against: AgainstOption = None,
+    change: Annotated[
+        Change | None,
+        typer.Option(
+            help="Change the records in use: replace or delete the rows about the subjects named,"
+            " and keep the others."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Seal files to your own enclave and load them: all or nothing."""
-    wishes = _Wishes(encoding, rejects, report, against)
+    if change is Change.KEEP:
+        raise SafeRoomError(Reason.MALFORMED, "", [FieldFault("--change", _CHANGE_RULE)])
+    whole = change in {None, Change.WHOLE}
+    wishes = _Wishes(encoding, rejects, report, against, whole=whole)
     given = pairs(files, "TABLE=FILE")
     digest = digest_of(schema, "--schema", "schema show")
     with Room.open(profile) as room:
@@ -162,9 +182,11 @@ def load(
             if found.bad:
                 _show_bad(found.bad, found.told, wishes, as_json=as_json)
             bar, move = progress_of("loading", quiet=as_json)
+            kept = {} if whole else {each.name: Change.KEEP for each in newest[0].tables}
+            changes = {**kept, **dict.fromkeys(found.files, change or Change.WHOLE)}
             with bar:
                 try:
-                    loaded = room.load_data(digest, found.files, progress=move)
+                    loaded = room.load_data(digest, found.files, changes=changes, progress=move)
                 except SafeRoomError as refusal:
                     # As by a load whose sender was killed when all of it had arrived.
                     if refusal.reason is Reason.CONFLICT:

@@ -93,6 +93,7 @@ def collected(
     rejects: Rejects,
     *,
     encoding: str | None = None,
+    whole: bool = True,
     progress: Callable[[int], None],
 ) -> Generator[Collected]:
     """Hold the files of a load to their tables.
@@ -102,18 +103,19 @@ def collected(
         files: each table's file; of a workbook, `FILE.xlsx#SHEET` names the sheet.
         rejects: takes the bad rows.
         encoding: of CSV files; found out where it is not said.
+        whole: whether every table has to have a file.
         progress: is told how many rows more have been read.
 
     Raises:
         SafeRoomError: `BAD_CONFIG` for a file that can not be used; `MALFORMED` for a table that
             the schema has not, or a file for it is missing; `NOT_INSTALLED`.
     """
-    _require_all([table.name for table in tables], files)
+    _require_known([table.name for table in tables], files, whole=whole)
     held: dict[str, Held] = {}
     paths: dict[str, Path] = {}
     with ExitStack() as stack:
         stack.callback(rejects.close)
-        for table in tables:
+        for table in (each for each in tables if each.name in files):
             path, sheets = _place(files[table.name], table.name)
             out: BinaryIO = stack.enter_context(tempfile.TemporaryFile())
             held[table.name] = hold(
@@ -130,11 +132,11 @@ def collected(
         yield Collected(held, paths)
 
 
-def _require_all(names: Sequence[str], files: Mapping[str, str]) -> None:
+def _require_known(names: Sequence[str], files: Mapping[str, str], *, whole: bool) -> None:
     strange = f"no table of the schema; it has {', '.join(sorted(names))}"
     faults = [FieldFault(name, strange) for name in files if name not in names]
     rule = "a load brings every table of the schema"
-    faults += [FieldFault(name, rule) for name in names if name not in files]
+    faults += [FieldFault(name, rule) for name in names if whole and name not in files]
     if faults:
         raise SafeRoomError(Reason.MALFORMED, faults[0].rule, faults)
 

@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 
 from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.rows import MAX_TOLD
+from saferoom_proto.load import Change
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements.base import Owner, Part, Uscc
 from saferoom_proto.statements.feature import Table
@@ -24,10 +25,11 @@ _Text = Annotated[str, StringConstraints(max_length=400)]
 
 
 class Build(Part):
-    """Build a store. With it comes a file a table, its rows as CSV."""
+    """Build a store. With it comes a file a table, its rows as CSV; and the store that changes."""
 
     kind: Literal["build"] = "build"
     tables: tuple[Table, ...]
+    changes: tuple[Change, ...]
     scratch: str
 
 

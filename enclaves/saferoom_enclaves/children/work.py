@@ -80,13 +80,14 @@ def do(frame: frames.Frame, channel: socket.socket) -> None:
 
 
 def _build(job: Build, files: tuple[int, ...]) -> tuple[Built, BinaryIO | None]:
-    for file in files:  # whoever wrote it left its place at the end
+    rows, kept = files[: len(job.tables)], files[len(job.tables) :]
+    for file in rows:  # whoever wrote it left its place at the end
         os.lseek(file, 0, os.SEEK_SET)
     loads = [
-        TableLoad(table, os.fdopen(file, "rb"))
-        for table, file in zip(job.tables, files, strict=True)
+        TableLoad(table, os.fdopen(file, "rb"), change)
+        for table, file, change in zip(job.tables, rows, job.changes, strict=True)
     ]
-    built = build_database(loads, Path(job.scratch))
+    built = build_database(loads, Path(job.scratch), before=kept[0] if kept else None)
     bad_rows = tuple(
         BadRowTold(table=row.table, line=row.line, column=row.column, rule=row.rule)
         for row in built.bad_rows

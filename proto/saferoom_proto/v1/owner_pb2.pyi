@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from saferoom_proto.v1 import evidence_pb2 as _evidence_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +19,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _LoadChange:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LoadChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadChange.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOAD_CHANGE_UNSPECIFIED: _LoadChange.ValueType  # 0
+    """They are all of the table's rows."""
+    LOAD_CHANGE_REPLACE: _LoadChange.ValueType  # 1
+    """They take the place of all rows about the subjects that they name."""
+    LOAD_CHANGE_DELETE: _LoadChange.ValueType  # 2
+    """All rows about the subjects that they name go; only their key is read."""
+    LOAD_CHANGE_KEEP: _LoadChange.ValueType  # 3
+    """There are none: the table stays as it is."""
+
+class LoadChange(_LoadChange, metaclass=_LoadChangeEnumTypeWrapper):
+    """What the rows of a load do to the table's rows before it."""
+
+LOAD_CHANGE_UNSPECIFIED: LoadChange.ValueType  # 0
+"""They are all of the table's rows."""
+LOAD_CHANGE_REPLACE: LoadChange.ValueType  # 1
+"""They take the place of all rows about the subjects that they name."""
+LOAD_CHANGE_DELETE: LoadChange.ValueType  # 2
+"""All rows about the subjects that they name go; only their key is read."""
+LOAD_CHANGE_KEEP: LoadChange.ValueType  # 3
+"""There are none: the table stays as it is."""
+Global___LoadChange: _TypeAlias = LoadChange  # noqa: Y015
 
 @_typing.final
 class PutCharterRequest(_message.Message):
@@ -777,19 +806,23 @@ class LoadTable(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     PIECES_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name in the schema."""
     pieces: _builtins.int
     """How many sealed pieces it has."""
+    change: Global___LoadChange.ValueType
+    """What its rows do to those of the snapshot that the load follows."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         pieces: _builtins.int = ...,
+        change: Global___LoadChange.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "pieces", b"pieces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "name", b"name", "pieces", b"pieces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
