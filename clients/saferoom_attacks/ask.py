@@ -131,6 +131,11 @@ class Oracle(Protocol):
         """How many questions were asked."""
         ...
 
+    @property
+    def cut(self) -> int:
+        """How many calls were hung up before their answer came."""
+        ...
+
     def ask(self, bank: str, rows: Sequence[Row]) -> list[Told]:
         """Ask as a bank, each row once."""
         ...

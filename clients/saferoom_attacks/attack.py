@@ -147,6 +147,7 @@ class Finding:
         charged: the most cells that one group was charged for about one target.
         told: how often the room gave which answer or reason.
         queries: asked of the room.
+        cut: calls that were hung up before their answer came.
         seconds: that the attack on the room took.
     """
 
@@ -156,6 +157,7 @@ class Finding:
     charged: int
     told: Mapping[str, int]
     queries: int
+    cut: int
     seconds: float
 
     @property

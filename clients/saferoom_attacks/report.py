@@ -94,6 +94,7 @@ def _entry(finding: Finding) -> dict[str, object]:
         "control": {**_learned(finding.control), "lacks": attack.lacks.en},
         "told": dict(sorted(finding.told.items())),
         "queries": finding.queries,
+        "hung_up": finding.cut,
         "seconds": round(finding.seconds, 3),
     }
 

@@ -27,7 +27,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import verify_receipt
 from saferoom_proto.statements import Purpose
 
-HURRIES: Final = (0.002, 0.005, 0.012)
+HURRIES: Final = (0.005, 0.02, 0.06)
 """Seconds after which a bank hangs up: before, around and after the time that an answer takes."""
 SINGLE: Final = frozenset({"phone-is"})
 """What no batch may ask."""

@@ -97,7 +97,7 @@ class Suite:
     def attack(self, attack: Attack, oracle: Oracle, firms: Mapping[str, Record]) -> Finding:
         """Play one attack, and its control."""
         chance = Chance(self.scale.seed, self.scale.rounds)
-        before, began = oracle.asked, time.monotonic()
+        before, cut, began = oracle.asked, oracle.cut, time.monotonic()
         seen = attack.run(oracle, firms, chance)
         seconds, queries = time.monotonic() - began, oracle.asked - before
         charged = [cells for each in firms for cells in oracle.charged_cells(each).values()]
@@ -109,6 +109,7 @@ class Suite:
             max(charged, default=1),
             told,
             queries,
+            oracle.cut - cut,
             seconds,
         )
 

@@ -48,6 +48,10 @@ class SimRoom:
     def rules(self) -> Rules:
         return ALL
 
+    @property
+    def cut(self) -> int:
+        return 0
+
     def ask(self, bank: str, rows: Sequence[Row]) -> list[Told]:
         assert bank == BANK
         self.asked += len(rows)

@@ -52,7 +52,7 @@ def one(name: str) -> Attack:
 
 
 def finding(attack: Attack, room: Learned, control: Learned) -> Finding:
-    return Finding(attack, room, control, charged=5, told={}, queries=7, seconds=0.1)
+    return Finding(attack, room, control, charged=5, told={}, queries=7, cut=0, seconds=0.1)
 
 
 def played(folder: Path, *attacks: Attack) -> Iterator[Finding]:
