@@ -22,7 +22,13 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import BatchRequest, Purpose, load, seal_statement
+from saferoom_proto.statements import (
+    BatchRequest,
+    FeatureKind,
+    Purpose,
+    load,
+    seal_statement,
+)
 from saferoom_proto.statements.base import (
     Base64,
     Part,
@@ -114,8 +120,12 @@ def make_batch(
         now: the present instant.
 
     Raises:
-        SafeRoomError: `MALFORMED_SUBJECT` or `MALFORMED`, naming the row or field.
+        SafeRoomError: `MALFORMED_SUBJECT` or `MALFORMED`, naming the row or field; `MALFORMED` too
+            for a template that compares a stated value, which is done for one subject at a time.
     """
+    if any(each.definition.kind is FeatureKind.STATED for each in view.features.values()):
+        fault = FieldFault("template", "a value is stated of one subject at a time")
+        raise SafeRoomError(Reason.MALFORMED, "template", [fault])
     packed, sets = _packed(rows, params)
     blinding, reply_key = os.urandom(_SEED_BYTES), SealingKey.generate()
     moment = whole_milliseconds(now)

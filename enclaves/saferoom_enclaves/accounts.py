@@ -9,6 +9,7 @@ order the rows are read, what covers the rest of a feature and period is the new
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from itertools import repeat
 from typing import Annotated, Final
@@ -18,10 +19,10 @@ from pydantic import Field, ValidationError
 from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import State
 from saferoom_proto.batch import split
-from saferoom_proto.formula import FeatureKind
-from saferoom_proto.formula.tree import MAX_CLASSES
+from saferoom_proto.formula import Absent, FeatureKind, FeatureRef, FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import Digest, FeatureName, Owner, Part
+from saferoom_proto.statements.feature import StatedForm
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 _ROW_PARTS: Final = 3
@@ -37,8 +38,10 @@ class Spent(Part):
     """Of what computes its value: a feature that is defined anew tells something else."""
     kind: FeatureKind
     family: Owner
+    unknown: bool
+    """Whether silence is told, too."""
     grid: tuple[str, ...]
-    """Every threshold that could have been asked: of each grid it had while it was asked of."""
+    """Every threshold or class it could be compared with: of each grid it had while asked of."""
     cuts: tuple[str, ...]
     null: bool
     cells: Annotated[int, Field(ge=1)]
@@ -54,7 +57,6 @@ class Spent(Part):
             {*other.cuts} <= {*self.cuts}
             and {*other.grid} <= {*self.grid}
             and self.null >= other.null
-            and self.cells >= other.cells
         )
 
 
@@ -83,25 +85,24 @@ def _both_asked(one: Spent, other: Spent) -> Spent:
         value=one.value,
         kind=one.kind,
         family=one.family,
+        unknown=one.unknown,
         grid=tuple(sorted(grid)),
         cuts=tuple(sorted(cuts)),
         null=one.null or other.null,
-        # No less than the price of all these cuts, by which it is replaced when more is asked.
-        cells=min(one.cells * other.cells, _most(one.kind, grid, cuts)),
+        cells=_shape(one, grid).cells_told(len(cuts)),
     )
 
 
-def _most(kind: FeatureKind, grid: set[str], cuts: set[str]) -> int:
-    """Give the most that can be told apart, silence included."""
-    match kind:
-        case FeatureKind.ORDERED:
-            return len(grid) + 2
-        case FeatureKind.FLAG:
-            return 3
-        case FeatureKind.CLASSES:
-            return MAX_CLASSES + 1
-        case FeatureKind.STATED:
-            return len(cuts) + 2
+def _shape(of: Spent, grid: set[str]) -> FeatureShape:
+    """Give what a feature could be compared with, as its price needs it."""
+    return FeatureShape(
+        FeatureRef.parse(of.feature),
+        of.kind,
+        tuple(sorted(map(Decimal, grid))) if of.kind is FeatureKind.ORDERED else (),
+        tuple(sorted(grid)) if of.kind is FeatureKind.CLASSES else (),
+        Absent.UNKNOWN if of.unknown else Absent.FALSE,
+        StatedForm.TEXT if of.kind is FeatureKind.STATED else None,
+    )
 
 
 class _Kept(Part):

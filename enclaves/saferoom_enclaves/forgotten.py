@@ -82,6 +82,7 @@ def _asked_in_full(feature: PinnedFeature, epoch: int) -> Spent:
         value=definition.value_digest,
         kind=shape.kind,
         family=definition.family,
+        unknown=shape.can_be_unknown,
         grid=(),
         cuts=(),
         null=True,

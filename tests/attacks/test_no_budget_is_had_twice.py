@@ -13,7 +13,7 @@ from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Agreement, CostEstimate, Feature, load
-from simulator import EnclaveHarness, Sample, SimBank, tax_csv
+from simulator import Approved, EnclaveHarness, Sample, SimBank, tax_csv
 from simulator.batch import ask_batch, steady_batch
 from simulator.sample import AS_OF, VAT_GRID
 
@@ -136,6 +136,34 @@ def test_a_batch_is_charged_to_the_linked_account(room: Sample, enclave: Enclave
 
     assert row(VAT_GRID[2]) is Reason.OVER_BUDGET
     assert row(VAT_GRID[1]) is Truth.YES
+
+
+def test_what_linked_groups_asked_apart_is_priced_as_if_one_had_asked_it(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    mine, theirs = room.bank, room.world.bank("bank-c")
+    agreed = room.tax.agree(theirs)
+    room.consent(1, theirs)
+    rated = room.approved("rated", "tax.rating IN ('A', 'B') OR tax.arrears IS TRUE")
+    other = room.approved("other", "tax.rating = 'C' AND tax.vat_paid >= :min_vat")
+    enclave.follow()
+
+    def charged(asked: Approved | None, value: str, bank: SimBank) -> list[tuple[int, int]]:
+        release = enclave.ask(room.question(1, value, asked, bank)).release
+        return [(each.cells_before, each.cells_after) for each in release.charges]
+
+    assert charged(rated, "", mine) == [(1, 4), (1, 2)]
+    assert charged(None, VAT_GRID[3], mine) == [(1, 3), (2, 2)]
+    assert charged(other, VAT_GRID[1], theirs) == [(1, 3), (1, 3)]
+    # The banks merge: three classes and two thresholds were asked, whoever asks now.
+    room.tax.agree(theirs, group=mine.name, replaces=agreed)
+    enclave.follow()
+    joint = [(5, 5), (5, 5)]
+    assert charged(other, VAT_GRID[1], theirs) == joint
+    assert charged(other, VAT_GRID[1], mine) == joint
+    assert charged(rated, "", theirs) == [(5, 5), (2, 2)]
+    enclave.restart()
+    assert charged(other, VAT_GRID[3], mine) == joint
 
 
 def test_groups_are_linked_by_whoever_was_ever_in_both() -> None:
