@@ -71,6 +71,13 @@ def test_what_acro_would_not_show_is_not_shown(case: int) -> None:
     assert (withheld >= (told != "ok")).all()
 
 
+def test_of_no_subjects_and_of_few_nothing_is_told() -> None:
+    for counts in (np.zeros((5, 5, 5), dtype=np.int64), np.ones((2, 2, 2), dtype=np.int64)):
+        columns = columns_of(counts, {"x": np.arange(counts.sum(), dtype=np.float64)})
+        _, tables = released(plan_of(counts.shape, 3, (COUNT, SUM, MEAN), (X,)), columns, ROOMS)
+        assert all(line.number is None for table in tables for line in table.lines)
+
+
 def test_ten_subjects_are_shown_and_nine_are_not() -> None:
     for subjects, small in ((9, True), (10, False)):
         assert told_of([float(k + 1) for k in range(subjects)])[0] is small
@@ -215,5 +222,9 @@ def test_columns_that_do_not_fit_are_refused() -> None:
         Columns({"a": np.zeros(2, np.int8)}, {"x": np.zeros(3)})
     with pytest.raises(SafeRoomError, match="finite"):
         Columns({"a": np.zeros(1, np.int8)}, {"x": np.array([np.nan])})
+    with pytest.raises(SafeRoomError, match="no column x"):
+        protect(plan_of((2,), 1, (SUM,), (X,)), columns_of(np.array([20, 20])), Before(1), ROOMS)
+    with pytest.raises(SafeRoomError, match="no column b"):
+        protect(plan_of((2, 2), 1), columns_of(np.array([20, 20])), Before(1), ROOMS)
     with pytest.raises(SafeRoomError, match="OFF_DOMAIN"):
         protect(plan_of((2,), 1), columns_of(np.array([1, 2, 3])), Before(1), ROOMS)

@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 
 from saferoom_enclaves.statistics.lattice import Flags, Floats, Integers
 from saferoom_enclaves.statistics.rules import Rules
-from saferoom_enclaves.statistics.tabulate import UNIT, Table, Units
+from saferoom_enclaves.statistics.tabulate import UNIT, Table
 
 SHADOWS: Final = 8
 """Random sums of each set. Sets of 1,000 others pass all eight by chance once in 100,000 times."""
@@ -25,7 +25,9 @@ SEED: Final = 20_260_311
 """Fixed: the same question gets the same answer. It decides nothing but how long it takes."""
 
 
-def too_close(table: Table, units: Units, published: Flags, rules: Rules) -> list[tuple[int, int]]:
+def too_close(
+    table: Table, weights: Integers, published: Flags, rules: Rules
+) -> list[tuple[int, int]]:
     """Find the pairs of published cells that differ by some units, and fewer than the threshold.
 
     If each subject has a random sign, and two sets differ by so little weight, their signed sums
@@ -33,7 +35,7 @@ def too_close(table: Table, units: Units, published: Flags, rules: Rules) -> lis
 
     Args:
         table: the subjects by cells.
-        units: the weight of each subject.
+        weights: of each subject; of a sum only those count who contribute to it.
         published: which cells are published.
         rules: the threshold.
 
@@ -42,22 +44,22 @@ def too_close(table: Table, units: Units, published: Flags, rules: Rules) -> lis
     """
     cells = np.flatnonzero(published)
     bound = rules.threshold * UNIT
-    shadows = _shadows(table, units, cells)
+    shadows = _shadows(table, weights, cells)
     tree = KDTree(shadows)
     near = tree.query_pairs(bound - 0.5, np.inf, output_type="ndarray")
     members = _members(table, cells[np.unique(near)])
     found: list[tuple[int, int]] = []
     for one, other in cells[np.sort(near, axis=1)].tolist():
         apart = np.setxor1d(members[one], members[other], assume_unique=True)
-        if len(apart) and units.weights[apart].sum() < bound:
+        if 0 < int(weights[apart].sum()) < bound:
             found.append((one, other))
     return found
 
 
-def _shadows(table: Table, units: Units, cells: Integers) -> Floats:
+def _shadows(table: Table, weights: Integers, cells: Integers) -> Floats:
     """Each set's weight, and its weight under random signs; shape (cells, 1 + `SHADOWS`)."""
     draw = np.random.default_rng(SEED)
-    weight = units.weights.astype(np.float64)
+    weight = weights.astype(np.float64)
     signed = [weight * (draw.integers(0, 2, size=len(weight)) * 2 - 1) for _ in range(SHADOWS)]
     return table.sums(weight, *signed)[:, cells].T
 

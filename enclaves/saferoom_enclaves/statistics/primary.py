@@ -7,16 +7,21 @@ leaves. How much, in which amounts and between which bounds, is a `Demand`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
 import numpy as np
 
-from saferoom_enclaves.statistics.lattice import Flags, Floats, Lattice
+from saferoom_enclaves.statistics.lattice import Flags, Floats, Integers, Lattice
 from saferoom_enclaves.statistics.plan import Variable
 from saferoom_enclaves.statistics.rules import Rules
 from saferoom_enclaves.statistics.tabulate import UNIT, Columns, Table, Units
+from saferoom_proto.reasons import Reason, SafeRoomError
+
+DIGITS: Final = 52
+"""Binary digits of a double behind its first."""
 
 NEARLY: Final = 1e-9
 """Sums of doubles that differ by no more than this part of themselves are one."""
@@ -47,6 +52,7 @@ class Family:
 
     Attributes:
         name: the variable's, or empty for counts.
+        weights: what each subject weighs where two sets are compared; shape (subjects,).
         values: the numbers, not rounded.
         small: fewer units than the threshold stand behind it.
         dominated: few units make it up.
@@ -55,6 +61,7 @@ class Family:
     """
 
     name: str
+    weights: Integers
     values: Floats
     small: Flags
     dominated: Flags
@@ -77,7 +84,8 @@ def count_family(table: Table, units: Units, rules: Rules) -> Family:
     weights = counts * UNIT if units.alone else table.sums(units.weights.astype(np.float64))
     small = weights < rules.threshold * UNIT
     none = np.zeros(len(counts), dtype=np.bool_)
-    return Family("", counts, small, none, none, (_of_units(weights, small, rules),))
+    demand = _of_units(weights, small, rules)
+    return Family("", units.weights, counts, small, none, none, (demand,))
 
 
 def sum_family(
@@ -88,13 +96,20 @@ def sum_family(
     As many units as the threshold must have an amount that is not zero, as many one that is not the
     lower bound, and as many one that is not the upper: else the sum of a flag would be the count of
     those who have it, or of those who have not.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_FEATURE`, the columns do not have the variable.
     """
-    amounts = np.clip(columns.amounts[variable.name], variable.low, variable.high)
+    if variable.name not in columns.amounts:
+        raise SafeRoomError(Reason.UNKNOWN_FEATURE, f"there is no column {variable.name}")
+    clipped = np.clip(columns.amounts[variable.name], variable.low, variable.high)
+    amounts = _exact(clipped, variable)
     sizes, counts = np.abs(amounts), table.counts()
     # Step 1: units behind a number.
+    contributing = units.weights * (clipped != 0)
     weight = units.weights.astype(np.float64)
-    away = [weight * (amounts != each) for each in (0.0, variable.low, variable.high)]
-    values, total, *added = table.sums(amounts, sizes, *away)
+    away = [weight * (clipped != each) for each in (variable.low, variable.high)]
+    values, total, *added = table.sums(amounts, sizes, contributing.astype(np.float64), *away)
     weights = np.minimum.reduce(added)
     small = weights < rules.threshold * UNIT
     # Step 2: dominance, by the size of what each unit contributes.
@@ -130,7 +145,19 @@ def sum_family(
         grain=0.0,
     )
     units_stay = _of_units(weights, small, rules)
-    return Family(variable.name, values, small, dominated, same, (units_stay, demand))
+    demands = (units_stay, demand)
+    return Family(variable.name, contributing, values, small, dominated, same, demands)
+
+
+def _exact(amounts: Floats, variable: Variable) -> Floats:
+    """Bring amounts to multiples of a power of two, so fine that sums of all of them are exact.
+
+    Then a sum is the same in whatever order and margin it is reckoned: the same question gets the
+    same answer. For a million subjects and amounts up to a million the grain is 1/4096.
+    """
+    largest = max(abs(variable.low), abs(variable.high)) * max(1, len(amounts))
+    grain = 2.0 ** (math.ceil(math.log2(largest)) - DIGITS)
+    return np.round(amounts / grain) * grain
 
 
 def _of_units(weights: Floats, small: Flags, rules: Rules) -> Demand:

@@ -32,7 +32,11 @@ LEFT: Final = 1
 KEPT: Final = -1
 """A cell that was asked for and was withheld. 0 is one that nobody asked for."""
 
-WATCHED: Final = 2
+COARSE: Final = 36
+"""Most cells of a finer table that is watched: of flags, and of few classes. In wider ones "none of
+these classes" is many, and to watch them would withhold most of a plan."""
+
+THICK: Final = 2
 """How many times the threshold there must be in a finer cell on average for it to be watched."""
 
 Shown = Mapping[Margin, NDArray[np.int8]]
@@ -140,7 +144,7 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
             family = count_family(table, units, rules)
         asked = _asked(plan, lattice, names, margins)
         settled = _settled(lattice, names, past)
-        families[name] = _guard(table, units, family, _Asked(asked, settled), rules)
+        families[name] = _guard(table, family, _Asked(asked, settled), rules)
     shown = dict(before.shown)
     for name, guarded in families.items():
         shown[name] = _shown(guarded, names, shown.get(name, {}))
@@ -152,17 +156,18 @@ def finer(lattice: Lattice, subjects: int, rules: Rules) -> tuple[Axes, ...]:
 
     Their cells never leave, but margins tell of them: those of "a and b", "a and c" and "b and c"
     together tell how many subjects are in all three classes or in none. They are watched too,
-    where they are not thin of themselves and there are not too many.
+    where they are coarse, and not thin of themselves, and there are not too many.
     """
     ways = max(len(each) for each in lattice.margins)
     known = set(lattice.margins)
-    found = tuple(
-        each
+    most = min(COARSE, subjects // (THICK * rules.threshold))
+    sizes = {
+        each: math.prod(lattice.sizes[axis] for axis in each)
         for each in combinations(range(len(lattice.sizes)), ways + 1)
         if all(lower in known for lower in combinations(each, ways))
-        and subjects >= WATCHED * rules.threshold * math.prod(lattice.sizes[axis] for axis in each)
-    )
-    cells = sum(math.prod(lattice.sizes[axis] for axis in each) for each in found)
+    }
+    found = tuple(each for each, cells in sizes.items() if cells <= most)
+    cells = sum(sizes[each] for each in found)
     return found if lattice.cells + cells <= MAX_CELLS else ()
 
 
@@ -174,18 +179,20 @@ class _Asked:
     before: NDArray[np.int8]
 
 
-def _guard(table: Table, units: Units, family: Family, asked: _Asked, rules: Rules) -> Guarded:
+def _guard(table: Table, family: Family, asked: _Asked, rules: Rules) -> Guarded:
     """Decide which cells of one family leave."""
     lattice, left = table.lattice, asked.before == LEFT
     # Step 1: what is too telling by itself stays, and what was withheld before.
     published = (asked.now & ~family.telling & (asked.before != KEPT)) | left
+    if not (published & ~left).any():
+        return Guarded(lattice, family, asked.now, published, 0)
     # Step 2: what else must stay, so that nothing told apart is small.
     withholding = Withholding(lattice, family.values, ~published, left)
     enough = all(withholding.protect(demand) for demand in family.demands)
     published = ~withholding.withheld if enough else left
     # Step 3: no two that differ by a few subjects. Withholding more leaves every move what it is.
     if (published & ~left).any():
-        for one, other in too_close(table, units, published, rules):
+        for one, other in too_close(table, family.weights, published, rules):
             if published[one] and published[other]:
                 published[_less_worth(one, other, left)] = False
     # Step 4: the audit, by the other way. Should they disagree, nothing more leaves.
