@@ -4,16 +4,18 @@
 a subject. Three steps of a load, each by itself: the owner's client reads the file and holds it to
 the catalogue; its pieces are sealed and opened; the enclave's child holds the rows to the schema
 and builds the store. Each is a process of its own in a real load, so they are not added up. Memory
-is the most that the process has had by then; the plan asks for 200,000 rows a second.
+is the most that the step's process has had; the plan asks for 200,000 rows a second.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,6 +74,42 @@ def build(table: Table, path: Path) -> None:
         built.plaintext.close()
 
 
+def write_files(rows: int, csv: Path, parquet: Path) -> None:
+    """Write the files to load."""
+    columns = made(rows)
+    with csv.open("w") as file:
+        print(*columns, sep=",", file=file)
+        file.writelines(f"{','.join(row)}\n" for row in zip(*columns.values(), strict=True))
+    pyarrow.parquet.write_table(pa.table(dict(columns)), str(parquet))
+
+
+def holding(table: Table, path: Path, clean: Path) -> None:
+    """Hold a file to the catalogue, as the owner's client does."""
+    with clean.open("wb") as out:
+        held = hold(table, path, out, ignore_reject)
+    if held.bad:
+        raise SystemExit(f"{held.bad} rows are bad: {held.told[:3]}")
+
+
+def measure(what: str, rows: int, step: Callable[[], None]) -> None:
+    """Time a step, and print its line."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    step()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told = f"{rows / wall:>12,.0f}{rows / cpu:>12,.0f}{rows / cpu / GOAL:>12.2f}{most:>8,.0f}"
+    print(f"{what:32}{told}")
+
+
+def apart(step: Callable[[], None]) -> None:
+    """Run something in a process of its own, whose memory is its own."""
+    process = multiprocessing.get_context("fork").Process(target=step)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(process.exitcode)
+
+
 def main() -> None:
     """Measure, and print a line a step."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -80,36 +118,17 @@ def main() -> None:
     (table,) = draft_tables([catalogue().tables["hf_deposit_hf_payment_record"]], (), ())
     with tempfile.TemporaryDirectory(dir=MEMORY) as name:
         csv, parquet, clean = (Path(name) / each for each in ("a.csv", "a.parquet", "clean.csv"))
-        columns = made(rows)
-        with csv.open("w") as file:
-            print(*columns, sep=",", file=file)
-            file.writelines(f"{','.join(row)}\n" for row in zip(*columns.values(), strict=True))
-        pyarrow.parquet.write_table(pa.table(dict(columns)), str(parquet))
-        del columns
-
-        def holding(path: Path) -> None:
-            with clean.open("wb") as out:
-                held = hold(table, path, out, ignore_reject)
-            if held.bad:
-                raise SystemExit(f"{held.bad} rows are bad: {held.told[:3]}")
-
-        steps: dict[str, Callable[[], None]] = {
-            "held to the catalogue, CSV": lambda: holding(csv),
-            "held to the catalogue, Parquet": lambda: holding(parquet),
-            "sealed and opened": lambda: seal_and_open(clean),
-            "built into a store": lambda: build(table, clean),
-        }
+        apart(partial(write_files, rows, csv, parquet))
         print(f"{rows:,} rows, {csv.stat().st_size / 1e6:,.0f} MB of CSV")
-        print(f"{'step':32}{'rows/s':>12}{'rows/CPU s':>12}{'of 200,000':>12}{'MB':>8}")
+        print(f"{'step':32}{'rows/s':>12}{'rows/CPU s':>12}{'of 200,000':>12}{'MB':>8}", flush=True)
+        steps: dict[str, Callable[[], None]] = {
+            "held to the catalogue, CSV": partial(holding, table, csv, clean),
+            "held to the catalogue, Parquet": partial(holding, table, parquet, clean),
+            "sealed and opened": partial(seal_and_open, clean),
+            "built into a store": partial(build, table, clean),
+        }
         for what, step in steps.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            step()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            told = (
-                f"{rows / wall:>12,.0f}{rows / cpu:>12,.0f}{rows / cpu / GOAL:>12.2f}{most:>8,.0f}"
-            )
-            print(f"{what:32}{told}")
+            apart(partial(measure, what, rows, step))
 
 
 if __name__ == "__main__":

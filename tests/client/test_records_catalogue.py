@@ -74,6 +74,14 @@ def test_empty_csv_files_have_chinese_headings_and_notes(tmp_path: Path) -> None
     assert "is not written over" in again
 
 
+@pytest.mark.parametrize("name", ["grades.csv", "grades.XLS"])
+def test_a_folder_is_not_made_under_a_file_s_name(tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    said = three_parts(run("catalogue", "template", "3.1", "--out", str(place)), Reason.BAD_CONFIG)
+    assert "it is no folder; for Excel, name a file .xlsx" in said
+    assert not place.exists()
+
+
 def test_an_empty_workbook_has_a_sheet_for_each_table_and_notes(tmp_path: Path) -> None:
     path = tmp_path / "all.xlsx"
     every = [each.id for each in catalogue().types]

@@ -59,7 +59,7 @@ def write_blanks(path: Path, forms: Sequence[TableForm]) -> tuple[Path, ...]:
         refuse_existing(path)
         write_file(path, _workbook(forms), PUBLIC_FILE)
         return (path,)
-    if path.exists() and not path.is_dir():
+    if path.suffix.lower() in {".csv", ".xls", ".txt"} or (path.exists() and not path.is_dir()):
         raise bad_file(path, "it is no folder; for Excel, name a file .xlsx")
     files = {path / f"{form.name}.csv": [[one.zh for one in form.columns]] for form in forms}
     files[path / f"{NOTES}.csv"] = [list[str](_NOTE_HEADINGS), *_notes(forms)]
