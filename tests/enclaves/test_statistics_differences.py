@@ -124,6 +124,19 @@ def test_another_epoch_and_another_meaning_of_a_dimension_are_refused() -> None:
         protect(renamed, columns, first.after, ROOMS)
 
 
+def test_a_sum_is_not_told_once_clipped_lower_and_once_higher() -> None:
+    """Their difference would be what the one subject has that is above the lower bound."""
+    columns = columns_of(np.array([60, 70]), {"x": np.linspace(1.0, 900.0, 130)})
+    columns.amounts["x"][0] = 1900.0
+    low, high = Variable("x", 0.0, 1000.0), Variable("x", 0.0, 2000.0)
+    total = Measure(Kind.SUM, "x")
+    first, out = released(plan_of((2,), [()], (total,), (low,)), columns, ROOMS)
+    assert out[0].lines[0].number is not None
+    with pytest.raises(SafeRoomError, match="other bounds") as refused:
+        protect(plan_of((2,), [()], (total,), (high,)), columns, first.after, ROOMS)
+    assert refused.value.reason is Reason.CONFLICT
+
+
 def test_nothing_new_leaves_where_a_small_cell_cannot_be_protected_any_more() -> None:
     """Both margins left before, and leave the small cell no room: the table stays as a whole."""
     counts = np.array([[1, 11], [12, 0]])

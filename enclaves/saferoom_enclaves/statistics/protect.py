@@ -20,7 +20,14 @@ from saferoom_enclaves.statistics.audit import Audit
 from saferoom_enclaves.statistics.lattice import Axes, Flags, Lattice
 from saferoom_enclaves.statistics.moves import Withholding
 from saferoom_enclaves.statistics.pairs import too_close
-from saferoom_enclaves.statistics.plan import MAX_CELLS, Dimension, Kind, Margin, ReleasePlan
+from saferoom_enclaves.statistics.plan import (
+    MAX_CELLS,
+    Dimension,
+    Kind,
+    Margin,
+    ReleasePlan,
+    Variable,
+)
 from saferoom_enclaves.statistics.primary import Family, count_family, sum_family
 from saferoom_enclaves.statistics.rules import Rules
 from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
@@ -50,11 +57,13 @@ class Before:
     Attributes:
         epoch: of the store.
         dimensions: every dimension that was used, by name.
+        variables: every variable that was added up, by name.
         shown: for counts (an empty name) and each variable, what became of each cell.
     """
 
     epoch: int
     dimensions: Mapping[str, Dimension] = field(default_factory=dict[str, Dimension])
+    variables: Mapping[str, Variable] = field(default_factory=dict[str, Variable])
     shown: Mapping[str, Shown] = field(default_factory=dict[str, Shown])
 
 
@@ -111,9 +120,11 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
         rules: what is kept to.
 
     Raises:
-        SafeRoomError: the plan is of another epoch, or names a dimension that is not what it was.
+        SafeRoomError: the plan is of another epoch, or names a dimension or a variable that is not
+            what it was.
     """
-    # Step 1: the dimensions of this plan and of those before it.
+    # Step 1: the dimensions and variables of this plan and of those before it. A sum that is
+    # clipped once lower and once higher would tell of those who are above.
     if plan.epoch != before.epoch:
         raise SafeRoomError(
             Reason.CONFLICT, f"the plan is of epoch {plan.epoch}, not {before.epoch}"
@@ -123,6 +134,12 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
         if dimensions.setdefault(each.name, each) != each:
             raise SafeRoomError(
                 Reason.CONFLICT, f"{each.name} had other classes before in this epoch"
+            )
+    variables = dict(before.variables)
+    for each in plan.summed():
+        if variables.setdefault(each.name, each) != each:
+            raise SafeRoomError(
+                Reason.CONFLICT, f"{each.name} had other bounds before in this epoch"
             )
     names = tuple(sorted(dimensions))
     sizes = tuple(len(dimensions[name].classes) for name in names)
@@ -138,8 +155,7 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
         lattice = Lattice(sizes, [*asked_margins, *finer(lattice, columns.subjects, rules)])
         table = Table(lattice, names, columns)
         if name:
-            variable = next(each for each in plan.variables if each.name == name)
-            family = sum_family(table, units, columns, variable, rules)
+            family = sum_family(table, units, columns, variables[name], rules)
         else:
             family = count_family(table, units, rules)
         asked = _asked(plan, lattice, names, margins)
@@ -148,7 +164,7 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
     shown = dict(before.shown)
     for name, guarded in families.items():
         shown[name] = _shown(guarded, names, shown.get(name, {}))
-    return Protected(plan, rules, names, families, Before(plan.epoch, dimensions, shown))
+    return Protected(plan, rules, names, families, Before(plan.epoch, dimensions, variables, shown))
 
 
 def finer(lattice: Lattice, subjects: int, rules: Rules) -> tuple[Axes, ...]:
