@@ -22,7 +22,7 @@ from typing import Final
 
 import pytest
 
-from saferoom_client import channel, session
+from saferoom_client import Room, channel, session
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.uscc import make_uscc
@@ -109,9 +109,24 @@ class Watched:
                         ),
                     )
             self.attempt("another purpose", lambda: check(STEADY, "5000", "in-loan"))
+            self.attempt("a batch", lambda: self._batch(room))
             self.attempt("the log", lambda: room.verify_log(whole=True))
+        with self.live.open(STEADY, "self") as room:
+            self.attempt("what is held", lambda: room.get_holdings("tax"))
         with self.live.open("auditor", "desk") as room:
             self.attempt("the auditor", lambda: (room.verify_log(whole=True), room.entries()))
+
+    def _batch(self, room: Room) -> None:
+        subjects = (STEADY, UNKNOWN, POOR)
+        answers = room.check_many(
+            "paid-enough",
+            subjects,
+            purpose="pre-loan",
+            params={"least": "5000"},
+            progress=lambda done, whole: self.said.append(f"{done} of {whole} rows are judged"),
+        )
+        refused = sum(each.truth is None for each in answers)
+        self.said.append(f"{len(answers) - refused} answered, {refused} refused")
 
     def command_line(self) -> None:
         """Keep what a command prints that shows no answer."""
@@ -210,6 +225,8 @@ def test_rooms_that_differ_in_one_record_look_alike_from_outside(tmp_path: Path)
     # The comparison is of something: the answers differ, and there were refusals.
     assert len({tuple(each.truths) for each in (first, *others)}) == len(STORES)
     assert any("OVER_BUDGET" in line for line in first.said)
+    assert "2 answered, 1 refused" in first.said
+    assert "3 of 3 rows are judged" in first.said
     assert sum(where.endswith("CheckService/Check") for where, _ in first.messages) > 20
     assert sum(moved for name, moved in first.metrics.items() if "calls_total" in name) > 20
     assert first.log
