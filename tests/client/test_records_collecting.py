@@ -14,7 +14,7 @@ import pytest
 
 from saferoom_client.records.annex import catalogue
 from saferoom_client.records.blanks import sheet_name, write_blanks
-from saferoom_client.records.collecting import Collected, Rejects, collected
+from saferoom_client.records.collecting import Collected, Rejects, collected, require_apart
 from saferoom_client.records.drafting import draft_tables
 from saferoom_client.records.report import read_report, write_report
 from saferoom_client.tongue import Language, speak
@@ -94,6 +94,18 @@ def test_nothing_of_the_rows_has_a_name_on_the_disk(
     with collected(schema, files, rejects, progress=lambda rows: None) as found:
         assert found.files["tax_credit_grade"].stat().st_size
         assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_file_that_is_loaded_is_not_written_over(tmp_path: Path) -> None:
+    file = grades(tmp_path, f"甲,{make_uscc(1)},2024,A")
+    link = tmp_path / "link.csv"
+    link.symlink_to(file)
+    for place in (Path(file), link):
+        for text in (file, f"{file}#一"):
+            with pytest.raises(SafeRoomError) as refusal:
+                require_apart((None, place), {"tax_credit_grade": text})
+            assert refusal.value.fields[0].rule == "it is one of the files to load"
+    require_apart((tmp_path / "other.csv", None), {"tax_credit_grade": file})
 
 
 def test_a_load_brings_every_table_and_no_other(tmp_path: Path) -> None:

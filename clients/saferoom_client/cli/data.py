@@ -23,7 +23,7 @@ from saferoom_client.cli.output import moment, progress_of, show
 from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.files import require_writable, write_file
-from saferoom_client.records.collecting import Collected, Rejects, collected
+from saferoom_client.records.collecting import Collected, Rejects, collected, require_apart
 from saferoom_client.records.faults import Fault
 from saferoom_client.records.report import read_report, write_report
 from saferoom_client.records.sources import ENCODINGS
@@ -88,6 +88,7 @@ def _held(
     room: Room, schema: Schema, files: Mapping[str, str], wishes: _Wishes, *, quiet: bool
 ) -> Generator[Collected]:
     """Hold files to the tables of a schema, and write what is wished for about them."""
+    require_apart((wishes.rejects, wishes.report), files)
     before = read_report(wishes.against) if wishes.against else {}
     headings = (say("TABLE"), say("LINE"), say("COLUMN"), say("RULE"))
     rejects = Rejects(wishes.rejects, say_rule, headings)

@@ -120,6 +120,7 @@ RULES: Final = (
     later("it is no report on the quality of records"),
     later("a load brings every table of the schema"),
     later("not your newest tables"),
+    later("it is one of the files to load"),
     later("replace, delete or whole; a table without a file is kept"),
     later("a change follows the snapshot in use"),
     later("a change follows a load under the same tables"),

@@ -132,6 +132,22 @@ def collected(
         yield Collected(held, paths)
 
 
+def require_apart(places: Sequence[Path | None], files: Mapping[str, str]) -> None:
+    """Refuse to write over a file that is to be loaded.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the file.
+    """
+    read = [_place(text, name)[0] for name, text in files.items()]
+    for place in places:
+        if (
+            place is not None
+            and place.exists()
+            and any(each.exists() and place.samefile(each) for each in read)
+        ):
+            raise bad_file(place, "it is one of the files to load")
+
+
 def _require_known(names: Sequence[str], files: Mapping[str, str], *, whole: bool) -> None:
     strange = f"no table of the schema; it has {', '.join(sorted(names))}"
     faults = [FieldFault(name, strange) for name in files if name not in names]
