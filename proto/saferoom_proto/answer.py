@@ -1,17 +1,17 @@
 """The answer as it is sealed: always 50 bytes, so that its length tells nothing.
 
 Byte 0 is the format, byte 1 the kind, bytes 2 to 17 the value, bytes 18 to 49 a salt. The release
-statement carries SHA-256 of the whole; the salt keeps that commitment from being guessed.
+statement carries a hash of the whole; the salt keeps that commitment from being guessed.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 ANSWER_BYTES: Final = 50
 SALT_BYTES: Final = 32
@@ -71,9 +71,9 @@ class Answer:
         return cls(truth, data[2 + _VALUE_BYTES :])
 
 
-def commitment(answer: bytes) -> str:
-    """Commit to an answer's 50 bytes, as the release statement does."""
-    return "sha256:" + hashlib.sha256(answer).hexdigest()
+def commitment(answer: bytes, suite: Suite = Suite.INTERNATIONAL) -> str:
+    """Commit to an answer's 50 bytes, as a release statement of a suite does."""
+    return suite.digest(answer)
 
 
 def combine(parts: list[Truth]) -> Truth:

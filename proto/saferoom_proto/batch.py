@@ -18,7 +18,6 @@ RFC 5869 (HKDF).
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from saferoom_proto.answer import Truth
 from saferoom_proto.encoding import digest_bytes
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite, suite_of
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 ROW_BYTES: Final = 20
@@ -116,8 +116,8 @@ class Record:
     charges: tuple[tuple[int, int], ...]
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read a record.
+    def from_bytes(cls, data: bytes, suite: Suite = Suite.INTERNATIONAL) -> Self:
+        """Read a record of a batch whose request is of a suite.
 
         Raises:
             SafeRoomError: `MALFORMED` for another length or an unknown code.
@@ -129,7 +129,7 @@ class Record:
         cells = struct.unpack(f">{len(rest) // 2}H", rest)
         return cls(
             OUTCOMES[data[0]],
-            f"sha256:{consent.hex()}" if any(consent) else None,
+            suite.named(consent) if any(consent) else None,
             tuple(zip(cells[::2], cells[1::2], strict=True)),
         )
 
@@ -175,17 +175,17 @@ def blinds(seed: bytes, first: int, count: int) -> bytes:
     return _stream(seed, first * BLIND_BYTES // _BLOCK_BYTES, count * BLIND_BYTES)
 
 
-def asked_leaf(blind: bytes, row: bytes) -> bytes:
+def asked_leaf(blind: bytes, row: bytes, suite: Suite = Suite.INTERNATIONAL) -> bytes:
     """Hash one row as it is asked."""
-    return hashlib.sha256(_LEAF + blind + row).digest()
+    return suite.hash(_LEAF + blind + row)
 
 
-def asked_leaves(seed: bytes, rows: bytes) -> list[bytes]:
+def asked_leaves(seed: bytes, rows: bytes, suite: Suite = Suite.INTERNATIONAL) -> list[bytes]:
     """Hash all rows of a batch as they are asked."""
-    sha256 = hashlib.sha256
+    hashed = suite.hash
     hidden = split(blinds(seed, 0, len(rows) // ROW_BYTES), BLIND_BYTES)
     return [
-        sha256(_LEAF + blind + row).digest()
+        hashed(_LEAF + blind + row)
         for (blind,), (row,) in zip(hidden, split(rows, ROW_BYTES), strict=True)
     ]
 
@@ -258,6 +258,8 @@ class JudgedRows:
     def leaves(self, salts: bytes, request_id: str) -> list[bytes]:
         """Hash what became of each row; `MALFORMED` if there is not one record for each.
 
+        The hash is that of the request's suite.
+
         Args:
             salts: of these rows, packed.
             request_id: the batch's.
@@ -265,7 +267,7 @@ class JudgedRows:
         count = self.count
         if not count or len(self.records) < count * _CODE_AND_CONSENT or len(self.records) % count:
             raise SafeRoomError(Reason.MALFORMED, "not one record for each row")
-        sha256, when = hashlib.sha256, self.when
+        hashed, when = suite_of(request_id).hash, self.when
         head = digest_bytes(request_id)
         indexes = struct.pack(f">{count}I", *range(self.first, self.first + count))
         pieces = zip(
@@ -276,7 +278,7 @@ class JudgedRows:
             strict=True,
         )
         return [
-            sha256(_LEAF + salt + head + index + row + when + record).digest()
+            hashed(_LEAF + salt + head + index + row + when + record)
             for (salt,), (index,), (row,), (record,) in pieces
         ]
 

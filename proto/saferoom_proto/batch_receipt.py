@@ -174,7 +174,8 @@ def consents_of(receipt: BatchReceipt, index: int) -> set[str]:
     records = (
         _record_of(_chunks(part, rows)[index // CHUNK_ROWS], index) for part in receipt.parts
     )
-    named = (Record.from_bytes(record).consent for record in records)
+    suite = Envelope.from_text(receipt.request).suite
+    named = (Record.from_bytes(record, suite).consent for record in records)
     return {digest for digest in named if digest is not None}
 
 
@@ -190,8 +191,8 @@ def take_row(receipt: BatchReceipt, index: int, consents: Mapping[str, str]) -> 
         SafeRoomError: `MALFORMED` if there is no such row, or one of its consents is not given.
     """
     rows, seed = _rows_with(receipt, index), unb64(receipt.blinding)
-    request_id = Envelope.from_text(receipt.request).digest
-    tree = Tree(asked_leaves(seed, rows))
+    request = Envelope.from_text(receipt.request)
+    tree = Tree(asked_leaves(seed, rows, request.suite), request.suite)
     return RowReceipt(
         request=receipt.request,
         template=receipt.template,
@@ -200,23 +201,23 @@ def take_row(receipt: BatchReceipt, index: int, consents: Mapping[str, str]) -> 
         row=b64(rows[index * ROW_BYTES : (index + 1) * ROW_BYTES]),
         blind=b64(blinds(seed, index, 1)),
         path=tuple(map(b64, tree.path(index))),
-        parts=tuple(_row_part(part, rows, index, request_id, consents) for part in receipt.parts),
+        parts=tuple(_row_part(part, rows, index, request, consents) for part in receipt.parts),
     )
 
 
 def _row_part(
-    part: BatchPart, rows: bytes, index: int, request_id: str, consents: Mapping[str, str]
+    part: BatchPart, rows: bytes, index: int, request: Envelope, consents: Mapping[str, str]
 ) -> RowPart:
-    keys = BatchKeys(unb64(part.secret), request_id, part.owner)
+    keys = BatchKeys(unb64(part.secret), request.digest, part.owner)
     chunks = _chunks(part, rows)
     leaves = [
         leaf
         for chunk in chunks
-        for leaf in chunk.leaves(keys.salts(chunk.first, chunk.count), request_id)
+        for leaf in chunk.leaves(keys.salts(chunk.first, chunk.count), request.digest)
     ]
     chunk = chunks[index // CHUNK_ROWS]
     data = _record_of(chunk, index)
-    consent = Record.from_bytes(data).consent
+    consent = Record.from_bytes(data, request.suite).consent
     if consent is not None and consent not in consents:
         raise SafeRoomError(Reason.MALFORMED, f"the row's consent {consent} is not given")
     return RowPart(
@@ -225,7 +226,7 @@ def _row_part(
         row_salt=b64(keys.salts(index, 1)),
         when=b64(chunk.when),
         record=b64(data),
-        path=tuple(map(b64, Tree(leaves).path(index))),
+        path=tuple(map(b64, Tree(leaves, request.suite).path(index))),
     )
 
 
@@ -273,9 +274,10 @@ def verify_row_receipt(receipt: RowReceipt, trust: Trust) -> VerifiedRow:
     row = unb64(receipt.row)
     if len(row) != ROW_BYTES or len(unb64(receipt.blind)) != BLIND_BYTES:
         raise SafeRoomError(Reason.MALFORMED, "not a row and its blind")
-    asked, path = asked_leaf(unb64(receipt.blind), row), [unb64(each) for each in receipt.path]
+    suite, path = opened.envelope.suite, [unb64(each) for each in receipt.path]
+    asked = asked_leaf(unb64(receipt.blind), row, suite)
     root = digest_bytes(opened.request.root)
-    verify_inclusion(receipt.index, opened.request.rows, asked, path, root)
+    verify_inclusion(receipt.index, opened.request.rows, asked, path, root, suite=suite)
     # Step 4: each owner's part.
     parts = {
         part.owner: _verify_row_part(part, receipt.index, row, opened, trust)
@@ -295,14 +297,15 @@ def _verify_row_part(
     part: RowPart, index: int, row: bytes, opened: _Opened, trust: Trust
 ) -> VerifiedRowPart:
     grounds = verify_grounds(part, opened.envelope, opened.certificate, trust, index=index)
-    when, record = When.from_bytes(unb64(part.when)), Record.from_bytes(unb64(part.record))
+    suite, when = opened.envelope.suite, When.from_bytes(unb64(part.when))
+    record = Record.from_bytes(unb64(part.record), suite)
     judged = JudgedRows(index, row, unb64(part.when), unb64(part.record))
     salt = unb64(part.row_salt)
     if len(salt) != SALT_BYTES:
         raise SafeRoomError(Reason.MALFORMED, f"a row's salt has {SALT_BYTES} bytes")
     (leaf,) = judged.leaves(salt, opened.envelope.digest)
     path = [unb64(each) for each in part.path]
-    verify_inclusion(index, opened.request.rows, leaf, path, grounds.root)
+    verify_inclusion(index, opened.request.rows, leaf, path, grounds.root, suite=suite)
     consent = None if part.consent is None else Envelope.from_text(part.consent)
     require_record(
         record, moment_of(when), grounds, opened.request, Row.from_bytes(row), consent=consent
@@ -320,8 +323,9 @@ def verify_batch_receipt(receipt: BatchReceipt, trust: Trust) -> Mapping[str, Ve
     """
     opened = _open_request(receipt, trust)
     rows = unb64(receipt.rows)
-    root = Tree(asked_leaves(unb64(receipt.blinding), rows)).root
-    if (len(rows), f"sha256:{root.hex()}") != (
+    suite = opened.envelope.suite
+    root = Tree(asked_leaves(unb64(receipt.blinding), rows, suite), suite).root
+    if (len(rows), suite.named(root)) != (
         opened.request.rows * ROW_BYTES,
         opened.request.root,
     ):
@@ -331,11 +335,12 @@ def verify_batch_receipt(receipt: BatchReceipt, trust: Trust) -> Mapping[str, Ve
         grounds = verify_grounds(part, opened.envelope, opened.certificate, trust)
         keys = BatchKeys(unb64(part.secret), opened.envelope.digest, part.owner)
         chunks = _chunks(part, rows)
-        tops = [
-            Tree(chunk.leaves(keys.salts(chunk.first, chunk.count), opened.envelope.digest)).root
+        leaves = [
+            chunk.leaves(keys.salts(chunk.first, chunk.count), opened.envelope.digest)
             for chunk in chunks
         ]
-        if Tree(tops).root != grounds.root:
+        tops = [Tree(each, suite).root for each in leaves]
+        if Tree(tops, suite).root != grounds.root:
             raise SafeRoomError(Reason.BAD_PROOF, "not the outcomes that were signed")
         verified[part.owner] = grounds
     return verified

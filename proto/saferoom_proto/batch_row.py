@@ -28,6 +28,7 @@ from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, BatchRequest, load
 from saferoom_proto.statements.base import Base64, Part, Uscc
+from saferoom_proto.suite import Suite
 
 DEEPEST: Final = 20
 """Hashes beside one row's way to the root: 2**20 is more than a million."""
@@ -59,10 +60,9 @@ class SubjectRow(Part):
     subject: Uscc
     row: HeldRow
 
-    @property
-    def record(self) -> Record:
-        """What became of it."""
-        return Record.from_bytes(unb64(self.row.record))
+    def record(self, suite: Suite) -> Record:
+        """Read what became of it, in a batch of a suite."""
+        return Record.from_bytes(unb64(self.row.record), suite)
 
     @property
     def judged_at(self) -> datetime:
@@ -103,5 +103,5 @@ def verify_row(word: BatchRelease, question: Envelope, shown: SubjectRow) -> Non
     (leaf,) = judged.leaves(salt, word.request)
     path = [unb64(each) for each in row.path]
     root = digest_bytes(word.root)
-    verify_inclusion(row.index, request.rows, leaf, path, root)
+    verify_inclusion(row.index, request.rows, leaf, path, root, suite=question.suite)
     Record.from_bytes(record)

@@ -15,8 +15,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from saferoom_proto.dsse import Envelope, pae
-from saferoom_proto.encoding import sha256_digest
+from saferoom_proto.dsse import Envelope, media_type, pae
 from saferoom_proto.formula import (
     FeatureRef,
     FeatureShape,
@@ -43,6 +42,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.base import FeatureName, Part
+from saferoom_proto.suite import suite_of
 
 CONSENT_FROM_LEVEL = 2
 """Level 1 is public by law; from level 2 on, a check needs consent and is charged (section 7)."""
@@ -100,8 +100,9 @@ class ReleaseCertificate(Payload):
 
     @cached_property
     def digest(self) -> str:
-        """The digest that approvals and requests name."""
-        return sha256_digest(pae(self.payload_type(), self.to_bytes()))
+        """The digest that approvals and requests name, of its template's suite."""
+        suite = suite_of(self.template)
+        return suite.digest(pae(media_type(self.payload_type(), suite), self.to_bytes()))
 
     def part(self, owner: str) -> OwnerPart:
         """Give one owner's part, or refuse with `CERTIFICATE_MISMATCH`."""

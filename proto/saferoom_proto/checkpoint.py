@@ -4,6 +4,10 @@ Three formats, each built on the one before: a signed note, a checkpoint (a note
 log's origin, size and root), and an inclusion proof that carries its checkpoint. Witnesses add
 their own lines to a note; lines by keys unknown here are passed over, as the standard asks.
 
+The log of a room of the suite guomi is signed with SM2 and hashed with SM3, for which the standards
+have no name yet: its signature type is the one kept for such, 0xff, with a name of our own behind
+it. Tools that know only the standards' types see a note by a key they do not know.
+
 Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignature and
 c2sp.org/tlog-proof@v1.
 """
@@ -18,8 +22,9 @@ from typing import Final, Self
 
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.keys import SigningKey, VerifyKey
-from saferoom_proto.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, verify_inclusion
+from saferoom_proto.merkle import HASH_BYTES, empty_root, leaf_hash, verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 MAX_SIGNATURES: Final = 17
 """The log's own and 16 witnesses': signed-note asks for at least 16 in all."""
@@ -31,11 +36,17 @@ _MAX_HASHES: Final = 63
 """The longest path in a tree of fewer than 2^63 leaves."""
 
 _MAX_SIZE: Final = (1 << 63) - 1
+_EMPTY_ROOTS: Final = frozenset(map(empty_root, Suite))
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 KEY_ID_BYTES: Final = 4
 _DASH: Final = "\u2014 "
-_ED25519: Final = b"\x01"  # signed-note's type byte of a plain Ed25519 signature
+_TYPES: Final = {
+    Suite.INTERNATIONAL: b"\x01",  # signed-note's type byte of a plain Ed25519 signature
+    Suite.GUOMI: b"\xffsaferoom.sm2-sm3/v1\n",
+}
+"""What stands before a public key (signed-note, "Signature types": behind 0xff, whatever is long
+enough to be nobody else's)."""
 _PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
 
 
@@ -85,7 +96,7 @@ class Checkpoint:
         require_name(self.origin)
         if not 0 <= self.size <= _MAX_SIZE or len(self.root) != HASH_BYTES:
             raise _malformed("a checkpoint has a size below 2^63 and a root of 32 bytes")
-        if self.size == 0 and self.root != EMPTY_ROOT:
+        if self.size == 0 and self.root not in _EMPTY_ROOTS:
             raise _malformed("the empty tree has one root only")
         if any(not line or "\n" in line for line in self.extensions):
             raise _malformed("an extension is one line and not empty")
@@ -138,21 +149,29 @@ class InclusionProof:
             SafeRoomError: `MALFORMED`, `BAD_SIGNATURE` or `BAD_PROOF`.
         """
         head = open_checkpoint(self.note, origin, key)
-        self.require_under(leaf, head)
+        self.require_under(leaf, head, key.suite)
         return head
 
-    def require_under(self, leaf: bytes, head: Checkpoint) -> None:
+    def require_under(
+        self, leaf: bytes, head: Checkpoint, suite: Suite = Suite.INTERNATIONAL
+    ) -> None:
         """Check that a log's verified head holds a leaf of these bytes at the index.
+
+        Args:
+            leaf: its bytes.
+            head: the log's.
+            suite: of the log's key.
 
         Raises:
             SafeRoomError: `BAD_PROOF`.
         """
-        verify_inclusion(self.index, head.size, leaf_hash(leaf), self.hashes, head.root)
+        hashed = leaf_hash(leaf, suite)
+        verify_inclusion(self.index, head.size, hashed, self.hashes, head.root, suite=suite)
 
 
 def key_id(name: str, key: VerifyKey) -> bytes:
     """Give the four bytes that point a note's reader to the log's key; a hint, not an identity."""
-    return key_hint(name, _ED25519 + key.raw)
+    return key_hint(name, _TYPES[key.suite] + key.raw)
 
 
 def key_hint(name: str, typed_key: bytes) -> bytes:
@@ -236,6 +255,8 @@ def open_checkpoint(note: str, origin: str, key: VerifyKey) -> Checkpoint:
     checkpoint = Checkpoint.parse(open_note(note, origin, key))
     if checkpoint.origin != origin:
         raise SafeRoomError(Reason.BAD_SIGNATURE, "the checkpoint is of another log")
+    if checkpoint.size == 0 and checkpoint.root != empty_root(key.suite):
+        raise SafeRoomError(Reason.BAD_PROOF, "the empty tree's root is of another hash")
     return checkpoint
 
 

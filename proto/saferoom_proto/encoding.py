@@ -11,7 +11,6 @@ Source: RFC 8259 (JSON), RFC 7493 (I-JSON), RFC 4648 section 4 (base64), YAML 1.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 from decimal import Decimal
@@ -28,6 +27,7 @@ from saferoom_proto.document import (
     walk,
 )
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.suite import Suite, suite_of
 
 JSON_LIMIT_BYTES: Final = 1 << 20
 """A statement is a few KiB; 1 MiB leaves room for a batch's signed request."""
@@ -40,7 +40,6 @@ _WORDS: Final[dict[str, object]] = {"true": True, "false": False, "null": None, 
 _NUMBER: Final = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][-+]?[0-9]+)?"
 )
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def parse_object(data: bytes, limit: int = JSON_LIMIT_BYTES) -> dict[str, object]:
@@ -147,22 +146,21 @@ def unb64(text: str) -> bytes:
 
 def sha256_digest(data: bytes) -> str:
     """Name bytes by their digest: `sha256:` and 64 lower-case hex digits."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return Suite.INTERNATIONAL.digest(data)
 
 
 def digest_bytes(digest: str) -> bytes:
     """Give the 32 bytes of a digest that was read as one; none of an empty text."""
-    return bytes.fromhex(digest.removeprefix("sha256:"))
+    return bytes.fromhex(digest.rpartition(":")[2])
 
 
 def check_digest(text: str) -> str:
-    """Give a digest back if it is written as `sha256_digest` writes it.
+    """Give a digest back if it is written as `Suite.digest` writes it, of whichever suite.
 
     Raises:
         SafeRoomError: `MALFORMED`.
     """
-    if _DIGEST.fullmatch(text) is None:
-        raise SafeRoomError(Reason.MALFORMED, "not a sha256 digest")
+    suite_of(text)
     return text
 
 

@@ -1,7 +1,7 @@
 """All that an owner holds about one subject, as it is sealed to that subject and to nobody else.
 
 The plaintext is JSON, filled up with spaces to the next power of two: the length that passers-by
-see says little of how much is held. The disclosure statement carries SHA-256 of the whole; the salt
+see says little of how much is held. The disclosure statement carries a hash of the whole; the salt
 in it keeps that commitment from being guessed.
 """
 
@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from saferoom_proto import hpke
 from saferoom_proto.batch import MOST_PARAMETERS
 from saferoom_proto.batch_row import HeldRow
-from saferoom_proto.encoding import check_digest, parse_object, sha256_digest
+from saferoom_proto.encoding import check_digest, parse_object
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import (
     Base64,
@@ -29,6 +29,7 @@ from saferoom_proto.statements.base import (
 )
 from saferoom_proto.statements.enclave import Count, StoreState
 from saferoom_proto.statements.feature import ColumnType
+from saferoom_proto.suite import Suite
 
 FEWEST_BYTES: Final = 16 * 1024
 """What is held about most subjects, a few dozen rows, fits: they all look alike."""
@@ -171,9 +172,9 @@ class Holdings(Part):
             raise SafeRoomError(Reason.MALFORMED, "holdings", field_faults(error)) from None
 
 
-def commitment(plaintext: bytes) -> str:
-    """Commit to a plaintext, as the disclosure statement does."""
-    return sha256_digest(plaintext)
+def commitment(plaintext: bytes, suite: Suite = Suite.INTERNATIONAL) -> str:
+    """Commit to a plaintext, as a disclosure statement of a suite does."""
+    return suite.digest(plaintext)
 
 
 def seal_holdings(plaintext: bytes, reply_key: bytes, request_id: str, owner: str) -> bytes:

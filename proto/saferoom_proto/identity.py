@@ -7,7 +7,6 @@ certificate, and nothing of a call's metadata, names anybody.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +14,11 @@ from enum import StrEnum
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.signing_certificate import certified_key, require_issued, suite_of_certificate
 from saferoom_proto.uscc import parse_uscc
 
 _ORGANISATION: Final = re.compile(
@@ -63,13 +62,16 @@ def subject_uri(uscc: str) -> str:
 
 
 def fingerprint(der: bytes) -> str:
-    """Give a certificate's fingerprint: SHA-256 of what its issuer signed (tbsCertificate).
+    """Give a certificate's fingerprint: a hash of what its issuer signed (tbsCertificate).
+
+    The hash is SHA-256; SM3 of a certificate that was signed with SM2.
 
     Not of the whole DER form: an ECDSA signature (r, s) has a twin (r, n - s), so that whoever
     holds a certificate can make another of it that verifies alike, which a revocation by the whole
     form would miss.
     """
-    return "sha256:" + hashlib.sha256(_parse(der).tbs_certificate_bytes).hexdigest()
+    certificate = _parse(der)
+    return suite_of_certificate(certificate).digest(certificate.tbs_certificate_bytes)
 
 
 def read_identity(der: bytes) -> Identity:
@@ -99,7 +101,7 @@ class Certified:
 
     Attributes:
         identity: whom the certificate names.
-        key: the Ed25519 key it gives them.
+        key: the key it gives them, of the certificate's suite.
         valid_from: the first instant it counts.
         valid_to: the last.
     """
@@ -131,11 +133,8 @@ def verify_issued(der: bytes, issuers: tuple[str, ...]) -> Certified:
     certificate = _parse(der)
     if not any(_issued(certificate, pem) for pem in issuers):
         raise SafeRoomError(Reason.UNAUTHENTICATED, "no pinned issuer made this certificate")
-    key = certificate.public_key()
-    if not isinstance(key, Ed25519PublicKey):
-        raise SafeRoomError(Reason.UNAUTHENTICATED, "a signing certificate holds an Ed25519 key")
     window = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-    return Certified(identity, VerifyKey(key.public_bytes_raw()), *window)
+    return Certified(identity, certified_key(certificate), *window)
 
 
 def verify_identity(
@@ -144,7 +143,7 @@ def verify_identity(
     """Verify that one of the issuers made a signing certificate, and that it is valid now.
 
     Returns:
-        Whom it names, and the Ed25519 key it gives them.
+        Whom it names, and the key it gives them.
 
     Raises:
         SafeRoomError: `UNAUTHENTICATED`, `NOT_YET_VALID` or `EXPIRED`.
@@ -160,8 +159,10 @@ def _issued(certificate: x509.Certificate, issuer_pem: str) -> bool:
     if certificate.not_valid_after_utc > issuer.not_valid_after_utc:
         return False
     try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        require_issued(certificate, issuer)
+    except SafeRoomError as error:
+        if error.reason is Reason.NOT_INSTALLED:
+            raise
         return False
     return True
 

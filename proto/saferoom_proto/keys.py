@@ -1,13 +1,17 @@
-"""Signing keys of the suite `international`: Ed25519, named by a hash of the public half.
+"""Signing keys, each of one suite, named by a hash of the public half.
 
-Source: RFC 8032 (Ed25519), RFC 8410 (its PKCS #8 form).
+Ed25519 is the suite `international`'s, SM2 with SM3 the suite `guomi`'s; a key says by its form
+which one it is of.
+
+Source: RFC 8032 (Ed25519), RFC 8410 (its PKCS #8 form); for SM2 see `sm2.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
+import binascii
+import re
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -18,14 +22,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from saferoom_proto import sm2
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-
-SUITE: Final = "international"
-"""The crypto suite these keys belong to; statements name it, they never assume it."""
+from saferoom_proto.suite import Suite
 
 PUBLIC_BYTES: Final = 32
 SEED_BYTES: Final = 32
+"""Of Ed25519; an SM2 key has `sm2.PUBLIC_BYTES`."""
 
 _KEYID_HEX: Final = 32
 """128 bits: nobody makes a second key with a given key's id."""
@@ -36,31 +40,43 @@ _WEAK_Y: Final = frozenset({0, 1, _PRIME - 1, _ORDER_8_Y, _PRIME - _ORDER_8_Y})
 """The y coordinates of the eight points of order 1, 2, 4 and 8. Under such a key one signature fits
 many messages, so that its holder could deny every one of them. RFC 8032 leaves them in."""
 
+_SCHEMES: Final = {Suite.INTERNATIONAL: "ed25519", Suite.GUOMI: "sm2"}
+_PEM_LINE: Final = 64  # RFC 7468 section 2
+_PEM: Final = re.compile(
+    rb"\s*-----BEGIN PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*"
+)
+
+
+class _Checks(Protocol):
+    """What a suite brings to check a signature: it raises unless the key signed."""
+
+    def verify(self, signature: bytes, data: bytes, /) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyKey:
-    """The public half of a signing key; equal to any other with the same 32 bytes.
+    """The public half of a signing key; equal to any other with the same bytes.
+
+    Of Ed25519 it has 32 bytes, of SM2 65, the first of them 4: so no key is of both suites.
 
     Raises:
         SafeRoomError: `MALFORMED` for another length, or a point that is no honest key.
     """
 
     raw: bytes
+    suite: Suite = field(init=False, compare=False)
     public: str = field(init=False, compare=False)
     keyid: str = field(init=False, compare=False)
-    _key: Ed25519PublicKey = field(init=False, compare=False, repr=False)
+    _key: _Checks = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.raw) != PUBLIC_BYTES:
-            raise SafeRoomError(Reason.MALFORMED, f"a public key has {PUBLIC_BYTES} bytes")
-        # The top bit is the sign of x; a y beyond the prime is none (RFC 8032 section 5.1.3).
-        y = int.from_bytes(self.raw, "little") & ~(1 << 255)
-        if y >= _PRIME or y in _WEAK_Y:
-            raise SafeRoomError(Reason.MALFORMED, "not a public key that anyone would make")
+        of_sm2 = len(self.raw) == sm2.PUBLIC_BYTES
+        suite = Suite.GUOMI if of_sm2 else Suite.INTERNATIONAL
+        object.__setattr__(self, "_key", _Sm2Public(self.raw) if of_sm2 else _ed25519(self.raw))
+        object.__setattr__(self, "suite", suite)
         object.__setattr__(self, "public", b64(self.raw))
-        digest = hashlib.sha256(self.raw).hexdigest()
-        object.__setattr__(self, "keyid", f"ed25519:{digest[:_KEYID_HEX]}")
-        object.__setattr__(self, "_key", Ed25519PublicKey.from_public_bytes(self.raw))
+        digest = suite.hash(self.raw).hex()
+        object.__setattr__(self, "keyid", f"{_SCHEMES[suite]}:{digest[:_KEYID_HEX]}")
 
     @classmethod
     def from_public(cls, text: str) -> Self:
@@ -88,21 +104,37 @@ class VerifyKey:
 class SigningKey:
     """A private signing key. Its text form shows the key id only."""
 
-    _private: Ed25519PrivateKey = field(repr=False)
+    _private: Ed25519PrivateKey | Sm2Private = field(repr=False)
     verify_key: VerifyKey = field(init=False)
 
     def __post_init__(self) -> None:
-        public = self._private.public_key().public_bytes_raw()
+        private = self._private
+        public = (
+            private.public
+            if isinstance(private, Sm2Private)
+            else private.public_key().public_bytes_raw()
+        )
         object.__setattr__(self, "verify_key", VerifyKey(public))
 
+    @property
+    def suite(self) -> Suite:
+        """The suite that the key is of."""
+        return self.verify_key.suite
+
     @classmethod
-    def generate(cls) -> Self:
-        """Make a key from the operating system's randomness."""
+    def generate(cls, suite: Suite = Suite.INTERNATIONAL) -> Self:
+        """Make a key from the operating system's randomness.
+
+        Raises:
+            SafeRoomError: `NOT_INSTALLED` if the suite needs an extra that is not here.
+        """
+        if suite is Suite.GUOMI:
+            return cls(Sm2Private(*sm2.generate()))
         return cls(Ed25519PrivateKey.generate())
 
     @classmethod
     def from_seed(cls, seed: bytes) -> Self:
-        """Make the one key that belongs to a 32-byte seed.
+        """Make the one Ed25519 key that belongs to a 32-byte seed.
 
         Raises:
             SafeRoomError: `BAD_CONFIG` for a seed of another length.
@@ -113,23 +145,80 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
-        """Read an unencrypted PKCS #8 key.
+        """Read an unencrypted PKCS #8 key of either suite.
 
         Raises:
-            SafeRoomError: `BAD_CONFIG` for anything but one Ed25519 private key.
+            SafeRoomError: `BAD_CONFIG` for anything but one Ed25519 or SM2 private key;
+                `NOT_INSTALLED` if the suite needs an extra that is not here.
         """
+        if (halves := sm2.from_pkcs8(_der(pem))) is not None:
+            return cls(Sm2Private(*halves))
         try:
             private = load_pem_private_key(pem, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise SafeRoomError(Reason.BAD_CONFIG, "not an unencrypted PEM private key") from error
         if not isinstance(private, Ed25519PrivateKey):
-            raise SafeRoomError(Reason.BAD_CONFIG, "the PEM holds another kind of key than Ed25519")
+            detail = "the PEM holds another kind of key than Ed25519 or SM2"
+            raise SafeRoomError(Reason.BAD_CONFIG, detail)
         return cls(private)
 
     def to_pem(self) -> bytes:
         """Write the unencrypted PKCS #8 form; whoever stores it guards it (mode 0600)."""
+        if isinstance(self._private, Sm2Private):
+            return self._private.to_pem()
         return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def sign(self, data: bytes) -> bytes:
-        """Sign bytes; 64 bytes, the same ones each time."""
+        """Sign bytes: by Ed25519 64, the same ones each time; by SM2 about 71, fresh each time."""
         return self._private.sign(data)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sm2Private:
+    """A private key of SM2. It shows no text form of it."""
+
+    _private: bytes = field(repr=False)
+    public: bytes
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign bytes."""
+        return sm2.sign(self._private, self.public, data)
+
+    def to_pem(self) -> bytes:
+        """Write the unencrypted PKCS #8 form."""
+        body = b64(sm2.to_pkcs8(self._private, self.public))
+        lines = [body[at : at + _PEM_LINE] for at in range(0, len(body), _PEM_LINE)]
+        text = "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+        return text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sm2Public:
+    raw: bytes
+
+    def __post_init__(self) -> None:
+        sm2.require_point(self.raw)
+
+    def verify(self, signature: bytes, data: bytes, /) -> None:
+        if not sm2.verified(self.raw, signature, data):
+            raise InvalidSignature
+
+
+def _ed25519(raw: bytes) -> Ed25519PublicKey:
+    if len(raw) != PUBLIC_BYTES:
+        raise SafeRoomError(Reason.MALFORMED, f"a public key has {PUBLIC_BYTES} bytes")
+    # The top bit is the sign of x; a y beyond the prime is none (RFC 8032 section 5.1.3).
+    y = int.from_bytes(raw, "little") & ~(1 << 255)
+    if y >= _PRIME or y in _WEAK_Y:
+        raise SafeRoomError(Reason.MALFORMED, "not a public key that anyone would make")
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
+def _der(pem: bytes) -> bytes:
+    """Give what a PEM of one PKCS #8 key holds; nothing of other texts."""
+    if (found := _PEM.fullmatch(pem)) is None:
+        return b""
+    try:
+        return binascii.a2b_base64(b"".join(found[1].split()), strict_mode=True)
+    except binascii.Error:
+        return b""

@@ -23,8 +23,9 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from saferoom_proto.encoding import check_digest, dump, sha256_digest
+from saferoom_proto.encoding import check_digest, dump
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import suite_of
 
 PIECE_BYTES: Final = 256 * 1024
 """Plaintext of a piece: a quarter of the largest message the room takes."""
@@ -90,7 +91,7 @@ class LoadHeader:
 
     @property
     def digest(self) -> str:
-        """Name the header."""
+        """Name the header, by the hash of its schema's suite."""
         # A load of whole tables is named as it was before there were changes.
         tables = [
             {"name": table.name, "pieces": table.pieces}
@@ -98,7 +99,7 @@ class LoadHeader:
             for table in self.tables
         ]
         document = {"owner": self.owner, "schema": self.schema, "tables": tables}
-        return sha256_digest(_HEADER_LABEL + dump(document))
+        return suite_of(self.schema).digest(_HEADER_LABEL + dump(document))
 
 
 class LoadSealer:

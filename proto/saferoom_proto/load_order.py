@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.load import KEY_BYTES, LoadHeader
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import (
@@ -30,6 +30,7 @@ from saferoom_proto.statements.base import (
     whole_milliseconds,
 )
 from saferoom_proto.statements.request import ReplyKey
+from saferoom_proto.suite import suite_of
 from saferoom_proto.verification import PinnedCharter
 
 MOST_AHEAD: Final = timedelta(minutes=5)
@@ -50,7 +51,7 @@ class LoadOrder(Payload):
     load: Digest
     """The header's digest."""
     key: Digest
-    """SHA-256 of the content key: only who knows it can make the pieces."""
+    """Digest of the content key: only who knows it can make the pieces."""
     follows: Digest | None
     """The snapshot that this load replaces (`StoreState.digest`); none for the first."""
     reply_key: ReplyKey
@@ -86,7 +87,7 @@ class LoadOrder(Payload):
             owner=header.owner,
             approver=approver,
             load=header.digest,
-            key=sha256_digest(content_key),
+            key=suite_of(header.digest).digest(content_key),
             follows=follows,
             reply_key=b64(reply_key),
             at=whole_milliseconds(at),
@@ -135,7 +136,7 @@ def open_order(
         raise SafeRoomError(Reason.BAD_SIGNATURE, "the order is another owner's or room's")
     if order.load != header.digest:
         raise SafeRoomError(Reason.BAD_SIGNATURE, "the order is for another load")
-    if not hmac.compare_digest(order.key, sha256_digest(content_key)):
+    if not hmac.compare_digest(order.key, suite_of(order.key).digest(content_key)):
         raise SafeRoomError(Reason.BAD_SIGNATURE, "the order is for another key")
     return OpenedOrder(content_key, order, signed)
 

@@ -5,21 +5,30 @@ level 0 holds the leaves' hashes, and node (l, i) covers the leaves from i·2^l 
 hashes never change. Every root and proof, of now or of any earlier size, is made of O(log n) of
 them, so server, enclave and auditor share these functions and each brings its own storage.
 
+A room of the suite guomi hashes with SM3 where the standard has SHA-256, and is the same tree
+otherwise.
+
 Source: RFC 9162 section 2.1 (the tree of RFC 6962).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 HASH_BYTES: Final = 32
 
-EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
-"""The root of the tree without leaves (RFC 9162 section 2.1.1)."""
+
+def empty_root(suite: Suite) -> bytes:
+    """Give the root of the tree without leaves (RFC 9162 section 2.1.1)."""
+    return suite.hash(b"")
+
+
+EMPTY_ROOT: Final = empty_root(Suite.INTERNATIONAL)
+"""The standard's own, by SHA-256."""
 
 # Two prefixes keep a node's input from being taken for a leaf (RFC 9162 section 2.1.1).
 _LEAF: Final = b"\x00"
@@ -32,18 +41,24 @@ Subtree = tuple[int, int]
 """The leaves from the one index up to, not including, the other, below one node of some tree."""
 
 
-def leaf_hash(data: bytes) -> bytes:
+def leaf_hash(data: bytes, suite: Suite = Suite.INTERNATIONAL) -> bytes:
     """Hash a leaf's bytes."""
-    return hashlib.sha256(_LEAF + data).digest()
+    return suite.hash(_LEAF + data)
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
+def node_hash(left: bytes, right: bytes, suite: Suite = Suite.INTERNATIONAL) -> bytes:
     """Hash two neighbouring subtrees into their parent."""
-    return hashlib.sha256(_NODE + left + right).digest()
+    return suite.hash(_NODE + left + right)
 
 
 def verify_inclusion(
-    index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes
+    index: int,
+    size: int,
+    leaf: bytes,
+    proof: Sequence[bytes],
+    root: bytes,
+    *,
+    suite: Suite = Suite.INTERNATIONAL,
 ) -> None:
     """Check that a leaf stands at an index of the tree with this size and root.
 
@@ -53,15 +68,22 @@ def verify_inclusion(
         leaf: the leaf's hash, from `leaf_hash`.
         proof: hashes of the subtrees beside the path, from the leaf upwards.
         root: the tree's root.
+        suite: whose hash the tree is made with.
 
     Raises:
         SafeRoomError: `BAD_PROOF`.
     """
-    verify_subtree_inclusion(index, (0, size), leaf, proof, root)
+    verify_subtree_inclusion(index, (0, size), leaf, proof, root, suite=suite)
 
 
 def verify_subtree_inclusion(
-    index: int, subtree: Subtree, leaf: bytes, proof: Sequence[bytes], root: bytes
+    index: int,
+    subtree: Subtree,
+    leaf: bytes,
+    proof: Sequence[bytes],
+    root: bytes,
+    *,
+    suite: Suite = Suite.INTERNATIONAL,
 ) -> None:
     """Check that a leaf stands at an index of a subtree: some leaves in a row, and their root.
 
@@ -71,6 +93,7 @@ def verify_subtree_inclusion(
         leaf: the leaf's hash.
         proof: as for the whole tree.
         root: the subtree's.
+        suite: whose hash the tree is made with.
 
     Raises:
         SafeRoomError: `BAD_PROOF`.
@@ -89,18 +112,24 @@ def verify_subtree_inclusion(
         if sn == 0:
             raise SafeRoomError(Reason.BAD_PROOF, "the inclusion proof is too long")
         if fn & 1 or fn == sn:
-            hashed = node_hash(sibling, hashed)
+            hashed = node_hash(sibling, hashed, suite)
             passed = _missing_levels(fn)
             fn, sn = fn >> passed, sn >> passed
         else:
-            hashed = node_hash(hashed, sibling)
+            hashed = node_hash(hashed, sibling, suite)
         fn, sn = fn >> 1, sn >> 1
     if sn != 0 or hashed != root:
         raise SafeRoomError(Reason.BAD_PROOF, "the inclusion proof does not lead to the root")
 
 
 def verify_consistency(
-    size1: int, size2: int, proof: Sequence[bytes], root1: bytes, root2: bytes
+    size1: int,
+    size2: int,
+    proof: Sequence[bytes],
+    root1: bytes,
+    root2: bytes,
+    *,
+    suite: Suite = Suite.INTERNATIONAL,
 ) -> None:
     """Check that the larger tree begins with exactly the leaves of the smaller one.
 
@@ -113,17 +142,24 @@ def verify_consistency(
         proof: as `consistency_path` gives it; empty for equal sizes.
         root1: the earlier root.
         root2: the later root.
+        suite: whose hash the trees are made with.
 
     Raises:
         SafeRoomError: `BAD_PROOF`.
     """
     if size1 < 1:
         raise SafeRoomError(Reason.BAD_PROOF, f"no consistency from size {size1} to {size2}")
-    verify_subtree_consistency((0, size1), size2, proof, root1, root2)
+    verify_subtree_consistency((0, size1), size2, proof, root1, root2, suite=suite)
 
 
 def verify_subtree_consistency(
-    subtree: Subtree, size: int, proof: Sequence[bytes], subtree_root: bytes, root: bytes
+    subtree: Subtree,
+    size: int,
+    proof: Sequence[bytes],
+    subtree_root: bytes,
+    root: bytes,
+    *,
+    suite: Suite = Suite.INTERNATIONAL,
 ) -> None:
     """Check that a tree holds exactly the leaves of a subtree at that subtree's place.
 
@@ -133,6 +169,7 @@ def verify_subtree_consistency(
         proof: of the one to the other.
         subtree_root: the subtree's root.
         root: the tree's.
+        suite: whose hash the tree is made with.
 
     Raises:
         SafeRoomError: `BAD_PROOF`.
@@ -144,7 +181,7 @@ def verify_subtree_consistency(
     if not 0 <= start <= end <= size:
         raise SafeRoomError(Reason.BAD_PROOF, f"no consistency from size {end} to {size}")
     if start == end or end - start == size:
-        if proof or subtree_root != (EMPTY_ROOT if start == end else root):
+        if proof or subtree_root != (empty_root(suite) if start == end else root):
             raise SafeRoomError(Reason.BAD_PROOF, f"two trees of size {end - start}")
         return
     _require_subtree(start, end)
@@ -162,23 +199,25 @@ def verify_subtree_consistency(
         if tn == 0:
             raise SafeRoomError(Reason.BAD_PROOF, "the consistency proof is too long")
         if sn & 1 or sn == tn:
-            fr = node_hash(sibling, fr) if fn < sn else fr
-            sr = node_hash(sibling, sr)
+            fr = node_hash(sibling, fr, suite) if fn < sn else fr
+            sr = node_hash(sibling, sr, suite)
             passed = _missing_levels(sn)
             fn, sn, tn = fn >> passed, sn >> passed, tn >> passed
         else:
-            sr = node_hash(sr, sibling)
+            sr = node_hash(sr, sibling, suite)
         fn, sn, tn = fn >> 1, sn >> 1, tn >> 1
     if tn != 0 or fr != subtree_root or sr != root:
         raise SafeRoomError(Reason.BAD_PROOF, "the consistency proof does not lead to both roots")
 
 
-def root(size: int, node: NodeReader) -> bytes:
+def root(size: int, node: NodeReader, suite: Suite = Suite.INTERNATIONAL) -> bytes:
     """Give the root of the tree's first `size` leaves."""
-    return _range_hash(0, size, node) if size else EMPTY_ROOT
+    return _range_hash(0, size, node, suite) if size else empty_root(suite)
 
 
-def inclusion_path(index: int, size: int, node: NodeReader) -> tuple[bytes, ...]:
+def inclusion_path(
+    index: int, size: int, node: NodeReader, suite: Suite = Suite.INTERNATIONAL
+) -> tuple[bytes, ...]:
     """Give the proof that a leaf stands in the tree of this size, from the leaf upwards.
 
     Raises:
@@ -191,15 +230,17 @@ def inclusion_path(index: int, size: int, node: NodeReader) -> tuple[bytes, ...]
     while end - start > 1:
         middle = start + _split(end - start)
         if index < middle:
-            path.append(_range_hash(middle, end, node))
+            path.append(_range_hash(middle, end, node, suite))
             end = middle
         else:
-            path.append(_range_hash(start, middle, node))
+            path.append(_range_hash(start, middle, node, suite))
             start = middle
     return tuple(reversed(path))
 
 
-def consistency_path(size1: int, size2: int, node: NodeReader) -> tuple[bytes, ...]:
+def consistency_path(
+    size1: int, size2: int, node: NodeReader, suite: Suite = Suite.INTERNATIONAL
+) -> tuple[bytes, ...]:
     """Give the proof that the tree of `size2` begins with the tree of `size1`.
 
     Raises:
@@ -212,18 +253,20 @@ def consistency_path(size1: int, size2: int, node: NodeReader) -> tuple[bytes, .
     while end != size1:
         middle = start + _split(end - start)
         if size1 <= middle:
-            path.append(_range_hash(middle, end, node))
+            path.append(_range_hash(middle, end, node, suite))
             end = middle
         else:
-            path.append(_range_hash(start, middle, node))
+            path.append(_range_hash(start, middle, node, suite))
             start = middle
     if start:
         # Only a subtree that is not the whole earlier tree has to be told: that root is known.
-        path.append(_range_hash(start, end, node))
+        path.append(_range_hash(start, end, node, suite))
     return tuple(reversed(path))
 
 
-def completed_nodes(index: int, leaf: bytes, node: NodeReader) -> Iterator[tuple[int, int, bytes]]:
+def completed_nodes(
+    index: int, leaf: bytes, node: NodeReader, suite: Suite = Suite.INTERNATIONAL
+) -> Iterator[tuple[int, int, bytes]]:
     """Give every subtree that a new leaf completes, as (level, index, hash), the leaf first.
 
     Storing these after each leaf is all that a tree needs to keep.
@@ -232,16 +275,17 @@ def completed_nodes(index: int, leaf: bytes, node: NodeReader) -> Iterator[tuple
         index: of the new leaf: the size of the tree before it.
         leaf: its hash.
         node: reads the tree as it was before; only complete left neighbours are asked for.
+        suite: whose hash the tree is made with.
     """
     level = 0
     yield level, index, leaf
     while index & 1:
-        leaf = node_hash(node(level, index - 1), leaf)
+        leaf = node_hash(node(level, index - 1), leaf, suite)
         level, index = level + 1, index >> 1
         yield level, index, leaf
 
 
-def _range_hash(start: int, end: int, node: NodeReader) -> bytes:
+def _range_hash(start: int, end: int, node: NodeReader, suite: Suite) -> bytes:
     """Hash the leaves from start to end, a range as the tree's own divisions make it."""
     hashes: list[bytes] = []
     while start < end:
@@ -250,7 +294,7 @@ def _range_hash(start: int, end: int, node: NodeReader) -> bytes:
         start += 1 << level
     hashed = hashes.pop()
     while hashes:
-        hashed = node_hash(hashes.pop(), hashed)
+        hashed = node_hash(hashes.pop(), hashed, suite)
     return hashed
 
 

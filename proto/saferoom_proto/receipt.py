@@ -39,6 +39,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.base import Base64, Owner, Part, PublicKey, field_faults
+from saferoom_proto.suite import Suite, suite_of
 from saferoom_proto.verification import (
     PinnedCharter,
     open_charter,
@@ -86,6 +87,11 @@ class Trust(Part):
 
     Most files lack it, and are written without it: readers from before know no such field.
     """
+
+    @property
+    def suite(self) -> Suite:
+        """The room's crypto suite: that of the key which signs its log."""
+        return VerifyKey.from_public(self.ledger_key).suite
 
     def open_checkpoint(self, note: str) -> Checkpoint:
         """Read a checkpoint of the pinned room's log.
@@ -364,14 +370,16 @@ def verify_recorded(digest: str, salt: bytes, proof: str, trust: Trust) -> tuple
         SafeRoomError: `BAD_PROOF` or `BAD_SIGNATURE`.
     """
     parsed = parse_proof(proof)
+    if suite_of(digest) is not trust.suite:
+        raise SafeRoomError(Reason.BAD_PROOF, "a statement of another crypto suite than the log's")
     entry = leaf(entry_commitment(salt, digest))
     head = trust.open_checkpoint(parsed.note)
-    parsed.require_under(entry, head)
+    parsed.require_under(entry, head, trust.suite)
     return head, parsed.index
 
 
 def open_answer(release: Release, answer: bytes) -> Truth:
     """Check an opened answer against its release's commitment."""
-    if release.answer is None or commitment(answer) != release.answer:
+    if release.answer is None or commitment(answer, suite_of(release.answer)) != release.answer:
         raise SafeRoomError(Reason.BAD_PROOF, "not the answer that the release commits to")
     return Answer.from_bytes(answer).truth

@@ -6,12 +6,12 @@ same tree as dividing at the largest power of two.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from saferoom_proto.merkle import EMPTY_ROOT
+from saferoom_proto.merkle import empty_root
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 _NODE: Final = b"\x01"
 
@@ -21,24 +21,26 @@ class Tree:
 
     Args:
         leaves: the hashes, from `merkle.leaf_hash` or its like.
+        suite: whose hash they were made with.
     """
 
-    def __init__(self, leaves: Sequence[bytes]) -> None:
-        sha256 = hashlib.sha256
+    def __init__(self, leaves: Sequence[bytes], suite: Suite = Suite.INTERNATIONAL) -> None:
+        hashed = suite.hash
         levels = [list(leaves)]
         while len(below := levels[-1]) > 1:
             pairs = zip(below[::2], below[1::2], strict=False)
-            above = [sha256(_NODE + left + right).digest() for left, right in pairs]
+            above = [hashed(_NODE + left + right) for left, right in pairs]
             if len(below) & 1:
                 above.append(below[-1])
             levels.append(above)
         self._levels: Final = levels
+        self._suite: Final = suite
 
     @property
     def root(self) -> bytes:
         """The tree's root."""
         top = self._levels[-1]
-        return top[0] if top else EMPTY_ROOT
+        return top[0] if top else empty_root(self._suite)
 
     def path(self, index: int) -> tuple[bytes, ...]:
         """Give the hashes beside the way from a leaf up to the root (`merkle.verify_inclusion`).

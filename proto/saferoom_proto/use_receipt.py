@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints, ValidationError
 
 from saferoom_proto.asked import Question
+from saferoom_proto.batch import Record
 from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
@@ -33,6 +34,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.base import Base64, Part, field_faults
+from saferoom_proto.suite import suite_of
 from saferoom_proto.verification import open_charter, verify_by_enclave, verify_endorsement
 
 FORMAT: Final = "saferoom-use/v1"
@@ -95,6 +97,14 @@ class VerifiedUse:
     row: SubjectRow | None
     index: int
     size: int
+
+    @property
+    def record(self) -> Record | None:
+        """What became of the row; none if it is about no row."""
+        word = self.word
+        if self.row is None or not isinstance(word, BatchRelease):
+            return None
+        return self.row.record(suite_of(word.request))
 
 
 def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:

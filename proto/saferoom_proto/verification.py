@@ -51,6 +51,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.template import AgreementEnd
+from saferoom_proto.suite import Suite
 
 Defined = TypeVar("Defined", Feature, Schema)
 ByApprover = TypeVar(
@@ -77,6 +78,11 @@ class PinnedCharter:
 
     charter: Charter
     digest: str
+
+    @property
+    def suite(self) -> Suite:
+        """The crypto suite of the owner's enclave, and of the room."""
+        return Suite(self.charter.suite)
 
     def key_of(self, approver: str) -> VerifyKey:
         """Give an approver's key, or refuse with `BAD_SIGNATURE`."""

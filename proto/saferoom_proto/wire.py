@@ -34,7 +34,7 @@ class Part:
 def envelope_to_proto(envelope: Envelope) -> evidence_pb2.Envelope:
     """Put an envelope on the wire, its signed bytes as they are."""
     return evidence_pb2.Envelope(
-        payload_type=envelope.payload_type,
+        payload_type=envelope.media_type,
         payload=envelope.payload,
         signatures=[
             evidence_pb2.Signature(keyid=signature.keyid, sig=signature.sig)
@@ -46,7 +46,7 @@ def envelope_to_proto(envelope: Envelope) -> evidence_pb2.Envelope:
 def envelope_from_proto(message: evidence_pb2.Envelope) -> Envelope:
     """Take an envelope off the wire."""
     signatures = tuple(Signature(each.keyid, each.sig) for each in message.signatures)
-    return Envelope(message.payload_type, message.payload, signatures)
+    return Envelope.read(message.payload_type, message.payload, signatures)
 
 
 def recorded_to_proto(recorded: Recorded) -> evidence_pb2.Recorded:

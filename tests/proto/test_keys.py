@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saferoom_proto.keys import SUITE, SigningKey, VerifyKey
+from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 KEY = SigningKey.from_seed(bytes(range(32)))
 
@@ -109,7 +110,7 @@ def test_a_key_is_known_by_its_public_half() -> None:
     assert key.keyid.startswith("ed25519:")
     assert len(key.keyid) == len("ed25519:") + 32
     assert key.keyid != SigningKey.generate().verify_key.keyid
-    assert SUITE == "international"
+    assert KEY.suite is Suite.INTERNATIONAL
 
 
 def test_the_pem_form_is_one_that_other_tools_read_and_write() -> None:

@@ -24,7 +24,7 @@ from saferoom_proto.batch import (
     split,
 )
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64
+from saferoom_proto.encoding import b64, digest_bytes
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -32,6 +32,7 @@ from saferoom_proto.statements import (
     load,
     seal_statement,
 )
+from saferoom_proto.suite import suite_of
 from saferoom_proto.tree import Tree
 from saferoom_proto.uscc import make_uscc
 
@@ -73,7 +74,7 @@ def batch_of(
     world = bank.world
     packed = b"".join(row.to_bytes() for row in rows)
     blinding = world.seeds.fresh(32)
-    now = world.now()
+    now, suite = world.now(), world.seeds.suite
     fields: dict[str, object] = {
         "room": world.room,
         "institution": bank.name,
@@ -82,7 +83,7 @@ def batch_of(
         "params": tuple(dict(each) for each in params),
         "purpose": Purpose.PRE_LOAN,
         "rows": len(packed) // ROW_BYTES,
-        "root": f"sha256:{Tree(asked_leaves(blinding, packed)).root.hex()}",
+        "root": suite.named(Tree(asked_leaves(blinding, packed, suite), suite).root),
         "nonce": b64(world.seeds.fresh(16)),
         "not_before": now,
         "not_after": now + WINDOW,
@@ -136,11 +137,11 @@ def ask_batch(enclave: EnclaveHarness, batch: SimBatch) -> BatchWord:
         rows = batch.packed[first * ROW_BYTES : (first + CHUNK_ROWS) * ROW_BYTES]
         judged_rows = JudgedRows(first, rows, opened[:WHEN_BYTES], opened[WHEN_BYTES:])
         leaves = judged_rows.leaves(keys.salts(first, judged_rows.count), request_id)
-        root = bytes.fromhex(release.root.removeprefix("sha256:"))
-        merkle.verify_inclusion(number, count, Tree(leaves).root, proof, root)
+        suite, root = suite_of(release.root), digest_bytes(release.root)
+        merkle.verify_inclusion(number, count, Tree(leaves, suite).root, proof, root, suite=suite)
         width = len(judged_rows.records) // judged_rows.count
         assert width >= record_bytes(0)
-        records += [Record.from_bytes(each) for (each,) in split(judged_rows.records, width)]
+        records += [Record.from_bytes(each, suite) for (each,) in split(judged_rows.records, width)]
         sealed.append(chunk)
     return BatchWord(judged.entry.statement, release, records, sealed)
 

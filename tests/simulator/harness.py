@@ -244,7 +244,7 @@ class EnclaveHarness(Attended):
 
 def _made(owner: SimOwner, folder: Path, log: io.StringIO) -> tuple[EnclaveKeys, Enclave]:
     clock = owner.world.clock
-    keys = EnclaveKeys.generate(clock.utc())
+    keys = EnclaveKeys.generate(clock.utc(), owner.world.seeds.suite)
     makeup = Makeup(keys, SOFTWARE, Confinement(0, ("everything",)))
     around = Surroundings(folder, children(), EnclaveClock(clock), os.urandom, Log(owner.name, log))
     attester = SoftwareAttester(keys.identity)

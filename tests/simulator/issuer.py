@@ -6,15 +6,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from saferoom_client.sm2_certificates import sign_certificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.identity import fingerprint
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.statements import CertificateRevocation, IdentityIssuer, seal_statement
+from saferoom_proto.suite import Suite
 from simulator.clock import START
 from simulator.seeds import Seeds
 
@@ -31,6 +34,8 @@ class SimIssuer:
         self.key: Final = seeds.signing(f"issuer {name}")
         """Signs revocations."""
         self._authority: Final = seeds.p256(f"issuer {name}")
+        guomi = seeds.suite is Suite.GUOMI
+        self._sm2: Final = seeds.signing(f"authority {name}") if guomi else None
         self._serial = 1
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._subject: Final = subject
@@ -38,14 +43,26 @@ class SimIssuer:
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(subject)
-            .public_key(self._authority.public_key())
             .serial_number(1)
             .not_valid_before(start - YEAR)
             .not_valid_after(start + 20 * YEAR)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .sign(self._authority, SHA256(), ecdsa_deterministic=True)
         )
-        self.certificate: Final = root.public_bytes(Encoding.PEM).decode()
+        named = self._authority.public_key() if self._sm2 is None else self._sm2.verify_key
+        self.certificate: Final = self._sign(root, named).public_bytes(Encoding.PEM).decode()
+
+    def _sign(
+        self,
+        builder: x509.CertificateBuilder,
+        key: ec.EllipticCurvePublicKey | VerifyKey,
+    ) -> x509.Certificate:
+        if isinstance(key, VerifyKey) and self._sm2 is not None:
+            return sign_certificate(builder, key, self._sm2)
+        if isinstance(key, VerifyKey):
+            builder = builder.public_key(Ed25519PublicKey.from_public_bytes(key.raw))
+        else:
+            builder = builder.public_key(key)
+        return builder.sign(self._authority, SHA256(), ecdsa_deterministic=True)
 
     def issue(
         self,
@@ -62,14 +79,12 @@ class SimIssuer:
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
             .issuer_name(self._subject)
-            .public_key(Ed25519PublicKey.from_public_bytes(key.raw))
             .serial_number(self._serial)
             .not_valid_before(valid_from)
             .not_valid_after(valid_from + valid_for)
             .add_extension(names, critical=True)
-            .sign(self._authority, SHA256(), ecdsa_deterministic=True)
         )
-        return certificate.public_bytes(Encoding.DER)
+        return self._sign(certificate, key).public_bytes(Encoding.DER)
 
     def revocation(self, certificate: bytes, at: datetime, why: str = "key lost") -> Envelope:
         """Take a certificate back."""

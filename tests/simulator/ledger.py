@@ -44,15 +44,17 @@ class SimLedger:
     def append(self, leaf: bytes) -> int:
         """Append any leaf; give its index."""
         index = self.size
-        hashed = merkle.leaf_hash(leaf)
-        for level, place, node in merkle.completed_nodes(index, hashed, self._node):
+        hashed = merkle.leaf_hash(leaf, self.key.suite)
+        suite = self.key.suite
+        for level, place, node in merkle.completed_nodes(index, hashed, self._node, suite):
             self._nodes[level, place] = node
         self.size += 1
         return index
 
     def checkpoint(self) -> Checkpoint:
         """Give the log's head."""
-        return Checkpoint(self.origin, self.size, merkle.root(self.size, self._node))
+        root = merkle.root(self.size, self._node, self.key.suite)
+        return Checkpoint(self.origin, self.size, root)
 
     def note(self) -> str:
         """Give the signed head."""
@@ -60,11 +62,13 @@ class SimLedger:
 
     def inclusion(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
         """Prove an entry under the head, or under an earlier size."""
-        return merkle.inclusion_path(index, size or self.size, self._node)
+        return merkle.inclusion_path(index, size or self.size, self._node, self.key.suite)
 
     def consistency(self, earlier: int, size: int | None = None) -> tuple[bytes, ...]:
         """Prove that the head extends an earlier size; nothing to prove from size 0."""
-        return merkle.consistency_path(earlier, size or self.size, self._node) if earlier else ()
+        if not earlier:
+            return ()
+        return merkle.consistency_path(earlier, size or self.size, self._node, self.key.suite)
 
     def recorded(self, statement: Envelope) -> Recorded:
         """Give a statement with what proves that it stands here."""

@@ -78,7 +78,7 @@ class SimOwner:
             "title": Title(en=self.name, zh=self.name),
             "version": version,
             "previous": self.charters[-1].digest if self.charters else None,
-            "suite": "international",
+            "suite": world.seeds.suite.value,
             "root": self.root.verify_key.public,
             "approvers": tuple(
                 Approver(name=name, key=key.verify_key.public)

@@ -23,6 +23,7 @@ from saferoom_proto.statements import (
     Title,
     load,
 )
+from saferoom_proto.suite import Suite
 from simulator.bank import SimBank
 from simulator.clock import Clock
 from simulator.owner import SimOwner
@@ -221,9 +222,15 @@ class Sample:
         return self.world.subject(serial).give(bank or self.bank, FEATURES)
 
 
-def sample(seed: int | str = 0, *, clock: Clock | None = None, **tax_charter: object) -> Sample:
+def sample(
+    seed: int | str = 0,
+    *,
+    clock: Clock | None = None,
+    suite: Suite = Suite.INTERNATIONAL,
+    **tax_charter: object,
+) -> Sample:
     """Make the small room; fields of the tax office's charter can be changed by name."""
-    world = World(seed, clock=clock)
+    world = World(seed, clock=clock, suite=suite)
     tax, court = world.owner("tax", **tax_charter), world.owner("court")
     bank, other = world.bank("bank-a"), world.bank("bank-b")
     tax.publish_schema(schema("tax", *TAX_TABLES))

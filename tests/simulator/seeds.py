@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from saferoom_proto.hpke import SEED_BYTES, SealingKey
 from saferoom_proto.keys import SigningKey
+from saferoom_proto.suite import Suite
 
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -16,9 +17,11 @@ _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2F
 class Seeds:
     """Gives the bytes and keys that belong to a name under one seed."""
 
-    def __init__(self, seed: int | str) -> None:
+    def __init__(self, seed: int | str, suite: Suite = Suite.INTERNATIONAL) -> None:
         self._root: Final = str(seed).encode()
         self._count = 0
+        self.suite: Final = suite
+        self._sm2: Final[dict[str, SigningKey]] = {}
 
     def some(self, name: str, size: int = 32) -> bytes:
         """Give the bytes of a name."""
@@ -30,7 +33,9 @@ class Seeds:
         return self.some(f"fresh {self._count}", size)
 
     def signing(self, name: str) -> SigningKey:
-        """Give the Ed25519 key of a name."""
+        """Give the signing key of a name; of SM2 another one in each room."""
+        if self.suite is Suite.GUOMI:
+            return self._sm2.setdefault(name, SigningKey.generate(self.suite))
         return SigningKey.from_seed(self.some(f"signing {name}"))
 
     def sealing(self, name: str) -> SealingKey:

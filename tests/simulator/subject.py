@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.holdings import Holdings, open_holdings
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.identity import subject_uri
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from simulator.bank import SimBank
     from simulator.world import World
 
-NOTICE: Final = sha256_digest(b"The risk notice that was shown.")
+NOTICE: Final = b"The risk notice that was shown."
 
 
 class SimSubject:
@@ -60,7 +60,7 @@ class SimSubject:
             "purposes": tuple(purposes),
             "features": tuple(features),
             "uses": uses,
-            "notice": NOTICE,
+            "notice": self.world.seeds.suite.digest(NOTICE),
             "nonce": b64(self.world.seeds.fresh(16)),
             "valid_from": now,
             "valid_to": now + valid_for,

@@ -14,6 +14,7 @@ from saferoom_proto.formula import FeatureRef
 from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Feature, Head, load, seal_statement
 from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.suite import Suite
 from simulator.bank import SimBank
 from simulator.clock import Clock, SimClock
 from simulator.issuer import SimIssuer
@@ -45,10 +46,16 @@ class World:
     made when first asked for; an owner comes with its first charter published.
     """
 
-    def __init__(self, seed: int | str = 0, room: str = ROOM, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        seed: int | str = 0,
+        room: str = ROOM,
+        clock: Clock | None = None,
+        suite: Suite = Suite.INTERNATIONAL,
+    ) -> None:
         self.room: Final = room
         self.clock: Final = SimClock() if clock is None else clock
-        self.seeds: Final = Seeds(seed)
+        self.seeds: Final = Seeds(seed, suite)
         self.heads: Final = self.seeds.signing("heads of the room")
         self.ledger: Final = SimLedger(room, self.seeds.signing("ledger of the room"), self.seeds)
         self.issuer: Final = SimIssuer("issuer", room, self.seeds, self.clock.utc())
@@ -67,7 +74,7 @@ class World:
         """Give an owner; the first time, with a charter whose fields can be changed by name."""
         if name not in self.owners:
             self.owners[name] = SimOwner(name, self)
-            self.streams[name] = SimStream()
+            self.streams[name] = SimStream(running=[chain.genesis(self.seeds.suite)])
             self.owners[name].adopt(**charter)
         return self.owners[name]
 

@@ -7,7 +7,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, ClassVar, Final, TypeVar
+from typing import Annotated, ClassVar, Final, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -25,6 +26,7 @@ from saferoom_proto.dsse import Envelope, sign
 from saferoom_proto.encoding import b64, parse_object, unb64
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.suite import Suite, suite_of
 from saferoom_proto.uscc import parse_uscc
 
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
@@ -62,12 +64,25 @@ def fresh_nonce() -> str:
     return b64(os.urandom(_NONCE_BYTES))
 
 
-def _raw_key(value: str) -> str:
+def _raw_key(value: str, info: ValidationInfo) -> str:
     try:
-        VerifyKey.from_public(value)
+        key = VerifyKey.from_public(value)
     except SafeRoomError:
-        raise ValueError("not an Ed25519 public key in base64") from None
+        raise ValueError("not an Ed25519 or SM2 public key in base64") from None
+    _require_suite(key.suite, info)
     return value
+
+
+def _of_suite(value: str, info: ValidationInfo) -> str:
+    _require_suite(suite_of(value), info)
+    return value
+
+
+def _require_suite(suite: Suite, info: ValidationInfo) -> None:
+    """Refuse what is of another suite than the statement that is opened (`load`)."""
+    opened = cast("Suite | None", info.context)
+    if opened not in (None, suite):
+        raise ValueError("of another crypto suite than the statement")
 
 
 def shown_as_written(value: str) -> str:
@@ -113,12 +128,19 @@ ShortText = Annotated[
 """What people read before they sign; no character in it changes how the rest is shown."""
 Version = Annotated[int, Field(ge=1, le=1_000_000)]
 """Counts up by one; the bound keeps a signed number from closing the way for ever."""
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[
+    str, StringConstraints(pattern=r"^(sha256|sm3):[0-9a-f]{64}$"), AfterValidator(_of_suite)
+]
+"""By the hash of the statement's suite."""
+OutsideDigest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+"""Of what is no part of the room's records: connections, code, hardware. SHA-256 in both suites."""
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^(sha256|sm3):[0-9a-f]{64}$")]
+"""Of a certificate, by the hash that its issuer signed it with."""
 Nonce = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{22}==$")]
 """Base64 of 16 bytes, made by `fresh_nonce`."""
 Uscc = Annotated[str, AfterValidator(_exact_uscc)]
 PublicKey = Annotated[str, AfterValidator(_raw_key)]
-"""An Ed25519 public key: base64 of its 32 bytes."""
+"""A public key, base64: 32 bytes of Ed25519 or, in a statement of the suite guomi, 65 of SM2."""
 Base64 = Annotated[str, StringConstraints(max_length=128 * 1024), AfterValidator(_known_bytes)]
 Instant = Annotated[
     AwareDatetime, AfterValidator(_milliseconds), PlainSerializer(format_instant, when_used="json")
@@ -211,7 +233,8 @@ def load(envelope: Envelope, kind: type[P]) -> P:
 
     A payload has one encoding, that of `Payload.to_bytes`: fields in the order of their kind, no
     white space, instants in milliseconds and UTC, numbers as they print. So no two readers can
-    take the same bytes for different things, nor one reader two forms for one thing.
+    take the same bytes for different things, nor one reader two forms for one thing. Digests and
+    keys in it are of the envelope's suite.
 
     Raises:
         SafeRoomError: `MALFORMED` for another payload type, duplicate keys, unknown fields, a
@@ -221,21 +244,21 @@ def load(envelope: Envelope, kind: type[P]) -> P:
     if envelope.payload_type != kind.payload_type():
         detail = f"expected {kind.payload_type()}"
         raise SafeRoomError(Reason.MALFORMED, detail, [FieldFault("payloadType", detail)])
-    opened = _open(kind, envelope.payload)
+    opened = _open(kind, envelope.payload, envelope.suite)
     if not isinstance(opened, kind):
         raise SafeRoomError(Reason.INTERNAL, "opened as another kind")
     return opened
 
 
 @lru_cache(maxsize=OPENED_KEPT)
-def _open(kind: type[Payload], payload: bytes) -> Payload:
+def _open(kind: type[Payload], payload: bytes, suite: Suite) -> Payload:
     """Open a payload, or give what the same bytes were opened to before: it is frozen."""
     # Whatever encodes to these very bytes holds no key twice, no second document and no other form
     # of a value. The strict reader is asked for the rest: it names what is wrong.
     if len(payload) > MAX_PAYLOAD_BYTES:
         parse_object(payload, MAX_PAYLOAD_BYTES)
     try:
-        opened = kind.model_validate_json(payload)
+        opened = kind.model_validate_json(payload, context=suite)
         canonical = opened.to_bytes()
     except ValidationError as error:
         parse_object(payload, MAX_PAYLOAD_BYTES)

@@ -10,6 +10,8 @@ from cryptography import x509
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.keys import VerifyKey
+from saferoom_proto.signing_certificate import suite_of_certificate
 from saferoom_proto.statements.base import (
     Base64,
     Digest,
@@ -24,6 +26,7 @@ from saferoom_proto.statements.base import (
     Version,
 )
 from saferoom_proto.statements.witnesses import WitnessPolicy
+from saferoom_proto.suite import Suite
 
 EXCHANGE_KEY_BYTES: Final = 32
 Bits = Annotated[Decimal, Field(ge=0, le=64, decimal_places=3)]
@@ -37,6 +40,10 @@ def _one_pem(value: str) -> str:
     if len(certificates) != 1:
         raise ValueError("exactly one certificate")
     return value
+
+
+def _suite_of(pem: str) -> Suite:
+    return suite_of_certificate(x509.load_pem_x509_certificate(pem.encode()))
 
 
 def _exchange_key(value: str) -> str:
@@ -94,7 +101,8 @@ class Charter(Payload):
     title: Title
     version: Version
     previous: Digest | None
-    suite: Literal["international"]
+    suite: Literal["international", "guomi"]
+    """The room's, and so that of all keys which are named here."""
     root: PublicKey
     approvers: Annotated[tuple[Approver, ...], Field(min_length=1, max_length=16)]
     threshold: Annotated[int, Field(ge=1, le=16)]
@@ -123,6 +131,10 @@ class Charter(Payload):
         keys = [approver.key for approver in self.approvers]
         keys += [issuer.key for issuer in self.issuers]
         keys += [self.root, self.key_agent, self.room_keys.ledger, self.room_keys.heads]
+        suites = {VerifyKey.from_public(key).suite for key in keys}
+        suites |= {_suite_of(issuer.certificate) for issuer in self.issuers}
+        if suites != {self.suite}:
+            raise ValueError("all keys and issuers of a charter are of its crypto suite")
         keys += [b64(key.public) for key in self.witnesses.keys] if self.witnesses else []
         if len(set(keys)) != len(keys):
             raise ValueError("everybody whom a charter names has a key of its own")

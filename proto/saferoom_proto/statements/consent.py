@@ -10,6 +10,7 @@ from saferoom_proto.statements.base import (
     Base64,
     Digest,
     FeatureNames,
+    Fingerprint,
     Instant,
     Name,
     Part,
@@ -78,7 +79,7 @@ class CertificateRevocation(Payload):
     SIGNED_BY: ClassVar[Usage] = Usage.ISSUER
 
     issuer: Name
-    fingerprint: Digest
+    fingerprint: Fingerprint
     """`saferoom_proto.identity.fingerprint` of the certificate."""
     at: Instant
     why: Text

@@ -14,6 +14,7 @@ from saferoom_proto.statements.base import (
     FeatureName,
     Instant,
     Name,
+    OutsideDigest,
     Owner,
     Part,
     Payload,
@@ -60,11 +61,11 @@ class EvidenceClaims(Payload):
     identity: PublicKey
     sealing: Base64
     """HPKE public key of the enclave."""
-    tls: Digest
+    tls: OutsideDigest
     """SHA-256 of the TLS certificate on its socket, DER."""
     charter: Digest
-    code: Digest
-    dependencies: Digest
+    code: OutsideDigest
+    dependencies: OutsideDigest
     python: str
     sandbox_level: Annotated[int, Field(ge=0, le=3)]
     sandbox_missing: tuple[str, ...]
@@ -100,14 +101,14 @@ class Endorsement(ValidFor):
     owner: Owner
     identity: PublicKey
     sealing: Base64
-    tls: Digest
+    tls: OutsideDigest
     charter: Digest
-    code: Digest
-    dependencies: Digest
+    code: OutsideDigest
+    dependencies: OutsideDigest
     evidence_kind: EvidenceKind
     evidence: Digest
     """Digest of the claims' envelope."""
-    quote: Digest | None
+    quote: OutsideDigest | None
     """SHA-256 of the hardware's quote; none for software evidence."""
     chain: ChainLink
     """Where the enclave's own chain stood: two enclaves endorsed at one place are a fork."""

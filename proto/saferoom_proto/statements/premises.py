@@ -12,6 +12,7 @@ from saferoom_proto.statements.base import (
     Base64,
     Digest,
     Instant,
+    OutsideDigest,
     Owner,
     Payload,
     PublicKey,
@@ -48,9 +49,9 @@ class Launch(Payload):
     identity: PublicKey
     sealing: Base64
     """HPKE public key of the enclave."""
-    tls: Digest
+    tls: OutsideDigest
     """SHA-256 of the TLS certificate on its socket, DER."""
     charter: Digest
-    code: Digest
-    dependencies: Digest
+    code: OutsideDigest
+    dependencies: OutsideDigest
     time: Instant

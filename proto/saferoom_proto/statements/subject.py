@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.statements.base import (
     Base64,
     Digest,
@@ -25,6 +24,7 @@ from saferoom_proto.statements.base import (
 )
 from saferoom_proto.statements.request import LONGEST_WINDOW, ReplyKey
 from saferoom_proto.statements.template import Purposes
+from saferoom_proto.suite import suite_of
 
 LONGEST_CONSENT_DAYS: Final = 3 * 366
 """Longer than any loan's review; a consent can be asked for again."""
@@ -67,7 +67,7 @@ class ConsentRequest(ValidFor):
 
     @model_validator(mode="after")
     def _of_its_notice(self) -> ConsentRequest:
-        if sha256_digest(self.notice_text.encode()) != self.notice:
+        if suite_of(self.notice).digest(self.notice_text.encode()) != self.notice:
             raise ValueError("the digest is not that of the notice")
         return self
 

@@ -436,7 +436,7 @@ class MemberCertificate(_message.Message):
     ENDS_MILLISECONDS_FIELD_NUMBER: _builtins.int
     REVOKED_FIELD_NUMBER: _builtins.int
     fingerprint: _builtins.str
-    """SHA-256 of what its issuer signed, "sha256:" and 64 hex digits; by it it is revoked."""
+    """Digest of what its issuer signed, by the hash it signed with; by it it is revoked."""
     organisation: _builtins.str
     """The organisation."""
     name: _builtins.str

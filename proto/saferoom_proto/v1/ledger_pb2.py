@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esaferoom_proto/v1/ledger.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"\x16\n\x14GetCheckpointRequest\"P\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x11\n\tto_cosign\x18\x02 \x01(\t\x12\x10\n\x08\x63osigned\x18\x03 \x03(\t\"G\n\x15GetConsistencyRequest\x12\x16\n\x05size1\x18\x01 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\x12\x16\n\x05size2\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\"(\n\x16GetConsistencyResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\";\n\x13GetInclusionRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x15\n\x04size\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\"&\n\x14GetInclusionResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"X\n\x15\x41\x64\x64\x43osignatureRequest\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xb4\x10\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x18\n\x04line\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 \"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"C\n\x13GetStatementRequest\x12,\n\x06\x64igest\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\"?\n\x14GetStatementResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"V\n\x0fGetProofRequest\x12,\n\x06\x64igest\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x15\n\x04salt\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"!\n\x10GetProofResponse\x12\r\n\x05proof\x18\x01 \x01(\t\">\n\x12ListEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x19\n\x05limit\x18\x02 \x01(\rB\n\xbaH\x07*\x05\x18\xe8\x07(\x01\":\n\x13ListEntriesResponse\x12#\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.saferoom.v1.Entry\"M\n\x05\x45ntry\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12(\n\tstatement\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x32\xe2\x04\n\rLedgerService\x12V\n\rGetCheckpoint\x12!.saferoom.v1.GetCheckpointRequest\x1a\".saferoom.v1.GetCheckpointResponse\x12Y\n\x0eGetConsistency\x12\".saferoom.v1.GetConsistencyRequest\x1a#.saferoom.v1.GetConsistencyResponse\x12S\n\x0cGetInclusion\x12 .saferoom.v1.GetInclusionRequest\x1a!.saferoom.v1.GetInclusionResponse\x12Y\n\x0e\x41\x64\x64\x43osignature\x12\".saferoom.v1.AddCosignatureRequest\x1a#.saferoom.v1.AddCosignatureResponse\x12S\n\x0cGetStatement\x12 .saferoom.v1.GetStatementRequest\x1a!.saferoom.v1.GetStatementResponse\x12G\n\x08GetProof\x12\x1c.saferoom.v1.GetProofRequest\x1a\x1d.saferoom.v1.GetProofResponse\x12P\n\x0bListEntries\x12\x1f.saferoom.v1.ListEntriesRequest\x1a .saferoom.v1.ListEntriesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esaferoom_proto/v1/ledger.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"\x16\n\x14GetCheckpointRequest\"P\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x11\n\tto_cosign\x18\x02 \x01(\t\x12\x10\n\x08\x63osigned\x18\x03 \x03(\t\"G\n\x15GetConsistencyRequest\x12\x16\n\x05size1\x18\x01 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\x12\x16\n\x05size2\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\"(\n\x16GetConsistencyResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\";\n\x13GetInclusionRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x15\n\x04size\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\"&\n\x14GetInclusionResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"X\n\x15\x41\x64\x64\x43osignatureRequest\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xb4\x10\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x18\n\x04line\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 \"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"I\n\x13GetStatementRequest\x12\x32\n\x06\x64igest\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^(sha256|sm3):[0-9a-f]{64}$\"?\n\x14GetStatementResponse\x12\'\n\x08recorded\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\"\\\n\x0fGetProofRequest\x12\x32\n\x06\x64igest\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^(sha256|sm3):[0-9a-f]{64}$\x12\x15\n\x04salt\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"!\n\x10GetProofResponse\x12\r\n\x05proof\x18\x01 \x01(\t\">\n\x12ListEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x19\n\x05limit\x18\x02 \x01(\rB\n\xbaH\x07*\x05\x18\xe8\x07(\x01\":\n\x13ListEntriesResponse\x12#\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.saferoom.v1.Entry\"M\n\x05\x45ntry\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12(\n\tstatement\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x32\xe2\x04\n\rLedgerService\x12V\n\rGetCheckpoint\x12!.saferoom.v1.GetCheckpointRequest\x1a\".saferoom.v1.GetCheckpointResponse\x12Y\n\x0eGetConsistency\x12\".saferoom.v1.GetConsistencyRequest\x1a#.saferoom.v1.GetConsistencyResponse\x12S\n\x0cGetInclusion\x12 .saferoom.v1.GetInclusionRequest\x1a!.saferoom.v1.GetInclusionResponse\x12Y\n\x0e\x41\x64\x64\x43osignature\x12\".saferoom.v1.AddCosignatureRequest\x1a#.saferoom.v1.AddCosignatureResponse\x12S\n\x0cGetStatement\x12 .saferoom.v1.GetStatementRequest\x1a!.saferoom.v1.GetStatementResponse\x12G\n\x08GetProof\x12\x1c.saferoom.v1.GetProofRequest\x1a\x1d.saferoom.v1.GetProofResponse\x12P\n\x0bListEntries\x12\x1f.saferoom.v1.ListEntriesRequest\x1a .saferoom.v1.ListEntriesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,9 +44,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['line']._loaded_options = None
   _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['line']._serialized_options = b'\272H\007r\005\020\001\030\200 '
   _globals['_GETSTATEMENTREQUEST'].fields_by_name['digest']._loaded_options = None
-  _globals['_GETSTATEMENTREQUEST'].fields_by_name['digest']._serialized_options = b'\272H\031r\0272\025^sha256:[0-9a-f]{64}$'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['digest']._serialized_options = b'\272H\037r\0352\033^(sha256|sm3):[0-9a-f]{64}$'
   _globals['_GETPROOFREQUEST'].fields_by_name['digest']._loaded_options = None
-  _globals['_GETPROOFREQUEST'].fields_by_name['digest']._serialized_options = b'\272H\031r\0272\025^sha256:[0-9a-f]{64}$'
+  _globals['_GETPROOFREQUEST'].fields_by_name['digest']._serialized_options = b'\272H\037r\0352\033^(sha256|sm3):[0-9a-f]{64}$'
   _globals['_GETPROOFREQUEST'].fields_by_name['salt']._loaded_options = None
   _globals['_GETPROOFREQUEST'].fields_by_name['salt']._serialized_options = b'\272H\004z\002h '
   _globals['_LISTENTRIESREQUEST'].fields_by_name['limit']._loaded_options = None
@@ -68,19 +68,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=493
   _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=517
   _globals['_GETSTATEMENTREQUEST']._serialized_start=519
-  _globals['_GETSTATEMENTREQUEST']._serialized_end=586
-  _globals['_GETSTATEMENTRESPONSE']._serialized_start=588
-  _globals['_GETSTATEMENTRESPONSE']._serialized_end=651
-  _globals['_GETPROOFREQUEST']._serialized_start=653
-  _globals['_GETPROOFREQUEST']._serialized_end=739
-  _globals['_GETPROOFRESPONSE']._serialized_start=741
-  _globals['_GETPROOFRESPONSE']._serialized_end=774
-  _globals['_LISTENTRIESREQUEST']._serialized_start=776
-  _globals['_LISTENTRIESREQUEST']._serialized_end=838
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=840
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=898
-  _globals['_ENTRY']._serialized_start=900
-  _globals['_ENTRY']._serialized_end=977
-  _globals['_LEDGERSERVICE']._serialized_start=980
-  _globals['_LEDGERSERVICE']._serialized_end=1590
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=592
+  _globals['_GETSTATEMENTRESPONSE']._serialized_start=594
+  _globals['_GETSTATEMENTRESPONSE']._serialized_end=657
+  _globals['_GETPROOFREQUEST']._serialized_start=659
+  _globals['_GETPROOFREQUEST']._serialized_end=751
+  _globals['_GETPROOFRESPONSE']._serialized_start=753
+  _globals['_GETPROOFRESPONSE']._serialized_end=786
+  _globals['_LISTENTRIESREQUEST']._serialized_start=788
+  _globals['_LISTENTRIESREQUEST']._serialized_end=850
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=852
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=910
+  _globals['_ENTRY']._serialized_start=912
+  _globals['_ENTRY']._serialized_end=989
+  _globals['_LEDGERSERVICE']._serialized_start=992
+  _globals['_LEDGERSERVICE']._serialized_end=1602
 # @@protoc_insertion_point(module_scope)

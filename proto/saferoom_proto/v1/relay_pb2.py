@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsaferoom_proto/v1/relay.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"d\n\rAttendRequest\x12(\n\x04\x64oor\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.EnclaveDoorH\x00\x12\x1e\n\x07\x63\x61rried\x18\x02 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04H\x00\x42\t\n\x07message\"\x85\x02\n\x0b\x45nclaveDoor\x12\x1d\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x80@\x12\x30\n\x07\x63harter\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^(sha256:[0-9a-f]{64})?$\x12\x34\n\x0bswitchboard\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^(sha256:[0-9a-f]{64})?$\x12\x1e\n\rsandbox_level\x18\x04 \x01(\rB\x07\xbaH\x04*\x02\x18\x03\x12(\n\x0fsandbox_missing\x18\x05 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10 \"\x05r\x03\x18\xf4\x03\x12%\n\x06launch\x18\x06 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"Z\n\x0e\x41ttendResponse\x12*\n\x05order\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.EnclaveOrderH\x00\x12\x11\n\x07\x63\x61rried\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"b\n\x0c\x45nclaveOrder\x12&\n\x07\x63harter\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12*\n\x0bswitchboard\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope2U\n\x0cRelayService\x12\x45\n\x06\x41ttend\x12\x1a.saferoom.v1.AttendRequest\x1a\x1b.saferoom.v1.AttendResponse(\x01\x30\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsaferoom_proto/v1/relay.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"d\n\rAttendRequest\x12(\n\x04\x64oor\x18\x01 \x01(\x0b\x32\x18.saferoom.v1.EnclaveDoorH\x00\x12\x1e\n\x07\x63\x61rried\x18\x02 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04H\x00\x42\t\n\x07message\"\x91\x02\n\x0b\x45nclaveDoor\x12\x1d\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x80@\x12\x36\n\x07\x63harter\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^((sha256|sm3):[0-9a-f]{64})?$\x12:\n\x0bswitchboard\x18\x03 \x01(\tB%\xbaH\"r 2\x1e^((sha256|sm3):[0-9a-f]{64})?$\x12\x1e\n\rsandbox_level\x18\x04 \x01(\rB\x07\xbaH\x04*\x02\x18\x03\x12(\n\x0fsandbox_missing\x18\x05 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10 \"\x05r\x03\x18\xf4\x03\x12%\n\x06launch\x18\x06 \x01(\x0b\x32\x15.saferoom.v1.Envelope\"Z\n\x0e\x41ttendResponse\x12*\n\x05order\x18\x01 \x01(\x0b\x32\x19.saferoom.v1.EnclaveOrderH\x00\x12\x11\n\x07\x63\x61rried\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"b\n\x0c\x45nclaveOrder\x12&\n\x07\x63harter\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Envelope\x12*\n\x0bswitchboard\x18\x02 \x01(\x0b\x32\x15.saferoom.v1.Envelope2U\n\x0cRelayService\x12\x45\n\x06\x41ttend\x12\x1a.saferoom.v1.AttendRequest\x1a\x1b.saferoom.v1.AttendResponse(\x01\x30\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,9 +38,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENCLAVEDOOR'].fields_by_name['certificate']._loaded_options = None
   _globals['_ENCLAVEDOOR'].fields_by_name['certificate']._serialized_options = b'\272H\005z\003\030\200@'
   _globals['_ENCLAVEDOOR'].fields_by_name['charter']._loaded_options = None
-  _globals['_ENCLAVEDOOR'].fields_by_name['charter']._serialized_options = b'\272H\034r\0322\030^(sha256:[0-9a-f]{64})?$'
+  _globals['_ENCLAVEDOOR'].fields_by_name['charter']._serialized_options = b'\272H\"r 2\036^((sha256|sm3):[0-9a-f]{64})?$'
   _globals['_ENCLAVEDOOR'].fields_by_name['switchboard']._loaded_options = None
-  _globals['_ENCLAVEDOOR'].fields_by_name['switchboard']._serialized_options = b'\272H\034r\0322\030^(sha256:[0-9a-f]{64})?$'
+  _globals['_ENCLAVEDOOR'].fields_by_name['switchboard']._serialized_options = b'\272H\"r 2\036^((sha256|sm3):[0-9a-f]{64})?$'
   _globals['_ENCLAVEDOOR'].fields_by_name['sandbox_level']._loaded_options = None
   _globals['_ENCLAVEDOOR'].fields_by_name['sandbox_level']._serialized_options = b'\272H\004*\002\030\003'
   _globals['_ENCLAVEDOOR'].fields_by_name['sandbox_missing']._loaded_options = None
@@ -48,11 +48,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ATTENDREQUEST']._serialized_start=80
   _globals['_ATTENDREQUEST']._serialized_end=180
   _globals['_ENCLAVEDOOR']._serialized_start=183
-  _globals['_ENCLAVEDOOR']._serialized_end=444
-  _globals['_ATTENDRESPONSE']._serialized_start=446
-  _globals['_ATTENDRESPONSE']._serialized_end=536
-  _globals['_ENCLAVEORDER']._serialized_start=538
-  _globals['_ENCLAVEORDER']._serialized_end=636
-  _globals['_RELAYSERVICE']._serialized_start=638
-  _globals['_RELAYSERVICE']._serialized_end=723
+  _globals['_ENCLAVEDOOR']._serialized_end=456
+  _globals['_ATTENDRESPONSE']._serialized_start=458
+  _globals['_ATTENDRESPONSE']._serialized_end=548
+  _globals['_ENCLAVEORDER']._serialized_start=550
+  _globals['_ENCLAVEORDER']._serialized_end=648
+  _globals['_RELAYSERVICE']._serialized_start=650
+  _globals['_RELAYSERVICE']._serialized_end=735
 # @@protoc_insertion_point(module_scope)
