@@ -241,7 +241,7 @@ class Archive:
         if found is None:
             return None
         payload_type, payload, signatures = found
-        return Envelope(payload_type, payload, Signatures().read(signatures))
+        return Envelope.read(payload_type, payload, Signatures().read(signatures))
 
     async def find(self, digest: str) -> Found | None:
         """Find a statement by its digest; none if the ledger holds none."""
@@ -311,13 +311,13 @@ class Archive:
 
 
 def _envelope(row: Row[*tuple[object, ...]]) -> Envelope:
-    return Envelope(row.payload_type, row.payload, row.signatures)
+    return Envelope.read(row.payload_type, row.payload, row.signatures)
 
 
 def _asked(row: Row[*tuple[object, ...]]) -> Envelope | None:
     if row.asked is None:
         return None
-    return Envelope(row.asked_type, row.asked, row.asked_signatures)
+    return Envelope.read(row.asked_type, row.asked, row.asked_signatures)
 
 
 def _found(row: Row[*tuple[object, ...]]) -> Found:

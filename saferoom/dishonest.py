@@ -31,6 +31,7 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.suite import Suite
 from saferoom_proto.uscc import make_uscc
 
 UNLOCK_SECONDS: Final = 30.0
@@ -58,8 +59,8 @@ class Loot:
     own: SigningKey
 
     @classmethod
-    def read(cls, folder: Path) -> Loot:
-        """Read the statements from a folder."""
+    def read(cls, folder: Path, suite: Suite) -> Loot:
+        """Read the statements from a folder, and make a key of the room's suite."""
 
         def open_one(name: str) -> Envelope:
             return Envelope.from_json((folder / f"{name}.json").read_bytes())
@@ -70,7 +71,7 @@ class Loot:
             altered_question=open_one("altered-question"),
             altered_again=open_one("altered-again"),
             genuine_question=open_one("genuine-question"),
-            own=SigningKey.generate(),
+            own=SigningKey.generate(suite),
         )
 
 
@@ -108,7 +109,7 @@ class DishonestServer:
         subject = load(genuine, CheckRequest).subject
         other = next(code for code in (make_uscc(1), make_uscc(2)) if code != subject)
         payload = genuine.payload.replace(subject.encode(), other.encode())
-        return Envelope(genuine.payload_type, payload, genuine.signatures)
+        return Envelope.read(genuine.media_type, payload, genuine.signatures)
 
     async def _altered_template(self) -> Envelope:
         template, certificate = self._loot.template, self._loot.certificate
@@ -131,7 +132,7 @@ class DishonestServer:
             own = seal_statement(approval, self._loot.own)
             # Under the approver's name: an enclave that goes by key ids alone would take it.
             named = Signature(charter.key_of(approver.name).keyid, own.signatures[0].sig)
-            await self._tell(Approval, Envelope(own.payload_type, own.payload, (named,)))
+            await self._tell(Approval, Envelope.read(own.media_type, own.payload, (named,)))
         return self._loot.altered_again
 
     async def _tell(
@@ -165,9 +166,10 @@ class DishonestServer:
 
 async def attack(room: Path, loot: Path, owner: str) -> list[tuple[str, str]]:
     """Take a room over and make every attempt on an owner's enclave."""
-    server = await Server.open(Room.open(room), log=make_log(Level.ERROR))
+    opened = Room.open(room)
+    server = await Server.open(opened, log=make_log(Level.ERROR))
     try:
-        dishonest = DishonestServer(server, Loot.read(loot), owner)
+        dishonest = DishonestServer(server, Loot.read(loot, opened.suite), owner)
         await dishonest.wait()
         return await dishonest.attempts()
     finally:

@@ -177,7 +177,7 @@ class InForce:
 def _served(room: Room) -> tuple[bytes, bytes, bytes]:
     """Give the server's key, its chain, and whose certificates it takes."""
     chain = room.server.certificate_pem + room.authority.public_bytes(Encoding.PEM)
-    return room.server.key_pem, chain, "".join(room.issuers).encode()
+    return room.server.key_pem, chain, "".join(room.connection_issuers).encode()
 
 
 def _configuration(held: tuple[bytes, bytes, bytes]) -> grpc.ServerCertificateConfiguration:

@@ -16,8 +16,7 @@ from saferoom.versions import Versions
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.statements import ChainLink
-
-BEGINNING: Final = ChainLink(index=0, previous=chain.GENESIS)
+from saferoom_proto.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,11 @@ class Recoveries:
         epochs = [each.snapshot.said.store.epoch for each in await self.versions.of(owner)]
         return ChainEnds(
             claimed=self._desk.claimed(owner),
-            recorded=BEGINNING if word is None else word.following,
+            recorded=_beginning(books.ledger.tip().suite) if word is None else word.following,
             last_epoch=max(epochs, default=0),
             recoveries=tuple(each.envelope for each in books.register.recoveries(owner)),
         )
+
+
+def _beginning(suite: Suite) -> ChainLink:
+    return ChainLink(index=0, previous=chain.genesis(suite))

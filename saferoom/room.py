@@ -33,8 +33,10 @@ from saferoom.switchboard import NAME, OwnEnd, make_switchboard
 from saferoom_proto.encoding import dump
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.signing_certificate import suite_of_certificate
 from saferoom_proto.statements import KeyUse
 from saferoom_proto.statements.base import Origin, field_faults
+from saferoom_proto.suite import Suite
 
 CARD_FILE: Final = "room-card.json"
 RESTORED: Final = "restored.json"
@@ -101,6 +103,21 @@ class Room:
         )
 
     @property
+    def suite(self) -> Suite:
+        """What the room was made with, and all that is signed in it is made with."""
+        return self.ledger.current.suite
+
+    @property
+    def connection_issuers(self) -> tuple[str, ...]:
+        """The issuers' certificates under which connections are taken: none of SM2's, PEM."""
+        return tuple(
+            pem
+            for pem in self.issuers
+            if suite_of_certificate(x509.load_pem_x509_certificate(pem.encode()))
+            is Suite.INTERNATIONAL
+        )
+
+    @property
     def ledger_key(self) -> SigningKey:
         """Signs checkpoints."""
         return self.ledger.current
@@ -141,7 +158,13 @@ def read_card(path: Path) -> RoomCard:
         ) from None
 
 
-def init_room(folder: Path, origin: str, address: str, now: datetime | None = None) -> RoomCard:
+def init_room(
+    folder: Path,
+    origin: str,
+    address: str,
+    now: datetime | None = None,
+    suite: Suite = Suite.INTERNATIONAL,
+) -> RoomCard:
     """Make a room in an empty or new folder: its keys, certificates, configuration and card.
 
     Args:
@@ -149,6 +172,7 @@ def init_room(folder: Path, origin: str, address: str, now: datetime | None = No
         origin: the room's name: a host name without a scheme, and a path.
         address: `HOST:PORT` at which members will reach it.
         now: from when the certificates count.
+        suite: of its keys, and so of everything that is signed in it, for good.
 
     Returns:
         The card for the members, also written to `room-card.json`.
@@ -167,7 +191,7 @@ def init_room(folder: Path, origin: str, address: str, now: datetime | None = No
     # Step 3: the keys, and the certificates under the room's own authority.
     instant = now or datetime.now(UTC)
     for use in KeyUse:
-        _write(folder / KEYS / f"{use}.pem", SigningKey.generate().to_pem())
+        _write(folder / KEYS / f"{use}.pem", SigningKey.generate(suite).to_pem())
     authority = tls.make_authority(origin, instant)
     hosts = tuple(dict.fromkeys((host, "localhost", "127.0.0.1")))
     server = tls.make_server(authority, hosts, instant)

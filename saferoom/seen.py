@@ -86,7 +86,7 @@ def compare(database: Database, origin: str, key: VerifyKey, files: Sequence[Pat
     for each in shown:
         seen = each.checkpoint
         if seen.size <= size:
-            own = nodes.compute(lambda node, at=seen.size: merkle.root(at, node))
+            own = nodes.compute(lambda node, at=seen.size: merkle.root(at, node, key.suite))
             if own != seen.root:
                 rule = f"another history of the first {seen.size} entries was seen"
                 fault = FieldFault(str(each.where), rule)

@@ -260,7 +260,7 @@ async def _keep_to_folder(room: Room, books: Books, log: Log, stack: AsyncExitSt
 
 def _require_ready(room: Room) -> None:
     """Refuse a folder that lacks an issuer, or waits for its operator's word on what was lost."""
-    if not room.issuers:
+    if not room.connection_issuers:
         detail = f"no identity issuer's certificate stands in {room.folder / 'issuers'}"
         raise SafeRoomError(Reason.BAD_CONFIG, detail)
     if (room.folder / RESTORED).exists():

@@ -105,7 +105,7 @@ def begin_handover(room: Path, use: KeyUse, origin: str, now: datetime) -> Hando
         refusal = SafeRoomError(Reason.CONFLICT, f"a handover of the {use} key is under way")
         refusal.add_note(f"saferoom room rotate-key {room} {use} --finish")
         raise refusal
-    following = SigningKey.generate()
+    following = SigningKey.generate(held.current.suite)
     says = KeyHandover(
         room=origin,
         use=use,

@@ -90,4 +90,5 @@ def add_signature(agreement: Envelope, key: SigningKey) -> Envelope:
     """
     load(agreement, Agreement)
     signature = Signature(key.verify_key.keyid, key.sign(agreement.pae))
-    return Envelope(agreement.payload_type, agreement.payload, (*agreement.signatures, signature))
+    signatures = (*agreement.signatures, signature)
+    return Envelope.read(agreement.media_type, agreement.payload, signatures)

@@ -128,7 +128,7 @@ def make_batch(
         raise SafeRoomError(Reason.MALFORMED, "template", [fault])
     packed, sets = _packed(rows, params)
     blinding, reply_key = os.urandom(_SEED_BYTES), SealingKey.generate()
-    moment = whole_milliseconds(now)
+    moment, suite = whole_milliseconds(now), profile.suite
     try:
         request = BatchRequest(
             room=profile.card.origin,
@@ -138,7 +138,7 @@ def make_batch(
             params=tuple(sets),
             purpose=read_purpose(purpose),
             rows=len(packed) // ROW_BYTES,
-            root=f"sha256:{Tree(asked_leaves(blinding, packed)).root.hex()}",
+            root=suite.named(Tree(asked_leaves(blinding, packed, suite), suite).root),
             nonce=fresh_nonce(),
             not_before=moment - BACKDATED,
             not_after=moment + BATCH_VALID_FOR,

@@ -110,7 +110,9 @@ class Opening:
             raise SafeRoomError(Reason.BAD_PROOF, "a chunk too many")
         leaves = chunk.leaves(part.keys.salts(first, chunk.count), self._batch.request_id)
         total = chunks_of(len(self._batch))
-        verify_inclusion(number, total, Tree(leaves).root, tuple(message.proof), part.root)
+        suite = self._batch.envelope.suite
+        root, path = Tree(leaves, suite).root, tuple(message.proof)
+        verify_inclusion(number, total, root, path, part.root, suite=suite)
         # Step 6: and it agrees with what the word rests on.
         self._require_sound(part, chunk)
         part.chunks.append(chunk)

@@ -9,7 +9,7 @@ from typing import Final
 
 from saferoom_client.pages import all_pages
 from saferoom_client.session import Session
-from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Consent, ConsentRequest, Purpose, load
 from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
@@ -76,7 +76,7 @@ async def request_consent(
         uses=uses,
         days=days,
         why=why,
-        notice=sha256_digest(notice.encode()),
+        notice=profile.suite.digest(notice.encode()),
         notice_text=notice,
         nonce=fresh_nonce(),
     )

@@ -29,6 +29,7 @@ from saferoom_proto.statements import (
     Template,
 )
 from saferoom_proto.statements.base import field_faults, fresh_nonce
+from saferoom_proto.suite import Suite
 
 P = TypeVar("P", bound=Payload)
 Document = dict[str, object]
@@ -51,9 +52,9 @@ def read_schema(path: Path, profile: Profile) -> Schema:
     return _read(path, Schema, _by_owner(profile))
 
 
-def read_charter(path: Path, room: str) -> Charter:
+def read_charter(path: Path, room: str, suite: Suite) -> Charter:
     """Read a charter's draft."""
-    return _read(path, Charter, {"room": room, "suite": "international"})
+    return _read(path, Charter, {"room": room, "suite": suite})
 
 
 def read_template(path: Path, profile: Profile) -> Template:

@@ -18,7 +18,6 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.identity import Certified, verify_issued
-from saferoom_proto.merkle import leaf_hash, verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Consent, Endorsement, Feature, load
@@ -236,8 +235,8 @@ class Grounds:
         """
         proof = parse_proof(recorded.proof)
         checkpoint = self.open_note(proof.note)
-        entry = leaf_hash(leaf(commitment(recorded.salt, recorded.statement.digest)))
-        verify_inclusion(proof.index, checkpoint.size, entry, proof.hashes, checkpoint.root)
+        entry = leaf(commitment(recorded.salt, recorded.statement.digest))
+        proof.require_under(entry, checkpoint, recorded.statement.suite)
         return checkpoint, proof.index
 
     def forget_notes(self) -> None:

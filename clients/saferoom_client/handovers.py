@@ -110,7 +110,8 @@ def _adopted(
     for each in known:
         if each.handover in (*ledger, *heads):
             # Every checkpoint that covers a handover bears the following key's signature.
-            each.proof.require_under(each.leaf, newest.open_checkpoint(each.proof.note))
+            checkpoint = newest.open_checkpoint(each.proof.note)
+            each.proof.require_under(each.leaf, checkpoint, newest.suite)
             places[each.handover.envelope.digest] = each.proof.index
     former = tuple(
         FormerKey(key=each.says.former, size=places[each.envelope.digest]) for each in ledger

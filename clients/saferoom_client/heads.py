@@ -106,7 +106,8 @@ async def require_extends(session: Session, earlier: Checkpoint, newest: Checkpo
         ask = ledger_pb2.GetConsistencyRequest(size1=earlier.size, size2=newest.size)
         told = await session.call(session.ledger.GetConsistency, ask)
         hashes = tuple(told.hashes)
-    verify_consistency(earlier.size, newest.size, hashes, earlier.root, newest.root)
+    suite = session.profile.trust.suite
+    verify_consistency(earlier.size, newest.size, hashes, earlier.root, newest.root, suite=suite)
 
 
 def _witnessed(session: Session, notes: Sequence[str]) -> Witnessed | None:

@@ -71,7 +71,7 @@ async def get_holdings(session: Session, owner: str) -> OwnHoldings:
         raise SafeRoomError(Reason.BAD_PROOF, "the disclosure is of another request")
     # Step 3: the seal, and what was shown under its commitment.
     plaintext = open_holdings(told.sealed, key, request.digest, owner)
-    if holdings.commitment(plaintext) != disclosure.answer:
+    if holdings.commitment(plaintext, request.suite) != disclosure.answer:
         raise SafeRoomError(Reason.BAD_PROOF, "not what the disclosure commits to")
     held = Holdings.from_bytes(plaintext)
     said = (held.room, held.owner, held.subject, held.request, held.store, held.schema_digest)

@@ -19,6 +19,7 @@ from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.merkle import completed_nodes, leaf_hash, root
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 from saferoom_proto.v1 import ledger_pb2
 
 PAGE: Final = 1000
@@ -65,7 +66,7 @@ async def verify_log(
     """
     grown = await require_grown(session)
     newest = grown.newest
-    opened = _Opened()
+    opened = _Opened(LogTree(session.profile.trust.suite))
     if whole:
         async for entry in all_entries(session, newest.size):
             opened.take(entry)
@@ -98,8 +99,12 @@ class LogTree:
     """The Merkle tree over the leaves read so far: of each level, its newest complete subtree.
 
     No more is needed for the root and for the next leaf, so a log of any length fits.
+
+    Attributes:
+        suite: whose hash the log's tree is made with.
     """
 
+    suite: Suite
     _size: int = 0
     _newest: dict[int, tuple[int, bytes]] = field(default_factory=dict[int, tuple[int, bytes]])
 
@@ -109,13 +114,14 @@ class LogTree:
     def add(self, leaf: bytes) -> None:
         """Add the next leaf."""
         # All before any is kept: each is made of the newest before it on its level.
-        made = tuple(completed_nodes(self._size, leaf_hash(leaf), self._node))
+        hashed = leaf_hash(leaf, self.suite)
+        made = tuple(completed_nodes(self._size, hashed, self._node, self.suite))
         self._newest |= {level: (index, hashed) for level, index, hashed in made}
         self._size += 1
 
     def require_root(self, head: Checkpoint) -> None:
         """Refuse with `BAD_PROOF` entries that do not hash to the head's root."""
-        if self._size != head.size or root(self._size, self._node) != head.root:
+        if self._size != head.size or root(self._size, self._node, self.suite) != head.root:
             raise SafeRoomError(Reason.BAD_PROOF, "the entries do not hash to the signed root")
 
     def _node(self, level: int, index: int) -> bytes:
@@ -129,10 +135,10 @@ class LogTree:
 class _Opened:
     """What was read of the log so far: its tree, and what its entries open to."""
 
+    tree: LogTree
     opened: int = 0
     erased: int = 0
     chains: Chains = field(default_factory=Chains)
-    tree: LogTree = field(default_factory=LogTree)
 
     def take(self, entry: LogEntry) -> None:
         """Add the next entry; one that comes with its statement must commit to it."""

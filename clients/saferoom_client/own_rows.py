@@ -65,7 +65,7 @@ async def _rows(session: Session, held: Holdings, batch: HeldBatch) -> tuple[Use
         # Step 2: the row, which is about this subject, under the word's root.
         shown = SubjectRow(subject=held.subject, row=row)
         verify_row(word, question, shown)
-        record = shown.record
+        record = shown.record(question.suite)
         use = Use(
             index=index,
             word=recorded,

@@ -4,7 +4,7 @@ room.json      the room's card: name, address, TLS root, ledger and heads keys
 identity.json  the member's organisation (a subject's code) and own name
 trust.json     the ledger key and the owners' charter roots that receipts are verified under
 tls.pem .key   its certificate and key for the connection
-signing.pem .key  its certificate and Ed25519 key for statements
+signing.pem .key  its certificate and key for statements, of the room's suite
 witnesses.json  the witnesses it relies on, if it relies on any
 log.json       the newest checkpoint of the room's log that it has verified
 """
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -38,8 +37,10 @@ from saferoom_proto.identity import organisation_uri, read_identity, subject_uri
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Trust
+from saferoom_proto.signing_certificate import certified_key
 from saferoom_proto.statements.base import Name, Origin, Part, PublicKey
 from saferoom_proto.statements.witnesses import WitnessPolicy
+from saferoom_proto.suite import Suite
 from saferoom_proto.uscc import parse_uscc
 
 ROOM: Final = "room.json"
@@ -253,6 +254,11 @@ class Profile:
         else:
             write_model(path, policy, PUBLIC_FILE)
 
+    @property
+    def suite(self) -> Suite:
+        """The crypto suite of the room, which the member's own statements are of."""
+        return self.signing_key.suite
+
     def _require_coherent(self) -> None:
         """Check that room, trust, names and keys belong together."""
         known = {self.trust.ledger_key, *(each.key for each in self.trust.former_ledger_keys)}
@@ -264,9 +270,8 @@ class Profile:
         ):
             if _identity(self.folder / name, der) != (self.member.organisation, self.member.name):
                 raise bad_file(self.folder / name, "it names somebody else than identity.json")
-        key = x509.load_der_x509_certificate(self.signing_certificate).public_key()
-        verify_key = self.signing_key.verify_key
-        if not isinstance(key, Ed25519PublicKey) or key.public_bytes_raw() != verify_key.raw:
+        path = self.folder / SIGNING_CERTIFICATE
+        if _certified_key(path, self.signing_certificate) != self.signing_key.verify_key:
             raise bad_file(self.folder / SIGNING_KEY, "it is not the key of signing.pem")
 
 
@@ -295,10 +300,15 @@ def read_signer(path: Path) -> Signer:
         SafeRoomError: `BAD_CONFIG` naming the file if it is no signing certificate.
     """
     der = _der(path, read_file(path))
-    key = x509.load_der_x509_certificate(der).public_key()
-    if not isinstance(key, Ed25519PublicKey):
-        raise bad_file(path, "not a certificate for statements: it holds no Ed25519 key")
-    return Signer(der, VerifyKey(key.public_bytes_raw()).public)
+    return Signer(der, _certified_key(path, der).public)
+
+
+def _certified_key(path: Path, der: bytes) -> VerifyKey:
+    try:
+        return certified_key(x509.load_der_x509_certificate(der))
+    except SafeRoomError as error:
+        detail = "not a certificate for statements: it holds no Ed25519 or SM2 key"
+        raise bad_file(path, detail) from error
 
 
 def _der(path: Path, pem: bytes) -> bytes:

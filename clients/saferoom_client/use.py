@@ -146,7 +146,9 @@ class Use:
     @property
     def answer(self) -> Truth | None:
         """What was answered; of a row of a batch only: of a check it is the asker's to tell."""
-        outcome = None if self.row is None else self.row.record.outcome
+        if self.row is None:
+            return None
+        outcome = self.row.record(self.word.statement.suite).outcome
         return outcome if isinstance(outcome, Truth) else None
 
     @property

@@ -99,7 +99,7 @@ class FoundBatch:
         self, places: Mapping[int, int], chunk: JudgedRows, above: tuple[bytes, ...]
     ) -> Iterator[HeldRow]:
         salts = self.keys.salts(chunk.first, chunk.count)
-        tree = Tree(chunk.leaves(salts, self.question.digest))
+        tree = Tree(chunk.leaves(salts, self.question.digest), self.question.suite)
         width = len(chunk.records) // chunk.count
         for place, parameters in places.items():
             yield HeldRow(
@@ -257,7 +257,7 @@ class AboutSubjects:
         progress = self._kept.read(request_id)
         if progress is None or kept.entry is None:
             raise SafeRoomError(Reason.STORE_DAMAGED, "a batch has chunks and no progress")
-        tree = progress.tree()
+        tree = progress.tree(kept.question.suite)
         chunks = [(self._kept.judged(request_id, at), tree.path(at)) for at in numbers[:most]]
         return FoundBatch(
             kept.question,

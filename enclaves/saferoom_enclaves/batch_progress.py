@@ -13,6 +13,7 @@ from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Span
 from saferoom_proto.statements.base import Base64, Part
+from saferoom_proto.suite import Suite
 from saferoom_proto.tree import Tree
 
 _CHUNK_PARTS: Final = 3
@@ -52,9 +53,9 @@ class Progress(Part):
             }
         )
 
-    def tree(self) -> Tree:
+    def tree(self, suite: Suite) -> Tree:
         """Give the tree over the chunks' roots: its root is that over all outcomes."""
-        return Tree([unb64(root) for root in self.roots])
+        return Tree([unb64(root) for root in self.roots], suite)
 
 
 class ProgressRows:

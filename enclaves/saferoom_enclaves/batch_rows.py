@@ -14,6 +14,7 @@ from saferoom_enclaves.batch_admit import Places, Wanted
 from saferoom_proto.batch import ROW_BYTES, asked_leaves
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import BatchRequest
+from saferoom_proto.suite import suite_of
 from saferoom_proto.tree import Tree
 from saferoom_proto.uscc import (
     ALPHABET,
@@ -62,8 +63,9 @@ class Rows:
     def __init__(self, request: BatchRequest, blinding: bytes, packed: bytes) -> None:
         if len(packed) != request.rows * ROW_BYTES:
             raise SafeRoomError(Reason.MALFORMED, f"not the {request.rows} rows that were signed")
-        root = Tree(asked_leaves(blinding, packed)).root
-        if f"sha256:{root.hex()}" != request.root:
+        suite = suite_of(request.root)
+        root = Tree(asked_leaves(blinding, packed, suite), suite).root
+        if suite.named(root) != request.root:
             raise SafeRoomError(Reason.BAD_PROOF, "not the rows that were signed")
         _require_rows(packed, len(request.params))
         self.packed: Final = packed

@@ -39,6 +39,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, Outcome
+from saferoom_proto.suite import suite_of
 from saferoom_proto.tree import Tree
 
 
@@ -148,7 +149,7 @@ class Batches:
         judged = self._kept.judged(request_id, number)
         keys = self._keys(batch.asked, batch.progress)
         sealed = keys.seal(number, judged.when + judged.records)
-        return sealed, batch.progress.tree().path(number)
+        return sealed, batch.progress.tree(suite_of(request_id)).path(number)
 
     def search(self, subject: str) -> Search:
         """Begin to look for the rows about a subject."""
@@ -205,7 +206,7 @@ class Batches:
         when = When(milliseconds(moment.now), moment.grounds.stream.sequence).to_bytes()
         judged = JudgedRows(first, chunk.rows, when, released.records)
         salts = self._keys(batch.asked, progress).salts(first, chunk.count)
-        root = Tree(judged.leaves(salts, request_id)).root
+        root = Tree(judged.leaves(salts, request_id), suite_of(request_id)).root
         self._kept.write_chunk(request_id, judged)
         self._about.add(request_id, judged)
         return progress.after(span, released.answered, b64(root))
@@ -239,7 +240,7 @@ class Batches:
         reason: Reason | None,
         progress: Progress | None,
     ) -> BatchRelease:
-        request, grounds = asked.request, moment.grounds
+        request, grounds, suite = asked.request, moment.grounds, suite_of(asked.request_id)
         return BatchRelease(
             room=grounds.room,
             owner=grounds.owner,
@@ -254,7 +255,7 @@ class Batches:
             reason=reason,
             answered=0 if progress is None else progress.answered,
             refused=0 if progress is None else progress.judged - progress.answered,
-            root=None if progress is None else f"sha256:{progress.tree().root.hex()}",
+            root=None if progress is None else suite.named(progress.tree(suite).root),
             spans=() if progress is None else progress.spans,
             stream=grounds.stream,
             chain=self._journal.link,

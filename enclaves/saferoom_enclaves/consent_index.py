@@ -194,4 +194,4 @@ def milliseconds(moment: datetime) -> int:
 
 
 def _prefix(fingerprint: str) -> int:
-    return int(fingerprint.removeprefix("sha256:")[: 2 * _FINGERPRINT], 16)
+    return int(fingerprint.rpartition(":")[2][: 2 * _FINGERPRINT], 16)

@@ -43,7 +43,7 @@ from saferoom_proto.statements import (
     Purpose,
     load,
 )
-from saferoom_proto.statements.base import Part
+from saferoom_proto.statements.base import Fingerprint, Part
 from saferoom_proto.statements.batch import row_question
 from saferoom_proto.statements.request import SubjectRequest
 from saferoom_proto.verification import verify_subject_statement
@@ -68,7 +68,7 @@ class _Known(Part):
     arrived: Instant
     charter: Digest
     """The charter it was verified under."""
-    fingerprint: Digest
+    fingerprint: Fingerprint
     """Its signer's certificate, and when that is valid."""
     signer_from: Instant
     signer_to: Instant

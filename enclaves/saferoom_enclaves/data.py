@@ -22,6 +22,7 @@ from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Schema, StoreState
+from saferoom_proto.suite import suite_of
 
 
 class Data:
@@ -96,7 +97,9 @@ class Data:
         Raises:
             SafeRoomError: `STORE_DAMAGED` if it does not open as it was sealed.
         """
-        sealed = seal_snapshot(self._folder, key, self._owner, epoch, plaintext)
+        sealed = seal_snapshot(
+            *(self._folder, key, self._owner, epoch), plaintext, suite=suite_of(schema)
+        )
         return self.open(key, StoreState(epoch=sealed.epoch, digest=sealed.digest), schema)
 
     def open_at_start(self, key: bytes, state: StoreState, schema: str) -> None:

@@ -96,7 +96,7 @@ class Enclave:
         self._attester: Final = attester
         self._around: Final = around
         self._most_load_bytes: Final = most_load_bytes
-        self._state: Final = State(around.folder / STATE_FILE)
+        self._state: Final = State(around.folder / STATE_FILE, charter.suite)
         self._claimed: Final[dict[str, EvidenceClaims]] = {}
         self._open: OpenEnclave | None = None
 

@@ -36,6 +36,7 @@ from saferoom_proto.statements import (
     StoreState,
     StreamPosition,
 )
+from saferoom_proto.suite import suite_of
 
 T = TypeVar("T")
 
@@ -168,7 +169,7 @@ class Gate:
             approvals=charged.admitted.use.approvals,
             consent=None if consent is None else consent.digest,
             charges=charged.charges,
-            answer=commitment(answer),
+            answer=commitment(answer, suite_of(asked.request_id)),
         )
         to_asker = hpke.seal(asked.reply_key, answer, info=info)
         return Released(_RELEASED, self._journal.append(payload, moment.now, sealed=to_asker))
@@ -250,7 +251,7 @@ class Gate:
             stream=grounds.stream,
             store=held.store,
             schema_digest=held.schema,
-            answer=holdings.commitment(plaintext),
+            answer=holdings.commitment(plaintext, suite_of(claimed.request_id)),
             chain=self._journal.link,
             time=moment.now,
         )

@@ -156,14 +156,15 @@ class Journal:
         Raises:
             SafeRoomError: `BAD_PROOF` if any does not hold.
         """
+        suite = self._signing.suite
         proven: list[int] = []
         for claim in claims:
             waiting = self._waiting.get(claim.chain_index)
             if waiting is None:
                 continue
-            leaf = merkle.leaf_hash(entry.leaf(waiting.commitment))
+            leaf = merkle.leaf_hash(entry.leaf(waiting.commitment), suite)
             index, size = claim.ledger_index, checkpoint.size
-            merkle.verify_inclusion(index, size, leaf, claim.hashes, checkpoint.root)
+            merkle.verify_inclusion(index, size, leaf, claim.hashes, checkpoint.root, suite=suite)
             proven.append(claim.chain_index)
         return proven
 

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, ValidationError
 
+from saferoom_enclaves.aead import NONCE_BYTES, Aead, aead
 from saferoom_enclaves.keys import KEY_BYTES, derive
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import Base64, Part
+from saferoom_proto.suite import Suite
 
 _RING_PURPOSE: Final = b"saferoom enclave keyring v1"
-_NONCE_BYTES: Final = 12
 
 
 class _Root(Part):
@@ -48,21 +48,24 @@ class Keyring:
         roots: with the first epoch whose snapshot each seals, the newest last.
         find: keys the hashes that rows are found by.
         tally: keys the hashes by which rows are counted.
+        suite: of all of it, and of what is sealed under these keys.
     """
 
     roots: tuple[tuple[int, bytes], ...]
     find: bytes
     tally: bytes
+    suite: Suite
 
     @classmethod
-    def fresh(cls, randomness: Callable[[int], bytes] = os.urandom) -> Keyring:
+    def fresh(cls, suite: Suite, randomness: Callable[[int], bytes] = os.urandom) -> Keyring:
         """Make a ring for an enclave that begins."""
-        return cls(((0, randomness(KEY_BYTES)),), randomness(KEY_BYTES), randomness(KEY_BYTES))
+        root, find, tally = (randomness(KEY_BYTES) for _ in range(3))
+        return cls(((0, root),), find, tally, suite)
 
     def grown(self, from_epoch: int, randomness: Callable[[int], bytes] = os.urandom) -> Keyring:
         """Give the ring with a new root, for snapshots from an epoch on and for all rows."""
         roots = (*self.roots, (from_epoch, randomness(KEY_BYTES)))
-        return Keyring(roots, self.find, self.tally)
+        return Keyring(roots, self.find, self.tally, self.suite)
 
     def of_snapshot(self, epoch: int) -> bytes:
         """Give the key that the snapshot of an epoch is sealed under."""
@@ -72,27 +75,27 @@ class Keyring:
         """Seal the ring under a store key."""
         roots = tuple(_Root(from_epoch=first, key=b64(key)) for first, key in self.roots)
         ring = _Ring(roots=roots, find=b64(self.find), tally=b64(self.tally))
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = os.urandom(NONCE_BYTES)
         document = ring.model_dump_json().encode()
-        return nonce + _cipher(store_key).encrypt(nonce, document, _RING_PURPOSE)
+        return nonce + _cipher(store_key, self.suite).encrypt(nonce, document, _RING_PURPOSE)
 
     @classmethod
-    def open(cls, store_key: bytes, sealed: bytes) -> Keyring:
+    def open(cls, store_key: bytes, sealed: bytes, suite: Suite) -> Keyring:
         """Open a sealed ring.
 
         Raises:
             SafeRoomError: `STORE_DAMAGED` under another key, or if it was altered.
         """
-        nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
-            document = _cipher(store_key).decrypt(nonce, ciphertext, _RING_PURPOSE)
+            document = _cipher(store_key, suite).decrypt(nonce, ciphertext, _RING_PURPOSE)
             ring = _Ring.model_validate_json(document)
         except (InvalidTag, ValidationError, ValueError):
             # Without the cause: a validation's words would quote a key.
             raise SafeRoomError(Reason.STORE_DAMAGED, "the keys do not open") from None
         roots = tuple((each.from_epoch, unb64(each.key)) for each in ring.roots)
-        return cls(roots, unb64(ring.find), unb64(ring.tally))
+        return cls(roots, unb64(ring.find), unb64(ring.tally), suite)
 
 
-def _cipher(store_key: bytes) -> AESGCM:
-    return AESGCM(derive(store_key, _RING_PURPOSE))
+def _cipher(store_key: bytes, suite: Suite) -> Aead:
+    return aead(derive(store_key, _RING_PURPOSE, suite), suite)

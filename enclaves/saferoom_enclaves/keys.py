@@ -13,7 +13,6 @@ from typing import Final, cast
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -21,6 +20,7 @@ from saferoom_proto.encoding import parse_object, sha256_digest, unb64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 KEY_BYTES: Final = 32
 TLS_NAME: Final = "localhost"
@@ -76,9 +76,9 @@ class EnclaveKeys:
     tls: TlsKey
 
     @classmethod
-    def generate(cls, now: datetime) -> EnclaveKeys:
-        """Make all of them from the operating system's randomness."""
-        return cls(SigningKey.generate(), SealingKey.generate(), TlsKey.generate(now))
+    def generate(cls, now: datetime, suite: Suite = Suite.INTERNATIONAL) -> EnclaveKeys:
+        """Make all of them from the operating system's randomness; the first is of the suite."""
+        return cls(SigningKey.generate(suite), SealingKey.generate(), TlsKey.generate(now))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -138,6 +138,6 @@ def open_release(sealed: bytes, sealing: SealingKey, info: bytes) -> ReleasedKey
     )
 
 
-def derive(store_key: bytes, purpose: bytes) -> bytes:
-    """Derive a 32-byte key for one purpose from the store's key (HKDF-SHA256, RFC 5869)."""
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(store_key)
+def derive(store_key: bytes, purpose: bytes, suite: Suite) -> bytes:
+    """Derive a 32-byte key for one purpose from the store's key (HKDF, RFC 5869)."""
+    return suite.derive(store_key, purpose)

@@ -18,6 +18,7 @@ from saferoom_proto.rollback import KEPT_SNAPSHOTS
 from saferoom_proto.statements import ChainLink, Digest, Instant, StoreState, StreamPosition
 from saferoom_proto.statements.base import Base64, Part, whole_milliseconds
 from saferoom_proto.statements.enclave import Count
+from saferoom_proto.suite import Suite
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -146,14 +147,17 @@ class Marks(Part):
         return not ended or min(ended) > moment
 
 
-BEGINNING: Final = Marks(
-    position=Position(
-        chain=ChainLink(index=0, previous=chain.GENESIS),
-        stream=StreamPosition(sequence=0, running=chain.GENESIS),
-        store=None,
+def beginning(suite: Suite) -> Marks:
+    """Give where every enclave of a room of the suite begins."""
+    none = chain.genesis(suite)
+    return Marks(
+        position=Position(
+            chain=ChainLink(index=0, previous=none),
+            stream=StreamPosition(sequence=0, running=none),
+            store=None,
+        )
     )
-)
-"""Where every enclave begins."""
+
 
 M = TypeVar("M", Marks, Position)
 

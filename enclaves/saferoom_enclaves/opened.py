@@ -187,6 +187,7 @@ class OpenEnclave:
         No record is rewritten: the enclave's own keys are sealed anew (`keyring`).
         """
         grounds, state = self.speaks(), self.state
+        suite = state.ring.suite
         from_epoch = state.marks.last_epoch + 1
         with state.transaction():
             state.change_key(keys.store, from_epoch)
@@ -194,8 +195,8 @@ class OpenEnclave:
                 room=grounds.room,
                 owner=grounds.owner,
                 endorsement=grounds.endorsement,
-                store_key=name_of(keys.store),
-                previous=name_of(self.keys.store),
+                store_key=name_of(keys.store, suite),
+                previous=name_of(self.keys.store, suite),
                 from_epoch=from_epoch,
                 chain=self.journal.link,
                 time=now,

@@ -1,27 +1,25 @@
 """Sealed rows: what the enclave's own database shows to whoever reads its file.
 
-Contents are AES-256-GCM under a key derived from the newest root of the enclave's keyring, bound to
-their table and row; what rows are found by is an HMAC. So the file tells how many rows there are,
-and not about whom.
+Contents are encrypted (`aead.py`) under a key derived from the newest root of the enclave's
+keyring, bound to their table and row; what rows are found by is an HMAC. So the file tells how many
+rows there are, and not about whom.
 
 Source: NIST SP 800-38D; random 96-bit nonces are good for 2^32 rows under one key (section 8.3).
 """
 
 from __future__ import annotations
 
-import hmac
 import os
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from saferoom_enclaves.aead import NONCE_BYTES, aead
 from saferoom_enclaves.keyring import Keyring
 from saferoom_enclaves.keys import derive
 from saferoom_enclaves.rowform import pack
 from saferoom_proto.reasons import Reason, SafeRoomError
 
-_NONCE_BYTES: Final = 12
 _NONCES: Final = 256
 """Nonces drawn at a time."""
 _SEAL_PURPOSE: Final = b"saferoom enclave state rows v1"
@@ -32,14 +30,15 @@ _COUNT_PURPOSE: Final = b"saferoom enclave state tally v1"
 class RowCipher:
     """Seals rows and hides what they are found by. Its text form shows no key."""
 
-    __slots__ = ("_aeads", "_count", "_find", "_nonces")
+    __slots__ = ("_aeads", "_count", "_find", "_nonces", "_suite")
 
     def __init__(self, ring: Keyring) -> None:
         # The newest first: it seals, and most rows are of it.
-        keys = [derive(root, _SEAL_PURPOSE) for _, root in reversed(ring.roots)]
-        self._aeads: Final = tuple(map(AESGCM, keys))
-        self._find: Final = derive(ring.find, _FIND_PURPOSE)
-        self._count: Final = derive(ring.tally, _COUNT_PURPOSE)
+        self._suite: Final = ring.suite
+        keys = [derive(root, _SEAL_PURPOSE, ring.suite) for _, root in reversed(ring.roots)]
+        self._aeads: Final = tuple(aead(key, ring.suite) for key in keys)
+        self._find: Final = derive(ring.find, _FIND_PURPOSE, ring.suite)
+        self._count: Final = derive(ring.tally, _COUNT_PURPOSE, ring.suite)
         self._nonces = b""
 
     def seal(self, table: str, key: bytes, plaintext: bytes) -> bytes:
@@ -53,10 +52,10 @@ class RowCipher:
         Raises:
             SafeRoomError: `STORE_DAMAGED` if it is another row's, altered, or under another key.
         """
-        nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        for aead in self._aeads:
+        nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        for each in self._aeads:
             try:
-                return aead.decrypt(nonce, ciphertext, pack(table.encode(), key))
+                return each.decrypt(nonce, ciphertext, pack(table.encode(), key))
             except (InvalidTag, ValueError):
                 continue  # it may be from before a change of the store's key
         raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {table} does not open")
@@ -64,14 +63,14 @@ class RowCipher:
     def find(self, table: str, *parts: str) -> bytes:
         """Give what a row is found by: 32 bytes that tell nothing without the key."""
         named = pack(table.encode(), *(part.encode() for part in parts))
-        return hmac.digest(self._find, named, "sha256")
+        return self._suite.hmac(self._find, named)
 
     def mark(self, table: str, key: bytes, tag: bytes) -> bytes:
         """Give the keyed hash by which a row counts in the tally: 32 bytes."""
-        return hmac.digest(self._count, pack(table.encode(), key, tag), "sha256")
+        return self._suite.hmac(self._count, pack(table.encode(), key, tag))
 
     def _nonce(self) -> bytes:
         if not self._nonces:
-            self._nonces = os.urandom(_NONCES * _NONCE_BYTES)
-        nonce, self._nonces = self._nonces[:_NONCE_BYTES], self._nonces[_NONCE_BYTES:]
+            self._nonces = os.urandom(_NONCES * NONCE_BYTES)
+        nonce, self._nonces = self._nonces[:NONCE_BYTES], self._nonces[NONCE_BYTES:]
         return nonce

@@ -56,15 +56,15 @@ def unpack_time(data: bytes) -> datetime:
 def pack_envelope(envelope: Envelope) -> bytes:
     """Write an envelope as it came."""
     signatures = [part for one in envelope.signatures for part in (one.keyid.encode(), one.sig)]
-    return pack(envelope.payload_type.encode(), envelope.payload, *signatures)
+    return pack(envelope.media_type.encode(), envelope.payload, *signatures)
 
 
 def unpack_envelope(data: bytes) -> Envelope:
     """Read an envelope back."""
-    payload_type, payload, *rest = unpack(data)
+    media_type, payload, *rest = unpack(data)
     pairs = zip(rest[::2], rest[1::2], strict=True)
     signatures = tuple(Signature(keyid.decode(), sig) for keyid, sig in pairs)
-    return Envelope(payload_type.decode(), payload, signatures)
+    return Envelope.read(media_type.decode(), payload, signatures)
 
 
 def pack_arrival(statement: Envelope, arrived: datetime) -> bytes:

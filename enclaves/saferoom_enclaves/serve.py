@@ -103,7 +103,7 @@ async def _serve(
     launched.require(confinement)
     # Step 2: the enclave, with keys of its own.
     clock = EnclaveClock(SystemClock())
-    keys = EnclaveKeys.generate(clock.now())
+    keys = EnclaveKeys.generate(clock.now(), launched.charter.suite)
     config = launched.config
     memory = config.max_memory_mib << 20
     allowance = Allowance(

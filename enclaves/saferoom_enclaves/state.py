@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Final, cast
 
 from saferoom_enclaves.keyring import Keyring
-from saferoom_enclaves.marks import BEGINNING, Marks, Position, read
+from saferoom_enclaves.marks import Marks, Position, beginning, read
 from saferoom_enclaves.rowcipher import RowCipher
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 _HASH_BITS: Final = 256
 _TAG_BYTES: Final = 16
@@ -98,12 +99,15 @@ class State:
 
     Args:
         path: the database's file; made if it is not there.
+        suite: of the enclave's charter: what rows are sealed and found with.
 
     Raises:
         SafeRoomError: `CONFLICT` if another process has it open; `STORE_DAMAGED`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, suite: Suite = Suite.INTERNATIONAL) -> None:
+        self._suite: Final = suite
+        self._beginning: Final = beginning(suite)
         self._cipher: RowCipher | None = None
         self._ring: Keyring | None = None
         self._new_ring: bytes | None = None
@@ -126,8 +130,8 @@ class State:
             self._db.close()
             raise SafeRoomError(Reason.STORE_DAMAGED, f"not a database: {error}") from error
         self._sealed_marks: bytes | None = None if found is None else cast("bytes", found[1])
-        self._claimed: Final = BEGINNING.position if found is None else _position(found[0])
-        self.marks = BEGINNING
+        self._claimed: Final = self._beginning.position if found is None else _position(found[0])
+        self.marks = self._beginning
 
     def _prepare(self) -> None:
         for pragma in (
@@ -158,7 +162,7 @@ class State:
         """
         ring = self._opened_ring(store_key)
         cipher = RowCipher(ring)
-        marks = BEGINNING
+        marks = self._beginning
         if self._sealed_marks is not None:
             marks = read(cipher.open(_MARKS, _MARKS_KEY, self._sealed_marks), Marks)
         if marks.position != self._claimed:
@@ -171,10 +175,10 @@ class State:
     def _opened_ring(self, store_key: bytes) -> Keyring:
         found = self._one("SELECT sealed FROM keyring")
         if found is not None:
-            return Keyring.open(store_key, cast("bytes", found[0]))
+            return Keyring.open(store_key, cast("bytes", found[0]), self._suite)
         if self._sealed_marks is not None:
             raise SafeRoomError(Reason.STORE_DAMAGED, "the keys are missing")
-        ring = Keyring.fresh()
+        ring = Keyring.fresh(self._suite)
         self._db.execute("INSERT INTO keyring VALUES (1, ?)", (ring.sealed(store_key),))
         return ring
 

@@ -173,6 +173,7 @@ class Follower:
                 delivery.consistency,
                 unb64(seen.root),
                 checkpoint.root,
+                suite=key.suite,
             )
         return checkpoint
 

@@ -1,10 +1,10 @@
 """Sealed snapshots: an owner's store, encrypted at rest and bound to its place.
 
-A snapshot is one file of 1 MiB chunks under AES-256-GCM, after the STREAM construction: the nonce
-counts the chunks, and what is authenticated with each names the header, the owner's store, the
-chunk's index and whether it is the last. So no chunk can be altered, moved, dropped, cut off,
-appended, or taken from another file. That a whole file is not an older one is what the epoch and
-the digest in the ledger are for.
+A snapshot is one file of 1 MiB chunks under AES-256-GCM (SM4-GCM in a room of the suite guomi),
+after the STREAM construction: the nonce counts the chunks, and what is authenticated with each
+names the header, the owner's store, the chunk's index and whether it is the last. So no chunk can
+be altered, moved, dropped, cut off, appended, or taken from another file. That a whole file is not
+an older one is what the epoch and the digest in the ledger are for.
 
 Source: Hoang, Reyhanitabar, Rogaway, Vizar: Online Authenticated-Encryption and its Nonce-Reuse
 Misuse-Resistance (CRYPTO 2015), section 7, STREAM; RFC 5869, HKDF.
@@ -20,25 +20,23 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
-from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from saferoom_enclaves.aead import TAG_BYTES, aead
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite, suite_of
 
 KEY_BYTES: Final = 32
-"""Length of a store's key-encryption key: AES-256's own."""
+"""Length of a store's key-encryption key, from which each snapshot's key is derived."""
 CHUNK_BYTES: Final = 1 << 20
 """Plaintext of a chunk. Larger ones unseal no faster (measured), smaller ones cost tags."""
-_TAG_BYTES: Final = 16
 
 _MAGIC: Final = b"SAFEROOM"
-_VERSION: Final = 1
+_VERSIONS: Final = {Suite.INTERNATIONAL: 1, Suite.GUOMI: 2}
+"""Of the format, by what a file is sealed with."""
 _HEADER: Final = struct.Struct(">8sHQQQ32s")
 _PLACE: Final = struct.Struct(">QB")
 
@@ -49,7 +47,7 @@ class SnapshotId:
 
     Attributes:
         epoch: the store's version, from 1, higher with every load.
-        digest: `sha256:` and the SHA-256 of the sealed file.
+        digest: of the sealed file, by the hash of the room's suite.
     """
 
     epoch: int
@@ -61,6 +59,7 @@ class _Header:
     epoch: int
     plaintext_bytes: int
     salt: bytes
+    suite: Suite
 
     @property
     def chunks(self) -> int:
@@ -69,22 +68,22 @@ class _Header:
 
     @property
     def file_bytes(self) -> int:
-        return _HEADER.size + self.plaintext_bytes + self.chunks * _TAG_BYTES
+        return _HEADER.size + self.plaintext_bytes + self.chunks * TAG_BYTES
 
     def pack(self) -> bytes:
-        fields = (_MAGIC, _VERSION, self.epoch, self.plaintext_bytes, self.chunks, self.salt)
-        return _HEADER.pack(*fields)
+        counts = (self.epoch, self.plaintext_bytes, self.chunks)
+        return _HEADER.pack(_MAGIC, _VERSIONS[self.suite], *counts, self.salt)
 
     @classmethod
-    def parse(cls, packed: bytes) -> _Header:
+    def parse(cls, packed: bytes, suite: Suite) -> _Header:
         if len(packed) != _HEADER.size:
             raise _damaged("the file is shorter than a header")
         magic, version, epoch, plaintext_bytes, chunks, salt = _HEADER.unpack(packed)
         if magic != _MAGIC:
             raise _damaged("the file is not a sealed snapshot")
-        if version != _VERSION:
-            raise _damaged(f"the format's version is {version}, not {_VERSION}")
-        header = cls(epoch, plaintext_bytes, salt)
+        if version != _VERSIONS[suite]:
+            raise _damaged(f"the format's version is {version}, not {_VERSIONS[suite]}")
+        header = cls(epoch, plaintext_bytes, salt, suite)
         if chunks != header.chunks:
             raise _damaged("the number of chunks does not fit the length")
         return header
@@ -101,8 +100,7 @@ class _Sealer:
         # The salt is fresh for every sealing. Without it, an epoch sealed a second time, after a
         # crash between sealing and logging, would use the same key and nonces for other bytes.
         info = b"saferoom sealed snapshot v1\0" + struct.pack(">Q", header.epoch) + store
-        derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=header.salt, info=info)
-        self._cipher = AESGCM(derivation.derive(kek))
+        self._cipher = aead(header.suite.derive(kek, info, header.salt), header.suite)
         self._bound = header.pack() + store
         self._last = header.chunks - 1
 
@@ -128,7 +126,13 @@ def snapshot_path(folder: Path, epoch: int) -> Path:
 
 
 def seal_snapshot(
-    folder: Path, kek: bytes, owner: str, epoch: int, plaintext: BinaryIO | bytes
+    folder: Path,
+    kek: bytes,
+    owner: str,
+    epoch: int,
+    plaintext: BinaryIO | bytes,
+    *,
+    suite: Suite = Suite.INTERNATIONAL,
 ) -> SnapshotId:
     """Seals a store into its owner's folder, durably, and tells what the ledger must hold of it.
 
@@ -141,6 +145,7 @@ def seal_snapshot(
         owner: the store's name.
         epoch: the store's new version, above the ledger's.
         plaintext: the store; a file must be seekable and stay as it is.
+        suite: the room's.
 
     Raises:
         SafeRoomError: BAD_CONFIG, the key has another length; INTERNAL, the file changed.
@@ -149,9 +154,10 @@ def seal_snapshot(
     source = io.BytesIO(plaintext) if isinstance(plaintext, bytes) else plaintext
     length = source.seek(0, os.SEEK_END)
     source.seek(0)
-    header = _Header(epoch, length, os.urandom(32))
+    header = _Header(epoch, length, os.urandom(32), suite)
     sealer = _Sealer(kek, owner, header)
-    digest = sha256(header.pack())
+    digest = suite.running()
+    digest.update(header.pack())
     with _appearing(snapshot_path(folder, epoch)) as target:
         target.write(header.pack())
         for index in range(header.chunks):
@@ -162,7 +168,7 @@ def seal_snapshot(
             sealed = sealer.seal(index, piece)
             digest.update(sealed)
             target.write(sealed)
-    return SnapshotId(epoch, f"sha256:{digest.hexdigest()}")
+    return SnapshotId(epoch, suite.named(digest.digest()))
 
 
 def open_snapshot(folder: Path, kek: bytes, owner: str, expected: SnapshotId) -> int:
@@ -181,7 +187,7 @@ def open_snapshot(folder: Path, kek: bytes, owner: str, expected: SnapshotId) ->
     except FileNotFoundError as error:
         raise _damaged(f"there is no snapshot of epoch {expected.epoch}") from error
     with source:
-        header = _Header.parse(_read(source, _HEADER.size))
+        header = _Header.parse(_read(source, _HEADER.size), suite_of(expected.digest))
         if header.epoch < expected.epoch:
             raise _rolled_back(f"the file is of epoch {header.epoch}, not {expected.epoch}")
         if header.epoch > expected.epoch:
@@ -210,15 +216,16 @@ def freeze(memfd: int) -> None:
 
 def _unseal(source: BinaryIO, memfd: int, sealer: _Sealer, header: _Header) -> str:
     """Decrypts every chunk into the memfd, and returns the digest of the file."""
-    digest = sha256(header.pack())
+    digest = header.suite.running()
+    digest.update(header.pack())
     for index in range(header.chunks):
         size = min(CHUNK_BYTES, header.plaintext_bytes - index * CHUNK_BYTES)
-        sealed = _read(source, size + _TAG_BYTES)
+        sealed = _read(source, size + TAG_BYTES)
         digest.update(sealed)
         piece = memoryview(sealer.open(index, sealed))
         while piece:
             piece = piece[os.write(memfd, piece) :]
-    return f"sha256:{digest.hexdigest()}"
+    return header.suite.named(digest.digest())
 
 
 def _require_same(digest: str, expected: str) -> None:

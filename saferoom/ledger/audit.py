@@ -24,11 +24,11 @@ from saferoom.state import tables
 from saferoom_proto import merkle
 from saferoom_proto.chain import extend
 from saferoom_proto.checkpoint import open_checkpoint
-from saferoom_proto.dsse import Envelope, pae
-from saferoom_proto.encoding import sha256_digest
+from saferoom_proto.dsse import Envelope, pae, split_type
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 _CHUNK: Final = 4096
 """Entries read at once: 2 MB."""
@@ -112,7 +112,7 @@ def audit(
     """
     # Step 1: every entry opens, and the tree over them is the one stored.
     rest = rest or _no_rest
-    tree = _Tree(connection)
+    tree = _Tree(connection, key.suite)
     tree.recompute(rest)
     # Step 2: that tree is the one that the log's key signed last.
     newest = _check_newest(connection, tree, origin, key)
@@ -122,7 +122,8 @@ def audit(
     # Step 3: the statements are those committed to, and each stream runs through its own.
     _check_statements(connection.execute(_STATEMENTS).yield_per(_CHUNK), rest)
     rows = connection.execute(_STREAMS).yield_per(_CHUNK)
-    return Tip(tree.size, newest, MappingProxyType(_check_streams(rows, {}, rest)))
+    heads = _check_streams(rows, {}, rest)
+    return Tip(tree.size, newest, MappingProxyType(heads), key.suite)
 
 
 def audit_since(
@@ -141,7 +142,7 @@ def audit_since(
         SafeRoomError: `BAD_PROOF`, naming the first place that does not fit.
     """
     # Step 1: the tree at the mark is the one that was recomputed; what follows is recomputed now.
-    tree = _Tree(connection)
+    tree = _Tree(connection, key.suite)
     tree.begin_at(mark)
     tree.recompute(_no_rest)
     # Step 2: it ends where the log's key signed last.
@@ -152,11 +153,12 @@ def audit_since(
     _check_statements(connection.execute(_STATEMENTS_SINCE, {"start": mark.size}), _no_rest)
     heads = {owner: StreamHead(each.sequence, each.running) for owner, each in mark.streams.items()}
     for owner in connection.execute(_STREAM_OWNERS).scalars().all():
-        after = {"owner": owner, "after": heads.get(owner, StreamHead()).sequence}
+        known = heads.get(owner)
+        after = {"owner": owner, "after": 0 if known is None else known.sequence}
         rows = connection.execute(_STREAM_SINCE, after)
         heads |= _check_streams(rows, heads, _no_rest)
-    _check_gone_by(connection, tree.size, kinds)
-    return Tip(tree.size, newest, MappingProxyType(heads))
+    _check_gone_by(connection, tree.size, kinds, key.suite)
+    return Tip(tree.size, newest, MappingProxyType(heads), key.suite)
 
 
 def newest_size(connection: Connection) -> int:
@@ -183,8 +185,9 @@ def _check_newest(connection: Connection, tree: _Tree, origin: str, key: VerifyK
 class _Tree:
     """The tree as the entries make it, compared with the stored one chunk by chunk."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, suite: Suite) -> None:
         self.size = 0
+        self._suite: Final = suite
         self._connection: Final = connection
         self._nodes: dict[tuple[int, int], bytes] = {}
         self._compared = 0
@@ -220,16 +223,17 @@ class _Tree:
             _require(stored == self._compared, f"{stored} subtrees for {self.size} entries")
 
     def root(self) -> bytes:
-        return merkle.root(self.size, self._node)
+        return merkle.root(self.size, self._node, self._suite)
 
     def _append(self, row: Row[*tuple[object, ...]]) -> None:
         _require(row.idx == self.size, "it is missing")
-        leaf_hash = merkle.leaf_hash(leaf(row.commitment))
+        leaf_hash = merkle.leaf_hash(leaf(row.commitment), self._suite)
         _require(row.leaf_hash == leaf_hash, "its leaf is not of its commitment")
         if row.salt is not None:
             opened = commitment(row.salt, row.statement_digest)
             _require(row.commitment == opened, "its commitment is not of its statement")
-        for level, index, hashed in merkle.completed_nodes(self.size, leaf_hash, self._node):
+        completed = merkle.completed_nodes(self.size, leaf_hash, self._node, self._suite)
+        for level, index, hashed in completed:
             self._nodes[level, index] = hashed
         self.size += 1
 
@@ -257,14 +261,14 @@ def _check_statements(rows: Iterable[Row[*tuple[object, ...]]], rest: Callable[[
         if count % _CHUNK == 0:
             rest()
         with _at(f"statement {row.digest}"):
-            digest = sha256_digest(pae(row.payload_type, row.payload))
+            digest = split_type(row.payload_type)[1].digest(pae(row.payload_type, row.payload))
             _require(row.digest == digest, "its bytes have another digest")
             if row.entry_idx is not None:
                 fits = row.statement_digest == digest
                 _require(fits, f"entry {row.entry_idx} is of another statement")
 
 
-def _check_gone_by(connection: Connection, size: int, kinds: Sequence[str]) -> None:
+def _check_gone_by(connection: Connection, size: int, kinds: Sequence[str], suite: Suite) -> None:
     """Prove that each statement the room goes by stands in the tree."""
 
     def node(level: int, index: int) -> bytes:
@@ -273,17 +277,17 @@ def _check_gone_by(connection: Connection, size: int, kinds: Sequence[str]) -> N
         _require(found is not None, f"the subtree {level}/{index} is missing")
         return b"" if found is None else found.hash
 
-    root = merkle.root(size, node)
+    root = merkle.root(size, node, suite)
     for row in connection.execute(_GONE_BY, {"kinds": list(kinds)}).all():
         with _at(f"statement {row.digest}"):
-            digest = sha256_digest(pae(row.payload_type, row.payload))
+            digest = split_type(row.payload_type)[1].digest(pae(row.payload_type, row.payload))
             _require(row.digest == digest, "its bytes have another digest")
             _require(row.statement_digest == digest, "its entry is of another statement")
             committed = commitment(row.salt or b"", digest)
             _require(row.salt is None or row.commitment == committed, "its entry does not open")
-            path = merkle.inclusion_path(row.entry_idx, size, node)
-            hashed = merkle.leaf_hash(leaf(row.commitment))
-            merkle.verify_inclusion(row.entry_idx, size, hashed, path, root)
+            path = merkle.inclusion_path(row.entry_idx, size, node, suite)
+            hashed = merkle.leaf_hash(leaf(row.commitment), suite)
+            merkle.verify_inclusion(row.entry_idx, size, hashed, path, root, suite=suite)
 
 
 def _check_streams(
@@ -297,9 +301,9 @@ def _check_streams(
         if count % _CHUNK == 0:
             rest()
         with _at(f"stream {row.owner}/{row.sequence}"):
-            last = heads.get(row.owner, StreamHead())
-            whole = Envelope(row.payload_type, row.payload, row.signatures).whole
-            head = StreamHead(last.sequence + 1, extend(last.running, whole))
+            statement = Envelope.read(row.payload_type, row.payload, row.signatures)
+            last = heads.get(row.owner) or StreamHead.first(statement.suite)
+            head = StreamHead(last.sequence + 1, extend(last.running, statement.whole))
             fits = (row.sequence, row.running) == (head.sequence, head.running)
             _require(fits, "it does not follow the one before")
         heads[row.owner] = head

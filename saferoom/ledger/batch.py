@@ -44,6 +44,7 @@ class Batch:
         self.nodes: Final[dict[tuple[int, int], bytes]] = {}
         self.streams: Final = dict(after.streams)
         self._before: Final = node
+        self._suite: Final = after.suite
         self._accepted_at: Final = accepted_at
         self._entries: Final[list[Values]] = []
         self._salts: Final[list[Values]] = []
@@ -64,7 +65,7 @@ class Batch:
 
     def root(self) -> bytes:
         """Give the root of the tree with the batch."""
-        return merkle.root(self.size, self._node)
+        return merkle.root(self.size, self._node, self._suite)
 
     def writes(self) -> Iterator[tuple[UpdateBase, Sequence[Values]]]:
         """Give the SQL of the batch with its rows, in an order that foreign keys allow."""
@@ -83,7 +84,7 @@ class Batch:
     def _add_entry(self, item: NewEntry) -> int:
         index = self.size
         committed = commitment(item.salt, item.statement_digest)
-        leaf_hash = merkle.leaf_hash(leaf(committed))
+        leaf_hash = merkle.leaf_hash(leaf(committed), self._suite)
         self._entries.append(
             {
                 "idx": index,
@@ -95,7 +96,8 @@ class Batch:
             }
         )
         self._salts.append({"entry_idx": index, "salt": item.salt})
-        for level, place, hashed in merkle.completed_nodes(index, leaf_hash, self._node):
+        completed = merkle.completed_nodes(index, leaf_hash, self._node, self._suite)
+        for level, place, hashed in completed:
             self.nodes[level, place] = hashed
         self.size += 1
         return index
@@ -103,7 +105,7 @@ class Batch:
     def _follow(self, statement: Envelope, owners: tuple[str, ...]) -> None:
         """Make a statement the next one of each of its owners' streams."""
         for owner in owners:
-            head = self.streams.get(owner, StreamHead())
+            head = self.streams.get(owner) or StreamHead.first(self._suite)
             head = StreamHead(head.sequence + 1, extend(head.running, statement.whole))
             self.streams[owner] = head
             self._stream_rows.append(

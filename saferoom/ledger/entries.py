@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from saferoom.state.rows import AnswerRow, Row, StatementRow
-from saferoom_proto.chain import GENESIS
+from saferoom_proto.chain import genesis
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import check_digest
 from saferoom_proto.entry import SALT_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class StreamHead:
-    """How far an owner's stream of statements has come: 0 and `GENESIS` before the first."""
+    """How far an owner's stream of statements has come: 0 and `chain.genesis` before the first."""
 
-    sequence: int = 0
-    running: str = GENESIS
+    sequence: int
+    running: str
+
+    @classmethod
+    def first(cls, suite: Suite) -> Self:
+        """Give the head of a stream that has no statement yet."""
+        return cls(0, genesis(suite))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,8 @@ class Tip:
     size: int
     note: str
     streams: Mapping[str, StreamHead]
+    suite: Suite = Suite.INTERNATIONAL
 
     def stream(self, owner: str) -> StreamHead:
         """Give the head of an owner's stream."""
-        return self.streams.get(owner, StreamHead())
+        return self.streams.get(owner, StreamHead.first(self.suite))

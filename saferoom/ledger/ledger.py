@@ -32,6 +32,7 @@ from saferoom_proto.groupcommit import GroupCommit
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.merkle import consistency_path, inclusion_path, root
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.suite import Suite, suite_of
 
 PAGE: Final = 1000
 """Most entries given at once; each comes with its statement, a few KiB."""
@@ -142,8 +143,12 @@ class Ledger:
 
         Raises:
             SafeRoomError: `CONFLICT` if its rows stand there already or refer to what does not,
-                `UNAVAILABLE` if the disk refuses or the ledger is closed.
+                `UNAVAILABLE` if the disk refuses or the ledger is closed, `MALFORMED` for a
+                statement of another crypto suite than the room's.
         """
+        if suite_of(entry.statement_digest) is not self._suite:
+            detail = f"a statement of another crypto suite than the room's, {self._suite}"
+            raise SafeRoomError(Reason.MALFORMED, detail)
         # The writer gives every entry a position; only rows without an entry have none.
         return cast("Position", await self._commits.submit(entry))
 
@@ -202,7 +207,7 @@ class Ledger:
             SafeRoomError: `MALFORMED` if it has not come that far.
         """
         self._require_size("size", size)
-        return self._nodes.compute(partial(root, size))
+        return self._nodes.compute(partial(root, size, suite=self._suite))
 
     def proof(self, index: int, size: int) -> tuple[bytes, ...]:
         """Prove that the tree of a size contains the entry at an index.
@@ -214,7 +219,7 @@ class Ledger:
             SafeRoomError: `MALFORMED` if that tree is not there or has no such entry.
         """
         self._require_size("size", size)
-        return self._nodes.compute(partial(inclusion_path, index, size))
+        return self._nodes.compute(partial(inclusion_path, index, size, suite=self._suite))
 
     def tlog_proof(self, position: Position) -> str:
         """Give the proof of a position that goes into a receipt: a C2SP tlog-proof.
@@ -235,7 +240,7 @@ class Ledger:
             SafeRoomError: `MALFORMED` unless 0 < size1 <= size2 <= the log's size.
         """
         self._require_size("size2", size2)
-        return self._nodes.compute(partial(consistency_path, size1, size2))
+        return self._nodes.compute(partial(consistency_path, size1, size2, suite=self._suite))
 
     def entries(self, start: int, limit: int) -> tuple[Entry, ...]:
         """Give entries in order from a start; at most the limit and never more than `PAGE`.
@@ -266,6 +271,10 @@ class Ledger:
     ) -> None:
         await self.close()
 
+    @property
+    def _suite(self) -> Suite:
+        return self.tip().suite
+
     def _require_size(self, name: str, size: int) -> None:
         if size > (newest := self.tip().size):
             raise _out_of_range(name, f"the log has {newest} entries")
@@ -278,7 +287,7 @@ def _ignore(items: int, seconds: float) -> None:
 def _entry(row: Row[*tuple[object, ...]]) -> Entry:
     statement = None
     if row.payload is not None:
-        statement = Envelope(row.payload_type, row.payload, row.signatures)
+        statement = Envelope.read(row.payload_type, row.payload, row.signatures)
     return Entry(
         row.idx,
         row.kind,

@@ -18,7 +18,7 @@ from saferoom.state import tables
 from saferoom.state.inserts import ready
 from saferoom_proto.checkpoint import Checkpoint, cosign_note, sign_checkpoint
 from saferoom_proto.keys import SigningKey
-from saferoom_proto.merkle import EMPTY_ROOT, NodeReader
+from saferoom_proto.merkle import NodeReader, empty_root
 from saferoom_proto.reasons import Reason, SafeRoomError
 
 Item = NewEntry | NewRows
@@ -85,7 +85,7 @@ class Writer:
             return self._apart(items, error)
         # Step 3: only now let anyone see it.
         self._nodes.keep(batch.nodes)
-        self.tip = Tip(batch.size, note, MappingProxyType(batch.streams))
+        self.tip = Tip(batch.size, note, MappingProxyType(batch.streams), self.tip.suite)
         return [None if index is None else Position(index, batch.size, note) for index in indexes]
 
     def _plan(self, items: Sequence[Item], node: NodeReader) -> tuple[Batch, list[int | None], str]:
@@ -111,9 +111,10 @@ class Writer:
 
     def _begin(self) -> Tip:
         """Make a new log's first checkpoint, so that every later one has one before it."""
-        note = self._sign(0, EMPTY_ROOT)
+        suite = self.keys[0].suite
+        note = self._sign(0, empty_root(suite))
         self._write([(_CHECKPOINT, [{"size": 0, "note": note}])])
-        return Tip(0, note, MappingProxyType({}))
+        return Tip(0, note, MappingProxyType({}), suite)
 
     def _sign(self, size: int, root: bytes) -> str:
         first, *others = self.keys

@@ -55,7 +55,7 @@ class StatementRow:
         return {
             "digest": self.envelope.digest,
             "kind": self.kind,
-            "payload_type": self.envelope.payload_type,
+            "payload_type": self.envelope.media_type,
             "payload": self.envelope.payload,
             "signatures": self.envelope.signatures,
             "entry_idx": place.entry_idx,
@@ -105,7 +105,7 @@ class RequestRow:
         return {
             "request_id": self.envelope.digest,
             "institution": self.institution,
-            "payload_type": self.envelope.payload_type,
+            "payload_type": self.envelope.media_type,
             "payload": self.envelope.payload,
             "signatures": self.envelope.signatures,
             "accepted_at": place.accepted_at,

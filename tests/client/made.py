@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from saferoom_client.evidence import CheckEvidence, PartEvidence
@@ -273,7 +272,6 @@ def make_profile(folder: Path, case: Case, issuer: Issuer, card: RoomCard) -> Pr
     world, member = case.world, Member(organisation="bank-a", name="system")
     key = world.bank("bank-a").key
     connection = ec.generate_private_key(ec.SECP256R1())
-    public = Ed25519PublicKey.from_public_bytes(key.verify_key.raw)
     profile = Profile(
         folder=folder,
         card=card,
@@ -283,7 +281,7 @@ def make_profile(folder: Path, case: Case, issuer: Issuer, card: RoomCard) -> Pr
             member, connection.public_key(), utc_now()
         ).public_bytes(Encoding.PEM),
         tls_key=connection.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        signing_certificate=issuer.issue_signing(member, public, utc_now()).public_bytes(
+        signing_certificate=issuer.issue_signing(member, key.verify_key, utc_now()).public_bytes(
             Encoding.DER
         ),
         signing_key=key,

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from saferoom_client.files import write_file
@@ -220,7 +219,7 @@ def test_an_issuers_key_that_others_may_read_is_refused(
 
 
 def test_a_certificate_of_no_day_is_refused(issuer: Issuer) -> None:
-    key = Ed25519PublicKey.from_public_bytes(SigningKey.generate().verify_key.raw)
+    key = SigningKey.generate().verify_key
     with pytest.raises(SafeRoomError) as refused:
         issuer.issue_signing(ANNA, key, utc_now(), days=0)
     assert refused.value.reason is Reason.BAD_CONFIG

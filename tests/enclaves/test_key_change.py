@@ -17,10 +17,12 @@ from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import KeyChange, Snapshot, StoreState, load
 from saferoom_proto.store_key import name_of
+from saferoom_proto.suite import Suite
 from simulator import EnclaveHarness, Sample, tax_csv
 
 NEW: Final = bytes(range(100, 132))
 NEWEST: Final = bytes(range(132, 164))
+SUITE: Final = Suite.INTERNATIONAL
 
 
 def release(enclave: EnclaveHarness, store_key: bytes, earlier: bytes | None = None) -> Whereabouts:
@@ -100,7 +102,7 @@ def test_the_former_key_opens_nothing_any_more(room: Sample, enclave: EnclaveHar
     assert refused(again, former, former) is Reason.STORE_DAMAGED
     again.close()
     with pytest.raises(SafeRoomError, match="the keys do not open"):
-        Keyring.open(former, stored_ring(enclave.folder))
+        Keyring.open(former, stored_ring(enclave.folder), SUITE)
 
 
 def test_the_former_key_is_of_no_use_on_the_disk(tmp_path: Path, room: Sample) -> None:
@@ -123,7 +125,7 @@ def test_who_had_the_former_key_and_a_copy_reads_nothing_that_came_after(
 ) -> None:
     former = room.tax.store_key
     enclave.enclave.close()
-    stolen = Keyring.open(former, stored_ring(enclave.folder))
+    stolen = Keyring.open(former, stored_ring(enclave.folder), SUITE)
     enclave.restart()
     release(enclave, NEW, former)
     enclave.follow()
@@ -234,15 +236,15 @@ def test_a_former_ring_put_back_while_both_keys_are_released_opens_nothing(
 
 
 def test_a_ring_shows_no_key_and_is_bound_to_its_store_key() -> None:
-    ring = Keyring.fresh()
+    ring = Keyring.fresh(SUITE)
     (_, root) = ring.roots[0]
     assert root.hex() not in repr(ring)
     sealed = ring.sealed(NEW)
     assert root not in sealed
-    assert Keyring.open(NEW, sealed).roots == ring.roots
+    assert Keyring.open(NEW, sealed, SUITE).roots == ring.roots
     for wrong in (sealed[:-1], sealed[:5], b"", sealed[:20] + b"\0" + sealed[21:]):
         with pytest.raises(SafeRoomError, match="STORE_DAMAGED"):
-            Keyring.open(NEW, wrong)
+            Keyring.open(NEW, wrong, SUITE)
     grown = ring.grown(5)
     assert [grown.of_snapshot(epoch) == root for epoch in (1, 4, 5, 9)] == [
         True,

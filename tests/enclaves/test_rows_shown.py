@@ -17,9 +17,12 @@ from saferoom_proto.encoding import b64
 from saferoom_proto.holdings import FEWEST_BYTES, HeldBatch, Holdings
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, load
+from saferoom_proto.suite import Suite
 from saferoom_proto.uscc import make_uscc
 from simulator import EnclaveHarness, Sample
 from simulator.batch import FILLER, STEADY, SimBatch, ask_batch, batch_of, steady_batch
+
+SUITE = Suite.INTERNATIONAL
 
 
 def held(room: Sample, enclave: EnclaveHarness, serial: int) -> Holdings:
@@ -55,8 +58,8 @@ def test_a_subject_is_shown_its_rows_with_their_proofs(
     for index, (serial, outcome) in enumerate(outcomes.items()):
         (shown,) = held(room, enclave, serial).batches
         (row,) = opened(shown, room.world.subject(serial).uscc)
-        assert (row.row.index, row.record.outcome) == (index, outcome)
-        assert row.record == word.records[index]
+        assert (row.row.index, row.record(SUITE).outcome) == (index, outcome)
+        assert row.record(SUITE) == word.records[index]
         assert row.row.parameters == 0
         assert Envelope.from_json(shown.question.encode()) == batch.envelope
 
@@ -82,7 +85,7 @@ def test_rows_in_several_chunks_and_batches_come_newest_first(
     subject = room.world.subject(1).uscc
     # The row that is the same again was refused, and is not shown a second time.
     assert [row.row.index for row in opened(shown[0], subject)] == [CHUNK_ROWS - 1]
-    assert [row.record.outcome for row in opened(shown[0], subject)] == [Truth.YES]
+    assert [row.record(SUITE).outcome for row in opened(shown[0], subject)] == [Truth.YES]
 
 
 def test_they_are_shown_after_a_restart_too(room: Sample, enclave: EnclaveHarness) -> None:

@@ -30,10 +30,11 @@ from saferoom_client.files import (
 from saferoom_client.tdx import TdxPolicy
 from saferoom_proto import chain
 from saferoom_proto.encoding import b64
-from saferoom_proto.keys import SigningKey
+from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.statements import ChainLink, Digest, Owner, PublicKey
-from saferoom_proto.statements.base import Base64, Origin, Part
+from saferoom_proto.statements.base import Base64, Origin, OutsideDigest, Part
 from saferoom_proto.statements.enclave import EvidenceKind
+from saferoom_proto.suite import Suite
 
 POLICY: Final = "agent.json"
 CARD: Final = "agent-card.json"
@@ -49,9 +50,9 @@ class Policy(Part):
     owner: Owner
     charter_root: PublicKey
     """Only a charter that this key signed counts."""
-    code: Annotated[tuple[Digest, ...], Field(min_length=1, max_length=64)]
+    code: Annotated[tuple[OutsideDigest, ...], Field(min_length=1, max_length=64)]
     """Accepted digests of our own code, as `saferoom measure` gives them."""
-    dependencies: Annotated[tuple[Digest, ...], Field(min_length=1, max_length=64)]
+    dependencies: Annotated[tuple[OutsideDigest, ...], Field(min_length=1, max_length=64)]
     """Accepted digests of what else is installed."""
     evidence_kinds: Annotated[tuple[EvidenceKind, ...], Field(min_length=1, max_length=4)]
     """`software` evidence proves nothing about the host; leave it out to demand hardware."""
@@ -69,7 +70,14 @@ class Policy(Part):
     def _whole(self) -> Policy:
         if ("tdx" in self.evidence_kinds) != (self.tdx is not None):
             raise ValueError("a policy that takes tdx evidence names its images, and no other does")
+        if self.token is not None and self.suite is Suite.GUOMI:
+            raise ValueError("a token holds no keys of the suite guomi: leave it out")
         return self
+
+    @property
+    def suite(self) -> Suite:
+        """The room's crypto suite: that of the charter root."""
+        return VerifyKey.from_public(self.charter_root).suite
 
 
 class AgentCard(Part):
@@ -138,7 +146,8 @@ class KeyAgent:
         source = key_source(folder, policy)
         for slot in (Slot.AGENT, Slot.STORE, Slot.PAIRING):
             source.make(slot)
-        write_model(folder / STATE, AgentState())
+        first = ChainLink(index=0, previous=chain.genesis(policy.suite))
+        write_model(folder / STATE, AgentState(chain=first))
         write_model(folder / POLICY, policy)
         agent = cls.load(folder)
         write_model(folder / CARD, agent.card, PUBLIC_FILE)
@@ -220,4 +229,6 @@ def card_of(owner: str, signing: SigningKey, pairing_key: bytes) -> AgentCard:
 
 def key_source(folder: Path, policy: Policy) -> KeySource:
     """Say where an agent's keys lie by its policy."""
-    return FileKeys(folder) if policy.token is None else TokenKeys(folder, policy.token)
+    if policy.token is None:
+        return FileKeys(folder, policy.suite)
+    return TokenKeys(folder, policy.token)

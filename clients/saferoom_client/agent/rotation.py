@@ -52,7 +52,7 @@ def retire_store_key(agent: KeyAgent, said: KeyChange | None) -> None:
         raise SafeRoomError(Reason.CONFLICT, "there is no former store key")
     # A change that was cut off before its new key was made left the former one in both slots.
     changed = earlier == agent.store_key or (
-        said is not None and said.store_key == name_of(agent.store_key)
+        said is not None and said.store_key == name_of(agent.store_key, agent.signing.suite)
     )
     if not changed:
         detail = "the enclave has not gone over to the new store key; it does when it is next asked"

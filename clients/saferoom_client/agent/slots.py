@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from saferoom_client.files import bad_file, read_private, write_file
 from saferoom_proto.keys import SigningKey
+from saferoom_proto.suite import Suite
 
 KEY_BYTES: Final = 32
 
@@ -71,10 +72,12 @@ class FileKeys:
 
     Args:
         folder: the agent's.
+        suite: of the keys that sign.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suite: Suite) -> None:
         self._folder: Final = folder
+        self._suite: Final = suite
 
     def path(self, slot: Slot) -> Path:
         """Name a slot's file."""
@@ -101,7 +104,8 @@ class FileKeys:
 
     def make(self, slot: Slot) -> None:
         """Make a key from the operating system's randomness."""
-        made = SigningKey.generate().to_pem() if slot in SIGNING else os.urandom(KEY_BYTES)
+        signs = slot in SIGNING
+        made = SigningKey.generate(self._suite).to_pem() if signs else os.urandom(KEY_BYTES)
         write_file(self.path(slot), made)
 
     def copy(self, source: Slot, target: Slot) -> None:

@@ -225,10 +225,11 @@ def _keep(name: str, question: str, found: Receipts) -> None:
 
 def _keep_row(name: str, use: VerifiedUse, digest: str, found: Receipts) -> None:
     """Keep the row that a subject was shown of a batch."""
-    if use.row is not None and isinstance(use.word, BatchRelease):
+    record = use.record
+    if use.row is not None and record is not None and isinstance(use.word, BatchRelease):
         shown = use.row.row
         when = When.from_bytes(unb64(shown.when))
-        judged = (use.row.subject, shown.index, use.row.record, when)
+        judged = (use.row.subject, shown.index, record, when)
         found.rows.append(JudgedRow(name, digest, use.word, *judged))
 
 

@@ -254,7 +254,7 @@ async def audit_log(
     newest = grown.newest
     given = Receipts() if receipts is None else read_receipts(receipts, profile.trust, progress)
     auditor = Auditor(Book(profile.trust), profile.card.heads_keys, since, given)
-    tree = LogTree()
+    tree = LogTree(profile.trust.suite)
     async for entry in all_entries(session, newest.size):
         tree.add(entry.leaf)
         auditor.take(entry)

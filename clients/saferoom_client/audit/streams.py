@@ -31,6 +31,7 @@ from saferoom_proto.statements import (
     Withdrawal,
     load,
 )
+from saferoom_proto.suite import suite_of
 
 _ALL: Final = frozenset(
     kind.payload_type() for kind in (Feature, Consent, ConsentRevocation, CertificateRevocation)
@@ -60,7 +61,7 @@ class _Stream:
     reach: list[int] = field(default_factory=list[int])
 
     def follow(self, entry: int, whole: str) -> None:
-        before = self.running[-1] if self.running else chain.GENESIS
+        before = self.running[-1] if self.running else chain.genesis(suite_of(whole))
         self.running.append(chain.extend(before, whole))
         self.reach.append(max(entry, self.reach[-1] if self.reach else 0))
 
@@ -103,7 +104,8 @@ class Streams:
         place = position.sequence
         if place > len(stream.running):
             raise SafeRoomError(Reason.BROKEN_STREAM, "it had heard more than the log holds")
-        running = chain.GENESIS if place == 0 else stream.running[place - 1]
+        first = chain.genesis(suite_of(position.running))
+        running = first if place == 0 else stream.running[place - 1]
         if running != position.running:
             raise SafeRoomError(
                 Reason.BROKEN_STREAM, "it had heard something else than the log has"

@@ -171,7 +171,10 @@ def rotate(
     changed = change_store_key(agent)
     show(
         as_json,
-        {"store_key": name_of(changed.store_key), "former": name_of(agent.store_key)},
+        {
+            "store_key": name_of(changed.store_key, agent.signing.suite),
+            "former": name_of(agent.store_key, agent.signing.suite),
+        },
         say("made a new store key; a running agent has the enclave go over to it at once"),
         say("next, when it has: saferoom agent retire {folder}", folder=folder),
     )

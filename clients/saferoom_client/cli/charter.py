@@ -16,8 +16,10 @@ from saferoom_client.cli.options import (
     NewFile,
     ProfileOption,
     RoomCardOption,
+    SuiteOption,
     group,
     pairs,
+    require_suite,
 )
 from saferoom_client.cli.output import mapping, show
 from saferoom_client.cli.witness_keys import (
@@ -53,6 +55,7 @@ from saferoom_proto.statements import (
     load,
     seal_statement,
 )
+from saferoom_proto.suite import Suite
 from saferoom_proto.verification import open_charter
 
 app = group("Write and show charters.")
@@ -72,11 +75,13 @@ RootKey = Annotated[
 @app.command()
 def root(
     path: Annotated[Path, typer.Argument(help="The key file to make.")],
+    suite: SuiteOption = Suite.INTERNATIONAL,
     as_json: JsonOption = False,
 ) -> None:
     """Make a charter root key; whoever is to trust the charter pins its public half."""
     refuse_existing(path)
-    key = SigningKey.generate()
+    require_suite(suite)
+    key = SigningKey.generate(suite)
     write_file(path, key.to_pem())
     public = key.verify_key.public
     show(as_json, {"file": str(path), "root": public}, public)
@@ -114,15 +119,15 @@ def init(
     """Write the draft of a first charter, to be read and changed before it is signed."""
     refuse_existing(out)
     card, keys = read_model(room, RoomCard), read_model(agent, AgentCard)
-    approvers = pairs(approver, "NAME=SIGNING.PEM")
+    approvers, key = pairs(approver, "NAME=SIGNING.PEM"), _read_root(root)
     charter = Charter(
         room=card.origin,
         owner=owner,
         title=Title(en=title_en, zh=title_zh),
         version=1,
         previous=None,
-        suite="international",
-        root=_read_root(root).verify_key.public,
+        suite=key.suite.value,
+        root=key.verify_key.public,
         approvers=tuple(
             Approver(name=name, key=read_signer(Path(path)).key) for name, path in approvers.items()
         ),
@@ -289,7 +294,7 @@ def _witnesses(charter: Charter) -> dict[str, str]:
 
 def _signed(draft: Path, root: Path, room: str) -> Envelope:
     key = _read_root(root)
-    charter = read_charter(draft, room)
+    charter = read_charter(draft, room, key.suite)
     if charter.root != key.verify_key.public:
         raise bad_file(draft, f"its root is not the key in {root}")
     return seal_statement(charter, key)

@@ -36,7 +36,7 @@ from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.tongue import later, say
-from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.statements import Consent, Paper, Purpose
 from saferoom_proto.statements.base import fresh_nonce
 
@@ -95,7 +95,7 @@ def grant(
                 purposes=tuple(read_purpose(text) for text in purpose),
                 features=tuple(feature),
                 uses=uses,
-                notice=sha256_digest(read_filled(notice)),
+                notice=member.suite.digest(read_filled(notice)),
                 days=days,
             )
             require_known(room, institution, feature)
@@ -129,7 +129,7 @@ def register(
     The scan itself stays with you; its digest stands in the consent.
     """
     member = Profile.load(profile)
-    paper = Paper(registrar=member.member.organisation, scan=sha256_digest(read_filled(scan)))
+    paper = Paper(registrar=member.member.organisation, scan=member.suite.digest(read_filled(scan)))
     consent = _consent(
         member,
         (subject, paper),
@@ -137,7 +137,7 @@ def register(
         purposes=tuple(read_purpose(text) for text in purpose),
         features=tuple(feature),
         uses=uses,
-        notice=sha256_digest(read_filled(notice)),
+        notice=member.suite.digest(read_filled(notice)),
         days=days,
     )
     with Room(member) as room:

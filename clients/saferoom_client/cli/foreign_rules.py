@@ -18,6 +18,9 @@ _NAMES: Final = {
         "two names with a dot between: owner.feature, or table.column"
     ),
     "^sha256:[0-9a-f]{64}$": later("a digest: sha256: and 64 digits or letters a to f"),
+    "^(sha256|sm3):[0-9a-f]{64}$": later(
+        "a digest: sha256: or sm3: and 64 digits or letters a to f"
+    ),
     "^([a-z][a-z0-9_-]{0,62}|[0-9A-Z]{18})$": later(
         "a name (a lower case letter, then letters, digits, - and _), or a subject's code"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +13,18 @@ from saferoom_client.cli.options import (
     JsonOption,
     ProfileOption,
     RoomCardOption,
+    SuiteOption,
     WhyOption,
     digest_of,
     group,
+    require_suite,
     subject_code,
 )
 from saferoom_client.cli.output import mapping, show
 from saferoom_client.files import read_model
 from saferoom_client.issuer import (
+    AUTHORITY,
+    CERTIFICATE,
     MEMBER_DAYS,
     Issuer,
     certificate_fingerprint,
@@ -30,6 +35,7 @@ from saferoom_client.profile import SELF, SIGNING_CERTIFICATE, Member, Profile, 
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.tongue import later, say
+from saferoom_proto.suite import Suite
 
 app = group("Name people, systems and subjects.")
 
@@ -40,17 +46,28 @@ IssuerFolder = Annotated[Path, typer.Argument(help="The issuer's folder.", file_
 def init(
     folder: IssuerFolder,
     name: Annotated[str, typer.Option(help="The issuer's handle.")] = "issuer",
+    suite: SuiteOption = Suite.INTERNATIONAL,
     as_json: JsonOption = False,
 ) -> None:
     """Make an identity issuer with fresh keys."""
-    issuer = Issuer.create(name, utc_now())
+    require_suite(suite)
+    issuer = Issuer.create(name, utc_now(), suite=suite)
     issuer.save(folder)
     show(
         as_json,
         issuer.card.model_dump(mode="json"),
         say("made the identity issuer {name} in {folder}", name=name, folder=folder),
-        say("next: saferoom room admit ROOM_FOLDER {issuer}", issuer=folder / "issuer.pem"),
+        say("next: saferoom room admit ROOM_FOLDER {issuer}", issuer=folder / CERTIFICATE),
+        *_admit_authority(folder, issuer),
     )
+
+
+def _admit_authority(folder: Path, issuer: Issuer) -> Iterator[str]:
+    if issuer.authority is not None:
+        yield say(
+            "and: saferoom room admit ROOM_FOLDER {authority} --name signing",
+            authority=folder / AUTHORITY,
+        )
 
 
 @app.command()

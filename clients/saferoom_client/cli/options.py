@@ -10,8 +10,10 @@ from typing import Annotated, Final
 import typer
 
 from saferoom_client.cli.output import remember_json
+from saferoom_proto import sm2
 from saferoom_proto.encoding import check_digest
 from saferoom_proto.reasons import FieldFault, SafeRoomError
+from saferoom_proto.suite import Suite
 from saferoom_proto.uscc import parse_uscc
 
 ProfileOption = Annotated[
@@ -57,6 +59,10 @@ UnitsFolder = Annotated[
     Path,
     typer.Option("--out", "-o", help="The folder to write units into.", file_okay=False),
 ]
+SuiteOption = Annotated[
+    Suite,
+    typer.Option("--suite", help="The room's crypto suite; guomi is SM2, SM3 and SM4."),
+]
 UserOption = Annotated[str, typer.Option(help="As which user it runs.")]
 InputFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, show_default=False)
@@ -65,6 +71,12 @@ NewFile = Annotated[
     Path,
     typer.Option("--out", "-o", help="The file to write.", dir_okay=False),
 ]
+
+
+def require_suite(suite: Suite) -> None:
+    """Refuse with `NOT_INSTALLED` a suite that needs what is not here, before anything is made."""
+    if suite is Suite.GUOMI:
+        sm2.require_installed()
 
 
 def group(about: str) -> typer.Typer:

@@ -14,7 +14,15 @@ import typer
 
 from saferoom_client.cli import room_care, room_keys
 from saferoom_client.cli.faults import fault_lines
-from saferoom_client.cli.options import JsonOption, ProfileOption, UnitsFolder, UserOption, group
+from saferoom_client.cli.options import (
+    JsonOption,
+    ProfileOption,
+    SuiteOption,
+    UnitsFolder,
+    UserOption,
+    group,
+    require_suite,
+)
 from saferoom_client.cli.output import show, show_units
 from saferoom_client.cli.software import of_room
 from saferoom_client.cli.tables import table
@@ -23,6 +31,7 @@ from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.tongue import say
 from saferoom_client.units import write_unit
+from saferoom_proto.suite import Suite
 
 app = group("Make and run a room; see how it does.")
 
@@ -37,14 +46,16 @@ def init(
     address: Annotated[
         str, typer.Option(help="HOST:PORT where members reach it.")
     ] = "localhost:7443",
+    suite: SuiteOption = Suite.INTERNATIONAL,
     as_json: JsonOption = False,
 ) -> None:
     """Make a room in a new folder: its keys, certificates and configuration."""
-    of_room("saferoom.room", "init_room")(folder, origin, address)
+    require_suite(suite)
+    of_room("saferoom.room", "init_room")(folder, origin, address, suite=suite)
     card = folder / CARD
     show(
         as_json,
-        {"folder": str(folder), "card": str(card)},
+        {"folder": str(folder), "card": str(card), "suite": suite},
         say("made the room {origin} in {folder}", origin=origin, folder=folder),
         say("its card, for every member: {card}", card=card),
         say(

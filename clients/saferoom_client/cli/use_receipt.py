@@ -41,7 +41,7 @@ def shown_use(receipt: UseReceipt, trust: Trust) -> Shown:
         "outcome": str(outcome),
         "entry": verified.index,
         "log_size": verified.size,
-        "row": None if verified.row is None else _row_document(verified.row),
+        "row": _row_document(verified),
         "word": word.model_dump(mode="json"),
         "question": None if request is None else request.model_dump(mode="json"),
     }
@@ -57,8 +57,8 @@ def _told(verified: VerifiedUse) -> tuple[str, str]:
             return word.subject, later("shown what is held about it")
         case CostEstimate():
             return word.institution, word.refused or later("told the price")
-        case BatchRelease() if verified.row is not None:
-            outcome = verified.row.record.outcome
+        case BatchRelease() if (record := verified.record) is not None:
+            outcome = record.outcome
             said = outcome if isinstance(outcome, Reason) else later("answered")
             return word.institution, said
         case _:
@@ -75,9 +75,10 @@ def _rows(word: UseWord, row: SubjectRow | None) -> str | None:
 
 def _row(verified: VerifiedUse) -> dict[str, str | None]:
     """Lay out the row of a batch that a receipt is about."""
-    if verified.row is None or not isinstance(verified.request, BatchRequest):
+    record = verified.record
+    if verified.row is None or record is None or not isinstance(verified.request, BatchRequest):
         return {}
-    outcome = verified.row.record.outcome
+    outcome = record.outcome
     params = verified.request.params[verified.row.row.parameters]
     return {
         later("row"): f"{verified.row.row.index + 1:,}",
@@ -86,8 +87,10 @@ def _row(verified: VerifiedUse) -> dict[str, str | None]:
     }
 
 
-def _row_document(shown: SubjectRow) -> dict[str, object]:
-    record = shown.record
+def _row_document(verified: VerifiedUse) -> dict[str, object] | None:
+    shown, record = verified.row, verified.record
+    if shown is None or record is None:
+        return None
     return {
         "index": shown.row.index,
         "subject": shown.subject,

@@ -8,12 +8,14 @@ from typing import Annotated, Final
 
 import typer
 
+from saferoom_client.cli.options import SuiteOption, require_suite
 from saferoom_client.demo.data import read_records
 from saferoom_client.demo.play import Play
 from saferoom_client.demo.processes import Processes
 from saferoom_client.demo.screen import Screen
 from saferoom_client.demo.stage import Stage
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.suite import Suite
 
 FOLDER: Final = Path("demo-room")
 
@@ -22,13 +24,15 @@ def run(
     folder: Annotated[
         Path, typer.Argument(help="Where the room is made; a demo's own is made anew.")
     ] = FOLDER,
+    suite: SuiteOption = Suite.INTERNATIONAL,
 ) -> None:
     """Open a room in a folder and run the main job on real records."""
+    require_suite(suite)
     _clear(folder)
     screen = Screen()
     screen.open(str(folder))
     with Processes(folder.absolute() / "logs") as processes:
-        stage = Stage(folder.absolute(), processes)
+        stage = Stage(folder.absolute(), processes, suite=suite)
         play = Play(stage, screen, read_records())
         for act in (
             play.found_the_room,

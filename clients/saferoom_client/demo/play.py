@@ -16,7 +16,7 @@ from saferoom_client.drafts import read_feature, read_schema, read_template
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import later, say
 from saferoom_client.values import CheckAnswer, TemplateView
-from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Consent, Purpose
@@ -317,7 +317,7 @@ class Play:
                 purposes=(Purpose.PRE_LOAN,),
                 features=("bills.paid_3m", "repay.worst_delay"),
                 uses=None,
-                notice=sha256_digest(NOTICE.encode()),
+                notice=room.profile.suite.digest(NOTICE.encode()),
                 nonce=fresh_nonce(),
                 valid_from=now - timedelta(minutes=1),
                 valid_to=now + timedelta(days=90),

@@ -21,7 +21,7 @@ from typing import Final
 from saferoom_client.agent.folder import KeyAgent, Policy
 from saferoom_client.demo.processes import Processes, free_address
 from saferoom_client.files import read_model, write_file
-from saferoom_client.issuer import Issuer, enrol_member
+from saferoom_client.issuer import AUTHORITY, CERTIFICATE, Issuer, enrol_member
 from saferoom_client.profile import Member, Profile, RoomCard
 from saferoom_client.room import Room
 from saferoom_client.values import Organisation, Role
@@ -41,6 +41,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.statements.template import InstitutionKey
+from saferoom_proto.suite import Suite
 
 ORIGIN: Final = "demo.saferoom.example/room"
 APPROVERS: Final = ("li", "wang", "zhao")
@@ -106,6 +107,7 @@ class Stage:
     cast: Cast = DEMO
     sandbox_level: int = 1
     release_tick_milliseconds: int = 5
+    suite: Suite = Suite.INTERNATIONAL
     owners: dict[str, OwnerKeys] = field(default_factory=dict[str, OwnerKeys])
     _issuer: Issuer | None = None
 
@@ -148,15 +150,23 @@ class Stage:
             self.cast.origin,
             "--address",
             free_address(),
+            "--suite",
+            self.suite,
         )
-        issuer = Issuer.create("registry", datetime.now(UTC))
+        issuer = Issuer.create("registry", datetime.now(UTC), suite=self.suite)
         issuer.save(self.folder / "issuer")
-        self.processes.run("room", "admit", str(self.room), str(self.folder / "issuer/issuer.pem"))
+        self._admit("issuer", CERTIFICATE)
+        if issuer.authority is not None:
+            self._admit("signing", AUTHORITY)
         if not self.cast.written:
             self.file("").mkdir()
             return
         with as_file(files(self.cast.written).joinpath("files")) as written:
             shutil.copytree(written, self.folder / "files")
+
+    def _admit(self, name: str, certificate: str) -> None:
+        path = self.folder / "issuer" / certificate
+        self.processes.run("room", "admit", str(self.room), str(path), "--name", name)
 
     def enrol(self, organisation: str, name: str) -> Profile:
         """Have the identity issuer name a member, who pins the owners' charter roots."""
@@ -173,7 +183,7 @@ class Stage:
         """Make each owner's charter root and key agent, at the owner."""
         for name, title in self.cast.owners.items():
             home = self.folder / "owners" / name
-            root = SigningKey.generate()
+            root = SigningKey.generate(self.suite)
             policy = Policy(
                 room=self.cast.origin,
                 owner=name,
@@ -265,7 +275,7 @@ class Stage:
             title=keys.title,
             version=1,
             previous=None,
-            suite="international",
+            suite=self.suite.value,
             root=keys.root.verify_key.public,
             approvers=tuple(
                 Approver(name=name, key=profile.signing_key.verify_key.public)

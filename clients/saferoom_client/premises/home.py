@@ -1,7 +1,7 @@
 """A supervisor's folder: whose enclave it starts, under which charter, with what.
 
 enclave.json      what was decided when the folder was made
-supervisor.key    Ed25519; signs what it started, for the key agent
+supervisor.key    of the room's suite; signs what it started, for the key agent
 charter.json      the newest charter that it has verified; the owner may put the first one here
 switchboard.json  the newest statement of the room's certificate that it has verified
 state/            the enclave's own: its sealed store and state
@@ -27,7 +27,7 @@ from saferoom_client.files import (
 )
 from saferoom_client.premises.exchange import CHARTER, SWITCHBOARD, Exchange, Order, read_untrusted
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.keys import SigningKey
+from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.premises import PinnedSwitchboard, open_switchboard
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import Origin, Owner, Part, PublicKey
@@ -85,7 +85,8 @@ class Home:
         make_folder(folder)
         for name in (CONFIG, KEY):
             refuse_existing(folder / name)
-        home = cls(folder, config, SigningKey.generate())
+        suite = VerifyKey.from_public(config.charter_root).suite
+        home = cls(folder, config, SigningKey.generate(suite))
         write_file(folder / KEY, home.key.to_pem())
         write_model(folder / CONFIG, config)
         make_folder(home.state)

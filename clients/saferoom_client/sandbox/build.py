@@ -27,7 +27,7 @@ from saferoom_client.sandbox.codes import (
     USED_UP,
     YES,
 )
-from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Consent, Purpose, Title
 from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
@@ -156,7 +156,7 @@ class Builder:
                 purposes=(Purpose.PRE_LOAN,),
                 features=_NAMES,
                 uses=1 if uscc == USED_UP else None,
-                notice=sha256_digest(NOTICE.encode()),
+                notice=room.profile.suite.digest(NOTICE.encode()),
                 nonce=fresh_nonce(),
                 valid_from=now - timedelta(minutes=1),
                 valid_to=now + lasts,

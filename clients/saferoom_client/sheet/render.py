@@ -38,7 +38,7 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; background: #f3
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } }
 """
 _LANGUAGE: Final = {Language.EN: "en", Language.ZH: "zh-CN"}
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_DIGEST: Final = re.compile(r"(?:sha256|sm3):[0-9a-f]{64}", re.ASCII)
 _INDENT: Final = "  "
 
 

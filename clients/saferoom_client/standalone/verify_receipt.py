@@ -238,6 +238,12 @@ def digest_bytes(digest: str | None, what: str) -> bytes:
 # ------------------------------------------------------------------ keys, statements, the log
 
 
+GUOMI = (
+    "of a room of the suite guomi (SM2, SM3), which this file alone does not verify: "
+    "pip install 'saferoom[guomi]', then saferoom receipt verify"
+)
+
+
 @dataclass(frozen=True)
 class Key:
     """An Ed25519 public key, and the id under which signatures name it."""
@@ -245,6 +251,7 @@ class Key:
     raw: bytes
 
     def __post_init__(self) -> None:
+        require(len(self.raw) != 65, GUOMI)
         require(len(self.raw) == 32, "a public key has 32 bytes")
         y = int.from_bytes(self.raw, "little") & ~(1 << 255)
         require(y < PRIME and y not in SMALL_ORDER, "a key that nobody honest has")
@@ -289,6 +296,7 @@ def read_statement(written: str, *kinds: str) -> Statement:
     exactly(envelope, "payload payloadType signatures", what)
     payload, named = b64(text(envelope, "payload"), what), text(envelope, "payloadType")
     types = {f"application/vnd.saferoom.{kind}.v1+json": kind for kind in kinds}
+    require(not named.endswith(";suite=guomi"), GUOMI)
     kind = types.get(named) or wrong(f"{what}: is of the type {named!r}")
     signatures: list[tuple[str, bytes]] = []
     for one in docs(envelope, "signatures"):

@@ -32,7 +32,7 @@ class Judging:
 
     def __init__(self, profile: Profile, since: int = 0) -> None:
         self._auditor: Final = Auditor(Book(profile.trust), profile.card.heads_keys, since)
-        self._tree: Final = LogTree()
+        self._tree: Final = LogTree(profile.trust.suite)
         self._since: Final = since
 
     async def require_able(self, session: Session) -> None:

@@ -162,7 +162,8 @@ async def _require_extends(
         ask = ledger_pb2.GetConsistencyRequest(size1=seen.size, size2=head.size)
         hashes = tuple((await session.call(session.ledger.GetConsistency, ask)).hashes)
     try:
-        verify_consistency(seen.size, head.size, hashes, seen.root, head.root)
+        suite = witness.log_key.suite
+        verify_consistency(seen.size, head.size, hashes, seen.root, head.root, suite=suite)
     except SafeRoomError as error:
         misdeed = Misdeed.REWRITTEN if head.size > seen.size else Misdeed.FORKED
         raise _caught(witness, misdeed, note, error, hashes) from error

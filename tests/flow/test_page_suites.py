@@ -1,0 +1,13 @@
+"""docs/suites.md is typed as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.flow.pages import read_page, typing_in
+
+
+def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
+    with typing_in(tmp_path) as hand:
+        for block in read_page("suites.md"):
+            hand.do(block)
