@@ -51,9 +51,10 @@ from saferoom_client.demo.stage import Stage
 from saferoom_client.issuer import enrol_member
 from saferoom_client.profile import Member, Profile
 from saferoom_client.question import Question
-from saferoom_proto.encoding import b64, sha256_digest
+from saferoom_proto.encoding import b64
 from saferoom_proto.statements import Consent, Purpose
 from saferoom_proto.statements.base import whole_milliseconds
+from saferoom_proto.suite import Suite
 from saferoom_proto.v1 import check_pb2
 from saferoom_proto.wire import envelope_to_proto
 
@@ -102,7 +103,7 @@ class Bench:
                         purposes=(Purpose.PRE_LOAN,),
                         features=("bills.paid_3m",),
                         uses=None,
-                        notice=sha256_digest(b"a notice"),
+                        notice=room.profile.suite.digest(b"a notice"),
                         nonce=b64(os.urandom(16)),
                         valid_from=now - timedelta(minutes=1),
                         valid_to=now + timedelta(days=1),
@@ -283,13 +284,13 @@ def show(rows: Sequence[Row], facts: dict[str, str]) -> None:
         console.print(f"{name:<52}{value}")
 
 
-def measure_room(ticks: int, count: int) -> None:
+def measure_room(ticks: int, count: int, suite: Suite) -> None:
     """Open a room with this release tick, measure it, and print what was found."""
     with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name:
         folder = Path(name).absolute()
         billed = [one for one in read_records().borrowers if one.paid_3m is not None]
         with Processes(folder / "logs") as processes:
-            stage = Stage(folder, processes, release_tick_milliseconds=ticks)
+            stage = Stage(folder, processes, release_tick_milliseconds=ticks, suite=suite)
             bench = Bench(stage, billed[: 2 * (count + ALONE) // len(FLOORS) + 2])
             bench.prepare()
             asyncio.run(bench.consent())
@@ -303,6 +304,7 @@ def measure_room(ticks: int, count: int) -> None:
             show(
                 rows,
                 {
+                    "suite": suite,
                     "release ticks": f"{ticks} ms" if ticks else "off",
                     "bytes of a question and of its answer": f"{sent:,} and {received:,}",
                     "one durable write on this disk": f"{sync:.2f} ms",
@@ -329,10 +331,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checks", type=int, default=2000, help="checks at 16 in flight")
     parser.add_argument("--ticks", action="store_true", help="measure release ticks of 5 ms, too")
+    parser.add_argument("--suite", type=Suite, choices=list(Suite), default=Suite.INTERNATIONAL)
     arguments = parser.parse_args()
-    measure_room(0, arguments.checks)
+    measure_room(0, arguments.checks, arguments.suite)
     if arguments.ticks:
-        measure_room(5, arguments.checks)
+        measure_room(5, arguments.checks, arguments.suite)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.statements import ChainLink, Release, StreamPosition, load, seal_statement
+from saferoom_proto.suite import Suite
 from tests.client.story import ONE_CUT, Story
 
 SIZES: Final = (10_000, 100_000)
@@ -89,7 +90,7 @@ def measure_audit(size: int) -> tuple[float, float]:
     story = Story().begin()
     made = answers(story)
     auditor = Auditor(Book(story.world.trust()), (story.world.heads.verify_key,), 0)
-    tree, seconds, before = LogTree(), 0.0, resident()
+    tree, seconds, before = LogTree(Suite.INTERNATIONAL), 0.0, resident()
     for index in range(size):
         # Each is made, judged, and forgotten: a log of a million would not fit beside itself.
         statement = story.log[index] if index < len(story.log) else next(made)
