@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
+from saferoom_client.tongue import later
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import make_uscc
 
+RECORDS: Final = "uci_card_default.csv.bz2"
 SOURCE: Final = "Default of Credit Card Clients, I-C. Yeh, UCI 350, CC BY 4.0"
 UNBILLED_EVERY: Final = 50
 """Every so many-th borrower is missing from the store of bills, as real stores have gaps."""
@@ -51,8 +54,17 @@ class Records:
 
 
 def read_records() -> Records:
-    """Read the set and split it as the parties hold it."""
-    packed = files("saferoom_client.demo").joinpath("data/uci_card_default.csv.bz2").read_bytes()
+    """Read the set and split it as the parties hold it.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` where it is not, as in what `pip install` brings (ADR 9).
+    """
+    try:
+        packed = files("saferoom_client.demo").joinpath(f"data/{RECORDS}").read_bytes()
+    except FileNotFoundError as error:
+        missing = SafeRoomError(Reason.BAD_CONFIG, later("the demo's records are not installed"))
+        missing.add_note(later("Call it in a checkout of the source, after make setup."))
+        raise missing from error
     read = csv.DictReader(io.StringIO(bz2.decompress(packed).decode()))
     # The set numbers its rows from 1, in their order; the file leaves the numbers out.
     rows = [{"id": str(number), **row} for number, row in enumerate(read, start=1)]
