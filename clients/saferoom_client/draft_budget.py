@@ -30,7 +30,7 @@ def with_budget(document: dict[str, object]) -> dict[str, object]:
     asked = document[_FIELD]
     count = most if asked == _ALL else _count(asked)
     if shape is None or not count or not 1 <= count <= shape.cuts:
-        rule = f"1 to {most}, or {_ALL}" if most else "a number of values that may be stated"
+        rule = f"1 to {most}, or all" if most else "a number of values that may be stated"
         raise SafeRoomError(Reason.MALFORMED, _FIELD, (FieldFault(_FIELD, rule),))
     bits = fewest_bits(shape.cells_told(count))
     rest = {name: value for name, value in document.items() if name != _FIELD}

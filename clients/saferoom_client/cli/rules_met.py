@@ -108,9 +108,6 @@ RULES: Final = (
     later("a resident's number whose check fits, or another's"),
     later("a class of GB/T 4754: a letter, digits, or both"),
     later("a value is stated of one subject at a time"),
-    later("nothing is left of it in the form of {form}"),
-    later("one value is stated at a time"),
-    later("1 to {most}, or all"),
     later("a number of values that may be stated"),
     later("an old or protected workbook: save it as .xlsx without a password"),
     later("its text is UTF-16: save it as CSV UTF-8, or as .xlsx"),
@@ -140,6 +137,9 @@ RULES: Final = (
 """A test finds each in the code that gives it."""
 
 WITH_VALUES: Final = (
+    later("nothing is left of it in the form of {form}"),
+    later("{feature}: one value is stated at a time"),
+    later("1 to {most}, or all"),
     later("{rule} (GB 32100-2015)"),
     later("not a receipt: {detail}"),
     later("{path}: not an issuer's certificate"),
