@@ -111,6 +111,8 @@ class Seat:
         self.caller: Final = caller
         self._told: Final[asyncio.Queue[ToAgent | None]] = asyncio.Queue()
         self._said: Final[asyncio.Queue[FromAgent | None]] = asyncio.Queue()
+        self._given_up: Final[set[str]] = set()
+        """Tasks of which nobody waits for the answer any more: the enclave was cut off."""
         self.open = True
 
     def leave(self) -> None:
@@ -138,10 +140,13 @@ class Seat:
         self._told.put_nowait(message)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._said.get()
+                answer = await self._wanted()
         except TimeoutError as error:
             self.leave()
             raise SafeRoomError(Reason.UNAVAILABLE, "the key agent does not answer") from error
+        except asyncio.CancelledError:
+            self._given_up.add(message.task)
+            raise
         if answer is None:
             raise SafeRoomError(Reason.UNAVAILABLE, "the key agent left")
         if answer.task == message.task and isinstance(answer, kind):
@@ -150,6 +155,12 @@ class Seat:
             raise SafeRoomError(Reason.BAD_EVIDENCE, f"the key agent refuses: {answer.why}")
         self.leave()
         raise SafeRoomError(Reason.MALFORMED, "the key agent answers something else")
+
+    async def _wanted(self) -> FromAgent | None:
+        """Wait for an answer that somebody waits for; each that was given up comes once."""
+        while (answer := await self._said.get()) is not None and answer.task in self._given_up:
+            self._given_up.remove(answer.task)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,9 @@ def test_the_state_is_on_the_disk_before_the_release_is_made(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(SafeRoomError, match="No space") as refused:
         release_keys(scene.agent, accepted, scene.world.now())
+    assert refused.value.reason is Reason.BAD_CONFIG
     assert scene.agent.state() == AgentState()
     monkeypatch.undo()
     release_keys(scene.agent, accepted, scene.world.now())

@@ -204,3 +204,21 @@ async def test_a_closed_desk_sends_everyone_away(desk: KeyDesk) -> None:
     with pytest.raises(SafeRoomError) as refusal, desk.attend(AGENT):
         pass
     assert refusal.value.reason is Reason.UNAVAILABLE
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_sends_no_agent_away() -> None:
+    """An enclave that is cut off while its agent thinks comes back, and is asked about anew."""
+    seat = Seat(AGENT)
+    first = asyncio.create_task(seat.ask(KeyWanted("first", "tax"), KeyChallenge))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    seat.hear(KeyChallenge("first", bytes(32)))
+    seat.hear(KeyChallenge("second", bytes(32)))
+    answer = await seat.ask(KeyWanted("second", "tax"), KeyChallenge)
+    assert (answer.task, seat.open) == ("second", True)
+    # Once: an agent that goes on about it answers something else.
+    seat.hear(KeyChallenge("first", bytes(32)))
+    with pytest.raises(SafeRoomError, match="something else"):
+        await seat.ask(KeyWanted("third", "tax"), KeyChallenge)
+    assert not seat.open
