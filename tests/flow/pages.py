@@ -137,8 +137,13 @@ def read_page(name: str) -> list[Block]:
     return page
 
 
-def run_page(name: str, folder: Path) -> None:
-    """Write a page's files and run its commands, of a page that needs no room."""
+def run_page(name: str, folder: Path) -> str:
+    """Write a page's files and run its commands, of a page that needs no room.
+
+    Returns:
+        All that they printed.
+    """
+    printed: list[str] = []
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for block in read_page(name):
         if block.file is not None:
@@ -152,7 +157,9 @@ def run_page(name: str, folder: Path) -> None:
             timeout=100,
             check=False,
         )
-        block.check(done.returncode, (done.stdout + done.stderr).decode())
+        printed.append((done.stdout + done.stderr).decode())
+        block.check(done.returncode, printed[-1])
+    return "".join(printed)
 
 
 def type_page(hand: Hand, name: str) -> None:

@@ -13,7 +13,9 @@ PAGE = "joint-training.md"
 
 
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
-    run_page(PAGE, tmp_path)
+    printed = run_page(PAGE, tmp_path)
+    assert "converged: True" in printed
+    assert "converged: False" not in printed
 
 
 def test_the_page_names_every_message_and_finding() -> None:
