@@ -19,8 +19,8 @@ from saferoom_proto.encoding import unb64
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.identity import Certified, verify_issued
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Consent, Endorsement, Feature, load
+from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseWord
 from saferoom_proto.verification import (
     PinnedAgreement,

@@ -15,8 +15,8 @@ from saferoom_client.session import Session
 from saferoom_proto.checkpoint import InclusionProof, parse_proof
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.handover import Handover, lead_from, lead_to, verify_handover
-from saferoom_proto.receipt import FormerKey, Trust
 from saferoom_proto.statements import KeyUse
+from saferoom_proto.trust import FormerKey, Trust
 from saferoom_proto.v1 import identity_pb2
 from saferoom_proto.wire import Recorded, recorded_from_proto
 

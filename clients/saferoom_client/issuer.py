@@ -56,11 +56,11 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.identity import fingerprint
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Trust
 from saferoom_proto.signing_certificate import certified_key
 from saferoom_proto.statements import CertificateRevocation, IdentityIssuer, seal_statement
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.suite import Suite
+from saferoom_proto.trust import Trust
 
 CARD: Final = "issuer.json"
 CERTIFICATE: Final = "issuer.pem"

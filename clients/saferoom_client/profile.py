@@ -36,11 +36,11 @@ from saferoom_client.tongue import later
 from saferoom_proto.identity import organisation_uri, read_identity, subject_uri
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.receipt import Trust
 from saferoom_proto.signing_certificate import certified_key
 from saferoom_proto.statements.base import Name, Origin, Part, PublicKey
 from saferoom_proto.statements.witnesses import WitnessPolicy
 from saferoom_proto.suite import Suite
+from saferoom_proto.trust import Trust
 from saferoom_proto.uscc import parse_uscc
 
 ROOM: Final = "room.json"

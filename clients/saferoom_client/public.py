@@ -9,8 +9,9 @@ from saferoom_client.room import Room
 from saferoom_client.values import CheckAnswer
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Receipt, Trust, verify_receipt
+from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Purpose
+from saferoom_proto.trust import Trust
 
 __all__ = [
     "AsyncRoom",

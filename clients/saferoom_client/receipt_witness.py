@@ -23,8 +23,9 @@ from saferoom_proto.batch_receipt import (
 )
 from saferoom_proto.checkpoint import Checkpoint, format_proof, parse_proof
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Receipt, Trust, verify_receipt
+from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements.witnesses import Vouched, Witnessed, WitnessPolicy, vouched_by
+from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
 from saferoom_proto.v1 import ledger_pb2
 

@@ -17,7 +17,7 @@ from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import digest_bytes, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Trust, verify_features, verify_recorded
+from saferoom_proto.receipt import verify_features, verify_recorded
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -29,6 +29,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.statements.batch import row_question
+from saferoom_proto.trust import Trust
 from saferoom_proto.verification import (
     PinnedAgreement,
     PinnedCharter,
@@ -241,11 +242,10 @@ def _verify_span(
 
 
 def _open_charters(part: PartGrounds, trust: Trust) -> dict[str, PinnedCharter]:
-    if part.owner not in trust.charter_roots:
-        raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {part.owner}")
+    root = trust.root_of(part.owner)
     opened: dict[str, PinnedCharter] = {}
     for text in part.charters:
-        charter = open_charter(Envelope.from_text(text), trust.charter_roots[part.owner])
+        charter = open_charter(Envelope.from_text(text), root)
         if (charter.charter.owner, charter.charter.room) != (part.owner, trust.origin):
             raise SafeRoomError(Reason.BAD_CHARTER, "the charter of another owner or room")
         opened[charter.digest] = charter

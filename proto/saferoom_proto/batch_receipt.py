@@ -42,15 +42,11 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, digest_bytes, parse_object, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import (
-    RECEIPT_LIMIT_BYTES,
-    Trust,
-    open_template,
-    require_format,
-)
+from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, open_template, require_format
 from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
 from saferoom_proto.statements.base import Part, field_faults
 from saferoom_proto.tree import Tree
+from saferoom_proto.trust import Trust
 
 _R = TypeVar("_R", bound=Part)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,7 +6,6 @@ It needs nothing from the room: only the keys that its reader pinned when it joi
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, Protocol, TypeVar
@@ -17,9 +16,6 @@ from saferoom_proto.answer import Answer, Truth, combine, commitment
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
 from saferoom_proto.checkpoint import (
     Checkpoint,
-    Note,
-    key_id,
-    open_checkpoint,
     parse_proof,
 )
 from saferoom_proto.covering import require_consent_covers
@@ -27,7 +23,6 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.entry import commitment as entry_commitment
 from saferoom_proto.entry import leaf
-from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     CheckRequest,
@@ -38,8 +33,9 @@ from saferoom_proto.statements import (
     Template,
     load,
 )
-from saferoom_proto.statements.base import Base64, Owner, Part, PublicKey, field_faults
-from saferoom_proto.suite import Suite, suite_of
+from saferoom_proto.statements.base import Base64, Owner, Part, field_faults
+from saferoom_proto.suite import suite_of
+from saferoom_proto.trust import Trust
 from saferoom_proto.verification import (
     PinnedCharter,
     open_charter,
@@ -64,55 +60,6 @@ def require_format(read: P) -> P:
     if "format" not in read.model_fields_set:
         raise SafeRoomError(Reason.MALFORMED, "receipt", [FieldFault("format", "is missing")])
     return read
-
-
-class FormerKey(Part):
-    """A key that signed the log's checkpoints once, and handed over to the next."""
-
-    key: PublicKey
-    size: Annotated[int, Field(ge=0)]
-    """Of the largest log under its signature alone: the handover is the entry after it."""
-
-
-class Trust(Part):
-    """The keys a member of the room pinned when it joined: all that verification rests on."""
-
-    origin: str
-    ledger_key: PublicKey
-    charter_roots: dict[Owner, PublicKey]
-    former_ledger_keys: Annotated[
-        tuple[FormerKey, ...], Field(max_length=64, exclude_if=operator.not_)
-    ] = ()
-    """Those that the pinned key took over from, as long as they are not known to be stolen.
-
-    Most files lack it, and are written without it: readers from before know no such field.
-    """
-
-    @property
-    def suite(self) -> Suite:
-        """The room's crypto suite: that of the key which signs its log."""
-        return VerifyKey.from_public(self.ledger_key).suite
-
-    def open_checkpoint(self, note: str) -> Checkpoint:
-        """Read a checkpoint of the pinned room's log.
-
-        Raises:
-            SafeRoomError: `MALFORMED`; `BAD_SIGNATURE` if neither the pinned key signed it, nor a
-                former one in its time.
-        """
-        pinned = VerifyKey.from_public(self.ledger_key)
-        signed = {(each.name, each.key_id) for each in Note.parse(note).signatures}
-        former = [
-            (open_checkpoint(note, self.origin, key), each.size)
-            for each in self.former_ledger_keys
-            if (self.origin, key_id(self.origin, key := VerifyKey.from_public(each.key))) in signed
-        ]
-        if not former or (self.origin, key_id(self.origin, pinned)) in signed:
-            return open_checkpoint(note, self.origin, pinned)
-        for checkpoint, size in former:
-            if checkpoint.size <= size:
-                return checkpoint
-        raise SafeRoomError(Reason.BAD_SIGNATURE, "by a former key of the log, after its time")
 
 
 class OwnFeatures(Protocol):
@@ -274,10 +221,8 @@ def require_about(
 
 
 def _open_charters(part: ReceiptPart, trust: Trust) -> PinnedCharter:
-    if part.owner not in trust.charter_roots:
-        raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {part.owner}")
     first, *later = part.charters
-    charter = open_charter(Envelope.from_text(first), trust.charter_roots[part.owner])
+    charter = open_charter(Envelope.from_text(first), trust.root_of(part.owner))
     for text in later:
         charter = succeed_charter(charter, Envelope.from_text(text))
     if (charter.charter.owner, charter.charter.room) != (part.owner, trust.origin):

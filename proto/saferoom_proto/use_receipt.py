@@ -22,7 +22,7 @@ from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, Trust, require_format, verify_recorded
+from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, require_format, verify_recorded
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -35,6 +35,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.statements.base import Base64, Part, field_faults
 from saferoom_proto.suite import suite_of
+from saferoom_proto.trust import Trust
 from saferoom_proto.verification import open_charter, verify_by_enclave, verify_endorsement
 
 FORMAT: Final = "saferoom-use/v1"
@@ -119,9 +120,7 @@ def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:
     if kind is None:
         raise SafeRoomError(Reason.MALFORMED, f"a {statement.payload_type} is no word on a use")
     said = load(statement, kind)
-    if said.owner not in trust.charter_roots:
-        raise SafeRoomError(Reason.BAD_CHARTER, f"no pinned charter root for {said.owner}")
-    charter = open_charter(Envelope.from_text(receipt.charter), trust.charter_roots[said.owner])
+    charter = open_charter(Envelope.from_text(receipt.charter), trust.root_of(said.owner))
     named = (charter.digest, charter.charter.owner, charter.charter.room)
     if named != (said.charter, said.owner, trust.origin):
         raise SafeRoomError(Reason.BAD_CHARTER, "not the charter that the word names")

@@ -15,7 +15,6 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.handover import Handover, lead_from, lead_to, verify_handover
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import FormerKey, Trust
 from saferoom_proto.statements import (
     Head,
     KeyHandover,
@@ -24,6 +23,7 @@ from saferoom_proto.statements import (
     load,
     seal_statement,
 )
+from saferoom_proto.trust import FormerKey, Trust
 from simulator import EnclaveHarness, Sample, World
 
 ROOM = "room.example/stolen"

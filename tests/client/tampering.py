@@ -11,7 +11,8 @@ from saferoom_client.question import Question
 from saferoom_proto.dsse import Envelope, Signature
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Receipt, Trust, verify_receipt
+from saferoom_proto.receipt import Receipt, verify_receipt
+from saferoom_proto.trust import Trust
 from saferoom_proto.wire import Part
 from tests.client.made import Case, make_case
 

@@ -11,7 +11,7 @@ from saferoom_client.issuer import Issuer, renew_member
 from saferoom_client.profile import LOG, SIGNING_KEY, TLS_KEY, Profile
 from saferoom_client.session import utc_now
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import FormerKey
+from saferoom_proto.trust import FormerKey
 from tests.client.fakeroom import Said, serving
 from tests.client.made import make_profile
 

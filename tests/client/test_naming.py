@@ -11,8 +11,8 @@ from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.naming import KINDS, Named, named
 from saferoom_client.audit.words import Words
 from saferoom_proto.dsse import Envelope, sign
-from saferoom_proto.receipt import Trust
 from saferoom_proto.statements.base import Payload
+from saferoom_proto.trust import Trust
 from simulator import Seeds
 
 FIRM = "91990000000001011G"

@@ -25,7 +25,7 @@ from saferoom_proto.batch_receipt import (
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Trust
+from saferoom_proto.trust import Trust
 from saferoom_proto.uscc import make_uscc
 from saferoom_proto.v1 import batch_pb2
 from tests.flow.live import LiveRoom

@@ -29,8 +29,9 @@ from saferoom_proto.batch_receipt import (
 from saferoom_proto.dsse import sign
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import SafeRoomError
-from saferoom_proto.receipt import Receipt, Trust, verify_receipt
+from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Charter, load
+from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
 from simulator import World
 from tests.client.mutants import mutants

@@ -11,10 +11,10 @@ from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef
-from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Feature, Head, load, seal_statement
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.suite import Suite
+from saferoom_proto.trust import Trust
 from simulator.bank import SimBank
 from simulator.clock import Clock, SimClock
 from simulator.issuer import SimIssuer

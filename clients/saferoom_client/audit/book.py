@@ -11,8 +11,8 @@ from saferoom_client.audit.streams import Streams
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Approval, Consent, Dispute, Endorsement, Feature
+from saferoom_proto.trust import Trust
 from saferoom_proto.verification import PinnedAgreement, PinnedCharter
 
 T = TypeVar("T")

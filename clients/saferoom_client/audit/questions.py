@@ -34,7 +34,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.formula import FeatureRef, bind, cuts, parameters, parse_formula
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Receipt, Trust, verify_receipt
+from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import (
     BatchRelease,
     CheckRequest,
@@ -43,6 +43,7 @@ from saferoom_proto.statements import (
     Template,
     load,
 )
+from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, VerifiedUse, verify_use_receipt
 from saferoom_proto.verification import PinnedAgreement, verify_request
 

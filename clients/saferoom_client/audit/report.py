@@ -12,7 +12,7 @@ from saferoom_client.sheet.rows import Form, Row, Section, moment
 from saferoom_client.tongue import Language, later, say, spoken
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import CATALOGUE
-from saferoom_proto.receipt import Trust
+from saferoom_proto.trust import Trust
 
 CHECKED = (
     later("The entries hash to the head that the room signed; it extends the head seen before."),

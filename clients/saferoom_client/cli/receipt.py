@@ -25,7 +25,8 @@ from saferoom_client.sheet.words import Language
 from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
+from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
+from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt
 
 app = group("Verify and show receipts, offline.")

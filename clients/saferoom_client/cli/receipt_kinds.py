@@ -14,6 +14,7 @@ from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.trust import UnpinnedError
 from saferoom_proto.use_receipt import UseReceipt
 
 _HEAD_BYTES: Final = 200
@@ -94,10 +95,9 @@ def naming(path: Path, profile: Path | None) -> Generator[None]:
         named = SafeRoomError(error.reason, f"{path}: {error.detail}")
         for note in getattr(error, "__notes__", ()):
             named.add_note(note)
-        if error.detail.startswith("no pinned charter root") and profile is not None:
+        if isinstance(error, UnpinnedError) and profile is not None:
             named.add_note(later("Pin its charter root, which the owner gives you itself."))
-            owner = error.detail.rpartition(" ")[2]
-            named.add_note(f"saferoom trust pin {owner} ROOT -p {profile}")
+            named.add_note(f"saferoom trust pin {error.owner} ROOT -p {profile}")
         raise named from error
 
 

@@ -23,7 +23,7 @@ from saferoom_proto.batch_receipt import (
     verify_row_receipt,
 )
 from saferoom_proto.encoding import unb64
-from saferoom_proto.receipt import Trust
+from saferoom_proto.trust import Trust
 
 
 def row(

@@ -17,7 +17,7 @@ from saferoom_client.receipt_kinds import ReceiptFile
 from saferoom_client.receipt_witness import Vouching, vouching
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
-from saferoom_proto.receipt import Trust
+from saferoom_proto.trust import Trust
 
 
 def witness(

@@ -13,8 +13,8 @@ from saferoom_client.use import Use
 from saferoom_proto.asked import subject_of
 from saferoom_proto.batch_row import SubjectRow
 from saferoom_proto.reasons import Reason
-from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import BatchRelease, BatchRequest, CostEstimate, Disclosure
+from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, UseWord, VerifiedUse, verify_use_receipt
 
 

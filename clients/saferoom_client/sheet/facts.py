@@ -17,8 +17,9 @@ from saferoom_proto.answer import Truth
 from saferoom_proto.batch_receipt import RowReceipt, VerifiedRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
-from saferoom_proto.receipt import Receipt, Trust, VerifiedReceipt, verify_receipt
+from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
 from saferoom_proto.statements.request import ParameterValue
+from saferoom_proto.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ from saferoom_proto.batch_receipt import (
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Trust
 from saferoom_proto.statements import Charge
+from saferoom_proto.trust import Trust
 
 
 def read_row_sheet(receipt: RowReceipt, trust: Trust, language: Language) -> Sheet:
