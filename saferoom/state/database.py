@@ -103,7 +103,10 @@ class Database:
             yield connection
 
     def release_memory(self) -> None:
-        """Give back the pages that the writer holds, from any thread, while nothing is written."""
+        """Give back the pages that the writer holds, from any thread.
+
+        SQLite lets it wait for a commit that is under way, so it is called when the log rests.
+        """
         driver = cast("sqlite3.Connection", self.writer.connection.driver_connection)
         driver.execute("PRAGMA shrink_memory")
 
