@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -220,6 +221,33 @@ def test_a_workbook_of_several_sheets_asks_which(tmp_path: Path) -> None:
     book.save(out)
     told = refused("tax_credit_grade", written(tmp_path, out.getvalue(), "two.xlsx"))
     assert told == "which sheet? name it: FILE.xlsx#SHEET; it has Sheet, 二"
+
+
+@pytest.mark.parametrize(
+    ("whole", "broken", "row"),
+    [
+        (b'</row><row r="3"', b'</row><row r="3', 2),
+        (b"<v>2025</v>", b"<v>2O25</v>", 2),
+        (b'r="B3"', b'r="ZZZZ9"', 2),
+        (b"<sheetData>", b"<sheetData", 0),
+    ],
+    ids=["torn", "no number", "no column", "no heading"],
+)
+def test_a_workbook_that_is_damaged_further_down_is_named_with_the_row(
+    tmp_path: Path, whole: bytes, broken: bytes, row: int
+) -> None:
+    """A sheet is read as it goes, so what is wrong with it shows on the way."""
+    heading = GRADES.splitlines()[0].split(",")
+    path = workbook(tmp_path, list(heading), ["甲", ONE, 2024, "A"], ["乙", TWO, 2025, "M"])
+    parts = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
+    with zipfile.ZipFile(path, "w") as torn:
+        for name in parts.namelist():
+            part = parts.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                assert whole in part
+                part = part.replace(whole, broken)
+            torn.writestr(name, part)
+    assert refused("tax_credit_grade", path) == f"it is damaged after row {row}"
 
 
 def arrow_table() -> pa.Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ QUOTING_RULE: Final = "fields are quoted as in RFC 4180 and have at most 131072 
 WIDTH_RULE: Final = "a row has as many fields as the heading"
 ROUNDED_RULE: Final = "Excel rounds numbers of more than 15 digits: make the column text"
 
+_BROKEN: Final = (BadZipFile, EOFError, KeyError, OSError, SyntaxError, ValueError, zlib.error)
+"""What openpyxl, and what it unpacks and parses with, raise of a workbook that is not whole."""
 _EXACT: Final = 10**15
 """From here on Excel, which counts in doubles and shows 15 digits, may have changed a number."""
 _CHUNK: Final = 1 << 20
@@ -186,7 +189,7 @@ def _workbook(
         from openpyxl import load_workbook  # noqa: PLC0415 - an extra
     try:
         book = load_workbook(file, read_only=True, data_only=True)
-    except (BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
+    except _BROKEN as error:
         raise bad_file(path, "it is no Excel workbook") from error
     stack.callback(book.close)
     named = [name for name in book.sheetnames if name in sheets]
@@ -195,11 +198,21 @@ def _workbook(
         raise bad_file(path, f"which sheet? name it: FILE.xlsx#SHEET; it has {told}")
     sheet = book[(named or book.sheetnames)[0]]
     sheet.reset_dimensions()  # what it says of its own size is often wrong
-    rows = sheet.iter_rows(values_only=True)
+    rows = _whole(path, sheet.iter_rows(values_only=True))
     heading = [_cell(one) for one in next(rows, ())]
     while heading and not heading[-1]:
         heading.pop()
     return Source(tuple(heading), _sheet_rows(rows, len(heading)))
+
+
+def _whole(path: Path, rows: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
+    """Give a sheet's rows; a sheet is read as it goes, so what is damaged shows on the way."""
+    read = 0
+    try:
+        for read, row in enumerate(rows, 1):  # noqa: B007 - told if the next one is not there
+            yield row
+    except _BROKEN as error:
+        raise bad_file(path, f"it is damaged after row {read}") from error
 
 
 def _sheet_rows(rows: Iterator[tuple[object, ...]], width: int) -> Iterator[Batch]:
