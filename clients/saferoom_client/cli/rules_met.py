@@ -137,6 +137,7 @@ RULES: Final = (
 """A test finds each in the code that gives it."""
 
 WITH_VALUES: Final = (
+    later("it is damaged after row {row}"),
     later("nothing is left of it in the form of {form}"),
     later("{feature}: one value is stated at a time"),
     later("1 to {most}, or all"),
