@@ -149,7 +149,7 @@ class InForce:
 
     async def _read(self) -> Room:
         room = await asyncio.to_thread(Room.open, self._room.folder)
-        if not room.issuers:
+        if not room.connection_issuers:
             raise SafeRoomError(Reason.BAD_CONFIG, "issuers: nobody could connect any more")
         return room
 

@@ -26,9 +26,10 @@ from saferoom_proto.handover import Handover
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import KeyUse, RoomKeys
+from saferoom_proto.suite import Suite
 from saferoom_proto.v1 import identity_pb2, owner_pb2
 from saferoom_proto.wire import envelope_to_proto
-from simulator import World
+from simulator import Seeds, SimIssuer, World
 from tests.server.conftest import Ready
 from tests.server.room.joined import Joining, let_in
 from tests.server.room.opened import FAKE, SECONDS, OpenedRoom, make_room, opened, until
@@ -242,6 +243,18 @@ async def test_the_last_issuer_is_not_shut_out(empty_room: OpenedRoom) -> None:
     told = await fresh.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
     assert told.name == "still-in"
     issuer.write_bytes(whole)
+
+
+async def test_an_issuer_that_names_no_connections_is_not_left_alone(
+    empty_room: OpenedRoom,
+) -> None:
+    (issuer,) = (empty_room.folder / "issuers").iterdir()
+    of_guomi = SimIssuer("second", "room", Seeds("second", Suite.GUOMI))
+    issuer.write_text(of_guomi.certificate)
+    await until(lambda: _told(empty_room, "nobody could connect"))
+    fresh = empty_room.calls("operator", "still-in")
+    told = await fresh.identity.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=SECONDS)
+    assert told.name == "still-in"
 
 
 async def test_a_file_that_cannot_even_be_looked_at_does_not_end_the_watch(
