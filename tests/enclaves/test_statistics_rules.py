@@ -13,7 +13,7 @@ from saferoom_enclaves.statistics.lattice import Lattice
 from saferoom_enclaves.statistics.plan import Kind, Measure, ReleasePlan, Variable
 from saferoom_enclaves.statistics.primary import count_family, sum_family
 from saferoom_enclaves.statistics.protect import Before, protect
-from saferoom_enclaves.statistics.publish import WITHHELD, rounded, rounded_count
+from saferoom_enclaves.statistics.publish import WITHHELD, rounded, rounded_counts
 from saferoom_enclaves.statistics.rules import Rules
 from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -126,7 +126,8 @@ def test_amounts_are_clipped_to_the_published_bounds() -> None:
 
 
 def test_counts_are_rounded_to_five_and_sums_and_means_to_three_digits() -> None:
-    assert [rounded_count(n, ROOMS) for n in (10, 12, 13, 17, 18)] == [10, 10, 15, 15, 20]
+    counts = np.array([10.0, 12.0, 13.0, 17.0, 18.0])
+    assert rounded_counts(counts, ROOMS).tolist() == [10, 10, 15, 15, 20]
     assert [rounded(n, ROOMS) for n in (123456.0, 0.0012345, -98765.0)] == [123000, 0.00123, -98800]
     counts = np.array([[33, 48], [51, 127]])
     amounts = {"x": np.random.default_rng(1).uniform(100, 200, size=259)}

@@ -55,9 +55,9 @@ def publish(protected: Protected) -> tuple[ShownTable, ...]:
     )
 
 
-def rounded_count(count: float, rules: Rules) -> float:
-    """Round a count to the nearest multiple of the base; half a base up."""
-    return float(math.floor(count / rules.base + 0.5) * rules.base)
+def rounded_counts(counts: Floats, rules: Rules) -> Floats:
+    """Round counts to the nearest multiple of the base; half a base up, and none stays none."""
+    return np.floor(counts / rules.base + 0.5) * rules.base
 
 
 def rounded(number: float, rules: Rules) -> float:
@@ -77,16 +77,18 @@ def _lines(protected: Protected, measure: Measure, margin: Margin) -> Iterator[L
         named = tuple(each[k] for each, k in zip(classes, at, strict=True))
         if math.isnan(number):
             yield Line(named, None)
-        elif measure.kind in {Kind.COUNT, Kind.HISTOGRAM}:
-            yield Line(named, rounded_count(number, rules))
         else:
-            yield Line(named, rounded(number, rules))
+            counted = measure.kind in {Kind.COUNT, Kind.HISTOGRAM}
+            yield Line(named, number if counted else rounded(number, rules))
 
 
 def _numbers(protected: Protected, measure: Measure, margin: Margin) -> Floats:
-    """A measure in the margin's shape, in its own order; not a number where it is withheld."""
+    """A measure in the margin's shape, in its own order; not a number where it is withheld.
+
+    Counts are rounded here.
+    """
     if measure.kind in {Kind.COUNT, Kind.HISTOGRAM}:
-        return _table(protected, protected.families[""], margin)
+        return rounded_counts(_table(protected, protected.families[""], margin), protected.rules)
     if measure.kind is Kind.SHARE:
         return _share(protected, measure, margin)
     sums = _table(protected, protected.families[measure.of], margin)
@@ -108,12 +110,7 @@ def _share(protected: Protected, measure: Measure, margin: Margin) -> Floats:
         return np.where(np.isnan(whole), np.nan, whole * 0 + inside)
     parts = _table(protected, protected.families[""], (*margin, measure.of))
     chosen = parts[..., [known.index(each) for each in measure.classes]]
-    return _to_base(chosen, rules).sum(axis=-1) / _to_base(whole, rules)
-
-
-def _to_base(counts: Floats, rules: Rules) -> Floats:
-    """As `rounded_count`; what is not a number stays so."""
-    return np.floor(counts / rules.base + 0.5) * rules.base
+    return rounded_counts(chosen, rules).sum(axis=-1) / rounded_counts(whole, rules)
 
 
 def _table(protected: Protected, guarded: Guarded, margin: Margin) -> Floats:
