@@ -75,13 +75,15 @@ def require_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> N
     refusal = SafeRoomError(Reason.UNAUTHENTICATED, "another issuer's certificate")
     if suite_of_certificate(certificate) is Suite.GUOMI:
         # Steps of `verify_directly_issued_by`: the names, then the signature.
-        if certificate.issuer != issuer.subject:
-            raise refusal
         try:
+            if certificate.issuer != issuer.subject:
+                raise refusal
             _sm2_key(issuer).verify(certificate.signature, certificate.tbs_certificate_bytes)
         except SafeRoomError as error:
             if error.reason is Reason.NOT_INSTALLED:
                 raise
+            raise refusal from error
+        except ValueError as error:  # names are read only here, and may be no text
             raise refusal from error
         return
     try:

@@ -169,6 +169,21 @@ def test_an_sm2_certificate_that_was_altered_or_signed_by_another_is_refused() -
 
 
 @both
+def test_a_certificate_whose_issuers_name_is_no_text_is_refused_like_others(suite: Suite) -> None:
+    """Also one that says in an international room that it is of SM2."""
+    sm2_der = WORLDS[Suite.GUOMI].issuer.issue(
+        organisation_uri("bank-a", "desk"), KEYS[Suite.GUOMI].verify_key
+    )
+    pinned = (WORLDS[suite].issuer.certificate,)
+    for tag in (b"\x0c", b"\x13", b"\x1e"):
+        named = tag + b"\x06" + b"\xd8\x00\xff\xfe\x80\x00"
+        spoilt = sm2_der.replace(b"\x0c\x06issuer", named)
+        assert spoilt != sm2_der
+        error = refused(lambda spoilt=spoilt: verify_issued(spoilt, pinned))
+        assert error.reason is Reason.UNAUTHENTICATED
+
+
+@both
 def test_an_agreement_of_members_of_both_suites_is_none(suite: Suite) -> None:
     ours, theirs = WORLDS[suite], WORLDS[OTHER[suite]]
     agreed = theirs.owner("tax").agree(theirs.bank("bank-a"))
