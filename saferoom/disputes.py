@@ -32,6 +32,8 @@ from saferoom_proto.statements import (
 MOST_WITH_OWNER: Final = 100
 """Disputes of one subject with one owner that are open, or that it took back within a month of
 opening them: else opening and taking back would fill the log and the owner's list."""
+MOST_ANSWERS: Final = 20
+"""Answers of an owner to one dispute: else it could bury a subject's list under one of them."""
 REMEMBERED: Final = timedelta(days=30)
 
 
@@ -80,7 +82,8 @@ class Disputes:
         Raises:
             SafeRoomError: `UNKNOWN_STATEMENT` if it is about no dispute of this subject with this
                 owner, or names a period of which no snapshot is known; `CONFLICT` if it was taken
-                back, or would be passed on after it was settled.
+                back, or would be passed on after it was settled; `TOO_MANY_REQUESTS` past so many
+                answers to one dispute.
         """
         answer = load(envelope, DisputeAnswer)
         subject_rules.DISPUTE_ANSWER.may(caller, answer)
@@ -92,6 +95,7 @@ class Disputes:
                 await self._require_not(answer, About.DISPUTES_WITHDRAWN, _TAKEN_BACK)
                 if answer.finding is Finding.PASSED_ON:
                     await self._require_not(answer, About.DISPUTES_CLOSED, _SETTLED)
+                await self._require_few_answers(answer)
             return await self._statements.accept(caller, envelope, subject_rules.DISPUTE_ANSWER)
 
     async def withdraw(self, caller: Caller, envelope: Envelope) -> Recorded[DisputeWithdrawal]:
@@ -123,6 +127,13 @@ class Disputes:
             rule = f"{held} with {dispute.owner} are open or just taken back: wait for its answers"
             fault = FieldFault("dispute.owner", rule)
             raise SafeRoomError(Reason.TOO_MANY_REQUESTS, "disputes", [fault])
+
+    async def _require_few_answers(self, answer: DisputeAnswer) -> None:
+        about, most = About.ANSWERS_OF_DISPUTE, MOST_ANSWERS
+        if len(await self._archive.about(about, answer.dispute, most=most)) >= most:
+            rule = f"it has {most} answers: the newest one counts"
+            fault = FieldFault("answer.dispute", rule)
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, "answers", [fault])
 
     async def _require_use(self, dispute: Dispute, use: str) -> None:
         found = await self._archive.find(use)

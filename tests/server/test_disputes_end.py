@@ -25,6 +25,7 @@ PASSED_ON, CORRECTED = Finding.PASSED_ON, Finding.CORRECTED
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a handful be as many as may be open."""
     monkeypatch.setattr(of_disputes, "MOST_WITH_OWNER", FEW)
+    monkeypatch.setattr(of_disputes, "MOST_ANSWERS", FEW)
 
 
 @dataclass(frozen=True)
@@ -150,3 +151,22 @@ async def test_what_is_settled_makes_room_for_more_and_nothing_else_does(
     assert await reason_of(dispute(sides.others, old)) is Reason.TOO_MANY_REQUESTS
     other.world.clock.advance(REMEMBERED.total_seconds() + 1)
     await dispute(sides.others, other.dispute())
+
+
+async def test_no_owner_buries_a_subject_under_answers_to_one_dispute(
+    sides: Sides, few: None
+) -> None:
+    office, first, second = sides.office, sides.firm.dispute(), sides.firm.dispute()
+    for said in (first, second):
+        await dispute(sides.firms, said)
+    flood = [office.answer(first, words=f"No, for the {n}. time.") for n in range(FEW + 3)]
+    told = await asyncio.gather(
+        *(answer(sides.offices, one) for one in flood), return_exceptions=True
+    )
+    taken = [one for one, end in zip(flood, told, strict=True) if not isinstance(end, Exception)]
+    assert len(taken) == FEW
+    full = (Reason.TOO_MANY_REQUESTS, f"it has {FEW} answers: the newest one counts")
+    assert await refusal_of(answer(sides.offices, office.answer(first, words="And no."))) == full
+    await answer(sides.offices, taken[0])  # it is there already
+    await answer(sides.offices, office.answer(second))
+    assert len(await disputes(sides.firms)) == 2 + FEW + 1
