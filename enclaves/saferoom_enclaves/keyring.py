@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 from pydantic import Field, ValidationError
 
 from saferoom_enclaves.aead import NONCE_BYTES, Aead, aead
-from saferoom_enclaves.keys import KEY_BYTES, derive
+from saferoom_enclaves.keys import KEY_BYTES
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import Base64, Part
@@ -98,4 +98,4 @@ class Keyring:
 
 
 def _cipher(store_key: bytes, suite: Suite) -> Aead:
-    return aead(derive(store_key, _RING_PURPOSE, suite), suite)
+    return aead(suite.derive(store_key, _RING_PURPOSE), suite)

@@ -136,8 +136,3 @@ def open_release(sealed: bytes, sealing: SealingKey, info: bytes) -> ReleasedKey
         unb64(fields["pairing_key"]),
         None if earlier is None else unb64(earlier),
     )
-
-
-def derive(store_key: bytes, purpose: bytes, suite: Suite) -> bytes:
-    """Derive a 32-byte key for one purpose from the store's key (HKDF, RFC 5869)."""
-    return suite.derive(store_key, purpose)

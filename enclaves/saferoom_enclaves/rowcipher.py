@@ -16,7 +16,6 @@ from cryptography.exceptions import InvalidTag
 
 from saferoom_enclaves.aead import NONCE_BYTES, aead
 from saferoom_enclaves.keyring import Keyring
-from saferoom_enclaves.keys import derive
 from saferoom_enclaves.rowform import pack
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -35,10 +34,10 @@ class RowCipher:
     def __init__(self, ring: Keyring) -> None:
         # The newest first: it seals, and most rows are of it.
         self._suite: Final = ring.suite
-        keys = [derive(root, _SEAL_PURPOSE, ring.suite) for _, root in reversed(ring.roots)]
+        keys = [ring.suite.derive(root, _SEAL_PURPOSE) for _, root in reversed(ring.roots)]
         self._aeads: Final = tuple(aead(key, ring.suite) for key in keys)
-        self._find: Final = derive(ring.find, _FIND_PURPOSE, ring.suite)
-        self._count: Final = derive(ring.tally, _COUNT_PURPOSE, ring.suite)
+        self._find: Final = ring.suite.derive(ring.find, _FIND_PURPOSE)
+        self._count: Final = ring.suite.derive(ring.tally, _COUNT_PURPOSE)
         self._nonces = b""
 
     def seal(self, table: str, key: bytes, plaintext: bytes) -> bytes:
