@@ -261,11 +261,17 @@ def _check_statements(rows: Iterable[Row[*tuple[object, ...]]], rest: Callable[[
         if count % _CHUNK == 0:
             rest()
         with _at(f"statement {row.digest}"):
-            digest = split_type(row.payload_type)[1].digest(pae(row.payload_type, row.payload))
+            digest = _digest(row)
             _require(row.digest == digest, "its bytes have another digest")
             if row.entry_idx is not None:
                 fits = row.statement_digest == digest
                 _require(fits, f"entry {row.entry_idx} is of another statement")
+
+
+def _digest(row: Row[*tuple[object, ...]]) -> str:
+    """Hash a statement's stored bytes anew, by the suite that its type names."""
+    _, suite = split_type(row.payload_type)
+    return suite.digest(pae(row.payload_type, row.payload))
 
 
 def _check_gone_by(connection: Connection, size: int, kinds: Sequence[str], suite: Suite) -> None:
@@ -280,7 +286,7 @@ def _check_gone_by(connection: Connection, size: int, kinds: Sequence[str], suit
     root = merkle.root(size, node, suite)
     for row in connection.execute(_GONE_BY, {"kinds": list(kinds)}).all():
         with _at(f"statement {row.digest}"):
-            digest = split_type(row.payload_type)[1].digest(pae(row.payload_type, row.payload))
+            digest = _digest(row)
             _require(row.digest == digest, "its bytes have another digest")
             _require(row.statement_digest == digest, "its entry is of another statement")
             committed = commitment(row.salt or b"", digest)
