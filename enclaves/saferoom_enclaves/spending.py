@@ -112,10 +112,11 @@ class Spending:
         asks = self.asks_of(question)
         after, charges = self.reckon(before, asks, question.epoch, charter, now)
         if after is not before:
-            told_before = {each.place: each for each in before}
-            said = [ask for ask in asks if ask.stated is not None]
-            new = {each.place for each in after if told_before.get(each.place) is not each}
-            said = [ask for ask in said if ask.place(question.epoch) in new]
+            known = {each.place: each for each in before}
+            new = {each.place for each in after if known.get(each.place) is not each}
+            said = [
+                ask for ask in asks if ask.stated is not None and ask.place(question.epoch) in new
+            ]
             for ask in said:
                 self.require_attempt(question, ask, now)
             for ask in said:
