@@ -194,4 +194,4 @@ def milliseconds(moment: datetime) -> int:
 
 
 def _prefix(fingerprint: str) -> int:
-    return int(fingerprint.rpartition(":")[2][: 2 * _FINGERPRINT], 16)
+    return int.from_bytes(digest_bytes(fingerprint)[:_FINGERPRINT], "big")

@@ -97,9 +97,8 @@ class Data:
         Raises:
             SafeRoomError: `STORE_DAMAGED` if it does not open as it was sealed.
         """
-        sealed = seal_snapshot(
-            *(self._folder, key, self._owner, epoch), plaintext, suite=suite_of(schema)
-        )
+        suite = suite_of(schema)
+        sealed = seal_snapshot(self._folder, key, self._owner, epoch, plaintext, suite=suite)
         return self.open(key, StoreState(epoch=sealed.epoch, digest=sealed.digest), schema)
 
     def open_at_start(self, key: bytes, state: StoreState, schema: str) -> None:

@@ -71,11 +71,8 @@ class Witnesses:
                 return None  # too few: the delivery is taken as if none had come
             raise
         if checkpoint.size:
-            verify_consistency(
-                *(checkpoint.size, head.size, consistency),
-                *(checkpoint.root, head.root),
-                suite=key.suite,
-            )
+            sizes, roots = (checkpoint.size, head.size), (checkpoint.root, head.root)
+            verify_consistency(*sizes, consistency, *roots, suite=key.suite)
         return Word(policy, witnessed.time)
 
     def accept(self, word: Word | None) -> None:
