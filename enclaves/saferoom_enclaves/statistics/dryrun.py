@@ -15,8 +15,7 @@ import numpy as np
 
 from saferoom_enclaves.statistics.lattice import Floats
 from saferoom_enclaves.statistics.plan import Margin, ReleasePlan
-from saferoom_enclaves.statistics.rules import Rules
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_enclaves.statistics.rules import Rules, malformed
 
 
 class Outlook(StrEnum):
@@ -54,10 +53,7 @@ def dry_run(
     for each in plan.dimensions:
         given = public.get(each.name, ())
         if len(given) != len(each.classes) or min(given, default=-1) < 0:
-            rule = "a count of each class is expected, none below 0"
-            raise SafeRoomError(
-                Reason.MALFORMED, f"{each.name}: {rule}", (FieldFault(each.name, rule),)
-            )
+            raise malformed(each.name, "a count of each class is expected, none below 0")
         counts[each.name] = np.array(given, dtype=np.float64)
     # Rounded totals differ; the largest is the safer for what is certainly small.
     total = max(float(each.sum()) for each in counts.values())

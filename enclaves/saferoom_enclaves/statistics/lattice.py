@@ -120,9 +120,7 @@ class Lattice:
             wider = next(
                 each
                 for each in self.margins
-                if len(each) > len(margin)
-                and set(margin) < set(each)
-                and len(each) == len(margin) + 1
+                if len(each) == len(margin) + 1 and set(margin) < set(each)
             )
             lost = next(at for at, axis in enumerate(wider) if axis not in margin)
             table = values[self.place(wider)].reshape(self.shape(wider))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Final
 
@@ -79,7 +79,7 @@ class _Telling:
             more = cube.signs > 0
             along[cube.cells[more]] -= cube.step
             against[cube.cells[~more]] -= cube.step
-        return _Telling(self.cell, self.margin, self.held, self.need, self.grain, along, against)
+        return replace(self, along=along, against=against)
 
 
 class Withholding:

@@ -13,7 +13,8 @@ from enum import StrEnum
 from itertools import combinations
 from typing import Final
 
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_enclaves.statistics.rules import malformed
+from saferoom_proto.reasons import Reason, SafeRoomError
 
 MAX_CELLS: Final = 20_000
 """Most cells of a plan, over all its tables (issue 6)."""
@@ -45,9 +46,9 @@ class Dimension:
 
     def __post_init__(self) -> None:
         if not MIN_CLASSES <= len(self.classes) <= MAX_CLASSES:
-            raise _fault(self.name, f"{MIN_CLASSES} to {MAX_CLASSES} classes are expected")
+            raise malformed(self.name, f"{MIN_CLASSES} to {MAX_CLASSES} classes are expected")
         if len(set(self.classes)) != len(self.classes):
-            raise _fault(self.name, "each class has a name of its own")
+            raise malformed(self.name, "each class has a name of its own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Variable:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise _fault(self.name, "two finite bounds are expected, the lower first")
+            raise malformed(self.name, "two finite bounds are expected, the lower first")
 
 
 class Kind(StrEnum):
@@ -89,9 +90,9 @@ class Measure:
 
     def __post_init__(self) -> None:
         if (self.kind is Kind.COUNT) == bool(self.of):
-            raise _fault(self.kind, "a count is of nothing, and all else of something")
+            raise malformed(self.kind, "a count is of nothing, and all else of something")
         if (self.kind is Kind.SHARE) != bool(self.classes):
-            raise _fault(self.kind, "a share names classes, and nothing else does")
+            raise malformed(self.kind, "a share names classes, and nothing else does")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,13 @@ class ReleasePlan:
     def __post_init__(self) -> None:
         names = [each.name for each in (*self.dimensions, *self.variables)]
         if len(set(names)) != len(names):
-            raise _fault("dimensions", "every dimension and variable has a name of its own")
+            raise malformed("dimensions", "every dimension and variable has a name of its own")
         if not 1 <= len(self.dimensions) <= MAX_DIMENSIONS:
-            raise _fault("dimensions", f"1 to {MAX_DIMENSIONS} are expected")
+            raise malformed("dimensions", f"1 to {MAX_DIMENSIONS} are expected")
         if not self.measures or len(set(self.measures)) != len(self.measures):
-            raise _fault("measures", "at least one is expected, and none twice")
+            raise malformed("measures", "at least one is expected, and none twice")
         if not self.margins or len({frozenset(each) for each in self.margins}) != len(self.margins):
-            raise _fault("margins", "at least one is expected, and none twice")
+            raise malformed("margins", "at least one is expected, and none twice")
         for margin in self.margins:
             self._check_margin(margin)
         for measure in self.measures:
@@ -170,7 +171,7 @@ class ReleasePlan:
 
     def _check_margin(self, margin: Margin) -> None:
         if len(margin) > MAX_WAYS or len(set(margin)) != len(margin):
-            raise _fault("margins", f"up to {MAX_WAYS} dimensions are expected, and none twice")
+            raise malformed("margins", f"up to {MAX_WAYS} dimensions are expected, and none twice")
         for name in margin:
             self.dimension(name)
 
@@ -183,7 +184,9 @@ class ReleasePlan:
         elif measure.kind is not Kind.COUNT:
             known = self.dimension(measure.of).classes
             if not set(measure.classes) <= set(known) or len(measure.classes) == len(known):
-                raise _fault("classes", "some of the dimension's classes are expected, and not all")
+                raise malformed(
+                    "classes", "some of the dimension's classes are expected, and not all"
+                )
 
 
 def every_margin(names: Sequence[str], ways: int) -> tuple[Margin, ...]:
@@ -191,7 +194,3 @@ def every_margin(names: Sequence[str], ways: int) -> tuple[Margin, ...]:
     return tuple(
         margin for size in range(min(ways, len(names)) + 1) for margin in combinations(names, size)
     )
-
-
-def _fault(field: str, rule: str) -> SafeRoomError:
-    return SafeRoomError(Reason.MALFORMED, f"{field}: {rule}", (FieldFault(field, rule),))

@@ -8,7 +8,7 @@ leaves. How much, in which amounts and between which bounds, is a `Demand`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -121,7 +121,7 @@ def sum_family(
     nk_rule = heavy * (100 / rules.share) - total
     dominated = (p_rule > NEARLY * total) | (nk_rule > NEARLY * total)
     # Step 3: one value that all share.
-    highest = table.largest(amounts - variable.low, Units(_ungrouped(columns)), 1)[:, 0]
+    highest = table.largest(amounts - variable.low, Units(replace(columns, groups=None)), 1)[:, 0]
     spread = counts * highest - (values - counts * variable.low)
     same = (counts > 0) & (spread <= NEARLY * np.maximum(1.0, counts * highest))
     # Step 4: how uncertain a telling cell must stay: the rules' own protection levels, at least p%
@@ -186,7 +186,3 @@ def _doubt(lattice: Lattice, room: Floats) -> Floats:
                 place = lattice.place(lower)
                 furthest[place] = np.minimum(furthest[place], table.sum(axis=lost).reshape(-1))
     return furthest / 2
-
-
-def _ungrouped(columns: Columns) -> Columns:
-    return Columns(columns.classes, columns.amounts)

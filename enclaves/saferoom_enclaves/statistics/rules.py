@@ -42,7 +42,9 @@ class Rules:
             ("digits", self.digits, 1, 6),
         ):
             if not low <= given <= high:
-                rule = f"{low} to {high} is expected"
-                raise SafeRoomError(
-                    Reason.MALFORMED, f"{field}: {rule}", (FieldFault(field, rule),)
-                )
+                raise malformed(field, f"{low} to {high} is expected")
+
+
+def malformed(field: str, rule: str) -> SafeRoomError:
+    """Refuse what was asked: which field, and what is expected of it."""
+    return SafeRoomError(Reason.MALFORMED, f"{field}: {rule}", (FieldFault(field, rule),))

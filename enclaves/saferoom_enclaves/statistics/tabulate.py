@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.statistics.lattice import Axes, Floats, Integers, Lattice
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_enclaves.statistics.rules import malformed
+from saferoom_proto.reasons import Reason, SafeRoomError
 
 UNIT: Final = 720_720
 """A legal group's weight, shared evenly by its subjects: divisible by 1 to 16. A share of a larger
@@ -42,14 +43,10 @@ class Columns:
         if self.groups is not None:
             lengths.add(len(self.groups))
         if len(lengths) != 1:
-            raise SafeRoomError(Reason.MALFORMED, "columns: all are of one length", ())
+            raise SafeRoomError(Reason.MALFORMED, "columns: all are of one length")
         for name, amounts in self.amounts.items():
             if not np.isfinite(amounts).all():
-                raise SafeRoomError(
-                    Reason.MALFORMED,
-                    f"{name}: finite amounts are expected",
-                    (FieldFault(name, "finite amounts are expected"),),
-                )
+                raise malformed(name, "finite amounts are expected")
 
     @property
     def subjects(self) -> int:
@@ -172,8 +169,9 @@ def _top(cells: Integers, ascending: Floats, size: int, how_many: int) -> Floats
 
 def _of_groups(cells: Integers, group: Integers, sizes: Floats) -> tuple[Integers, Floats]:
     """Add up what each group contributes to each cell."""
-    keys = cells * (int(group.max(initial=0)) + 1) + group
+    groups = int(group.max(initial=0)) + 1
+    keys = cells * groups + group
     kept, inverse = np.unique(keys, return_inverse=True)
     added: Floats = np.zeros(len(kept))
     np.add.at(added, inverse, sizes)
-    return kept // (int(group.max(initial=0)) + 1), added
+    return kept // groups, added
