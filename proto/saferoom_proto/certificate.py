@@ -42,10 +42,9 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.base import FeatureName, Part
+from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
 from saferoom_proto.suite import suite_of
 
-CONSENT_FROM_LEVEL = 2
-"""Level 1 is public by law; from level 2 on, a check needs consent and is charged (section 7)."""
 MAX_CHECK_LEVEL = 3
 """Level 4 answers only whether a stated value matches (section 7): `FeatureKind.STATED`."""
 

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from saferoom_client.tongue import say
 from saferoom_proto.bits import most_cells
-from saferoom_proto.certificate import CONSENT_FROM_LEVEL, MAX_CHECK_LEVEL, PinnedFeature
+from saferoom_proto.certificate import MAX_CHECK_LEVEL, PinnedFeature
 from saferoom_proto.formula import FeatureShape
 from saferoom_proto.statements import Charter, Feature, FeatureKind, LevelLimits
+from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
 
 
 def level_in_words(limit: LevelLimits) -> str:

@@ -117,8 +117,8 @@ class Feature(Payload):
             raise ValueError("an unordered feature, and no other, has classes")
         if (self.kind is FeatureKind.STATED) != (self.stated is not None):
             raise ValueError("a feature of stated values, and no other, has a rule for them")
-        if self.stated is not None and self.level < LEAST_STATED_LEVEL:
-            raise ValueError("a stated value needs consent: level 2 or above")
+        if self.stated is not None and self.level < CONSENT_FROM_LEVEL:
+            raise ValueError(f"a stated value needs consent: level {CONSENT_FROM_LEVEL} or above")
         if len(self.grid) > MAX_GRID or any(low >= high for low, high in pairwise(self.grid)):
             raise ValueError(f"a grid has at most {MAX_GRID} thresholds, each above the one before")
         if self.classes:
@@ -149,7 +149,8 @@ class Feature(Payload):
         return sha256_digest(self.model_dump_json(include=fields).encode())
 
 
-LEAST_STATED_LEVEL = 2
+CONSENT_FROM_LEVEL = 2
+"""Level 1 is public by law; from level 2 on, a check needs consent and is charged (section 7)."""
 MAX_GRID = 7
 MIN_CLASSES = 2
 MAX_CLASSES = 8
