@@ -27,7 +27,14 @@ from saferoom_client.records.faults import Fault
 from saferoom_client.records.holding import hold
 from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import build_database
-from saferoom_proto.load import LoadHeader, LoadOpener, LoadSealer, LoadTable, make_content_key
+from saferoom_proto.load import (
+    PIECE_BYTES,
+    LoadHeader,
+    LoadOpener,
+    LoadSealer,
+    LoadTable,
+    make_content_key,
+)
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.uscc import make_uscc
 
@@ -60,7 +67,7 @@ def seal_and_open(path: Path) -> None:
     sealer, opener = LoadSealer(header.digest, key), LoadOpener(header, key)
     with path.open("rb") as file:
         for index in range(table.pieces):
-            data = file.read(256 * 1024)
+            data = file.read(PIECE_BYTES)
             opener.open(sealer.piece(0, index, data, last=index == table.pieces - 1))
     opener.finish()
 

@@ -173,7 +173,7 @@ class Records:
                 cells=spent.cells,
             )
             for group, institutions in sorted(self._standing.groups.institutions().items())
-            for spent in self._spending.asked_by(group, subject)
+            for spent in self._spending.own_account(group, subject)
         )
 
 

@@ -98,8 +98,8 @@ class Spending:
         """Give all that a group is charged for about a subject: also what linked groups asked."""
         return _joint([self._accounts.of(each, subject) for each in self._groups.linked(group)])
 
-    def asked_by(self, group: str, subject: str) -> tuple[Spent, ...]:
-        """Give what stands in a group's own account about a subject."""
+    def own_account(self, group: str, subject: str) -> tuple[Spent, ...]:
+        """Give a group's own account: what linked groups asked is in it as of its last charge."""
         return self._accounts.of(group, subject)
 
     def charge(self, question: Question, charter: Charter, now: datetime) -> tuple[Charge, ...]:

@@ -85,10 +85,11 @@ class HeldFeature(Part):
 
 
 class HeldAccount(Part):
-    """What one group of institutions has asked of one feature in one period.
+    """What one group of institutions can know of one feature in one period.
 
     It is the enclave's own count: its answers can have told them no more than in which of these
-    cells the value lies.
+    cells the value lies. When a group asks, all that groups linked with it (`collusion`) had asked
+    by then comes into its account, too.
     """
 
     group: Name
@@ -96,7 +97,7 @@ class HeldAccount(Part):
     feature: FeatureName
     epoch: Annotated[int, Field(ge=0)]
     cuts: tuple[str, ...]
-    """What the value was compared with."""
+    """What the value was compared with; of values that were stated, a tag of each."""
     cells: Annotated[int, Field(ge=1)]
 
 

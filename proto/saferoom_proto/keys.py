@@ -28,8 +28,9 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.suite import Suite
 
 PUBLIC_BYTES: Final = 32
-SEED_BYTES: Final = 32
 """Of Ed25519; an SM2 key has `sm2.PUBLIC_BYTES`."""
+SEED_BYTES: Final = 32
+"""Of Ed25519 (RFC 8032 section 5.1.5); an SM2 key is made of none."""
 
 _KEYID_HEX: Final = 32
 """128 bits: nobody makes a second key with a given key's id."""

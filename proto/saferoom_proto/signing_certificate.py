@@ -67,7 +67,7 @@ def certified_key(certificate: x509.Certificate) -> VerifyKey:
 
 
 def require_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
-    """Check that an issuer made a certificate; `UNAUTHENTICATED`.
+    """Check that an issuer made a certificate.
 
     Raises:
         SafeRoomError: `UNAUTHENTICATED` if not; `NOT_INSTALLED` if its suite needs an extra.
