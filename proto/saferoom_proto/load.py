@@ -47,7 +47,8 @@ class Change(StrEnum):
     REPLACE = "replace"
     """They take the place of all rows about the subjects that they name."""
     DELETE = "delete"
-    """All rows about the subjects that they name go; only their key is read."""
+    """All rows about the subjects that they name go. They are held to the table's form as any
+    rows are; of what they say only the key counts."""
     KEEP = "keep"
     """There are none: the table stays as it is."""
 

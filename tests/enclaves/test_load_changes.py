@@ -46,6 +46,17 @@ def test_a_subject_is_deleted_and_the_others_stay(room: Sample, enclave: Enclave
     assert answer(enclave, room) is not Truth.YES
 
 
+def test_of_a_row_that_deletes_only_the_key_counts_and_all_of_it_is_in_form(
+    room: Sample, enclave: EnclaveHarness
+) -> None:
+    before = rows_of(enclave.load({"firms": tax_csv(room.world)}))
+    for row, deletes in (("much,true,A", False), (",,", True)):
+        named = f"uscc,vat,arrears,rating\n{room.world.subject(1).uscc},{row}\n"
+        report = enclave.load({"firms": named.encode()}, change=Change.DELETE)
+        assert (report.snapshot is not None) is deletes
+    assert rows_of(report) == {"firms": before["firms"] - 1}
+
+
 def test_a_table_that_is_kept_is_as_it_was(room: Sample, enclave: EnclaveHarness) -> None:
     before = rows_of(enclave.load({"firms": tax_csv(room.world)}))
     assert rows_of(enclave.load({"firms": b""}, change=Change.KEEP)) == before

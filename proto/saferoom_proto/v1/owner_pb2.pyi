@@ -31,7 +31,9 @@ class _LoadChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadChange
     LOAD_CHANGE_REPLACE: _LoadChange.ValueType  # 1
     """They take the place of all rows about the subjects that they name."""
     LOAD_CHANGE_DELETE: _LoadChange.ValueType  # 2
-    """All rows about the subjects that they name go; only their key is read."""
+    """All rows about the subjects that they name go. They are held to the table's form as any rows
+    are; of what they say only the key counts.
+    """
     LOAD_CHANGE_KEEP: _LoadChange.ValueType  # 3
     """There are none: the table stays as it is."""
 
@@ -43,7 +45,9 @@ LOAD_CHANGE_UNSPECIFIED: LoadChange.ValueType  # 0
 LOAD_CHANGE_REPLACE: LoadChange.ValueType  # 1
 """They take the place of all rows about the subjects that they name."""
 LOAD_CHANGE_DELETE: LoadChange.ValueType  # 2
-"""All rows about the subjects that they name go; only their key is read."""
+"""All rows about the subjects that they name go. They are held to the table's form as any rows
+are; of what they say only the key counts.
+"""
 LOAD_CHANGE_KEEP: LoadChange.ValueType  # 3
 """There are none: the table stays as it is."""
 Global___LoadChange: _TypeAlias = LoadChange  # noqa: Y015
