@@ -17,7 +17,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import from_rpc_error
 from saferoom_proto.v1 import identity_pb2, relay_pb2, relay_pb2_grpc
 from simulator import SimOwner, World
-from tests.server.room.attending import Elsewhere, Stream, attend, elsewhere, ordered, relayed
+from tests.server.room.attending import Elsewhere, Stream, attend, elsewhere, ordered, relayed, said
 from tests.server.room.opened import SECONDS, OpenedRoom, opened, until
 
 SETTINGS = '[enclaves.run_by]\ntax = "owner"\n[heads]\ninterval_seconds = 0.1\n'
@@ -254,7 +254,7 @@ async def test_a_first_message_that_is_no_door_is_refused(
 ) -> None:
     stub = relay_pb2_grpc.RelayServiceStub(room.calls("tax", "relay").channel)
     stream = stub.Attend()
-    await stream.write(message)
+    await said(stream, message)
     assert await refusal(stream) is reason
 
 

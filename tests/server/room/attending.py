@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import grpc
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -60,8 +61,14 @@ async def attend(
     """Say what listens, as a member of an organisation."""
     stub = relay_pb2_grpc.RelayServiceStub(room.calls(owner, name).channel)
     stream = stub.Attend()
-    await stream.write(relay_pb2.AttendRequest(door=door))
+    await said(stream, relay_pb2.AttendRequest(door=door))
     return stream
+
+
+async def said(stream: grpc.aio.StreamStreamCall[Any, Any], message: object) -> None:
+    """Write to a room that may refuse before it has read: its refusal is then what is read."""
+    with suppress(grpc.aio.AioRpcError):
+        await stream.write(message)
 
 
 async def ordered(stream: Stream) -> relay_pb2.EnclaveOrder:
