@@ -47,7 +47,13 @@ class Attempts:
         return self._state.cipher.find(_TABLE, subject, feature.full_name, stated).hex()
 
     def require(
-        self, groups: Sequence[str], subject: str, feature: Feature, now: datetime, lost: int
+        self,
+        groups: Sequence[str],
+        subject: str,
+        feature: Feature,
+        now: datetime,
+        lost: int,
+        lost_today: int,
     ) -> None:
         """Refuse another value where as many were stated as may be.
 
@@ -57,6 +63,7 @@ class Attempts:
             feature: of which.
             now: the instant.
             lost: how many count as stated in periods that the enclave forgot.
+            lost_today: how many of them count as stated on this day.
 
         Raises:
             SafeRoomError: `OVER_BUDGET`.
@@ -66,7 +73,7 @@ class Attempts:
             raise SafeRoomError(Reason.INTERNAL, f"{feature.full_name} is not of stated values")
         counts = [self._of(group, subject, feature) for group in groups]
         today = sum(each.today for each in counts if each is not None and each.day == now.date())
-        if today >= rule.per_day:
+        if lost_today + today >= rule.per_day:
             detail = f"{feature.full_name}: {rule.per_day} values a day were stated"
             raise SafeRoomError(Reason.OVER_BUDGET, detail)
         if lost + sum(each.ever for each in counts if each is not None) >= rule.for_life:

@@ -140,13 +140,17 @@ class Spending:
             SafeRoomError: `OVER_BUDGET`.
         """
         name = ask.feature.full_name
-        lost = self._forgotten.spent(window_start(now))
+        spent = self._forgotten.spent(window_start(now))
+        lost = sum(each.cells for each in spent if each.feature == name)
+        # All of it may have been stated on the day on which it was forgotten.
+        of_today = self._state.marks.forgotten_until.date() >= now.date()
         self._attempts.require(
             self._groups.linked(question.group),
             question.subject,
             ask.feature,
             now,
-            sum(each.cells for each in lost if each.feature == name),
+            lost,
+            lost if of_today else 0,
         )
 
     def charge_rows(

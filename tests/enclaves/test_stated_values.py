@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -113,7 +114,7 @@ def stating(folder: Path) -> Generator[Stating]:
     contacts = table("contacts", column("phone", ColumnType.TEXT, 4))
     said.tax.publish_schema(schema("tax", contacts, version=2))
     said.tax.define(phone())
-    often = StatedRule(form=StatedForm.DIGITS, per_day=100, for_life=1000)
+    often = StatedRule(form=StatedForm.DIGITS, per_day=3, for_life=1000)
     said.tax.define(phone(name="fax", budget_bits=Decimal(2), stated=often))
     made: dict[str, Approved] = {}
     for name, check in CHECKS.items():
@@ -175,6 +176,46 @@ def test_so_many_values_a_day_and_so_many_ever_whatever_is_held(tmp_path: Path) 
         room.next_day()
         assert room.told(1, TRIES[4]) is Reason.OVER_BUDGET
         assert room.told(1, TRIES[0]) is Reason.OVER_BUDGET
+
+
+def test_an_older_copy_states_no_more_on_the_day_that_it_forgot(tmp_path: Path) -> None:
+    with stating(tmp_path) as room:
+        enclave, tax = room.enclave, room.said.tax
+        found = enclave.enclave._state.position.chain
+        enclave.enclave.close()
+        copy = enclave.folder.with_name("copy")
+        copytree(enclave.folder, copy)
+        enclave.restart()
+        told = [room.told(1, value, check="fax") for value in TRIES[:2]]
+        assert told == [Truth.NO, Truth.NO]
+        follows = enclave.enclave._state.position.chain
+        enclave.put_back(copy)
+        enclave.unlock([tax.recovery(found, follows, 1, each) for each in ("chen", "li")])
+        enclave.follow()
+        room.said.world.clock.advance(1)
+        enclave.follow()
+        room.load()
+        # The new period has a budget; of the day nobody knows how many were stated.
+        assert room.told(1, TRIES[2], check="fax") is Reason.OVER_BUDGET
+        room.next_day()
+        told = [room.told(1, value, check="fax") for value in TRIES[2:]]
+        assert told == [Truth.NO, Truth.NO, Reason.OVER_BUDGET]
+
+
+def test_no_clock_brings_another_day(tmp_path: Path) -> None:
+    with stating(tmp_path) as room:
+        clock = room.said.world.clock
+        assert [room.told(1, value) for value in TRIES[:3]] == [Truth.NO] * 3
+        # Its time never runs back: what was asked yesterday, or seems to be, is asked too late.
+        clock.turn(-24 * 3600)
+        assert room.told(1, TRIES[3]) is Reason.EXPIRED
+        # Started on a day that its state has behind it, or ahead of its owner's agent, it answers nobody.
+        room.enclave.restart()
+        with pytest.raises(SafeRoomError, match="endorsement"):
+            room.told(1, TRIES[3])
+        clock.turn(48 * 3600)
+        with pytest.raises(SafeRoomError, match="endorsement"):
+            room.told(1, TRIES[3])
 
 
 def test_values_are_priced_and_the_price_is_told_before(room: Stating) -> None:
