@@ -20,7 +20,7 @@ from simulator import Clock, Firm, Sample, sample, tax_csv
 from simulator.attended import Attended
 from simulator.process import EnclaveProcess
 
-KILLS = 12
+KILLS = 6
 SOAK_KILLS = int(os.environ.get("SAFEROOM_SOAK_KILLS", "1000"))
 OPENING = 0.3
 """Of the kills at any instant, how many are followed by one while it opens."""
@@ -153,7 +153,7 @@ def held_to_its_word(
     return len(paid)
 
 
-def test_of_twelve_kills_none_loses_an_answer_or_charges_twice(tmp_path: Path) -> None:
+def test_of_six_kills_none_loses_an_answer_or_charges_twice(tmp_path: Path) -> None:
     assert killed_often(tmp_path, KILLS, at_any_instant=False) == SUBJECTS
 
 

@@ -209,7 +209,7 @@ def test_no_clock_brings_another_day(tmp_path: Path) -> None:
         # Its time never runs back: what was asked yesterday, or seems to be, is asked too late.
         clock.turn(-24 * 3600)
         assert room.told(1, TRIES[3]) is Reason.EXPIRED
-        # Started on a day that its state has behind it, or ahead of its owner's agent, it answers nobody.
+        # Started on a day that lies behind its state, or ahead of its agent, it answers nobody.
         room.enclave.restart()
         with pytest.raises(SafeRoomError, match="endorsement"):
             room.told(1, TRIES[3])

@@ -7,9 +7,9 @@ import io
 import sqlite3
 import stat
 import tarfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,39 +36,28 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A running room, and what backing it up and restoring it needs."""
+class Kept:
+    """A room's backup, and what restoring it needs."""
 
-    ready: Ready
+    archive: Path
     folder: Path
+    card: Path
     key: Path
     public: str
 
-    @property
-    def room(self) -> OpenedRoom:
-        return self.ready.room
+    def restore(self, *seen: Path, to: str = "restored") -> object:
+        return restore_room(self.archive, self.folder / to, self.card, self.key, seen)
 
-    async def backup(self, name: str = "room.tar.age") -> Path:
-        return (
-            await asyncio.to_thread(
-                backup_room, self.room.folder, self.folder / name, [self.public], NOW
-            )
-        ).path
+    def restored_from(self, data: bytes) -> object:
+        """Restore from other bytes than those that were backed up."""
+        other = self.folder / "other.tar.age"
+        other.write_bytes(data)
+        return replace(self, archive=other).restore()
 
-    def restore(self, archive: Path, *seen: Path, to: str = "restored") -> object:
-        return restore_room(archive, self.folder / to, self.card, self.key, seen)
-
-    @property
-    def card(self) -> Path:
-        """The card as members hold it, with the world's keys."""
-        card = self.folder / "card.json"
-        card.write_bytes(Room.open(self.room.folder).card().to_json())
-        return card
-
-    def alter(self, archive: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    def altered(self, change: Callable[[dict[str, bytes]], None]) -> bytes:
         """Open a backup, change its files, and seal it again, as whoever knows the key may."""
         identity = pyrage.x25519.Identity.from_str(self.key.read_text().split()[-1])
-        plain = pyrage.decrypt(archive.read_bytes(), [identity])
+        plain = pyrage.decrypt(self.archive.read_bytes(), [identity])
         files: dict[str, bytes] = {}
         with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
             for member in tar:
@@ -82,21 +71,63 @@ class Bench:
                 info = tarfile.TarInfo(name)
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
-        altered = archive.with_name("altered.tar.age")
         recipient = pyrage.x25519.Recipient.from_str(self.public)
-        altered.write_bytes(pyrage.encrypt(packed.getvalue(), [recipient]))
-        return altered
+        return pyrage.encrypt(packed.getvalue(), [recipient])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A running room that answers, and a key for its backups."""
+
+    ready: Ready
+    folder: Path
+    key: Path
+    public: str
+
+    @property
+    def room(self) -> OpenedRoom:
+        return self.ready.room
+
+    async def backup(self, name: str = "room") -> Kept:
+        """Back the room up; its card is the one that members hold, with the world's keys."""
+        out = self.folder / f"{name}.tar.age"
+        await asyncio.to_thread(backup_room, self.room.folder, out, [self.public], NOW)
+        card = self.folder / "card.json"
+        card.write_bytes(Room.open(self.room.folder).card().to_json())
+        return Kept(out, self.folder, card, self.key, self.public)
+
+
+@asynccontextmanager
+async def benched(folder: Path) -> AsyncGenerator[Bench]:
+    said = sample("backup")
+    private, public = new_backup_key()
+    key = folder / "backup.key"
+    key.write_text(f"# for the test\n{private}\n")
+    async with opened(folder / "room", said.world) as room:
+        yield Bench(await make_ready(room, said), folder, key, public)
 
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Give a room that answers, and a key for its backups."""
-    said = sample("backup")
-    private, public = new_backup_key()
-    key = tmp_path / "backup.key"
-    key.write_text(f"# for the test\n{private}\n")
-    async with opened(tmp_path / "room", said.world) as room:
-        yield Bench(await make_ready(room, said), tmp_path, key, public)
+    async with benched(tmp_path) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Back up one room for all that only read what came of it."""
+
+    async def make(folder: Path) -> Kept:
+        async with benched(folder) as bench:
+            return await bench.backup()
+
+    return asyncio.run(make(tmp_path_factory.mktemp("kept")))
+
+
+@pytest.fixture
+def kept(made: Kept, tmp_path: Path) -> Kept:
+    """Give the backup, to be restored within the test's own folder."""
+    return replace(made, folder=tmp_path)
 
 
 async def test_a_backup_of_a_room_that_writes_is_whole_and_its_room_opens_again(
@@ -105,11 +136,11 @@ async def test_a_backup_of_a_room_that_writes_is_whole_and_its_room_opens_again(
     asking = [
         asyncio.create_task(bench.room.ask("bank-a", bench.ready.question())) for _ in range(60)
     ]
-    archives = [await bench.backup(f"{number}.tar.age") for number in range(3)]
+    backups = [await bench.backup(str(number)) for number in range(3)]
     await asyncio.gather(*asking)
-    for number, archive in enumerate(archives):
-        assert stat.S_IMODE(archive.stat().st_mode) == 0o600
-        bench.restore(archive, to=f"restored-{number}")
+    for number, kept in enumerate(backups):
+        assert stat.S_IMODE(kept.archive.stat().st_mode) == 0o600
+        kept.restore(to=f"restored-{number}")
         folder = bench.folder / f"restored-{number}"
         for path in folder.rglob("*"):
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
@@ -124,26 +155,22 @@ async def test_a_backup_of_a_room_that_writes_is_whole_and_its_room_opens_again(
     assert not list(bench.room.folder.glob(f"{BACKUP}*"))
 
 
-async def test_nothing_of_a_backup_is_readable_without_its_key(bench: Bench) -> None:
-    archive = await bench.backup()
-    data = archive.read_bytes()
+def test_nothing_of_a_backup_is_readable_without_its_key(kept: Kept) -> None:
+    data = kept.archive.read_bytes()
     assert data.startswith(b"age-encryption.org/v1\n")
     for secret in (b"PRIVATE KEY", b"state.db", b"SQLite format"):
         assert secret not in data
-    other = bench.folder / "other.key"
+    other = kept.folder / "other.key"
     other.write_text(new_backup_key()[0])
     with pytest.raises(SafeRoomError) as refusal:
-        restore_room(archive, bench.folder / "r", bench.card, other)
+        replace(kept, key=other).restore()
     assert refusal.value.reason is Reason.BAD_SEAL
-    assert not (bench.folder / "r").exists()
+    assert not (kept.folder / "restored").exists()
 
 
-@pytest.mark.parametrize("recipient", ["", "age1nobody", "ssh-ed25519 AAAA"])
-async def test_a_recipient_that_is_none_is_refused_and_nothing_is_written(
-    bench: Bench, recipient: str
-) -> None:
+async def test_a_recipient_that_is_none_is_refused_and_nothing_is_written(bench: Bench) -> None:
     out = bench.folder / "out.tar.age"
-    for to in ([recipient], []):
+    for to in ([""], ["age1nobody"], ["ssh-ed25519 AAAA"], []):
         with pytest.raises(SafeRoomError) as refusal:
             backup_room(bench.room.folder, out, to, NOW)
         assert refusal.value.reason is Reason.BAD_CONFIG
@@ -188,50 +215,42 @@ def _drop(name: str) -> Callable[[dict[str, bytes]], None]:
         (_signed_anew, Reason.BAD_SIGNATURE),
     ],
 )
-async def test_a_backup_that_was_altered_is_refused_and_leaves_nothing(
-    bench: Bench, change: Callable[[dict[str, bytes]], None], reason: Reason
+def test_a_backup_that_was_altered_is_refused_and_leaves_nothing(
+    kept: Kept, change: Callable[[dict[str, bytes]], None], reason: Reason
 ) -> None:
-    altered = bench.alter(await bench.backup(), change)
     with pytest.raises(SafeRoomError) as refusal:
-        bench.restore(altered)
+        kept.restored_from(kept.altered(change))
     assert refusal.value.reason is reason, refusal.value
-    assert not (bench.folder / "restored").exists()
-    assert not list(bench.folder.glob(f"{RESTORE}*"))
-    assert not (bench.folder / "evil").exists()
+    assert not (kept.folder / "restored").exists()
+    assert not list(kept.folder.glob(f"{RESTORE}*"))
+    assert not (kept.folder / "evil").exists()
 
 
 @pytest.mark.parametrize("at", [30, 5000, -20])
-async def test_a_backup_that_was_cut_or_whose_bits_flipped_does_not_open(
-    bench: Bench, at: int
-) -> None:
-    archive = await bench.backup()
-    whole = bytearray(archive.read_bytes())
-    damaged = archive.with_name("damaged.tar.age")
-    whole[at] ^= 1
-    for data in (bytes(whole), archive.read_bytes()[:at]):
-        damaged.write_bytes(data)
+def test_a_backup_that_was_cut_or_whose_bits_flipped_does_not_open(kept: Kept, at: int) -> None:
+    whole = kept.archive.read_bytes()
+    flipped = bytearray(whole)
+    flipped[at] ^= 1
+    for data in (bytes(flipped), whole[:at]):
         with pytest.raises(SafeRoomError) as refusal:
-            bench.restore(damaged)
+            kept.restored_from(data)
         assert refusal.value.reason is Reason.BAD_SEAL
 
 
-async def test_another_rooms_backup_is_refused_by_the_card(bench: Bench, tmp_path: Path) -> None:
-    archive = await bench.backup()
+async def test_another_rooms_backup_is_refused_by_the_card(kept: Kept, tmp_path: Path) -> None:
     said = sample("another")
     async with opened(tmp_path / "another", said.world) as other:
-        card = other.folder / "room-card.json"
         with pytest.raises(SafeRoomError) as refusal:
-            restore_room(archive, tmp_path / "restored", card, bench.key)
+            replace(kept, card=other.folder / "room-card.json").restore()
     assert refusal.value.reason is Reason.BAD_SIGNATURE
 
 
-async def test_a_folder_that_holds_anything_is_not_written_into(bench: Bench) -> None:
-    archive = await bench.backup()
-    (bench.folder / "restored").mkdir()
-    (bench.folder / "restored" / "mine").write_text("x")
+def test_a_folder_that_holds_anything_is_not_written_into(kept: Kept) -> None:
+    (kept.folder / "restored").mkdir()
+    (kept.folder / "restored" / "mine").write_text("x")
     with pytest.raises(SafeRoomError, match="not empty"):
-        bench.restore(archive)
-    assert [path.name for path in (bench.folder / "restored").iterdir()] == ["mine"]
+        kept.restore()
+    assert [path.name for path in (kept.folder / "restored").iterdir()] == ["mine"]
 
 
 async def test_a_damaged_log_is_not_kept_as_a_good_one(tmp_path: Path) -> None:
@@ -256,18 +275,13 @@ async def test_a_running_rooms_log_is_recomputed_beside_it(bench: Bench) -> None
     assert set(found.streams) == {"court", "tax"}
 
 
-async def test_another_history_of_the_same_entries_is_named(bench: Bench) -> None:
-    archive = await bench.backup()
-    forked = bench.folder / "forked.txt"
-    forked.write_text(
-        sign_checkpoint(
-            Checkpoint(bench.ready.sample.world.room, 3, bytes(32)),
-            bench.ready.sample.world.ledger.key,
-        )
-    )
+def test_another_history_of_the_same_entries_is_named(kept: Kept) -> None:
+    world = sample("backup").world
+    forked = kept.folder / "forked.txt"
+    forked.write_text(sign_checkpoint(Checkpoint(world.room, 3, bytes(32)), world.ledger.key))
     with pytest.raises(SafeRoomError, match=r"forked\.txt: another history"):
-        bench.restore(archive, forked)
-    other = bench.folder / "other.txt"
+        kept.restore(forked)
+    other = kept.folder / "other.txt"
     other.write_text("none\n")
     with pytest.raises(SafeRoomError, match=r"other\.txt: it shows nothing of this log"):
-        bench.restore(archive, other)
+        kept.restore(other)

@@ -22,7 +22,7 @@ from saferoom_proto.merkle import verify_consistency
 from saferoom_proto.reasons import Reason, SafeRoomError
 from tests.server.ledger.made_up import KEY, ORIGIN, consent, leaf_of, open_ledger, release
 
-KILLS = 12
+KILLS = 6
 PER_KILL = 10_000
 """Statements are numbered from here on after each kill, so that none is made twice."""
 
@@ -68,7 +68,7 @@ def assert_kept(ledger: Ledger, told: list[Acknowledged]) -> None:
         verify_consistency(earlier.size, newest.size, path, earlier.root, newest.root)
 
 
-async def test_twelve_kills_lose_nothing_that_was_acknowledged(path: Path) -> None:
+async def test_six_kills_lose_nothing_that_was_acknowledged(path: Path) -> None:
     randomness = random.Random(9)
     told: list[Acknowledged] = []
     size = 0
