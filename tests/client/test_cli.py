@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -89,6 +90,11 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert result.exit_code == 0
     assert set(COMMANDS) <= set(result.output.split())
     assert not {name for name in set(sys.modules) - before if "duckdb" in name}
+
+
+def test_the_version_is_told() -> None:
+    result = run("--version")
+    assert (result.exit_code, result.output) == (0, f"saferoom {version('saferoom')}\n")
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

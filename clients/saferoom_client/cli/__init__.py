@@ -158,6 +158,15 @@ def _change_language(language: Language | None) -> Language | None:
     return language
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        # Imported only here: nothing else that is done at once needs it.
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"saferoom {version('saferoom')}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     lang: Annotated[
@@ -168,9 +177,13 @@ def root(
             is_eager=True,
         ),
     ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Tell the version.", callback=_say_version, is_eager=True),
+    ] = False,
 ) -> None:
     """Come before every command."""
-    del lang
+    del lang, version
 
 
 def main() -> None:
