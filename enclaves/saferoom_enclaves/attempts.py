@@ -7,6 +7,7 @@ same period of the same feature is no new attempt. What linked groups stated cou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final
 
@@ -24,6 +25,14 @@ class _Count(Part):
     day: date
     today: Annotated[int, Field(ge=0)]
     ever: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """How many values count as stated in periods that the enclave forgot."""
+
+    today: int
+    ever: int
 
 
 class Attempts:
@@ -52,8 +61,7 @@ class Attempts:
         subject: str,
         feature: Feature,
         now: datetime,
-        lost: int,
-        lost_today: int,
+        lost: Lost,
     ) -> None:
         """Refuse another value where as many were stated as may be.
 
@@ -62,8 +70,7 @@ class Attempts:
             subject: of whom it is stated.
             feature: of which.
             now: the instant.
-            lost: how many count as stated in periods that the enclave forgot.
-            lost_today: how many of them count as stated on this day.
+            lost: what counts as stated beside what was counted.
 
         Raises:
             SafeRoomError: `OVER_BUDGET`.
@@ -73,10 +80,10 @@ class Attempts:
             raise SafeRoomError(Reason.INTERNAL, f"{feature.full_name} is not of stated values")
         counts = [self._of(group, subject, feature) for group in groups]
         today = sum(each.today for each in counts if each is not None and each.day == now.date())
-        if lost_today + today >= rule.per_day:
+        if lost.today + today >= rule.per_day:
             detail = f"{feature.full_name}: {rule.per_day} values a day were stated"
             raise SafeRoomError(Reason.OVER_BUDGET, detail)
-        if lost + sum(each.ever for each in counts if each is not None) >= rule.for_life:
+        if lost.ever + sum(each.ever for each in counts if each is not None) >= rule.for_life:
             detail = f"{feature.full_name}: all {rule.for_life} values were stated"
             raise SafeRoomError(Reason.OVER_BUDGET, detail)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.accounts import Account, Accounts, Spent, joined
 from saferoom_enclaves.asking import Ask, spend_on
-from saferoom_enclaves.attempts import Attempts
+from saferoom_enclaves.attempts import Attempts, Lost
 from saferoom_enclaves.forgotten import ForgottenPeriods
 from saferoom_enclaves.leakage import (
     Budget,
@@ -149,8 +149,7 @@ class Spending:
             question.subject,
             ask.feature,
             now,
-            lost,
-            lost if of_today else 0,
+            Lost(today=lost if of_today else 0, ever=lost),
         )
 
     def charge_rows(
