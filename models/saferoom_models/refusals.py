@@ -33,6 +33,11 @@ class Refusal(StrEnum):
     FEW_EVENTS = "FEW_EVENTS"
     NO_SUPPORT = "NO_SUPPORT"
     NOT_EXACT = "NOT_EXACT"
+    # The alignment.
+    BAD_IDENTIFIERS = "BAD_IDENTIFIERS"
+    BAD_POINT = "BAD_POINT"
+    REPEATED_POINT = "REPEATED_POINT"
+    OTHER_SET = "OTHER_SET"
     # The course of it.
     DIVERGED = "DIVERGED"
     NOT_FINISHED = "NOT_FINISHED"

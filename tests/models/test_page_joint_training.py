@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from saferoom_models.psi.messages import AlignmentKind
 from saferoom_models.vertical.columns import FindingKind
 from saferoom_models.vertical.messages import MessageKind
 from saferoom_models.vertical.scheme import MODULUS
@@ -20,6 +21,7 @@ def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
 
 def test_the_page_names_every_message_and_finding() -> None:
     text = (DOCS / PAGE).read_text("utf-8")
-    assert [kind.name for kind in MessageKind if f"**{kind.name}**" not in text] == []
+    kinds = [*MessageKind, *AlignmentKind]
+    assert [kind.name for kind in kinds if f"**{kind.name}**" not in text] == []
     assert [kind for kind in FindingKind if f"`{kind}`" not in text] == []
     assert str(MODULUS) in text
