@@ -18,7 +18,7 @@
 | dispute withdrawal                                         |                                     |
 | release                                                    | its institution, its owner, the     |
 |                                                            | subject asked about                 |
-| batch release                                              | its institution, its owner          |
+| batch release, job admission, job release, job cancel      | its institution, its owner          |
 | refusal, cost estimate                                     | its institution, the owner it names,|
 |                                                            | the subject asked about             |
 
@@ -61,6 +61,9 @@ from saferoom_proto.statements import (
     EvidenceClaims,
     Feature,
     FeatureTrial,
+    JobAdmission,
+    JobCancel,
+    JobRelease,
     KeyChange,
     KeyHandover,
     Pause,
@@ -128,7 +131,11 @@ def _between(
     return named
 
 
-def _asked(kind: type[Release | BatchRelease | CostEstimate | Refusal]) -> _Names:
+def _asked(
+    kind: type[
+        Release | BatchRelease | JobAdmission | JobRelease | JobCancel | CostEstimate | Refusal
+    ],
+) -> _Names:
     """Name the institution that asked, and the owner whose answer it is, if one was asked."""
 
     def named(found: Found) -> set[str | None]:
@@ -156,6 +163,9 @@ CONCERNED: Final[Mapping[str, _Names]] = {
     DisputeWithdrawal.KIND: _between(DisputeWithdrawal),
     Release.KIND: _asked(Release),
     BatchRelease.KIND: _asked(BatchRelease),
+    JobAdmission.KIND: _asked(JobAdmission),
+    JobRelease.KIND: _asked(JobRelease),
+    JobCancel.KIND: _asked(JobCancel),
     CostEstimate.KIND: _asked(CostEstimate),
     Refusal.KIND: _asked(Refusal),
 }

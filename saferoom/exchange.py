@@ -59,7 +59,8 @@ class OutboxEntry:
         statement: the enclave's.
         salt: the 32 bytes that the ledger entry's commitment is made with.
         chain_index: its place in the enclave's own chain.
-        order: for a snapshot, the approver's order it carries out.
+        order: for a snapshot, the approver's order it carries out; for the end of a job, the
+            institution's word that ended it, if one did.
     """
 
     statement: Envelope

@@ -26,6 +26,8 @@ from saferoom_proto.statements import (
     CostEstimate,
     Disclosure,
     Endorsement,
+    JobCancel,
+    JobRelease,
     Payload,
     Release,
     Snapshot,
@@ -110,6 +112,8 @@ class Outbox:
             raise _no_word(entry.statement)
         if kind is Snapshot:
             await self._take_order(entry)
+        if kind is JobRelease:
+            await self.take_cancel(entry)
         return await self._take(entry, kind)
 
     async def require_newest(self, owner: str, claimed: ChainLink, size: int) -> None:
@@ -191,6 +195,14 @@ class Outbox:
             await self._notary.record(RollbackOrder, back, entry.order)
         else:
             await self._notary.record(LoadOrder, load(entry.order, LoadOrder), entry.order)
+
+    async def take_cancel(self, entry: OutboxEntry) -> None:
+        """Record the institution's word that ended a job, before the release that names it."""
+        named = (await self.verified(entry.statement, JobRelease)).cancel
+        if named != (None if entry.order is None else entry.order.digest):
+            raise SafeRoomError(Reason.MALFORMED, "a job's end without the cancel it names")
+        if entry.order is not None:
+            await self._notary.record(JobCancel, load(entry.order, JobCancel), entry.order)
 
     async def _endorsement(self, digest: str) -> Endorsement:
         """Give an endorsement of this run, or an earlier one as the log holds it."""

@@ -12,6 +12,8 @@ from saferoom_proto.statements import (
     BatchRelease,
     CostEstimate,
     Disclosure,
+    JobAdmission,
+    JobRelease,
     KeyChange,
     Recovered,
     Release,
@@ -22,6 +24,8 @@ from saferoom_proto.statements import (
 Spoken = (
     Release
     | BatchRelease
+    | JobAdmission
+    | JobRelease
     | CostEstimate
     | Acknowledgement
     | Snapshot
@@ -33,6 +37,8 @@ Spoken = (
 _KINDS: Final[tuple[type[Spoken], ...]] = (
     Release,
     BatchRelease,
+    JobAdmission,
+    JobRelease,
     CostEstimate,
     Acknowledgement,
     Snapshot,

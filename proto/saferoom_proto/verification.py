@@ -41,6 +41,7 @@ from saferoom_proto.statements import (
     Feature,
     FeatureTrial,
     Head,
+    JobRequest,
     Pause,
     Payload,
     Recovery,
@@ -66,7 +67,7 @@ ByApprover = TypeVar(
     DisputeAnswer,
 )
 ByEnclave = TypeVar("ByEnclave", bound=Spoken)
-Asked = TypeVar("Asked", CheckRequest, BatchRequest, CostRequest)
+Asked = TypeVar("Asked", CheckRequest, BatchRequest, JobRequest, CostRequest)
 
 NONE_REVOKED: Final[Mapping[str, datetime]] = MappingProxyType({})
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

@@ -35,11 +35,15 @@ from saferoom_proto.statements import (
     ColumnType,
     Feature,
     FeatureKind,
+    Figure,
     Finding,
+    JobOutcome,
+    JobStep,
     Outcome,
     Payload,
     Purpose,
     Returns,
+    TrainingMethod,
     seal_statement,
 )
 from tests.proto.golden_answers import (
@@ -49,6 +53,7 @@ from tests.proto.golden_answers import (
     words_after_a_loss,
     words_on_enclaves,
 )
+from tests.proto.golden_jobs import channel_formats, words_on_jobs
 from tests.proto.golden_owners import definitions, orders, owners_words
 from tests.proto.golden_premises import words_at_the_owner
 from tests.proto.golden_seeds import (
@@ -86,7 +91,7 @@ def payloads() -> dict[str, Payload]:
         | words_on_enclaves()
         | words_at_the_owner()
     )
-    made |= subjects_words()
+    made |= subjects_words() | words_on_jobs()
     return made | {"release-certificate": certificate()}
 
 
@@ -173,6 +178,7 @@ def others() -> dict[str, str]:
         "receipt": receipt().to_json().decode(),
         "json": dump({"b": [1, True, None], "a": "税", "c": Decimal("0.5")}).decode(),
         **subjects_formats(),
+        **channel_formats(),
     }
 
 
@@ -197,7 +203,8 @@ def statements(made: Mapping[str, Payload]) -> dict[str, dict[str, str]]:
 def words() -> dict[str, list[str]]:
     """Give the words of every closed list that stands in a statement."""
     lists: Iterable[Iterable[str]] = (
-        Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth, Finding
+        Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth, Finding,
+        Figure, TrainingMethod, JobOutcome, JobStep,
     )  # fmt: skip
     return {getattr(each, "__name__", ""): [str(word) for word in each] for each in lists}
 

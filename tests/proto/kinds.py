@@ -12,6 +12,7 @@ from saferoom_proto.statements import (
     CostRequest,
     Head,
     HoldingsRequest,
+    JobRequest,
     Launch,
     Payload,
     Switchboard,
@@ -22,7 +23,13 @@ BESIDE_THEIR_PACKAGE: Final = (ReleaseCertificate, load_order.LoadOrder, rollbac
 
 NEVER_RECORDED: Final = frozenset(
     {
-        *(CheckRequest, BatchRequest, CostRequest, HoldingsRequest),  # named by their answers
+        *(
+            CheckRequest,
+            BatchRequest,
+            JobRequest,
+            CostRequest,
+            HoldingsRequest,
+        ),  # named by their answers
         *(Head, Launch, Switchboard),  # said to one machine, for a moment
     }
 )

@@ -30,6 +30,7 @@ from saferoom_proto.statements import (
     EvidenceClaims,
     Feature,
     FeatureTrial,
+    JobCancel,
     Pause,
     Payload,
     Recovery,
@@ -301,6 +302,7 @@ TAKES: Final[Mapping[str, Take]] = {
     Dispute.payload_type(): _dispute,
     DisputeAnswer.payload_type(): _dispute_answer,
     DisputeWithdrawal.payload_type(): _dispute_withdrawal,
+    JobCancel.payload_type(): _known(JobCancel),
     LoadOrder.payload_type(): _known(LoadOrder),
     RollbackOrder.payload_type(): _known(RollbackOrder),
 }

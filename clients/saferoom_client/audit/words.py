@@ -30,6 +30,9 @@ from saferoom_proto.statements import (
     Consent,
     CostEstimate,
     Disclosure,
+    JobAdmission,
+    JobOutcome,
+    JobRelease,
     KeyChange,
     KeyHandover,
     KeyUse,
@@ -41,6 +44,9 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.verification import ByEnclave, PinnedCharter, verify_by_enclave
+
+Judged = Release | BatchRelease | JobAdmission | JobRelease
+"""A word on what an institution asked, which rests on an agreement and, if granted, approvals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ class Words:
         self.judges: Final[Mapping[str, Callable[[Envelope], None]]] = {
             Release.payload_type(): self._release,
             BatchRelease.payload_type(): self._batch,
+            JobAdmission.payload_type(): self._job_admission,
+            JobRelease.payload_type(): self._job_release,
             CostEstimate.payload_type(): self._estimate,
             Acknowledgement.payload_type(): self._acknowledgement,
             Disclosure.payload_type(): self._disclosure,
@@ -96,8 +104,9 @@ class Words:
         if word is None:
             return
         # Its agreement, refused or not; then, of an answer, all else that allowed it.
-        self._require_agreed(said, word)
-        if said.outcome is Outcome.ANSWERED:
+        answered = said.outcome is Outcome.ANSWERED
+        self._require_agreed(said, word, granted=answered)
+        if answered:
             certificate = self._certificate(said)
             self._require_running(said, word)
             self._require_approved(said, word, certificate, said.approvals)
@@ -108,7 +117,7 @@ class Words:
         word = self._spoken(statement, said, BatchRelease)
         if word is None:
             return
-        self._require_agreed(said, word)
+        self._require_agreed(said, word, granted=said.outcome is Outcome.ANSWERED)
         # Its rows, and the consents that they were answered under, are the asker's to show.
         for span in said.spans:
             if span.approvals and span.charter == word.charter.digest:
@@ -116,11 +125,34 @@ class Words:
                 then = Word(said, word.charter, heard)
                 self._require_approved(said, then, self._certificate(said), span.approvals)
 
+    def _job_admission(self, statement: Envelope) -> None:
+        said = load(statement, JobAdmission)
+        word = self._spoken(statement, said, JobAdmission)
+        if word is not None:
+            self._require_allowed(said, word)
+
+    def _job_release(self, statement: Envelope) -> None:
+        said = load(statement, JobRelease)
+        word = self._spoken(statement, said, JobRelease)
+        if word is None:
+            return
+        if said.outcome is JobOutcome.RELEASED:
+            self._require_allowed(said, word)
+            return
+        self._require_agreed(said, word, granted=False)
+        if said.cancel is not None:
+            self._book.require_before(said.cancel, "cancel")
+
+    def _require_allowed(self, said: JobAdmission | JobRelease, word: Word) -> None:
+        self._require_agreed(said, word, granted=True)
+        self._require_running(said, word)
+        self._require_approved(said, word, self._certificate(said), said.approvals)
+
     def _estimate(self, statement: Envelope) -> None:
         said = load(statement, CostEstimate)
         word = self._spoken(statement, said, CostEstimate)
         if word is not None:
-            self._require_agreed(said, word)
+            self._require_agreed(said, word, granted=False)
 
     def _acknowledgement(self, statement: Envelope) -> None:
         said = load(statement, Acknowledgement)
@@ -207,7 +239,7 @@ class Words:
         if self._book.entries[newest] <= heard:
             raise SafeRoomError(Reason.BAD_CHARTER, "its enclave had heard of a newer charter")
 
-    def _certificate(self, said: Release | BatchRelease) -> ReleaseCertificate:
+    def _certificate(self, said: Judged) -> ReleaseCertificate:
         book = self._book
         certificate = book.certificates.get(said.certificate)
         if certificate is None or certificate.template != said.template:
@@ -215,7 +247,7 @@ class Words:
             raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)
         return certificate
 
-    def _require_agreed(self, said: Release | BatchRelease | CostEstimate, word: Word) -> None:
+    def _require_agreed(self, said: Judged | CostEstimate, word: Word, *, granted: bool) -> None:
         placed = self._book.agreements.get(said.agreement)
         if placed is None:
             raise SafeRoomError(Reason.NO_AGREEMENT, "its agreement does not stand before it")
@@ -223,13 +255,13 @@ class Words:
         agreement = placed.says.agreement
         if (agreement.owner, agreement.institution) != (said.owner, said.institution):
             raise SafeRoomError(Reason.NO_AGREEMENT, "its agreement is another institution's")
-        if not isinstance(said, CostEstimate) and said.outcome is Outcome.ANSWERED:
+        if granted:
             agreement.require_valid(said.time)
             self._require_not_over(word, self._book.ends.get(said.agreement), Reason.NO_AGREEMENT)
 
     def _require_approved(
         self,
-        said: Release | BatchRelease,
+        said: Judged,
         word: Word,
         certificate: ReleaseCertificate,
         approvals: tuple[str, ...],
@@ -257,7 +289,7 @@ class Words:
             if ending.entry > first:
                 self._require_not_over(word, ending, Reason.NOT_APPROVED)
 
-    def _require_running(self, said: Release, word: Word) -> None:
+    def _require_running(self, said: Release | JobAdmission | JobRelease, word: Word) -> None:
         """Refuse an answer while its owner had stopped all use, or that template's."""
         stops = self._book.stops.get(said.owner)
         if stops is None:

@@ -68,6 +68,14 @@ from saferoom_proto.statements.feature import (
 )
 from saferoom_proto.statements.handover import KeyHandover, KeyUse
 from saferoom_proto.statements.head import Head, Refusal
+from saferoom_proto.statements.job import (
+    JobAdmission,
+    JobCancel,
+    JobOutcome,
+    JobRelease,
+    JobRequest,
+    JobStep,
+)
 from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.recovery import Recovered, Recovery
 from saferoom_proto.statements.request import CheckRequest
@@ -83,6 +91,7 @@ from saferoom_proto.statements.template import (
     TemplateRefusal,
     Withdrawal,
 )
+from saferoom_proto.statements.training import Bounds, Figure, Runs, Training, TrainingMethod
 from saferoom_proto.statements.trial import FeatureTrial
 
 __all__ = [
@@ -95,6 +104,7 @@ __all__ = [
     "Approver",
     "BatchRelease",
     "BatchRequest",
+    "Bounds",
     "CertificateRevocation",
     "ChainLink",
     "Charge",
@@ -121,11 +131,18 @@ __all__ = [
     "FeatureKind",
     "FeaturePrice",
     "FeatureTrial",
+    "Figure",
     "Finding",
     "Head",
     "HoldingsRequest",
     "IdentityIssuer",
     "Instant",
+    "JobAdmission",
+    "JobCancel",
+    "JobOutcome",
+    "JobRelease",
+    "JobRequest",
+    "JobStep",
     "KeyChange",
     "KeyHandover",
     "KeyUse",
@@ -146,6 +163,7 @@ __all__ = [
     "Release",
     "Returns",
     "RoomKeys",
+    "Runs",
     "Schema",
     "Snapshot",
     "Span",
@@ -157,6 +175,8 @@ __all__ = [
     "TemplateRefusal",
     "Text",
     "Title",
+    "Training",
+    "TrainingMethod",
     "Usage",
     "Uscc",
     "Withdrawal",

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from saferoom_proto.v1 import batch_pb2 as _batch_pb2
 from saferoom_proto.v1 import evidence_pb2 as _evidence_pb2
+from saferoom_proto.v1 import job_pb2 as _job_pb2
 from saferoom_proto.v1 import owner_pb2 as _owner_pb2
 import builtins as _builtins
 import sys
@@ -637,6 +638,214 @@ class FieldFault(_message.Message):
 Global___FieldFault: _TypeAlias = FieldFault  # noqa: Y015
 
 @_typing.final
+class BeginJobRequest(_message.Message):
+    """A signed request for a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _evidence_pb2.Envelope:
+        """The institution's statement."""
+
+    def __init__(
+        self,
+        *,
+        request: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginJobRequest: _TypeAlias = BeginJobRequest  # noqa: Y015
+
+@_typing.final
+class BeginJobResponse(_message.Message):
+    """The enclave's word on it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    SEALED_CHANNEL_FIELD_NUMBER: _builtins.int
+    sealed_channel: _builtins.bytes
+    """The channel's secret, sealed to the label side; empty for a refusal."""
+    @_builtins.property
+    def entry(self) -> Global___OutboxEntry:
+        """A job-admission or a job-release, to be recorded."""
+
+    def __init__(
+        self,
+        *,
+        entry: Global___OutboxEntry = ...,
+        sealed_channel: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "sealed_channel", b"sealed_channel"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginJobResponse: _TypeAlias = BeginJobResponse  # noqa: Y015
+
+@_typing.final
+class WorkOnJobRequest(_message.Message):
+    """A piece of a job's messages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PIECE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def piece(self) -> _job_pb2.TakePartRequest:
+        """The label side made it; the switchboard passes it on."""
+
+    def __init__(
+        self,
+        *,
+        piece: _job_pb2.TakePartRequest = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkOnJobRequest: _TypeAlias = WorkOnJobRequest  # noqa: Y015
+
+@_typing.final
+class WorkOnJobResponse(_message.Message):
+    """What comes of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOINED_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def joined(self) -> _job_pb2.JobJoined:
+        """Comes first."""
+
+    @_builtins.property
+    def message(self) -> _job_pb2.JobPiece:
+        """Of the answer to the message that was sent."""
+
+    @_builtins.property
+    def ended(self) -> Global___OutboxEntry:
+        """Comes last: the job-release, to be recorded."""
+
+    def __init__(
+        self,
+        *,
+        joined: _job_pb2.JobJoined = ...,
+        message: _job_pb2.JobPiece = ...,
+        ended: Global___OutboxEntry = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["joined", "message", "ended"]  # noqa: Y015
+    _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
+
+Global___WorkOnJobResponse: _TypeAlias = WorkOnJobResponse  # noqa: Y015
+
+@_typing.final
+class TellJobsRequest(_message.Message):
+    """Asks how jobs stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    """The digest of one job's request; empty for all jobs."""
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellJobsRequest: _TypeAlias = TellJobsRequest  # noqa: Y015
+
+@_typing.final
+class TellJobsResponse(_message.Message):
+    """How jobs stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.JobStatus]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[_job_pb2.JobStatus] = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellJobsResponse: _TypeAlias = TellJobsResponse  # noqa: Y015
+
+@_typing.final
+class EndJobRequest(_message.Message):
+    """An institution's word that a job ends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANCEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cancel(self) -> _evidence_pb2.Envelope:
+        """Its statement."""
+
+    def __init__(
+        self,
+        *,
+        cancel: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndJobRequest: _TypeAlias = EndJobRequest  # noqa: Y015
+
+@_typing.final
+class EndJobResponse(_message.Message):
+    """The job as it ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entry(self) -> Global___OutboxEntry:
+        """The job-release, to be recorded."""
+
+    def __init__(
+        self,
+        *,
+        entry: Global___OutboxEntry = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndJobResponse: _TypeAlias = EndJobResponse  # noqa: Y015
+
+@_typing.final
 class DiscloseRequest(_message.Message):
     """A subject's request for all that is held about it."""
 
@@ -708,7 +917,9 @@ class OutboxEntry(_message.Message):
 
     @_builtins.property
     def order(self) -> _evidence_pb2.Envelope:
-        """For a snapshot: the approver's order it carries out, to be recorded beside it."""
+        """For a snapshot: the approver's order it carries out, to be recorded beside it. For a job that
+        its institution ended: that institution's word.
+        """
 
     def __init__(
         self,

@@ -63,6 +63,26 @@ class EnclaveServiceStub:
                 request_serializer=enclave_pb2.JudgeBatchRequest.SerializeToString,
                 response_deserializer=enclave_pb2.JudgeBatchResponse.FromString,
                 _registered_method=True)
+        self.BeginJob = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/BeginJob',
+                request_serializer=enclave_pb2.BeginJobRequest.SerializeToString,
+                response_deserializer=enclave_pb2.BeginJobResponse.FromString,
+                _registered_method=True)
+        self.WorkOnJob = channel.stream_stream(
+                '/saferoom.v1.EnclaveService/WorkOnJob',
+                request_serializer=enclave_pb2.WorkOnJobRequest.SerializeToString,
+                response_deserializer=enclave_pb2.WorkOnJobResponse.FromString,
+                _registered_method=True)
+        self.TellJobs = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/TellJobs',
+                request_serializer=enclave_pb2.TellJobsRequest.SerializeToString,
+                response_deserializer=enclave_pb2.TellJobsResponse.FromString,
+                _registered_method=True)
+        self.EndJob = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/EndJob',
+                request_serializer=enclave_pb2.EndJobRequest.SerializeToString,
+                response_deserializer=enclave_pb2.EndJobResponse.FromString,
+                _registered_method=True)
         self.Disclose = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/Disclose',
                 request_serializer=enclave_pb2.DiscloseRequest.SerializeToString,
@@ -123,6 +143,26 @@ class EnclaveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def JudgeBatch(self, request_iterator, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginJob(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WorkOnJob(self, request_iterator, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TellJobs(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndJob(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -189,6 +229,26 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.JudgeBatch,
                     request_deserializer=enclave_pb2.JudgeBatchRequest.FromString,
                     response_serializer=enclave_pb2.JudgeBatchResponse.SerializeToString,
+            ),
+            'BeginJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginJob,
+                    request_deserializer=enclave_pb2.BeginJobRequest.FromString,
+                    response_serializer=enclave_pb2.BeginJobResponse.SerializeToString,
+            ),
+            'WorkOnJob': grpc.stream_stream_rpc_method_handler(
+                    servicer.WorkOnJob,
+                    request_deserializer=enclave_pb2.WorkOnJobRequest.FromString,
+                    response_serializer=enclave_pb2.WorkOnJobResponse.SerializeToString,
+            ),
+            'TellJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.TellJobs,
+                    request_deserializer=enclave_pb2.TellJobsRequest.FromString,
+                    response_serializer=enclave_pb2.TellJobsResponse.SerializeToString,
+            ),
+            'EndJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndJob,
+                    request_deserializer=enclave_pb2.EndJobRequest.FromString,
+                    response_serializer=enclave_pb2.EndJobResponse.SerializeToString,
             ),
             'Disclose': grpc.unary_unary_rpc_method_handler(
                     servicer.Disclose,

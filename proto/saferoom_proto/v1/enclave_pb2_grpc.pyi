@@ -47,6 +47,14 @@ class EnclaveServiceStub:
     """Judges several signed requests in one call; each gets a word or refusal of its own."""
     JudgeBatch: _grpc.StreamStreamMultiCallable[_enclave_pb2.JudgeBatchRequest, _enclave_pb2.JudgeBatchResponse]
     """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
+    BeginJob: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.BeginJobRequest, _enclave_pb2.BeginJobResponse]
+    """Lets a job of joint training begin, or refuses it."""
+    WorkOnJob: _grpc.StreamStreamMultiCallable[_enclave_pb2.WorkOnJobRequest, _enclave_pb2.WorkOnJobResponse]
+    """Carries a job's messages."""
+    TellJobs: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TellJobsRequest, _enclave_pb2.TellJobsResponse]
+    """Tells how jobs stand."""
+    EndJob: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.EndJobRequest, _enclave_pb2.EndJobResponse]
+    """Ends a job."""
     Disclose: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.DiscloseRequest, _enclave_pb2.DiscloseResponse]
     """Shows a subject all that is held about it."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
@@ -77,6 +85,14 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Judges several signed requests in one call; each gets a word or refusal of its own."""
     JudgeBatch: _aio.StreamStreamMultiCallable[_enclave_pb2.JudgeBatchRequest, _enclave_pb2.JudgeBatchResponse]  # type: ignore[assignment]
     """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
+    BeginJob: _aio.UnaryUnaryMultiCallable[_enclave_pb2.BeginJobRequest, _enclave_pb2.BeginJobResponse]  # type: ignore[assignment]
+    """Lets a job of joint training begin, or refuses it."""
+    WorkOnJob: _aio.StreamStreamMultiCallable[_enclave_pb2.WorkOnJobRequest, _enclave_pb2.WorkOnJobResponse]  # type: ignore[assignment]
+    """Carries a job's messages."""
+    TellJobs: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TellJobsRequest, _enclave_pb2.TellJobsResponse]  # type: ignore[assignment]
+    """Tells how jobs stand."""
+    EndJob: _aio.UnaryUnaryMultiCallable[_enclave_pb2.EndJobRequest, _enclave_pb2.EndJobResponse]  # type: ignore[assignment]
+    """Ends a job."""
     Disclose: _aio.UnaryUnaryMultiCallable[_enclave_pb2.DiscloseRequest, _enclave_pb2.DiscloseResponse]  # type: ignore[assignment]
     """Shows a subject all that is held about it."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
@@ -146,6 +162,38 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_enclave_pb2.JudgeBatchResponse], _abc.AsyncIterator[_enclave_pb2.JudgeBatchResponse]]:
         """Judges a batch: its header, then its rows if they are wanted; chunk by chunk."""
+
+    @_abc_1.abstractmethod
+    def BeginJob(
+        self,
+        request: _enclave_pb2.BeginJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.BeginJobResponse, _abc.Awaitable[_enclave_pb2.BeginJobResponse]]:
+        """Lets a job of joint training begin, or refuses it."""
+
+    @_abc_1.abstractmethod
+    def WorkOnJob(
+        self,
+        request_iterator: _MaybeAsyncIterator[_enclave_pb2.WorkOnJobRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_enclave_pb2.WorkOnJobResponse], _abc.AsyncIterator[_enclave_pb2.WorkOnJobResponse]]:
+        """Carries a job's messages."""
+
+    @_abc_1.abstractmethod
+    def TellJobs(
+        self,
+        request: _enclave_pb2.TellJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.TellJobsResponse, _abc.Awaitable[_enclave_pb2.TellJobsResponse]]:
+        """Tells how jobs stand."""
+
+    @_abc_1.abstractmethod
+    def EndJob(
+        self,
+        request: _enclave_pb2.EndJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.EndJobResponse, _abc.Awaitable[_enclave_pb2.EndJobResponse]]:
+        """Ends a job."""
 
     @_abc_1.abstractmethod
     def Disclose(

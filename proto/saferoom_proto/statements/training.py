@@ -1,0 +1,101 @@
+"""What a template of joint training asks: columns, an algorithm within bounds, what is told of it.
+
+The room's side is one owner's, so far: `docs/joint-training.md` says what each side sees.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from saferoom_proto.statements.base import FeatureName, Part, Title, distinct
+from saferoom_proto.statements.feature import Number
+
+FEWEST_ROWS = 1_000
+"""A gradient is a sum over all rows; over fewer it would say too much of each."""
+MOST_ROWS = 300_000
+"""So many were run (`docs/numbers.md`)."""
+MOST_COLUMNS = 500
+"""Of one side."""
+MOST_ROUNDS = 25
+"""What a side learns grows with the rounds; a fit that needs more does not converge."""
+MOST_FEATURES = 64
+FEWEST_EVENTS = 10
+MOST_RUNS = 100
+"""In one period: each is an alignment too, which tells a little of who else is there."""
+MOST_DAYS = 366
+
+
+class TrainingMethod(StrEnum):
+    """How is trained."""
+
+    VERTICAL_LOGISTIC = "vertical-logistic-1"
+    """Logistic regression over columns of two sides, by exact encrypted inner products."""
+
+
+class Figure(StrEnum):
+    """What is told of a training that ended well, beside the label side's own weights."""
+
+    ROWS = "rows"
+    """How many rows were trained on, in tens."""
+    ROUNDS = "rounds"
+    CONVERGENCE = "convergence"
+    """Whether it ended because the gradient had become small."""
+
+
+class Bounds(Part):
+    """From where to where a number may be chosen for a job."""
+
+    least: Number
+    most: Number
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Bounds:
+        if not 0 < self.least <= self.most:
+            raise ValueError("least is above zero, and at most as large as most")
+        return self
+
+
+class Runs(Part):
+    """How often a template may be run by an institution and those that share what they learn."""
+
+    most: Annotated[int, Field(ge=1, le=MOST_RUNS)]
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS)]
+
+
+class Training(Part):
+    """A joint training: what the room brings, what the label side brings, and what is told.
+
+    Attributes:
+        features: the room's columns are their values.
+        label: what is foretold; its values stay with the label side.
+        label_columns: the most columns that the label side may bring.
+        inverse_ridge: scikit-learn's C, of both sides' weights.
+        rounds: the most.
+        least_rows: the fewest subjects that both sides hold, below which nothing is trained.
+        least_events: the fewest rows of the rarer label; only the label side can count them.
+        releases: what is told beside the label side's own weights; the room's stay with the owner.
+        runs: how many jobs there may be in a period, whatever became of each.
+    """
+
+    algorithm: TrainingMethod
+    features: Annotated[
+        tuple[FeatureName, ...],
+        Field(min_length=1, max_length=MOST_FEATURES),
+        AfterValidator(distinct),
+    ]
+    label: Title
+    label_columns: Annotated[int, Field(ge=1, le=MOST_COLUMNS)]
+    inverse_ridge: Bounds
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)]
+    least_rows: Annotated[int, Field(ge=FEWEST_ROWS, le=MOST_ROWS)]
+    least_events: Annotated[int, Field(ge=FEWEST_EVENTS, le=MOST_ROWS)]
+    releases: Annotated[tuple[Figure, ...], Field(max_length=len(Figure)), AfterValidator(distinct)]
+    runs: Runs
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose features it reads, in order."""
+        return tuple(sorted({name.partition(".")[0] for name in self.features}))
