@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from saferoom_enclaves.statistics.plan import (
+from saferoom_enclaves.statistics.protect import Before, protect
+from saferoom_enclaves.statistics.publish import publish
+from saferoom_enclaves.statistics.tabulate import Columns
+from saferoom_proto.tables.plan import (
     Dimension,
-    Kind,
     Measure,
+    MeasureKind,
     ReleasePlan,
     Variable,
     every_margin,
 )
-from saferoom_enclaves.statistics.protect import Before, protect
-from saferoom_enclaves.statistics.publish import publish
-from saferoom_enclaves.statistics.rules import Rules
-from saferoom_enclaves.statistics.tabulate import Columns
+from saferoom_proto.tables.rules import Rules
 
 DIMENSIONS = 10
 COMMON = 0.25
@@ -74,10 +74,10 @@ def made_up(case: Case) -> tuple[ReleasePlan, Columns]:
         found = np.searchsorted(edges, rank / case.subjects, side="right")
         classes[name] = found.astype(np.int8)
     dimensions = tuple(Dimension(name, tuple(f"c{k}" for k in range(size))) for name in names)
-    measures = [Measure(Kind.COUNT)]
+    measures = [Measure(MeasureKind.COUNT)]
     amounts: dict[str, NDArray[np.float64]] = {}
     if case.sums:
-        measures += [Measure(Kind.SUM, "vat"), Measure(Kind.MEAN, "vat")]
+        measures += [Measure(MeasureKind.SUM, "vat"), Measure(MeasureKind.MEAN, "vat")]
         paid = np.exp(draw.normal(8, 2, size=case.subjects))
         amounts["vat"] = paid * (draw.random(case.subjects) < 0.8)  # noqa: PLR2004 - see above
     variables = (Variable("vat", 0.0, 1e6),) if case.sums else ()

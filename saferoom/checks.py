@@ -164,6 +164,9 @@ class Checks:
         template = self._register.template(request.template)
         if request.purpose not in template.says.purposes:
             raise SafeRoomError(Reason.WRONG_PURPOSE, str(request.purpose))
+        if template.says.aggregate is not None:
+            fault = FieldFault("template", f"{template.says.name} asks for tables, of nobody")
+            raise SafeRoomError(Reason.NOT_ALLOWED, fault.rule, [fault])
         certificate = self._register.certificate(request.certificate)
         if certificate is None or certificate.says.template != template.digest:
             raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "not a certificate of the template")

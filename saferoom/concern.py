@@ -18,7 +18,8 @@
 | dispute withdrawal                                         |                                     |
 | release                                                    | its institution, its owner, the     |
 |                                                            | subject asked about                 |
-| batch release, job admission, job release, job cancel      | its institution, its owner          |
+| batch release, table release, job admission, job release,  | its institution, its owner          |
+| job cancel                                                 |                                     |
 | refusal, cost estimate                                     | its institution, the owner it names,|
 |                                                            | the subject asked about             |
 
@@ -73,6 +74,7 @@ from saferoom_proto.statements import (
     Release,
     Schema,
     Snapshot,
+    TableRelease,
     Template,
     TemplateRefusal,
     Withdrawal,
@@ -133,7 +135,14 @@ def _between(
 
 def _asked(
     kind: type[
-        Release | BatchRelease | JobAdmission | JobRelease | JobCancel | CostEstimate | Refusal
+        Release
+        | BatchRelease
+        | JobAdmission
+        | JobRelease
+        | JobCancel
+        | CostEstimate
+        | TableRelease
+        | Refusal
     ],
 ) -> _Names:
     """Name the institution that asked, and the owner whose answer it is, if one was asked."""
@@ -167,6 +176,7 @@ CONCERNED: Final[Mapping[str, _Names]] = {
     JobRelease.KIND: _asked(JobRelease),
     JobCancel.KIND: _asked(JobCancel),
     CostEstimate.KIND: _asked(CostEstimate),
+    TableRelease.KIND: _asked(TableRelease),
     Refusal.KIND: _asked(Refusal),
 }
 """Kinds that name those they concern, and where. Two more are looked up by what they end."""

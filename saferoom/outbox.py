@@ -31,6 +31,7 @@ from saferoom_proto.statements import (
     Payload,
     Release,
     Snapshot,
+    TableRelease,
     load,
 )
 from saferoom_proto.verification import ByEnclave, verify_by_enclave
@@ -216,7 +217,7 @@ class Outbox:
 
 def _uses(says: Payload) -> tuple[UseRow, ...]:
     match says:
-        case Release() | BatchRelease() | CostEstimate():
+        case Release() | BatchRelease() | CostEstimate() | TableRelease():
             # Which subject it concerns is known once its question is; a batch's rows are not kept.
             return (UseRow(says.owner, says.request),)
         case Disclosure():

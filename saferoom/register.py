@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
 from saferoom.evidence import Role
-from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate, owner_parts
+from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate, owners_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.identity import Identity, IdentityKind
@@ -264,7 +264,7 @@ class Register:
 
     def approvals(self, template: str) -> Iterable[Held[Approval]]:
         """Give a template's approvals that were not withdrawn, owner by owner."""
-        for owner in owner_parts(self.template(template).says):
+        for owner in owners_of(self.template(template).says):
             yield from self._approvals.get((template, owner), ())
 
     def refusals(self, template: str) -> Iterable[Held[TemplateRefusal]]:

@@ -32,7 +32,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from saferoom.evidence import Caller, Role
 from saferoom.register import Register
-from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, owner_parts
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, owners_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.formula import FeatureRef
@@ -191,7 +191,7 @@ def template_rule(certificate: Envelope) -> Rule[Template]:
         if earlier is not None and earlier.says.proposer != template.proposer:
             raise SafeRoomError(Reason.CONFLICT, "another organisation's template has this name")
         _require_derived(envelope, certificate.digest, ground.register)
-        return tuple(owner_parts(template))
+        return owners_of(template)
 
     return Rule(
         Template, lambda caller, template: require_one_of(caller, template.proposer), verify
@@ -230,7 +230,7 @@ def _refusal(envelope: Envelope, refusal: TemplateRefusal, ground: Ground) -> tu
     register = ground.register
     verify_by_named_approver(envelope, register.charter(refusal.owner), TemplateRefusal)
     template = register.template(refusal.template)
-    if refusal.owner not in owner_parts(template.says):
+    if refusal.owner not in owners_of(template.says):
         raise SafeRoomError(Reason.NOT_ALLOWED, f"it asks nothing of {refusal.owner}")
     for held in register.approvals(template.digest):
         if (held.says.owner, held.says.approver) == (refusal.owner, refusal.approver):

@@ -15,7 +15,7 @@ from saferoom_client.session import Session
 from saferoom_client.templates import get_template
 from saferoom_client.values import CheckAnswer, TemplateView
 from saferoom_proto.answer import combine
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Outcome, Purpose, Release, load
 from saferoom_proto.v1 import check_pb2
@@ -141,6 +141,9 @@ async def current_view(
     if view is None or certificate not in (None, view.certificate.digest):
         view = await get_template(session, template)
         session.views[template] = session.views[view.envelope.digest] = view
+    if view.template.aggregate is not None:
+        rule = f"{view.template.name} asks for tables: saferoom stats ask {view.template.name}"
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
     if certificate not in (None, view.certificate.digest):
         detail = "a feature has changed since the request was signed"
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)

@@ -16,7 +16,8 @@ from typing import cast
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import sha256_digest, unb64
-from saferoom_proto.statements import Feature, Template, load
+from saferoom_proto.statements import Aggregate, Feature, Template, load
+from saferoom_proto.statements.base import Part
 
 Features = dict[str, Feature]
 """Features by the digests under which certificates name them."""
@@ -42,6 +43,7 @@ def in_words(
         *_changed("the purposes", ", ".join(before.purposes), ", ".join(now.purposes)),
         *_changed("what is asked", before.check, now.check),
         *_changed("what it returns", before.returns, now.returns),
+        *_plans(before.aggregate, now.aggregate),
     ]
     if before.signer != now.signer:
         said.append("another certificate signed it")
@@ -54,6 +56,44 @@ def in_words(
     for owner in dict.fromkeys((*earlier, *later)):
         said += _parts(owner, earlier.get(owner), later.get(owner), features)
     return said or ["nothing that these words tell: see the lines"]
+
+
+def _plans(before: Aggregate | None, now: Aggregate | None) -> Iterator[str]:
+    if before is None or now is None:
+        if before is not now:
+            yield "it asks for tables no more" if now is None else "it asks for tables now"
+        return
+    for field, what in _OF_TABLES.items():
+        was, is_ = (cast("object", getattr(each, field)) for each in (before, now))
+        yield from _changed(what, _listed(was), _listed(is_))
+
+
+def _listed(value: object) -> str | None:
+    if isinstance(value, tuple):
+        return "; ".join(map(_entry, cast("tuple[object, ...]", value))) or None
+    return _entry(value) if isinstance(value, Part) else None if value is None else str(value)
+
+
+def _entry(value: object) -> str:
+    if isinstance(value, Part):
+        told = value.model_dump(mode="json").items()
+        return ", ".join(f"{name} {_written(each)}" for name, each in told)
+    return _written(value)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return " x ".join(map(str, cast("list[object]", value))) or "the total"
+    return str(value)
+
+
+_OF_TABLES = {
+    "dimensions": "the columns",
+    "measures": "what is told of each cell",
+    "ways": "of up to how many columns all tables are told",
+    "margins": "which tables",
+    "rules": "the rules",
+}
 
 
 def _changed(what: str, before: object, now: object) -> Iterator[str]:
@@ -71,6 +111,10 @@ def _parts(
     if before is None or now is None:
         yield f"{owner} is asked {'no more' if now is None else 'now, and was not before'}"
         return
+    if before.table is not None and now.table is not None:
+        yield from _changed(
+            f"{owner} tells at most, in numbers", before.table.cells, now.table.cells
+        )
     was, is_ = f"{before.most_bits:.2f}", f"{now.most_bits:.2f}"
     yield from _changed(f"{owner} tells at most, in bits", was, is_)
     yield from _changed(

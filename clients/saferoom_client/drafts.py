@@ -40,6 +40,8 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 _INDEX: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _RULES: Final = {"Extra inputs are not permitted": "unknown key", "Field required": "missing"}
 """What pydantic says in its own terms, in ours."""
+_ASKS: Final = {"Check": "check", "Aggregate": "aggregate"}
+"""Where each kind of template says what it asks."""
 
 
 def read_feature(path: Path, profile: Profile) -> Feature:
@@ -96,7 +98,8 @@ def _accept(payload: Payload) -> None:
 
 
 def _try_formula(template: Template) -> None:
-    owner_parts(template)
+    if template.aggregate is None:
+        owner_parts(template)
 
 
 def _read(
@@ -138,7 +141,11 @@ def _read(
         payload = kind.model_validate_json(dump(with_budget(plain) if kind is Feature else plain))
         rule(payload)
     except ValidationError as error:
-        raise _faults(Reason.MALFORMED, path, text, field_faults(error)) from None
+        found = field_faults(error)
+        if kind is Template and (asks := _ASKS.get(str(document.get("kind")))) not in document:
+            found = [one for one in found if one.field != "(whole)"]
+            found += [FieldFault(asks, "missing")] if asks else []
+        raise _faults(Reason.MALFORMED, path, text, found) from None
     except SafeRoomError as error:
         faults = error.fields or (FieldFault("", error.detail),)
         raise _faults(error.reason, path, text, faults) from None

@@ -6,9 +6,10 @@ from enum import StrEnum
 
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.use_receipt import UseReceipt
 
-ReceiptFile = Receipt | BatchReceipt | RowReceipt | UseReceipt
+ReceiptFile = Receipt | BatchReceipt | RowReceipt | UseReceipt | TableReceipt
 
 
 class Kind(StrEnum):
@@ -18,3 +19,4 @@ class Kind(StrEnum):
     BATCH = "saferoom-batch-receipt/v1"
     ROW = "saferoom-row-receipt/v1"
     USE = "saferoom-use/v1"
+    TABLE = "saferoom-table-receipt/v1"

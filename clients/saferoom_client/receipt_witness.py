@@ -25,6 +25,7 @@ from saferoom_proto.checkpoint import Checkpoint, format_proof, parse_proof
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements.witnesses import Vouched, Witnessed, WitnessPolicy, vouched_by
+from saferoom_proto.tables.receipt import TableReceipt, verify_table_receipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
 from saferoom_proto.v1 import ledger_pb2
@@ -127,16 +128,18 @@ def verify(receipt: ReceiptFile, trust: Trust) -> None:
             verify_row_receipt(receipt, trust)
         case UseReceipt():
             verify_use_receipt(receipt, trust)
+        case TableReceipt():
+            verify_table_receipt(receipt, trust)
 
 
 def _proofs(receipt: ReceiptFile) -> tuple[str, ...]:
-    if isinstance(receipt, UseReceipt):
+    if isinstance(receipt, UseReceipt | TableReceipt):
         return (receipt.proof,)
     return tuple(part.proof for part in receipt.parts)
 
 
 def _renewed(receipt: AnyReceipt, proofs: Sequence[str]) -> AnyReceipt:
-    if isinstance(receipt, UseReceipt):
+    if isinstance(receipt, UseReceipt | TableReceipt):
         return receipt.model_copy(update={"proof": proofs[0]})
     parts = tuple(
         part.model_copy(update={"proof": proof})

@@ -15,7 +15,7 @@ from saferoom_client.values import Proposal, TemplateChanges, TemplateView
 from saferoom_proto.certificate import (
     ReleaseCertificate,
     derive_certificate,
-    owner_parts,
+    owners_of,
     pin,
 )
 from saferoom_proto.dsse import Envelope
@@ -48,7 +48,7 @@ async def propose_template(session: Session, template: Template) -> Proposal:
     statement = session.sign(template)
     features = [
         envelope
-        for owner in owner_parts(template)
+        for owner in owners_of(template)
         for envelope in await feature_statements(session, owner)
     ]
     certificate = derive_certificate(statement, pin(features))

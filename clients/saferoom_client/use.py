@@ -22,6 +22,8 @@ from saferoom_proto.statements import (
     CostEstimate,
     CostRequest,
     Disclosure,
+    TableRelease,
+    TableRequest,
 )
 from saferoom_proto.statements.request import ParameterValue
 from saferoom_proto.wire import Recorded
@@ -33,6 +35,8 @@ class UseKind(StrEnum):
     CHECK = "check"
     BATCH = "batch"
     PRICE = "price"
+    TABLE = "table"
+    """Of everybody together."""
     LOOK = "look"
     """By the subject itself: what is held about it."""
 
@@ -42,6 +46,8 @@ _USE_KINDS: Final[Mapping[str | None, UseKind]] = {
     BatchRequest.payload_type(): UseKind.BATCH,
     CostEstimate.payload_type(): UseKind.PRICE,
     CostRequest.payload_type(): UseKind.PRICE,
+    TableRelease.payload_type(): UseKind.TABLE,
+    TableRequest.payload_type(): UseKind.TABLE,
     Disclosure.payload_type(): UseKind.LOOK,
 }
 

@@ -15,7 +15,15 @@ from saferoom_client.session import Session
 from saferoom_client.use import Use
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import BatchRelease, CostEstimate, Disclosure, Refusal, Release, load
+from saferoom_proto.statements import (
+    BatchRelease,
+    CostEstimate,
+    Disclosure,
+    Refusal,
+    Release,
+    TableRelease,
+    load,
+)
 from saferoom_proto.statements.enclave import StoreState
 from saferoom_proto.use_receipt import USE_WORDS
 from saferoom_proto.v1 import use_pb2
@@ -141,6 +149,8 @@ async def _said(session: Session, word: Recorded, index: int) -> Use:
             last = said.spans[-1].store if said.spans else None
             rows = (said.answered, said.refused)
             return replace(use, reason=said.reason, epoch=_epoch(last), rows=rows)
+        case TableRelease():
+            return replace(use, reason=said.reason, epoch=_epoch(said.store))
         case CostEstimate():
             return replace(use, reason=said.refused, epoch=_epoch(said.store))
         case Disclosure():

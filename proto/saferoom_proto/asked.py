@@ -1,4 +1,4 @@
-"""What an institution asks: a check, a batch of them, or what a check would cost."""
+"""What an institution asks: a check, a batch of them, what a check would cost, or tables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import Final
 
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import BatchRequest, CheckRequest, CostRequest, load
+from saferoom_proto.statements import BatchRequest, CheckRequest, CostRequest, TableRequest, load
 
-Question = CheckRequest | BatchRequest | CostRequest
+Question = CheckRequest | BatchRequest | CostRequest | TableRequest
 
-_KINDS: Final[tuple[type[Question], ...]] = (CheckRequest, BatchRequest, CostRequest)
+_KINDS: Final[tuple[type[Question], ...]] = (
+    CheckRequest,
+    BatchRequest,
+    CostRequest,
+    TableRequest,
+)
 _BY_TYPE: Final[Mapping[str, type[Question]]] = MappingProxyType(
     {kind.payload_type(): kind for kind in _KINDS}
 )
@@ -31,5 +36,5 @@ def open_question(envelope: Envelope) -> Question:
 
 
 def subject_of(question: Question) -> str | None:
-    """Give whom a question is about; a batch names its subjects in its rows."""
-    return None if isinstance(question, BatchRequest) else question.subject
+    """Give whom a question is about; a batch names its subjects in its rows, a table nobody."""
+    return None if isinstance(question, BatchRequest | TableRequest) else question.subject

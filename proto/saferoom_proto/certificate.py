@@ -8,12 +8,13 @@ so equal inputs give equal bytes.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from saferoom_proto.dsse import Envelope, media_type, pae
 from saferoom_proto.formula import (
@@ -30,6 +31,7 @@ from saferoom_proto.formula import features as features_of
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     Absent,
+    Aggregate,
     Digest,
     Feature,
     FeatureKind,
@@ -37,6 +39,8 @@ from saferoom_proto.statements import (
     Payload,
     Purpose,
     Returns,
+    TableMeasure,
+    TableRules,
     Template,
     Usage,
     load,
@@ -44,7 +48,9 @@ from saferoom_proto.statements import (
 from saferoom_proto.statements.base import FeatureName, Part
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
 from saferoom_proto.suite import suite_of
+from saferoom_proto.tables.asked import COUNTED, classes_of, plan_of
 
+_YES_AND_NO = 2
 MAX_CHECK_LEVEL = 3
 """Level 4 answers only whether a stated value matches (section 7): `FeatureKind.STATED`."""
 
@@ -61,6 +67,26 @@ class FeatureUse(Part):
     charged: bool
 
 
+class TableColumn(Part):
+    """A column of tables: a feature, and the classes that subjects are in."""
+
+    feature: FeatureName
+    classes: tuple[str, ...]
+
+
+class TablePart(Part):
+    """What an owner's enclave lets out of tables: of everybody together, and of nobody."""
+
+    columns: Annotated[tuple[TableColumn, ...], Field(min_length=1)]
+    """In the order in which the plan names them; that of a share or histogram among them."""
+    measures: tuple[TableMeasure, ...]
+    tables: Annotated[int, Field(ge=1)]
+    """One for each measure and margin."""
+    cells: Annotated[int, Field(ge=1)]
+    """The most numbers that can leave."""
+    rules: TableRules
+
+
 class OwnerPart(Part):
     """What one owner's enclave lets out for a request."""
 
@@ -69,9 +95,19 @@ class OwnerPart(Part):
     """For a private conjunction, whose parts rest on each other's keys: the owner's charter."""
     formula: str
     features: tuple[FeatureUse, ...]
-    answers: Annotated[int, Field(ge=2, le=3)]
-    """Yes and no; three where the store's silence can show as "not found"."""
+    answers: Annotated[int, Field(ge=0, le=3)]
+    """Yes and no; three where the store's silence can show as "not found"; of tables none."""
     needs_consent: bool
+    table: Annotated[TablePart | None, Field(exclude_if=operator.not_)] = None
+    """Parts had no tables at first: one of a check is written without."""
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> OwnerPart:
+        if (self.table is None) != (self.answers >= _YES_AND_NO) or bool(self.table) == bool(
+            self.formula
+        ):
+            raise ValueError("a part has a formula and its answers, or tables")
+        return self
 
     @property
     def charged(self) -> tuple[FeatureUse, ...]:
@@ -83,7 +119,7 @@ class OwnerPart(Part):
     def most_bits(self) -> float:
         """The most bits one answer can tell about the features that are charged, for display."""
         cells = math.prod(use.most_cells for use in self.charged)
-        return min(math.log2(self.answers), math.log2(cells))
+        return min(math.log2(max(self.answers, 1)), math.log2(cells))
 
 
 class ReleaseCertificate(Payload):
@@ -149,6 +185,20 @@ def pin(envelopes: Iterable[Envelope]) -> dict[FeatureRef, PinnedFeature]:
     return {each.ref: each for each in pinned}
 
 
+def owners_of(template: Template) -> tuple[str, ...]:
+    """Name the owners that a template asks anything of, in order."""
+    if template.aggregate is not None:
+        return (template.aggregate.owner,)
+    return tuple(owner_parts(template))
+
+
+def features_named(template: Template) -> tuple[FeatureRef, ...]:
+    """Name the features that a template reads, in order."""
+    if template.aggregate is not None:
+        return tuple(sorted(map(FeatureRef.parse, template.aggregate.features), key=str))
+    return tuple(sorted(features_of(parse_formula(template.check)), key=str))
+
+
 def owner_parts(template: Template) -> dict[str, Node]:
     """Split a template's formula into the owners' parts, in order of the owners' names."""
     node = parse_formula(template.check)
@@ -169,10 +219,7 @@ def derive_part(owner: str, node: Node, pinned: Mapping[FeatureRef, PinnedFeatur
         SafeRoomError: `UNKNOWN_FEATURE`, `OFF_GRID`, or `NOT_ALLOWED` for a level 4 feature.
     """
     refs = sorted(features_of(node), key=str)
-    missing = [ref for ref in refs if ref not in pinned]
-    if missing:
-        faults = [FieldFault("check", f"{ref} is not defined by its owner") for ref in missing]
-        raise SafeRoomError(Reason.UNKNOWN_FEATURE, str(missing[0]), faults)
+    _require_defined("check", refs, pinned)
     most = max_cuts(node, {ref: pinned[ref].shape for ref in refs})
     uses = tuple(_use(pinned[ref], most[ref]) for ref in refs)
     silent = any(pinned[ref].definition.absent is Absent.UNKNOWN for ref in refs)
@@ -184,6 +231,64 @@ def derive_part(owner: str, node: Node, pinned: Mapping[FeatureRef, PinnedFeatur
         answers=3 if silent else 2,
         needs_consent=any(use.level >= CONSENT_FROM_LEVEL for use in uses),
     )
+
+
+def derive_table_part(
+    aggregate: Aggregate, pinned: Mapping[FeatureRef, PinnedFeature]
+) -> OwnerPart:
+    """Derive the part of the one owner whose features a template's tables are made of.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_FEATURE`; `NOT_ALLOWED` for what no table tells of a feature;
+            `MALFORMED` or `TOO_LARGE` for what is no plan.
+    """
+    refs = [FeatureRef.parse(name) for name in aggregate.features]
+    _require_defined("aggregate", refs, pinned)
+    shapes = {ref: pinned[ref].shape for ref in refs}
+    plan = plan_of(aggregate, shapes)
+    detailed = [ref for ref in refs if pinned[ref].definition.level > MAX_CHECK_LEVEL]
+    if detailed and any(each.kind not in COUNTED for each in aggregate.measures):
+        rule = f"{detailed[0]} is of level 4: tables with it count, and tell nothing else"
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("aggregate.measures", rule)])
+    uses = tuple(
+        FeatureUse(
+            feature=str(ref),
+            digest=pinned[ref].digest,
+            level=pinned[ref].definition.level,
+            family=pinned[ref].definition.family,
+            most_cells=len(classes_of(shapes[ref])),
+            charged=False,
+        )
+        for ref in sorted(refs, key=str)
+    )
+    table = TablePart(
+        columns=tuple(
+            TableColumn(feature=each.name, classes=each.classes) for each in plan.dimensions
+        ),
+        measures=aggregate.measures,
+        tables=len(plan.measures) * len(plan.margins),
+        cells=plan.numbers,
+        rules=aggregate.rules,
+    )
+    return OwnerPart(
+        owner=aggregate.owner,
+        charter=None,
+        formula="",
+        features=uses,
+        answers=0,
+        needs_consent=False,
+        table=table,
+    )
+
+
+def _require_defined(
+    field: str, refs: Iterable[FeatureRef], pinned: Mapping[FeatureRef, PinnedFeature]
+) -> None:
+    faults = [
+        FieldFault(field, f"{ref} is not defined by its owner") for ref in refs if ref not in pinned
+    ]
+    if faults:
+        raise SafeRoomError(Reason.UNKNOWN_FEATURE, faults[0].rule, faults)
 
 
 def _use(pinned: PinnedFeature, cuts: int) -> FeatureUse:
@@ -211,11 +316,15 @@ def derive_certificate(
     if opened.returns is not Returns.PARTS:
         fault = FieldFault("returns", "only `parts` yet; the private conjunction comes later")
         raise SafeRoomError(Reason.MALFORMED, "returns", [fault])
-    parts = owner_parts(opened)
+    if opened.aggregate is not None:
+        parts = (derive_table_part(opened.aggregate, features),)
+    else:
+        nodes = owner_parts(opened).items()
+        parts = tuple(derive_part(owner, node, features) for owner, node in nodes)
     return ReleaseCertificate(
         room=opened.room,
         template=template.digest,
         purposes=opened.purposes,
         returns=opened.returns,
-        parts=tuple(derive_part(owner, node, features) for owner, node in parts.items()),
+        parts=parts,
     )

@@ -176,7 +176,7 @@ def _verify_part(
     part: ReceiptPart, request_envelope: Envelope, certificate: ReleaseCertificate, trust: Trust
 ) -> VerifiedPart:
     # Step 3a: the charter under its pinned root; the enclave's key under the charter.
-    charter = _open_charters(part, trust)
+    charter = open_charters(part.owner, part.charters, trust)
     endorsement_envelope = Envelope.from_text(part.endorsement)
     release_envelope = Envelope.from_text(part.release)
     moment = load(release_envelope, Release).time
@@ -188,13 +188,13 @@ def _verify_part(
     # Step 3c: who asked, refused or not: an agreement's key signed the question.
     agreement_envelope = Envelope.from_text(part.agreement)
     agreement = verify_agreement(agreement_envelope, charter)
-    _require_same(release.agreement, agreement_envelope.digest, "agreement")
+    require_same(release.agreement, agreement_envelope.digest, "agreement")
     verify_request(request_envelope, CheckRequest, agreement, moment)
     features = verify_features(part, charter, certificate)
     # Step 3d: what allowed it.
     if release.outcome is Outcome.ANSWERED:
         agreement.agreement.require_valid(moment)
-        _require_approved(part, release, charter, certificate)
+        require_approved(part.approvals, release.approvals, charter, certificate)
         if certificate.part(part.owner).needs_consent:
             _require_consented(part, release, charter, request, features)
     # Step 3e: its place in the log, and the answer under its commitment.
@@ -220,12 +220,13 @@ def require_about(
         raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the question's window")
 
 
-def _open_charters(part: ReceiptPart, trust: Trust) -> PinnedCharter:
-    first, *later = part.charters
-    charter = open_charter(Envelope.from_text(first), trust.root_of(part.owner))
+def open_charters(owner: str, charters: Sequence[str], trust: Trust) -> PinnedCharter:
+    """Open the charters that lead from an owner's pinned root to the one in force, the last."""
+    first, *later = charters
+    charter = open_charter(Envelope.from_text(first), trust.root_of(owner))
     for text in later:
         charter = succeed_charter(charter, Envelope.from_text(text))
-    if (charter.charter.owner, charter.charter.room) != (part.owner, trust.origin):
+    if (charter.charter.owner, charter.charter.room) != (owner, trust.origin):
         raise SafeRoomError(Reason.BAD_CHARTER, "the charter of another owner or room")
     return charter
 
@@ -269,12 +270,16 @@ def verify_features(
     return tuple(verify_by_any_approver(envelope, charter, Feature) for envelope in envelopes)
 
 
-def _require_approved(
-    part: ReceiptPart, release: Release, charter: PinnedCharter, certificate: ReleaseCertificate
+def require_approved(
+    approvals: Sequence[str],
+    named: Sequence[str],
+    charter: PinnedCharter,
+    certificate: ReleaseCertificate,
 ) -> None:
-    approvals = [Envelope.from_text(text) for text in part.approvals]
-    counted = verify_approvals(charter, approvals, certificate.template, certificate.digest)
-    if counted != release.approvals:
+    """Refuse unless enough approvers signed these bytes, and a release names just these words."""
+    given = [Envelope.from_text(text) for text in approvals]
+    counted = verify_approvals(charter, given, certificate.template, certificate.digest)
+    if counted != tuple(named):
         raise SafeRoomError(Reason.NOT_APPROVED, "the release names other approvals")
 
 
@@ -291,10 +296,11 @@ def _require_consented(
     consent = load(consent_envelope, Consent)
     verify_subject_statement(consent_envelope, consent, charter, release.time)
     require_consent_covers(consent, request, features, release.time)
-    _require_same(release.consent, consent_envelope.digest, "consent")
+    require_same(release.consent, consent_envelope.digest, "consent")
 
 
-def _require_same(said: str | None, held: str, what: str) -> None:
+def require_same(said: str | None, held: str, what: str) -> None:
+    """Refuse with `BAD_PROOF` unless a release names what its receipt holds."""
     if said != held:
         raise SafeRoomError(Reason.BAD_PROOF, f"the release names another {what}")
 

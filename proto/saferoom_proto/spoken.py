@@ -18,6 +18,7 @@ from saferoom_proto.statements import (
     Recovered,
     Release,
     Snapshot,
+    TableRelease,
     load,
 )
 
@@ -32,6 +33,7 @@ Spoken = (
     | Disclosure
     | KeyChange
     | Recovered
+    | TableRelease
 )
 
 _KINDS: Final[tuple[type[Spoken], ...]] = (
@@ -45,6 +47,7 @@ _KINDS: Final[tuple[type[Spoken], ...]] = (
     Disclosure,
     KeyChange,
     Recovered,
+    TableRelease,
 )
 
 SPOKEN: Final[Mapping[str, type[Spoken]]] = MappingProxyType(

@@ -1,7 +1,7 @@
 """A use's receipt: one file that shows offline that a question was asked, and what became of it.
 
-It is what a subject or an owner can keep of a use: of a check, a batch, a price, or that a subject
-was shown what is held about it. Unlike the asker's own receipt
+It is what a subject or an owner can keep of a use: of a check, a batch, a price, tables, or that a
+subject was shown what is held about it. Unlike the asker's own receipt
 (`saferoom_proto.receipt`) it holds neither the answer nor what allowed it: those are for the asker
 and the owner to show. It needs nothing of the room but the keys that its reader pinned (`Trust`).
 """
@@ -31,6 +31,8 @@ from saferoom_proto.statements import (
     CostRequest,
     Disclosure,
     Release,
+    TableRelease,
+    TableRequest,
     load,
 )
 from saferoom_proto.statements.base import Base64, Part, field_faults
@@ -39,15 +41,26 @@ from saferoom_proto.trust import Trust
 from saferoom_proto.verification import open_charter, verify_by_enclave, verify_endorsement
 
 FORMAT: Final = "saferoom-use/v1"
-UseWord = Release | BatchRelease | CostEstimate | Disclosure
+UseWord = Release | BatchRelease | CostEstimate | Disclosure | TableRelease
 """What an enclave says of a use."""
-_WORDS: Final[tuple[type[UseWord], ...]] = (Release, BatchRelease, CostEstimate, Disclosure)
+_WORDS: Final[tuple[type[UseWord], ...]] = (
+    Release,
+    BatchRelease,
+    CostEstimate,
+    Disclosure,
+    TableRelease,
+)
 USE_WORDS: Final[Mapping[str, type[UseWord]]] = MappingProxyType(
     {kind.payload_type(): kind for kind in _WORDS}
 )
 """Its kinds by their payload types."""
 _QUESTIONS: Final[Mapping[type[UseWord], type[Question]]] = MappingProxyType(
-    {Release: CheckRequest, BatchRelease: BatchRequest, CostEstimate: CostRequest}
+    {
+        Release: CheckRequest,
+        BatchRelease: BatchRequest,
+        CostEstimate: CostRequest,
+        TableRelease: TableRequest,
+    }
 )
 _Text = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]
 

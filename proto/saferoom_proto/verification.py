@@ -46,6 +46,7 @@ from saferoom_proto.statements import (
     Payload,
     Recovery,
     Schema,
+    TableRequest,
     Template,
     TemplateRefusal,
     Withdrawal,
@@ -67,7 +68,7 @@ ByApprover = TypeVar(
     DisputeAnswer,
 )
 ByEnclave = TypeVar("ByEnclave", bound=Spoken)
-Asked = TypeVar("Asked", CheckRequest, BatchRequest, JobRequest, CostRequest)
+Asked = TypeVar("Asked", CheckRequest, BatchRequest, JobRequest, CostRequest, TableRequest)
 
 NONE_REVOKED: Final[Mapping[str, datetime]] = MappingProxyType({})
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

@@ -10,8 +10,7 @@ from saferoom import rules, wire
 from saferoom.identity import current_caller
 from saferoom.register import Register
 from saferoom.statements import Statements
-from saferoom_proto.certificate import owner_parts
-from saferoom_proto.formula import features, parse_formula
+from saferoom_proto.certificate import features_named, owners_of
 from saferoom_proto.v1 import template_pb2, template_pb2_grpc
 from saferoom_proto.wire import envelope_to_proto
 
@@ -40,13 +39,12 @@ class TemplateService(template_pb2_grpc.TemplateServiceServicer):
         """Give a template with everything that bears on it."""
         register = self._register
         template = register.template(request.template)
-        named = sorted(features(parse_formula(template.says.check)), key=str)
-        held = [register.feature(ref) for ref in named]
+        held = [register.feature(ref) for ref in features_named(template.says)]
         return template_pb2.GetTemplateResponse(
             template=envelope_to_proto(template.envelope),
             features=wire.envelopes(each.envelope for each in held if each is not None),
             charters=wire.envelopes(
-                register.charter_statement(owner).envelope for owner in owner_parts(template.says)
+                register.charter_statement(owner).envelope for owner in owners_of(template.says)
             ),
             approvals=wire.envelopes(each.envelope for each in register.approvals(template.digest)),
             certificates=wire.envelopes(

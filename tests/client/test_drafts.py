@@ -337,3 +337,42 @@ def test_bits_and_questions_are_not_both_said(tax: Profile, tmp_path: Path) -> N
     with pytest.raises(SafeRoomError) as refused:
         read_feature(written(tmp_path, text), tax)
     assert [each.rule for each in refused.value.fields] == ["unknown key"]
+
+
+TABLES = """kind: Aggregate
+name: late-by-size
+title: {en: Late by size, zh: 按规模的逾期}
+purposes: [product-design]
+aggregate:
+  dimensions: [tax.size, tax.late]
+  measures:
+    - {kind: count}
+    - {kind: mean, of: tax.vat, low: 0, high: 1000000}
+  ways: 2
+"""
+
+
+def test_a_draft_of_tables_reads_and_is_written_back_as_it_was(
+    tmp_path: Path, tax: Profile
+) -> None:
+    template = read_template(written(tmp_path, TABLES), tax)
+    assert template.aggregate is not None
+    assert template.aggregate.rules.threshold == 10
+    assert read_template(written(tmp_path, write_draft(template)), tax) == template
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "line", "field"),
+    [
+        (TABLES.replace("  ways: 2\n", "  ways: 4\n"), 10, "aggregate.ways"),
+        (TABLES.replace("low: 0", "low: 5"), 9, "aggregate.measures.1"),
+        (TABLES.replace("kind: count", "kind: median"), 8, "aggregate.measures.0.kind"),
+        (TABLES.partition("aggregate:")[0], 1, "aggregate"),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_named_with_its_line(
+    tmp_path: Path, tax: Profile, spoilt: str, line: int, field: str
+) -> None:
+    path = written(tmp_path, spoilt)
+    (fault,) = refusal(path, tax).fields
+    assert fault.field == f"{path}:{line}: {field}"

@@ -13,13 +13,14 @@ from saferoom_client.receipt_kinds import Kind
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.use_receipt import UseReceipt
 
 FILE = Path("receipt.json")
 
 
 def test_the_kinds_are_those_that_are_written() -> None:
-    written = (Receipt, BatchReceipt, RowReceipt, UseReceipt)
+    written = (Receipt, BatchReceipt, RowReceipt, UseReceipt, TableReceipt)
     assert [each.model_fields["format"].default for each in written] == list(Kind)
 
 

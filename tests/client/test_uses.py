@@ -10,7 +10,7 @@ from saferoom_client.aio import AsyncRoom
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Refusal, seal_statement
+from saferoom_proto.statements import CheckRequest, Refusal, seal_statement
 from saferoom_proto.v1 import use_pb2
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_to_proto
 from tests.client.fakeroom import Said
@@ -55,7 +55,7 @@ async def test_answers_and_refusals_are_verified_and_told(subject: AsyncRoom, sa
     assert [each.answered for each in page.uses] == [False, False, True]
     assert [each.bits for each in page.uses] == [0, 0, 1]
     told = page.uses[2].request
-    assert told is not None
+    assert isinstance(told, CheckRequest)
     assert (told.purpose, told.params) == ("pre-loan", {"least": "5000"})
     assert (page.next, page.unpinned) == (None, {})
 

@@ -12,19 +12,19 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from saferoom_enclaves.statistics.lattice import Floats, Integers
-from saferoom_enclaves.statistics.plan import (
+from saferoom_enclaves.statistics.protect import Before, Protected, protect
+from saferoom_enclaves.statistics.publish import ShownTable, publish
+from saferoom_enclaves.statistics.tabulate import Columns
+from saferoom_proto.tables.plan import (
     Dimension,
-    Kind,
     Margin,
     Measure,
+    MeasureKind,
     ReleasePlan,
     Variable,
     every_margin,
 )
-from saferoom_enclaves.statistics.protect import Before, Protected, protect
-from saferoom_enclaves.statistics.publish import ShownTable, publish
-from saferoom_enclaves.statistics.rules import Rules
-from saferoom_enclaves.statistics.tabulate import Columns
+from saferoom_proto.tables.rules import Rules
 
 NAMES: Final = ("a", "b", "c", "d")
 
@@ -39,7 +39,7 @@ def dimensions(shape: Sequence[int]) -> tuple[Dimension, ...]:
 def plan_of(
     shape: Sequence[int],
     margins: Sequence[Margin] | int,
-    measures: Sequence[Measure] = (Measure(Kind.COUNT),),
+    measures: Sequence[Measure] = (Measure(MeasureKind.COUNT),),
     variables: Sequence[Variable] = (),
     epoch: int = 1,
 ) -> ReleasePlan:

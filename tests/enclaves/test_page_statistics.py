@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saferoom_enclaves.statistics.plan import MAX_CELLS
-from saferoom_enclaves.statistics.rules import Rules
+from saferoom_proto.tables.plan import MAX_CELLS
+from saferoom_proto.tables.rules import Rules
 from tests.flow.pages import DOCS, run_page
 
 PAGE = "statistics.md"

@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from saferoom_enclaves.statistics.audit import Audit
-from saferoom_enclaves.statistics.dryrun import Outlook, dry_run
 from saferoom_enclaves.statistics.lattice import Lattice
 from saferoom_enclaves.statistics.moves import Withholding
 from saferoom_enclaves.statistics.pairs import too_close
-from saferoom_enclaves.statistics.plan import Dimension, Kind, Measure, ReleasePlan, Variable
 from saferoom_enclaves.statistics.primary import count_family, sum_family
 from saferoom_enclaves.statistics.protect import Before, protect
 from saferoom_enclaves.statistics.publish import publish
-from saferoom_enclaves.statistics.rules import Rules
 from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.tables.dryrun import Outlook, dry_run
+from saferoom_proto.tables.plan import Dimension, Measure, MeasureKind, ReleasePlan, Variable
+from saferoom_proto.tables.rules import Rules
 
 from .statistics_tables import columns_of, plan_of, released
 
 ROOMS: Final = Rules()
-COUNT: Final = Measure(Kind.COUNT)
+COUNT: Final = Measure(MeasureKind.COUNT)
 X: Final = Variable("x", 0.0, 1e6)
 
 
@@ -56,7 +56,7 @@ def test_two_sums_that_differ_by_a_few_who_contribute_are_not_both_shown() -> No
     amounts[:100] = np.random.default_rng(5).uniform(50, 150, size=100)
     amounts[100:103], amounts[200:] = (70.0, 80.0, 90.0), 60.0 + np.arange(200) % 7
     columns = Columns({"a": first, "b": second}, {"x": amounts})
-    plan = plan_of((2, 2), [("a",), ("b",)], (Measure(Kind.SUM, "x"),), (X,))
+    plan = plan_of((2, 2), [("a",), ("b",)], (Measure(MeasureKind.SUM, "x"),), (X,))
     _, (by_a, by_b) = released(plan, columns, ROOMS)
     assert by_a.lines[1].number is not None
     assert by_b.lines[1].number is None
@@ -73,7 +73,10 @@ def test_a_sum_is_the_same_in_whatever_order_and_margin_it_is_reckoned() -> None
     )
     sums = [
         protect(
-            plan_of((3, 3, 2), margins, (Measure(Kind.SUM, "x"),), (X,)), data, Before(1), ROOMS
+            plan_of((3, 3, 2), margins, (Measure(MeasureKind.SUM, "x"),), (X,)),
+            data,
+            Before(1),
+            ROOMS,
         )
         .families["x"]
         .family.values[0]
@@ -129,7 +132,7 @@ def test_a_sum_is_not_told_once_clipped_lower_and_once_higher() -> None:
     columns = columns_of(np.array([60, 70]), {"x": np.linspace(1.0, 900.0, 130)})
     columns.amounts["x"][0] = 1900.0
     low, high = Variable("x", 0.0, 1000.0), Variable("x", 0.0, 2000.0)
-    total = Measure(Kind.SUM, "x")
+    total = Measure(MeasureKind.SUM, "x")
     first, out = released(plan_of((2,), [()], (total,), (low,)), columns, ROOMS)
     assert out[0].lines[0].number is not None
     with pytest.raises(SafeRoomError, match="other bounds") as refused:
@@ -174,7 +177,7 @@ def test_a_dominated_sum_stays_uncertain_by_what_the_rule_asks() -> None:
     columns = columns_of(np.full((3, 3), 30), {"x": draw.uniform(50, 150, size=270)})
     columns.amounts["x"][0] = 90_000.0
     variable = Variable("x", 0.0, 1e6)
-    plan = plan_of((3, 3), 2, (Measure(Kind.SUM, "x"),), (variable,))
+    plan = plan_of((3, 3), 2, (Measure(MeasureKind.SUM, "x"),), (variable,))
     guarded = protect(plan, columns, Before(1), ROOMS).families["x"]
     giant = guarded.lattice.first((0, 1))
     assert guarded.family.dominated[giant]

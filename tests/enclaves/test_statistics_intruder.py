@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saferoom_enclaves.statistics.lattice import Integers
-from saferoom_enclaves.statistics.plan import Margin, every_margin
 from saferoom_enclaves.statistics.protect import Before, Protected
 from saferoom_enclaves.statistics.publish import Line, ShownTable
-from saferoom_enclaves.statistics.rules import Rules
+from saferoom_proto.tables.plan import Margin, every_margin
+from saferoom_proto.tables.rules import Rules
 
 from .statistics_tables import (
     NAMES,

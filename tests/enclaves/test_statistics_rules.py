@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 
 from saferoom_enclaves.statistics.lattice import Lattice
-from saferoom_enclaves.statistics.plan import Kind, Measure, ReleasePlan, Variable
 from saferoom_enclaves.statistics.primary import count_family, sum_family
 from saferoom_enclaves.statistics.protect import Before, protect
 from saferoom_enclaves.statistics.publish import WITHHELD, rounded, rounded_counts
-from saferoom_enclaves.statistics.rules import Rules
 from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.tables.plan import Measure, MeasureKind, ReleasePlan, Variable
+from saferoom_proto.tables.rules import Rules
 
 from .statistics_tables import columns_of, dimensions, plan_of, released
 
 ROOMS: Final = Rules()
-COUNT: Final = Measure(Kind.COUNT)
-SUM: Final = Measure(Kind.SUM, "x")
-MEAN: Final = Measure(Kind.MEAN, "x")
+COUNT: Final = Measure(MeasureKind.COUNT)
+SUM: Final = Measure(MeasureKind.SUM, "x")
+MEAN: Final = Measure(MeasureKind.MEAN, "x")
 X: Final = Variable("x", 0.0, 1e6)
 ACRO: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "acro_vectors.json").read_text())
 
@@ -137,14 +137,14 @@ def test_counts_are_rounded_to_five_and_sums_and_means_to_three_digits() -> None
         (table.measure.kind, table.margin): [line.number for line in table.lines]
         for table in tables
     }
-    assert numbers[Kind.COUNT, ("a", "b")] == [35, 50, 50, 125]
-    assert numbers[Kind.SUM, ()] == [rounded(amounts["x"].sum(), ROOMS)]
-    assert numbers[Kind.MEAN, ()] == [rounded(amounts["x"].mean(), ROOMS)]
+    assert numbers[MeasureKind.COUNT, ("a", "b")] == [35, 50, 50, 125]
+    assert numbers[MeasureKind.SUM, ()] == [rounded(amounts["x"].sum(), ROOMS)]
+    assert numbers[MeasureKind.MEAN, ()] == [rounded(amounts["x"].mean(), ROOMS)]
 
 
 def test_shares_and_histograms_count_in_one_dimension_more() -> None:
     counts = np.array([[30, 70], [60, 41], [100, 3]])
-    share, histogram = Measure(Kind.SHARE, "b", ("b1",)), Measure(Kind.HISTOGRAM, "b")
+    share, histogram = Measure(MeasureKind.SHARE, "b", ("b1",)), Measure(MeasureKind.HISTOGRAM, "b")
     plan = plan_of(counts.shape, [(), ("a",)], (share, histogram))
     _, (all_share, by_a, all_counts, by_both) = released(plan, columns_of(counts), ROOMS)
     assert all_share.lines[0].number == rounded(115 / 305, ROOMS)
@@ -171,7 +171,9 @@ def test_what_is_withheld_for_counts_is_withheld_for_means() -> None:
     plan = plan_of((2, 2), 2, (COUNT, MEAN, SUM), (X,))
     _, tables = released(plan, columns_of(counts, amounts), ROOMS)
     by_kind = {table.measure.kind: table for table in tables if table.margin == ("a", "b")}
-    for count, mean in zip(by_kind[Kind.COUNT].lines, by_kind[Kind.MEAN].lines, strict=True):
+    for count, mean in zip(
+        by_kind[MeasureKind.COUNT].lines, by_kind[MeasureKind.MEAN].lines, strict=True
+    ):
         assert count.number is not None or mean.number is None
 
 
@@ -181,8 +183,12 @@ def test_what_is_withheld_for_counts_is_withheld_for_means() -> None:
         ({"dimensions": ()}, Reason.MALFORMED, "dimensions"),
         ({"measures": ()}, Reason.MALFORMED, "measures"),
         ({"measures": (SUM,)}, Reason.UNKNOWN_FEATURE, "variable x"),
-        ({"measures": (Measure(Kind.SHARE, "b", ("b0", "b1")),)}, Reason.MALFORMED, "classes"),
-        ({"measures": (Measure(Kind.SHARE, "b", ("z",)),)}, Reason.MALFORMED, "classes"),
+        (
+            {"measures": (Measure(MeasureKind.SHARE, "b", ("b0", "b1")),)},
+            Reason.MALFORMED,
+            "classes",
+        ),
+        ({"measures": (Measure(MeasureKind.SHARE, "b", ("z",)),)}, Reason.MALFORMED, "classes"),
         ({"margins": (("a", "z"),)}, Reason.UNKNOWN_FEATURE, "dimension z"),
         ({"margins": (("a", "a"),)}, Reason.MALFORMED, "margins"),
         ({"margins": (("a", "b"), ("b", "a"))}, Reason.MALFORMED, "margins"),

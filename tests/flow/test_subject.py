@@ -8,7 +8,7 @@ from saferoom_client import Refused
 from saferoom_client.consent_requests import consent_of
 from saferoom_client.uses import UsesPage
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Finding, Purpose
+from saferoom_proto.statements import CheckRequest, Finding, Purpose
 from tests.flow.live import LiveRoom
 from tests.flow.offers import COURT, CURIOUS, LISTED, POOR, STEADY, VAT
 
@@ -27,7 +27,7 @@ def test_a_subject_and_both_owners_see_a_question_and_what_it_could_tell(live: L
     assert {use.owner for use in seen} == {"court", "tax"}
     for use in seen:
         assert use.owner is not None
-        assert use.request is not None
+        assert isinstance(use.request, CheckRequest)
         asked = (use.institution, use.request.purpose, use.request.params)
         assert asked == ("bank-a", Purpose.PRE_LOAN, {"least": "5000"})
         assert use.answered

@@ -39,6 +39,7 @@ from saferoom_proto.statements import (
     Finding,
     JobOutcome,
     JobStep,
+    MeasureKind,
     Outcome,
     Payload,
     Purpose,
@@ -68,6 +69,7 @@ from tests.proto.golden_seeds import (
     seed,
 )
 from tests.proto.golden_subjects import subjects_formats, subjects_words
+from tests.proto.golden_tables import tables_formats, templates, words_on_tables
 
 
 def certificate() -> ReleaseCertificate:
@@ -91,7 +93,7 @@ def payloads() -> dict[str, Payload]:
         | words_on_enclaves()
         | words_at_the_owner()
     )
-    made |= subjects_words() | words_on_jobs()
+    made |= subjects_words() | words_on_jobs() | templates() | words_on_tables()
     return made | {"release-certificate": certificate()}
 
 
@@ -179,6 +181,7 @@ def others() -> dict[str, str]:
         "json": dump({"b": [1, True, None], "a": "税", "c": Decimal("0.5")}).decode(),
         **subjects_formats(),
         **channel_formats(),
+        **tables_formats(),
     }
 
 
@@ -204,7 +207,7 @@ def words() -> dict[str, list[str]]:
     """Give the words of every closed list that stands in a statement."""
     lists: Iterable[Iterable[str]] = (
         Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth, Finding,
-        Figure, TrainingMethod, JobOutcome, JobStep,
+        Figure, TrainingMethod, JobOutcome, JobStep, MeasureKind,
     )  # fmt: skip
     return {getattr(each, "__name__", ""): [str(word) for word in each] for each in lists}
 

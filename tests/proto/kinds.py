@@ -16,6 +16,7 @@ from saferoom_proto.statements import (
     Launch,
     Payload,
     Switchboard,
+    TableRequest,
 )
 
 BESIDE_THEIR_PACKAGE: Final = (ReleaseCertificate, load_order.LoadOrder, rollback.RollbackOrder)
@@ -28,6 +29,7 @@ NEVER_RECORDED: Final = frozenset(
             BatchRequest,
             JobRequest,
             CostRequest,
+            TableRequest,
             HoldingsRequest,
         ),  # named by their answers
         *(Head, Launch, Switchboard),  # said to one machine, for a moment

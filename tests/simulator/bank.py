@@ -14,10 +14,12 @@ from saferoom_proto.formula import parameters, parse_formula
 from saferoom_proto.identity import organisation_uri
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.statements import (
+    Aggregate,
     CheckRequest,
     CostRequest,
     Parameter,
     Purpose,
+    TableRequest,
     Template,
     Title,
     load,
@@ -65,6 +67,51 @@ class SimBank:
             check=check,
         )
         return seal_statement(payload, self.key)
+
+    def tables(
+        self,
+        name: str,
+        aggregate: Aggregate,
+        purposes: Sequence[Purpose] = (Purpose.PRODUCT_DESIGN,),
+    ) -> tuple[Envelope, Envelope]:
+        """Publish a template of tables and its release certificate."""
+        payload = Template(
+            room=self.world.room,
+            kind="Aggregate",
+            name=name,
+            title=Title(en=name, zh=name),
+            proposer=self.name,
+            signer=b64(self.certified),
+            purposes=tuple(purposes),
+            aggregate=aggregate,
+        )
+        template = seal_statement(payload, self.key)
+        certificate = self.certificate(template)
+        return self.world.publish(template), self.world.publish(certificate)
+
+    def table_request(
+        self,
+        template: Envelope,
+        certificate: Envelope,
+        *,
+        key: SigningKey | None = None,
+        **changes: object,
+    ) -> Envelope:
+        """Sign a request for tables; fields can be changed by name, and another key may sign."""
+        now = self.world.now()
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "institution": self.name,
+            "template": template.digest,
+            "certificate": certificate.digest,
+            "purpose": Purpose.PRODUCT_DESIGN,
+            "nonce": b64(self.world.seeds.fresh(16)),
+            "not_before": now,
+            "not_after": now + WINDOW,
+            "reply_key": b64(self.reply.public),
+        }
+        payload = TableRequest.model_validate(fields | changes)
+        return seal_statement(payload, self.key if key is None else key)
 
     def certificate(self, template: Envelope) -> Envelope:
         """Derive a template's release certificate from the features in force."""

@@ -43,6 +43,7 @@ from saferoom_proto.statements import (
     Template,
     load,
 )
+from saferoom_proto.tables.receipt import TableReceipt, verify_table_receipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, VerifiedUse, verify_use_receipt
 from saferoom_proto.verification import PinnedAgreement, verify_request
@@ -205,6 +206,9 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
             grounds = verify_batch_receipt(batch, trust)
             places = [(part.release, grounds[part.owner].index) for part in batch.parts]
             _keep_places(name, places, found)
+        case Kind.TABLE:
+            table = TableReceipt.from_json(data)
+            _keep_places(name, [(table.release, verify_table_receipt(table, trust).index)], found)
         case _:
             raise SafeRoomError(Reason.MALFORMED, "not a receipt")
 

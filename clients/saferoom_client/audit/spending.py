@@ -13,11 +13,19 @@ from typing import Final
 from saferoom_client.audit.accounts import Accounts, Charged
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.questions import Opened
+from saferoom_client.audit.tables import Together
 from saferoom_proto.certificate import OwnerPart, PinnedFeature
 from saferoom_proto.formula import FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import Spoken
-from saferoom_proto.statements import Feature, Outcome, Recovered, Release, Snapshot
+from saferoom_proto.statements import (
+    Feature,
+    Outcome,
+    Recovered,
+    Release,
+    Snapshot,
+    TableRelease,
+)
 
 Fault = tuple[int, SafeRoomError]
 """An entry of the log, and what is wrong with it."""
@@ -43,6 +51,7 @@ class Spending:
         self._book: Final = book
         self._opened: Final = opened
         self._accounts: Final = Accounts()
+        self._tables: Final = Together()
         self._chains: Final[dict[str, _Chain]] = {}
         self._used: Final[dict[tuple[str, str], int]] = {}
         self._answered: Final[dict[tuple[str, str], int]] = {}
@@ -78,6 +87,10 @@ class Spending:
                 detail = f"it closes the periods up to {said.closed_epoch}, and {last} began before"
                 yield entry, SafeRoomError(Reason.OVER_BUDGET, detail)
             self._accounts.close(said.owner, said.closed_epoch)
+            self._tables.close(said.owner, said.closed_epoch)
+        if isinstance(said, TableRelease):
+            for fault in self._tables.take(said):
+                yield entry, fault
         if isinstance(said, Release):
             for fault in self._faults(entry, said):
                 yield entry, fault

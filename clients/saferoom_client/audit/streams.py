@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from saferoom_proto import chain
-from saferoom_proto.certificate import ReleaseCertificate, owner_parts
+from saferoom_proto.certificate import ReleaseCertificate, owners_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
@@ -45,7 +45,7 @@ _OF: Final[Mapping[str, Callable[[Envelope], Iterable[str]]]] = {
     Approval.payload_type(): lambda said: (load(said, Approval).owner,),
     Withdrawal.payload_type(): lambda said: (load(said, Withdrawal).owner,),
     Pause.payload_type(): lambda said: (load(said, Pause).owner,),
-    Template.payload_type(): lambda said: owner_parts(load(said, Template)),
+    Template.payload_type(): lambda said: owners_of(load(said, Template)),
     ReleaseCertificate.payload_type(): lambda said: [
         part.owner for part in load(said, ReleaseCertificate).parts
     ],

@@ -41,11 +41,12 @@ from saferoom_proto.statements import (
     Refusal,
     Release,
     Snapshot,
+    TableRelease,
     load,
 )
 from saferoom_proto.verification import ByEnclave, PinnedCharter, verify_by_enclave
 
-Judged = Release | BatchRelease | JobAdmission | JobRelease
+Judged = Release | BatchRelease | JobAdmission | JobRelease | TableRelease
 """A word on what an institution asked, which rests on an agreement and, if granted, approvals."""
 
 
@@ -89,6 +90,7 @@ class Words:
             JobAdmission.payload_type(): self._job_admission,
             JobRelease.payload_type(): self._job_release,
             CostEstimate.payload_type(): self._estimate,
+            TableRelease.payload_type(): self._tables,
             Acknowledgement.payload_type(): self._acknowledgement,
             Disclosure.payload_type(): self._disclosure,
             Snapshot.payload_type(): self._snapshot,
@@ -153,6 +155,17 @@ class Words:
         word = self._spoken(statement, said, CostEstimate)
         if word is not None:
             self._require_agreed(said, word, granted=False)
+
+    def _tables(self, statement: Envelope) -> None:
+        said = load(statement, TableRelease)
+        word = self._spoken(statement, said, TableRelease)
+        if word is None:
+            return
+        answered = said.outcome is Outcome.ANSWERED
+        self._require_agreed(said, word, granted=answered)
+        if answered:
+            self._require_running(said, word)
+            self._require_approved(said, word, self._certificate(said), said.approvals)
 
     def _acknowledgement(self, statement: Envelope) -> None:
         said = load(statement, Acknowledgement)
@@ -289,7 +302,9 @@ class Words:
             if ending.entry > first:
                 self._require_not_over(word, ending, Reason.NOT_APPROVED)
 
-    def _require_running(self, said: Release | JobAdmission | JobRelease, word: Word) -> None:
+    def _require_running(
+        self, said: Release | JobAdmission | JobRelease | TableRelease, word: Word
+    ) -> None:
         """Refuse an answer while its owner had stopped all use, or that template's."""
         stops = self._book.stops.get(said.owner)
         if stops is None:

@@ -7,21 +7,15 @@ from typing import Final
 
 from saferoom_client.cli.feature import points
 from saferoom_client.cli.limits_words import learnable
+from saferoom_client.cli.table_words import LEVELS, describe_plan, describe_tables
 from saferoom_client.costs import static_price
+from saferoom_client.prices import TemplatePrice
 from saferoom_client.templates import ListedTemplate, approved_by, forged_approvals
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureRef
-from saferoom_proto.statements import Feature, FeatureKind
-
-LEVELS = {
-    1: later("public by law"),
-    2: later("not secret"),
-    3: later("commercial secret"),
-    4: later("identifiers and record-level detail"),
-}
-"""JR/T 0197, as the design's section 7 reads it."""
+from saferoom_proto.statements import Feature, FeatureKind, Template
 
 
 def describe(view: TemplateView) -> Iterator[str]:
@@ -29,12 +23,20 @@ def describe(view: TemplateView) -> Iterator[str]:
     template = view.template
     yield f"{template.name}: {titled(template.title)}"
     purposes = ", ".join(template.purposes)
-    yield say(
-        "  {proposer} asks, for {purposes}, about one subject at a time:",
-        proposer=template.proposer,
-        purposes=purposes,
-    )
-    yield f"    {' '.join(template.check.split())}"
+    if template.aggregate is None:
+        yield say(
+            "  {proposer} asks, for {purposes}, about one subject at a time:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
+        yield f"    {' '.join(template.check.split())}"
+    else:
+        yield say(
+            "  {proposer} asks, for {purposes}, for tables about all subjects:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
+        yield from describe_plan(template.aggregate)
     for name, parameter in template.params.items():
         feature = _feature(view, parameter.feature)
         if feature.kind is FeatureKind.STATED:
@@ -42,7 +44,9 @@ def describe(view: TemplateView) -> Iterator[str]:
         else:
             yield say("  It may choose {name}: {points}", name=name, points=points(feature))
     for part in view.certificate.parts:
-        yield from _part(view, part)
+        told = _part(view, part) if part.table is None else describe_tables(view, part, part.table)
+        yield from told
+        yield _approved_so_far(view, part)
     if view.changed:
         yield say("  A feature has changed since it was proposed: earlier approvals do not count.")
     for part in view.certificate.parts:
@@ -112,10 +116,16 @@ def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
         template.name,
         template.proposer,
         ", ".join(_state(view, *each) for each in _approved(view)),
-        say("{most_bits:.2f} bits", most_bits=price.most_bits),
+        _costs(template, price),
         say("needed") if price.needs_consent else say("none"),
         listed.digest,
     )
+
+
+def _costs(template: Template, price: TemplatePrice) -> str:
+    if template.aggregate is not None:
+        return say("tables")  # of nobody: no subject's budget is charged
+    return say("{most_bits:.2f} bits", most_bits=price.most_bits)
 
 
 def listed_document(listed: ListedTemplate) -> dict[str, object]:
@@ -198,13 +208,16 @@ def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:
                 "      of it a bank can learn, by all its questions of a period: {words}",
                 words=learnable(feature, charter),
             )
+
+
+def _approved_so_far(view: TemplateView, part: OwnerPart) -> str:
     names = approved_by(view, part.owner)
     by = say(" by {names}", names=", ".join(names)) if names else ""
-    yield say(
+    return say(
         "    approved{by}: {count} of the {threshold} needed",
         by=by,
         count=len(names),
-        threshold=charter.threshold,
+        threshold=view.charters[part.owner].charter.threshold,
     )
 
 

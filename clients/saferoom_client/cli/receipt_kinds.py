@@ -14,6 +14,7 @@ from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.trust import UnpinnedError
 from saferoom_proto.use_receipt import UseReceipt
 
@@ -30,6 +31,7 @@ _READERS: Final[dict[Kind, Callable[[bytes], ReceiptFile]]] = {
     Kind.BATCH: BatchReceipt.from_json,
     Kind.ROW: RowReceipt.from_json,
     Kind.USE: UseReceipt.from_json,
+    Kind.TABLE: TableReceipt.from_json,
 }
 
 
@@ -73,6 +75,9 @@ def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:
             refusal.add_note(f"saferoom receipt row {path} --subject USCC --out row.json")
         case Kind.USE:
             refusal = _unusable(path, later("it is the receipt of a use"), step=False)
+            refusal.add_note(f"saferoom receipt verify {path}")
+        case Kind.TABLE:
+            refusal = _unusable(path, later("it is the receipt of tables"), step=False)
             refusal.add_note(f"saferoom receipt verify {path}")
         case _:
             refusal = _unusable(path, f"it is a receipt of another kind: {kind}", step=False)

@@ -1052,6 +1052,11 @@ def verify(receipt_json: bytes, trust_json: bytes) -> Told:
     trust, receipt = Trust.read(trust_json), strict_json(receipt_json, "receipt")
     named = receipt.get("format")
     check = VERIFIERS.get(named) if isinstance(named, str) else None
+    if named == "saferoom-table-receipt/v1":
+        wrong(
+            "format: a receipt of tables, which this program does not verify; saferoom does:"
+            " saferoom receipt verify FILE --trust TRUST"
+        )
     if check is None or not isinstance(named, str):
         wrong("format: not a receipt that this program knows")
     optional = " row" if named == "saferoom-use/v1" and "row" in receipt else ""

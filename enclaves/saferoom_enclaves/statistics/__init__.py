@@ -3,8 +3,6 @@
 Arithmetic on arrays of one owner's features, without a file, a socket or a clock. No job of the
 room carries it yet (docs/statistics.md). One way through, each step in its own module:
 
-    plan        what is asked: classes, measures, margins, epoch
-    rules       thresholds, and where each comes from
     lattice     the cells of all margins, numbered, and which sum to which
     tabulate    subjects counted and added up, cell by cell
     primary     which cells are too small, dominated, or tell what all in them share
@@ -14,5 +12,5 @@ room carries it yet (docs/statistics.md). One way through, each step in its own 
     protect     the steps in order, after what was released before
     publish     rounded numbers, and WITHHELD
 
-    dryrun      what to expect of a plan, from public counts alone
+What is asked, the rules, and what to expect of a plan are the contract's (`saferoom_proto.tables`).
 """

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from saferoom_enclaves.statistics.lattice import Flags, Floats, Integers
-from saferoom_enclaves.statistics.rules import Rules
 from saferoom_enclaves.statistics.tabulate import UNIT, Table
+from saferoom_proto.tables.rules import Rules
 
 SHADOWS: Final = 8
 """Random sums of each set. Sets of 1,000 others pass all eight by chance once in 100,000 times."""

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 
 from saferoom_enclaves.statistics.lattice import Flags, Floats, Integers, Lattice
-from saferoom_enclaves.statistics.plan import Variable
-from saferoom_enclaves.statistics.rules import Rules
 from saferoom_enclaves.statistics.tabulate import UNIT, Columns, Table, Units
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.tables.plan import Variable
+from saferoom_proto.tables.rules import Rules
 
 DIGITS: Final = 52
 """Binary digits of a double behind its first."""

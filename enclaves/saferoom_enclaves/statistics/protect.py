@@ -20,18 +20,18 @@ from saferoom_enclaves.statistics.audit import Audit
 from saferoom_enclaves.statistics.lattice import Axes, Flags, Lattice
 from saferoom_enclaves.statistics.moves import Withholding
 from saferoom_enclaves.statistics.pairs import too_close
-from saferoom_enclaves.statistics.plan import (
+from saferoom_enclaves.statistics.primary import Family, count_family, sum_family
+from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.tables.plan import (
     MAX_CELLS,
     Dimension,
-    Kind,
     Margin,
+    MeasureKind,
     ReleasePlan,
     Variable,
 )
-from saferoom_enclaves.statistics.primary import Family, count_family, sum_family
-from saferoom_enclaves.statistics.rules import Rules
-from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.tables.rules import Rules
 
 LEFT: Final = 1
 """A cell that was asked for and left."""
@@ -236,7 +236,7 @@ def _asked(
     """Which cells a plan asks for: of a share's dimension, its own classes only."""
     asked = np.zeros(lattice.cells, dtype=np.bool_)
     plain = {frozenset(each) for each in plan.margins}
-    whole = {each.of for each in plan.measures if each.kind is Kind.HISTOGRAM}
+    whole = {each.of for each in plan.measures if each.kind is MeasureKind.HISTOGRAM}
     for margin in margins:
         axes = _axes(names, margin)
         place = lattice.place(axes)

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 
 from saferoom_enclaves.statistics.lattice import Axes, Flags, Floats
-from saferoom_enclaves.statistics.plan import Kind, Margin, Measure
 from saferoom_enclaves.statistics.protect import Guarded, Protected
-from saferoom_enclaves.statistics.rules import Rules
 from saferoom_proto.reasons import Reason
+from saferoom_proto.tables.plan import Margin, Measure, MeasureKind
+from saferoom_proto.tables.rules import Rules
 
 WITHHELD: Final = Reason.WITHHELD.value
 """What stands where a number does not leave, whatever the reason."""
@@ -67,8 +67,7 @@ def rounded(number: float, rules: Rules) -> float:
 
 def _lines(protected: Protected, measure: Measure, margin: Margin) -> Iterator[Line]:
     plan, rules = protected.plan, protected.rules
-    if measure.kind is Kind.HISTOGRAM and measure.of not in margin:
-        margin = (*margin, measure.of)
+    margin = measure.told_in(margin)
     classes = [plan.dimension(name).classes for name in margin]
     shape = tuple(len(each) for each in classes)
     numbers = _numbers(protected, measure, margin)
@@ -78,7 +77,7 @@ def _lines(protected: Protected, measure: Measure, margin: Margin) -> Iterator[L
         if math.isnan(number):
             yield Line(named, None)
         else:
-            counted = measure.kind in {Kind.COUNT, Kind.HISTOGRAM}
+            counted = measure.kind in {MeasureKind.COUNT, MeasureKind.HISTOGRAM}
             yield Line(named, number if counted else rounded(number, rules))
 
 
@@ -87,12 +86,12 @@ def _numbers(protected: Protected, measure: Measure, margin: Margin) -> Floats:
 
     Counts are rounded here.
     """
-    if measure.kind in {Kind.COUNT, Kind.HISTOGRAM}:
+    if measure.kind in {MeasureKind.COUNT, MeasureKind.HISTOGRAM}:
         return rounded_counts(_table(protected, protected.families[""], margin), protected.rules)
-    if measure.kind is Kind.SHARE:
+    if measure.kind is MeasureKind.SHARE:
         return _share(protected, measure, margin)
     sums = _table(protected, protected.families[measure.of], margin)
-    if measure.kind is Kind.SUM:
+    if measure.kind is MeasureKind.SUM:
         return sums
     return sums / _table(protected, protected.families[""], margin)
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.statistics.lattice import Axes, Floats, Integers, Lattice
-from saferoom_enclaves.statistics.rules import malformed
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.tables.rules import malformed
 
 UNIT: Final = 720_720
 """A legal group's weight, shared evenly by its subjects: divisible by 1 to 16. A share of a larger

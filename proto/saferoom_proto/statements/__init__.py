@@ -4,6 +4,12 @@ A statement is a JSON payload in a DSSE envelope. The bytes that were signed tra
 its digest is over those bytes (`Envelope.digest`), never over a parsed form.
 """
 
+from saferoom_proto.statements.aggregate import (
+    Aggregate,
+    MeasureKind,
+    TableMeasure,
+    TableRules,
+)
 from saferoom_proto.statements.base import (
     MAX_PAYLOAD_BYTES,
     Digest,
@@ -80,6 +86,7 @@ from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.recovery import Recovered, Recovery
 from saferoom_proto.statements.request import CheckRequest
 from saferoom_proto.statements.subject import ConsentRequest, HoldingsRequest
+from saferoom_proto.statements.tables import TableRelease, TableRequest
 from saferoom_proto.statements.template import (
     Agreement,
     AgreementEnd,
@@ -98,6 +105,7 @@ __all__ = [
     "MAX_PAYLOAD_BYTES",
     "Absent",
     "Acknowledgement",
+    "Aggregate",
     "Agreement",
     "AgreementEnd",
     "Approval",
@@ -148,6 +156,7 @@ __all__ = [
     "KeyUse",
     "Launch",
     "LevelLimits",
+    "MeasureKind",
     "Name",
     "Outcome",
     "Owner",
@@ -171,6 +180,10 @@ __all__ = [
     "StreamPosition",
     "Switchboard",
     "Table",
+    "TableMeasure",
+    "TableRelease",
+    "TableRequest",
+    "TableRules",
     "Template",
     "TemplateRefusal",
     "Text",

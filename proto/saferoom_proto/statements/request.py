@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -38,6 +38,13 @@ ReplyKey = Annotated[Base64, AfterValidator(_reply_key)]
 ParameterValue = Annotated[str, StringConstraints(min_length=1, max_length=64)] | bool
 
 
+def require_window(not_before: datetime, not_after: datetime, longest: timedelta) -> None:
+    """Refuse a window that is empty, or longer than this; for validators."""
+    if not timedelta() < not_after - not_before <= longest:
+        minutes = longest // timedelta(minutes=1)
+        raise ValueError(f"not_before is before not_after, by at most {minutes} minutes")
+
+
 class SubjectRequest(Payload):
     """What a member of an institution asks about one subject, by a template.
 
@@ -59,8 +66,7 @@ class SubjectRequest(Payload):
 
     @model_validator(mode="after")
     def _in_order(self) -> SubjectRequest:
-        if not timedelta() < self.not_after - self.not_before <= LONGEST_WINDOW:
-            raise ValueError("not_before is before not_after, by at most 10 minutes")
+        require_window(self.not_before, self.not_after, LONGEST_WINDOW)
         return self
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from saferoom_proto.statements.aggregate import Aggregate
 from saferoom_proto.statements.base import (
     Base64,
     Digest,
@@ -46,12 +48,15 @@ Purposes = Annotated[
 
 
 class Template(Payload):
-    """A check, content-addressed: its digest is what approvals sign. Signed by who proposes it."""
+    """A check, or tables: its digest is what approvals sign. Signed by who proposes it.
+
+    Templates were checks at first: what another kind asks is written only where it is asked.
+    """
 
     KIND: ClassVar[str] = "template"
     SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
 
-    kind: Literal["Check"]
+    kind: Literal["Check", "Aggregate"]
     name: Name
     title: Title
     proposer: Name
@@ -59,8 +64,19 @@ class Template(Payload):
     """The X.509 certificate, DER, of the member of the proposer who signs it."""
     purposes: Purposes
     params: Annotated[dict[Owner, Parameter], Field(max_length=32)] = Field(default_factory=dict)
-    check: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    check: Annotated[str, StringConstraints(max_length=4096), Field(exclude_if=operator.not_)] = ""
     returns: Returns = Returns.PARTS
+    aggregate: Annotated[Aggregate | None, Field(exclude_if=operator.not_)] = None
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Template:
+        if (self.kind == "Check") != bool(self.check):
+            raise ValueError("a Check, and no other kind, has a formula: check")
+        if (self.kind == "Aggregate") != (self.aggregate is not None):
+            raise ValueError("an Aggregate, and no other kind, has a plan: aggregate")
+        if self.kind != "Check" and (self.params or self.returns is not Returns.PARTS):
+            raise ValueError("only a Check has parameters, or says what it returns")
+        return self
 
 
 class Approval(Payload):

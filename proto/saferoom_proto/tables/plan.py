@@ -9,27 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import combinations
 from typing import Final
 
-from saferoom_enclaves.statistics.rules import malformed
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.aggregate import MAX_DIMENSIONS, MAX_WAYS, MeasureKind
+from saferoom_proto.tables.rules import malformed
 
 MAX_CELLS: Final = 20_000
 """Most cells of a plan, over all its tables (issue 6)."""
-
-MAX_WAYS: Final = 3
-"""Most dimensions of a margin (issue 6). A share or histogram in it has one more."""
 
 MIN_CLASSES: Final = 2
 """Fewest classes of a dimension: one class alone says nothing."""
 
 MAX_CLASSES: Final = 120
 """Most classes of a dimension. A subject's class is kept in one signed byte."""
-
-MAX_DIMENSIONS: Final = 20
-"""Most dimensions of a plan; one-way and three-way margins of more would pass `MAX_CELLS`."""
 
 Margin = tuple[str, ...]
 
@@ -64,16 +58,6 @@ class Variable:
             raise malformed(self.name, "two finite bounds are expected, the lower first")
 
 
-class Kind(StrEnum):
-    """What is told of a cell."""
-
-    COUNT = "count"
-    SUM = "sum"
-    MEAN = "mean"
-    SHARE = "share"
-    HISTOGRAM = "histogram"
-
-
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One thing that is told of each cell.
@@ -84,15 +68,20 @@ class Measure:
         classes: which of the dimension's classes a share is of; else empty.
     """
 
-    kind: Kind
+    kind: MeasureKind
     of: str = ""
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.kind is Kind.COUNT) == bool(self.of):
+        if (self.kind is MeasureKind.COUNT) == bool(self.of):
             raise malformed(self.kind, "a count is of nothing, and all else of something")
-        if (self.kind is Kind.SHARE) != bool(self.classes):
+        if (self.kind is MeasureKind.SHARE) != bool(self.classes):
             raise malformed(self.kind, "a share names classes, and nothing else does")
+
+    def told_in(self, margin: Margin) -> Margin:
+        """Give the dimensions of its table of a margin: a histogram's own is the last."""
+        own = self.kind is MeasureKind.HISTOGRAM and self.of not in margin
+        return (*margin, self.of) if own else margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +130,16 @@ class ReleasePlan:
             math.prod(by_name[name] for name in margin) for each in tables for margin in each
         )
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers its tables show at most, each measure in each of its cells."""
+        by_name = {each.name: len(each.classes) for each in self.dimensions}
+        return sum(
+            math.prod(by_name[name] for name in told)
+            for measure in self.measures
+            for told in map(measure.told_in, self.margins)
+        )
+
     def dimension(self, name: str) -> Dimension:
         """Give a dimension by its name."""
         for each in self.dimensions:
@@ -150,7 +149,9 @@ class ReleasePlan:
 
     def summed(self) -> tuple[Variable, ...]:
         """Give the variables that are added up."""
-        used = {each.of for each in self.measures if each.kind in {Kind.SUM, Kind.MEAN}}
+        used = {
+            each.of for each in self.measures if each.kind in {MeasureKind.SUM, MeasureKind.MEAN}
+        }
         return tuple(each for each in self.variables if each.name in used)
 
     def count_margins(self) -> tuple[Margin, ...]:
@@ -162,9 +163,12 @@ class ReleasePlan:
         found: dict[frozenset[str], Margin] = {}
         for measure in self.measures:
             for margin in self.margins:
-                if measure.kind is not Kind.SUM:
+                if measure.kind is not MeasureKind.SUM:
                     found.setdefault(frozenset(margin), margin)
-                if measure.kind in {Kind.SHARE, Kind.HISTOGRAM} and measure.of not in margin:
+                if (
+                    measure.kind in {MeasureKind.SHARE, MeasureKind.HISTOGRAM}
+                    and measure.of not in margin
+                ):
                     wider = (*margin, measure.of)
                     found.setdefault(frozenset(wider), wider)
         return tuple(found.values())
@@ -176,12 +180,12 @@ class ReleasePlan:
             self.dimension(name)
 
     def _check_measure(self, measure: Measure) -> None:
-        if measure.kind in {Kind.SUM, Kind.MEAN}:
+        if measure.kind in {MeasureKind.SUM, MeasureKind.MEAN}:
             if measure.of not in {each.name for each in self.variables}:
                 raise SafeRoomError(
                     Reason.UNKNOWN_FEATURE, f"the plan has no variable {measure.of}"
                 )
-        elif measure.kind is not Kind.COUNT:
+        elif measure.kind is not MeasureKind.COUNT:
             known = self.dimension(measure.of).classes
             if not set(measure.classes) <= set(known) or len(measure.classes) == len(known):
                 raise malformed(

@@ -6,16 +6,14 @@ of each class, rounded. No record can be handed in, so what is told tells nothin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
-import numpy as np
-
-from saferoom_enclaves.statistics.lattice import Floats
-from saferoom_enclaves.statistics.plan import Margin, ReleasePlan
-from saferoom_enclaves.statistics.rules import Rules, malformed
+from saferoom_proto.tables.plan import Margin, ReleasePlan
+from saferoom_proto.tables.rules import Rules, malformed
 
 
 class Outlook(StrEnum):
@@ -49,29 +47,33 @@ def dry_run(
     Raises:
         SafeRoomError: a dimension has no public counts, or not one for each class.
     """
-    counts: dict[str, Floats] = {}
+    counts: dict[str, tuple[int, ...]] = {}
     for each in plan.dimensions:
         given = public.get(each.name, ())
         if len(given) != len(each.classes) or min(given, default=-1) < 0:
             raise malformed(each.name, "a count of each class is expected, none below 0")
-        counts[each.name] = np.array(given, dtype=np.float64)
+        counts[each.name] = given
     # Rounded totals differ; the largest is the safer for what is certainly small.
-    total = max(float(each.sum()) for each in counts.values())
+    total = max(map(sum, counts.values()))
     margins = plan.count_margins() or plan.margins
     return {margin: tuple(_cells(plan, margin, counts, total, rules)) for margin in margins}
 
 
 def _cells(
-    plan: ReleasePlan, margin: Margin, counts: Mapping[str, Floats], total: float, rules: Rules
+    plan: ReleasePlan,
+    margin: Margin,
+    counts: Mapping[str, tuple[int, ...]],
+    total: int,
+    rules: Rules,
 ) -> list[Expected]:
     names = [plan.dimension(name).classes for name in margin]
     found: list[Expected] = []
     for at in product(*(range(len(each)) for each in names)):
-        parts = [float(counts[name][k]) for name, k in zip(margin, at, strict=True)]
+        parts = [counts[name][k] for name, k in zip(margin, at, strict=True)]
         # Between the bounds of Frechet, whatever the classes have to do with each other.
         highest = min(parts, default=total)
         lowest = sum(parts) - (len(parts) - 1) * total
-        expected = total * float(np.prod([part / total for part in parts])) if total else 0.0
+        expected = total * math.prod(part / total for part in parts) if total else 0.0
         if highest < rules.threshold:
             outlook = Outlook.WITHHELD
         elif lowest >= rules.threshold:

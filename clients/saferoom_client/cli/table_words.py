@@ -1,0 +1,117 @@
+"""A template of tables in plain words: its columns, what is told of each cell, the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from saferoom_client.cli.feature import cell_names
+from saferoom_client.tongue import later, say, titled
+from saferoom_client.values import TemplateView
+from saferoom_proto.certificate import OwnerPart, TablePart
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.statements import Aggregate, MeasureKind, TableMeasure
+from saferoom_proto.tables.asked import UNKNOWN
+
+LEVELS = {
+    1: later("public by law"),
+    2: later("not secret"),
+    3: later("commercial secret"),
+    4: later("identifiers and record-level detail"),
+}
+"""JR/T 0197, as the design's section 7 reads it."""
+
+
+def describe_plan(plan: Aggregate) -> Iterator[str]:
+    """Tell what the tables are, before the owner's part."""
+    yield say("    by {columns}", columns=", ".join(plan.dimensions))
+    for measure in plan.measures:
+        yield say("    of each cell: {told}", told=measure_words(measure))
+    if plan.ways is not None:
+        yield say(
+            "    for the total, and every combination of up to {ways} columns", ways=plan.ways
+        )
+        return
+    for margin in plan.margins:
+        yield say("    for {margin}", margin=", ".join(margin) or say("the total"))
+
+
+def describe_tables(view: TemplateView, part: OwnerPart, table: TablePart) -> Iterator[str]:
+    """Tell what an owner's enclave lets out of tables, and what holds it back."""
+    rules, title = table.rules, view.charters[part.owner].charter.title
+    yield say(
+        "  {owner} ({title}) tells at most {cells:,} numbers, in {tables:,} tables",
+        owner=part.owner,
+        title=titled(title),
+        cells=table.cells,
+        tables=table.tables,
+    )
+    yield say(
+        "    what leaves: of everybody together, without asking the subjects; no number about"
+        " fewer than {threshold}, nor one from which such a number can be reckoned",
+        threshold=rules.threshold,
+    )
+    yield say(
+        "    counts are rounded to {base}, all else to {digits} digits",
+        base=rules.base,
+        digits=rules.digits,
+    )
+    if any(each.low is not None for each in table.measures):
+        yield say(
+            "    no sum is told in which the {largest} largest make up more than {share} %,"
+            " or the largest can be reckoned to within {percent} %",
+            largest=rules.largest,
+            share=rules.share,
+            percent=rules.percent,
+        )
+    yield say(
+        "    with all other tables of the same records: two sets that can be told apart differ by"
+        " no subject, or by {threshold} or more",
+        threshold=rules.threshold,
+    )
+    for use in part.features:
+        definition = view.features[FeatureRef.parse(use.feature)].definition
+        level = say("level {level}, {meaning}", level=use.level, meaning=say(LEVELS[use.level]))
+        yield say(
+            "    it reads {feature}: {title} ({level})",
+            feature=use.feature,
+            title=titled(definition.title),
+            level=level,
+        )
+    for column in table.columns:
+        definition = view.features[FeatureRef.parse(column.feature)].definition
+        named = cell_names(definition)
+        unknown = [say("unknown")] if column.classes[-1] == UNKNOWN else []
+        classes = "; ".join((*named, *unknown))
+        yield say("      {feature} has classes: {classes}", feature=column.feature, classes=classes)
+
+
+def measure_words(measure: TableMeasure) -> str:
+    """Say what is told of a cell."""
+    match measure.kind:
+        case MeasureKind.COUNT:
+            return say("how many subjects")
+        case MeasureKind.SUM:
+            return say(
+                "the sum of {feature}, each between {low} and {high}",
+                feature=measure.of,
+                low=measure.low,
+                high=measure.high,
+            )
+        case MeasureKind.MEAN:
+            return say(
+                "the mean of {feature} over all its subjects, each between {low} and {high}",
+                feature=measure.of,
+                low=measure.low,
+                high=measure.high,
+            )
+        case MeasureKind.SHARE:
+            return say(
+                "the share whose {feature} is {classes}",
+                feature=measure.of,
+                classes=" / ".join(measure.classes),
+            )
+        case MeasureKind.HISTOGRAM:
+            return say("how many in each class of {feature}", feature=measure.of)
+        case _:
+            assert_never(measure.kind)

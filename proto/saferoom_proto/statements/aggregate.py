@@ -1,0 +1,139 @@
+"""What a template of tables asks: columns, what is told of each cell, margins and rules."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from saferoom_proto.statements.base import FeatureName, Part, distinct
+from saferoom_proto.statements.feature import Label, Number
+
+MAX_WAYS = 3
+"""Most columns of a margin (issue 6). A share or histogram in it has one more."""
+MAX_DIMENSIONS = 20
+"""Most columns of a plan; one-way and three-way margins of more would pass 20,000 cells."""
+MAX_MEASURES = 16
+"""Most measures: more would be another plan."""
+MAX_MARGINS = 1351
+"""All margins of up to three of twenty columns."""
+
+
+class MeasureKind(StrEnum):
+    """What is told of a cell."""
+
+    COUNT = "count"
+    SUM = "sum"
+    MEAN = "mean"
+    SHARE = "share"
+    HISTOGRAM = "histogram"
+
+
+_ADDED = frozenset({MeasureKind.SUM, MeasureKind.MEAN})
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class TableMeasure(Part):
+    """One thing that is told of each cell.
+
+    A sum and a mean are of an ordered feature's values, clipped to bounds that are published here;
+    a subject of whom nothing is known adds nothing. A share is the part of a cell that is in the
+    classes named; a histogram the cell by all classes.
+    """
+
+    kind: MeasureKind
+    of: Annotated[FeatureName | None, Field(exclude_if=_is_none)] = None
+    low: Annotated[Number | None, Field(exclude_if=_is_none)] = None
+    high: Annotated[Number | None, Field(exclude_if=_is_none)] = None
+    classes: Annotated[
+        tuple[Label, ...], Field(max_length=8, exclude_if=lambda each: not each)
+    ] = ()
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> TableMeasure:
+        if (self.kind is MeasureKind.COUNT) == (self.of is not None):
+            raise ValueError("a count is of nothing, and all else of a feature")
+        if (self.kind in _ADDED) != (self.low is not None and self.high is not None):
+            raise ValueError("a sum and a mean, and nothing else, have bounds: low and high")
+        if self.low is not None and self.high is not None and not self._around_nothing():
+            raise ValueError("low is 0 or less, high 0 or more, and they differ")
+        if (self.kind is MeasureKind.SHARE) != bool(self.classes):
+            raise ValueError("a share, and nothing else, names classes")
+        return self
+
+    def _around_nothing(self) -> bool:
+        # Of whom nothing is known adds 0, which must lie within the bounds.
+        return (self.low or 0) <= 0 <= (self.high or 0) and self.low != self.high
+
+
+class TableRules(Part):
+    """The rules that a table keeps to: the room's (DESIGN section 8), or stricter ones.
+
+    Attributes:
+        threshold: fewest units behind a number.
+        base: counts are rounded to its multiples.
+        percent: nobody can reckon the largest contributor to within so many percent.
+        largest: so many of the largest ...
+        share: ... do not make up more than so many percent of a sum.
+        digits: significant digits of a sum, a mean or a share.
+    """
+
+    threshold: Annotated[int, Field(ge=10, le=1000)] = 10
+    base: Annotated[int, Field(ge=5, le=1000)] = 5
+    percent: Annotated[int, Field(ge=10, le=100)] = 10
+    largest: Annotated[int, Field(ge=2, le=10)] = 2
+    share: Annotated[int, Field(ge=1, le=85)] = 85
+    digits: Annotated[int, Field(ge=1, le=3)] = 3
+
+    @model_validator(mode="after")
+    def _rounded_within(self) -> TableRules:
+        if self.base > self.threshold:
+            raise ValueError("counts are rounded to no more than the threshold")
+        return self
+
+
+Margin = Annotated[tuple[FeatureName, ...], Field(max_length=MAX_WAYS), AfterValidator(distinct)]
+
+
+class Aggregate(Part):
+    """A release plan: all that a template of tables asks. There are no other filters.
+
+    The features are one owner's. Each is a column with the classes that its grid or partition
+    gives, and "unknown" where its absence means that. Margins are listed, or all of up to so many
+    columns (`ways`), the total among them.
+    """
+
+    dimensions: Annotated[
+        tuple[FeatureName, ...],
+        Field(min_length=1, max_length=MAX_DIMENSIONS),
+        AfterValidator(distinct),
+    ]
+    measures: Annotated[tuple[TableMeasure, ...], Field(min_length=1, max_length=MAX_MEASURES)]
+    ways: Annotated[int | None, Field(ge=0, le=MAX_WAYS, exclude_if=_is_none)] = None
+    margins: Annotated[
+        tuple[Margin, ...], Field(max_length=MAX_MARGINS, exclude_if=lambda each: not each)
+    ] = ()
+    rules: TableRules = TableRules()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Aggregate:
+        if (self.ways is None) != bool(self.margins):
+            raise ValueError("margins are listed, or `ways` says of how many columns all are told")
+        if len({name.partition(".")[0] for name in self.features}) != 1:
+            raise ValueError("the features are of one owner")
+        return self
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature it reads, each once."""
+        measured = (each.of for each in self.measures if each.of is not None)
+        return tuple(dict.fromkeys((*self.dimensions, *measured)))
+
+    @property
+    def owner(self) -> str:
+        """Whose features they are."""
+        return self.dimensions[0].partition(".")[0]

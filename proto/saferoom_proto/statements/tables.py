@@ -1,0 +1,92 @@
+"""A signed request for a template's tables, and the enclave's word on it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements.base import (
+    Digest,
+    Instant,
+    Name,
+    Nonce,
+    Owner,
+    Payload,
+    Purpose,
+    Usage,
+)
+from saferoom_proto.statements.enclave import ChainLink, Outcome, StoreState, StreamPosition
+from saferoom_proto.statements.request import LONGEST_WINDOW, ReplyKey, require_window
+
+MOST_TOGETHER = 1_000_000
+"""A bound on a number that is signed; a store's epoch ends long before."""
+
+
+class TableRequest(Payload):
+    """Asks for the tables of a template, about the store in force; by an agreement's key.
+
+    It has no parameters: all that is asked stands in the template that was approved.
+    """
+
+    KIND: ClassVar[str] = "table-request"
+    SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
+
+    institution: Name
+    template: Digest
+    certificate: Digest
+    """The digest of the release certificate, not of anybody's X.509 certificate."""
+    purpose: Purpose
+    nonce: Nonce
+    not_before: Instant
+    not_after: Instant
+    reply_key: ReplyKey
+    """Made for this request: the tables are sealed to it."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> TableRequest:
+        require_window(self.not_before, self.not_after, LONGEST_WINDOW)
+        return self
+
+
+class TableRelease(Payload):
+    """An enclave's signed word on a request for tables: answered or refused, under what.
+
+    Nothing in it depends on a record: the tables, and which of their cells are withheld, are told
+    to the asker alone; `answer` commits to them.
+    """
+
+    KIND: ClassVar[str] = "table-release"
+    SIGNED_BY: ClassVar[Usage] = Usage.ENCLAVE
+
+    owner: Owner
+    request: Digest
+    institution: Name
+    endorsement: Digest
+    charter: Digest
+    template: Digest
+    certificate: Digest
+    approvals: tuple[Digest, ...]
+    agreement: Digest
+    stream: StreamPosition
+    store: StoreState | None
+    outcome: Outcome
+    reason: Reason | None
+    together: Annotated[int | None, Field(ge=1, le=MOST_TOGETHER)]
+    """How many plans were protected together: all that was released about these records so far,
+    by template and certificate, this one included; whoever asked. None for a refusal."""
+    answer: Digest | None
+    chain: ChainLink
+    time: Instant
+
+    @model_validator(mode="after")
+    def _whole(self) -> TableRelease:
+        answered = self.outcome is Outcome.ANSWERED
+        if answered != (self.answer is not None) or answered == (self.reason is not None):
+            raise ValueError("an answer has a commitment and no reason; a refusal has the reverse")
+        if answered != (self.together is not None):
+            raise ValueError("an answer, and no refusal, says how many plans were protected")
+        if answered and (self.store is None or not self.approvals):
+            raise ValueError("an answer names its approvals and its store")
+        return self

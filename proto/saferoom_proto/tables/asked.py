@@ -1,0 +1,127 @@
+"""The release plan that a template of tables amounts to, with the features it names.
+
+Derived by the proposer's client, every approver's client, the room and the owner's enclave, and
+never written by hand; so is the part of a release certificate that it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final, assert_never
+
+from saferoom_proto.formula import FeatureRef, FeatureShape, format_number
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements.aggregate import Aggregate, MeasureKind, TableMeasure
+from saferoom_proto.statements.feature import FeatureKind
+from saferoom_proto.tables.plan import (
+    Dimension,
+    Margin,
+    Measure,
+    ReleasePlan,
+    Variable,
+    every_margin,
+)
+
+UNKNOWN: Final = "unknown"
+"""The class of those of whom nothing is known, where a feature's absence means that."""
+
+ADDED: Final = frozenset({MeasureKind.SUM, MeasureKind.MEAN})
+"""Measures that add a feature's values up."""
+
+COUNTED: Final = frozenset({MeasureKind.COUNT, MeasureKind.HISTOGRAM})
+"""Measures that count; of identifiers and record-level detail nothing else is told (level 4)."""
+
+Shapes = Mapping[FeatureRef, FeatureShape]
+
+
+def plan_of(aggregate: Aggregate, shapes: Shapes, epoch: int = 0) -> ReleasePlan:
+    """Derive the plan of a template's tables.
+
+    Args:
+        aggregate: what the template asks.
+        shapes: the features it names, all of them.
+        epoch: of the store that it is about; 0 where only its form matters.
+
+    Raises:
+        SafeRoomError: `NOT_ALLOWED` for a feature that no table can have so; `MALFORMED` or
+            `TOO_LARGE` if it is no plan; the faults name the field.
+    """
+    counted = [each.of for each in aggregate.measures if each.kind not in ADDED and each.of]
+    names = dict.fromkeys((*aggregate.dimensions, *counted))
+    try:
+        return ReleasePlan(
+            dimensions=tuple(_dimension(name, shapes) for name in names),
+            variables=_variables(aggregate, shapes),
+            measures=tuple(map(_measure, aggregate.measures)),
+            margins=_margins(aggregate),
+            epoch=epoch,
+        )
+    except SafeRoomError as error:
+        faults = [FieldFault(f"aggregate.{each.field}", each.rule) for each in error.fields]
+        faults = faults or [FieldFault("aggregate", error.detail)]
+        raise SafeRoomError(error.reason, error.detail, faults) from None
+
+
+def classes_of(shape: FeatureShape) -> tuple[str, ...]:
+    """Name the classes of a feature's column, in the order of its cells; unknown is the last.
+
+    Raises:
+        SafeRoomError: `NOT_ALLOWED` for a feature of which values are stated.
+    """
+    match shape.kind:
+        case FeatureKind.ORDERED:
+            cuts = [format_number(each) for each in shape.grid]
+            between = (f"{low} to below {high}" for low, high in pairwise(cuts))
+            named = (f"below {cuts[0]}", *between, f"{cuts[-1]} or more")
+        case FeatureKind.FLAG:
+            named = ("false", "true")
+        case FeatureKind.CLASSES:
+            named = shape.classes
+        case FeatureKind.STATED:
+            raise _not_so(shape.ref, "values that others state are no column of a table")
+        case _:
+            assert_never(shape.kind)
+    return (*named, UNKNOWN) if shape.can_be_unknown else named
+
+
+def amount_of(feature: str) -> str:
+    """Name the amounts of a feature in a plan, where its classes have the feature's own name."""
+    return f"{feature}, added up"
+
+
+def _dimension(name: str, shapes: Shapes) -> Dimension:
+    return Dimension(name, classes_of(shapes[FeatureRef.parse(name)]))
+
+
+def _variables(aggregate: Aggregate, shapes: Shapes) -> tuple[Variable, ...]:
+    found: dict[str, Variable] = {}
+    for each in aggregate.measures:
+        if each.of is None or each.low is None or each.high is None:
+            continue
+        ref = FeatureRef.parse(each.of)
+        if shapes[ref].kind is not FeatureKind.ORDERED:
+            raise _not_so(ref, "only the values of an ordered feature are added up")
+        named = Variable(amount_of(each.of), float(each.low), float(each.high))
+        if found.setdefault(each.of, named) != named:
+            fault = FieldFault("measures", f"{ref} has one pair of bounds in all of a plan")
+            raise SafeRoomError(Reason.MALFORMED, fault.rule, [fault])
+    return tuple(found.values())
+
+
+def _measure(asked: TableMeasure) -> Measure:
+    of = asked.of or ""
+    return Measure(asked.kind, amount_of(of) if asked.kind in ADDED else of, asked.classes)
+
+
+def _margins(aggregate: Aggregate) -> tuple[Margin, ...]:
+    if aggregate.ways is not None:
+        return every_margin(aggregate.dimensions, aggregate.ways)
+    if not all(set(margin) <= set(aggregate.dimensions) for margin in aggregate.margins):
+        fault = FieldFault("margins", "a margin is of the plan's own dimensions")
+        raise SafeRoomError(Reason.MALFORMED, fault.rule, [fault])
+    return aggregate.margins
+
+
+def _not_so(ref: FeatureRef, rule: str) -> SafeRoomError:
+    return SafeRoomError(Reason.NOT_ALLOWED, str(ref), [FieldFault(str(ref), rule)])

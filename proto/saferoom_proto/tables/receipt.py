@@ -1,0 +1,203 @@
+"""A table's receipt: one file that shows offline what was asked, allowed and told.
+
+It needs nothing from the room: only the keys that its reader pinned when it joined (`Trust`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, pin
+from saferoom_proto.checkpoint import Checkpoint
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import (
+    open_charters,
+    open_template,
+    require_approved,
+    require_format,
+    require_same,
+    verify_features,
+    verify_recorded,
+)
+from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template, load
+from saferoom_proto.statements.base import Base64, Owner, Part, field_faults
+from saferoom_proto.suite import suite_of
+from saferoom_proto.tables.asked import plan_of
+from saferoom_proto.tables.plan import ReleasePlan
+from saferoom_proto.tables.told import MOST_BYTES, Tables, Told, commitment
+from saferoom_proto.trust import Trust
+from saferoom_proto.verification import (
+    PinnedCharter,
+    verify_agreement,
+    verify_by_enclave,
+    verify_endorsement,
+    verify_request,
+)
+
+FORMAT: Final = "saferoom-table-receipt/v1"
+LIMIT_BYTES: Final = 4 * MOST_BYTES
+"""The largest tables, written as text within text, and what allowed them."""
+
+
+class TableReceipt(Part):
+    """What the file holds. Envelopes are DSSE JSON documents, as text."""
+
+    format: Literal["saferoom-table-receipt/v1"] = FORMAT
+    request: str
+    template: str
+    certificate: str
+    """The release certificate's payload, as approvals and request name it."""
+    owner: Owner
+    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+    """The charter in force, and before it those that lead to it from the pinned root."""
+    features: tuple[str, ...]
+    approvals: tuple[str, ...]
+    agreement: str
+    endorsement: str
+    release: str
+    salt: Base64
+    proof: str
+    tables: str | None
+    """What was opened, a JSON document; none for a refusal."""
+
+    @classmethod
+    def from_json(cls, data: bytes) -> TableReceipt:
+        """Read a receipt file; `MALFORMED` names the field."""
+        parse_object(data, LIMIT_BYTES)
+        try:
+            return require_format(cls.model_validate_json(data))
+        except ValidationError as error:
+            raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None
+
+    def to_json(self) -> bytes:
+        """Write a receipt file."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedTables:
+    """What a table's receipt verifiably shows.
+
+    Attributes:
+        request: what was asked, by whom.
+        request_id: its digest.
+        template: the plan, as it was approved.
+        certificate: what it could let out at most.
+        release: the enclave's word.
+        tables: what was told, table by table; none for a refusal.
+        checkpoint: the log that the word stands in.
+        index: its entry there.
+    """
+
+    request: TableRequest
+    request_id: str
+    template: Template
+    certificate: ReleaseCertificate
+    release: TableRelease
+    tables: tuple[Told, ...] | None
+    checkpoint: Checkpoint
+    index: int
+
+    @property
+    def part(self) -> OwnerPart:
+        """What the owner's enclave could let out."""
+        return self.certificate.part(self.release.owner)
+
+
+def verify_table_receipt(receipt: TableReceipt, trust: Trust) -> VerifiedTables:
+    """Verify a table's receipt offline.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails.
+    """
+    # Step 1: the request. Its signature is checked against the agreement below.
+    request_envelope = Envelope.from_text(receipt.request)
+    request = load(request_envelope, TableRequest)
+    if request.room != trust.origin:
+        raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
+    # Step 2: the template, and its release certificate derived anew from the pinned features.
+    asked = (request.template, request.certificate)
+    template, certificate = open_template(receipt.template, receipt.certificate, [receipt], asked)
+    # Step 3: the charter under its pinned root; the enclave's key under the charter; its word.
+    charter = open_charters(receipt.owner, receipt.charters, trust)
+    endorsement_envelope = Envelope.from_text(receipt.endorsement)
+    statement = Envelope.from_text(receipt.release)
+    moment = load(statement, TableRelease).time
+    endorsement = verify_endorsement(endorsement_envelope, charter, moment)
+    release = verify_by_enclave(statement, endorsement, endorsement_envelope.digest, TableRelease)
+    require_on(release, request_envelope.digest, request, charter)
+    # Step 4: who asked, refused or not: an agreement's key signed the request.
+    agreement_envelope = Envelope.from_text(receipt.agreement)
+    agreement = verify_agreement(agreement_envelope, charter)
+    require_same(release.agreement, agreement_envelope.digest, "agreement")
+    verify_request(request_envelope, TableRequest, agreement, moment)
+    verify_features(receipt, charter, certificate)
+    # Step 5: what allowed it.
+    if release.outcome is Outcome.ANSWERED:
+        agreement.agreement.require_valid(moment)
+        require_approved(receipt.approvals, release.approvals, charter, certificate)
+    # Step 6: its place in the log, and the tables under their commitment.
+    checkpoint, index = verify_recorded(statement.digest, unb64(receipt.salt), receipt.proof, trust)
+    if (receipt.tables is None) != (release.outcome is Outcome.REFUSED):
+        raise SafeRoomError(Reason.BAD_PROOF, "tables are missing, or too many")
+    tables = None
+    if receipt.tables is not None:
+        opened = Tables.from_bytes(receipt.tables.encode())
+        plan = planned(template, receipt.features, opened.epoch)
+        tables = require_told(release, opened, plan)
+    return VerifiedTables(
+        request,
+        request_envelope.digest,
+        template,
+        certificate,
+        release,
+        tables,
+        checkpoint,
+        index,
+    )
+
+
+def require_on(
+    release: TableRelease, request_id: str, request: TableRequest, charter: PinnedCharter
+) -> None:
+    """Refuse with `BAD_PROOF` unless a word is on this very request, in its window."""
+    said = (release.request, release.institution, release.template, release.certificate)
+    asked = (request_id, request.institution, request.template, request.certificate)
+    if (*said, release.charter) != (*asked, charter.digest):
+        raise SafeRoomError(Reason.BAD_PROOF, "the word is on another request")
+    answered = release.outcome is Outcome.ANSWERED
+    if answered and not request.not_before <= release.time < request.not_after:
+        raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the request's window")
+
+
+def require_told(release: TableRelease, tables: Tables, plan: ReleasePlan) -> tuple[Told, ...]:
+    """Check opened tables against the word that commits to them, and lay them out by their plan.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`.
+    """
+    suite = suite_of(release.request)
+    if release.answer is None or commitment(tables.to_bytes(), suite) != release.answer:
+        raise SafeRoomError(Reason.BAD_PROOF, "not the tables that the word commits to")
+    store = None if release.store is None else release.store.epoch
+    told = (tables.room, tables.owner, tables.request, tables.template, tables.epoch)
+    if told != (release.room, release.owner, release.request, release.template, store):
+        raise SafeRoomError(Reason.BAD_PROOF, "the tables are about something else")
+    return tables.by_plan(plan)
+
+
+def planned(template: Template, features: tuple[str, ...], epoch: int) -> ReleasePlan:
+    """Derive the plan of a template's tables from its features' statements, given as text.
+
+    Raises:
+        SafeRoomError: `NOT_ALLOWED` for a template of another kind.
+    """
+    if template.aggregate is None:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "the template is not of tables")
+    shapes = {ref: each.shape for ref, each in pin(map(Envelope.from_text, features)).items()}
+    return plan_of(template.aggregate, shapes, epoch)

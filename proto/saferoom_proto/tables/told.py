@@ -1,0 +1,152 @@
+"""Tables as they are sealed to the asker and to nobody else.
+
+The plaintext is JSON, filled up with spaces to the next power of two, so that its length says
+nothing of which cells are withheld. The release carries a hash of the whole; the salt in it keeps
+that commitment from being guessed. Numbers are text, as they were rounded: no reader rounds again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from saferoom_proto import hpke
+from saferoom_proto.encoding import check_digest, parse_object
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.base import Digest, Owner, Part, field_faults
+from saferoom_proto.suite import Suite
+from saferoom_proto.tables.plan import Margin, Measure, ReleasePlan
+
+FEWEST_BYTES: Final = 16 * 1024
+"""A plan of a few hundred cells fits: such tables all look alike."""
+MOST_BYTES: Final = 8 * 1024 * 1024
+"""Half of what a client takes in one message; sixteen measures in 20,000 cells each."""
+
+_LABEL: Final = b"saferoom tables v1\n"
+
+Written = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?(e[+-][0-9]{2,3})?$")]
+"""A number as it was rounded."""
+Numbers = tuple[Written | None, ...]
+"""One of each cell, in the order of the columns' classes, the last column's first; none where it is
+withheld."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a table.
+
+    Attributes:
+        classes: its class in each column.
+        number: as it was rounded; none where it is withheld.
+    """
+
+    classes: tuple[str, ...]
+    number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One table: a measure in all cells of a margin.
+
+    Attributes:
+        measure: what is told.
+        margin: as the plan names it.
+        columns: of the table; a histogram's own is the last.
+        cells: in the order of the columns' classes.
+    """
+
+    measure: Measure
+    margin: Margin
+    columns: Margin
+    cells: tuple[Cell, ...]
+
+
+class Tables(Part):
+    """What one owner's enclave lets out of a template's tables."""
+
+    format: Literal["saferoom-tables/v1"] = "saferoom-tables/v1"
+    room: str
+    owner: Owner
+    request: Digest
+    template: Digest
+    epoch: Annotated[int, Field(ge=1)]
+    """Of the store that they are about."""
+    numbers: Annotated[tuple[Numbers, ...], Field(min_length=1)]
+    """For each measure each margin, in the plan's order."""
+    salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+    """32 random bytes, base64."""
+
+    def to_bytes(self) -> bytes:
+        """Write the plaintext, filled up.
+
+        Raises:
+            SafeRoomError: `TOO_LARGE` past `MOST_BYTES`.
+        """
+        written = self.model_dump_json().encode()
+        if len(written) > MOST_BYTES:
+            raise SafeRoomError(Reason.TOO_LARGE, f"tables of more than {MOST_BYTES} bytes")
+        # JSON may end in spaces (RFC 8259 section 2).
+        return written.ljust(max(FEWEST_BYTES, 1 << (len(written) - 1).bit_length()))
+
+    @classmethod
+    def from_bytes(cls, plaintext: bytes) -> Tables:
+        """Read a plaintext; `MALFORMED` names the field."""
+        parse_object(plaintext, MOST_BYTES)
+        try:
+            return cls.model_validate_json(plaintext)
+        except ValidationError as error:
+            raise SafeRoomError(Reason.MALFORMED, "tables", field_faults(error)) from None
+
+    def by_plan(self, plan: ReleasePlan) -> tuple[Told, ...]:
+        """Lay the numbers out by the plan that they answer.
+
+        Raises:
+            SafeRoomError: `BAD_PROOF` if they are of another plan.
+        """
+        named = [(measure, margin) for measure in plan.measures for margin in plan.margins]
+        shapes = [_classes(plan, measure.told_in(margin)) for measure, margin in named]
+        if [len(each) for each in self.numbers] != [math.prod(map(len, each)) for each in shapes]:
+            raise SafeRoomError(Reason.BAD_PROOF, "the tables are not those of the plan")
+        laid = zip(named, shapes, self.numbers, strict=True)
+        return tuple(
+            Told(measure, margin, measure.told_in(margin), tuple(_cells(classes, numbers)))
+            for (measure, margin), classes, numbers in laid
+        )
+
+
+def commitment(plaintext: bytes, suite: Suite = Suite.INTERNATIONAL) -> str:
+    """Commit to a plaintext, as a release of a suite does."""
+    return suite.digest(plaintext)
+
+
+def seal_tables(plaintext: bytes, reply_key: bytes, request_id: str, owner: str) -> bytes:
+    """Seal a plaintext to the institution that asked."""
+    return hpke.seal(reply_key, plaintext, info=tables_info(request_id, owner))
+
+
+def open_tables(sealed: bytes, key: hpke.SealingKey, request_id: str, owner: str) -> bytes:
+    """Open what an owner's enclave sealed to the asker.
+
+    Raises:
+        SafeRoomError: `BAD_SEAL` if it was sealed to another key, request or owner.
+    """
+    return key.open(sealed, info=tables_info(request_id, owner))
+
+
+def tables_info(request_id: str, owner: str) -> bytes:
+    """Give the HPKE info under which an owner's tables are sealed for one request."""
+    return _LABEL + check_digest(request_id).encode() + b"\n" + owner.encode()
+
+
+def _classes(plan: ReleasePlan, columns: Margin) -> list[tuple[str, ...]]:
+    return [plan.dimension(name).classes for name in columns]
+
+
+def _cells(classes: list[tuple[str, ...]], numbers: Numbers) -> Iterator[Cell]:
+    for named, number in zip(product(*classes), numbers, strict=True):
+        yield Cell(named, number)

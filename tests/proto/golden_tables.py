@@ -1,0 +1,181 @@
+"""Frozen examples of tables: what is asked, what an enclave signs about it, and what is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.encoding import b64
+from saferoom_proto.hpke import SealingKey
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import (
+    Aggregate,
+    Feature,
+    MeasureKind,
+    Outcome,
+    Payload,
+    Purpose,
+    TableMeasure,
+    TableRelease,
+    TableRequest,
+    Template,
+    seal_statement,
+)
+from saferoom_proto.tables.receipt import TableReceipt
+from saferoom_proto.tables.told import Tables, commitment, tables_info
+from tests.proto.golden_owners import definitions
+from tests.proto.golden_seeds import (
+    AT,
+    CERTIFICATE,
+    LINK,
+    ROOM,
+    STORE,
+    STREAM,
+    TITLE,
+    digest,
+    key,
+    sealing,
+    seed,
+)
+
+
+def templates() -> dict[str, Payload]:
+    """Give templates of tables: margins of so many columns, and margins that are listed."""
+    given: dict[str, object] = {
+        "room": ROOM,
+        "kind": "Aggregate",
+        "name": "turnover-by-rating",
+        "title": TITLE,
+        "proposer": "bank-a",
+        "signer": b64(CERTIFICATE),
+        "purposes": (Purpose.PRODUCT_DESIGN,),
+    }
+    added = {"of": "tax.vat", "low": Decimal(0), "high": Decimal("1000000.5")}
+    all_kinds = (
+        TableMeasure(kind=MeasureKind.COUNT),
+        TableMeasure.model_validate({"kind": MeasureKind.SUM, **added}),
+        TableMeasure.model_validate({"kind": MeasureKind.MEAN, **added}),
+        TableMeasure(kind=MeasureKind.SHARE, of="tax.rating", classes=("good",)),
+        TableMeasure(kind=MeasureKind.HISTOGRAM, of="tax.rating"),
+    )
+    every = Aggregate(dimensions=("tax.vat", "tax.rating"), measures=all_kinds, ways=2)
+    listed = Aggregate(
+        dimensions=("tax.vat", "tax.rating"),
+        measures=all_kinds[:1],
+        margins=((), ("tax.rating", "tax.vat")),
+    )
+    return {
+        "template of tables": Template.model_validate({**given, "aggregate": every}),
+        "template of listed tables": Template.model_validate({**given, "aggregate": listed}),
+    }
+
+
+def table_certificate() -> ReleaseCertificate:
+    """Derive the release certificate of the template of tables."""
+    defined = definitions().values()
+    features = pin(seal_statement(each, key("li")) for each in defined if _feature(each))
+    template = seal_statement(templates()["template of tables"], key("desk"))
+    return derive_certificate(template, features)
+
+
+def _feature(payload: Payload) -> bool:
+    return isinstance(payload, Feature)
+
+
+def words_on_tables() -> dict[str, Payload]:
+    """Give what an institution asks, and what an enclave signs about it."""
+    asked: dict[str, object] = {
+        "room": ROOM,
+        "institution": "bank-a",
+        "template": digest("template"),
+        "certificate": digest("certificate"),
+    }
+    said: dict[str, object] = {
+        **asked,
+        "owner": "tax",
+        "request": digest("table request"),
+        "endorsement": digest("endorsement"),
+        "charter": digest("charter 2"),
+        "approvals": (digest("approval 1"), digest("approval 2")),
+        "agreement": digest("agreement"),
+        "stream": STREAM,
+        "store": STORE,
+        "outcome": Outcome.ANSWERED,
+        "reason": None,
+        "together": 3,
+        "answer": digest("tables"),
+        "chain": LINK,
+        "time": AT,
+    }
+    refused = {
+        "approvals": (),
+        "store": None,
+        "outcome": Outcome.REFUSED,
+        "reason": Reason.NOT_APPROVED,
+        "together": None,
+        "answer": None,
+    }
+    return {
+        "table-request": TableRequest.model_validate(
+            {
+                **asked,
+                "purpose": Purpose.PRODUCT_DESIGN,
+                "nonce": b64(seed("nonce", 16)),
+                "not_before": AT,
+                "not_after": AT + timedelta(minutes=10),
+                "reply_key": b64(_reply().public),
+            }
+        ),
+        "table-release": TableRelease.model_validate(said),
+        "table-release that refuses": TableRelease.model_validate(said | refused),
+        "release-certificate of tables": table_certificate(),
+    }
+
+
+def _reply() -> SealingKey:
+    return sealing("reply")
+
+
+def tables() -> Tables:
+    """Make tables: a number, a rounded one, and one that is withheld."""
+    return Tables(
+        room=ROOM,
+        owner="tax",
+        request=digest("table request"),
+        template=digest("template"),
+        epoch=5,
+        numbers=(("120", None), ("1.25e+07", "-0.5", "0")),
+        salt=b64(seed("salt")),
+    )
+
+
+def table_receipt() -> TableReceipt:
+    """Make a receipt file; its envelopes are not, since only the form matters here."""
+    return TableReceipt(
+        request="request",
+        template="template",
+        certificate="{}",
+        owner="tax",
+        charters=("charter",),
+        features=("feature",),
+        approvals=("approval",),
+        agreement="agreement",
+        endorsement="endorsement",
+        release="release",
+        salt=b64(seed("salt")),
+        proof="proof",
+        tables="{}",
+    )
+
+
+def tables_formats() -> dict[str, str]:
+    """Give every format of tables that is sealed, hashed or kept."""
+    told = tables().to_bytes()
+    return {
+        "tables": told.rstrip().decode(),
+        "tables length": str(len(told)),
+        "tables commitment": commitment(told),
+        "tables seal info": tables_info(digest("table request"), "tax").decode(),
+        "table receipt": table_receipt().to_json().decode(),
+    }
