@@ -20,6 +20,7 @@ class Happening(StrEnum):
     LISTENING = "listening"
     ENDED = "ended"
     COSIGNED = "cosigned"
+    FOLLOWED = "followed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,14 @@ class Kept:
         return restored
 
     def is_refused(self) -> bool:
-        """Tell whether the enclave refused the log.
+        """Tell whether the key agent, or the enclave, refused the log.
 
-        The room sees that it is behind; once it has grown past the enclave's checkpoint by its own
-        entries, the enclave finds that it does not extend it.
+        The agent looked at it every few seconds. Of an enclave that has its key the room sees that
+        it is behind; once it has grown past the enclave's checkpoint by its own entries, the
+        enclave finds that it does not extend it.
         """
+        if "refused: BAD_PROOF: the log" in self.live.processes.log("agent tax"):
+            return True
         log = self.live.processes.log("server")
         down = [json.loads(line) for line in log.splitlines() if '"enclave down"' in line]
         return any(each.get("reason") in ("BROKEN_STREAM", "BAD_PROOF") for each in down)

@@ -90,6 +90,13 @@ def test_the_logs_key_is_changed_while_banks_ask(tmp_path: Path) -> None:
         assert run("room", "follow", profile=live.member("auditor", "desk")).returncode == 0
         judged = run("audit", "verify", profile=live.member("auditor", "desk"))
         assert judged.returncode == 0, judged.stdout + judged.stderr
+        # The key agent goes over by itself: its enclave would get no key any more.
+        live.processes.wait_for(lambda: "followed: " in live.processes.log("agent tax"), "it stays")
+        assert follows(live.member("operator", "desk"))
+        live.processes.kill("server")
+        live.start_server()
+        live.processes.wait_for(live.answers, "the server does not answer")
+        live.processes.wait_for(live.serving, "the enclave does not serve", 90)
 
 
 @pytest.mark.soak

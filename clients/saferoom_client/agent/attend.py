@@ -2,6 +2,9 @@
 
 The agent dials out and keeps the line, so that the owner opens no port. A lost line is taken up
 again after a pause that doubles up to ten seconds.
+
+Meanwhile it looks at the room's log: an enclave's folder can be put back together with the log that
+would give it away, and then only who saw more of the log knows.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from saferoom_client.agent.policy import appraise, release_keys
 from saferoom_client.agent.rotation import under
 from saferoom_client.agent.slots import Slot
 from saferoom_client.events import Event, Happening, Tell, ignore_events
+from saferoom_client.handovers import follow
+from saferoom_client.log import verify_log
 from saferoom_client.members import whoami
 from saferoom_client.profile import Profile
 from saferoom_client.refused import Refused, refusal_of
@@ -32,6 +37,8 @@ FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 10.0
 OFFER_SECONDS: Final = 1.0
 """How often the agent looks whether its owner changed the store's key."""
+LOOK_SECONDS: Final = 5.0
+"""How often the agent looks whether the log still holds all that it held."""
 MOST_OPEN_CHALLENGES: Final = 16
 """One enclave asks for one key at a time; more open challenges than this are noise."""
 
@@ -81,6 +88,7 @@ class _Attendance:
         self._on_event: Final = on_event
         self._nonces: Final[dict[str, bytes]] = {}
         self._writing: Final = asyncio.Lock()
+        self._looking: Final = asyncio.Lock()
         self.answered = False
         """Whether the room has said anything."""
 
@@ -91,11 +99,12 @@ class _Attendance:
             detail = f"the room takes this agent for a member of {caller.organisation}"
             raise SafeRoomError(Reason.NOT_ALLOWED, detail)
         stream = self._session.owners.AttendKeys()
-        offering = asyncio.create_task(self._offer(stream))
+        beside = [asyncio.create_task(each) for each in (self._offer(stream), self._look())]
         try:
             await self._attend(stream)
         finally:
-            offering.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _attend(self, stream: Stream) -> None:
         self._on_event(Event(Happening.ATTENDING, self._session.profile.card.address))
@@ -118,6 +127,39 @@ class _Attendance:
                 await self._write(stream, owner_pb2.AttendKeysRequest(offer=owner_pb2.KeyOffer()))
             offered = changed
             await asyncio.sleep(OFFER_SECONDS)
+
+    async def _look(self) -> None:
+        """Look at the log again and again; what is wrong with it is told once."""
+        told = ""
+        while True:
+            try:
+                await self._require_log()
+                told = ""
+            except SafeRoomError as error:
+                why = f"{error.reason}: {error.detail}"
+                if error.reason not in _LINE_LOST and why != told:
+                    told = why
+                    self._on_event(Event(Happening.REFUSED, why))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _require_log(self) -> None:
+        """Verify that the log extends what the agent saw of it, and remember its head.
+
+        Where the pinned key handed over, the agent goes over: nobody types that for it, and an
+        enclave that starts meanwhile would get no key.
+        """
+        async with self._looking:  # whoever came first would otherwise be forgotten again
+            try:
+                await verify_log(self._session)
+            except SafeRoomError as error:
+                if error.reason is not Reason.BAD_SIGNATURE:
+                    raise
+                followed = await follow(self._session)
+                await verify_log(self._session)
+                keys = ", ".join(each.says.following for each in followed.handovers)
+                self._on_event(
+                    Event(Happening.FOLLOWED, f"the room's keys were handed over: {keys}")
+                )
 
     async def _write(self, stream: Stream, message: owner_pb2.AttendKeysRequest) -> None:
         async with self._writing:  # a stream takes one message at a time
@@ -148,6 +190,7 @@ class _Attendance:
         if nonce is None:
             raise SafeRoomError(Reason.BAD_EVIDENCE, "the evidence answers no open challenge")
         evidence = read_evidence(told.kind, told.quote)
+        await self._require_log()
         ask = owner_pb2.GetCharterRequest(owner=self._agent.policy.owner)
         charter = await self._session.call(self._session.owners.GetCharter, ask)
         in_force = envelope_from_proto(charter.charter)
@@ -177,3 +220,5 @@ class _Attendance:
 
 
 _WHY_CHARS: Final = 1000  # what the contract takes
+_LINE_LOST: Final = frozenset({Reason.UNAVAILABLE, Reason.DEADLINE})
+"""What says nothing of the log: whoever attends finds out by itself."""

@@ -54,6 +54,7 @@ _HAPPENINGS: Final = (
     later("listening"),
     later("ended"),
     later("cosigned"),
+    later("followed"),
 )
 """What happens (`Happening`), listed for translation."""
 
