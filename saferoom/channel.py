@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import grpc
 from cryptography import x509
 
-from saferoom import batch_pieces
+from saferoom import batch_pieces, job_pieces
 from saferoom import enclave_wire as wire
 from saferoom.batch_pieces import BatchPiece
 from saferoom.enclave_wire import LoadPiece
@@ -26,6 +26,7 @@ from saferoom.exchange import (
     Standing,
     Unlocking,
 )
+from saferoom.job_pieces import JobPiece, JobStatus, JobTold
 from saferoom.tls import KeyPair
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -40,6 +41,9 @@ _QUICK_SECONDS: Final = 10.0
 
 _TRIAL_SECONDS: Final = 30.0
 """A trial may take 10 s over the store, after whatever is under way."""
+
+_JOB_SECONDS: Final = 20.0
+"""A job begins and ends with a few signatures; what it lets wait is a message under way."""
 
 T = TypeVar("T")
 
@@ -125,6 +129,33 @@ class EnclaveChannel:
             raise from_rpc_error(error) from error
         finally:
             call.cancel()
+
+    async def begin_job(self, request: Envelope) -> Judged:
+        """Have a job begin, or refused."""
+        call = self._stub.BeginJob(job_pieces.begin_request(request), timeout=_JOB_SECONDS)
+        return job_pieces.begun_from(await _answered(call))
+
+    async def work_on_job(self, pieces: AsyncIterator[JobPiece]) -> AsyncGenerator[JobTold]:
+        """Carry a job's messages; gives the enclave's."""
+        passed_on = (job_pieces.work_request(piece) async for piece in pieces)
+        call = self._stub.WorkOnJob(passed_on)
+        try:
+            async for message in call:
+                yield job_pieces.told_from(message)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
+
+    async def tell_jobs(self, owner: str, job: str) -> Sequence[JobStatus]:
+        """Ask how a job stands, or all of them."""
+        call = self._stub.TellJobs(job_pieces.tell_request(job), timeout=_QUICK_SECONDS)
+        return job_pieces.statuses_from(await _answered(call), owner)
+
+    async def end_job(self, cancel: Envelope) -> OutboxEntry:
+        """Have a job ended by its institution's word."""
+        call = self._stub.EndJob(job_pieces.end_request(cancel), timeout=_JOB_SECONDS)
+        return wire.outbox_entry_from((await _answered(call)).entry)
 
     async def outbox(self, start: int) -> tuple[OutboxEntry, ...]:
         """Give outbox entries that lack a proof, from a chain index on."""

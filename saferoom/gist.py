@@ -18,6 +18,7 @@ from saferoom_proto.statements import (
     CheckRequest,
     CostRequest,
     Digest,
+    JobRequest,
     Name,
     Outcome,
     Purpose,
@@ -49,6 +50,12 @@ class BatchGist(RequestGist):
 
     subject: _ShortText = ""
     rows: Annotated[int, Field(ge=1, le=MOST_ROWS)]
+
+
+class JobGist(RequestGist):
+    """The same of a job, which is about nobody alone."""
+
+    subject: _ShortText = ""
 
 
 class ReleaseGist(_Gist):
@@ -92,6 +99,15 @@ def batch_gist(envelope: Envelope) -> BatchGist:
         SafeRoomError: `MALFORMED`; the faults name the fields.
     """
     return _read(envelope, BatchRequest.payload_type(), BatchGist)
+
+
+def job_gist(envelope: Envelope) -> JobGist:
+    """Read what the room goes by in a request for a job.
+
+    Raises:
+        SafeRoomError: `MALFORMED`; the faults name the fields.
+    """
+    return _read(envelope, JobRequest.payload_type(), JobGist)
 
 
 def release_gist(envelope: Envelope) -> ReleaseGist:

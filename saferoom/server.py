@@ -12,14 +12,11 @@ from typing import Final, Self
 
 import grpc
 
-from saferoom.batches import Batches
+from saferoom.answering import Drained, add_answering
 from saferoom.books import Books, open_books
-from saferoom.checks import Checks
 from saferoom.concern import Concerns
 from saferoom.config import RunBy, split_address
 from saferoom.consent_requests import ConsentRequests
-from saferoom.consents import Consents
-from saferoom.costs import Costs
 from saferoom.courier import HeadSigner
 from saferoom.disputes import Disputes
 from saferoom.evidence import Role
@@ -29,7 +26,6 @@ from saferoom.identity import Callers
 from saferoom.inforce import InForce
 from saferoom.interceptors import Guard
 from saferoom.keydesk import KeyDesk
-from saferoom.limits import Limits
 from saferoom.links import Links
 from saferoom.loads import Loads
 from saferoom.logs import Log
@@ -42,8 +38,6 @@ from saferoom.roll import Roll
 from saferoom.room import RESTORED, Room
 from saferoom.rounds import FILE as COSIGNED
 from saferoom.rounds import Rounds
-from saferoom.services.batch import BatchService
-from saferoom.services.check import CheckService
 from saferoom.services.consent import ConsentService
 from saferoom.services.identity import IdentityService, People
 from saferoom.services.ledger import LedgerService
@@ -61,8 +55,6 @@ from saferoom.tracing import Tracer, open_tracer
 from saferoom.watch import Watch
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.starting import COMMAND
-from saferoom_proto.v1.batch_pb2_grpc import add_BatchServiceServicer_to_server as add_batch
-from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
 from saferoom_proto.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server as add_consent
 from saferoom_proto.v1.identity_pb2_grpc import (
     add_IdentityServiceServicer_to_server as add_identity,
@@ -333,7 +325,7 @@ async def _add_services(
     *,
     inforce: InForce,
     roll: Roll,
-) -> Sequence[Checks | Costs | Batches]:
+) -> Sequence[Drained]:
     """Add the contract's services to the server; gives what must be drained at the end."""
     config, register = outside.room.config, books.register
     statements = Statements(
@@ -349,15 +341,6 @@ async def _add_services(
         Organisation(config.operator, "Operator", "运营方", frozenset({Role.OPERATOR}))
     )
     refusals = Refusals(config.origin, inforce.heads, books.notary, outside.clock)
-    checks = Checks(
-        register=register,
-        judges=links,
-        notary=books.notary,
-        archive=books.archive,
-        refusals=refusals,
-        clock=outside.clock,
-    )
-    costs = Costs(checks=checks, judges=links, notary=books.notary, refusals=refusals)
     loads = Loads(register, links, config.limits.load_seconds)
     people = People(statements, roll, config.operator)
     add_identity(IdentityService(inforce, register, people, links.statuses), server)
@@ -376,17 +359,7 @@ async def _add_services(
     disputes = Disputes(statements, books.archive, books.notary, outside.clock)
     add_subject(SubjectService(Holdings(links), disputes), server)
     add_use(UseService(books.archive, books.notary), server)
-    add_check(CheckService(checks, costs, Consents(books.archive)), server)
-    batches = Batches(
-        checks=checks,
-        judges=links,
-        notary=books.notary,
-        refusals=refusals,
-        limits=Limits(config.limits.batches, config.limits.batches_per_caller),
-        idle_seconds=config.limits.load_idle_seconds,
-    )
-    add_batch(BatchService(batches), server)
-    return checks, costs, batches
+    return add_answering(server, books, links, refusals, limits=config.limits, clock=outside.clock)
 
 
 def _listen(server: grpc.aio.Server, room: Room, inforce: InForce) -> int:

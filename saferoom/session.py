@@ -115,6 +115,8 @@ class Session:
         self.owner: Final = charter.charter.owner
         self.running: Final = running
         self._channel: Final = channel
+        self.jobs: Final = channel
+        """Its work on jobs of joint training."""
         self._questions: Final = JudgeQueue(partial(channel.judge, seconds=JUDGE_SECONDS))
         self._office: Final = office
         self._serving: Final = serving
