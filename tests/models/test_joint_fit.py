@@ -70,6 +70,17 @@ def test_points_of_both_sides_and_of_each_owner_add_up(recorded: Recorded) -> No
     assert abs(found.ks - meant.ks) <= 0.01
 
 
+def test_the_label_side_knows_how_far_the_joint_model_tells_its_events(
+    recorded: Recorded,
+) -> None:
+    label = recorded.label_before(len(recorded.to_label) - 1)
+    assert label.answer(recorded.to_label[-1]) is None
+    own, theirs = recorded.values
+    risks = 1 / (1 + np.exp(-recorded.label.points(own) - recorded.room.points(theirs)))
+    events = recorded.labels == 1
+    assert label.separation == pytest.approx(risks[events].mean() - risks[~events].mean(), abs=1e-3)
+
+
 def test_card_clients_split_between_a_bank_and_the_room() -> None:
     train, held = halves(card_clients(real("uci_credit_card_default.parquet")), 0.3)
     run = train_jointly(train, Terms(JOB, len(train.labels), 10, 13))

@@ -4,8 +4,9 @@ It asks, the room answers. Each message that it gives out it keeps until the ans
 (`waiting`), and its state can be saved in between: a restarted side sends the same bytes again.
 
 What it sees: its own gradient in every round, one number for each of its columns over all rows, and
-the intercept's; the room's part of nine dot products a round; uniform shares of residuals; masked
-numbers; rows and rounds. Never: a row's logit or residual, the room's columns, weights or gradient.
+the intercept's; the sum of residuals over its events; the room's part of nine dot products a round;
+uniform shares of residuals; masked numbers; rows and rounds. Never: a row's logit or residual, the
+room's columns, weights or gradient.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from saferoom_models.vertical.messages import MessageKind
 from saferoom_models.vertical.packing import Packing, products_modulo
 from saferoom_models.vertical.scheme import DEGREE, MODULUS, Key, centred, scheme
 from saferoom_models.vertical.sigmoid import RESIDUAL_BITS, split_sigmoid
-from saferoom_models.vertical.terms import FEW_EVENTS, SCALARS, Terms, check_events
+from saferoom_models.vertical.terms import FEW_EVENTS, OWN_SUMS, SCALARS, Terms, check_events
 
 STEEPEST_ODDS: Final = 6.0
 """Base rates beyond 1 in 400, either way, are outside what was measured."""
@@ -59,15 +60,17 @@ class LabelSide:
         self._terms, self._columns, self._labels = terms, columns, labels
         self._log_odds = _base_log_odds(terms, labels)
         self._sigmoid = split_sigmoid(round(2 * self._log_odds) / 2, terms.rank, terms.spread)
-        ones = np.full((terms.rows, 1), 1 << COLUMN_BITS, np.int64)
-        self._whole: Integers = np.hstack([columns.whole, ones])
-        self._values: Floats = self._whole / 2.0**COLUMN_BITS
+        ones = np.ones(terms.rows, np.int64)
+        sums = np.column_stack([ones, labels]) << COLUMN_BITS
+        self._whole: Integers = np.hstack([columns.whole, sums])
+        self._values: Floats = self._whole[:, :-1] / 2.0**COLUMN_BITS  # no weight for the labels
         check_exact(terms, self._whole, self._sigmoid.largest_residual)
         self._penalties: Floats = np.append(np.full(terms.label_columns, terms.penalty), 0.0)
         self._course = Course(terms, self._first_block())
         self._key, self._public = Key.fresh()
         self._share: Integers = np.zeros(0, np.int64)
         self._own_products: Floats = np.zeros(SCALARS)
+        self._residuals: Floats = np.zeros(OWN_SUMS)
         self._exchange = 0
         self.waiting = b""
         """The message that waits for its answer; it can be sent again as it is."""
@@ -83,6 +86,19 @@ class LabelSide:
     def progress(self) -> Progress:
         """How far the training is."""
         return self._course.progress
+
+    @property
+    def separation(self) -> float:
+        """Say how far the joint model of the last round tells events from other rows.
+
+        It is the mean foretold risk of the rows with the event, less that of the others: 0 where
+        the model tells nothing, 1 where it tells all.
+
+        Source: Tjur, Coefficients of determination in logistic regression models (2009).
+        """
+        events = int(self._labels.sum())
+        whole, of_events = self._residuals.tolist()
+        return (of_events / events + 1) - (whole - of_events) / (self._terms.rows - events)
 
     def begin(self) -> bytes:
         """Give the opening: public key, rounded base rate, and the columns, sealed once."""
@@ -165,7 +181,8 @@ class LabelSide:
         if np.abs(loss).max() > largest_gradient(self._terms, self._sigmoid.largest_residual):
             raise JointTrainingError(Refusal.OUT_OF_RANGE, "a gradient that no rows can have")
         block = self._course.block
-        own = block.products(loss + self._penalties * block.weights)
+        self._residuals = loss[-OWN_SUMS:]
+        own = block.products(loss[:-1] + self._penalties * block.weights)
         self._own_products = own
         self._exchange += 1
         return self._send(
@@ -214,6 +231,7 @@ class LabelSide:
             "exchange": np.array([self._exchange]),
             "share": self._share,
             "own_products": self._own_products,
+            "residuals": self._residuals,
         }
         return saved.write_state(
             arrays,
@@ -241,6 +259,7 @@ class LabelSide:
         side._exchange = found.number("exchange")
         side._share = found.integers("share")
         side._own_products = found.floats("own_products")
+        side._residuals = found.floats("residuals")
         side.waiting = found.data("waiting")
         return side
 

@@ -19,6 +19,10 @@ MEMORY: Final = 4
 """Steps that L-BFGS remembers (`descent`)."""
 SCALARS: Final = 2 * MEMORY + 1
 
+OWN_SUMS: Final = 2
+"""Sums of residuals that the label side reads beside its columns' gradients: over all rows, its
+intercept's, and over those with the event, by which it knows how far the model tells them."""
+
 FEWEST_ROWS: Final = 1_000
 """A gradient is a sum over all rows; over fewer it would say too much of each."""
 MOST_ROWS: Final = 300_000
@@ -87,7 +91,7 @@ class Terms:
         ):
             if not fine:
                 raise JointTrainingError(Refusal.BAD_TERMS, f"{name}: {getattr(self, name)!r}")
-        most = max(self.label_columns + 1, self.room_columns) * self.rounds
+        most = max(self.label_columns + OWN_SUMS, self.room_columns) * self.rounds
         if most * SHARE_OF_ROWS > self.rows:
             raise JointTrainingError(
                 Refusal.TOO_MANY_NUMBERS,
@@ -103,8 +107,8 @@ class Terms:
 
     @cached_property
     def label_packing(self) -> Packing:
-        """How the label side's columns, and its intercept, are sealed."""
-        return pack_sealed(self.rows, self.label_columns + 1)
+        """How the label side's columns, its intercept and its labels are sealed."""
+        return pack_sealed(self.rows, self.label_columns + OWN_SUMS)
 
     @cached_property
     def room_packing(self) -> Packing:
