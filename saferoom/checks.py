@@ -112,14 +112,16 @@ class Checks:
             task.add_done_callback(partial(self._finished, envelope.digest))
         return await asyncio.shield(task)
 
-    async def authorise(self, caller: Caller, envelope: Envelope, request: RequestGist) -> Approved:
-        """Let a request about a subject pass on to the enclaves, or record that it was refused.
+    async def authorise(
+        self, caller: Caller, envelope: Envelope, request: RequestGist, kind: str = "Check"
+    ) -> Approved:
+        """Let a request by a template of a kind pass on to enclaves, or record that it was refused.
 
         Raises:
             RequestRefusedError: with the reason, recorded.
         """
         try:
-            return self._authorise(caller, envelope, request)
+            return self._authorise(caller, envelope, request, kind)
         except SafeRoomError as error:
             raise await self._refusals.record(
                 error, institution=caller.organisation, question=envelope, owner=None
@@ -154,7 +156,9 @@ class Checks:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no request of yours")
         return sorted(words, key=lambda word: (word.said.owner or "", word.index))
 
-    def _authorise(self, caller: Caller, envelope: Envelope, request: RequestGist) -> Approved:
+    def _authorise(
+        self, caller: Caller, envelope: Envelope, request: RequestGist, kind: str
+    ) -> Approved:
         """Refuse what an enclave would refuse too, before it costs one anything.
 
         The one maker of `Approved`.
@@ -164,8 +168,9 @@ class Checks:
         template = self._register.template(request.template)
         if request.purpose not in template.says.purposes:
             raise SafeRoomError(Reason.WRONG_PURPOSE, str(request.purpose))
-        if template.says.aggregate is not None:
-            fault = FieldFault("template", f"{template.says.name} asks for tables, of nobody")
+        if template.says.kind != kind:
+            rule = f"{template.says.name} is of kind {template.says.kind}: ask by its own kind"
+            fault = FieldFault("template", rule)
             raise SafeRoomError(Reason.NOT_ALLOWED, fault.rule, [fault])
         certificate = self._register.certificate(request.certificate)
         if certificate is None or certificate.says.template != template.digest:

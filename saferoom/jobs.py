@@ -120,7 +120,7 @@ class Jobs:
             SafeRoomError: `MALFORMED` for what is no such request.
         """
         request = job_gist(envelope)
-        approved = await self._checks.authorise(caller, envelope, request)
+        approved = await self._checks.authorise(caller, envelope, request, "Training")
         return await self._recording.run(self._submitted(approved, request))
 
     async def take_part(

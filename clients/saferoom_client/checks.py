@@ -141,6 +141,9 @@ async def current_view(
     if view is None or certificate not in (None, view.certificate.digest):
         view = await get_template(session, template)
         session.views[template] = session.views[view.envelope.digest] = view
+    if view.template.training is not None:
+        rule = f"{view.template.name} trains a model: saferoom job submit {view.template.name}"
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
     if view.template.aggregate is not None:
         rule = f"{view.template.name} asks for tables: saferoom stats ask {view.template.name}"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])

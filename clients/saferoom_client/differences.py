@@ -10,13 +10,13 @@ from __future__ import annotations
 import difflib
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import sha256_digest, unb64
-from saferoom_proto.statements import Aggregate, Feature, Template, load
+from saferoom_proto.statements import Feature, Template, load
 from saferoom_proto.statements.base import Part
 
 Features = dict[str, Feature]
@@ -43,7 +43,8 @@ def in_words(
         *_changed("the purposes", ", ".join(before.purposes), ", ".join(now.purposes)),
         *_changed("what is asked", before.check, now.check),
         *_changed("what it returns", before.returns, now.returns),
-        *_plans(before.aggregate, now.aggregate),
+        *_plans("tables", _OF_TABLES, before.aggregate, now.aggregate),
+        *_plans("a training", _OF_TRAINING, before.training, now.training),
     ]
     if before.signer != now.signer:
         said.append("another certificate signed it")
@@ -58,12 +59,14 @@ def in_words(
     return said or ["nothing that these words tell: see the lines"]
 
 
-def _plans(before: Aggregate | None, now: Aggregate | None) -> Iterator[str]:
+def _plans(
+    what_kind: str, fields: Mapping[str, str], before: Part | None, now: Part | None
+) -> Iterator[str]:
     if before is None or now is None:
         if before is not now:
-            yield "it asks for tables no more" if now is None else "it asks for tables now"
+            yield f"it asks for {what_kind} {'no more' if now is None else 'now'}"
         return
-    for field, what in _OF_TABLES.items():
+    for field, what in fields.items():
         was, is_ = (cast("object", getattr(each, field)) for each in (before, now))
         yield from _changed(what, _listed(was), _listed(is_))
 
@@ -93,6 +96,20 @@ _OF_TABLES = {
     "ways": "of up to how many columns all tables are told",
     "margins": "which tables",
     "rules": "the rules",
+}
+
+
+_OF_TRAINING = {
+    "algorithm": "how is trained",
+    "features": "the room's columns",
+    "label": "what is foretold",
+    "label_columns": "the most columns of the label side",
+    "inverse_ridge": "the inverse ridge",
+    "rounds": "the most rounds",
+    "least_rows": "the fewest common subjects",
+    "least_events": "the fewest rows of the rarer label",
+    "releases": "what is told of a training",
+    "runs": "how many jobs there may be",
 }
 
 

@@ -40,7 +40,7 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 _INDEX: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _RULES: Final = {"Extra inputs are not permitted": "unknown key", "Field required": "missing"}
 """What pydantic says in its own terms, in ours."""
-_ASKS: Final = {"Check": "check", "Aggregate": "aggregate"}
+_ASKS: Final = {"Check": "check", "Aggregate": "aggregate", "Training": "training"}
 """Where each kind of template says what it asks."""
 
 
@@ -98,7 +98,7 @@ def _accept(payload: Payload) -> None:
 
 
 def _try_formula(template: Template) -> None:
-    if template.aggregate is None:
+    if template.kind == "Check":
         owner_parts(template)
 
 

@@ -42,11 +42,13 @@ from saferoom_proto.statements import (
     TableMeasure,
     TableRules,
     Template,
+    Training,
     Usage,
     load,
 )
 from saferoom_proto.statements.base import FeatureName, Part
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
+from saferoom_proto.statements.training import MOST_COLUMNS, TrainingPart, columns_of
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import COUNTED, classes_of, plan_of
 
@@ -96,17 +98,17 @@ class OwnerPart(Part):
     formula: str
     features: tuple[FeatureUse, ...]
     answers: Annotated[int, Field(ge=0, le=3)]
-    """Yes and no; three where the store's silence can show as "not found"; of tables none."""
+    """Yes and no; three where the store's silence can show as "not found"; of all else none."""
     needs_consent: bool
     table: Annotated[TablePart | None, Field(exclude_if=operator.not_)] = None
     """Parts had no tables at first: one of a check is written without."""
+    training: Annotated[TrainingPart | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> OwnerPart:
-        if (self.table is None) != (self.answers >= _YES_AND_NO) or bool(self.table) == bool(
-            self.formula
-        ):
-            raise ValueError("a part has a formula and its answers, or tables")
+        told = (bool(self.formula), self.table is not None, self.training is not None)
+        if sum(told) != 1 or bool(self.formula) != (self.answers >= _YES_AND_NO):
+            raise ValueError("a part has a formula and its answers, or tables, or a training")
         return self
 
     @property
@@ -189,6 +191,8 @@ def owners_of(template: Template) -> tuple[str, ...]:
     """Name the owners that a template asks anything of, in order."""
     if template.aggregate is not None:
         return (template.aggregate.owner,)
+    if template.training is not None:
+        return template.training.owners
     return tuple(owner_parts(template))
 
 
@@ -196,6 +200,8 @@ def features_named(template: Template) -> tuple[FeatureRef, ...]:
     """Name the features that a template reads, in order."""
     if template.aggregate is not None:
         return tuple(sorted(map(FeatureRef.parse, template.aggregate.features), key=str))
+    if template.training is not None:
+        return tuple(sorted(map(FeatureRef.parse, template.training.features), key=str))
     return tuple(sorted(features_of(parse_formula(template.check)), key=str))
 
 
@@ -281,6 +287,51 @@ def derive_table_part(
     )
 
 
+def derive_training_part(
+    training: Training, pinned: Mapping[FeatureRef, PinnedFeature]
+) -> OwnerPart:
+    """Derive the part of the one owner whose features a training reads.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_FEATURE`; `NOT_ALLOWED` for a feature of level 4, or one of which
+            values are stated; `MALFORMED` for features of several owners; `TOO_LARGE`.
+    """
+    if len(training.owners) != 1:
+        rule = "a training reads the features of one owner, so far"
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("training.features", rule)])
+    refs = [FeatureRef.parse(name) for name in training.features]
+    _require_defined("training.features", refs, pinned)
+    for ref in refs:
+        definition = pinned[ref].definition
+        if definition.level > MAX_CHECK_LEVEL or definition.kind is FeatureKind.STATED:
+            rule = f"{ref} is of level 4, or compared with stated values: nothing is trained on it"
+            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("training.features", rule)])
+    columns = tuple(name for ref in refs for name in columns_of(pinned[ref].definition))
+    if len(columns) > MOST_COLUMNS:
+        rule = f"its features make {len(columns)} columns; at most {MOST_COLUMNS}"
+        raise SafeRoomError(Reason.TOO_LARGE, rule, [FieldFault("training.features", rule)])
+    return OwnerPart(
+        owner=training.owners[0],
+        charter=None,
+        formula="",
+        features=tuple(_uncharged(pinned[ref]) for ref in sorted(refs, key=str)),
+        answers=0,
+        needs_consent=False,
+        training=TrainingPart.of(training, columns),
+    )
+
+
+def _uncharged(pinned: PinnedFeature) -> FeatureUse:
+    return FeatureUse(
+        feature=pinned.definition.full_name,
+        digest=pinned.digest,
+        level=pinned.definition.level,
+        family=pinned.definition.family,
+        most_cells=1,
+        charged=False,
+    )
+
+
 def _require_defined(
     field: str, refs: Iterable[FeatureRef], pinned: Mapping[FeatureRef, PinnedFeature]
 ) -> None:
@@ -318,6 +369,8 @@ def derive_certificate(
         raise SafeRoomError(Reason.MALFORMED, "returns", [fault])
     if opened.aggregate is not None:
         parts = (derive_table_part(opened.aggregate, features),)
+    elif opened.training is not None:
+        parts = (derive_training_part(opened.training, features),)
     else:
         nodes = owner_parts(opened).items()
         parts = tuple(derive_part(owner, node, features) for owner, node in nodes)

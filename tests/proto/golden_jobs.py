@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
 from saferoom_proto.encoding import b64
 from saferoom_proto.job_channel import alignment_job, channel_digest, channel_info
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
+    Bounds,
+    Feature,
+    Figure,
     JobAdmission,
     JobCancel,
     JobOutcome,
@@ -17,8 +21,62 @@ from saferoom_proto.statements import (
     JobStep,
     Payload,
     Purpose,
+    Runs,
+    Template,
+    Title,
+    Training,
+    TrainingMethod,
+    seal_statement,
 )
-from tests.proto.golden_seeds import AT, LINK, ROOM, STORE, STREAM, digest, sealing, seed
+from tests.proto.golden_owners import definitions
+from tests.proto.golden_seeds import (
+    AT,
+    CERTIFICATE,
+    LINK,
+    ROOM,
+    STORE,
+    STREAM,
+    TITLE,
+    digest,
+    key,
+    sealing,
+    seed,
+)
+
+
+def training() -> Template:
+    """Give a template of joint training."""
+    return Template(
+        room=ROOM,
+        kind="Training",
+        name="default-model",
+        title=TITLE,
+        proposer="bank-a",
+        signer=b64(CERTIFICATE),
+        purposes=(Purpose.PRODUCT_DESIGN,),
+        training=Training(
+            algorithm=TrainingMethod.VERTICAL_LOGISTIC,
+            features=("tax.vat", "tax.rating"),
+            label=Title(en="Default within a year", zh="一年内违约"),
+            label_columns=10,
+            inverse_ridge=Bounds(least=Decimal("0.01"), most=Decimal(1)),
+            rounds=25,
+            least_rows=1_000,
+            least_events=100,
+            releases=(Figure.ROWS, Figure.ROUNDS, Figure.CONVERGENCE),
+            runs=Runs(most=4, days=30),
+        ),
+    )
+
+
+def training_certificate() -> ReleaseCertificate:
+    """Derive its release certificate."""
+    features = pin(
+        seal_statement(each, key("li"))
+        for each in definitions().values()
+        if isinstance(each, Feature)
+    )
+    return derive_certificate(seal_statement(training(), key("desk")), features)
 
 
 def _request() -> JobRequest:
@@ -83,6 +141,8 @@ def words_on_jobs() -> dict[str, Payload]:
         "cancel": digest("cancel"),
     }
     return {
+        "template of a training": training(),
+        "release-certificate of a training": training_certificate(),
         "job-request": _request(),
         "job-cancel": JobCancel(
             room=ROOM,

@@ -22,6 +22,7 @@ from saferoom_proto.statements import (
     TableRequest,
     Template,
     Title,
+    Training,
     load,
     seal_statement,
 )
@@ -84,6 +85,27 @@ class SimBank:
             signer=b64(self.certified),
             purposes=tuple(purposes),
             aggregate=aggregate,
+        )
+        template = seal_statement(payload, self.key)
+        certificate = self.certificate(template)
+        return self.world.publish(template), self.world.publish(certificate)
+
+    def training(
+        self,
+        name: str,
+        training: Training,
+        purposes: Sequence[Purpose] = (Purpose.PRODUCT_DESIGN,),
+    ) -> tuple[Envelope, Envelope]:
+        """Publish a template of joint training and its release certificate."""
+        payload = Template(
+            room=self.world.room,
+            kind="Training",
+            name=name,
+            title=Title(en=name, zh=name),
+            proposer=self.name,
+            signer=b64(self.certified),
+            purposes=tuple(purposes),
+            training=training,
         )
         template = seal_statement(payload, self.key)
         certificate = self.certificate(template)

@@ -8,6 +8,7 @@ from typing import Final
 from saferoom_client.cli.feature import points
 from saferoom_client.cli.limits_words import learnable
 from saferoom_client.cli.table_words import LEVELS, describe_plan, describe_tables
+from saferoom_client.cli.training_words import describe_training, describe_training_part
 from saferoom_client.costs import static_price
 from saferoom_client.prices import TemplatePrice
 from saferoom_client.templates import ListedTemplate, approved_by, forged_approvals
@@ -22,21 +23,7 @@ def describe(view: TemplateView) -> Iterator[str]:
     """Tell a person what the template asks, part by part."""
     template = view.template
     yield f"{template.name}: {titled(template.title)}"
-    purposes = ", ".join(template.purposes)
-    if template.aggregate is None:
-        yield say(
-            "  {proposer} asks, for {purposes}, about one subject at a time:",
-            proposer=template.proposer,
-            purposes=purposes,
-        )
-        yield f"    {' '.join(template.check.split())}"
-    else:
-        yield say(
-            "  {proposer} asks, for {purposes}, for tables about all subjects:",
-            proposer=template.proposer,
-            purposes=purposes,
-        )
-        yield from describe_plan(template.aggregate)
+    yield from _asked(template)
     for name, parameter in template.params.items():
         feature = _feature(view, parameter.feature)
         if feature.kind is FeatureKind.STATED:
@@ -44,8 +31,12 @@ def describe(view: TemplateView) -> Iterator[str]:
         else:
             yield say("  It may choose {name}: {points}", name=name, points=points(feature))
     for part in view.certificate.parts:
-        told = _part(view, part) if part.table is None else describe_tables(view, part, part.table)
-        yield from told
+        if part.training is not None:
+            yield from describe_training_part(view, part, part.training)
+        elif part.table is not None:
+            yield from describe_tables(view, part, part.table)
+        else:
+            yield from _part(view, part)
         yield _approved_so_far(view, part)
     if view.changed:
         yield say("  A feature has changed since it was proposed: earlier approvals do not count.")
@@ -60,6 +51,31 @@ def describe(view: TemplateView) -> Iterator[str]:
         )
     yield say("  template     {digest}", digest=view.envelope.digest)
     yield say("  certificate  {digest}", digest=view.certificate.digest)
+
+
+def _asked(template: Template) -> Iterator[str]:
+    purposes = ", ".join(template.purposes)
+    if template.training is not None:
+        yield say(
+            "  {proposer} asks, for {purposes}, to train a model together:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
+        yield from describe_training(template.training)
+    elif template.aggregate is None:
+        yield say(
+            "  {proposer} asks, for {purposes}, about one subject at a time:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
+        yield f"    {' '.join(template.check.split())}"
+    else:
+        yield say(
+            "  {proposer} asks, for {purposes}, for tables about all subjects:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
+        yield from describe_plan(template.aggregate)
 
 
 def _forged(view: TemplateView, owner: str) -> Iterator[str]:
@@ -123,6 +139,8 @@ def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
 
 
 def _costs(template: Template, price: TemplatePrice) -> str:
+    if template.training is not None:
+        return say("a model")
     if template.aggregate is not None:
         return say("tables")  # of nobody: no subject's budget is charged
     return say("{most_bits:.2f} bits", most_bits=price.most_bits)

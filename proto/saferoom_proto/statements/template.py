@@ -25,6 +25,7 @@ from saferoom_proto.statements.base import (
     ValidFor,
     distinct,
 )
+from saferoom_proto.statements.training import Training
 
 
 class Parameter(Part):
@@ -48,7 +49,7 @@ Purposes = Annotated[
 
 
 class Template(Payload):
-    """A check, or tables: its digest is what approvals sign. Signed by who proposes it.
+    """A check, tables or a training: its digest is what approvals sign. Signed by who proposes it.
 
     Templates were checks at first: what another kind asks is written only where it is asked.
     """
@@ -56,7 +57,7 @@ class Template(Payload):
     KIND: ClassVar[str] = "template"
     SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
 
-    kind: Literal["Check", "Aggregate"]
+    kind: Literal["Check", "Aggregate", "Training"]
     name: Name
     title: Title
     proposer: Name
@@ -67,6 +68,7 @@ class Template(Payload):
     check: Annotated[str, StringConstraints(max_length=4096), Field(exclude_if=operator.not_)] = ""
     returns: Returns = Returns.PARTS
     aggregate: Annotated[Aggregate | None, Field(exclude_if=operator.not_)] = None
+    training: Annotated[Training | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Template:
@@ -74,6 +76,8 @@ class Template(Payload):
             raise ValueError("a Check, and no other kind, has a formula: check")
         if (self.kind == "Aggregate") != (self.aggregate is not None):
             raise ValueError("an Aggregate, and no other kind, has a plan: aggregate")
+        if (self.kind == "Training") != (self.training is not None):
+            raise ValueError("a Training, and no other kind, says what is trained: training")
         if self.kind != "Check" and (self.params or self.returns is not Returns.PARTS):
             raise ValueError("only a Check has parameters, or says what it returns")
         return self

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from saferoom_proto.statements.base import FeatureName, Part, Title, distinct
-from saferoom_proto.statements.feature import Number
+from saferoom_proto.statements.feature import Absent, Feature, FeatureKind, Number
 
 FEWEST_ROWS = 1_000
 """A gradient is a sum over all rows; over fewer it would say too much of each."""
@@ -26,6 +26,13 @@ FEWEST_EVENTS = 10
 MOST_RUNS = 100
 """In one period: each is an alignment too, which tells a little of who else is there."""
 MOST_DAYS = 366
+
+
+NEAREST_SETS = 10
+"""Two sets of common subjects differ by none, or by so many at least: else what one of a few
+subjects adds shows in what both jobs tell (DESIGN section 8)."""
+SCALARS_A_ROUND = 9
+"""Dot products that one side tells the other in a round: L-BFGS with a memory of four steps."""
 
 
 class TrainingMethod(StrEnum):
@@ -99,3 +106,54 @@ class Training(Part):
     def owners(self) -> tuple[str, ...]:
         """Whose features it reads, in order."""
         return tuple(sorted({name.partition(".")[0] for name in self.features}))
+
+
+class TrainingPart(Part):
+    """What an owner's enclave lets out of a training.
+
+    Attributes:
+        columns: the names of the room's columns, in order.
+        label_columns: the most of the label side's.
+        numbers: the most numbers made of the room's columns that the label side is told: each is a
+            sum over all rows.
+        least_rows: below so many common subjects it is told nothing.
+        least_events: the fewest rows of the rarer label.
+        releases: what is told of a training that ended well.
+        runs: how often.
+    """
+
+    columns: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
+    label_columns: Annotated[int, Field(ge=1)]
+    numbers: Annotated[int, Field(ge=1)]
+    least_rows: Annotated[int, Field(ge=FEWEST_ROWS)]
+    least_events: Annotated[int, Field(ge=FEWEST_EVENTS)]
+    releases: tuple[Figure, ...]
+    runs: Runs
+
+    @classmethod
+    def of(cls, training: Training, columns: tuple[str, ...]) -> TrainingPart:
+        """Derive it from what the template asks and the columns that its features give."""
+        # Its own gradient rests on the room's columns too: one number a column and intercept.
+        own = training.label_columns + 1
+        return cls(
+            columns=columns,
+            label_columns=training.label_columns,
+            numbers=training.rounds * (own + SCALARS_A_ROUND),
+            least_rows=training.least_rows,
+            least_events=training.least_events,
+            releases=training.releases,
+            runs=training.runs,
+        )
+
+
+def columns_of(feature: Feature) -> tuple[str, ...]:
+    """Name the columns that a feature becomes: the same whatever the store holds.
+
+    A number or flag is one; where the store's silence means "unknown", a second one marks it. An
+    unordered feature has one for each class.
+    """
+    name = feature.full_name
+    if feature.kind is FeatureKind.CLASSES:
+        return tuple(f"{name} = {cell.name}" for cell in feature.classes)
+    unknown = (f"{name} unknown",) if feature.absent is Absent.UNKNOWN else ()
+    return (name, *unknown)

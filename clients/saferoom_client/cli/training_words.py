@@ -1,0 +1,87 @@
+"""A template of joint training in plain words: who brings what, what crosses, what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from saferoom_client.cli.table_words import LEVELS
+from saferoom_client.tongue import later, say, titled
+from saferoom_client.values import TemplateView
+from saferoom_proto.certificate import OwnerPart
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.statements import Figure, Training
+from saferoom_proto.statements.training import NEAREST_SETS, TrainingPart
+
+_FIGURES: Final = {
+    Figure.ROWS: later("how many rows it was trained on, in tens"),
+    Figure.ROUNDS: later("how many rounds it took"),
+    Figure.CONVERGENCE: later("whether it converged"),
+}
+
+
+def describe_training(training: Training) -> Iterator[str]:
+    """Tell what is trained, before the owner's part."""
+    yield say(
+        "    a logistic regression that foretells {label}, by rounds of encrypted sums",
+        label=titled(training.label),
+    )
+    yield say(
+        "    the institution brings the label and at most {columns} columns of its own customers",
+        columns=training.label_columns,
+    )
+    yield say(
+        "    at most {rounds} rounds, an inverse ridge from {least} to {most}",
+        rounds=training.rounds,
+        least=training.inverse_ridge.least,
+        most=training.inverse_ridge.most,
+    )
+
+
+def describe_training_part(
+    view: TemplateView, part: OwnerPart, training: TrainingPart
+) -> Iterator[str]:
+    """Tell what an owner's enclave does for a training, and what of it gets out."""
+    yield say(
+        "  {owner} ({title}) brings {columns} columns:",
+        owner=part.owner,
+        title=titled(view.charters[part.owner].charter.title),
+        columns=len(training.columns),
+    )
+    for use in part.features:
+        definition = view.features[FeatureRef.parse(use.feature)].definition
+        level = say("level {level}, {meaning}", level=use.level, meaning=say(LEVELS[use.level]))
+        yield say(
+            "    it reads {feature}: {title} ({level})",
+            feature=use.feature,
+            title=titled(definition.title),
+            level=level,
+        )
+    yield say(
+        "    which of the institution's customers it holds, the enclave learns first; then the"
+        " institution does, of its own ones alone, without asking the subjects"
+    )
+    yield say(
+        "    fewer than {rows} common subjects, or a set that differs from an earlier one by 1 to"
+        " {nearest}: nothing is told, and it counts as a run",
+        rows=training.least_rows,
+        nearest=NEAREST_SETS - 1,
+    )
+    yield say(
+        "    at least {events} rows of the rarer label, which only the institution can count",
+        events=training.least_events,
+    )
+    yield say(
+        "    what crosses to the institution: at most {numbers} sums over all rows; never a row's"
+        " value, and no weight of {owner}'s columns",
+        numbers=training.numbers,
+        owner=part.owner,
+    )
+    told = ", ".join(say(_FIGURES[each]) for each in training.releases) or say("nothing")
+    yield say("    what leaves beside the institution's own weights: {told}", told=told)
+    yield say(
+        "    at most {most} jobs in {days} days for an institution and those that share what they"
+        " learn, whatever became of each",
+        most=training.runs.most,
+        days=training.runs.days,
+    )
