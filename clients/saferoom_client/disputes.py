@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from saferoom_client.pages import all_pages
 from saferoom_client.profile import Profile
@@ -49,6 +50,10 @@ class OpenedDispute:
         """Whether it waits for its owner, or for whom that passed it on to."""
         settled = bool(self.answers) and self.answers[-1].finding is not Finding.PASSED_ON
         return self.withdrawal is None and not settled
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether its owner should have settled it by now."""
+        return self.is_open and now > self.dispute.due
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     ChainLink,
+    Dispute,
     Feature,
     FeatureTrial,
     Finding,
@@ -340,3 +341,23 @@ def test_what_is_said_of_disputes_is_said_by_the_two_sides() -> None:
     begun = len(story.log)
     story.log += [statement for statement, _ in told]
     assert story.found() == [(begun + at, reason) for at, (_, reason) in enumerate(told)]
+
+
+def test_a_dispute_that_its_owner_leaves_open_is_due_after_twenty_days() -> None:
+    story = Story().begin()
+    tax, firm = story.tax, story.subject
+    left, passed_on, settled, taken_back = (firm.dispute() for _ in range(4))
+    other = story.world.subject(2)
+    story.log += [left, passed_on, settled, taken_back]
+    begun = story.log.index(left)
+    story.log += [
+        tax.answer(passed_on, finding=Finding.PASSED_ON),
+        tax.answer(settled, finding=Finding.STANDS),
+        firm.withdraw(taken_back),
+        tax.answer(left, other.key, finding=Finding.STANDS),  # nobody's word settles nothing
+    ]
+    auditor, asked = story.audit(), load(left, Dispute).at
+    assert [each.reason for each in auditor.violations] == [Reason.BAD_SIGNATURE]
+    assert auditor.overdue(asked + timedelta(days=20)) == ()
+    due = auditor.overdue(asked + timedelta(days=20, seconds=1))
+    assert [(each.entry, each.owner) for each in due] == [(begun, "tax"), (begun + 1, "tax")]

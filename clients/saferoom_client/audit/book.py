@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
+from saferoom_client.audit.disputes import Disputes
 from saferoom_client.audit.stops import Stops
 from saferoom_client.audit.streams import Streams
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Approval, Consent, Dispute, Endorsement, Feature
+from saferoom_proto.statements import Approval, Consent, Endorsement, Feature
 from saferoom_proto.trust import Trust
 from saferoom_proto.verification import PinnedAgreement, PinnedCharter
 
@@ -77,7 +78,7 @@ class Book:
     """By owner."""
     recoveries: dict[str, Envelope] = field(default_factory=dict[str, Envelope])
     """What approvers said about older copies of their enclave."""
-    disputes: dict[str, Dispute] = field(default_factory=dict[str, Dispute])
+    disputes: Disputes = field(default_factory=Disputes)
     epochs: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     """Owners and the periods whose snapshots stand in the log."""
     streams: Streams = field(default_factory=Streams)

@@ -193,39 +193,34 @@ def _certificate_revocation(book: Book, entry: int, statement: Envelope) -> None
 
 
 def _dispute(book: Book, entry: int, statement: Envelope) -> None:
-    del entry
     says = load(statement, Dispute)
     if says.owner not in book.unpinned:
         verify_by_subject(statement, Dispute, book.charter(says.owner), says.at)
     if says.use is not None:
         book.require_before(says.use, "use")
-    book.disputes[statement.digest] = says
+    book.disputes.begin(entry, statement, says)
 
 
 def _dispute_answer(book: Book, entry: int, statement: Envelope) -> None:
     del entry
     says = load(statement, DisputeAnswer)
-    _require_disputed(book, says)
+    book.disputes.require(says)
     if says.owner in book.unpinned:
         return
     verify_by_named_approver(statement, book.charter(says.owner, says.charter), DisputeAnswer)
     if says.epoch is not None and (says.owner, says.epoch) not in book.epochs:
         detail = f"no snapshot of epoch {says.epoch} stands before it"
         raise SafeRoomError(Reason.UNKNOWN_STATEMENT, detail)
+    book.disputes.end(says)
 
 
 def _dispute_withdrawal(book: Book, entry: int, statement: Envelope) -> None:
     del entry
     says = load(statement, DisputeWithdrawal)
-    _require_disputed(book, says)
+    book.disputes.require(says)
     if says.owner not in book.unpinned:
         verify_by_subject(statement, DisputeWithdrawal, book.charter(says.owner), says.at)
-
-
-def _require_disputed(book: Book, says: DisputeAnswer | DisputeWithdrawal) -> None:
-    dispute = book.disputes.get(says.dispute)
-    if dispute is None or (dispute.owner, dispute.subject) != (says.owner, says.subject):
-        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "its dispute does not stand before it")
+        book.disputes.end(says)
 
 
 def _recovery(book: Book, entry: int, statement: Envelope) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from saferoom_client.audit.book import Book
+from saferoom_client.audit.disputes import OpenDispute
 from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.naming import NAMELESS, Named, named
 from saferoom_client.audit.questions import Receipts, read_receipts
@@ -61,6 +63,7 @@ class AuditReport:
         receipts: how many receipts were read beside the log.
         opened: how many words of enclaves those receipts opened the questions of.
         recovered: older copies of an enclave that went on by their owner's decision.
+        overdue: disputes that their owners should have settled by now: no fault of the log.
         unpinned: owners whose words were not judged: their charter root is not pinned here.
         violations: everything that is wrong, in the order of the log.
     """
@@ -76,6 +79,7 @@ class AuditReport:
     receipts: int
     opened: int
     recovered: tuple[Recovered, ...]
+    overdue: tuple[OpenDispute, ...]
     unpinned: tuple[str, ...]
     violations: tuple[Violation, ...]
 
@@ -131,6 +135,11 @@ class Auditor:
     def recovered(self) -> tuple[Recovered, ...]:
         """Older copies of an enclave that went on by their owner's decision."""
         return tuple(self._words.recovered)
+
+    def overdue(self, now: datetime) -> tuple[OpenDispute, ...]:
+        """Give the disputes that owners whose words were judged should have settled by now."""
+        found = self._book.disputes.overdue(now)
+        return tuple(each for each in found if each.owner not in self._book.unpinned)
 
     def take(self, entry: LogEntry) -> None:
         """Judge the log's next entry; what is wrong with it is noted, and the audit goes on."""
@@ -279,6 +288,7 @@ async def audit_log(
         receipts=given.count,
         opened=auditor.opened,
         recovered=auditor.recovered,
+        overdue=auditor.overdue(session.clock()),
         unpinned=tuple(sorted(auditor.unpinned)),
         violations=tuple(violations),
     )

@@ -11,7 +11,7 @@ import typer
 from saferoom_client.audit.report import Audited, audit_page
 from saferoom_client.audit.run import AuditReport, Violation
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
-from saferoom_client.cli.output import in_one_line, progress_of, show
+from saferoom_client.cli.output import in_one_line, moment, progress_of, show
 from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.files import PUBLIC_FILE, require_writable, write_file
 from saferoom_client.room import Room
@@ -140,6 +140,13 @@ def _found(report: AuditReport) -> Iterator[str]:
             found=each.found.index,
             epoch=each.closed_epoch,
         )
+    for each in report.overdue:
+        yield say(
+            "{owner} has not settled the dispute of entry {entry:,}: it was due by {moment}",
+            owner=each.owner,
+            entry=each.entry,
+            moment=moment(each.due),
+        )
     for owner in report.unpinned:
         yield say(
             "not judged: the words of {owner}; pin its root: saferoom trust pin {owner} ROOT",
@@ -182,6 +189,10 @@ def _document(report: AuditReport) -> dict[str, object]:
                 "recoveries": list(each.recoveries),
             }
             for each in report.recovered
+        ],
+        "overdue": [
+            {"entry": each.entry, "owner": each.owner, "due": each.due.isoformat()}
+            for each in report.overdue
         ],
         "unpinned": list(report.unpinned),
         "violations": [

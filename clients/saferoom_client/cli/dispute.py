@@ -17,6 +17,7 @@ from saferoom_client.cli.receipt_kinds import naming
 from saferoom_client.disputes import OpenedDispute
 from saferoom_client.files import read_file
 from saferoom_client.room import Room
+from saferoom_client.session import utc_now
 from saferoom_client.tongue import later, say
 from saferoom_client.use import Use
 from saferoom_proto.dsse import Envelope
@@ -260,8 +261,10 @@ def _lines(opened: OpenedDispute) -> Iterator[str]:
     if opened.withdrawal is not None:
         at = moment(opened.withdrawal.at)
         yield from folded(say("taken back, {moment}", moment=at), 1)
-    elif not opened.answers:
-        yield from folded(say("open"), 1)
+    elif opened.is_overdue(utc_now()):
+        yield from folded(say("open, and was due by {moment}", moment=moment(dispute.due)), 1)
+    elif opened.is_open:
+        yield from folded(say("open, due by {moment}", moment=moment(dispute.due)), 1)
 
 
 def _about(dispute: Dispute) -> str:
@@ -294,6 +297,8 @@ def _document(opened: OpenedDispute) -> dict[str, object]:
         "digest": opened.digest,
         "entry": opened.index,
         "open": opened.is_open,
+        "due": opened.dispute.due.isoformat(),
+        "overdue": opened.is_overdue(utc_now()),
         **opened.dispute.model_dump(mode="json", exclude={"certificate"}),
         "answers": [each.model_dump(mode="json") for each in opened.answers],
         "withdrawn": None if withdrawal is None else withdrawal.at.isoformat(),

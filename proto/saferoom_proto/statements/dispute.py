@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -27,6 +28,10 @@ FieldName = Annotated[
 ]
 """A column of an owner's store: `table.column`."""
 
+ANSWERED_WITHIN = timedelta(days=20)
+"""Within which whoever holds the record looks into it, acts, and answers in writing: Regulation on
+the Administration of the Credit Reporting Industry (State Council of China, 2013), article 25."""
+
 
 def _is_none(value: object) -> bool:
     return value is None
@@ -51,6 +56,11 @@ class Dispute(Payload):
     words: Text
     nonce: Nonce
     at: Instant
+
+    @property
+    def due(self) -> datetime:
+        """Until when its owner settles it."""
+        return self.at + ANSWERED_WITHIN
 
     @model_validator(mode="after")
     def _about_one_thing(self) -> Dispute:
