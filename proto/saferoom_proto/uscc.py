@@ -25,7 +25,8 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 NOWHERE: Final = "990000"
 """A region that GB/T 2260 gives to no place: no real subject has a code with it."""
 
-_ENTERPRISE: Final = "91"  # registered by market supervision, as an enterprise
+ENTERPRISE: Final = "91"
+"""How a code begins of what market supervision registered as an enterprise."""
 _SERIALS: Final = 10**8  # an organisation code has eight characters before its check
 
 SUBJECT_BYTES: Final = 18
@@ -78,20 +79,23 @@ def _checked(code: str) -> str:
     return code
 
 
-def make_uscc(serial: int, region: str = NOWHERE) -> str:
-    """Make up an enterprise's code; without a region, one that no real subject has.
+def make_uscc(serial: int, region: str = NOWHERE, registered: str = ENTERPRISE) -> str:
+    """Make up a subject's code; without a region, one that no real subject has.
 
     Args:
         serial: 0 to 99,999,999; another serial gives another code.
         region: six digits.
+        registered: by whom and as what, two characters.
 
     Raises:
-        SafeRoomError: `MALFORMED_SUBJECT` for a serial or region out of range.
+        SafeRoomError: `MALFORMED_SUBJECT` for a part out of range.
     """
     if not 0 <= serial < _SERIALS or _REGION.fullmatch(region) is None:
         raise _refusal("a serial below 100,000,000 and a region of six digits")
     body = f"{serial:08d}"
-    code = f"{_ENTERPRISE}{region}{body}{_organisation_check(body)}"
+    code = f"{registered}{region}{body}{_organisation_check(body)}"
+    if _FORM.fullmatch(f"{code}0") is None:
+        raise _refusal(_FORM_RULE)
     return code + _last_check(code)
 
 

@@ -64,6 +64,7 @@ def test_two_serials_never_give_one_code(first: int, second: int) -> None:
 
 def test_made_up_codes_belong_to_no_place() -> None:
     assert make_uscc(1)[2:8] == "990000"
+    assert parse_uscc(make_uscc(1, registered="93")).startswith("93990000")
 
 
 @given(serial=serials, place=st.integers(0, 17), char=st.sampled_from(ALPHABET))
@@ -129,4 +130,11 @@ def test_a_refusal_does_not_repeat_the_code() -> None:
 def test_nothing_is_made_up_out_of_range(serial: int, region: str) -> None:
     with pytest.raises(SafeRoomError) as refusal:
         make_uscc(serial, region)
+    assert refusal.value.reason is Reason.MALFORMED_SUBJECT
+
+
+@pytest.mark.parametrize("registered", ["", "9", "9I", "911", "九一"])
+def test_a_code_begins_with_two_characters_of_the_standard(registered: str) -> None:
+    with pytest.raises(SafeRoomError) as refusal:
+        make_uscc(1, registered=registered)
     assert refusal.value.reason is Reason.MALFORMED_SUBJECT

@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 COMMANDS: Final = {
     "demo": Entry("saferoom_client.demo:run", "Open a room and run the main job."),
     "sandbox": Entry("saferoom_client.sandbox.run:run", "Open a room of made-up firms to test by."),
+    "city": Entry("city:city", "Make a city's records, of firms that do not exist."),
     "attack": Entry("attack:attack", "Attack a room of its own, and see what holds."),
     "room": Entry("room:app", "Make and run a room; see how it does."),
     "issuer": Entry("issuer:app", "Name people, systems and subjects."),

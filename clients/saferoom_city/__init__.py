@@ -1,0 +1,1 @@
+"""A made-up city: the records of firms that do not exist, coherent and the same for a seed."""
