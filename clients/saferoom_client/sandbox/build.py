@@ -27,6 +27,7 @@ from saferoom_client.sandbox.codes import (
     USED_UP,
     YES,
 )
+from saferoom_client.tongue import say
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Consent, Purpose, Title
@@ -74,37 +75,37 @@ class Builder:
 
     Args:
         stage: where.
-        say: is told of each step.
+        tell: is told of each step, in the language that is spoken.
     """
 
     stage: Stage
-    say: Callable[[str], None]
+    tell: Callable[[str], None]
 
     def build(self) -> None:
         """Make the room, from its folders to the last consent that is spent."""
         stage = self.stage
-        self.say("making the folders and keys of everybody")
+        self.tell(say("making the folders and keys of everybody"))
         stage.make_folders()
         stage.make_owners()
         stage.enrol_everybody({uscc: uscc for uscc in _CONSENTING})
-        self.say("starting the room and its enclaves")
+        self.tell(say("starting the room and its enclaves"))
         stage.serve()
         stage.enrol_organisations()
         stage.start_agents(LOCKED)
         stage.put_charters()
         stage.wait_for_enclaves(LOCKED)
-        self.say("defining features, loading made-up data")
+        self.tell(say("defining features, loading made-up data"))
         self._define()
         self._load("tax", "vat", "paid,refunded", {each: f"{_PAID[each]},2000" for each in _PAID})
         self._load("court", "cases", "listed", {LISTED: "true"})
-        self.say("approving templates, agreeing, consenting")
+        self.tell(say("approving templates, agreeing, consenting"))
         for name in _APPROVED:
             self._approve(self._propose(name))
         self._propose("unapproved-check")
         stage.sign_agreements(BANK)
         self._lay_a_slow_line()
         granted = {uscc: self._grant(uscc) for uscc in _CONSENTING}
-        self.say("putting wrong what has to be wrong")
+        self.tell(say("putting wrong what has to be wrong"))
         self._spoil(granted)
 
     def _lay_a_slow_line(self) -> None:
