@@ -89,6 +89,6 @@ annex: setup ## Pack the catalogue of records, and write its page.
 lock: ## Resolve requirements.lock anew from pyproject.toml.
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
-	$(BIN)/uv pip compile pyproject.toml --extra room --extra modelling --extra statistics --group dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra room --extra modelling --group dev --universal --python-version 3.11 \
 		--upgrade --generate-hashes --custom-compile-command 'make lock' --quiet \
 		--output-file requirements.lock

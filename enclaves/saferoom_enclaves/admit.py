@@ -20,7 +20,13 @@ from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import BatchRequest, CheckRequest, CostRequest, load
+from saferoom_proto.statements import (
+    BatchRequest,
+    CheckRequest,
+    CostRequest,
+    TableRequest,
+    load,
+)
 from saferoom_proto.statements.request import SubjectRequest
 from saferoom_proto.verification import PinnedAgreement, verify_request
 
@@ -28,7 +34,7 @@ LONGEST_WINDOW: Final = timedelta(minutes=10)
 """From not_before to not_after, for a single check."""
 
 
-R = TypeVar("R", CheckRequest, BatchRequest, CostRequest)
+R = TypeVar("R", CheckRequest, BatchRequest, CostRequest, TableRequest)
 
 
 class _Identification(Right):
@@ -175,6 +181,18 @@ def approved_use(
     Raises:
         SafeRoomError: what a question would be refused for.
     """
+    require_of_now(request, rules, now)
+    return rules.uses.use(request.template, request.certificate)
+
+
+def require_of_now(
+    request: SubjectRequest | BatchRequest | TableRequest, rules: Rules, now: datetime
+) -> None:
+    """Hold a request to its window, to what is paused, and to its template's purposes.
+
+    Raises:
+        SafeRoomError: `NOT_YET_VALID`, `EXPIRED`, `PAUSED` or `WRONG_PURPOSE`.
+    """
     standing = rules.standing
     if now < request.not_before:
         raise SafeRoomError(Reason.NOT_YET_VALID, "the request")
@@ -185,4 +203,3 @@ def approved_use(
     template = standing.templates.get(request.template)
     if template is not None and request.purpose not in template.purposes:
         raise SafeRoomError(Reason.WRONG_PURPOSE, request.purpose)
-    return rules.uses.use(request.template, request.certificate)

@@ -6,10 +6,10 @@ the features it holds, so what runs is what the approvers saw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from saferoom_enclaves.asking import Ask
 from saferoom_enclaves.standing import Standing
@@ -28,6 +28,8 @@ from saferoom_proto.formula import (
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
 from saferoom_proto.verification import verify_approvals
+
+D = TypeVar("D")
 
 MOST_KNOWN: Final = 1024
 """Sets of parameters kept for one template: more than three grids of seven thresholds allow."""
@@ -111,6 +113,57 @@ class ApprovedUse:
         return BoundUse(formula, asks, said)
 
 
+def approved(
+    standing: Standing,
+    template: str,
+    certificate: str,
+    derive: Callable[[], D],
+    part_of: Callable[[D], OwnerPart],
+) -> tuple[D, tuple[str, ...]]:
+    """Derive what a template asks of this owner, and count the approvals of just that.
+
+    Args:
+        standing: what is in force; it holds the template and the certificate.
+        template: its digest.
+        certificate: digest of its release certificate.
+        derive: derives what is asked from the template and the features in force.
+        part_of: gives this owner's part of the certificate, as it was derived.
+
+    Returns:
+        What was derived, and the digests of the approvals that count.
+
+    Raises:
+        SafeRoomError: `CERTIFICATE_MISMATCH` or `NOT_APPROVED`.
+    """
+    # Step 1: the certificate is this template's, and this owner's part is what it says.
+    known, owner = standing.certificates[certificate], standing.charter.charter.owner
+    stated = (known.template, known.purposes, known.returns)
+    if stated != (template, standing.templates[template].purposes, Returns.PARTS):
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate of another template")
+    try:
+        derived = derive()
+    except (KeyError, SafeRoomError) as error:
+        detail = "this owner's part cannot be derived"
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail) from error
+    if part_of(derived) != known.part(owner):
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "this owner's part is another")
+    # Step 2: as many approvers as the charter asks signed these exact bytes.
+    given = standing.approvals(template, certificate)
+    return derived, verify_approvals(standing.charter, given, template, certificate)
+
+
+def require_known(standing: Standing, template: str, certificate: str) -> None:
+    """Refuse what the owner's stream did not bring.
+
+    Raises:
+        SafeRoomError: `NOT_APPROVED` or `CERTIFICATE_MISMATCH`.
+    """
+    if template not in standing.templates:
+        raise SafeRoomError(Reason.NOT_APPROVED, "an unknown template")
+    if certificate not in standing.certificates:
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "an unknown release certificate")
+
+
 class ApprovedUses:
     """Derives approved uses, and keeps each until anything in force changes.
 
@@ -134,10 +187,7 @@ class ApprovedUses:
             self._derived.clear()
         key = (template, certificate)
         # Only what the owner's stream brought is kept, so that no asker can fill the memory.
-        if template not in self._standing.templates:
-            raise SafeRoomError(Reason.NOT_APPROVED, "an unknown template")
-        if certificate not in self._standing.certificates:
-            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "an unknown release certificate")
+        require_known(self._standing, template, certificate)
         if key not in self._derived:
             self._derived[key] = self._derive(template, certificate)
         found = self._derived[key]
@@ -154,22 +204,14 @@ class ApprovedUses:
 
     def _run_by(self, template: Template, digest: str, certificate: str) -> ApprovedUse:
         standing, owner = self._standing, self._standing.charter.charter.owner
-        # Step 1: the certificate is this template's, and this owner's part is what it says.
-        known = standing.certificates[certificate]
-        stated = (known.template, known.purposes, known.returns)
-        if stated != (digest, template.purposes, Returns.PARTS):
-            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate of another template")
-        try:
+
+        def derived() -> tuple[Node, OwnerPart]:
             node = owner_parts(template)[owner]
-            part = derive_part(owner, node, standing.features)
-        except (KeyError, SafeRoomError) as error:
-            detail = "this owner's part cannot be derived"
-            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail) from error
-        if part != known.part(owner):
-            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "this owner's part is another")
-        # Step 2: as many approvers as the charter asks signed these exact bytes.
-        given = standing.approvals(digest, certificate)
-        approvals = verify_approvals(standing.charter, given, digest, certificate)
+            return node, derive_part(owner, node, standing.features)
+
+        (node, part), approvals = approved(
+            standing, digest, certificate, derived, lambda derived: derived[1]
+        )
         features = {
             ref: standing.features[ref]
             for ref in (FeatureRef.parse(use.feature) for use in part.features)

@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from saferoom_enclaves.about_subjects import Search
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.batches import Batches
-from saferoom_enclaves.claim import Claimed
-from saferoom_enclaves.disclose import Begun
-from saferoom_enclaves.gate import Sealed
-from saferoom_enclaves.held import Held
-from saferoom_enclaves.journal import Judged, OutboxEntry
+from saferoom_enclaves.disclose import Disclosures
+from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
 from saferoom_enclaves.loads import LoadGrant, LoadJob, NewStore, require_next
@@ -27,6 +23,7 @@ from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
 from saferoom_enclaves.rollbacks import RollbackJob, kept_snapshots, require_kept
 from saferoom_enclaves.state import State
 from saferoom_enclaves.stream import Delivery
+from saferoom_enclaves.tables.desk import TableDesk
 from saferoom_enclaves.trials import Trial
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadOpener
@@ -254,17 +251,15 @@ class Enclave:
         """The batches, once the enclave has its keys; `LOCKED` before."""
         return self._require_open().batches
 
-    def expect_disclosure(self, request: Envelope) -> Judged | Claimed:
-        """Tell who asks for what is held about it, or show what it was shown."""
-        return self._require_open().disclosures.expect(request)
+    @property
+    def disclosures(self) -> Disclosures:
+        """What subjects are shown, once the enclave has its keys; `LOCKED` before."""
+        return self._require_open().disclosures
 
-    def begin_disclosure(self, request: Envelope, search: Search) -> Judged | Begun:
-        """Let a subject be shown what is held about it, or show what it was shown."""
-        return self._require_open().disclosures.begin(request, search)
-
-    def finish_disclosure(self, begun: Begun, sealed: Sealed[Held]) -> Judged:
-        """Show a subject what was read."""
-        return self._require_open().disclosures.finish(begun, sealed)
+    @property
+    def tables(self) -> TableDesk:
+        """The tables, once the enclave has its keys; `LOCKED` before."""
+        return self._require_open().tables
 
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Give entries that no proof has come back for, from a chain index on."""
@@ -366,6 +361,8 @@ class Enclave:
                     time=now,
                 )
                 entry = opened.journal.append(payload, now, order=new.statement).entry
+                if new.records_of is not None:
+                    opened.tables.same_records(store.epoch, new.records_of)
         except BaseException:
             new.opened.close()
             raise

@@ -3,6 +3,8 @@
     Asked ─▶ Admitted ─▶ Charged ─▶ Sealed[Truth] ─▶ Released          (admit, charge, gate)
     Inquired ─▶ Appraised ─────────────────────────▶ Released          (appraise, gate)
     Claimed ──────────────────────▶ Sealed[Held] ──▶ Released          (claim, gate)
+    AskedTable ─▶ AdmittedTable ─▶ ChargedTable ─▶ SealedTables ─▶ ReleasedTables
+                                    (tables: admit, charge, gate)
     AskedBatch ─▶ AdmittedRows ─▶ ChargedRows ─▶ SealedRows ─▶ ReleasedRows
                                                   (batch_admit, batch_charge, batch_gate)
 

@@ -82,6 +82,8 @@ class NewStore:
     rows: dict[str, int]
     order: StoreOrder
     statement: Envelope
+    records_of: int | None = None
+    """The earlier epoch whose records it holds, where its owner goes back to them."""
 
 
 @dataclass(frozen=True, slots=True)

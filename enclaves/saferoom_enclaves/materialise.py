@@ -34,6 +34,18 @@ _SUBJECTS: Final = '"_subjects"'
 
 Cells: TypeAlias = NDArray[np.int8]
 Tags: TypeAlias = NDArray[np.uint8]
+Amounts: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """What a table needs beside cells: all subjects of the store, and amounts.
+
+    Attributes:
+        summed: the places of the features whose values are added up.
+    """
+
+    summed: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,8 @@ class Materialised:
     Attributes:
         subjects: the codes of all subjects, sorted; dtype S18.
         columns: by the feature's place, its cells in the subjects' order; dtype int8.
+        amounts: by the place of a feature whose values are added up, what each subject adds; dtype
+            float64, 0 where there is no value.
         tags: by the place of a feature of stated values, the tags of what is held in the
             subjects' order; of shape (subjects, 16), dtype uint8.
         refused: by the feature's place, why it has none.
@@ -52,6 +66,7 @@ class Materialised:
     columns: dict[int, Cells]
     tags: dict[int, Tags]
     refused: dict[int, SafeRoomError]
+    amounts: dict[int, Amounts]
 
 
 def materialise(
@@ -59,6 +74,7 @@ def materialise(
     features: Sequence[FeatureDefinition],
     tables: Mapping[str, Table],
     begun: Callable[[int], None] = lambda _: None,
+    everybody: Everybody | None = None,
 ) -> Materialised:
     """Computes features over a store.
 
@@ -69,6 +85,8 @@ def materialise(
         features: the features, each checked again here.
         tables: the store's tables by name.
         begun: is told the place of each feature when its turn comes, and then their number.
+        everybody: that subjects are wanted of whom none of the features tells, and which features'
+            values are added up.
 
     Raises:
         SafeRoomError: TOO_LARGE, memory is exhausted, and what follows would suffer from it;
@@ -76,7 +94,7 @@ def materialise(
     """
     gate = Gate(tables)
     try:
-        return _index(connection, gate, features, tables, begun)
+        return _index(connection, gate, features, tables, begun, everybody=everybody)
     finally:
         gate.close()
 
@@ -98,7 +116,7 @@ def check_definition(feature: FeatureDefinition, tables: Mapping[str, Table]) ->
                 f" more, not {feature.level}"
             )
             raise _refused(feature, rule)
-        found = _index(gate.connection, gate, [feature], tables, lambda _: None)
+        found = _index(gate.connection, gate, [feature], tables, lambda _: None, everybody=None)
     finally:
         gate.close()
     for refusal in found.refused.values():
@@ -115,7 +133,7 @@ def fails(
     """
     try:
         with silenced(Reason.MALFORMED_SQL, f"feature {feature.shape.ref}"):
-            _compute(connection, _TRIED, feature, sql)
+            _compute(connection, _TRIED, feature, sql, added=False)
     except SafeRoomError as error:
         if error.reason is Reason.TOO_LARGE:
             raise
@@ -132,6 +150,8 @@ def _index(
     features: Sequence[FeatureDefinition],
     tables: Mapping[str, Table],
     begun: Callable[[int], None],
+    *,
+    everybody: Everybody | None,
 ) -> Materialised:
     names = [feature.shape.ref for feature in features]
     if len(set(names)) != len(names):
@@ -139,6 +159,8 @@ def _index(
     refused: dict[int, SafeRoomError] = {}
     columns: dict[int, Cells] = {}
     tags: dict[int, Tags] = {}
+    amounts: dict[int, Amounts] = {}
+    summed = frozenset[int]() if everybody is None else everybody.summed
     try:
         with silenced(Reason.INTERNAL, "numbering the subjects"):
             subjects = _subjects(connection, tables)
@@ -147,7 +169,8 @@ def _index(
             begun(at)
             try:
                 with silenced(Reason.MALFORMED_SQL, f"feature {feature.shape.ref}"):
-                    _compute(connection, _CELLS, feature, gate.check(feature.sql))
+                    sql = gate.check(feature.sql)
+                    _compute(connection, _CELLS, feature, sql, added=at in summed)
             except SafeRoomError as error:
                 if error.reason is Reason.TOO_LARGE:
                     raise
@@ -157,15 +180,17 @@ def _index(
                 form = feature.shape.form
                 if form is not None:
                     tags[at] = _tags(connection, form, len(subjects))
+                if at in summed:
+                    amounts[at] = _amounts(connection, len(subjects))
                 columns[at] = _column(connection, told_of)
                 if form is not None:  # nothing is left of some values
                     columns[at][~tags[at].any(axis=1)] = ABSENT
         begun(len(features))
-        if not told_of.all():
+        if everybody is None and not told_of.all():
             subjects = subjects[told_of]
             columns = {at: column[told_of] for at, column in columns.items()}
             tags = {at: each[told_of] for at, each in tags.items()}
-        return Materialised(subjects, columns, tags, refused)
+        return Materialised(subjects, columns, tags, refused, amounts)
     finally:
         # No table of an owner's begins with an underscore, so nothing of the store is named here.
         for name in (_CELLS, _SUBJECTS):
@@ -174,13 +199,19 @@ def _index(
 
 
 def _compute(
-    connection: duckdb.DuckDBPyConnection, name: str, feature: FeatureDefinition, sql: CheckedSql
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    feature: FeatureDefinition,
+    sql: CheckedSql,
+    *,
+    added: bool,
 ) -> None:
     """Runs a feature's SQL, keeping subjects and cells, and holds it to one row a subject."""
     if sql.level > feature.level:
         raise _refused(feature, FeatureRule.LEVEL)
     cell, parameters = _cell(feature, sql.value_type)
     said = ", CAST(value AS VARCHAR) AS said" if feature.shape.form is not None else ""
+    said += ", CAST(value AS DOUBLE) AS amount" if added else ""
     select = f"SELECT subject, CAST({cell} AS TINYINT) AS cell{said} FROM ({wrapped(sql)})"  # noqa: S608 - checked
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {name} AS {select}",
@@ -294,6 +325,18 @@ def _column(connection: duckdb.DuckDBPyConnection, told_of: NDArray[np.bool_]) -
     column[arrays["row"]] = arrays["cell"]
     told_of[arrays["row"]] = True
     return column
+
+
+def _amounts(connection: duckdb.DuckDBPyConnection, subjects: int) -> Amounts:
+    """Gives what each subject adds by the last feature; nothing where it has no finite value."""
+    joined = f"SELECT row, amount FROM {_CELLS} JOIN {_SUBJECTS} USING (subject)"  # noqa: S608 - ours
+    arrays = cast(
+        "dict[str, NDArray[np.float64]]",
+        connection.execute(f"{joined} WHERE isfinite(amount)").fetchnumpy(),  # pyright: ignore[reportUnknownMemberType]
+    )
+    amounts = np.zeros(subjects, dtype=np.float64)
+    amounts[arrays["row"].astype(np.int64)] = arrays["amount"]
+    return amounts
 
 
 def _tags(connection: duckdb.DuckDBPyConnection, form: StatedForm, subjects: int) -> Tags:

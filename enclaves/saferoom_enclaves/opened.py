@@ -29,6 +29,9 @@ from saferoom_enclaves.standing import MOST_AHEAD, Standing
 from saferoom_enclaves.state import State
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.stream import Follower
+from saferoom_enclaves.tables.account import TableAccounts
+from saferoom_enclaves.tables.desk import TableDesk
+from saferoom_enclaves.tables.gate import TableGate
 from saferoom_enclaves.trials import Trials
 from saferoom_enclaves.witnessed import Witnesses
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -126,6 +129,7 @@ class OpenEnclave:
             ready=self.ready,
             log=log,
         )
+        self.tables: Final = self._table_desk(rules, requests, around)
         self.trials: Final = Trials(state, self.standing, self.data, around.work)
         self.judge: Final = Judge(
             state=state,
@@ -137,6 +141,21 @@ class OpenEnclave:
             ready=self.ready,
             index=self.data.index,
             log=log,
+        )
+
+    def _table_desk(self, rules: Rules, requests: Requests, around: Surroundings) -> TableDesk:
+        accounts = TableAccounts(self.state)
+        return TableDesk(
+            state=self.state,
+            rules=rules,
+            requests=requests,
+            journal=self.journal,
+            data=self.data,
+            work=around.work,
+            gate=TableGate(self.journal, accounts, around.randomness),
+            accounts=accounts,
+            ready=self.ready,
+            log=around.log,
         )
 
     def recover(self, decision: Decision, now: datetime) -> None:

@@ -12,8 +12,11 @@ from typing import Final
 from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import State
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import BatchRequest
+from saferoom_proto.statements import BatchRequest, TableRequest
 from saferoom_proto.statements.request import SubjectRequest
+
+Remembered = SubjectRequest | BatchRequest | TableRequest
+"""A request that has a nonce, and that is answered once."""
 
 _INDEX_BYTES: Final = 8
 _PARTS: Final = 2
@@ -49,7 +52,7 @@ class Requests:
     def __init__(self, state: State) -> None:
         self._state: Final = state
 
-    def look_up(self, request: SubjectRequest | BatchRequest, request_id: str) -> Seen:
+    def look_up(self, request: Remembered, request_id: str) -> Seen:
         """Tell what is remembered of a request."""
         first = self._read(self._by_nonce(request))
         if first is None:
@@ -59,9 +62,7 @@ class Requests:
         own = self._read(self._by_id(request_id))
         return Seen(None if own is None else own[1], nonce_taken=True)
 
-    def remember(
-        self, request: SubjectRequest | BatchRequest, request_id: str, seen: Seen, index: int
-    ) -> None:
+    def remember(self, request: Remembered, request_id: str, seen: Seen, index: int) -> None:
         """Remember which entry answered a request that was just looked up."""
         key = self._by_id(request_id) if seen.nonce_taken else self._by_nonce(request)
         self._state.put("seen", key, _content(request_id, index))
@@ -86,7 +87,7 @@ class Requests:
     def _by_id(self, request_id: str) -> bytes:
         return self._state.cipher.find("seen", "request", request_id)
 
-    def _by_nonce(self, request: SubjectRequest | BatchRequest) -> bytes:
+    def _by_nonce(self, request: Remembered) -> bytes:
         return self._state.cipher.find("seen", "nonce", request.institution, request.nonce)
 
 

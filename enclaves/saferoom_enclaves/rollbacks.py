@@ -64,7 +64,8 @@ class RollbackJob:
         except BaseException:
             opened.close()
             raise
-        return NewStore(opened, computed, target.rows, self.order, self.statement)
+        earlier_epoch = target.store.epoch
+        return NewStore(opened, computed, target.rows, self.order, self.statement, earlier_epoch)
 
 
 def kept_snapshots(marks: Marks, journal: Journal) -> list[Snapshot]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from typing import Final, NoReturn, TypeVar, cast
 
 import grpc
@@ -21,7 +21,8 @@ from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.places import Turns
-from saferoom_enclaves.worker import Worker
+from saferoom_enclaves.tables.service import TableCalls
+from saferoom_enclaves.worker import Worker, to_its_end
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_errors import abort
@@ -63,6 +64,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._disclosures: Final = Turns(AT_ONCE, WAITING, "disclosures")
         self._trials: Final = Turns(AT_ONCE, WAITING, "trials")
         self._batches: Final = BatchCalls(worker, self._tick)
+        self._tables: Final = TableCalls(worker, self._tick)
         self._tick_seconds = 0.0
 
     async def Attest(  # noqa: N802 - the contract's name
@@ -151,23 +153,23 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             return wire.disclose_response(await self._disclosed(asked))
 
     async def _disclosed(self, asked: Envelope) -> Judged:
-        claimed = await self._worker.run(lambda own: own.expect_disclosure(asked))
+        claimed = await self._worker.run(lambda own: own.disclosures.expect(asked))
         if isinstance(claimed, Judged):
             return claimed
         async with self._disclosures.turn(claimed.request.subject):
             # What waits holds no store open; what begins is counted, and so comes to its end.
-            return await _to_its_end(self._read(asked, claimed.request.subject))
+            return await to_its_end(self._read(asked, claimed.request.subject))
 
     async def _read(self, asked: Envelope, subject: str) -> Judged:
         search = await self._worker.run(lambda own: own.batches.search(subject))
         while not search.done:  # piece by piece: questions that wait go before each
             await self._worker.run(lambda own: own.batches.go_on(search))
-        begun = await self._worker.run(lambda own: own.begin_disclosure(asked, search))
+        begun = await self._worker.run(lambda own: own.disclosures.begin(asked, search))
         if isinstance(begun, Judged):
             return begun
         with closing(begun):
             sealed = await asyncio.to_thread(begun.collect)
-            return await self._worker.run(lambda own: own.finish_disclosure(begun, sealed))
+            return await self._worker.run(lambda own: own.disclosures.finish(begun, sealed))
 
     async def _tick(self) -> None:
         if self._tick_seconds:
@@ -182,6 +184,13 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         async with self._refusing(context, "JudgeBatch"):
             async for response in self._batches.judge(pieces):
                 yield response
+
+    async def Tabulate(  # noqa: N802
+        self, request: enclave_pb2.TabulateRequest, context: Context
+    ) -> enclave_pb2.TabulateResponse:
+        """Make tables."""
+        async with self._refusing(context, "Tabulate"):
+            return wire.tabulate_response(await self._tables.answer(wire.tables_of(request)))
 
     async def Load(  # noqa: N802
         self, request_iterator: object, context: Context
@@ -200,7 +209,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             order = wire.trial_of(request)
             trial = await self._worker.run(lambda own: own.expect_trial(order))
             async with self._trials.turn(trial.approver):
-                verdict = await _to_its_end(self._tried(order))
+                verdict = await to_its_end(self._tried(order))
             return enclave_pb2.TryFeatureResponse(sealed_verdict=verdict)
 
     async def _tried(self, order: Envelope) -> bytes:
@@ -214,9 +223,9 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         async with self._refusing(context, "RollbackStore"), self._one_load:
             order = wire.rollback_order_of(request)
             job = await self._worker.run(lambda own: own.begin_rollback(order))
-            built = await _to_its_end(asyncio.to_thread(job.build))
+            built = await to_its_end(asyncio.to_thread(job.build))
             committed = self._worker.run(lambda own: own.commit_store(built))
-            return wire.rollback_response(await _to_its_end(committed))
+            return wire.rollback_response(await to_its_end(committed))
 
     async def ListOutbox(  # noqa: N802
         self, request: enclave_pb2.ListOutboxRequest, context: Context
@@ -241,11 +250,11 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
 
     async def _built(self, job: LoadJob) -> LoadReport:
         # Shielded: a caller that goes away must not free what the thread is still reading.
-        built = await _to_its_end(asyncio.to_thread(job.build))
+        built = await to_its_end(asyncio.to_thread(job.build))
         if isinstance(built, LoadReport):
             return built
         committed = self._worker.run(lambda own: own.commit_store(built))
-        return LoadReport(await _to_its_end(committed))
+        return LoadReport(await to_its_end(committed))
 
     async def _tell(self, where: Whereabouts) -> None:
         tick = await self._worker.run(lambda own: own.charter.charter.release_tick_milliseconds)
@@ -274,15 +283,3 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             return error
         self._log.error("failed", method=method, request=request_id, places=places(error))
         return SafeRoomError(Reason.INTERNAL)
-
-
-async def _to_its_end(work: Awaitable[T]) -> T:
-    """Wait for something that must end before its inputs are freed, even when cancelled."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):  # again: it must end all the same
-                await asyncio.wait([task])
-        raise

@@ -51,6 +51,7 @@ _FOUND: Final = (
     "claims",
     "trials",
     "attempts",
+    "tables",
 )
 """Tables whose rows are found by an HMAC."""
 

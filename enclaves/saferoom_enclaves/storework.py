@@ -49,6 +49,7 @@ class Allowance:
         build_seconds: the longest that building a store may take.
         trial_seconds: the longest that a trial of one feature may take.
         about_seconds: the longest that reading about one subject may take.
+        table_seconds: the longest that making one plan's tables may take.
         index_bytes: the largest index of cells.
     """
 
@@ -58,6 +59,7 @@ class Allowance:
     build_seconds: float = 1800.0
     trial_seconds: float = 20.0
     about_seconds: float = 10.0
+    table_seconds: float = 300.0
     index_bytes: int = 1 << 30
 
 
@@ -244,6 +246,21 @@ class StoreWork:
                 raise SafeRoomError(Reason.TOO_LARGE, f"more than {most_rows} rows in a table")
         return found
 
+    def tabulate(self, store: int, order: jobs.Tabulate) -> jobs.Tabulated:
+        """Make tables over a store, protected together with what was released before.
+
+        Args:
+            store: the memfd that `vault.open_snapshot` gave.
+            order: what is to be made.
+
+        Raises:
+            SafeRoomError: TOO_LARGE; DEADLINE; INTERNAL; UNAVAILABLE, there is no fork server.
+        """
+        bounds = self._bounds(self._allowance.table_seconds, output_bytes=1)
+        frame = self._done(order, (store,), bounds)
+        frame.close()
+        return answered(frame, jobs.Tabulated)
+
     def _computed(
         self,
         store: int,
@@ -270,7 +287,7 @@ class StoreWork:
 
     def _done(
         self,
-        order: jobs.Build | jobs.Materialise | jobs.Check | jobs.Try | jobs.About,
+        order: jobs.Build | jobs.Materialise | jobs.Check | jobs.Try | jobs.About | jobs.Tabulate,
         files: tuple[int, ...],
         bounds: Bounds,
         heard: Heard = lambda _: None,

@@ -112,6 +112,16 @@ def disclose_response(judged: Judged) -> enclave_pb2.DiscloseResponse:
     return enclave_pb2.DiscloseResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
 
 
+def tables_of(request: enclave_pb2.TabulateRequest) -> Envelope:
+    """Take a request for tables off the wire."""
+    return envelope_from_proto(request.request)
+
+
+def tabulate_response(judged: Judged) -> enclave_pb2.TabulateResponse:
+    """Put the word on a request for tables on the wire."""
+    return enclave_pb2.TabulateResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
+
+
 def outbox_entry(entry: OutboxEntry) -> enclave_pb2.OutboxEntry:
     """Put an entry on the wire."""
     message = enclave_pb2.OutboxEntry(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Final, TypeVar, cast
 
@@ -96,3 +97,15 @@ class Worker:
 
 def _only_questions(items: Sequence[Envelope | _Task]) -> bool:
     return all(isinstance(item, Envelope) for item in items)
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Wait for something that must end before its inputs are freed, even when cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # again: it must end all the same
+                await asyncio.wait([task])
+        raise

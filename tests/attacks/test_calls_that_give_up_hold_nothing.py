@@ -116,7 +116,7 @@ def test_three_readings_under_way_leave_no_fourth(room: Sample, enclave: Enclave
     # One of them is answered, and its repeat gets the same bytes; the others never are.
     first = begun[0]
     assert isinstance(first, Begun)
-    answer = enclave.enclave.finish_disclosure(first, first.collect())
+    answer = enclave.enclave.disclosures.finish(first, first.collect())
     for each in begun:
         assert isinstance(each, Begun)
         each.close()

@@ -37,7 +37,7 @@ def test_questions_are_judged_between_the_pieces_of_a_search(
         pieces += 1
         assert enclave.ask(room.question(1)).truth is Truth.YES
     assert pieces == LISTS // AT_ONCE + 1
-    begun = enclave.enclave.begin_disclosure(request, search)
+    begun = enclave.enclave.disclosures.begin(request, search)
     assert isinstance(begun, Begun)
     begun.close()
     assert [len(chunks) for chunks in search.numbers.values()] == [1]
@@ -47,5 +47,5 @@ def test_a_search_counts_for_its_own_subject_only(room: Sample, enclave: Enclave
     ask_batch(enclave, steady_batch(room, 1, 2))
     anothers = enclave.enclave.batches.search(room.world.subject(2).uscc)
     with pytest.raises(SafeRoomError, match="another subject") as refused:
-        enclave.enclave.begin_disclosure(room.world.subject(1).claim("tax"), anothers)
+        enclave.enclave.disclosures.begin(room.world.subject(1).claim("tax"), anothers)
     assert refused.value.reason is Reason.INTERNAL

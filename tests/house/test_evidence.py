@@ -29,6 +29,11 @@ MAKERS = {
         "ChargedRows": "batch_charge.py",
         "SealedRows": "batch_gate.py",
         "ReleasedRows": "batch_gate.py",
+        "AskedTable": "admit.py",
+        "AdmittedTable": "admit.py",
+        "ChargedTable": "charge.py",
+        "SealedTables": "gate.py",
+        "ReleasedTables": "gate.py",
     },
 }
 

@@ -178,11 +178,11 @@ class EnclaveHarness(Attended):
 
     def begin_disclosure(self, request: Envelope) -> Judged | Begun:
         """Let a subject be shown what is held about it, as the service does."""
-        claimed = self.enclave.expect_disclosure(request)
+        claimed = self.enclave.disclosures.expect(request)
         if isinstance(claimed, Judged):
             return claimed
         search = self.enclave.batches.search(claimed.request.subject)
-        return self.enclave.begin_disclosure(request, search)
+        return self.enclave.disclosures.begin(request, search)
 
     def disclose(self, request: Envelope) -> Judged:
         """Have a subject shown what is held about it."""
@@ -190,9 +190,17 @@ class EnclaveHarness(Attended):
         if isinstance(begun, Judged):
             return begun
         with closing(begun):
-            return self.enclave.finish_disclosure(begun, begun.collect())
+            return self.enclave.disclosures.finish(begun, begun.collect())
 
     # What an institution does.
+
+    def tabulate(self, request: Envelope) -> Judged:
+        """Have tables made, as the service does; a plain refusal is raised."""
+        begun = self.enclave.tables.begin(request)
+        if isinstance(begun, Judged):
+            return begun
+        with closing(begun):
+            return self.enclave.tables.finish(begun, begun.make())
 
     def judge(self, request: Envelope) -> Judged:
         """Have one question judged; a plain refusal is raised."""

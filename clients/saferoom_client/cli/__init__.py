@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Final, NamedTuple, NoReturn, Protocol, cast
 
 import typer
@@ -199,12 +200,24 @@ def load_command(name: str) -> object:
     module_name, _, attribute = COMMANDS[name].place.partition(":")
     if "." not in module_name:
         module_name = f"{__name__}.{module_name}"
-    target = cast("object", getattr(import_module(module_name), attribute))
+    target = cast("object", getattr(_imported(module_name), attribute))
     if isinstance(target, typer.Typer):
         return typer.main.get_command(target)
     single = typer.Typer(add_completion=False)
     single.command(name)(target)  # pyright: ignore[reportArgumentType]
     return typer.main.get_command(single)
+
+
+def _imported(module_name: str) -> ModuleType:
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        # What needs a checkout is not in the wheel (`pyproject.toml`).
+        missing = SafeRoomError(Reason.BAD_CONFIG, later("the demo is not installed"))
+        missing.add_note(later("Call it in a checkout of the source, after make setup."))
+        raise missing from error
 
 
 class _Shown(Protocol):

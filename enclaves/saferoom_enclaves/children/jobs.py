@@ -2,8 +2,8 @@
 
 A child that held records says nothing in words of its own: what it found is told in numbers, names
 of the schema, and rules of closed lists. The exceptions are the check of a feature, which sees no
-record and may quote the database; and what is held about one subject, and the values at the shares
-of a feature that is tried, which go under seal.
+record and may quote the database; and what is held about one subject, the values at the shares of a
+feature that is tried, and the numbers of tables, which go under seal.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from pydantic import Field, StringConstraints
 
 from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.rows import MAX_TOLD
+from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.load import Change
 from saferoom_proto.reasons import Reason
+from saferoom_proto.statements.aggregate import Aggregate
 from saferoom_proto.statements.base import Owner, Part, Uscc
 from saferoom_proto.statements.feature import Table
+from saferoom_proto.tables.told import Numbers
 
 _Place = Annotated[int, Field(ge=0, lt=1 << 16)]
 _Count = Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -138,10 +141,31 @@ class TableFound(Part):
 
 
 class Found(Part):
-    """What is held. Beside `Tried`, the one answer that holds values."""
+    """What is held. Beside `Tried`, the one answer that holds records' values."""
 
     tables: tuple[TableFound, ...]
     values: tuple[str | None, ...]
+
+
+class Tabulate(Part):
+    """Make tables, protected together with what was released before. With it comes the store."""
+
+    kind: Literal["tabulate"] = "tabulate"
+    tables: tuple[Table, ...]
+    aggregate: Aggregate
+    epoch: Annotated[int, Field(ge=1)]
+    features: tuple[FeatureDefinition, ...]
+    """The plan's, and those of what was released before."""
+    bounds: tuple[SumBounds, ...]
+    shown: tuple[ShownFamily, ...]
+    """What became of every cell before."""
+
+
+class Tabulated(Part):
+    """The tables' numbers as they were rounded, and what became of every cell by now."""
+
+    numbers: tuple[Numbers, ...]
+    shown: tuple[ShownFamily, ...]
 
 
 class Failed(Part):
@@ -153,10 +177,12 @@ class Failed(Part):
 class Order(Part):
     """A job as it arrives."""
 
-    job: Annotated[Build | Materialise | Check | Try | About, Field(discriminator="kind")]
+    job: Annotated[
+        Build | Materialise | Check | Try | About | Tabulate, Field(discriminator="kind")
+    ]
 
 
 class Answer(Part):
     """A job's outcome."""
 
-    answer: Built | Cells | Checked | Tried | Found | Failed
+    answer: Built | Cells | Checked | Tried | Found | Tabulated | Failed

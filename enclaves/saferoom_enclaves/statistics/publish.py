@@ -23,6 +23,9 @@ from saferoom_proto.tables.rules import Rules
 WITHHELD: Final = Reason.WITHHELD.value
 """What stands where a number does not leave, whatever the reason."""
 
+_EXACT: Final = float(1 << 53)
+"""Below it a float holds every whole number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -34,7 +37,10 @@ class Line:
     @property
     def shown(self) -> str:
         """The number as it is printed, or the one word for its absence."""
-        return WITHHELD if self.number is None else f"{self.number:g}"
+        if self.number is None:
+            return WITHHELD
+        whole = self.number.is_integer() and abs(self.number) < _EXACT
+        return f"{int(self.number)}" if whole else f"{self.number:g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -898,6 +898,58 @@ class DiscloseResponse(_message.Message):
 Global___DiscloseResponse: _TypeAlias = DiscloseResponse  # noqa: Y015
 
 @_typing.final
+class TabulateRequest(_message.Message):
+    """An institution's request for tables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _evidence_pb2.Envelope:
+        """The institution's statement."""
+
+    def __init__(
+        self,
+        *,
+        request: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TabulateRequest: _TypeAlias = TabulateRequest  # noqa: Y015
+
+@_typing.final
+class TabulateResponse(_message.Message):
+    """The enclave's word on it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    sealed: _builtins.bytes
+    """The tables, sealed to the asker; empty for a refusal."""
+    @_builtins.property
+    def entry(self) -> Global___OutboxEntry:
+        """The table release, to be recorded."""
+
+    def __init__(
+        self,
+        *,
+        entry: Global___OutboxEntry = ...,
+        sealed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TabulateResponse: _TypeAlias = TabulateResponse  # noqa: Y015
+
+@_typing.final
 class OutboxEntry(_message.Message):
     """A statement of the enclave's that must be recorded before it counts."""
 

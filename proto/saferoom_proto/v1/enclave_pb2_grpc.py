@@ -88,6 +88,11 @@ class EnclaveServiceStub:
                 request_serializer=enclave_pb2.DiscloseRequest.SerializeToString,
                 response_deserializer=enclave_pb2.DiscloseResponse.FromString,
                 _registered_method=True)
+        self.Tabulate = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/Tabulate',
+                request_serializer=enclave_pb2.TabulateRequest.SerializeToString,
+                response_deserializer=enclave_pb2.TabulateResponse.FromString,
+                _registered_method=True)
         self.Load = channel.stream_unary(
                 '/saferoom.v1.EnclaveService/Load',
                 request_serializer=enclave_pb2.LoadRequest.SerializeToString,
@@ -168,6 +173,11 @@ class EnclaveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Disclose(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Tabulate(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -254,6 +264,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.Disclose,
                     request_deserializer=enclave_pb2.DiscloseRequest.FromString,
                     response_serializer=enclave_pb2.DiscloseResponse.SerializeToString,
+            ),
+            'Tabulate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tabulate,
+                    request_deserializer=enclave_pb2.TabulateRequest.FromString,
+                    response_serializer=enclave_pb2.TabulateResponse.SerializeToString,
             ),
             'Load': grpc.stream_unary_rpc_method_handler(
                     servicer.Load,

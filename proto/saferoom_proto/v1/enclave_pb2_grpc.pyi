@@ -57,6 +57,8 @@ class EnclaveServiceStub:
     """Ends a job."""
     Disclose: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.DiscloseRequest, _enclave_pb2.DiscloseResponse]
     """Shows a subject all that is held about it."""
+    Tabulate: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TabulateRequest, _enclave_pb2.TabulateResponse]
+    """Makes tables of everybody together, and says its word on the request for them."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
     TryFeature: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TryFeatureRequest, _enclave_pb2.TryFeatureResponse]
@@ -95,6 +97,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Ends a job."""
     Disclose: _aio.UnaryUnaryMultiCallable[_enclave_pb2.DiscloseRequest, _enclave_pb2.DiscloseResponse]  # type: ignore[assignment]
     """Shows a subject all that is held about it."""
+    Tabulate: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TabulateRequest, _enclave_pb2.TabulateResponse]  # type: ignore[assignment]
+    """Makes tables of everybody together, and says its word on the request for them."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
     TryFeature: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TryFeatureRequest, _enclave_pb2.TryFeatureResponse]  # type: ignore[assignment]
@@ -202,6 +206,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.DiscloseResponse, _abc.Awaitable[_enclave_pb2.DiscloseResponse]]:
         """Shows a subject all that is held about it."""
+
+    @_abc_1.abstractmethod
+    def Tabulate(
+        self,
+        request: _enclave_pb2.TabulateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.TabulateResponse, _abc.Awaitable[_enclave_pb2.TabulateResponse]]:
+        """Makes tables of everybody together, and says its word on the request for them."""
 
     @_abc_1.abstractmethod
     def Load(

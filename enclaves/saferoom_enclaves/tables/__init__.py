@@ -1,0 +1,13 @@
+"""Tables of everybody together: asked by a signed request, protected, sealed to the asker.
+
+    approved    the template and certificate that this owner's approvers signed   ApprovedTables
+    admit       whose request it is, and whether it is allowed                    AdmittedTable
+    shown       what became of cells, as it is kept
+    account     what was released about the same records before
+    charge      the account is there, and the plan goes with it                   ChargedTable
+    gate        made by a child, under seal; then sealed to the asker, signed     ReleasedTables
+    desk        the steps in order
+    service     the same over gRPC, one at a time, beside the work
+
+What a child does is in `tabulating.py`; the rules in `saferoom_enclaves.statistics`.
+"""

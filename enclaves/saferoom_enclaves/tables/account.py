@@ -1,0 +1,113 @@
+"""What was released in tables about the same records: kept for as long as the records are in use.
+
+Every table that is made is protected together with all of these, whoever asked for them. The
+account goes by the records, not by the number of their snapshot: an owner that goes back to earlier
+records goes back to their account.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationError
+
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.state import Row, State
+from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.base import Digest, Part
+
+_TABLE: Final = "tables"
+
+
+class TableAccount(Part):
+    """All that was asked in tables about the same records, and which cells of it left.
+
+    Attributes:
+        plans: digests of the certificates of the plans that were answered.
+        features: each as it was defined then.
+        bounds: of the sums.
+        shown: what became of every cell.
+    """
+
+    plans: tuple[Digest, ...] = ()
+    features: tuple[FeatureDefinition, ...] = ()
+    bounds: tuple[SumBounds, ...] = ()
+    shown: tuple[ShownFamily, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """How many cells were asked for or are watched, over all margins."""
+        return sum(len(margin.became) for family in self.shown for margin in family.margins)
+
+
+class _Records(Part):
+    """By which epoch the account of an epoch's records is found."""
+
+    account: Annotated[int, Field(ge=1)]
+
+
+class KeptAccount:
+    """An account as it was read, and the row it was read from."""
+
+    __slots__ = ("account", "records", "row")
+
+    def __init__(self, account: TableAccount, records: int, row: Row | None) -> None:
+        self.account: Final = account
+        self.records: Final = records
+        self.row: Final = row
+
+    def is_still(self, other: KeptAccount) -> bool:
+        """Whether nothing was released between two readings."""
+        same = (self.records, self.account.plans) == (other.records, other.account.plans)
+        return same and self.account.shown == other.account.shown
+
+
+class TableAccounts:
+    """Keeps the accounts.
+
+    Args:
+        state: the enclave's database, opened. All is written within its transactions.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state: Final = state
+
+    def read(self, epoch: int) -> KeptAccount:
+        """Read the account of an epoch's records; empty if nothing was released about them."""
+        records = self._records(epoch)
+        row = self._state.get(_TABLE, self._key("account", records))
+        return KeptAccount(TableAccount() if row is None else _opened(row), records, row)
+
+    def write(self, kept: KeptAccount, after: TableAccount) -> None:
+        """Write what an account is now, in the place of what was read in this transaction."""
+        content = after.model_dump_json().encode()
+        self._state.put(_TABLE, self._key("account", kept.records), content, kept.row)
+
+    def same_records(self, epoch: int, earlier: int) -> None:
+        """Note that an epoch has the records of an earlier one, which its owner went back to."""
+        content = _Records(account=self._records(earlier)).model_dump_json().encode()
+        self._state.put(_TABLE, self._key("records", epoch), content)
+
+    def _records(self, epoch: int) -> int:
+        row = self._state.get(_TABLE, self._key("records", epoch))
+        if row is None:
+            return epoch
+        try:
+            return _Records.model_validate_json(row.content).account
+        except ValidationError as error:
+            raise _damaged() from error
+
+    def _key(self, what: str, epoch: int) -> bytes:
+        return self._state.cipher.find(_TABLE, what, str(epoch))
+
+
+def _opened(row: Row) -> TableAccount:
+    try:
+        return TableAccount.model_validate_json(row.content)
+    except ValidationError as error:
+        raise _damaged() from error
+
+
+def _damaged() -> SafeRoomError:
+    return SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}")

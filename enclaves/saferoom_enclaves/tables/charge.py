@@ -1,0 +1,106 @@
+"""What a table costs: it is protected together with all that was released before, for good.
+
+The account is read before a record is looked at, and written with the answer. Whether a plan goes
+with it depends on the plans that were asked, never on a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass
+from typing import Final, final
+
+from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.tables.account import KeptAccount, TableAccount, TableAccounts
+from saferoom_enclaves.tables.admit import AdmittedTable
+from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.tables.plan import ReleasePlan
+
+MOST_CELLS: Final = 40_000
+"""Cells of all plans about the same records: twice what one plan may ask, and as much as can be
+protected and audited together within the time that a child has."""
+
+
+class _Charging(Right):
+    __slots__ = ()
+
+
+_TABLE_CHARGED: Final = _Charging()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class ChargedTable(Evidence):
+    """An admitted request whose plan goes with all that was released about the same records.
+
+    Attributes:
+        plan: of this period of the store.
+        kept: what was released before.
+        features: all that must be computed: the plan's, and those of what was released before.
+        bounds: likewise, of all sums.
+    """
+
+    right: InitVar[_Charging]
+    admitted: AdmittedTable
+    plan: ReleasePlan
+    kept: KeptAccount
+    features: tuple[FeatureDefinition, ...]
+    bounds: tuple[SumBounds, ...]
+
+    def __post_init__(self, right: _Charging) -> None:
+        _TABLE_CHARGED.require(right)
+
+    def after(self, shown: tuple[ShownFamily, ...]) -> TableAccount:
+        """Give what the account will be, once this plan is answered."""
+        before, certificate = self.kept.account, self.admitted.tables.certificate
+        plans = tuple(dict.fromkeys((*before.plans, certificate)))
+        return TableAccount(plans=plans, features=self.features, bounds=self.bounds, shown=shown)
+
+
+def charge_table(
+    admitted: AdmittedTable, accounts: TableAccounts, *, epoch: int, closed_epoch: int
+) -> ChargedTable:
+    """Hold a plan to what was released before about the same records.
+
+    Args:
+        admitted: the request.
+        accounts: what was released before.
+        epoch: of the store in use.
+        closed_epoch: of the newest period of which an older copy forgot what was released.
+
+    Raises:
+        SafeRoomError: `OVER_BUDGET` in a period that is closed; `CONFLICT` for a feature that was
+            defined, or bounded, in another way in tables before; `TOO_LARGE` if all plans
+            together have too many cells.
+    """
+    kept = accounts.read(epoch)
+    # What was released and forgotten could be subtracted from whatever is released now. The records
+    # of an earlier period may have come back with a later number.
+    if kept.records <= closed_epoch:
+        raise SafeRoomError(Reason.OVER_BUDGET, "what was released of this period is forgotten")
+    plan = admitted.tables.plan(epoch)
+    features = {each.shape.ref: each for each in kept.account.features}
+    for ref, pinned in admitted.tables.features.items():
+        definition = FeatureDefinition.of(pinned.definition)
+        if features.setdefault(ref, definition) != definition:
+            raise SafeRoomError(Reason.CONFLICT, f"{ref} was defined otherwise in earlier tables")
+    bounds = {each.feature: each for each in kept.account.bounds}
+    for each in _bounds(admitted):
+        if bounds.setdefault(each.feature, each) != each:
+            detail = f"{each.feature} was added up within other bounds in earlier tables"
+            raise SafeRoomError(Reason.CONFLICT, detail)
+    again = admitted.tables.certificate in kept.account.plans
+    if not again and kept.account.cells + plan.cells > MOST_CELLS:
+        raise SafeRoomError(Reason.TOO_LARGE, f"more than {MOST_CELLS} cells in all plans")
+    return ChargedTable(
+        _TABLE_CHARGED, admitted, plan, kept, tuple(features.values()), tuple(bounds.values())
+    )
+
+
+def _bounds(admitted: AdmittedTable) -> list[SumBounds]:
+    return [
+        SumBounds(feature=each.of, low=float(each.low), high=float(each.high))
+        for each in admitted.tables.aggregate.measures
+        if each.of is not None and each.low is not None and each.high is not None
+    ]

@@ -1,0 +1,218 @@
+"""A request for tables, from its envelope to the enclave's word on it, in the order of its steps.
+
+    identify, admit, charge    (begin)     a refusal is a verdict: signed, an entry of the chain
+    make the tables            (beside the work, in a child: any thread waits for it)
+    admit and charge again     (finish)    what allowed it must still hold
+    release, or refuse                     one commit with what was released
+
+One request is under way at a time: the next one must know what this one let out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from saferoom_enclaves.admit import Rules
+from saferoom_enclaves.children.jobs import Tabulate, Tabulated
+from saferoom_enclaves.data import Data
+from saferoom_enclaves.gate import Moment
+from saferoom_enclaves.indexing import Opened
+from saferoom_enclaves.journal import Journal, Judged
+from saferoom_enclaves.judge import PASSING
+from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.requests import Requests, Seen
+from saferoom_enclaves.state import State
+from saferoom_enclaves.storework import StoreWork
+from saferoom_enclaves.tables.account import TableAccounts
+from saferoom_enclaves.tables.admit import AskedTable, admit_table, identify_table
+from saferoom_enclaves.tables.charge import ChargedTable, charge_table
+from saferoom_enclaves.tables.gate import ReleasedTables, SealedTables, TableGate, make_tables
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.feature import Table
+
+
+@dataclass(frozen=True, slots=True)
+class _OverStore:
+    """Has a child make tables over a snapshot that is held open for it."""
+
+    opened: Opened
+    tables: tuple[Table, ...]
+    work: StoreWork
+
+    def tabulate(self, charged: ChargedTable) -> Tabulated:
+        """Make the tables, and check that they are those of the plan."""
+        order = Tabulate(
+            tables=self.tables,
+            aggregate=charged.admitted.tables.aggregate,
+            epoch=charged.plan.epoch,
+            features=charged.features,
+            bounds=charged.bounds,
+            shown=charged.kept.account.shown,
+        )
+        made = self.work.tabulate(self.opened.memory, order)
+        if sum(map(len, made.numbers)) != charged.plan.numbers:
+            raise SafeRoomError(Reason.INTERNAL, "a child gave other tables than it was asked for")
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class BegunTable:
+    """A request whose tables may be made: in any thread, and nobody waits for it."""
+
+    envelope: Envelope
+    charged: ChargedTable
+    over: _OverStore
+    log: Log
+
+    def make(self) -> SealedTables | None:
+        """Make the tables, once; none whatever failed, for that may depend on records.
+
+        Raises:
+            SafeRoomError: `UNAVAILABLE` if there is nobody to make them.
+        """
+        try:
+            return make_tables(self.charged, self.over)
+        except Exception as error:
+            if isinstance(error, SafeRoomError) and error.reason is Reason.UNAVAILABLE:
+                raise
+            request = self.charged.admitted.asked.request_id
+            self.log.error("withheld", request=request, places=places(error))  # noqa: TRY400 - the log is the enclave's own
+            return None
+
+    def close(self) -> None:
+        """Let the store go: whoever began it does, whatever becomes of it."""
+        self.over.opened.close()
+
+
+class TableDesk:
+    """Answers requests for tables.
+
+    Args:
+        state: the enclave's database, opened.
+        rules: what requests are held to.
+        requests: which were asked before.
+        journal: the enclave's chain.
+        data: the store.
+        work: has children make the tables.
+        gate: where they leave.
+        accounts: what was released before.
+        ready: under what it speaks now; refuses while it may not.
+        log: the operator's.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        rules: Rules,
+        requests: Requests,
+        journal: Journal,
+        data: Data,
+        work: StoreWork,
+        gate: TableGate,
+        accounts: TableAccounts,
+        ready: Callable[[], Moment],
+        log: Log,
+    ) -> None:
+        self._state: Final = state
+        self._rules: Final = rules
+        self._requests: Final = requests
+        self._journal: Final = journal
+        self._data: Final = data
+        self._work: Final = work
+        self._gate: Final = gate
+        self._accounts: Final = accounts
+        self._ready: Final = ready
+        self._log: Final = log
+
+    def expect(self, envelope: Envelope) -> Judged | AskedTable:
+        """Tell who asks, before it waits for its turn; a repeat gets the same bytes.
+
+        Raises:
+            SafeRoomError: as `identify_table`; `LOCKED`, `STALE_HEAD`, `OUTBOX_WAITING`.
+        """
+        asked = identify_table(envelope, self._rules.standing, self._ready().now)
+        seen = self._requests.look_up(asked.request, asked.request_id)
+        return asked if seen.answered is None else self._journal.read(seen.answered)
+
+    def begin(self, envelope: Envelope) -> Judged | BegunTable:
+        """Let tables be made, or refuse them; whoever gets it closes it.
+
+        Raises:
+            SafeRoomError: as `expect`; `NO_DATA` while there is no store to make them of.
+        """
+        asked = self.expect(envelope)
+        if isinstance(asked, Judged):
+            return asked
+        moment = self._ready()
+        with self._state.transaction():
+            charged = self._charged(asked, self._seen(asked), moment)
+            if isinstance(charged, Judged):
+                return charged
+        opened = self._data.opened()
+        schema = self._rules.standing.schemas[opened.schema]
+        over = _OverStore(opened.held(), schema.tables, self._work)
+        return BegunTable(envelope, charged, over, self._log)
+
+    def finish(self, begun: BegunTable, sealed: SealedTables | None) -> Judged:
+        """Let out what was made, if all that allowed it at the beginning still holds.
+
+        Raises:
+            SafeRoomError: as `begin`; `UNAVAILABLE` if the store was changed meanwhile.
+        """
+        asked = self.expect(begun.envelope)
+        if isinstance(asked, Judged):
+            return asked
+        moment = self._ready()
+        with self._state.transaction():
+            seen = self._seen(asked)
+            charged = self._charged(asked, seen, moment)
+            if isinstance(charged, Judged):
+                return charged
+            same = charged.plan == begun.charged.plan
+            if not same or not charged.kept.is_still(begun.charged.kept):
+                raise SafeRoomError(Reason.UNAVAILABLE, "the store was changed meanwhile")
+            if sealed is None:
+                released = self._gate.refuse(asked, Reason.WITHHELD, moment)
+            else:
+                released = self._gate.release(charged, sealed, moment)
+            return self._remembered(asked, seen, released)
+
+    def same_records(self, epoch: int, earlier: int) -> None:
+        """Note, within a transaction, that a new epoch's records are those of an earlier one."""
+        self._accounts.same_records(epoch, earlier)
+
+    def _seen(self, asked: AskedTable) -> Seen:
+        return self._requests.look_up(asked.request, asked.request_id)
+
+    def _charged(self, asked: AskedTable, seen: Seen, moment: Moment) -> ChargedTable | Judged:
+        """Admit and charge, or record the refusal."""
+        try:
+            admitted = admit_table(asked, seen, self._rules, moment.now)
+            admitted.tables.require_computed(self._data.index().features)
+            return charge_table(
+                admitted,
+                self._accounts,
+                epoch=moment.grounds.epoch,
+                closed_epoch=self._state.marks.closed_epoch,
+            )
+        except SafeRoomError as refusal:
+            if refusal.reason in PASSING:
+                raise
+            self._log.info(
+                "refused",
+                request=asked.request_id,
+                institution=asked.request.institution,
+                reason=str(refusal.reason),
+                detail=refusal.detail,
+            )
+            return self._remembered(asked, seen, self._gate.refuse(asked, refusal.reason, moment))
+
+    def _remembered(self, asked: AskedTable, seen: Seen, released: ReleasedTables) -> Judged:
+        judged = released.judged
+        index = judged.entry.chain_index
+        self._requests.remember(asked.request, asked.request_id, seen, index)
+        return judged
