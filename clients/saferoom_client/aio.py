@@ -13,6 +13,7 @@ from saferoom_client import (
     disputes,
     handovers,
     holdings,
+    jobs,
     loading,
     log,
     members,
@@ -104,6 +105,11 @@ class AsyncRoom(Session):
     row_receipt = batches.row_receipt
     cost = costs.cost
     price = costs.price
+    submit_job = jobs.submit_job
+    take_part = jobs.take_part
+    list_jobs = jobs.list_jobs
+    watch_job = jobs.watch_job
+    cancel_job = jobs.cancel_job
 
     # What was asked, shown to those it concerns.
     list_uses = uses.list_uses

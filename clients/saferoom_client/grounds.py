@@ -19,7 +19,14 @@ from saferoom_proto.encoding import unb64
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.identity import Certified, verify_issued
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Consent, Endorsement, Feature, load
+from saferoom_proto.statements import (
+    Consent,
+    Endorsement,
+    Feature,
+    JobAdmission,
+    JobRelease,
+    load,
+)
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseWord
 from saferoom_proto.verification import (
@@ -37,7 +44,7 @@ from saferoom_proto.wire import Recorded
 
 K = TypeVar("K")
 V = TypeVar("V")
-UnderCharter = TypeVar("UnderCharter", bound=UseWord)
+UnderCharter = TypeVar("UnderCharter", bound=UseWord | JobAdmission | JobRelease)
 """The words of enclaves that name the charter they were said under."""
 
 MOST_STATEMENTS: Final = 16_384

@@ -21,6 +21,7 @@ from saferoom_client import (
     disputes,
     handovers,
     holdings,
+    jobs,
     loading,
     log,
     members,
@@ -206,6 +207,11 @@ class Room:
     row_receipt = _waiting(batches.row_receipt)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)
+    submit_job = _waiting(jobs.submit_job)
+    take_part = _waiting(jobs.take_part)
+    list_jobs = _waiting(jobs.list_jobs)
+    watch_job = _waiting(jobs.watch_job)
+    cancel_job = _waiting(jobs.cancel_job)
 
     # What was asked, shown to those it concerns.
     list_uses = _waiting(uses.list_uses)

@@ -31,6 +31,7 @@ from saferoom_proto.v1 import (
     consent_pb2_grpc,
     evidence_pb2,
     identity_pb2_grpc,
+    job_pb2_grpc,
     ledger_pb2,
     ledger_pb2_grpc,
     owner_pb2,
@@ -87,6 +88,7 @@ class Session:
         self.checks: Final = check_pb2_grpc.CheckServiceStub(self._channel)
         self.uses: Final = use_pb2_grpc.UseServiceStub(self._channel)
         self.batches: Final = batch_pb2_grpc.BatchServiceStub(self._channel)
+        self.jobs: Final = job_pb2_grpc.JobServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)
         self.grounds: Final = Grounds(lambda: self.profile.trust, self._fetch, self._fetch_charter)
         self.reliance: Final = Reliance(profile.witness_policy())

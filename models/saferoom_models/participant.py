@@ -20,6 +20,7 @@ from saferoom_models.psi import messages
 from saferoom_models.psi.label_set import LabelSet
 from saferoom_models.psi.terms import AlignmentTerms
 from saferoom_models.refusals import JointTrainingError, Refusal
+from saferoom_models.vertical import messages as training
 from saferoom_models.vertical import saved
 from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.columns import Prepared, prepare
@@ -94,9 +95,10 @@ class Participant:
         Raises:
             JointTrainingError: `BAD_IDENTIFIERS`.
         """
-        self._brought, self._executor = brought, executor
+        self._alignment, self._brought = alignment, brought
         self._set = LabelSet(alignment, brought.identifiers, os.urandom, executor)
         self._course: Course | None = None
+        self._terms: Terms | None = None
         self._side: LabelSide | None = None
         self._over = False
         self.number = 0
@@ -114,6 +116,13 @@ class Participant:
     def waiting(self) -> bytes:
         """The message that waits for its answer; it can be sent again as it is."""
         return self._side.waiting if self._side else self._set.waiting
+
+    @property
+    def largest_answer(self) -> int:
+        """How long the answer can be that is waited for: a longer one need not be read."""
+        if self._terms is not None:
+            return training.largest_message(self._terms)
+        return messages.largest_message(self._alignment)
 
     @property
     def over(self) -> bool:
@@ -151,9 +160,10 @@ class Participant:
 
     def _open(self) -> bytes:
         """Begin to train on the common rows."""
-        side = LabelSide(*self._rows())
+        terms, columns, labels = self._rows()
+        side = LabelSide(terms, columns, labels)
         opening = side.begin()
-        self._side = side
+        self._terms, self._side = terms, side
         return opening
 
     def _rows(self) -> tuple[Terms, Prepared, Integers]:
@@ -224,5 +234,6 @@ class Participant:
         own.number = found.number("number")
         own._over = bool(found.number("over"))
         if side := found.data("side"):
-            own._side = LabelSide.resume(*own._rows(), side)
+            own._terms, columns, labels = own._rows()
+            own._side = LabelSide.resume(own._terms, columns, labels, side)
         return own

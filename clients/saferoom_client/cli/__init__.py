@@ -58,6 +58,7 @@ COMMANDS: Final = {
     "dispute": Entry("dispute:app", "Say that a use or a record is wrong, and answer."),
     "check": Entry("check:check", "Ask a check about one subject."),
     "cost": Entry("cost:cost", "See what a check would cost."),
+    "job": Entry("job:app", "Train a model together with an owner."),
     "uses": Entry("uses:uses", "See what your data was used for."),
     "receipt": Entry("receipt:app", "Verify and show receipts, offline."),
     "log": Entry("log:app", "Verify the room's log."),

@@ -1,7 +1,8 @@
 """A page for people as one HTML file, or as text: a receipt's, or an audit's.
 
-Whatever comes from a receipt or a log is text, and is written through `_text` only. The file asks
-for nothing from outside, and its policy forbids it to.
+Whatever comes from a receipt or a log is text, and is written through `_text` only; a drawing is
+written as the library made it. The file asks for nothing from outside, and its policy forbids it
+to.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ def _value(row: Row) -> str:
             return f"<code>{_text(row.value)}</code>"
         case Form.BLOCK:
             return f"<pre>{_text(row.value.rstrip())}</pre>"
+        case Form.DRAWING:
+            return row.value
 
 
 def _text(value: str) -> str:
@@ -99,6 +102,8 @@ def _lines(sheet: Shown) -> Iterator[str]:
         yield ""
         yield section.heading
         for row in section.rows:
+            if row.form is Form.DRAWING:
+                continue
             first, *more = row.value.rstrip().split("\n")
             if not more:
                 yield f"{_INDENT}{row.label}: {first}"

@@ -18,6 +18,8 @@ class Form(StrEnum):
     TEXT = "text"
     CODE = "code"
     BLOCK = "block"
+    DRAWING = "drawing"
+    """SVG by a library that draws, which has escaped all text in it; a page as text has none."""
 
 
 @dataclass(frozen=True, slots=True)

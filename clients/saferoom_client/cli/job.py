@@ -1,0 +1,260 @@
+"""Commands about jobs of joint training: ask for one and take part, watch, list, cancel, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from saferoom_client.cli.job_words import (
+    LISTED_HEADINGS,
+    describe_end,
+    describe_progress,
+    describe_report,
+    listed_row,
+)
+from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group
+from saferoom_client.cli.output import show
+from saferoom_client.cli.tables import table
+from saferoom_client.files import require_writable, write_file
+from saferoom_client.jobs import JobEnd, JobRows, read_report
+from saferoom_client.room import Room
+from saferoom_client.tongue import later, say
+from saferoom_client.training.folder import JobFolder, find_job
+from saferoom_client.training.page import write_page
+from saferoom_client.training.progress import JobProgress, Stage, Told
+from saferoom_client.training.states import JobView
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import JobOutcome
+
+app = group("Train a model together with an owner in the room.")
+
+_FAILED: Final = 1
+_LARGE: Final = 20_000
+"""Subjects from which on the blinding is shared out to processes: it takes a second or more."""
+
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or the first digits of it.")]
+RowsOption = Annotated[
+    Path, typer.Option("--rows", help="Your table: CSV, Excel, Parquet or Arrow.", exists=True)
+]
+
+
+@app.command()
+def submit(
+    template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name.")],
+    profile: ProfileOption,
+    *,
+    rows: RowsOption,
+    label: Annotated[str, typer.Option(help="The column of labels: 1 for the event, else 0.")],
+    purpose: Annotated[str, typer.Option(help="What the model is for.")],
+    column: Annotated[
+        list[str], typer.Option(help="A column to train on; repeat it. All others, if not given.")
+    ] = [],  # noqa: B006 - Typer copies it
+    subject_column: Annotated[
+        str | None, typer.Option(help="The column of subjects, if it is not uscc.")
+    ] = None,
+    ridge: Annotated[
+        str | None,
+        typer.Option(help="The inverse ridge (C); proposed by your events if not given."),
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="The most rounds.")] = None,
+    rank: Annotated[
+        int, typer.Option(min=2, max=8, help="2, 4, 6 or 8: a higher rank is more exact.")
+    ] = 4,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Take part at once, to the end.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for a training, and take part in it to its end."""
+    own = JobRows(rows, label, subject_column, tuple(column))
+    with Room.open(profile) as room, _workers() as executor:
+        folder = room.submit_job(
+            template,
+            own,
+            purpose=purpose,
+            inverse_ridge=_number(ridge),
+            rank=rank,
+            rounds=rounds,
+            executor=executor,
+        )
+        if not wait:
+            _show_admitted(folder, as_json=as_json)
+            return
+        _go_through(room, folder.job, None, executor, as_json=as_json)
+
+
+@app.command()
+def resume(
+    job: JobName,
+    profile: ProfileOption,
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="Where your table is now, if it was moved.", exists=True),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a job up where it stopped, to its end."""
+    with Room.open(profile) as room, _workers() as executor:
+        _go_through(room, job, rows, executor, as_json=as_json)
+
+
+@app.command()
+def watch(job: JobName, profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Show how a job stands, until it has ended; taking part is another command's."""
+    with Room.open(profile) as room:
+        named = job if ":" in job else find_job(room.profile, job).job
+        bar, told = _bar(quiet=as_json)
+        with bar:
+            view = room.watch_job(named, lambda one: told(_seen(one)))
+    show(as_json, view.document(), *table(LISTED_HEADINGS, [listed_row(view)]))
+
+
+@app.command(name="list")
+def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """List your institution's jobs, or those at your own enclave."""
+    with Room.open(profile) as room:
+        jobs = room.list_jobs()
+    document = {"jobs": [each.document() for each in jobs]}
+    show(as_json, document, *table(LISTED_HEADINGS, [listed_row(each) for each in jobs]))
+
+
+@app.command()
+def cancel(
+    job: JobName, profile: ProfileOption, why: WhyOption, as_json: JsonOption = False
+) -> None:
+    """End a job of yours."""
+    with Room.open(profile) as room:
+        end = room.cancel_job(job, why)
+    show(as_json, _end_document(end), *describe_end(end))
+
+
+@app.command()
+def report(
+    job: JobName,
+    profile: ProfileOption,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page here, with charts and a model card.", dir_okay=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what can be told of a trained model, offline."""
+    require_writable(html)
+    with Room.open(profile) as room:
+        folder = find_job(room.profile, job)
+    found = read_report(folder)
+    if found is None:
+        rule = later("this job has no model, or none yet")
+        refusal = SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
+        refusal.add_note(f"saferoom job resume {folder.job}")
+        raise refusal
+    lines = list(describe_report(found))
+    document = found.model_dump(mode="json")
+    if html is not None:
+        write_file(html, write_page(found).encode())
+        document["html"] = str(html)
+        lines.append(say("wrote the page to {path}; it holds your own numbers", path=html))
+    show(as_json, document, *lines)
+
+
+def _go_through(
+    room: Room, job: str, file: Path | None, executor: Executor, *, as_json: bool
+) -> None:
+    """Take part in a job to its end, and show how it ended."""
+    folder = find_job(room.profile, job)
+    bar, told = _bar(quiet=as_json)
+    try:
+        with bar:
+            end = room.take_part(folder.job, file=file, told=told, executor=executor)
+    except KeyboardInterrupt:
+        typer.echo(
+            say("stopped; it goes on with: saferoom job resume {job}", job=folder.job), err=True
+        )
+        raise
+    lines = list(describe_end(end))
+    if end.report is not None:
+        lines += describe_report(end.report)
+        lines.append(say("next: saferoom job report {job} --html report.html", job=end.job))
+    show(as_json, _end_document(end), *lines)
+    if end.release.outcome is not JobOutcome.RELEASED:
+        raise typer.Exit(_FAILED)
+
+
+def _show_admitted(folder: JobFolder, *, as_json: bool) -> None:
+    show(
+        as_json,
+        {"job": folder.job, "folder": str(folder.folder)},
+        say("the enclave of {owner} lets it begin", owner=folder.owner),
+        say("  id    {job}", job=folder.job),
+        say("next: saferoom job resume {job}", job=folder.job),
+    )
+
+
+def _end_document(end: JobEnd) -> dict[str, object]:
+    release = end.release
+    return {
+        "job": end.job,
+        "outcome": str(release.outcome),
+        "ended_in": str(release.ended_in),
+        "reason": None if release.reason is None else str(release.reason),
+        "rows": release.rows,
+        "rounds": release.rounds,
+        "converged": release.converged,
+        "model": release.model,
+        "time": release.time.isoformat(),
+        "report": None if end.report is None else end.report.model_dump(mode="json"),
+    }
+
+
+def _number(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        told = later("--ridge is a number, such as 0.1")
+        raise typer.BadParameter(told) from None
+
+
+@contextmanager
+def _workers() -> Generator[Executor]:
+    """Give processes for large sets; they are started with the first work they get."""
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as executor:
+        yield executor
+
+
+def _bar(*, quiet: bool) -> tuple[Progress, Told]:
+    """Make a progress bar on standard error, and what moves it; silent for programs."""
+    stream = sys.stderr
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        console=Console(file=stream),
+        transient=True,
+        disable=quiet or not stream.isatty(),
+    )
+    task = bar.add_task("", total=1.0)
+
+    def move(progress: JobProgress) -> None:
+        bar.update(task, completed=progress.share, description=describe_progress(progress))
+
+    return bar, move
+
+
+def _seen(view: JobView) -> JobProgress:
+    """Give what the room sees of a job as its progress: no gradient, no separation."""
+    stage = Stage.TRAINING if view.round else Stage.ALIGNING
+    rounds = view.rounds if view.round else 0
+    over = max(0, view.round - 1)
+    return JobProgress(stage, round=over, rounds=rounds, sent=view.received, received=view.sent)

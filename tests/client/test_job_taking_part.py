@@ -1,0 +1,365 @@
+"""A label side goes through a job over a real connection, whatever breaks off between.
+
+The other end is the enclave's two machines behind a small server: not the room's, which flow tests
+have, but one that can be told to fail at a given message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from array import array
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import grpc
+import numpy as np
+import pytest
+
+from saferoom_client.profile import Profile
+from saferoom_client.refused import Refused
+from saferoom_client.session import Session
+from saferoom_client.training import taking_part
+from saferoom_client.training.folder import Admitted, JobFolder, RowsFrom, find_job
+from saferoom_client.training.machines import begin, take_up
+from saferoom_client.training.progress import JobProgress, Stage
+from saferoom_client.training.table import TrainingTable
+from saferoom_client.training.taking_part import Part
+from saferoom_models.psi.room_set import RoomSet
+from saferoom_models.psi.terms import AlignmentTerms
+from saferoom_models.vertical.columns import Prepared, prepare
+from saferoom_models.vertical.room_side import RoomSide
+from saferoom_models.vertical.terms import Terms
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.hpke import SealingKey
+from saferoom_proto.job_channel import (
+    MOST_ROOM_ITEMS,
+    PIECE_BYTES,
+    SECRET_BYTES,
+    Direction,
+    alignment_job_of,
+    job_hex,
+    open_message,
+    seal_message,
+)
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rpc_errors import Abortable, abort
+from saferoom_proto.statements import JobRequest, Purpose, seal_statement
+from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
+from saferoom_proto.uscc import make_uscc
+from saferoom_proto.v1 import job_pb2, job_pb2_grpc
+from saferoom_proto.wire import Recorded, recorded_to_proto
+
+ROWS, COMMON = 1150, 1100
+
+
+@dataclass
+class Faults:
+    """What goes wrong, each once, by the number of the message it goes wrong at."""
+
+    cut_before: set[int] = field(default_factory=set)
+    """The stream ends before the message reaches the enclave."""
+    cut_after: set[int] = field(default_factory=set)
+    """The enclave has answered, and the answer is lost."""
+    spoilt: set[int] = field(default_factory=set)
+    """The answer does not open."""
+    ended_at: int | None = None
+    """The job is over when this message comes."""
+    behind: int = 0
+    """How many messages the enclave was put back."""
+    oversized: bool = False
+
+
+class Enclave(job_pb2_grpc.JobServiceServicer):
+    """The room's side of one job."""
+
+    def __init__(self, job: str, request: JobRequest, commitment: str, faults: Faults) -> None:
+        self.job, self.faults, self.secret = job, faults, os.urandom(SECRET_BYTES)
+        draw = np.random.default_rng(5)
+        self.names = [make_uscc(at) for at in range(ROWS - COMMON + 1, ROWS + 50)]
+        self.values = draw.normal(size=(len(self.names), 2))
+        self.terms = Terms(job_hex(job), COMMON, request.columns, 2, rounds=request.rounds)
+        alignment = AlignmentTerms(_named(request), request.items, MOST_ROOM_ITEMS)
+        self.set = RoomSet(alignment, self.names, commitment, os.urandom)
+        self.side: RoomSide | None = None
+        self.columns: Prepared | None = None
+        self.next = 0
+        self.stored = b""
+        self.plain: list[bytes] = []
+        """Answers as they were before they were sealed."""
+        self.release = recorded_to_proto(
+            Recorded(seal_statement(request, SigningKey.generate()), b"", "")
+        )
+
+    def machine(self, number: int, message: bytes) -> bytes:
+        if number == 0:
+            return self.set.answer(message)
+        if number == 1:
+            rows = self.set.learn(message)
+            self.columns = prepare(("paid", "late"), self.values[rows])
+            self.side = RoomSide(self.terms, self.columns, os.urandom)
+            return self.set.release()
+        assert self.side is not None
+        return self.side.answer(message)
+
+    def over(self) -> bool:
+        return self.side is not None and self.side.progress.over
+
+    async def TakePart(  # noqa: N802 - the contract's name
+        self, request_iterator: object, context: object
+    ) -> AsyncIterator[job_pb2.TakePartResponse]:
+        pieces = cast("AsyncIterator[job_pb2.TakePartRequest]", request_iterator)
+        ending = cast("Abortable", context)
+        assert (await anext(pieces)).join.job == self.job
+        joined = job_pb2.JobJoined(next=self.next - self.faults.behind)
+        yield job_pb2.TakePartResponse(joined=joined)
+        whole = b""
+        async for piece in pieces:
+            number = piece.message.number
+            whole += piece.message.data
+            if not piece.message.last:
+                continue
+            if number == self.faults.ended_at:
+                break
+            if number in self.faults.cut_before:
+                self.faults.cut_before.remove(number)
+                await abort(ending, SafeRoomError(Reason.UNAVAILABLE, "cut"))
+            opened = open_message(self.secret, self.job, Direction.TO_ROOM, number, whole)
+            whole = b""
+            if number == self.next:
+                self.stored = await asyncio.to_thread(self.machine, number, opened)
+                self.plain.append(self.stored)
+                self.next += 1
+            assert number == self.next - 1, "only the last message may come again"
+            if number in self.faults.cut_after:
+                self.faults.cut_after.remove(number)
+                await abort(ending, SafeRoomError(Reason.UNAVAILABLE, "cut"))
+            for told in self.answer(number):
+                yield told
+        yield job_pb2.TakePartResponse(ended=job_pb2.JobEnded(release=self.release))
+
+    def answer(self, number: int) -> list[job_pb2.TakePartResponse]:
+        direction = Direction.TO_LABEL_SIDE
+        sealed = seal_message(self.secret, self.job, direction, number, self.stored)
+        if number in self.faults.spoilt:
+            self.faults.spoilt.remove(number)
+            sealed = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        if self.faults.oversized:
+            sealed += bytes(64 << 20)
+        return [
+            job_pb2.TakePartResponse(
+                message=job_pb2.JobPiece(
+                    number=number,
+                    last=at + PIECE_BYTES >= len(sealed),
+                    data=sealed[at : at + PIECE_BYTES],
+                )
+            )
+            for at in range(0, len(sealed), PIECE_BYTES)
+        ]
+
+
+def _named(request: JobRequest) -> str:
+    return alignment_job_of(
+        request.template, request.certificate, request.institution, request.nonce
+    )
+
+
+@dataclass
+class Played:
+    """A job that was signed, and both its ends."""
+
+    folder: JobFolder
+    table: TrainingTable
+    enclave: Enclave
+    stub: job_pb2_grpc.JobServiceStub
+    told: list[JobProgress] = field(default_factory=list)
+
+    async def run(self) -> Recorded:
+        """Take part as a process started anew does: from what the folder holds."""
+        admitted = Admitted(2, self.enclave.secret)
+        participant = take_up(self.folder, self.table, admitted.room_columns, None)
+        session = cast("Session", SimpleNamespace(jobs=self.stub))
+        part = Part(session, self.folder, admitted, participant, self.told.append)
+        return await part.run()
+
+    def participant(self) -> object:
+        return take_up(self.folder, self.table, 2, None)
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+async def played(tmp_path: Path, faults: Faults) -> AsyncIterator[Played]:
+    draw = np.random.default_rng(4)
+    own = draw.normal(size=(ROWS, 2))
+    labels = tuple((draw.random(ROWS) < 1 / (1 + np.exp(0.8 - own[:, 0]))).astype(int).tolist())
+    table = TrainingTable(
+        tuple(make_uscc(at) for at in range(1, ROWS + 1)),
+        labels,
+        {"income": array("d", own[:, 0]), "debt": array("d", own[:, 1])},
+    )
+    folder, commitment = make_folder(tmp_path, table)
+    enclave = Enclave(folder.job, folder.request, commitment, faults)  # pyright: ignore[reportAbstractUsage]
+    server = grpc.aio.server()
+    job_pb2_grpc.add_JobServiceServicer_to_server(enclave, server)
+    port = server.add_insecure_port("localhost:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
+        yield Played(folder, table, enclave, job_pb2_grpc.JobServiceStub(channel))
+    await server.stop(None)
+
+
+def make_folder(tmp_path: Path, table: TrainingTable) -> tuple[JobFolder, str]:
+    member = SimpleNamespace(folder=tmp_path, signing_key=SigningKey.generate())
+    profile = cast("Profile", member)
+
+    now, nonce, key = whole_milliseconds(datetime.now(UTC)), fresh_nonce(), SealingKey.generate()
+    digest = "sha256:" + "0d" * 32
+    participant, commitment = begin(alignment_job_of(digest, digest, "bank-a", nonce), table, None)
+    request = JobRequest.model_validate(
+        {
+            "room": "room.example/test",
+            "institution": "bank-a",
+            "template": digest,
+            "certificate": digest,
+            "purpose": Purpose.PRODUCT_DESIGN,
+            "items": len(table.subjects),
+            "commitment": f"sha256:{commitment}",
+            "columns": len(table.columns),
+            "inverse_ridge": Decimal(1),
+            "rank": 4,
+            "rounds": 25,
+            "nonce": nonce,
+            "not_before": now,
+            "not_after": now + timedelta(days=1),
+            "channel_key": b64(key.public),
+        }
+    )
+    envelope: Envelope = seal_statement(request, profile.signing_key)
+    rows = RowsFrom(file="rows.csv", label="bad", subject=None, columns=(), digest=table.digest)
+    folder = JobFolder.make(
+        profile,
+        envelope,
+        template="risk",
+        owner="tax",
+        rows=rows,
+        channel_key=key,
+        state=participant.save(),
+    )
+    return folder, commitment
+
+
+async def test_a_job_is_gone_through_and_its_progress_told(played: Played) -> None:
+    await played.run()
+    assert played.enclave.over()
+    assert {each.stage for each in played.told} == {Stage.ALIGNING, Stage.TRAINING}
+    last = played.told[-1]
+    assert (last.rows, last.rounds) == (COMMON, 25)
+    assert last.share == 1
+    assert last.separation is not None
+    assert last.separation > 0.05
+    assert last.sent > 1_000_000
+    assert any(each.seconds_left for each in played.told)
+
+
+@pytest.mark.parametrize("what", ["cut_before", "cut_after", "spoilt"])
+async def test_what_breaks_off_at_any_message_is_sent_again(
+    played: Played, faults: Faults, what: str
+) -> None:
+    getattr(faults, what).update(range(8))
+    await played.run()
+    assert played.enclave.over()
+    assert not getattr(faults, what), "each went wrong once"
+
+
+async def test_a_killed_label_side_takes_up_and_ends_with_the_same_model(played: Played) -> None:
+    answers = 0
+
+    async def killed() -> None:
+        nonlocal answers
+        task = asyncio.create_task(played.run())
+        wanted = answers + 2
+        while played.enclave.next < wanted and not task.done():  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.005)
+        answers = played.enclave.next
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for _ in range(4):
+        await killed()
+    await played.run()
+    model = take_up(played.folder, played.table, 2, None)
+    assert model.over
+    assert played.enclave.over()
+    assert played.enclave.side is not None
+    assert model.trained().rounds == played.enclave.side.trained().rounds
+
+
+async def test_a_job_that_ended_meanwhile_is_not_asked_on(played: Played, faults: Faults) -> None:
+    faults.ended_at = 4
+    recorded = await played.run()
+    assert recorded.statement.digest
+    assert not take_up(played.folder, played.table, 2, None).over
+
+
+async def test_an_enclave_that_was_put_back_is_refused(played: Played, faults: Faults) -> None:
+    faults.ended_at = 5
+    await played.run()
+    faults.ended_at, faults.behind = None, 2
+    with pytest.raises(SafeRoomError) as refused:
+        await played.run()
+    assert refused.value.reason is Reason.CONFLICT
+    assert "job cancel" in refused.value.__notes__[0]
+
+
+async def test_an_answer_longer_than_any_can_be_is_not_read_on(
+    played: Played, faults: Faults
+) -> None:
+    faults.oversized = True
+    with pytest.raises(SafeRoomError) as refused:
+        await played.run()
+    assert refused.value.reason is Reason.TOO_LARGE
+
+
+async def test_a_room_that_is_gone_for_long_ends_it_with_the_command_that_goes_on(
+    played: Played, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking_part, "PATIENCE_SECONDS", 0)
+    faults.cut_before = {0}
+    with pytest.raises(Refused) as refused:
+        await played.run()
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert refused.value.__notes__ == [f"saferoom job resume {played.folder.job}"]
+
+
+async def test_a_kept_state_holds_no_row_and_opens_only_with_the_members_key(
+    played: Played,
+) -> None:
+    path = played.folder.folder / "state.sealed"
+    sealed = path.read_bytes()
+    assert played.table.subjects[0].encode() not in sealed
+    assert path.stat().st_mode & 0o077 == 0
+    state = played.folder.state()
+    assert state not in sealed
+    path.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
+    with pytest.raises(SafeRoomError) as refused:
+        played.folder.state()
+    assert refused.value.reason is Reason.BAD_CONFIG
+    member = SimpleNamespace(folder=path.parents[2], signing_key=SigningKey.generate())
+    other = cast("Profile", member)
+    path.write_bytes(sealed)
+    with pytest.raises(SafeRoomError):
+        find_job(other, played.folder.job).state()
+    with pytest.raises(SafeRoomError) as unknown:
+        find_job(other, "ffff")
+    assert unknown.value.reason is Reason.UNKNOWN_STATEMENT
