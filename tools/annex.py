@@ -1,6 +1,6 @@
-"""Make of the catalogue of records what the package holds, and its page.
+"""Make of the catalogue of records, and of what it offers, what the package holds, and pages.
 
-python tools/annex.py           pack the catalogue, and write docs/catalogue.md
+python tools/annex.py           pack them, and write docs/catalogue.md and docs/features.md
 python tools/annex.py --check   say what is not fresh
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import yaml
+from offers_page import offers_page
 
 from saferoom_client.records.annex import (
     PACKED,
@@ -23,9 +24,13 @@ from saferoom_client.records.annex import (
     Mode,
     read_catalogue,
 )
+from saferoom_client.records.offers import PACKED as PACKED_OFFERS
+from saferoom_client.records.offers import read_offers
 
 SOURCE: Final = PACKED.with_name("catalogue.yaml")
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "catalogue.md"
+OFFERED: Final = ("features", "checks")
+"""Parts of what is offered, each in a file beside the catalogue's."""
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 MODES: Final = {
     Mode.PHYSICAL: "物理归集 (collected)",
     Mode.INTERFACE: "接口调用 (called)",
@@ -47,10 +52,14 @@ forgets it, a column `uscc` comes first.
 """
 
 
-def document() -> bytes:
-    """Give the catalogue as JSON."""
-    text = SOURCE.read_text("utf-8")
-    return json.dumps(yaml.safe_load(text), ensure_ascii=False, separators=(",", ":")).encode()
+def packed(document: object) -> bytes:
+    """Give a document as JSON, in few bytes."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def parsed(path: Path) -> object:
+    """Give what a file in YAML holds."""
+    return yaml.safe_load(path.read_text("utf-8"))
 
 
 def page(catalogue: Catalogue) -> str:
@@ -99,15 +108,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare only, change nothing")
     arguments = parser.parse_args()
-    made = document()
-    text = page(read_catalogue(made))
+    annex = packed(parsed(SOURCE))
+    offered = packed({name: parsed(SOURCE.with_name(f"{name}.yaml")) for name in OFFERED})
+    catalogue = read_catalogue(annex)
+    made = {PACKED: annex, PACKED_OFFERS: offered}
+    pages = {
+        DOCS / "catalogue.md": page(catalogue),
+        DOCS / "features.md": offers_page(read_offers(offered), catalogue),
+    }
     if not arguments.check:
-        PACKED.write_bytes(bz2.compress(made))
-        PAGE.write_text(text, "utf-8")
+        for path, data in made.items():
+            path.write_bytes(bz2.compress(data))
+        for path, text in pages.items():
+            path.write_text(text, "utf-8")
         return 0
-    fresh = bz2.decompress(PACKED.read_bytes()) == made and PAGE.read_text("utf-8") == text
+    fresh = all(
+        [
+            *(bz2.decompress(path.read_bytes()) == data for path, data in made.items()),
+            *(path.read_text("utf-8") == text for path, text in pages.items()),
+        ]
+    )
     if not fresh:
-        print("The packed catalogue or its page is not fresh: run `make annex`.", file=sys.stderr)
+        print(
+            "The packed catalogue or a page of it is not fresh: run `make annex`.", file=sys.stderr
+        )
     return 0 if fresh else 1
 
 

@@ -84,8 +84,13 @@ def read_consent(path: Path, profile: Profile) -> Consent:
 
 def write_draft(payload: Payload) -> str:
     """Write a payload as a draft that reads back as the same payload."""
-    document = payload.model_dump(mode="json", exclude_defaults=True)
-    return yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
+    return dump_draft(payload.model_dump(mode="json", exclude_defaults=True))
+
+
+def dump_draft(document: Mapping[str, object]) -> str:
+    """Write a draft's fields, in their order."""
+    plain = dict(document)
+    return yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
 
 
 def _by_owner(profile: Profile) -> Document:

@@ -1,4 +1,4 @@
-"""Commands about the catalogue: what the plan asks for, and empty files to fill in."""
+"""Commands about the catalogue: what the plan asks for, empty files to fill in, drafts to take."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from saferoom_client.cli.offers import checks, features
 from saferoom_client.cli.options import JsonOption, group
 from saferoom_client.cli.output import mapping, show
 from saferoom_client.cli.tables import table
@@ -21,7 +22,9 @@ from saferoom_client.records.blanks import write_blanks
 from saferoom_client.tongue import Language, later, say, spoken, titled
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
-app = group("See what records the plan asks for, and get empty files for them.")
+app = group("See what records the plan asks for, and get files and drafts for them.")
+app.command()(features)
+app.command()(checks)
 
 MODES = {
     Mode.PHYSICAL: later("collected"),
