@@ -24,6 +24,7 @@ from saferoom_proto.statements import (
     BatchRequest,
     CheckRequest,
     CostRequest,
+    JobRequest,
     TableRequest,
     load,
 )
@@ -34,7 +35,7 @@ LONGEST_WINDOW: Final = timedelta(minutes=10)
 """From not_before to not_after, for a single check."""
 
 
-R = TypeVar("R", CheckRequest, BatchRequest, CostRequest, TableRequest)
+R = TypeVar("R", CheckRequest, BatchRequest, CostRequest, TableRequest, JobRequest)
 
 
 class _Identification(Right):

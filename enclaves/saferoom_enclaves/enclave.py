@@ -8,13 +8,13 @@ disclosure, the `verdict` of a trial.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.batches import Batches
 from saferoom_enclaves.disclose import Disclosures
+from saferoom_enclaves.jobs import Jobs
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
@@ -25,6 +25,7 @@ from saferoom_enclaves.state import State
 from saferoom_enclaves.stream import Delivery
 from saferoom_enclaves.tables.desk import TableDesk
 from saferoom_enclaves.trials import Trial
+from saferoom_enclaves.whereabouts import Whereabouts
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import LoadHeader, LoadOpener
 from saferoom_proto.load_order import open_order
@@ -38,35 +39,6 @@ from saferoom_proto.verification import PinnedCharter, verify_endorsement
 STATE_FILE: Final = "state.db"
 _CLAIMS_REMEMBERED: Final = 64
 """Attestations whose endorsement is still taken; the key agent answers one within seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Where an enclave stands, for the room.
-
-    Attributes:
-        unlocked: it has its keys, and its endorsement counts now.
-        sequence: the last statement it took.
-        running: the running hash there.
-        head_nonce: a nonce for the next head; empty while it has no keys.
-        ledger_size: size of the newest ledger checkpoint it accepted.
-        sandbox_level: 0 to 3.
-        sandbox_missing: what the sandbox lacks.
-        has_data: it has a store to answer from.
-        chain_length: entries of its own chain.
-        store_fault: why the store that was loaded last does not open; empty if it does.
-    """
-
-    unlocked: bool
-    sequence: int
-    running: str
-    head_nonce: bytes
-    ledger_size: int
-    sandbox_level: int
-    sandbox_missing: tuple[str, ...]
-    has_data: bool
-    chain_length: int
-    store_fault: str
 
 
 class Enclave:
@@ -255,6 +227,11 @@ class Enclave:
     def disclosures(self) -> Disclosures:
         """What subjects are shown, once the enclave has its keys; `LOCKED` before."""
         return self._require_open().disclosures
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs, once the enclave has its keys; `LOCKED` before."""
+        return self._require_open().jobs
 
     @property
     def tables(self) -> TableDesk:

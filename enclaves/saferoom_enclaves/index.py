@@ -79,6 +79,11 @@ class FeatureIndex:
         return len(self._subjects)
 
     @property
+    def codes(self) -> bytes:
+        """The subjects' codes, ascending and behind each other."""
+        return bytes(self._codes)
+
+    @property
     def features(self) -> frozenset[FeatureRef]:
         """Which features there are."""
         return frozenset(self._columns)

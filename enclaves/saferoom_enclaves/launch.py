@@ -24,7 +24,7 @@ from saferoom_proto.statements.base import Owner
 from saferoom_proto.verification import PinnedCharter, open_charter
 
 DOCUMENT_LIMIT_BYTES: Final = 1 << 20
-PACKAGES: Final = ("saferoom_enclaves", "saferoom_proto", "grpc")
+PACKAGES: Final = ("saferoom_enclaves", "saferoom_proto", "saferoom_models", "grpc")
 """Whose folders an enclave's processes may read; gRPC stands for all that is installed."""
 _PRIVATE: Final = 0o700
 _NAME_HEX: Final = 16

@@ -19,6 +19,7 @@ from saferoom_enclaves.disclose import Disclosures
 from saferoom_enclaves.freshness import Freshness
 from saferoom_enclaves.gate import Gate, Grounds, Moment
 from saferoom_enclaves.held import Records
+from saferoom_enclaves.jobs import Jobs
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
 from saferoom_enclaves.keys import ReleasedKeys
@@ -131,6 +132,7 @@ class OpenEnclave:
         )
         self.tables: Final = self._table_desk(rules, requests, around)
         self.trials: Final = Trials(state, self.standing, self.data, around.work)
+        self.jobs: Final = self._jobs(rules, requests, around)
         self.judge: Final = Judge(
             state=state,
             rules=rules,
@@ -155,6 +157,18 @@ class OpenEnclave:
             gate=TableGate(self.journal, accounts, around.randomness),
             accounts=accounts,
             ready=self.ready,
+            log=around.log,
+        )
+
+    def _jobs(self, rules: Rules, requests: Requests, around: Surroundings) -> Jobs:
+        return Jobs(
+            state=self.state,
+            rules=rules,
+            requests=requests,
+            journal=self.journal,
+            ready=self.ready,
+            data=self.data,
+            randomness=around.randomness,
             log=around.log,
         )
 

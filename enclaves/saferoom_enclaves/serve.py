@@ -122,7 +122,7 @@ async def _serve(
     worker = Worker(enclave)
     try:
         # Step 3: a socket that takes one certificate, and shows one.
-        server, changed = _server(worker, launched, keys.tls, log)
+        server, changed = _server(worker, work, launched, keys.tls, log)
         await server.start()
         await changed(False)
         sys.stdout.buffer.write(_greeting(keys, confinement).to_line())
@@ -154,7 +154,7 @@ _Changed = Callable[[bool], Awaitable[None]]
 
 
 def _server(
-    worker: Worker, launched: Launched, tls: TlsKey, log: Log
+    worker: Worker, work: StoreWork, launched: Launched, tls: TlsKey, log: Log
 ) -> tuple[grpc.aio.Server, _Changed]:
     server = grpc.aio.server(options=_OPTIONS)
     made = health.aio.HealthServicer()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]
@@ -163,7 +163,7 @@ def _server(
     async def changed(judges: bool) -> None:
         await servicer.set(_SERVICE, _SERVING if judges else _NOT_SERVING)
 
-    service = EnclaveService(worker, launched.config.owner, log, changed)
+    service = EnclaveService(worker, work, launched.config.owner, log, changed)
     enclave_pb2_grpc.add_EnclaveServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)  # pyright: ignore[reportUnknownMemberType]
     credentials = grpc.ssl_server_credentials(

@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
-from typing import Final, NoReturn, TypeVar, cast
+from typing import Final, NoReturn, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from saferoom_enclaves import wire
 from saferoom_enclaves.batch_service import BatchCalls
-from saferoom_enclaves.enclave import Enclave, Whereabouts
+from saferoom_enclaves.enclave import Enclave
+from saferoom_enclaves.job_service import JobCalls
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.places import Turns
+from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.tables.service import TableCalls
+from saferoom_enclaves.whereabouts import Whereabouts
 from saferoom_enclaves.worker import Worker, to_its_end
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -40,7 +43,6 @@ WAITING: Final = 16
 """How many more of each may wait: they have their turn within a minute or so."""
 
 Context = grpc.aio.ServicerContext[Message, Message]
-T = TypeVar("T")
 
 
 class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
@@ -48,13 +50,19 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
 
     Args:
         worker: has the enclave do one thing at a time.
+        work: gives children, for jobs.
         owner: whose it is.
         log: the operator's.
         changed: is told whether the enclave judges, whenever that may have changed.
     """
 
     def __init__(
-        self, worker: Worker, owner: str, log: Log, changed: Callable[[bool], Awaitable[None]]
+        self,
+        worker: Worker,
+        work: StoreWork,
+        owner: str,
+        log: Log,
+        changed: Callable[[bool], Awaitable[None]],
     ) -> None:
         self._worker: Final = worker
         self._owner: Final = owner
@@ -63,6 +71,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._one_load: Final = asyncio.Lock()
         self._disclosures: Final = Turns(AT_ONCE, WAITING, "disclosures")
         self._trials: Final = Turns(AT_ONCE, WAITING, "trials")
+        self._jobs: Final = JobCalls(worker, work)
         self._batches: Final = BatchCalls(worker, self._tick)
         self._tables: Final = TableCalls(worker, self._tick)
         self._tick_seconds = 0.0
@@ -191,6 +200,36 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         """Make tables."""
         async with self._refusing(context, "Tabulate"):
             return wire.tabulate_response(await self._tables.answer(wire.tables_of(request)))
+
+    async def BeginJob(  # noqa: N802
+        self, request: enclave_pb2.BeginJobRequest, context: Context
+    ) -> enclave_pb2.BeginJobResponse:
+        """Let a job begin."""
+        async with self._refusing(context, "BeginJob"):
+            return await self._jobs.begin(request)
+
+    async def WorkOnJob(  # noqa: N802
+        self, request_iterator: object, context: Context
+    ) -> AsyncIterator[enclave_pb2.WorkOnJobResponse]:
+        """Carry a job's messages."""
+        pieces = cast("AsyncIterator[enclave_pb2.WorkOnJobRequest]", request_iterator)
+        async with self._refusing(context, "WorkOnJob"):
+            async for response in self._jobs.work_on(pieces):
+                yield response
+
+    async def TellJobs(  # noqa: N802
+        self, request: enclave_pb2.TellJobsRequest, context: Context
+    ) -> enclave_pb2.TellJobsResponse:
+        """Tell how jobs stand."""
+        async with self._refusing(context, "TellJobs"):
+            return await self._jobs.tell(request)
+
+    async def EndJob(  # noqa: N802
+        self, request: enclave_pb2.EndJobRequest, context: Context
+    ) -> enclave_pb2.EndJobResponse:
+        """End a job."""
+        async with self._refusing(context, "EndJob"):
+            return await self._jobs.end(request)
 
     async def Load(  # noqa: N802
         self, request_iterator: object, context: Context

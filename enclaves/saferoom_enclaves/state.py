@@ -52,6 +52,11 @@ _FOUND: Final = (
     "trials",
     "attempts",
     "tables",
+    "job",
+    "job_part",
+    "job_runs",
+    "aligned",
+    "model",
 )
 """Tables whose rows are found by an HMAC."""
 

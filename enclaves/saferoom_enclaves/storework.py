@@ -88,6 +88,11 @@ class StoreWork:
         self._allowance: Final = allowance or Allowance()
 
     @property
+    def workshop(self) -> Workshop:
+        """Gives children."""
+        return self._workshop
+
+    @property
     def is_possible(self) -> bool:
         """Whether there are children to be had."""
         return self._workshop.is_there
@@ -217,6 +222,11 @@ class StoreWork:
             raise garbled("counts of other cells")
         return tried
 
+    def read_columns(self, order: jobs.Columns, files: tuple[int, int, int]) -> Frame:
+        """Have features' values read for joint training, into the last of the files."""
+        seconds = self._allowance.feature_seconds * (len(order.features) + 1)
+        return self._done(order, files, self.bounds(seconds, self._allowance.index_bytes))
+
     def about(
         self,
         store: int,
@@ -287,7 +297,15 @@ class StoreWork:
 
     def _done(
         self,
-        order: jobs.Build | jobs.Materialise | jobs.Check | jobs.Try | jobs.About | jobs.Tabulate,
+        order: (
+            jobs.Build
+            | jobs.Materialise
+            | jobs.Check
+            | jobs.Try
+            | jobs.About
+            | jobs.Tabulate
+            | jobs.Columns
+        ),
         files: tuple[int, ...],
         bounds: Bounds,
         heard: Heard = lambda _: None,
@@ -295,6 +313,10 @@ class StoreWork:
     ) -> Frame:
         message = jobs.Order(job=order).model_dump_json().encode()
         return self._workshop.run(Job(message, files, bounds, quiet_seconds), heard)
+
+    def bounds(self, seconds: float, output_bytes: int) -> Bounds:
+        """Give what a child may use that writes nothing but into memory it was given."""
+        return self._bounds(seconds, output_bytes=output_bytes)
 
     def _bounds(self, seconds: float, *, output_bytes: int, scratch: bool = False) -> Bounds:
         return Bounds(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from saferoom_enclaves.attest import Attestation
-from saferoom_enclaves.enclave import Whereabouts
 from saferoom_enclaves.journal import InclusionClaim, Judged, OutboxEntry
 from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.stream import Delivery
+from saferoom_enclaves.whereabouts import Whereabouts
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.load import Change, LoadHeader, LoadTable

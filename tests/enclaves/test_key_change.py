@@ -9,10 +9,11 @@ from typing import Final
 
 import pytest
 
-from saferoom_enclaves.enclave import STATE_FILE, Whereabouts
+from saferoom_enclaves.enclave import STATE_FILE
 from saferoom_enclaves.keyring import Keyring
 from saferoom_enclaves.keys import ReleasedKeys
 from saferoom_enclaves.vault import SnapshotId, open_snapshot
+from saferoom_enclaves.whereabouts import Whereabouts
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import KeyChange, Snapshot, StoreState, load

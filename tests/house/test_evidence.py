@@ -34,6 +34,11 @@ MAKERS = {
         "ChargedTable": "charge.py",
         "SealedTables": "gate.py",
         "ReleasedTables": "gate.py",
+        "AskedJob": "job_admit.py",
+        "AdmittedJob": "job_admit.py",
+        "ChargedJob": "job_charge.py",
+        "SealedModel": "job_gate.py",
+        "ReleasedJob": "job_gate.py",
     },
 }
 

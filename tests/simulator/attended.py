@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from saferoom_enclaves.attest import Attestation
-from saferoom_enclaves.enclave import Whereabouts
 from saferoom_enclaves.journal import InclusionClaim, OutboxEntry
 from saferoom_enclaves.stream import Delivery
+from saferoom_enclaves.whereabouts import Whereabouts
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump, unb64

@@ -26,6 +26,7 @@ _PROGRAM: Final = """
 import importlib, os, socket, sys
 sys.path[:0] = sys.argv[3:]
 importlib.import_module(sys.argv[2])
+importlib.import_module("saferoom_enclaves.children.partner")
 from saferoom_enclaves.children.forkserver import serve
 serve(socket.socket(fileno=int(sys.argv[1])), lambda: sys.modules[sys.argv[2]])
 """

@@ -18,11 +18,11 @@ from typing import Final, Self
 import grpc
 
 from saferoom_enclaves.attest import Attestation
-from saferoom_enclaves.enclave import Whereabouts
 from saferoom_enclaves.journal import Judged, OutboxEntry
 from saferoom_enclaves.keys import TLS_NAME, TlsKey
 from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.stream import Delivery
+from saferoom_enclaves.whereabouts import Whereabouts
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.load import LoadHeader, LoadSealer, LoadTable, make_content_key

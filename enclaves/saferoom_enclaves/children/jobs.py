@@ -168,6 +168,56 @@ class Tabulated(Part):
     shown: tuple[ShownFamily, ...]
 
 
+class Columns(Part):
+    """Read features' values. With it: the store, the subjects' codes, and a file to write to."""
+
+    kind: Literal["columns"] = "columns"
+    tables: tuple[Table, ...]
+    features: tuple[FeatureDefinition, ...]
+
+
+class ColumnsRead(Part):
+    """What the file now holds: numbers of 8 bytes, row by row."""
+
+    rows: _Count
+    columns: _Count
+
+
+class Align(Part):
+    """Be the room's side of an alignment. With it: the subjects' codes, and a state or nothing."""
+
+    kind: Literal["align"] = "align"
+    job: str
+    label_items: _Count
+    commitment: str
+
+
+class Train(Part):
+    """Be the room's side of a training.
+
+    With it: the columns, the opening or nothing, a state or nothing, and a file for SEAL.
+    """
+
+    kind: Literal["train"] = "train"
+    job: str
+    names: tuple[str, ...]
+    rows: _Count
+    label_columns: _Count
+    inverse_ridge: float
+    rank: _Count
+    rounds: _Count
+
+
+class Exchanged(Part):
+    """What came of a message of the other side's; so many frames follow."""
+
+    refused: Annotated[str, StringConstraints(pattern=r"^[A-Z_]{1,40}$")] | None = None
+    frames: _Count = 0
+    over: bool = False
+    rounds: _Count = 0
+    converged: bool = False
+
+
 class Failed(Part):
     """The job failed as a whole."""
 
@@ -178,11 +228,12 @@ class Order(Part):
     """A job as it arrives."""
 
     job: Annotated[
-        Build | Materialise | Check | Try | About | Tabulate, Field(discriminator="kind")
+        Build | Materialise | Check | Try | About | Tabulate | Columns | Align | Train,
+        Field(discriminator="kind"),
     ]
 
 
 class Answer(Part):
     """A job's outcome."""
 
-    answer: Built | Cells | Checked | Tried | Found | Tabulated | Failed
+    answer: Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Failed

@@ -7,9 +7,12 @@ import socket
 from pathlib import Path
 from typing import BinaryIO, Final, assert_never
 
+import numpy as np
+
 from saferoom_enclaves.children import frames
 from saferoom_enclaves.children.jobs import (
     About,
+    Align,
     Answer,
     BadRowTold,
     Build,
@@ -17,6 +20,8 @@ from saferoom_enclaves.children.jobs import (
     Cells,
     Check,
     Checked,
+    Columns,
+    ColumnsRead,
     Failed,
     FeatureRefused,
     Found,
@@ -24,9 +29,11 @@ from saferoom_enclaves.children.jobs import (
     Order,
     Tabulate,
     Tabulated,
+    Train,
     Tried,
     Try,
 )
+from saferoom_enclaves.columns import columns
 from saferoom_enclaves.features import ABSENT, FeatureRule
 from saferoom_enclaves.materialise import check_definition, materialise
 from saferoom_enclaves.reading import rows_about, values_at, values_of
@@ -34,6 +41,7 @@ from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import build_database, open_store
 from saferoom_enclaves.trying import tried
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.uscc import SUBJECT_BYTES
 
 MOST_JOB_BYTES: Final = 8 << 20
 MOST_FILES: Final = 64
@@ -57,23 +65,15 @@ def perform(channel: socket.socket) -> None:
 def do(frame: frames.Frame, channel: socket.socket) -> None:
     """Do a job that was received, and answer."""
     job = Order.model_validate_json(frame.message).job
+    if isinstance(job, Align | Train):
+        # They talk until they are let go. What they need is here for nobody else.
+        from saferoom_enclaves.children import partner  # noqa: PLC0415
+
+        partner.talk(job, frame.files, channel)
+        return
     file: BinaryIO | None = None
     try:
-        match job:
-            case Build():
-                answer, file = _build(job, frame.files)
-            case Materialise():
-                answer = _materialise(job, frame.files, channel)
-            case Check():
-                answer = _check(job)
-            case Try():
-                answer = _try(job, frame.files)
-            case About():
-                answer = _about(job, frame.files)
-            case Tabulate():
-                answer = _tabulate(job, frame.files)
-            case _:
-                assert_never(job)
+        answer, file = _done(job, frame.files, channel)
     except SafeRoomError as error:
         told = error.reason if error.reason in _SAID_OF_FAILURES else Reason.INTERNAL
         answer = Failed(reason=told)
@@ -81,6 +81,33 @@ def do(frame: frames.Frame, channel: socket.socket) -> None:
         answer = Failed(reason=Reason.TOO_LARGE)
     files = () if file is None else (file.fileno(),)
     frames.send(channel, Answer(answer=answer).model_dump_json().encode(), files)
+
+
+def _done(
+    job: Build | Materialise | Check | Try | About | Tabulate | Columns,
+    files: tuple[int, ...],
+    channel: socket.socket,
+) -> tuple[Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead, BinaryIO | None]:
+    """Do a job; gives a file beside the answer if one was built."""
+    file: BinaryIO | None = None
+    match job:
+        case Build():
+            answer, file = _build(job, files)
+        case Materialise():
+            answer = _materialise(job, files, channel)
+        case Check():
+            answer = _check(job)
+        case Try():
+            answer = _try(job, files)
+        case About():
+            answer = _about(job, files)
+        case Tabulate():
+            answer = _tabulate(job, files)
+        case Columns():
+            answer = _columns(job, files)
+        case _:
+            assert_never(job)
+    return answer, file
 
 
 def _build(job: Build, files: tuple[int, ...]) -> tuple[Built, BinaryIO | None]:
@@ -156,6 +183,16 @@ def _try(job: Try, files: tuple[int, ...]) -> Tried:
             raise
         return Tried(rule=_rule(refusal), counts=(), values=())
     return Tried(rule=None, counts=(unknown + found.set_aside, *known), values=values)
+
+
+def _columns(job: Columns, files: tuple[int, ...]) -> ColumnsRead:
+    memory, codes, written = files
+    subjects = np.frombuffer(os.pread(codes, os.fstat(codes).st_size, 0), f"S{SUBJECT_BYTES}")
+    tables = {table.name: table for table in job.tables}
+    read = columns(open_store(memory), job.features, tables, subjects)
+    with os.fdopen(written, "wb") as file:
+        file.write(np.ascontiguousarray(read).data)
+    return ColumnsRead(rows=read.shape[0], columns=read.shape[1])
 
 
 def _about(job: About, files: tuple[int, ...]) -> Found:

@@ -17,6 +17,7 @@ from typing import Final, cast
 from saferoom_enclaves.attest import Confinement
 from saferoom_enclaves.children import frames
 from saferoom_enclaves.children.bounds import Bounds, Ending
+from saferoom_enclaves.children.conversation import Conversation
 from saferoom_enclaves.children.forkserver import MOST_CHILDREN, Terms
 from saferoom_enclaves.children.frames import Frame
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -127,6 +128,20 @@ class Workshop:
             except OSError as error:
                 # It is gone: the fork server knows why.
                 raise talk.failed() from error
+
+    @contextmanager
+    def converse(self, bounds: Bounds) -> Generator[Conversation]:
+        """Have a child to talk with, for as long as the context lasts; it is killed then.
+
+        Raises:
+            SafeRoomError: `UNAVAILABLE`, there is no fork server.
+        """
+        with self._places, self._child(bounds) as (channel, told):
+
+            def failed() -> ChildError:
+                return _failed(_ending(told, time.monotonic() + LAST_SECONDS), bounds)
+
+            yield Conversation(channel, bounds, failed)
 
     @contextmanager
     def _child(self, bounds: Bounds) -> Generator[tuple[socket.socket, int]]:

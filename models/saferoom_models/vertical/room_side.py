@@ -219,8 +219,13 @@ class RoomSide:
             raise JointTrainingError(Refusal.NOT_FINISHED, "the training has not begun")
         return self._course.trained(self._columns, 0.0, self._course.block.weights)
 
-    def save(self) -> bytes:
-        """Give the state, masks and shares in it; take it before an answer is sent."""
+    def save(self, *, whole: bool = True) -> bytes:
+        """Give the state, masks and shares in it; take it before an answer is sent.
+
+        Args:
+            whole: with the opening, which is most of it and never changes. Who keeps that apart
+                gives it to `resume` again.
+        """
         arrays: dict[str, Floats | Integers] = self._course.save() if self._course else {}
         arrays |= {
             "exchange": np.array([self._exchange]),
@@ -232,15 +237,25 @@ class RoomSide:
             {
                 "terms": self._terms.digest,
                 "columns": saved.columns_digest(self._columns),
-                "opening": self._opened.message if self._opened else b"",
+                "opening": self._opened.message if self._opened and whole else b"",
+                "opened": messages.fingerprint(self._opened.message) if self._opened else b"",
                 "last": self._last,
                 "reply": self._reply,
             },
         )
 
     @classmethod
-    def resume(cls, terms: Terms, columns: Prepared, entropy: Entropy, state: bytes) -> RoomSide:
+    def resume(
+        cls,
+        terms: Terms,
+        columns: Prepared,
+        entropy: Entropy,
+        state: bytes,
+        opening: bytes = b"",
+    ) -> RoomSide:
         """Take up a saved state with the same terms and columns.
+
+        An opening that was kept apart from the state is given with it.
 
         Raises:
             JointTrainingError: `BAD_STATE`, and what the constructor refuses.
@@ -249,7 +264,8 @@ class RoomSide:
         saved.check_same(found, "terms", terms.digest)
         saved.check_same(found, "columns", saved.columns_digest(columns))
         side = cls(terms, columns, entropy)
-        if opening := found.data("opening"):
+        if opening := opening or found.data("opening"):
+            saved.check_same(found, "opened", messages.fingerprint(opening))
             side._open(opening, messages.read(opening, terms, 0, of_room=False))
             _, course = side._ready()
             course.restore(found)

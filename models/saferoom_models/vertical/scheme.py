@@ -48,9 +48,21 @@ class _Loaded(Protocol):
     def load(self, context: seal.SEALContext, path: str, /) -> None: ...
 
 
+_lent: list[int] = []
+
+
+def lend_place(file: int) -> None:
+    """Have SEAL's streams pass through this file, for a process that may make none in memory."""
+    _lent[:] = [file]
+
+
 @contextmanager
 def _place() -> Generator[tuple[int, str]]:
     """Lend a file without a name: SEAL's bindings read and write paths only."""
+    if _lent:
+        os.ftruncate(_lent[0], 0)
+        yield _lent[0], f"/proc/self/fd/{_lent[0]}"
+        return
     file = os.memfd_create("seal", os.MFD_CLOEXEC)
     try:
         yield file, f"/proc/self/fd/{file}"

@@ -1,0 +1,132 @@
+"""May a job begin, and may it go on: whose it is, what was approved, within which bounds.
+
+Nothing here looks at a record. What was allowed when a job began is looked at again before every
+message: a pause, a withdrawal or an agreement's end stops a job at its next word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass
+from datetime import datetime
+from typing import Final, final
+
+from saferoom_enclaves.admit import Rules, agreed
+from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.job_uses import ApprovedTraining, ApprovedTrainings
+from saferoom_enclaves.requests import Seen
+from saferoom_enclaves.standing import Standing
+from saferoom_proto import hpke
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import JobCancel, JobRequest, Training, load
+from saferoom_proto.verification import PinnedAgreement
+
+
+class _Identification(Right):
+    __slots__ = ()
+
+
+class _Admission(Right):
+    __slots__ = ()
+
+
+_JOB_IDENTIFIED: Final = _Identification()
+_JOB_ADMITTED: Final = _Admission()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class AskedJob(Evidence):
+    """A job that a known institution signed."""
+
+    right: InitVar[_Identification]
+    envelope: Envelope
+    request: JobRequest
+    channel_key: bytes
+    agreement: PinnedAgreement
+
+    def __post_init__(self, right: _Identification) -> None:
+        _JOB_IDENTIFIED.require(right)
+
+    @property
+    def job(self) -> str:
+        """The digest by which everybody knows it."""
+        return self.envelope.digest
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class AdmittedJob(Evidence):
+    """A job that the owner and the agreement allow, now."""
+
+    right: InitVar[_Admission]
+    asked: AskedJob
+    use: ApprovedTraining
+
+    def __post_init__(self, right: _Admission) -> None:
+        _JOB_ADMITTED.require(right)
+
+
+def identify_job(envelope: Envelope, standing: Standing, now: datetime) -> AskedJob:
+    """Find out whose job it is; as `admit.identify`.
+
+    Raises:
+        SafeRoomError: `MALFORMED`, `NO_AGREEMENT` or `BAD_SIGNATURE`; none of these is recorded.
+    """
+    request = load(envelope, JobRequest)
+    channel_key = unb64(request.channel_key)
+    hpke.require_public(channel_key)
+    agreement = agreed(envelope, request, standing, now)
+    return AskedJob(_JOB_IDENTIFIED, envelope, request, channel_key, agreement)
+
+
+def admit_job(
+    asked: AskedJob, seen: Seen, rules: Rules, trainings: ApprovedTrainings, now: datetime
+) -> AdmittedJob:
+    """Hold a job to all that was said about such jobs, cheapest first.
+
+    Raises:
+        SafeRoomError: the reason is the verdict that is recorded, or ends a job under way.
+    """
+    request, standing = asked.request, rules.standing
+    seen.require_fresh_nonce()
+    if now < request.not_before:
+        raise SafeRoomError(Reason.NOT_YET_VALID, "the job")
+    if now >= request.not_after:
+        raise SafeRoomError(Reason.EXPIRED, "the job")
+    rules.require_remembered(request.not_before)
+    standing.require_running(request.template)
+    template = standing.templates.get(request.template)
+    if template is not None and request.purpose not in template.purposes:
+        raise SafeRoomError(Reason.WRONG_PURPOSE, request.purpose)
+    use = trainings.use(request.template, request.certificate)
+    _require_within(request, use.training)
+    return AdmittedJob(_JOB_ADMITTED, asked, use)
+
+
+def require_cancelled(
+    envelope: Envelope, asked: AskedJob, standing: Standing, now: datetime
+) -> None:
+    """Check that a word that ends a job is its institution's, and about it.
+
+    Raises:
+        SafeRoomError: `BAD_SIGNATURE`, or `NO_AGREEMENT`.
+    """
+    cancel = load(envelope, JobCancel)
+    owner = standing.charter.charter.owner
+    named = (cancel.room, cancel.institution, cancel.owner, cancel.job)
+    if named != (asked.request.room, asked.request.institution, owner, asked.job):
+        raise SafeRoomError(Reason.BAD_SIGNATURE, "it ends another job")
+    envelope.verify(asked.agreement.keys(now, standing.revoked_certificates))
+
+
+def _require_within(request: JobRequest, training: Training) -> None:
+    bounds = training.inverse_ridge
+    for name, within in (
+        ("columns", request.columns <= training.label_columns),
+        ("rounds", request.rounds <= training.rounds),
+        ("inverse_ridge", bounds.least <= request.inverse_ridge <= bounds.most),
+    ):
+        if not within:
+            raise SafeRoomError(Reason.OFF_DOMAIN, f"{name}: beyond what the template allows")

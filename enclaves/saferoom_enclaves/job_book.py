@@ -1,0 +1,128 @@
+"""The book of an enclave's jobs: how each stands, in memory and on disk, and its last word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from saferoom_enclaves.gate import Moment
+from saferoom_enclaves.job_gate import Ending, JobGate, Named
+from saferoom_enclaves.job_kept import JobRecord, JobRows, is_over
+from saferoom_enclaves.journal import Journal, Judged
+from saferoom_enclaves.logs import Log
+from saferoom_enclaves.state import State
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import unb64
+from saferoom_proto.job_channel import Direction, seal_message
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import JobOutcome
+
+
+class JobBook:
+    """Keeps how jobs stand. What writes is done within a transaction of the state, but for `end`.
+
+    Args:
+        state: the enclave's database, opened.
+        journal: the enclave's chain.
+        ready: under what it speaks now; refuses while it may not.
+        randomness: gives so many random bytes.
+        log: the operator's.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        journal: Journal,
+        ready: Callable[[], Moment],
+        randomness: Callable[[int], bytes],
+        log: Log,
+    ) -> None:
+        self.state: Final = state
+        self.ready: Final = ready
+        self.randomness: Final = randomness
+        self.rows: Final = JobRows(state)
+        self.gate: Final = JobGate(state, journal, randomness)
+        self._journal: Final = journal
+        self._log: Final = log
+        self._records: Final = self.rows.all()
+
+    def stands(self, job: str) -> JobRecord:
+        """Give how a job stands.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` for none that began here.
+        """
+        record = self._records.get(job)
+        if record is None:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no such job")
+        return record
+
+    def standing(self) -> Sequence[JobRecord]:
+        """Give how all jobs stand, the newest first."""
+        return sorted(self._records.values(), key=lambda record: record.began, reverse=True)
+
+    def word(self, record: JobRecord) -> Judged | None:
+        """Give the last word on a job; none while it is under way."""
+        return None if record.ended is None else self._journal.read(record.ended)
+
+    def sealed(self, record: JobRecord, number: int, answer: bytes) -> bytes:
+        """Seal an answer to its label side."""
+        secret = unb64(record.secret)
+        return seal_message(secret, record.job, Direction.TO_LABEL_SIDE, number, answer)
+
+    def end(
+        self,
+        record: JobRecord,
+        outcome: JobOutcome,
+        reason: Reason | None,
+        moment: Moment,
+        cancel: Envelope | None = None,
+    ) -> Judged:
+        """End a job without a model."""
+        with self.state.transaction():
+            ending = Ending(outcome, record.step, reason, cancel)
+            named = Named(
+                record.job,
+                record.institution,
+                record.template,
+                record.certificate,
+                record.agreement,
+            )
+            said = self.gate.end(named, ending, moment).judged
+            ended = ended_as(record, outcome, reason, said, moment)
+            self.rows.wipe(record.job)
+            self.keep(ended.model_copy(update={"secret": ""}))
+        self._log.info("job ended", job=record.job, outcome=str(outcome), reason=str(reason))
+        return said
+
+    def keep(self, record: JobRecord) -> None:
+        """Keep how a job stands."""
+        before = self._records.get(record.job)
+        self.rows.write(record)
+        self._records[record.job] = record
+        if before is None:
+            self.state.undoing(lambda: self._records.pop(record.job, None))
+        else:
+            self.state.undoing(lambda: self._records.update({record.job: before}))
+
+    def sweep(self, moment: Moment) -> None:
+        """Forget the last answers of jobs whose window is over."""
+        for record in list(self._records.values()):
+            if record.secret and is_over(record, moment.now):
+                self.rows.wipe(record.job)
+                self.keep(record.model_copy(update={"secret": ""}))
+
+
+def ended_as(
+    record: JobRecord, outcome: JobOutcome, reason: Reason | None, said: Judged, moment: Moment
+) -> JobRecord:
+    """Give how a job stands that ended."""
+    return record.model_copy(
+        update={
+            "ended": said.entry.chain_index,
+            "outcome": outcome,
+            "reason": reason,
+            "moved": moment.now,
+        }
+    )

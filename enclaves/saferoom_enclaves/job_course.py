@@ -1,0 +1,262 @@
+"""The course of a job at an enclave: one message after another, each answered once.
+
+The steps are those of `docs/joint-training.md`, *Through the room*. A message is opened here and
+read in a child; what came of it is kept, durably, before its answer leaves. The same message again
+is given the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from saferoom_enclaves.admit import Rules
+from saferoom_enclaves.data import Data
+from saferoom_enclaves.gate import Moment
+from saferoom_enclaves.job_admit import admit_job, identify_job
+from saferoom_enclaves.job_book import JobBook, ended_as
+from saferoom_enclaves.job_charge import ChargedJob, Runs
+from saferoom_enclaves.job_gate import Course, execute_job
+from saferoom_enclaves.job_kept import JobRecord, Kept
+from saferoom_enclaves.job_partners import Partners
+from saferoom_enclaves.job_uses import ApprovedTrainings
+from saferoom_enclaves.job_work import Aligned, Columns, Trained
+from saferoom_enclaves.journal import Judged
+from saferoom_enclaves.requests import Seen
+from saferoom_proto.encoding import unb64
+from saferoom_proto.job_channel import Direction, open_message
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import JobOutcome, JobStep
+from saferoom_proto.statements.training import MOST_ROWS
+from saferoom_proto.uscc import SUBJECT_BYTES
+
+OPENING: Final = 2
+"""The first message of the training; the two before it align."""
+MOST_BREAKS: Final = 3
+"""A child that breaks down over one message so often does so because of it."""
+SHARE_OF_ROWS: Final = 3
+"""A side's columns times rounds stay at most a third of the rows (docs/joint-training.md)."""
+MOST_NUMBERS: Final = 32 << 20
+"""Rows times columns of the room's side: 256 MB."""
+
+_STOPPED: Final = frozenset({Reason.PAUSED, Reason.NOT_APPROVED, Reason.NO_AGREEMENT})
+"""What ends a job under way in its owner's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that is due, opened: whose job it is, and what its child works on."""
+
+    record: JobRecord
+    charged: ChargedJob
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, sealed to the label side; and the last word on the job, if it has ended."""
+
+    number: int
+    sealed: bytes
+    ended: Judged | None
+
+
+class JobCourse:
+    """Carries jobs on.
+
+    Args:
+        book: keeps how they stand.
+        rules: what requests are held to.
+        trainings: what the owner approved.
+        runs: counted each when it began.
+        data: the store.
+    """
+
+    def __init__(
+        self,
+        book: JobBook,
+        rules: Rules,
+        trainings: ApprovedTrainings,
+        runs: Runs,
+        data: Data,
+    ) -> None:
+        self._book: Final = book
+        self._rules: Final = rules
+        self._trainings: Final = trainings
+        self._runs: Final = runs
+        self._data: Final = data
+        self._partners: Final = Partners(book.state, rules.standing)
+
+    def take(self, job: str, number: int, sealed: bytes) -> Due | Answered:
+        """Open a message: the one that is due, or the one before it once more.
+
+        Raises:
+            SafeRoomError: `BAD_SEAL` for what does not open at its place; `CONFLICT` for another
+                place; a plain refusal. A job that may not go on is ended, and its word answered.
+        """
+        record = self._book.stands(job)
+        moment = self._book.ready()
+        if record.ended is not None:
+            return self._again(record, number, sealed)
+        # Step 1: the job may go on, as it may begin.
+        try:
+            asked = identify_job(record.request, self._rules.standing, moment.now)
+            seen = Seen(None, nonce_taken=False)
+            admitted = admit_job(asked, seen, self._rules, self._trainings, moment.now)
+        except SafeRoomError as refusal:
+            return self._stopped(record, refusal, moment)
+        if number + 1 == record.next:
+            return self._again(record, number, sealed)
+        if number != record.next:
+            raise SafeRoomError(Reason.CONFLICT, f"message {number}; {record.next} is due")
+        # Step 2: the message is its label side's, for this place.
+        message = open_message(unb64(record.secret), record.job, Direction.TO_ROOM, number, sealed)
+        return Due(
+            record.model_copy(update={"bytes_in": record.bytes_in + len(sealed)}),
+            self._runs.recall(admitted, record.job, record.run),
+            message,
+        )
+
+    def part(self, due: Due, kept: Kept) -> bytes:
+        """Give what a child works on."""
+        if kept is Kept.CODES and due.record.next == 0:
+            self._require_store(due.record)
+            return self._data.index().codes
+        return self._book.rows.get(due.record.job, kept)
+
+    def columns(self, due: Due, common: bytes) -> Columns:
+        """Let the room's columns of the common subjects be read, if these may be told.
+
+        Raises:
+            SafeRoomError: `WITHHELD`: too few, or too near to an earlier set.
+        """
+        self._require_store(due.record)
+        use, request = due.charged.admitted.use, due.charged.admitted.asked.request
+        rows, columns = len(common) // SUBJECT_BYTES, len(due.record.columns)
+        numbers = max(request.columns + 1, columns) * request.rounds
+        if not (
+            use.training.least_rows <= rows <= MOST_ROWS
+            and numbers * SHARE_OF_ROWS <= rows
+            and rows * columns <= MOST_NUMBERS
+        ):
+            raise SafeRoomError(Reason.WITHHELD)
+        self._partners.require_apart(due.record.group, _ascending(common))
+        opened = self._data.opened()
+        return Columns(
+            opened.held(),
+            self._rules.standing.schemas[opened.schema].tables,
+            tuple(pinned.definition for pinned in use.features),
+            common,
+            columns,
+        )
+
+    def aligned(self, due: Due, aligned: Aligned, codes: bytes) -> Answered:
+        """Keep the first half of an alignment."""
+        with self._book.state.transaction():
+            self._book.rows.put(due.record.job, Kept.CODES, codes)
+            self._book.rows.put(due.record.job, Kept.STATE, aligned.state)
+            return self._answered(due, aligned.answer, due.record)
+
+    def released(self, due: Due, aligned: Aligned, common: bytes, columns: bytes) -> Answered:
+        """Keep whom both sides hold, and let the label side know."""
+        moment, job = self._book.ready(), due.record.job
+        rows = len(common) // SUBJECT_BYTES
+        record = due.record.model_copy(update={"step": JobStep.TRAINING, "rows": rows})
+        with self._book.state.transaction():
+            self._book.rows.wipe(job)
+            self._book.rows.put(job, Kept.COLUMNS, columns)
+            self._partners.remember(record.group, job, _ascending(common), moment.now)
+            return self._answered(due, aligned.answer, record)
+
+    def trained(self, due: Due, trained: Trained) -> Answered:
+        """Keep what came of a message of the training; with the last one goes the word on it."""
+        moment, job = self._book.ready(), due.record.job
+        record = due.record.model_copy(update={"round": trained.rounds})
+        with self._book.state.transaction():
+            if due.record.next == OPENING:
+                self._book.rows.put(job, Kept.OPENING, due.message)
+            if not trained.over:
+                self._book.rows.put(job, Kept.STATE, trained.state)
+                return self._answered(due, trained.answer, record)
+            sealed = execute_job(due.charged, trained.model)
+            course = Course(record.rows, trained.rounds, trained.converged)
+            said = self._book.gate.release(due.charged, sealed, course, moment).judged
+            ended = ended_as(record, JobOutcome.RELEASED, None, said, moment)
+            answered = self._answered(due, trained.answer, ended)
+            self._book.rows.wipe(job, Kept.ANSWER)
+        return Answered(answered.number, answered.sealed, said)
+
+    def refused(self, due: Due, reason: Reason) -> Judged:
+        """End a job whose message a child refused, or whose outcome is withheld."""
+        outcome = JobOutcome.REFUSED if reason is Reason.WITHHELD else JobOutcome.FAILED
+        return self._book.end(due.record, outcome, reason, self._book.ready())
+
+    def broke(self, due: Due) -> Judged | None:
+        """Count that a child broke down over a message; at last the job is over."""
+        record = due.record.model_copy(update={"broke": due.record.broke + 1})
+        if record.broke >= MOST_BREAKS:
+            return self._book.end(record, JobOutcome.FAILED, Reason.INTERNAL, self._book.ready())
+        with self._book.state.transaction():
+            self._book.keep(record)
+        return None
+
+    def last_answer(self, record: JobRecord) -> Answered | None:
+        """Give a job's last answer again, sealed anew; none if there is none any more."""
+        answer = self._book.rows.get(record.job, Kept.ANSWER) if record.secret else b""
+        if not answer:
+            return None
+        return Answered(record.next - 1, self._book.sealed(record, record.next - 1, answer), None)
+
+    def _stopped(self, record: JobRecord, refusal: SafeRoomError, moment: Moment) -> Answered:
+        """End a job that may not go on."""
+        outcome = JobOutcome.CANCELLED if refusal.reason in _STOPPED else JobOutcome.FAILED
+        ended = self._book.end(record, outcome, refusal.reason, moment)
+        return Answered(record.next, b"", ended)
+
+    def _again(self, record: JobRecord, number: int, sealed: bytes) -> Answered:
+        """Give the last answer to its message once more."""
+        if number + 1 != record.next or not record.secret:
+            return Answered(number, b"", self._book.word(record))
+        message = open_message(unb64(record.secret), record.job, Direction.TO_ROOM, number, sealed)
+        answer = self._book.rows.get(record.job, Kept.ANSWER)
+        if _fingerprint(message) != record.last or not answer:
+            raise SafeRoomError(Reason.CONFLICT, f"message {number} was another one before")
+        return Answered(number, self._book.sealed(record, number, answer), self._book.word(record))
+
+    def _answered(self, due: Due, answer: bytes, record: JobRecord) -> Answered:
+        """Keep an answer, and that its message was answered; within a transaction."""
+        number = due.record.next
+        known = self._book.stands(record.job)
+        if known.next != number or known.ended is not None:
+            raise SafeRoomError(Reason.CONFLICT, f"message {number} was answered meanwhile")
+        sealed = self._book.sealed(record, number, answer)
+        self._book.rows.put(record.job, Kept.ANSWER, answer)
+        self._book.keep(
+            record.model_copy(
+                update={
+                    "next": number + 1,
+                    "last": _fingerprint(due.message),
+                    "bytes_out": record.bytes_out + len(sealed),
+                    "moved": self._book.ready().now,
+                    "broke": 0,
+                }
+            )
+        )
+        return Answered(number, sealed, None)
+
+    def _require_store(self, record: JobRecord) -> None:
+        opened = self._data.opened()
+        if opened.state != record.store:
+            raise SafeRoomError(Reason.CONFLICT, "the store was loaded anew: submit another job")
+
+
+def _fingerprint(message: bytes) -> str:
+    return hashlib.sha256(message).hexdigest()
+
+
+def _ascending(common: bytes) -> bytes:
+    """Bring common subjects into an order in which two sets can be compared."""
+    return np.sort(np.frombuffer(common, dtype=f"S{SUBJECT_BYTES}")).tobytes()

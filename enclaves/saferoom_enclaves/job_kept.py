@@ -1,0 +1,150 @@
+"""What is kept of a job while it is under way, sealed row by row; and the little that stays."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationError
+
+from saferoom_enclaves.state import State
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Digest, Instant, JobOutcome, JobStep, Name, StoreState
+from saferoom_proto.statements.base import Base64, Part
+
+_RECORDS: Final = "job"
+_PARTS: Final = "job_part"
+_Count = Annotated[int, Field(ge=0)]
+
+
+class Kept(StrEnum):
+    """A part of a job's state: it goes when the job ends."""
+
+    CODES = "codes"
+    """The room's subjects, as the alignment began with them."""
+    STATE = "state"
+    """The child's, after the last message: the newest only."""
+    OPENING = "opening"
+    """The label side's first message of the training, which its state goes with."""
+    COLUMNS = "columns"
+    """The room's numbers, row by row."""
+    ANSWER = "answer"
+    """The last one: it is given again, and stays until the job's window is over."""
+
+
+class JobRecord(Part):
+    """How a job stands.
+
+    Attributes:
+        job: its digest.
+        envelope: its request, as it was signed.
+        institution, template, certificate: as the request says.
+        agreement: under which it began.
+        group: its institution's, when it began.
+        secret: the channel's; empty once nothing more is to be said.
+        columns: the names of the room's columns.
+        store: of which the room's side is.
+        run: the how manieth it is in its period.
+        began: when it was admitted.
+        moved: when its last message was answered, or it ended.
+        not_after: when its window is over.
+        step: how far it is.
+        next: the number of the first message that was not answered.
+        last: the digest of the message before it, as it was sealed.
+        rows: common subjects; 0 before they are known.
+        round: that is under way; 0 before the first.
+        rounds: the most.
+        bytes_in, bytes_out: of sealed messages.
+        broke: how often a child broke down over its message that is due.
+        ended: the entry of the chain that is the last word on it.
+        outcome: what became of it; none while it is under way.
+        reason: why there is no model.
+    """
+
+    job: Digest
+    envelope: str
+    institution: Name
+    template: Digest
+    certificate: Digest
+    agreement: Digest
+    group: Name
+    secret: Base64
+    columns: tuple[str, ...]
+    store: StoreState
+    run: _Count
+    began: Instant
+    moved: Instant
+    not_after: Instant
+    step: JobStep = JobStep.ALIGNMENT
+    next: _Count = 0
+    last: str = ""
+    rows: _Count = 0
+    round: _Count = 0
+    rounds: _Count
+    bytes_in: _Count = 0
+    bytes_out: _Count = 0
+    broke: _Count = 0
+    ended: _Count | None = None
+    outcome: JobOutcome | None = None
+    reason: Reason | None = None
+
+    @property
+    def request(self) -> Envelope:
+        """What its institution signed."""
+        return Envelope.from_text(self.envelope)
+
+
+class JobRows:
+    """The rows of jobs.
+
+    Args:
+        state: the enclave's database, opened. What writes is done within its transactions.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state: Final = state
+
+    def all(self) -> dict[str, JobRecord]:
+        """Read every job; outside of transactions."""
+        records = (_read(row.content) for row in self._state.found(_RECORDS))
+        return {record.job: record for record in records}
+
+    def write(self, record: JobRecord) -> None:
+        """Write how a job stands."""
+        key = self._state.cipher.find(_RECORDS, record.job)
+        self._state.put(
+            _RECORDS, key, record.model_dump_json().encode(), self._state.get(_RECORDS, key)
+        )
+
+    def put(self, job: str, kept: Kept, content: bytes) -> None:
+        """Write a part, in the place of the one before."""
+        key = self._key(job, kept)
+        self._state.put(_PARTS, key, content, self._state.get(_PARTS, key))
+
+    def get(self, job: str, kept: Kept) -> bytes:
+        """Read a part; nothing if there is none."""
+        row = self._state.get(_PARTS, self._key(job, kept))
+        return b"" if row is None else row.content
+
+    def wipe(self, job: str, *stays: Kept) -> None:
+        """Empty every part but those that stay."""
+        for kept in Kept:
+            if kept not in stays and self.get(job, kept):
+                self.put(job, kept, b"")
+
+    def _key(self, job: str, kept: Kept) -> bytes:
+        return self._state.cipher.find(_PARTS, job, kept)
+
+
+def is_over(record: JobRecord, now: datetime) -> bool:
+    """Tell whether nothing more can be said of a job."""
+    return record.ended is not None and now >= record.not_after
+
+
+def _read(content: bytes) -> JobRecord:
+    try:
+        return JobRecord.model_validate_json(content)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_RECORDS}") from error

@@ -1,0 +1,88 @@
+"""Which subjects were common in earlier alignments: another set may not differ by a few.
+
+Two jobs over sets that differ by one subject would tell of that subject what no one job tells. So a
+set is none or ten subjects away from every earlier one of its institution and of those that share
+what they learn; else it is withheld, in the same words as a set that is too small.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from saferoom_enclaves.standing import Standing
+from saferoom_enclaves.state import Row, State
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Digest, Instant
+from saferoom_proto.statements.base import Part
+from saferoom_proto.statements.training import NEAREST_SETS
+from saferoom_proto.uscc import SUBJECT_BYTES
+
+_TABLE: Final = "aligned"
+
+Codes = NDArray[np.bytes_]
+
+
+class _Set(Part):
+    job: Digest
+    at: Instant
+
+
+class _Sets(Part):
+    sets: tuple[_Set, ...] = ()
+
+
+class Partners:
+    """Keeps the common subjects of each group's alignments, sealed.
+
+    Args:
+        state: the enclave's database, opened. What writes is done within its transactions.
+        standing: knows which groups share what they learn.
+    """
+
+    def __init__(self, state: State, standing: Standing) -> None:
+        self._state: Final = state
+        self._standing: Final = standing
+
+    def require_apart(self, group: str, common: bytes) -> None:
+        """Refuse with `WITHHELD` a set that differs by a few from an earlier one."""
+        subjects = _codes(common)
+        for each in self._standing.groups.linked(group):
+            for number in range(len(self._listed(each)[0].sets)):
+                row = self._state.get(_TABLE, self._key(each, number))
+                if row is None:
+                    raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}")
+                apart = len(np.setxor1d(subjects, _codes(row.content), assume_unique=True))
+                if 0 < apart < NEAREST_SETS:
+                    raise SafeRoomError(Reason.WITHHELD)
+
+    def remember(self, group: str, job: str, common: bytes, now: datetime) -> None:
+        """Keep a set that its institution is told of."""
+        listed, row = self._listed(group)
+        number = len(listed.sets)
+        self._state.put(_TABLE, self._key(group, number), common)
+        kept = _Sets(sets=(*listed.sets, _Set(job=job, at=now)))
+        self._state.put(_TABLE, self._list_key(group), kept.model_dump_json().encode(), row)
+
+    def _listed(self, group: str) -> tuple[_Sets, Row | None]:
+        row = self._state.get(_TABLE, self._list_key(group))
+        if row is None:
+            return _Sets(), None
+        try:
+            return _Sets.model_validate_json(row.content), row
+        except ValidationError as error:
+            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}") from error
+
+    def _list_key(self, group: str) -> bytes:
+        return self._state.cipher.find(_TABLE, "sets", group)
+
+    def _key(self, group: str, number: int) -> bytes:
+        return self._state.cipher.find(_TABLE, "set", group, str(number))
+
+
+def _codes(packed: bytes) -> Codes:
+    return np.frombuffer(packed, dtype=f"S{SUBJECT_BYTES}")

@@ -1,0 +1,159 @@
+"""Jobs of joint training at an enclave: which may begin, which there are, and how one is ended.
+
+What goes on in between is their course (`job_course`). Of what a job kept, nothing stays once it
+has ended but the sealed model, the set of common subjects, and, while its window lasts, the last
+answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from saferoom_enclaves.admit import Rules
+from saferoom_enclaves.data import Data
+from saferoom_enclaves.gate import Moment
+from saferoom_enclaves.job_admit import AskedJob, admit_job, identify_job, require_cancelled
+from saferoom_enclaves.job_book import JobBook
+from saferoom_enclaves.job_charge import Runs
+from saferoom_enclaves.job_course import JobCourse
+from saferoom_enclaves.job_gate import Ending, Named
+from saferoom_enclaves.job_kept import JobRecord
+from saferoom_enclaves.job_uses import ApprovedTrainings
+from saferoom_enclaves.journal import Journal, Judged
+from saferoom_enclaves.judge import PASSING
+from saferoom_enclaves.logs import Log
+from saferoom_enclaves.requests import Requests, Seen
+from saferoom_enclaves.state import State
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.job_channel import MOST_ROOM_ITEMS, SECRET_BYTES
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import JobCancel, JobOutcome, JobStep, load
+
+
+class Jobs:
+    """Keeps jobs.
+
+    Args:
+        state: the enclave's database, opened.
+        rules: what requests are held to.
+        requests: which were asked before.
+        journal: the enclave's chain.
+        ready: under what it speaks now; refuses while it may not.
+        data: the store.
+        randomness: gives so many random bytes.
+        log: the operator's.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        rules: Rules,
+        requests: Requests,
+        journal: Journal,
+        ready: Callable[[], Moment],
+        data: Data,
+        randomness: Callable[[int], bytes],
+        log: Log,
+    ) -> None:
+        self._book: Final = JobBook(
+            state=state, journal=journal, ready=ready, randomness=randomness, log=log
+        )
+        self._rules: Final = rules
+        self._requests: Final = requests
+        self._journal: Final = journal
+        self._data: Final = data
+        self._log: Final = log
+        self._trainings: Final = ApprovedTrainings(rules.standing)
+        self._runs: Final = Runs(state, rules.standing)
+        self.course: Final = JobCourse(self._book, rules, self._trainings, self._runs, data)
+        """How jobs are carried on."""
+
+    def begin(self, envelope: Envelope) -> Judged:
+        """Let a job begin, or refuse it; a repeat gets the same bytes.
+
+        Raises:
+            SafeRoomError: a plain refusal; a verdict is an entry of the chain.
+        """
+        moment = self._book.ready()
+        asked = identify_job(envelope, self._rules.standing, moment.now)
+        seen = self._requests.look_up(asked.request, asked.job)
+        if seen.answered is not None:
+            return self._journal.read(seen.answered)
+        with self._book.state.transaction():
+            self._book.sweep(moment)
+            try:
+                judged = self._begun(asked, seen, moment)
+            except SafeRoomError as refusal:
+                if refusal.reason in PASSING:
+                    raise
+                judged = self._refused(asked, refusal, moment)
+            self._requests.remember(asked.request, asked.job, seen, judged.entry.chain_index)
+        return judged
+
+    def stands(self, job: str) -> JobRecord:
+        """Give how a job stands; as `JobBook.stands`."""
+        return self._book.stands(job)
+
+    def standing(self) -> Sequence[JobRecord]:
+        """Give how all jobs stand, the newest first."""
+        return self._book.standing()
+
+    def word(self, record: JobRecord) -> Judged | None:
+        """Give the last word on a job; none while it is under way."""
+        return self._book.word(record)
+
+    def end(self, cancel: Envelope) -> Judged:
+        """End a job by its institution's word; one that has ended stays as it is.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT`, `BAD_SIGNATURE`, `NO_AGREEMENT`.
+        """
+        moment = self._book.ready()
+        record = self._book.stands(load(cancel, JobCancel).job)
+        asked = identify_job(record.request, self._rules.standing, moment.now)
+        require_cancelled(cancel, asked, self._rules.standing, moment.now)
+        word = self._book.word(record)
+        if word is not None:
+            return word
+        return self._book.end(record, JobOutcome.CANCELLED, None, moment, cancel)
+
+    def _begun(self, asked: AskedJob, seen: Seen, moment: Moment) -> Judged:
+        admitted = admit_job(asked, seen, self._rules, self._trainings, moment.now)
+        index, store = self._data.index(), moment.grounds.store
+        if store is None or {each.ref for each in admitted.use.features} - index.features:
+            raise SafeRoomError(Reason.NO_DATA, "a feature of the template is not computed")
+        if index.subjects > MOST_ROOM_ITEMS:
+            raise SafeRoomError(Reason.TOO_LARGE, "more subjects than an alignment may have")
+        charged = self._runs.charge(admitted, moment.now)
+        secret = self._book.randomness(SECRET_BYTES)
+        judged = self._book.gate.admit(charged, secret, moment).judged
+        record = JobRecord(
+            job=asked.job,
+            envelope=asked.envelope.to_json().decode(),
+            institution=asked.request.institution,
+            template=asked.request.template,
+            certificate=asked.request.certificate,
+            agreement=asked.agreement.digest,
+            group=asked.agreement.agreement.group,
+            secret=b64(secret),
+            columns=admitted.use.told.columns,
+            store=store,
+            run=charged.run,
+            began=moment.now,
+            moved=moment.now,
+            not_after=asked.request.not_after,
+            rounds=asked.request.rounds,
+        )
+        self._book.keep(record)
+        self._log.info("job begins", job=asked.job, institution=asked.request.institution)
+        return judged
+
+    def _refused(self, asked: AskedJob, refusal: SafeRoomError, moment: Moment) -> Judged:
+        self._log.info(
+            "job refused", job=asked.job, reason=str(refusal.reason), detail=refusal.detail
+        )
+        ending = Ending(JobOutcome.REFUSED, JobStep.ADMISSION, refusal.reason)
+        return self._book.gate.end(Named.of(asked), ending, moment).judged

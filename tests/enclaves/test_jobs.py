@@ -1,0 +1,307 @@
+"""Jobs of joint training at a real enclave, with a participant as a bank runs it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from saferoom_enclaves.job_kept import Kept
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    JobAdmission,
+    JobOutcome,
+    JobRelease,
+    JobStep,
+    Purpose,
+    Runs,
+    load,
+)
+from simulator import EnclaveHarness, Sample, sample, tax_csv
+from simulator.job import BEGINS, COMMON, ROWS, JobRoom, Line, firms, job_enclave, job_room
+
+MANY = Runs(most=100, days=30)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sample, EnclaveHarness]]:
+    """Give a room with firms to train on, for all tests here: each has a template of its own."""
+    said = sample("jobs")
+    enclave = job_enclave(said, tmp_path_factory.mktemp("jobs"))
+    yield said, enclave
+    enclave.close()
+
+
+@pytest.fixture
+async def jobs(place: tuple[Sample, EnclaveHarness], request: pytest.FixtureRequest) -> JobRoom:
+    """Give it in this test's event loop, with a training that was approved."""
+    said, enclave = place
+    name = f"t-{zlib.crc32(request.node.name.encode())}"
+    return job_room(enclave, said, name, runs=MANY)
+
+
+def pooled(jobs: JobRoom, own: np.ndarray, labels: np.ndarray, names: list[str]) -> np.ndarray:
+    """Fit the same rows in one place: arrears and the class of D, beside the bank's columns."""
+    world, held = jobs.said.world, firms()
+    by_code = {world.subject(serial).uscc: firm for serial, firm in held.items()}
+    found = [by_code[name] for name in names]
+    arrears = np.array([float(firm.arrears) for firm in found])
+    bad = np.array([float(firm.rating == "D") for firm in found])
+    whole = np.column_stack([own, arrears, bad])
+    scaled = (whole - whole.mean(axis=0)) / whole.std(axis=0)
+    return LogisticRegression(C=0.1, max_iter=500).fit(scaled, labels).coef_[0]
+
+
+async def test_a_job_goes_from_request_to_model_and_leaves_nothing_else(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    admission = side.submit()
+    assert isinstance(admission, JobAdmission)
+    assert (admission.columns, admission.run) == (7, 1)
+    release = await side.take_part()
+    assert release is not None
+    assert (release.outcome, release.ended_in) == (JobOutcome.RELEASED, JobStep.TRAINING)
+    assert (release.rows, release.converged) == (COMMON, True)
+    trained = side.side.trained()
+    assert trained.rounds == release.rounds
+    # Both halves are those of one fit, row by row: the room's columns are of the bank's subjects.
+    weights = jobs.model(side.job)
+    own, labels = side.side.common()
+    at = side.side._set.aligned
+    names = [side.brought.identifiers[place] for place in at]
+    whole = pooled(jobs, own, labels, names)
+    assert weights["tax.arrears"] == pytest.approx(whole[2], abs=0.05)
+    assert weights["tax.rating = D"] == pytest.approx(whole[3], abs=0.12)
+    assert trained.weights == pytest.approx(whole[:2], abs=0.05)
+    # Nothing of it stays but the last answer, and that no longer than its window.
+    assert jobs.left(side.job) == [Kept.ANSWER]
+    jobs.said.world.clock.advance(timedelta(days=2).total_seconds())
+    jobs.kill()
+    jobs.label_side().submit()
+    assert jobs.left(side.job) == []
+
+
+async def test_whoever_is_killed_takes_it_up_again(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit(rounds=2)
+    for number in range(6):
+        assert await side.take_part(most=1) is None
+        if number % 2:
+            jobs.kill()
+        else:
+            side.killed()
+    release = await side.take_part()
+    assert release is not None
+    assert release.outcome is JobOutcome.RELEASED
+    # An undisturbed job over the same rows comes to the same model.
+    other = jobs.label_side()
+    other.submit(rounds=2)
+    await other.take_part()
+    assert side.side.trained().weights == pytest.approx(other.side.trained().weights, abs=1e-3)
+
+
+async def test_a_message_again_gets_its_answer_again_and_no_second_one(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit()
+    await side.take_part(most=3)
+    before = side.side.save()
+    await side.take_part(most=1)
+    number, answer = side.answered[-1]
+    side.side = type(side.side).resume(side.alignment, side.brought, side.course, before)
+    await side.take_part(most=1)
+    assert side.answered[-1] == (number, answer)
+
+
+async def test_who_lacks_the_last_answer_is_given_it_and_how_the_job_ended(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit(rounds=1)
+    line = Line(jobs.calls, side.job)
+    await line.join()
+    while True:
+        said = await line.exchange(side.side.number, side.sealed())
+        assert not isinstance(said, JobRelease)
+        if jobs.enclave.enclave.jobs.stands(side.job).ended is not None:
+            break  # the answer was lost, and the line with it
+        side.take(*said)
+    await line.close()
+    again = Line(jobs.calls, side.job)
+    assert await again.join() == side.side.number + 1
+    said = await again.hear()
+    assert not isinstance(said, JobRelease)
+    side.take(*said)
+    assert (await again.ended()).outcome is JobOutcome.RELEASED
+    assert side.side.trained().rounds == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"columns": 3}, Reason.OFF_DOMAIN),
+        ({"inverse_ridge": Decimal("1.5")}, Reason.OFF_DOMAIN),
+        ({"inverse_ridge": Decimal("0.001")}, Reason.OFF_DOMAIN),
+        ({"template": "sha256:" + "0" * 64}, Reason.NOT_APPROVED),
+        ({"certificate": "sha256:" + "0" * 64}, Reason.CERTIFICATE_MISMATCH),
+        ({"window": (timedelta(hours=1), timedelta(hours=2))}, Reason.NOT_YET_VALID),
+        ({"window": (-timedelta(hours=2), -timedelta(hours=1))}, Reason.EXPIRED),
+    ],
+)
+async def test_a_job_that_may_not_begin_is_refused_on_the_record(
+    jobs: JobRoom, changes: dict[str, object], reason: Reason
+) -> None:
+    if "window" in changes:
+        now = jobs.said.world.now()
+        begins, ends = cast("tuple[timedelta, timedelta]", changes["window"])
+        changes = {"not_before": now + begins, "not_after": now + ends}
+    word = jobs.label_side().submit(**changes)
+    assert isinstance(word, JobRelease)
+    assert (word.outcome, word.ended_in, word.reason) == (
+        JobOutcome.REFUSED,
+        JobStep.ADMISSION,
+        reason,
+    )
+
+
+async def test_the_same_request_again_is_the_same_job(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    request = side.request()
+    first = jobs.begin(request)
+    assert jobs.begin(request).entry == first.entry
+    assert jobs.begin(request).sealed == first.sealed
+    other = jobs.label_side()
+    word = other.submit(nonce=side.nonce)
+    assert isinstance(word, JobRelease)
+    assert word.reason is Reason.NONCE_REUSED
+
+
+async def test_a_purpose_that_was_not_agreed_is_nobodys_job(jobs: JobRoom) -> None:
+    with pytest.raises(SafeRoomError) as refused:
+        jobs.label_side().submit(purpose=Purpose.SUPERVISION)
+    assert refused.value.reason is Reason.NO_AGREEMENT
+
+
+async def test_sets_that_differ_by_a_few_are_withheld_and_count(jobs: JobRoom) -> None:
+    first = jobs.label_side()
+    first.submit()
+    await first.take_part(most=2)
+    for begins, outcome in (
+        (BEGINS + 1, JobOutcome.REFUSED),  # one common subject less
+        (BEGINS - 9, JobOutcome.REFUSED),  # nine more
+        (BEGINS + 10, None),
+        (BEGINS, None),  # the same set again tells nothing new
+    ):
+        side = jobs.label_side(begins=begins)
+        side.submit()
+        release = await side.take_part(most=2)
+        assert (None if release is None else release.outcome) == outcome
+        if release is not None:
+            assert (release.reason, release.rows) == (Reason.WITHHELD, None)
+            assert side.side.rows is None
+            assert jobs.left(side.job) == []
+    last = jobs.label_side().submit()
+    assert isinstance(last, JobAdmission)
+    assert last.run == 6
+
+
+async def test_what_others_of_a_group_aligned_counts_too(tmp_path: Path) -> None:
+    said = sample("a group")
+    enclave = job_enclave(said, tmp_path)
+    jobs = job_room(enclave, said, runs=MANY)
+    first = jobs.label_side()
+    first.submit()
+    await first.take_part(most=2)
+    apart = jobs.label_side(said.other_bank, begins=BEGINS + 1)
+    apart.submit()
+    assert await apart.take_part(most=2) is None  # a group of its own
+    # In another group it stays linked with the one it was in.
+    said.tax.agree(said.bank, group="shared", replaces=said.agreement)
+    enclave.follow()
+    again = jobs.label_side(begins=BEGINS + 1)
+    again.submit()
+    withheld = await again.take_part(most=2)
+    assert withheld is not None
+    assert withheld.reason is Reason.WITHHELD
+    enclave.close()
+
+
+async def test_too_few_common_subjects_are_withheld(jobs: JobRoom) -> None:
+    side = jobs.label_side(begins=ROWS - 998)
+    side.submit()
+    release = await side.take_part()
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
+
+
+async def test_a_pause_stops_a_job_at_its_next_message(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit()
+    await side.take_part(most=3)
+    jobs.said.tax.pause(jobs.template)
+    jobs.enclave.follow()
+    release = await side.take_part()
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.CANCELLED, Reason.PAUSED)
+    assert jobs.left(side.job) == []
+
+
+async def test_a_withdrawal_stops_a_job_too(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit()
+    jobs.said.tax.withdraw(jobs.template)
+    jobs.enclave.follow()
+    release = await side.take_part()
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.CANCELLED, Reason.NOT_APPROVED)
+
+
+async def test_its_institution_ends_a_job_and_nobody_elses_does(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit()
+    await side.take_part(most=3)
+    others = jobs.label_side(jobs.said.other_bank)
+    others.envelope = side.envelope
+    for forged in (others.cancel(), others.cancel(institution=side.bank.name)):
+        with pytest.raises(SafeRoomError) as refused:
+            jobs.enclave.enclave.jobs.end(forged)
+        assert refused.value.reason is Reason.BAD_SIGNATURE
+    cancel = side.cancel()
+    ended = jobs.enclave.enclave.jobs.end(cancel)
+    release = load(ended.entry.statement, JobRelease)
+    assert (release.outcome, release.cancel) == (JobOutcome.CANCELLED, cancel.digest)
+    assert ended.entry.order == cancel
+    assert jobs.left(side.job) == []
+    again = await side.take_part()
+    assert again == release
+
+
+async def test_a_load_ends_a_job_that_aligns_and_disturbs_none_that_trains(jobs: JobRoom) -> None:
+    aligning, training = jobs.label_side(), jobs.label_side()
+    aligning.submit()
+    await aligning.take_part(most=1)
+    training.submit(rounds=1)
+    await training.take_part(most=3)
+    jobs.enclave.load({"firms": tax_csv(jobs.said.world, firms())})
+    release = await aligning.take_part()
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.FAILED, Reason.CONFLICT)
+    release = await training.take_part()
+    assert release is not None
+    assert release.outcome is JobOutcome.RELEASED
+
+
+async def test_who_joins_anew_is_answered_and_who_joined_before_is_not(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit()
+    old, new = Line(jobs.calls, side.job), Line(jobs.calls, side.job)
+    await old.join()
+    await new.join()
+    with pytest.raises(SafeRoomError) as refused:
+        await old.exchange(0, side.sealed())
+    assert refused.value.reason is Reason.CONFLICT
+    assert not isinstance(await new.exchange(0, side.sealed()), JobRelease)
+    await new.close()
