@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from array import array
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -92,8 +93,7 @@ class Enclave(job_pb2_grpc.JobServiceServicer):
         self.columns: Prepared | None = None
         self.next = 0
         self.stored = b""
-        self.plain: list[bytes] = []
-        """Answers as they were before they were sealed."""
+        self.one_at_a_time = threading.Lock()
         self.release = recorded_to_proto(
             Recorded(seal_statement(request, SigningKey.generate()), b"", "")
         )
@@ -108,6 +108,13 @@ class Enclave(job_pb2_grpc.JobServiceServicer):
             return self.set.release()
         assert self.side is not None
         return self.side.answer(message)
+
+    def take(self, number: int, message: bytes) -> None:
+        """Answer a message once; a stream that was cut off may still be at it."""
+        with self.one_at_a_time:
+            if number == self.next:
+                self.stored = self.machine(number, message)
+                self.next += 1
 
     def over(self) -> bool:
         return self.side is not None and self.side.progress.over
@@ -133,10 +140,7 @@ class Enclave(job_pb2_grpc.JobServiceServicer):
                 await abort(ending, SafeRoomError(Reason.UNAVAILABLE, "cut"))
             opened = open_message(self.secret, self.job, Direction.TO_ROOM, number, whole)
             whole = b""
-            if number == self.next:
-                self.stored = await asyncio.to_thread(self.machine, number, opened)
-                self.plain.append(self.stored)
-                self.next += 1
+            await asyncio.to_thread(self.take, number, opened)
             assert number == self.next - 1, "only the last message may come again"
             if number in self.faults.cut_after:
                 self.faults.cut_after.remove(number)

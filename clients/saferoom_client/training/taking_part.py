@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -118,7 +118,7 @@ class Part:
                 answer = await self._hear(call)
                 if isinstance(answer, Recorded):
                     return answer
-                await asyncio.to_thread(self._take, answer)
+                await _whole(asyncio.to_thread(self._take, answer))
                 self._moved = time.monotonic()
                 self._tell()
             # Step 3: the enclave's last word.
@@ -206,6 +206,19 @@ class Part:
             return now
         spent = time.monotonic() - self._began
         return replace(now, seconds_left=spent * (1 - now.share) / done)
+
+
+async def _whole(work: Coroutine[object, object, None]) -> None:
+    """Wait for work to its end, also where waiting is cancelled.
+
+    No state is written after whoever takes the job up in this process has read it.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 @asynccontextmanager
