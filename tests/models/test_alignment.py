@@ -67,8 +67,9 @@ def test_sides_killed_between_all_messages_take_up_where_they_were() -> None:
     assert set(at_label) == set(own) & set(theirs)
 
 
-def test_workers_find_what_one_process_finds() -> None:
-    secret, own = os.urandom(32), names(0, points.BLOCK + 5)
+def test_workers_find_what_one_process_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(points, "BLOCK", 1)
+    secret, own = os.urandom(32), names(0, 5)
     alone = points.blind(secret, bytes(32), own, None)
     with ThreadPoolExecutor(2) as executor:
         assert points.blind(secret, bytes(32), own, executor) == alone

@@ -40,8 +40,6 @@ from saferoom_proto.statements import JobOutcome
 app = group("Train a model together with an owner in the room.")
 
 _FAILED: Final = 1
-_LARGE: Final = 20_000
-"""Subjects from which on the blinding is shared out to processes: it takes a second or more."""
 
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or the first digits of it.")]
 RowsOption = Annotated[
@@ -229,7 +227,7 @@ def _number(text: str | None) -> Decimal | None:
 
 @contextmanager
 def _workers() -> Generator[Executor]:
-    """Give processes for large sets; they are started with the first work they get."""
+    """Give processes; they are started with the first work they get, that of large sets."""
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as executor:
         yield executor
 

@@ -28,6 +28,8 @@ _FIELD_BYTES: Final = 48  # ceil((255 + 128) / 8), RFC 9380 section 5.1
 _BLOCK_BYTES: Final = 128  # of SHA-512
 BLOCK: Final = 4096
 """Points that go to a worker at a time: a tenth of a second's work."""
+SHARED_BLOCKS: Final = 4
+"""From so many on work is shared out: starting a process takes longer than a few of them."""
 
 
 def to_field(message: bytes, tag: bytes) -> int:
@@ -69,11 +71,12 @@ def blind(
         secret: 32 random bytes.
         job: what the points are bound to.
         identifiers: in the one form that both sides write them in.
-        executor: shares the work out, in blocks; none works here.
+        executor: shares much work out, in blocks; none does all of it here.
     """
     blocks = [identifiers[at : at + BLOCK] for at in range(0, len(identifiers), BLOCK)]
     work = (_blind_block, repeat(secret), repeat(job), blocks)
-    return split(b"".join(executor.map(*work) if executor else map(*work)))
+    shared = executor if len(blocks) >= SHARED_BLOCKS else None
+    return split(b"".join(shared.map(*work) if shared else map(*work)))
 
 
 def multiply(secret: bytes, points: Sequence[bytes], executor: Executor | None) -> list[bytes]:
@@ -84,8 +87,9 @@ def multiply(secret: bytes, points: Sequence[bytes], executor: Executor | None) 
     """
     blocks = [b"".join(points[at : at + BLOCK]) for at in range(0, len(points), BLOCK)]
     work = (_multiply_block, repeat(secret), blocks)
+    shared = executor if len(blocks) >= SHARED_BLOCKS else None
     try:
-        return split(b"".join(executor.map(*work) if executor else map(*work)))
+        return split(b"".join(shared.map(*work) if shared else map(*work)))
     except ValueError as error:
         raise JointTrainingError(Refusal.BAD_POINT, "a point of small order") from error
 
