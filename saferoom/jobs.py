@@ -23,7 +23,7 @@ from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals
 from saferoom.register import Register
-from saferoom.state.rows import AnswerRow, RequestRow, Row
+from saferoom.state.rows import AnswerRow, RequestRow, Row, UseRow
 from saferoom.undisturbed import Undisturbed
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -240,7 +240,9 @@ class Jobs:
         if (release.owner, release.request) != (owner, job):
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word is on another job")
         await outbox.take_cancel(entry)
-        recorded = await self._notary.record(JobRelease, None, entry.statement, salt=entry.salt)
+        recorded = await self._notary.record(
+            JobRelease, None, entry.statement, salt=entry.salt, rows=(UseRow(owner, job),)
+        )
         outbox.recorded(entry.chain_index, recorded.index)
         return recorded
 

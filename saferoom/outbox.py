@@ -217,7 +217,7 @@ class Outbox:
 
 def _uses(says: Payload) -> tuple[UseRow, ...]:
     match says:
-        case Release() | BatchRelease() | CostEstimate() | TableRelease():
+        case Release() | BatchRelease() | CostEstimate() | TableRelease() | JobRelease():
             # Which subject it concerns is known once its question is; a batch's rows are not kept.
             return (UseRow(says.owner, says.request),)
         case Disclosure():

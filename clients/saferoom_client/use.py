@@ -22,6 +22,9 @@ from saferoom_proto.statements import (
     CostEstimate,
     CostRequest,
     Disclosure,
+    JobAdmission,
+    JobRelease,
+    JobRequest,
     TableRelease,
     TableRequest,
 )
@@ -37,6 +40,8 @@ class UseKind(StrEnum):
     PRICE = "price"
     TABLE = "table"
     """Of everybody together."""
+    JOB = "job"
+    """Of joint training, about nobody alone."""
     LOOK = "look"
     """By the subject itself: what is held about it."""
 
@@ -48,6 +53,9 @@ _USE_KINDS: Final[Mapping[str | None, UseKind]] = {
     CostRequest.payload_type(): UseKind.PRICE,
     TableRelease.payload_type(): UseKind.TABLE,
     TableRequest.payload_type(): UseKind.TABLE,
+    JobAdmission.payload_type(): UseKind.JOB,
+    JobRelease.payload_type(): UseKind.JOB,
+    JobRequest.payload_type(): UseKind.JOB,
     Disclosure.payload_type(): UseKind.LOOK,
 }
 

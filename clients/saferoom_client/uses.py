@@ -19,6 +19,8 @@ from saferoom_proto.statements import (
     BatchRelease,
     CostEstimate,
     Disclosure,
+    JobAdmission,
+    JobRelease,
     Refusal,
     Release,
     TableRelease,
@@ -149,7 +151,9 @@ async def _said(session: Session, word: Recorded, index: int) -> Use:
             last = said.spans[-1].store if said.spans else None
             rows = (said.answered, said.refused)
             return replace(use, reason=said.reason, epoch=_epoch(last), rows=rows)
-        case TableRelease():
+        case JobAdmission():
+            return replace(use, epoch=said.store.epoch)
+        case TableRelease() | JobRelease():
             return replace(use, reason=said.reason, epoch=_epoch(said.store))
         case CostEstimate():
             return replace(use, reason=said.refused, epoch=_epoch(said.store))

@@ -37,6 +37,9 @@ OPENING: Final = 2
 """The first message of the training; the two before it align."""
 MOST_BREAKS: Final = 3
 """A child that breaks down over one message so often does so because of it."""
+MOST_STARTS: Final = 20
+"""Each time that an enclave which was started anew takes a job up is an entry of its chain, so that
+an older copy is noticed; this bounds what one could answer a second time in between."""
 SHARE_OF_ROWS: Final = 3
 """A side's columns times rounds stay at most a third of the rows (docs/joint-training.md)."""
 MOST_NUMBERS: Final = 32 << 20
@@ -88,7 +91,13 @@ class JobCourse:
         self._trainings: Final = trainings
         self._runs: Final = runs
         self._data: Final = data
+        self._carried: Final = set[str]()
+        """Jobs that this start of the enclave has begun or taken up."""
         self._partners: Final = Partners(book.state, rules.standing)
+
+    def carries(self, job: str) -> None:
+        """Take note that a job is this start's."""
+        self._carried.add(job)
 
     def take(self, job: str, number: int, sealed: bytes) -> Due | Answered:
         """Open a message: the one that is due, or the one before it once more.
@@ -114,11 +123,15 @@ class JobCourse:
             raise SafeRoomError(Reason.CONFLICT, f"message {number}; {record.next} is due")
         # Step 2: the message is its label side's, for this place.
         message = open_message(unb64(record.secret), record.job, Direction.TO_ROOM, number, sealed)
-        return Due(
-            record.model_copy(update={"bytes_in": record.bytes_in + len(sealed)}),
-            self._runs.recall(admitted, record.job, record.run),
-            message,
-        )
+        charged = self._runs.recall(admitted, record.job, record.run)
+        # Step 3: an enclave that was started anew says so in its chain, before it answers anything.
+        if job not in self._carried:
+            if record.starts >= MOST_STARTS:
+                refusal = SafeRoomError(Reason.OVER_BUDGET, f"taken up {MOST_STARTS} times")
+                return self._stopped(record, refusal, moment)
+            record = self._taken_up(charged, record, moment)
+        received = record.model_copy(update={"bytes_in": record.bytes_in + len(sealed)})
+        return Due(received, charged, message)
 
     def part(self, due: Due, kept: Kept) -> bytes:
         """Give what a child works on."""
@@ -209,6 +222,14 @@ class JobCourse:
         if not answer:
             return None
         return Answered(record.next - 1, self._book.sealed(record, record.next - 1, answer), None)
+
+    def _taken_up(self, charged: ChargedJob, record: JobRecord, moment: Moment) -> JobRecord:
+        taken_up = record.model_copy(update={"starts": record.starts + 1})
+        with self._book.state.transaction():
+            self._book.gate.admit(charged, unb64(record.secret), record.store, moment)
+            self._book.keep(taken_up)
+        self.carries(record.job)
+        return taken_up
 
     def _stopped(self, record: JobRecord, refusal: SafeRoomError, moment: Moment) -> Answered:
         """End a job that may not go on."""

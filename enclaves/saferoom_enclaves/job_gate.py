@@ -20,7 +20,14 @@ from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.job_channel import channel_digest, channel_info
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Figure, JobAdmission, JobOutcome, JobRelease, JobStep
+from saferoom_proto.statements import (
+    Figure,
+    JobAdmission,
+    JobOutcome,
+    JobRelease,
+    JobStep,
+    StoreState,
+)
 from saferoom_proto.statements.base import Payload
 from saferoom_proto.suite import suite_of
 
@@ -133,11 +140,11 @@ class JobGate:
         self._journal: Final = journal
         self._randomness: Final = randomness
 
-    def admit(self, charged: ChargedJob, secret: bytes, moment: Moment) -> ReleasedJob:
-        """Sign that a job may begin, and seal its channel's secret to its label side."""
+    def admit(
+        self, charged: ChargedJob, secret: bytes, store: StoreState, moment: Moment
+    ) -> ReleasedJob:
+        """Sign that a job begins, or is taken up; seal its channel's secret to its label side."""
         asked, use, grounds = charged.admitted.asked, charged.admitted.use, moment.grounds
-        if grounds.store is None:
-            raise SafeRoomError(Reason.NO_DATA, "no store")
         payload = JobAdmission(
             room=grounds.room,
             owner=grounds.owner,
@@ -150,7 +157,7 @@ class JobGate:
             approvals=use.approvals,
             agreement=asked.agreement.digest,
             stream=grounds.stream,
-            store=grounds.store,
+            store=store,
             columns=len(use.told.columns),
             channel=channel_digest(secret, asked.job),
             run=charged.run,

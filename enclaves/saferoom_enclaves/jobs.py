@@ -129,7 +129,7 @@ class Jobs:
             raise SafeRoomError(Reason.TOO_LARGE, "more subjects than an alignment may have")
         charged = self._runs.charge(admitted, moment.now)
         secret = self._book.randomness(SECRET_BYTES)
-        judged = self._book.gate.admit(charged, secret, moment).judged
+        judged = self._book.gate.admit(charged, secret, store, moment).judged
         record = JobRecord(
             job=asked.job,
             envelope=asked.envelope.to_json().decode(),
@@ -147,6 +147,7 @@ class Jobs:
             not_after=asked.request.not_after,
             rounds=asked.request.rounds,
         )
+        self.course.carries(record.job)
         self._book.keep(record)
         self._log.info("job begins", job=asked.job, institution=asked.request.institution)
         return judged

@@ -1,4 +1,4 @@
-"""What an institution asks: a check, a batch of them, what a check would cost, or tables."""
+"""What an institution asks: a check, a batch of them, what a check would cost, tables, a job."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from typing import Final
 
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import BatchRequest, CheckRequest, CostRequest, TableRequest, load
+from saferoom_proto.statements import (
+    BatchRequest,
+    CheckRequest,
+    CostRequest,
+    JobRequest,
+    TableRequest,
+    load,
+)
 
-Question = CheckRequest | BatchRequest | CostRequest | TableRequest
+Question = CheckRequest | BatchRequest | CostRequest | TableRequest | JobRequest
 
 _KINDS: Final[tuple[type[Question], ...]] = (
     CheckRequest,
     BatchRequest,
     CostRequest,
     TableRequest,
+    JobRequest,
 )
 _BY_TYPE: Final[Mapping[str, type[Question]]] = MappingProxyType(
     {kind.payload_type(): kind for kind in _KINDS}
@@ -36,5 +44,7 @@ def open_question(envelope: Envelope) -> Question:
 
 
 def subject_of(question: Question) -> str | None:
-    """Give whom a question is about; a batch names its subjects in its rows, a table nobody."""
-    return None if isinstance(question, BatchRequest | TableRequest) else question.subject
+    """Give whom a question is about; a batch names its subjects in its rows, others nobody."""
+    if isinstance(question, BatchRequest | TableRequest | JobRequest):
+        return None
+    return question.subject

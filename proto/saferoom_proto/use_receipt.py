@@ -1,7 +1,7 @@
 """A use's receipt: one file that shows offline that a question was asked, and what became of it.
 
-It is what a subject or an owner can keep of a use: of a check, a batch, a price, tables, or that a
-subject was shown what is held about it. Unlike the asker's own receipt
+It is what a subject or an owner can keep of a use: of a check, a batch, a price, tables, a job, or
+that a subject was shown what is held about it. Unlike the asker's own receipt
 (`saferoom_proto.receipt`) it holds neither the answer nor what allowed it: those are for the asker
 and the owner to show. It needs nothing of the room but the keys that its reader pinned (`Trust`).
 """
@@ -30,6 +30,9 @@ from saferoom_proto.statements import (
     CostEstimate,
     CostRequest,
     Disclosure,
+    JobAdmission,
+    JobRelease,
+    JobRequest,
     Release,
     TableRelease,
     TableRequest,
@@ -41,7 +44,9 @@ from saferoom_proto.trust import Trust
 from saferoom_proto.verification import open_charter, verify_by_enclave, verify_endorsement
 
 FORMAT: Final = "saferoom-use/v1"
-UseWord = Release | BatchRelease | CostEstimate | Disclosure | TableRelease
+UseWord = (
+    Release | BatchRelease | CostEstimate | Disclosure | TableRelease | JobAdmission | JobRelease
+)
 """What an enclave says of a use."""
 _WORDS: Final[tuple[type[UseWord], ...]] = (
     Release,
@@ -49,6 +54,8 @@ _WORDS: Final[tuple[type[UseWord], ...]] = (
     CostEstimate,
     Disclosure,
     TableRelease,
+    JobAdmission,
+    JobRelease,
 )
 USE_WORDS: Final[Mapping[str, type[UseWord]]] = MappingProxyType(
     {kind.payload_type(): kind for kind in _WORDS}
@@ -60,6 +67,8 @@ _QUESTIONS: Final[Mapping[type[UseWord], type[Question]]] = MappingProxyType(
         BatchRelease: BatchRequest,
         CostEstimate: CostRequest,
         TableRelease: TableRequest,
+        JobAdmission: JobRequest,
+        JobRelease: JobRequest,
     }
 )
 _Text = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from saferoom_enclaves import job_course
 from saferoom_enclaves.job_kept import Kept
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
@@ -90,6 +91,7 @@ async def test_a_job_goes_from_request_to_model_and_leaves_nothing_else(jobs: Jo
 async def test_whoever_is_killed_takes_it_up_again(jobs: JobRoom) -> None:
     side = jobs.label_side()
     side.submit(rounds=2)
+    began = jobs.enclave.enclave.whereabouts().chain_length
     for number in range(6):
         assert await side.take_part(most=1) is None
         if number % 2:
@@ -99,11 +101,29 @@ async def test_whoever_is_killed_takes_it_up_again(jobs: JobRoom) -> None:
     release = await side.take_part()
     assert release is not None
     assert release.outcome is JobOutcome.RELEASED
+    # Each start that took it up stands in the chain, so that no older copy does so unnoticed.
+    assert jobs.enclave.enclave.whereabouts().chain_length == began + 3 + 1
+    assert jobs.enclave.enclave.jobs.stands(side.job).starts == 3
     # An undisturbed job over the same rows comes to the same model.
     other = jobs.label_side()
     other.submit(rounds=2)
     await other.take_part()
     assert side.side.trained().weights == pytest.approx(other.side.trained().weights, abs=1e-3)
+
+
+async def test_no_job_is_taken_up_by_ever_more_starts(
+    jobs: JobRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_course, "MOST_STARTS", 1)
+    side = jobs.label_side()
+    side.submit()
+    await side.take_part(most=1)
+    jobs.kill()
+    assert await side.take_part(most=1) is None
+    jobs.kill()
+    release = await side.take_part()
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.FAILED, Reason.OVER_BUDGET)
 
 
 async def test_a_message_again_gets_its_answer_again_and_no_second_one(jobs: JobRoom) -> None:

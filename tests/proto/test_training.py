@@ -40,8 +40,8 @@ def test_its_certificate_names_every_column_and_counts_what_crosses() -> None:
     assert part.training is not None
     assert part.training.columns[0] == "tax.vat"
     assert set(part.training.columns) >= {"tax.rating = good"}
-    # 25 rounds: a gradient's entry for each of ten columns and the intercept, and nine products.
-    assert part.training.numbers == 25 * (11 + 9)
+    # 25 rounds: a sum for each of ten columns, the intercept and the labels; nine products.
+    assert part.training.numbers == 25 * (12 + 9)
     assert (part.formula, part.answers, part.needs_consent, part.charged) == ("", 0, False, ())
 
 

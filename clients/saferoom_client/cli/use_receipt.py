@@ -13,7 +13,15 @@ from saferoom_client.use import Use
 from saferoom_proto.asked import subject_of
 from saferoom_proto.batch_row import SubjectRow
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import BatchRelease, BatchRequest, CostEstimate, Disclosure
+from saferoom_proto.statements import (
+    BatchRelease,
+    BatchRequest,
+    CostEstimate,
+    Disclosure,
+    JobAdmission,
+    JobOutcome,
+    JobRelease,
+)
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, UseWord, VerifiedUse, verify_use_receipt
 
@@ -57,12 +65,23 @@ def _told(verified: VerifiedUse) -> tuple[str, str]:
             return word.subject, later("shown what is held about it")
         case CostEstimate():
             return word.institution, word.refused or later("told the price")
+        case JobAdmission():
+            return word.institution, later("a job began")
+        case JobRelease():
+            return word.institution, word.reason or _JOBS[word.outcome]
         case BatchRelease() if (record := verified.record) is not None:
             outcome = record.outcome
             said = outcome if isinstance(outcome, Reason) else later("answered")
             return word.institution, said
         case _:
             return word.institution, word.reason or later("answered")
+
+
+_JOBS = {
+    JobOutcome.RELEASED: later("a model was trained"),
+    JobOutcome.CANCELLED: later("its institution ended it"),
+}
+"""What became of jobs that ended for no reason of the room's."""
 
 
 def _rows(word: UseWord, row: SubjectRow | None) -> str | None:

@@ -133,8 +133,8 @@ class TrainingPart(Part):
     @classmethod
     def of(cls, training: Training, columns: tuple[str, ...]) -> TrainingPart:
         """Derive it from what the template asks and the columns that its features give."""
-        # Its own gradient rests on the room's columns too: one number a column and intercept.
-        own = training.label_columns + 1
+        # Its own sums rest on the room's columns too: one a column, the intercept's, its labels'.
+        own = training.label_columns + 2
         return cls(
             columns=columns,
             label_columns=training.label_columns,
