@@ -1,4 +1,4 @@
-"""A made-up city of 2,000 firms in a store, and what the catalogue offers over it."""
+"""A made-up city of 1,400 firms in a store, and what the catalogue offers over it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from saferoom_proto.statements.feature import Absent, Feature, Table
 from simulator.world import ROOM
 from tests.client.made_city import AS_OF, city_rows
 
-FIRMS: Final = 2000
+FIRMS: Final = 1400
 OWNER: Final = "city"
 """One steward of every feed, so that one store has all tables."""
 _MEMORY: Final = 1 << 30

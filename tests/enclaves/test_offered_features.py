@@ -77,8 +77,8 @@ def test_drafts_are_read_as_an_owner_s_own() -> None:
 def test_one_owner_alone_predicts_little_and_all_together_much() -> None:
     """The city's default: of one owner's features about 0.70 AUC, of all about 0.90.
 
-    Over 2,000 firms, of whose 1,200 loans 100 default, a regression finds less than over many; what
-    it finds over 24,000 stands in docs/numbers.md (`python -m benchmarks.city`).
+    Over 1,400 firms, of whose 850 loans 70 default, a regression finds less than over many; what it
+    finds over 24,000 stands in docs/numbers.md (`python -m benchmarks.city`).
     """
     codes, failed = loans(city_rows(FIRMS)["loans"][0])
     rows = np.searchsorted(city().told.subjects, codes)
