@@ -1,7 +1,7 @@
 """A server that was taken over has every key of the room: what an enclave still does not believe.
 
 What it can do to a stream: `tests/enclaves/test_stream.py`; what it can show to clients:
-`tests/client/test_check.py`; what it tries with real processes: the demo's seventh act.
+`tests/client/test_check.py`; what it tries with real processes: the demo's eighth act.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,6 +15,7 @@ from saferoom_client.demo.play import Play
 from saferoom_client.demo.processes import Processes
 from saferoom_client.demo.screen import Screen
 from saferoom_client.demo.stage import Stage
+from saferoom_client.demo.training import train
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.suite import Suite
 
@@ -41,6 +43,7 @@ def run(
             play.agree_and_consent,
             play.ask,
             play.be_refused,
+            partial(train, stage, screen, play.records),
             play.meet_a_dishonest_server,
             play.verify,
         ):

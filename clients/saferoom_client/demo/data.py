@@ -24,6 +24,9 @@ UNBILLED_EVERY: Final = 50
 """Every so many-th borrower is missing from the store of bills, as real stores have gaps."""
 
 REPAY_COLUMNS: Final = ("pay_0", "pay_2", "pay_3", "pay_4", "pay_5", "pay_6")
+CUSTOMER_COLUMNS: Final = ("limit_bal", "default")
+CUSTOMER_EVERY: Final = 5
+"""Every so many-th borrower is a customer of the bank's."""
 BILLS_COLUMNS: Final = ("bill_amt1", "pay_amt1", "pay_amt2", "pay_amt3")
 
 
@@ -45,11 +48,13 @@ class Records:
     Attributes:
         repay: the CSV file of the owner of repayment status.
         bills: the CSV file of the owner of bills and payments.
+        customers: the CSV file of a bank: every fifth borrower's limit, and whether it defaulted.
         borrowers: all of them, for the demo's own choice of applicants.
     """
 
     repay: bytes
     bills: bytes
+    customers: bytes
     borrowers: Sequence[Borrower]
 
 
@@ -72,6 +77,7 @@ def read_records() -> Records:
     return Records(
         repay=_table(rows, REPAY_COLUMNS),
         bills=_table(billed, BILLS_COLUMNS),
+        customers=_table(rows[::CUSTOMER_EVERY], CUSTOMER_COLUMNS),
         borrowers=[_borrower(row) for row in rows],
     )
 

@@ -85,7 +85,12 @@ class Cast:
 
 
 DEMO: Final = Cast(
-    ORIGIN, OWNERS, BANKS, LIMITS, (Purpose.PRE_LOAN, Purpose.IN_LOAN), "saferoom_client.demo"
+    ORIGIN,
+    OWNERS,
+    BANKS,
+    LIMITS,
+    (Purpose.PRE_LOAN, Purpose.IN_LOAN, Purpose.PRODUCT_DESIGN),
+    "saferoom_client.demo",
 )
 
 
