@@ -84,6 +84,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}UseService/ListUses": frozenset({Role.SUBJECT, Role.OWNER}),
         f"{_ROOM}CheckService/Cost": _INSTITUTION,
         f"{_ROOM}BatchService/CheckMany": _INSTITUTION,
+        f"{_ROOM}TableService/MakeTables": _INSTITUTION,
         f"{_ROOM}JobService/SubmitJob": _INSTITUTION,
         f"{_ROOM}JobService/TakePart": _INSTITUTION,
         f"{_ROOM}JobService/WatchJob": _BOTH_SIDES,

@@ -1,4 +1,4 @@
-"""What answers what institutions ask of enclaves: checks, prices, batches and jobs, built together.
+"""What answers institutions, built together: checks, prices, batches, jobs and tables.
 
 They have one maker of `Approved` and one of the room's own refusals.
 """
@@ -24,9 +24,12 @@ from saferoom.refusals import Refusals
 from saferoom.services.batch import BatchService
 from saferoom.services.check import CheckService
 from saferoom.services.job import JobService
+from saferoom.services.table import TableService
+from saferoom.tables import Tables
 from saferoom_proto.v1.batch_pb2_grpc import add_BatchServiceServicer_to_server as add_batch
 from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
 from saferoom_proto.v1.job_pb2_grpc import add_JobServiceServicer_to_server as add_job
+from saferoom_proto.v1.table_pb2_grpc import add_TableServiceServicer_to_server as add_table
 
 
 class Drained(Protocol):
@@ -76,4 +79,6 @@ def add_answering(
         limits=Limits(limits.batches, limits.batches_per_caller, "jobs"),
     )
     add_job(JobService(jobs), server)
-    return checks, costs, batches, jobs
+    tables = Tables(checks=checks, links=links, notary=books.notary, refusals=refusals)
+    add_table(TableService(tables), server)
+    return checks, costs, batches, jobs, tables

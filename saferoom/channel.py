@@ -103,6 +103,11 @@ class EnclaveChannel:
         call = self._stub.Disclose(wire.disclose_request(request), timeout=seconds)
         return wire.disclosed_from(await _answered(call))
 
+    async def tabulate(self, request: Envelope, seconds: float) -> Judged:
+        """Have tables made."""
+        call = self._stub.Tabulate(wire.tabulate_request(request), timeout=seconds)
+        return wire.tabulated_from(await _answered(call))
+
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
         """Pass a load on, piece by piece."""
         passed_on = (wire.load_request(piece) async for piece in pieces)

@@ -136,6 +136,16 @@ def disclosed_from(message: enclave_pb2.DiscloseResponse) -> Judged:
     return Judged(outbox_entry_from(message.entry), message.sealed)
 
 
+def tabulate_request(request: Envelope) -> enclave_pb2.TabulateRequest:
+    """Put a request for tables on the wire."""
+    return enclave_pb2.TabulateRequest(request=envelope_to_proto(request))
+
+
+def tabulated_from(message: enclave_pb2.TabulateResponse) -> Judged:
+    """Take an enclave's word on tables off the wire."""
+    return Judged(outbox_entry_from(message.entry), message.sealed)
+
+
 def load_request(piece: LoadPiece) -> enclave_pb2.LoadRequest:
     """Pass a piece of a load on as it came."""
     return enclave_pb2.LoadRequest(piece=piece)

@@ -23,6 +23,7 @@ from saferoom_proto.statements import (
     Outcome,
     Purpose,
     Release,
+    TableRequest,
 )
 from saferoom_proto.statements.base import field_faults
 
@@ -54,6 +55,12 @@ class BatchGist(RequestGist):
 
 class JobGist(RequestGist):
     """The same of a job, which is about nobody alone."""
+
+    subject: _ShortText = ""
+
+
+class TableGist(RequestGist):
+    """The same of a request for tables, which are about nobody."""
 
     subject: _ShortText = ""
 
@@ -108,6 +115,15 @@ def job_gist(envelope: Envelope) -> JobGist:
         SafeRoomError: `MALFORMED`; the faults name the fields.
     """
     return _read(envelope, JobRequest.payload_type(), JobGist)
+
+
+def table_gist(envelope: Envelope) -> TableGist:
+    """Read what the room goes by in a request for tables.
+
+    Raises:
+        SafeRoomError: `MALFORMED`; the faults name the fields.
+    """
+    return _read(envelope, TableRequest.payload_type(), TableGist)
 
 
 def release_gist(envelope: Envelope) -> ReleaseGist:

@@ -26,6 +26,7 @@ from saferoom_proto.v1 import (
     owner_pb2,
     relay_pb2,
     subject_pb2,
+    table_pb2,
     template_pb2,
     use_pb2,
 )
@@ -41,6 +42,7 @@ SERVICES: Final = tuple(
         check_pb2.DESCRIPTOR,
         batch_pb2.DESCRIPTOR,
         job_pb2.DESCRIPTOR,
+        table_pb2.DESCRIPTOR,
         use_pb2.DESCRIPTOR,
         ledger_pb2.DESCRIPTOR,
         relay_pb2.DESCRIPTOR,

@@ -53,6 +53,8 @@ UNLOCK_SECONDS: Final = 600.0
 """Opening a store of millions of rows and computing its features takes minutes."""
 
 JUDGE_SECONDS: Final = 30.0
+TABLE_SECONDS: Final = 660.0
+"""Tables are made in five minutes at most, and wait for others' as long."""
 _DELIVER_SECONDS: Final = 30.0
 MISSING_SECONDS: Final = 10.0
 """How long an entry of an enclave's may be missing in the log before it is fetched: far longer than
@@ -196,6 +198,10 @@ class Session:
     async def disclose(self, request: Envelope) -> Judged:
         """Have a subject shown what is held about it."""
         return await self._channel.disclose(request, JUDGE_SECONDS)
+
+    async def tabulate(self, request: Envelope) -> Judged:
+        """Have tables made."""
+        return await self._channel.tabulate(request, TABLE_SECONDS)
 
     def judge_batch(self, pieces: AsyncIterator[BatchPiece]) -> AsyncGenerator[BatchTold]:
         """Have a batch judged."""

@@ -20,6 +20,7 @@ from saferoom_client import (
     owners,
     receipt_witness,
     recovery,
+    stats,
     templates,
     usage,
     use_receipts,
@@ -103,6 +104,8 @@ class AsyncRoom(Session):
     prepare_many = batches.prepare_many
     ask_many = batches.ask_many
     row_receipt = batches.row_receipt
+    tabulate = stats.tabulate
+    expect_tables = stats.expect_tables
     cost = costs.cost
     price = costs.price
     submit_job = jobs.submit_job

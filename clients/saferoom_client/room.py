@@ -28,6 +28,7 @@ from saferoom_client import (
     owners,
     receipt_witness,
     recovery,
+    stats,
     templates,
     usage,
     use_receipts,
@@ -205,6 +206,8 @@ class Room:
     prepare_many = _waiting(batches.prepare_many)
     ask_many = _waiting(batches.ask_many)
     row_receipt = _waiting(batches.row_receipt)
+    tabulate = _waiting(stats.tabulate)
+    expect_tables = _waiting(stats.expect_tables)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)
     submit_job = _waiting(jobs.submit_job)

@@ -37,6 +37,7 @@ from saferoom_proto.v1 import (
     owner_pb2,
     owner_pb2_grpc,
     subject_pb2_grpc,
+    table_pb2_grpc,
     template_pb2_grpc,
     use_pb2_grpc,
 )
@@ -89,6 +90,7 @@ class Session:
         self.uses: Final = use_pb2_grpc.UseServiceStub(self._channel)
         self.batches: Final = batch_pb2_grpc.BatchServiceStub(self._channel)
         self.jobs: Final = job_pb2_grpc.JobServiceStub(self._channel)
+        self.tables: Final = table_pb2_grpc.TableServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)
         self.grounds: Final = Grounds(lambda: self.profile.trust, self._fetch, self._fetch_charter)
         self.reliance: Final = Reliance(profile.witness_policy())

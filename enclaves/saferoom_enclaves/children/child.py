@@ -54,6 +54,9 @@ class Work(Protocol):
 
 def the_work() -> Work:
     """Import the jobs that an enclave has."""
+    # A thread for each processor of the host would be started with numpy, and as many with scipy,
+    # to wait in loops: on a host that is busy they held tables up for minutes.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # In a child only: DuckDB comes with it.
     from saferoom_enclaves.children import work  # noqa: PLC0415
 

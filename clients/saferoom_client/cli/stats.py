@@ -1,0 +1,257 @@
+"""Commands about tables: asking for them, what to expect of them, and which there are."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+
+from saferoom_client.cli.next_steps import Asked, saying_next
+from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, group
+from saferoom_client.cli.output import mapping, moment, show
+from saferoom_client.cli.plainly import listed_document, listed_row
+from saferoom_client.cli.table_receipt import count_withheld, tables_document
+from saferoom_client.cli.tables import table
+from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, require_writable, write_file
+from saferoom_client.refused import Refused
+from saferoom_client.room import Room
+from saferoom_client.stats import TableAnswer, plan_by
+from saferoom_client.templates import ListedTemplate
+from saferoom_client.tongue import later, say
+from saferoom_proto.encoding import parse_yaml
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import MeasureKind
+from saferoom_proto.tables.dryrun import Expected, Outlook
+from saferoom_proto.tables.plan import Margin, Measure, ReleasePlan
+from saferoom_proto.tables.told import Told
+
+app = group("Ask for tables about all subjects together.")
+
+TemplateName = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name.")]
+
+OUTLOOKS = {
+    Outlook.WITHHELD: later("withheld"),
+    Outlook.LIKELY_WITHHELD: later("likely withheld"),
+    Outlook.LIKELY: later("likely released"),
+    Outlook.LARGE: later("large enough"),
+}
+"""What public counts say of a cell."""
+MEASURES = {
+    MeasureKind.COUNT: later("count"),
+    MeasureKind.SUM: later("sum"),
+    MeasureKind.MEAN: later("mean"),
+    MeasureKind.SHARE: later("share"),
+    MeasureKind.HISTOGRAM: later("how many"),
+}
+"""At the head of a column of numbers."""
+
+
+@app.command()
+def ask(
+    template: TemplateName,
+    profile: ProfileOption,
+    purpose: Annotated[str, typer.Option(help="What the tables are for.")],
+    *,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Write every number here, a line each.", dir_okay=False),
+    ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option(help="Write the receipt here.", dir_okay=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for a template's tables, verify them, and print them."""
+    require_writable(csv_file, receipt)
+    asked = Asked(profile, template, purpose=purpose)
+    working = Console(stderr=True, quiet=as_json).status(say("the tables are being made"))
+    with Room.open(profile) as room, saying_next(asked), working:
+        answer = room.tabulate(template, purpose=purpose)
+    if receipt is not None:
+        write_file(receipt, answer.receipt.to_json(), PUBLIC_FILE)
+    if answer.refused is not None:
+        verdict = SafeRoomError(answer.refused, "the enclave's verdict")
+        told = {"request_id": answer.verified.request_id, "owner": answer.verified.release.owner}
+        with saying_next(asked):
+            raise Refused(verdict, told)
+    tables = answer.verified.tables or ()
+    if csv_file is not None:
+        write_file(csv_file, _csv(plan_by(answer.view), tables).encode(), PUBLIC_FILE)
+    show(as_json, _document(answer, tables), *_lines(answer, tables))
+
+
+@app.command(name="dry-run")
+def dry_run(
+    template: TemplateName,
+    counts: InputFile,
+    profile: ProfileOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell from public counts which cells can be expected to be withheld; no enclave is asked.
+
+    COUNTS is YAML: for each column, how many subjects there are of each class.
+    """
+    with Room.open(profile) as room, saying_next(Asked(profile, template)):
+        plan = plan_by(room.get_template(template))
+        expected = room.expect_tables(template, _counts(counts, plan))
+    show(as_json, _expected_document(expected), *_expected_lines(expected))
+
+
+@app.command(name="list")
+def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """List the templates of tables: who has approved each, and how many numbers it tells."""
+    with Room.open(profile) as room:
+        listed = [each for each in room.survey_templates() if each.template.aggregate is not None]
+    headings = (
+        later("NAME"),
+        later("PROPOSED BY"),
+        later("APPROVED"),
+        later("NUMBERS"),
+        later("DIGEST"),
+    )
+    show(
+        as_json,
+        [listed_document(each) | {"numbers": _numbers(each)} for each in listed],
+        *table(headings, [_row(each) for each in listed]),
+    )
+
+
+def _row(listed: ListedTemplate) -> tuple[str, ...]:
+    name, proposer, approved, _, _, digest = listed_row(listed)
+    numbers = _numbers(listed)
+    return (name, proposer, approved, "?" if numbers is None else f"{numbers:,}", digest)
+
+
+def _numbers(listed: ListedTemplate) -> int | None:
+    if listed.view is None:
+        return None
+    parts = listed.view.certificate.parts
+    return sum(part.table.cells for part in parts if part.table is not None)
+
+
+def _lines(answer: TableAnswer, tables: Sequence[Told]) -> Iterator[str]:
+    """Lay the tables out: those of the same columns side by side."""
+    verified = answer.verified
+    side_by_side: dict[Margin, list[Told]] = {}
+    for told in tables:
+        side_by_side.setdefault(told.columns, []).append(told)
+    for columns, alike in side_by_side.items():
+        headings = [*columns, *(_heading(told.measure) for told in alike)]
+        rows = [
+            (*cells[0].classes, *(cell.number or str(Reason.WITHHELD) for cell in cells))
+            for cells in zip(*(told.cells for told in alike), strict=True)
+        ]
+        yield from table(headings, rows)
+        yield ""
+    numbers, withheld = count_withheld(tuple(tables))
+    release = verified.release
+    yield say(
+        "{numbers:,} numbers, {withheld:,} of them withheld", numbers=numbers, withheld=withheld
+    )
+    yield from mapping(
+        {
+            "of": say(
+                "{owner}, the records of period {epoch}",
+                owner=release.owner,
+                epoch=0 if release.store is None else release.store.epoch,
+            ),
+            "at": moment(release.time),
+            "id": verified.request_id,
+        }
+    )
+
+
+def _heading(measure: Measure) -> str:
+    of = measure.of.partition(",")[0]
+    classes = " / ".join(measure.classes)
+    return " ".join(filter(None, (say(MEASURES[measure.kind]), of, classes)))
+
+
+def _document(answer: TableAnswer, tables: Sequence[Told]) -> dict[str, object]:
+    verified = answer.verified
+    release = verified.release
+    numbers, withheld = count_withheld(tuple(tables))
+    return {
+        "template": verified.template.name,
+        "owner": release.owner,
+        "request_id": verified.request_id,
+        "time": release.time.isoformat(),
+        "epoch": None if release.store is None else release.store.epoch,
+        "together": release.together,
+        "numbers": numbers,
+        "withheld": withheld,
+        "tables": tables_document(tuple(tables)),
+    }
+
+
+def _csv(plan: ReleasePlan, tables: Sequence[Told]) -> str:
+    """Write every number in a line of its own: a column's class is empty where all are together."""
+    names = [each.name for each in plan.dimensions]
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(["measure", "of", "classes", *names, "number", "withheld"])
+    for told in tables:
+        measure = told.measure
+        of = [str(measure.kind), measure.of.partition(",")[0], " / ".join(measure.classes)]
+        for cell in told.cells:
+            classes = dict(zip(told.columns, cell.classes, strict=True))
+            number = cell.number or ""
+            by = [classes.get(name, "") for name in names]
+            writer.writerow([*of, *by, number, "" if number else "yes"])
+    return written.getvalue()
+
+
+def _counts(path: Path, plan: ReleasePlan) -> dict[str, tuple[int, ...]]:
+    """Read public counts, in the order of the plan's classes."""
+    try:
+        document = parse_yaml(read_file(path).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise bad_file(path, "not UTF-8") from error
+    found: dict[str, tuple[int, ...]] = {}
+    for dimension in plan.dimensions:
+        given = document.get(dimension.name)
+        of = cast("dict[str, object]", given) if isinstance(given, dict) else {}
+        numbers = [of.get(name) for name in dimension.classes]
+        whole = [each for each in numbers if isinstance(each, int) and each >= 0]
+        if len(whole) != len(dimension.classes) or len(of) != len(dimension.classes):
+            named = ", ".join(dimension.classes)
+            rule = f"a count of each of its classes is expected: {named}"
+            fault = FieldFault(f"{path}: {dimension.name}", rule)
+            raise SafeRoomError(Reason.MALFORMED, f"{path} is not usable", [fault])
+        found[dimension.name] = tuple(whole)
+    return found
+
+
+def _expected_lines(expected: Mapping[Margin, Sequence[Expected]]) -> Iterator[str]:
+    for margin, cells in expected.items():
+        headings = [*margin, later("OUTLOOK"), later("EXPECTED")]
+        rows = [
+            (*cell.classes, say(OUTLOOKS[cell.outlook]), f"{cell.expected:,.0f}") for cell in cells
+        ]
+        yield from table(headings, rows)
+        yield ""
+    yield say("an outlook, from public counts alone: more is withheld so that nothing follows")
+
+
+def _expected_document(
+    expected: Mapping[Margin, Sequence[Expected]],
+) -> list[dict[str, object]]:
+    return [
+        {
+            "margin": margin,
+            "cells": [
+                {
+                    "classes": cell.classes,
+                    "outlook": cell.outlook,
+                    "expected": round(cell.expected),
+                }
+                for cell in cells
+            ],
+        }
+        for margin, cells in expected.items()
+    ]

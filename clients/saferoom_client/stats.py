@@ -1,0 +1,215 @@
+"""Asking for the tables of a template, and opening them only once all of it verifies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from saferoom_client.heads import require_witnessed
+from saferoom_client.question import BACKDATED, read_purpose
+from saferoom_client.refused import Refused
+from saferoom_client.session import Session
+from saferoom_client.templates import get_template
+from saferoom_client.values import TemplateView
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.hpke import SealingKey
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Aggregate, Purpose, TableRelease, TableRequest, load
+from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
+from saferoom_proto.tables.asked import plan_of
+from saferoom_proto.tables.dryrun import Expected, dry_run
+from saferoom_proto.tables.plan import Margin, ReleasePlan
+from saferoom_proto.tables.receipt import TableReceipt, VerifiedTables, verify_table_receipt
+from saferoom_proto.tables.rules import Rules
+from saferoom_proto.tables.told import open_tables
+from saferoom_proto.v1 import table_pb2
+from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
+
+VALID_FOR: Final = timedelta(minutes=9)
+"""Tables of a large store take minutes, and what allowed them is looked at again at their end."""
+WAITED_SECONDS: Final = 540.0
+"""How long tables are waited for: as long as the request is valid."""
+_AGAIN: Final = frozenset({Reason.DEADLINE})
+"""The room ends a call after its deadline; it goes on making the tables, and is asked again."""
+
+Waiting = Callable[[], None]
+"""Told each time that the room is asked again."""
+
+
+def ignore_waiting() -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableAnswer:
+    """An enclave's verified word on a request for tables.
+
+    Attributes:
+        verified: what it shows; its tables are none if it was refused.
+        receipt: what shows all of it to anybody, offline.
+        view: the template that was asked for.
+    """
+
+    verified: VerifiedTables
+    receipt: TableReceipt
+    view: TemplateView
+
+    @property
+    def refused(self) -> Reason | None:
+        """Why the enclave refused; none if it answered."""
+        return self.verified.release.reason
+
+
+async def tabulate(
+    session: Session,
+    template: str,
+    *,
+    purpose: Purpose | str,
+    waiting: Waiting = ignore_waiting,
+    waited_seconds: float = WAITED_SECONDS,
+) -> TableAnswer:
+    """Ask for a template's tables, about the store in force.
+
+    Args:
+        session: of the institution that asks.
+        template: its digest, or its name for the newest of that name.
+        purpose: what the tables are for, one of the template's purposes.
+        waiting: is told each time that the room is asked again, while they are being made.
+        waited_seconds: how long to wait for them.
+
+    Returns:
+        The enclave's word, verified: the tables, or why it refused.
+
+    Raises:
+        Refused: the room could not ask, or no enclave has judged it; `reason` says why.
+        SafeRoomError: what came back does not verify and is not returned.
+    """
+    # Step 1: the template, verified; and a signed request with a fresh reply key.
+    view = await get_template(session, template)
+    require_tables(view)
+    key = SealingKey.generate()
+    request = _request(session, view, read_purpose(purpose), key)
+    told = await _told(session, request, waiting, waited_seconds)
+    # Step 2: the enclave's word, its place in the log, and all that it names.
+    word = recorded_from_proto(told.release)
+    session.grounds.require_recorded(word)
+    await require_witnessed(session)
+    release, _ = await session.grounds.word(word.statement, TableRelease)
+    # Step 3: the seal.
+    opened = None
+    if told.sealed:
+        opened = open_tables(told.sealed, key, request.digest, release.owner).decode().rstrip(" ")
+    # Step 4: all of it once more, as anybody verifies it.
+    receipt = await _receipt(session, view, request, word, opened)
+    verified = verify_table_receipt(receipt, session.profile.trust)
+    return TableAnswer(verified, receipt, view)
+
+
+async def expect_tables(
+    session: Session, template: str, public: Mapping[str, tuple[int, ...]]
+) -> Mapping[Margin, tuple[Expected, ...]]:
+    """Tell what cells of a template's tables can be expected, from public counts alone.
+
+    Nobody is asked but for the template.
+
+    Args:
+        session: of anybody who may see the template.
+        template: its digest or name.
+        public: for each column how many subjects there are of each class.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for a column without a count of each class.
+    """
+    view = await get_template(session, template)
+    aggregate = require_tables(view)
+    return dry_run(plan_by(view), public, Rules(**aggregate.rules.model_dump()))
+
+
+def plan_by(view: TemplateView) -> ReleasePlan:
+    """Give the plan of a template of tables."""
+    shapes = {ref: pinned.shape for ref, pinned in view.features.items()}
+    return plan_of(require_tables(view), shapes)
+
+
+def require_tables(view: TemplateView) -> Aggregate:
+    """Give what a template of tables asks.
+
+    Raises:
+        SafeRoomError: `NOT_ALLOWED` for a template of another kind.
+    """
+    aggregate = view.template.aggregate
+    if aggregate is None:
+        rule = f"{view.template.name} asks for no tables"
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+    return aggregate
+
+
+def _request(session: Session, view: TemplateView, purpose: Purpose, key: SealingKey) -> Envelope:
+    now = whole_milliseconds(session.clock())
+    return session.sign(
+        TableRequest(
+            room=session.profile.card.origin,
+            institution=session.profile.member.organisation,
+            template=view.envelope.digest,
+            certificate=view.certificate.digest,
+            purpose=purpose,
+            nonce=fresh_nonce(),
+            not_before=now - BACKDATED,
+            not_after=now + VALID_FOR,
+            reply_key=b64(key.public),
+        )
+    )
+
+
+async def _told(
+    session: Session, request: Envelope, waiting: Waiting, seconds: float
+) -> table_pb2.MakeTablesResponse:
+    """Ask, and ask again while the tables are being made."""
+    ask = table_pb2.MakeTablesRequest(request=envelope_to_proto(request))
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    while True:
+        left = max(0.1, end - clock())
+        try:
+            return await session.call(
+                session.tables.MakeTables, ask, min(left, session.deadline_seconds)
+            )
+        except Refused as refused:
+            if refused.reason not in _AGAIN or clock() >= end:
+                raise
+        waiting()
+
+
+async def _receipt(
+    session: Session,
+    view: TemplateView,
+    request: Envelope,
+    word: Recorded,
+    tables: str | None,
+) -> TableReceipt:
+    """Gather the statements that an enclave's word names."""
+    statement, release = session.grounds.statement, load(word.statement, TableRelease)
+    part = view.certificate.part(release.owner)
+    return TableReceipt(
+        request=_text(request),
+        template=_text(view.envelope),
+        certificate=view.certificate.to_bytes().decode(),
+        owner=release.owner,
+        charters=(_text(await statement(release.charter)),),
+        features=tuple(_text(view.statements[use.feature]) for use in part.features),
+        approvals=tuple([_text(await statement(digest)) for digest in release.approvals]),
+        agreement=_text(await statement(release.agreement)),
+        endorsement=_text(await statement(release.endorsement)),
+        release=_text(word.statement),
+        salt=b64(word.salt),
+        proof=word.proof,
+        tables=tables,
+    )
+
+
+def _text(envelope: Envelope) -> str:
+    return envelope.to_json().decode()
