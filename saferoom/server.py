@@ -54,6 +54,7 @@ from saferoom.tiles import serving_tiles
 from saferoom.tracing import Tracer, open_tracer
 from saferoom.watch import Watch
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.rpc_methods import by_name
 from saferoom_proto.starting import COMMAND
 from saferoom_proto.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server as add_consent
 from saferoom_proto.v1.identity_pb2_grpc import (
@@ -197,18 +198,19 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     callers = Callers(books.register, outside.clock, roll.met, lambda: inforce.issuers)
     guard = Guard(callers, config.limits, watch)
     server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
-    drained = await _add_services(server, outside, books, links, desk, inforce=inforce, roll=roll)
+    served = by_name(server)
+    drained = await _add_services(served, outside, books, links, desk, inforce=inforce, roll=roll)
     add_ledger(
         LedgerService(books.ledger, Concerns(books.archive, books.notary, books.register), rounds),
-        server,
+        served,
     )
     orders = Orders(books.register, lambda: room.switchboard.statement, config.enclaves.who_runs)
-    add_relay(RelayService(orders, relays), server)
+    add_relay(RelayService(orders, relays), served)
     for each in drained:
         stack.push_async_callback(each.drain, _STOP_SECONDS)
-    health.serve(server)
+    health.serve(served)
     if config.listen.reflection:
-        serve_reflection(server)
+        serve_reflection(served)
     # Step 4: listen, and start the enclave of every owner that has a charter.
     port = _listen(server, room, inforce)
     await server.start()
@@ -229,8 +231,7 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
             books.ledger.tiles, rounds.published, config.tiles.address, outside.log
         )
         tiles_port = stack.enter_context(pages)
-    entries = books.ledger.tip().size
-    outside.log.info("room open", origin=config.origin, port=port, entries=entries)
+    outside.log.info("room open", origin=config.origin, port=port, entries=books.ledger.tip().size)
     return _Opened(port, metrics_port, tiles_port, books, links)
 
 

@@ -26,6 +26,7 @@ from saferoom_enclaves.storework import Allowance, StoreWork
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rpc_methods import by_name
 from saferoom_proto.starting import Greeting
 from saferoom_proto.v1 import enclave_pb2, enclave_pb2_grpc
 
@@ -164,8 +165,8 @@ def _server(
         await servicer.set(_SERVICE, _SERVING if judges else _NOT_SERVING)
 
     service = EnclaveService(worker, work, launched.config.owner, log, changed)
-    enclave_pb2_grpc.add_EnclaveServiceServicer_to_server(service, server)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)  # pyright: ignore[reportUnknownMemberType]
+    enclave_pb2_grpc.add_EnclaveServiceServicer_to_server(service, by_name(server))
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, by_name(server))  # pyright: ignore[reportUnknownMemberType]
     credentials = grpc.ssl_server_credentials(
         [(tls.private, tls.certificate)],
         root_certificates=launched.switchboard.certificate,
