@@ -4,6 +4,8 @@ A call over gRPC costs either side as much as judging does. A lone question goes
 load those that wait share a call, and in the enclave a commit. Two calls are under way then: while
 the enclave judges the one, the room reads, records and answers what came of the other. With one
 call at a time all questions went from step to step together, and one processor of two stood still.
+A second call for each question that came meanwhile made 2.4 of them a call at 16 in flight, and
+either side pay for twice as many calls and commits: it goes once there are more than a few.
 """
 
 from __future__ import annotations
@@ -55,17 +57,18 @@ class JudgeQueue:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Judged] = loop.create_future()
-        if not self._waiting and len(self._calls) < CALLS:
+        self._waiting.append((request, answer))
+        if len(self._waiting) in (1, FEW + 1):
             # Once every task that is ready now has run: those of one commit come together.
             loop.call_soon(self._start)
-        self._waiting.append((request, answer))
         return await answer
 
     def _start(self) -> None:
         """Start calls for those that wait, as many as there may be."""
-        while self._waiting and len(self._calls) < CALLS:
-            many = len(self._waiting) > FEW and not self._calls
-            count = min(len(self._waiting) // 2 if many else len(self._waiting), MOST_AT_ONCE)
+        while len(self._waiting) > FEW * len(self._calls) and len(self._calls) < CALLS:
+            # All that wait, or half of them where the others are worth a call of their own.
+            halves = len(self._waiting) > 2 * FEW and not self._calls
+            count = min(len(self._waiting) // (2 if halves else 1), MOST_AT_ONCE)
             batch = [self._waiting.popleft() for _ in range(count)]
             call = asyncio.create_task(self._judge(batch))
             self._calls.add(call)

@@ -54,19 +54,39 @@ async def test_what_arrives_meanwhile_shares_the_next_call_and_each_gets_its_own
     enclave = Enclave()
     enclave.go.clear()
     queue = JudgeQueue(enclave.send)
-    firsts = [asyncio.create_task(queue.judge(question(0)))]
-    await asyncio.sleep(0.01)
-    firsts.append(asyncio.create_task(queue.judge(question(1))))
-    await asyncio.sleep(0.01)
-    assert enclave.calls == [1, 1]
-    count = MOST_AT_ONCE + 5
-    others = [asyncio.create_task(queue.judge(question(each + 2))) for each in range(count)]
-    await asyncio.sleep(0.01)
-    assert enclave.calls == [1, 1]
+    asked: list[asyncio.Task[Judged]] = []
+
+    async def ask(count: int) -> None:
+        numbers = range(len(asked), len(asked) + count)
+        asked.extend(asyncio.create_task(queue.judge(question(each))) for each in numbers)
+        await asyncio.sleep(0.01)
+
+    await ask(1)
+    for _ in range(FEW):
+        await ask(1)
+        assert enclave.calls == [1]
+    await ask(1)
+    assert enclave.calls == [1, FEW + 1]
+    await ask(MOST_AT_ONCE + 5)
+    assert enclave.calls == [1, FEW + 1]
     enclave.go.set()
-    words = await asyncio.gather(*firsts, *others)
-    assert [each.entry.chain_index for each in words] == list(range(count + 2))
-    assert enclave.calls == [1, 1, MOST_AT_ONCE, 5]
+    words = await asyncio.gather(*asked)
+    assert [each.entry.chain_index for each in words] == list(range(len(asked)))
+    assert enclave.calls == [1, FEW + 1, MOST_AT_ONCE, 5]
+
+
+async def test_few_that_arrive_meanwhile_go_when_the_call_is_back() -> None:
+    enclave = Enclave()
+    enclave.go.clear()
+    queue = JudgeQueue(enclave.send)
+    first = asyncio.create_task(queue.judge(question(0)))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(queue.judge(question(1)))
+    await asyncio.sleep(0.01)
+    assert enclave.calls == [1]
+    enclave.go.set()
+    assert [each.entry.chain_index for each in await asyncio.gather(first, second)] == [0, 1]
+    assert enclave.calls == [1, 1]
 
 
 async def test_many_that_come_together_go_in_two_calls_so_that_neither_side_waits() -> None:
@@ -78,9 +98,9 @@ async def test_many_that_come_together_go_in_two_calls_so_that_neither_side_wait
     assert enclave.calls == [8, 9]
     enclave.go.set()
     assert len(await asyncio.gather(*asked)) == 17
-    few = [asyncio.create_task(queue.judge(question(each))) for each in range(FEW)]
+    few = [asyncio.create_task(queue.judge(question(each))) for each in range(2 * FEW)]
     await asyncio.gather(*few)
-    assert enclave.calls == [8, 9, FEW]
+    assert enclave.calls == [8, 9, 2 * FEW]
 
 
 async def test_one_questions_refusal_is_not_anothers() -> None:
