@@ -23,6 +23,7 @@ from saferoom.ledger.entries import Entry, NewEntry, NewRows, Position, Tip
 from saferoom.ledger.nodes import Nodes
 from saferoom.ledger.tiles import Tiles
 from saferoom.ledger.writer import Item, Outcome, Writer
+from saferoom.memory import give_back
 from saferoom.state import rows as state_rows
 from saferoom.state import tables
 from saferoom.state.database import Database
@@ -38,7 +39,7 @@ PAGE: Final = 1000
 """Most entries given at once; each comes with its statement, a few KiB."""
 
 IDLE_SECONDS: Final = 60.0
-"""After so long without an entry the log gives its pages back: an idle server is a small one."""
+"""After so long without an entry its memory is given back: an idle server is a small one."""
 
 _ENTRIES: Final = (
     select(
@@ -175,6 +176,7 @@ class Ledger:
             if at is not None and time.monotonic() - at >= idle_seconds:
                 self._committed_at = None
                 self._database.release_memory()
+                give_back()
 
     def tip(self) -> Tip:
         """Give the newest checkpoint, and the head of every stream under it."""
