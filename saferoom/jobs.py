@@ -52,6 +52,10 @@ class JobWork(Protocol):
         """End a job."""
         ...
 
+    async def outbox(self, start: int) -> Sequence[OutboxEntry]:
+        """Give entries of its chain that lack a proof, from one on."""
+        ...
+
 
 class Enclave(Protocol):
     """An enclave that serves, as far as jobs need it."""
@@ -143,7 +147,7 @@ class Jobs:
                     if isinstance(each, JobAnswer):
                         yield each
                     else:
-                        ended = self._ended(owner, joined(first), each, enclave.outbox)
+                        ended = self._ended(owner, joined(first), each, enclave)
                         yield await self._recording.run(ended)
 
     async def watch(self, caller: Caller, job: str) -> AsyncGenerator[JobStatus]:
@@ -230,12 +234,19 @@ class Jobs:
     async def _cancelled(self, owner: str, job: str, envelope: Envelope) -> Recorded[None]:
         enclave = self._enclaves.serving(owner)
         entry = await enclave.jobs.end_job(envelope)
-        return await self._ended(owner, job, entry, enclave.outbox)
+        return await self._ended(owner, job, entry, enclave)
 
     async def _ended(
-        self, owner: str, job: str, entry: OutboxEntry, outbox: Outbox
+        self, owner: str, job: str, entry: OutboxEntry, enclave: Enclave
     ) -> Recorded[None]:
         """Verify an enclave's last word on a job, and record it."""
+        outbox = enclave.outbox
+        # That it took the job up after a start it said to nobody: that stands before this.
+        missing = outbox.first_missing(entry.chain_index)
+        for said in () if missing is None else await enclave.jobs.outbox(missing):
+            again = said.statement.payload_type == JobAdmission.payload_type()
+            if again and not outbox.is_recorded(said.chain_index):
+                await outbox.take(said)
         release = await outbox.verified(entry.statement, JobRelease)
         if (release.owner, release.request) != (owner, job):
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word is on another job")
