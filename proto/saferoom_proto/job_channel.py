@@ -30,8 +30,9 @@ from saferoom_proto.suite import suite_of
 SECRET_BYTES: Final = 32
 MOST_ROOM_ITEMS: Final = 1_000_000
 """The largest set that a room's side brings to an alignment."""
-PIECE_BYTES: Final = 1 << 20
-"""Of a sealed message on its way; the room's largest message is some MB."""
+PIECE_BYTES: Final = 256 * 1024
+"""Of a sealed message on its way: with what stands around it, below the 1 MiB that the room reads
+of any one message."""
 
 _SALT_BYTES: Final = 32
 _TAG_BYTES: Final = 16

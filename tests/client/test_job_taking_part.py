@@ -22,6 +22,7 @@ import grpc
 import numpy as np
 import pytest
 
+from saferoom_client.channel import MAX_REQUEST_BYTES
 from saferoom_client.profile import Profile
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
@@ -86,13 +87,16 @@ class Enclave(job_pb2_grpc.JobServiceServicer):
         draw = np.random.default_rng(5)
         self.names = [make_uscc(at) for at in range(ROWS - COMMON + 1, ROWS + 50)]
         self.values = draw.normal(size=(len(self.names), 2))
-        self.terms = Terms(job_hex(job), COMMON, request.columns, 2, rounds=request.rounds)
+        self.terms = Terms(
+            job_hex(job), COMMON, request.columns, 2, rank=request.rank, rounds=request.rounds
+        )
         alignment = AlignmentTerms(_named(request), request.items, MOST_ROOM_ITEMS)
         self.set = RoomSet(alignment, self.names, commitment, os.urandom)
         self.side: RoomSide | None = None
         self.columns: Prepared | None = None
         self.next = 0
         self.stored = b""
+        self.longest = 0
         self.one_at_a_time = threading.Lock()
         self.release = recorded_to_proto(
             Recorded(seal_statement(request, SigningKey.generate()), b"", "")
@@ -138,6 +142,7 @@ class Enclave(job_pb2_grpc.JobServiceServicer):
             if number in self.faults.cut_before:
                 self.faults.cut_before.remove(number)
                 await abort(ending, SafeRoomError(Reason.UNAVAILABLE, "cut"))
+            self.longest = max(self.longest, len(whole))
             opened = open_message(self.secret, self.job, Direction.TO_ROOM, number, whole)
             whole = b""
             await asyncio.to_thread(self.take, number, opened)
@@ -214,11 +219,13 @@ async def played(tmp_path: Path, faults: Faults) -> AsyncIterator[Played]:
     )
     folder, commitment = make_folder(tmp_path, table)
     enclave = Enclave(folder.job, folder.request, commitment, faults)  # pyright: ignore[reportAbstractUsage]
-    server = grpc.aio.server()
+    limits = [("grpc.max_receive_message_length", MAX_REQUEST_BYTES)]
+    server = grpc.aio.server(options=limits)
     job_pb2_grpc.add_JobServiceServicer_to_server(enclave, server)
     port = server.add_insecure_port("localhost:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
+    limits = [("grpc.max_send_message_length", MAX_REQUEST_BYTES)]
+    async with grpc.aio.insecure_channel(f"localhost:{port}", options=limits) as channel:
         yield Played(folder, table, enclave, job_pb2_grpc.JobServiceStub(channel))
     await server.stop(None)
 
@@ -241,7 +248,7 @@ def make_folder(tmp_path: Path, table: TrainingTable) -> tuple[JobFolder, str]:
             "commitment": f"sha256:{commitment}",
             "columns": len(table.columns),
             "inverse_ridge": Decimal(1),
-            "rank": 4,
+            "rank": 8,
             "rounds": 25,
             "nonce": nonce,
             "not_before": now,
@@ -266,6 +273,7 @@ def make_folder(tmp_path: Path, table: TrainingTable) -> tuple[JobFolder, str]:
 async def test_a_job_is_gone_through_and_its_progress_told(played: Played) -> None:
     await played.run()
     assert played.enclave.over()
+    assert played.enclave.longest > MAX_REQUEST_BYTES, "a message of several pieces went through"
     assert {each.stage for each in played.told} == {Stage.ALIGNING, Stage.TRAINING}
     last = played.told[-1]
     assert (last.rows, last.rounds) == (COMMON, 25)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -54,7 +53,45 @@ PATIENCE_SECONDS: Final = 120.0
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
-_Call = grpc.aio.StreamStreamCall[job_pb2.TakePartRequest, job_pb2.TakePartResponse]
+
+class _Call:
+    """A job's stream. What is said goes out as the line takes it; what ends it, `hear` tells.
+
+    Writing to the stream itself would tell of its end in gRPC's words, before the room's are read.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._said: Final = asyncio.Queue[job_pb2.TakePartRequest | None]()
+        self._call: Final = session.jobs.TakePart(self._pieces())
+
+    def say(self, piece: job_pb2.TakePartRequest | None) -> None:
+        """Send a piece; none ends what this side says."""
+        self._said.put_nowait(piece)
+
+    async def hear(self) -> job_pb2.TakePartResponse:
+        """Hear a piece.
+
+        Raises:
+            Refused: the room ended the stream, or is silent.
+        """
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                told = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise refusal_of(error) from error
+        except TimeoutError as error:
+            raise Refused(SafeRoomError(Reason.DEADLINE, "the room is silent"), {}) from error
+        if not isinstance(told, job_pb2.TakePartResponse):
+            raise Refused(SafeRoomError(Reason.UNAVAILABLE, "the stream has ended"), {})
+        return told
+
+    def cancel(self) -> None:
+        """End it."""
+        self._call.cancel()
+
+    async def _pieces(self) -> AsyncGenerator[job_pb2.TakePartRequest]:
+        while (piece := await self._said.get()) is not None:
+            yield piece
 
 
 class Part:
@@ -103,10 +140,11 @@ class Part:
 
     async def _connected(self) -> Recorded:
         """Take part over one connection, until the job or the connection ends."""
-        async with _open(self._session) as call:
+        call = _Call(self._session)
+        try:
             # Step 1: which job, and where it stands at the enclave.
-            await call.write(job_pb2.TakePartRequest(join=job_pb2.JoinJob(job=self._folder.job)))
-            first = await _read(call)
+            call.say(job_pb2.TakePartRequest(join=job_pb2.JoinJob(job=self._folder.job)))
+            first = await call.hear()
             if first.WhichOneof("piece") == "ended":
                 return recorded_from_proto(first.ended.release)
             if first.WhichOneof("piece") != "joined":
@@ -114,7 +152,7 @@ class Part:
             self._require_same(first.joined.next)
             # Step 2: message after message, each answered before the next.
             while not self._participant.over:
-                await self._send(call)
+                self._send(call)
                 answer = await self._hear(call)
                 if isinstance(answer, Recorded):
                     return answer
@@ -122,11 +160,13 @@ class Part:
                 self._moved = time.monotonic()
                 self._tell()
             # Step 3: the enclave's last word.
-            await call.done_writing()
-            last = await _read(call)
+            call.say(None)
+            last = await call.hear()
             if last.WhichOneof("piece") != "ended":
                 raise SafeRoomError(Reason.MALFORMED, "the room tells more than was asked")
             return recorded_from_proto(last.ended.release)
+        finally:
+            call.cancel()
 
     def _require_same(self, following: int) -> None:
         """Check that both sides' states belong together."""
@@ -140,14 +180,14 @@ class Part:
             refusal.add_note(f'saferoom job cancel {self._folder.job} --why "put back"')
             raise refusal
 
-    async def _send(self, call: _Call) -> None:
+    def _send(self, call: _Call) -> None:
         number, waiting = self._participant.number, self._participant.waiting
         sealed = seal_message(self._secret, self._folder.job, Direction.TO_ROOM, number, waiting)
         for start in range(0, len(sealed), PIECE_BYTES):
             data = sealed[start : start + PIECE_BYTES]
             last = start + PIECE_BYTES >= len(sealed)
             piece = job_pb2.JobPiece(number=number, last=last, data=data)
-            await call.write(job_pb2.TakePartRequest(message=piece))
+            call.say(job_pb2.TakePartRequest(message=piece))
             self._sent += len(data)
 
     async def _hear(self, call: _Call) -> bytes | Recorded:
@@ -155,7 +195,7 @@ class Part:
         number, pieces, size = self._participant.number, list[bytes](), 0
         most = self._participant.largest_answer + OVERHEAD_BYTES
         while True:
-            told = await _read(call)
+            told = await call.hear()
             if told.WhichOneof("piece") == "ended":
                 return recorded_from_proto(told.ended.release)
             size += len(told.message.data)
@@ -219,38 +259,3 @@ async def _whole(work: Coroutine[object, object, None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-@asynccontextmanager
-async def _open(session: Session) -> AsyncGenerator[_Call]:
-    """Open a job's stream; what breaks it is a refusal."""
-    call = session.jobs.TakePart()
-    try:
-        yield call
-    except grpc.aio.AioRpcError as error:
-        raise refusal_of(error) from error
-    except asyncio.InvalidStateError as error:
-        # The room ended the stream before the next piece was written; it says why.
-        raise await _why(call) from error
-    except TimeoutError as error:
-        raise Refused(SafeRoomError(Reason.DEADLINE, "the room is silent"), {}) from error
-    finally:
-        call.cancel()
-
-
-async def _why(call: _Call) -> SafeRoomError:
-    """Say why a stream ended that was to be written to."""
-    try:
-        while isinstance(await call.read(), job_pb2.TakePartResponse):
-            pass
-    except grpc.aio.AioRpcError as error:
-        return refusal_of(error)
-    return Refused(SafeRoomError(Reason.UNAVAILABLE, "the stream has ended"), {})
-
-
-async def _read(call: _Call) -> job_pb2.TakePartResponse:
-    async with asyncio.timeout(IDLE_SECONDS):
-        told = await call.read()
-    if not isinstance(told, job_pb2.TakePartResponse):
-        raise Refused(SafeRoomError(Reason.UNAVAILABLE, "the stream has ended"), {})
-    return told
