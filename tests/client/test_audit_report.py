@@ -31,6 +31,7 @@ def page_of(story: Story, *also: Violation) -> str:
         receipts=0,
         opened=auditor.opened,
         recovered=auditor.recovered,
+        stores=auditor.stores,
         overdue=(),
         unpinned=(),
         violations=(*auditor.violations, *also),

@@ -9,10 +9,11 @@ from typing import Final, Generic, TypeVar
 from saferoom_client.audit.disputes import Disputes
 from saferoom_client.audit.stops import Stops
 from saferoom_client.audit.streams import Streams
+from saferoom_client.records.coverage import Store
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Approval, Consent, Endorsement, Feature
+from saferoom_proto.statements import Approval, Consent, Endorsement, Feature, Schema
 from saferoom_proto.trust import Trust
 from saferoom_proto.verification import PinnedAgreement, PinnedCharter
 
@@ -81,6 +82,9 @@ class Book:
     disputes: Disputes = field(default_factory=Disputes)
     epochs: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     """Owners and the periods whose snapshots stand in the log."""
+    schemas: dict[str, Schema] = field(default_factory=dict[str, Schema])
+    stores: dict[str, Store] = field(default_factory=dict[str, Store])
+    """By owner: what its enclave said last of its store."""
     streams: Streams = field(default_factory=Streams)
     latest: datetime = LONG_AGO
     """The latest instant that any enclave's word has named."""

@@ -97,7 +97,8 @@ def _schema(book: Book, entry: int, statement: Envelope) -> None:
     del entry
     owner = load(statement, Schema).owner
     if owner not in book.unpinned:
-        verify_by_any_approver(statement, book.charter(owner), Schema)
+        schema = verify_by_any_approver(statement, book.charter(owner), Schema)
+        book.schemas[statement.digest] = schema
 
 
 def _template(book: Book, entry: int, statement: Envelope) -> None:

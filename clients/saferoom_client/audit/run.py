@@ -19,6 +19,7 @@ from saferoom_client.audit.words import Words
 from saferoom_client.chains import Chains
 from saferoom_client.heads import require_grown
 from saferoom_client.log import LogTree, Progress, all_entries, ignore_progress
+from saferoom_client.records.coverage import Store
 from saferoom_client.session import Session
 from saferoom_client.values import LogEntry
 from saferoom_proto.checkpoint import Checkpoint
@@ -63,6 +64,7 @@ class AuditReport:
         receipts: how many receipts were read beside the log.
         opened: how many words of enclaves those receipts opened the questions of.
         recovered: older copies of an enclave that went on by their owner's decision.
+        stores: what each owner's enclave said last of its store.
         overdue: disputes that their owners should have settled by now: no fault of the log.
         unpinned: owners whose words were not judged: their charter root is not pinned here.
         violations: everything that is wrong, in the order of the log.
@@ -79,6 +81,7 @@ class AuditReport:
     receipts: int
     opened: int
     recovered: tuple[Recovered, ...]
+    stores: tuple[Store, ...]
     overdue: tuple[OpenDispute, ...]
     unpinned: tuple[str, ...]
     violations: tuple[Violation, ...]
@@ -135,6 +138,11 @@ class Auditor:
     def recovered(self) -> tuple[Recovered, ...]:
         """Older copies of an enclave that went on by their owner's decision."""
         return tuple(self._words.recovered)
+
+    @property
+    def stores(self) -> tuple[Store, ...]:
+        """What each owner's enclave said last of its store."""
+        return tuple(self._book.stores.values())
 
     def overdue(self, now: datetime) -> tuple[OpenDispute, ...]:
         """Give the disputes that owners whose words were judged should have settled by now."""
@@ -288,6 +296,7 @@ async def audit_log(
         receipts=given.count,
         opened=auditor.opened,
         recovered=auditor.recovered,
+        stores=auditor.stores,
         overdue=auditor.overdue(session.clock()),
         unpinned=tuple(sorted(auditor.unpinned)),
         violations=tuple(violations),

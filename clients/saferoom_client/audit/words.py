@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from saferoom_client.audit.book import Book, Ending
+from saferoom_client.records.coverage import Store
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
@@ -186,6 +187,8 @@ class Words:
         if self._spoken(statement, said, Snapshot) is not None:
             self._book.require_before(said.order, "order")
             self._book.require_before(said.schema_digest, "schema")
+            if (schema := self._book.schemas.get(said.schema_digest)) is not None:
+                self._book.stores[said.owner] = Store(schema, said)
 
     def _key_change(self, statement: Envelope) -> None:
         self._spoken(statement, load(statement, KeyChange), KeyChange)

@@ -10,6 +10,8 @@ import typer
 
 from saferoom_client.audit.report import Audited, audit_page
 from saferoom_client.audit.run import AuditReport, Violation
+from saferoom_client.cli.auditors import require_auditor
+from saferoom_client.cli.coverage import plan
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import in_one_line, moment, progress_of, show
 from saferoom_client.cli.rules_met import say_rule
@@ -17,8 +19,7 @@ from saferoom_client.files import PUBLIC_FILE, require_writable, write_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.sheet.render import html
-from saferoom_client.tongue import later, say
-from saferoom_client.values import Role
+from saferoom_client.tongue import say
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 app = group("Audit the room's log, trusting nobody in the room.")
@@ -31,6 +32,9 @@ FOUND = 1
 @app.callback()
 def audit() -> None:
     """Audit the room's log, trusting nobody in the room."""
+
+
+app.command()(plan)
 
 
 @app.command()
@@ -62,7 +66,7 @@ def verify(
     require_writable(page)
     bar, move = progress_of("entries", quiet=as_json)
     with Room.open(profile) as room, bar:
-        _require_auditor(room)
+        require_auditor(room)
         report = room.audit_log(since=since, receipts=receipts, progress=move)
         if since > report.checkpoint.size:
             rule = f"the log has {report.checkpoint.size} entries"
@@ -77,17 +81,6 @@ def verify(
     show(as_json, _document(report), *told)
     if report.violations:
         raise typer.Exit(FOUND)
-
-
-def _require_auditor(room: Room) -> None:
-    """Refuse who is not shown what entries are: to it, each would look like a violation."""
-    if Role.AUDITOR in room.whoami().roles:
-        return
-    rule = later("the room shows what entries are to auditors only")
-    refusal = SafeRoomError(Reason.NOT_ALLOWED, rule)
-    refusal.add_note(later("Ask the operator to enrol an auditor's organisation."))
-    refusal.add_note("saferoom log verify")
-    raise refusal
 
 
 def _lines(report: AuditReport, *, given: bool) -> Iterator[str]:

@@ -66,8 +66,8 @@ def features(
         )
         for each in found
     ]
-    headings = ("FEATURE", "TYPE", "LEVEL", "MAY BE ASKED", "TITLE")
-    _tell(as_json, [*drafts.values()], written, table(headings, rows))
+    listed = table(("FEATURE", "TYPE", "LEVEL", "MAY BE ASKED", "TITLE"), rows)
+    _tell(as_json, [*drafts.values()], written, listed)
     if written and not as_json:
         show(False, None, say("next: saferoom feature try {path}", path=written[0]))
 
