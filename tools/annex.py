@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import yaml
 from offers_page import offers_page
+from ruamel.yaml import YAML
 
 from saferoom_client.records.annex import (
     PACKED,
@@ -59,7 +59,7 @@ def packed(document: object) -> bytes:
 
 def parsed(path: Path) -> object:
     """Give what a file in YAML holds."""
-    return yaml.safe_load(path.read_text("utf-8"))
+    return YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
 
 
 def page(catalogue: Catalogue) -> str:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from saferoom_client.draft_budget import with_budget
 from saferoom_client.files import bad_file, read_file
 from saferoom_client.profile import Profile
+from saferoom_client.yaml_text import Written, read_yaml, write_yaml
 from saferoom_proto.certificate import owner_parts
-from saferoom_proto.encoding import b64, dump, parse_yaml
+from saferoom_proto.encoding import b64, dump
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     Charter,
@@ -36,8 +36,6 @@ Document = dict[str, object]
 
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
-_INDEX: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _RULES: Final = {"Extra inputs are not permitted": "unknown key", "Field required": "missing"}
 """What pydantic says in its own terms, in ours."""
 _ASKS: Final = {"Check": "check", "Aggregate": "aggregate", "Training": "training"}
@@ -84,13 +82,7 @@ def read_consent(path: Path, profile: Profile) -> Consent:
 
 def write_draft(payload: Payload) -> str:
     """Write a payload as a draft that reads back as the same payload."""
-    return dump_draft(payload.model_dump(mode="json", exclude_defaults=True))
-
-
-def dump_draft(document: Mapping[str, object]) -> str:
-    """Write a draft's fields, in their order."""
-    plain = dict(document)
-    return yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
+    return write_yaml(payload.model_dump(mode="json", exclude_defaults=True))
 
 
 def _by_owner(profile: Profile) -> Document:
@@ -126,7 +118,7 @@ def _read(
     """
     try:
         text = read_file(path).decode("utf-8")
-        document = parse_yaml(text)
+        written = read_yaml(text)
     except UnicodeDecodeError as error:
         raise bad_file(path, "not UTF-8") from error
     except SafeRoomError as error:
@@ -135,12 +127,13 @@ def _read(
         found = error.fields or (FieldFault("", error.detail),)
         faults = [FieldFault(f"{path}: {one.field}".rstrip(": "), one.rule) for one in found]
         raise SafeRoomError(error.reason, f"{path}: {error.detail}", faults) from None
+    document = written.document
     if document.get("room", given["room"]) != given["room"]:
         fault = FieldFault("room", f"this folder is a member of {given['room']}")
-        raise _faults(Reason.MALFORMED, path, text, [fault])
+        raise _faults(Reason.MALFORMED, path, written, [fault])
     if "owner" in given and document.get("owner", given["owner"]) != given["owner"]:
         fault = FieldFault("owner", f"another owner's draft: you are of {given['owner']}")
-        raise _faults(Reason.NOT_ALLOWED, path, text, [fault])
+        raise _faults(Reason.NOT_ALLOWED, path, written, [fault])
     try:
         plain = _plain({**given, **document})
         payload = kind.model_validate_json(dump(with_budget(plain) if kind is Feature else plain))
@@ -150,10 +143,10 @@ def _read(
         if kind is Template and (asks := _ASKS.get(str(document.get("kind")))) not in document:
             found = [one for one in found if one.field != "(whole)"]
             found += [FieldFault(asks, "missing")] if asks else []
-        raise _faults(Reason.MALFORMED, path, text, found) from None
+        raise _faults(Reason.MALFORMED, path, written, found) from None
     except SafeRoomError as error:
         faults = error.fields or (FieldFault("", error.detail),)
-        raise _faults(error.reason, path, text, faults) from None
+        raise _faults(error.reason, path, written, faults) from None
     return payload
 
 
@@ -169,14 +162,14 @@ def _plain(document: Document) -> Document:
 
 
 def _faults(
-    reason: Reason, path: Path, text: str, faults: tuple[FieldFault, ...] | list[FieldFault]
+    reason: Reason, path: Path, written: Written, faults: tuple[FieldFault, ...] | list[FieldFault]
 ) -> SafeRoomError:
     # A list is also called too short when an item of it was refused: only the item is told.
     told = [
         one for one in faults if not any(each.field.startswith(f"{one.field}.") for each in faults)
     ]
     placed = [
-        FieldFault(_place(path, _line(text, one.field), one.field), _RULES.get(one.rule, one.rule))
+        FieldFault(_place(path, written.line(one.field), one.field), _RULES.get(one.rule, one.rule))
         for one in told
     ]
     return SafeRoomError(reason, f"{path} is not usable", placed)
@@ -184,46 +177,3 @@ def _faults(
 
 def _place(path: Path, line: int, field: str) -> str:
     return f"{path}:{line}: {field}" if field else f"{path}:{line}"
-
-
-def _line(text: str, field: str) -> int:
-    """Find the line of a field, or of the innermost part of its path that is there."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = 1
-    for part in field.split("."):
-        place, node = _child(node, part)
-        if place is None:
-            break
-        line = place.start_mark.line + 1
-    return line
-
-
-def _child(node: yaml.Node | None, part: str) -> tuple[yaml.Node | None, yaml.Node | None]:
-    """Step into a mapping or a list: where the part is named, and what stands there."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
-            if key.value == part:
-                return key, value
-    elif isinstance(node, yaml.SequenceNode) and _INDEX.fullmatch(part):
-        items = cast("list[yaml.Node]", node.value)
-        if int(part) < len(items):
-            return items[int(part)], items[int(part)]
-    return None, None
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and nothing twice by reference."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        del data
-        return True
-
-
-def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # YAML 1.1 takes `1e5` for a word, YAML 1.2 and our reader for a number.
-    style = "|" if "\n" in text else "'" if _NUMBER.fullmatch(text) else None
-    # types-PyYAML leaves the value untyped.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)  # pyright: ignore[reportUnknownMemberType]
-
-
-_Dumper.add_representer(str, _block)

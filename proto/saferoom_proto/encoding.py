@@ -1,22 +1,18 @@
-"""Strict JSON, YAML, base64 and digests: bytes that mean one thing to every reader.
+"""Strict JSON, base64 and digests: bytes that mean one thing to every reader.
 
 Two readers that take different things from the same signed bytes are an attack, so whatever the
 standards leave open is refused here: duplicate keys, a second document, NaN, numbers no double can
 hold, lone surrogates, base64 with stray bits.
 
-Source: RFC 8259 (JSON), RFC 7493 (I-JSON), RFC 4648 section 4 (base64), YAML 1.2.2 section 10.2
-(the JSON schema).
+Source: RFC 8259 (JSON), RFC 7493 (I-JSON), RFC 4648 section 4 (base64).
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 from decimal import Decimal
 from typing import Final, NoReturn, cast
-
-import yaml
 
 from saferoom_proto.document import (
     fault,
@@ -26,20 +22,11 @@ from saferoom_proto.document import (
     require_shallow,
     walk,
 )
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.suite import Suite, suite_of
 
 JSON_LIMIT_BYTES: Final = 1 << 20
 """A statement is a few KiB; 1 MiB leaves room for a batch's signed request."""
-
-YAML_LIMIT_CHARS: Final = 1 << 17
-"""A template is a page, the whole annex 57 KiB. The parser is pure Python: the worst text of this
-length takes it 2 seconds (measured)."""
-
-_WORDS: Final[dict[str, object]] = {"true": True, "false": False, "null": None, "": None}
-_NUMBER: Final = re.compile(
-    r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][-+]?[0-9]+)?"
-)
 
 
 def parse_object(data: bytes, limit: int = JSON_LIMIT_BYTES) -> dict[str, object]:
@@ -93,34 +80,6 @@ def dump(obj: object) -> bytes:
         return text.encode("utf-8")
     except (UnicodeEncodeError, ValueError, RecursionError) as error:
         raise SafeRoomError(Reason.MALFORMED, f"not a JSON value: {error}") from error
-
-
-def parse_yaml(text: str) -> dict[str, object]:
-    """Read exactly one YAML mapping whose scalars mean what they mean in JSON.
-
-    Only `true` and `false` are booleans (`no`, `on` and `yes` are words), only JSON's numbers are
-    numbers, dates are words; anchors, aliases and explicit tags are refused.
-
-    Raises:
-        SafeRoomError: `TOO_LARGE` past 128 Ki characters, else `MALFORMED` naming line and column.
-    """
-    if len(text) > YAML_LIMIT_CHARS:
-        raise SafeRoomError(
-            Reason.TOO_LARGE, f"{len(text)} characters of YAML, at most {YAML_LIMIT_CHARS}"
-        )
-    try:
-        node = _StrictComposer(text).get_single_node()
-        document = None if node is None else _node_value(node)
-    except yaml.MarkedYAMLError as error:
-        raise _yaml_fault(error.problem or "not YAML", error.problem_mark) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise SafeRoomError(Reason.MALFORMED, f"YAML: {error}") from error
-    except RecursionError as error:
-        raise SafeRoomError(Reason.MALFORMED, "YAML: nested too deeply") from error
-    require_shallow(document)
-    if not isinstance(document, dict):
-        raise _yaml_fault("the document is not a mapping", None)
-    return cast("dict[str, object]", document)
 
 
 def b64(data: bytes) -> str:
@@ -206,56 +165,3 @@ def _decimal_as_number(value: object) -> float:
     if Decimal(repr(number)) != value:
         raise ValueError("a number needs more digits than a double has; write it as a string")
     return number
-
-
-def _yaml_fault(problem: str, mark: yaml.Mark | None) -> SafeRoomError:
-    place = "line 1 column 1" if mark is None else f"line {mark.line + 1} column {mark.column + 1}"
-    return SafeRoomError(
-        Reason.MALFORMED, f"YAML: {problem} at {place}", [FieldFault(place, problem)]
-    )
-
-
-class _StrictComposer(yaml.SafeLoader):
-    """PyYAML's scanner and parser up to the node tree, without anchors, aliases and tags."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        # types-PyYAML leaves the method untyped.
-        event = cast("yaml.NodeEvent", self.peek_event())  # pyright: ignore[reportUnknownMemberType]
-        mark = cast("yaml.Mark | None", event.start_mark)
-        if event.anchor is not None:  # an alias is an event that names its anchor, too
-            raise _yaml_fault("anchors are refused", mark)
-        if getattr(event, "tag", None) is not None:
-            raise _yaml_fault("tags are refused", mark)
-        return super().compose_node(parent, index)
-
-
-def _node_value(node: yaml.Node) -> object:
-    if isinstance(node, yaml.SequenceNode):
-        return [_node_value(item) for item in cast("list[yaml.Node]", node.value)]
-    if isinstance(node, yaml.MappingNode):
-        return _mapping_value(node)
-    text = cast("str", node.value)
-    if cast("yaml.ScalarNode", node).style is not None:  # quoted, or a block: always a string
-        return text
-    if text in _WORDS:
-        return _WORDS[text]
-    if (number := _NUMBER.fullmatch(text)) is None:
-        return text
-    try:
-        return (
-            read_decimal(text) if number["fraction"] or number["exponent"] else read_integer(text)
-        )
-    except ValueError as error:
-        raise _yaml_fault(str(error), node.start_mark) from error
-
-
-def _mapping_value(node: yaml.MappingNode) -> dict[str, object]:
-    mapping: dict[str, object] = {}
-    for key_node, value_node in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
-        key = _node_value(key_node)
-        if not isinstance(key, str):
-            raise _yaml_fault("the key is not a string", key_node.start_mark)
-        if key in mapping:
-            raise _yaml_fault("the key stands twice", key_node.start_mark)
-        mapping[key] = _node_value(value_node)
-    return mapping

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
-import yaml
 
 from saferoom_client.records.offers import offers
+from saferoom_client.yaml_text import read_yaml
 from saferoom_proto.reasons import Reason
 from tests.client.test_cli import run, three_parts
 from tests.flow.pages import run_page
@@ -16,10 +17,11 @@ from tests.flow.pages import run_page
 
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
     assert "questions: 2" in run_page("features.md", tmp_path)
-    check = yaml.safe_load((tmp_path / "drafts" / "tax-loan.yaml").read_text("utf-8"))
-    owners = {word.partition(".")[0] for word in check["check"].split() if "." in word}
+    check = read_yaml((tmp_path / "drafts" / "tax-loan.yaml").read_text("utf-8")).document
+    owners = {word.partition(".")[0] for word in str(check["check"]).split() if "." in word}
     assert owners == {"provincial_tax", "registry", "court"}
-    assert check["params"]["vat"] == {"feature": "provincial_tax.tax_vat_paid_12m"}
+    params = cast("dict[str, object]", check["params"])
+    assert params["vat"] == {"feature": "provincial_tax.tax_vat_paid_12m"}
 
 
 def test_lists_name_every_offer_in_either_language() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from saferoom_client.records.annex import FieldType, Mode, catalogue
 
@@ -24,9 +24,14 @@ UNITS = {
 }
 
 
+def parsed(path: Path) -> dict[str, Any]:
+    read = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    return cast("dict[str, Any]", read)
+
+
 def source(root: Path) -> dict[str, Any]:
     path = root / "clients" / "saferoom_client" / "records" / "catalogue.yaml"
-    return yaml.safe_load(path.read_text("utf-8"))
+    return parsed(path)
 
 
 def types_of(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -76,7 +81,7 @@ def test_it_is_equal_to_the_plan_s_annex(root: Path, shared: Path) -> None:
     path = shared / "catalogue.yaml"
     if not path.is_file():
         pytest.skip("the annex does not lie beside the project")
-    annex, own = yaml.safe_load(path.read_text("utf-8")), source(root)
+    annex, own = parsed(path), source(root)
     assert own["units"] == annex["units"]
     for ours, theirs in zip(types_of(own), types_of(annex), strict=True):
         # Where it stands in the annex's table, and that lists are open, is told for all at once.

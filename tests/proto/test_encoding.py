@@ -9,7 +9,6 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +17,6 @@ from saferoom_proto.encoding import (
     check_digest,
     dump,
     parse_object,
-    parse_yaml,
     sha256_digest,
     unb64,
 )
@@ -35,12 +33,7 @@ leaves = (
 values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4)
 )
-readable = words.filter(str.isprintable)
 objects = st.dictionaries(words, values, max_size=5)
-
-
-def is_readable(value: object) -> bool:
-    return not isinstance(value, str) or value.isprintable()
 
 
 def refused(data: bytes, limit: int = 1 << 20) -> SafeRoomError:
@@ -55,13 +48,6 @@ def outcome(attempt: Callable[[], object]) -> object:
         return attempt()
     except SafeRoomError as error:
         return error.reason
-
-
-def refused_yaml(text: str) -> SafeRoomError:
-    with pytest.raises(SafeRoomError) as refusal:
-        parse_yaml(text)
-    assert refusal.value.reason is Reason.MALFORMED
-    return refusal.value
 
 
 @given(document=objects)
@@ -246,97 +232,3 @@ def test_a_digest_names_its_algorithm() -> None:
     digest = sha256_digest(b"abc")
     assert digest == f"sha256:{hashlib.sha256(b'abc').hexdigest()}"
     assert check_digest(digest) == digest
-
-
-def test_yaml_words_are_words_and_numbers_are_exact() -> None:
-    text = """
-        no: [yes, on, off, No, True, NULL, y, ~]
-        truth: [true, false, null]
-        empty:
-        numbers: [1.50, -7, 1e3, 0]
-        words: [007, +1, .5, 0x1f, 1_000, 12:30, 2024-01-01, .inf, .nan, 1., <<, =]
-        quoted: ["true", '1', ""]
-        block: |
-            1
-    """
-    assert parse_yaml(text) == {
-        "no": ["yes", "on", "off", "No", "True", "NULL", "y", "~"],
-        "truth": [True, False, None],
-        "empty": None,
-        "numbers": [Decimal("1.50"), -7, Decimal(1000), 0],
-        "words": [
-            *("007", "+1", ".5", "0x1f", "1_000", "12:30", "2024-01-01", ".inf", ".nan", "1."),
-            *("<<", "="),
-        ],
-        "quoted": ["true", "1", ""],
-        "block": "1\n",
-    }
-
-
-@given(document=st.dictionaries(readable, st.lists(leaves.filter(is_readable), max_size=4)))
-def test_a_json_object_is_the_same_object_as_yaml(document: dict[str, object]) -> None:
-    assert parse_yaml(dump(document).decode()) == document
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("a: 1\nb: 2\na: 3\n", "line 3 column 1"),
-        ("a:\n  b: 1\n  b: 2\n", "line 3 column 3"),
-        ("a: 1\n'a': 2\n", "line 2 column 1"),
-        ("a: &x 1\nb: *x\n", "line 1 column 4"),
-        ("a: *x\n", "line 1 column 4"),
-        ("a: !!str 1\n", "line 1 column 4"),
-        ("a: ! 1\n", "line 1 column 4"),
-        ("a: !!python/object/apply:os.system [id]\n", "line 1 column 4"),
-        ("1: a\n", "line 1 column 1"),
-        ("true: a\n", "line 1 column 1"),
-        ("? [a]\n: b\n", "line 1 column 3"),
-        ("? {a: b}\n: b\n", "line 1 column 3"),
-        ("a: 1\n---\nb: 2\n", "line 2 column 1"),
-        ("a: [1, 2\n", "line 2 column 1"),
-        ("a: b: c\n", "line 1 column 5"),
-        ("\ta: 1\n", "line 1 column 1"),
-        ("a: 1e309\n", "line 1 column 4"),
-        ("- a\n", "line 1 column 1"),
-        ("", "line 1 column 1"),
-        ("just words\n", "line 1 column 1"),
-    ],
-)
-def test_yaml_that_could_be_misread_is_refused_at_its_place(text: str, place: str) -> None:
-    assert place in refused_yaml(text).detail
-
-
-def test_yaml_with_control_characters_or_endless_nesting_is_refused() -> None:
-    refused_yaml("a: \x07\n")
-    refused_yaml("a: " + "[" * 5000)
-
-
-def test_a_billion_laughs_stay_one() -> None:
-    laughs = "a: &a [x, x]\n" + "".join(
-        f"{name}: &{name} [*{before}, *{before}]\n"
-        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
-    )
-    assert "anchors" in refused_yaml(laughs).detail
-
-
-def test_yaml_past_the_limit_is_not_even_looked_at() -> None:
-    with pytest.raises(SafeRoomError) as refusal:
-        parse_yaml("#" * ((1 << 17) + 1))
-    assert refusal.value.reason is Reason.TOO_LARGE
-
-
-def test_a_template_as_people_write_it_is_read() -> None:
-    text = """
-kind: Check
-name: steady-taxpayer
-title: {en: Steady taxpayer, zh: 连续正常纳税}
-purposes: [pre-loan]
-params: {min_vat: {feature: tax.vat_paid_12m}}     # its domain is that feature's grid
-check: tax.vat_paid_12m >= :min_vat AND tax.arrears IS FALSE AND court.dishonest IS FALSE
-"""
-    document = parse_yaml(text)
-    assert document == yaml.safe_load(text)
-    assert document["check"] == (
-        "tax.vat_paid_12m >= :min_vat AND tax.arrears IS FALSE AND court.dishonest IS FALSE"
-    )

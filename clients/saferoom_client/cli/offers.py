@@ -12,11 +12,11 @@ import typer
 from saferoom_client.cli.options import JsonOption
 from saferoom_client.cli.output import show
 from saferoom_client.cli.tables import table
-from saferoom_client.drafts import dump_draft
 from saferoom_client.files import PUBLIC_FILE, refuse_existing, write_file
 from saferoom_client.records.annex import catalogue
 from saferoom_client.records.offers import OfferedFeature, offers
 from saferoom_client.tongue import later, say, titled
+from saferoom_client.yaml_text import write_yaml
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.feature import FeatureKind
 
@@ -128,7 +128,7 @@ def _write(drafts: Mapping[str, Mapping[str, object]], out: Path | None) -> list
         refuse_existing(path)
     out.mkdir(parents=True, exist_ok=True)
     for path, draft in zip(paths, drafts.values(), strict=True):
-        write_file(path, dump_draft(draft).encode(), PUBLIC_FILE)
+        write_file(path, write_yaml(draft).encode(), PUBLIC_FILE)
     return paths
 
 
