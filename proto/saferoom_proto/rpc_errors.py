@@ -13,11 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, NoReturn, Protocol, TypeVar
+from typing import Final, NoReturn, Protocol
 
 import grpc
-from google.protobuf.any_pb2 import Any as Detail
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
+
+# googleapis-common-protos has types beside its modules, and no py.typed to say so.
+from google.rpc import (  # pyright: ignore[reportMissingTypeStubs]
+    error_details_pb2,
+    status_pb2,
+)
 
 from saferoom_proto.quota import Quota, QuotaError, retry_headers
 from saferoom_proto.reasons import (
@@ -27,10 +32,8 @@ from saferoom_proto.reasons import (
     SafeRoomError,
     TryLaterError,
 )
-from saferoom_proto.v1 import status_pb2
 
 DOMAIN: Final = "saferoom"
-_DETAILS_URL: Final = "type.googleapis.com/google.rpc."
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
 _MAX_FAULTS: Final = 16
@@ -41,8 +44,6 @@ gRPC implementation takes by default."""
 
 TOLD: Final = "told by the other side"
 """The detail of a refusal that came over the wire: the other side keeps its own."""
-
-D = TypeVar("D", bound=Message)
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -89,24 +90,28 @@ def status_of(error: SafeRoomError, metadata: Mapping[str, str] = _NOTHING) -> s
     words = error.words
     code: tuple[int, str] = code_of(error.reason).value
     status = status_pb2.Status(code=code[0], message=f"{words.what} {words.next_step}")
-    info = status_pb2.ErrorInfo(reason=str(error.reason), domain=DOMAIN, metadata=dict(metadata))
-    status.details.append(_named(info))
+    info = error_details_pb2.ErrorInfo(
+        reason=str(error.reason), domain=DOMAIN, metadata=dict(metadata)
+    )
+    status.details.add().Pack(info)
     if isinstance(error, TryLaterError):
-        retry = status_pb2.RetryInfo()
+        retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(round(error.retry_seconds * 1000))
-        status.details.append(_named(retry))
+        status.details.add().Pack(retry)
     if isinstance(error, QuotaError):
         status.message += f" {error.told}"
-        violation = status_pb2.QuotaFailure.Violation(subject=error.what, description=error.told)
-        status.details.append(_named(status_pb2.QuotaFailure(violations=[violation])))
+        violation = error_details_pb2.QuotaFailure.Violation(
+            subject=error.what, description=error.told
+        )
+        status.details.add().Pack(error_details_pb2.QuotaFailure(violations=[violation]))
     if error.fields:
         violations = [
-            status_pb2.BadRequest.FieldViolation(
+            error_details_pb2.BadRequest.FieldViolation(
                 field=fault.field[:_MAX_FIELD_CHARS], description=fault.rule[:_MAX_RULE_CHARS]
             )
             for fault in error.fields[:_MAX_FAULTS]
         ]
-        status.details.append(_named(status_pb2.BadRequest(field_violations=violations)))
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
     return status
 
 
@@ -158,56 +163,40 @@ def metadata_of(error: grpc.RpcError) -> Mapping[str, str]:
     return _NOTHING if info is None else MappingProxyType(dict(info.metadata))
 
 
-def _named(message: Message) -> Detail:
-    """Write a detail under its name in google.rpc."""
-    url = _DETAILS_URL + message.DESCRIPTOR.name
-    return Detail(type_url=url, value=message.SerializeToString())
-
-
-def _read(detail: Detail, kind: type[D]) -> D | None:
-    """Read a detail of one kind; none if it is of another, or does not read."""
-    if detail.type_url != _DETAILS_URL + kind.DESCRIPTOR.name:
-        return None
-    try:
-        return kind.FromString(detail.value)
-    except DecodeError:
-        return None
-
-
-def _info(error: grpc.RpcError) -> status_pb2.ErrorInfo | None:
+def _info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
     status = _status(error)
     if status is None:
         return None
+    info = error_details_pb2.ErrorInfo()
     for detail in status.details:
-        info = _read(detail, status_pb2.ErrorInfo)
-        if info is not None and info.domain == DOMAIN:
+        if detail.Unpack(info) and info.domain == DOMAIN:
             return info
     return None
 
 
 def _faults(error: grpc.RpcError) -> list[FieldFault]:
     status = _status(error)
+    bad = error_details_pb2.BadRequest()
     for detail in () if status is None else status.details:
-        bad = _read(detail, status_pb2.BadRequest)
-        if bad is not None:
+        if detail.Unpack(bad):
             return [FieldFault(fault.field, fault.description) for fault in bad.field_violations]
     return []
 
 
 def _retry_seconds(error: grpc.RpcError) -> float | None:
     status = _status(error)
+    retry = error_details_pb2.RetryInfo()
     for detail in () if status is None else status.details:
-        retry = _read(detail, status_pb2.RetryInfo)
-        if retry is not None:
+        if detail.Unpack(retry):
             return retry.retry_delay.ToMilliseconds() / 1000
     return None
 
 
 def _quota_subject(error: grpc.RpcError) -> str:
     status = _status(error)
+    failure = error_details_pb2.QuotaFailure()
     for detail in () if status is None else status.details:
-        failure = _read(detail, status_pb2.QuotaFailure)
-        if failure is not None:
+        if detail.Unpack(failure):
             subjects = {each.subject for each in failure.violations}
             return "streams" if subjects == {"streams"} else "calls"
     return "calls"
