@@ -23,7 +23,7 @@ from saferoom_client.room import Room
 from saferoom_client.stats import TableAnswer, plan_by
 from saferoom_client.templates import ListedTemplate
 from saferoom_client.tongue import later, say
-from saferoom_proto.encoding import parse_yaml
+from saferoom_client.yaml_text import read_yaml
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import MeasureKind
 from saferoom_proto.tables.dryrun import Expected, Outlook
@@ -209,7 +209,7 @@ def _csv(plan: ReleasePlan, tables: Sequence[Told]) -> str:
 def _counts(path: Path, plan: ReleasePlan) -> dict[str, tuple[int, ...]]:
     """Read public counts, in the order of the plan's classes."""
     try:
-        document = parse_yaml(read_file(path).decode("utf-8"))
+        document = read_yaml(read_file(path).decode("utf-8")).document
     except UnicodeDecodeError as error:
         raise bad_file(path, "not UTF-8") from error
     found: dict[str, tuple[int, ...]] = {}
