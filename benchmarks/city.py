@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from saferoom_city.making import MANIFEST
 from tests.client.made_city import city_rows
 from tests.enclaves.city_store import city
 from tests.enclaves.default import auc, loans, matrices
@@ -26,22 +28,40 @@ def made(firms: int) -> str:
     """Make a city by the command, and tell time, rows, bytes and memory."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "city"
-        command = [sys.executable, "-m", "saferoom_client", "city", "--json"]
-        begun = time.monotonic()
-        done = subprocess.run(
-            [*command, "--firms", str(firms), "--seed", "7", "--out", str(out)],
-            check=True,
-            capture_output=True,
-        )
+        words = ["--firms", str(firms), "--seed", "7", "--out", str(out)]
+        command = [sys.executable, "-m", "saferoom_client", "city", *words]
+        begun, largest = time.monotonic(), 0
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            largest = max(largest, *map(_peak_kib, (process.pid, *_children(process.pid))))
+            time.sleep(0.2)
         took = time.monotonic() - begun
-        files = json.loads(done.stdout)["files"]
+        files = json.loads((out / MANIFEST).read_bytes())["files"]
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     rows, size = (sum(each[name] for each in files) for name in ("rows", "bytes"))
     return (
         f"{firms:,} firms in {took:.0f} s ({used.ru_utime + used.ru_stime:.0f} s of processors,"
         f" {os.cpu_count()} of them, load {os.getloadavg()[0]:.0f}): {rows:,} rows, {size:,} bytes,"
-        f" largest process {used.ru_maxrss / 1024:.0f} MiB"
+        f" largest process {largest / 1024:.0f} MiB"
     )
+
+
+def _children(pid: int) -> list[int]:
+    """Find the processes that a process started (proc(5))."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def _peak_kib(pid: int) -> int:
+    """Tell the most memory that a process had; of one that started another, its own since."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return 0
 
 
 def predicted(firms: int) -> list[str]:

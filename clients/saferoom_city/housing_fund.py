@@ -53,7 +53,8 @@ def housing_fund(firm: Firm, days: Days, rows: Rows) -> None:
     opened = days.ago(max(1, firm.age - draws.between(60, 400)))
     terms = (percent, counts[-1], base)
     _account(firm, days, rows, draws, number=account, opened=opened, terms=terms, gap=gap)
-    total = people = paid = last_paid = 0
+    total = people = paid = 0
+    last_paid: int | None = None
     for at, month in enumerate(days.months):
         if days.starts[at] >= firm.age - 60 or first <= at < first + months:
             continue
@@ -90,7 +91,7 @@ def housing_fund(firm: Firm, days: Days, rows: Rows) -> None:
         str((people + paid // 2) // paid if paid else 0),
         yuan(total),
         str(min(_YEAR, since(gap), firm.age // 30)),
-        days.ago(last_paid) if last_paid else NONE,
+        NONE if last_paid is None else days.ago(last_paid),
     )
 
 

@@ -1,6 +1,6 @@
 """VAT invoices (3.4): a sample of what a firm sold and bought in the last year.
 
-Shares of void and red invoices, and their amounts, after those of 425 real small firms (CUMCM 2020,
+Shares of void and red invoices, and their amounts, after those of real small firms (CUMCM 2020,
 problem C): 7.9 % of sales void and 3.1 % red, 4.1 % and 0.9 % of purchases.
 """
 

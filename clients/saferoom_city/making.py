@@ -139,10 +139,11 @@ def make_city(
 @contextmanager
 def _writing(out: Path, pages: Sequence[Page]) -> Generator[dict[str, Written]]:
     """Open the files of a city; take them away again unless all goes well."""
+    if (out / MANIFEST).exists():
+        raise bad_file(out, "it holds a city already: name another folder with --out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        whole = out.is_dir() and (out / MANIFEST).exists()
-        why = "holds a city already" if whole else "is no empty folder, and holds no whole city"
-        raise bad_file(out, f"it {why}: name another with --out")
+        rule = "it is no empty folder and holds no whole city: name another with --out"
+        raise bad_file(out, rule)
     made: list[Path] = [] if out.exists() else [out]
     out.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
@@ -180,7 +181,7 @@ def _pieces(city: City, workers: int) -> Iterator[tuple[int, Piece]]:
         done = 0
         try:
             with _deaf():
-                pool.submit(_ready).result()
+                pool.submit(_ready)  # starts them all
             for start in starts:
                 waiting.append(pool.submit(_fill, start, min(city.firms, start + _FIRMS_AT_A_TIME)))
                 if len(waiting) > workers:

@@ -1,7 +1,7 @@
 """Tax information (3.1 to 3.5), but for invoices: grades, arrears, what was due and when it came.
 
-A firm's sales of the last 18 months are drawn once; what is due in each quarter, the year's sums
-and the balance sheets follow from them.
+A firm's sales of the last 18 months are drawn once; what is due in each quarter, the year's sums,
+the arrears and the invoices follow from them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _payable(
     """Tell each quarter's taxes, and their sums; give what is owed by now, by the kind of tax."""
     owed: dict[str, int] = {}
     sums = {VAT: [0, 0], INCOME: [0, 0]}
-    normal, last_paid, whole = 0, 0, True
+    normal, whole = 0, True
+    last_paid: int | None = None
     for quarter, start in enumerate(days.quarters):
         of = sum(sales[start : start + 3])
         ended = days.starts[start + 3]
@@ -116,7 +117,7 @@ def _payable(
         firm.code,
         *(yuan(each) for each in (*sums[VAT], *sums[INCOME])),
         str(months),
-        days.ago(last_paid) if last_paid else NONE,
+        NONE if last_paid is None else days.ago(last_paid),
     )
     return owed
 

@@ -17,7 +17,13 @@ TOP = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def givers() -> str:
     """All code that gives rules."""
-    places = ("proto/saferoom_proto", "saferoom", "enclaves", "clients/saferoom_client")
+    places = (
+        "proto/saferoom_proto",
+        "saferoom",
+        "enclaves",
+        "clients/saferoom_client",
+        "clients/saferoom_city",
+    )
     here = {"rules_met.py", "faults_met.py", "foreign_rules.py"}
     modules = (path for place in places for path in (TOP / place).rglob("*.py"))
     return "".join(path.read_text("utf-8") for path in modules if path.name not in here)

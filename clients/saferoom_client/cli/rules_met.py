@@ -16,6 +16,10 @@ from saferoom_client.tongue import later, say
 RULES: Final = (
     later("missing"),
     later("not a parameter"),
+    later("it holds a city already: name another folder with --out"),
+    later("it is no empty folder and holds no whole city: name another with --out"),
+    later("a date from 2022 on"),
+    later("HANDLE=OWNER, the owner in lower case as the room names it"),
     later("it is not a number in plain digits"),
     later("it is not one of the feature's thresholds"),
     later("it is not one of the feature's classes"),
@@ -137,6 +141,12 @@ RULES: Final = (
 """A test finds each in the code that gives it."""
 
 WITH_VALUES: Final = (
+    later("1 to {most} firms: names are not given twice"),
+    later("a whole number below {number}"),
+    later("{name}: no type or category of the catalogue, nor {bank}"),
+    later("{name}: no {what} that the catalogue offers"),
+    later("{name}: no information type of the catalogue"),
+    later("{handle}: no owner of these checks; they are {handles}"),
     later("it is damaged after row {row}"),
     later("nothing is left of it in the form of {form}"),
     later("{feature}: one value is stated at a time"),
