@@ -45,6 +45,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}IdentityService/RevokeCertificate": frozenset({Role.ISSUER, Role.OPERATOR}),
         f"{_ROOM}OwnerService/PutCharter": _OWNER,
         f"{_ROOM}OwnerService/GetCharter": MEMBERS,
+        f"{_ROOM}OwnerService/HandOverRoot": _OWNER,
         f"{_ROOM}OwnerService/PutSchema": _OWNER,
         f"{_ROOM}OwnerService/GetSchema": _OWNER,
         f"{_ROOM}OwnerService/PutFeature": _OWNER,

@@ -4,7 +4,7 @@
 |------------------------------------------------------------|-------------------------------------|
 | charter, feature, template, release certificate, approval, | every member                        |
 | template refusal, withdrawal, pause, endorsement,          |                                     |
-| evidence, cert. revocation, key handover                   |                                     |
+| evidence, cert. revocation, key handover, root handover    |                                     |
 | recovery, recovered                                        |                                     |
 | schema, feature trial, load order, rollback order,         | its owner                           |
 | snapshot, key change                                       |                                     |
@@ -72,6 +72,7 @@ from saferoom_proto.statements import (
     Recovery,
     Refusal,
     Release,
+    RootHandover,
     Schema,
     Snapshot,
     TableRelease,
@@ -96,6 +97,7 @@ EVERY_MEMBER: Final = frozenset(
         EvidenceClaims,
         CertificateRevocation,
         KeyHandover,
+        RootHandover,
         Recovery,
         Recovered,
     )

@@ -8,7 +8,7 @@ comes in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.identity import Identity, IdentityKind
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.roots import Line, line_of
 from saferoom_proto.statements import (
     Agreement,
     AgreementEnd,
@@ -31,6 +32,7 @@ from saferoom_proto.statements import (
     Payload,
     Purpose,
     Recovery,
+    RootHandover,
     Schema,
     Template,
     TemplateRefusal,
@@ -42,6 +44,7 @@ P = TypeVar("P", bound=Payload)
 
 KINDS: Final[tuple[type[Payload], ...]] = (
     Charter,
+    RootHandover,
     Schema,
     Feature,
     Template,
@@ -90,6 +93,7 @@ class Register:
     def __init__(self) -> None:
         self._organisations: Final[dict[str, Organisation]] = {}
         self._charters: Final[dict[str, Held[Charter]]] = {}
+        self._root_handovers: Final[dict[str, list[Held[RootHandover]]]] = {}
         self._schemas: Final[dict[str, Held[Schema]]] = {}
         self._features: Final[dict[FeatureRef, Held[Feature]]] = {}
         self._pinned: Final[dict[FeatureRef, PinnedFeature]] = {}
@@ -116,10 +120,12 @@ class Register:
         self._allow(statement.envelope, statement.says)
 
     def _define(self, envelope: Envelope, says: Payload) -> None:
-        """Take in what somebody defined: charters, schemas, features, templates, certificates."""
+        """Take in what somebody defined: charters and their roots, features, templates and more."""
         match says:
             case Charter():
                 self._charters[says.owner] = Held(envelope, says)
+            case RootHandover():
+                self._root_handovers.setdefault(says.owner, []).append(Held(envelope, says))
             case Schema():
                 self._schemas[envelope.digest] = Held(envelope, says)
             case Feature():
@@ -214,6 +220,14 @@ class Register:
     def charter_statement(self, owner: str) -> Held[Charter]:
         """Give an owner's charter in force as it was signed."""
         return _known(self._charters, owner, "charter")
+
+    def root_handovers(self, owner: str) -> Sequence[Held[RootHandover]]:
+        """Give the handovers of an owner's charter root, oldest first."""
+        return self._root_handovers.get(owner, ())
+
+    def line(self, owner: str) -> Line:
+        """Give an owner's charter in force and the root that signs the next one."""
+        return line_of(self.charter(owner), (held.says for held in self.root_handovers(owner)))
 
     def schema(self, digest: str) -> Held[Schema]:
         """Give a schema."""

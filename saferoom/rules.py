@@ -12,6 +12,7 @@
 | template refusal     | the owner                | the approver it names          | nobody       |
 | pause, agreement end | the owner                | the approver it names          | owner        |
 | recovery             | the owner                | the approver it names          | nobody       |
+| root handover        | the owner                | the root before, and the next  | owner        |
 | agreement            | either side              | m of n approvers; institution  | owner        |
 | consent, revocation  | subject, bank, registrar | the subject, or a registrar    | all owners   |
 | cert. revocation     | its issuer, the operator | an issuer that a charter names | all owners   |
@@ -49,6 +50,7 @@ from saferoom_proto.statements import (
     Pause,
     Payload,
     Recovery,
+    RootHandover,
     Schema,
     Template,
     TemplateRefusal,
@@ -56,7 +58,6 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.verification import (
     open_charter,
-    succeed_charter,
     verify_agreement,
     verify_by_any_approver,
     verify_by_named_approver,
@@ -76,6 +77,7 @@ Owned = TypeVar(
     Pause,
     AgreementEnd,
     Recovery,
+    RootHandover,
 )
 
 
@@ -145,10 +147,10 @@ def _require_newer(version: int, newest: int) -> None:
 
 def _charter(envelope: Envelope, charter: Charter, ground: Ground) -> tuple[str, ...]:
     if charter.owner in ground.register.owners:
-        succeed_charter(ground.register.charter(charter.owner), envelope)
+        ground.register.line(charter.owner).after(envelope)
     else:
-        # The first charter pins its root for ever after. That it is the right one is the owner's
-        # word, by its certificate; everyone else compares it with the root they got elsewhere.
+        # The first charter pins its root, until that hands over. That it is the right one is the
+        # owner's word, by its certificate; everyone else compares it with what they got elsewhere.
         open_charter(envelope, charter.root)
         if charter.version != 1:
             raise SafeRoomError(Reason.CONFLICT, "the first charter has version 1")
@@ -158,6 +160,11 @@ def _charter(envelope: Envelope, charter: Charter, ground: Ground) -> tuple[str,
         fault = FieldFault("room_keys", "are not the room's keys")
         raise SafeRoomError(Reason.BAD_CHARTER, "room_keys", [fault])
     return (charter.owner,)
+
+
+def _root_handover(envelope: Envelope, handover: RootHandover, ground: Ground) -> tuple[str, ...]:
+    ground.register.line(handover.owner).after(envelope)
+    return (handover.owner,)
 
 
 def _schema(envelope: Envelope, schema: Schema, ground: Ground) -> tuple[str, ...]:
@@ -283,6 +290,7 @@ def _anyone(caller: Caller, payload: ReleaseCertificate) -> None:
 
 
 CHARTER: Final[Rule[Charter]] = Rule(Charter, _own, _charter)
+ROOT_HANDOVER: Final[Rule[RootHandover]] = Rule(RootHandover, _own, _root_handover)
 SCHEMA: Final[Rule[Schema]] = Rule(Schema, _own, _schema)
 FEATURE: Final[Rule[Feature]] = Rule(Feature, _own, _feature)
 FEATURE_TRIAL: Final[Rule[FeatureTrial]] = Rule(FeatureTrial, _own, _trial)

@@ -137,6 +137,17 @@ class Statements:
             await self._followers.deliver(owners)
         return recorded
 
+    async def recorded(self, held: Held[P]) -> Recorded[P]:
+        """Give a statement that the room goes by as it stands in the log.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` if it does not stand there.
+        """
+        found = await self._notary.recall(held.digest, held.says)
+        if found is None:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"no such {held.says.KIND}")
+        return found
+
     async def propose(
         self, caller: Caller, template: Envelope, certificate: Envelope
     ) -> Recorded[Template]:

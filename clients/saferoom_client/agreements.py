@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from saferoom_client.session import Session
 from saferoom_client.values import GrantedAgreement
-from saferoom_proto.dsse import Envelope, Signature
+from saferoom_proto import dsse
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import verify_issued
 from saferoom_proto.keys import SigningKey
@@ -89,6 +90,4 @@ def add_signature(agreement: Envelope, key: SigningKey) -> Envelope:
         SafeRoomError: `MALFORMED` if it is no agreement, or this key has signed it already.
     """
     load(agreement, Agreement)
-    signature = Signature(key.verify_key.keyid, key.sign(agreement.pae))
-    signatures = (*agreement.signatures, signature)
-    return Envelope.read(agreement.media_type, agreement.payload, signatures)
+    return dsse.add_signature(agreement, key)

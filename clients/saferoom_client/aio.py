@@ -20,6 +20,7 @@ from saferoom_client import (
     owners,
     receipt_witness,
     recovery,
+    root_handovers,
     stats,
     templates,
     usage,
@@ -51,6 +52,9 @@ class AsyncRoom(Session):
     # Data owners.
     put_charter = owners.put_charter
     get_charter = owners.get_charter
+    draft_root_handover = root_handovers.draft_root_handover
+    hand_over_root = root_handovers.hand_over_root
+    follow_root = root_handovers.follow_root
     get_endorsement = owners.get_endorsement
     put_schema = owners.put_schema
     get_schema = owners.get_schema

@@ -70,9 +70,10 @@ async def part_evidence(
     release = load(part.release.statement, Release)
     statement = session.grounds.statement
     owned = view.certificate.part(release.owner)
+    charter = await statement(release.charter)
     return PartEvidence(
         owner=release.owner,
-        charter=await statement(release.charter),
+        charter=charter,
         features=tuple(view.statements[use.feature] for use in owned.features),
         approvals=tuple([await statement(digest) for digest in release.approvals]),
         agreement=await statement(release.agreement),
@@ -80,6 +81,7 @@ async def part_evidence(
         endorsement=await statement(release.endorsement),
         release=part.release,
         answer=answer,
+        handovers=session.grounds.handovers_to(release.owner, charter),
     )
 
 

@@ -57,6 +57,7 @@ class PartAnswer:
         features: of this owner, as the release certificate pins them.
         secret: opens the salts.
         chunks: what became of the rows.
+        handovers: that led to the charters' root, as text.
     """
 
     release: BatchRelease
@@ -68,6 +69,7 @@ class PartAnswer:
     features: tuple[Envelope, ...]
     secret: bytes = field(repr=False)
     chunks: tuple[JudgedRows, ...] = field(repr=False)
+    handovers: tuple[str, ...] = ()
 
     def outcomes(self) -> Iterator[Truth | Reason]:
         """Give each row's answer, or why it was refused, in order."""
@@ -89,6 +91,7 @@ class PartAnswer:
             proof=self.recorded.proof,
             secret=b64(self.secret),
             chunks=tuple(b64(chunk.when + chunk.records) for chunk in self.chunks),
+            handovers=self.handovers,
         )
 
 

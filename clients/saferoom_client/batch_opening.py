@@ -201,16 +201,18 @@ class Opening:
             return tuple(named[digest] for digest in dict.fromkeys(digests))
 
         features = self._view.certificate.part(release.owner).features
+        charters = distinct(release.charter, *(span.charter for span in spans))
         return PartAnswer(
             release=release,
             recorded=part.recorded,
-            charters=distinct(release.charter, *(span.charter for span in spans)),
+            charters=charters,
             approvals=distinct(*(each for span in spans for each in span.approvals)),
             agreements=distinct(*(span.agreement for span in spans)),
             endorsement=named[release.endorsement],
             features=tuple(self._view.statements[use.feature] for use in features),
             secret=part.secret,
             chunks=tuple(part.chunks),
+            handovers=self._session.grounds.handovers_to(release.owner, *charters),
         )
 
 

@@ -25,6 +25,7 @@ from saferoom_proto.statements import (
     Consent,
     Feature,
     Payload,
+    RootHandover,
     Schema,
     Template,
 )
@@ -55,6 +56,11 @@ def read_schema(path: Path, profile: Profile) -> Schema:
 def read_charter(path: Path, room: str, suite: Suite) -> Charter:
     """Read a charter's draft."""
     return _read(path, Charter, {"room": room, "suite": suite})
+
+
+def read_root_handover(path: Path, room: str) -> RootHandover:
+    """Read the draft of a charter root's handover."""
+    return _read(path, RootHandover, {"room": room})
 
 
 def read_template(path: Path, profile: Profile) -> Template:

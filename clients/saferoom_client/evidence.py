@@ -25,6 +25,7 @@ class PartEvidence:
         endorsement: the key agent's word for the enclave's keys.
         release: the enclave's word, with its place in the log.
         answer: the opened 50 bytes; none for a refusal.
+        handovers: that led to the charter's root, as text.
     """
 
     owner: str
@@ -36,6 +37,7 @@ class PartEvidence:
     endorsement: Envelope
     release: Recorded
     answer: bytes | None = field(repr=False)
+    handovers: tuple[str, ...] = ()
 
     def receipt_part(self) -> ReceiptPart:
         """Write the part as a receipt holds it."""
@@ -51,6 +53,7 @@ class PartEvidence:
             salt=b64(self.release.salt),
             proof=self.release.proof,
             answer=None if self.answer is None else b64(self.answer),
+            handovers=self.handovers,
         )
 
 

@@ -19,7 +19,9 @@ from saferoom_proto.encoding import unb64
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.identity import Certified, verify_issued
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.roots import open_under
 from saferoom_proto.statements import (
+    Charter,
     Consent,
     Endorsement,
     Feature,
@@ -32,7 +34,6 @@ from saferoom_proto.use_receipt import UseWord
 from saferoom_proto.verification import (
     PinnedAgreement,
     PinnedCharter,
-    open_charter,
     verify_agreement,
     verify_approvals,
     verify_by_any_approver,
@@ -150,11 +151,21 @@ class Grounds:
         key = (root, envelope.digest)
         if (kept := self._charters.get(key)) is not None and kept.charter.owner == owner:
             return kept
-        charter = open_charter(envelope, root)
-        if (charter.charter.owner, charter.charter.room) != (owner, trust.origin):
-            raise SafeRoomError(Reason.BAD_CHARTER, "a charter of another owner or room")
+        try:
+            charter = open_under(envelope, owner, trust)
+        except SafeRoomError as refusal:
+            if load(envelope, Charter).root != root:
+                # If the root was handed over, this leads on.
+                refusal.add_note(f"saferoom trust follow {owner}")
+            raise
         self.keep(envelope)
         return self._charters.put(key, charter)
+
+    def handovers_to(self, owner: str, *charters: Envelope) -> tuple[str, ...]:
+        """Give the handovers that led to the newest root of these charters, for a receipt."""
+        trust = self._trust()
+        led = (trust.handovers_to(owner, load(each, Charter).root) for each in charters)
+        return max(led, key=len, default=())
 
     async def charter(self, owner: str, digest: str | None = None) -> PinnedCharter:
         """Give an owner's charter: the one of a digest, or else the one in force."""

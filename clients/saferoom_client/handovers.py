@@ -104,7 +104,10 @@ def _adopted(
         }
     )
     newest = Trust(
-        origin=trust.origin, ledger_key=new_card.ledger_key, charter_roots=trust.charter_roots
+        origin=trust.origin,
+        ledger_key=new_card.ledger_key,
+        charter_roots=trust.charter_roots,
+        former_charter_roots=trust.former_charter_roots,
     )
     places: dict[str, int] = {}
     for each in known:

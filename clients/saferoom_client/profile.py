@@ -12,6 +12,7 @@ log.json       the newest checkpoint of the room's log that it has verified
 from __future__ import annotations
 
 import operator
+import shlex
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -188,18 +189,23 @@ class Profile:
     def pin(self, owner: str, root: str) -> Profile:
         """Pin an owner's charter root, durably, and give the profile that holds it.
 
-        A root that is pinned already is never replaced here: a member who means that edits
-        `trust.json` after asking the owner.
+        A root that is pinned already is never replaced here: a member follows its handover, or
+        edits `trust.json` after asking the owner.
 
         Raises:
             SafeRoomError: `BAD_CONFIG` if another root is pinned; `MALFORMED` if it is no key.
         """
         pinned = self.trust.charter_roots
         if pinned.get(owner, root) != root:
-            raise bad_file(self.folder / TRUST, f"another charter root of {owner} is pinned")
+            refusal = bad_file(self.folder / TRUST, f"another charter root of {owner} is pinned")
+            refusal.add_note(f"saferoom trust follow {owner} -p {shlex.quote(str(self.folder))}")
+            raise refusal
         key = VerifyKey.from_public(root).public
         roots = dict(sorted({**pinned, owner: key}.items()))
-        trust = self.trust.model_copy(update={"charter_roots": roots})
+        return self.keep_trust(self.trust.model_copy(update={"charter_roots": roots}))
+
+    def keep_trust(self, trust: Trust) -> Profile:
+        """Go by these pinned keys from now on, durably."""
         write_model(self.folder / TRUST, trust, PUBLIC_FILE)
         return replace(self, trust=trust)
 

@@ -28,6 +28,7 @@ from saferoom_client import (
     owners,
     receipt_witness,
     recovery,
+    root_handovers,
     stats,
     templates,
     usage,
@@ -153,6 +154,9 @@ class Room:
     # Data owners.
     put_charter = _waiting(owners.put_charter)
     get_charter = _waiting(owners.get_charter)
+    draft_root_handover = _waiting(root_handovers.draft_root_handover)
+    hand_over_root = _waiting(root_handovers.hand_over_root)
+    follow_root = _waiting(root_handovers.follow_root)
     get_endorsement = _waiting(owners.get_endorsement)
     put_schema = _waiting(owners.put_schema)
     get_schema = _waiting(owners.get_schema)

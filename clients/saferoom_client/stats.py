@@ -194,12 +194,13 @@ async def _receipt(
     """Gather the statements that an enclave's word names."""
     statement, release = session.grounds.statement, load(word.statement, TableRelease)
     part = view.certificate.part(release.owner)
+    charter = await statement(release.charter)
     return TableReceipt(
         request=_text(request),
         template=_text(view.envelope),
         certificate=view.certificate.to_bytes().decode(),
         owner=release.owner,
-        charters=(_text(await statement(release.charter)),),
+        charters=(_text(charter),),
         features=tuple(_text(view.statements[use.feature]) for use in part.features),
         approvals=tuple([_text(await statement(digest)) for digest in release.approvals]),
         agreement=_text(await statement(release.agreement)),
@@ -208,6 +209,7 @@ async def _receipt(
         salt=b64(word.salt),
         proof=word.proof,
         tables=tables,
+        handovers=session.grounds.handovers_to(release.owner, charter),
     )
 
 

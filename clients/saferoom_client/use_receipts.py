@@ -23,14 +23,16 @@ async def use_receipt(session: Session, use: Use) -> UseReceipt:
         raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no enclave's word, so no receipt")
     said = load(statement, kind)
     fetch = session.grounds.statement
+    charter = await fetch(said.charter)
     receipt = UseReceipt(
-        charter=_text(await fetch(said.charter)),
+        charter=_text(charter),
         endorsement=_text(await fetch(said.endorsement)),
         word=_text(statement),
         salt=b64(use.word.salt),
         proof=use.word.proof,
         question=None if use.question is None else _text(use.question),
         row=use.row,
+        handovers=session.grounds.handovers_to(said.owner, charter),
     )
     verify_use_receipt(receipt, session.profile.trust)
     return receipt

@@ -19,6 +19,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.pauses import Pauses
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.roots import Line
 from saferoom_proto.statements import (
     Agreement,
     AgreementEnd,
@@ -27,6 +28,7 @@ from saferoom_proto.statements import (
     Charter,
     Feature,
     Pause,
+    RootHandover,
     Schema,
     Template,
     Withdrawal,
@@ -36,7 +38,6 @@ from saferoom_proto.verification import (
     PinnedAgreement,
     PinnedCharter,
     open_charter,
-    succeed_charter,
     verify_agreement,
     verify_by_any_approver,
     verify_by_named_approver,
@@ -46,6 +47,8 @@ from saferoom_proto.verification import (
 MOST_AHEAD: Final = timedelta(minutes=5)
 """What permits something and is dated further ahead than this has no effect."""
 
+_CHARTERS: Final = (Charter.payload_type(), RootHandover.payload_type())
+
 R = TypeVar("R")
 
 
@@ -53,7 +56,8 @@ class Standing:
     """What is in force.
 
     Args:
-        launch: the charter the enclave was started with; it pins the owner's root.
+        launch: the charter the enclave was started with; it pins the owner's root, until that
+            hands over.
     """
 
     def __init__(self, launch: PinnedCharter) -> None:
@@ -64,6 +68,7 @@ class Standing:
         self.clear()
         self._steps: Final[dict[str, Callable[[Envelope, datetime], None]]] = {
             Charter.payload_type(): self._take_charter,
+            RootHandover.payload_type(): self._take_charter,
             Schema.payload_type(): self._keep,
             Feature.payload_type(): self._keep,
             Agreement.payload_type(): self._keep,
@@ -88,7 +93,8 @@ class Standing:
         self.templates: dict[str, Template] = {}
         self.certificates: dict[str, ReleaseCertificate] = {}
         self.revoked_certificates: dict[str, datetime] = {}
-        self._of_stream: PinnedCharter | None = None
+        self._line: Line | None = None
+        """The stream's own charters, which may be behind the one in force."""
         self.groups.clear()
         self._kept: dict[str, Envelope] = {}
         self._agreements: dict[str, list[PinnedAgreement]] = {}
@@ -101,14 +107,14 @@ class Standing:
 
     def charter_after(self, statements: Iterable[Envelope]) -> PinnedCharter:
         """Tell which charter will be in force after the next statements of the stream."""
-        of_stream, charter = self._of_stream, self.charter
+        line, charter = self._line, self.charter
         for statement in statements:
-            if statement.payload_type == Charter.payload_type():
+            if statement.payload_type in _CHARTERS:
                 try:
-                    of_stream = self._following(of_stream, statement)
+                    line = self._following(line, statement)
                 except SafeRoomError:
                     continue  # it will have no effect
-                charter = _newer(of_stream, charter)
+                charter = _newer(line.charter, charter)
         return charter
 
     def concerns(self, statement: Envelope) -> bool:
@@ -144,22 +150,31 @@ class Standing:
                 raise SafeRoomError(Reason.PAUSED, "all use" if target is None else template)
 
     def _take_charter(self, statement: Envelope, _: datetime) -> None:
-        self._of_stream = self._following(self._of_stream, statement)
-        newer = _newer(self._of_stream, self.charter)
+        self._line = self._following(self._line, statement)
+        newer = _newer(self._line.charter, self.charter)
         if newer is not self.charter:
             self.charter = newer
             self._approvals.clear()  # each names the charter it was given under
             self._weigh_again()
             self._stopped = frozenset(self._pauses.stopped(self.charter))
 
-    def _following(self, of_stream: PinnedCharter | None, statement: Envelope) -> PinnedCharter:
-        if of_stream is not None:
-            return succeed_charter(of_stream, statement)
-        own = self._launch.charter
-        first = open_charter(statement, own.root)
+    def _following(self, line: Line | None, statement: Envelope) -> Line:
+        line = self._first(statement) if line is None else line.after(statement)
+        # Charters name each other by their digests. So those of a root of before prove to be the
+        # owner's when they come to the launch's, and no others come past it.
+        came, launch = line.charter, self._launch
+        if came.charter.version == launch.charter.version and came.digest != launch.digest:
+            raise SafeRoomError(Reason.BAD_CHARTER, "not the charter that the enclave started with")
+        return line
+
+    def _first(self, statement: Envelope) -> Line:
+        own, says = self._launch.charter, load(statement, Charter)
+        # The launch's root may have taken over from another, as the stream says later.
+        former = says.version < own.version
+        first = open_charter(statement, says.root if former else own.root)
         if (first.charter.owner, first.charter.room) != (own.owner, own.room):
             raise SafeRoomError(Reason.BAD_CHARTER, "a charter of another owner or room")
-        return first
+        return Line(first, first.charter.root)
 
     def _weigh_again(self) -> None:
         """Hold all that was kept to the charter now in force."""
@@ -289,9 +304,9 @@ class Standing:
 
         They differ where the enclave was started with a charter that the stream comes to later.
         """
-        if self._of_stream is not None and self._of_stream.digest != self.charter.digest:
+        if self._line is not None and self._line.charter.digest != self.charter.digest:
             try:
-                return verify(self._of_stream)
+                return verify(self._line.charter)
             except SafeRoomError:
                 return verify(self.charter)
         return verify(self.charter)

@@ -17,7 +17,8 @@ from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import digest_bytes, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import verify_features, verify_recorded
+from saferoom_proto.receipt import Handovers, verify_features, verify_recorded
+from saferoom_proto.roots import open_under
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -33,7 +34,6 @@ from saferoom_proto.trust import Trust
 from saferoom_proto.verification import (
     PinnedAgreement,
     PinnedCharter,
-    open_charter,
     verify_agreement,
     verify_approvals,
     verify_by_enclave,
@@ -58,6 +58,7 @@ class PartGrounds(Part):
     release: str
     salt: Base64
     proof: str
+    handovers: Handovers = ()
 
     def of_row(self, index: int) -> PartGrounds:
         """Give as much of it as one row's receipt needs."""
@@ -84,6 +85,7 @@ class PartGrounds(Part):
             release=self.release,
             salt=self.salt,
             proof=self.proof,
+            handovers=self.handovers,
         )
 
 
@@ -242,14 +244,11 @@ def _verify_span(
 
 
 def _open_charters(part: PartGrounds, trust: Trust) -> dict[str, PinnedCharter]:
-    root = trust.root_of(part.owner)
-    opened: dict[str, PinnedCharter] = {}
-    for text in part.charters:
-        charter = open_charter(Envelope.from_text(text), root)
-        if (charter.charter.owner, charter.charter.room) != (part.owner, trust.origin):
-            raise SafeRoomError(Reason.BAD_CHARTER, "the charter of another owner or room")
-        opened[charter.digest] = charter
-    return opened
+    opened = (
+        open_under(Envelope.from_text(text), part.owner, trust, part.handovers)
+        for text in part.charters
+    )
+    return {charter.digest: charter for charter in opened}
 
 
 def _named(held: Mapping[str, _T], digest: str, what: str) -> _T:

@@ -220,6 +220,17 @@ def sign(payload_type: str, payload: bytes, *keys: SigningKey) -> Envelope:
     return Envelope(payload_type, payload, signatures, suite)
 
 
+def add_signature(statement: Envelope, key: SigningKey) -> Envelope:
+    """Add one's signature to a statement that others signed.
+
+    Raises:
+        SafeRoomError: `MALFORMED` if this key has signed it already.
+    """
+    signature = Signature(key.verify_key.keyid, key.sign(statement.pae))
+    signatures = (*statement.signatures, signature)
+    return Envelope.read(statement.media_type, statement.payload, signatures)
+
+
 def _signature(item: object) -> Signature:
     if not isinstance(item, dict):
         raise SafeRoomError(Reason.MALFORMED, "DSSE: a signature is not an object")

@@ -6,6 +6,7 @@ It needs nothing from the room: only the keys that its reader pinned when it joi
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, Protocol, TypeVar
@@ -24,6 +25,7 @@ from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.entry import commitment as entry_commitment
 from saferoom_proto.entry import leaf
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.roots import open_under
 from saferoom_proto.statements import (
     CheckRequest,
     Consent,
@@ -38,7 +40,6 @@ from saferoom_proto.suite import suite_of
 from saferoom_proto.trust import Trust
 from saferoom_proto.verification import (
     PinnedCharter,
-    open_charter,
     succeed_charter,
     verify_agreement,
     verify_approvals,
@@ -60,6 +61,16 @@ def require_format(read: P) -> P:
     if "format" not in read.model_fields_set:
         raise SafeRoomError(Reason.MALFORMED, "receipt", [FieldFault("format", "is missing")])
     return read
+
+
+Handovers = Annotated[
+    tuple[Annotated[str, Field(max_length=64 * 1024)], ...],
+    Field(max_length=64, exclude_if=operator.not_),
+]
+"""Those that led to the root of a receipt's charters, oldest first, for who pinned one before.
+
+Most receipts lack them, and are written without: readers from before know no such field.
+"""
 
 
 class OwnFeatures(Protocol):
@@ -92,6 +103,7 @@ class ReceiptPart(Part):
     proof: str
     answer: Base64 | None
     """The opened answer's 50 bytes; none for a refusal."""
+    handovers: Handovers = ()
 
 
 class Receipt(Part):
@@ -176,7 +188,7 @@ def _verify_part(
     part: ReceiptPart, request_envelope: Envelope, certificate: ReleaseCertificate, trust: Trust
 ) -> VerifiedPart:
     # Step 3a: the charter under its pinned root; the enclave's key under the charter.
-    charter = open_charters(part.owner, part.charters, trust)
+    charter = open_charters(part.owner, part.charters, trust, part.handovers)
     endorsement_envelope = Envelope.from_text(part.endorsement)
     release_envelope = Envelope.from_text(part.release)
     moment = load(release_envelope, Release).time
@@ -220,14 +232,15 @@ def require_about(
         raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the question's window")
 
 
-def open_charters(owner: str, charters: Sequence[str], trust: Trust) -> PinnedCharter:
+def open_charters(
+    owner: str, charters: Sequence[str], trust: Trust, handovers: Sequence[str] = ()
+) -> PinnedCharter:
     """Open the charters that lead from an owner's pinned root to the one in force, the last."""
     first, *later = charters
-    charter = open_charter(Envelope.from_text(first), trust.root_of(owner))
+    charter = open_under(Envelope.from_text(first), owner, trust, handovers)
     for text in later:
-        charter = succeed_charter(charter, Envelope.from_text(text))
-    if (charter.charter.owner, charter.charter.room) != (owner, trust.origin):
-        raise SafeRoomError(Reason.BAD_CHARTER, "the charter of another owner or room")
+        opened = open_under(Envelope.from_text(text), owner, trust, handovers)
+        charter = succeed_charter(charter, Envelope.from_text(text), opened.charter.root)
     return charter
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from saferoom_proto.checkpoint import Checkpoint, Note, key_id, open_checkpoint
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.base import Owner, Part, PublicKey
+from saferoom_proto.statements.base import Digest, Owner, Part, PublicKey
 from saferoom_proto.suite import Suite
 
 
@@ -20,6 +20,16 @@ class FormerKey(Part):
     key: PublicKey
     size: Annotated[int, Field(ge=0)]
     """Of the largest log under its signature alone: the handover is the entry after it."""
+
+
+class FormerRoot(Part):
+    """A root that signed an owner's charters once, and handed over to the next."""
+
+    root: PublicKey
+    charters: Annotated[tuple[Digest, ...], Field(min_length=1, max_length=1024)]
+    """All that it signed, oldest first; nothing else of it counts any more."""
+    handover: Annotated[str, Field(max_length=64 * 1024)]
+    """The statement by which it handed over: a DSSE envelope, JSON."""
 
 
 class UnpinnedError(SafeRoomError):
@@ -44,6 +54,12 @@ class Trust(Part):
     Most files lack it, and are written without it: readers from before know no such field.
     """
 
+    former_charter_roots: Annotated[
+        dict[Owner, Annotated[tuple[FormerRoot, ...], Field(min_length=1, max_length=64)]],
+        Field(exclude_if=operator.not_),
+    ] = {}  # noqa: RUF012 - pydantic copies it
+    """Those that the pinned roots took over from, oldest first; left out likewise."""
+
     @property
     def suite(self) -> Suite:
         """The room's crypto suite: that of the key which signs its log."""
@@ -58,6 +74,24 @@ class Trust(Part):
         if owner not in self.charter_roots:
             raise UnpinnedError(owner)
         return self.charter_roots[owner]
+
+    def former_charters(self, owner: str) -> frozenset[str]:
+        """Give the digests of the charters that an owner's former roots signed in their time."""
+        former = self.former_charter_roots.get(owner, ())
+        return frozenset(digest for each in former for digest in each.charters)
+
+    def root_after(self, owner: str, root: str) -> str | None:
+        """Give the root that a former one of an owner handed over to; none if it is no former."""
+        former = [each.root for each in self.former_charter_roots.get(owner, ())]
+        following = [*former[1:], self.charter_roots.get(owner)]
+        return dict(zip(former, following, strict=True)).get(root) if former else None
+
+    def handovers_to(self, owner: str, root: str) -> tuple[str, ...]:
+        """Give the handovers that led to a root of an owner, for readers who pinned one before."""
+        former = self.former_charter_roots.get(owner, ())
+        roots = [*(each.root for each in former), self.charter_roots.get(owner)]
+        place = roots.index(root) if root in roots else 0
+        return tuple(each.handover for each in former[:place])
 
     def open_checkpoint(self, note: str) -> Checkpoint:
         """Read a checkpoint of the pinned room's log.

@@ -22,7 +22,13 @@ from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, require_format, verify_recorded
+from saferoom_proto.receipt import (
+    RECEIPT_LIMIT_BYTES,
+    Handovers,
+    require_format,
+    verify_recorded,
+)
+from saferoom_proto.roots import open_under
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -41,7 +47,7 @@ from saferoom_proto.statements import (
 from saferoom_proto.statements.base import Base64, Part, field_faults
 from saferoom_proto.suite import suite_of
 from saferoom_proto.trust import Trust
-from saferoom_proto.verification import open_charter, verify_by_enclave, verify_endorsement
+from saferoom_proto.verification import verify_by_enclave, verify_endorsement
 
 FORMAT: Final = "saferoom-use/v1"
 UseWord = (
@@ -88,6 +94,7 @@ class UseReceipt(Part):
     """What was asked; none for a disclosure, or where the room no longer has it."""
     row: Annotated[SubjectRow | None, Field(exclude_if=operator.not_)] = None
     """Of a batch, the row about its subject; the other rows are not in the file."""
+    handovers: Handovers = ()
 
     @classmethod
     def from_json(cls, data: bytes) -> UseReceipt:
@@ -142,9 +149,8 @@ def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:
     if kind is None:
         raise SafeRoomError(Reason.MALFORMED, f"a {statement.payload_type} is no word on a use")
     said = load(statement, kind)
-    charter = open_charter(Envelope.from_text(receipt.charter), trust.root_of(said.owner))
-    named = (charter.digest, charter.charter.owner, charter.charter.room)
-    if named != (said.charter, said.owner, trust.origin):
+    charter = open_under(Envelope.from_text(receipt.charter), said.owner, trust, receipt.handovers)
+    if charter.digest != said.charter:
         raise SafeRoomError(Reason.BAD_CHARTER, "not the charter that the word names")
     endorsement_envelope = Envelope.from_text(receipt.endorsement)
     endorsement = verify_endorsement(endorsement_envelope, charter, said.time)

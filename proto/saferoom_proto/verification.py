@@ -122,9 +122,17 @@ def open_charter(envelope: Envelope, root: str) -> PinnedCharter:
     return PinnedCharter(charter, envelope.digest)
 
 
-def succeed_charter(current: PinnedCharter, envelope: Envelope) -> PinnedCharter:
-    """Open the charter that follows another: same owner, next version, naming its predecessor."""
-    following = open_charter(envelope, current.charter.root)
+def succeed_charter(
+    current: PinnedCharter, envelope: Envelope, root: str | None = None
+) -> PinnedCharter:
+    """Open the charter that follows another: same owner, next version, naming its predecessor.
+
+    Args:
+        current: the one before it.
+        envelope: the charter.
+        root: that must have signed it; by default the one that signed the one before it.
+    """
+    following = open_charter(envelope, root or current.charter.root)
     new, old = following.charter, current.charter
     if (new.owner, new.room) != (old.owner, old.room):
         raise SafeRoomError(Reason.BAD_CHARTER, "a charter of another owner or room")

@@ -55,9 +55,24 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
     async def GetCharter(
         self, request: owner_pb2.GetCharterRequest, context: object
     ) -> owner_pb2.GetCharterResponse:
-        """Give an owner's charter in force."""
+        """Give an owner's charter in force, and how its root came to sign."""
         held = self._register.charter_statement(request.owner)
-        return owner_pb2.GetCharterResponse(charter=envelope_to_proto(held.envelope))
+        handovers = [
+            wire.recorded(await self._statements.recorded(each))
+            for each in self._register.root_handovers(request.owner)
+        ]
+        return owner_pb2.GetCharterResponse(
+            charter=envelope_to_proto(held.envelope), handovers=handovers
+        )
+
+    async def HandOverRoot(
+        self, request: owner_pb2.HandOverRootRequest, context: object
+    ) -> owner_pb2.HandOverRootResponse:
+        """Record that another root signs the owner's charters from now on."""
+        recorded = await self._statements.accept(
+            current_caller(), wire.envelope(request.handover), rules.ROOT_HANDOVER
+        )
+        return owner_pb2.HandOverRootResponse(recorded=wire.recorded(recorded))
 
     async def PutSchema(
         self, request: owner_pb2.PutSchemaRequest, context: object

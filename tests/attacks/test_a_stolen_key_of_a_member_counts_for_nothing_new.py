@@ -224,7 +224,7 @@ def test_an_issuer_is_changed_with_both_in_one_charter_and_the_stolen_one_names_
     refused(enclave, room.question(), Reason.NO_CONSENT)
 
 
-# The charter root.
+# The charter root: handed over in `test_a_charter_root_is_handed_over_by_both_roots_only.py`.
 
 
 def test_a_charter_by_the_stolen_root_is_refused_by_whoever_pinned_the_new_one(

@@ -35,6 +35,7 @@ from saferoom_proto.statements import (
     Recovered,
     Refusal,
     Release,
+    RootHandover,
     Snapshot,
     Span,
 )
@@ -367,6 +368,15 @@ def words_on_enclaves() -> dict[str, Payload]:
             use=KeyUse.LEDGER,
             former=public("ledger"),
             following=public("ledger of next year"),
+            time=AT,
+        ),
+        "root-handover": RootHandover(
+            room=ROOM,
+            owner="tax",
+            former=public("root"),
+            following=public("root of next year"),
+            version=3,
+            previous=digest("charter"),
             time=AT,
         ),
     }

@@ -28,6 +28,7 @@ from saferoom_proto.statements import (
     Purpose,
     Recovery,
     RoomKeys,
+    RootHandover,
     Schema,
     Title,
     Withdrawal,
@@ -54,7 +55,7 @@ class SimOwner:
         self.name: Final = name
         self.world: Final = world
         seeds = world.seeds
-        self.root: Final = seeds.signing(f"root of {name}")
+        self.root = seeds.signing(f"root of {name}")
         self.approvers: Final = {
             each: seeds.signing(f"approver {each} of {name}") for each in APPROVERS
         }
@@ -107,6 +108,27 @@ class SimOwner:
         charter = self.next_charter(**changes)
         self.charters.append(charter)
         return self.world.publish(charter, self.name)
+
+    def handover(self, following: SigningKey, *keys: SigningKey, **changes: object) -> Envelope:
+        """Make a handover of the root, by both roots or by these keys; fields can be changed."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": self.name,
+            "former": self.root.verify_key.public,
+            "following": following.verify_key.public,
+            "version": len(self.charters) + 1,
+            "previous": self.charters[-1].digest,
+            "time": self.world.now(),
+        }
+        says = RootHandover.model_validate(fields | changes)
+        return seal_statement(says, *(keys or (self.root, following)))
+
+    def hand_over(self, following: SigningKey | None = None) -> Envelope:
+        """Publish a handover of the root to another one, which signs from then on."""
+        following = following or self.world.seeds.signing(f"next root of {self.name}")
+        statement = self.world.publish(self.handover(following), self.name)
+        self.root = following
+        return statement
 
     def publish_schema(self, schema: Schema) -> Envelope:
         """Sign and publish the store's schema."""

@@ -29,9 +29,11 @@ from saferoom_client.files import (
 )
 from saferoom_client.tdx import TdxPolicy
 from saferoom_proto import chain
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey, VerifyKey
-from saferoom_proto.statements import ChainLink, Digest, Owner, PublicKey
+from saferoom_proto.roots import follow_root
+from saferoom_proto.statements import ChainLink, Digest, Owner, PublicKey, RootHandover
 from saferoom_proto.statements.base import Base64, Origin, OutsideDigest, Part
 from saferoom_proto.statements.enclave import EvidenceKind
 from saferoom_proto.suite import Suite
@@ -50,6 +52,8 @@ class Policy(Part):
     owner: Owner
     charter_root: PublicKey
     """Only a charter that this key signed counts."""
+    last_charter: Digest | None = None
+    """And the last one of the root that handed over to it; none if none did."""
     code: Annotated[tuple[OutsideDigest, ...], Field(min_length=1, max_length=64)]
     """Accepted digests of our own code, as `saferoom measure` gives them."""
     dependencies: Annotated[tuple[OutsideDigest, ...], Field(min_length=1, max_length=64)]
@@ -188,6 +192,29 @@ class KeyAgent:
     def require(self, supervisors: Sequence[str]) -> Policy:
         """Accept from now on only enclaves that one of these, or of those before, started."""
         return self._decide(supervisors=_more(self.policy.supervisors, supervisors))
+
+    def follow(self, statement: Envelope) -> RootHandover:
+        """Go over to the charter root that the pinned one handed over to, durably.
+
+        Raises:
+            SafeRoomError: `BAD_SIGNATURE` or `BAD_CHARTER` if the pinned root did not sign that;
+                `CONFLICT` for a handover that is past.
+        """
+        policy, state = self.policy, self.state()
+        says = follow_root(
+            statement,
+            room=policy.room,
+            owner=policy.owner,
+            root=policy.charter_root,
+            seen=None if state.charter is None else (state.charter_version, state.charter),
+        )
+        # In this order: a kill in between leaves an agent that takes the last charter and no older
+        # one, and following again ends it.
+        seen = {"charter_version": says.version - 1, "charter": says.previous}
+        self.keep_state(AgentState.model_validate({**dict(state), **seen}))
+        followed = {"charter_root": says.following, "last_charter": says.previous}
+        write_model(self.folder / POLICY, Policy.model_validate({**dict(policy), **followed}))
+        return says
 
     def _decide(self, **changes: tuple[str, ...]) -> Policy:
         policy = Policy.model_validate({**dict(self.policy), **changes})

@@ -21,6 +21,7 @@ from saferoom_proto.encoding import b64, dump, sha256_digest, unb64
 from saferoom_proto.premises import require_launched
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.recovery import Decision, keys_info, open_decision
+from saferoom_proto.roots import open_followed
 from saferoom_proto.statements import (
     ChainLink,
     Endorsement,
@@ -29,7 +30,7 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from saferoom_proto.statements.base import whole_milliseconds
-from saferoom_proto.verification import PinnedCharter, open_charter
+from saferoom_proto.verification import PinnedCharter
 
 ENDORSED_FOR: Final = timedelta(hours=24)
 """The room asks again at half time, so an agent may be away for twelve hours."""
@@ -157,9 +158,10 @@ def release_keys(agent: KeyAgent, accepted: Accepted, now: datetime) -> KeyRelea
 
 
 def _require_charter(agent: KeyAgent, state: AgentState, envelope: Envelope) -> PinnedCharter:
-    pinned = open_charter(envelope, agent.policy.charter_root)
+    policy = agent.policy
+    pinned = open_followed(envelope, policy.charter_root, policy.last_charter)
     charter, card = pinned.charter, agent.card
-    if (charter.room, charter.owner) != (agent.policy.room, agent.policy.owner):
+    if (charter.room, charter.owner) != (policy.room, policy.owner):
         raise SafeRoomError(Reason.BAD_CHARTER, "the charter is of another room or owner")
     if (charter.key_agent, charter.pairing) != (card.key_agent, card.pairing):
         raise SafeRoomError(Reason.BAD_CHARTER, "the charter names another key agent")

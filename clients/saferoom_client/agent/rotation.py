@@ -14,9 +14,9 @@ from saferoom_client.agent.slots import Slot
 from saferoom_client.files import PUBLIC_FILE, write_model
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.roots import open_followed
 from saferoom_proto.statements import KeyChange
 from saferoom_proto.store_key import name_of
-from saferoom_proto.verification import open_charter
 
 _NEXT: Final = ((Slot.AGENT_NEXT, Slot.AGENT), (Slot.PAIRING_NEXT, Slot.PAIRING))
 
@@ -83,7 +83,8 @@ def under(agent: KeyAgent, charter: Envelope) -> KeyAgent:
     source = agent.source
     if not any(source.has(slot) for slot, _ in _NEXT):
         return agent
-    named = open_charter(charter, agent.policy.charter_root).charter
+    policy = agent.policy
+    named = open_followed(charter, policy.charter_root, policy.last_charter).charter
     card = _next_card(agent)
     if (named.owner, named.key_agent, named.pairing) != (card.owner, card.key_agent, card.pairing):
         return agent

@@ -51,6 +51,8 @@ class Book:
     entries: dict[str, int] = field(default_factory=dict[str, int])
     """The first entry of every statement, by its digest."""
     in_force: dict[str, PinnedCharter] = field(default_factory=dict[str, PinnedCharter])
+    roots: dict[str, str] = field(default_factory=dict[str, str])
+    """Which key must sign each owner's next charter."""
     charters: dict[str, PinnedCharter] = field(default_factory=dict[str, PinnedCharter])
     endorsements: dict[str, Endorsement] = field(default_factory=dict[str, Endorsement])
     features: dict[str, Feature] = field(default_factory=dict[str, Feature])

@@ -14,6 +14,7 @@ from saferoom_proto.identity import verify_issued
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
+from saferoom_proto.roots import Line, open_under
 from saferoom_proto.statements import (
     Agreement,
     AgreementEnd,
@@ -34,6 +35,7 @@ from saferoom_proto.statements import (
     Pause,
     Payload,
     Recovery,
+    RootHandover,
     Schema,
     Template,
     TemplateRefusal,
@@ -44,8 +46,6 @@ from saferoom_proto.subject_verification import verify_by_subject
 from saferoom_proto.verification import (
     ByApprover,
     PinnedCharter,
-    open_charter,
-    succeed_charter,
     verify_agreement,
     verify_by_any_approver,
     verify_by_named_approver,
@@ -61,18 +61,31 @@ Take = Callable[[Book, int, Envelope], None]
 def _charter(book: Book, entry: int, statement: Envelope) -> None:
     del entry
     says = load(statement, Charter)
-    root = book.trust.charter_roots.get(says.owner)
-    if root is None:
+    if says.owner not in book.trust.charter_roots:
         book.unpinned.add(says.owner)
         return
     before = book.in_force.get(says.owner)
-    pinned = open_charter(statement, root)
     if before is not None:
-        pinned = succeed_charter(before, statement)
-    elif (says.version, says.room) != (1, book.trust.origin):
-        raise SafeRoomError(Reason.BAD_CHARTER, "the first charter is of version 1 and this room")
+        pinned = Line(before, book.roots[says.owner]).after(statement).charter
+    else:
+        pinned = open_under(statement, says.owner, book.trust)
+        if says.version != 1:
+            raise SafeRoomError(Reason.BAD_CHARTER, "the first charter is of version 1")
+        book.roots[says.owner] = pinned.charter.root
     book.charters[statement.digest] = pinned
     book.in_force[says.owner] = pinned
+
+
+def _root_handover(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    says = load(statement, RootHandover)
+    if says.owner in book.unpinned:
+        return
+    line = Line(book.charter(says.owner), book.roots[says.owner]).after(statement)
+    followed = book.trust.root_after(says.owner, says.former)
+    if followed is not None and followed != says.following:
+        raise SafeRoomError(Reason.CONFLICT, "that root was handed over to another")
+    book.roots[says.owner] = line.root
 
 
 def _endorsement(book: Book, entry: int, statement: Envelope) -> None:
@@ -277,6 +290,7 @@ def _require_signed(
 
 TAKES: Final[Mapping[str, Take]] = {
     Charter.payload_type(): _charter,
+    RootHandover.payload_type(): _root_handover,
     Endorsement.payload_type(): _endorsement,
     EvidenceClaims.payload_type(): _known(EvidenceClaims),
     Feature.payload_type(): _feature,

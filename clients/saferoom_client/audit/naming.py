@@ -26,7 +26,13 @@ KINDS: Final = (
     *(later("feature"), later("feature-trial"), later("key-change"), later("key-handover")),
     *(later("load-order"), later("pause"), later("recovered"), later("recovery")),
     *(later("refusal"), later("release"), later("release-certificate")),
-    *(later("rollback-order"), later("schema"), later("snapshot"), later("template")),
+    *(
+        later("rollback-order"),
+        later("root-handover"),
+        later("schema"),
+        later("snapshot"),
+        later("template"),
+    ),
     *(later("template-refusal"), later("withdrawal")),
 )
 """The kinds that stand in a log, listed for translation."""

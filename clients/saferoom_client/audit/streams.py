@@ -25,6 +25,7 @@ from saferoom_proto.statements import (
     ConsentRevocation,
     Feature,
     Pause,
+    RootHandover,
     Schema,
     StreamPosition,
     Template,
@@ -39,6 +40,7 @@ _ALL: Final = frozenset(
 """Followed by every owner; a new owner is brought those from before its time after its charter."""
 _OF: Final[Mapping[str, Callable[[Envelope], Iterable[str]]]] = {
     Charter.payload_type(): lambda said: (load(said, Charter).owner,),
+    RootHandover.payload_type(): lambda said: (load(said, RootHandover).owner,),
     Schema.payload_type(): lambda said: (load(said, Schema).owner,),
     Agreement.payload_type(): lambda said: (load(said, Agreement).owner,),
     AgreementEnd.payload_type(): lambda said: (load(said, AgreementEnd).owner,),

@@ -18,7 +18,9 @@ from saferoom_client.agent.folder import (
     Policy,
 )
 from saferoom_client.agent.rotation import change_store_key, prepare_agent_keys
+from saferoom_client.cli.charter_roots import read_handover, show_pinned
 from saferoom_client.cli.options import (
+    InputFile,
     JsonOption,
     RoomCardOption,
     UnitsFolder,
@@ -145,6 +147,16 @@ def require(
         ),
         say("to drop one, take its key out of {policy}", policy=folder / POLICY),
     )
+
+
+@app.command()
+def follow(
+    folder: AgentFolder,
+    handover: InputFile,
+    as_json: JsonOption = False,
+) -> None:
+    """Go by the charter root that the pinned one handed over to; it counts at once."""
+    show_pinned(KeyAgent.load(folder).follow(read_handover(handover)), as_json=as_json)
 
 
 @app.command()

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from saferoom_client.agent.folder import AgentCard
+from saferoom_client.cli import charter_roots
+from saferoom_client.cli.charter_roots import RootKey, put_handover, read_root
 from saferoom_client.cli.limits_words import level_in_words
 from saferoom_client.cli.options import (
     InputFile,
@@ -35,7 +37,6 @@ from saferoom_client.files import (
     bad_file,
     read_file,
     read_model,
-    read_private,
     refuse_existing,
     write_file,
 )
@@ -51,6 +52,7 @@ from saferoom_proto.statements import (
     IdentityIssuer,
     LevelLimits,
     RoomKeys,
+    RootHandover,
     Title,
     load,
     seal_statement,
@@ -59,17 +61,14 @@ from saferoom_proto.suite import Suite
 from saferoom_proto.verification import open_charter
 
 app = group("Write and show charters.")
+app.add_typer(charter_roots.app)
+_HANDOVER = RootHandover.payload_type()
 
 LIMITS = (("0", "0"), ("3.17", "12"), ("3.17", "12"), ("3", "6"))
 """A draft's bits per feature in a period, and per family in 36 months, by level 1 to 4.
 
 3.17 bits are 9 cells: the widest grid's eight bands, and "not found".
 """
-
-RootKey = Annotated[
-    Path,
-    typer.Option("--root", help="The charter root's key file.", dir_okay=False),
-]
 
 
 @app.command()
@@ -119,7 +118,7 @@ def init(
     """Write the draft of a first charter, to be read and changed before it is signed."""
     refuse_existing(out)
     card, keys = read_model(room, RoomCard), read_model(agent, AgentCard)
-    approvers, key = pairs(approver, "NAME=SIGNING.PEM"), _read_root(root)
+    approvers, key = pairs(approver, "NAME=SIGNING.PEM"), read_root(root)
     charter = Charter(
         room=card.origin,
         owner=owner,
@@ -187,7 +186,13 @@ def put(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand in a signed charter, the first or the next one; or a draft, signed here with --root."""
+    """Hand in a signed charter, the first or the next one; or a draft, signed here with --root.
+
+    A handover of the root is handed in the same way, signed by both roots.
+    """
+    if root is None and (statement := _read_signed(file)).payload_type == _HANDOVER:
+        put_handover(statement, profile, as_json=as_json)
+        return
     with Room.open(profile) as room:
         if root is None:
             statement = _read_signed(file)
@@ -293,7 +298,7 @@ def _witnesses(charter: Charter) -> dict[str, str]:
 
 
 def _signed(draft: Path, root: Path, room: str) -> Envelope:
-    key = _read_root(root)
+    key = read_root(root)
     charter = read_charter(draft, room, key.suite)
     if charter.root != key.verify_key.public:
         raise bad_file(draft, f"its root is not the key in {root}")
@@ -306,11 +311,3 @@ def _read_signed(file: Path) -> Envelope:
     except SafeRoomError as error:
         rule = say("not a signed charter: sign it with `charter sign`, or give --root")
         raise bad_file(file, rule) from error
-
-
-def _read_root(path: Path) -> SigningKey:
-    data = read_private(path)
-    try:
-        return SigningKey.from_pem(data)
-    except SafeRoomError as error:
-        raise bad_file(path, error.detail) from error

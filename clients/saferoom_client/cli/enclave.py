@@ -9,7 +9,9 @@ import typer
 
 from saferoom_client.agent.folder import STATE, AgentState
 from saferoom_client.challenge import ShownEvidence
+from saferoom_client.cli.charter_roots import read_handover, show_pinned
 from saferoom_client.cli.options import (
+    InputFile,
     JsonOption,
     ProfileOption,
     RoomCardOption,
@@ -86,6 +88,16 @@ def run(folder: HomeFolder, as_json: JsonOption = False) -> None:
     home = Home.load(folder)
     measured_here()
     run_until_told(supervise(home, on_event=teller(as_json)))
+
+
+@app.command()
+def follow(
+    folder: HomeFolder,
+    handover: InputFile,
+    as_json: JsonOption = False,
+) -> None:
+    """Go by the charter root that the pinned one handed over to; it counts at once."""
+    show_pinned(Home.load(folder).follow(read_handover(handover)), as_json=as_json)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from saferoom_client.cli.charter_roots import show_followed
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import mapping, show
 from saferoom_client.cli.witness_keys import (
@@ -15,6 +16,7 @@ from saferoom_client.cli.witness_keys import (
     read_policy,
 )
 from saferoom_client.profile import Profile
+from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 
 app = typer.Typer(help="Pin the charter roots of owners, and witnesses.", no_args_is_help=True)
@@ -36,6 +38,18 @@ def pin(
         {"owner": owner, "root": pinned.trust.charter_roots[owner]},
         say("pinned the charter root of {owner}", owner=owner),
     )
+
+
+@app.command()
+def follow(
+    owner: Annotated[str, typer.Argument(help="The data owner.")],
+    profile: ProfileOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Go over to an owner's new charter root, where the one that you pinned signed that."""
+    with Room.open(profile) as room:
+        followed = room.follow_root(owner)
+    show_followed(followed, as_json=as_json)
 
 
 @app.command()

@@ -30,8 +30,10 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.premises import PinnedSwitchboard, open_switchboard
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.base import Origin, Owner, Part, PublicKey
-from saferoom_proto.verification import PinnedCharter, open_charter
+from saferoom_proto.roots import follow_root, open_followed
+from saferoom_proto.statements import Charter, RootHandover, load
+from saferoom_proto.statements.base import Digest, Origin, Owner, Part, PublicKey
+from saferoom_proto.verification import PinnedCharter
 
 CONFIG: Final = "enclave.json"
 KEY: Final = "supervisor.key"
@@ -49,6 +51,8 @@ class HomeConfig(Part):
     owner: Owner
     charter_root: PublicKey
     """Only a charter that this key signed counts."""
+    last_charter: Digest | None = None
+    """And the last one of the root that handed over to it; none if none did."""
     exchange: str = EXCHANGE
     """What is shared with the relay; from this folder, if the path is not absolute."""
     max_memory_mib: Annotated[int, Field(ge=256, le=1 << 20)] = 4096
@@ -120,6 +124,30 @@ class Home:
         """What is shared with the relay."""
         return Exchange(self.folder / self.config.exchange)
 
+    def follow(self, statement: Envelope) -> RootHandover:
+        """Go over to the charter root that the pinned one handed over to, durably.
+
+        Raises:
+            SafeRoomError: `BAD_SIGNATURE` or `BAD_CHARTER` if the pinned root did not sign that;
+                `CONFLICT` for a handover that is past.
+        """
+        config = self.config
+        kept = read_untrusted(self.folder / CHARTER)
+        newest = None if kept is None else Envelope.from_json(kept)
+        says = follow_root(
+            statement,
+            room=config.room,
+            owner=config.owner,
+            root=config.charter_root,
+            seen=None if newest is None else (load(newest, Charter).version, newest.digest),
+        )
+        if newest is not None and newest.digest != says.previous:
+            # One before the last counts no more; the relay brings the one in force.
+            (self.folder / CHARTER).unlink()
+        followed = {"charter_root": says.following, "last_charter": says.previous}
+        write_model(self.folder / CONFIG, HomeConfig.model_validate({**dict(config), **followed}))
+        return says
+
     def verified(self, refused: Refused) -> Verified | None:
         """Give the newest order that is whole and the owner's; none before there is one.
 
@@ -143,10 +171,13 @@ class Home:
         return Verified(order, charter.says, switchboard.says)
 
     def _charter(self, refused: Refused) -> _Opened[PinnedCharter] | None:
+        # Read anew: the owner may have had it follow another root since.
+        config = read_model(self.folder / CONFIG, HomeConfig)
+
         def opened(data: bytes) -> _Opened[PinnedCharter]:
             statement = Envelope.from_json(data)
-            pinned = open_charter(statement, self.config.charter_root)
-            if (pinned.charter.room, pinned.charter.owner) != (self.config.room, self.config.owner):
+            pinned = open_followed(statement, config.charter_root, config.last_charter)
+            if (pinned.charter.room, pinned.charter.owner) != (config.room, config.owner):
                 raise SafeRoomError(Reason.BAD_CHARTER, "the charter is of another room or owner")
             return _Opened(pinned, statement, pinned.charter.version)
 

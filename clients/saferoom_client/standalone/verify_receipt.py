@@ -3,8 +3,12 @@
     python verify_receipt.py receipt.json --trust trust.json
 
 `trust.json` holds the keys you pinned: {"origin": ROOM, "ledger_key": BASE64, "charter_roots":
-{OWNER: BASE64}} and, once the log's key was handed over, "former_ledger_keys": [{"key": BASE64,
-"size": NUMBER}]: such a key counts up to a log of that size. Nothing is fetched, written or asked.
+{OWNER: BASE64}}. Once the log's key was handed over it has "former_ledger_keys": [{"key": BASE64,
+"size": NUMBER}]: such a key counts up to a log of that size. Once an owner's root was,
+"former_charter_roots": {OWNER: [{"root": BASE64, "charters": [DIGEST], "handover": TEXT}]}: of such
+a root those charters count. A receipt itself leads on from a root to the next ones.
+
+Nothing is fetched, written or asked.
 Exit status: 0 if all verifies, 1 if anything does not, 2 if the files cannot be read.
 
 This is a second implementation, to be read on its own: it shares no line with the room's software.
@@ -45,6 +49,7 @@ KINDS = {
     "charter": "room owner title version previous suite root approvers threshold issuers registrars"
     " key_agent pairing room_keys max_head_age_seconds min_sandbox_level"
     " release_tick_milliseconds limits",
+    "root-handover": "room owner former following version previous time",
     "endorsement": "room valid_from valid_to owner identity sealing tls charter code dependencies"
     " evidence_kind evidence quote chain previous sandbox_level",
     "feature": "room owner name version title unit level family information_types as_of sql kind"
@@ -407,17 +412,29 @@ class Trust:
     roots: dict[str, Key]
     former: tuple[tuple[Key, int], ...] = ()
     """Former keys of the log, each with the size of the largest log that it signed alone."""
+    charters: frozenset[tuple[str, str]] = frozenset()
+    """Owners, and the digests of the charters that their former roots signed."""
 
     @classmethod
     def read(cls, data: bytes) -> Trust:
         """Read the file of pinned keys."""
         doc = strict_json(data, "trust")
         former = as_list(doc.pop("former_ledger_keys", []), "former_ledger_keys")
+        earlier = as_doc(doc.pop("former_charter_roots", {}), "former_charter_roots")
+        charters = frozenset(
+            (owner, digest) for owner in earlier for digest in cls._charters(earlier, owner)
+        )
         exactly(doc, "origin ledger_key charter_roots", "trust")
         pinned = as_doc(doc["charter_roots"], "charter_roots")
         roots = {owner: Key(b64(text(pinned, owner), "trust")) for owner in pinned}
         key = Key(b64(text(doc, "ledger_key"), "trust"))
-        return cls(text(doc, "origin"), key, roots, tuple(map(cls._former, former)))
+        return cls(text(doc, "origin"), key, roots, tuple(map(cls._former, former)), charters)
+
+    @staticmethod
+    def _charters(earlier: Doc, owner: str) -> list[str]:
+        for one in docs(earlier, owner):
+            exactly(one, "root charters handover", "former_charter_roots")
+        return [digest for one in docs(earlier, owner) for digest in texts(one, "charters")]
 
     @staticmethod
     def _former(held: object) -> tuple[Key, int]:
@@ -490,21 +507,41 @@ def within(says: Doc, now: datetime, first: str = "valid_from", last: str = "val
     return instant(says, first) <= now < instant(says, last)
 
 
-def read_charter(written: str, owner: str, trust: Trust) -> Charter:
-    """Read a charter and verify it under the owner's pinned root."""
+def read_charter(written: str, owner: str, trust: Trust, holder: Doc) -> Charter:
+    """Read a charter and verify it under the owner's pinned root, one before, or one it led to."""
     charter = read_statement(written, "charter")
-    root = trust.roots.get(owner) or wrong(f"no pinned charter root for {owner}")
-    says = charter.says
+    pinned = trust.roots.get(owner) or wrong(f"no pinned charter root for {owner}")
+    says, named = charter.says, Key(b64(text(charter.says, "root"), "charter"))
     require((says["owner"], says["room"]) == (owner, trust.origin), "charter: of another")
-    require(Key(b64(text(says, "root"), "charter")) == root, "charter: under another root")
-    charter.require_signed([root])
+    if (owner, charter.digest) not in trust.charters:
+        handovers = texts(holder, "handovers") if "handovers" in holder else []
+        root = led_to(pinned, charter, handovers, named)
+        require(named == root, "charter: under another root")
+    charter.require_signed([named])
     return Charter(charter)
 
 
-def chain_of_charters(written: list[str], owner: str, trust: Trust) -> Charter:
+def led_to(root: Key, charter: Statement, handovers: list[str], named: Key) -> Key:
+    """Follow the handovers in a receipt from a pinned root, as far as to a charter's."""
+    for written in handovers:
+        if root == named:
+            break
+        handover = read_statement(written, "root-handover")
+        says, owned = handover.says, ("owner", "room")
+        same = all(says[field] == charter.says[field] for field in owned)
+        require(same, "root handover: of another owner or room")
+        roots = [Key(b64(text(says, field), "root")) for field in ("former", "following")]
+        require(roots[0] != roots[1], "root handover: to itself")
+        handover.require_signed(roots, 2)
+        if roots[0] == root and count(says, "version") <= count(charter.says, "version"):
+            root = roots[1]
+    return root
+
+
+def chain_of_charters(part: Doc, owner: str, trust: Trust) -> Charter:
     """Follow charters from the first to the one in force; each names the one before it."""
-    require(bool(written), "no charter")
-    charters = [read_charter(one, owner, trust) for one in written]
+    charters = [read_charter(one, owner, trust, part) for one in texts(part, "charters")]
+    require(bool(charters), "no charter")
     for before, after in pairwise(charters):
         follows = (count(before.says, "version") + 1, before.statement.digest)
         named = (count(after.says, "version"), after.says["previous"])
@@ -716,7 +753,7 @@ def verify_check(receipt: Doc, trust: Trust) -> Told:
     answers: list[str | None] = []
     for part in docs(receipt, "parts"):
         owner = text(part, "owner")
-        charter = chain_of_charters(texts(part, "charters"), owner, trust)
+        charter = chain_of_charters(part, owner, trust)
         word = read_statement(text(part, "release"), "release")
         says, now = word.says, instant(word.says, "time")
         enclave = require_enclave(word, text(part, "endorsement"), charter)
@@ -795,7 +832,8 @@ def verify_word_on_batch(
     """Verify an owner's word on a batch and what the rows (or one of them) rest on."""
     owner, written = text(part, "owner"), texts(part, "charters")
     charters = {
-        one.statement.digest: one for one in (read_charter(each, owner, trust) for each in written)
+        one.statement.digest: one
+        for one in (read_charter(each, owner, trust, part) for each in written)
     }
     word = read_statement(text(part, "release"), "batch-release")
     says = word.says
@@ -966,7 +1004,7 @@ def verify_use(receipt: Doc, trust: Trust) -> Told:
     """Verify a use's receipt: that a question was asked, and what became of it."""
     word = read_statement(text(receipt, "word"), *ASKED, "disclosure")
     says = word.says
-    charter = read_charter(text(receipt, "charter"), text(says, "owner"), trust)
+    charter = read_charter(text(receipt, "charter"), text(says, "owner"), trust, receipt)
     require(says["charter"] == charter.statement.digest, "the word names another charter")
     require_enclave(word, text(receipt, "endorsement"), charter)
     place = require_logged(word, b64(text(receipt, "salt"), "salt"), text(receipt, "proof"), trust)
@@ -1028,7 +1066,8 @@ VERIFIERS: dict[str, Callable[[Doc, Trust], Told]] = {
     "saferoom-use/v1": verify_use,
 }
 VERIFIED = (
-    "each charter is signed by the root you pinned, and each follows the one before it",
+    "each charter is signed by the root you pinned, one before it or one that it handed over to",
+    "each charter follows the one before it",
     "each enclave's key is endorsed by its owner's key agent, under that charter, in time",
     "each enclave signed its word, about this very question, in the question's window",
     "the question is signed by a key of the agreement, which both sides signed",
@@ -1059,14 +1098,19 @@ def verify(receipt_json: bytes, trust_json: bytes) -> Told:
         )
     if check is None or not isinstance(named, str):
         wrong("format: not a receipt that this program knows")
-    optional = " row" if named == "saferoom-use/v1" and "row" in receipt else ""
-    exactly(receipt, FILES[named] + optional, "receipt")
+    use = named == "saferoom-use/v1"
+    exactly(receipt, with_later(FILES[named], receipt, "row handovers" if use else ""), "receipt")
     if named in PARTS:
         for part in docs(receipt, "parts"):
-            exactly(part, PARTS[named], "part")
+            exactly(part, with_later(PARTS[named], part, "handovers"), "part")
         owners = [text(part, "owner") for part in docs(receipt, "parts")]
         require(len(set(owners)) == len(owners), "two parts of one owner")
     return check(receipt, trust)
+
+
+def with_later(fields: str, held: Doc, later: str) -> str:
+    """Give a file's fields with those that it holds of what stands there only when it is needed."""
+    return " ".join([fields, *(field for field in later.split() if held.get(field))])
 
 
 def plain(text: object) -> str:

@@ -72,7 +72,7 @@ from saferoom_proto.statements.feature import (
     Schema,
     Table,
 )
-from saferoom_proto.statements.handover import KeyHandover, KeyUse
+from saferoom_proto.statements.handover import KeyHandover, KeyUse, RootHandover
 from saferoom_proto.statements.head import Head, Refusal
 from saferoom_proto.statements.job import (
     JobAdmission,
@@ -172,6 +172,7 @@ __all__ = [
     "Release",
     "Returns",
     "RoomKeys",
+    "RootHandover",
     "Runs",
     "Schema",
     "Snapshot",

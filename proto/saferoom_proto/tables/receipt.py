@@ -16,6 +16,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import (
+    Handovers,
     open_charters,
     open_template,
     require_approved,
@@ -64,6 +65,7 @@ class TableReceipt(Part):
     proof: str
     tables: str | None
     """What was opened, a JSON document; none for a refusal."""
+    handovers: Handovers = ()
 
     @classmethod
     def from_json(cls, data: bytes) -> TableReceipt:
@@ -124,7 +126,7 @@ def verify_table_receipt(receipt: TableReceipt, trust: Trust) -> VerifiedTables:
     asked = (request.template, request.certificate)
     template, certificate = open_template(receipt.template, receipt.certificate, [receipt], asked)
     # Step 3: the charter under its pinned root; the enclave's key under the charter; its word.
-    charter = open_charters(receipt.owner, receipt.charters, trust)
+    charter = open_charters(receipt.owner, receipt.charters, trust, receipt.handovers)
     endorsement_envelope = Envelope.from_text(receipt.endorsement)
     statement = Envelope.from_text(receipt.release)
     moment = load(statement, TableRelease).time

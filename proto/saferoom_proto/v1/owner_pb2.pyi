@@ -129,22 +129,76 @@ class GetCharterResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHARTER_FIELD_NUMBER: _builtins.int
+    HANDOVERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def charter(self) -> _evidence_pb2.Envelope:
         """The charter in force."""
+
+    @_builtins.property
+    def handovers(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Recorded]:
+        """Every handover of the owner's charter root to the next, in the log's order."""
 
     def __init__(
         self,
         *,
         charter: _evidence_pb2.Envelope = ...,
+        handovers: _abc.Iterable[_evidence_pb2.Recorded] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charter", b"charter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter", b"charter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter", b"charter", "handovers", b"handovers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCharterResponse: _TypeAlias = GetCharterResponse  # noqa: Y015
+
+@_typing.final
+class HandOverRootRequest(_message.Message):
+    """Hands in a handover of the owner's charter root."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOVER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def handover(self) -> _evidence_pb2.Envelope:
+        """The owner's statement, signed by the former root and by the following one."""
+
+    def __init__(
+        self,
+        *,
+        handover: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["handover", b"handover"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handover", b"handover"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverRootRequest: _TypeAlias = HandOverRootRequest  # noqa: Y015
+
+@_typing.final
+class HandOverRootResponse(_message.Message):
+    """The handover as recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recorded(self) -> _evidence_pb2.Recorded:
+        """With its proof."""
+
+    def __init__(
+        self,
+        *,
+        recorded: _evidence_pb2.Recorded = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverRootResponse: _TypeAlias = HandOverRootResponse  # noqa: Y015
 
 @_typing.final
 class PutSchemaRequest(_message.Message):

@@ -38,6 +38,11 @@ class OwnerServiceStub:
                 request_serializer=owner_pb2.GetCharterRequest.SerializeToString,
                 response_deserializer=owner_pb2.GetCharterResponse.FromString,
                 _registered_method=True)
+        self.HandOverRoot = channel.unary_unary(
+                '/saferoom.v1.OwnerService/HandOverRoot',
+                request_serializer=owner_pb2.HandOverRootRequest.SerializeToString,
+                response_deserializer=owner_pb2.HandOverRootResponse.FromString,
+                _registered_method=True)
         self.PutSchema = channel.unary_unary(
                 '/saferoom.v1.OwnerService/PutSchema',
                 request_serializer=owner_pb2.PutSchemaRequest.SerializeToString,
@@ -123,6 +128,11 @@ class OwnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCharter(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HandOverRoot(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -214,6 +224,11 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.GetCharter,
                     request_deserializer=owner_pb2.GetCharterRequest.FromString,
                     response_serializer=owner_pb2.GetCharterResponse.SerializeToString,
+            ),
+            'HandOverRoot': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOverRoot,
+                    request_deserializer=owner_pb2.HandOverRootRequest.FromString,
+                    response_serializer=owner_pb2.HandOverRootResponse.SerializeToString,
             ),
             'PutSchema': grpc.unary_unary_rpc_method_handler(
                     servicer.PutSchema,

@@ -37,6 +37,8 @@ class OwnerServiceStub:
     """Records a charter, the first or a later one."""
     GetCharter: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetCharterRequest, _owner_pb2.GetCharterResponse]
     """Gives an owner's charter in force."""
+    HandOverRoot: _grpc.UnaryUnaryMultiCallable[_owner_pb2.HandOverRootRequest, _owner_pb2.HandOverRootResponse]
+    """Records that another root signs an owner's charters from now on; both roots signed it."""
     PutSchema: _grpc.UnaryUnaryMultiCallable[_owner_pb2.PutSchemaRequest, _owner_pb2.PutSchemaResponse]
     """Records a table schema of the owner's store."""
     GetSchema: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetSchemaRequest, _owner_pb2.GetSchemaResponse]
@@ -79,6 +81,8 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     """Records a charter, the first or a later one."""
     GetCharter: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetCharterRequest, _owner_pb2.GetCharterResponse]  # type: ignore[assignment]
     """Gives an owner's charter in force."""
+    HandOverRoot: _aio.UnaryUnaryMultiCallable[_owner_pb2.HandOverRootRequest, _owner_pb2.HandOverRootResponse]  # type: ignore[assignment]
+    """Records that another root signs an owner's charters from now on; both roots signed it."""
     PutSchema: _aio.UnaryUnaryMultiCallable[_owner_pb2.PutSchemaRequest, _owner_pb2.PutSchemaResponse]  # type: ignore[assignment]
     """Records a table schema of the owner's store."""
     GetSchema: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetSchemaRequest, _owner_pb2.GetSchemaResponse]  # type: ignore[assignment]
@@ -130,6 +134,14 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.GetCharterResponse, _abc.Awaitable[_owner_pb2.GetCharterResponse]]:
         """Gives an owner's charter in force."""
+
+    @_abc_1.abstractmethod
+    def HandOverRoot(
+        self,
+        request: _owner_pb2.HandOverRootRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.HandOverRootResponse, _abc.Awaitable[_owner_pb2.HandOverRootResponse]]:
+        """Records that another root signs an owner's charters from now on; both roots signed it."""
 
     @_abc_1.abstractmethod
     def PutSchema(
