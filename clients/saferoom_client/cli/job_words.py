@@ -16,7 +16,17 @@ from saferoom_client.training.states import JobView
 from saferoom_proto.reasons import CATALOGUE, Reason
 from saferoom_proto.statements import JobOutcome, JobStep
 
-LISTED_HEADINGS: Final = ("job", "owner", "by", "state", "round", "in", "out", "began", "reason")
+LISTED_HEADINGS: Final = (
+    "job",
+    "owner",
+    "institution",
+    "state",
+    "round",
+    "in",
+    "out",
+    "began",
+    "reason",
+)
 
 _STAGES: Final = {
     Stage.WAITING: later("the room cannot be reached; trying again"),

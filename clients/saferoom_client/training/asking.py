@@ -16,6 +16,7 @@ from saferoom_client.question import BACKDATED, read_purpose
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
+from saferoom_client.tongue import later
 from saferoom_client.training import machines
 from saferoom_client.training.folder import Admitted, JobFolder, RowsFrom
 from saferoom_client.training.table import TrainingTable, read_table
@@ -34,6 +35,12 @@ VALID_FOR: Final = timedelta(days=7)
 """How long a job may be taken up again."""
 _ADMISSION_SECONDS: Final = 120.0
 """The enclave reads its features' values before it lets a job begin."""
+
+_REFUSALS: Final = {
+    Reason.OVER_BUDGET: later("as many jobs were run as the template allows in its period"),
+    Reason.NOT_APPROVED: later("the owner's approvers have not approved the template as it is now"),
+}
+"""What a refusal of a job means, where the reason's own words are about a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +202,11 @@ async def admit(session: Session, folder: JobFolder) -> Admitted:
 def _refused(folder: JobFolder, release: JobRelease) -> Refused:
     reason = release.reason or Reason.CONFLICT
     told = {"request_id": folder.job, "owner": release.owner}
-    return Refused(SafeRoomError(reason, "the enclave refused the job"), told)
+    rule = _REFUSALS.get(reason, "the enclave lets the job not begin")
+    refused = Refused(SafeRoomError(reason, rule, [FieldFault("job", rule)]), told)
+    if reason in _REFUSALS:
+        refused.add_note(f"saferoom template show {folder.template}")
+    return refused
 
 
 def _training(view: TemplateView) -> Training:

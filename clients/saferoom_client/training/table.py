@@ -18,13 +18,16 @@ from saferoom_client.applicants import SUBJECT_NAMES
 from saferoom_client.files import bad_file
 from saferoom_client.records.faults import Fault
 from saferoom_client.records.sources import Batch, open_source
+from saferoom_client.tongue import later
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.job import FEWEST_ITEMS, MOST_ITEMS
 from saferoom_proto.uscc import parse_uscc
 
 LABELS: Final = {"1": 1, "0": 0, "1.0": 1, "0.0": 0, "true": 1, "false": 0}
-NUMBER_RULE: Final = "a number; fill what is missing, and make a column of 0 and 1 of each class"
-LABEL_RULE: Final = "1 for the event, else 0"
+NUMBER_RULE: Final = later(
+    "a number; fill what is missing, and make a column of 0 and 1 of each class"
+)
+LABEL_RULE: Final = later("1 for the event, else 0")
 _MOST_TOLD: Final = 20
 
 

@@ -86,7 +86,8 @@ class _Call:
         return told
 
     def cancel(self) -> None:
-        """End it."""
+        """End it, and what waits to be said."""
+        self.say(None)
         self._call.cancel()
 
     async def _pieces(self) -> AsyncGenerator[job_pb2.TakePartRequest]:
