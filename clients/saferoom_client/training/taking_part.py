@@ -162,12 +162,23 @@ class Part:
                 self._tell()
             # Step 3: the enclave's last word.
             call.say(None)
-            last = await call.hear()
-            if last.WhichOneof("piece") != "ended":
-                raise SafeRoomError(Reason.MALFORMED, "the room tells more than was asked")
-            return recorded_from_proto(last.ended.release)
+            return await self._hear_the_end(call)
         finally:
             call.cancel()
+
+    async def _hear_the_end(self, call: _Call) -> Recorded:
+        """Hear the last word; the last answer may come again before it, for whoever lacks it."""
+        size = 0
+        while (told := await call.hear()).WhichOneof("piece") == "message":
+            size += len(told.message.data)
+            if told.message.number > self._participant.number or size > self._most_bytes:
+                raise SafeRoomError(Reason.MALFORMED, "the room tells more than was asked")
+        return recorded_from_proto(told.ended.release)
+
+    @property
+    def _most_bytes(self) -> int:
+        """How long a sealed answer can be."""
+        return self._participant.largest_answer + OVERHEAD_BYTES
 
     def _require_same(self, following: int) -> None:
         """Check that both sides' states belong together."""
@@ -194,7 +205,7 @@ class Part:
     async def _hear(self, call: _Call) -> bytes | Recorded:
         """Hear the answer to what was sent; or how the job has ended."""
         number, pieces, size = self._participant.number, list[bytes](), 0
-        most = self._participant.largest_answer + OVERHEAD_BYTES
+        most = self._most_bytes
         while True:
             told = await call.hear()
             if told.WhichOneof("piece") == "ended":
