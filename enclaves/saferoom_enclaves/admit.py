@@ -187,7 +187,7 @@ def approved_use(
 
 
 def require_of_now(
-    request: SubjectRequest | BatchRequest | TableRequest, rules: Rules, now: datetime
+    request: SubjectRequest | BatchRequest | TableRequest | JobRequest, rules: Rules, now: datetime
 ) -> None:
     """Hold a request to its window, to what is paused, and to its template's purposes.
 

@@ -75,9 +75,11 @@ def _of(
     if kind is FeatureKind.CLASSES:
         said = np.full(len(subjects), "", dtype=object)
         said[held] = given.filled("")
-        return [
-            np.isin(said.astype(str), values).astype(np.float64) for values in feature.class_values
-        ]
+        texts = said.astype(str)
+        made = [np.isin(texts, values).astype(np.float64) for values in feature.class_values]
+        if feature.shape.absent is Absent.FALSE:  # silence means the first class, as in a check
+            made[0] += 1.0 - sum(made)
+        return made
     numbers = np.full(len(subjects), np.nan)
     numbers[held] = given.filled(np.nan)
     known = np.isfinite(numbers)

@@ -10,7 +10,7 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime
 from typing import Final, final
 
-from saferoom_enclaves.admit import Rules, agreed
+from saferoom_enclaves.admit import Rules, agreed, require_of_now
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.job_uses import ApprovedTraining, ApprovedTrainings
 from saferoom_enclaves.requests import Seen
@@ -89,17 +89,9 @@ def admit_job(
     Raises:
         SafeRoomError: the reason is the verdict that is recorded, or ends a job under way.
     """
-    request, standing = asked.request, rules.standing
+    request = asked.request
     seen.require_fresh_nonce()
-    if now < request.not_before:
-        raise SafeRoomError(Reason.NOT_YET_VALID, "the job")
-    if now >= request.not_after:
-        raise SafeRoomError(Reason.EXPIRED, "the job")
-    rules.require_remembered(request.not_before)
-    standing.require_running(request.template)
-    template = standing.templates.get(request.template)
-    if template is not None and request.purpose not in template.purposes:
-        raise SafeRoomError(Reason.WRONG_PURPOSE, request.purpose)
+    require_of_now(request, rules, now)
     use = trainings.use(request.template, request.certificate)
     _require_within(request, use.training)
     return AdmittedJob(_JOB_ADMITTED, asked, use)

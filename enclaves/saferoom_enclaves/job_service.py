@@ -55,7 +55,7 @@ class JobCalls:
         self._work: Final = work
         self._columns: Final = JobWork(work)
         self._places: Final = Places(AT_ONCE, "jobs")
-        self._newest: Final[dict[str, object]] = {}
+        self._lines: Final[dict[str, _Line]] = {}
         """By job, who joined last: whoever joined before is not answered any more."""
 
     async def begin(self, request: enclave_pb2.BeginJobRequest) -> enclave_pb2.BeginJobResponse:
@@ -88,25 +88,24 @@ class JobCalls:
         if first is None:
             raise SafeRoomError(Reason.MALFORMED, "taking part begins with the job's name")
         job = job_wire.joined_of(first)
-        record = await self._worker.run(lambda own: own.jobs.stands(job))
-        token = self._newest[job] = object()
-        yield job_wire.joined(record)
-        if record.ended is not None:
-            async for response in self._told_again(record):
+        before, line = self._lines.get(job), _Line(pieces)
+        self._lines[job] = line
+        try:
+            if before is not None:
+                await before.end()
+            record = await self._worker.run(lambda own: own.jobs.stands(job))
+            yield job_wire.joined(record)
+            told = self._answers if record.ended is None else self._told_again
+            async for response in told(record, line):
                 yield response
-            return
-        with self._places.place(record.institution):
-            worker = _AtWork(self._worker, self._work, self._columns, record)
-            try:
-                async for response in self._answers(worker, pieces, token):
-                    yield response
-            finally:
-                await to_its_end(worker.close())
-                if self._newest.get(job) is token:
-                    del self._newest[job]
+        finally:
+            line.left.set()
+            if self._lines.get(job) is line:
+                del self._lines[job]
 
-    async def _told_again(self, record: JobRecord) -> Responses:
+    async def _told_again(self, record: JobRecord, line: _Line) -> Responses:
         """Give a job's last answer, which its label side may lack, and how it ended."""
+        del line  # nothing more is heard on it
         last = await self._worker.run(lambda own: own.jobs.course.last_answer(record))
         if last is not None:
             for piece in job_wire.pieces(last.number, last.sealed):
@@ -115,19 +114,75 @@ class JobCalls:
         if word is not None:
             yield job_wire.ended(word)
 
-    async def _answers(self, worker: _AtWork, pieces: Pieces, token: object) -> Responses:
+    async def _answers(self, record: JobRecord, line: _Line) -> Responses:
+        """Answer one message after another."""
+        with self._places.place(record.institution):
+            side = _AtWork(self._worker, self._work, self._columns, record)
+            try:
+                while (heard := await line.message()) is not None:
+                    answered = await to_its_end(side.answer(*heard))
+                    for piece in job_wire.pieces(answered.number, answered.sealed):
+                        yield piece
+                    if answered.ended is not None:
+                        yield job_wire.ended(answered.ended)
+                        return
+            finally:
+                await to_its_end(side.close())
+
+
+class _Line:
+    """What a label side says, until another one of its job joins."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces: Final = pieces
+        self._superseded: Final = asyncio.Event()
+        self.left: Final = asyncio.Event()
+
+    async def end(self) -> None:
+        """Hear nothing more, and wait until what is under way is done."""
+        self._superseded.set()
+        await self.left.wait()
+
+    async def message(self) -> tuple[int, bytes] | None:
+        """Put a sealed message together; none if the label side has nothing more to say.
+
+        Raises:
+            SafeRoomError: `CONFLICT` once another one joined; `DEADLINE`; `MALFORMED` or
+                `TOO_LARGE` for what is no message.
+        """
+        sealed, number = bytearray(), -1
         while True:
-            heard = await _message(pieces)
-            if heard is None:
-                return
-            if self._newest.get(worker.job) is not token:
+            request = await self._heard()
+            if request is None:
+                if sealed:
+                    raise SafeRoomError(Reason.MALFORMED, "a message that was cut off")
+                return None
+            piece = job_wire.piece_of(request)
+            if sealed and piece.number != number:
+                raise SafeRoomError(Reason.MALFORMED, "pieces of two messages")
+            number = piece.number
+            sealed += piece.data
+            if len(sealed) > MOST_MESSAGE_BYTES:
+                detail = f"a message of more than {MOST_MESSAGE_BYTES} bytes"
+                raise SafeRoomError(Reason.TOO_LARGE, detail)
+            if piece.last:
+                return number, bytes(sealed)
+
+    async def _heard(self) -> enclave_pb2.WorkOnJobRequest | None:
+        piece = asyncio.ensure_future(anext(self._pieces, None))
+        superseded = asyncio.ensure_future(self._superseded.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {piece, superseded}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            if superseded in done:
                 raise SafeRoomError(Reason.CONFLICT, "its label side joined anew")
-            answered = await to_its_end(worker.answer(*heard))
-            for piece in job_wire.pieces(answered.number, answered.sealed):
-                yield piece
-            if answered.ended is not None:
-                yield job_wire.ended(answered.ended)
-                return
+            if piece not in done:
+                raise SafeRoomError(Reason.DEADLINE, "the label side says nothing")
+            return piece.result()
+        finally:
+            for each in (piece, superseded):
+                each.cancel()
 
 
 class _AtWork:
@@ -224,28 +279,3 @@ class _AtWork:
 
     async def _part(self, due: Due, kept: Kept) -> bytes:
         return await self._worker.run(lambda own: own.jobs.course.part(due, kept))
-
-
-async def _message(pieces: Pieces) -> tuple[int, bytes] | None:
-    """Put a sealed message together; none if the label side has nothing more to say."""
-    sealed, number = bytearray(), -1
-    while True:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                request = await anext(pieces, None)
-        except TimeoutError:
-            raise SafeRoomError(Reason.DEADLINE, "the label side says nothing") from None
-        if request is None:
-            if sealed:
-                raise SafeRoomError(Reason.MALFORMED, "a message that was cut off")
-            return None
-        piece = job_wire.piece_of(request)
-        if sealed and piece.number != number:
-            raise SafeRoomError(Reason.MALFORMED, "pieces of two messages")
-        number = piece.number
-        sealed += piece.data
-        if len(sealed) > MOST_MESSAGE_BYTES:
-            detail = f"a message of more than {MOST_MESSAGE_BYTES} bytes"
-            raise SafeRoomError(Reason.TOO_LARGE, detail)
-        if piece.last:
-            return number, bytes(sealed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -319,9 +320,10 @@ async def test_who_joins_anew_is_answered_and_who_joined_before_is_not(jobs: Job
     side.submit()
     old, new = Line(jobs.calls, side.job), Line(jobs.calls, side.job)
     await old.join()
+    waiting = asyncio.create_task(old.hear())
     await new.join()
     with pytest.raises(SafeRoomError) as refused:
-        await old.exchange(0, side.sealed())
+        await waiting
     assert refused.value.reason is Reason.CONFLICT
     assert not isinstance(await new.exchange(0, side.sealed()), JobRelease)
     await new.close()
