@@ -204,6 +204,7 @@ class Enclave:
         opened = self._require_open()
         acknowledged = opened.follower.deliver(delivery, self._now())
         opened.data.refresh(opened.standing)
+        opened.jobs.look_through()
         return acknowledged
 
     def settle(self, seconds: float) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.job_gate import Ending, JobGate, Named
-from saferoom_enclaves.job_kept import JobRecord, JobRows, is_over
+from saferoom_enclaves.job_kept import JobRecord, JobRows
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.state import State
@@ -79,7 +79,10 @@ class JobBook:
         moment: Moment,
         cancel: Envelope | None = None,
     ) -> Judged:
-        """End a job without a model."""
+        """End a job without a model; one that ended meanwhile stays as it is."""
+        known = self.stands(record.job)
+        if known.ended is not None:
+            return self._journal.read(known.ended)
         with self.state.transaction():
             ending = Ending(outcome, record.step, reason, cancel)
             named = Named(
@@ -106,12 +109,11 @@ class JobBook:
         else:
             self.state.undoing(lambda: self._records.update({record.job: before}))
 
-    def sweep(self, moment: Moment) -> None:
-        """Forget the last answers of jobs whose window is over."""
-        for record in list(self._records.values()):
-            if record.secret and is_over(record, moment.now):
-                self.rows.wipe(record.job)
-                self.keep(record.model_copy(update={"secret": ""}))
+    def forget(self, record: JobRecord) -> None:
+        """Forget the last answer of a job that has ended."""
+        with self.state.transaction():
+            self.rows.wipe(record.job)
+            self.keep(record.model_copy(update={"secret": ""}))
 
 
 def ended_as(

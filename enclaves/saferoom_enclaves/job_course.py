@@ -30,7 +30,7 @@ from saferoom_proto.encoding import unb64
 from saferoom_proto.job_channel import Direction, open_message
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobStep
-from saferoom_proto.statements.training import MOST_ROWS
+from saferoom_proto.statements.training import MOST_ROWS, OWN_SUMS, SHARE_OF_ROWS
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 OPENING: Final = 2
@@ -40,8 +40,6 @@ MOST_BREAKS: Final = 3
 MOST_STARTS: Final = 20
 """Each time that an enclave which was started anew takes a job up is an entry of its chain, so that
 an older copy is noticed; this bounds what one could answer a second time in between."""
-SHARE_OF_ROWS: Final = 3
-"""A side's columns times rounds stay at most a third of the rows (docs/joint-training.md)."""
 MOST_NUMBERS: Final = 32 << 20
 """Rows times columns of the room's side: 256 MB."""
 
@@ -111,27 +109,28 @@ class JobCourse:
         if record.ended is not None:
             return self._again(record, number, sealed)
         # Step 1: the job may go on, as it may begin.
-        try:
-            asked = identify_job(record.request, self._rules.standing, moment.now)
-            seen = Seen(None, nonce_taken=False)
-            admitted = admit_job(asked, seen, self._rules, self._trainings, moment.now)
-        except SafeRoomError as refusal:
-            return self._stopped(record, refusal, moment)
+        charged = self._allowed(record, moment)
+        if isinstance(charged, Judged):
+            return Answered(number, b"", charged)
         if number + 1 == record.next:
             return self._again(record, number, sealed)
         if number != record.next:
             raise SafeRoomError(Reason.CONFLICT, f"message {number}; {record.next} is due")
         # Step 2: the message is its label side's, for this place.
         message = open_message(unb64(record.secret), record.job, Direction.TO_ROOM, number, sealed)
-        charged = self._runs.recall(admitted, record.job, record.run)
         # Step 3: an enclave that was started anew says so in its chain, before it answers anything.
         if job not in self._carried:
             if record.starts >= MOST_STARTS:
-                refusal = SafeRoomError(Reason.OVER_BUDGET, f"taken up {MOST_STARTS} times")
-                return self._stopped(record, refusal, moment)
+                reason = Reason.OVER_BUDGET
+                ended = self._book.end(record, JobOutcome.FAILED, reason, moment)
+                return Answered(number, b"", ended)
             record = self._taken_up(charged, record, moment)
         received = record.model_copy(update={"bytes_in": record.bytes_in + len(sealed)})
         return Due(received, charged, message)
+
+    def stop_unless_allowed(self, record: JobRecord, moment: Moment) -> None:
+        """End a job that may not go on."""
+        self._allowed(record, moment)
 
     def part(self, due: Due, kept: Kept) -> bytes:
         """Give what a child works on."""
@@ -149,7 +148,7 @@ class JobCourse:
         self._require_store(due.record)
         use, request = due.charged.admitted.use, due.charged.admitted.asked.request
         rows, columns = len(common) // SUBJECT_BYTES, len(due.record.columns)
-        numbers = max(request.columns + 1, columns) * request.rounds
+        numbers = max(request.columns + OWN_SUMS, columns) * request.rounds
         if not (
             use.training.least_rows <= rows <= MOST_ROWS
             and numbers * SHARE_OF_ROWS <= rows
@@ -168,6 +167,9 @@ class JobCourse:
 
     def aligned(self, due: Due, aligned: Aligned, codes: bytes) -> Answered:
         """Keep the first half of an alignment."""
+        stopped = self._stopped(due)
+        if stopped is not None:
+            return stopped
         with self._book.state.transaction():
             self._book.rows.put(due.record.job, Kept.CODES, codes)
             self._book.rows.put(due.record.job, Kept.STATE, aligned.state)
@@ -176,6 +178,9 @@ class JobCourse:
     def released(self, due: Due, aligned: Aligned, common: bytes, columns: bytes) -> Answered:
         """Keep whom both sides hold, and let the label side know."""
         moment, job = self._book.ready(), due.record.job
+        stopped = self._stopped(due)
+        if stopped is not None:
+            return stopped
         rows = len(common) // SUBJECT_BYTES
         record = due.record.model_copy(update={"step": JobStep.TRAINING, "rows": rows})
         with self._book.state.transaction():
@@ -187,6 +192,9 @@ class JobCourse:
     def trained(self, due: Due, trained: Trained) -> Answered:
         """Keep what came of a message of the training; with the last one goes the word on it."""
         moment, job = self._book.ready(), due.record.job
+        stopped = self._stopped(due)
+        if stopped is not None:
+            return stopped
         record = due.record.model_copy(update={"round": trained.rounds})
         with self._book.state.transaction():
             if due.record.next == OPENING:
@@ -210,6 +218,9 @@ class JobCourse:
     def broke(self, due: Due) -> Judged | None:
         """Count that a child broke down over a message; at last the job is over."""
         record = due.record.model_copy(update={"broke": due.record.broke + 1})
+        ended = self._book.word(self._book.stands(record.job))
+        if ended is not None:
+            return ended
         if record.broke >= MOST_BREAKS:
             return self._book.end(record, JobOutcome.FAILED, Reason.INTERNAL, self._book.ready())
         with self._book.state.transaction():
@@ -231,11 +242,26 @@ class JobCourse:
         self.carries(record.job)
         return taken_up
 
-    def _stopped(self, record: JobRecord, refusal: SafeRoomError, moment: Moment) -> Answered:
-        """End a job that may not go on."""
-        outcome = JobOutcome.CANCELLED if refusal.reason in _STOPPED else JobOutcome.FAILED
-        ended = self._book.end(record, outcome, refusal.reason, moment)
-        return Answered(record.next, b"", ended)
+    def _allowed(self, record: JobRecord, moment: Moment) -> ChargedJob | Judged:
+        """Hold a job under way to what it was held to when it began; else end it."""
+        try:
+            asked = identify_job(record.request, self._rules.standing, moment.now)
+            seen = Seen(None, nonce_taken=False)
+            admitted = admit_job(asked, seen, self._rules, self._trainings, moment.now)
+        except SafeRoomError as refusal:
+            stopped = refusal.reason in _STOPPED
+            outcome = JobOutcome.CANCELLED if stopped else JobOutcome.FAILED
+            return self._book.end(record, outcome, refusal.reason, moment)
+        return self._runs.recall(admitted, record.job, record.run)
+
+    def _stopped(self, due: Due) -> Answered | None:
+        """Tell how a job ended while a child worked for it; none if it goes on."""
+        record = self._book.stands(due.record.job)
+        word = self._book.word(record)
+        if word is None:
+            allowed = self._allowed(record, self._book.ready())
+            word = allowed if isinstance(allowed, Judged) else None
+        return None if word is None else Answered(due.record.next, b"", word)
 
     def _again(self, record: JobRecord, number: int, sealed: bytes) -> Answered:
         """Give the last answer to its message once more."""

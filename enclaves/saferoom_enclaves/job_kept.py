@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -138,11 +137,6 @@ class JobRows:
 
     def _key(self, job: str, kept: Kept) -> bytes:
         return self._state.cipher.find(_PARTS, job, kept)
-
-
-def is_over(record: JobRecord, now: datetime) -> bool:
-    """Tell whether nothing more can be said of a job."""
-    return record.ended is not None and now >= record.not_after
 
 
 def _read(content: bytes) -> JobRecord:

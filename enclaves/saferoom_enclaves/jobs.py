@@ -83,7 +83,6 @@ class Jobs:
         if seen.answered is not None:
             return self._journal.read(seen.answered)
         with self._book.state.transaction():
-            self._book.sweep(moment)
             try:
                 judged = self._begun(asked, seen, moment)
             except SafeRoomError as refusal:
@@ -92,6 +91,21 @@ class Jobs:
                 judged = self._refused(asked, refusal, moment)
             self._requests.remember(asked.request, asked.job, seen, judged.entry.chain_index)
         return judged
+
+    def look_through(self) -> None:
+        """End the jobs that may not go on, and forget what is kept of those whose time is over.
+
+        Called after each delivery, and does nothing while the enclave may not speak.
+        """
+        try:
+            moment = self._book.ready()
+        except SafeRoomError:
+            return
+        for record in self._book.standing():
+            if record.ended is None:
+                self.course.stop_unless_allowed(record, moment)
+            elif record.secret and moment.now >= record.not_after:
+                self._book.forget(record)
 
     def stands(self, job: str) -> JobRecord:
         """Give how a job stands; as `JobBook.stands`."""

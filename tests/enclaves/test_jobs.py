@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import zlib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from saferoom_enclaves import job_course
 from saferoom_enclaves.job_kept import Kept
+from saferoom_enclaves.job_work import Partner, Trained
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     JobAdmission,
@@ -85,7 +87,6 @@ async def test_a_job_goes_from_request_to_model_and_leaves_nothing_else(jobs: Jo
     assert jobs.left(side.job) == [Kept.ANSWER]
     jobs.said.world.clock.advance(timedelta(days=2).total_seconds())
     jobs.kill()
-    jobs.label_side().submit()
     assert jobs.left(side.job) == []
 
 
@@ -258,16 +259,56 @@ async def test_too_few_common_subjects_are_withheld(jobs: JobRoom) -> None:
     assert (release.outcome, release.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
 
 
-async def test_a_pause_stops_a_job_at_its_next_message(jobs: JobRoom) -> None:
+async def test_a_pause_stops_a_job_at_once(jobs: JobRoom) -> None:
     side = jobs.label_side()
     side.submit()
     await side.take_part(most=3)
     jobs.said.tax.pause(jobs.template)
     jobs.enclave.follow()
+    assert jobs.left(side.job) == []
     release = await side.take_part()
     assert release is not None
     assert (release.outcome, release.reason) == (JobOutcome.CANCELLED, Reason.PAUSED)
     assert jobs.left(side.job) == []
+
+
+async def test_a_job_that_nobody_goes_on_with_ends_with_its_window(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit()
+    await side.take_part(most=3)
+    jobs.said.world.clock.advance(timedelta(days=2).total_seconds())
+    jobs.kill()
+    stands = jobs.enclave.enclave.jobs.stands(side.job)
+    assert (stands.outcome, stands.reason) == (JobOutcome.FAILED, Reason.EXPIRED)
+    assert jobs.left(side.job) == []
+
+
+async def test_what_is_stopped_while_a_child_works_lets_nothing_out(
+    jobs: JobRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = jobs.label_side()
+    side.submit(rounds=1)
+    await side.take_part(most=5)
+    trained = Partner.trained
+
+    def and_then_paused(partner: Partner, message: bytes) -> Trained:
+        told = trained(partner, message)
+        assert told.over
+        loop.call_soon_threadsafe(paused.set)
+        assert stopped.wait(30)
+        return told
+
+    loop, paused, stopped = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    monkeypatch.setattr(Partner, "trained", and_then_paused)
+    taking_part = asyncio.create_task(side.take_part())
+    await paused.wait()
+    jobs.said.tax.pause(jobs.template)
+    jobs.enclave.follow()
+    stopped.set()
+    release = await taking_part
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.CANCELLED, Reason.PAUSED)
+    assert not side.side.over
 
 
 async def test_a_withdrawal_stops_a_job_too(jobs: JobRoom) -> None:

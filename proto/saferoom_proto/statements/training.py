@@ -31,6 +31,11 @@ MOST_DAYS = 366
 NEAREST_SETS = 10
 """Two sets of common subjects differ by none, or by so many at least: else what one of a few
 subjects adds shows in what both jobs tell (DESIGN section 8)."""
+OWN_SUMS = 2
+"""Sums over all rows that the label side reads in a round beside its columns': its intercept's, and
+its labels'."""
+SHARE_OF_ROWS = 3
+"""A side's columns times rounds stay at most a third of the rows (docs/joint-training.md)."""
 SCALARS_A_ROUND = 9
 """Dot products that one side tells the other in a round: L-BFGS with a memory of four steps."""
 
@@ -133,8 +138,8 @@ class TrainingPart(Part):
     @classmethod
     def of(cls, training: Training, columns: tuple[str, ...]) -> TrainingPart:
         """Derive it from what the template asks and the columns that its features give."""
-        # Its own sums rest on the room's columns too: one a column, the intercept's, its labels'.
-        own = training.label_columns + 2
+        # Its own sums rest on the room's columns too.
+        own = training.label_columns + OWN_SUMS
         return cls(
             columns=columns,
             label_columns=training.label_columns,
