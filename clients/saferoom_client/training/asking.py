@@ -20,6 +20,7 @@ from saferoom_client.tongue import later
 from saferoom_client.training import machines
 from saferoom_client.training.folder import Admitted, JobFolder, RowsFrom
 from saferoom_client.training.table import TrainingTable, read_table
+from saferoom_client.training.taking_part import PASSING
 from saferoom_client.training.words import keep_end, open_admission, open_release
 from saferoom_client.values import TemplateView
 from saferoom_proto.encoding import b64
@@ -118,7 +119,12 @@ async def submit_job(
         executor,
     )
     # Step 4: ask.
-    await admit(session, folder)
+    try:
+        await admit(session, folder)
+    except Refused as refused:
+        if refused.reason in PASSING:
+            refused.add_note(f"saferoom job resume {folder.job}")  # it is asked for again first
+        raise
     return folder
 
 
