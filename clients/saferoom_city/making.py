@@ -101,10 +101,29 @@ class Written:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was made: the city, and its files."""
+
+    city: City
+    files: tuple[Written, ...]
+
+    def document(self) -> dict[str, object]:
+        """Give it as it stands in the folder."""
+        return {
+            "edition": EDITION,
+            "firms": self.city.firms,
+            "seed": self.city.seed,
+            "as_of": self.city.as_of.isoformat(),
+            "types": list(self.city.types),
+            "files": [each.document() for each in self.files],
+        }
+
+
 def make_city(
     city: City, out: Path, workers: int, progress: Callable[[int, int], None]
-) -> dict[str, object]:
-    """Make a city's files, and last its manifest, which is returned.
+) -> Manifest:
+    """Make a city's files, and last its manifest.
 
     What was written is taken away again if it does not come to an end.
 
@@ -123,16 +142,9 @@ def make_city(
             for name, (lines, rows) in piece.items():
                 written[name].write(lines, rows)
             progress(done, city.firms)
-        files = [each.document() for each in written.values()]
-    manifest: dict[str, object] = {
-        "edition": EDITION,
-        "firms": city.firms,
-        "seed": city.seed,
-        "as_of": city.as_of.isoformat(),
-        "types": list(city.types),
-        "files": files,
-    }
-    write_file(out / MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n", PUBLIC_FILE)
+    manifest = Manifest(city, tuple(written.values()))
+    text = json.dumps(manifest.document(), indent=1)
+    write_file(out / MANIFEST, text.encode() + b"\n", PUBLIC_FILE)
     return manifest
 
 

@@ -1,26 +1,20 @@
-"""A made-up city to try a room on: files of records that `data load` takes.
-
-What makes it is in the source checkout (`saferoom_city`), beside the client and not in it, and is
-imported by its name when it is called for.
-"""
+"""A made-up city to try a room on: files of records that `data load` takes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
 import typer
 
+from saferoom_city.making import City, Manifest, make_city
 from saferoom_client.cli.options import JsonOption
 from saferoom_client.cli.output import progress_of, show
-from saferoom_client.cli.software import of_room
 from saferoom_client.cli.tables import table
 from saferoom_client.sandbox.run import until_stopped
-from saferoom_client.tongue import later, say
-from saferoom_proto.reasons import SafeRoomError
+from saferoom_client.tongue import say
 
 STOPPED: Final = 130
 """As shells report a program that Ctrl-C ended."""
@@ -48,41 +42,22 @@ def city(
     as_json: JsonOption = False,
 ) -> None:
     """Make the records of a city that does not exist, to try a room on."""
-    chosen = _of_city("City")(firms, seed, as_of.date(), tuple(types))
-    make = cast(
-        "Callable[[object, Path, int, Callable[[int, int], None]], Mapping[str, object]]",
-        _of_city("make_city"),
-    )
+    chosen = City(firms, seed, as_of.date(), tuple(types))
     bar, move = progress_of("firms", quiet=as_json)
-    made: list[Mapping[str, object]] = []
+    made: list[Manifest] = []
     with until_stopped(say("stopped before the end; what was written is taken away again")), bar:
-        made.append(make(chosen, out, workers, move))
+        made.append(make_city(chosen, out, workers, move))
     if not made:
         raise typer.Exit(STOPPED)
     (manifest,) = made
-    files = cast("Sequence[Mapping[str, object]]", manifest["files"])
+    rows = [
+        (each.page.type_id or "-", each.page.path, f"{each.rows:,}", f"{each.size:,}")
+        for each in manifest.files
+    ]
     show(
         as_json,
-        manifest,
-        *table(("TYPE", "FILE", "ROWS", "BYTES"), [_row(each) for each in files]),
+        manifest.document(),
+        *table(("TYPE", "FILE", "ROWS", "BYTES"), rows),
         say("made {firms:,} firms of {out}, which do not exist", firms=firms, out=out),
         say("next: saferoom data check TABLE={out}/CATEGORY/TABLE.csv", out=out),
     )
-
-
-def _row(each: Mapping[str, object]) -> tuple[str, ...]:
-    return (
-        str(each["type"]) or "-",
-        str(each["file"]),
-        f"{cast('int', each['rows']):,}",
-        f"{cast('int', each['bytes']):,}",
-    )
-
-
-def _of_city(name: str) -> Callable[..., object]:
-    """Give a part of what makes cities, which is no part of what `pip install` brings."""
-    try:
-        return of_room("saferoom_city.making", name)
-    except SafeRoomError as error:
-        error.add_note(later("Call it in a checkout of the source, after make setup."))
-        raise
