@@ -8,7 +8,6 @@ import signal
 from pathlib import Path
 
 from saferoom.logs import make_log
-from saferoom.memory import give_back
 from saferoom.room import Room
 from saferoom.server import Server
 from saferoom_proto.reasons import SafeRoomError
@@ -26,7 +25,6 @@ async def serve(folder: Path) -> None:
     # What was made so far stays: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
-    give_back()
     try:
         await until_stopped(server.books.ledger.audit_under_way, stop)
     except SafeRoomError as error:
