@@ -275,6 +275,21 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     def JudgeBatch(self, request_iterator: object, context: object) -> NoReturn:
         raise NotImplementedError("batches are tested with real enclaves")
 
+    def BeginJob(self, request: object, context: object) -> NoReturn:
+        raise NotImplementedError("jobs are tested with real enclaves")
+
+    def WorkOnJob(self, request_iterator: object, context: object) -> NoReturn:
+        raise NotImplementedError("jobs are tested with real enclaves")
+
+    def TellJobs(self, request: object, context: object) -> NoReturn:
+        raise NotImplementedError("jobs are tested with real enclaves")
+
+    def EndJob(self, request: object, context: object) -> NoReturn:
+        raise NotImplementedError("jobs are tested with real enclaves")
+
+    def Tabulate(self, request: object, context: object) -> NoReturn:
+        raise NotImplementedError("tables are tested with real enclaves")
+
     async def Disclose(
         self, request: enclave_pb2.DiscloseRequest, context: object
     ) -> enclave_pb2.DiscloseResponse:
