@@ -50,6 +50,9 @@ IDLE_SECONDS: Final = 600.0
 """The longest silence: the room's side blinds a million subjects in about a minute."""
 PATIENCE_SECONDS: Final = 120.0
 """After so long without an answer a label side gives up; it can be started again."""
+_UNWRITTEN: Final = "Internal error from Core"
+"""With this gRPC's asyncio covers whatever the other side ended a stream with, where that came
+while this side was writing. What is lost with it comes again over the next connection."""
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
@@ -78,6 +81,11 @@ class _Call:
             async with asyncio.timeout(IDLE_SECONDS):
                 told = await self._call.read()
         except grpc.aio.AioRpcError as error:
+            if error.details() == _UNWRITTEN:
+                ended = SafeRoomError(
+                    Reason.UNAVAILABLE, "the stream ended while it was written to"
+                )
+                raise Refused(ended, {}) from error
             raise refusal_of(error) from error
         except TimeoutError as error:
             raise Refused(SafeRoomError(Reason.DEADLINE, "the room is silent"), {}) from error
