@@ -219,10 +219,12 @@ def _number(text: str | None) -> Decimal | None:
     if text is None:
         return None
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
-        told = later("--ridge is a number, such as 0.1")
-        raise typer.BadParameter(told) from None
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise typer.BadParameter(later("--ridge is a number, such as 0.1"))
+    return number
 
 
 @contextmanager
