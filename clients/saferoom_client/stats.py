@@ -20,11 +20,10 @@ from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Aggregate, Purpose, TableRelease, TableRequest, load
 from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
-from saferoom_proto.tables.asked import plan_of
+from saferoom_proto.tables.asked import plan_of, rules_of
 from saferoom_proto.tables.dryrun import Expected, dry_run
 from saferoom_proto.tables.plan import Margin, ReleasePlan
 from saferoom_proto.tables.receipt import TableReceipt, VerifiedTables, verify_table_receipt
-from saferoom_proto.tables.rules import Rules
 from saferoom_proto.tables.told import open_tables
 from saferoom_proto.v1 import table_pb2
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
@@ -126,7 +125,7 @@ async def expect_tables(
     """
     view = await get_template(session, template)
     aggregate = require_tables(view)
-    return dry_run(plan_by(view), public, Rules(**aggregate.rules.model_dump()))
+    return dry_run(plan_by(view), public, rules_of(aggregate.rules))
 
 
 def plan_by(view: TemplateView) -> ReleasePlan:

@@ -21,9 +21,8 @@ from saferoom_enclaves.statistics.publish import publish
 from saferoom_enclaves.statistics.tabulate import Columns
 from saferoom_enclaves.tables.shown import ShownFamily, ShownMargin
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.tables.asked import amount_of, classes_of, plan_of
+from saferoom_proto.tables.asked import amount_of, classes_of, plan_of, rules_of
 from saferoom_proto.tables.plan import Dimension, Variable
-from saferoom_proto.tables.rules import Rules
 
 _COUNTS: Final = ""
 """Under which the statistics keep what became of counts."""
@@ -55,7 +54,7 @@ def tabulate(store: duckdb.DuckDBPyConnection, job: Tabulate) -> Tabulated:
         {amount_of(names[at]): amounts for at, amounts in found.amounts.items()},
     )
     # Step 3: the plan, protected together with what was released before, and rounded.
-    protected = protect(plan, columns, before, Rules(**job.aggregate.rules.model_dump()))
+    protected = protect(plan, columns, before, rules_of(job.aggregate.rules))
     numbers = tuple(
         tuple(None if line.number is None else line.shown for line in table.lines)
         for table in publish(protected)

@@ -169,7 +169,7 @@ def test_nobody_without_an_agreement_is_heard(room: TableRoom) -> None:
     assert room.enclave.enclave.whereabouts().chain_length == before
 
 
-def test_a_plan_that_does_not_go_with_earlier_ones_is_refused_until_the_next_load(
+def test_a_plan_that_does_not_go_with_earlier_ones_is_refused(
     own: TableRoom,
 ) -> None:
     own.ask(own.approved("sums", plan("size", measures=(added(MeasureKind.SUM),))))
@@ -182,9 +182,6 @@ def test_a_plan_that_does_not_go_with_earlier_ones_is_refused_until_the_next_loa
     own.tax.define(changed)
     own.enclave.follow()
     assert refused(own, own.approved("redefined", plan("size"))) is Reason.CONFLICT
-    own.enclave.load({"firms": to_csv(firms(2))})
-    assert own.ask(elsewhere_anew := own.approved("anew", plan("size", measures=others)))
-    assert own.said(own.enclave.tabulate(own.request(elsewhere_anew))).together == 1
 
 
 def test_plans_of_too_many_cells_together_are_refused_and_answered_ones_told_again(
@@ -228,11 +225,8 @@ def test_whatever_fails_while_tables_are_made_says_the_same(
     assert numbers(room.ask(tables)[0]) == {(): "300"}
 
 
-def test_a_store_that_changed_meanwhile_is_asked_again_and_has_an_account_of_its_own(
-    own: TableRoom,
-) -> None:
+def test_a_store_that_changed_meanwhile_is_asked_again(own: TableRoom) -> None:
     tables = own.approved("by-size", plan("size"))
-    own.ask(own.approved("earlier", plan("late")))
     request = own.request(tables)
     begun = own.enclave.enclave.tables.begin(request)
     assert isinstance(begun, BegunTable)
@@ -244,4 +238,3 @@ def test_a_store_that_changed_meanwhile_is_asked_again_and_has_an_account_of_its
     assert caught.value.reason is Reason.UNAVAILABLE
     judged = own.enclave.tabulate(request)
     assert numbers(own.opened(tables, request, judged)[0]) == {(): "280"}
-    assert own.said(judged).together == 1

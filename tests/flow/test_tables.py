@@ -20,6 +20,7 @@ from saferoom_proto.tables.receipt import TableReceipt, verify_table_receipt
 from saferoom_proto.use_receipt import verify_use_receipt
 from tests.flow.live import LiveRoom
 from tests.flow.offers import PAID, POOR
+from tests.flow.pages import DOCS
 
 DRAFT = """\
 kind: Aggregate
@@ -63,6 +64,10 @@ def approved(live: LiveRoom, tmp_path_factory: pytest.TempPathFactory) -> str:
 def answer(live: LiveRoom, approved: str) -> TableAnswer:
     with live.open("bank-a", "desk") as room:
         return room.tabulate(approved, purpose="product-design")
+
+
+def test_the_page_shows_the_draft_that_is_proposed_here() -> None:
+    assert DRAFT in (DOCS / "statistics.md").read_text("utf-8")
 
 
 def test_the_tables_verify_and_their_receipt_shows_it_offline(

@@ -11,6 +11,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Template, load, seal_statement
+from saferoom_proto.tables.asked import rules_of
 from saferoom_proto.tables.plan import Dimension, Measure, MeasureKind, ReleasePlan, every_margin
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.tables.rules import Rules
@@ -67,7 +68,7 @@ def test_the_certificate_counts_every_number_and_names_classes_rules_and_levels(
     }
     assert not of.needs_consent
     assert not of.most_bits
-    assert Rules(**of.table.rules.model_dump()) == Rules()
+    assert rules_of(of.table.rules) == Rules()
 
 
 def test_a_template_of_tables_names_its_owner_and_features() -> None:
@@ -115,6 +116,7 @@ def test_what_is_no_plan_is_refused_by_field(aggregate: dict[str, object], reaso
         {"measures": ({"kind": "share", "of": "tax.vat"},)},
         {"rules": {"threshold": 9}},
         {"rules": {"share": 86}},
+        {"rules": {"days": 29}},
         {"rules": {"threshold": 10, "base": 20}},
     ],
 )

@@ -69,6 +69,7 @@ def describe_tables(view: TemplateView, part: OwnerPart, table: TablePart) -> It
         " no subject, or by {threshold} or more",
         threshold=rules.threshold,
     )
+    yield say("    tables of other records: not within {days} days of these", days=rules.days)
     for use in part.features:
         definition = view.features[FeatureRef.parse(use.feature)].definition
         level = say("level {level}, {meaning}", level=use.level, meaning=say(LEVELS[use.level]))

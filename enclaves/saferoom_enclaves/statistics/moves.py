@@ -96,6 +96,11 @@ class Withholding:
         self._looks = 0
         self.moves: Final[list[Move]] = []
 
+    def withhold(self, cells: Flags) -> None:
+        """Withhold some cells more."""
+        self.withheld[cells] = True
+        self._cost[cells] = 0.0
+
     def protect(self, demand: Demand) -> bool:
         """Withhold what it takes for every telling cell to be able to move as far as it must.
 

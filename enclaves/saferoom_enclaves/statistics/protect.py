@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final
 
@@ -21,7 +21,7 @@ from saferoom_enclaves.statistics.lattice import Axes, Flags, Lattice
 from saferoom_enclaves.statistics.moves import Withholding
 from saferoom_enclaves.statistics.pairs import too_close
 from saferoom_enclaves.statistics.primary import Family, count_family, sum_family
-from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
+from saferoom_enclaves.statistics.tabulate import UNIT, Columns, Table, Units
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.tables.plan import (
     MAX_CELLS,
@@ -205,20 +205,39 @@ def _guard(table: Table, family: Family, asked: _Asked, rules: Rules) -> Guarded
     # Step 2: what else must stay, so that nothing told apart is small.
     withholding = Withholding(lattice, family.values, ~published, left)
     enough = all(withholding.protect(demand) for demand in family.demands)
+    # Step 3: no two that differ by a few subjects; nor may the one that stays be reckoned from what
+    # leaves. Withholding more leaves every move what it is.
+    units, *others = family.demands
+    while enough and (apart := _told_apart(table, family, ~withholding.withheld, left, rules)):
+        kept_back = np.zeros(lattice.cells, dtype=np.bool_)
+        kept_back[apart] = True
+        need = np.where(kept_back, float(rules.threshold * UNIT), 0.0)
+        withholding.withhold(kept_back)
+        enough = withholding.protect(replace(units, rise=need))
+        units = replace(units, rise=np.maximum(units.rise, need))
     published = ~withholding.withheld if enough else left
-    # Step 3: no two that differ by a few subjects. Withholding more leaves every move what it is.
-    if (published & ~left).any():
-        for one, other in too_close(table, family.weights, published, rules):
-            if published[one] and published[other]:
-                published[_less_worth(one, other, left)] = False
     # Step 4: the audit, by the other way. Should they disagree, nothing more leaves.
     if (published & ~left).any():
         audit = Audit(lattice, ~published)
         audit.certify(withholding.moves)
-        if any(len(audit.fails(demand)) for demand in family.demands):
+        if any(len(audit.fails(demand)) for demand in (units, *others)):
             published = left
     published &= asked.now | left
     return Guarded(lattice, family, asked.now, published, len(withholding.moves))
+
+
+def _told_apart(
+    table: Table, family: Family, published: Flags, left: Flags, rules: Rules
+) -> list[int]:
+    """Give cells that must stay, for another that leaves differs from them by a few units."""
+    if not (published & ~left).any():
+        return []
+    stays: set[int] = set()
+    for one, other in too_close(table, family.weights, published, rules):
+        # Where both left before, nothing can be taken back.
+        if not (left[one] and left[other]) and not {one, other} & stays:
+            stays.add(_less_worth(one, other, left))
+    return sorted(stays)
 
 
 def _less_worth(one: int, other: int, left: Flags) -> int:

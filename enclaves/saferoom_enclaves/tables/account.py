@@ -7,6 +7,7 @@ records goes back to their account.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
@@ -15,7 +16,7 @@ from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.state import Row, State
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.base import Digest, Part
+from saferoom_proto.statements.base import Digest, Instant, Part
 
 _TABLE: Final = "tables"
 
@@ -45,6 +46,17 @@ class _Records(Part):
     """By which epoch the account of an epoch's records is found."""
 
     account: Annotated[int, Field(ge=1)]
+
+
+class _Told(Part):
+    """When tables of some records were told last."""
+
+    records: Annotated[int, Field(ge=1)]
+    at: Instant
+
+
+class _AllTold(Part):
+    told: tuple[_Told, ...] = ()
 
 
 class KeptAccount:
@@ -79,15 +91,33 @@ class TableAccounts:
         row = self._state.get(_TABLE, self._key("account", records))
         return KeptAccount(TableAccount() if row is None else _opened(row), records, row)
 
-    def write(self, kept: KeptAccount, after: TableAccount) -> None:
+    def write(self, kept: KeptAccount, after: TableAccount, now: datetime) -> None:
         """Write what an account is now, in the place of what was read in this transaction."""
         content = after.model_dump_json().encode()
         self._state.put(_TABLE, self._key("account", kept.records), content, kept.row)
+        all_told, row = self._all_told()
+        others = tuple(each for each in all_told.told if each.records != kept.records)
+        newest = _AllTold(told=(*others, _Told(records=kept.records, at=now)))
+        self._state.put(_TABLE, self._key("told", 0), newest.model_dump_json().encode(), row)
+
+    def other_records_told(self, records: int) -> datetime | None:
+        """Tell when tables of any other records were told last; none if none were."""
+        told = self._all_told()[0].told
+        return max((each.at for each in told if each.records != records), default=None)
 
     def same_records(self, epoch: int, earlier: int) -> None:
         """Note that an epoch has the records of an earlier one, which its owner went back to."""
         content = _Records(account=self._records(earlier)).model_dump_json().encode()
         self._state.put(_TABLE, self._key("records", epoch), content)
+
+    def _all_told(self) -> tuple[_AllTold, Row | None]:
+        row = self._state.get(_TABLE, self._key("told", 0))
+        if row is None:
+            return _AllTold(), None
+        try:
+            return _AllTold.model_validate_json(row.content), row
+        except ValidationError as error:
+            raise _damaged() from error
 
     def _records(self, epoch: int) -> int:
         row = self._state.get(_TABLE, self._key("records", epoch))

@@ -7,10 +7,12 @@ with it depends on the plans that were asked, never on a record.
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
+from datetime import datetime, timedelta
 from typing import Final, final
 
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.marks import Marks
 from saferoom_enclaves.tables.account import KeptAccount, TableAccount, TableAccounts
 from saferoom_enclaves.tables.admit import AdmittedTable
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
@@ -59,7 +61,7 @@ class ChargedTable(Evidence):
 
 
 def charge_table(
-    admitted: AdmittedTable, accounts: TableAccounts, *, epoch: int, closed_epoch: int
+    admitted: AdmittedTable, accounts: TableAccounts, marks: Marks, *, epoch: int, now: datetime
 ) -> ChargedTable:
     """Hold a plan to what was released before about the same records.
 
@@ -67,18 +69,26 @@ def charge_table(
         admitted: the request.
         accounts: what was released before.
         epoch: of the store in use.
-        closed_epoch: of the newest period of which an older copy forgot what was released.
+        marks: which periods an older copy forgot, and when that was.
+        now: the instant.
 
     Raises:
-        SafeRoomError: `OVER_BUDGET` in a period that is closed; `CONFLICT` for a feature that was
+        SafeRoomError: `OVER_BUDGET` in a period that is closed, or too soon after tables of other
+            records; `CONFLICT` for a feature that was
             defined, or bounded, in another way in tables before; `TOO_LARGE` if all plans
             together have too many cells.
     """
     kept = accounts.read(epoch)
     # What was released and forgotten could be subtracted from whatever is released now. The records
     # of an earlier period may have come back with a later number.
-    if kept.records <= closed_epoch:
+    if kept.records <= marks.closed_epoch:
         raise SafeRoomError(Reason.OVER_BUDGET, "what was released of this period is forgotten")
+    # Tables of records that a few changed between, subtracted, would tell of those few (ADR 31).
+    others = accounts.other_records_told(kept.records)
+    last = marks.forgotten_until if others is None else max(others, marks.forgotten_until)
+    days = admitted.tables.aggregate.rules.days
+    if now < last + timedelta(days=days):
+        raise SafeRoomError(Reason.OVER_BUDGET, f"tables of other records within {days} days")
     plan = admitted.tables.plan(epoch)
     features = {each.shape.ref: each for each in kept.account.features}
     for ref, pinned in admitted.tables.features.items():

@@ -196,8 +196,9 @@ class TableDesk:
             return charge_table(
                 admitted,
                 self._accounts,
+                self._state.marks,
                 epoch=moment.grounds.epoch,
-                closed_epoch=self._state.marks.closed_epoch,
+                now=moment.now,
             )
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:

@@ -111,7 +111,7 @@ class TableGate:
         )
         plaintext = told.to_bytes()
         after = charged.after(made.shown)
-        self._accounts.write(charged.kept, after)
+        self._accounts.write(charged.kept, after, moment.now)
         payload = self._payload(
             asked,
             moment,

@@ -20,6 +20,10 @@ MAX_MARGINS = 1351
 """All margins of up to three of twenty columns."""
 
 
+FEWEST_DAYS = 30
+"""Between tables of different records: a month, in which more than a few change (ADR 31)."""
+
+
 class MeasureKind(StrEnum):
     """What is told of a cell."""
 
@@ -80,6 +84,8 @@ class TableRules(Part):
         largest: so many of the largest ...
         share: ... do not make up more than so many percent of a sum.
         digits: significant digits of a sum, a mean or a share.
+        days: tables of other records are told so many days after the last ones; the fewest are not
+            written.
     """
 
     threshold: Annotated[int, Field(ge=10, le=1000)] = 10
@@ -88,6 +94,9 @@ class TableRules(Part):
     largest: Annotated[int, Field(ge=2, le=10)] = 2
     share: Annotated[int, Field(ge=1, le=85)] = 85
     digits: Annotated[int, Field(ge=1, le=3)] = 3
+    days: Annotated[
+        int, Field(ge=FEWEST_DAYS, le=3660, exclude_if=lambda days: days == FEWEST_DAYS)
+    ] = FEWEST_DAYS
 
     @model_validator(mode="after")
     def _rounded_within(self) -> TableRules:

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from saferoom_proto.formula import FeatureRef, FeatureShape, format_number
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements.aggregate import Aggregate, MeasureKind, TableMeasure
+from saferoom_proto.statements.aggregate import Aggregate, MeasureKind, TableMeasure, TableRules
 from saferoom_proto.statements.feature import FeatureKind
 from saferoom_proto.tables.plan import (
     Dimension,
@@ -22,6 +22,7 @@ from saferoom_proto.tables.plan import (
     Variable,
     every_margin,
 )
+from saferoom_proto.tables.rules import Rules
 
 UNKNOWN: Final = "unknown"
 """The class of those of whom nothing is known, where a feature's absence means that."""
@@ -61,6 +62,11 @@ def plan_of(aggregate: Aggregate, shapes: Shapes, epoch: int = 0) -> ReleasePlan
         faults = [FieldFault(f"aggregate.{each.field}", each.rule) for each in error.fields]
         faults = faults or [FieldFault("aggregate", error.detail)]
         raise SafeRoomError(error.reason, error.detail, faults) from None
+
+
+def rules_of(rules: TableRules) -> Rules:
+    """Give the rules of one table by itself; that of the days is the enclave's account's."""
+    return Rules(**rules.model_dump(exclude={"days"}))
 
 
 def classes_of(shape: FeatureShape) -> tuple[str, ...]:
