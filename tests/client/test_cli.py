@@ -287,7 +287,11 @@ def test_a_pinned_root_is_shown(profile: Profile) -> None:
     shown = run("trust", "show", "-p", str(profile.folder), "--json")
     assert json.loads(shown.stdout)["charter_roots"] == {"court": root}
     other = SigningKey.generate().verify_key.public
-    three_parts(run("trust", "pin", "court", other, "-p", str(profile.folder)), Reason.BAD_CONFIG)
+    refused = run("trust", "pin", "court", other, "-p", str(profile.folder))
+    assert refused.exit_code == 1
+    assert refused.output.startswith("BAD_CONFIG: ")
+    assert "trust.json" in refused.output
+    assert f"next  saferoom trust follow court -p {profile.folder}\n" in refused.output
 
 
 @pytest.fixture(scope="module")

@@ -507,14 +507,17 @@ def within(says: Doc, now: datetime, first: str = "valid_from", last: str = "val
     return instant(says, first) <= now < instant(says, last)
 
 
-def read_charter(written: str, owner: str, trust: Trust, holder: Doc) -> Charter:
-    """Read a charter and verify it under the owner's pinned root, one before, or one it led to."""
+def read_charter(written: str, owner: str, trust: Trust, holder: Doc | None = None) -> Charter:
+    """Read a charter and verify it under the owner's pinned root, one before, or one it led to.
+
+    The holder is the part of a receipt that it stands in, with what leads on from a root.
+    """
     charter = read_statement(written, "charter")
     pinned = trust.roots.get(owner) or wrong(f"no pinned charter root for {owner}")
     says, named = charter.says, Key(b64(text(charter.says, "root"), "charter"))
     require((says["owner"], says["room"]) == (owner, trust.origin), "charter: of another")
     if (owner, charter.digest) not in trust.charters:
-        handovers = texts(holder, "handovers") if "handovers" in holder else []
+        handovers = texts(holder, "handovers") if holder and "handovers" in holder else []
         root = led_to(pinned, charter, handovers, named)
         require(named == root, "charter: under another root")
     charter.require_signed([named])
