@@ -37,7 +37,7 @@ def handed_over(live: SmallRoom, folder: Path) -> Path:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_charter_root_is_handed_over_while_banks_ask(tmp_path: Path) -> None:
     with small_room(tmp_path) as live:
         live.say(STEADY)
@@ -62,8 +62,8 @@ def test_a_charter_root_is_handed_over_while_banks_ask(tmp_path: Path) -> None:
         live.start_server()
         live.start_agent("tax")
         live.processes.wait_for(live.answers, "the server does not answer")
-        live.processes.wait_for(live.serving, "the enclave does not serve", 90)
-        live.processes.wait_for(lambda: succeeds(lambda: answer(live)), "no answer", 60)
+        live.processes.wait_for(live.serving, "the enclave does not serve", 240)
+        live.processes.wait_for(lambda: succeeds(lambda: answer(live)), "no answer", 240)
         between = receipt(live)
         # The next charter is the new root's; one of the former root is refused.
         first = seal_statement(live.charter("tax"), live.roots["tax"])
@@ -74,14 +74,14 @@ def test_a_charter_root_is_handed_over_while_banks_ask(tmp_path: Path) -> None:
             (tmp_path / "charter-2.json").write_bytes(next_charter.to_json())
             told = run("charter", "put", str(tmp_path / "charter-2.json"), profile=approver)
             assert (told.returncode == 0) is (root is following), told.stdout + told.stderr
-        live.processes.wait_for(live.serving, "the enclave does not serve", 90)
+        live.processes.wait_for(live.serving, "the enclave does not serve", 240)
         with live.open("bank-a", "desk") as room:
             (template,) = [each.digest for each in room.list_templates()]
         # Another approver pinned the former root, and follows like everybody else.
         for name in APPROVERS[1:]:
             assert run("trust", "follow", "tax", profile=live.member("tax", name)).returncode == 0
         live.approve(template)
-        live.processes.wait_for(lambda: succeeds(lambda: answer(live)), "no answer", 60)
+        live.processes.wait_for(lambda: succeeds(lambda: answer(live)), "no answer", 240)
         after, trust = receipt(live), Profile.load(bank).trust
         for each in (before, between, after):
             # Who pinned the former root, and never followed, reads them all offline.
