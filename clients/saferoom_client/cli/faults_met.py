@@ -10,7 +10,7 @@ from typing import Final
 from saferoom_client.tongue import later
 
 FAULTS: Final = (
-    later("the first charter is of version 1 and this room"),
+    later("the first charter is of version 1"),
     later("its dispute does not stand before it"),
     later("its question is of another asker or template"),
     later("answered outside of its question's window"),
