@@ -105,7 +105,6 @@ class Health:
 def serve_reflection(server: grpc.aio.Server) -> None:
     """Let generic tools list the services that members call."""
     names = (*SERVICES, health.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
     # The package serves v1alpha only. v1 has the same messages under another name (gRPC's own
     # proto says so), and it is what tools ask for first.
     servicer = reflection.aio.ReflectionServicer(names)
@@ -115,4 +114,9 @@ def serve_reflection(server: grpc.aio.Server) -> None:
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
     handlers = {"ServerReflectionInfo": info}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(REFLECTION, handlers),))
+    server.add_generic_rpc_handlers(
+        [
+            grpc.method_handlers_generic_handler(name, handlers)
+            for name in (REFLECTION, reflection.SERVICE_NAME)
+        ]
+    )

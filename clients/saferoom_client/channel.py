@@ -52,10 +52,13 @@ _OF_OWNERS: Final = (
 Not Rollback: its order names the snapshot it follows, so a repeat of what was carried out is a
 `CONFLICT`. Nor TryDraft: an enclave would read the whole store a second time.
 """
+_OF_JOBS: Final = ("SubmitJob", "ListJobs", "CancelJob")
+"""A signed request, or the end of a job, is given the same word again. The others are streams."""
 
 REPEATABLE: Final = [
     *({"service": f"saferoom.v1.{service}"} for service in _SERVICES),
     *({"service": "saferoom.v1.OwnerService", "method": method} for method in _OF_OWNERS),
+    *({"service": "saferoom.v1.JobService", "method": method} for method in _OF_JOBS),
 ]
 
 # gRPC's own back-off (gRFC A6): three more tries within about a second, and fewer where many fail.

@@ -24,6 +24,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.soak
 def test_a_batch_outlives_its_server(tmp_path: Path) -> None:
     live = LiveRoom(tmp_path, owners=("court", "tax"))
     try:

@@ -173,6 +173,7 @@ def answer(live: SmallRoom) -> Truth:
         return room.check("paid-enough", subject=STEADY, purpose="pre-loan", params=params).truth
 
 
+@pytest.mark.soak
 def test_the_owner_of_a_room_is_told_by_its_command_line(tmp_path: Path) -> None:
     with small_room(tmp_path) as live:
         live.say(STEADY)

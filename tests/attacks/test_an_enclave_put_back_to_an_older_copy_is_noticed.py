@@ -85,6 +85,7 @@ def told(live: LiveRoom, least: str) -> Truth:
         return asked.truth
 
 
+@pytest.mark.soak
 def test_an_honest_server_lets_no_older_copy_serve(tmp_path: Path) -> None:
     with small_room(tmp_path) as live:
         live.say(STEADY)

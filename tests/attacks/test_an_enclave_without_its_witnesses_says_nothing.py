@@ -87,6 +87,7 @@ def room(tmp_path: Path) -> Iterator[WitnessedRoom]:
         shutil.rmtree(room.scratch, ignore_errors=True)
 
 
+@pytest.mark.soak
 def test_it_answers_while_its_witness_watches_and_at_no_other_time(room: WitnessedRoom) -> None:
     assert room.reason() is Reason.NOT_WITNESSED
     room.watch()

@@ -156,6 +156,7 @@ def killed(live: LiveRoom, rounds: Sequence[tuple[str, float]]) -> int:
     return len(said)
 
 
+@pytest.mark.soak
 def test_killed_at_any_instant(live: LiveRoom) -> None:
     assert killed(live, ROUNDS) == len(ROUNDS) * len(ASKED)
 

@@ -48,6 +48,7 @@ def live(tmp_path: Path) -> Iterator[SmallRoom]:
         yield live
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_server_that_is_dialled_all_the_time_starts_its_enclaves(live: SmallRoom) -> None:
     served = 0

@@ -115,7 +115,8 @@ ANY = st.text(min_size=1, max_size=40)
 @given(texts=st.lists(st.one_of(ANY, st.just(HOSTILE)), min_size=6, max_size=6))
 def test_no_text_in_any_place_of_a_page_becomes_anything_but_text(texts: list[str]) -> None:
     title, lead, answer, heading, label, value = texts
-    rows = tuple(Row(label, value, form) for form in Form)
+    # A drawing is no text: a library made it, and a receipt has none.
+    rows = tuple(Row(label, value, form) for form in Form if form is not Form.DRAWING)
     sheet = Sheet(Language.EN, title, lead, Truth.YES, answer, (Section(heading, rows),))
     read = Page(html(sheet))
     assert sorted(read.tags) == sorted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -145,6 +145,7 @@ SAID = st.text(st.sampled_from("a: -#'\"\n01.e+~[]{},&*!|>%@`ä中"), max_size=1
 )
 
 
+@settings(max_examples=40)
 @given(
     document=st.dictionaries(
         SAID, st.recursive(PLAIN | SAID, lambda one: st.lists(one) | st.dictionaries(SAID, one))

@@ -158,6 +158,7 @@ def test_a_line_that_is_cut_in_mid_call_is_taken_up_again(
         assert first.receipt.to_json() == answer.receipt.to_json()
 
 
+@pytest.mark.soak
 def test_without_the_line_a_question_is_refused_and_not_charged(
     room: Premises, line: Apart
 ) -> None:

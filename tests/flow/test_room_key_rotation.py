@@ -53,6 +53,7 @@ def judges(live: SmallRoom) -> bool:
     return run("audit", "verify", profile=live.member("auditor", "desk")).returncode == 0
 
 
+@pytest.mark.soak
 def test_the_logs_key_is_changed_while_banks_ask(tmp_path: Path) -> None:
     with small_room(tmp_path) as live:
         live.say(STEADY)

@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from saferoom_client.agent.folder import CARD, AgentCard, KeyAgent
 from saferoom_client.agent.slots import Slot
 from saferoom_client.files import read_model
@@ -65,6 +67,7 @@ def fault(live: SmallRoom) -> str:
         return enclave.fault
 
 
+@pytest.mark.soak
 def test_the_stores_key_is_changed_while_banks_ask(tmp_path: Path) -> None:
     with small_room(tmp_path) as live:
         live.say(STEADY)

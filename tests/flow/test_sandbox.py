@@ -90,6 +90,7 @@ def test_every_code_ends_in_what_the_table_says(
         assert ended(bank, code) == code.ends_in  # and again, however often
 
 
+@pytest.mark.soak
 def test_over_the_slow_line_a_deadline_passes_and_the_same_question_is_answered_later(
     sandbox: tuple[Processes, Path],
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_folder_of_anybody_elses_is_left_alone(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.soak
 def test_killed_it_opens_again_as_it_was_and_stopped_it_leaves_nothing_running(
     sandbox: tuple[Processes, Path],
 ) -> None:

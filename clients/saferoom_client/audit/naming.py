@@ -23,7 +23,8 @@ KINDS: Final = (
     *(later("consent-request"), later("consent-revocation"), later("cost-estimate")),
     *(later("disclosure"), later("dispute"), later("dispute-answer"), later("dispute-withdrawal")),
     *(later("endorsement"), later("evidence-claims")),
-    *(later("feature"), later("feature-trial"), later("key-change"), later("key-handover")),
+    *(later("feature"), later("feature-trial"), later("job-admission"), later("job-cancel")),
+    *(later("job-release"), later("key-change"), later("key-handover")),
     *(later("load-order"), later("pause"), later("recovered"), later("recovery")),
     *(later("refusal"), later("release"), later("release-certificate")),
     *(
@@ -31,6 +32,7 @@ KINDS: Final = (
         later("root-handover"),
         later("schema"),
         later("snapshot"),
+        later("table-release"),
         later("template"),
     ),
     *(later("template-refusal"), later("withdrawal")),
