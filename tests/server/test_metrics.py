@@ -146,8 +146,9 @@ async def test_a_flood_of_one_banks_bad_requests_is_slowed_and_anothers_checks_a
             assert len(answer.parts) == 1
         done = sum(each.done() for each in bad)
         text = await page(ready)
-        # Some at once, then so many a second; a slow machine had more seconds.
-        assert 32 <= done < 100 + 5 * (time.monotonic() - began)
+        # Some at once, and those that were being read meanwhile; then so many a second, and a slow
+        # machine had more seconds. Nobody slowed, all 400 would be done.
+        assert 32 <= done < 200 + 5 * (time.monotonic() - began)
         assert value(text, "saferoom_callers_held") == 1
         assert value(text, "saferoom_calls_held") > 100
         # What waits is bounded by the connection's streams; the rest has not left its sender.
