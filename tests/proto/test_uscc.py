@@ -71,14 +71,17 @@ def test_made_up_codes_belong_to_no_place() -> None:
 def test_no_single_wrong_character_passes(serial: int, place: int, char: str) -> None:
     code = make_uscc(serial)
     assume(code[place] != char)
-    refused(code[:place] + char + code[place + 1 :])
+    assert refused(code[:place] + char + code[place + 1 :]).reason is Reason.MALFORMED_SUBJECT
 
 
 @given(serial=serials, place=st.integers(0, 16))
 def test_no_two_neighbours_swapped_pass(serial: int, place: int) -> None:
     code = make_uscc(serial)
     assume(code[place] != code[place + 1])
-    refused(code[:place] + code[place + 1] + code[place] + code[place + 2 :])
+    assert (
+        refused(code[:place] + code[place + 1] + code[place] + code[place + 2 :]).reason
+        is Reason.MALFORMED_SUBJECT
+    )
 
 
 def test_a_wrong_organisation_digit_is_refused_even_under_a_right_last_check() -> None:
@@ -108,13 +111,13 @@ def test_lower_case_and_surrounding_space_are_taken() -> None:
     ],
 )
 def test_nothing_else_is_mended(text: str) -> None:
-    refused(text)
+    assert refused(text).reason is Reason.MALFORMED_SUBJECT
 
 
 def test_a_ligature_does_not_become_two_letters() -> None:
     code = with_checks("91410400", "FF123456")
     assert parse_uscc(code) == code
-    refused(code.replace("FF", "\ufb00"))
+    assert refused(code.replace("FF", "\ufb00")).reason is Reason.MALFORMED_SUBJECT
 
 
 def test_a_refusal_does_not_repeat_the_code() -> None:
