@@ -241,8 +241,9 @@ class Profile:
         return read_model(path, SeenLog).checkpoint if path.exists() else None
 
     def keep_checkpoint(self, note: str) -> None:
-        """Remember a verified checkpoint, durably."""
-        write_model(self.folder / LOG, SeenLog(checkpoint=note))
+        """Remember a verified checkpoint, durably; a key agent looks every few seconds."""
+        if note != self.seen_checkpoint():
+            write_model(self.folder / LOG, SeenLog(checkpoint=note))
 
     def witness_policy(self) -> WitnessPolicy | None:
         """Give the witnesses that this member relies on; none if it relies on none.

@@ -154,6 +154,11 @@ def test_a_seen_checkpoint_is_kept(profile: Profile) -> None:
     assert profile.seen_checkpoint() is None
     profile.keep_checkpoint("a note\n")
     assert Profile.load(profile.folder).seen_checkpoint() == "a note\n"
+    written = (profile.folder / "log.json").stat().st_ino
+    profile.keep_checkpoint("a note\n")  # the same is not written again
+    assert (profile.folder / "log.json").stat().st_ino == written
+    profile.keep_checkpoint("another\n")
+    assert profile.seen_checkpoint() == "another\n"
 
 
 def test_the_contract_takes_the_issuers_certificates(profile: Profile, issuer: Issuer) -> None:
