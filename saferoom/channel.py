@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,8 @@ _TRIAL_SECONDS: Final = 30.0
 _JOB_SECONDS: Final = 20.0
 """A job begins and ends with a few signatures; what it lets wait is a message under way."""
 
+A = TypeVar("A")
+M = TypeVar("M")
 T = TypeVar("T")
 
 
@@ -123,34 +125,20 @@ class EnclaveChannel:
         call = self._stub.RollbackStore(wire.rollback_request(order), timeout=seconds)
         return wire.outbox_entry_from((await _answered(call)).snapshot)
 
-    async def judge_batch(self, pieces: AsyncIterator[BatchPiece]) -> AsyncGenerator[BatchTold]:
+    def judge_batch(self, pieces: AsyncIterator[BatchPiece]) -> AsyncGenerator[BatchTold]:
         """Pass a batch on; gives what the enclave tells of it."""
         passed_on = (batch_pieces.judge_request(piece) async for piece in pieces)
-        call = self._stub.JudgeBatch(passed_on)
-        try:
-            async for message in call:
-                yield batch_pieces.told_from(message)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
-        finally:
-            call.cancel()
+        return _told(lambda: self._stub.JudgeBatch(passed_on), batch_pieces.told_from)
 
     async def begin_job(self, request: Envelope) -> Judged:
         """Have a job begin, or refused."""
         call = self._stub.BeginJob(job_pieces.begin_request(request), timeout=_JOB_SECONDS)
         return job_pieces.begun_from(await _answered(call))
 
-    async def work_on_job(self, pieces: AsyncIterator[JobPiece]) -> AsyncGenerator[JobTold]:
+    def work_on_job(self, pieces: AsyncIterator[JobPiece]) -> AsyncGenerator[JobTold]:
         """Carry a job's messages; gives the enclave's."""
         passed_on = (job_pieces.work_request(piece) async for piece in pieces)
-        call = self._stub.WorkOnJob(passed_on)
-        try:
-            async for message in call:
-                yield job_pieces.told_from(message)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
-        finally:
-            call.cancel()
+        return _told(lambda: self._stub.WorkOnJob(passed_on), job_pieces.told_from)
 
     async def tell_jobs(self, owner: str, job: str) -> Sequence[JobStatus]:
         """Ask how a job stands, or all of them."""
@@ -200,6 +188,20 @@ async def _answered(call: Awaitable[T]) -> T:
             raise
         # Closing a channel cancels its calls, and their waiters with them; nobody cancelled us.
         raise SafeRoomError(Reason.UNAVAILABLE, "the channel was closed") from error
+
+
+async def _told(
+    begin: Callable[[], grpc.aio.StreamStreamCall[A, M]], read: Callable[[M], T]
+) -> AsyncGenerator[T]:
+    """Give what comes in a stream of both sides, which begins when the first is waited for."""
+    call = begin()
+    try:
+        async for message in call:
+            yield read(message)
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+    finally:
+        call.cancel()
 
 
 def _name_of(certificate: x509.Certificate) -> str:

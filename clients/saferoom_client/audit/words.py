@@ -146,7 +146,8 @@ class Words:
         if said.cancel is not None:
             self._book.require_before(said.cancel, "cancel")
 
-    def _require_allowed(self, said: JobAdmission | JobRelease, word: Word) -> None:
+    def _require_allowed(self, said: JobAdmission | JobRelease | TableRelease, word: Word) -> None:
+        """Require all that lets through what is about nobody alone: there is no consent to it."""
         self._require_agreed(said, word, granted=True)
         self._require_running(said, word)
         self._require_approved(said, word, self._certificate(said), said.approvals)
@@ -162,11 +163,10 @@ class Words:
         word = self._spoken(statement, said, TableRelease)
         if word is None:
             return
-        answered = said.outcome is Outcome.ANSWERED
-        self._require_agreed(said, word, granted=answered)
-        if answered:
-            self._require_running(said, word)
-            self._require_approved(said, word, self._certificate(said), said.approvals)
+        if said.outcome is Outcome.ANSWERED:
+            self._require_allowed(said, word)
+        else:
+            self._require_agreed(said, word, granted=False)
 
     def _acknowledgement(self, statement: Envelope) -> None:
         said = load(statement, Acknowledgement)
