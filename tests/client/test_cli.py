@@ -121,6 +121,14 @@ def test_a_malformed_code_is_named_before_anything_else(profile: Profile) -> Non
     assert "18th" in result.output
 
 
+def test_a_key_that_is_none_is_named_before_anything_else(profile: Profile, tmp_path: Path) -> None:
+    out = tmp_path / "handover.yaml"
+    words = ("charter", "hand-over", "tax", "--to", "xyz", "-p", str(profile.folder))
+    result = run(*words, "--out", str(out))
+    assert (result.exit_code, "--to: no public key" in result.output) == (USAGE, True)
+    assert not out.exists()
+
+
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     output = three_parts(run("whoami", "-p", str(tmp_path / "nobody")), Reason.BAD_CONFIG)
     assert f"{tmp_path / 'nobody'}: there is no such member folder" in output

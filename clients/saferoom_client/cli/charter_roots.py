@@ -14,6 +14,7 @@ from saferoom_client.cli.options import (
     ProfileOption,
     RoomCardOption,
     group,
+    public_key,
 )
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.drafts import read_root_handover, write_draft
@@ -47,7 +48,10 @@ RootKey = Annotated[
 @app.command("hand-over")
 def hand_over(
     owner: Annotated[str, typer.Argument(help="The data owner.")],
-    to: Annotated[str, typer.Option("--to", help="The new root's public key.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", parser=public_key, metavar="KEY", help="The new root's public key."),
+    ],
     profile: ProfileOption,
     out: NewFile,
     as_json: JsonOption = False,

@@ -10,8 +10,10 @@ from typing import Annotated, Final
 import typer
 
 from saferoom_client.cli.output import remember_json
+from saferoom_client.tongue import later
 from saferoom_proto import sm2
 from saferoom_proto.encoding import check_digest
+from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import FieldFault, SafeRoomError
 from saferoom_proto.suite import Suite
 from saferoom_proto.uscc import parse_uscc
@@ -103,6 +105,14 @@ SubjectOption = Annotated[
         help="The unified social credit code, 18 characters.",
     ),
 ]
+
+
+def public_key(text: str) -> str:
+    """Read a public key from the command line, as statements carry it."""
+    try:
+        return VerifyKey.from_public(text).public
+    except SafeRoomError:
+        raise typer.BadParameter(later("no public key in base64")) from None
 
 
 def digest_of(text: str, place: str, listing: str) -> str:
