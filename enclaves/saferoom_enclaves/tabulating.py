@@ -54,7 +54,7 @@ def tabulate(store: duckdb.DuckDBPyConnection, job: Tabulate) -> Tabulated:
         {amount_of(names[at]): amounts for at, amounts in found.amounts.items()},
     )
     # Step 3: the plan, protected together with what was released before, and rounded.
-    protected = protect(plan, columns, before, rules_of(job.aggregate.rules))
+    protected = protect(plan, columns, before, rules_of(job.rules))
     numbers = tuple(
         tuple(None if line.number is None else line.shown for line in table.lines)
         for table in publish(protected)

@@ -15,6 +15,7 @@ from saferoom_enclaves.tables.desk import BegunTable
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
+    Aggregate,
     ClassCell,
     FeatureKind,
     MeasureKind,
@@ -24,6 +25,7 @@ from saferoom_proto.statements import (
     TableRequest,
     load,
 )
+from saferoom_proto.statements.aggregate import TableRules
 from saferoom_proto.tables.told import open_tables
 from simulator.sample import Approved, feature
 from simulator.tabled import COUNT, SIZES, TableRoom, added, firms, numbers, plan, to_csv
@@ -182,6 +184,39 @@ def test_a_plan_that_does_not_go_with_earlier_ones_is_refused(
     own.tax.define(changed)
     own.enclave.follow()
     assert refused(own, own.approved("redefined", plan("size"))) is Reason.CONFLICT
+
+
+def stricter(*dimensions: str, **rules: int) -> Aggregate:
+    return plan(*dimensions).model_copy(update={"rules": TableRules(**rules)})
+
+
+def test_a_laxer_plan_keeps_to_the_stricter_rules_of_what_was_told_before(own: TableRoom) -> None:
+    by_late = own.approved("by-late", plan("late"))
+    strict = own.approved("by-size", stricter("size", threshold=60))
+    assert numbers(own.ask(strict)[1])["large",] is None
+    # Fifty-five are late: enough for this plan, and not for the one that was told before.
+    assert numbers(own.ask(by_late)[1])["true",] is None
+
+
+def test_a_stricter_plan_is_told_after_a_laxer_one_whose_numbers_stand(own: TableRoom) -> None:
+    by_late = own.approved("by-late", plan("late"))
+    told = own.ask(by_late)
+    assert numbers(told[1])["true",] == "55"
+    strict = own.approved("by-size", stricter("size", threshold=60))
+    assert numbers(own.ask(strict)[1])["small",] == "180"
+    assert own.ask(by_late) == told
+
+
+def test_the_days_of_what_was_told_hold_for_every_plan_of_other_records(own: TableRoom) -> None:
+    patient = own.approved("patient", stricter("late", days=60))
+    default = own.approved("default", plan("size"))
+    own.ask(patient)
+    own.enclave.load({"firms": to_csv(firms(2, 280))})
+    for days, reason in ((31, Reason.OVER_BUDGET), (28, Reason.OVER_BUDGET), (2, None)):
+        own.world.clock.advance(days * 24 * 3600)
+        own.enclave.unlock()
+        own.enclave.follow()
+        assert own.said(own.enclave.tabulate(own.request(default))).reason is reason
 
 
 def test_plans_of_too_many_cells_together_are_refused_and_answered_ones_told_again(

@@ -17,7 +17,7 @@ from saferoom_enclaves.rows import MAX_TOLD
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.load import Change
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements.aggregate import Aggregate
+from saferoom_proto.statements.aggregate import Aggregate, TableRules
 from saferoom_proto.statements.base import Owner, Part, Uscc
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.tables.told import Numbers
@@ -159,6 +159,8 @@ class Tabulate(Part):
     bounds: tuple[SumBounds, ...]
     shown: tuple[ShownFamily, ...]
     """What became of every cell before."""
+    rules: TableRules
+    """Those that the tables keep to; no laxer than the plan's own."""
 
 
 class Tabulated(Part):

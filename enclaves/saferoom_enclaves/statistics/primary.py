@@ -45,6 +45,11 @@ class Demand:
     fall: Floats
     grain: float
 
+    def besides(self, left: Flags) -> Demand:
+        """Ask nothing of cells that left before: under stricter rules they may be telling now."""
+        rise, fall = (np.where(left, 0.0, need) for need in (self.rise, self.fall))
+        return replace(self, rise=rise, fall=fall)
+
 
 @dataclass(frozen=True, slots=True)
 class Family:

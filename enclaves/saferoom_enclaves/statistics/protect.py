@@ -204,10 +204,11 @@ def _guard(table: Table, family: Family, asked: _Asked, rules: Rules) -> Guarded
         return Guarded(lattice, family, asked.now, published, 0)
     # Step 2: what else must stay, so that nothing told apart is small.
     withholding = Withholding(lattice, family.values, ~published, left)
-    enough = all(withholding.protect(demand) for demand in family.demands)
+    demands = [each.besides(left) for each in family.demands]
+    enough = all(withholding.protect(demand) for demand in demands)
     # Step 3: no two that differ by a few subjects; nor may the one that stays be reckoned from what
     # leaves. Withholding more leaves every move what it is.
-    units, *others = family.demands
+    units, *others = demands
     while enough and (apart := _told_apart(table, family, ~withholding.withheld, left, rules)):
         kept_back = np.zeros(lattice.cells, dtype=np.bool_)
         kept_back[apart] = True

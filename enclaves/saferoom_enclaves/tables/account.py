@@ -7,7 +7,7 @@ records goes back to their account.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
@@ -16,6 +16,7 @@ from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.state import Row, State
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.aggregate import FEWEST_DAYS, TableRules
 from saferoom_proto.statements.base import Digest, Instant, Part
 
 _TABLE: Final = "tables"
@@ -29,12 +30,14 @@ class TableAccount(Part):
         features: each as it was defined then.
         bounds: of the sums.
         shown: what became of every cell.
+        rules: the strictest of those plans; whatever follows keeps to them too.
     """
 
     plans: tuple[Digest, ...] = ()
     features: tuple[FeatureDefinition, ...] = ()
     bounds: tuple[SumBounds, ...] = ()
     shown: tuple[ShownFamily, ...] = ()
+    rules: TableRules = TableRules()
 
     @property
     def cells(self) -> int:
@@ -49,10 +52,11 @@ class _Records(Part):
 
 
 class _Told(Part):
-    """When tables of some records were told last."""
+    """When tables of some records were told last, and how long those of others wait then."""
 
     records: Annotated[int, Field(ge=1)]
     at: Instant
+    days: Annotated[int, Field(ge=FEWEST_DAYS)] = FEWEST_DAYS
 
 
 class _AllTold(Part):
@@ -97,13 +101,21 @@ class TableAccounts:
         self._state.put(_TABLE, self._key("account", kept.records), content, kept.row)
         all_told, row = self._all_told()
         others = tuple(each for each in all_told.told if each.records != kept.records)
-        newest = _AllTold(told=(*others, _Told(records=kept.records, at=now)))
+        told = _Told(records=kept.records, at=now, days=after.rules.days)
+        newest = _AllTold(told=(*others, told))
         self._state.put(_TABLE, self._key("told", 0), newest.model_dump_json().encode(), row)
 
-    def other_records_told(self, records: int) -> datetime | None:
-        """Tell when tables of any other records were told last; none if none were."""
-        told = self._all_told()[0].told
-        return max((each.at for each in told if each.records != records), default=None)
+    def other_records_until(self, records: int, days: int) -> datetime | None:
+        """Tell until when tables of these records wait for those of others; none if there are none.
+
+        Args:
+            records: of which tables are asked.
+            days: how long the plan that is asked waits at least.
+        """
+        others = (each for each in self._all_told()[0].told if each.records != records)
+        return max(
+            (each.at + timedelta(days=max(days, each.days)) for each in others), default=None
+        )
 
     def same_records(self, epoch: int, earlier: int) -> None:
         """Note that an epoch has the records of an earlier one, which its owner went back to."""

@@ -17,6 +17,7 @@ from saferoom_enclaves.tables.account import KeptAccount, TableAccount, TableAcc
 from saferoom_enclaves.tables.admit import AdmittedTable
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.aggregate import TableRules
 from saferoom_proto.tables.plan import ReleasePlan
 
 MOST_CELLS: Final = 40_000
@@ -41,6 +42,7 @@ class ChargedTable(Evidence):
         kept: what was released before.
         features: all that must be computed: the plan's, and those of what was released before.
         bounds: likewise, of all sums.
+        rules: the plan's, and where what was released before kept to stricter ones, those.
     """
 
     right: InitVar[_Charging]
@@ -49,6 +51,7 @@ class ChargedTable(Evidence):
     kept: KeptAccount
     features: tuple[FeatureDefinition, ...]
     bounds: tuple[SumBounds, ...]
+    rules: TableRules
 
     def __post_init__(self, right: _Charging) -> None:
         _TABLE_CHARGED.require(right)
@@ -57,7 +60,13 @@ class ChargedTable(Evidence):
         """Give what the account will be, once this plan is answered."""
         before, certificate = self.kept.account, self.admitted.tables.certificate
         plans = tuple(dict.fromkeys((*before.plans, certificate)))
-        return TableAccount(plans=plans, features=self.features, bounds=self.bounds, shown=shown)
+        return TableAccount(
+            plans=plans,
+            features=self.features,
+            bounds=self.bounds,
+            shown=shown,
+            rules=self.rules,
+        )
 
 
 def charge_table(
@@ -84,11 +93,11 @@ def charge_table(
     if kept.records <= marks.closed_epoch:
         raise SafeRoomError(Reason.OVER_BUDGET, "what was released of this period is forgotten")
     # Tables of records that a few changed between, subtracted, would tell of those few (ADR 31).
-    others = accounts.other_records_told(kept.records)
-    last = marks.forgotten_until if others is None else max(others, marks.forgotten_until)
-    days = admitted.tables.aggregate.rules.days
-    if now < last + timedelta(days=days):
-        raise SafeRoomError(Reason.OVER_BUDGET, f"tables of other records within {days} days")
+    rules = admitted.tables.aggregate.rules
+    until = marks.forgotten_until + timedelta(days=rules.days)
+    others = accounts.other_records_until(kept.records, rules.days)
+    if now < (until if others is None else max(until, others)):
+        raise SafeRoomError(Reason.OVER_BUDGET, "tables of other records were told too recently")
     plan = admitted.tables.plan(epoch)
     features = {each.shape.ref: each for each in kept.account.features}
     for ref, pinned in admitted.tables.features.items():
@@ -104,8 +113,29 @@ def charge_table(
     if not again and kept.account.cells + plan.cells > MOST_CELLS:
         raise SafeRoomError(Reason.TOO_LARGE, f"more than {MOST_CELLS} cells in all plans")
     return ChargedTable(
-        _TABLE_CHARGED, admitted, plan, kept, tuple(features.values()), tuple(bounds.values())
+        _TABLE_CHARGED,
+        admitted,
+        plan,
+        kept,
+        tuple(features.values()),
+        tuple(bounds.values()),
+        _strictest(rules, kept.account.rules),
     )
+
+
+def _strictest(own: TableRules, before: TableRules) -> TableRules:
+    """Give a plan's rules, no laxer than those before in what is withheld; it rounds by its own.
+
+    What left under a stricter rule would else be told apart by the laxer plan's numbers.
+    """
+    stricter = {
+        "threshold": max(own.threshold, before.threshold),
+        "percent": max(own.percent, before.percent),
+        "largest": max(own.largest, before.largest),
+        "share": min(own.share, before.share),
+        "days": max(own.days, before.days),
+    }
+    return own.model_copy(update=stricter)
 
 
 def _bounds(admitted: AdmittedTable) -> list[SumBounds]:

@@ -51,6 +51,7 @@ class _OverStore:
             features=charged.features,
             bounds=charged.bounds,
             shown=charged.kept.account.shown,
+            rules=charged.rules,
         )
         made = self.work.tabulate(self.opened.memory, order)
         if sum(map(len, made.numbers)) != charged.plan.numbers:
