@@ -142,12 +142,15 @@ class JobCourse:
     def columns(self, due: Due, common: bytes) -> Columns:
         """Let the room's columns of the common subjects be read, if these may be told.
 
+        From here on the set counts as told: another job's, judged meanwhile, is held to it.
+
         Raises:
             SafeRoomError: `WITHHELD`: too few, or too near to an earlier set.
         """
-        self._require_store(due.record)
+        moment, record = self._book.ready(), due.record
+        self._require_store(record)
         use, request = due.charged.admitted.use, due.charged.admitted.asked.request
-        rows, columns = len(common) // SUBJECT_BYTES, len(due.record.columns)
+        rows, columns = len(common) // SUBJECT_BYTES, len(record.columns)
         numbers = max(request.columns + OWN_SUMS, columns) * request.rounds
         if not (
             use.training.least_rows <= rows <= MOST_ROWS
@@ -155,7 +158,8 @@ class JobCourse:
             and rows * columns <= MOST_NUMBERS
         ):
             raise SafeRoomError(Reason.WITHHELD)
-        self._partners.require_apart(due.record.group, _ascending(common))
+        with self._book.state.transaction():
+            self._partners.keep_apart(record.group, record.job, _ascending(common), moment.now)
         opened = self._data.opened()
         return Columns(
             opened.held(),
@@ -176,8 +180,8 @@ class JobCourse:
             return self._answered(due, aligned.answer, due.record)
 
     def released(self, due: Due, aligned: Aligned, common: bytes, columns: bytes) -> Answered:
-        """Keep whom both sides hold, and let the label side know."""
-        moment, job = self._book.ready(), due.record.job
+        """Keep the columns of those whom both sides hold, and let the label side know its rows."""
+        job = due.record.job
         stopped = self._stopped(due)
         if stopped is not None:
             return stopped
@@ -186,7 +190,6 @@ class JobCourse:
         with self._book.state.transaction():
             self._book.rows.wipe(job)
             self._book.rows.put(job, Kept.COLUMNS, columns)
-            self._partners.remember(record.group, job, _ascending(common), moment.now)
             return self._answered(due, aligned.answer, record)
 
     def trained(self, due: Due, trained: Trained) -> Answered:

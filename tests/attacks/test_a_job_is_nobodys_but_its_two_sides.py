@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from saferoom_enclaves import job_service
+from saferoom_enclaves.job_work import Columns, JobWork
 from saferoom_proto.answer import Truth
 from saferoom_proto.job_channel import Direction, seal_message
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -24,7 +27,7 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from simulator import EnclaveHarness, Sample, sample
-from simulator.job import JobRoom, LabelSideOfJob, Line, job_enclave, job_room
+from simulator.job import BEGINS, JobRoom, LabelSideOfJob, Line, job_enclave, job_room
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +179,37 @@ async def test_another_set_than_was_committed_to_ends_the_job(jobs: JobRoom) -> 
     release = await line.exchange(0, sealed)
     assert isinstance(release, JobRelease)
     assert (release.outcome, release.reason) == (JobOutcome.FAILED, Reason.MALFORMED)
+
+
+async def test_of_two_near_sets_that_are_judged_at_once_one_is_withheld(
+    jobs: JobRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await begun(jobs, 1)
+    second = jobs.label_side(begins=BEGINS + 1)  # one common subject less
+    second.submit()
+    await second.take_part(most=1)
+    read_columns, loop = JobWork.read_columns, asyncio.get_running_loop()
+    reads, goes_on = asyncio.Event(), threading.Event()
+
+    def and_wait(work: JobWork, wanted: Columns) -> bytes:
+        if not reads.is_set():
+            loop.call_soon_threadsafe(reads.set)
+            assert goes_on.wait(30)
+        return read_columns(work, wanted)
+
+    monkeypatch.setattr(JobWork, "read_columns", and_wait)
+    taking_part = asyncio.create_task(first.take_part(most=1))
+    try:
+        # The first set was judged, and its rows are read: it was not told yet.
+        await asyncio.wait_for(reads.wait(), 30)
+        release = await second.take_part(most=1)
+    finally:
+        goes_on.set()
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
+    assert second.side.rows is None
+    assert await taking_part is None
+    assert first.side.rows is not None
 
 
 async def test_malformed_ciphertexts_end_their_job_and_touch_nothing_else(jobs: JobRoom) -> None:
