@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -14,8 +15,15 @@ from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.job_channel import Direction, seal_message
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome
+
+MOST_UNDER_WAY: Final = 16
+"""Jobs of one institution that have not ended. Each keeps its part of the store, up to some hundred
+megabytes, for the days of its window, and is looked through at every delivery, in 0.1 ms."""
+MOST_TOLD: Final = 100
+"""Of one institution's jobs in a list, the newest: their last words are read for it, 0.1 ms each,
+and nobody is answered meanwhile."""
 
 
 class JobBook:
@@ -61,6 +69,24 @@ class JobBook:
     def standing(self) -> Sequence[JobRecord]:
         """Give how all jobs stand, the newest first."""
         return sorted(self._records.values(), key=lambda record: record.began, reverse=True)
+
+    def newest(self) -> Sequence[JobRecord]:
+        """Give how jobs stand, the newest first, and of each institution so many."""
+        told, found = Counter[str](), list[JobRecord]()
+        for record in self.standing():
+            told[record.institution] += 1
+            if told[record.institution] <= MOST_TOLD:
+                found.append(record)
+        return found
+
+    def require_room_for(self, institution: str) -> None:
+        """Refuse with `TOO_MANY_REQUESTS` an institution's job beside as many as may be."""
+        records = self._records.values()
+        count = sum(each.institution == institution for each in records if each.ended is None)
+        if count >= MOST_UNDER_WAY:
+            rule = f"{count} of yours are under way: let one end, or cancel one"
+            detail = f"{count} jobs of {institution} under way"
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, detail, [FieldFault("jobs", rule)])
 
     def word(self, record: JobRecord) -> Judged | None:
         """Give the last word on a job; none while it is under way."""

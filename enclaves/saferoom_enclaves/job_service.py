@@ -73,7 +73,7 @@ class JobCalls:
 
         def told(own: Enclave) -> list[job_pb2.JobStatus]:
             jobs = own.jobs
-            found = [jobs.stands(request.job)] if request.job else jobs.standing()
+            found = [jobs.stands(request.job)] if request.job else jobs.newest()
             return [job_wire.status(each, jobs.word(each)) for each in found]
 
         return enclave_pb2.TellJobsResponse(jobs=await self._worker.run(told))

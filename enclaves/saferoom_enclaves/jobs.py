@@ -82,6 +82,7 @@ class Jobs:
         seen = self._requests.look_up(asked.request, asked.job)
         if seen.answered is not None:
             return self._journal.read(seen.answered)
+        self._book.require_room_for(asked.request.institution)
         with self._book.state.transaction():
             try:
                 judged = self._begun(asked, seen, moment)
@@ -111,9 +112,9 @@ class Jobs:
         """Give how a job stands; as `JobBook.stands`."""
         return self._book.stands(job)
 
-    def standing(self) -> Sequence[JobRecord]:
-        """Give how all jobs stand, the newest first."""
-        return self._book.standing()
+    def newest(self) -> Sequence[JobRecord]:
+        """Give how jobs stand; as `JobBook.newest`."""
+        return self._book.newest()
 
     def word(self, record: JobRecord) -> Judged | None:
         """Give the last word on a job; none while it is under way."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saferoom_enclaves import job_service
+from saferoom_enclaves import job_book, job_service
 from saferoom_enclaves.job_work import Columns, JobWork
 from saferoom_proto.answer import Truth
 from saferoom_proto.job_channel import Direction, seal_message
@@ -26,6 +26,7 @@ from saferoom_proto.statements import (
     load,
     seal_statement,
 )
+from saferoom_proto.v1 import enclave_pb2
 from simulator import EnclaveHarness, Sample, sample
 from simulator.job import BEGINS, JobRoom, LabelSideOfJob, Line, job_enclave, job_room
 
@@ -169,6 +170,44 @@ async def test_a_job_over_its_runs_is_refused_whoever_of_the_group_asks(jobs: Jo
     assert word.reason is Reason.OVER_BUDGET
     other = jobs.label_side(jobs.said.other_bank).submit()
     assert isinstance(other, JobAdmission)  # a group of its own has runs of its own
+
+
+async def test_one_institution_leaves_no_more_jobs_lying_about_than_may_be(
+    jobs: JobRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [each for each in jobs.enclave.enclave.jobs.newest() if each.ended is None]
+    own = sum(each.institution == jobs.said.bank.name for each in before)
+    monkeypatch.setattr(job_book, "MOST_UNDER_WAY", own + 1)
+    first = await begun(jobs)
+    again = jobs.label_side()
+    request = again.request()
+    with pytest.raises(SafeRoomError) as error:
+        jobs.begin(request)
+    assert error.value.reason is Reason.TOO_MANY_REQUESTS
+    # Who asks for a job that has begun is told of it; others are not held up.
+    assert jobs.begin(first.request_made).sealed
+    assert isinstance(jobs.label_side(jobs.said.other_bank).submit(), JobAdmission)
+    # Nothing was counted, and the same request may begin once there is room for it.
+    jobs.enclave.enclave.jobs.end(first.cancel())
+    admission = again.took(jobs.begin(request))
+    assert isinstance(admission, JobAdmission)
+    assert admission.run == 2
+
+
+async def test_nobody_is_told_of_ever_more_jobs_and_nobodys_are_pushed_out(
+    jobs: JobRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_book, "MOST_TOLD", 2)
+    others = jobs.label_side(jobs.said.other_bank)
+    others.submit()
+    own: list[str] = []
+    for _ in range(3):
+        jobs.said.world.clock.advance(0.01)  # one is newer than the other
+        own.append((await begun(jobs)).job)
+    told = await jobs.calls.tell(enclave_pb2.TellJobsRequest())
+    name = jobs.said.bank.name
+    assert [each.job for each in told.jobs if each.institution == name] == own[:0:-1]
+    assert others.job in [each.job for each in told.jobs]
 
 
 async def test_another_set_than_was_committed_to_ends_the_job(jobs: JobRoom) -> None:

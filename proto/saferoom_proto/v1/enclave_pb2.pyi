@@ -759,7 +759,7 @@ class TellJobsRequest(_message.Message):
 
     JOB_FIELD_NUMBER: _builtins.int
     job: _builtins.str
-    """The digest of one job's request; empty for all jobs."""
+    """The digest of one job's request; empty for the newest of each institution."""
     def __init__(
         self,
         *,

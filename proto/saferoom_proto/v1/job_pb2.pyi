@@ -352,7 +352,7 @@ class ListJobsResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___JobStatus]:
-        """The newest first."""
+        """The newest first; of each enclave and institution the newest 100."""
 
     def __init__(
         self,
