@@ -12,10 +12,17 @@ from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Template, load, seal_statement
 from saferoom_proto.tables.asked import rules_of
-from saferoom_proto.tables.plan import Dimension, Measure, MeasureKind, ReleasePlan, every_margin
+from saferoom_proto.tables.plan import (
+    MAX_CELLS,
+    Dimension,
+    Measure,
+    MeasureKind,
+    ReleasePlan,
+    every_margin,
+)
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.tables.rules import Rules
-from saferoom_proto.tables.told import FEWEST_BYTES, Tables, open_tables, seal_tables
+from saferoom_proto.tables.told import FEWEST_BYTES, MOST_BYTES, Tables, open_tables, seal_tables
 from tests.proto.golden_seeds import digest
 from tests.proto.golden_tables import table_receipt, tables
 from tests.proto.test_certificate import KEY, ROOM, features
@@ -142,6 +149,17 @@ def test_length_says_nothing_of_what_is_withheld() -> None:
     told = tables()
     withheld = told.model_copy(update={"numbers": tuple((None,) * len(e) for e in told.numbers)})
     assert len(told.to_bytes()) == len(withheld.to_bytes()) == FEWEST_BYTES
+
+
+@pytest.mark.parametrize("cells", [800, 3_000, 16 * MAX_CELLS])
+def test_length_says_nothing_of_many_numbers_either(cells: int) -> None:
+    # In sixteen tables of their own, as many measures have; the widest number there is.
+    lengths = {
+        len(tables().model_copy(update={"numbers": ((number,) * (cells // 16),) * 16}).to_bytes())
+        for number in (None, "5", f"-{(1 << 53) - 1}")
+    }
+    assert len(lengths) == 1
+    assert max(lengths) <= MOST_BYTES
 
 
 def test_tables_open_for_the_asker_of_that_request_at_that_owner_only() -> None:

@@ -1,8 +1,9 @@
 """Tables as they are sealed to the asker and to nobody else.
 
-The plaintext is JSON, filled up with spaces to the next power of two, so that its length says
-nothing of which cells are withheld. The release carries a hash of the whole; the salt in it keeps
-that commitment from being guessed. Numbers are text, as they were rounded: no reader rounds again.
+The plaintext is JSON, filled up with spaces to a power of two that the plan alone decides, so that
+its length says nothing of the numbers, nor of which are withheld. The release carries a hash of the
+whole; the salt in it keeps that commitment from being guessed. Numbers are text, as they were
+rounded: no reader rounds again.
 """
 
 from __future__ import annotations
@@ -25,11 +26,23 @@ from saferoom_proto.tables.plan import Margin, Measure, ReleasePlan
 FEWEST_BYTES: Final = 16 * 1024
 """A plan of a few hundred cells fits: such tables all look alike."""
 MOST_BYTES: Final = 8 * 1024 * 1024
-"""Half of what a client takes in one message; sixteen measures in 20,000 cells each."""
+"""Half of what a client takes in one message; sixteen measures in 20,000 cells each, at most 20
+bytes a number."""
 
 _LABEL: Final = b"saferoom tables v1\n"
 
-Written = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?(e[+-][0-9]{2,3})?$")]
+_WIDEST: Final = 17
+"""A whole number below 2**53 with its sign; any other has three digits and an exponent."""
+_AROUND_ALL: Final = 1024
+"""What stands around the numbers: names, digests, salt; half of it is room to spare."""
+
+Written = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^-?[0-9]+(\.[0-9]+)?(e[+-][0-9]{2,3})?$",
+        max_length=_WIDEST,
+    ),
+]
 """A number as it was rounded."""
 Numbers = tuple[Written | None, ...]
 """One of each cell, in the order of the columns' classes, the last column's first; none where it is
@@ -87,11 +100,13 @@ class Tables(Part):
         Raises:
             SafeRoomError: `TOO_LARGE` past `MOST_BYTES`.
         """
-        written = self.model_dump_json().encode()
-        if len(written) > MOST_BYTES:
+        # Each number with its quotes and comma, each table with its brackets and comma.
+        most = _AROUND_ALL + sum(3 + (3 + _WIDEST) * len(each) for each in self.numbers)
+        size = max(FEWEST_BYTES, 1 << (most - 1).bit_length())
+        if size > MOST_BYTES:
             raise SafeRoomError(Reason.TOO_LARGE, f"tables of more than {MOST_BYTES} bytes")
         # JSON may end in spaces (RFC 8259 section 2).
-        return written.ljust(max(FEWEST_BYTES, 1 << (len(written) - 1).bit_length()))
+        return self.model_dump_json().encode().ljust(size)
 
     @classmethod
     def from_bytes(cls, plaintext: bytes) -> Tables:
