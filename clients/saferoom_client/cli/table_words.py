@@ -70,6 +70,17 @@ def describe_tables(view: TemplateView, part: OwnerPart, table: TablePart) -> It
         threshold=rules.threshold,
     )
     yield say("    tables of other records: not within {days} days of these", days=rules.days)
+    yield from describe_features(view, part)
+    for column in table.columns:
+        definition = view.features[FeatureRef.parse(column.feature)].definition
+        named = cell_names(definition)
+        unknown = [say("unknown")] if column.classes[-1] == UNKNOWN else []
+        classes = "; ".join((*named, *unknown))
+        yield say("      {feature} has classes: {classes}", feature=column.feature, classes=classes)
+
+
+def describe_features(view: TemplateView, part: OwnerPart) -> Iterator[str]:
+    """Tell which features an owner's enclave reads, and how secret each is."""
     for use in part.features:
         definition = view.features[FeatureRef.parse(use.feature)].definition
         level = say("level {level}, {meaning}", level=use.level, meaning=say(LEVELS[use.level]))
@@ -79,12 +90,6 @@ def describe_tables(view: TemplateView, part: OwnerPart, table: TablePart) -> It
             title=titled(definition.title),
             level=level,
         )
-    for column in table.columns:
-        definition = view.features[FeatureRef.parse(column.feature)].definition
-        named = cell_names(definition)
-        unknown = [say("unknown")] if column.classes[-1] == UNKNOWN else []
-        classes = "; ".join((*named, *unknown))
-        yield say("      {feature} has classes: {classes}", feature=column.feature, classes=classes)
 
 
 def measure_words(measure: TableMeasure) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from saferoom_client.cli.table_words import LEVELS
+from saferoom_client.cli.table_words import describe_features
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart
-from saferoom_proto.formula import FeatureRef
 from saferoom_proto.statements import Figure, Training
 from saferoom_proto.statements.training import NEAREST_SETS, TrainingPart
 
@@ -48,15 +47,7 @@ def describe_training_part(
         title=titled(view.charters[part.owner].charter.title),
         columns=len(training.columns),
     )
-    for use in part.features:
-        definition = view.features[FeatureRef.parse(use.feature)].definition
-        level = say("level {level}, {meaning}", level=use.level, meaning=say(LEVELS[use.level]))
-        yield say(
-            "    it reads {feature}: {title} ({level})",
-            feature=use.feature,
-            title=titled(definition.title),
-            level=level,
-        )
+    yield from describe_features(view, part)
     yield say(
         "    which of the institution's customers it holds, the enclave learns first; then the"
         " institution does, of its own ones alone, without asking the subjects"
