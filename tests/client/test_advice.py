@@ -11,6 +11,7 @@ from saferoom_client.advice import ADVICE, Again, advice
 from saferoom_client.checks import UNJUDGED
 from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.output import notes_of
+from saferoom_client.cli.stats import STEPS
 from saferoom_client.refused import Refused
 from saferoom_enclaves.judge import PASSING
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -47,6 +48,12 @@ def steps(reason: Reason, asked: Asked = ASKED) -> list[str]:
     with pytest.raises(Refused) as refused, saying_next(asked):
         raise Refused(SafeRoomError(reason), {})
     return notes_of(refused.value)
+
+
+@pytest.mark.parametrize("reason", STEPS)
+def test_of_tables_nothing_is_advised_that_is_of_one_subjects_check(reason: Reason) -> None:
+    (step,) = steps(reason, Asked(Path("desk"), "by-size", purpose="product-design", steps=STEPS))
+    assert step == STEPS[reason] != advice(reason).step
 
 
 def test_the_next_step_can_be_typed_as_it_stands() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from saferoom_client.advice import Again, advice
@@ -24,6 +24,7 @@ class Asked:
         purpose: what for.
         params: the parameters.
         kept: the file that holds the signed question, if any.
+        steps: what is advised where it is another thing than of a check.
     """
 
     profile: Path
@@ -32,6 +33,7 @@ class Asked:
     purpose: str = ""
     params: Mapping[str, str] | None = None
     kept: Path | None = None
+    steps: Mapping[Reason, str] = field(default_factory=dict[Reason, str])
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def saying_next(asked: Asked) -> Generator[None]:
 
 def next_steps(reason: Reason, asked: Asked) -> Iterator[str]:
     """Tell what to do about a reason, and which commands help."""
-    yield advice(reason).step
+    yield asked.steps.get(reason, advice(reason).step)
     for command in _commands(reason, asked):
         yield f"saferoom {command} -p {shlex.quote(str(asked.profile))}"
 

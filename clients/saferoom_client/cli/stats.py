@@ -49,6 +49,24 @@ MEASURES = {
     MeasureKind.HISTOGRAM: later("how many"),
 }
 """At the head of a column of numbers."""
+STEPS = {
+    Reason.OVER_BUDGET: later(
+        "Tables of other records were told too recently: `template show` names the days. After a"
+        " recovery the owner loads first."
+    ),
+    Reason.CONFLICT: later(
+        "Earlier tables of these records have a feature, or its bounds, otherwise: ask by those, or"
+        " of the owner's next load."
+    ),
+    Reason.TOO_LARGE: later(
+        "No more plans fit to those that were told of these records: ask by one of those, or of the"
+        " owner's next load."
+    ),
+    Reason.WITHHELD: later(
+        "Nothing more can be told. A plan of fewer columns, classes or margins may fit."
+    ),
+}
+"""What is advised where an enclave refuses tables."""
 
 
 @app.command()
@@ -68,7 +86,7 @@ def ask(
 ) -> None:
     """Ask for a template's tables, verify them, and print them."""
     require_writable(csv_file, receipt)
-    asked = Asked(profile, template, purpose=purpose)
+    asked = Asked(profile, template, purpose=purpose, steps=STEPS)
     working = Console(stderr=True, quiet=as_json).status(say("the tables are being made"))
     with Room.open(profile) as room, saying_next(asked), working:
         answer = room.tabulate(template, purpose=purpose)
