@@ -78,27 +78,10 @@ def _enforcement(firm: Firm, days: Days, rows: Rows, draws: Draws, court: str) -
         filed = past(draws, firm, 365 * 3)
         number = case_number(draws, days, filed, firm, "执")
         due = int(firm.turnover * draws.between(1, 40))
-        rows.add(
-            "court_enforcement",
-            number,
-            firm.name.full,
-            firm.head_id,
-            firm.code,
-            court,
-            days.ago(filed),
-            yuan(due),
-        )
+        case = (number, firm.name.full, firm.head_id, firm.code, court, days.ago(filed))
+        rows.add("court_enforcement", *case, yuan(due))
         if draws.chance(0.35):
-            rows.add(
-                "court_enforcement_terminated",
-                number,
-                firm.name.full,
-                firm.head_id,
-                firm.code,
-                court,
-                days.ago(filed),
-                days.ago(filed // 2),
-            )
+            rows.add("court_enforcement_terminated", *case, days.ago(filed // 2))
         if draws.chance(0.25):
             rows.add(
                 "court_dishonest_executee",
