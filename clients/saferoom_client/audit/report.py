@@ -8,8 +8,8 @@ from datetime import datetime
 
 from saferoom_client.audit.run import AuditReport, Violation
 from saferoom_client.cli.rules_met import say_rule
-from saferoom_client.sheet.rows import Form, Row, Section, moment
-from saferoom_client.tongue import Language, later, say, spoken
+from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
+from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import CATALOGUE
 from saferoom_proto.trust import Trust
@@ -48,18 +48,6 @@ class Audited:
     trust: Trust
     by: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The page, as `saferoom_client.sheet.render` writes it."""
-
-    language: Language
-    title: str
-    lead: str
-    tone: str
-    answer: str
-    sections: tuple[Section, ...]
 
 
 def audit_page(audited: Audited) -> Page:

@@ -73,6 +73,18 @@ class Shown(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that is nothing more; a receipt's knows its receipt, too."""
+
+    language: Language
+    title: str
+    lead: str
+    tone: str
+    answer: str
+    sections: tuple[Section, ...]
+
+
 def moment(instant: datetime) -> str:
     """Write an instant in UTC, and in the time of the law that codes of subjects are of."""
     utc, beijing = instant.astimezone(UTC), instant.astimezone(_BEIJING)

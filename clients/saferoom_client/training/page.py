@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from saferoom_client.sheet.render import html
-from saferoom_client.sheet.rows import Form, Row, Section, moment
-from saferoom_client.tongue import Language, later, say, spoken
+from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
+from saferoom_client.tongue import later, say, spoken
 from saferoom_client.training.charts import lift_chart, separation_chart, weights_chart
 from saferoom_client.training.notes import note_words
 from saferoom_client.training.report import TrainingReport
@@ -22,18 +21,6 @@ LIMITS = (
     later("Labels and columns are as the institution brought them; the owner cannot check them."),
     later("Scoring with both halves is not there yet."),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The page, as `saferoom_client.sheet.render` writes it."""
-
-    language: Language
-    title: str
-    lead: str
-    tone: str
-    answer: str
-    sections: tuple[Section, ...]
 
 
 def write_page(report: TrainingReport) -> str:
