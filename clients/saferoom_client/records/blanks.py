@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from saferoom_client.extras import Extra, needing
 from saferoom_client.files import PUBLIC_FILE, bad_file, refuse_existing, write_file
 from saferoom_client.records.annex import Column, FieldType, TableForm
-from saferoom_client.records.extra import needing_extra
 
 WRITTEN: Final = {
     FieldType.STRING: "文本",
@@ -100,7 +100,7 @@ def _codes(column: Column) -> str:
 
 
 def _workbook(forms: Sequence[TableForm]) -> bytes:
-    with needing_extra("Excel"):
+    with needing(Extra.OWNER, "Excel"):
         from openpyxl import Workbook  # noqa: PLC0415 - an extra
         from openpyxl.styles import Font  # noqa: PLC0415
         from openpyxl.utils import get_column_letter  # noqa: PLC0415

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final, Protocol
 from zipfile import BadZipFile
 
+from saferoom_client.extras import Extra, needing
 from saferoom_client.files import bad_file
-from saferoom_client.records.extra import needing_extra
 from saferoom_client.records.faults import Fault
 
 BATCH_ROWS: Final = 2_000
@@ -185,7 +185,7 @@ def _workbook(
     sheets: Sequence[str],
 ) -> Source:
     del encoding
-    with needing_extra("Excel"):
+    with needing(Extra.OWNER, "Excel"):
         from openpyxl import load_workbook  # noqa: PLC0415 - an extra
     try:
         book = load_workbook(file, read_only=True, data_only=True)
@@ -258,7 +258,7 @@ def _arrow(
     sheets: Sequence[str],
 ) -> Source:
     del stack, encoding, sheets
-    with needing_extra("Parquet and Arrow"):
+    with needing(Extra.OWNER, "Parquet and Arrow"):
         from saferoom_client.records import arrow  # noqa: PLC0415 - an extra
     try:
         heading, tables = arrow.open_table(file, BATCH_ROWS)

@@ -6,8 +6,8 @@ import io
 import warnings
 from typing import Final
 
+from saferoom_client.extras import Extra, needing
 from saferoom_client.tongue import say
-from saferoom_client.training.extra import needing_extra
 from saferoom_client.training.report import TrainingReport
 
 _SETTINGS: Final = {"svg.fonttype": "none", "svg.hashsalt": "saferoom", "text.parse_math": False}
@@ -46,7 +46,7 @@ def _bars(labels: list[str], series: dict[str, list[float]], *, flat: bool = Fal
 
     Text stays text, which the reader's own fonts set: those of the library have no Chinese.
     """
-    with needing_extra("a page with charts"):
+    with needing(Extra.MODELLING, "a page with charts"):
         import matplotlib as mpl  # noqa: PLC0415 - an extra
         from matplotlib.figure import Figure  # noqa: PLC0415
     drawn = io.StringIO()

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from saferoom_client.training.extra import needing_extra
+from saferoom_client.extras import Extra, needing
 from saferoom_client.training.folder import JobFolder
 from saferoom_client.training.table import TrainingTable
 from saferoom_models.refusals import JointTrainingError, Refusal
@@ -60,7 +60,7 @@ def saying_refusals(step: str) -> Generator[None]:
 
 def bring(table: TrainingTable) -> Brought:
     """Make of a table what a label side brings."""
-    with needing_extra("joint training"):
+    with needing(Extra.MODELLING, "joint training"):
         from saferoom_models.participant import Brought  # noqa: PLC0415 - an extra
     return Brought(table.subjects, table.labels, table.columns)
 
@@ -85,7 +85,7 @@ def check_rows(table: TrainingTable, room_columns: int, rounds: int, ridge: floa
 
 def propose_ridge(table: TrainingTable, room_columns: int, least: float, most: float) -> float:
     """Propose an inverse ridge within a template's bounds, by the table's events."""
-    with needing_extra("joint training"):
+    with needing(Extra.MODELLING, "joint training"):
         from saferoom_models.vertical.terms import propose_ridge  # noqa: PLC0415 - an extra
     events = sum(table.labels)
     rarer = min(events, len(table.labels) - events)

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from saferoom_client.extras import Extra, needing
 from saferoom_client.files import read_model, write_model
-from saferoom_client.training.extra import needing_extra
 from saferoom_client.training.folder import JobFolder
 from saferoom_client.training.machines import saying_refusals
 from saferoom_proto.statements import JobRelease
@@ -92,7 +92,7 @@ class TrainingReport(Part):
 
 def make_report(folder: JobFolder, participant: Participant, release: JobRelease) -> TrainingReport:
     """Appraise the model, and keep the report in the job's folder."""
-    with needing_extra("joint training"):
+    with needing(Extra.MODELLING, "joint training"):
         from saferoom_models.appraisal import appraise  # noqa: PLC0415 - an extra
     with saying_refusals("reporting"):
         found = appraise(participant, float(folder.request.inverse_ridge))

@@ -1,16 +1,28 @@
-"""The libraries of the extra `saferoom[modelling]`, asked for where a job needs them."""
+"""The libraries of the extras, asked for where something needs them."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from enum import StrEnum
 
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 
+class Extra(StrEnum):
+    """What can be installed beside the light client (`pyproject.toml`)."""
+
+    OWNER = "owner"
+    MODELLING = "modelling"
+
+
 @contextmanager
-def needing_extra(what: str) -> Generator[None]:
-    """Say what to install where a library of the extra is not there.
+def needing(extra: Extra, what: str) -> Generator[None]:
+    """Say what to install where a library of an extra is not there.
+
+    Args:
+        extra: that brings the library.
+        what: needs it, in words.
 
     Raises:
         SafeRoomError: `NOT_INSTALLED`.
@@ -18,7 +30,7 @@ def needing_extra(what: str) -> Generator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        step = 'pip install "saferoom[modelling]"'
+        step = f'pip install "saferoom[{extra}]"'
         rule = f"{what} needs the extra: {step}"
         refusal = SafeRoomError(Reason.NOT_INSTALLED, rule, [FieldFault(what, rule)])
         refusal.add_note(step)
