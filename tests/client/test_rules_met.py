@@ -45,6 +45,12 @@ def test_every_rule_with_values_is_given_somewhere(rule: str, givers: str) -> No
     [
         ("Field required", "missing", "缺少"),
         ("String should have at least 1 character", "it may not be empty", "不能为空"),
+        ("Input should be 2, 4, 6 or 8", "it must be 2, 4, 6 or 8", "须为 2, 4, 6 or 8"),
+        (
+            "own.csv: no column bad in its heading",
+            "own.csv: no column bad in its heading",
+            "own.csv: 表头中没有列 bad",
+        ),
         ("must be at least 1 characters", "it may not be empty", "不能为空"),
         ("Input should be greater than or equal to 1", "it must be 1 or more", "须不小于 1"),
         ("Value error, an address is HOST:PORT", "an address is HOST:PORT", "地址须为 HOST:PORT"),

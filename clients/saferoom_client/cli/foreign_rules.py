@@ -78,7 +78,7 @@ _SAID: Final = tuple(
             r"'(?P<text>.*)' does not match the formats? .*",
             later("{text} is no date, as 2026-01-31"),
         ),
-        (r"Input should be (?P<choices>'.*')", later("it must be {choices}")),
+        (r"Input should be (?P<choices>'.*'|\d.*)", later("it must be {choices}")),
         (
             r"'(?P<text>.*)' is not one of (?P<choices>.*?)\.?",
             later("{text} is not one of {choices}"),

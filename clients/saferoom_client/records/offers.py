@@ -143,20 +143,21 @@ class Offers:
             SafeRoomError: `MALFORMED` if there is none.
         """
         if (found := self.features.get(name)) is None:
-            raise _none_of(name, "--name", "feature")
+            rule = f"{name}: no feature that the catalogue offers"
+            raise _unknown("--name", rule, "saferoom catalogue features")
         return found
 
     def check(self, name: str) -> OfferedCheck:
         """Give a check by its name; raises as `feature` does."""
         if (found := self.checks.get(name)) is None:
-            raise _none_of(name, "CHECK", "check")
+            rule = f"{name}: no check that the catalogue offers"
+            raise _unknown("CHECK", rule, "saferoom catalogue checks")
         return found
 
 
-def _none_of(name: str, place: str, what: str) -> SafeRoomError:
-    rule = f"{name}: no {what} that the catalogue offers"
+def _unknown(place: str, rule: str, listed_by: str) -> SafeRoomError:
     refusal = SafeRoomError(Reason.MALFORMED, rule, [FieldFault(place, rule)])
-    refusal.add_note(f"saferoom catalogue {what}s")
+    refusal.add_note(listed_by)
     return refusal
 
 
