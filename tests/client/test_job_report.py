@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from saferoom_client.cli import job
 from saferoom_client.cli.job_words import describe_progress, describe_report
 from saferoom_client.tongue import Language, speak
 from saferoom_client.training.charts import weights_chart
@@ -105,3 +107,30 @@ def test_progress_is_a_share_of_the_goal_or_of_the_rounds() -> None:
 
 def test_a_report_is_read_as_it_was_written() -> None:
     assert TrainingReport.model_validate_json(REPORT.model_dump_json()) == REPORT
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_narrow_terminal_shows_all_of_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    bar, told = job.progress_bar(quiet=False)
+    now = JobProgress(
+        *(Stage.TRAINING, 1300, 2, 20, 0.065, 0.2, 12_345_678, 2_345_678, 13.0),
+    )
+    with bar:
+        told(now)
+        bar.refresh()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\u2501\u2578\u257a]", "", shown.getvalue())
+    assert describe_progress(now) in " ".join(text.split())
+
+
+def test_before_anything_was_sent_no_bytes_are_told() -> None:
+    assert describe_progress(JobProgress(Stage.ASKING)) == (
+        "reading your table, blinding its subjects and asking"
+    )

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from saferoom_client.cli.job_words import (
     LISTED_HEADINGS,
@@ -40,6 +41,7 @@ from saferoom_proto.statements import JobOutcome
 app = group("Train a model together with an owner in the room.")
 
 _FAILED: Final = 1
+_BAR_COLUMNS: Final = 20
 
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or the first digits of it.")]
 RowsOption = Annotated[
@@ -76,16 +78,20 @@ def submit(
 ) -> None:
     """Ask for a training, and take part in it to its end."""
     own = JobRows(rows, label, subject_column, tuple(column))
+    inverse_ridge = _number(ridge)
+    bar, told = progress_bar(quiet=as_json)
     with Room.open(profile) as room, _workers() as executor:
-        folder = room.submit_job(
-            template,
-            own,
-            purpose=purpose,
-            inverse_ridge=_number(ridge),
-            rank=rank,
-            rounds=rounds,
-            executor=executor,
-        )
+        with bar:
+            told(JobProgress(Stage.ASKING))
+            folder = room.submit_job(
+                template,
+                own,
+                purpose=purpose,
+                inverse_ridge=inverse_ridge,
+                rank=rank,
+                rounds=rounds,
+                executor=executor,
+            )
         if not wait:
             _show_admitted(folder, as_json=as_json)
             return
@@ -112,7 +118,7 @@ def watch(job: JobName, profile: ProfileOption, as_json: JsonOption = False) -> 
     """Show how a job stands, until it has ended; taking part is another command's."""
     with Room.open(profile) as room:
         named = job if ":" in job else find_job(room.profile, job).job
-        bar, told = _bar(quiet=as_json)
+        bar, told = progress_bar(quiet=as_json)
         with bar:
             view = room.watch_job(named, lambda one: told(_seen(one)))
     show(as_json, view.document(), *table(LISTED_HEADINGS, [listed_row(view)]))
@@ -153,9 +159,10 @@ def report(
         folder = find_job(room.profile, job)
     found = read_report(folder)
     if found is None:
-        rule = later("this job has no model, or none yet")
+        over = folder.ended() is not None
+        rule = later("this job ended without a model") if over else later("no model yet")
         refusal = SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
-        refusal.add_note(f"saferoom job resume {folder.job}")
+        refusal.add_note("saferoom job list" if over else f"saferoom job resume {folder.job}")
         raise refusal
     lines = list(describe_report(found))
     document = found.model_dump(mode="json")
@@ -171,7 +178,7 @@ def _go_through(
 ) -> None:
     """Take part in a job to its end, and show how it ended."""
     folder = find_job(room.profile, job)
-    bar, told = _bar(quiet=as_json)
+    bar, told = progress_bar(quiet=as_json)
     try:
         with bar:
             end = room.take_part(folder.job, file=file, told=told, executor=executor)
@@ -234,14 +241,15 @@ def _workers() -> Generator[Executor]:
         yield executor
 
 
-def _bar(*, quiet: bool) -> tuple[Progress, Told]:
+def progress_bar(*, quiet: bool) -> tuple[Progress, Told]:
     """Make a progress bar on standard error, and what moves it; silent for programs."""
     stream = sys.stderr
     bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=Column(ratio=1)),  # folded, not cut
+        BarColumn(_BAR_COLUMNS),
         console=Console(file=stream),
         transient=True,
+        expand=True,
         disable=quiet or not stream.isatty(),
     )
     task = bar.add_task("", total=1.0)

@@ -29,6 +29,7 @@ LISTED_HEADINGS: Final = (
 )
 
 _STAGES: Final = {
+    Stage.ASKING: later("reading your table, blinding its subjects and asking"),
     Stage.WAITING: later("the room cannot be reached; trying again"),
     Stage.ALIGNING: later("aligning: which subjects both hold"),
     Stage.TRAINING: later("training"),
@@ -75,13 +76,14 @@ def describe_progress(progress: JobProgress) -> str:
         told.append(say("gradient {distance:.3f} of its first", distance=progress.distance))
     if progress.separation is not None:
         told.append(say("separation {separation:.3f}", separation=progress.separation))
-    told.append(
-        say(
-            "sent {sent}, received {received}",
-            sent=_bytes(progress.sent),
-            received=_bytes(progress.received),
+    if progress.sent or progress.received:
+        told.append(
+            say(
+                "sent {sent}, received {received}",
+                sent=_bytes(progress.sent),
+                received=_bytes(progress.received),
+            )
         )
-    )
     if progress.seconds_left is not None:
         told.append(say("{seconds:.0f} s left", seconds=progress.seconds_left))
     return "; ".join(told)

@@ -15,6 +15,8 @@ ENOUGH: Final = 0.002
 class Stage(StrEnum):
     """Which part of a job is under way."""
 
+    ASKING = "asking"
+    """The table is read and its subjects blinded, and then the enclave is asked."""
     WAITING = "waiting"
     """For the room, which cannot be reached."""
     ALIGNING = "aligning"
