@@ -12,6 +12,7 @@ import grpc
 
 from saferoom_client.refused import Refused, refusal_of
 from saferoom_client.session import Session
+from saferoom_client.tongue import later
 from saferoom_client.training import machines
 from saferoom_client.training.asking import JobRows, admit, submit_job
 from saferoom_client.training.folder import JobFolder, find_job
@@ -73,13 +74,21 @@ async def take_part(
 
     Raises:
         Refused: the room or the enclave refused, or could not be reached for two minutes.
-        SafeRoomError: what this side refuses; the job goes on when that is put right.
+        SafeRoomError: what this side refuses; the job goes on when that is put right. `CONFLICT`
+            where another process takes part in it.
     """
     folder = find_job(session.profile, job)
-    if (ended := folder.ended()) is not None:
-        recorded = ended.recorded()
-        release = await open_release(session, folder, recorded)
+    with folder.alone():
+        if (ended := folder.ended()) is None:
+            return await _to_its_end(session, folder, file, told, executor)
+        release = await open_release(session, folder, ended.recorded())
+        folder.forget_state()  # still there if this was killed just then
         return JobEnd(folder.job, release, read_report(folder))
+
+
+async def _to_its_end(
+    session: Session, folder: JobFolder, file: Path | None, told: Told, executor: Executor | None
+) -> JobEnd:
     # Step 1: the rows again, and the state that was kept.
     table = await asyncio.to_thread(_read_again, folder, file)
     admitted = folder.admitted() or await admit(session, folder)
@@ -169,6 +178,6 @@ def _read_again(folder: JobFolder, file: Path | None) -> TrainingTable:
     path = Path(kept.file) if file is None else file
     table = JobRows(path, kept.label, kept.subject, kept.columns).read()
     if table.digest != kept.digest:
-        rule = "other rows than the job began with; give the file as it was, with --file"
+        rule = later("other rows than the job began with; give the table as it was, with --rows")
         raise SafeRoomError(Reason.CONFLICT, f"{path}: {rule}", [FieldFault(str(path), rule)])
     return table

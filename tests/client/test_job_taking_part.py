@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 
 from saferoom_client.channel import MAX_REQUEST_BYTES
+from saferoom_client.jobs import take_part
 from saferoom_client.profile import Profile
 from saferoom_client.refused import Refused
+from saferoom_client.session import Session
 from saferoom_client.training import taking_part
-from saferoom_client.training.folder import find_job
+from saferoom_client.training.folder import find_job, kept_jobs
 from saferoom_client.training.machines import take_up
 from saferoom_client.training.progress import Stage
 from saferoom_client.training.table import TrainingTable
@@ -188,3 +190,37 @@ async def test_a_kept_state_holds_no_row_and_opens_only_with_the_members_key(
     with pytest.raises(SafeRoomError) as unknown:
         find_job(other, "ffff")
     assert unknown.value.reason is Reason.UNKNOWN_STATEMENT
+
+
+async def test_one_process_at_a_time_takes_part(played: Played) -> None:
+    session = cast("Session", SimpleNamespace(profile=played.folder.profile))
+    with played.folder.alone():
+        with pytest.raises(SafeRoomError) as refused:
+            await take_part(session, played.folder.job)
+        assert refused.value.__notes__ == [f"saferoom job watch {played.folder.job}"]
+    assert refused.value.reason is Reason.CONFLICT
+    with played.folder.alone():
+        pass
+
+
+async def test_other_rows_are_refused_with_the_option_that_gives_the_right_ones(
+    played: Played, tmp_path: Path
+) -> None:
+    session = cast("Session", SimpleNamespace(profile=played.folder.profile))
+    path = tmp_path / "other.csv"
+    rows = "".join(
+        f"{subject},{at % 2},{at},{at}\n" for at, subject in enumerate(played.table.subjects)
+    )
+    path.write_text("uscc,bad,income,debt\n" + rows, "utf-8")
+    with pytest.raises(SafeRoomError) as refused:
+        await take_part(session, played.folder.job, file=path)
+    assert refused.value.reason is Reason.CONFLICT
+    assert refused.value.fields[0].rule.endswith("with --rows")
+
+
+async def test_a_request_that_the_room_refuses_leaves_no_folder(played: Played) -> None:
+    folder = played.folder
+    folder.admit(folder.envelope, 2, played.enclave.secret)
+    folder.discard()
+    assert kept_jobs(folder.profile) == []
+    assert not folder.folder.exists()

@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from saferoom_client.advice import Again
 from saferoom_client.question import BACKDATED, read_purpose
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
@@ -20,7 +21,6 @@ from saferoom_client.tongue import later
 from saferoom_client.training import machines
 from saferoom_client.training.folder import Admitted, JobFolder, RowsFrom
 from saferoom_client.training.table import TrainingTable, read_table
-from saferoom_client.training.taking_part import PASSING
 from saferoom_client.training.words import keep_end, open_admission, open_release
 from saferoom_client.values import TemplateView
 from saferoom_proto.encoding import b64
@@ -120,9 +120,10 @@ async def submit_job(
     )
     # Step 4: ask.
     try:
-        await admit(session, folder)
+        told = await _ask_first(session, folder)
+        await _take(session, folder, told)
     except Refused as refused:
-        if refused.reason in PASSING:
+        if refused.again is Again.SAME and folder.ended() is None:
             refused.add_note(f"saferoom job resume {folder.job}")  # it is asked for again first
         raise
     return folder
@@ -192,8 +193,30 @@ def _sign(
 
 async def admit(session: Session, folder: JobFolder) -> Admitted:
     """Ask for a job that was kept, the first time or again, and open the enclave's word on it."""
+    return await _take(session, folder, await _ask(session, folder))
+
+
+async def _ask_first(session: Session, folder: JobFolder) -> job_pb2.SubmitJobResponse:
+    """Ask for a job; one that the room refuses for good, without an enclave's word, is not kept."""
+    try:
+        return await _ask(session, folder)
+    except Refused as refused:
+        if refused.again is Again.NEW:
+            folder.discard()
+        raise
+
+
+async def _ask(session: Session, folder: JobFolder) -> job_pb2.SubmitJobResponse:
     ask = job_pb2.SubmitJobRequest(request=envelope_to_proto(folder.envelope))
-    told = await session.call(session.jobs.SubmitJob, ask, _ADMISSION_SECONDS)
+    return await session.call(session.jobs.SubmitJob, ask, _ADMISSION_SECONDS)
+
+
+async def _take(session: Session, folder: JobFolder, told: job_pb2.SubmitJobResponse) -> Admitted:
+    """Open the enclave's word on a job, and keep it.
+
+    Raises:
+        Refused: it lets the job not begin.
+    """
     recorded = recorded_from_proto(told.word)
     if recorded.statement.payload_type == JobRelease.payload_type():
         release = await open_release(session, folder, recorded)
@@ -255,8 +278,9 @@ def _require_within(training: Training, table: TrainingTable, rounds: int) -> No
         ("events", rarer, training.least_events, None),
     ):
         if found < least or (most is not None and found > most):
-            bounds = f"at least {least}" if most is None else f"{least} to {most}"
-            rule = f"{found} {field}; the template asks for {bounds}"
+            rule = f"{found} {field}; the template asks for {least} to {most}"
+            if most is None:
+                rule = f"{found} {field}; the template asks for at least {least}"
             raise SafeRoomError(Reason.OFF_DOMAIN, rule, [FieldFault(field, rule)])
 
 

@@ -12,7 +12,10 @@ alone opens nothing. The state goes when the job has ended.
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -26,6 +29,7 @@ from pydantic import StringConstraints
 from saferoom_client.files import bad_file, make_folder, read_model, read_private, write_file
 from saferoom_client.files import write_model as write_document
 from saferoom_client.profile import Profile
+from saferoom_client.tongue import later
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.hpke import SealingKey
@@ -111,7 +115,7 @@ class JobFolder:
 
     def __init__(self, profile: Profile, folder: Path) -> None:
         kept = read_model(folder / _REQUEST, _Request)
-        self._profile: Final = profile
+        self.profile: Final = profile
         self.folder: Final = folder
         self.envelope: Final = Envelope.from_text(kept.request)
         self.request: Final = load(self.envelope, JobRequest)
@@ -145,6 +149,30 @@ class JobFolder:
         write_document(folder / _REQUEST, kept)
         return cls(profile, folder)
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Keep any other process from taking part in this job meanwhile.
+
+        Two would draw different messages of one number, and the state of the one that the enclave
+        refuses could be written over the other's.
+
+        Raises:
+            SafeRoomError: `CONFLICT` if one does.
+        """
+        # Of the files in the folder it is the one that is never written anew.
+        handle = os.open(self.folder / _REQUEST, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                rule = later("another process takes part in this job, in another window")
+                refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("job", rule)])
+                refusal.add_note(f"saferoom job watch {self.job}")
+                raise refusal from error
+            yield
+        finally:
+            os.close(handle)
+
     @property
     def job(self) -> str:
         """The job's name: the digest of its request."""
@@ -157,7 +185,7 @@ class JobFolder:
 
     def admit(self, admission: Envelope, room_columns: int, secret: bytes) -> None:
         """Keep what the enclave's admission said."""
-        sealed = seal(self._profile, self.job, _COURSE, secret)
+        sealed = seal(self.profile, self.job, _COURSE, secret)
         kept = _Course(
             admission=admission.to_json().decode(), room_columns=room_columns, secret=b64(sealed)
         )
@@ -173,7 +201,7 @@ class JobFolder:
 
     def keep_state(self, state: bytes) -> None:
         """Keep the participant's state, in place of the one before."""
-        _write(self._profile, self.job, self.folder / _STATE, state)
+        _write(self.profile, self.job, self.folder / _STATE, state)
 
     def state(self) -> bytes:
         """Give the participant's newest state.
@@ -192,6 +220,12 @@ class JobFolder:
         for name in (_STATE, _COURSE):
             (self.folder / name).unlink(missing_ok=True)
 
+    def discard(self) -> None:
+        """Let all of it go: the room refused the request, and nothing has begun."""
+        (self.folder / _REQUEST).unlink(missing_ok=True)
+        self.forget_state()
+        self.folder.rmdir()
+
     def ended(self) -> Ended | None:
         """Say how the job ended; none if it is not known to have."""
         path = self.folder / _ENDED
@@ -206,7 +240,7 @@ class JobFolder:
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         about = _about(self.job, place)
         try:
-            return AESGCM(_key(self._profile)).decrypt(nonce, rest, about)
+            return AESGCM(_key(self.profile)).decrypt(nonce, rest, about)
         except (InvalidTag, ValueError) as error:
             rule = "it was sealed under another signing key, or for another job, or altered"
             raise bad_file(self.folder / place, rule) from error
