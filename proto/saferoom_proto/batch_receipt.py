@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from saferoom_proto.answer import Truth, combine
 from saferoom_proto.batch import (
@@ -39,16 +39,15 @@ from saferoom_proto.batch_grounds import (
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import b64, digest_bytes, parse_object, unb64
+from saferoom_proto.encoding import b64, digest_bytes, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, open_template, require_format
+from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, open_template, read_receipt
 from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
-from saferoom_proto.statements.base import Part, field_faults
+from saferoom_proto.statements.base import Part
 from saferoom_proto.tree import Tree
 from saferoom_proto.trust import Trust
 
-_R = TypeVar("_R", bound=Part)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _Bytes = Annotated[str, Field(max_length=64 * 1024 * 1024)]
 """Base64 of packed rows or records: a million rows are 27 MB of it."""
@@ -79,7 +78,7 @@ class BatchReceipt(Part):
     def from_json(cls, data: bytes) -> Self:
         """Read a batch's receipt file; `MALFORMED` names the field."""
         # As long as its batch: its fields are what is bounded.
-        return _read(cls, data, len(data))
+        return read_receipt(cls, data, len(data))
 
     def to_json(self) -> bytes:
         """Write a batch's receipt file."""
@@ -114,7 +113,7 @@ class RowReceipt(Part):
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """Read a row's receipt file; `MALFORMED` names the field."""
-        return _read(cls, data, RECEIPT_LIMIT_BYTES)
+        return read_receipt(cls, data, RECEIPT_LIMIT_BYTES)
 
     def to_json(self) -> bytes:
         """Write a row's receipt file."""
@@ -362,11 +361,3 @@ def _open_request(receipt: BatchReceipt | RowReceipt, trust: Trust) -> _Opened:
         (request.template, request.certificate),
     )
     return _Opened(envelope, request, template, certificate)
-
-
-def _read(kind: type[_R], data: bytes, most_bytes: int) -> _R:
-    parse_object(data, most_bytes)
-    try:
-        return require_format(kind.model_validate_json(data))
-    except ValidationError as error:
-        raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None

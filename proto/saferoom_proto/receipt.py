@@ -32,6 +32,8 @@ from saferoom_proto.statements import (
     Feature,
     Outcome,
     Release,
+    TableRelease,
+    TableRequest,
     Template,
     load,
 )
@@ -56,8 +58,17 @@ RECEIPT_LIMIT_BYTES: Final = 4 * 1024 * 1024
 P = TypeVar("P", bound=Part)
 
 
-def require_format(read: P) -> P:
-    """Refuse a file that was read and does not say itself which format it has."""
+def read_receipt(kind: type[P], data: bytes, most_bytes: int) -> P:
+    """Read a receipt file of a kind, which must say itself which format it has.
+
+    Raises:
+        SafeRoomError: `MALFORMED` names the field.
+    """
+    parse_object(data, most_bytes)
+    try:
+        read = kind.model_validate_json(data)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None
     if "format" not in read.model_fields_set:
         raise SafeRoomError(Reason.MALFORMED, "receipt", [FieldFault("format", "is missing")])
     return read
@@ -119,11 +130,7 @@ class Receipt(Part):
     @classmethod
     def from_json(cls, data: bytes) -> Receipt:
         """Read a receipt file; `MALFORMED` names the field."""
-        parse_object(data, RECEIPT_LIMIT_BYTES)
-        try:
-            return require_format(cls.model_validate_json(data))
-        except ValidationError as error:
-            raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None
+        return read_receipt(cls, data, RECEIPT_LIMIT_BYTES)
 
     def to_json(self) -> bytes:
         """Write a receipt file."""
@@ -220,7 +227,10 @@ def _verify_part(
 
 
 def require_about(
-    release: Release, request_id: str, request: CheckRequest, charter: PinnedCharter
+    release: Release | TableRelease,
+    request_id: str,
+    request: CheckRequest | TableRequest,
+    charter: PinnedCharter,
 ) -> None:
     """Refuse with `BAD_PROOF` unless a release is the word on this very request, in its window."""
     said = (release.request, release.institution, release.template, release.certificate)

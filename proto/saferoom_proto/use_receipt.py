@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
 from saferoom_proto.asked import Question
 from saferoom_proto.batch import Record
 from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import (
     RECEIPT_LIMIT_BYTES,
     Handovers,
-    require_format,
+    read_receipt,
     verify_recorded,
 )
 from saferoom_proto.roots import open_under
@@ -44,7 +44,7 @@ from saferoom_proto.statements import (
     TableRequest,
     load,
 )
-from saferoom_proto.statements.base import Base64, Part, field_faults
+from saferoom_proto.statements.base import Base64, Part
 from saferoom_proto.suite import suite_of
 from saferoom_proto.trust import Trust
 from saferoom_proto.verification import verify_by_enclave, verify_endorsement
@@ -99,11 +99,7 @@ class UseReceipt(Part):
     @classmethod
     def from_json(cls, data: bytes) -> UseReceipt:
         """Read a file; `MALFORMED` names the field."""
-        parse_object(data, RECEIPT_LIMIT_BYTES)
-        try:
-            return require_format(cls.model_validate_json(data))
-        except ValidationError as error:
-            raise SafeRoomError(Reason.MALFORMED, "use receipt", field_faults(error)) from None
+        return read_receipt(cls, data, RECEIPT_LIMIT_BYTES)
 
     def to_json(self) -> bytes:
         """Write a file."""

@@ -8,32 +8,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, pin
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import (
     Handovers,
     open_charters,
     open_template,
+    read_receipt,
+    require_about,
     require_approved,
-    require_format,
     require_same,
     verify_features,
     verify_recorded,
 )
 from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template, load
-from saferoom_proto.statements.base import Base64, Owner, Part, field_faults
+from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import plan_of
 from saferoom_proto.tables.plan import ReleasePlan
 from saferoom_proto.tables.told import MOST_BYTES, Tables, Told, commitment
 from saferoom_proto.trust import Trust
 from saferoom_proto.verification import (
-    PinnedCharter,
     verify_agreement,
     verify_by_enclave,
     verify_endorsement,
@@ -70,11 +70,7 @@ class TableReceipt(Part):
     @classmethod
     def from_json(cls, data: bytes) -> TableReceipt:
         """Read a receipt file; `MALFORMED` names the field."""
-        parse_object(data, LIMIT_BYTES)
-        try:
-            return require_format(cls.model_validate_json(data))
-        except ValidationError as error:
-            raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None
+        return read_receipt(cls, data, LIMIT_BYTES)
 
     def to_json(self) -> bytes:
         """Write a receipt file."""
@@ -132,7 +128,7 @@ def verify_table_receipt(receipt: TableReceipt, trust: Trust) -> VerifiedTables:
     moment = load(statement, TableRelease).time
     endorsement = verify_endorsement(endorsement_envelope, charter, moment)
     release = verify_by_enclave(statement, endorsement, endorsement_envelope.digest, TableRelease)
-    require_on(release, request_envelope.digest, request, charter)
+    require_about(release, request_envelope.digest, request, charter)
     # Step 4: who asked, refused or not: an agreement's key signed the request.
     agreement_envelope = Envelope.from_text(receipt.agreement)
     agreement = verify_agreement(agreement_envelope, charter)
@@ -162,19 +158,6 @@ def verify_table_receipt(receipt: TableReceipt, trust: Trust) -> VerifiedTables:
         checkpoint,
         index,
     )
-
-
-def require_on(
-    release: TableRelease, request_id: str, request: TableRequest, charter: PinnedCharter
-) -> None:
-    """Refuse with `BAD_PROOF` unless a word is on this very request, in its window."""
-    said = (release.request, release.institution, release.template, release.certificate)
-    asked = (request_id, request.institution, request.template, request.certificate)
-    if (*said, release.charter) != (*asked, charter.digest):
-        raise SafeRoomError(Reason.BAD_PROOF, "the word is on another request")
-    answered = release.outcome is Outcome.ANSWERED
-    if answered and not request.not_before <= release.time < request.not_after:
-        raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the request's window")
 
 
 def require_told(release: TableRelease, tables: Tables, plan: ReleasePlan) -> tuple[Told, ...]:
