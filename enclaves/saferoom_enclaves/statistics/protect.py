@@ -177,9 +177,16 @@ def finer(lattice: Lattice, subjects: int, rules: Rules) -> tuple[Axes, ...]:
     ways = max(len(each) for each in lattice.margins)
     known = set(lattice.margins)
     most = min(COARSE, subjects // (THICK * rules.threshold))
+    # From the widest margins on: all combinations of many plans' dimensions would be millions.
+    wider = (
+        (*margin, axis)
+        for margin in lattice.margins
+        if len(margin) == ways
+        for axis in range(margin[-1] + 1 if margin else 0, len(lattice.sizes))
+    )
     sizes = {
         each: math.prod(lattice.sizes[axis] for axis in each)
-        for each in combinations(range(len(lattice.sizes)), ways + 1)
+        for each in wider
         if all(lower in known for lower in combinations(each, ways))
     }
     found = tuple(each for each, cells in sizes.items() if cells <= most)
