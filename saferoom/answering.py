@@ -63,7 +63,6 @@ def add_answering(
     batches = Batches(
         checks=checks,
         judges=links,
-        notary=books.notary,
         refusals=refusals,
         limits=Limits(limits.batches, limits.batches_per_caller),
         idle_seconds=limits.load_idle_seconds,
@@ -79,6 +78,6 @@ def add_answering(
         limits=Limits(limits.batches, limits.batches_per_caller, "jobs"),
     )
     add_job(JobService(jobs), server)
-    tables = Tables(checks=checks, links=links, notary=books.notary, refusals=refusals)
+    tables = Tables(checks=checks, links=links, refusals=refusals)
     add_table(TableService(tables), server)
     return checks, costs, batches, jobs, tables

@@ -28,10 +28,9 @@ from saferoom.exchange import (
 )
 from saferoom.gist import BatchGist, batch_gist
 from saferoom.limits import Limits
-from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals
-from saferoom.state.rows import RequestRow, UseRow
+from saferoom.state.rows import RequestRow
 from saferoom_proto.batch import ROW_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease, Outcome
@@ -142,7 +141,6 @@ class Batches:
     Args:
         checks: decides which requests are passed on.
         judges: the enclaves.
-        notary: records.
         refusals: makes the room's own.
         limits: how many batches may be under way.
         idle_seconds: the longest an asker may pause, between two pieces of its rows or before it
@@ -154,14 +152,12 @@ class Batches:
         *,
         checks: Checks,
         judges: Judges,
-        notary: Notary,
         refusals: Refusals,
         limits: Limits,
         idle_seconds: float,
     ) -> None:
         self._checks: Final = checks
         self._judges: Final = judges
-        self._notary: Final = notary
         self._refusals: Final = refusals
         self._limits: Final = limits
         self._idle_seconds: Final = idle_seconds
@@ -284,18 +280,8 @@ class Batches:
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s release has another answer")
         # Step 8: record.
         asked = RequestRow(approved.request.institution, approved.envelope)
-        recorded = await self._notary.record(
-            BatchRelease,
-            BatchWord(owner, verdict.sealed_secret),
-            verdict.entry.statement,
-            salt=verdict.entry.salt,
-            rows=(asked, UseRow(owner, approved.envelope.digest)),
-        )
-        if outbox.is_recorded(verdict.entry.chain_index):
-            await self._notary.keep(asked)  # the outbox, by which it may have come, knows none
-        else:
-            outbox.recorded(verdict.entry.chain_index, recorded.index)
-        return recorded
+        word = BatchWord(owner, verdict.sealed_secret)
+        return await outbox.record(BatchRelease, word, verdict.entry, owner, asked)
 
 
 async def _all(passing_on: Sequence[Coroutine[object, object, None]], place: ExitStack) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from saferoom.archive import Archive
 from saferoom.evidence import Recorded
 from saferoom.exchange import OutboxEntry
 from saferoom.gist import ReleaseGist, release_gist
 from saferoom.notary import Notary
-from saferoom.state.rows import UseRow
+from saferoom.state.rows import RequestRow, UseRow
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import VerifyKey
@@ -35,6 +35,8 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.verification import ByEnclave, verify_by_enclave
+
+T = TypeVar("T")
 
 _KINDS: Final = tuple(kind.KIND for kind in SPOKEN.values())
 
@@ -136,6 +138,33 @@ class Outbox:
         if newest.link.index >= claimed.index or newest.contradicts(claimed):
             detail = f"{owner}: the chain ends at {claimed.index}, the log knows another"
             raise SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
+
+    async def record(
+        self, kind: type[Payload], said: T, entry: OutboxEntry, owner: str, asked: RequestRow
+    ) -> Recorded[T]:
+        """Record a word of this enclave on a request, which was verified.
+
+        What came by the outbox before, after a crash, is given back as it stands.
+
+        Args:
+            kind: of the word.
+            said: what it says, or what belongs to it.
+            entry: the word, of the enclave's own chain.
+            owner: whose enclave it is.
+            asked: the request.
+        """
+        recorded = await self._notary.record(
+            kind,
+            said,
+            entry.statement,
+            salt=entry.salt,
+            rows=(asked, UseRow(owner, asked.envelope.digest)),
+        )
+        if self.is_recorded(entry.chain_index):
+            await self._notary.keep(asked)  # the outbox, by which it may have come, knows none
+        else:
+            self.recorded(entry.chain_index, recorded.index)
+        return recorded
 
     def recorded(self, chain_index: int, ledger_index: int) -> None:
         """An entry of the chain stands in the ledger; the enclave lacks its proof."""

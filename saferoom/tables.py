@@ -16,10 +16,9 @@ from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.exchange import Judged
 from saferoom.gist import table_gist
 from saferoom.links import Links
-from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals
-from saferoom.state.rows import RequestRow, UseRow
+from saferoom.state.rows import RequestRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Outcome, TableRelease
@@ -34,14 +33,12 @@ class Tables:
     Args:
         checks: authorises, as for a check.
         links: reaches the enclaves.
-        notary: records.
         refusals: makes the room's own.
     """
 
-    def __init__(self, *, checks: Checks, links: Links, notary: Notary, refusals: Refusals) -> None:
+    def __init__(self, *, checks: Checks, links: Links, refusals: Refusals) -> None:
         self._checks: Final = checks
         self._links: Final = links
-        self._notary: Final = notary
         self._refusals: Final = refusals
         self._under_way: Final[dict[str, asyncio.Task[Told]]] = {}
 
@@ -103,15 +100,4 @@ class Tables:
         if (release.outcome is Outcome.ANSWERED) != bool(judged.sealed):
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word has other tables")
         asked = RequestRow(approved.request.institution, approved.envelope)
-        recorded = await self._notary.record(
-            TableRelease,
-            release,
-            judged.entry.statement,
-            salt=judged.entry.salt,
-            rows=(asked, UseRow(owner, approved.envelope.digest)),
-        )
-        if outbox.is_recorded(judged.entry.chain_index):
-            await self._notary.keep(asked)  # the outbox, by which it may have come, knows none
-        else:
-            outbox.recorded(judged.entry.chain_index, recorded.index)
-        return recorded
+        return await outbox.record(TableRelease, release, judged.entry, owner, asked)

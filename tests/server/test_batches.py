@@ -25,7 +25,6 @@ from saferoom.exchange import (
 )
 from saferoom.gist import BatchGist
 from saferoom.limits import Limits
-from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals
 from saferoom_proto.batch import Row
@@ -77,7 +76,6 @@ class Room(Batches):
         super().__init__(
             checks=cast("Checks", self),
             judges=cast("Judges", self),
-            notary=cast("Notary", None),
             refusals=cast("Refusals", None),
             limits=self.limits,
             idle_seconds=idle_seconds,
