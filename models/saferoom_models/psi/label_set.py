@@ -6,13 +6,13 @@ judged the intersection and lets it know, which of its own are in it. Never: who
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import numpy as np
 
 from saferoom_models.psi import messages, points
+from saferoom_models.psi.kept import identifiers_digest, read_same
 from saferoom_models.psi.messages import AlignmentKind
 from saferoom_models.psi.terms import AlignmentTerms, check_identifiers
 from saferoom_models.refusals import JointTrainingError, Refusal
@@ -134,16 +134,9 @@ class LabelSet:
         Raises:
             JointTrainingError: `BAD_STATE`, and what the constructor refuses.
         """
-        found = saved.read_state(state)
-        saved.check_same(found, "job", bytes.fromhex(terms.job))
-        saved.check_same(found, "identifiers", identifiers_digest(identifiers))
+        found = read_same(state, terms, identifiers)
         side = cls(terms, identifiers, lambda _: found.data("secret"), executor)
         side._order = found.integers("order").tolist()
         side._aligned = found.integers("aligned").tolist() if found.number("over") else None
         side.waiting = found.data("waiting")
         return side
-
-
-def identifiers_digest(identifiers: Sequence[str]) -> bytes:
-    """Tell whether a side brings the identifiers that it started with, in the same order."""
-    return hashlib.sha256("\0".join(identifiers).encode()).digest()

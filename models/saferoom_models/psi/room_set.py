@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from saferoom_models.psi import messages, points
-from saferoom_models.psi.label_set import identifiers_digest
+from saferoom_models.psi.kept import identifiers_digest, read_same
 from saferoom_models.psi.messages import AlignmentKind
 from saferoom_models.psi.terms import AlignmentTerms, check_identifiers
 from saferoom_models.refusals import JointTrainingError, Refusal
@@ -141,9 +141,7 @@ class RoomSet:
         Raises:
             JointTrainingError: `BAD_STATE`, and what the constructor refuses.
         """
-        found = saved.read_state(state)
-        saved.check_same(found, "job", bytes.fromhex(terms.job))
-        saved.check_same(found, "identifiers", identifiers_digest(identifiers))
+        found = read_same(state, terms, identifiers)
         commitment, secret = found.data("commitment").hex(), found.data("secret")
         side = cls(terms, identifiers, commitment, lambda _: secret, executor)
         side._order = found.integers("order").tolist()
