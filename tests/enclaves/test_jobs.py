@@ -260,6 +260,18 @@ async def test_too_few_common_subjects_are_withheld(jobs: JobRoom) -> None:
     assert (release.outcome, release.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
 
 
+async def test_a_store_of_nobody_is_withheld_like_too_few(tmp_path: Path) -> None:
+    said = sample("a store of nobody")
+    enclave = EnclaveHarness(said.tax, tmp_path)
+    enclave.load({"firms": tax_csv(said.world, {})})
+    side = job_room(enclave, said).label_side()
+    side.submit()
+    release = await side.take_part()
+    enclave.close()
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
+
+
 async def test_a_pause_stops_a_job_at_once(jobs: JobRoom) -> None:
     side = jobs.label_side()
     side.submit()

@@ -48,12 +48,16 @@ def _align(job: Align, files: Sequence[int], channel: socket.socket) -> None:
     identifiers = [
         codes[at : at + SUBJECT_BYTES].decode() for at in range(0, len(codes), SUBJECT_BYTES)
     ]
-    terms = AlignmentTerms(job.job, job.label_items, max(1, len(identifiers)))
-    side = (
-        RoomSet.resume(terms, identifiers, state)
-        if state
-        else RoomSet(terms, identifiers, job.commitment, os.urandom)
-    )
+    try:
+        terms = AlignmentTerms(job.job, job.label_items, max(1, len(identifiers)))
+        side = (
+            RoomSet.resume(terms, identifiers, state)
+            if state
+            else RoomSet(terms, identifiers, job.commitment, os.urandom)
+        )
+    except JointTrainingError as refusal:
+        _say(channel, Exchanged(refused=refusal.reason), [])
+        return
     _say(channel, Exchanged(), [])
     learning = bool(state)
     while (heard := frames.receive(channel, MOST_HEARD_BYTES, 0)) is not None:
