@@ -198,11 +198,12 @@ async def test_nobody_is_told_of_ever_more_jobs_and_nobodys_are_pushed_out(
     jobs: JobRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_book, "MOST_TOLD", 2)
-    others = jobs.label_side(jobs.said.other_bank)
+    clock, others = jobs.said.world.clock, jobs.label_side(jobs.said.other_bank)
+    clock.advance(0.01)  # each is newer than all before it
     others.submit()
     own: list[str] = []
     for _ in range(3):
-        jobs.said.world.clock.advance(0.01)  # one is newer than the other
+        clock.advance(0.01)
         own.append((await begun(jobs)).job)
     told = await jobs.calls.tell(enclave_pb2.TellJobsRequest())
     name = jobs.said.bank.name
