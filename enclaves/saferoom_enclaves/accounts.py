@@ -14,13 +14,12 @@ from functools import partial
 from itertools import repeat
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from saferoom_enclaves.rowform import pack, unpack
+from saferoom_enclaves.rowform import pack, read_part, unpack
 from saferoom_enclaves.state import State
 from saferoom_proto.batch import split
 from saferoom_proto.formula import Absent, FeatureKind, FeatureRef, FeatureShape
-from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import Digest, FeatureName, Owner, Part
 from saferoom_proto.statements.feature import StatedForm
 from saferoom_proto.uscc import SUBJECT_BYTES
@@ -191,10 +190,7 @@ class Accounts:
     def _read(self, group: str, document: bytes, subjects: Sequence[bytes]) -> None:
         number = self._numbers.get(document)
         if number is None:
-            try:
-                number = self._numbered(document, _Kept.model_validate_json(document).spent)
-            except ValidationError as error:
-                raise SafeRoomError(Reason.STORE_DAMAGED, "an account is not readable") from error
+            number = self._numbered(document, read_part(document, _Kept).spent)
         held = self._of(group)
         for subject in subjects:
             before = held.get(subject, _NOTHING)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from saferoom_enclaves.rowform import read_part
 from saferoom_enclaves.state import State
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Feature
@@ -104,7 +105,4 @@ class Attempts:
         )
         if row is None:
             return None
-        try:
-            return _Count.model_validate_json(row.content)
-        except ValidationError as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}") from error
+        return read_part(row.content, _Count)

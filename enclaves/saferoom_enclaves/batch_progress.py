@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from saferoom_enclaves.rowform import pack, unpack
+from saferoom_enclaves.rowform import pack, read_part, unpack
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.batch import CHUNK_ROWS, JudgedRows
 from saferoom_proto.encoding import unb64
@@ -73,10 +73,7 @@ class ProgressRows:
         row = self._row(request_id)
         if row is None:
             return None
-        try:
-            return Progress.model_validate_json(row.content)
-        except ValidationError as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, "a batch is not readable") from error
+        return read_part(row.content, Progress)
 
     def write(self, request_id: str, progress: Progress) -> None:
         """Keep a batch's progress."""

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import numpy as np
 from cryptography import x509
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from saferoom_enclaves.consent_index import (
     ConsentIndex,
@@ -25,7 +25,7 @@ from saferoom_enclaves.consent_index import (
     Summary,
     milliseconds,
 )
-from saferoom_enclaves.rowform import pack, unpack, unpack_arrival
+from saferoom_enclaves.rowform import pack, read_part, unpack, unpack_arrival
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.batch import CODES
@@ -363,7 +363,4 @@ class Consents:
 def _read(row: Row | None) -> list[_Known]:
     if row is None:
         return []
-    try:
-        return [_Known.model_validate_json(item) for item in unpack(row.content)[_WHOSE:]]
-    except ValidationError as error:
-        raise SafeRoomError(Reason.STORE_DAMAGED, "a consent is not readable") from error
+    return [read_part(item, _Known) for item in unpack(row.content)[_WHOSE:]]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from saferoom_enclaves.rowform import read_part
 from saferoom_enclaves.state import State
-from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Digest, Instant
 from saferoom_proto.statements.base import Part
 
@@ -49,10 +49,7 @@ class Days:
         row = self._state.get(self._table, self._key(asker))
         if row is None:
             return ()
-        try:
-            kept = _Day.model_validate_json(row.content)
-        except ValidationError as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {self._table}") from error
+        kept = read_part(row.content, _Day)
         return tuple(each for each in kept.asked if each.at > now - _DAY)
 
     def write(self, asker: str, asked: tuple[Earlier, ...]) -> None:

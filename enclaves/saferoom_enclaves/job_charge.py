@@ -10,10 +10,9 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime, timedelta
 from typing import Final, final
 
-from pydantic import ValidationError
-
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.job_admit import AdmittedJob
+from saferoom_enclaves.rowform import read_part
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -96,10 +95,7 @@ class Runs:
         row = self._state.get(_TABLE, self._key(template, group))
         if row is None:
             return _Earlier(), None
-        try:
-            return _Earlier.model_validate_json(row.content), row
-        except ValidationError as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}") from error
+        return read_part(row.content, _Earlier), row
 
     def _key(self, template: str, group: str) -> bytes:
         return self._state.cipher.find(_TABLE, template, group)

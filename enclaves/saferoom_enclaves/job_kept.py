@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from saferoom_enclaves.rowform import read_part
 from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Digest, Instant, JobOutcome, JobStep, Name, StoreState
 from saferoom_proto.statements.base import Base64, Part
 
@@ -51,9 +52,9 @@ class JobRecord(Part):
         not_after: when its window is over.
         step: how far it is.
         next: the number of the first message that was not answered.
-        last: the digest of the message before it, as it was sealed.
+        last: the fingerprint of the message before it, opened; empty before the first.
         rows: common subjects; 0 before they are known.
-        round: that is under way; 0 before the first.
+        round: the last one that is over; 0 before its end.
         rounds: the most.
         bytes_in, bytes_out: of sealed messages.
         broke: how often a child broke down over its message that is due.
@@ -109,7 +110,7 @@ class JobRows:
 
     def all(self) -> dict[str, JobRecord]:
         """Read every job; outside of transactions."""
-        records = (_read(row.content) for row in self._state.found(_RECORDS))
+        records = (read_part(row.content, JobRecord) for row in self._state.found(_RECORDS))
         return {record.job: record for record in records}
 
     def write(self, record: JobRecord) -> None:
@@ -137,10 +138,3 @@ class JobRows:
 
     def _key(self, job: str, kept: Kept) -> bytes:
         return self._state.cipher.find(_PARTS, job, kept)
-
-
-def _read(content: bytes) -> JobRecord:
-    try:
-        return JobRecord.model_validate_json(content)
-    except ValidationError as error:
-        raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_RECORDS}") from error

@@ -12,8 +12,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
+from saferoom_enclaves.job_work import RefusedError
+from saferoom_enclaves.rowform import read_part
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -60,7 +61,7 @@ class Partners:
             now: when it was judged.
 
         Raises:
-            SafeRoomError: `WITHHELD` if it differs by a few from an earlier one.
+            RefusedError: `WITHHELD` if it differs by a few from an earlier one.
         """
         subjects, is_known = _codes(common), False
         for each in self._standing.groups.linked(group):
@@ -70,7 +71,7 @@ class Partners:
                     raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}")
                 apart = _difference(subjects, _codes(row.content))
                 if 0 < apart < NEAREST_SETS:
-                    raise SafeRoomError(Reason.WITHHELD)
+                    raise RefusedError(Reason.WITHHELD)
                 is_known |= each == group and not apart
         if not is_known:
             self._remember(group, job, common, now)
@@ -86,10 +87,7 @@ class Partners:
         row = self._state.get(_TABLE, self._list_key(group))
         if row is None:
             return _Sets(), None
-        try:
-            return _Sets.model_validate_json(row.content), row
-        except ValidationError as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}") from error
+        return read_part(row.content, _Sets), row
 
     def _list_key(self, group: str) -> bytes:
         return self._state.cipher.find(_TABLE, "sets", group)

@@ -7,12 +7,11 @@ whole. Whoever alters the one is found out by the other at unlocking.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from saferoom_proto import chain
-from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.recovery import Decision
 from saferoom_proto.rollback import KEPT_SNAPSHOTS
 from saferoom_proto.statements import ChainLink, Digest, Instant, StoreState, StreamPosition
@@ -157,18 +156,3 @@ def beginning(suite: Suite) -> Marks:
             store=None,
         )
     )
-
-
-M = TypeVar("M", Marks, Position)
-
-
-def read(document: bytes, kind: type[M]) -> M:
-    """Read marks or a position back.
-
-    Raises:
-        SafeRoomError: `STORE_DAMAGED`.
-    """
-    try:
-        return kind.model_validate_json(document)
-    except ValidationError as error:
-        raise SafeRoomError(Reason.STORE_DAMAGED, f"the {kind.__name__} is not readable") from error

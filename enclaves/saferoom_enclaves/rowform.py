@@ -1,4 +1,4 @@
-"""What the content of a sealed row looks like: byte strings, times, envelopes, and back again.
+"""What the content of a sealed row is: byte strings, times, envelopes, JSON, and back again.
 
 Rows are the enclave's own and authenticated, so their form is as plain as can be; what does not
 come apart is damage.
@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from struct import Struct
-from typing import Final
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
 
 from saferoom_proto.dsse import Envelope, Signature
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.base import Part
 
 _LENGTH_BYTES: Final = 4
 _length: Final = Struct(">I").pack
 _TIME_BYTES: Final = 8
 _ARRIVAL_PARTS: Final = 2
+
+P = TypeVar("P", bound=Part)
 
 
 def pack(*parts: bytes) -> bytes:
@@ -76,3 +81,15 @@ def unpack_arrival(data: bytes) -> tuple[Envelope, datetime]:
     """Read a statement of the stream back."""
     arrived, statement = unpack(data, _ARRIVAL_PARTS)
     return unpack_envelope(statement), unpack_time(arrived)
+
+
+def read_part(document: bytes, kind: type[P]) -> P:
+    """Read back what was written as JSON.
+
+    Raises:
+        SafeRoomError: `STORE_DAMAGED`.
+    """
+    try:
+        return kind.model_validate_json(document)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.STORE_DAMAGED, f"no {kind.__name__} in a row") from error

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Final, cast
 
 from saferoom_enclaves.keyring import Keyring
-from saferoom_enclaves.marks import Marks, Position, beginning, read
+from saferoom_enclaves.marks import Marks, Position, beginning
 from saferoom_enclaves.rowcipher import RowCipher
+from saferoom_enclaves.rowform import read_part
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.suite import Suite
 
@@ -170,7 +171,7 @@ class State:
         cipher = RowCipher(ring)
         marks = self._beginning
         if self._sealed_marks is not None:
-            marks = read(cipher.open(_MARKS, _MARKS_KEY, self._sealed_marks), Marks)
+            marks = read_part(cipher.open(_MARKS, _MARKS_KEY, self._sealed_marks), Marks)
         if marks.position != self._claimed:
             raise SafeRoomError(Reason.STORE_ROLLED_BACK, "the position in clear is another")
         tally = self._count(cipher)
@@ -367,7 +368,7 @@ class State:
 def _position(document: object) -> Position:
     if not isinstance(document, str):
         raise SafeRoomError(Reason.STORE_DAMAGED, "the position is not readable")
-    return read(document.encode(), Position)
+    return read_part(document.encode(), Position)
 
 
 def _key_bytes(key: int | bytes) -> bytes:
