@@ -23,7 +23,7 @@ from saferoom_enclaves.job_gate import Course, execute_job
 from saferoom_enclaves.job_kept import JobRecord, Kept
 from saferoom_enclaves.job_partners import Partners
 from saferoom_enclaves.job_uses import ApprovedTrainings
-from saferoom_enclaves.job_work import Aligned, Columns, Trained
+from saferoom_enclaves.job_work import Aligned, Columns, RefusedError, Trained
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.requests import Seen
 from saferoom_proto.encoding import unb64
@@ -133,7 +133,11 @@ class JobCourse:
         self._allowed(record, moment)
 
     def part(self, due: Due, kept: Kept) -> bytes:
-        """Give what a child works on."""
+        """Give what a child works on.
+
+        Raises:
+            RefusedError: `CONFLICT`: the store was loaded anew.
+        """
         if kept is Kept.CODES and due.record.next == 0:
             self._require_store(due.record)
             return self._data.index().codes
@@ -145,7 +149,8 @@ class JobCourse:
         From here on the set counts as told: another job's, judged meanwhile, is held to it.
 
         Raises:
-            SafeRoomError: `WITHHELD`: too few, or too near to an earlier set.
+            RefusedError: `WITHHELD`: too few, or too near to an earlier set; `CONFLICT`: the store
+                was loaded anew.
         """
         moment, record = self._book.ready(), due.record
         self._require_store(record)
@@ -157,7 +162,7 @@ class JobCourse:
             and numbers * SHARE_OF_ROWS <= rows
             and rows * columns <= MOST_NUMBERS
         ):
-            raise SafeRoomError(Reason.WITHHELD)
+            raise RefusedError(Reason.WITHHELD)
         with self._book.state.transaction():
             self._partners.keep_apart(record.group, record.job, _ascending(common), moment.now)
         opened = self._data.opened()
@@ -214,7 +219,7 @@ class JobCourse:
         return Answered(answered.number, answered.sealed, said)
 
     def refused(self, due: Due, reason: Reason) -> Judged:
-        """End a job whose message a child refused, or whose outcome is withheld."""
+        """End a job for what a `RefusedError` says."""
         outcome = JobOutcome.REFUSED if reason is Reason.WITHHELD else JobOutcome.FAILED
         return self._book.end(due.record, outcome, reason, self._book.ready())
 
@@ -300,7 +305,7 @@ class JobCourse:
     def _require_store(self, record: JobRecord) -> None:
         opened = self._data.opened()
         if opened.state != record.store:
-            raise SafeRoomError(Reason.CONFLICT, "the store was loaded anew: submit another job")
+            raise RefusedError(Reason.CONFLICT, "the store was loaded anew: submit another job")
 
 
 def _fingerprint(message: bytes) -> str:

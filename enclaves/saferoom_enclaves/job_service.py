@@ -7,7 +7,7 @@ leaves, or is cut off, joins again and goes on at the first message that was not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Final
 
 from saferoom_enclaves import job_wire
@@ -18,7 +18,6 @@ from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.job_course import OPENING, Answered, Due
 from saferoom_enclaves.job_kept import JobRecord, Kept
 from saferoom_enclaves.job_work import JobWork, Partner, RefusedError, places_of
-from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.places import Places
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.worker import Worker, to_its_end
@@ -38,8 +37,6 @@ holds each message to the length that its job's terms give it."""
 Pieces = AsyncIterator[enclave_pb2.WorkOnJobRequest]
 Responses = AsyncIterator[enclave_pb2.WorkOnJobResponse]
 _BROKE: Final = frozenset({Ending.CRASHED, Ending.PROCESSOR_TIME, Ending.TIME})
-_ENDS: Final = frozenset({Reason.WITHHELD, Reason.CONFLICT})
-"""What ends a job before its columns are read."""
 
 
 class JobCalls:
@@ -216,7 +213,8 @@ class _AtWork:
             return await self._align(due)
         except RefusedError as refusal:
             reason = refusal.reason
-            return await self._ended(due, lambda own: own.jobs.course.refused(due, reason))
+            word = await self._worker.run(lambda own: own.jobs.course.refused(due, reason))
+            return Answered(due.record.next, b"", word)
         except ChildError as error:
             await self.close()
             self._trains = False
@@ -225,9 +223,6 @@ class _AtWork:
                 if word is not None:
                     return Answered(due.record.next, b"", word)
             raise
-
-    async def _ended(self, due: Due, end: Callable[[Enclave], Judged]) -> Answered:
-        return Answered(due.record.next, b"", await self._worker.run(end))
 
     async def _align(self, due: Due) -> Answered:
         codes = await self._part(due, Kept.CODES)
@@ -243,13 +238,7 @@ class _AtWork:
         if due.record.next == 0:
             return await self._worker.run(lambda own: own.jobs.course.aligned(due, aligned, codes))
         common = places_of(aligned, codes)
-        try:
-            wanted = await self._worker.run(lambda own: own.jobs.course.columns(due, common))
-        except SafeRoomError as refusal:
-            if refusal.reason not in _ENDS:
-                raise
-            reason = refusal.reason
-            return await self._ended(due, lambda own: own.jobs.course.refused(due, reason))
+        wanted = await self._worker.run(lambda own: own.jobs.course.columns(due, common))
         columns = await asyncio.to_thread(self._columns.read_columns, wanted)
         # The next child knows columns, and none of these subjects.
         await self.close()

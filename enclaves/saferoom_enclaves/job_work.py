@@ -50,7 +50,7 @@ _OF_THE_MESSAGE: Final = frozenset(
 
 
 class RefusedError(SafeRoomError):
-    """A child refused a message: `MALFORMED`, or `WITHHELD` where that depends on records."""
+    """Ends a job: `MALFORMED` for its message, `WITHHELD` for its records, or `CONFLICT`."""
 
 
 @dataclass(frozen=True, slots=True)

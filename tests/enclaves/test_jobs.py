@@ -355,15 +355,17 @@ async def test_its_institution_ends_a_job_and_nobody_elses_does(jobs: JobRoom) -
 
 
 async def test_a_load_ends_a_job_that_aligns_and_disturbs_none_that_trains(jobs: JobRoom) -> None:
-    aligning, training = jobs.label_side(), jobs.label_side()
+    begun, aligning, training = jobs.label_side(), jobs.label_side(), jobs.label_side()
+    begun.submit()
     aligning.submit()
     await aligning.take_part(most=1)
     training.submit(rounds=1)
     await training.take_part(most=3)
     jobs.enclave.load({"firms": tax_csv(jobs.said.world, firms())})
-    release = await aligning.take_part()
-    assert release is not None
-    assert (release.outcome, release.reason) == (JobOutcome.FAILED, Reason.CONFLICT)
+    for side in (begun, aligning):
+        release = await side.take_part()
+        assert release is not None
+        assert (release.outcome, release.reason) == (JobOutcome.FAILED, Reason.CONFLICT)
     release = await training.take_part()
     assert release is not None
     assert release.outcome is JobOutcome.RELEASED
