@@ -142,9 +142,11 @@ def make_city(
             for name, (lines, rows) in piece.items():
                 written[name].write(lines, rows)
             progress(done, city.firms)
-    manifest = Manifest(city, tuple(written.values()))
-    text = json.dumps(manifest.document(), indent=1)
-    write_file(out / MANIFEST, text.encode() + b"\n", PUBLIC_FILE)
+        for each in written.values():
+            each.file.flush()  # where the disk is full no manifest says otherwise
+        manifest = Manifest(city, tuple(written.values()))
+        text = json.dumps(manifest.document(), indent=1)
+        write_file(out / MANIFEST, text.encode() + b"\n", PUBLIC_FILE)
     return manifest
 
 
@@ -158,7 +160,7 @@ def _writing(out: Path, pages: Sequence[Page]) -> Generator[dict[str, Written]]:
         raise bad_file(out, rule)
     made: list[Path] = [] if out.exists() else [out]
     out.mkdir(parents=True, exist_ok=True)
-    paths: list[Path] = []
+    paths = [out / MANIFEST]
     try:
         with ExitStack() as stack:
             written: dict[str, Written] = {}

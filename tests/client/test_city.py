@@ -19,14 +19,16 @@ from typing import Final
 
 import pytest
 
+from saferoom_city import making
 from saferoom_city.days import Days
 from saferoom_city.firm import OLDEST, make_firm
 from saferoom_city.loans import LOANS
 from saferoom_city.pages import Filling, choose_pages
+from saferoom_client.files import bad_file
 from saferoom_client.records.annex import TableForm, catalogue
 from saferoom_client.records.drafting import draft_tables
 from saferoom_client.records.holding import hold
-from saferoom_proto.reasons import Reason
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import parse_uscc
 from tests.client.made_city import AS_OF, SEED, SMALL, city_rows
 from tests.client.test_cli import run, three_parts
@@ -199,6 +201,22 @@ def test_a_folder_that_holds_something_is_left_as_it_is(tmp_path: Path) -> None:
     said = three_parts(run("city", "--firms", "5", "--out", str(tmp_path)), Reason.BAD_CONFIG)
     assert "is no empty folder" in said
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_manifest_that_cannot_be_written_takes_the_rest_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object) -> None:
+        raise bad_file(path, "No space left on device")
+
+    monkeypatch.setattr(making, "write_file", full)
+    out = tmp_path / "city"
+    with pytest.raises(SafeRoomError) as refused:
+        making.make_city(
+            making.City(5, 1, date(2026, 6, 30), ("3.1",)), out, 1, lambda done, whole: None
+        )
+    assert refused.value.reason is Reason.BAD_CONFIG
+    assert not out.exists()
 
 
 def test_ctrl_c_takes_away_what_was_written(tmp_path: Path) -> None:
