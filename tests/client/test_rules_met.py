@@ -23,6 +23,7 @@ def givers() -> str:
         "enclaves",
         "clients/saferoom_client",
         "clients/saferoom_city",
+        "models/saferoom_models",
     )
     here = {"rules_met.py", "faults_met.py", "foreign_rules.py"}
     modules = (path for place in places for path in (TOP / place).rglob("*.py"))

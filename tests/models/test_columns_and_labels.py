@@ -56,6 +56,16 @@ def test_columns_are_standardised_clipped_and_whole() -> None:
     assert np.allclose(found.values[:, 1].std(), 1, atol=1e-3)
 
 
+@pytest.mark.parametrize("column", [[1e200, 0.0, 1.0], [1e308, 1e308, 1e308]])
+def test_values_that_cannot_be_added_up_are_refused_with_the_columns_name(
+    column: list[float],
+) -> None:
+    values = np.column_stack([np.arange(3.0), column])
+    refused = refusal(lambda: prepare(("a", "b"), values))
+    assert refused.reason is Refusal.BAD_COLUMNS
+    assert refused.detail.startswith("b: ")
+
+
 @pytest.mark.parametrize("worst", [np.nan, np.inf, -np.inf])
 def test_missing_and_endless_values_are_refused_with_the_columns_name(worst: float) -> None:
     values = DRAW.normal(size=(ROWS, 2))

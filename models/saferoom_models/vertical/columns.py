@@ -89,12 +89,17 @@ def prepare(names: Sequence[str], values: Floats) -> Prepared:
         raise JointTrainingError(
             Refusal.BAD_COLUMNS, f"{len(names)} names, some twice, or not one a column"
         )
+    with np.errstate(over="ignore", invalid="ignore"):  # it is refused below
+        means, scales = values.mean(axis=0), values.std(axis=0)
     for place, name in enumerate(names):
         if not bool(np.isfinite(values[:, place]).all()):
             raise JointTrainingError(
                 Refusal.BAD_COLUMNS, f"{name}: missing or endless values; fill them before training"
             )
-    means, scales = values.mean(axis=0), values.std(axis=0)
+        if not bool(np.isfinite((means[place], scales[place])).all()):
+            raise JointTrainingError(
+                Refusal.BAD_COLUMNS, f"{name}: values too large to add up; divide them all alike"
+            )
     findings: list[Finding] = []
     for place, name in enumerate(names):
         if found := _too_thin(name, values[:, place]):
