@@ -67,6 +67,8 @@ class Faults:
     behind: int = 0
     """How many messages the enclave was put back."""
     oversized: bool = False
+    empty: bool = False
+    """Pieces come that hold nothing, without end."""
 
 
 class Enclave(job_pb2_grpc.JobServiceServicer):
@@ -144,6 +146,8 @@ class Enclave(job_pb2_grpc.JobServiceServicer):
             if number in self.faults.cut_after:
                 self.faults.cut_after.remove(number)
                 await abort(ending, SafeRoomError(Reason.UNAVAILABLE, "cut"))
+            while self.faults.empty:
+                yield job_pb2.TakePartResponse(message=job_pb2.JobPiece(number=number))
             for told in self.answer(number):
                 yield told
         yield job_pb2.TakePartResponse(ended=job_pb2.JobEnded(release=self.release))

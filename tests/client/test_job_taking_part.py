@@ -158,6 +158,14 @@ async def test_an_answer_longer_than_any_can_be_is_not_read_on(
     assert refused.value.reason is Reason.TOO_LARGE
 
 
+async def test_pieces_that_hold_nothing_are_not_read_on(played: Played, faults: Faults) -> None:
+    faults.empty = True
+    async with asyncio.timeout(30):
+        with pytest.raises(SafeRoomError) as refused:
+            await played.run()
+    assert refused.value.reason is Reason.MALFORMED
+
+
 async def test_a_room_that_is_gone_for_long_ends_it_with_the_command_that_goes_on(
     played: Played, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:

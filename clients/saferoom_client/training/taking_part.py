@@ -179,6 +179,7 @@ class Part:
         size = 0
         while (told := await call.hear()).WhichOneof("piece") == "message":
             size += len(told.message.data)
+            _require_some(told.message)
             if told.message.number > self._participant.number or size > self._most_bytes:
                 raise SafeRoomError(Reason.MALFORMED, "the room tells more than was asked")
         return recorded_from_proto(told.ended.release)
@@ -221,6 +222,7 @@ class Part:
             size += len(told.message.data)
             if told.WhichOneof("piece") != "message" or told.message.number != number:
                 raise SafeRoomError(Reason.MALFORMED, "another message than the one that is due")
+            _require_some(told.message)
             if size > most:
                 raise SafeRoomError(Reason.TOO_LARGE, f"an answer of more than {most} bytes")
             self._received += len(told.message.data)
@@ -266,6 +268,12 @@ class Part:
             return now
         spent = time.monotonic() - self._began
         return replace(now, seconds_left=spent * (1 - now.share) / done)
+
+
+def _require_some(piece: job_pb2.JobPiece) -> None:
+    """Refuse an empty piece: of those no bound on bytes ends the number."""
+    if not piece.data:
+        raise SafeRoomError(Reason.MALFORMED, "a piece of a message that holds nothing")
 
 
 async def _whole(work: Coroutine[object, object, None]) -> None:
