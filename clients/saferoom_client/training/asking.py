@@ -257,10 +257,8 @@ def _ridge(
 ) -> Decimal:
     bounds = training.inverse_ridge
     if asked is None:
-        proposed = machines.propose_ridge(
-            table, room_columns, float(bounds.least), float(bounds.most)
-        )
-        asked = min(max(Decimal(str(proposed)), bounds.least), bounds.most)
+        proposed = Decimal(str(machines.propose_ridge(table, room_columns)))
+        asked = min(max(proposed, bounds.least), bounds.most)
     if not bounds.least <= asked <= bounds.most:
         rule = f"the template allows {bounds.least} to {bounds.most}"
         raise SafeRoomError(Reason.OFF_DOMAIN, rule, [FieldFault("inverse_ridge", rule)])

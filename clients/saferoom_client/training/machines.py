@@ -83,13 +83,13 @@ def check_rows(table: TrainingTable, room_columns: int, rounds: int, ridge: floa
         check_events(most, min(events, len(table.labels) - events))
 
 
-def propose_ridge(table: TrainingTable, room_columns: int, least: float, most: float) -> float:
-    """Propose an inverse ridge within a template's bounds, by the table's events."""
+def propose_ridge(table: TrainingTable, room_columns: int) -> float:
+    """Propose an inverse ridge by the table's events."""
     with needing(Extra.MODELLING, "joint training"):
         from saferoom_models.vertical.terms import propose_ridge  # noqa: PLC0415 - an extra
     events = sum(table.labels)
     rarer = min(events, len(table.labels) - events)
-    return min(max(propose_ridge(rarer, len(table.columns) + room_columns), least), most)
+    return propose_ridge(rarer, len(table.columns) + room_columns)
 
 
 def begin(
