@@ -27,6 +27,8 @@ from saferoom_client.training.folder import find_job, kept_jobs
 from saferoom_client.training.machines import take_up
 from saferoom_client.training.progress import Stage
 from saferoom_client.training.table import TrainingTable
+from saferoom_models.participant import Participant
+from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import make_uscc
@@ -156,6 +158,20 @@ async def test_an_answer_longer_than_any_can_be_is_not_read_on(
     with pytest.raises(SafeRoomError) as refused:
         await played.run()
     assert refused.value.reason is Reason.TOO_LARGE
+
+
+async def test_common_rows_that_cannot_be_trained_on_name_the_command_that_ends_the_job(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def few(participant: Participant, message: bytes) -> bytes | None:
+        raise JointTrainingError(Refusal.FEW_EVENTS, f"{participant.number}: {len(message)}")
+
+    monkeypatch.setattr(Participant, "answer", few)
+    with pytest.raises(SafeRoomError) as refused:
+        await played.run()
+    assert refused.value.reason is Reason.MALFORMED
+    (step,) = refused.value.__notes__
+    assert step.startswith(f"saferoom job cancel {played.folder.job} --why ")
 
 
 async def test_pieces_that_hold_nothing_are_not_read_on(played: Played, faults: Faults) -> None:

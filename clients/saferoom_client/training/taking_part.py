@@ -234,8 +234,15 @@ class Part:
 
     def _take(self, answer: bytes) -> None:
         """Take an answer, and keep what follows from it before anything else is sent."""
-        with saying_refusals("training" if self._participant.progress else "aligning"):
-            self._participant.answer(answer)
+        try:
+            with saying_refusals("training" if self._participant.progress else "aligning"):
+                self._participant.answer(answer)
+        except SafeRoomError as refused:
+            if refused.reason is Reason.MALFORMED:  # the common rows: they stay what they are
+                refused.add_note(
+                    f'saferoom job cancel {self._folder.job} --why "other rows are needed"'
+                )
+            raise
         self._folder.keep_state(self._participant.save())
 
     def _tell(self, stage: Stage | None = None) -> None:
