@@ -56,18 +56,24 @@ class SimBank:
             param: Parameter(feature=str(feature))
             for param, feature in parameters(parse_formula(check)).items()
         }
-        payload = Template(
-            room=self.world.room,
-            kind="Check",
-            name=name,
-            title=Title(en=name, zh=name),
-            proposer=self.name,
-            signer=b64(self.certified),
-            purposes=tuple(purposes),
-            params=params,
-            check=check,
-        )
-        return seal_statement(payload, self.key)
+        return self._template(name, purposes, kind="Check", params=params, check=check)
+
+    def _template(self, name: str, purposes: Sequence[Purpose], **what: object) -> Envelope:
+        """Make a template of any kind."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "name": name,
+            "title": Title(en=name, zh=name),
+            "proposer": self.name,
+            "signer": b64(self.certified),
+            "purposes": tuple(purposes),
+        }
+        return seal_statement(Template.model_validate(fields | what), self.key)
+
+    def _published(self, template: Envelope) -> tuple[Envelope, Envelope]:
+        """Publish a template, and its release certificate."""
+        certificate = self.certificate(template)
+        return self.world.publish(template), self.world.publish(certificate)
 
     def tables(
         self,
@@ -76,19 +82,9 @@ class SimBank:
         purposes: Sequence[Purpose] = (Purpose.PRODUCT_DESIGN,),
     ) -> tuple[Envelope, Envelope]:
         """Publish a template of tables and its release certificate."""
-        payload = Template(
-            room=self.world.room,
-            kind="Aggregate",
-            name=name,
-            title=Title(en=name, zh=name),
-            proposer=self.name,
-            signer=b64(self.certified),
-            purposes=tuple(purposes),
-            aggregate=aggregate,
+        return self._published(
+            self._template(name, purposes, kind="Aggregate", aggregate=aggregate)
         )
-        template = seal_statement(payload, self.key)
-        certificate = self.certificate(template)
-        return self.world.publish(template), self.world.publish(certificate)
 
     def training(
         self,
@@ -97,19 +93,7 @@ class SimBank:
         purposes: Sequence[Purpose] = (Purpose.PRODUCT_DESIGN,),
     ) -> tuple[Envelope, Envelope]:
         """Publish a template of joint training and its release certificate."""
-        payload = Template(
-            room=self.world.room,
-            kind="Training",
-            name=name,
-            title=Title(en=name, zh=name),
-            proposer=self.name,
-            signer=b64(self.certified),
-            purposes=tuple(purposes),
-            training=training,
-        )
-        template = seal_statement(payload, self.key)
-        certificate = self.certificate(template)
-        return self.world.publish(template), self.world.publish(certificate)
+        return self._published(self._template(name, purposes, kind="Training", training=training))
 
     def table_request(
         self,
@@ -144,9 +128,7 @@ class SimBank:
         self, name: str, check: str, purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,)
     ) -> tuple[Envelope, Envelope]:
         """Publish a template and its release certificate."""
-        template = self.template(name, check, purposes)
-        certificate = self.certificate(template)
-        return self.world.publish(template), self.world.publish(certificate)
+        return self._published(self.template(name, check, purposes))
 
     def request(
         self,
