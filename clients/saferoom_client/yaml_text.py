@@ -151,7 +151,7 @@ class _Reader:
         for event in self._inside():
             key = self._value(event, path)
             if not isinstance(key, str):
-                raise _fault("the key is not a string", event.start_mark)
+                raise _fault("the key is not text: put it in quotes", event.start_mark)
             if key in mapping:
                 raise _fault("the key stands twice", event.start_mark)
             place = self._place(path, key, event)

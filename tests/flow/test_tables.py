@@ -164,11 +164,12 @@ def test_a_dry_run_tells_the_outlook_from_public_counts(
     told = typed(live, "bank-a", "desk", "stats", "dry-run", approved, str(counts))
     assert "below 1000           withheld" in told
     assert "large enough" in told
-    counts.write_text(json.dumps({"tax.vat_paid": {"below 1000": 3}}), "utf-8")
     folder = str(live.member("bank-a", "desk"))
-    wrong = CliRunner().invoke(app, ["stats", "dry-run", approved, str(counts), "-p", folder])
-    assert wrong.exit_code == 1
-    assert "a count of each of its classes is expected" in " ".join(wrong.stderr.split())
+    for bad in ({"below 1000": 3}, {**given, "unknown": True}):
+        counts.write_text(json.dumps({"tax.vat_paid": bad}), "utf-8")
+        wrong = CliRunner().invoke(app, ["stats", "dry-run", approved, str(counts), "-p", folder])
+        assert wrong.exit_code == 1
+        assert "a count of each of its classes is expected" in " ".join(wrong.stderr.split())
 
 
 def test_who_may_not_ask_and_what_is_no_table_is_refused_with_words(

@@ -52,7 +52,7 @@ RULES: Final = (
     later("a second document"),
     later("anchors are refused"),
     later("tags are refused"),
-    later("the key is not a string"),
+    later("the key is not text: put it in quotes"),
     later("the key stands twice"),
     later("least is above zero, and at most as large as most"),
     later("it is there already and is not written over"),

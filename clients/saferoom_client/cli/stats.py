@@ -235,7 +235,8 @@ def _counts(path: Path, plan: ReleasePlan) -> dict[str, tuple[int, ...]]:
         given = document.get(dimension.name)
         of = cast("dict[str, object]", given) if isinstance(given, dict) else {}
         numbers = [of.get(name) for name in dimension.classes]
-        whole = [each for each in numbers if isinstance(each, int) and each >= 0]
+        # YAML's `true` is no count, though Python has it for a 1.
+        whole = [each for each in numbers if type(each) is int and each >= 0]
         if len(whole) != len(dimension.classes) or len(of) != len(dimension.classes):
             named = ", ".join(dimension.classes)
             rule = f"a count of each of its classes is expected: {named}"
