@@ -178,11 +178,5 @@ class Judge:
         return index
 
     def _refuse(self, asked: Asked, refusal: SafeRoomError, moment: Moment) -> Released:
-        self._log.info(
-            "refused",
-            request=asked.request_id,
-            institution=asked.request.institution,
-            reason=str(refusal.reason),
-            detail=refusal.detail,
-        )
+        self._log.refused(asked.request_id, asked.request.institution, refusal)
         return self._gate.refuse(asked, refusal.reason, moment)

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+from saferoom_proto.reasons import SafeRoomError
+
 
 class Log:
     """Writes events of one owner's enclave. Who logs is handed it; nothing is global.
@@ -32,6 +34,11 @@ class Log:
     def info(self, event: str, **fields: object) -> None:
         """Tell of something that is as it should be, a refusal too."""
         self._write("info", event, fields)
+
+    def refused(self, request: str, institution: str, refusal: SafeRoomError) -> None:
+        """Tell of a request that was refused by a verdict, and why: no detail holds a value."""
+        reason, detail = str(refusal.reason), refusal.detail
+        self.info("refused", request=request, institution=institution, reason=reason, detail=detail)
 
     def warning(self, event: str, **fields: object) -> None:
         """Tell of something that the operator may want to look at."""

@@ -204,13 +204,7 @@ class TableDesk:
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
                 raise
-            self._log.info(
-                "refused",
-                request=asked.request_id,
-                institution=asked.request.institution,
-                reason=str(refusal.reason),
-                detail=refusal.detail,
-            )
+            self._log.refused(asked.request_id, asked.request.institution, refusal)
             return self._remembered(asked, seen, self._gate.refuse(asked, refusal.reason, moment))
 
     def _remembered(self, asked: AskedTable, seen: Seen, released: ReleasedTables) -> Judged:
