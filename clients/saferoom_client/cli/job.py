@@ -81,7 +81,7 @@ def submit(
     inverse_ridge = _number(ridge)
     bar, told = progress_bar(quiet=as_json)
     with Room.open(profile) as room, _workers() as executor:
-        with bar:
+        with _saying_where_it_shows(), bar:
             told(JobProgress(Stage.ASKING))
             folder = room.submit_job(
                 template,
@@ -194,6 +194,16 @@ def _go_through(
     show(as_json, _end_document(end), *lines)
     if end.release.outcome is not JobOutcome.RELEASED:
         raise typer.Exit(_FAILED)
+
+
+@contextmanager
+def _saying_where_it_shows() -> Generator[None]:
+    """Say, where Ctrl-C stops a request, how to see whether the room has it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(say("stopped; whether it was asked for shows: saferoom job list"), err=True)
+        raise
 
 
 def _show_admitted(folder: JobFolder, *, as_json: bool) -> None:
