@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, Protocol, cast
 
@@ -14,6 +15,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from saferoom_enclaves.attest import Confinement, Makeup, Software, SoftwareAttester
+from saferoom_enclaves.children.forkserver import MOST_CHILDREN
 from saferoom_enclaves.children.workshop import Workshop
 from saferoom_enclaves.clock import EnclaveClock, SystemClock
 from saferoom_enclaves.enclave import Enclave
@@ -45,6 +47,10 @@ the interpreter while the event loop waits. Python's own 5 ms show in the slowes
 
 _LOAD_SHARE: Final = 4
 """A load's tables may take a quarter of the memory: the store is built beside them."""
+
+THREADS: Final = 2 * MOST_CHILDREN
+"""Each child is waited for in one, for minutes at times: four jobs, a load and a table were all
+that asyncio's own 6 allow on two processors, and no batch's rows were hashed meanwhile."""
 
 LOOK_SECONDS: Final = 1.0
 """How often it looks whether there are children to be had: no event of the loop tells."""
@@ -93,8 +99,15 @@ def serve(
     """
     confinement = close_system_calls()
     sys.setswitchinterval(SWITCH_SECONDS)
-    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve(launched, workshop, confinement, log))
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Make an event loop with threads enough to wait for every child there may be."""
+    loop = _new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS))
+    return loop
 
 
 async def _serve(

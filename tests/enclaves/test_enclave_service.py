@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
+from saferoom_enclaves.children.forkserver import MOST_CHILDREN
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.keys import TlsKey
+from saferoom_enclaves.serve import new_loop
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import dump
@@ -253,3 +256,15 @@ def test_it_works_confined_as_far_as_this_host_allows(room: Sample, tmp_path: Pa
         assert truth(room, question, judged(process, question)) is Truth.YES
         assert process.whereabouts().sandbox_level == process.greeting["sandbox_level"]
         assert process.stop() == 0
+
+
+def test_whoever_waits_for_children_holds_up_no_other_work() -> None:
+    meeting = threading.Barrier(MOST_CHILDREN + 1)
+
+    async def meet() -> list[int]:
+        waits = (asyncio.to_thread(meeting.wait, 30) for _ in range(meeting.parties))
+        return await asyncio.gather(*waits)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        met = runner.run(meet())
+    assert sorted(met) == list(range(meeting.parties))
