@@ -11,8 +11,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.gate import Moment
@@ -21,7 +19,7 @@ from saferoom_enclaves.job_book import JobBook, ended_as
 from saferoom_enclaves.job_charge import ChargedJob, Runs
 from saferoom_enclaves.job_gate import Course, execute_job
 from saferoom_enclaves.job_kept import JobRecord, Kept
-from saferoom_enclaves.job_partners import Partners
+from saferoom_enclaves.job_partners import Partners, TrainedOn
 from saferoom_enclaves.job_uses import ApprovedTrainings
 from saferoom_enclaves.job_work import Aligned, Columns, RefusedError, Trained
 from saferoom_enclaves.journal import Judged
@@ -144,15 +142,12 @@ class JobCourse:
         return self._book.rows.get(due.record.job, kept)
 
     def columns(self, due: Due, common: bytes) -> Columns:
-        """Let the room's columns of the common subjects be read, if these may be told.
-
-        From here on the set counts as told: another job's, judged meanwhile, is held to it.
+        """Let the room's columns of the common subjects be read, if these are enough.
 
         Raises:
-            RefusedError: `WITHHELD`: too few, or too near to an earlier set; `CONFLICT`: the store
-                was loaded anew.
+            RefusedError: `WITHHELD`: too few; `CONFLICT`: the store was loaded anew.
         """
-        moment, record = self._book.ready(), due.record
+        record = due.record
         self._require_store(record)
         use, request = due.charged.admitted.use, due.charged.admitted.asked.request
         rows, columns = len(common) // SUBJECT_BYTES, len(record.columns)
@@ -163,8 +158,6 @@ class JobCourse:
             and rows * columns <= MOST_NUMBERS
         ):
             raise RefusedError(Reason.WITHHELD)
-        with self._book.state.transaction():
-            self._partners.keep_apart(record.group, record.job, _ascending(common), moment.now)
         opened = self._data.opened()
         return Columns(
             opened.held(),
@@ -185,14 +178,22 @@ class JobCourse:
             return self._answered(due, aligned.answer, due.record)
 
     def released(self, due: Due, aligned: Aligned, common: bytes, columns: bytes) -> Answered:
-        """Keep the columns of those whom both sides hold, and let the label side know its rows."""
-        job = due.record.job
+        """Keep the columns of those whom both sides hold, and let the label side know its rows.
+
+        From here on they count as told: another job, judged meanwhile, is held to them.
+
+        Raises:
+            RefusedError: `WITHHELD`: too near to what an earlier job was trained on.
+        """
+        moment, job = self._book.ready(), due.record.job
         stopped = self._stopped(due)
         if stopped is not None:
             return stopped
         rows = len(common) // SUBJECT_BYTES
         record = due.record.model_copy(update={"step": JobStep.TRAINING, "rows": rows})
+        trained_on = TrainedOn(common, record.columns, columns)
         with self._book.state.transaction():
+            self._partners.keep_apart(record.group, job, trained_on, moment.now)
             self._book.rows.wipe(job)
             self._book.rows.put(job, Kept.COLUMNS, columns)
             return self._answered(due, aligned.answer, record)
@@ -310,8 +311,3 @@ class JobCourse:
 
 def _fingerprint(message: bytes) -> str:
     return hashlib.sha256(message).hexdigest()
-
-
-def _ascending(common: bytes) -> bytes:
-    """Bring common subjects into an order in which two sets can be compared."""
-    return np.sort(np.frombuffer(common, dtype=f"S{SUBJECT_BYTES}")).tobytes()

@@ -82,7 +82,7 @@ class Jobs:
         seen = self._requests.look_up(asked.request, asked.job)
         if seen.answered is not None:
             return self._journal.read(seen.answered)
-        self._book.require_room_for(asked.request.institution)
+        self._book.require_room_for(asked.request.institution, asked.agreement.agreement.group)
         with self._book.state.transaction():
             try:
                 judged = self._begun(asked, seen, moment)

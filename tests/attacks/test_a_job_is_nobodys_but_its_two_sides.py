@@ -48,8 +48,8 @@ async def jobs(place: tuple[Sample, EnclaveHarness], request: pytest.FixtureRequ
     return job_room(enclave, said, name, runs=Runs(most=3, days=30))
 
 
-async def begun(jobs: JobRoom, messages: int = 0) -> LabelSideOfJob:
-    side = jobs.label_side()
+async def begun(jobs: JobRoom, messages: int = 0, begins: int = BEGINS) -> LabelSideOfJob:
+    side = jobs.label_side(begins=begins)
     assert isinstance(side.submit(), JobAdmission)
     if messages:
         await side.take_part(most=messages)
@@ -224,10 +224,8 @@ async def test_another_set_than_was_committed_to_ends_the_job(jobs: JobRoom) -> 
 async def test_of_two_near_sets_that_are_judged_at_once_one_is_withheld(
     jobs: JobRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await begun(jobs, 1)
-    second = jobs.label_side(begins=BEGINS + 1)  # one common subject less
-    second.submit()
-    await second.take_part(most=1)
+    first = await begun(jobs, 1, BEGINS + 40)  # far from what the other tests of the room align
+    second = await begun(jobs, 1, BEGINS + 41)  # one common subject less
     read_columns, loop = JobWork.read_columns, asyncio.get_running_loop()
     reads, goes_on = asyncio.Event(), threading.Event()
 
@@ -240,16 +238,16 @@ async def test_of_two_near_sets_that_are_judged_at_once_one_is_withheld(
     monkeypatch.setattr(JobWork, "read_columns", and_wait)
     taking_part = asyncio.create_task(first.take_part(most=1))
     try:
-        # The first set was judged, and its rows are read: it was not told yet.
+        # The first one's rows are read: it was not told yet. The second one is judged meanwhile.
         await asyncio.wait_for(reads.wait(), 30)
-        release = await second.take_part(most=1)
+        assert await second.take_part(most=1) is None
     finally:
         goes_on.set()
+    assert second.side.rows is not None
+    release = await taking_part
     assert release is not None
     assert (release.outcome, release.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
-    assert second.side.rows is None
-    assert await taking_part is None
-    assert first.side.rows is not None
+    assert first.side.rows is None
 
 
 async def test_malformed_ciphertexts_end_their_job_and_touch_nothing_else(jobs: JobRoom) -> None:

@@ -29,7 +29,7 @@ from saferoom_proto.statements import (
     load,
 )
 from simulator import EnclaveHarness, Sample, sample, tax_csv
-from simulator.job import BEGINS, COMMON, ROWS, JobRoom, Line, firms, job_enclave, job_room
+from simulator.job import COMMON, ROWS, JobRoom, Line, firms, job_enclave, job_room
 
 MANY = Runs(most=100, days=30)
 
@@ -205,51 +205,6 @@ async def test_a_purpose_that_was_not_agreed_is_nobodys_job(jobs: JobRoom) -> No
     with pytest.raises(SafeRoomError) as refused:
         jobs.label_side().submit(purpose=Purpose.SUPERVISION)
     assert refused.value.reason is Reason.NO_AGREEMENT
-
-
-async def test_sets_that_differ_by_a_few_are_withheld_and_count(jobs: JobRoom) -> None:
-    first = jobs.label_side()
-    first.submit()
-    await first.take_part(most=2)
-    for begins, outcome in (
-        (BEGINS + 1, JobOutcome.REFUSED),  # one common subject less
-        (BEGINS - 9, JobOutcome.REFUSED),  # nine more
-        (BEGINS + 10, None),
-        (BEGINS, None),  # the same set again tells nothing new
-    ):
-        side = jobs.label_side(begins=begins)
-        side.submit()
-        release = await side.take_part(most=2)
-        assert (None if release is None else release.outcome) == outcome
-        if release is not None:
-            assert (release.reason, release.rows) == (Reason.WITHHELD, None)
-            assert side.side.rows is None
-            assert jobs.left(side.job) == []
-    last = jobs.label_side().submit()
-    assert isinstance(last, JobAdmission)
-    assert last.run == 6
-
-
-@pytest.mark.soak
-async def test_what_others_of_a_group_aligned_counts_too(tmp_path: Path) -> None:
-    said = sample("a group")
-    enclave = job_enclave(said, tmp_path)
-    jobs = job_room(enclave, said, runs=MANY)
-    first = jobs.label_side()
-    first.submit()
-    await first.take_part(most=2)
-    apart = jobs.label_side(said.other_bank, begins=BEGINS + 1)
-    apart.submit()
-    assert await apart.take_part(most=2) is None  # a group of its own
-    # In another group it stays linked with the one it was in.
-    said.tax.agree(said.bank, group="shared", replaces=said.agreement)
-    enclave.follow()
-    again = jobs.label_side(begins=BEGINS + 1)
-    again.submit()
-    withheld = await again.take_part(most=2)
-    assert withheld is not None
-    assert withheld.reason is Reason.WITHHELD
-    enclave.close()
 
 
 async def test_too_few_common_subjects_are_withheld(jobs: JobRoom) -> None:

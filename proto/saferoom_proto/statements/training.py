@@ -160,5 +160,10 @@ def columns_of(feature: Feature) -> tuple[str, ...]:
     name = feature.full_name
     if feature.kind is FeatureKind.CLASSES:
         return tuple(f"{name} = {cell.name}" for cell in feature.classes)
-    unknown = (f"{name} unknown",) if feature.absent is Absent.UNKNOWN else ()
+    unknown = (unknown_column(name),) if feature.absent is Absent.UNKNOWN else ()
     return (name, *unknown)
+
+
+def unknown_column(name: str) -> str:
+    """Name the column that marks where another's value is unknown."""
+    return f"{name} unknown"
