@@ -57,7 +57,7 @@ def tabulate(store: duckdb.DuckDBPyConnection, job: Tabulate) -> Tabulated:
     protected = protect(plan, columns, before, rules_of(job.rules))
     numbers = tuple(
         tuple(None if line.number is None else line.shown for line in table.lines)
-        for table in publish(protected)
+        for table in publish(protected, rules_of(job.first))
     )
     of = {amount_of(each.feature): each.feature for each in job.bounds}
     return Tabulated(numbers=numbers, shown=tuple(_told(protected.after.shown, of)))

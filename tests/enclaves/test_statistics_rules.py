@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import pytest
 from saferoom_enclaves.statistics.lattice import Lattice
 from saferoom_enclaves.statistics.primary import count_family, sum_family
 from saferoom_enclaves.statistics.protect import Before, protect
-from saferoom_enclaves.statistics.publish import WITHHELD, rounded, rounded_counts
+from saferoom_enclaves.statistics.publish import WITHHELD, publish, rounded, rounded_counts
 from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.tables.plan import Measure, MeasureKind, ReleasePlan, Variable
@@ -139,7 +140,46 @@ def test_counts_are_rounded_to_five_and_sums_and_means_to_three_digits() -> None
     }
     assert numbers[MeasureKind.COUNT, ("a", "b")] == [35, 50, 50, 125]
     assert numbers[MeasureKind.SUM, ()] == [rounded(amounts["x"].sum(), ROOMS)]
-    assert numbers[MeasureKind.MEAN, ()] == [rounded(amounts["x"].mean(), ROOMS)]
+    # Of both as they were rounded: 259 are told as 260.
+    added = rounded(amounts["x"].sum(), ROOMS)
+    assert numbers[MeasureKind.MEAN, ()] == [rounded(added / 260, ROOMS)]
+
+
+def test_a_mean_and_a_sum_of_one_cell_tell_no_more_than_its_rounded_count() -> None:
+    amounts = {"x": np.random.default_rng(4).uniform(100, 200, size=259)}
+    plan = plan_of((2,), 1, (COUNT, SUM, MEAN), (X,))
+    told: dict[tuple[float | None, ...], set[int]] = {}
+    for one in range(33, 38):
+        total = np.array([one, 259 - one])
+        _, tables = released(plan, columns_of(total, {"x": amounts["x"]}), ROOMS)
+        count, added, mean = (
+            next(each for each in tables if (each.measure.kind, each.margin) == (kind, ("a",)))
+            .lines[0]
+            .number
+            for kind in (MeasureKind.COUNT, MeasureKind.SUM, MeasureKind.MEAN)
+        )
+        assert added is not None
+        assert mean == rounded(added / (count or 0), ROOMS)
+        told.setdefault((count,), set()).add(one)
+    assert told == {(35,): {33, 34, 35, 36, 37}}
+
+
+def test_tables_rounded_by_several_rules_tell_no_more_than_the_first() -> None:
+    """Rounded to fives, to sixes and to nines, a count would be one number only."""
+    bases = (5, 6, 7, 8, 9, 10)
+
+    def told(count: int, first: Rules | None) -> tuple[float | None, ...]:
+        counts = np.array([count, 300 - count])
+        protected = [
+            released(plan_of((2,), 1), columns_of(counts), replace(ROOMS, base=base))[0]
+            for base in bases
+        ]
+        return tuple(publish(each, first)[1].lines[0].number for each in protected)
+
+    counts = range(40, 90)
+    assert len({told(count, None) for count in counts}) > 30, "the control tells them apart"
+    once = {told(count, ROOMS): rounded_counts(np.array([count]), ROOMS)[0] for count in counts}
+    assert len(once) == len(set(once.values())) == 11
 
 
 def test_shares_and_histograms_count_in_one_dimension_more() -> None:

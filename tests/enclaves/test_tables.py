@@ -207,6 +207,23 @@ def test_a_stricter_plan_is_told_after_a_laxer_one_whose_numbers_stand(own: Tabl
     assert own.ask(by_late) == told
 
 
+def test_all_tables_of_the_same_records_are_rounded_by_the_first_of_them(own: TableRoom) -> None:
+    measures = (COUNT, added(MeasureKind.SUM))
+    told: dict[int, dict[tuple[str, ...], str | None]] = {}
+    for base, digits in ((9, 2), (5, 3), (10, 1)):
+        rules = TableRules(base=base, digits=digits)
+        aggregate = plan("size", measures=measures).model_copy(update={"rules": rules})
+        tables = own.ask(own.approved(f"to-{base}", aggregate))
+        told[base] = numbers(tables[1]) | {("added",): numbers(tables[2])[()]}
+        own.enclave.kill()
+    nines = {"small": "180", "middle": "90", "large": "27"}
+    assert [told[9][each,] for each in nines] == list(nines.values())
+    # To fives, and to tens, of what was told to nines: thirty large firms are told by neither.
+    assert (told[5]["large",], told[10]["large",]) == ("25", "30")
+    assert told[5]["added",] == told[9]["added",]
+    assert float(told[10]["added",] or 0) == float(f"{float(told[9]['added',] or 0):.0e}")
+
+
 def test_the_days_of_what_was_told_hold_for_every_plan_of_other_records(own: TableRoom) -> None:
     patient = own.approved("patient", stricter("late", days=60))
     default = own.approved("default", plan("size"))

@@ -161,6 +161,8 @@ class Tabulate(Part):
     """What became of every cell before."""
     rules: TableRules
     """Those that the tables keep to; no laxer than the plan's own."""
+    first: TableRules
+    """By whose base and digits they are rounded before they are by the plan's."""
 
 
 class Tabulated(Part):

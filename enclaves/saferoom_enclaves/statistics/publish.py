@@ -1,7 +1,11 @@
 """What leaves: rounded numbers, and the one word WITHHELD for all that does not.
 
 A table says nothing of why a cell is withheld. A mean and a share need both the numbers they are
-made of, and are withheld where one of them is.
+made of, and are withheld where one of them is. They are made of the numbers as they were rounded:
+a mean of the exact ones, beside a sum, would give the exact count away.
+
+All tables of the same records are rounded by one rule first, the one of the first of them: the same
+number rounded to fives, to sixes and to sevens would be known to one.
 """
 
 from __future__ import annotations
@@ -52,10 +56,39 @@ class ShownTable:
     lines: tuple[Line, ...]
 
 
-def publish(protected: Protected) -> tuple[ShownTable, ...]:
-    """Round what may leave, table by table, in the plan's order."""
+@dataclass(frozen=True, slots=True)
+class _Rounding:
+    """By what the first tables of these records were rounded, and then by what the plan says."""
+
+    first: Rules
+    own: Rules
+
+    def counts(self, counts: Floats) -> Floats:
+        """Round counts, once or twice; it depends on nothing but the first."""
+        return rounded_counts(rounded_counts(counts, self.first), self.own)
+
+    def amounts(self, amounts: Floats) -> Floats:
+        """Round sums in the same way; what is withheld stays no number."""
+        once = [self.amount(float(each)) for each in amounts.reshape(-1)]
+        return np.array(once, dtype=np.float64).reshape(amounts.shape)
+
+    def amount(self, amount: float) -> float:
+        """Round a sum, a mean or a share."""
+        if math.isnan(amount):
+            return amount
+        return rounded(rounded(amount, self.first), self.own)
+
+
+def publish(protected: Protected, first: Rules | None = None) -> tuple[ShownTable, ...]:
+    """Round what may leave, table by table, in the plan's order.
+
+    Args:
+        protected: what may leave.
+        first: by what the first tables of these records were rounded; without, these are the first.
+    """
+    rounding = _Rounding(first or protected.rules, protected.rules)
     return tuple(
-        ShownTable(measure, margin, tuple(_lines(protected, measure, margin)))
+        ShownTable(measure, margin, tuple(_lines(protected, rounding, measure, margin)))
         for measure in protected.plan.measures
         for margin in protected.plan.margins
     )
@@ -71,12 +104,14 @@ def rounded(number: float, rules: Rules) -> float:
     return float(f"{number:.{rules.digits - 1}e}")
 
 
-def _lines(protected: Protected, measure: Measure, margin: Margin) -> Iterator[Line]:
-    plan, rules = protected.plan, protected.rules
+def _lines(
+    protected: Protected, rounding: _Rounding, measure: Measure, margin: Margin
+) -> Iterator[Line]:
+    plan = protected.plan
     margin = measure.told_in(margin)
     classes = [plan.dimension(name).classes for name in margin]
     shape = tuple(len(each) for each in classes)
-    numbers = _numbers(protected, measure, margin)
+    numbers = _numbers(protected, rounding, measure, margin)
     for at in product(*(range(size) for size in shape)):
         number = float(numbers[at])
         named = tuple(each[k] for each, k in zip(classes, at, strict=True))
@@ -84,27 +119,27 @@ def _lines(protected: Protected, measure: Measure, margin: Margin) -> Iterator[L
             yield Line(named, None)
         else:
             counted = measure.kind in {MeasureKind.COUNT, MeasureKind.HISTOGRAM}
-            yield Line(named, number if counted else rounded(number, rules))
+            yield Line(named, number if counted else rounding.amount(number))
 
 
-def _numbers(protected: Protected, measure: Measure, margin: Margin) -> Floats:
+def _numbers(protected: Protected, rounding: _Rounding, measure: Measure, margin: Margin) -> Floats:
     """A measure in the margin's shape, in its own order; not a number where it is withheld.
 
-    Counts are rounded here.
+    What it is made of is rounded here.
     """
-    if measure.kind in {MeasureKind.COUNT, MeasureKind.HISTOGRAM}:
-        return rounded_counts(_table(protected, protected.families[""], margin), protected.rules)
     if measure.kind is MeasureKind.SHARE:
-        return _share(protected, measure, margin)
-    sums = _table(protected, protected.families[measure.of], margin)
-    if measure.kind is MeasureKind.SUM:
-        return sums
-    return sums / _table(protected, protected.families[""], margin)
+        return _share(protected, rounding, measure, margin)
+    counts = None
+    if measure.kind is not MeasureKind.SUM:
+        counts = rounding.counts(_table(protected, protected.families[""], margin))
+        if measure.kind is not MeasureKind.MEAN:
+            return counts
+    sums = rounding.amounts(_table(protected, protected.families[measure.of], margin))
+    return sums if counts is None else sums / counts
 
 
-def _share(protected: Protected, measure: Measure, margin: Margin) -> Floats:
+def _share(protected: Protected, rounding: _Rounding, measure: Measure, margin: Margin) -> Floats:
     """The part of a cell that is in some classes, of rounded counts: it tells no more than they."""
-    rules = protected.rules
     whole = _table(protected, protected.families[""], margin)
     known = protected.plan.dimension(measure.of).classes
     if measure.of in margin:
@@ -115,7 +150,7 @@ def _share(protected: Protected, measure: Measure, margin: Margin) -> Floats:
         return np.where(np.isnan(whole), np.nan, whole * 0 + inside)
     parts = _table(protected, protected.families[""], (*margin, measure.of))
     chosen = parts[..., [known.index(each) for each in measure.classes]]
-    return rounded_counts(chosen, rules).sum(axis=-1) / rounded_counts(whole, rules)
+    return rounding.counts(chosen).sum(axis=-1) / rounding.counts(whole)
 
 
 def _table(protected: Protected, guarded: Guarded, margin: Margin) -> Floats:

@@ -30,7 +30,8 @@ class TableAccount(Part):
         features: each as it was defined then.
         bounds: of the sums.
         shown: what became of every cell.
-        rules: the strictest of those plans; whatever follows keeps to them too.
+        rules: the strictest of those plans; whatever follows keeps to them too. Base and digits
+            are those of the first.
     """
 
     plans: tuple[Digest, ...] = ()

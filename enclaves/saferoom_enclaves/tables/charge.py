@@ -43,6 +43,8 @@ class ChargedTable(Evidence):
         features: all that must be computed: the plan's, and those of what was released before.
         bounds: likewise, of all sums.
         rules: the plan's, and where what was released before kept to stricter ones, those.
+        first: by whose base and digits the first tables of these records were rounded; all others
+            are rounded by those before they are by their own.
     """
 
     right: InitVar[_Charging]
@@ -52,6 +54,7 @@ class ChargedTable(Evidence):
     features: tuple[FeatureDefinition, ...]
     bounds: tuple[SumBounds, ...]
     rules: TableRules
+    first: TableRules
 
     def __post_init__(self, right: _Charging) -> None:
         _TABLE_CHARGED.require(right)
@@ -65,7 +68,7 @@ class ChargedTable(Evidence):
             features=self.features,
             bounds=self.bounds,
             shown=shown,
-            rules=self.rules,
+            rules=_rounding_as(self.first, self.rules),
         )
 
 
@@ -120,6 +123,7 @@ def charge_table(
         tuple(features.values()),
         tuple(bounds.values()),
         _strictest(rules, kept.account.rules),
+        kept.account.rules if kept.account.plans else rules,
     )
 
 
@@ -136,6 +140,11 @@ def _strictest(own: TableRules, before: TableRules) -> TableRules:
         "days": max(own.days, before.days),
     }
     return own.model_copy(update=stricter)
+
+
+def _rounding_as(first: TableRules, rules: TableRules) -> TableRules:
+    """Give rules with the base and the digits of the first tables of the same records."""
+    return rules.model_copy(update={"base": first.base, "digits": first.digits})
 
 
 def _bounds(admitted: AdmittedTable) -> list[SumBounds]:

@@ -52,6 +52,7 @@ class _OverStore:
             bounds=charged.bounds,
             shown=charged.kept.account.shown,
             rules=charged.rules,
+            first=charged.first,
         )
         made = self.work.tabulate(self.opened.memory, order)
         if sum(map(len, made.numbers)) != charged.plan.numbers:
