@@ -15,10 +15,11 @@ from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
 from saferoom.evidence import Role
-from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate, owners_of
+from saferoom_proto.certificate import ReleaseCertificate, owners_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.identity import Identity, IdentityKind
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.roots import Line, line_of
 from saferoom_proto.statements import (
@@ -216,6 +217,11 @@ class Register:
         """Give an owner's charter in force, or refuse with `UNKNOWN_STATEMENT`."""
         held = self.charter_statement(owner)
         return PinnedCharter(held.says, held.digest)
+
+    @property
+    def charter_digests(self) -> Mapping[str, str]:
+        """The digest of every owner's charter in force, as certificates pin them."""
+        return {owner: held.digest for owner, held in self._charters.items()}
 
     def charter_statement(self, owner: str) -> Held[Charter]:
         """Give an owner's charter in force as it was signed."""

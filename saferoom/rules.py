@@ -215,7 +215,8 @@ def _certificate(
 
 def _require_derived(template: Envelope, certificate: str, register: Register) -> None:
     """Refuse a certificate that is not the one this template gives with today's features."""
-    if derive_certificate(template, register.pinned_features).digest != certificate:
+    derived = derive_certificate(template, register.pinned_features, register.charter_digests)
+    if derived.digest != certificate:
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "not the certificate derived here")
 
 

@@ -110,6 +110,7 @@ _OF_TRAINING = {
     "least_events": "the fewest rows of the rarer label",
     "releases": "what is told of a training",
     "runs": "how many jobs there may be",
+    "host": "whose enclave brings the owners' columns together",
 }
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from saferoom_client.session import Session
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.pauses import Pauses, Stopped, Target
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     Endorsement,

@@ -12,15 +12,11 @@ from saferoom_client.owners import feature_statements
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.values import Proposal, TemplateChanges, TemplateView
-from saferoom_proto.certificate import (
-    ReleaseCertificate,
-    derive_certificate,
-    owners_of,
-    pin,
-)
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, owners_of, rests_on
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import verify_issued
+from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Approval,
@@ -51,7 +47,10 @@ async def propose_template(session: Session, template: Template) -> Proposal:
         for owner in owners_of(template)
         for envelope in await feature_statements(session, owner)
     ]
-    certificate = derive_certificate(statement, pin(features))
+    charters = {
+        owner: (await session.grounds.charter(owner)).digest for owner in rests_on(template)
+    }
+    certificate = derive_certificate(statement, pin(features), charters)
     ask = template_pb2.ProposeTemplateRequest(
         template=envelope_to_proto(statement),
         certificate=envelope_to_proto(session.sign(certificate)),
@@ -83,7 +82,8 @@ async def get_template(session: Session, template: str) -> TemplateView:
     approvals = tuple(envelope_from_proto(each) for each in told.approvals)
     session.grounds.keep(envelope, *approvals)
     certificates = tuple(envelope_from_proto(each).digest for each in told.certificates)
-    certificate = derive_certificate(envelope, features)
+    pinned = {owner: charter.digest for owner, charter in charters.items()}
+    certificate = derive_certificate(envelope, features, pinned)
     return TemplateView(
         template=opened,
         envelope=envelope,

@@ -10,10 +10,11 @@ from enum import StrEnum
 
 from saferoom_client.evidence import CheckEvidence
 from saferoom_proto.answer import Truth
-from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
+from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import (

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from saferoom_enclaves.asking import Ask
 from saferoom_enclaves.standing import Standing
-from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_part, owner_parts
+from saferoom_proto.certificate import OwnerPart, derive_part, owner_parts
 from saferoom_proto.formula import (
     Bound,
     FeatureKind,
@@ -25,6 +25,7 @@ from saferoom_proto.formula import (
     parameters,
     stated,
 )
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
 from saferoom_proto.verification import verify_approvals

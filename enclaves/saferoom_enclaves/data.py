@@ -18,8 +18,8 @@ from saferoom_enclaves.logs import Log
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.vault import SnapshotId, open_snapshot, seal_snapshot, snapshot_path
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Schema, StoreState
 from saferoom_proto.suite import suite_of

@@ -15,8 +15,8 @@ from saferoom_enclaves.accounts import Spent
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
 from saferoom_proto.bits import MAX_BITS, most_cells
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.formula import FeatureKind
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
 
 

@@ -22,8 +22,8 @@ from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.storework import StoreWork
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.holdings import HeldAccount, HeldBatch, HeldColumn, HeldFeature, HeldTable
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Column,

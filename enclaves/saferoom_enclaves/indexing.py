@@ -10,8 +10,8 @@ from typing import Final
 
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.logs import Log, places
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Schema, StoreState
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom_enclaves.approved import approved
 from saferoom_enclaves.standing import Standing
-from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_training_part
+from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, derive_training_part
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Returns, Template, Training
+from saferoom_proto.statements import Training
 from saferoom_proto.statements.training import TrainingPart
-from saferoom_proto.verification import verify_approvals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +21,7 @@ class ApprovedTraining:
 
     Attributes:
         training: what the template asks.
+        certificate: what the approvals are of: parts of all owners.
         part: this owner's part of the certificate, with what it says of the training.
         told: the latter.
         features: those it reads, in the template's order.
@@ -27,10 +29,22 @@ class ApprovedTraining:
     """
 
     training: Training
+    certificate: ReleaseCertificate
     part: OwnerPart
     told: TrainingPart
     features: tuple[PinnedFeature, ...]
     approvals: tuple[str, ...]
+
+    @property
+    def others(self) -> tuple[OwnerPart, ...]:
+        """The parts of the other owners."""
+        return tuple(each for each in self.certificate.parts if each.owner != self.part.owner)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all owners' columns, this one's first."""
+        parts = (each.training for each in (self.part, *self.others))
+        return tuple(name for part in parts if part is not None for name in part.columns)
 
 
 class ApprovedTrainings:
@@ -63,29 +77,24 @@ class ApprovedTrainings:
             raise SafeRoomError(Reason.NOT_ALLOWED, "the template trains nothing")
         key = (template, certificate)
         if key not in self._derived:
-            self._derived[key] = self._run_by(known, known.training, template, certificate)
+            self._derived[key] = self._run_by(known.training, template, certificate)
         return self._derived[key]
 
-    def _run_by(
-        self, template: Template, training: Training, digest: str, certificate: str
-    ) -> ApprovedTraining:
+    def _run_by(self, training: Training, digest: str, certificate: str) -> ApprovedTraining:
         standing, owner = self._standing, self._standing.charter.charter.owner
-        # Step 1: the certificate is this template's, and this owner's part is what it says.
-        known = standing.certificates.get(certificate)
-        if known is None:
+        if certificate not in standing.certificates:
             raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "an unknown release certificate")
-        stated = (known.template, known.purposes, known.returns)
-        if stated != (digest, template.purposes, Returns.PARTS):
-            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate of another template")
-        try:
-            part = derive_training_part(training, standing.features)
-        except SafeRoomError as error:
-            detail = "this owner's part cannot be derived"
-            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail) from error
-        if part.owner != owner or part != known.part(owner) or part.training is None:
-            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "this owner's part is another")
-        # Step 2: as many approvers as the charter asks signed these exact bytes.
-        given = standing.approvals(digest, certificate)
-        approvals = verify_approvals(standing.charter, given, digest, certificate)
-        features = tuple(standing.features[FeatureRef.parse(name)] for name in training.features)
-        return ApprovedTraining(training, part, part.training, features, approvals)
+        charters = {owner: standing.charter.digest}
+
+        def derived() -> OwnerPart:
+            return derive_training_part(owner, training, standing.features, charters)
+
+        part, approvals = approved(standing, digest, certificate, derived, lambda own: own)
+        known = standing.certificates[certificate]
+        if tuple(each.owner for each in known.parts) != training.owners or not part.training:
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the parts of other owners")
+        if training.host is not None:
+            raise SafeRoomError(Reason.NOT_ALLOWED, "no job of several owners yet")
+        names = training.features_of(owner)
+        features = tuple(standing.features[FeatureRef.parse(name)] for name in names)
+        return ApprovedTraining(training, known, part, part.training, features, approvals)

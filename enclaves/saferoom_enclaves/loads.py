@@ -25,13 +25,13 @@ from saferoom_enclaves.marks import Marks
 from saferoom_enclaves.rows import BuiltStore
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.vault import freeze
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadOpener
 from saferoom_proto.load_faults import MOST_ROWS, Faults, FaultyRow, seal_faults
 from saferoom_proto.load_order import MOST_AHEAD, OpenedOrder
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Schema
 

@@ -14,9 +14,9 @@ from saferoom_enclaves.data import Data
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.loads import NewStore
 from saferoom_enclaves.marks import Marks
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import Schema, Snapshot, load

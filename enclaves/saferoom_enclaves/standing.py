@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from saferoom_proto.certificate import PinnedFeature, ReleaseCertificate
+from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.pauses import Pauses
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.roots import Line
 from saferoom_proto.statements import (

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
@@ -19,7 +19,6 @@ from pydantic import Field, model_validator
 from saferoom_proto.dsse import Envelope, media_type, pae
 from saferoom_proto.formula import (
     FeatureRef,
-    FeatureShape,
     Node,
     format_formula,
     max_cuts,
@@ -28,13 +27,12 @@ from saferoom_proto.formula import (
     split_by_owner,
 )
 from saferoom_proto.formula import features as features_of
+from saferoom_proto.pinned import MAX_CHECK_LEVEL, PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     Absent,
     Aggregate,
     Digest,
-    Feature,
-    FeatureKind,
     Owner,
     Payload,
     Purpose,
@@ -48,13 +46,13 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.statements.base import FeatureName, Part
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
-from saferoom_proto.statements.training import MOST_COLUMNS, TrainingPart, columns_of
+from saferoom_proto.statements.training import TrainingPart
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import COUNTED, classes_of, plan_of
+from saferoom_proto.trainable import pinned_charter, require_columns, trained_columns
 
+NO_CHARTERS: Mapping[str, str] = MappingProxyType({})
 _YES_AND_NO = 2
-MAX_CHECK_LEVEL = 3
-"""Level 4 answers only whether a stated value matches (section 7): `FeatureKind.STATED`."""
 
 
 class FeatureUse(Part):
@@ -94,7 +92,8 @@ class OwnerPart(Part):
 
     owner: Owner
     charter: Digest | None
-    """For a private conjunction, whose parts rest on each other's keys: the owner's charter."""
+    """Where owners' enclaves rest on each other's keys, in a training of several owners: the
+    owner's charter, so that who approves the whole approves these keys."""
     formula: str
     features: tuple[FeatureUse, ...]
     answers: Annotated[int, Field(ge=0, le=3)]
@@ -149,44 +148,6 @@ class ReleaseCertificate(Payload):
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, f"no part for {owner}")
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedFeature:
-    """A feature definition and the digest that pins it."""
-
-    definition: Feature
-    digest: str
-
-    @property
-    def ref(self) -> FeatureRef:
-        """The name by which formulas know it."""
-        return FeatureRef(self.definition.owner, self.definition.name)
-
-    @property
-    def shape(self) -> FeatureShape:
-        """What a formula may compare it with."""
-        definition = self.definition
-        return FeatureShape(
-            self.ref,
-            definition.kind,
-            definition.grid,
-            tuple(cell.name for cell in definition.classes),
-            definition.absent,
-            None if definition.stated is None else definition.stated.form,
-        )
-
-    @property
-    def may_be_asked(self) -> bool:
-        """Whether any formula may ask of it: of level 4 only values that are stated."""
-        definition = self.definition
-        return definition.level <= MAX_CHECK_LEVEL or definition.kind is FeatureKind.STATED
-
-
-def pin(envelopes: Iterable[Envelope]) -> dict[FeatureRef, PinnedFeature]:
-    """Open feature statements and index them by name; signatures are the caller's to verify."""
-    pinned = [PinnedFeature(load(each, Feature), each.digest) for each in envelopes]
-    return {each.ref: each for each in pinned}
-
-
 def owners_of(template: Template) -> tuple[str, ...]:
     """Name the owners that a template asks anything of, in order."""
     if template.aggregate is not None:
@@ -194,6 +155,13 @@ def owners_of(template: Template) -> tuple[str, ...]:
     if template.training is not None:
         return template.training.owners
     return tuple(owner_parts(template))
+
+
+def rests_on(template: Template) -> tuple[str, ...]:
+    """Name the owners whose charters a template's certificate pins, in order."""
+    if template.training is not None and template.training.host is not None:
+        return template.training.owners
+    return ()
 
 
 def features_named(template: Template) -> tuple[FeatureRef, ...]:
@@ -288,37 +256,48 @@ def derive_table_part(
 
 
 def derive_training_part(
-    training: Training, pinned: Mapping[FeatureRef, PinnedFeature]
+    owner: str,
+    training: Training,
+    pinned: Mapping[FeatureRef, PinnedFeature],
+    charters: Mapping[str, str],
 ) -> OwnerPart:
-    """Derive the part of the one owner whose features a training reads.
+    """Derive the part of an owner whose features a training reads.
+
+    Args:
+        owner: whose part.
+        training: what is trained.
+        pinned: features by name; this owner's are enough.
+        charters: the digests of charters in force by owner; this owner's is enough. Of a training
+            of one owner's features none is looked at.
 
     Raises:
         SafeRoomError: `UNKNOWN_FEATURE`; `NOT_ALLOWED` for a feature of level 4, or one of which
-            values are stated; `MALFORMED` for features of several owners; `TOO_LARGE`.
+            values are stated; `BAD_CHARTER` for an owner without one; `TOO_LARGE`.
     """
-    if len(training.owners) != 1:
-        rule = "a training reads the features of one owner, so far"
-        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("training.features", rule)])
-    refs = [FeatureRef.parse(name) for name in training.features]
+    refs = [FeatureRef.parse(name) for name in training.features_of(owner)]
     _require_defined("training.features", refs, pinned)
-    for ref in refs:
-        definition = pinned[ref].definition
-        if definition.level > MAX_CHECK_LEVEL or definition.kind is FeatureKind.STATED:
-            rule = f"{ref} is of level 4, or compared with stated values: nothing is trained on it"
-            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("training.features", rule)])
-    columns = tuple(name for ref in refs for name in columns_of(pinned[ref].definition))
-    if len(columns) > MOST_COLUMNS:
-        rule = f"its features make {len(columns)} columns; at most {MOST_COLUMNS}"
-        raise SafeRoomError(Reason.TOO_LARGE, rule, [FieldFault("training.features", rule)])
+    columns = trained_columns(refs, {ref: pinned[ref].definition for ref in refs})
     return OwnerPart(
-        owner=training.owners[0],
-        charter=None,
+        owner=owner,
+        charter=pinned_charter(owner, training, charters),
         formula="",
         features=tuple(_uncharged(pinned[ref]) for ref in sorted(refs, key=str)),
         answers=0,
         needs_consent=False,
-        training=TrainingPart.of(training, columns),
+        training=TrainingPart.of(training, tuple(columns)),
     )
+
+
+def _training_parts(
+    training: Training,
+    pinned: Mapping[FeatureRef, PinnedFeature],
+    charters: Mapping[str, str],
+) -> tuple[OwnerPart, ...]:
+    parts = tuple(
+        derive_training_part(owner, training, pinned, charters) for owner in training.owners
+    )
+    require_columns(sum(len(part.training.columns) for part in parts if part.training))
+    return parts
 
 
 def _uncharged(pinned: PinnedFeature) -> FeatureUse:
@@ -360,9 +339,18 @@ def _use(pinned: PinnedFeature, cuts: int) -> FeatureUse:
 
 
 def derive_certificate(
-    template: Envelope, features: Mapping[FeatureRef, PinnedFeature]
+    template: Envelope,
+    features: Mapping[FeatureRef, PinnedFeature],
+    charters: Mapping[str, str] = NO_CHARTERS,
 ) -> ReleaseCertificate:
-    """Derive a template's release certificate from its bytes and the pinned features."""
+    """Derive a template's release certificate from its bytes and the pinned features.
+
+    Args:
+        template: the statement.
+        features: those that it reads, by name.
+        charters: the digests of the owners' charters in force, by owner; looked at only where the
+            owners' enclaves rest on each other's keys.
+    """
     opened = load(template, Template)
     if opened.returns is not Returns.PARTS:
         fault = FieldFault("returns", "only `parts` yet; the private conjunction comes later")
@@ -370,7 +358,7 @@ def derive_certificate(
     if opened.aggregate is not None:
         parts = (derive_table_part(opened.aggregate, features),)
     elif opened.training is not None:
-        parts = (derive_training_part(opened.training, features),)
+        parts = _training_parts(opened.training, features, charters)
     else:
         nodes = owner_parts(opened).items()
         parts = tuple(derive_part(owner, node, features) for owner, node in nodes)

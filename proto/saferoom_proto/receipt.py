@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, Protocol, TypeVar
 from pydantic import Field, ValidationError
 
 from saferoom_proto.answer import Answer, Truth, combine, commitment
-from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.checkpoint import (
     Checkpoint,
     parse_proof,
@@ -24,6 +24,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.entry import commitment as entry_commitment
 from saferoom_proto.entry import leaf
+from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.roots import open_under
 from saferoom_proto.statements import (

@@ -12,10 +12,10 @@ import pytest
 from saferoom_client.audit.accounts import Accounts, Charged
 from saferoom_client.audit.questions import Opened, Receipts, read_receipts
 from saferoom_proto.answer import Truth
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     Charge,

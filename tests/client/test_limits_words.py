@@ -9,7 +9,7 @@ import pytest
 
 from saferoom_client.cli.limits_words import affordable, learnable, level_in_words
 from saferoom_enclaves.leakage import AskedCuts, Budget, price
-from saferoom_proto.certificate import PinnedFeature
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.statements import Absent, Charter, ClassCell, Feature, FeatureKind, load
 from saferoom_proto.statements.feature import StatedForm, StatedRule
 from simulator import sample

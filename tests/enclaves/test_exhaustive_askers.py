@@ -22,8 +22,8 @@ from saferoom_enclaves.accounts import Account
 from saferoom_enclaves.asking import Ask
 from saferoom_enclaves.spending import Spending
 from saferoom_proto.bits import most_cells
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.formula import Bound, FeatureRef, cuts, evaluate
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Absent, Charter, Feature, FeatureKind, LevelLimits, load
 from simulator import EnclaveHarness, sample, tax_csv

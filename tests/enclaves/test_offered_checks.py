@@ -15,9 +15,10 @@ import pytest
 from saferoom_client.records.annex import catalogue
 from saferoom_client.records.offers import OfferedCheck, offers
 from saferoom_proto.answer import Truth, truth_of
-from saferoom_proto.certificate import PinnedFeature, derive_certificate
+from saferoom_proto.certificate import derive_certificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.statements import Schema, Template, seal_statement
 from saferoom_proto.statements.feature import Absent, Feature, FeatureKind
 from simulator import EnclaveHarness, World

@@ -21,13 +21,14 @@ from saferoom_proto.batch import (
     asked_leaves,
     secret_info,
 )
-from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.checkpoint import format_proof
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, dump, sha256_digest
 from saferoom_proto.identity import fingerprint, organisation_uri, subject_uri
 from saferoom_proto.load import LoadSealer
 from saferoom_proto.load_faults import Faults, FaultyRow, faults_info
+from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import Receipt, ReceiptPart
 from saferoom_proto.statements import (

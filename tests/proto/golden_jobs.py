@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.encoding import b64
+from saferoom_proto.formula import FeatureRef
 from saferoom_proto.job_channel import alignment_job, channel_digest, channel_info
+from saferoom_proto.pinned import PinnedFeature, pin
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     Bounds,
@@ -71,12 +73,28 @@ def training() -> Template:
 
 def training_certificate() -> ReleaseCertificate:
     """Derive its release certificate."""
-    features = pin(
-        seal_statement(each, key("li"))
-        for each in definitions().values()
-        if isinstance(each, Feature)
-    )
-    return derive_certificate(seal_statement(training(), key("desk")), features)
+    return derive_certificate(seal_statement(training(), key("desk")), _features())
+
+
+def _features() -> dict[FeatureRef, PinnedFeature]:
+    defined = definitions().values()
+    return pin(seal_statement(each, key("li")) for each in defined if isinstance(each, Feature))
+
+
+def training_of_two() -> Template:
+    """Give a template that trains on the columns of two owners."""
+    asked = training().training
+    if asked is None:
+        raise ValueError("a template of another kind")
+    features = ("court.listed", "tax.vat", "tax.rating")
+    of_two = asked.model_copy(update={"features": features, "host": "tax"})
+    return training().model_copy(update={"name": "default-model-2", "training": of_two})
+
+
+def certificate_of_two() -> ReleaseCertificate:
+    """Derive its release certificate: it pins the charters that owners' enclaves rest on."""
+    charters = {owner: digest(f"charter of {owner}") for owner in ("court", "tax")}
+    return derive_certificate(seal_statement(training_of_two(), key("desk")), _features(), charters)
 
 
 def _request() -> JobRequest:
@@ -143,6 +161,8 @@ def words_on_jobs() -> dict[str, Payload]:
     return {
         "template of a training": training(),
         "release-certificate of a training": training_certificate(),
+        "template of a training of two owners": training_of_two(),
+        "release-certificate of a training of two owners": certificate_of_two(),
         "job-request": _request(),
         "job-cancel": JobCancel(
             room=ROOM,

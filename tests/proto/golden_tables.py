@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, pin
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.encoding import b64
 from saferoom_proto.hpke import SealingKey
+from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     Aggregate,

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from saferoom_proto.certificate import PinnedFeature, derive_certificate, pin
+from saferoom_proto.certificate import derive_certificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.keys import SigningKey
+from saferoom_proto.pinned import PinnedFeature, pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Template, seal_statement
 

@@ -6,14 +6,20 @@ from decimal import Decimal
 
 import pytest
 
-from saferoom_proto.certificate import derive_certificate, features_named, owners_of, pin
+from saferoom_proto.certificate import derive_certificate, features_named, owners_of
+from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Template, Title, Training, seal_statement
 from saferoom_proto.statements.feature import Absent, FeatureKind
 from saferoom_proto.statements.training import columns_of
-from tests.proto.golden_jobs import training, training_certificate
+from tests.proto.golden_jobs import (
+    certificate_of_two,
+    training,
+    training_certificate,
+    training_of_two,
+)
 from tests.proto.golden_owners import definitions
-from tests.proto.golden_seeds import key
+from tests.proto.golden_seeds import digest, key
 
 
 def defined(**changes: object) -> list[Feature]:
@@ -68,8 +74,34 @@ def test_a_feature_that_nobody_defined_is_named() -> None:
     assert refused(asking(features=("tax.nothing",)), defined()) is Reason.UNKNOWN_FEATURE
 
 
-def test_features_of_two_owners_are_refused_so_far() -> None:
-    assert refused(asking(features=("tax.vat", "court.cases")), defined()) is Reason.MALFORMED
+def test_a_training_of_two_owners_pins_the_charters_that_their_enclaves_rest_on() -> None:
+    certificate = certificate_of_two()
+    court, tax = certificate.parts
+    assert (court.owner, court.charter) == ("court", digest("charter of court"))
+    assert (tax.owner, tax.charter) == ("tax", digest("charter of tax"))
+    assert court.training is not None
+    assert tax.training is not None
+    assert court.training.columns == ("court.listed",)
+    assert (court.training.host, tax.training.host) == ("tax", "tax")
+    assert court.training.numbers == tax.training.numbers
+
+
+def test_without_a_charter_to_rest_on_there_is_no_certificate() -> None:
+    assert refused(training_of_two(), defined()) is Reason.BAD_CHARTER
+
+
+@pytest.mark.parametrize(
+    ("features", "host"),
+    [
+        (("tax.vat", "court.listed"), None),
+        (("tax.vat", "court.listed"), "water"),
+        (("tax.vat",), "tax"),
+        (tuple(f"owner-{at}.listed" for at in range(9)), "owner-1"),
+    ],
+)
+def test_a_host_is_one_of_several_owners(features: tuple[str, ...], host: str | None) -> None:
+    with pytest.raises(ValueError, match=r"host|at most 8 owners"):
+        asking(features=features, host=host)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,8 @@ class SimBank:
 
     def certificate(self, template: Envelope) -> Envelope:
         """Derive a template's release certificate from the features in force."""
-        derived = derive_certificate(template, self.world.features)
+        charters = {name: owner.charter.digest for name, owner in self.world.owners.items()}
+        derived = derive_certificate(template, self.world.features, charters)
         return seal_statement(derived, self.key)
 
     def propose(

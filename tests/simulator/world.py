@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from saferoom_proto import chain
-from saferoom_proto.certificate import PinnedFeature
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.statements import Feature, Head, load, seal_statement
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.suite import Suite

@@ -28,11 +28,12 @@ from saferoom_proto.batch_receipt import (
     verify_batch_receipt,
     verify_row_receipt,
 )
-from saferoom_proto.certificate import OwnerPart, PinnedFeature
+from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
 from saferoom_proto.formula import FeatureRef, bind, cuts, parameters, parse_formula
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import (

@@ -14,8 +14,9 @@ from saferoom_client.audit.accounts import Accounts, Charged
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.questions import Opened
 from saferoom_client.audit.tables import Together
-from saferoom_proto.certificate import OwnerPart, PinnedFeature
+from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureShape
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.spoken import Spoken
 from saferoom_proto.statements import (

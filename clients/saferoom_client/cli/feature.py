@@ -20,7 +20,7 @@ from saferoom_client.records.annex import catalogue
 from saferoom_client.records.drafting import OWN_COLUMN, draft_tables
 from saferoom_client.room import Room
 from saferoom_client.tongue import say, titled
-from saferoom_proto.certificate import PinnedFeature
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, FeatureKind, Schema
 from saferoom_proto.verdict import FEWEST

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from saferoom_client.tongue import say
 from saferoom_proto.bits import most_cells
-from saferoom_proto.certificate import MAX_CHECK_LEVEL, PinnedFeature
 from saferoom_proto.formula import FeatureShape
+from saferoom_proto.pinned import MAX_CHECK_LEVEL, PinnedFeature
 from saferoom_proto.statements import Charter, Feature, FeatureKind, LevelLimits
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
 

@@ -14,7 +14,7 @@ from saferoom_client.prices import TemplatePrice
 from saferoom_client.templates import ListedTemplate, approved_by, forged_approvals
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
-from saferoom_proto.certificate import OwnerPart
+from saferoom_proto.certificate import OwnerPart, rests_on
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.statements import Feature, FeatureKind, Template
 
@@ -39,7 +39,7 @@ def describe(view: TemplateView) -> Iterator[str]:
             yield from _part(view, part)
         yield _approved_so_far(view, part)
     if view.changed:
-        yield say("  A feature has changed since it was proposed: earlier approvals do not count.")
+        yield _changed(view.template)
     for part in view.certificate.parts:
         yield from _forged(view, part.owner)
     for refusal in view.refusals:
@@ -51,6 +51,15 @@ def describe(view: TemplateView) -> Iterator[str]:
         )
     yield say("  template     {digest}", digest=view.envelope.digest)
     yield say("  certificate  {digest}", digest=view.certificate.digest)
+
+
+def _changed(template: Template) -> str:
+    if rests_on(template):
+        return say(
+            "  A feature, or the charter of an owner, has changed since it was proposed: earlier"
+            " approvals do not count."
+        )
+    return say("  A feature has changed since it was proposed: earlier approvals do not count.")
 
 
 def _asked(template: Template) -> Iterator[str]:

@@ -35,6 +35,13 @@ def describe_training(training: Training) -> Iterator[str]:
         least=training.inverse_ridge.least,
         most=training.inverse_ridge.most,
     )
+    if training.host is not None:
+        yield say(
+            "    the columns of {owners} are brought together in the enclave of {host}, for the"
+            " subjects that the institution and all of these owners hold",
+            owners=", ".join(training.owners),
+            host=training.host,
+        )
 
 
 def describe_training_part(
@@ -48,6 +55,8 @@ def describe_training_part(
         columns=len(training.columns),
     )
     yield from describe_features(view, part)
+    if training.host is not None:
+        yield from _beside_others(part.owner, training.host)
     yield say(
         "    which of the institution's customers it holds, the enclave learns first; then the"
         " institution does, of its own ones alone, without asking the subjects"
@@ -75,4 +84,31 @@ def describe_training_part(
         " learn, whatever became of each",
         most=training.runs.most,
         days=training.runs.days,
+    )
+
+
+def _beside_others(owner: str, host: str) -> Iterator[str]:
+    """Tell an owner where its columns go, and whom that rests on."""
+    if owner == host:
+        yield say(
+            "    this owner's enclave is the host: the others' columns are opened in a child of it"
+            " for each job, kept nowhere, and gone with the child"
+        )
+        return
+    yield say(
+        "    these columns leave {owner}'s enclave: sealed to the enclave of {host}, they are"
+        " opened in a child of it for each job, kept nowhere, and gone with the child",
+        owner=owner,
+        host=host,
+    )
+    yield say(
+        "    that rests on {host}'s key agent, which endorses that enclave: whoever holds it, or is"
+        " root on that host without confidential hardware, could read these columns",
+        host=host,
+    )
+    yield say(
+        "    which of the institution's customers {host} holds, the enclave of {owner} is told,"
+        " and keeps those alone that all owners hold",
+        host=host,
+        owner=owner,
     )

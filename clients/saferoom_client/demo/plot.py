@@ -48,7 +48,8 @@ class Plot:
             params: what the honest template is asked with.
         """
         template = seal_statement(altered, bank.signing_key)
-        certificate = derive_certificate(template, honest.features)
+        charters = {owner: each.digest for owner, each in honest.charters.items()}
+        certificate = derive_certificate(template, honest.features, charters)
         view = TemplateView(
             template=altered,
             envelope=template,

@@ -9,8 +9,9 @@ from typing import Final
 
 from saferoom_enclaves.approved import approved, require_known
 from saferoom_enclaves.standing import Standing
-from saferoom_proto.certificate import OwnerPart, PinnedFeature, derive_table_part
+from saferoom_proto.certificate import OwnerPart, derive_table_part
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Aggregate
 from saferoom_proto.tables.asked import plan_of

@@ -1,16 +1,18 @@
 """What a template of joint training asks: columns, an algorithm within bounds, what is told of it.
 
-The room's side is one owner's, so far: `docs/joint-training.md` says what each side sees.
+The room's side has the columns of one owner, or of several: then the enclave of one of them, the
+host, brings them together. `docs/joint-training.md` says what each side sees.
 """
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from saferoom_proto.statements.base import FeatureName, Part, Title, distinct
+from saferoom_proto.statements.base import FeatureName, Owner, Part, Title, distinct
 from saferoom_proto.statements.feature import Absent, Feature, FeatureKind, Number
 
 FEWEST_ROWS = 1_000
@@ -22,6 +24,8 @@ MOST_COLUMNS = 500
 MOST_ROUNDS = 25
 """What a side learns grows with the rounds; a fit that needs more does not converge."""
 MOST_FEATURES = 64
+MOST_OWNERS = 8
+"""Each of them is asked before every answer to the label side."""
 FEWEST_EVENTS = 10
 MOST_RUNS = 100
 """In one period: each is an alignment too, which tells a little of who else is there."""
@@ -90,6 +94,8 @@ class Training(Part):
         least_events: the fewest rows of the rarer label; only the label side can count them.
         releases: what is told beside the label side's own weights; the room's stay with the owner.
         runs: how many jobs there may be in a period, whatever became of each.
+        host: of several owners the one in whose enclave the room's side runs: the others' columns
+            of the common subjects are opened there. None where there is one owner.
     """
 
     algorithm: TrainingMethod
@@ -106,25 +112,49 @@ class Training(Part):
     least_events: Annotated[int, Field(ge=FEWEST_EVENTS, le=MOST_ROWS)]
     releases: Annotated[tuple[Figure, ...], Field(max_length=len(Figure)), AfterValidator(distinct)]
     runs: Runs
+    host: Annotated[Owner | None, Field(exclude_if=operator.not_)] = None
+    """Trainings were of one owner at first: one of those is written without."""
+
+    @model_validator(mode="after")
+    def _hosted(self) -> Training:
+        owners = self.owners
+        if len(owners) > MOST_OWNERS:
+            raise ValueError(f"features of at most {MOST_OWNERS} owners")
+        if len(owners) == 1 and self.host is not None:
+            raise ValueError("host: only where features are of several owners")
+        if len(owners) > 1 and self.host not in owners:
+            raise ValueError("host: with features of several owners it names one of them")
+        return self
 
     @property
     def owners(self) -> tuple[str, ...]:
         """Whose features it reads, in order."""
         return tuple(sorted({name.partition(".")[0] for name in self.features}))
 
+    @property
+    def hosted_by(self) -> str:
+        """In whose enclave the room's side runs."""
+        return self.host or self.owners[0]
+
+    def features_of(self, owner: str) -> tuple[str, ...]:
+        """Name one owner's features that it reads, in the template's order."""
+        return tuple(name for name in self.features if name.partition(".")[0] == owner)
+
 
 class TrainingPart(Part):
     """What an owner's enclave lets out of a training.
 
     Attributes:
-        columns: the names of the room's columns, in order.
+        columns: the names of this owner's columns, in order.
         label_columns: the most of the label side's.
-        numbers: the most numbers made of the room's columns that the label side is told: each is a
-            sum over all rows.
+        numbers: the most numbers made of the room's columns, all owners', that the label side is
+            told: each is a sum over all rows.
         least_rows: below so many common subjects it is told nothing.
         least_events: the fewest rows of the rarer label.
         releases: what is told of a training that ended well.
         runs: how often.
+        host: in whose enclave its columns are opened beside those of others; none where there are
+            no others.
     """
 
     columns: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
@@ -134,6 +164,7 @@ class TrainingPart(Part):
     least_events: Annotated[int, Field(ge=FEWEST_EVENTS)]
     releases: tuple[Figure, ...]
     runs: Runs
+    host: Annotated[Owner | None, Field(exclude_if=operator.not_)] = None
 
     @classmethod
     def of(cls, training: Training, columns: tuple[str, ...]) -> TrainingPart:
@@ -148,6 +179,7 @@ class TrainingPart(Part):
             least_events=training.least_events,
             releases=training.releases,
             runs=training.runs,
+            host=training.host,
         )
 
 

@@ -10,10 +10,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, pin
+from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
+from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import (
     Handovers,

@@ -1,0 +1,51 @@
+"""Which features may be trained on, and which columns of an owner they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Feature, FeatureKind
+from saferoom_proto.statements.training import MOST_COLUMNS, Training, columns_of
+
+MOST_LEVEL = 3
+"""Identifiers and details of records (level 4) are never a feature of a model."""
+_FIELD = "training.features"
+
+
+def trained_columns(refs: Iterable[FeatureRef], defined: Mapping[FeatureRef, Feature]) -> list[str]:
+    """Name the columns that features become, in order.
+
+    Raises:
+        SafeRoomError: `NOT_ALLOWED` for a feature of level 4, or one of which values are stated;
+            `TOO_LARGE`.
+    """
+    columns: list[str] = []
+    for ref in refs:
+        if defined[ref].level > MOST_LEVEL or defined[ref].kind is FeatureKind.STATED:
+            rule = f"{ref} is of level 4, or compared with stated values: nothing is trained on it"
+            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault(_FIELD, rule)])
+        columns += columns_of(defined[ref])
+    require_columns(len(columns))
+    return columns
+
+
+def require_columns(count: int) -> None:
+    """Refuse with `TOO_LARGE` more columns than the room's side may have."""
+    if count > MOST_COLUMNS:
+        rule = f"its features make {count} columns; at most {MOST_COLUMNS}"
+        raise SafeRoomError(Reason.TOO_LARGE, rule, [FieldFault(_FIELD, rule)])
+
+
+def pinned_charter(owner: str, training: Training, charters: Mapping[str, str]) -> str | None:
+    """Give the charter that an owner's part pins: where there are other owners, and only there.
+
+    Raises:
+        SafeRoomError: `BAD_CHARTER` for an owner without one.
+    """
+    if training.host is None:
+        return None
+    if owner not in charters:
+        raise SafeRoomError(Reason.BAD_CHARTER, f"{owner} has no charter in force")
+    return charters[owner]
