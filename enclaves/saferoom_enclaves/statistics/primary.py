@@ -79,22 +79,36 @@ class Family:
         return self.small | self.dominated | self.same
 
 
-def count_family(table: Table, units: Units, rules: Rules) -> Family:
+def count_family(
+    table: Table, units: Units, rules: Rules, *, hollow: Flags | None = None
+) -> Family:
     """Count, and mark the cells with fewer units than the threshold, those with none too.
 
     Whoever knows that a cell is empty knows something of each subject that could be in it: that all
     the others share what is left. So a group that is wholly of one class is never shown as such.
+
+    Args:
+        table: the subjects by cells.
+        units: which of them stand together.
+        rules: the threshold.
+        hollow: cells of which, if they are empty, everybody knows that.
     """
     counts = table.counts()
     weights = counts * UNIT if units.alone else table.sums(units.weights.astype(np.float64))
     small = weights < rules.threshold * UNIT
     none = np.zeros(len(counts), dtype=np.bool_)
-    demand = _of_units(weights, small, rules)
-    return Family("", units.weights, counts, small, none, none, (demand,))
+    demands = _of_units(weights, small, _Emptiness(counts == 0, hollow), rules)
+    return Family("", units.weights, counts, small, none, none, demands)
 
 
 def sum_family(
-    table: Table, units: Units, columns: Columns, variable: Variable, rules: Rules
+    table: Table,
+    units: Units,
+    columns: Columns,
+    variable: Variable,
+    rules: Rules,
+    *,
+    hollow: Flags | None = None,
 ) -> Family:
     """Add a variable up, and mark the cells that are small, dominated, or of one value.
 
@@ -141,7 +155,7 @@ def sum_family(
     many = np.maximum(counts, rules.threshold)
     lowest = variable.low * (counts if variable.low > 0 else many)
     down = np.maximum(values - lowest - top[:, 0], 0.0)
-    up = np.maximum(many * variable.high - values, 0.0)
+    up = np.where(counts > 0, np.maximum(many * variable.high - values, 0.0), 0.0)
     demand = Demand(
         down=down,
         up=up,
@@ -149,8 +163,8 @@ def sum_family(
         fall=np.where(telling, np.minimum(width, _doubt(table.lattice, down)), 0.0),
         grain=0.0,
     )
-    units_stay = _of_units(weights, small, rules)
-    demands = (units_stay, demand)
+    units_stay = _of_units(weights, small, _Emptiness(counts == 0, hollow), rules)
+    demands = (*units_stay, demand)
     return Family(variable.name, contributing, values, small, dominated, same, demands)
 
 
@@ -165,19 +179,42 @@ def _exact(amounts: Floats, variable: Variable) -> Floats:
     return np.round(amounts / grain) * grain
 
 
-def _of_units(weights: Floats, small: Flags, rules: Rules) -> Demand:
+@dataclass(frozen=True, slots=True)
+class _Emptiness:
+    """Which cells are empty, and of which of those that need not be hidden."""
+
+    empty: Flags
+    hollow: Flags | None
+
+    def hidden(self) -> Flags:
+        """Give the empty cells that could be otherwise, for all that is known beforehand."""
+        return self.empty if self.hollow is None else self.empty & ~self.hollow
+
+
+def _of_units(
+    weights: Floats, small: Flags, emptiness: _Emptiness, rules: Rules
+) -> tuple[Demand, ...]:
     """A small cell must be able to hold the threshold more.
 
     Were a set of few units told apart by what is published, each cell in it could hold no more than
     the set does; so no such set exists (docs/statistics.md, *Why no small set can be told apart*).
+
+    A cell with somebody in it must be so without anybody in a cell that is empty: of many it is
+    known that nobody can be there (below 100, and above 200 by another feature of the same column).
     """
-    return Demand(
+    need, empty = float(rules.threshold * UNIT), emptiness.empty
+    held = Demand(
         down=weights,
-        up=np.full(len(weights), np.inf),
-        rise=np.where(small, float(rules.threshold * UNIT), 0.0),
+        up=np.where(empty, 0.0, np.inf),
+        rise=np.where(small & ~empty, need, 0.0),
         fall=np.zeros(len(weights)),
         grain=float(UNIT),
     )
+    hidden = emptiness.hidden()
+    if not hidden.any():
+        return (held,)
+    none = replace(held, up=np.full(len(weights), np.inf), rise=np.where(hidden, need, 0.0))
+    return (held, none)
 
 
 def _doubt(lattice: Lattice, room: Floats) -> Floats:

@@ -7,10 +7,8 @@ that was withheld stays withheld, so that the same question gets the same answer
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -22,9 +20,9 @@ from saferoom_enclaves.statistics.moves import Withholding
 from saferoom_enclaves.statistics.pairs import too_close
 from saferoom_enclaves.statistics.primary import Family, count_family, sum_family
 from saferoom_enclaves.statistics.tabulate import UNIT, Columns, Table, Units
+from saferoom_enclaves.statistics.watched import finer
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.tables.plan import (
-    MAX_CELLS,
     Dimension,
     Margin,
     MeasureKind,
@@ -38,13 +36,6 @@ LEFT: Final = 1
 
 KEPT: Final = -1
 """A cell that was asked for and was withheld. 0 is one that nobody asked for."""
-
-COARSE: Final = 36
-"""Most cells of a finer table that is watched: of flags, and of few classes. In wider ones "none of
-these classes" is many, and to watch them would withhold most of a plan."""
-
-THICK: Final = 2
-"""How many times the threshold there must be in a finer cell on average for it to be watched."""
 
 Shown = Mapping[Margin, NDArray[np.int8]]
 """Of each margin, its dimensions in the order of their names, what became of its cells."""
@@ -151,13 +142,16 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
     for name, margins in asked_of.items():
         past = before.shown.get(name, {})
         asked_margins = [_axes(names, each) for each in (*margins, *past)]
-        lattice = Lattice(sizes, asked_margins)
-        lattice = Lattice(sizes, [*asked_margins, *finer(lattice, columns.subjects, rules)])
+        watched = finer(Table(Lattice(sizes, asked_margins), names, columns), rules)
+        lattice = Lattice(sizes, [*asked_margins, *watched])
         table = Table(lattice, names, columns)
+        hollow = np.zeros(lattice.cells, dtype=np.bool_)
+        for margin, follows in watched.items():
+            hollow[lattice.place(margin)] = follows
         if name:
-            family = sum_family(table, units, columns, variables[name], rules)
+            family = sum_family(table, units, columns, variables[name], rules, hollow=hollow)
         else:
-            family = count_family(table, units, rules)
+            family = count_family(table, units, rules, hollow=hollow)
         asked = _asked(plan, lattice, names, margins)
         settled = _settled(lattice, names, past)
         families[name] = _guard(table, family, _Asked(asked, settled), rules)
@@ -165,33 +159,6 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
     for name, guarded in families.items():
         shown[name] = _shown(guarded, names, shown.get(name, {}))
     return Protected(plan, rules, names, families, Before(plan.epoch, dimensions, variables, shown))
-
-
-def finer(lattice: Lattice, subjects: int, rules: Rules) -> tuple[Axes, ...]:
-    """Margins of one way more than any that was asked for, all of whose own margins were.
-
-    Their cells never leave, but margins tell of them: those of "a and b", "a and c" and "b and c"
-    together tell how many subjects are in all three classes or in none. They are watched too,
-    where they are coarse, and not thin of themselves, and there are not too many.
-    """
-    ways = max(len(each) for each in lattice.margins)
-    known = set(lattice.margins)
-    most = min(COARSE, subjects // (THICK * rules.threshold))
-    # From the widest margins on: all combinations of many plans' dimensions would be millions.
-    wider = (
-        (*margin, axis)
-        for margin in lattice.margins
-        if len(margin) == ways
-        for axis in range(margin[-1] + 1 if margin else 0, len(lattice.sizes))
-    )
-    sizes = {
-        each: math.prod(lattice.sizes[axis] for axis in each)
-        for each in wider
-        if all(lower in known for lower in combinations(each, ways))
-    }
-    found = tuple(each for each, cells in sizes.items() if cells <= most)
-    cells = sum(sizes[each] for each in found)
-    return found if lattice.cells + cells <= MAX_CELLS else ()
 
 
 @dataclass(frozen=True, slots=True)

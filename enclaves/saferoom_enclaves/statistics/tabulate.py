@@ -94,6 +94,11 @@ class Table:
                 raise SafeRoomError(Reason.OFF_DOMAIN, f"{name}: a class that it does not have")
             self._codes.append(codes)
 
+    @property
+    def subjects(self) -> int:
+        """How many subjects there are."""
+        return len(self._codes[0])
+
     def cells(self, margin: Axes) -> Integers:
         """Give each subject's cell within a margin, shape (subjects,)."""
         found = np.zeros(len(self._codes[0]), dtype=np.int64)
