@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from tests.flow.pages import Block, moved, read_page, sections, typing_in
+from tests.flow.pages import DOCS, Block, moved, read_page, sections, typing_in
 from tests.flow.processes import free_port
 
 PAGE: Final = "modellers.md"
@@ -15,7 +16,16 @@ COMMANDS: Final = (
     *("template propose", "agreement propose"),
 )
 
-JOBS: Final = 5
+NOTEBOOK: Final = DOCS.parent / "examples" / "a_modellers_day.ipynb"
+DAY: Final = """
+python a_modellers_day.py
+# prints: the owner's features: tax.vat_paid
+# prints: 1,400 rows
+# prints: round 1: separation
+# prints: released over 1,300 common subjects
+# prints: released round
+"""
+JOBS: Final = 6
 
 
 def test_the_page_holds_the_modeller_s_commands() -> None:
@@ -39,10 +49,19 @@ def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
         python.chmod(0o700)
         for block in [*before, *rest]:
             hand.do(_of_many(moved(block, port)))
+        hand.do(Block("a_modellers_day.py", "python", _code(NOTEBOOK)))
+        hand.do(Block(None, "sh", DAY))
+        assert (hand.folder / "report.png").stat().st_size > 0
         jobs = sorted((hand.folder / "bank-a" / "jobs").iterdir())
         kept = {path.name for job in jobs for path in job.iterdir()}
     assert len(jobs) == JOBS
     assert kept == {"request.json", "ended.json", "report.json"}, "no state, no channel's secret"
+
+
+def _code(notebook: Path) -> str:
+    """Join the cells of code, as they would be run one after the other."""
+    cells = cast("list[dict[str, str | list[str]]]", json.loads(notebook.read_bytes())["cells"])
+    return "\n".join("".join(each["source"]) for each in cells if each["cell_type"] == "code")
 
 
 def _of_many(block: Block) -> Block:
