@@ -38,6 +38,14 @@ class Refusal(StrEnum):
     BAD_POINT = "BAD_POINT"
     REPEATED_POINT = "REPEATED_POINT"
     OTHER_SET = "OTHER_SET"
+    # Several banks.
+    TOO_FEW_MEMBERS = "TOO_FEW_MEMBERS"
+    LEFT_OUT = "LEFT_OUT"
+    NEAR_SETS = "NEAR_SETS"
+    NOT_SIGNED = "NOT_SIGNED"
+    BAD_SHARE = "BAD_SHARE"
+    OTHER_SUM = "OTHER_SUM"
+    THIN_SUM = "THIN_SUM"
     # The course of it.
     DIVERGED = "DIVERGED"
     NOT_FINISHED = "NOT_FINISHED"

@@ -1,0 +1,22 @@
+"""docs/federated-training.md is typed as it stands: its program runs, and so does its benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from saferoom_models.horizontal.columns import FindingKind
+from saferoom_models.horizontal.messages import Kind
+from tests.flow.pages import DOCS, run_page
+
+PAGE = "federated-training.md"
+
+
+def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
+    printed = run_page(PAGE, tmp_path)
+    assert "converged: False" not in printed
+
+
+def test_the_page_names_every_message_and_finding() -> None:
+    text = (DOCS / PAGE).read_text("utf-8")
+    assert [kind.name for kind in Kind if f"**{kind.name}**" not in text] == []
+    assert [kind for kind in FindingKind if f"`{kind}`" not in text] == []
