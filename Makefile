@@ -31,7 +31,7 @@ demo: setup ## Open a room in a folder and run the main job on real records.
 	$(BIN)/saferoom demo
 
 test: setup ## Run the tests, in parallel.
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 soak: setup ## Run the long tests: kills, floods, millions.
 	$(BIN)/pytest -m soak --timeout 3600
