@@ -282,6 +282,15 @@ class Register:
         """Give a template's release certificates in the order in which they were handed in."""
         return (held for held in self._certificates.values() if held.says.template == template)
 
+    def resting_on(self, owner: str) -> tuple[str, ...]:
+        """Name the owners whose enclaves rest on another's keys, by certificates handed in."""
+        pinned = (
+            {part.owner for part in held.says.parts if part.charter is not None}
+            for held in self._certificates.values()
+        )
+        together = {each for owners in pinned if owner in owners for each in owners}
+        return tuple(sorted(together - {owner}))
+
     def approvals(self, template: str) -> Iterable[Held[Approval]]:
         """Give a template's approvals that were not withdrawn, owner by owner."""
         for owner in owners_of(self.template(template).says):

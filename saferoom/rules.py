@@ -159,7 +159,8 @@ def _charter(envelope: Envelope, charter: Charter, ground: Ground) -> tuple[str,
     if named[0] not in ground.room.ledger_keys or named[1] not in ground.room.heads_keys:
         fault = FieldFault("room_keys", "are not the room's keys")
         raise SafeRoomError(Reason.BAD_CHARTER, "room_keys", [fault])
-    return (charter.owner,)
+    # Others' enclaves may rest on keys of the charter that this one follows.
+    return (charter.owner, *ground.register.resting_on(charter.owner))
 
 
 def _root_handover(envelope: Envelope, handover: RootHandover, ground: Ground) -> tuple[str, ...]:

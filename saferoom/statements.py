@@ -133,8 +133,8 @@ class Statements:
         # Step 5: enclaves that can be reached hear of it before its giver gets the receipt.
         if isinstance(payload, Charter):
             self._followers.start(payload.owner)
-        else:
-            await self._followers.deliver(owners)
+            owners = tuple(owner for owner in owners if owner != payload.owner)
+        await self._followers.deliver(owners)
         return recorded
 
     async def recorded(self, held: Held[P]) -> Recorded[P]:
@@ -238,11 +238,15 @@ class Statements:
         self._register.enrol(organisation)
 
     async def _backlog(self, payload: Payload) -> tuple[Envelope, ...]:
-        """Give what a new owner's enclave has to know of the time before its first charter.
+        """Give what enclaves that follow a statement have to know of the time before it.
 
-        A certificate that was revoked must not count there, and a consent by information types
-        reaches an owner that comes later.
+        With a new owner's first charter: a certificate that was revoked must not count there, and a
+        consent by information types reaches an owner that comes later. With a certificate: the
+        charters that it pins, of which each enclave knows its own.
         """
+        if isinstance(payload, ReleaseCertificate):
+            pinned = [part.owner for part in payload.parts if part.charter is not None]
+            return tuple(self._register.charter_statement(owner).envelope for owner in pinned)
         if not isinstance(payload, Charter) or payload.owner in self._register.owners:
             return ()
         return await self._archive.of_kinds([kind.KIND for kind in _FOR_ALL_OWNERS])

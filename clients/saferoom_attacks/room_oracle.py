@@ -25,6 +25,7 @@ from saferoom_client.room import Room
 from saferoom_proto.batch import Record, split
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import verify_receipt
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import Purpose
 
 HURRIES: Final = (0.005, 0.02, 0.06)
@@ -157,7 +158,9 @@ class RoomOracle:
             # A refused row has no charges, or charges of nothing.
             for name, (_, after) in zip(names, record.charges, strict=False):
                 self._note(bank, subject, name, after)
-        return [record.outcome for record in records]
+        outcomes = [record.outcome for record in records]
+        # A check of one owner has no shares.
+        return [each for each in outcomes if not isinstance(each, Share)]
 
     def _counted(self, questions: int) -> None:
         with self._lock:
@@ -193,10 +196,11 @@ class RoomOracle:
         except SafeRoomError as refused:
             reason_of(refused)
             return None  # the room never heard the question
-        (part,) = verify_receipt(receipt, room.profile.trust).parts.values()
+        verified = verify_receipt(receipt, room.profile.trust)
+        (part,) = verified.parts.values()
         for charge in part.release.charges:
             self._note(bank, question.request.subject, charge.feature, charge.cells_after)
-        return part.answer or part.release.reason
+        return verified.answer or part.release.reason
 
 
 def _starts(rows: int, banks: int) -> list[int]:

@@ -17,7 +17,8 @@ from saferoom_client.values import TemplateView
 from saferoom_proto.answer import Truth
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import open_answer, require_about
+from saferoom_proto.receipt import open_answer, require_about, require_pinned
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import Outcome, Release, load
 from saferoom_proto.verification import PinnedAgreement, PinnedCharter
 from saferoom_proto.wire import Part
@@ -27,7 +28,7 @@ from saferoom_proto.wire import Part
 class OpenedPart:
     """What one owner's enclave verifiably answered."""
 
-    truth: Truth
+    value: Truth | Share
     release: Release
     evidence: PartEvidence
 
@@ -52,8 +53,8 @@ async def open_part(
     session.grounds.require_recorded(part.release)
     # Step 5: the seal, and the answer under its commitment.
     answer = question.open(part.sealed, release.owner)
-    truth = open_answer(release, answer)
-    return OpenedPart(truth, release, await part_evidence(session, view, part, answer))
+    value = open_answer(release, answer, view.certificate.returns)
+    return OpenedPart(value, release, await part_evidence(session, view, part, answer))
 
 
 async def part_evidence(
@@ -100,6 +101,7 @@ async def _require_grounds(
         raise SafeRoomError(Reason.NOT_APPROVED, "the release names other approvals")
     _require_agreed(await grounds.agreement(release.agreement, charter), question, moment)
     owned = view.certificate.part(release.owner)
+    require_pinned(charter, owned)
     features = [grounds.feature(view.statements[use.feature], charter) for use in owned.features]
     if not owned.needs_consent:
         return

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from saferoom_client.batch import Batch
 from saferoom_client.values import TemplateView
 from saferoom_proto.answer import Truth
-from saferoom_proto.batch import OUTCOMES, ROW_BYTES, JudgedRows, Row, split
+from saferoom_proto.batch import ROW_BYTES, JudgedRows, Row, outcome_of, split
 from saferoom_proto.batch_receipt import BatchPart, BatchReceipt, folded
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import BatchRelease
 from saferoom_proto.uscc import SUBJECT_BYTES
 from saferoom_proto.wire import Recorded
@@ -25,12 +26,12 @@ class RowAnswer:
     Attributes:
         index: of the row in its batch.
         subject: whom it is about.
-        parts: each owner's answer, or why it refused.
+        parts: each owner's answer, its share of a private conjunction, or why it refused.
     """
 
     index: int
     subject: str
-    parts: Mapping[str, Truth | Reason]
+    parts: Mapping[str, Truth | Share | Reason]
 
     @property
     def truth(self) -> Truth | None:
@@ -71,11 +72,11 @@ class PartAnswer:
     chunks: tuple[JudgedRows, ...] = field(repr=False)
     handovers: tuple[str, ...] = ()
 
-    def outcomes(self) -> Iterator[Truth | Reason]:
-        """Give each row's answer, or why it was refused, in order."""
+    def outcomes(self) -> Iterator[Truth | Share | Reason]:
+        """Give each row's answer or share, or why it was refused, in order."""
         for chunk in self.chunks:
             width = len(chunk.records) // chunk.count
-            yield from (OUTCOMES[code] for code in chunk.records[::width])
+            yield from (outcome_of(record) for (record,) in split(chunk.records, width))
 
     def receipt_part(self) -> BatchPart:
         """Write the part as a batch's receipt holds it."""

@@ -14,13 +14,13 @@ from saferoom_client.batch_answer import BatchAnswer, PartAnswer
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
-from saferoom_proto.answer import Truth
 from saferoom_proto.batch import (
+    ANSWERED,
     CHUNK_ROWS,
     CODES,
     CONSENT_BYTES,
-    OUTCOMES,
     ROW_BYTES,
+    SHARED,
     WHEN_BYTES,
     BatchKeys,
     JudgedRows,
@@ -37,6 +37,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import digest_bytes
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import require_pinned
 from saferoom_proto.statements import BatchRelease, Span
 from saferoom_proto.tree import Tree
 from saferoom_proto.v1 import batch_pb2
@@ -45,8 +46,7 @@ from saferoom_proto.wire import (
     recorded_from_proto,
 )
 
-_ANSWERED: Final = bytes(code for code, outcome in OUTCOMES.items() if isinstance(outcome, Truth))
-_KNOWN: Final = bytes(CODES.values())
+_KNOWN: Final = bytes([*CODES.values(), SHARED])
 _NO_CONSENT: Final = bytes(CONSENT_BYTES)
 
 
@@ -153,6 +153,7 @@ class Opening:
             )
             if counted != span.approvals:
                 raise SafeRoomError(Reason.NOT_APPROVED, "the span names other approvals")
+            require_pinned(charter, self._view.certificate.part(release.owner))
         features = self._view.certificate.part(release.owner).features
         for use in features:
             grounds.feature(self._view.statements[use.feature], charter)
@@ -176,18 +177,21 @@ class Opening:
         answered = _answered(chunk)
         if not answered:
             return
+        shared = owned.charter is not None
+        if codes.count(SHARED) != answered * shared:
+            raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
         moment, request = moment_of(When.from_bytes(chunk.when)), self._batch.request
         if not request.not_before <= moment < request.not_after:
             raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the batch's window")
         span = part.release.span_of(chunk.first)
         if span is None or not span.approvals:
             raise SafeRoomError(Reason.NOT_APPROVED, "answered without approvals")
-        if width != record_bytes(len(owned.charged)):
+        if width != record_bytes(len(owned.charged), shared=shared):
             raise SafeRoomError(Reason.BAD_PROOF, "the charges are not those of the certificate")
         if owned.needs_consent:
             ends = range(1 + CONSENT_BYTES, len(chunk.records) + 1, width)
             without = sum(
-                code in _ANSWERED and chunk.records[end - CONSENT_BYTES : end] == _NO_CONSENT
+                code in ANSWERED and chunk.records[end - CONSENT_BYTES : end] == _NO_CONSENT
                 for code, end in zip(codes, ends, strict=True)
             )
             if without:
@@ -218,4 +222,4 @@ class Opening:
 
 def _answered(chunk: JudgedRows) -> int:
     codes = chunk.records[:: len(chunk.records) // chunk.count]
-    return sum(codes.count(code) for code in _ANSWERED)
+    return sum(codes.count(code) for code in ANSWERED)

@@ -14,7 +14,7 @@ from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
 from saferoom_client.values import CheckAnswer, TemplateView
-from saferoom_proto.answer import combine
+from saferoom_proto.answer import Truth, combine
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Outcome, Purpose, Release, load
@@ -168,8 +168,8 @@ async def _open(session: Session, question: Question, parts: Sequence[Part]) -> 
         raise SafeRoomError(Reason.BAD_PROOF, "a part is missing, one too many, or out of order")
     opened = [await open_part(session, question, view, part) for part in parts]
     return CheckAnswer(
-        truth=combine([part.truth for part in opened]),
-        parts={part.release.owner: part.truth for part in opened},
+        truth=combine([part.value for part in opened]),
+        parts={part.release.owner: part.value for part in opened if isinstance(part.value, Truth)},
         request_id=question.request_id,
         charges=tuple(charge for part in opened for charge in part.release.charges),
         time=max(part.release.time for part in opened),

@@ -159,7 +159,10 @@ class Use:
 
     @property
     def answer(self) -> Truth | None:
-        """What was answered; of a row of a batch only: of a check it is the asker's to tell."""
+        """What was answered; of a row of a batch only: of a check it is the asker's to tell.
+
+        None of a row that a share answered: nobody but the asker can add the shares.
+        """
         if self.row is None:
             return None
         outcome = self.row.record(self.word.statement.suite).outcome

@@ -238,7 +238,7 @@ class CheckAnswer:
 
     Attributes:
         truth: all parts folded into one answer.
-        parts: each owner's own answer.
+        parts: each owner's own answer; of a private conjunction none, since nobody is told any.
         request_id: digest of the signed question.
         charges: what the question cost at the owners, in cells told apart.
         time: when the last enclave answered.

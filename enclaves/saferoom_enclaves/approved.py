@@ -12,8 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from saferoom_enclaves.asking import Ask
+from saferoom_enclaves.pairing import Hiding, Pairing
 from saferoom_enclaves.standing import Standing
-from saferoom_proto.certificate import OwnerPart, derive_part, owner_parts
+from saferoom_proto.certificate import (
+    OwnerPart,
+    ReleaseCertificate,
+    derive_part,
+    owner_parts,
+)
 from saferoom_proto.formula import (
     Bound,
     FeatureKind,
@@ -58,6 +64,7 @@ class ApprovedUse:
         shapes: what they may be compared with.
         approvals: the digests of the approvals that count.
         definitions: the definitions of the features.
+        hiding: of a private conjunction, what hides this part; none where the part is told.
         known: what it came to with parameters it has met.
     """
 
@@ -68,6 +75,7 @@ class ApprovedUse:
     shapes: Mapping[FeatureRef, FeatureShape]
     approvals: tuple[str, ...]
     definitions: tuple[Feature, ...]
+    hiding: Hiding | None
     known: dict[tuple[tuple[str, str | bool], ...], BoundUse] = field(default_factory=dict)
 
     def bound(self, params: Mapping[str, str | bool]) -> BoundUse:
@@ -138,8 +146,8 @@ def approved(
     """
     # Step 1: the certificate is this template's, and this owner's part is what it says.
     known, owner = standing.certificates[certificate], standing.charter.charter.owner
-    stated = (known.template, known.purposes, known.returns)
-    if stated != (template, standing.templates[template].purposes, Returns.PARTS):
+    stated, named = (known.template, known.purposes, known.returns), standing.templates[template]
+    if stated != (template, named.purposes, named.returns):
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate of another template")
     try:
         derived = derive()
@@ -170,10 +178,12 @@ class ApprovedUses:
 
     Args:
         standing: what is in force.
+        pairing: this owner's pairing key.
     """
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, standing: Standing, pairing: Pairing) -> None:
         self._standing: Final = standing
+        self._pairing: Final = pairing
         self._generation = -1
         self._derived: dict[tuple[str, str], ApprovedUse | SafeRoomError] = {}
 
@@ -207,8 +217,11 @@ class ApprovedUses:
         standing, owner = self._standing, self._standing.charter.charter.owner
 
         def derived() -> tuple[Node, OwnerPart]:
-            node = owner_parts(template)[owner]
-            return node, derive_part(owner, node, standing.features)
+            parts, charter = owner_parts(template), None
+            if template.returns is Returns.CONJUNCTION:
+                charter = standing.charter.digest
+                _require_conjoined(standing.certificates[certificate], tuple(parts))
+            return parts[owner], derive_part(owner, parts[owner], standing.features, charter)
 
         (node, part), approvals = approved(
             standing, digest, certificate, derived, lambda derived: derived[1]
@@ -220,5 +233,31 @@ class ApprovedUses:
         shapes = {ref: pinned.shape for ref, pinned in features.items()}
         definitions = tuple(pinned.definition for pinned in features.values())
         return ApprovedUse(
-            part, node, frozenset(template.params), features, shapes, approvals, definitions
+            part=part,
+            node=node,
+            parameters=frozenset(template.params),
+            features=features,
+            shapes=shapes,
+            approvals=approvals,
+            definitions=definitions,
+            hiding=self._hiding(standing.certificates[certificate]),
         )
+
+    def _hiding(self, certificate: ReleaseCertificate) -> Hiding | None:
+        """Agree with the owners whose charters a conjunction's approved certificate pins."""
+        if certificate.returns is Returns.PARTS:
+            return None
+        standing = self._standing
+        own, owner = standing.charter, standing.charter.charter.owner
+        others = {
+            part.owner: standing.peers.pinned(part.owner, part.charter)
+            for part in certificate.parts
+            if part.owner != owner
+        }
+        return self._pairing.hiding(own, others)
+
+
+def _require_conjoined(certificate: ReleaseCertificate, owners: tuple[str, ...]) -> None:
+    """Refuse a conjunction's certificate whose parts are not the owners' of its formula."""
+    if len(owners) < 2 or tuple(part.owner for part in certificate.parts) != owners:  # noqa: PLR2004
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "not the formula's owners")

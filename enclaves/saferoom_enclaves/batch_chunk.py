@@ -49,6 +49,10 @@ class Chunk:
         """How many rows."""
         return len(self.rows) // ROW_BYTES
 
+    def row(self, place: int) -> bytes:
+        """Give a row's 20 bytes."""
+        return self.rows[place * ROW_BYTES : (place + 1) * ROW_BYTES]
+
 
 @dataclass(frozen=True, slots=True)
 class _Allowed:
@@ -58,6 +62,7 @@ class _Allowed:
     use: ApprovedUse
     index: CellRows
     moment: Moment
+    chunk: Chunk
 
 
 class ChunkJudge:
@@ -94,12 +99,12 @@ class ChunkJudge:
             return self._refused(batch, chunk, refusal.reason, moment)
         index = self._index()
         use.require_computed(index.features)
-        gate = ChunkGate(chunk.count, len(use.part.charged))
+        gate = ChunkGate(chunk.count, len(use.part.charged), shared=use.hiding is not None)
         repeated = places_of(chunk.repeated, chunk.first, chunk.count)
         gate.refuse_all(repeated, Reason.ROW_REPEATED)
         for turn, wanted in enumerate(groups(chunk.rows, frozenset(repeated.tolist()))):
             name = f"{asked.request_id} {chunk.first} {turn}"
-            self._group(_Allowed(asked, use, index, moment), wanted, name, gate)
+            self._group(_Allowed(asked, use, index, moment, chunk), wanted, name, gate)
         return gate.close(), _span(asked, chunk, moment, use.approvals)
 
     def _refused(
@@ -126,7 +131,7 @@ class ChunkJudge:
         gate.refuse(unpaid)
         # Steps 5 and 6: the answers under seal, and out through the gate.
         try:
-            gate.release(charged, execute_rows(charged, allowed.index))
+            gate.release(charged, execute_rows(charged, allowed.index, allowed.chunk))
         except Exception as error:  # noqa: BLE001 - what depends on records says the same
             self._log.error("withheld", request=asked.request_id, places=places(error))
             gate.withhold(charged)

@@ -18,10 +18,12 @@ from saferoom_enclaves.batch_admit import NotAdmitted, Places
 from saferoom_enclaves.batch_charge import ChargedRows
 from saferoom_enclaves.consent_index import Digests
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
+from saferoom_enclaves.pairing import ShareContext
 from saferoom_proto.answer import Truth, truth_of
-from saferoom_proto.batch import CODES, OUTCOMES, record_bytes
+from saferoom_proto.batch import ANSWERED, CHARGE_BYTES, CODES, SHARED, record_bytes
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.reasons import Reason
+from saferoom_proto.shares import SHARE_BYTES
 
 _CONSENT: Final = slice(1, record_bytes(0))
 _CHARGES: Final = record_bytes(0)
@@ -42,6 +44,19 @@ class CellRows(Protocol):
         ...
 
 
+class ChunkRows(Protocol):
+    """The rows of a chunk as they were asked, by their place in it."""
+
+    @property
+    def first(self) -> int:
+        """The index of the first one in the batch."""
+        ...
+
+    def row(self, place: int) -> bytes:
+        """Give a row's 20 bytes."""
+        ...
+
+
 class _Execution(Right):
     __slots__ = ()
 
@@ -58,16 +73,19 @@ _ROWS_RELEASED: Final = _Releasing()
 class SealedRows(Hidden):
     """Answers that depend on records. They cannot be shown, compared, tested, kept or copied."""
 
-    __slots__ = ("_codes",)
+    __slots__ = ("_codes", "_shares")
 
-    def __init__(self, right: _Execution, codes: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, right: _Execution, codes: NDArray[np.uint8], shares: NDArray[np.uint8]
+    ) -> None:
         _ROWS_EXECUTED.require(right)
         self._codes: Final = codes
+        self._shares: Final = shares
 
-    def open(self, right: _Releasing) -> NDArray[np.uint8]:
-        """Give the answers' codes to the gate, and to nobody else."""
+    def open(self, right: _Releasing) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Give the answers' codes, and the shares if any, to the gate and to nobody else."""
         _ROWS_RELEASED.require(right)
-        return self._codes
+        return self._codes, self._shares
 
 
 @final
@@ -88,12 +106,28 @@ class ReleasedRows(Evidence):
         _ROWS_RELEASED.require(right)
 
 
-def execute_rows(charged: ChargedRows, index: CellRows) -> SealedRows:
-    """Answer a question about many subjects' records."""
+def execute_rows(charged: ChargedRows, index: CellRows, chunk: ChunkRows) -> SealedRows:
+    """Answer a question about many subjects' records; of a conjunction give this owner's shares."""
+    codes, use = _answers(charged, index), charged.admitted.use
+    if use.hiding is None:
+        return SealedRows(_ROWS_EXECUTED, codes, np.zeros((len(codes), 0), np.uint8))
+    context, hiding = ShareContext(charged.admitted.asked.request_id), use.hiding
+    # One by one, and as long for a row that holds as for one that does not.
+    shares = b"".join(
+        hiding.share(holds, context.of_row(chunk.first + at, chunk.row(at))).to_bytes()
+        for at, holds in zip(
+            charged.places.tolist(), (codes == CODES[Truth.YES]).tolist(), strict=True
+        )
+    )
+    packed = np.frombuffer(shares, np.uint8).reshape(len(codes), SHARE_BYTES)
+    return SealedRows(_ROWS_EXECUTED, np.full_like(codes, SHARED), packed)
+
+
+def _answers(charged: ChargedRows, index: CellRows) -> NDArray[np.uint8]:
     formula, names = charged.admitted.bound.formula, tuple(charged.admitted.use.features)
     cells = index.cells_of(charged.subjects, names)
     if not len(cells):
-        return SealedRows(_ROWS_EXECUTED, np.zeros(0, np.uint8))
+        return np.zeros(0, np.uint8)
     met, at = _combinations(cells)
     codes = np.zeros(len(met), np.uint8)
     for number, combination in enumerate(met.tolist()):
@@ -101,7 +135,7 @@ def execute_rows(charged: ChargedRows, index: CellRows) -> SealedRows:
             name: None if cell < 0 else cell for name, cell in zip(names, combination, strict=True)
         }
         codes[number] = CODES[truth_of(evaluate(formula, known))]
-    return SealedRows(_ROWS_EXECUTED, codes[at])
+    return codes[at]
 
 
 class ChunkGate:
@@ -110,10 +144,12 @@ class ChunkGate:
     Args:
         rows: how many there are.
         charged: how many features are charged.
+        shared: whether answers are shares.
     """
 
-    def __init__(self, rows: int, charged: int) -> None:
-        self._records: Final = np.zeros((rows, record_bytes(charged)), dtype=np.uint8)
+    def __init__(self, rows: int, charged: int, *, shared: bool = False) -> None:
+        width = record_bytes(charged, shared=shared)
+        self._records: Final = np.zeros((rows, width), dtype=np.uint8)
         self._done: Final = np.zeros(rows, dtype=np.bool_)
 
     def refuse(self, refused: NotAdmitted) -> None:
@@ -128,7 +164,10 @@ class ChunkGate:
 
     def release(self, charged: ChargedRows, sealed: SealedRows) -> None:
         """Let answers out."""
-        self._write(charged, sealed.open(_ROWS_RELEASED), charged.consents)
+        codes, shares = sealed.open(_ROWS_RELEASED)
+        self._write(charged, codes, charged.consents)
+        if shares.shape[1]:
+            self._records[charged.places, -SHARE_BYTES:] = shares
 
     def withhold(self, charged: ChargedRows) -> None:
         """Say of charged rows what is said of whatever depends on records; they stay paid."""
@@ -139,8 +178,7 @@ class ChunkGate:
         """Give the chunk's records; every row has one."""
         if not self._done.all():
             raise AssertionError("a row of the chunk has no record")
-        truths = [code for code, outcome in OUTCOMES.items() if isinstance(outcome, Truth)]
-        answered = int(np.isin(self._records[:, 0], truths).sum())
+        answered = int(np.isin(self._records[:, 0], list(ANSWERED)).sum())
         return ReleasedRows(_ROWS_RELEASED, self._records.tobytes(), answered)
 
     def _write(self, charged: ChargedRows, codes: NDArray[np.uint8], consents: Digests) -> None:
@@ -148,7 +186,8 @@ class ChunkGate:
         self._records[places, 0] = codes
         self._records[places, _CONSENT] = consents
         cells = charged.cells.astype(">u2").view(np.uint8)
-        self._records[places, _CHARGES:] = cells.reshape(rows, -1) if rows else 0
+        charges = slice(_CHARGES, _CHARGES + CHARGE_BYTES * charged.cells.shape[1])
+        self._records[places, charges] = cells.reshape(rows, -1) if rows else 0
         self._done[places] = True
 
 

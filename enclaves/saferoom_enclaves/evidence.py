@@ -1,6 +1,6 @@
 """The common part of evidence: holding it is the proof that a step was taken.
 
-    Asked ─▶ Admitted ─▶ Charged ─▶ Sealed[Truth] ─▶ Released          (admit, charge, gate)
+    Asked ─▶ Admitted ─▶ Charged ─▶ Sealed[...] ───▶ Released          (admit, charge, gate)
     Inquired ─▶ Appraised ─────────────────────────▶ Released          (appraise, gate)
     Claimed ──────────────────────▶ Sealed[Held] ──▶ Released          (claim, gate)
     AskedTable ─▶ AdmittedTable ─▶ ChargedTable ─▶ SealedTables ─▶ ReleasedTables

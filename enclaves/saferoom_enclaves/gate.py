@@ -21,12 +21,14 @@ from saferoom_enclaves.claim import Claimed
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.held import Held, Reading
 from saferoom_enclaves.journal import Journal, Judged
+from saferoom_enclaves.pairing import ShareContext
 from saferoom_proto import holdings, hpke
 from saferoom_proto.answer import SALT_BYTES, Answer, Truth, commitment, seal_info, truth_of
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.holdings import Holdings
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     Charge,
     CostEstimate,
@@ -123,8 +125,8 @@ class Moment:
     now: datetime
 
 
-def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
-    """Answer a question about one subject's record."""
+def execute(charged: Charged, index: CellIndex) -> Sealed[Truth | Share]:
+    """Answer a question about one subject's record; of a conjunction give this owner's share."""
     admitted = charged.admitted
     names = tuple(admitted.use.features)
     subject = admitted.asked.request.subject
@@ -133,7 +135,11 @@ def execute(charged: Charged, index: CellIndex) -> Sealed[Truth]:
         # Compared whatever is held: the work done does not depend on the record.
         matches = index.matches(subject, name, said)
         cells[name] = None if cells[name] is None else int(matches)
-    return Sealed(_EXECUTED, truth_of(evaluate(admitted.bound.formula, cells)))
+    truth, hiding = truth_of(evaluate(admitted.bound.formula, cells)), admitted.use.hiding
+    if hiding is None:
+        return Sealed(_EXECUTED, truth)
+    place = ShareContext(admitted.asked.request_id).of_row()
+    return Sealed(_EXECUTED, hiding.share(truth is Truth.YES, place))
 
 
 def collect(claimed: Claimed, reading: Reading) -> Sealed[Held]:
@@ -155,7 +161,7 @@ class Gate:
         self._journal: Final = journal
         self._randomness: Final = randomness
 
-    def release(self, charged: Charged, sealed: Sealed[Truth], moment: Moment) -> Released:
+    def release(self, charged: Charged, sealed: Sealed[Truth | Share], moment: Moment) -> Released:
         """Seal an answer to its asker, and sign what may be known of it."""
         asked = charged.admitted.asked
         answer = Answer(sealed.open(_RELEASED), self._randomness(SALT_BYTES)).to_bytes()

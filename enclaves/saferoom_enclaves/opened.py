@@ -24,6 +24,7 @@ from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
 from saferoom_enclaves.keys import ReleasedKeys
 from saferoom_enclaves.logs import Log
+from saferoom_enclaves.pairing import Pairing
 from saferoom_enclaves.requests import Requests
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import MOST_AHEAD, Standing
@@ -107,7 +108,7 @@ class OpenEnclave:
             grounds=self.speaks,
             log=log,
         )
-        rules = Rules(self.standing, ApprovedUses(self.standing), self.consents, state)
+        rules = self._rules(keys)
         requests, spending = Requests(state), Spending(state, self.standing)
         gate = Gate(self.journal, randomness)
         self.batches: Final = Batches(
@@ -144,6 +145,10 @@ class OpenEnclave:
             index=self.data.index,
             log=log,
         )
+
+    def _rules(self, keys: ReleasedKeys) -> Rules:
+        uses = ApprovedUses(self.standing, Pairing(keys.pairing))
+        return Rules(self.standing, uses, self.consents, self.state)
 
     def _table_desk(self, rules: Rules, requests: Requests, around: Surroundings) -> TableDesk:
         accounts = TableAccounts(self.state)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from saferoom_enclaves.peers import Peers
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.dsse import Envelope
@@ -66,9 +67,10 @@ class Standing:
         self.generation = 0
         """Counts what took effect, so that others know when to derive anew."""
         self.groups: Final = CollusionGroups()
+        self.peers: Final = Peers()
         self.clear()
         self._steps: Final[dict[str, Callable[[Envelope, datetime], None]]] = {
-            Charter.payload_type(): self._take_charter,
+            Charter.payload_type(): self._take_any_charter,
             RootHandover.payload_type(): self._take_charter,
             Schema.payload_type(): self._keep,
             Feature.payload_type(): self._keep,
@@ -97,6 +99,7 @@ class Standing:
         self._line: Line | None = None
         """The stream's own charters, which may be behind the one in force."""
         self.groups.clear()
+        self.peers.clear()
         self._kept: dict[str, Envelope] = {}
         self._agreements: dict[str, list[PinnedAgreement]] = {}
         self._ended: set[str] = set()
@@ -149,6 +152,16 @@ class Standing:
         for target in (None, template):
             if target in self._stopped:
                 raise SafeRoomError(Reason.PAUSED, "all use" if target is None else template)
+
+    def _take_any_charter(self, statement: Envelope, arrived: datetime) -> None:
+        charter = load(statement, Charter)
+        if charter.owner == self.charter.charter.owner:
+            # A conjunction's certificate brings all of its owners' charters: this one is known.
+            if self._line is None or statement.digest != self._line.charter.digest:
+                self._take_charter(statement, arrived)
+        else:
+            self._require_room(charter.room)
+            self.peers.take(statement, charter)
 
     def _take_charter(self, statement: Envelope, _: datetime) -> None:
         self._line = self._following(self._line, statement)

@@ -1,24 +1,27 @@
 """The answer as it is sealed: always 50 bytes, so that its length tells nothing.
 
 Byte 0 is the format, byte 1 the kind, bytes 2 to 17 the value, bytes 18 to 49 a salt. The release
-statement carries a hash of the whole; the salt keeps that commitment from being guessed.
+statement carries a hash of the whole; the salt keeps that commitment from being guessed. Kind 1 is
+an owner's own answer, kind 2 its share of a private conjunction (`saferoom_proto.shares`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.shares import SHARE_BYTES, Share, all_hold
 from saferoom_proto.suite import Suite
 
 ANSWER_BYTES: Final = 50
 SALT_BYTES: Final = 32
 _FORMAT: Final = 1
 _KIND_TRUTH: Final = 1
-"""Kind 2 is kept for additive shares modulo a 128-bit prime (PROTOCOLS section 6)."""
-_VALUE_BYTES: Final = 16
+_KIND_SHARE: Final = 2
+_VALUE_BYTES: Final = SHARE_BYTES
 
 
 class Truth(StrEnum):
@@ -44,16 +47,25 @@ def truth_of(value: bool | None) -> Truth:
 class Answer:
     """An opened answer and the salt that opens its commitment."""
 
-    truth: Truth
+    value: Truth | Share
     salt: bytes
 
     def __post_init__(self) -> None:
         if len(self.salt) != SALT_BYTES:
             raise SafeRoomError(Reason.MALFORMED, "an answer's salt has 32 bytes")
 
+    @property
+    def truth(self) -> Truth:
+        """The owner's own answer; `MALFORMED` for a share, which is none."""
+        if isinstance(self.value, Share):
+            raise SafeRoomError(Reason.MALFORMED, "a share, and no answer of its own")
+        return self.value
+
     def to_bytes(self) -> bytes:
         """Give the 50 bytes that are sealed to the asker."""
-        value = _CODES[self.truth].to_bytes(_VALUE_BYTES, "big")
+        if isinstance(self.value, Share):
+            return bytes([_FORMAT, _KIND_SHARE]) + self.value.to_bytes() + self.salt
+        value = _CODES[self.value].to_bytes(_VALUE_BYTES, "big")
         return bytes([_FORMAT, _KIND_TRUTH]) + value + self.salt
 
     @classmethod
@@ -63,12 +75,15 @@ class Answer:
         Raises:
             SafeRoomError: `MALFORMED` for another length, format, kind or value.
         """
-        if len(data) != ANSWER_BYTES or data[0] != _FORMAT or data[1] != _KIND_TRUTH:
-            raise SafeRoomError(Reason.MALFORMED, "not an answer of a known format and kind")
-        truth = _TRUTHS.get(int.from_bytes(data[2 : 2 + _VALUE_BYTES], "big"))
-        if truth is None:
-            raise SafeRoomError(Reason.MALFORMED, "not one of the three answers")
-        return cls(truth, data[2 + _VALUE_BYTES :])
+        if len(data) != ANSWER_BYTES or data[0] != _FORMAT:
+            raise SafeRoomError(Reason.MALFORMED, "not an answer of a known format")
+        value, salt = data[2 : 2 + _VALUE_BYTES], data[2 + _VALUE_BYTES :]
+        if data[1] == _KIND_SHARE:
+            return cls(Share.from_bytes(value), salt)
+        truth = _TRUTHS.get(int.from_bytes(value, "big"))
+        if data[1] != _KIND_TRUTH or truth is None:
+            raise SafeRoomError(Reason.MALFORMED, "not one of the three answers, nor a share")
+        return cls(truth, salt)
 
 
 def commitment(answer: bytes, suite: Suite = Suite.INTERNATIONAL) -> str:
@@ -76,13 +91,23 @@ def commitment(answer: bytes, suite: Suite = Suite.INTERNATIONAL) -> str:
     return suite.digest(answer)
 
 
-def combine(parts: list[Truth]) -> Truth:
-    """Fold the parts of a conjunction: SQL's AND over yes, no and not found."""
+def combine(parts: Sequence[Truth | Share]) -> Truth:
+    """Fold the parts of a conjunction: SQL's AND over yes, no and not found; shares by adding.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for no part, or for shares beside answers.
+    """
+    truths = [part for part in parts if isinstance(part, Truth)]
+    shares = [part for part in parts if isinstance(part, Share)]
     if not parts:
         raise SafeRoomError(Reason.MALFORMED, "a check has at least one part")
-    if Truth.NO in parts:
+    if truths and shares:
+        raise SafeRoomError(Reason.MALFORMED, "shares beside answers")
+    if shares:
+        return Truth.YES if all_hold(shares) else Truth.NO
+    if Truth.NO in truths:
         return Truth.NO
-    return Truth.NOT_FOUND if Truth.NOT_FOUND in parts else Truth.YES
+    return Truth.NOT_FOUND if Truth.NOT_FOUND in truths else Truth.YES
 
 
 SEAL_INFO: Final = b"saferoom answer v1\n"

@@ -10,7 +10,7 @@ whoever holds the key has every salt, whoever is given one salt has that one.
     outcome   leaf over: salt (32), request (32), index (4), row (20), time and sequence (8 each),
               record
     record    code (1), consent (32, zeros for none), and for each charged feature, in the order of
-              their names, cells before (2) and after (2)
+              their names, cells before (2) and after (2); in a private conjunction a share (16)
 
 Numbers are big-endian. Source: NIST SP 800-38A section 6.5 (counter mode), SP 800-38D (GCM),
 RFC 5869 (HKDF).
@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from saferoom_proto.answer import Truth
 from saferoom_proto.encoding import digest_bytes
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.shares import SHARE_BYTES, Share
 from saferoom_proto.suite import Suite, suite_of
 from saferoom_proto.uscc import SUBJECT_BYTES
 
@@ -80,6 +81,10 @@ _REFUSALS: Final = {
 """Why a row may be refused. The numbers are part of the contract: never changed, never reused."""
 CODES: Final[dict[Truth | Reason, int]] = {**_TRUTHS, **_REFUSALS}
 OUTCOMES: Final[dict[int, Truth | Reason]] = {code: outcome for outcome, code in CODES.items()}
+SHARED: Final = 16
+"""The code of a row that a share answers: the last 16 bytes of its record."""
+ANSWERED: Final = bytes([*_TRUTHS.values(), SHARED])
+"""The codes of rows that were answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +111,19 @@ class Record:
     """What became of one row at one owner.
 
     Attributes:
-        outcome: the answer, or why it was refused.
+        outcome: the answer, a share of it, or why it was refused.
         consent: digest of the consent it was answered under; none where none was needed.
         charges: for each charged feature the cells before and after.
     """
 
-    outcome: Truth | Reason
+    outcome: Truth | Share | Reason
     consent: str | None
     charges: tuple[tuple[int, int], ...]
+
+    @property
+    def answered(self) -> bool:
+        """Whether the row was answered: by an answer, or by a share of one."""
+        return not isinstance(self.outcome, Reason)
 
     @classmethod
     def from_bytes(cls, data: bytes, suite: Suite = Suite.INTERNATIONAL) -> Self:
@@ -122,13 +132,15 @@ class Record:
         Raises:
             SafeRoomError: `MALFORMED` for another length or an unknown code.
         """
-        rest = data[_CODE_AND_CONSENT:]
-        if len(data) < _CODE_AND_CONSENT or len(rest) % CHARGE_BYTES or data[0] not in OUTCOMES:
+        outcome, rest = outcome_of(data), data[_CODE_AND_CONSENT:]
+        if isinstance(outcome, Share):
+            rest = rest[:-SHARE_BYTES]
+        if len(rest) % CHARGE_BYTES:
             raise SafeRoomError(Reason.MALFORMED, "not a row's record")
         consent = data[1:_CODE_AND_CONSENT]
         cells = struct.unpack(f">{len(rest) // 2}H", rest)
         return cls(
-            OUTCOMES[data[0]],
+            outcome,
             suite.named(consent) if any(consent) else None,
             tuple(zip(cells[::2], cells[1::2], strict=True)),
         )
@@ -153,9 +165,20 @@ class When:
         return cls(*_WHEN.unpack(data))
 
 
-def record_bytes(charged: int) -> int:
-    """Give the length of a record with so many charged features."""
-    return _CODE_AND_CONSENT + CHARGE_BYTES * charged
+def record_bytes(charged: int, *, shared: bool = False) -> int:
+    """Give the length of a record with so many charged features, and in a conjunction a share."""
+    return _CODE_AND_CONSENT + CHARGE_BYTES * charged + SHARE_BYTES * shared
+
+
+def outcome_of(record: bytes) -> Truth | Share | Reason:
+    """Read what became of a row from its record; `MALFORMED` for an unknown code."""
+    if len(record) < _CODE_AND_CONSENT:
+        raise SafeRoomError(Reason.MALFORMED, "not a row's record")
+    if record[0] == SHARED and len(record) >= record_bytes(0, shared=True):
+        return Share.from_bytes(record[-SHARE_BYTES:])
+    if record[0] not in OUTCOMES:
+        raise SafeRoomError(Reason.MALFORMED, "not a row's record")
+    return OUTCOMES[record[0]]
 
 
 def chunks_of(rows: int) -> int:

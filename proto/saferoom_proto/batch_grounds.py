@@ -9,7 +9,6 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Record, Row
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
@@ -17,8 +16,14 @@ from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import digest_bytes, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import Handovers, verify_features, verify_recorded
+from saferoom_proto.receipt import (
+    Handovers,
+    require_pinned,
+    verify_features,
+    verify_recorded,
+)
 from saferoom_proto.roots import open_under
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -193,8 +198,10 @@ def require_record(
     Raises:
         SafeRoomError: `BAD_PROOF`, `NOT_APPROVED`, `NO_CONSENT`.
     """
-    if not isinstance(record.outcome, Truth):
+    if not record.answered:
         return
+    if isinstance(record.outcome, Share) != (grounds.part.charter is not None):
+        raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
     (span,) = grounds.spans.values()
     if len(record.charges) != sum(use.charged for use in grounds.part.features):
         raise SafeRoomError(Reason.BAD_PROOF, "the charges are not those of the certificate")
@@ -239,6 +246,7 @@ def _verify_span(
         counted = verify_approvals(charter, given, certificate.template, certificate.digest)
         if counted != span.approvals:
             raise SafeRoomError(Reason.NOT_APPROVED, "the span names other approvals")
+        require_pinned(charter, certificate.part(part.owner))
     features = verify_features(part, charter, certificate)
     return SpanGrounds(charter, agreement, bool(span.approvals), features)
 

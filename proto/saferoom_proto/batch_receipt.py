@@ -7,7 +7,7 @@ that row: its subject, an auditor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal, Self
@@ -43,6 +43,7 @@ from saferoom_proto.encoding import b64, digest_bytes, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, open_template, read_receipt
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
 from saferoom_proto.statements.base import Part
 from saferoom_proto.tree import Tree
@@ -148,10 +149,10 @@ class VerifiedRow:
         return folded([part.record.outcome for part in self.parts.values()])
 
 
-def folded(outcomes: list[Truth | Reason]) -> Truth | None:
+def folded(outcomes: Sequence[Truth | Share | Reason]) -> Truth | None:
     """Fold the outcomes of all owners; none if any refused."""
-    truths = [each for each in outcomes if isinstance(each, Truth)]
-    return combine(truths) if len(truths) == len(outcomes) else None
+    told = [each for each in outcomes if not isinstance(each, Reason)]
+    return combine(told) if len(told) == len(outcomes) else None
 
 
 def moment_of(when: When) -> datetime:

@@ -11,11 +11,11 @@ import math
 import operator
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from types import MappingProxyType
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
+from saferoom_proto.conjunction import NO_CHARTERS, pinned_charters
 from saferoom_proto.dsse import Envelope, media_type, pae
 from saferoom_proto.formula import (
     FeatureRef,
@@ -51,7 +51,6 @@ from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import COUNTED, classes_of, plan_of
 from saferoom_proto.trainable import pinned_charter, require_columns, trained_columns
 
-NO_CHARTERS: Mapping[str, str] = MappingProxyType({})
 _YES_AND_NO = 2
 
 
@@ -161,7 +160,7 @@ def rests_on(template: Template) -> tuple[str, ...]:
     """Name the owners whose charters a template's certificate pins, in order."""
     if template.training is not None and template.training.host is not None:
         return template.training.owners
-    return ()
+    return () if template.returns is Returns.PARTS else tuple(owner_parts(template))
 
 
 def features_named(template: Template) -> tuple[FeatureRef, ...]:
@@ -186,8 +185,12 @@ def owner_parts(template: Template) -> dict[str, Node]:
     return dict(sorted(split_by_owner(node).items()))
 
 
-def derive_part(owner: str, node: Node, pinned: Mapping[FeatureRef, PinnedFeature]) -> OwnerPart:
-    """Derive one owner's part of a certificate.
+def derive_part(
+    owner: str, node: Node, pinned: Mapping[FeatureRef, PinnedFeature], charter: str | None = None
+) -> OwnerPart:
+    """Derive one owner's part of a certificate; of a private conjunction it pins a charter.
+
+    A conjunction's part answers whether it holds: what is not known does not.
 
     Raises:
         SafeRoomError: `UNKNOWN_FEATURE`, `OFF_GRID`, or `NOT_ALLOWED` for a level 4 feature.
@@ -199,10 +202,10 @@ def derive_part(owner: str, node: Node, pinned: Mapping[FeatureRef, PinnedFeatur
     silent = any(pinned[ref].definition.absent is Absent.UNKNOWN for ref in refs)
     return OwnerPart(
         owner=owner,
-        charter=None,
+        charter=charter,
         formula=format_formula(node),
         features=uses,
-        answers=3 if silent else 2,
+        answers=3 if silent and charter is None else 2,
         needs_consent=any(use.level >= CONSENT_FROM_LEVEL for use in uses),
     )
 
@@ -352,16 +355,16 @@ def derive_certificate(
             owners' enclaves rest on each other's keys.
     """
     opened = load(template, Template)
-    if opened.returns is not Returns.PARTS:
-        fault = FieldFault("returns", "only `parts` yet; the private conjunction comes later")
-        raise SafeRoomError(Reason.MALFORMED, "returns", [fault])
     if opened.aggregate is not None:
         parts = (derive_table_part(opened.aggregate, features),)
     elif opened.training is not None:
         parts = _training_parts(opened.training, features, charters)
     else:
-        nodes = owner_parts(opened).items()
-        parts = tuple(derive_part(owner, node, features) for owner, node in nodes)
+        nodes = owner_parts(opened)
+        pinned = pinned_charters(opened, nodes, charters)
+        parts = tuple(
+            derive_part(owner, node, features, pinned.get(owner)) for owner, node in nodes.items()
+        )
     return ReleaseCertificate(
         room=opened.room,
         template=template.digest,

@@ -14,11 +14,12 @@ from typing import Annotated, Final, Literal, Protocol, TypeVar
 from pydantic import Field, ValidationError
 
 from saferoom_proto.answer import Answer, Truth, combine, commitment
-from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
+from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, derive_certificate
 from saferoom_proto.checkpoint import (
     Checkpoint,
     parse_proof,
 )
+from saferoom_proto.conjunction import NO_CHARTERS
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
@@ -27,12 +28,14 @@ from saferoom_proto.entry import leaf
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.roots import open_under
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     CheckRequest,
     Consent,
     Feature,
     Outcome,
     Release,
+    Returns,
     TableRelease,
     TableRequest,
     Template,
@@ -143,7 +146,7 @@ class VerifiedPart:
     """What one owner's enclave verifiably said."""
 
     release: Release
-    answer: Truth | None
+    answer: Truth | Share | None
     checkpoint: Checkpoint
     index: int
 
@@ -215,13 +218,16 @@ def _verify_part(
     if release.outcome is Outcome.ANSWERED:
         agreement.agreement.require_valid(moment)
         require_approved(part.approvals, release.approvals, charter, certificate)
+        require_pinned(charter, certificate.part(part.owner))
         if certificate.part(part.owner).needs_consent:
             _require_consented(part, release, charter, request, features)
     # Step 3e: its place in the log, and the answer under its commitment.
     checkpoint, index = verify_recorded(
         release_envelope.digest, unb64(part.salt), part.proof, trust
     )
-    answer = None if part.answer is None else open_answer(release, unb64(part.answer))
+    answer = None
+    if part.answer is not None:
+        answer = open_answer(release, unb64(part.answer), certificate.returns)
     if (answer is None) != (release.outcome is Outcome.REFUSED):
         raise SafeRoomError(Reason.BAD_PROOF, "an answer is missing, or one too many")
     return VerifiedPart(release, answer, checkpoint, index)
@@ -271,9 +277,8 @@ def open_template(
     """
     envelope = Envelope.from_text(template)
     opened = load(envelope, Template)
-    derived = derive_certificate(
-        envelope, pin(Envelope.from_text(one) for part in parts for one in part.features)
-    )
+    features = pin(Envelope.from_text(one) for part in parts for one in part.features)
+    derived = derive_certificate(envelope, features, _charters_said(certificate, envelope))
     if derived.to_bytes() != certificate.encode():
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "the certificate is not the template's")
     if asked != (envelope.digest, derived.digest):
@@ -281,6 +286,26 @@ def open_template(
     if sorted(part.owner for part in parts) != [part.owner for part in derived.parts]:
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a part is missing, or one too many")
     return opened, derived
+
+
+def _charters_said(certificate: str, template: Envelope) -> Mapping[str, str]:
+    """Give the charters that a conjunction's certificate says it pins.
+
+    Each owner's part is held to its own where it is verified (`require_pinned`).
+    """
+    if load(template, Template).returns is Returns.PARTS:
+        return NO_CHARTERS
+    try:
+        said = ReleaseCertificate.model_validate_json(certificate, context=template.suite)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.MALFORMED, "certificate", field_faults(error)) from None
+    return {each.owner: each.charter for each in said.parts if each.charter is not None}
+
+
+def require_pinned(charter: PinnedCharter, owned: OwnerPart) -> None:
+    """Refuse an answer under another charter than the one that a conjunction's shares rest on."""
+    if owned.charter not in (None, charter.digest):
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "answered under another charter")
 
 
 def verify_features(
@@ -353,8 +378,11 @@ def verify_recorded(digest: str, salt: bytes, proof: str, trust: Trust) -> tuple
     return head, parsed.index
 
 
-def open_answer(release: Release, answer: bytes) -> Truth:
-    """Check an opened answer against its release's commitment."""
+def open_answer(release: Release, answer: bytes, returns: Returns) -> Truth | Share:
+    """Check an opened answer against its release's commitment, and that it is of its form."""
     if release.answer is None or commitment(answer, suite_of(release.answer)) != release.answer:
         raise SafeRoomError(Reason.BAD_PROOF, "not the answer that the release commits to")
-    return Answer.from_bytes(answer).truth
+    value = Answer.from_bytes(answer).value
+    if isinstance(value, Share) != (returns is Returns.CONJUNCTION):
+        raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
+    return value

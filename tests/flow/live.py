@@ -35,6 +35,7 @@ from saferoom_proto.statements import (
     LevelLimits,
     Parameter,
     Purpose,
+    Returns,
     RoomKeys,
     Template,
     seal_statement,
@@ -240,7 +241,13 @@ class LiveRoom:
             assert report.bad_row_count == 0, report.bad_rows
 
     def propose(
-        self, offer: str, bank: str = "bank-a", *, name: str | None = None, feature: str = VAT
+        self,
+        offer: str,
+        bank: str = "bank-a",
+        *,
+        name: str | None = None,
+        feature: str = VAT,
+        returns: Returns = Returns.PARTS,
     ) -> str:
         """Have a bank propose one of the templates, maybe renamed, on a feature; give its digest.
 
@@ -259,6 +266,7 @@ class LiveRoom:
                 purposes=tuple(Purpose(each) for each in purposes),
                 params={"least": Parameter(feature=feature)},
                 check=check.replace(VAT, feature),
+                returns=returns,
             )
             return room.propose_template(template).recorded.statement.digest
 

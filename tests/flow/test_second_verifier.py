@@ -54,7 +54,12 @@ BY: Final = {"refused": "check", "refused row": "row"} | dict.fromkeys(USES, "us
 
 @pytest.fixture(scope="module")
 def theirs() -> ModuleType:
-    """Load the file as the program that it is, by itself."""
+    """Load the file as the program that it is."""
+    return loaded()
+
+
+def loaded() -> ModuleType:
+    """Load the file by itself."""
     spec = importlib.util.spec_from_file_location("second_verifier", VERIFIER)
     assert spec is not None
     assert spec.loader is not None

@@ -14,6 +14,7 @@ from saferoom_proto import chain, entry, merkle
 from saferoom_proto.answer import Answer, Truth, commitment, seal_info
 from saferoom_proto.batch import (
     CODES,
+    SHARED,
     BatchKeys,
     JudgedRows,
     Row,
@@ -31,6 +32,7 @@ from saferoom_proto.load_faults import Faults, FaultyRow, faults_info
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import Receipt, ReceiptPart
+from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.statements import (
     Absent,
     ColumnType,
@@ -180,6 +182,8 @@ def others() -> dict[str, str]:
         "proof": format_proof(1, [seed("node 1"), seed("node 2")], note()),
         "receipt": receipt().to_json().decode(),
         "json": dump({"b": [1, True, None], "a": "税", "c": Decimal("0.5")}).decode(),
+        "answer that is a share": Answer(Share(7), seed("salt")).to_bytes().hex(),
+        "batch record of a share": f"{SHARED}={Share(MODULUS - 1).to_bytes().hex()}",
         **subjects_formats(),
         **channel_formats(),
         **tables_formats(),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from saferoom_proto.answer import Answer, seal_info
-from saferoom_proto.certificate import derive_certificate
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import parameters, parse_formula
@@ -19,6 +19,7 @@ from saferoom_proto.statements import (
     CostRequest,
     Parameter,
     Purpose,
+    Returns,
     TableRequest,
     Template,
     Title,
@@ -50,13 +51,15 @@ class SimBank:
         name: str,
         check: str,
         purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,),
+        returns: Returns = Returns.PARTS,
     ) -> Envelope:
         """Make a template; its parameters are read off the formula."""
         params = {
             param: Parameter(feature=str(feature))
             for param, feature in parameters(parse_formula(check)).items()
         }
-        return self._template(name, purposes, kind="Check", params=params, check=check)
+        what = {"params": params, "check": check, "returns": returns}
+        return self._template(name, purposes, kind="Check", **what)
 
     def _template(self, name: str, purposes: Sequence[Purpose], **what: object) -> Envelope:
         """Make a template of any kind."""
@@ -73,7 +76,11 @@ class SimBank:
     def _published(self, template: Envelope) -> tuple[Envelope, Envelope]:
         """Publish a template, and its release certificate."""
         certificate = self.certificate(template)
-        return self.world.publish(template), self.world.publish(certificate)
+        published = self.world.publish(template), self.world.publish(certificate)
+        for part in load(certificate, ReleaseCertificate).parts:
+            if part.charter is not None:  # a conjunction's enclaves need each other's keys
+                self.world.publish(self.world.owners[part.owner].charters[-1])
+        return published
 
     def tables(
         self,
@@ -126,10 +133,14 @@ class SimBank:
         return seal_statement(derived, self.key)
 
     def propose(
-        self, name: str, check: str, purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,)
+        self,
+        name: str,
+        check: str,
+        purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,),
+        returns: Returns = Returns.PARTS,
     ) -> tuple[Envelope, Envelope]:
         """Publish a template and its release certificate."""
-        return self._published(self.template(name, check, purposes))
+        return self._published(self.template(name, check, purposes, returns))
 
     def request(
         self,

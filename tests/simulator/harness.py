@@ -27,6 +27,7 @@ from saferoom_proto.load import Change, LoadHeader, LoadSealer, LoadTable, make_
 from saferoom_proto.load_faults import Faults, open_faults
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     CheckRequest,
     Outcome,
@@ -49,6 +50,8 @@ class Verdict:
     judged: Judged
     release: Release
     truth: Truth | None
+    share: Share | None = None
+    """What it gave of a private conjunction."""
 
     @property
     def reason(self) -> Reason | None:
@@ -213,11 +216,13 @@ class EnclaveHarness(Attended):
         """Have one question judged, and open the answer as its asker."""
         judged = self.judge(request)
         release = load(judged.entry.statement, Release)
-        truth = None
-        if release.outcome is Outcome.ANSWERED:
-            bank = self.world.bank(load(request, CheckRequest).institution)
-            truth = bank.open(request, self.owner.name, judged.sealed).truth
-        return Verdict(judged, release, truth)
+        if release.outcome is Outcome.REFUSED:
+            return Verdict(judged, release, None)
+        bank = self.world.bank(load(request, CheckRequest).institution)
+        value = bank.open(request, self.owner.name, judged.sealed).value
+        if isinstance(value, Share):
+            return Verdict(judged, release, None, value)
+        return Verdict(judged, release, value)
 
     # What befalls it.
 

@@ -61,7 +61,7 @@ class SimOwner:
         }
         self.key_agent: Final = seeds.signing(f"key agent of {name}")
         self.store_key = seeds.some(f"store key of {name}")
-        self.pairing: Final = X25519PrivateKey.from_private_bytes(seeds.some(f"pairing of {name}"))
+        self.pairing = X25519PrivateKey.from_private_bytes(seeds.some(f"pairing of {name}"))
         self.charters: list[Envelope] = []
 
     @property

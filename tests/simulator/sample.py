@@ -17,6 +17,7 @@ from saferoom_proto.statements import (
     ColumnType,
     Feature,
     FeatureKind,
+    Returns,
     Schema,
     Table,
     Template,
@@ -210,9 +211,11 @@ class Sample:
             subject, check.template, check.certificate, params, key=key, **changes
         )
 
-    def approved(self, name: str, check: str, *owners: SimOwner) -> Approved:
+    def approved(
+        self, name: str, check: str, *owners: SimOwner, returns: Returns = Returns.PARTS
+    ) -> Approved:
         """Propose a check and have it approved, by the tax office unless owners are named."""
-        template, certificate = self.bank.propose(name, check)
+        template, certificate = self.bank.propose(name, check, returns=returns)
         for owner in owners or (self.tax,):
             owner.approve(template, certificate.digest)
         return Approved(template, certificate)

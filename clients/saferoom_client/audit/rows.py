@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from saferoom_client.audit.accounts import faults_of
 from saferoom_client.audit.book import Book
-from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Record, When
 from saferoom_proto.batch_receipt import moment_of
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -47,7 +46,7 @@ def require_row(row: JudgedRow, book: Book) -> None:
         SafeRoomError: the reason names the rule that it breaks.
     """
     span = row.word.span_of(row.index)
-    if span is None or not isinstance(row.record.outcome, Truth):
+    if span is None or not row.record.answered:
         return
     try:
         _require_charged(row, span, book)

@@ -39,7 +39,6 @@ _ALL: Final = frozenset(
 )
 """Followed by every owner; a new owner is brought those from before its time after its charter."""
 _OF: Final[Mapping[str, Callable[[Envelope], Iterable[str]]]] = {
-    Charter.payload_type(): lambda said: (load(said, Charter).owner,),
     RootHandover.payload_type(): lambda said: (load(said, RootHandover).owner,),
     Schema.payload_type(): lambda said: (load(said, Schema).owner,),
     Agreement.payload_type(): lambda said: (load(said, Agreement).owner,),
@@ -48,11 +47,8 @@ _OF: Final[Mapping[str, Callable[[Envelope], Iterable[str]]]] = {
     Withdrawal.payload_type(): lambda said: (load(said, Withdrawal).owner,),
     Pause.payload_type(): lambda said: (load(said, Pause).owner,),
     Template.payload_type(): lambda said: owners_of(load(said, Template)),
-    ReleaseCertificate.payload_type(): lambda said: [
-        part.owner for part in load(said, ReleaseCertificate).parts
-    ],
 }
-"""Whose stream gets a statement: as `saferoom/rules.py` has it."""
+"""Whose stream gets a statement: as `saferoom/rules.py` has it. `Streams` knows two kinds more."""
 
 
 @dataclass(slots=True)
@@ -74,6 +70,10 @@ class Streams:
     def __init__(self) -> None:
         self._of: Final[dict[str, _Stream]] = {}
         self._for_all: Final[list[tuple[int, str]]] = []
+        self._charters: Final[dict[str, tuple[int, str]]] = {}
+        """Of each owner the newest: its entry, and what streams count it by."""
+        self._resting: Final[dict[str, set[str]]] = {}
+        """Whose enclaves rest on each owner's keys, its own among them."""
 
     def take(self, entry: int, statement: Envelope) -> None:
         """Bring the log's next statement to those that follow it."""
@@ -81,9 +81,33 @@ class Streams:
             for stream in self._of.values():
                 stream.follow(entry, statement.whole)
             self._for_all.append((entry, statement.whole))
+        elif statement.payload_type == Charter.payload_type():
+            self._take_charter(entry, statement, load(statement, Charter).owner)
+        elif statement.payload_type == ReleaseCertificate.payload_type():
+            self._take_certificate(entry, statement, load(statement, ReleaseCertificate))
         elif (named := _OF.get(statement.payload_type)) is not None:
             for owner in named(statement):
                 self._follow(owner, entry, statement)
+
+    def _take_charter(self, entry: int, statement: Envelope, owner: str) -> None:
+        """Bring a charter to its owner, and to those who rest on the one before."""
+        self._charters[owner] = entry, statement.whole
+        for each in sorted({owner} | self._resting.get(owner, set())):
+            self._follow(each, entry, statement)
+
+    def _take_certificate(
+        self, entry: int, statement: Envelope, certificate: ReleaseCertificate
+    ) -> None:
+        """Bring a certificate to its owners, and after it the charters that it pins."""
+        owners = [part.owner for part in certificate.parts]
+        for owner in owners:
+            self._follow(owner, entry, statement)
+        pinned = [part.owner for part in certificate.parts if part.charter is not None]
+        for owner in pinned:
+            self._resting.setdefault(owner, set()).update(pinned)
+            if (charter := self._charters.get(owner)) is not None:
+                for each in owners:
+                    self._of[each].follow(*charter)
 
     def _follow(self, owner: str, entry: int, statement: Envelope) -> None:
         first = owner not in self._of

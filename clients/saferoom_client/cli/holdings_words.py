@@ -12,7 +12,7 @@ from saferoom_client.holdings import OwnHoldings
 from saferoom_client.tongue import say, titled
 from saferoom_client.use import Use
 from saferoom_proto.holdings import HeldAccount, HeldTable
-from saferoom_proto.statements import Absent, BatchRequest, Feature, FeatureKind, Template
+from saferoom_proto.statements import Absent, BatchRequest, Feature, FeatureKind, Returns, Template
 
 
 def describe_held(own: OwnHoldings) -> Iterator[str]:
@@ -89,8 +89,7 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
         )
     yield from folded(asked, 1)
     if template is not None:
-        yield from folded(titled(template.title), 2)
-        yield from folded(" ".join(template.check.split()), 2)
+        yield from _asked(template)
     if use.request is not None:
         params = ", ".join(f"{name}={value}" for name, value in use.params.items())
         yield from folded(
@@ -114,6 +113,13 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
         yield from folded(say("refused: {reason}", reason=use.reason), 2)
     if use.consent is not None:
         yield from folded(say("under your consent {consent}", consent=use.consent), 2)
+
+
+def _asked(template: Template) -> Iterator[str]:
+    yield from folded(titled(template.title), 2)
+    yield from folded(" ".join(template.check.split()), 2)
+    if template.returns is Returns.CONJUNCTION:
+        yield from folded(say("told only whether all of it holds, not what of it"), 2)
 
 
 def _table(table: HeldTable) -> Iterator[str]:

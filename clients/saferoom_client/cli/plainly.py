@@ -200,6 +200,8 @@ def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:
         formula=part.formula,
     )
     answers = say("yes or no") if part.answers == _YES_NO else say("yes, no, or not found")
+    if part.charter is not None:
+        answers = say("only whether all owners' parts hold, yes or no")
     needs = (
         say(", with the subject's consent")
         if part.needs_consent

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from saferoom_client import standalone
+from saferoom_client.cli.answer_words import in_document, in_words
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import naming, read_receipt, require_kind
@@ -174,7 +175,7 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
     )
     for owner, part in verified.parts.items():
         told = part.answer
-        said = say(told) if told else say("refused, {reason}", reason=part.release.reason)
+        said = in_words(told) if told else say("refused, {reason}", reason=part.release.reason)
         lines.append(
             say(
                 "  {owner}: {said}, {moment}, entry {index} of the log",
@@ -194,7 +195,7 @@ def _document(verified: VerifiedReceipt) -> dict[str, object]:
         "parts": {
             owner: {
                 "outcome": part.release.outcome,
-                "answer": part.answer,
+                "answer": in_document(part.answer),
                 "reason": part.release.reason,
                 "time": part.release.time.isoformat(),
                 "entry": part.index,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from saferoom_client.cli.answer_words import in_document, in_words
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, subject_code
 from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import require_kind
@@ -138,7 +139,7 @@ def _row_document(verified: VerifiedRow) -> dict[str, object]:
         "request_id": verified.request_id,
         "parts": {
             owner: {
-                "outcome": part.record.outcome,
+                "outcome": in_document(part.record.outcome),
                 "consent": part.record.consent,
                 "cells": part.record.charges,
                 "time": part.judged_at.isoformat(),
@@ -175,7 +176,7 @@ def _lines(verified: VerifiedRow) -> list[str]:
             say(
                 "  {owner}: {outcome}, {time}, entry {index} of the log",
                 owner=owner,
-                outcome=part.record.outcome,
+                outcome=in_words(part.record.outcome),
                 time=moment(part.judged_at),
                 index=part.index,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from saferoom_client.cli.answer_words import in_document, in_words
 from saferoom_client.cli.output import Shown, mapping, moment, progress_of
 from saferoom_client.files import write_file
 from saferoom_client.room import Room
@@ -102,7 +103,7 @@ def _row(verified: VerifiedUse) -> dict[str, str | None]:
     return {
         later("row"): f"{verified.row.row.index + 1:,}",
         later("with"): ", ".join(f"{name}={value}" for name, value in params.items()) or None,
-        later("answer"): None if isinstance(outcome, Reason) else say(outcome),
+        later("answer"): None if isinstance(outcome, Reason) else in_words(outcome),
     }
 
 
@@ -113,7 +114,7 @@ def _row_document(verified: VerifiedUse) -> dict[str, object] | None:
     return {
         "index": shown.row.index,
         "subject": shown.subject,
-        "outcome": record.outcome,
+        "outcome": in_document(record.outcome),
         "consent": record.consent,
         "cells": record.charges,
         "time": shown.judged_at.isoformat(),

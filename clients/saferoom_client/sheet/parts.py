@@ -23,6 +23,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import ReceiptPart, VerifiedPart, VerifiedReceipt
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     Agreement,
     Approval,
@@ -64,10 +65,15 @@ def heading(owner: str, charter: str, language: Language) -> str:
 
 
 def word(
-    outcome: Truth | Reason | None, at: datetime, charges: Iterable[Charge], language: Language
+    outcome: Truth | Share | Reason | None,
+    at: datetime,
+    charges: Iterable[Charge],
+    language: Language,
 ) -> Iterator[Row]:
     """Tell what an enclave said, when, and what that told."""
     said = answer(outcome if isinstance(outcome, Truth) else None, language)
+    if isinstance(outcome, Share):
+        said = say("share", language)
     if isinstance(outcome, Reason):
         said = f"{said}: {reason(outcome, language)}"
     yield Row(say("said", language), said)
@@ -91,6 +97,7 @@ def certified_rows(
     """Tell what an owner's part of the formula is, what it can let out, and what it uses."""
     yield Row(say("part formula", language), certified.formula, Form.CODE)
     leaves = "yes or no" if certified.answers == _YES_NO else "yes, no, or not found"
+    leaves = leaves if certified.charter is None else "a share"
     most = say("at most", language).format(bits=certified.most_bits)
     yield Row(say("what leaves", language), f"{say(leaves, language)}; {most}")
     for text in features:

@@ -25,7 +25,6 @@ from saferoom_client.sheet.parts import (
 )
 from saferoom_client.sheet.rows import Row, Section
 from saferoom_client.sheet.words import Language, say
-from saferoom_proto.answer import Truth
 from saferoom_proto.batch_receipt import (
     RowPart,
     RowReceipt,
@@ -90,7 +89,7 @@ def _part(part: RowPart, index: int, verified: VerifiedRow, language: Language) 
     # What the file holds beside these was not verified, and is not shown.
     (charter,) = _named(part.charters, (span.charter,))
     (agreement,) = _named(part.agreements, (span.agreement,))
-    answered = isinstance(said.record.outcome, Truth)
+    answered = said.record.answered
     approvals = _named(part.approvals, span.approvals) if answered else []
     return Section(
         heading(part.owner, charter, language),
@@ -106,7 +105,7 @@ def _part(part: RowPart, index: int, verified: VerifiedRow, language: Language) 
 
 
 def _charges(said: VerifiedRowPart, certified: OwnerPart) -> list[Charge]:
-    if not isinstance(said.record.outcome, Truth):
+    if not said.record.answered:
         return []  # a refusal's were not held against the certificate
     return [
         Charge(feature=use.feature, cells_before=before, cells_after=after)

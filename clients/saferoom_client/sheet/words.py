@@ -54,6 +54,14 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "answer yes": ("Yes", "是"),
     "answer no": ("No", "否"),
     "answer not_found": ("Not found", "查无"),
+    "a share": (
+        "its share of a yes or no over all owners together",
+        "各数源单位合并后的是或否答复中的一份",
+    ),
+    "share": (
+        "Its share of the answer, which tells nothing alone",
+        "答复的一份: 单独看不出任何内容",
+    ),
     "refused": ("Refused", "拒绝"),
     "question": ("What was asked", "提问内容"),
     "institution": ("Asked by", "提问机构"),

@@ -100,6 +100,10 @@ ROW_REFUSALS = (
     *("OFF_GRID", "OFF_DOMAIN"),
 )
 """Why a row was refused; the first has the code 64."""
+ROW_SHARED = 16
+"""The code of a row that was answered by a share: the last 16 bytes of its record."""
+SHARE_MODULUS = (1 << 128) - 159
+"""Shares are added modulo this prime: 0 is yes, all else is no."""
 CHUNK_ROWS = 4096
 MOST = (1 << 63) - 1  # leaves of a log
 PRIME = (1 << 255) - 19
@@ -659,6 +663,16 @@ class Asked:
     certificate: Doc
     certificate_digest: str
 
+    @property
+    def conjoined(self) -> bool:
+        """Whether each owner gives a share, and only all shares together an answer."""
+        return self.certificate["returns"] == "conjunction"
+
+    def require_pinned(self, charter: Charter) -> None:
+        """Refuse an answer under another charter than the one that its shares rest on."""
+        pinned = maybe(self.part(text(charter.says, "owner")), "charter")
+        require(pinned in (None, charter.statement.digest), "answered under another charter")
+
     def part(self, owner: str) -> Doc:
         """Give one owner's part of the certificate."""
         found = [one for one in docs(self.certificate, "parts") if one.get("owner") == owner]
@@ -691,6 +705,10 @@ def read_asked(receipt: Doc, kind: str, trust: Trust) -> Asked:
     )
     require(certificate["purposes"] == template.says["purposes"], "certificate: other purposes")
     require(certificate["returns"] == template.says["returns"], "certificate: returns otherwise")
+    pinned = [maybe(part, "charter") is not None for part in docs(certificate, "parts")]
+    conjoined = certificate["returns"] == "conjunction"
+    right = all(pinned) and len(pinned) > 1 if conjoined else not any(pinned)
+    require(right, "certificate: wrong about the charters that shares rest on")
     owners = [text(part, "owner") for part in docs(certificate, "parts")]
     held = sorted(text(part, "owner") for part in docs(receipt, "parts"))
     require(held == owners, "a part is missing, or one too many")
@@ -725,21 +743,34 @@ def read_features(part: Doc, charter: Charter, certified: Doc) -> list[Statement
     personal = any(count(feature.says, "level") >= 2 for feature in features)
     require(flag(certified, "needs_consent") == personal, "certificate: wrong about consent")
     silent = any(feature.says["absent"] == "unknown" for feature in features)
+    silent = silent and maybe(certified, "charter") is None  # a share tells of no silence
     require(count(certified, "answers") == 2 + silent, "certificate: wrong about its answers")
     return features
 
 
-def open_answer(data: bytes) -> str:
-    """Read an opened answer: 50 bytes."""
-    known = len(data) == 50 and data[:2] == b"\x01\x01"
+def open_answer(data: bytes, conjoined: bool) -> str | int:
+    """Read an opened answer, or of a conjunction a share: 50 bytes."""
+    known = len(data) == 50 and data[:2] == (b"\x01\x02" if conjoined else b"\x01\x01")
     require(known, "answer: of another form")
+    if conjoined:
+        return share(data[2:18])
     return TRUTHS.get(int.from_bytes(data[2:18], "big")) or wrong("answer: none of the three")
 
 
-def fold(answers: list[str | None]) -> str | None:
-    """Fold the owners' answers with AND; none if any refused."""
+def share(data: bytes) -> int:
+    """Read a share: a number below the modulus."""
+    number = int.from_bytes(data, "big")
+    return number if number < SHARE_MODULUS else wrong("answer: no share")
+
+
+def fold(answers: list[str | int | None]) -> str | None:
+    """Fold the owners' answers with AND, or add their shares; none if any refused."""
     if None in answers:
         return None
+    shares = [answer for answer in answers if isinstance(answer, int)]
+    if shares:
+        require(len(shares) == len(answers), "shares beside answers")
+        return "no" if sum(shares) % SHARE_MODULUS else "yes"
     return "no" if "no" in answers else "not_found" if "not_found" in answers else "yes"
 
 
@@ -753,7 +784,7 @@ def verify_check(receipt: Doc, trust: Trust) -> Told:
     """Verify the receipt of one question, answered or refused."""
     asked = read_asked(receipt, "check-request", trust)
     told: Told = {"about": asked.request.says["subject"]}
-    answers: list[str | None] = []
+    answers: list[str | int | None] = []
     for part in docs(receipt, "parts"):
         owner = text(part, "owner")
         charter = chain_of_charters(part, owner, trust)
@@ -773,6 +804,7 @@ def verify_check(receipt: Doc, trust: Trust) -> Told:
                 *(approvals, texts(says, "approvals"), charter),
                 *(asked.certificate_digest, asked.template.digest),
             )
+            asked.require_pinned(charter)
             if flag(asked.part(owner), "needs_consent"):
                 consent = maybe(part, "consent")
                 given = require_consented(consent, charter, asked.request.says, features, now)
@@ -785,13 +817,19 @@ def verify_check(receipt: Doc, trust: Trust) -> Told:
         if data is not None:
             committed = digest_bytes(maybe(says, "answer"), "answer")
             require(hashlib.sha256(data).digest() == committed, "answer: not the one committed to")
-        answers.append(None if data is None else open_answer(data))
-        told[f"{owner} said"] = answers[-1] or f"refused, {says['reason']}"
+        answer = None if data is None else open_answer(data, asked.conjoined)
+        answers.append(answer)
+        told[f"{owner} said"] = f"refused, {says['reason']}" if answer is None else said(answer)
         told[f"{owner} charged"] = charged(docs(says, "charges"))
         told[f"{owner} store"] = says["store"]
         told[f"{owner} enclave"] = f"{enclave['evidence_kind']}, code {enclave['code']}"
         told[f"{owner} entry"] = f"{index} of a log of {size}"
     return {"kind": "check", "answer": fold(answers) or "refused", **question(asked), **told}
+
+
+def said(answer: str | int) -> str:
+    """Write what an owner said; a share tells nothing alone."""
+    return "a share of the answer" if isinstance(answer, int) else answer
 
 
 def one_of(says: Doc) -> bool:
@@ -866,6 +904,7 @@ def verify_word_on_batch(
                 if read_statement(one, "approval").digest in named
             ]
             require_approved(held, named, under, asked.certificate_digest, asked.template.digest)
+            asked.require_pinned(under)
         features = read_features(part, under, asked.part(owner))
         opened.append(Span(span, under, agreement))
     place = require_logged(word, b64(text(part, "salt"), "salt"), text(part, "proof"), trust)
@@ -894,7 +933,7 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
     require(root == digest_bytes(text(says, "root"), "root"), "not a row that was asked about")
     subject, number = row[:18].decode("ascii", "replace"), int.from_bytes(row[18:], "big")
     told: Told = {"about": subject, "row": index}
-    answers: list[str | None] = []
+    answers: list[str | int | None] = []
     for part in docs(receipt, "parts"):
         owner = text(part, "owner")
         word, spans, features, place = verify_word_on_batch(part, asked, trust, index)
@@ -913,7 +952,9 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
         now += timedelta(milliseconds=struct.unpack(">QQ", when)[0])
         certified = asked.part(owner)
         names = sorted(text(u, "feature") for u in docs(certified, "features") if u["charged"])
-        if outcome in TRUTHS.values():
+        answered = isinstance(outcome, int) or outcome in TRUTHS.values()
+        if answered:
+            require(isinstance(outcome, int) == asked.conjoined, "a share, or none, out of place")
             require(len(cells) == len(names), "the charges are not those of the certificate")
             require(within(says, now, "not_before", "not_after"), "answered outside of the window")
             require(bool(texts(spans[0].says, "approvals")), "answered without approvals")
@@ -925,20 +966,24 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
                 charter = spans[0].charter
                 covered = require_consented(given, charter, about, features, now)
                 require(consent == covered, "another consent than the row's")
-        answers.append(outcome if outcome in TRUTHS.values() else None)
-        told[f"{owner} said"] = outcome
+        answers.append(outcome if answered else None)
+        told[f"{owner} said"] = said(outcome)
         pairs = zip(names, cells, strict=False)
         told[f"{owner} charged"] = ", ".join(f"{n} {b} to {a} cells" for n, (b, a) in pairs)
         told[f"{owner} entry"] = f"{place[0]} of a log of {place[1]}"
     return {"kind": "row", "answer": fold(answers) or "refused", **question(asked), **told}
 
 
-def read_record(record: bytes) -> tuple[str, str | None, list[tuple[int, int]]]:
-    """Read what became of a row: the outcome, the consent, cells before and after."""
+def read_record(record: bytes) -> tuple[str | int, str | None, list[tuple[int, int]]]:
+    """Read what became of a row: the outcome or a share, the consent, cells before and after."""
     require(len(record) >= 33 and not (len(record) - 33) % 4, "not a record")
     code, consent, rest = record[0], record[1:33], record[33:]
     refused = ROW_REFUSALS[code - 64] if 0 <= code - 64 < len(ROW_REFUSALS) else None
-    outcome = TRUTHS.get(code) or refused or wrong("a record with a code that is none")
+    outcome: str | int
+    if code == ROW_SHARED and len(rest) >= 16:
+        outcome, rest = share(rest[-16:]), rest[:-16]
+    else:
+        outcome = TRUTHS.get(code) or refused or wrong("a record with a code that is none")
     cells = [(pair[0], pair[1]) for pair in struct.iter_unpack(">HH", rest)]
     return outcome, f"sha256:{consent.hex()}" if any(consent) else None, cells
 
@@ -1053,7 +1098,7 @@ def verify_shown_row(shown: Doc, batch: Statement, word: Statement) -> Told:
     root = digest_bytes(maybe(says, "root"), "root")
     require(root_from(leaf, index, rows, path) == root, "not what became of the row")
     outcome, _, _ = read_record(record)
-    return {"about": subject, "row": index, "row said": outcome}
+    return {"about": subject, "row": index, "row said": said(outcome)}
 
 
 ASKED = {
