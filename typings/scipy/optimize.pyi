@@ -1,6 +1,6 @@
 """scipy ships no types; the names that the statistics and their tests use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,12 +10,10 @@ class OptimizeResult:
     @property
     def x(self) -> NDArray[np.float64] | None: ...
     @property
-    def fun(self) -> float: ...
-    @property
     def status(self) -> int: ...
 
 class Bounds:
-    def __init__(self, lb: ArrayLike, ub: ArrayLike) -> None: ...
+    def __init__(self, lb: float, ub: float) -> None: ...
 
 class LinearConstraint:
     def __init__(self, A: ArrayLike, lb: ArrayLike, ub: ArrayLike) -> None: ...
@@ -23,9 +21,9 @@ class LinearConstraint:
 def linprog(
     c: NDArray[np.float64],
     *,
-    A_eq: csc_array | NDArray[np.float64],
+    A_eq: csc_array,
     b_eq: NDArray[np.float64],
-    bounds: NDArray[np.float64] | tuple[float, float | None],
+    bounds: NDArray[np.float64],
     method: str,
 ) -> OptimizeResult: ...
 def milp(
@@ -34,5 +32,4 @@ def milp(
     integrality: ArrayLike,
     bounds: Bounds,
     constraints: Sequence[LinearConstraint],
-    options: Mapping[str, float] = ...,
 ) -> OptimizeResult: ...
