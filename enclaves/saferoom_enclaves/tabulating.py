@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from saferoom_enclaves.children.jobs import Tabulate, Tabulated
 from saferoom_enclaves.features import ABSENT, FeatureDefinition
 from saferoom_enclaves.materialise import Everybody, materialise
-from saferoom_enclaves.statistics.protect import KEPT, LEFT, Before, Shown, protect
+from saferoom_enclaves.statistics.guard import KEPT, LEFT
+from saferoom_enclaves.statistics.protect import Before, Shown, protect
 from saferoom_enclaves.statistics.publish import publish
 from saferoom_enclaves.statistics.tabulate import Columns
 from saferoom_enclaves.tables.shown import ShownFamily, ShownMargin

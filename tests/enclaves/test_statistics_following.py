@@ -9,18 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, product
 from typing import Any, Final, cast
 
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from saferoom_enclaves.statistics import primary, watched
+from saferoom_enclaves.statistics import primary
+from saferoom_enclaves.statistics.guard import LEFT
 from saferoom_enclaves.statistics.lattice import Flags, Floats
 from saferoom_enclaves.statistics.primary import Demand
-from saferoom_enclaves.statistics.protect import LEFT, Before, protect
+from saferoom_enclaves.statistics.protect import Before, protect
 from saferoom_enclaves.statistics.tabulate import UNIT, Columns
-from saferoom_proto.tables.plan import Dimension, Measure, MeasureKind, ReleasePlan
+from saferoom_enclaves.statistics.watched import Finer
+from saferoom_proto.tables.plan import (
+    Dimension,
+    Measure,
+    MeasureKind,
+    ReleasePlan,
+    every_margin,
+)
 from saferoom_proto.tables.rules import Rules
 
 ROOMS: Final = Rules()
@@ -106,16 +115,18 @@ def count_pinned(plans: Any, seeds: Sequence[int] = SEEDS) -> int:
     return sum(grids.pinned(plans(grids)) for grids in map(TwoGrids.drawn, seeds))
 
 
+def nothing(*_: object) -> dict[Any, Any]:
+    """Look for no small sets."""
+    return {}
+
+
 @pytest.mark.parametrize("plans", [apart, together])
 def test_two_grids_over_one_amount_tell_of_no_few_firms(plans: Any) -> None:
     assert count_pinned(plans) == 0
 
 
 def test_two_grids_that_nobody_watches_tell_of_few_firms(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object) -> bool:
-        return False
-
-    monkeypatch.setattr(watched, "follows", never)
+    monkeypatch.setattr(Finer, "fixed", nothing)
     assert count_pinned(apart, range(4)) > 0, "the control pins nothing"
 
 
@@ -149,24 +160,90 @@ def test_districts_and_their_regions_tell_of_no_few_firms() -> None:
     assert not (after.shown[""]["b",] == LEFT).any()
 
 
-def test_a_plan_of_other_columns_ends_no_watch() -> None:
-    """Two flags that differ by three firms are told apart no more for a wider plan beside them."""
+LINES: Final = 4
+ALIKE: Final = 5
+"""Firms of a line that have all three flags or none."""
+
+
+def lines_and_flags() -> Columns:
+    """Firms of some lines with three flags: few have all or none, of any two there are many."""
+    mixed = [each for each in product((0, 1), repeat=3) if len(set(each)) > 1]
+    flags = [
+        (at % 2,) * 3 if at < ALIKE else mixed[at % len(mixed)]
+        for _ in range(LINES)
+        for at in range(80)
+    ]
+    line = np.repeat(np.arange(LINES), 80).astype(np.int8)
+    of = np.array(flags, dtype=np.int8).T
     draw = np.random.default_rng(2)
-    flag = np.repeat([1, 0], [100, 200]).astype(np.int8)
-    nearly = flag.copy()
-    nearly[:3] = 0
-    others = {name: draw.integers(0, 2, size=300).astype(np.int8) for name in "cd"}
-    columns = Columns({"a": flag, "b": nearly, **others}, {})
-    dimension = {name: Dimension(name, ("no", "yes")) for name in "abcd"}
-    wide = (dimension["c"], dimension["d"])
-    before = protect(
-        ReleasePlan(wide, (), COUNT, (("c", "d"),), 1), columns, Before(1), ROOMS
+    others = {name: draw.integers(0, 2, size=len(line)).astype(np.int8) for name in "xyz"}
+    return Columns({"line": line, **dict(zip("abc", of, strict=True)), **others}, {})
+
+
+def told_by_pairs(columns: Columns) -> list[float]:
+    """Reckon how many of each line have all three flags or none, where pairs tell it."""
+    dimension = {name: Dimension(name, ("no", "yes")) for name in "abcxyz"}
+    line = Dimension("line", tuple(f"line {at}" for at in range(LINES)))
+    plans = [
+        # A wider plan of other columns ends no watch.
+        ReleasePlan(tuple(dimension[name] for name in "xyz"), (), COUNT, (("x", "y", "z"),), 1),
+        *(
+            ReleasePlan(
+                (line, dimension[one], dimension[other]),
+                (),
+                COUNT,
+                every_margin(("line", one, other), 3),
+                1,
+            )
+            for one, other in combinations("abc", 2)
+        ),
+    ]
+    before = Before(1)
+    for plan in plans:
+        before = protect(plan, columns, before, ROOMS).after
+    shown, classes = before.shown[""], columns.classes
+    found: list[float] = []
+    for at in range(LINES):
+        inside = classes["line"] == at
+        # n - a - b - c + ab + ac + bc
+        total = float(inside.sum())
+        known = bool(shown["line",][at] == LEFT)
+        for sign, names in [(-1, "a"), (-1, "b"), (-1, "c"), (1, "ab"), (1, "ac"), (1, "bc")]:
+            became = shown[tuple(sorted(("line", *names)))]
+            place = tuple(at if name == "line" else 1 for name in sorted(("line", *names)))
+            known = known and bool(became[place] == LEFT)
+            have = inside & np.logical_and.reduce([classes[name] == 1 for name in names])
+            total += sign * float(have.sum())
+        if known:
+            found.append(total)
+    return found
+
+
+def test_who_has_all_flags_or_none_is_not_told_by_pairs_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = lines_and_flags()
+    assert told_by_pairs(columns) == []
+    monkeypatch.setattr(Finer, "fixed", nothing)
+    assert told_by_pairs(columns) == [ALIKE] * LINES, "the control"
+
+
+def test_a_plan_that_cannot_be_protected_ends_no_plan_of_other_columns() -> None:
+    """Whoever asks for too much spoils nothing for those who ask for something else."""
+    draw = np.random.default_rng(3)
+    thin = {name: draw.integers(0, 6, size=300).astype(np.int8) for name in "abc"}
+    grade = np.repeat(np.arange(3), 100).astype(np.int8)
+    columns = Columns({**thin, "grade": grade}, {})
+    before = Before(1)
+    for names, ways in (("ab", 2), ("bc", 2), ("abc", 3)):
+        dimensions = tuple(Dimension(name, tuple("012345")) for name in names)
+        plan = ReleasePlan(dimensions, (), COUNT, every_margin(names, ways), 1)
+        before = protect(plan, columns, before, ROOMS).after
+    grades = Dimension("grade", tuple("012"))
+    after = protect(
+        ReleasePlan((grades,), (), COUNT, ((), ("grade",)), 1), columns, before, ROOMS
     ).after
-    first, then = (ReleasePlan((dimension[name],), (), COUNT, ((), (name,)), 1) for name in "ab")
-    before = protect(first, columns, before, ROOMS).after
-    guarded = protect(then, columns, before, ROOMS)
-    assert (0, 1) in guarded.families[""].lattice.margins, "the flags' own table"
-    assert not (guarded.after.shown[""]["b",] == LEFT).any()
+    assert (after.shown[""]["grade",] == LEFT).all()
 
 
 @pytest.mark.soak

@@ -5,12 +5,14 @@ Arithmetic on arrays of one owner's features, without a file, a socket or a cloc
 
     lattice     the cells of all margins, numbered, and which sum to which
     tabulate    subjects counted and added up, cell by cell
-    watched     the cells that nobody asked for, and that those tell of
+    watched     tables that nobody asked for, and that those which were asked for tell of
+    fixed       small sets whose number published cells fix, by integer programmes
     primary     which cells are too small, dominated, or tell what all in them share
     moves       what else is withheld, so that each of them could be otherwise; exact
     pairs       two published sets that differ by a few subjects
+    guard       these in order, for the counts or the sums of one variable
     audit       the same once more by another way: what an intruder can derive, by linear programmes
-    protect     the steps in order, after what was released before
+    protect     a plan as a whole, after what was released before
     publish     rounded numbers, and WITHHELD
 
 What is asked, the rules, and what to expect of a plan are the contract's (`saferoom_proto.tables`).

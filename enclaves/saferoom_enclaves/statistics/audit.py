@@ -97,6 +97,20 @@ class Audit:
         return Interval(furthest[1], furthest[0])
 
 
+def hanging(lattice: Lattice, free: Flags, some: Flags) -> Flags:
+    """Tell which cells hang together with some others by sums, over free cells only.
+
+    Args:
+        lattice: the cells.
+        free: those whose numbers are not known.
+        some: of those, the ones to begin at.
+    """
+    found = np.zeros(lattice.cells, dtype=np.bool_)
+    for piece in _pieces(_matrix(lattice), free):
+        found[piece.cells] = some[piece.cells].any()
+    return found
+
+
 def _too_stiff(piece: _Piece, down: Floats, up: Floats, need: Floats) -> Integers:
     """Give the cells of a piece that cannot rise as far as they must."""
     needs = need[piece.cells]

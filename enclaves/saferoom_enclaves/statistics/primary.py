@@ -79,9 +79,7 @@ class Family:
         return self.small | self.dominated | self.same
 
 
-def count_family(
-    table: Table, units: Units, rules: Rules, *, hollow: Flags | None = None
-) -> Family:
+def count_family(table: Table, units: Units, rules: Rules, *, quiet: Flags | None = None) -> Family:
     """Count, and mark the cells with fewer units than the threshold, those with none too.
 
     Whoever knows that a cell is empty knows something of each subject that could be in it: that all
@@ -91,13 +89,13 @@ def count_family(
         table: the subjects by cells.
         units: which of them stand together.
         rules: the threshold.
-        hollow: cells of which, if they are empty, everybody knows that.
+        quiet: cells that nobody asked for, and of which nothing must stay uncertain.
     """
     counts = table.counts()
     weights = counts * UNIT if units.alone else table.sums(units.weights.astype(np.float64))
     small = weights < rules.threshold * UNIT
     none = np.zeros(len(counts), dtype=np.bool_)
-    demands = _of_units(weights, small, _Emptiness(counts == 0, hollow), rules)
+    demands = _of_units(weights, small, _Quiet(counts == 0, quiet), rules)
     return Family("", units.weights, counts, small, none, none, demands)
 
 
@@ -108,7 +106,7 @@ def sum_family(
     variable: Variable,
     rules: Rules,
     *,
-    hollow: Flags | None = None,
+    quiet: Flags | None = None,
 ) -> Family:
     """Add a variable up, and mark the cells that are small, dominated, or of one value.
 
@@ -125,10 +123,10 @@ def sum_family(
     amounts = _exact(clipped, variable)
     sizes, counts = np.abs(amounts), table.counts()
     # Step 1: units behind a number.
-    contributing = units.weights * (clipped != 0)
+    behind = contributing(units, columns, variable)
     weight = units.weights.astype(np.float64)
     away = [weight * (clipped != each) for each in (variable.low, variable.high)]
-    values, total, *added = table.sums(amounts, sizes, contributing.astype(np.float64), *away)
+    values, total, *added = table.sums(amounts, sizes, behind.astype(np.float64), *away)
     weights = np.minimum.reduce(added)
     small = weights < rules.threshold * UNIT
     # Step 2: dominance, by the size of what each unit contributes.
@@ -145,7 +143,8 @@ def sum_family(
     same = (counts > 0) & (spread <= NEARLY * np.maximum(1.0, counts * highest))
     # Step 4: how uncertain a telling cell must stay: the rules' own protection levels, at least p%
     # of its largest contribution, and of an average subject's; where all share a value, p% of all.
-    telling = small | dominated | same
+    unsure = _Quiet(counts == 0, quiet)
+    telling = unsure.among(small | dominated | same)
     average = float(sizes.mean()) if len(sizes) else 0.0
     least = max(percent * average, float(np.finfo(np.float64).tiny))
     width = np.maximum(np.maximum(p_rule, nk_rule), np.maximum(percent * top[:, 0], least))
@@ -163,9 +162,21 @@ def sum_family(
         fall=np.where(telling, np.minimum(width, _doubt(table.lattice, down)), 0.0),
         grain=0.0,
     )
-    units_stay = _of_units(weights, small, _Emptiness(counts == 0, hollow), rules)
+    units_stay = _of_units(weights, small, unsure, rules)
     demands = (*units_stay, demand)
-    return Family(variable.name, contributing, values, small, dominated, same, demands)
+    return Family(variable.name, behind, values, small, dominated, same, demands)
+
+
+def contributing(units: Units, columns: Columns, variable: Variable) -> Integers:
+    """Give each subject's weight where its amount is not zero; shape (subjects,).
+
+    Raises:
+        SafeRoomError: `UNKNOWN_FEATURE`, the columns do not have the variable.
+    """
+    if variable.name not in columns.amounts:
+        raise SafeRoomError(Reason.UNKNOWN_FEATURE, f"there is no column {variable.name}")
+    clipped = np.clip(columns.amounts[variable.name], variable.low, variable.high)
+    return units.weights * (clipped != 0)
 
 
 def _exact(amounts: Floats, variable: Variable) -> Floats:
@@ -180,20 +191,18 @@ def _exact(amounts: Floats, variable: Variable) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class _Emptiness:
-    """Which cells are empty, and of which of those that need not be hidden."""
+class _Quiet:
+    """Which cells are empty, and of which cells nothing must stay uncertain."""
 
     empty: Flags
-    hollow: Flags | None
+    quiet: Flags | None
 
-    def hidden(self) -> Flags:
-        """Give the empty cells that could be otherwise, for all that is known beforehand."""
-        return self.empty if self.hollow is None else self.empty & ~self.hollow
+    def among(self, cells: Flags) -> Flags:
+        """Give those of some cells that must stay uncertain."""
+        return cells if self.quiet is None else cells & ~self.quiet
 
 
-def _of_units(
-    weights: Floats, small: Flags, emptiness: _Emptiness, rules: Rules
-) -> tuple[Demand, ...]:
+def _of_units(weights: Floats, small: Flags, quiet: _Quiet, rules: Rules) -> tuple[Demand, ...]:
     """A small cell must be able to hold the threshold more.
 
     Were a set of few units told apart by what is published, each cell in it could hold no more than
@@ -202,15 +211,15 @@ def _of_units(
     A cell with somebody in it must be so without anybody in a cell that is empty: of many it is
     known that nobody can be there (below 100, and above 200 by another feature of the same column).
     """
-    need, empty = float(rules.threshold * UNIT), emptiness.empty
+    need, empty = float(rules.threshold * UNIT), quiet.empty
     held = Demand(
         down=weights,
         up=np.where(empty, 0.0, np.inf),
-        rise=np.where(small & ~empty, need, 0.0),
+        rise=np.where(quiet.among(small & ~empty), need, 0.0),
         fall=np.zeros(len(weights)),
         grain=float(UNIT),
     )
-    hidden = emptiness.hidden()
+    hidden = quiet.among(empty)
     if not hidden.any():
         return (held,)
     none = replace(held, up=np.full(len(weights), np.inf), rise=np.where(hidden, need, 0.0))

@@ -7,20 +7,18 @@ that was withheld stays withheld, so that the same question gets the same answer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_enclaves.statistics.audit import Audit
+from saferoom_enclaves.statistics.guard import KEPT, LEFT, Guarded, guard
 from saferoom_enclaves.statistics.lattice import Axes, Flags, Lattice
-from saferoom_enclaves.statistics.moves import Withholding
-from saferoom_enclaves.statistics.pairs import too_close
-from saferoom_enclaves.statistics.primary import Family, count_family, sum_family
-from saferoom_enclaves.statistics.tabulate import UNIT, Columns, Table, Units
-from saferoom_enclaves.statistics.watched import finer
+from saferoom_enclaves.statistics.primary import contributing, count_family, sum_family
+from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
+from saferoom_enclaves.statistics.watched import Finer, Watched, coarse
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.tables.plan import (
     Dimension,
@@ -31,11 +29,9 @@ from saferoom_proto.tables.plan import (
 )
 from saferoom_proto.tables.rules import Rules
 
-LEFT: Final = 1
-"""A cell that was asked for and left."""
-
-KEPT: Final = -1
-"""A cell that was asked for and was withheld. 0 is one that nobody asked for."""
+ROUNDS: Final = 6
+"""How often a family is protected anew for small sets that what leaves would fix. Each adds sets to
+those that are watched; one to three do."""
 
 Shown = Mapping[Margin, NDArray[np.int8]]
 """Of each margin, its dimensions in the order of their names, what became of its cells."""
@@ -56,30 +52,6 @@ class Before:
     dimensions: Mapping[str, Dimension] = field(default_factory=dict[str, Dimension])
     variables: Mapping[str, Variable] = field(default_factory=dict[str, Variable])
     shown: Mapping[str, Shown] = field(default_factory=dict[str, Shown])
-
-
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """One family of a plan, protected.
-
-    Attributes:
-        lattice: its cells.
-        family: its numbers, and which are too telling.
-        asked: the cells the plan asks for.
-        published: those that may leave, with those that left before.
-        moves: how many moves show that it is enough.
-    """
-
-    lattice: Lattice
-    family: Family
-    asked: Flags
-    published: Flags
-    moves: int
-
-    @property
-    def withheld(self) -> Flags:
-        """The cells that were asked for and do not leave."""
-        return self.asked & ~self.published
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +114,13 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
     for name, margins in asked_of.items():
         past = before.shown.get(name, {})
         asked_margins = [_axes(names, each) for each in (*margins, *past)]
-        watched = finer(Table(Lattice(sizes, asked_margins), names, columns), rules)
-        lattice = Lattice(sizes, [*asked_margins, *watched])
-        table = Table(lattice, names, columns)
-        hollow = np.zeros(lattice.cells, dtype=np.bool_)
-        for margin, follows in watched.items():
-            hollow[lattice.place(margin)] = follows
-        if name:
-            family = sum_family(table, units, columns, variables[name], rules, hollow=hollow)
-        else:
-            family = count_family(table, units, rules, hollow=hollow)
-        asked = _asked(plan, lattice, names, margins)
-        settled = _settled(lattice, names, past)
-        families[name] = _guard(table, family, _Asked(asked, settled), rules)
+        asked = _Asked(
+            lambda lattice, margins=margins: _asked(plan, lattice, names, margins),
+            lambda lattice, past=past: _settled(lattice, names, past),
+        )
+        variable = variables[name] if name else None
+        subjects = _Subjects(names, columns, units, variable, rules)
+        families[name] = subjects.guarded(Lattice(sizes, asked_margins), asked)
     shown = dict(before.shown)
     for name, guarded in families.items():
         shown[name] = _shown(guarded, names, shown.get(name, {}))
@@ -163,61 +129,65 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Which cells of one family a plan asks for, and what became of each before."""
+    """Which cells of one family a plan asks for, and what became of each before, in a lattice."""
 
-    now: Flags
-    before: NDArray[np.int8]
-
-
-def _guard(table: Table, family: Family, asked: _Asked, rules: Rules) -> Guarded:
-    """Decide which cells of one family leave."""
-    lattice, left = table.lattice, asked.before == LEFT
-    # Step 1: what is too telling by itself stays, and what was withheld before.
-    published = (asked.now & ~family.telling & (asked.before != KEPT)) | left
-    if not (published & ~left).any():
-        return Guarded(lattice, family, asked.now, published, 0)
-    # Step 2: what else must stay, so that nothing told apart is small.
-    withholding = Withholding(lattice, family.values, ~published, left)
-    demands = [each.besides(left) for each in family.demands]
-    enough = all(withholding.protect(demand) for demand in demands)
-    # Step 3: no two that differ by a few subjects; nor may the one that stays be reckoned from what
-    # leaves. Withholding more leaves every move what it is.
-    units, *others = demands
-    while enough and (apart := _told_apart(table, family, ~withholding.withheld, left, rules)):
-        kept_back = np.zeros(lattice.cells, dtype=np.bool_)
-        kept_back[apart] = True
-        need = np.where(kept_back, float(rules.threshold * UNIT), 0.0)
-        withholding.withhold(kept_back)
-        enough = withholding.protect(replace(units, rise=need))
-        units = replace(units, rise=np.maximum(units.rise, need))
-    published = ~withholding.withheld if enough else left
-    # Step 4: the audit, by the other way. Should they disagree, nothing more leaves.
-    if (published & ~left).any():
-        audit = Audit(lattice, ~published)
-        audit.certify(withholding.moves)
-        if any(len(audit.fails(demand)) for demand in (units, *others)):
-            published = left
-    published &= asked.now | left
-    return Guarded(lattice, family, asked.now, published, len(withholding.moves))
+    now: Callable[[Lattice], Flags]
+    before: Callable[[Lattice], NDArray[np.int8]]
 
 
-def _told_apart(
-    table: Table, family: Family, published: Flags, left: Flags, rules: Rules
-) -> list[int]:
-    """Give cells that must stay, for another that leaves differs from them by a few units."""
-    if not (published & ~left).any():
-        return []
-    stays: set[int] = set()
-    for one, other in too_close(table, family.weights, published, rules):
-        # Where both left before, nothing can be taken back.
-        if not (left[one] and left[other]) and not {one, other} & stays:
-            stays.add(_less_worth(one, other, left))
-    return sorted(stays)
+@dataclass(frozen=True, slots=True)
+class _Subjects:
+    """The subjects of one family: counted, or with a variable that is added up."""
 
+    names: tuple[str, ...]
+    columns: Columns
+    units: Units
+    variable: Variable | None
+    rules: Rules
 
-def _less_worth(one: int, other: int, left: Flags) -> int:
-    """Of two cells that cannot both leave, the one of more ways, unless it left before."""
-    return one if left[other] else other
+    def guarded(self, lattice: Lattice, asked: _Asked) -> Guarded:
+        """Decide which cells leave: anew with what is watched, while small sets are fixed."""
+        weights = self.units.weights
+        if self.variable is not None:
+            weights = contributing(self.units, self.columns, self.variable)
+        finer = Finer(Table(lattice, self.names, self.columns), weights, self.rules)
+        watched = dict(coarse(lattice, self.columns.subjects, self.rules))
+        guarded = self._once(lattice, watched, asked)
+        for _ in range(ROUNDS):
+            left = asked.before(lattice) == LEFT
+            fixed = finer.fixed(self._of(guarded, lattice), left)
+            if not fixed:
+                return guarded
+            for margin, hidden in fixed.items():
+                watched[margin] = watched.get(margin, np.zeros_like(hidden)) | hidden
+            guarded = self._once(lattice, watched, asked)
+        # Small sets without end: nothing new leaves.
+        return replace(guarded, published=asked.before(guarded.lattice) == LEFT)
+
+    def _once(self, lattice: Lattice, watched: Watched, asked: _Asked) -> Guarded:
+        whole = Lattice(lattice.sizes, [*lattice.margins, *watched])
+        table = Table(whole, self.names, self.columns)
+        quiet = np.zeros(whole.cells, dtype=np.bool_)
+        for margin, hidden in watched.items():
+            quiet[whole.place(margin)] = ~hidden.reshape(-1)
+        # What a watched margin sums up to, and nobody asked for, must not stay uncertain either.
+        for margin in set(whole.margins) - set(lattice.margins) - set(watched):
+            quiet[whole.place(margin)] = True
+        if self.variable is None:
+            family = count_family(table, self.units, self.rules, quiet=quiet)
+        else:
+            family = sum_family(
+                table, self.units, self.columns, self.variable, self.rules, quiet=quiet
+            )
+        return guard(table, family, asked.now(whole), asked.before(whole), self.rules)
+
+    @staticmethod
+    def _of(guarded: Guarded, lattice: Lattice) -> Flags:
+        """Give what is published, in the lattice of what was asked for."""
+        published = np.zeros(lattice.cells, dtype=np.bool_)
+        for margin in lattice.margins:
+            published[lattice.place(margin)] = guarded.published[guarded.lattice.place(margin)]
+        return published
 
 
 def _axes(names: tuple[str, ...], margin: Margin) -> Axes:

@@ -18,8 +18,9 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_enclaves.statistics.guard import Guarded
 from saferoom_enclaves.statistics.lattice import Axes, Flags, Floats
-from saferoom_enclaves.statistics.protect import Guarded, Protected
+from saferoom_enclaves.statistics.protect import Protected
 from saferoom_proto.reasons import Reason
 from saferoom_proto.tables.plan import Margin, Measure, MeasureKind
 from saferoom_proto.tables.rules import Rules

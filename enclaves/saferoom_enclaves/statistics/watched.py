@@ -1,6 +1,8 @@
 """Margins that nobody asked for, and that those which were asked for tell of.
 
-What is watched never leaves; it is protected together with what does.
+Their cells never leave, but what leaves can fix how many are in some of them together: pairs of
+three flags tell how many have all three or none, and two grids over one amount how many are between
+a cut of the one and the next cut of the other. What is watched is protected with what leaves.
 """
 
 from __future__ import annotations
@@ -13,71 +15,149 @@ from typing import Final
 
 import numpy as np
 
-from saferoom_enclaves.statistics.lattice import Axes
-from saferoom_enclaves.statistics.tabulate import Table
+from saferoom_enclaves.statistics.fixed import FixedSets
+from saferoom_enclaves.statistics.lattice import Axes, Flags, Floats, Integers, Lattice
+from saferoom_enclaves.statistics.tabulate import UNIT, Table
 from saferoom_proto.tables.plan import MAX_CELLS
 from saferoom_proto.tables.rules import Rules
 
 COARSE: Final = 36
-"""Most cells of a finer table that is watched: of flags, and of few classes. In wider ones "none of
-these classes" is many, and to watch them would withhold most of a plan."""
+"""Most cells of a finer table that is watched as a whole: of flags, and of few classes. In wider
+ones "none of these classes" is many, and to watch them would withhold most of a plan."""
 
 THICK: Final = 2
-"""How many times the threshold there must be in a finer cell on average for it to be watched."""
+"""How many times the threshold there must be in a finer cell on average for it to be so."""
 
-PAIR: Final = 2
-"""Columns of a table in which it is looked for whether one follows from the other."""
+FEWEST_COLUMNS: Final = 3
+"""Columns of such a table. Of two the margins fix sums of classes of each, and nothing else, unless
+one of them follows from the other."""
 
-MOST_FOLLOWING: Final = 4096
-"""Most cells of such a table: 64 classes by 64, or 34 provinces by the 120 classes there may be."""
+MOST_CELLS: Final = 100
+"""Most cells of a finer table in which small sets are looked for: nine classes by nine are 81."""
+
+MOST_LOOKS: Final = 600
+"""Most integer programmes for one family, the smallest tables first: at 5 to 50 ms each, some
+fifteen seconds. Past it all small cells of a finer table must be able to hold more."""
 
 
-def finer(table: Table, rules: Rules) -> Mapping[Axes, bool]:
-    """Find margins that nobody asked for, all of whose own margins somebody did.
+Watched = Mapping[Axes, Flags]
+"""Of each watched margin which cells must be able to hold the threshold more, in its shape."""
 
-    Their cells never leave, but margins tell of them: those of "a and b", "a and c" and "b and c"
-    together tell how many subjects are in all three classes or in none. They are watched too, where
-    they are coarse, and not thin of themselves; and of two columns also where the one follows from
-    the other but for a few classes, as two grids over one amount do: there unions of classes can
-    differ by few subjects. The smallest come first, until there are as many cells as a plan has.
 
-    Returns:
-        The margins, and of each whether it is watched for the latter reason alone: then everybody
-        knows which of its cells are empty.
-    """
-    lattice = table.lattice
+def coarse(lattice: Lattice, subjects: int, rules: Rules) -> Watched:
+    """Find the margins that are watched as a whole, whatever is published."""
     known = set(lattice.margins)
-    most = min(COARSE, table.subjects // (THICK * rules.threshold))
-    sizes = {each: math.prod(lattice.sizes[axis] for axis in each) for each in _wider(known)}
-    found: dict[Axes, bool] = {}
+    most = min(COARSE, subjects // (THICK * rules.threshold))
+    found: dict[Axes, Flags] = {}
     left = MAX_CELLS - lattice.cells
-    for margin, cells in sorted(sizes.items(), key=lambda each: (each[1], each[0])):
-        if cells > left:
+    for margin, cells in _sized(lattice):
+        if cells > min(left, most):
             break
-        if cells <= most or (len(margin) == PAIR and follows(table, margin, cells)):
-            found[margin] = cells > most
+        if len(margin) >= FEWEST_COLUMNS and _enclosed(margin, known):
+            found[margin] = np.ones(_shape(lattice, margin), dtype=np.bool_)
             left -= cells
     return found
 
 
-def _wider(known: AbstractSet[Axes]) -> Iterator[Axes]:
-    """Name every margin that is not known and all of whose own margins are."""
-    axes = sorted(margin[0] for margin in known if len(margin) == 1)
-    beside = ((*margin, axis) for margin in known if margin for axis in axes if axis > margin[-1])
-    for each in beside:
-        lowers = combinations(each, len(each) - 1)
-        if each not in known and all(lower in known for lower in lowers):
-            yield each
+class Finer:
+    """Looks for small sets that published cells fix, in tables of one column more.
 
-
-def follows(table: Table, margin: Axes, cells: int) -> bool:
-    """Whether so few combinations of two columns' classes are there that one tells of the other.
-
-    Of two columns that have nothing to do with each other most combinations are there. A column
-    that follows from another leaves as many as that has classes, and two grids over one amount no
-    more than both have together.
+    Args:
+        table: the subjects by the cells that were asked for, in any plan.
+        weights: of each subject; of a sum only those count who contribute to it.
+        rules: the threshold.
     """
-    if cells > MOST_FOLLOWING:
-        return False
-    there = np.bincount(table.cells(margin), minlength=cells)
-    return int(np.count_nonzero(there)) < sum(table.lattice.sizes[axis] for axis in margin)
+
+    def __init__(self, table: Table, weights: Integers, rules: Rules) -> None:
+        self._table: Final = table
+        self._weights: Final = weights
+        self._threshold: Final = rules.threshold
+        self._left = MOST_LOOKS
+
+    def fixed(self, published: Flags, left: Flags) -> Watched:
+        """Find the small sets that new numbers fix, alone or with those that left before.
+
+        Args:
+            published: of all cells of the table's lattice.
+            left: those that left before.
+        """
+        lattice = self._table.lattice
+        new = {each for each in lattice.margins if (published & ~left)[lattice.place(each)].any()}
+        found: dict[Axes, Flags] = {}
+        for margin, cells in _sized(lattice):
+            if cells > MOST_CELLS:
+                break
+            # Sets that no new number fixes were fixed before.
+            units = self._units(margin, cells)
+            if any(set(each) < set(margin) for each in new) and (units < self._threshold).any():
+                hidden = self._hidden(margin, units, published, left)
+                if hidden.any():
+                    found[margin] = hidden.reshape(_shape(lattice, margin))
+        return found
+
+    def _hidden(self, margin: Axes, units: Floats, published: Flags, left: Flags) -> Flags:
+        rows, before = _rows(self._table.lattice, margin, published, left)
+        sets = FixedSets(rows, before, units, self._possible(margin), self._threshold)
+        hidden = sets.cells(self._left)
+        self._left -= sets.looks
+        return hidden
+
+    def _units(self, margin: Axes, cells: int) -> Floats:
+        at = self._table.cells(margin)
+        return np.bincount(at, weights=self._weights, minlength=cells) / UNIT
+
+    def _possible(self, margin: Axes) -> Flags:
+        """Tell in which cells somebody can be: where every two of the classes are together."""
+        sizes = self._table.lattice.sizes
+        possible = np.ones([sizes[axis] for axis in margin], dtype=np.bool_)
+        for pair in combinations(range(len(margin)), 2):
+            one, other = (margin[at] for at in pair)
+            there = np.bincount(
+                self._table.cells((one, other)), minlength=sizes[one] * sizes[other]
+            )
+            shape = [sizes[axis] if at in pair else 1 for at, axis in enumerate(margin)]
+            possible &= (there > 0).reshape(shape)
+        return possible.reshape(-1)
+
+
+def _sized(lattice: Lattice) -> list[tuple[Axes, int]]:
+    """Name the margins of one column more, the smallest first, with their cells."""
+    sizes = {each: math.prod(_shape(lattice, each)) for each in _wider(set(lattice.margins))}
+    return sorted(sizes.items(), key=lambda each: (each[1], each[0]))
+
+
+def _shape(lattice: Lattice, margin: Axes) -> tuple[int, ...]:
+    return tuple(lattice.sizes[axis] for axis in margin)
+
+
+def _wider(known: AbstractSet[Axes]) -> Iterator[Axes]:
+    """Name every margin of one column more than a known one that is not known itself."""
+    axes = sorted(margin[0] for margin in known if len(margin) == 1)
+    for margin in known:
+        for axis in axes:
+            each = tuple(sorted((*margin, axis)))
+            if margin and axis not in margin and each not in known:
+                yield each
+
+
+def _enclosed(margin: Axes, known: AbstractSet[Axes]) -> bool:
+    """Whether all margins of one column less are known."""
+    return all(lower in known for lower in combinations(margin, len(margin) - 1))
+
+
+def _rows(lattice: Lattice, margin: Axes, published: Flags, left: Flags) -> tuple[Floats, Flags]:
+    """Tell which cells of a margin each published cell adds up, and which of them left before."""
+    shape = _shape(lattice, margin)
+    at = np.indices(shape).reshape(len(shape), -1)
+    rows: list[Floats] = [np.zeros((0, at.shape[1]))]
+    before: list[Flags] = [np.zeros(0, dtype=np.bool_)]
+    for lower in lattice.margins:
+        if not set(lower) < set(margin):
+            continue
+        places = [margin.index(axis) for axis in lower]
+        cell = np.ravel_multi_index(at[places], lattice.shape(lower)) if places else at[0] * 0
+        place = lattice.place(lower)
+        shown = np.flatnonzero(published[place])
+        rows.append((shown[:, None] == cell).astype(np.float64))
+        before.append(left[place][shown])
+    return np.vstack(rows), np.concatenate(before)
