@@ -16,12 +16,8 @@ from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import digest_bytes, unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import (
-    Handovers,
-    require_pinned,
-    verify_features,
-    verify_recorded,
-)
+from saferoom_proto.receipt import require_pinned, verify_features, verify_recorded
+from saferoom_proto.receipt_part import Handovers
 from saferoom_proto.roots import open_under
 from saferoom_proto.shares import Share
 from saferoom_proto.statements import (

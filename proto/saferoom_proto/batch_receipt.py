@@ -42,7 +42,8 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, digest_bytes, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, open_template, read_receipt
+from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, open_template
+from saferoom_proto.receipt_part import read_receipt
 from saferoom_proto.shares import Share
 from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
 from saferoom_proto.statements.base import Part

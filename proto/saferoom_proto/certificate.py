@@ -46,6 +46,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.statements.base import FeatureName, Part
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
+from saferoom_proto.statements.report import Report, ReportPart
 from saferoom_proto.statements.training import TrainingPart
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import COUNTED, classes_of, plan_of
@@ -101,12 +102,16 @@ class OwnerPart(Part):
     table: Annotated[TablePart | None, Field(exclude_if=operator.not_)] = None
     """Parts had no tables at first: one of a check is written without."""
     training: Annotated[TrainingPart | None, Field(exclude_if=operator.not_)] = None
+    report: Annotated[ReportPart | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> OwnerPart:
-        told = (bool(self.formula), self.table is not None, self.training is not None)
+        others = (self.table, self.training, self.report)
+        told = (bool(self.formula), *(each is not None for each in others))
         if sum(told) != 1 or bool(self.formula) != (self.answers >= _YES_AND_NO):
-            raise ValueError("a part has a formula and its answers, or tables, or a training")
+            raise ValueError(
+                "a part has a formula and its answers, or tables, a training or a report"
+            )
         return self
 
     @property
@@ -153,6 +158,8 @@ def owners_of(template: Template) -> tuple[str, ...]:
         return (template.aggregate.owner,)
     if template.training is not None:
         return template.training.owners
+    if template.report is not None:
+        return template.report.owners
     return tuple(owner_parts(template))
 
 
@@ -169,6 +176,8 @@ def features_named(template: Template) -> tuple[FeatureRef, ...]:
         return tuple(sorted(map(FeatureRef.parse, template.aggregate.features), key=str))
     if template.training is not None:
         return tuple(sorted(map(FeatureRef.parse, template.training.features), key=str))
+    if template.report is not None:
+        return ()
     return tuple(sorted(features_of(parse_formula(template.check)), key=str))
 
 
@@ -228,15 +237,7 @@ def derive_table_part(
         rule = f"{detailed[0]} is of level 4: tables with it count, and tell nothing else"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("aggregate.measures", rule)])
     uses = tuple(
-        FeatureUse(
-            feature=str(ref),
-            digest=pinned[ref].digest,
-            level=pinned[ref].definition.level,
-            family=pinned[ref].definition.family,
-            most_cells=len(classes_of(shapes[ref])),
-            charged=False,
-        )
-        for ref in sorted(refs, key=str)
+        _uncharged(pinned[ref], len(classes_of(shapes[ref]))) for ref in sorted(refs, key=str)
     )
     table = TablePart(
         columns=tuple(
@@ -303,13 +304,26 @@ def _training_parts(
     return parts
 
 
-def _uncharged(pinned: PinnedFeature) -> FeatureUse:
+def derive_report_part(report: Report, owner: str) -> OwnerPart:
+    """Derive one owner's part of a report: it follows from the template alone."""
+    return OwnerPart(
+        owner=owner,
+        charter=None,
+        formula="",
+        features=(),
+        answers=0,
+        needs_consent=False,
+        report=ReportPart.of(report, owner),
+    )
+
+
+def _uncharged(pinned: PinnedFeature, cells: int = 1) -> FeatureUse:
     return FeatureUse(
         feature=pinned.definition.full_name,
         digest=pinned.digest,
         level=pinned.definition.level,
         family=pinned.definition.family,
-        most_cells=1,
+        most_cells=cells,
         charged=False,
     )
 
@@ -359,6 +373,8 @@ def derive_certificate(
         parts = (derive_table_part(opened.aggregate, features),)
     elif opened.training is not None:
         parts = _training_parts(opened.training, features, charters)
+    elif opened.report is not None:
+        parts = tuple(derive_report_part(opened.report, each) for each in opened.report.owners)
     else:
         nodes = owner_parts(opened)
         pinned = pinned_charters(opened, nodes, charters)

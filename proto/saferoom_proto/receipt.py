@@ -6,10 +6,9 @@ It needs nothing from the room: only the keys that its reader pinned when it joi
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Protocol, TypeVar
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -22,11 +21,12 @@ from saferoom_proto.checkpoint import (
 from saferoom_proto.conjunction import NO_CHARTERS
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.encoding import unb64
 from saferoom_proto.entry import commitment as entry_commitment
 from saferoom_proto.entry import leaf
 from saferoom_proto.pinned import pin
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt_part import Handovers, OwnFeatures, SaidPart, read_receipt
 from saferoom_proto.roots import open_under
 from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
@@ -57,49 +57,6 @@ from saferoom_proto.verification import (
 )
 
 RECEIPT_LIMIT_BYTES: Final = 4 * 1024 * 1024
-
-
-P = TypeVar("P", bound=Part)
-
-
-def read_receipt(kind: type[P], data: bytes, most_bytes: int) -> P:
-    """Read a receipt file of a kind, which must say itself which format it has.
-
-    Raises:
-        SafeRoomError: `MALFORMED` names the field.
-    """
-    parse_object(data, most_bytes)
-    try:
-        read = kind.model_validate_json(data)
-    except ValidationError as error:
-        raise SafeRoomError(Reason.MALFORMED, "receipt", field_faults(error)) from None
-    if "format" not in read.model_fields_set:
-        raise SafeRoomError(Reason.MALFORMED, "receipt", [FieldFault("format", "is missing")])
-    return read
-
-
-Handovers = Annotated[
-    tuple[Annotated[str, Field(max_length=64 * 1024)], ...],
-    Field(max_length=64, exclude_if=operator.not_),
-]
-"""Those that led to the root of a receipt's charters, oldest first, for who pinned one before.
-
-Most receipts lack them, and are written without: readers from before know no such field.
-"""
-
-
-class OwnFeatures(Protocol):
-    """An owner's part of a receipt, as far as it holds the owner's features: envelopes as text."""
-
-    @property
-    def owner(self) -> str:
-        """Whose part it is."""
-        ...
-
-    @property
-    def features(self) -> Sequence[str]:
-        """Those that the certificate was derived from."""
-        ...
 
 
 class ReceiptPart(Part):
@@ -195,9 +152,33 @@ def verify_receipt(receipt: Receipt, trust: Trust) -> VerifiedReceipt:
     return VerifiedReceipt(request, request_envelope.digest, template, certificate, parts)
 
 
-def _verify_part(
-    part: ReceiptPart, request_envelope: Envelope, certificate: ReleaseCertificate, trust: Trust
-) -> VerifiedPart:
+@dataclass(frozen=True, slots=True)
+class SaidWord:
+    """An enclave's word on a question, verified but for what was opened.
+
+    Attributes:
+        release: the word.
+        charter: under which it was said.
+        features: of its owner, as the certificate names them.
+        checkpoint: the log that it stands in.
+        index: its entry there.
+    """
+
+    release: Release
+    charter: PinnedCharter
+    features: tuple[Feature, ...]
+    checkpoint: Checkpoint
+    index: int
+
+
+def verify_said(
+    part: SaidPart, request_envelope: Envelope, certificate: ReleaseCertificate, trust: Trust
+) -> SaidWord:
+    """Verify an owner's part of a receipt, but for the consent it needs and what was opened.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails.
+    """
     # Step 3a: the charter under its pinned root; the enclave's key under the charter.
     charter = open_charters(part.owner, part.charters, trust, part.handovers)
     endorsement_envelope = Envelope.from_text(part.endorsement)
@@ -219,18 +200,28 @@ def _verify_part(
         agreement.agreement.require_valid(moment)
         require_approved(part.approvals, release.approvals, charter, certificate)
         require_pinned(charter, certificate.part(part.owner))
-        if certificate.part(part.owner).needs_consent:
-            _require_consented(part, release, charter, request, features)
-    # Step 3e: its place in the log, and the answer under its commitment.
+    # Step 3e: its place in the log.
     checkpoint, index = verify_recorded(
         release_envelope.digest, unb64(part.salt), part.proof, trust
     )
+    return SaidWord(release, charter, features, checkpoint, index)
+
+
+def _verify_part(
+    part: ReceiptPart, request_envelope: Envelope, certificate: ReleaseCertificate, trust: Trust
+) -> VerifiedPart:
+    said = verify_said(part, request_envelope, certificate, trust)
+    release = said.release
+    # Step 3f: the consent that it needs, and the answer under its commitment.
+    if release.outcome is Outcome.ANSWERED and certificate.part(part.owner).needs_consent:
+        request = load(request_envelope, CheckRequest)
+        _require_consented(part, release, said.charter, request, said.features)
     answer = None
     if part.answer is not None:
         answer = open_answer(release, unb64(part.answer), certificate.returns)
     if (answer is None) != (release.outcome is Outcome.REFUSED):
         raise SafeRoomError(Reason.BAD_PROOF, "an answer is missing, or one too many")
-    return VerifiedPart(release, answer, checkpoint, index)
+    return VerifiedPart(release, answer, said.checkpoint, said.index)
 
 
 def require_about(

@@ -22,12 +22,8 @@ from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import (
-    RECEIPT_LIMIT_BYTES,
-    Handovers,
-    read_receipt,
-    verify_recorded,
-)
+from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, verify_recorded
+from saferoom_proto.receipt_part import Handovers, read_receipt
 from saferoom_proto.roots import open_under
 from saferoom_proto.statements import (
     BatchRelease,

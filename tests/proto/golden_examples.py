@@ -32,6 +32,7 @@ from saferoom_proto.load_faults import Faults, FaultyRow, faults_info
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import Receipt, ReceiptPart
+from saferoom_proto.reports.told import Mark
 from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.statements import (
     Absent,
@@ -60,6 +61,7 @@ from tests.proto.golden_answers import (
 from tests.proto.golden_jobs import channel_formats, words_on_jobs
 from tests.proto.golden_owners import definitions, orders, owners_words
 from tests.proto.golden_premises import words_at_the_owner
+from tests.proto.golden_reports import report_templates, reports_formats
 from tests.proto.golden_seeds import (
     CERTIFICATE,
     HEADER,
@@ -97,6 +99,7 @@ def payloads() -> dict[str, Payload]:
         | words_at_the_owner()
     )
     made |= subjects_words() | words_on_jobs() | templates() | words_on_tables()
+    made |= report_templates()
     return made | {"release-certificate": certificate()}
 
 
@@ -187,6 +190,7 @@ def others() -> dict[str, str]:
         **subjects_formats(),
         **channel_formats(),
         **tables_formats(),
+        **reports_formats(),
     }
 
 
@@ -212,7 +216,7 @@ def words() -> dict[str, list[str]]:
     """Give the words of every closed list that stands in a statement."""
     lists: Iterable[Iterable[str]] = (
         Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth, Finding,
-        Figure, TrainingMethod, JobOutcome, JobStep, MeasureKind,
+        Figure, TrainingMethod, JobOutcome, JobStep, MeasureKind, Mark,
     )  # fmt: skip
     return {getattr(each, "__name__", ""): [str(word) for word in each] for each in lists}
 

@@ -84,6 +84,7 @@ from saferoom_proto.statements.job import (
 )
 from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.recovery import Recovered, Recovery
+from saferoom_proto.statements.report import Report, ReportTable
 from saferoom_proto.statements.request import CheckRequest
 from saferoom_proto.statements.subject import ConsentRequest, HoldingsRequest
 from saferoom_proto.statements.tables import TableRelease, TableRequest
@@ -170,6 +171,8 @@ __all__ = [
     "Recovery",
     "Refusal",
     "Release",
+    "Report",
+    "ReportTable",
     "Returns",
     "RoomKeys",
     "RootHandover",

@@ -135,8 +135,8 @@ class Outcome(StrEnum):
 class Release(Payload):
     """An enclave's signed word on one request: answered or refused, under which evidence.
 
-    The answer itself is not here: its commitment is, SHA-256 over the 50 bytes that were sealed to
-    the asker (`saferoom_proto.answer`).
+    The answer itself is not here: its commitment is, SHA-256 over what was sealed to the asker: a
+    check's 50 bytes (`saferoom_proto.answer`), or a part of a report (`saferoom_proto.reports`).
     """
 
     KIND: ClassVar[str] = "release"

@@ -25,6 +25,7 @@ from saferoom_proto.statements.base import (
     ValidFor,
     distinct,
 )
+from saferoom_proto.statements.report import Report
 from saferoom_proto.statements.training import Training
 
 
@@ -49,7 +50,9 @@ Purposes = Annotated[
 
 
 class Template(Payload):
-    """A check, tables or a training: its digest is what approvals sign. Signed by who proposes it.
+    """A check, tables, a training or a report: its digest is what approvals sign.
+
+    Signed by who proposes it.
 
     Templates were checks at first: what another kind asks is written only where it is asked.
     """
@@ -57,7 +60,7 @@ class Template(Payload):
     KIND: ClassVar[str] = "template"
     SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
 
-    kind: Literal["Check", "Aggregate", "Training"]
+    kind: Literal["Check", "Aggregate", "Training", "Report"]
     name: Name
     title: Title
     proposer: Name
@@ -69,6 +72,7 @@ class Template(Payload):
     returns: Returns = Returns.PARTS
     aggregate: Annotated[Aggregate | None, Field(exclude_if=operator.not_)] = None
     training: Annotated[Training | None, Field(exclude_if=operator.not_)] = None
+    report: Annotated[Report | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Template:
@@ -78,6 +82,8 @@ class Template(Payload):
             raise ValueError("an Aggregate, and no other kind, has a plan: aggregate")
         if (self.kind == "Training") != (self.training is not None):
             raise ValueError("a Training, and no other kind, says what is trained: training")
+        if (self.kind == "Report") != (self.report is not None):
+            raise ValueError("a Report, and no other kind, names tables and columns: report")
         if self.kind != "Check" and (self.params or self.returns is not Returns.PARTS):
             raise ValueError("only a Check has parameters, or says what it returns")
         return self

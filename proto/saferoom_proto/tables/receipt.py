@@ -17,16 +17,15 @@ from saferoom_proto.encoding import unb64
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import (
-    Handovers,
     open_charters,
     open_template,
-    read_receipt,
     require_about,
     require_approved,
     require_same,
     verify_features,
     verify_recorded,
 )
+from saferoom_proto.receipt_part import Handovers, read_receipt
 from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template, load
 from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.suite import suite_of

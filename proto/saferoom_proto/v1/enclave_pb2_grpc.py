@@ -73,11 +73,6 @@ class EnclaveServiceStub:
                 request_serializer=enclave_pb2.WorkOnJobRequest.SerializeToString,
                 response_deserializer=enclave_pb2.WorkOnJobResponse.FromString,
                 _registered_method=True)
-        self.GiveToJob = channel.stream_stream(
-                '/saferoom.v1.EnclaveService/GiveToJob',
-                request_serializer=enclave_pb2.GiveToJobRequest.SerializeToString,
-                response_deserializer=enclave_pb2.GiveToJobResponse.FromString,
-                _registered_method=True)
         self.TellJobs = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/TellJobs',
                 request_serializer=enclave_pb2.TellJobsRequest.SerializeToString,
@@ -97,6 +92,11 @@ class EnclaveServiceStub:
                 '/saferoom.v1.EnclaveService/Tabulate',
                 request_serializer=enclave_pb2.TabulateRequest.SerializeToString,
                 response_deserializer=enclave_pb2.TabulateResponse.FromString,
+                _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/Report',
+                request_serializer=enclave_pb2.ReportRequest.SerializeToString,
+                response_deserializer=enclave_pb2.ReportResponse.FromString,
                 _registered_method=True)
         self.Load = channel.stream_unary(
                 '/saferoom.v1.EnclaveService/Load',
@@ -167,11 +167,6 @@ class EnclaveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GiveToJob(self, request_iterator, context):
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def TellJobs(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +183,11 @@ class EnclaveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Tabulate(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Report(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -260,11 +260,6 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     request_deserializer=enclave_pb2.WorkOnJobRequest.FromString,
                     response_serializer=enclave_pb2.WorkOnJobResponse.SerializeToString,
             ),
-            'GiveToJob': grpc.stream_stream_rpc_method_handler(
-                    servicer.GiveToJob,
-                    request_deserializer=enclave_pb2.GiveToJobRequest.FromString,
-                    response_serializer=enclave_pb2.GiveToJobResponse.SerializeToString,
-            ),
             'TellJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.TellJobs,
                     request_deserializer=enclave_pb2.TellJobsRequest.FromString,
@@ -284,6 +279,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.Tabulate,
                     request_deserializer=enclave_pb2.TabulateRequest.FromString,
                     response_serializer=enclave_pb2.TabulateResponse.SerializeToString,
+            ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=enclave_pb2.ReportRequest.FromString,
+                    response_serializer=enclave_pb2.ReportResponse.SerializeToString,
             ),
             'Load': grpc.stream_unary_rpc_method_handler(
                     servicer.Load,

@@ -51,8 +51,6 @@ class EnclaveServiceStub:
     """Lets a job of joint training begin, or refuses it."""
     WorkOnJob: _grpc.StreamStreamMultiCallable[_enclave_pb2.WorkOnJobRequest, _enclave_pb2.WorkOnJobResponse]
     """Carries a job's messages."""
-    GiveToJob: _grpc.StreamStreamMultiCallable[_enclave_pb2.GiveToJobRequest, _enclave_pb2.GiveToJobResponse]
-    """Answers what another owner's enclave asks of this one, in a job of several owners."""
     TellJobs: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TellJobsRequest, _enclave_pb2.TellJobsResponse]
     """Tells how jobs stand."""
     EndJob: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.EndJobRequest, _enclave_pb2.EndJobResponse]
@@ -61,6 +59,8 @@ class EnclaveServiceStub:
     """Shows a subject all that is held about it."""
     Tabulate: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TabulateRequest, _enclave_pb2.TabulateResponse]
     """Makes tables of everybody together, and says its word on the request for them."""
+    Report: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.ReportRequest, _enclave_pb2.ReportResponse]
+    """Tells what is public by law about one subject, and says its word on the request for it."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
     TryFeature: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TryFeatureRequest, _enclave_pb2.TryFeatureResponse]
@@ -93,8 +93,6 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Lets a job of joint training begin, or refuses it."""
     WorkOnJob: _aio.StreamStreamMultiCallable[_enclave_pb2.WorkOnJobRequest, _enclave_pb2.WorkOnJobResponse]  # type: ignore[assignment]
     """Carries a job's messages."""
-    GiveToJob: _aio.StreamStreamMultiCallable[_enclave_pb2.GiveToJobRequest, _enclave_pb2.GiveToJobResponse]  # type: ignore[assignment]
-    """Answers what another owner's enclave asks of this one, in a job of several owners."""
     TellJobs: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TellJobsRequest, _enclave_pb2.TellJobsResponse]  # type: ignore[assignment]
     """Tells how jobs stand."""
     EndJob: _aio.UnaryUnaryMultiCallable[_enclave_pb2.EndJobRequest, _enclave_pb2.EndJobResponse]  # type: ignore[assignment]
@@ -103,6 +101,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Shows a subject all that is held about it."""
     Tabulate: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TabulateRequest, _enclave_pb2.TabulateResponse]  # type: ignore[assignment]
     """Makes tables of everybody together, and says its word on the request for them."""
+    Report: _aio.UnaryUnaryMultiCallable[_enclave_pb2.ReportRequest, _enclave_pb2.ReportResponse]  # type: ignore[assignment]
+    """Tells what is public by law about one subject, and says its word on the request for it."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
     TryFeature: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TryFeatureRequest, _enclave_pb2.TryFeatureResponse]  # type: ignore[assignment]
@@ -188,14 +188,6 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         """Carries a job's messages."""
 
     @_abc_1.abstractmethod
-    def GiveToJob(
-        self,
-        request_iterator: _MaybeAsyncIterator[_enclave_pb2.GiveToJobRequest],
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_enclave_pb2.GiveToJobResponse], _abc.AsyncIterator[_enclave_pb2.GiveToJobResponse]]:
-        """Answers what another owner's enclave asks of this one, in a job of several owners."""
-
-    @_abc_1.abstractmethod
     def TellJobs(
         self,
         request: _enclave_pb2.TellJobsRequest,
@@ -226,6 +218,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.TabulateResponse, _abc.Awaitable[_enclave_pb2.TabulateResponse]]:
         """Makes tables of everybody together, and says its word on the request for them."""
+
+    @_abc_1.abstractmethod
+    def Report(
+        self,
+        request: _enclave_pb2.ReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.ReportResponse, _abc.Awaitable[_enclave_pb2.ReportResponse]]:
+        """Tells what is public by law about one subject, and says its word on the request for it."""
 
     @_abc_1.abstractmethod
     def Load(
