@@ -178,7 +178,7 @@ class Batches:
         envelope = batch_request(header)
         # Step 2: authorise.
         request = batch_gist(envelope)
-        approved = await self._checks.authorise(caller, envelope, request)
+        approved = await self._checks.authorise(caller, envelope, request, "Check")
         place = ExitStack()
         place.enter_context(self._limits.place(caller.organisation))
         passing = _Passing(header, approved, request, pieces)

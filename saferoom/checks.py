@@ -22,6 +22,7 @@ from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals, RequestRefusedError, Word
 from saferoom.register import Register
+from saferoom.reports import disputes_of
 from saferoom.state.rows import AnswerRow, RequestRow, Row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import bind, parse_formula
@@ -45,6 +46,10 @@ class Judge(Protocol):
 
     async def judge(self, request: Envelope) -> Judged:
         """Have a request judged."""
+        ...
+
+    async def report(self, request: Envelope, disputes: Sequence[Envelope]) -> Judged:
+        """Have a request for a report answered."""
         ...
 
 
@@ -102,7 +107,7 @@ class Checks:
         """
         request = request_gist(envelope)
         # Step 2: authorise.
-        approved = await self.authorise(caller, envelope, request)
+        approved = await self.authorise(caller, envelope, request, "Check", "Report")
         # One request is judged once at a time: its repeat waits for the same words. A caller who
         # leaves ends only its own waiting; what was charged is recorded.
         task = self._under_way.get(envelope.digest)
@@ -113,15 +118,15 @@ class Checks:
         return await asyncio.shield(task)
 
     async def authorise(
-        self, caller: Caller, envelope: Envelope, request: RequestGist, kind: str = "Check"
+        self, caller: Caller, envelope: Envelope, request: RequestGist, *kinds: str
     ) -> Approved:
-        """Let a request by a template of a kind pass on to enclaves, or record that it was refused.
+        """Let a request by a template of some kinds pass on, or record that it was refused.
 
         Raises:
             RequestRefusedError: with the reason, recorded.
         """
         try:
-            return self._authorise(caller, envelope, request, kind)
+            return self._authorise(caller, envelope, request, kinds)
         except SafeRoomError as error:
             raise await self._refusals.record(
                 error, institution=caller.organisation, question=envelope, owner=None
@@ -157,7 +162,7 @@ class Checks:
         return sorted(words, key=lambda word: (word.said.owner or "", word.index))
 
     def _authorise(
-        self, caller: Caller, envelope: Envelope, request: RequestGist, kind: str
+        self, caller: Caller, envelope: Envelope, request: RequestGist, kinds: tuple[str, ...]
     ) -> Approved:
         """Refuse what an enclave would refuse too, before it costs one anything.
 
@@ -168,7 +173,7 @@ class Checks:
         template = self._register.template(request.template)
         if request.purpose not in template.says.purposes:
             raise SafeRoomError(Reason.WRONG_PURPOSE, str(request.purpose))
-        if template.says.kind != kind:
+        if template.says.kind not in kinds:
             rule = f"{template.says.name} is of kind {template.says.kind}: ask by its own kind"
             fault = FieldFault("template", rule)
             raise SafeRoomError(Reason.NOT_ALLOWED, fault.rule, [fault])
@@ -223,7 +228,7 @@ class Checks:
         """Have one owner's enclave judge the request, and record its word."""
         try:
             enclave = self._judges.serving(owner)
-            judged = await enclave.judge(approved.envelope)
+            judged = await self._judged(enclave, owner, approved)
         except SafeRoomError:
             # What was answered before stays answered, enclave or no enclave.
             known = await self._recall(owner, approved)
@@ -244,6 +249,13 @@ class Checks:
         )
         enclave.outbox.recorded(judged.entry.chain_index, recorded.index)
         return recorded
+
+    async def _judged(self, enclave: Judge, owner: str, approved: Approved) -> Judged:
+        request = approved.request
+        if self._register.template(request.template).says.kind == "Check":
+            return await enclave.judge(approved.envelope)
+        said = await disputes_of(self._archive, owner, request.subject)
+        return await enclave.report(approved.envelope, said)
 
     async def _release(
         self, owner: str, approved: Approved, judged: Judged, outbox: Outbox
@@ -299,6 +311,8 @@ class Checks:
     def _faults(self, request: CheckRequest) -> Sequence[FieldFault]:
         """Find which parameters are off: the enclave's verdict gives the reason only."""
         template = self._register.template(request.template).says
+        if template.report is not None:
+            return [FieldFault("params", "a report has none")]
         shapes = {ref: each.shape for ref, each in self._register.pinned_features.items()}
         try:
             bind(parse_formula(template.check), request.params, shapes)

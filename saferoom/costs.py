@@ -58,7 +58,7 @@ class Costs:
         """
         request = cost_gist(envelope)
         # Step 2: authorise, as for the question itself.
-        approved = await self._checks.authorise(caller, envelope, request)
+        approved = await self._checks.authorise(caller, envelope, request, "Check")
         return await self._asked.run(self._told(approved))
 
     async def drain(self, seconds: float) -> None:

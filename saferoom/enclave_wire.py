@@ -146,6 +146,18 @@ def tabulated_from(message: enclave_pb2.TabulateResponse) -> Judged:
     return Judged(outbox_entry_from(message.entry), message.sealed)
 
 
+def report_request(request: Envelope, disputes: Sequence[Envelope]) -> enclave_pb2.ReportRequest:
+    """Put a request for a report on the wire, and what is said of its subject's disputes."""
+    return enclave_pb2.ReportRequest(
+        request=envelope_to_proto(request), disputes=map(envelope_to_proto, disputes)
+    )
+
+
+def reported_from(message: enclave_pb2.ReportResponse) -> Judged:
+    """Take an enclave's word on a report off the wire."""
+    return Judged(outbox_entry_from(message.entry), message.sealed)
+
+
 def load_request(piece: LoadPiece) -> enclave_pb2.LoadRequest:
     """Pass a piece of a load on as it came."""
     return enclave_pb2.LoadRequest(piece=piece)

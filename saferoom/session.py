@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -202,6 +202,10 @@ class Session:
     async def tabulate(self, request: Envelope) -> Judged:
         """Have tables made."""
         return await self._channel.tabulate(request, TABLE_SECONDS)
+
+    async def report(self, request: Envelope, disputes: Sequence[Envelope]) -> Judged:
+        """Have what is public of a subject told, with what it disputes marked."""
+        return await self._channel.report(request, disputes, JUDGE_SECONDS)
 
     def judge_batch(self, pieces: AsyncIterator[BatchPiece]) -> AsyncGenerator[BatchTold]:
         """Have a batch judged."""

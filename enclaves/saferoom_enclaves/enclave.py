@@ -20,6 +20,7 @@ from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
 from saferoom_enclaves.loads import LoadGrant, LoadJob, NewStore, require_next
 from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
+from saferoom_enclaves.reports.desk import ReportDesk
 from saferoom_enclaves.rollbacks import RollbackJob, kept_snapshots, require_kept
 from saferoom_enclaves.state import State
 from saferoom_enclaves.stream import Delivery
@@ -238,6 +239,11 @@ class Enclave:
     def tables(self) -> TableDesk:
         """The tables, once the enclave has its keys; `LOCKED` before."""
         return self._require_open().tables
+
+    @property
+    def reports(self) -> ReportDesk:
+        """The reports, once the enclave has its keys; `LOCKED` before."""
+        return self._require_open().reports
 
     def outbox(self, start: int) -> list[OutboxEntry]:
         """Give entries that no proof has come back for, from a chain index on."""

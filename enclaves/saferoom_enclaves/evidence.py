@@ -3,13 +3,13 @@
     Asked ─▶ Admitted ─▶ Charged ─▶ Sealed[...] ───▶ Released          (admit, charge, gate)
     Inquired ─▶ Appraised ─────────────────────────▶ Released          (appraise, gate)
     Claimed ──────────────────────▶ Sealed[Held] ──▶ Released          (claim, gate)
+    Asked ─▶ AdmittedReport ─▶ SealedReport ─▶ ReleasedReport          (reports: admit, gate)
     AskedTable ─▶ AdmittedTable ─▶ ChargedTable ─▶ SealedTables ─▶ ReleasedTables
                                     (tables: admit, charge, gate)
     AskedBatch ─▶ AdmittedRows ─▶ ChargedRows ─▶ SealedRows ─▶ ReleasedRows
                                                   (batch_admit, batch_charge, batch_gate)
     AskedJob ─▶ AdmittedJob ─▶ ChargedJob ─▶ SealedModel ─▶ ReleasedJob
                                                   (job_admit, job_charge, job_gate)
-                              ChargedJob ─▶ SealedColumns ─▶ ReleasedColumns      (job_columns)
 
 Each kind is made in one module only. Its constructor asks for a right whose class is private to
 that module, so a forged one does not type-check; and for the one right there is, so it fails when

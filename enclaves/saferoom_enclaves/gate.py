@@ -30,6 +30,7 @@ from saferoom_proto.holdings import Holdings
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
+    ChainLink,
     Charge,
     CostEstimate,
     Disclosure,
@@ -167,9 +168,10 @@ class Gate:
         answer = Answer(sealed.open(_RELEASED), self._randomness(SALT_BYTES)).to_bytes()
         info = seal_info(asked.request_id, moment.grounds.owner)
         consent = charged.admitted.consent
-        payload = self._payload(
+        payload = answer_word(
             asked,
             moment,
+            self._journal.link,
             outcome=Outcome.ANSWERED,
             reason=None,
             approvals=charged.admitted.use.approvals,
@@ -188,9 +190,10 @@ class Gate:
         charges: tuple[Charge, ...] = (),
     ) -> Released:
         """Sign a refusal; what was charged before it stays charged."""
-        payload = self._payload(
+        payload = answer_word(
             asked,
             moment,
+            self._journal.link,
             outcome=Outcome.REFUSED,
             reason=reason,
             approvals=(),
@@ -266,37 +269,39 @@ class Gate:
         )
         return Released(_RELEASED, self._journal.append(payload, moment.now, sealed=to_subject))
 
-    def _payload(
-        self,
-        asked: Asked,
-        moment: Moment,
-        *,
-        outcome: Outcome,
-        reason: Reason | None,
-        approvals: tuple[str, ...],
-        consent: str | None,
-        charges: tuple[Charge, ...],
-        answer: str | None,
-    ) -> Release:
-        request, grounds = asked.request, moment.grounds
-        return Release(
-            room=grounds.room,
-            owner=grounds.owner,
-            request=asked.request_id,
-            institution=request.institution,
-            endorsement=grounds.endorsement,
-            charter=grounds.charter,
-            template=request.template,
-            certificate=request.certificate,
-            approvals=approvals,
-            agreement=asked.agreement.digest,
-            consent=consent,
-            stream=grounds.stream,
-            store=grounds.store,
-            outcome=outcome,
-            reason=reason,
-            charges=charges,
-            answer=answer,
-            chain=self._journal.link,
-            time=moment.now,
-        )
+
+def answer_word(
+    asked: Asked,
+    moment: Moment,
+    link: ChainLink,
+    *,
+    outcome: Outcome,
+    reason: Reason | None,
+    approvals: tuple[str, ...],
+    consent: str | None,
+    charges: tuple[Charge, ...],
+    answer: str | None,
+) -> Release:
+    """Write the enclave's word on a request about one subject, as the next link of its chain."""
+    request, grounds = asked.request, moment.grounds
+    return Release(
+        room=grounds.room,
+        owner=grounds.owner,
+        request=asked.request_id,
+        institution=request.institution,
+        endorsement=grounds.endorsement,
+        charter=grounds.charter,
+        template=request.template,
+        certificate=request.certificate,
+        approvals=approvals,
+        agreement=asked.agreement.digest,
+        consent=consent,
+        stream=grounds.stream,
+        store=grounds.store,
+        outcome=outcome,
+        reason=reason,
+        charges=charges,
+        answer=answer,
+        chain=link,
+        time=moment.now,
+    )

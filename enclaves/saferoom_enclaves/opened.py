@@ -19,13 +19,14 @@ from saferoom_enclaves.disclose import Disclosures
 from saferoom_enclaves.freshness import Freshness
 from saferoom_enclaves.gate import Gate, Grounds, Moment
 from saferoom_enclaves.held import Records
-from saferoom_enclaves.job_peers import Peers
 from saferoom_enclaves.jobs import Jobs
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
 from saferoom_enclaves.keys import ReleasedKeys
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.pairing import Pairing
+from saferoom_enclaves.reports.desk import ReportDesk
+from saferoom_enclaves.reports.gate import ReportGate
 from saferoom_enclaves.requests import Requests
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import MOST_AHEAD, Standing
@@ -123,18 +124,12 @@ class OpenEnclave:
             randomness=randomness,
             log=log,
         )
-        self.disclosures: Final = Disclosures(
-            state=state,
-            standing=self.standing,
-            records=Records(self.data, around.work, self.standing, spending, self.batches.about),
-            journal=self.journal,
-            gate=gate,
-            ready=self.ready,
-            log=log,
-        )
+        records = Records(self.data, around.work, self.standing, spending, self.batches.about)
+        self.disclosures: Final = self._disclosures(records, gate, around)
         self.tables: Final = self._table_desk(rules, requests, around)
+        self.reports: Final = self._report_desk(rules, requests, gate, around)
         self.trials: Final = Trials(state, self.standing, self.data, around.work)
-        self.jobs: Final = self._jobs(rules, requests, makeup, around)
+        self.jobs: Final = self._jobs(rules, requests, around)
         self.judge: Final = Judge(
             state=state,
             rules=rules,
@@ -166,7 +161,34 @@ class OpenEnclave:
             log=around.log,
         )
 
-    def _jobs(self, rules: Rules, requests: Requests, makeup: Makeup, around: Surroundings) -> Jobs:
+    def _disclosures(self, records: Records, gate: Gate, around: Surroundings) -> Disclosures:
+        return Disclosures(
+            state=self.state,
+            standing=self.standing,
+            records=records,
+            journal=self.journal,
+            gate=gate,
+            ready=self.ready,
+            log=around.log,
+        )
+
+    def _report_desk(
+        self, rules: Rules, requests: Requests, gate: Gate, around: Surroundings
+    ) -> ReportDesk:
+        return ReportDesk(
+            state=self.state,
+            rules=rules,
+            requests=requests,
+            journal=self.journal,
+            data=self.data,
+            work=around.work,
+            gate=gate,
+            reports=ReportGate(self.journal, around.randomness),
+            ready=self.ready,
+            log=around.log,
+        )
+
+    def _jobs(self, rules: Rules, requests: Requests, around: Surroundings) -> Jobs:
         return Jobs(
             state=self.state,
             rules=rules,
@@ -175,7 +197,6 @@ class OpenEnclave:
             ready=self.ready,
             data=self.data,
             randomness=around.randomness,
-            peers=Peers(self.standing, makeup, Pairing(self.keys.pairing)),
             log=around.log,
         )
 

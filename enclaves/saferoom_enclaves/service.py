@@ -22,6 +22,7 @@ from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.places import Turns
+from saferoom_enclaves.reports.service import ReportCalls
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.tables.service import TableCalls
 from saferoom_enclaves.whereabouts import Whereabouts
@@ -74,6 +75,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._jobs: Final = JobCalls(worker, work)
         self._batches: Final = BatchCalls(worker, self._tick)
         self._tables: Final = TableCalls(worker, self._tick)
+        self._reports: Final = ReportCalls(worker, self._tick)
         self._tick_seconds = 0.0
 
     async def Attest(  # noqa: N802 - the contract's name
@@ -201,6 +203,14 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         async with self._refusing(context, "Tabulate"):
             return wire.tabulate_response(await self._tables.answer(wire.tables_of(request)))
 
+    async def Report(  # noqa: N802
+        self, request: enclave_pb2.ReportRequest, context: Context
+    ) -> enclave_pb2.ReportResponse:
+        """Tell what is public of a subject."""
+        async with self._refusing(context, "Report"):
+            asked, disputes = wire.report_of(request)
+            return wire.report_response(await self._reports.answer(asked, disputes))
+
     async def BeginJob(  # noqa: N802
         self, request: enclave_pb2.BeginJobRequest, context: Context
     ) -> enclave_pb2.BeginJobResponse:
@@ -215,15 +225,6 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         pieces = cast("AsyncIterator[enclave_pb2.WorkOnJobRequest]", request_iterator)
         async with self._refusing(context, "WorkOnJob"):
             async for response in self._jobs.work_on(pieces):
-                yield response
-
-    async def GiveToJob(  # noqa: N802
-        self, request_iterator: object, context: Context
-    ) -> AsyncIterator[enclave_pb2.GiveToJobResponse]:
-        """Answer another owner's enclave."""
-        pieces = cast("AsyncIterator[enclave_pb2.GiveToJobRequest]", request_iterator)
-        async with self._refusing(context, "GiveToJob"):
-            async for response in self._jobs.give(pieces):
                 yield response
 
     async def TellJobs(  # noqa: N802

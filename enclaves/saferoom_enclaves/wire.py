@@ -122,6 +122,17 @@ def tabulate_response(judged: Judged) -> enclave_pb2.TabulateResponse:
     return enclave_pb2.TabulateResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
 
 
+def report_of(request: enclave_pb2.ReportRequest) -> tuple[Envelope, tuple[Envelope, ...]]:
+    """Take a request for a report off the wire, and what is said of its subject's disputes."""
+    disputes = tuple(envelope_from_proto(each) for each in request.disputes)
+    return envelope_from_proto(request.request), disputes
+
+
+def report_response(judged: Judged) -> enclave_pb2.ReportResponse:
+    """Put the word on a request for a report on the wire."""
+    return enclave_pb2.ReportResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
+
+
 def outbox_entry(entry: OutboxEntry) -> enclave_pb2.OutboxEntry:
     """Put an entry on the wire."""
     message = enclave_pb2.OutboxEntry(

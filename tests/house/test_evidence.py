@@ -34,13 +34,14 @@ MAKERS = {
         "ChargedTable": "charge.py",
         "SealedTables": "gate.py",
         "ReleasedTables": "gate.py",
+        "AdmittedReport": "admit.py",
+        "SealedReport": "gate.py",
+        "ReleasedReport": "gate.py",
         "AskedJob": "job_admit.py",
         "AdmittedJob": "job_admit.py",
         "ChargedJob": "job_charge.py",
         "SealedModel": "job_gate.py",
         "ReleasedJob": "job_gate.py",
-        "SealedColumns": "job_columns.py",
-        "ReleasedColumns": "job_columns.py",
     },
 }
 

@@ -19,6 +19,7 @@ from saferoom_proto.statements import (
     CostRequest,
     Parameter,
     Purpose,
+    Report,
     Returns,
     TableRequest,
     Template,
@@ -101,6 +102,12 @@ class SimBank:
     ) -> tuple[Envelope, Envelope]:
         """Publish a template of joint training and its release certificate."""
         return self._published(self._template(name, purposes, kind="Training", training=training))
+
+    def report(
+        self, name: str, report: Report, purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,)
+    ) -> tuple[Envelope, Envelope]:
+        """Publish a template of a report and its release certificate."""
+        return self._published(self._template(name, purposes, kind="Report", report=report))
 
     def table_request(
         self,

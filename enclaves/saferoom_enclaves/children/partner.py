@@ -59,17 +59,13 @@ def _align(job: Align, files: Sequence[int], channel: socket.socket) -> None:
         _say(channel, Exchanged(refused=refusal.reason), [])
         return
     _say(channel, Exchanged(), [])
-    learning, narrowing = bool(state), False
+    learning = bool(state)
     while (heard := frames.receive(channel, MOST_HEARD_BYTES, 0)) is not None:
         try:
-            if narrowing:
-                kept = np.frombuffer(heard.message, "<u4").tolist()
-                told = [side.release(kept), b"", b""]
-            elif learning:
+            if learning:
                 places = np.array(side.learn(heard.message), dtype="<u4")
-                narrowing = job.narrowed and len(places) > 0
                 # Whether it is sent is the enclave's to decide.
-                answer = side.release() if len(places) and not narrowing else b""
+                answer = side.release() if len(places) else b""
                 told = [answer, b"", places.tobytes()]
             else:
                 told = [side.answer(heard.message), side.save(), b""]

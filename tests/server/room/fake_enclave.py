@@ -281,9 +281,6 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     def WorkOnJob(self, request_iterator: object, context: object) -> NoReturn:
         raise NotImplementedError("jobs are tested with real enclaves")
 
-    def GiveToJob(self, request_iterator: object, context: object) -> NoReturn:
-        raise NotImplementedError("jobs are tested with real enclaves")
-
     def TellJobs(self, request: object, context: object) -> NoReturn:
         raise NotImplementedError("jobs are tested with real enclaves")
 
@@ -292,6 +289,9 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
 
     def Tabulate(self, request: object, context: object) -> NoReturn:
         raise NotImplementedError("tables are tested with real enclaves")
+
+    def Report(self, request: object, context: object) -> NoReturn:
+        raise NotImplementedError("reports are tested with real enclaves")
 
     async def Disclose(
         self, request: enclave_pb2.DiscloseRequest, context: object

@@ -1,0 +1,118 @@
+"""What the owner approved of a report, and that all of it is public by law by the owner's schema.
+
+Two schemas are looked at: that of the records in use, and the newest one. So a column whose level
+its owner raises is told no more from the moment that the enclave has heard of it, without a load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saferoom_enclaves.approved import approved, require_known
+from saferoom_enclaves.children.jobs import TableWanted
+from saferoom_enclaves.standing import Standing
+from saferoom_proto.certificate import OwnerPart, derive_report_part
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Column, Schema, Table
+from saferoom_proto.statements.report import PUBLIC_LEVEL, ReportPart, ReportPartTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ApprovedReport:
+    """This owner's part of a report template, as its approvers signed it.
+
+    Attributes:
+        part: the tables and columns.
+        approvals: the digests of the approvals that count.
+    """
+
+    part: ReportPart
+    approvals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTable:
+    """A table of the store, as far as a report tells of it: every column is public by law.
+
+    Attributes:
+        table: as its schema describes it.
+        columns: those that are told, in the report's order.
+    """
+
+    table: Table
+    columns: tuple[Column, ...]
+
+    @property
+    def wanted(self) -> TableWanted:
+        """Give what a child is to read: no other column is so much as named to it.
+
+        But for the key, by which each row is shown to be about the subject.
+        """
+        told = {column.name for column in self.columns}
+        key = [each for each in self.table.columns if each.name == self.table.key]
+        columns = [*(each for each in key if each.name not in told), *self.columns]
+        if len(columns) == 1:  # a table has two: the second one is counted, and the count dropped
+            columns += [each for each in self.table.columns if each.name not in told][:1]
+        narrow = self.table.model_copy(update={"columns": tuple(columns)})
+        withheld = tuple(column.name not in {*told, self.table.key} for column in columns)
+        return TableWanted(table=narrow, withheld=withheld)
+
+
+def approved_report(standing: Standing, template: str, certificate: str) -> ApprovedReport:
+    """Give this owner's part of a known report under a certificate, by their digests.
+
+    Raises:
+        SafeRoomError: `CERTIFICATE_MISMATCH`, also for a template of another kind; `NOT_APPROVED`.
+    """
+    require_known(standing, template, certificate)
+    owner = standing.charter.charter.owner
+    report = standing.templates[template].report
+    if report is None or owner not in report.owners:
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a template of another kind or owner")
+
+    def derived() -> OwnerPart:
+        return derive_report_part(report, owner)
+
+    _, approvals = approved(standing, template, certificate, derived, lambda part: part)
+    return ApprovedReport(ReportPart.of(report, owner), approvals)
+
+
+def public_tables(part: ReportPart, standing: Standing, schema: str) -> tuple[PublicTable, ...]:
+    """Hold a report's columns to the levels of their owner's schemas.
+
+    Args:
+        part: the tables and columns.
+        standing: has the schemas in force.
+        schema: digest of that of the records in use.
+
+    Raises:
+        SafeRoomError: `NOT_ALLOWED` for a column that is not public by law by either schema;
+            `NO_DATA` for one that the records do not have.
+    """
+    known, newest = standing.schemas.get(schema), standing.schemas.get(standing.schema or "")
+    if known is None:
+        raise SafeRoomError(Reason.NO_DATA, "the store's schema is not in force")
+    # What is forbidden is so whether or not the records have the rest.
+    for each in part.tables:
+        for given in (known, newest):
+            _require_public(each, given)
+    return tuple(_found(each, known) for each in part.tables)
+
+
+def _require_public(asked: ReportPartTable, schema: Schema | None) -> None:
+    for table in () if schema is None else schema.tables:
+        for column in table.columns:
+            told = table.name == asked.table and column.name in asked.columns
+            if told and column.level > PUBLIC_LEVEL:
+                detail = f"{table.name}.{column.name} is of level {column.level}"
+                raise SafeRoomError(Reason.NOT_ALLOWED, detail)
+
+
+def _found(asked: ReportPartTable, schema: Schema) -> PublicTable:
+    for table in schema.tables:
+        if table.name == asked.table:
+            columns = {column.name: column for column in table.columns}
+            if missing := [name for name in asked.columns if name not in columns]:
+                raise SafeRoomError(Reason.NO_DATA, f"{table.name} has no column {missing[0]}")
+            return PublicTable(table, tuple(columns[name] for name in asked.columns))
+    raise SafeRoomError(Reason.NO_DATA, f"the records have no table {asked.table}")

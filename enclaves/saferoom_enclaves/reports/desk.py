@@ -1,0 +1,246 @@
+"""A request for a report, from its envelope to the enclave's word on it, in the order of its steps.
+
+identify, admit            (begin)     a refusal is a verdict: signed, an entry of the chain
+read the public columns    (beside the work, in a child: any thread waits for it)
+admit again                (finish)    what allowed it must still hold
+release, or refuse                     one commit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from saferoom_enclaves.admit import Asked, Rules, identify
+from saferoom_enclaves.data import Data
+from saferoom_enclaves.gate import Gate, Moment
+from saferoom_enclaves.indexing import Opened
+from saferoom_enclaves.journal import Journal, Judged
+from saferoom_enclaves.judge import PASSING
+from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.reports.admit import AdmittedReport, admit_report
+from saferoom_enclaves.reports.approved import PublicTable
+from saferoom_enclaves.reports.disputed import Marks, Said
+from saferoom_enclaves.reports.gate import Read, ReportGate, SealedReport, read_report
+from saferoom_enclaves.requests import Requests, Seen
+from saferoom_enclaves.state import State
+from saferoom_enclaves.storework import StoreWork
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reports.told import ReportedColumn, ReportedTable
+from saferoom_proto.statements import Title
+
+MOST_ROWS: Final = 10_000
+"""Rows of one table about one subject; what is public by law about a firm are dozens."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OverStore:
+    """Has a child read a snapshot that is held open for it."""
+
+    opened: Opened
+    said: Said
+    work: StoreWork
+
+    def read(self, admitted: AdmittedReport) -> Read:
+        """Read the admitted columns, and mark those that the subject disputes."""
+        wanted = [table.wanted for table in admitted.tables]
+        subject = admitted.asked.request.subject
+        found = self.work.about(self.opened.memory, subject, wanted, (), MOST_ROWS)
+        marks = self.said.marks()
+        tables = tuple(
+            _told(public, [each.name for each in want.table.columns], rows.rows, marks)
+            for public, want, rows in zip(admitted.tables, wanted, found.tables, strict=True)
+        )
+        return Read(self.opened.state, self.opened.schema, tables)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunReport:
+    """A report that may be read: in any thread, and nobody waits for it."""
+
+    envelope: Envelope
+    admitted: AdmittedReport
+    over: _OverStore
+    log: Log
+
+    def read(self) -> SealedReport | None:
+        """Read it, once; none whatever failed, for that may depend on records.
+
+        Raises:
+            SafeRoomError: `UNAVAILABLE` if there is nobody to read it.
+        """
+        try:
+            return read_report(self.admitted, self.over)
+        except Exception as error:
+            if isinstance(error, SafeRoomError) and error.reason is Reason.UNAVAILABLE:
+                raise
+            request = self.admitted.asked.request_id
+            self.log.error("withheld", request=request, places=places(error))  # noqa: TRY400 - the log is the enclave's own
+            return None
+
+    def close(self) -> None:
+        """Let the store go: whoever began it does, whatever becomes of it."""
+        self.over.opened.close()
+
+
+class ReportDesk:
+    """Answers requests for reports.
+
+    Args:
+        state: the enclave's database, opened.
+        rules: what requests are held to.
+        requests: which were asked before.
+        journal: the enclave's chain.
+        data: the store.
+        work: has children read.
+        gate: where refusals leave, as a check's do.
+        reports: where reports leave.
+        ready: under what it speaks now; refuses while it may not.
+        log: the operator's.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        rules: Rules,
+        requests: Requests,
+        journal: Journal,
+        data: Data,
+        work: StoreWork,
+        gate: Gate,
+        reports: ReportGate,
+        ready: Callable[[], Moment],
+        log: Log,
+    ) -> None:
+        self._state: Final = state
+        self._rules: Final = rules
+        self._requests: Final = requests
+        self._journal: Final = journal
+        self._data: Final = data
+        self._work: Final = work
+        self._gate: Final = gate
+        self._reports: Final = reports
+        self._ready: Final = ready
+        self._log: Final = log
+
+    def expect(self, envelope: Envelope) -> Judged | Asked:
+        """Tell who asks, before it waits for its turn; a repeat gets the same bytes.
+
+        Raises:
+            SafeRoomError: as `identify`; `LOCKED`, `STALE_HEAD`, `OUTBOX_WAITING`.
+        """
+        asked = identify(envelope, self._rules.standing, self._ready().now)
+        seen = self._seen(asked)
+        return asked if seen.answered is None else self._journal.read(seen.answered)
+
+    def begin(self, envelope: Envelope, said: tuple[Envelope, ...]) -> Judged | BegunReport:
+        """Let a report be read, or refuse it; whoever gets it closes it.
+
+        Args:
+            envelope: the request.
+            said: what is said of the subject's disputes with this owner.
+
+        Raises:
+            SafeRoomError: as `expect`; `NO_DATA` while there is nothing to read it from.
+        """
+        asked = self.expect(envelope)
+        if isinstance(asked, Judged):
+            return asked
+        moment = self._ready()
+        with self._state.transaction():
+            admitted = self._admitted(asked, self._seen(asked), moment)
+            if isinstance(admitted, Judged):
+                return admitted
+        standing = self._rules.standing
+        disputes = Said(
+            subject=asked.request.subject,
+            statements=said,
+            charter=standing.charter,
+            revoked=dict(standing.revoked_certificates),
+            now=moment.now,
+        )
+        over = _OverStore(self._data.opened().held(), disputes, self._work)
+        return BegunReport(envelope, admitted, over, self._log)
+
+    def finish(self, begun: BegunReport, sealed: SealedReport | None) -> Judged:
+        """Let out what was read, if all that allowed it at the beginning still holds.
+
+        Raises:
+            SafeRoomError: as `begin`; `UNAVAILABLE` if the store was changed meanwhile.
+        """
+        asked = self.expect(begun.envelope)
+        if isinstance(asked, Judged):
+            return asked
+        moment = self._ready()
+        with self._state.transaction():
+            seen = self._seen(asked)
+            admitted = self._admitted(asked, seen, moment)
+            if isinstance(admitted, Judged):
+                return admitted
+            if begun.over.opened.state != moment.grounds.store:
+                raise SafeRoomError(Reason.UNAVAILABLE, "the store was changed meanwhile")
+            return self._remembered(asked, seen, self._released(admitted, sealed, moment))
+
+    def _released(
+        self, admitted: AdmittedReport, sealed: SealedReport | None, moment: Moment
+    ) -> Judged:
+        changes = self._state.changes
+        title = self._title()
+        try:
+            if sealed is not None:
+                return self._reports.release(admitted, sealed, title, moment).judged
+        except Exception as error:
+            if self._state.changes != changes:
+                raise
+            # How much there is depends on records, and says the same as whatever else fails.
+            request = admitted.asked.request_id
+            self._log.error("withheld", request=request, places=places(error))
+        return self._reports.refuse(admitted, Reason.WITHHELD, moment).judged
+
+    def _title(self) -> Title:
+        return self._rules.standing.charter.charter.title
+
+    def _seen(self, asked: Asked) -> Seen:
+        return self._requests.look_up(asked.request, asked.request_id)
+
+    def _admitted(self, asked: Asked, seen: Seen, moment: Moment) -> AdmittedReport | Judged:
+        """Admit, or record the refusal."""
+        try:
+            schema = self._data.opened().schema
+            return admit_report(asked, seen, self._rules, schema, moment.now)
+        except SafeRoomError as refusal:
+            if refusal.reason in PASSING:
+                raise
+            self._log.refused(asked.request_id, asked.request.institution, refusal)
+            judged = self._gate.refuse(asked, refusal.reason, moment).judged
+            return self._remembered(asked, seen, judged)
+
+    def _remembered(self, asked: Asked, seen: Seen, judged: Judged) -> Judged:
+        index = judged.entry.chain_index
+        self._requests.remember(asked.request, asked.request_id, seen, index)
+        return judged
+
+
+def _told(
+    public: PublicTable,
+    names: list[str],
+    rows: tuple[tuple[str | None, ...], ...],
+    marks: Marks,
+) -> ReportedTable:
+    """Lay out a table: each row once, and none that says nothing."""
+    at = [names.index(column.name) for column in public.columns]
+    told = dict.fromkeys(tuple(row[each] for each in at) for row in rows)
+    columns = tuple(
+        ReportedColumn(name=each.name, title=each.title, type=each.type) for each in public.columns
+    )
+    shown = {each.name for each in columns}
+    return ReportedTable(
+        name=public.table.name,
+        title=public.table.title,
+        columns=columns,
+        rows=tuple(row for row in told if any(value is not None for value in row)),
+        marks=tuple(each for each in marks.get(public.table.name, ()) if each.column in shown),
+    )
