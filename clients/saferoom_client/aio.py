@@ -29,6 +29,7 @@ from saferoom_client import (
     versions,
 )
 from saferoom_client.audit import run
+from saferoom_client.report import asking
 from saferoom_client.session import Session
 
 
@@ -110,6 +111,7 @@ class AsyncRoom(Session):
     row_receipt = batches.row_receipt
     tabulate = stats.tabulate
     expect_tables = stats.expect_tables
+    ask_report = asking.ask_report
     cost = costs.cost
     price = costs.price
     submit_job = jobs.submit_job

@@ -147,6 +147,9 @@ async def current_view(
     if view.template.aggregate is not None:
         rule = f"{view.template.name} asks for tables: saferoom stats ask {view.template.name}"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+    if view.template.report is not None:
+        rule = f"{view.template.name} is a report: saferoom report ask {view.template.name}"
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
     if certificate not in (None, view.certificate.digest):
         detail = "a feature has changed since the request was signed"
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)

@@ -45,6 +45,7 @@ def in_words(
         *_changed("what it returns", before.returns, now.returns),
         *_plans("tables", _OF_TABLES, before.aggregate, now.aggregate),
         *_plans("a training", _OF_TRAINING, before.training, now.training),
+        *_plans("a report", _OF_REPORT, before.report, now.report),
     ]
     if before.signer != now.signer:
         said.append("another certificate signed it")
@@ -112,6 +113,9 @@ _OF_TRAINING = {
     "runs": "how many jobs there may be",
     "host": "whose enclave brings the owners' columns together",
 }
+
+
+_OF_REPORT = {"columns": "the columns of which tables"}
 
 
 def _changed(what: str, before: object, now: object) -> Iterator[str]:

@@ -39,7 +39,12 @@ Document = dict[str, object]
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _RULES: Final = {"Extra inputs are not permitted": "unknown key", "Field required": "missing"}
 """What pydantic says in its own terms, in ours."""
-_ASKS: Final = {"Check": "check", "Aggregate": "aggregate", "Training": "training"}
+_ASKS: Final = {
+    "Check": "check",
+    "Aggregate": "aggregate",
+    "Training": "training",
+    "Report": "report",
+}
 """Where each kind of template says what it asks."""
 
 

@@ -14,6 +14,7 @@ class Extra(StrEnum):
 
     OWNER = "owner"
     MODELLING = "modelling"
+    REPORT = "report"
 
 
 @contextmanager

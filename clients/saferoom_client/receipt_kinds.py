@@ -6,10 +6,11 @@ from enum import StrEnum
 
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.use_receipt import UseReceipt
 
-ReceiptFile = Receipt | BatchReceipt | RowReceipt | UseReceipt | TableReceipt
+ReceiptFile = Receipt | BatchReceipt | RowReceipt | UseReceipt | TableReceipt | ReportReceipt
 
 
 class Kind(StrEnum):
@@ -20,3 +21,4 @@ class Kind(StrEnum):
     ROW = "saferoom-row-receipt/v1"
     USE = "saferoom-use/v1"
     TABLE = "saferoom-table-receipt/v1"
+    REPORT = "saferoom-report-receipt/v1"

@@ -24,6 +24,7 @@ from saferoom_proto.batch_receipt import (
 from saferoom_proto.checkpoint import Checkpoint, format_proof, parse_proof
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
+from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
 from saferoom_proto.statements.witnesses import Vouched, Witnessed, WitnessPolicy, vouched_by
 from saferoom_proto.tables.receipt import TableReceipt, verify_table_receipt
 from saferoom_proto.trust import Trust
@@ -130,6 +131,8 @@ def verify(receipt: ReceiptFile, trust: Trust) -> None:
             verify_use_receipt(receipt, trust)
         case TableReceipt():
             verify_table_receipt(receipt, trust)
+        case ReportReceipt():
+            verify_report_receipt(receipt, trust)
 
 
 def _proofs(receipt: ReceiptFile) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ from saferoom_client import (
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.audit import run
 from saferoom_client.profile import Profile
+from saferoom_client.report import asking
 from saferoom_client.session import DEADLINE_SECONDS, Clock, Session, utc_now
 
 P = ParamSpec("P")
@@ -212,6 +213,7 @@ class Room:
     row_receipt = _waiting(batches.row_receipt)
     tabulate = _waiting(stats.tabulate)
     expect_tables = _waiting(stats.expect_tables)
+    ask_report = _waiting(asking.ask_report)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)
     submit_job = _waiting(jobs.submit_job)

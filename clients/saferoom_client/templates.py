@@ -10,6 +10,7 @@ from typing import Final
 from saferoom_client.differences import in_lines, in_words
 from saferoom_client.owners import feature_statements
 from saferoom_client.refused import Refused
+from saferoom_client.report.approving import require_public
 from saferoom_client.session import Session
 from saferoom_client.values import Proposal, TemplateChanges, TemplateView
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, owners_of, rests_on
@@ -177,6 +178,7 @@ async def approve(session: Session, view: TemplateView) -> Recorded:
     """Approve, as the member's owner, exactly what the view shows."""
     member, now = session.profile.member, whole_milliseconds(session.clock())
     charter = _own_charter(session, view)
+    await require_public(session, view.certificate.part(session.owner))
     statement = session.sign(
         Approval(
             room=session.profile.card.origin,

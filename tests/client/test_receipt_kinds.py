@@ -13,6 +13,7 @@ from saferoom_client.receipt_kinds import Kind
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.use_receipt import UseReceipt
 
@@ -20,7 +21,7 @@ FILE = Path("receipt.json")
 
 
 def test_the_kinds_are_those_that_are_written() -> None:
-    written = (Receipt, BatchReceipt, RowReceipt, UseReceipt, TableReceipt)
+    written = (Receipt, BatchReceipt, RowReceipt, UseReceipt, TableReceipt, ReportReceipt)
     assert [each.model_fields["format"].default for each in written] == list(Kind)
 
 

@@ -40,6 +40,8 @@ del PAID[UNKNOWN]
 # Of whom nobody asks: enough of them for tables to tell anything.
 PAID.update({make_uscc(1000 + at): (500, 3_000, 20_000, 60_000)[at % 4] for at in range(80)})
 DISHONEST: Final = (LISTED,)
+CASE: Final = "2026豫0402执17号"
+"""Public by law, as the one column of the live room that is."""
 
 VAT: Final = "tax.vat_paid"
 COURT: Final = "court.dishonest"
@@ -53,7 +55,10 @@ TEMPLATES: Final = {
 
 
 CSV: Final = {
-    "court": ("cases", "uscc,listed\n" + "".join(f"{each},true\n" for each in DISHONEST)),
+    "court": (
+        "cases",
+        "uscc,listed,case_no\n" + "".join(f"{each},true,{CASE}\n" for each in DISHONEST),
+    ),
     "tax": ("vat", "uscc,paid\n" + "".join(f"{each},{paid}\n" for each, paid in PAID.items())),
 }
 
@@ -73,7 +78,11 @@ def tax_schema() -> Schema:
 
 
 def court_schema() -> Schema:
-    columns = (column("uscc", ColumnType.TEXT, 4), column("listed", ColumnType.BOOLEAN, 2))
+    columns = (
+        column("uscc", ColumnType.TEXT, 4),
+        column("listed", ColumnType.BOOLEAN, 2),
+        column("case_no", ColumnType.TEXT, 1),
+    )
     table = Table(name="cases", title=title("cases"), key="uscc", columns=columns)
     return Schema(room=ORIGIN, owner="court", version=1, tables=(table,))
 

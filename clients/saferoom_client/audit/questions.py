@@ -36,6 +36,7 @@ from saferoom_proto.formula import FeatureRef, bind, cuts, parameters, parse_for
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
+from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
 from saferoom_proto.statements import (
     BatchRelease,
     CheckRequest,
@@ -132,6 +133,10 @@ class Opened:
 
 
 def _cuts(request: CheckRequest, part: OwnerPart, book: Book) -> dict[str, frozenset[str]]:
+    if part.report is not None:
+        if request.params:
+            raise SafeRoomError(Reason.OFF_DOMAIN, "a report has no parameters")
+        return {}
     pinned = [PinnedFeature(book.features[use.digest], use.digest) for use in part.features]
     shapes = {each.ref: each.shape for each in pinned}
     node = parse_formula(part.formula)
@@ -207,6 +212,12 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
             grounds = verify_batch_receipt(batch, trust)
             places = [(part.release, grounds[part.owner].index) for part in batch.parts]
             _keep_places(name, places, found)
+        case Kind.REPORT:
+            report = ReportReceipt.from_json(data)
+            told = verify_report_receipt(report, trust).parts
+            places = [(part.release, told[part.owner].index) for part in report.parts]
+            _keep_places(name, places, found)
+            _keep(name, report.request, found)
         case Kind.TABLE:
             table = TableReceipt.from_json(data)
             _keep_places(name, [(table.release, verify_table_receipt(table, trust).index)], found)

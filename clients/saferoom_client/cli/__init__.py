@@ -59,6 +59,7 @@ COMMANDS: Final = {
     "check": Entry("check:check", "Ask a check about one subject."),
     "cost": Entry("cost:cost", "See what a check would cost."),
     "job": Entry("job:app", "Train a model together with an owner."),
+    "report": Entry("report:app", "Ask for what is public about one subject."),
     "stats": Entry("stats:app", "Ask for tables about all subjects."),
     "uses": Entry("uses:uses", "See what your data was used for."),
     "receipt": Entry("receipt:app", "Verify and show receipts, offline."),

@@ -7,6 +7,7 @@ from typing import Final
 
 from saferoom_client.cli.feature import points
 from saferoom_client.cli.limits_words import learnable
+from saferoom_client.cli.report_words import describe_report_part
 from saferoom_client.cli.table_words import LEVELS, describe_plan, describe_tables
 from saferoom_client.cli.training_words import describe_training, describe_training_part
 from saferoom_client.costs import static_price
@@ -33,6 +34,8 @@ def describe(view: TemplateView) -> Iterator[str]:
     for part in view.certificate.parts:
         if part.training is not None:
             yield from describe_training_part(view, part, part.training)
+        elif part.report is not None:
+            yield from describe_report_part(view, part, part.report)
         elif part.table is not None:
             yield from describe_tables(view, part, part.table)
         else:
@@ -71,6 +74,12 @@ def _asked(template: Template) -> Iterator[str]:
             purposes=purposes,
         )
         yield from describe_training(template.training)
+    elif template.report is not None:
+        yield say(
+            "  {proposer} asks, for {purposes}, for a report of what is public of one subject:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
     elif template.aggregate is None:
         yield say(
             "  {proposer} asks, for {purposes}, about one subject at a time:",
@@ -150,6 +159,8 @@ def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
 def _costs(template: Template, price: TemplatePrice) -> str:
     if template.training is not None:
         return say("a model")
+    if template.report is not None:
+        return say("nothing")  # public by law: neither charged nor asked of the subject
     if template.aggregate is not None:
         return say("tables")  # of nobody: no subject's budget is charged
     return say("{most_bits:.2f} bits", most_bits=price.most_bits)

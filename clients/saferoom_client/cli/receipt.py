@@ -15,6 +15,7 @@ from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import naming, read_receipt, require_kind
 from saferoom_client.cli.receipt_rows import row, shown_batch, shown_row
 from saferoom_client.cli.receipt_witness import shown_vouching, witness
+from saferoom_client.cli.report_receipt import shown_report
 from saferoom_client.cli.table_receipt import shown_table
 from saferoom_client.cli.use_receipt import shown_use
 from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
@@ -28,6 +29,7 @@ from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
+from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt
@@ -145,6 +147,8 @@ def _verified(receipt: ReceiptFile, pinned: Trust) -> Shown:
             return shown_use(receipt, pinned)
         case TableReceipt():
             return shown_table(receipt, pinned)
+        case ReportReceipt():
+            return shown_report(receipt, pinned)
         case BatchReceipt():
             return shown_batch(receipt, pinned)
         case RowReceipt():

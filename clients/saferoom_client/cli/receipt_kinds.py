@@ -14,6 +14,7 @@ from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.trust import UnpinnedError
 from saferoom_proto.use_receipt import UseReceipt
@@ -32,6 +33,7 @@ _READERS: Final[dict[Kind, Callable[[bytes], ReceiptFile]]] = {
     Kind.ROW: RowReceipt.from_json,
     Kind.USE: UseReceipt.from_json,
     Kind.TABLE: TableReceipt.from_json,
+    Kind.REPORT: ReportReceipt.from_json,
 }
 
 
@@ -79,6 +81,12 @@ def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:
         case Kind.TABLE:
             refusal = _unusable(path, later("it is the receipt of tables"), step=False)
             refusal.add_note(f"saferoom receipt verify {path}")
+        case Kind.REPORT:
+            refusal = _unusable(path, later("it is the receipt of a report"), step=False)
+            refusal.add_note(f"saferoom receipt verify {path}")
+        case _ if Kind.REPORT in wanted:
+            refusal = _unusable(path, later("it is no receipt of a report"), step=False)
+            refusal.add_note(later("Give the file that `saferoom report ask --receipt` wrote."))
         case _:
             refusal = _unusable(path, f"it is a receipt of another kind: {kind}", step=False)
             refusal.add_note(

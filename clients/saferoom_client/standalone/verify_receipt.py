@@ -1144,6 +1144,11 @@ def verify(receipt_json: bytes, trust_json: bytes) -> Told:
             "format: a receipt of tables, which this program does not verify; saferoom does:"
             " saferoom receipt verify FILE --trust TRUST"
         )
+    if named == "saferoom-report-receipt/v1":
+        wrong(
+            "format: a receipt of a report, which this program does not verify; saferoom does:"
+            " saferoom receipt verify FILE --trust TRUST"
+        )
     if check is None or not isinstance(named, str):
         wrong("format: not a receipt that this program knows")
     use = named == "saferoom-use/v1"

@@ -1,0 +1,46 @@
+"""docs/reports.md is typed as it stands, in a room that is running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.flow.live import LiveRoom
+from tests.flow.offers import LISTED
+from tests.flow.pages import DOCS, Hand, read_page, typing_in
+
+PAGE = "reports.md"
+COMMANDS = ("ask", "show", "own", "draft")
+
+
+@pytest.fixture
+def hand(live: LiveRoom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hand]:
+    """Give a folder in which the page's people have their member folders."""
+    people = {
+        "firm": live.member(LISTED, "self"),
+        "bank": live.member("bank-a", "desk"),
+        "court-li": live.member("court", "li"),
+        "court-wang": live.member("court", "wang"),
+    }
+    with typing_in(tmp_path_factory.mktemp("reports")) as hand:
+        for name, folder in people.items():
+            (hand.folder / name).symlink_to(folder.resolve())
+        yield hand
+
+
+def test_the_page_works_as_it_stands(live: LiveRoom, hand: Hand) -> None:
+    for block in read_page(PAGE):
+        hand.do(block)
+    assert (hand.folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert "豫0402执17号" in (hand.folder / "report.html").read_text("utf-8")
+    # The room is others' too: what is disputed here is taken back.
+    with live.open(LISTED, "self") as room:
+        for each in room.list_disputes():
+            if each.is_open and each.dispute.field == "cases.case_no":
+                room.withdraw_dispute(each.digest)
+
+
+def test_the_page_names_every_command_of_reports() -> None:
+    text = (DOCS / PAGE).read_text("utf-8")
+    assert [each for each in COMMANDS if f"saferoom report {each}" not in text] == []
