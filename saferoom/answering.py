@@ -17,6 +17,8 @@ from saferoom.checks import Checks
 from saferoom.config import LimitsConfig
 from saferoom.consents import Consents
 from saferoom.costs import Costs
+from saferoom.job_owners import JobOwners
+from saferoom.job_words import JobWords
 from saferoom.jobs import Jobs
 from saferoom.limits import Limits
 from saferoom.links import Links
@@ -68,11 +70,13 @@ def add_answering(
         idle_seconds=limits.load_idle_seconds,
     )
     add_batch(BatchService(batches), server)
+    words = JobWords(links, books.notary, books.archive)
     jobs = Jobs(
         checks=checks,
         enclaves=links,
         register=books.register,
-        notary=books.notary,
+        words=words,
+        owners=JobOwners(links, books.register, books.archive, words),
         archive=books.archive,
         refusals=refusals,
         limits=Limits(limits.batches, limits.batches_per_caller, "jobs"),

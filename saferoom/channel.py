@@ -26,7 +26,7 @@ from saferoom.exchange import (
     Standing,
     Unlocking,
 )
-from saferoom.job_pieces import JobPiece, JobStatus, JobTold
+from saferoom.job_pieces import JobHeard, JobStatus, JobTold, OwnerPapers
 from saferoom.tls import KeyPair
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -142,10 +142,15 @@ class EnclaveChannel:
         call = self._stub.BeginJob(job_pieces.begin_request(request), timeout=_JOB_SECONDS)
         return job_pieces.begun_from(await _answered(call))
 
-    def work_on_job(self, pieces: AsyncIterator[JobPiece]) -> AsyncGenerator[JobTold]:
+    def work_on_job(self, pieces: AsyncIterator[JobHeard]) -> AsyncGenerator[JobTold]:
         """Carry a job's messages; gives the enclave's."""
         passed_on = (job_pieces.work_request(piece) async for piece in pieces)
         return _told(lambda: self._stub.WorkOnJob(passed_on), job_pieces.told_from)
+
+    def give_to_job(self, papers: OwnerPapers, ask: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        """Carry what another owner's enclave asks; gives this one's answer."""
+        asked = job_pieces.give_requests(papers, ask)
+        return _told(lambda: self._stub.GiveToJob(asked), job_pieces.given_from)
 
     async def tell_jobs(self, owner: str, job: str) -> Sequence[JobStatus]:
         """Ask how a job stands, or all of them."""
@@ -155,6 +160,12 @@ class EnclaveChannel:
     async def end_job(self, cancel: Envelope) -> OutboxEntry:
         """Have a job ended by its institution's word."""
         call = self._stub.EndJob(job_pieces.end_request(cancel), timeout=_JOB_SECONDS)
+        return wire.outbox_entry_from((await _answered(call)).entry)
+
+    async def end_job_as(self, papers: OwnerPapers, release: Envelope) -> OutboxEntry:
+        """Have a job ended as it ended at another owner's enclave."""
+        request = job_pieces.end_as_request(papers, release)
+        call = self._stub.EndJob(request, timeout=_JOB_SECONDS)
         return wire.outbox_entry_from((await _answered(call)).entry)
 
     async def outbox(self, start: int) -> tuple[OutboxEntry, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from saferoom.enclave_wire import outbox_entry_from
@@ -33,8 +34,36 @@ class JobAnswer:
     piece: job_pb2.TakePartResponse
 
 
-JobTold = JobAnswer | OutboxEntry
+@dataclass(frozen=True, slots=True)
+class AskPart:
+    """A piece of what an enclave asks of another owner's, which passes through sealed."""
+
+    owner: str
+    data: bytes
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPart:
+    """A piece of another owner's enclave's answer, which passes through sealed."""
+
+    owner: str
+    data: bytes
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerPapers:
+    """What an owner's enclave is to be known by: its endorsement in force."""
+
+    owner: str
+    endorsement: Envelope
+
+
+JobTold = JobAnswer | AskPart | OutboxEntry
 """What an enclave says while it works on a job: pieces, and at last how the job ended."""
+JobHeard = JobPiece | OwnerPapers | GivenPart
+"""What an enclave hears while it works on a job."""
 
 
 def joined(piece: JobPiece) -> str:
@@ -58,9 +87,37 @@ def begun_from(message: enclave_pb2.BeginJobResponse) -> Judged:
     return Judged(outbox_entry_from(message.entry), message.sealed_channel)
 
 
-def work_request(piece: JobPiece) -> enclave_pb2.WorkOnJobRequest:
+def work_request(heard: JobHeard) -> enclave_pb2.WorkOnJobRequest:
     """Pass a piece on as it came."""
-    return enclave_pb2.WorkOnJobRequest(piece=piece)
+    match heard:
+        case OwnerPapers():
+            return enclave_pb2.WorkOnJobRequest(papers=_papers(heard))
+        case GivenPart():
+            given = enclave_pb2.GivenPiece(owner=heard.owner, last=heard.last, data=heard.data)
+            return enclave_pb2.WorkOnJobRequest(given=given)
+        case _:
+            return enclave_pb2.WorkOnJobRequest(piece=heard)
+
+
+async def give_requests(
+    papers: OwnerPapers, ask: AsyncIterator[bytes]
+) -> AsyncIterator[enclave_pb2.GiveToJobRequest]:
+    """Write what another owner's enclave asks, behind what that is to be known by."""
+    yield enclave_pb2.GiveToJobRequest(papers=_papers(papers))
+    async for data in ask:
+        yield enclave_pb2.GiveToJobRequest(data=data)
+
+
+def given_from(message: enclave_pb2.GiveToJobResponse) -> bytes:
+    """Take a piece of an enclave's answer to another off the wire."""
+    return message.data
+
+
+def _papers(papers: OwnerPapers) -> enclave_pb2.OwnerPapers:
+    return enclave_pb2.OwnerPapers(
+        owner=papers.owner,
+        endorsement=envelope_to_proto(papers.endorsement),
+    )
 
 
 def told_from(message: enclave_pb2.WorkOnJobResponse) -> JobTold:
@@ -70,6 +127,8 @@ def told_from(message: enclave_pb2.WorkOnJobResponse) -> JobTold:
             return JobAnswer(job_pb2.TakePartResponse(joined=message.joined))
         case "message":
             return JobAnswer(job_pb2.TakePartResponse(message=message.message))
+        case "ask":
+            return AskPart(message.ask.owner, message.ask.data, message.ask.last)
         case "ended":
             return outbox_entry_from(message.ended)
         case _:
@@ -92,3 +151,9 @@ def statuses_from(message: enclave_pb2.TellJobsResponse, owner: str) -> list[Job
 def end_request(cancel: Envelope) -> enclave_pb2.EndJobRequest:
     """Write an institution's word that a job ends."""
     return enclave_pb2.EndJobRequest(cancel=envelope_to_proto(cancel))
+
+
+def end_as_request(papers: OwnerPapers, release: Envelope) -> enclave_pb2.EndJobRequest:
+    """Write that a job has ended at another owner's enclave."""
+    told = enclave_pb2.EndedElsewhere(release=envelope_to_proto(release), papers=_papers(papers))
+    return enclave_pb2.EndJobRequest(elsewhere=told)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from saferoom import wire
 from saferoom.evidence import Recorded
 from saferoom.job_pieces import JobAnswer
+from saferoom.jobs import Submitted
 from saferoom_proto.v1 import job_pb2
 
 
-def submitted(word: Recorded[bytes]) -> job_pb2.SubmitJobResponse:
-    """Tell an asker an enclave's recorded word, with the channel's sealed secret."""
-    return job_pb2.SubmitJobResponse(word=wire.recorded(word), sealed_channel=word.said)
+def submitted(told: Submitted) -> job_pb2.SubmitJobResponse:
+    """Tell an asker enclaves' recorded words, with the channel's sealed secret."""
+    return job_pb2.SubmitJobResponse(
+        word=wire.recorded(told.word),
+        sealed_channel=told.word.said,
+        others=[wire.recorded(each) for each in told.others],
+    )
 
 
 def part(told: JobAnswer | Recorded[None]) -> job_pb2.TakePartResponse:

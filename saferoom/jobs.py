@@ -10,73 +10,41 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final
 
 from saferoom.archive import Archive
 from saferoom.checks import Checks
 from saferoom.evidence import Approved, Caller, Recorded, Role
-from saferoom.exchange import Judged, OutboxEntry
+from saferoom.exchange import OutboxEntry
 from saferoom.gist import JobGist, job_gist
+from saferoom.job_owners import JobOwners, Sides
 from saferoom.job_pieces import ENDED, JobAnswer, JobPiece, JobStatus, JobTold, joined
+from saferoom.job_words import Enclaves, JobWords, is_refusal
 from saferoom.limits import Limits
-from saferoom.notary import Notary
-from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals
 from saferoom.register import Register
-from saferoom.state.rows import AnswerRow, RequestRow, Row, UseRow
 from saferoom.undisturbed import Undisturbed
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import JobAdmission, JobCancel, JobRelease, load
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import JobCancel, load
 
 LOOK_SECONDS: Final = 0.5
 """How often a job is looked at for those who watch it; a round takes a second or so."""
 
 
-class JobWork(Protocol):
-    """What an enclave does for jobs."""
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What enclaves said to a request for a job.
 
-    async def begin_job(self, request: Envelope) -> Judged:
-        """Let a job begin, or refuse it."""
-        ...
+    Attributes:
+        word: of the one that has the room's side; what it says is the channel's secret, sealed to
+            the asker. Or of the one that refused.
+        others: the admissions of the other owners.
+    """
 
-    def work_on_job(self, pieces: AsyncIterator[JobPiece]) -> AsyncGenerator[JobTold]:
-        """Carry a job's messages."""
-        ...
-
-    async def tell_jobs(self, owner: str, job: str) -> Sequence[JobStatus]:
-        """Tell how a job stands, or all of them."""
-        ...
-
-    async def end_job(self, cancel: Envelope) -> OutboxEntry:
-        """End a job."""
-        ...
-
-    async def outbox(self, start: int) -> Sequence[OutboxEntry]:
-        """Give entries of its chain that lack a proof, from one on."""
-        ...
-
-
-class Enclave(Protocol):
-    """An enclave that serves, as far as jobs need it."""
-
-    @property
-    def outbox(self) -> Outbox:
-        """Its own chain, as far as it stands in the room's log."""
-        ...
-
-    @property
-    def jobs(self) -> JobWork:
-        """Its work on jobs."""
-        ...
-
-
-class Enclaves(Protocol):
-    """The enclaves."""
-
-    def serving(self, owner: str) -> Enclave:
-        """Give an owner's enclave, or refuse with `LOCKED` or `UNAVAILABLE`."""
-        ...
+    word: Recorded[bytes]
+    others: tuple[Recorded[bytes], ...]
 
 
 class Jobs:
@@ -86,7 +54,8 @@ class Jobs:
         checks: authorises.
         enclaves: the enclaves.
         register: knows the owners.
-        notary: records.
+        words: records what enclaves say.
+        owners: knows the jobs of several.
         archive: finds earlier words.
         refusals: makes the room's own.
         limits: how many label sides may take part at once.
@@ -98,7 +67,8 @@ class Jobs:
         checks: Checks,
         enclaves: Enclaves,
         register: Register,
-        notary: Notary,
+        words: JobWords,
+        owners: JobOwners,
         archive: Archive,
         refusals: Refusals,
         limits: Limits,
@@ -106,18 +76,19 @@ class Jobs:
         self._checks: Final = checks
         self._enclaves: Final = enclaves
         self._register: Final = register
-        self._notary: Final = notary
+        self._words: Final = words
+        self._owners: Final = owners
         self._archive: Final = archive
         self._refusals: Final = refusals
         self._limits: Final = limits
         self._recording: Final = Undisturbed()
 
-    async def submit(self, caller: Caller, envelope: Envelope) -> Recorded[bytes]:
+    async def submit(self, caller: Caller, envelope: Envelope) -> Submitted:
         """Ask for a job.
 
         Returns:
-            The enclave's recorded word; what it says is the channel's secret, sealed to the asker,
-            and empty for a refusal.
+            The recorded word of the enclave that has the room's side, with those of the other
+            owners'; or of the one that refused.
 
         Raises:
             RequestRefusedError: the room or the enclave refused without a word, recorded.
@@ -139,16 +110,16 @@ class Jobs:
         first = await anext(pieces, None)
         if first is None:
             raise SafeRoomError(Reason.MALFORMED, "taking part begins with the job's name")
-        owner = await self._owner(caller.organisation, joined(first))
+        job = joined(first)
+        owner, sides = await self._taking(caller.organisation, job, takes_part=True)
         with self._limits.place(caller.organisation):
-            enclave = self._enclaves.serving(owner)
-            async with aclosing(enclave.jobs.work_on_job(_after(first, pieces))) as told:
+            self._owners.look_after(sides, job)
+            async with aclosing(self._told(sides, first, pieces)) as told:
                 async for each in told:
                     if isinstance(each, JobAnswer):
                         yield each
-                    else:
-                        ended = self._ended(owner, joined(first), each, enclave)
-                        yield await self._recording.run(ended)
+                    elif isinstance(each, OutboxEntry):
+                        yield await self._recording.run(self._ended(sides, owner, job, each))
 
     async def watch(self, caller: Caller, job: str) -> AsyncGenerator[JobStatus]:
         """Tell how a job stands, and again whenever that changed, until it has ended.
@@ -156,7 +127,7 @@ class Jobs:
         Raises:
             SafeRoomError: `UNKNOWN_STATEMENT` for a job that does not concern the caller.
         """
-        owner = await self._owner(caller.organisation, job)
+        owner, _ = await self._taking(caller.organisation, job)
         status = await self._status(owner, job)
         yield status
         while status.state not in ENDED:
@@ -180,7 +151,7 @@ class Jobs:
                     raise
                 continue
             own = Role.OWNER in caller.roles and owner == name
-            found += [each for each in told if own or each.institution == name]
+            found += [each for each in told if own or self._is_of(name, owner, each)]
         return sorted(found, key=lambda each: each.began, reverse=True)
 
     async def cancel(self, caller: Caller, envelope: Envelope) -> Recorded[None]:
@@ -196,65 +167,56 @@ class Jobs:
         cancel = load(envelope, JobCancel)
         if cancel.institution != caller.organisation:
             raise SafeRoomError(Reason.NOT_ALLOWED, "another institution's word")
-        owner = await self._owner(caller.organisation, cancel.job)
-        return await self._recording.run(self._cancelled(owner, cancel.job, envelope))
+        owner, sides = await self._taking(caller.organisation, cancel.job, takes_part=True)
+        return await self._recording.run(self._cancelled(sides, owner, cancel.job, envelope))
 
     async def drain(self, seconds: float) -> None:
         """Wait until every word that is under way is recorded, and no longer than this."""
         await self._recording.drain(seconds)
+        await self._owners.close()
 
-    async def _submitted(self, approved: Approved, request: JobGist) -> Recorded[bytes]:
+    async def _submitted(self, approved: Approved, request: JobGist) -> Submitted:
+        sides, words = self._owners.sides(request.template), list[Recorded[bytes]]()
+        owner = sides.host
         try:
-            return await self._begun(_only_owner(approved), approved)
+            # All serve, before any counts a run.
+            for owner in sides.in_order:
+                self._enclaves.serving(owner)
+            for owner in sides.in_order:
+                words.append(await self._words.begun(owner, approved))
+                if is_refusal(words[-1].statement):
+                    await self._owners.spread(
+                        sides, approved.envelope.digest, owner, words[-1].statement
+                    )
+                    return Submitted(words[-1], ())
         except SafeRoomError as error:
             raise await self._refusals.record(
-                error, institution=request.institution, question=approved.envelope, owner=None
+                error,
+                institution=request.institution,
+                question=approved.envelope,
+                owner=owner if sides.givers else None,
             ) from error
+        self._owners.look_after(sides, approved.envelope.digest)
+        return Submitted(words[-1], tuple(words[:-1]))
 
-    async def _begun(self, owner: str, approved: Approved) -> Recorded[bytes]:
-        enclave = self._enclaves.serving(owner)
-        begun = await enclave.jobs.begin_job(approved.envelope)
-        statement, job = begun.entry.statement, approved.envelope.digest
-        kind = JobAdmission if begun.sealed else JobRelease
-        word = await enclave.outbox.verified(statement, kind)
-        institution = approved.request.institution
-        if (word.owner, word.request, word.institution) != (owner, job, institution):
-            raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word is on another job")
-        # A repeat, and what came by way of the outbox after a crash, is given back as it stands.
-        earlier = enclave.outbox.is_recorded(begun.entry.chain_index)
-        rows = _rows(owner, approved, begun)
-        recorded = await self._notary.record(
-            kind, begun.sealed, statement, salt=begun.entry.salt, rows=rows
-        )
-        if earlier:
-            await self._notary.keep(*_rows(owner, approved, begun, recorded.index))
-        enclave.outbox.recorded(begun.entry.chain_index, recorded.index)
-        return recorded
+    def _told(
+        self, sides: Sides, first: JobPiece, pieces: AsyncIterator[JobPiece]
+    ) -> AsyncGenerator[JobTold]:
+        if sides.givers:
+            return self._owners.carry(sides, first, pieces)
+        return self._enclaves.serving(sides.host).jobs.work_on_job(_after(first, pieces))
 
-    async def _cancelled(self, owner: str, job: str, envelope: Envelope) -> Recorded[None]:
-        enclave = self._enclaves.serving(owner)
-        entry = await enclave.jobs.end_job(envelope)
-        return await self._ended(owner, job, entry, enclave)
+    async def _cancelled(
+        self, sides: Sides, owner: str, job: str, envelope: Envelope
+    ) -> Recorded[None]:
+        entry = await self._enclaves.serving(owner).jobs.end_job(envelope)
+        return await self._ended(sides, owner, job, entry)
 
     async def _ended(
-        self, owner: str, job: str, entry: OutboxEntry, enclave: Enclave
+        self, sides: Sides, owner: str, job: str, entry: OutboxEntry
     ) -> Recorded[None]:
-        """Verify an enclave's last word on a job, and record it."""
-        outbox = enclave.outbox
-        # That it took the job up after a start it said to nobody: that stands before this.
-        missing = outbox.first_missing(entry.chain_index)
-        for said in () if missing is None else await enclave.jobs.outbox(missing):
-            again = said.statement.payload_type == JobAdmission.payload_type()
-            if again and not outbox.is_recorded(said.chain_index):
-                await outbox.take(said)
-        release = await outbox.verified(entry.statement, JobRelease)
-        if (release.owner, release.request) != (owner, job):
-            raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word is on another job")
-        await outbox.take_cancel(entry)
-        recorded = await self._notary.record(
-            JobRelease, None, entry.statement, salt=entry.salt, rows=(UseRow(owner, job),)
-        )
-        outbox.recorded(entry.chain_index, recorded.index)
+        recorded = await self._words.ended(owner, job, entry)
+        await self._owners.spread(sides, job, owner, entry.statement)
         return recorded
 
     async def _status(self, owner: str, job: str) -> JobStatus:
@@ -263,38 +225,35 @@ class Jobs:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "the enclave knows no such job")
         return told[0]
 
-    async def _owner(self, organisation: str, job: str) -> str:
-        """Find whose enclave has a job that concerns an organisation.
+    def _is_of(self, institution: str, owner: str, status: JobStatus) -> bool:
+        """Tell whether a job is an institution's, and told by the enclave that has it."""
+        if status.institution != institution:
+            return False
+        return self._owners.sides(status.template).host == owner
+
+    async def _taking(
+        self, organisation: str, job: str, *, takes_part: bool = False
+    ) -> tuple[str, Sides]:
+        """Find whose enclave tells an organisation of a job, and all enclaves that have part in it.
+
+        Args:
+            organisation: its institution, or one of its owners.
+            job: the job.
+            takes_part: only its institution does.
 
         Raises:
-            SafeRoomError: `UNKNOWN_STATEMENT` if there is none.
+            SafeRoomError: `UNKNOWN_STATEMENT` if there is none that concerns it.
         """
         for answer in await self._archive.answers(job):
-            if organisation in (answer.institution, answer.owner):
-                return answer.owner
+            sides = self._owners.sides_by(answer.release.envelope)
+            if organisation == answer.institution:
+                return sides.host, sides
+            if organisation == answer.owner and not takes_part:
+                return answer.owner, sides
         raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no job of yours")
-
-
-def _only_owner(approved: Approved) -> str:
-    if len(approved.owners) != 1:
-        rule = "a job trains with the columns of one owner, so far"
-        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("template", rule)])
-    return approved.owners[0]
 
 
 async def _after(first: JobPiece, pieces: AsyncIterator[JobPiece]) -> AsyncIterator[JobPiece]:
     yield first
     async for piece in pieces:
         yield piece
-
-
-def _rows(
-    owner: str, approved: Approved, begun: Judged, entry_idx: int | None = None
-) -> tuple[Row, ...]:
-    """Give what is kept beside the word on a request: the request, and the sealed secret."""
-    institution, job = approved.request.institution, approved.envelope.digest
-    digest = begun.entry.statement.digest
-    return (
-        RequestRow(institution, approved.envelope),
-        AnswerRow(job, owner, institution, digest, begun.sealed, entry_idx),
-    )

@@ -98,15 +98,21 @@ def admit_job(
 
 
 def require_cancelled(
-    envelope: Envelope, asked: AskedJob, standing: Standing, now: datetime
+    envelope: Envelope, asked: AskedJob, owner: str, standing: Standing, now: datetime
 ) -> None:
     """Check that a word that ends a job is its institution's, and about it.
+
+    Args:
+        envelope: the word.
+        asked: the job.
+        owner: whose enclave has the room's side of it.
+        standing: what is in force here.
+        now: when.
 
     Raises:
         SafeRoomError: `BAD_SIGNATURE`, or `NO_AGREEMENT`.
     """
     cancel = load(envelope, JobCancel)
-    owner = standing.charter.charter.owner
     named = (cancel.room, cancel.institution, cancel.owner, cancel.job)
     if named != (asked.request.room, asked.request.institution, owner, asked.job):
         raise SafeRoomError(Reason.BAD_SIGNATURE, "it ends another job")

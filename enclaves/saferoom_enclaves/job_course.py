@@ -11,24 +11,19 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from saferoom_enclaves.admit import Rules
-from saferoom_enclaves.data import Data
 from saferoom_enclaves.gate import Moment
-from saferoom_enclaves.job_admit import admit_job, identify_job
-from saferoom_enclaves.job_book import JobBook, ended_as
-from saferoom_enclaves.job_charge import ChargedJob, Runs
+from saferoom_enclaves.job_book import ended_as
+from saferoom_enclaves.job_charge import ChargedJob
 from saferoom_enclaves.job_gate import Course, execute_job
+from saferoom_enclaves.job_ground import JobGround
 from saferoom_enclaves.job_kept import JobRecord, Kept
-from saferoom_enclaves.job_partners import Partners, TrainedOn
-from saferoom_enclaves.job_uses import ApprovedTrainings
-from saferoom_enclaves.job_work import Aligned, Columns, RefusedError, Trained
+from saferoom_enclaves.job_partners import TrainedOn
+from saferoom_enclaves.job_work import Aligned, Columns, Trained
 from saferoom_enclaves.journal import Judged
-from saferoom_enclaves.requests import Seen
 from saferoom_proto.encoding import unb64
 from saferoom_proto.job_channel import Direction, open_message
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobStep
-from saferoom_proto.statements.training import MOST_ROWS, OWN_SUMS, SHARE_OF_ROWS
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 OPENING: Final = 2
@@ -38,11 +33,6 @@ MOST_BREAKS: Final = 3
 MOST_STARTS: Final = 20
 """Each time that an enclave which was started anew takes a job up is an entry of its chain, so that
 an older copy is noticed; this bounds what one could answer a second time in between."""
-MOST_NUMBERS: Final = 32 << 20
-"""Rows times columns of the room's side: 256 MB."""
-
-_STOPPED: Final = frozenset({Reason.PAUSED, Reason.NOT_APPROVED, Reason.NO_AGREEMENT})
-"""What ends a job under way in its owner's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +57,14 @@ class JobCourse:
     """Carries jobs on.
 
     Args:
-        book: keeps how they stand.
-        rules: what requests are held to.
-        trainings: what the owner approved.
-        runs: counted each when it began.
-        data: the store.
+        ground: what they are held to.
     """
 
-    def __init__(
-        self,
-        book: JobBook,
-        rules: Rules,
-        trainings: ApprovedTrainings,
-        runs: Runs,
-        data: Data,
-    ) -> None:
-        self._book: Final = book
-        self._rules: Final = rules
-        self._trainings: Final = trainings
-        self._runs: Final = runs
-        self._data: Final = data
+    def __init__(self, ground: JobGround) -> None:
+        self._ground: Final = ground
+        self._book: Final = ground.book
         self._carried: Final = set[str]()
         """Jobs that this start of the enclave has begun or taken up."""
-        self._partners: Final = Partners(book.state, rules.standing)
 
     def carries(self, job: str) -> None:
         """Take note that a job is this start's."""
@@ -104,10 +79,12 @@ class JobCourse:
         """
         record = self._book.stands(job)
         moment = self._book.ready()
+        if record.host:
+            raise SafeRoomError(Reason.CONFLICT, f"its messages go to the enclave of {record.host}")
         if record.ended is not None:
             return self._again(record, number, sealed)
         # Step 1: the job may go on, as it may begin.
-        charged = self._allowed(record, moment)
+        charged = self._ground.allowed(record, moment)
         if isinstance(charged, Judged):
             return Answered(number, b"", charged)
         if number + 1 == record.next:
@@ -128,7 +105,7 @@ class JobCourse:
 
     def stop_unless_allowed(self, record: JobRecord, moment: Moment) -> None:
         """End a job that may not go on."""
-        self._allowed(record, moment)
+        self._ground.allowed(record, moment)
 
     def part(self, due: Due, kept: Kept) -> bytes:
         """Give what a child works on.
@@ -137,8 +114,8 @@ class JobCourse:
             RefusedError: `CONFLICT`: the store was loaded anew.
         """
         if kept is Kept.CODES and due.record.next == 0:
-            self._require_store(due.record)
-            return self._data.index().codes
+            self._ground.require_store(due.record)
+            return self._ground.data.index().codes
         return self._book.rows.get(due.record.job, kept)
 
     def columns(self, due: Due, common: bytes) -> Columns:
@@ -147,25 +124,8 @@ class JobCourse:
         Raises:
             RefusedError: `WITHHELD`: too few; `CONFLICT`: the store was loaded anew.
         """
-        record = due.record
-        self._require_store(record)
-        use, request = due.charged.admitted.use, due.charged.admitted.asked.request
-        rows, columns = len(common) // SUBJECT_BYTES, len(record.columns)
-        numbers = max(request.columns + OWN_SUMS, columns) * request.rounds
-        if not (
-            use.training.least_rows <= rows <= MOST_ROWS
-            and numbers * SHARE_OF_ROWS <= rows
-            and rows * columns <= MOST_NUMBERS
-        ):
-            raise RefusedError(Reason.WITHHELD)
-        opened = self._data.opened()
-        return Columns(
-            opened.held(),
-            self._rules.standing.schemas[opened.schema].tables,
-            tuple(pinned.definition for pinned in use.features),
-            common,
-            columns,
-        )
+        admitted = due.charged.admitted
+        return self._ground.wanted(admitted.use, admitted.asked.request, due.record, common)
 
     def aligned(self, due: Due, aligned: Aligned, codes: bytes) -> Answered:
         """Keep the first half of an alignment."""
@@ -191,11 +151,14 @@ class JobCourse:
             return stopped
         rows = len(common) // SUBJECT_BYTES
         record = due.record.model_copy(update={"step": JobStep.TRAINING, "rows": rows})
-        trained_on = TrainedOn(common, record.columns, columns)
+        use = due.charged.admitted.use
+        trained_on = TrainedOn(common, use.told.columns, columns)
         with self._book.state.transaction():
-            self._partners.keep_apart(record.group, job, trained_on, moment.now)
+            self._ground.partners.keep_apart(record.group, job, trained_on, moment.now)
             self._book.rows.wipe(job)
             self._book.rows.put(job, Kept.COLUMNS, columns)
+            if use.others:
+                self._book.rows.put(job, Kept.CODES, common)
             return self._answered(due, aligned.answer, record)
 
     def trained(self, due: Due, trained: Trained) -> Answered:
@@ -251,25 +214,9 @@ class JobCourse:
         self.carries(record.job)
         return taken_up
 
-    def _allowed(self, record: JobRecord, moment: Moment) -> ChargedJob | Judged:
-        """Hold a job under way to what it was held to when it began; else end it."""
-        try:
-            asked = identify_job(record.request, self._rules.standing, moment.now)
-            seen = Seen(None, nonce_taken=False)
-            admitted = admit_job(asked, seen, self._rules, self._trainings, moment.now)
-        except SafeRoomError as refusal:
-            stopped = refusal.reason in _STOPPED
-            outcome = JobOutcome.CANCELLED if stopped else JobOutcome.FAILED
-            return self._book.end(record, outcome, refusal.reason, moment)
-        return self._runs.recall(admitted, record.job, record.run)
-
     def _stopped(self, due: Due) -> Answered | None:
         """Tell how a job ended while a child worked for it; none if it goes on."""
-        record = self._book.stands(due.record.job)
-        word = self._book.word(record)
-        if word is None:
-            allowed = self._allowed(record, self._book.ready())
-            word = allowed if isinstance(allowed, Judged) else None
+        word = self._ground.ended(due.record.job)
         return None if word is None else Answered(due.record.next, b"", word)
 
     def _again(self, record: JobRecord, number: int, sealed: bytes) -> Answered:
@@ -302,11 +249,6 @@ class JobCourse:
             )
         )
         return Answered(number, sealed, None)
-
-    def _require_store(self, record: JobRecord) -> None:
-        opened = self._data.opened()
-        if opened.state != record.store:
-            raise RefusedError(Reason.CONFLICT, "the store was loaded anew: submit another job")
 
 
 def _fingerprint(message: bytes) -> str:

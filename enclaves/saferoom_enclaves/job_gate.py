@@ -143,8 +143,9 @@ class JobGate:
     def admit(
         self, charged: ChargedJob, secret: bytes, store: StoreState, moment: Moment
     ) -> ReleasedJob:
-        """Sign that a job begins, or is taken up; seal its channel's secret to its label side."""
+        """Sign that a job begins, or is taken up; seal a host's channel to its label side."""
         asked, use, grounds = charged.admitted.asked, charged.admitted.use, moment.grounds
+        hosts = use.training.hosted_by == grounds.owner
         payload = JobAdmission(
             room=grounds.room,
             owner=grounds.owner,
@@ -158,14 +159,17 @@ class JobGate:
             agreement=asked.agreement.digest,
             stream=grounds.stream,
             store=store,
-            columns=len(use.told.columns),
+            columns=len(use.columns if hosts else use.told.columns),
             channel=channel_digest(secret, asked.job),
             run=charged.run,
             chain=self._journal.link,
             time=moment.now,
         )
-        info = channel_info(asked.job, grounds.owner)
-        return self._said(payload, moment, hpke.seal(asked.channel_key, secret, info=info))
+        # A giver's secret is for the host's enclave, and goes there with the columns.
+        info, sealed = channel_info(asked.job, grounds.owner), b""
+        if hosts:
+            sealed = hpke.seal(asked.channel_key, secret, info=info)
+        return self._said(payload, moment, sealed)
 
     def release(
         self, charged: ChargedJob, sealed: SealedModel, course: Course, moment: Moment

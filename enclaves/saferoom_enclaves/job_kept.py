@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,9 @@ class Kept(StrEnum):
     """A part of a job's state: it goes when the job ends."""
 
     CODES = "codes"
-    """The room's subjects, as the alignment began with them."""
+    """The room's subjects, as the alignment began with them. Of a job of several owners, once they
+    are known, the common ones: a host asks for the others' columns again when it is started anew,
+    and a giver gives them again."""
     STATE = "state"
     """The child's, after the last message: the newest only."""
     OPENING = "opening"
@@ -62,6 +64,10 @@ class JobRecord(Part):
         ended: the entry of the chain that is the last word on it.
         outcome: what became of it; none while it is under way.
         reason: why there is no model.
+        host: of a job of several owners whose enclave has the room's side, where that is not this
+            one; empty where it is. `secret` is then this owner's share of the key under which the
+            host keeps its state, `last` the fingerprint of whose columns were given, and then of
+            the part of the model that was kept.
     """
 
     job: Digest
@@ -91,6 +97,7 @@ class JobRecord(Part):
     ended: _Count | None = None
     outcome: JobOutcome | None = None
     reason: Reason | None = None
+    host: Name | Literal[""] = ""
 
     @property
     def request(self) -> Envelope:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Final
 
 from saferoom_enclaves import job_wire
@@ -15,8 +16,13 @@ from saferoom_enclaves.children import jobs as orders
 from saferoom_enclaves.children.bounds import Ending
 from saferoom_enclaves.children.workshop import ChildError
 from saferoom_enclaves.enclave import Enclave
+from saferoom_enclaves.job_between import Step, open_state, seal_state
 from saferoom_enclaves.job_course import OPENING, Answered, Due
+from saferoom_enclaves.job_giving import Heard
+from saferoom_enclaves.job_hosting import OtherEndedError
 from saferoom_enclaves.job_kept import JobRecord, Kept
+from saferoom_enclaves.job_line import Line, Pieces
+from saferoom_enclaves.job_others import Brought, Others, chosen, side_by_side
 from saferoom_enclaves.job_work import JobWork, Partner, RefusedError, places_of
 from saferoom_enclaves.places import Places
 from saferoom_enclaves.storework import StoreWork
@@ -28,14 +34,9 @@ from saferoom_proto.v1 import enclave_pb2, job_pb2
 
 AT_ONCE: Final = 4
 """Jobs with a child: half of the children there may be. Of one institution at most two."""
-IDLE_SECONDS: Final = 600.0
-"""The longest a label side may say nothing before its child goes; it may join again."""
-MOST_MESSAGE_BYTES: Final = 128 << 20
-"""Of a sealed message. A million points have 32 MB, 300,000 rows of ten columns 90 MB; a child
-holds each message to the length that its job's terms give it."""
 
-Pieces = AsyncIterator[enclave_pb2.WorkOnJobRequest]
 Responses = AsyncIterator[enclave_pb2.WorkOnJobResponse]
+Asks = AsyncIterator[enclave_pb2.GiveToJobRequest]
 _BROKE: Final = frozenset({Ending.CRASHED, Ending.PROCESSOR_TIME, Ending.TIME})
 
 
@@ -52,7 +53,8 @@ class JobCalls:
         self._work: Final = work
         self._columns: Final = JobWork(work)
         self._places: Final = Places(AT_ONCE, "jobs")
-        self._lines: Final[dict[str, _Line]] = {}
+        self._giving: Final = Places(AT_ONCE, "columns for other owners' jobs")
+        self._lines: Final[dict[str, Line]] = {}
         """By job, who joined last: whoever joined before is not answered any more."""
 
     async def begin(self, request: enclave_pb2.BeginJobRequest) -> enclave_pb2.BeginJobResponse:
@@ -63,7 +65,33 @@ class JobCalls:
     async def end(self, request: enclave_pb2.EndJobRequest) -> enclave_pb2.EndJobResponse:
         """End a job."""
         cancel = job_wire.cancel_of(request)
-        return job_wire.end_response(await self._worker.run(lambda own: own.jobs.end(cancel)))
+        if cancel is not None:
+            return job_wire.end_response(await self._worker.run(lambda own: own.jobs.end(cancel)))
+        papers, release = job_wire.elsewhere_of(request)
+        ended = await self._worker.run(lambda own: own.jobs.end_as(papers, release))
+        return job_wire.end_response(ended)
+
+    async def give(self, pieces: Asks) -> AsyncIterator[enclave_pb2.GiveToJobResponse]:
+        """Answer what a host's enclave asks of this one, in a job of several owners.
+
+        Raises:
+            SafeRoomError: a plain refusal.
+        """
+        papers, ask = await job_wire.asked_of(pieces)
+        heard = await self._worker.run(lambda own: own.jobs.giving.hear(papers, ask))
+        answer = heard if isinstance(heard, bytes) else await to_its_end(self._given(heard))
+        for piece in job_wire.answer_pieces(answer):
+            yield piece
+
+    async def _given(self, heard: Heard) -> bytes:
+        if heard.head.step is not Step.COLUMNS:
+            return await self._worker.run(lambda own: own.jobs.giving.answer(heard))
+        with self._giving.place(heard.peer.owner):
+            wanted = await self._worker.run(lambda own: own.jobs.giving.columns(heard))
+            if isinstance(wanted, bytes):
+                return wanted
+            columns = await asyncio.to_thread(self._columns.read_columns, wanted)
+            return await self._worker.run(lambda own: own.jobs.giving.read(heard, columns))
 
     async def tell(self, request: enclave_pb2.TellJobsRequest) -> enclave_pb2.TellJobsResponse:
         """Tell how jobs stand."""
@@ -85,7 +113,7 @@ class JobCalls:
         if first is None:
             raise SafeRoomError(Reason.MALFORMED, "taking part begins with the job's name")
         job = job_wire.joined_of(first)
-        before, line = self._lines.get(job), _Line(pieces)
+        before, line = self._lines.get(job), Line(pieces)
         self._lines[job] = line
         try:
             if before is not None:
@@ -100,7 +128,7 @@ class JobCalls:
             if self._lines.get(job) is line:
                 del self._lines[job]
 
-    async def _told_again(self, record: JobRecord, line: _Line) -> Responses:
+    async def _told_again(self, record: JobRecord, line: Line) -> Responses:
         """Give a job's last answer, which its label side may lack, and how it ended."""
         del line  # nothing more is heard on it
         last = await self._worker.run(lambda own: own.jobs.course.last_answer(record))
@@ -111,13 +139,21 @@ class JobCalls:
         if word is not None:
             yield job_wire.ended(word)
 
-    async def _answers(self, record: JobRecord, line: _Line) -> Responses:
+    async def _answers(self, record: JobRecord, line: Line) -> Responses:
         """Answer one message after another."""
         with self._places.place(record.institution):
-            side = _AtWork(self._worker, self._work, self._columns, record)
+            others = Others(self._worker, line)
+            side = _AtWork(self._worker, self._work, self._columns, record, others)
             try:
                 while (heard := await line.message()) is not None:
-                    answered = await to_its_end(side.answer(*heard))
+                    working = asyncio.ensure_future(side.answer(*heard))
+                    try:
+                        while (ask := await line.asked(working)) is not None:
+                            yield ask
+                    finally:
+                        if not working.done():  # what waits for another enclave waits no more
+                            line.stop()
+                        answered = await to_its_end(working)
                     for piece in job_wire.pieces(answered.number, answered.sealed):
                         yield piece
                     if answered.ended is not None:
@@ -127,66 +163,16 @@ class JobCalls:
                 await to_its_end(side.close())
 
 
-class _Line:
-    """What a label side says, until another one of its job joins."""
-
-    def __init__(self, pieces: Pieces) -> None:
-        self._pieces: Final = pieces
-        self._superseded: Final = asyncio.Event()
-        self.left: Final = asyncio.Event()
-
-    async def end(self) -> None:
-        """Hear nothing more, and wait until what is under way is done."""
-        self._superseded.set()
-        await self.left.wait()
-
-    async def message(self) -> tuple[int, bytes] | None:
-        """Put a sealed message together; none if the label side has nothing more to say.
-
-        Raises:
-            SafeRoomError: `CONFLICT` once another one joined; `DEADLINE`; `MALFORMED` or
-                `TOO_LARGE` for what is no message.
-        """
-        sealed, number = bytearray(), -1
-        while True:
-            request = await self._heard()
-            if request is None:
-                if sealed:
-                    raise SafeRoomError(Reason.MALFORMED, "a message that was cut off")
-                return None
-            piece = job_wire.piece_of(request)
-            if sealed and piece.number != number:
-                raise SafeRoomError(Reason.MALFORMED, "pieces of two messages")
-            number = piece.number
-            sealed += piece.data
-            if len(sealed) > MOST_MESSAGE_BYTES:
-                detail = f"a message of more than {MOST_MESSAGE_BYTES} bytes"
-                raise SafeRoomError(Reason.TOO_LARGE, detail)
-            if piece.last:
-                return number, bytes(sealed)
-
-    async def _heard(self) -> enclave_pb2.WorkOnJobRequest | None:
-        piece = asyncio.ensure_future(anext(self._pieces, None))
-        superseded = asyncio.ensure_future(self._superseded.wait())
-        try:
-            done, _ = await asyncio.wait(
-                {piece, superseded}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
-            if superseded in done:
-                raise SafeRoomError(Reason.CONFLICT, "its label side joined anew")
-            if piece not in done:
-                raise SafeRoomError(Reason.DEADLINE, "the label side says nothing")
-            return piece.result()
-        finally:
-            for each in (piece, superseded):
-                each.cancel()
-
-
 class _AtWork:
     """The enclave's side of one job, while its label side listens."""
 
     def __init__(
-        self, worker: Worker, work: StoreWork, columns: JobWork, record: JobRecord
+        self,
+        worker: Worker,
+        work: StoreWork,
+        columns: JobWork,
+        record: JobRecord,
+        others: Others,
     ) -> None:
         self.job: Final = record.job
         self._worker: Final = worker
@@ -194,7 +180,12 @@ class _AtWork:
         self._record: Final = record
         self._request: Final = load(record.request, JobRequest)
         self._partner: Final = Partner(work)
+        self._others: Final = others
         self._trains = False
+        self._brought: Brought | None = None
+        """Other owners' columns, from when they come until a child has them."""
+        self._state_key = b""
+        """Of a job of several owners: it takes all givers to have it."""
 
     async def close(self) -> None:
         """Let the child go."""
@@ -215,6 +206,10 @@ class _AtWork:
             reason = refusal.reason
             word = await self._worker.run(lambda own: own.jobs.course.refused(due, reason))
             return Answered(due.record.next, b"", word)
+        except OtherEndedError as ended:
+            at_giver = ended
+            word = await self._worker.run(lambda own: own.jobs.hosting.ended(due, at_giver))
+            return Answered(due.record.next, b"", word)
         except ChildError as error:
             await self.close()
             self._trains = False
@@ -226,20 +221,29 @@ class _AtWork:
 
     async def _align(self, due: Due) -> Answered:
         codes = await self._part(due, Kept.CODES)
+        several = bool(due.charged.admitted.use.others)
         if not self._partner.is_there:
             order = orders.Align(
                 job=alignment_job(self._request),
                 label_items=self._request.items,
                 commitment=self._request.commitment.partition(":")[2],
+                narrowed=several,
             )
             state = await self._part(due, Kept.STATE)
             await asyncio.to_thread(self._partner.align, order, codes, state)
         aligned = await asyncio.to_thread(self._partner.aligned, due.message)
         if due.record.next == 0:
             return await self._worker.run(lambda own: own.jobs.course.aligned(due, aligned, codes))
-        common = places_of(aligned, codes)
+        common, places = places_of(aligned, codes), b""
+        if several and common:
+            places = await self._others.held(due, common)
+            common = chosen(common, places)
         wanted = await self._worker.run(lambda own: own.jobs.course.columns(due, common))
         columns = await asyncio.to_thread(self._columns.read_columns, wanted)
+        if several:
+            # The others judge for themselves, before the label side is told anything.
+            self._brought = await self._others.columns(due, common)
+            aligned = await asyncio.to_thread(self._partner.aligned, places)
         # The next child knows columns, and none of these subjects.
         await self.close()
         return await self._worker.run(
@@ -247,24 +251,40 @@ class _AtWork:
         )
 
     async def _train(self, due: Due) -> Answered:
+        several = bool(due.charged.admitted.use.others)
+        if several and (self._trains or self._brought is not None):
+            await self._others.go_on(due)
         if not self._trains:
-            request, record = self._request, due.record
-            order = orders.Train(
-                job=job_hex(record.job),
-                names=record.columns,
-                rows=record.rows,
-                label_columns=request.columns,
-                inverse_ridge=float(request.inverse_ridge),
-                rank=request.rank,
-                rounds=request.rounds,
-            )
-            columns = await self._part(due, Kept.COLUMNS)
-            opening = await self._part(due, Kept.OPENING)
-            state = await self._part(due, Kept.STATE)
-            await asyncio.to_thread(self._partner.train, order, columns, opening, state)
-            self._trains = True
+            await self._begin_to_train(due, several=several)
         trained = await asyncio.to_thread(self._partner.trained, due.message)
+        if several and trained.over:
+            trained = await self._others.keep(due, trained)
+        elif several:
+            trained = replace(trained, state=seal_state(self._state_key, trained.state))
         return await self._worker.run(lambda own: own.jobs.course.trained(due, trained))
+
+    async def _begin_to_train(self, due: Due, *, several: bool) -> None:
+        request, record = self._request, due.record
+        order = orders.Train(
+            job=job_hex(record.job),
+            names=record.columns,
+            rows=record.rows,
+            label_columns=request.columns,
+            inverse_ridge=float(request.inverse_ridge),
+            rank=request.rank,
+            rounds=request.rounds,
+        )
+        columns = await self._part(due, Kept.COLUMNS)
+        opening = await self._part(due, Kept.OPENING)
+        state = await self._part(due, Kept.STATE)
+        if several:
+            common = await self._part(due, Kept.CODES)
+            brought = self._brought or await self._others.columns(due, common)
+            self._state_key, self._brought = brought.key, None
+            columns = await asyncio.to_thread(side_by_side, columns, record.rows, brought)
+            state = open_state(self._state_key, state) if state else b""
+        await asyncio.to_thread(self._partner.train, order, columns, opening, state)
+        self._trains = True
 
     async def _part(self, due: Due, kept: Kept) -> bytes:
         return await self._worker.run(lambda own: own.jobs.course.part(due, kept))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from saferoom_enclaves import wire
 from saferoom_enclaves.job_kept import JobRecord
+from saferoom_enclaves.job_peers import Papers
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.job_channel import PIECE_BYTES
@@ -14,6 +15,10 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobStep
 from saferoom_proto.v1 import enclave_pb2, job_pb2
 from saferoom_proto.wire import envelope_from_proto
+
+MOST_MESSAGE_BYTES: Final = 128 << 20
+"""Of a sealed message. A million points have 32 MB, 300,000 rows of ten columns 90 MB; a child
+holds each message to the length that its job's terms give it."""
 
 _OUTCOMES: Final = {
     JobOutcome.RELEASED: job_pb2.JOB_STATE_RELEASED,
@@ -35,11 +40,52 @@ def request_of(request: enclave_pb2.BeginJobRequest) -> Envelope:
     return envelope_from_proto(request.request)
 
 
-def cancel_of(request: enclave_pb2.EndJobRequest) -> Envelope:
-    """Take an institution's word that a job ends off the wire."""
-    if not request.HasField("cancel"):
-        raise SafeRoomError(Reason.MALFORMED, "no cancel")
-    return envelope_from_proto(request.cancel)
+def cancel_of(request: enclave_pb2.EndJobRequest) -> Envelope | None:
+    """Take an institution's word that a job ends off the wire; none if it is another's."""
+    return envelope_from_proto(request.cancel) if request.HasField("cancel") else None
+
+
+def elsewhere_of(request: enclave_pb2.EndJobRequest) -> tuple[Papers, Envelope]:
+    """Take another enclave's word that a job has ended off the wire."""
+    if not request.HasField("elsewhere"):
+        raise SafeRoomError(Reason.MALFORMED, "no word that it ends")
+    told = request.elsewhere
+    return papers_of(told.papers), envelope_from_proto(told.release)
+
+
+def papers_of(message: enclave_pb2.OwnerPapers) -> Papers:
+    """Take off the wire what another owner's enclave is to be known by."""
+    if not message.HasField("endorsement"):
+        raise SafeRoomError(Reason.MALFORMED, "papers without an endorsement")
+    return Papers(message.owner, envelope_from_proto(message.endorsement))
+
+
+async def asked_of(pieces: AsyncIterator[enclave_pb2.GiveToJobRequest]) -> tuple[Papers, bytes]:
+    """Take off the wire what another owner's enclave asks, and what that is to be known by."""
+    papers: Papers | None = None
+    ask = bytearray()
+    async for piece in pieces:
+        if papers is None:
+            papers = papers_of(piece.papers)
+        ask += piece.data
+        require_short(ask)
+    if papers is None:
+        raise SafeRoomError(Reason.MALFORMED, "an ask begins with papers")
+    return papers, bytes(ask)
+
+
+def given_of(request: enclave_pb2.WorkOnJobRequest, owner: str) -> enclave_pb2.GivenPiece:
+    """Read a piece of another enclave's answer."""
+    if request.WhichOneof("said") != "given" or request.given.owner != owner:
+        raise SafeRoomError(Reason.MALFORMED, f"an answer of {owner}'s enclave is waited for")
+    return request.given
+
+
+def require_short(sealed: bytearray) -> None:
+    """Refuse with `TOO_LARGE` to hear more of a message."""
+    if len(sealed) > MOST_MESSAGE_BYTES:
+        detail = f"a message of more than {MOST_MESSAGE_BYTES} bytes"
+        raise SafeRoomError(Reason.TOO_LARGE, detail)
 
 
 def joined_of(request: enclave_pb2.WorkOnJobRequest) -> str:
@@ -70,10 +116,27 @@ def joined(record: JobRecord) -> enclave_pb2.WorkOnJobResponse:
 
 def pieces(number: int, sealed: bytes) -> Iterator[enclave_pb2.WorkOnJobResponse]:
     """Cut a sealed message for the wire."""
-    for at in range(0, len(sealed), PIECE_BYTES):
-        data = sealed[at : at + PIECE_BYTES]
-        piece = job_pb2.JobPiece(number=number, last=at + PIECE_BYTES >= len(sealed), data=data)
+    for data, last in _cut(sealed):
+        piece = job_pb2.JobPiece(number=number, last=last, data=data)
         yield enclave_pb2.WorkOnJobResponse(message=piece)
+
+
+def ask_pieces(owner: str, sealed: bytes) -> Iterator[enclave_pb2.WorkOnJobResponse]:
+    """Cut an ask to another owner's enclave for the wire."""
+    for data, last in _cut(sealed):
+        piece = enclave_pb2.AskPiece(owner=owner, last=last, data=data)
+        yield enclave_pb2.WorkOnJobResponse(ask=piece)
+
+
+def answer_pieces(sealed: bytes) -> Iterator[enclave_pb2.GiveToJobResponse]:
+    """Cut an answer to another owner's enclave for the wire."""
+    for data, _ in _cut(sealed):
+        yield enclave_pb2.GiveToJobResponse(data=data)
+
+
+def _cut(sealed: bytes) -> Iterator[tuple[bytes, bool]]:
+    for at in range(0, len(sealed), PIECE_BYTES):
+        yield sealed[at : at + PIECE_BYTES], at + PIECE_BYTES >= len(sealed)
 
 
 def ended(judged: Judged) -> enclave_pb2.WorkOnJobResponse:
@@ -89,7 +152,8 @@ def end_response(judged: Judged) -> enclave_pb2.EndJobResponse:
 def status(record: JobRecord, word: Judged | None) -> job_pb2.JobStatus:
     """Tell how a job stands."""
     # The round that is over is kept; the next one is under way.
-    under_way = record.outcome is None and record.step is JobStep.TRAINING
+    hosted = record.outcome is None and not record.host  # another's rounds are not known here
+    under_way = hosted and record.step is JobStep.TRAINING
     return job_pb2.JobStatus(
         job=record.job,
         institution=record.institution,

@@ -18,7 +18,12 @@ from saferoom_enclaves.job_book import JobBook
 from saferoom_enclaves.job_charge import Runs
 from saferoom_enclaves.job_course import JobCourse
 from saferoom_enclaves.job_gate import Ending, Named
+from saferoom_enclaves.job_giving import JobGiving
+from saferoom_enclaves.job_ground import JobGround
+from saferoom_enclaves.job_hosting import JobHosting
 from saferoom_enclaves.job_kept import JobRecord
+from saferoom_enclaves.job_partners import Partners
+from saferoom_enclaves.job_peers import Papers, Peers
 from saferoom_enclaves.job_uses import ApprovedTrainings
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.judge import PASSING
@@ -29,7 +34,8 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.job_channel import MOST_ROOM_ITEMS, SECRET_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobCancel, JobOutcome, JobStep, load
+from saferoom_proto.statements import JobCancel, JobOutcome, JobRelease, JobStep, load
+from saferoom_proto.verification import verify_by_enclave
 
 
 class Jobs:
@@ -43,6 +49,7 @@ class Jobs:
         ready: under what it speaks now; refuses while it may not.
         data: the store.
         randomness: gives so many random bytes.
+        peers: verifies other owners' enclaves.
         log: the operator's.
     """
 
@@ -56,8 +63,10 @@ class Jobs:
         ready: Callable[[], Moment],
         data: Data,
         randomness: Callable[[int], bytes],
+        peers: Peers,
         log: Log,
     ) -> None:
+        self._peers: Final = peers
         self._book: Final = JobBook(
             state=state, journal=journal, ready=ready, randomness=randomness, log=log
         )
@@ -68,8 +77,14 @@ class Jobs:
         self._log: Final = log
         self._trainings: Final = ApprovedTrainings(rules.standing)
         self._runs: Final = Runs(state, rules.standing)
-        self.course: Final = JobCourse(self._book, rules, self._trainings, self._runs, data)
+        partners = Partners(state, rules.standing)
+        ground = JobGround(self._book, rules, self._trainings, self._runs, data, partners)
+        self.course: Final = JobCourse(ground)
         """How jobs are carried on."""
+        self.hosting: Final = JobHosting(ground, peers)
+        """How other owners' enclaves are asked, where this one is the host."""
+        self.giving: Final = JobGiving(ground, peers)
+        """How a host's enclave is answered."""
 
     def begin(self, envelope: Envelope) -> Judged:
         """Let a job begin, or refuse it; a repeat gets the same bytes.
@@ -129,16 +144,40 @@ class Jobs:
         moment = self._book.ready()
         record = self._book.stands(load(cancel, JobCancel).job)
         asked = identify_job(record.request, self._rules.standing, moment.now)
-        require_cancelled(cancel, asked, self._rules.standing, moment.now)
+        host = record.host or moment.grounds.owner
+        require_cancelled(cancel, asked, host, self._rules.standing, moment.now)
         word = self._book.word(record)
         if word is not None:
             return word
         return self._book.end(record, JobOutcome.CANCELLED, None, moment, cancel)
 
+    def end_as(self, papers: Papers, release: Envelope) -> Judged:
+        """End a job of several owners as it ended at another's enclave.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT`; `CONFLICT` for a word on another job, or one with a
+                model: that is told by the host itself, with this owner's part of it; what
+                `Peers.verified` refuses; `BAD_SIGNATURE`.
+        """
+        moment, said = self._book.ready(), load(release, JobRelease)
+        record = self._book.stands(said.request)
+        word = self._book.word(record)
+        if word is not None:
+            return word
+        peer = self._peers.verified(papers, record.certificate, moment.now)
+        verify_by_enclave(release, peer.endorsement, peer.digest, JobRelease)
+        about = (said.institution, said.template, said.certificate)
+        if about != (record.institution, record.template, record.certificate):
+            raise SafeRoomError(Reason.CONFLICT, "a word on another job")
+        if said.reason is None:
+            raise SafeRoomError(Reason.CONFLICT, "a model, or its institution's own word, is told")
+        return self._book.end(record, said.outcome, said.reason, moment)
+
     def _begun(self, asked: AskedJob, seen: Seen, moment: Moment) -> Judged:
         admitted = admit_job(asked, seen, self._rules, self._trainings, moment.now)
-        index, store = self._data.index(), moment.grounds.store
-        if store is None or {each.ref for each in admitted.use.features} - index.features:
+        use, index, store = admitted.use, self._data.index(), moment.grounds.store
+        hosts = use.training.hosted_by == moment.grounds.owner
+        if store is None or {each.ref for each in use.features} - index.features:
             raise SafeRoomError(Reason.NO_DATA, "a feature of the template is not computed")
         if index.subjects > MOST_ROOM_ITEMS:
             raise SafeRoomError(Reason.TOO_LARGE, "more subjects than an alignment may have")
@@ -154,7 +193,8 @@ class Jobs:
             agreement=asked.agreement.digest,
             group=asked.agreement.agreement.group,
             secret=b64(secret),
-            columns=admitted.use.told.columns,
+            columns=use.columns if hosts else use.told.columns,
+            host="" if hosts else use.training.hosted_by,
             store=store,
             run=charged.run,
             began=moment.now,

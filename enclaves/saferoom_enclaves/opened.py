@@ -19,6 +19,7 @@ from saferoom_enclaves.disclose import Disclosures
 from saferoom_enclaves.freshness import Freshness
 from saferoom_enclaves.gate import Gate, Grounds, Moment
 from saferoom_enclaves.held import Records
+from saferoom_enclaves.job_peers import Peers
 from saferoom_enclaves.jobs import Jobs
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
@@ -129,7 +130,7 @@ class OpenEnclave:
         self.tables: Final = self._table_desk(rules, requests, around)
         self.reports: Final = self._report_desk(rules, requests, gate, around)
         self.trials: Final = Trials(state, self.standing, self.data, around.work)
-        self.jobs: Final = self._jobs(rules, requests, around)
+        self.jobs: Final = self._jobs(rules, requests, makeup, around)
         self.judge: Final = Judge(
             state=state,
             rules=rules,
@@ -188,7 +189,7 @@ class OpenEnclave:
             log=around.log,
         )
 
-    def _jobs(self, rules: Rules, requests: Requests, around: Surroundings) -> Jobs:
+    def _jobs(self, rules: Rules, requests: Requests, makeup: Makeup, around: Surroundings) -> Jobs:
         return Jobs(
             state=self.state,
             rules=rules,
@@ -197,6 +198,7 @@ class OpenEnclave:
             ready=self.ready,
             data=self.data,
             randomness=around.randomness,
+            peers=Peers(self.standing, makeup, Pairing(self.keys.pairing)),
             log=around.log,
         )
 

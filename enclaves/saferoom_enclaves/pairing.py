@@ -109,12 +109,17 @@ class Pairing:
             suite,
             suite.derive(self._private, _OWN + context),
             tuple(
-                (owner > me, suite.derive(self._agreed(other), _BETWEEN + _both(own, other)))
+                (owner > me, suite.derive(self.agreed(other), _BETWEEN + _both(own, other)))
                 for owner, other in sorted(others.items())
             ),
         )
 
-    def _agreed(self, other: PinnedCharter) -> bytes:
+    def agreed(self, other: PinnedCharter) -> bytes:
+        """Give what this key and another owner's agree on; a key is drawn from it for each use.
+
+        Raises:
+            SafeRoomError: `CERTIFICATE_MISMATCH` for a key that agrees on nothing.
+        """
         try:
             return self._key.exchange(
                 X25519PublicKey.from_public_bytes(unb64(other.charter.pairing))

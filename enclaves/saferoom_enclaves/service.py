@@ -227,6 +227,15 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
             async for response in self._jobs.work_on(pieces):
                 yield response
 
+    async def GiveToJob(  # noqa: N802
+        self, request_iterator: object, context: Context
+    ) -> AsyncIterator[enclave_pb2.GiveToJobResponse]:
+        """Answer another owner's enclave."""
+        pieces = cast("AsyncIterator[enclave_pb2.GiveToJobRequest]", request_iterator)
+        async with self._refusing(context, "GiveToJob"):
+            async for response in self._jobs.give(pieces):
+                yield response
+
     async def TellJobs(  # noqa: N802
         self, request: enclave_pb2.TellJobsRequest, context: Context
     ) -> enclave_pb2.TellJobsResponse:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saferoom_enclaves import job_book, job_service
+from saferoom_enclaves import job_book, job_wire
 from saferoom_enclaves.job_work import Columns, JobWork
 from saferoom_proto.answer import Truth
 from saferoom_proto.job_channel import Direction, seal_message
@@ -107,7 +107,7 @@ async def test_a_message_longer_than_any_is_not_read(
     jobs: JobRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     side = await begun(jobs)
-    monkeypatch.setattr(job_service, "MOST_MESSAGE_BYTES", 1 << 20)
+    monkeypatch.setattr(job_wire, "MOST_MESSAGE_BYTES", 1 << 20)
     assert await refused(jobs, side, 0, bytes((1 << 20) + 1)) is Reason.TOO_LARGE
 
 

@@ -57,7 +57,8 @@ def room(tmp_path: Path) -> Iterator[LiveRoom]:
         live.processes.stop()
 
 
-def propose(live: LiveRoom) -> None:
+def propose(live: LiveRoom, *, features: tuple[str, ...] = (VAT,), host: str | None = None) -> None:
+    """Have a bank propose a training, and every owner approve it."""
     with live.open("bank-a", "desk") as bank:
         template = Template(
             room=bank.profile.card.origin,
@@ -69,7 +70,8 @@ def propose(live: LiveRoom) -> None:
             purposes=(Purpose.PRODUCT_DESIGN,),
             training=Training(
                 algorithm=TrainingMethod.VERTICAL_LOGISTIC,
-                features=(VAT,),
+                features=features,
+                host=host,
                 label=title("default"),
                 label_columns=3,
                 inverse_ridge=Bounds(least=Decimal("0.01"), most=Decimal(1)),

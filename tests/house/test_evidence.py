@@ -42,6 +42,8 @@ MAKERS = {
         "ChargedJob": "job_charge.py",
         "SealedModel": "job_gate.py",
         "ReleasedJob": "job_gate.py",
+        "SealedColumns": "job_columns.py",
+        "ReleasedColumns": "job_columns.py",
     },
 }
 

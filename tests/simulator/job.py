@@ -128,6 +128,10 @@ class JobRoom:
         """Have a job begin."""
         return self.enclave.enclave.jobs.begin(request)
 
+    def line(self, job: str) -> Line:
+        """Give a label side a stream to the enclave."""
+        return Line(self.calls, job)
+
     def left(self, job: str) -> list[Kept]:
         """Name what the enclave still keeps of a job."""
         opened = self.enclave.enclave._require_open()
@@ -269,7 +273,7 @@ class LabelSideOfJob:
 
     async def take_part(self, most: int | None = None) -> JobRelease | None:
         """Go through the job, or so many messages of it; gives how it ended, if it has."""
-        line = Line(self.room.calls, self.job)
+        line = self.room.line(self.job)
         try:
             await line.join()
             while most is None or most > 0:
@@ -305,12 +309,23 @@ class Line:
 
     async def join(self) -> int:
         """Join; gives the number of the message that is due."""
-        join = job_pb2.JoinJob(job=self._job)
-        self._send(job_pb2.TakePartRequest(join=join))
-        return (await anext(self._told)).joined.next
+        self._send(self.joining())
+        return (await self.told()).joined.next
+
+    def joining(self) -> job_pb2.TakePartRequest:
+        """Give what a label side says first."""
+        return job_pb2.TakePartRequest(join=job_pb2.JoinJob(job=self._job))
 
     def _send(self, piece: job_pb2.TakePartRequest) -> None:
-        self._sent.put_nowait(enclave_pb2.WorkOnJobRequest(piece=piece))
+        self.put(enclave_pb2.WorkOnJobRequest(piece=piece))
+
+    def put(self, request: enclave_pb2.WorkOnJobRequest) -> None:
+        """Send anything."""
+        self._sent.put_nowait(request)
+
+    async def told(self) -> enclave_pb2.WorkOnJobResponse:
+        """Hear what the enclave says to its label side."""
+        return await anext(self._told)
 
     def say(self, number: int, sealed: bytes) -> None:
         """Send a message in pieces."""
@@ -324,7 +339,7 @@ class Line:
         """Hear an answer, or how the job ended."""
         sealed = b""
         while True:
-            told = await anext(self._told)
+            told = await self.told()
             if told.WhichOneof("piece") == "ended":
                 return load(envelope_from_proto(told.ended.statement), JobRelease)
             sealed += told.message.data

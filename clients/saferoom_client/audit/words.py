@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from saferoom_client.audit.book import Book, Ending
+from saferoom_client.audit.jobs import Admissions
 from saferoom_client.audit.reports import require_public
 from saferoom_client.records.coverage import Store
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
@@ -81,6 +82,7 @@ class Words:
         self._handed: Final[dict[tuple[KeyUse, str], str]] = {}
         self.crossed = 0
         """Answers that a revocation crossed on its way to their enclave."""
+        self._admissions: Final = Admissions()
         self._certified: Final[dict[tuple[str, str], Certified]] = {}
         self.spoken: Spoken | None = None
         """What an enclave said that was judged last, if it was its own word, allowed or not."""
@@ -135,6 +137,7 @@ class Words:
         word = self._spoken(statement, said, JobAdmission)
         if word is not None:
             self._require_allowed(said, word)
+            self._admissions.take(said, self._certificate(said))
 
     def _job_release(self, statement: Envelope) -> None:
         said = load(statement, JobRelease)
@@ -143,6 +146,7 @@ class Words:
             return
         if said.outcome is JobOutcome.RELEASED:
             self._require_allowed(said, word)
+            self._admissions.require(said, self._certificate(said))
             return
         self._require_agreed(said, word, granted=False)
         if said.cancel is not None:
@@ -287,6 +291,9 @@ class Words:
         charter = word.charter
         if said.charter != charter.digest:
             raise SafeRoomError(Reason.BAD_CHARTER, "it names another charter than its endorsement")
+        if certificate.part(said.owner).charter not in (None, charter.digest):
+            detail = "its certificate pins another charter of this owner"
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)
         approvers: set[str] = set()
         first = None
         for digest in approvals:

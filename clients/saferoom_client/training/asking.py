@@ -148,7 +148,7 @@ def _sign(
     executor: Executor | None,
 ) -> JobFolder:
     """Blind the set, sign the request that commits to it, and keep both."""
-    rows, table = chosen.rows, chosen.table
+    rows, table, host = chosen.rows, chosen.table, _training(view).hosted_by
     nonce, channel_key = fresh_nonce(), SealingKey.generate()
     template, certificate = view.envelope.digest, view.certificate.digest
     institution = session.profile.member.organisation
@@ -178,7 +178,8 @@ def _sign(
         session.profile,
         session.sign(request),
         template=view.template.name,
-        owner=view.certificate.parts[0].owner,
+        owner=host,
+        givers=tuple(part.owner for part in view.certificate.parts if part.owner != host),
         rows=RowsFrom(
             file=str(rows.file.absolute()),
             label=rows.label,
@@ -223,7 +224,8 @@ async def _take(session: Session, folder: JobFolder, told: job_pb2.SubmitJobResp
         keep_end(folder, recorded)
         folder.forget_state()
         raise _refused(folder, release)
-    admission, secret = await open_admission(session, folder, recorded, told.sealed_channel)
+    others = [recorded_from_proto(each) for each in told.others]
+    admission, secret = await open_admission(session, folder, recorded, told.sealed_channel, others)
     folder.admit(recorded.statement, admission.columns, secret)
     return Admitted(admission.columns, secret)
 
@@ -246,10 +248,11 @@ def _training(view: TemplateView) -> Training:
 
 
 def _room_columns(view: TemplateView) -> int:
-    part = view.certificate.parts[0].training
-    if part is None:
+    parts = [part.training for part in view.certificate.parts]
+    columns = [len(part.columns) for part in parts if part is not None]
+    if len(columns) != len(parts):
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a certificate of no training")
-    return len(part.columns)
+    return sum(columns)
 
 
 def _ridge(

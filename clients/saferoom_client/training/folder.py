@@ -68,6 +68,7 @@ class _Request(Part):
     request: _Envelope
     template: str
     owner: str
+    givers: tuple[str, ...] = ()
     rows: RowsFrom
     channel_key: Base64
     """Sealed."""
@@ -121,6 +122,9 @@ class JobFolder:
         self.request: Final = load(self.envelope, JobRequest)
         self.template: Final = kept.template
         self.owner: Final = kept.owner
+        """Whose enclave has the room's side."""
+        self.givers: Final = kept.givers
+        """The other owners whose columns are trained on."""
         self.rows: Final = kept.rows
         self._channel_key: Final = kept.channel_key
 
@@ -132,6 +136,7 @@ class JobFolder:
         *,
         template: str,
         owner: str,
+        givers: tuple[str, ...] = (),
         rows: RowsFrom,
         channel_key: SealingKey,
         state: bytes,
@@ -143,6 +148,7 @@ class JobFolder:
             request=envelope.to_json().decode(),
             template=template,
             owner=owner,
+            givers=givers,
             rows=rows,
             channel_key=b64(seal(profile, envelope.digest, _REQUEST, channel_key.to_bytes())),
         )

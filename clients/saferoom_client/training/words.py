@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from saferoom_client.session import Session
@@ -9,7 +10,7 @@ from saferoom_client.training.folder import Ended, JobFolder
 from saferoom_proto.encoding import b64
 from saferoom_proto.job_channel import channel_digest, channel_info
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobAdmission, JobRelease
+from saferoom_proto.statements import JobAdmission, JobRelease, JobStep
 from saferoom_proto.verification import PinnedCharter
 from saferoom_proto.wire import Recorded
 
@@ -17,17 +18,37 @@ Word = TypeVar("Word", JobAdmission, JobRelease)
 
 
 async def open_admission(
-    session: Session, folder: JobFolder, recorded: Recorded, sealed_channel: bytes
+    session: Session,
+    folder: JobFolder,
+    recorded: Recorded,
+    sealed_channel: bytes,
+    others: Sequence[Recorded] = (),
 ) -> tuple[JobAdmission, bytes]:
     """Verify an admission, and open the channel's secret.
+
+    Args:
+        session: of the institution.
+        folder: the job's.
+        recorded: the word of the enclave that has the room's side.
+        sealed_channel: the secret, sealed.
+        others: of a job of several owners, the admissions of the others.
 
     Raises:
         SafeRoomError: the reason names the first step that fails.
     """
     # Step 1: the word of the enclave that the owner's key agent endorsed, about this very job.
     admission, charter = await _word(session, folder, recorded, JobAdmission)
-    # Step 2: what allowed it.
+    if admission.owner != folder.owner:
+        raise SafeRoomError(Reason.BAD_PROOF, "another owner's enclave has the room's side")
+    # Step 2: what allowed it, at this owner and at every other.
     await _require_grounds(session, folder, admission, charter)
+    admitted = set[str]()
+    for each in others:
+        said, of_other = await _word(session, folder, each, JobAdmission)
+        await _require_grounds(session, folder, said, of_other)
+        admitted.add(said.owner)
+    if admitted != set(folder.givers):
+        raise SafeRoomError(Reason.NOT_APPROVED, "an owner's enclave did not let the job begin")
     # Step 3: the seal, and that the enclave signed for this very secret.
     secret = folder.channel_key().open(sealed_channel, info=channel_info(folder.job, folder.owner))
     if channel_digest(secret, folder.job) != admission.channel:
@@ -42,6 +63,9 @@ async def open_release(session: Session, folder: JobFolder, recorded: Recorded) 
         SafeRoomError: the reason names the first step that fails.
     """
     release, charter = await _word(session, folder, recorded, JobRelease)
+    if release.owner != folder.owner and release.ended_in is not JobStep.ADMISSION:
+        # Any owner may let it not begin; later the word is the enclave's that has the room's side.
+        raise SafeRoomError(Reason.BAD_PROOF, "another owner's enclave has the room's side")
     if release.model is not None:
         await _require_grounds(session, folder, release, charter)
     return release
@@ -64,9 +88,9 @@ async def _word(
     said, charter = await session.grounds.word(recorded.statement, kind)
     session.grounds.require_recorded(recorded)
     request = folder.request
-    about = (said.owner, said.request, said.institution, said.template, said.certificate)
-    asked = (folder.owner, folder.job, request.institution, request.template, request.certificate)
-    if about != asked:
+    about = (said.request, said.institution, said.template, said.certificate)
+    asked = (folder.job, request.institution, request.template, request.certificate)
+    if about != asked or said.owner not in (folder.owner, *folder.givers):
         raise SafeRoomError(Reason.BAD_PROOF, "the enclave's word is about another job")
     return said, charter
 

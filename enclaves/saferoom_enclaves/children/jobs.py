@@ -188,12 +188,17 @@ class ColumnsRead(Part):
 
 
 class Align(Part):
-    """Be the room's side of an alignment. With it: the subjects' codes, and a state or nothing."""
+    """Be the room's side of an alignment. With it: the subjects' codes, and a state or nothing.
+
+    Of a job of several owners it is told which of the common subjects count, by their places: 4
+    bytes each. Only then it says what lets the label side know its rows.
+    """
 
     kind: Literal["align"] = "align"
     job: str
     label_items: _Count
     commitment: str
+    narrowed: bool = False
 
 
 class Train(Part):

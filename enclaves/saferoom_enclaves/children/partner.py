@@ -59,13 +59,17 @@ def _align(job: Align, files: Sequence[int], channel: socket.socket) -> None:
         _say(channel, Exchanged(refused=refusal.reason), [])
         return
     _say(channel, Exchanged(), [])
-    learning = bool(state)
+    learning, narrowing = bool(state), False
     while (heard := frames.receive(channel, MOST_HEARD_BYTES, 0)) is not None:
         try:
-            if learning:
+            if narrowing:
+                kept = np.frombuffer(heard.message, "<u4").tolist()
+                told = [side.release(kept), b"", b""]
+            elif learning:
                 places = np.array(side.learn(heard.message), dtype="<u4")
+                narrowing = job.narrowed and len(places) > 0
                 # Whether it is sent is the enclave's to decide.
-                answer = side.release() if len(places) else b""
+                answer = side.release() if len(places) and not narrowing else b""
                 told = [answer, b"", places.tobytes()]
             else:
                 told = [side.answer(heard.message), side.save(), b""]

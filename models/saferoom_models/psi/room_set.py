@@ -98,17 +98,22 @@ class RoomSet:
             self._pairs = [(self._order[at], known[point]) for point, at in common]
         return [own for own, _ in self._pairs]
 
-    def release(self) -> bytes:
+    def release(self, kept: Sequence[int] | None = None) -> bytes:
         """Give what lets the label side know its rows; only after the intersection was judged.
+
+        Args:
+            kept: places among what `learn` gave, ascending: whom other owners hold too; by default
+                all of it.
 
         Raises:
             JointTrainingError: `OUT_OF_ORDER`; `NO_SUPPORT` where there is no common subject.
         """
         if self._pairs is None:
             raise JointTrainingError(Refusal.OUT_OF_ORDER, "the intersection is not known")
-        if not self._pairs:
+        pairs = self._pairs if kept is None else [self._pairs[place] for place in kept]
+        if not pairs:
             raise JointTrainingError(Refusal.NO_SUPPORT, "the sides have no subject in common")
-        return messages.write_places(self._terms, [theirs for _, theirs in self._pairs])
+        return messages.write_places(self._terms, [theirs for _, theirs in pairs])
 
     def save(self) -> bytes:
         """Give the state, the secret in it; take it before an answer is sent."""

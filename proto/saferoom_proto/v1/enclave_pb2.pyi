@@ -691,27 +691,99 @@ Global___BeginJobResponse: _TypeAlias = BeginJobResponse  # noqa: Y015
 
 @_typing.final
 class WorkOnJobRequest(_message.Message):
-    """A piece of a job's messages."""
+    """A piece of what a job's enclave hears."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PIECE_FIELD_NUMBER: _builtins.int
+    PAPERS_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def piece(self) -> _job_pb2.TakePartRequest:
         """The label side made it; the switchboard passes it on."""
+
+    @_builtins.property
+    def papers(self) -> Global___OwnerPapers:
+        """Of another owner's enclave, in a job of several owners."""
+
+    @_builtins.property
+    def given(self) -> Global___GivenPiece:
+        """Of its answer to an ask."""
 
     def __init__(
         self,
         *,
         piece: _job_pb2.TakePartRequest = ...,
+        papers: Global___OwnerPapers = ...,
+        given: Global___GivenPiece = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "papers", b"papers", "piece", b"piece", "said", b"said"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "papers", b"papers", "piece", b"piece", "said", b"said"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_said: _TypeAlias = _typing.Literal["piece", "papers", "given"]  # noqa: Y015
+    _WhichOneofArgType_said: _TypeAlias = _typing.Literal["said", b"said"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_said) -> _WhichOneofReturnType_said | None: ...
+
+Global___WorkOnJobRequest: _TypeAlias = WorkOnJobRequest  # noqa: Y015
+
+@_typing.final
+class OwnerPapers(_message.Message):
+    """What another owner's enclave is to be known by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    ENDORSEMENT_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Whose enclave it is."""
+    @_builtins.property
+    def endorsement(self) -> _evidence_pb2.Envelope:
+        """Its key agent's endorsement, in force."""
+
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        endorsement: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "owner", b"owner"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WorkOnJobRequest: _TypeAlias = WorkOnJobRequest  # noqa: Y015
+Global___OwnerPapers: _TypeAlias = OwnerPapers  # noqa: Y015
+
+@_typing.final
+class GivenPiece(_message.Message):
+    """A piece of another enclave's sealed answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Whose answer it is."""
+    last: _builtins.bool
+    """No more pieces of it follow."""
+    data: _builtins.bytes
+    """The bytes; none in the last piece."""
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        last: _builtins.bool = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "last", b"last", "owner", b"owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GivenPiece: _TypeAlias = GivenPiece  # noqa: Y015
 
 @_typing.final
 class WorkOnJobResponse(_message.Message):
@@ -722,6 +794,7 @@ class WorkOnJobResponse(_message.Message):
     JOINED_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def joined(self) -> _job_pb2.JobJoined:
         """Comes first."""
@@ -734,22 +807,109 @@ class WorkOnJobResponse(_message.Message):
     def ended(self) -> Global___OutboxEntry:
         """Comes last: the job-release, to be recorded."""
 
+    @_builtins.property
+    def ask(self) -> Global___AskPiece:
+        """Of an ask, to be carried to another owner's enclave."""
+
     def __init__(
         self,
         *,
         joined: _job_pb2.JobJoined = ...,
         message: _job_pb2.JobPiece = ...,
         ended: Global___OutboxEntry = ...,
+        ask: Global___AskPiece = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ended", b"ended", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ended", b"ended", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["joined", "message", "ended"]  # noqa: Y015
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["joined", "message", "ended", "ask"]  # noqa: Y015
     _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
 
 Global___WorkOnJobResponse: _TypeAlias = WorkOnJobResponse  # noqa: Y015
+
+@_typing.final
+class AskPiece(_message.Message):
+    """A piece of what one owner's enclave asks of another's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Whose enclave is asked."""
+    last: _builtins.bool
+    """No more pieces of it follow."""
+    data: _builtins.bytes
+    """The bytes, sealed."""
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        last: _builtins.bool = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "last", b"last", "owner", b"owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskPiece: _TypeAlias = AskPiece  # noqa: Y015
+
+@_typing.final
+class GiveToJobRequest(_message.Message):
+    """What is asked of an enclave by another owner's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAPERS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """Of the ask, sealed."""
+    @_builtins.property
+    def papers(self) -> Global___OwnerPapers:
+        """Comes first: of the enclave that asks."""
+
+    def __init__(
+        self,
+        *,
+        papers: Global___OwnerPapers = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "papers", b"papers", "said", b"said"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "papers", b"papers", "said", b"said"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_said: _TypeAlias = _typing.Literal["papers", "data"]  # noqa: Y015
+    _WhichOneofArgType_said: _TypeAlias = _typing.Literal["said", b"said"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_said) -> _WhichOneofReturnType_said | None: ...
+
+Global___GiveToJobRequest: _TypeAlias = GiveToJobRequest  # noqa: Y015
+
+@_typing.final
+class GiveToJobResponse(_message.Message):
+    """A piece of the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """The bytes, sealed."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveToJobResponse: _TypeAlias = GiveToJobResponse  # noqa: Y015
 
 @_typing.final
 class TellJobsRequest(_message.Message):
@@ -799,27 +959,65 @@ Global___TellJobsResponse: _TypeAlias = TellJobsResponse  # noqa: Y015
 
 @_typing.final
 class EndJobRequest(_message.Message):
-    """An institution's word that a job ends."""
+    """A word that a job ends."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CANCEL_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def cancel(self) -> _evidence_pb2.Envelope:
-        """Its statement."""
+        """Its institution's statement."""
+
+    @_builtins.property
+    def elsewhere(self) -> Global___EndedElsewhere:
+        """Another owner's enclave's job-release, of a job of several owners."""
 
     def __init__(
         self,
         *,
         cancel: _evidence_pb2.Envelope = ...,
+        elsewhere: Global___EndedElsewhere = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "elsewhere", b"elsewhere", "word", b"word"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "elsewhere", b"elsewhere", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_word: _TypeAlias = _typing.Literal["cancel", "elsewhere"]  # noqa: Y015
+    _WhichOneofArgType_word: _TypeAlias = _typing.Literal["word", b"word"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_word) -> _WhichOneofReturnType_word | None: ...
+
+Global___EndJobRequest: _TypeAlias = EndJobRequest  # noqa: Y015
+
+@_typing.final
+class EndedElsewhere(_message.Message):
+    """That a job of several owners has ended at another owner's enclave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    PAPERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def release(self) -> _evidence_pb2.Envelope:
+        """Its job-release."""
+
+    @_builtins.property
+    def papers(self) -> Global___OwnerPapers:
+        """What that enclave is to be known by."""
+
+    def __init__(
+        self,
+        *,
+        release: _evidence_pb2.Envelope = ...,
+        papers: Global___OwnerPapers = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["papers", b"papers", "release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["papers", b"papers", "release", b"release"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___EndJobRequest: _TypeAlias = EndJobRequest  # noqa: Y015
+Global___EndedElsewhere: _TypeAlias = EndedElsewhere  # noqa: Y015
 
 @_typing.final
 class EndJobResponse(_message.Message):

@@ -73,6 +73,11 @@ class EnclaveServiceStub:
                 request_serializer=enclave_pb2.WorkOnJobRequest.SerializeToString,
                 response_deserializer=enclave_pb2.WorkOnJobResponse.FromString,
                 _registered_method=True)
+        self.GiveToJob = channel.stream_stream(
+                '/saferoom.v1.EnclaveService/GiveToJob',
+                request_serializer=enclave_pb2.GiveToJobRequest.SerializeToString,
+                response_deserializer=enclave_pb2.GiveToJobResponse.FromString,
+                _registered_method=True)
         self.TellJobs = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/TellJobs',
                 request_serializer=enclave_pb2.TellJobsRequest.SerializeToString,
@@ -163,6 +168,11 @@ class EnclaveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WorkOnJob(self, request_iterator, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GiveToJob(self, request_iterator, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -259,6 +269,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.WorkOnJob,
                     request_deserializer=enclave_pb2.WorkOnJobRequest.FromString,
                     response_serializer=enclave_pb2.WorkOnJobResponse.SerializeToString,
+            ),
+            'GiveToJob': grpc.stream_stream_rpc_method_handler(
+                    servicer.GiveToJob,
+                    request_deserializer=enclave_pb2.GiveToJobRequest.FromString,
+                    response_serializer=enclave_pb2.GiveToJobResponse.SerializeToString,
             ),
             'TellJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.TellJobs,

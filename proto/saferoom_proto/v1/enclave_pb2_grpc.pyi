@@ -51,6 +51,8 @@ class EnclaveServiceStub:
     """Lets a job of joint training begin, or refuses it."""
     WorkOnJob: _grpc.StreamStreamMultiCallable[_enclave_pb2.WorkOnJobRequest, _enclave_pb2.WorkOnJobResponse]
     """Carries a job's messages."""
+    GiveToJob: _grpc.StreamStreamMultiCallable[_enclave_pb2.GiveToJobRequest, _enclave_pb2.GiveToJobResponse]
+    """Answers what another owner's enclave asks of this one, in a job of several owners."""
     TellJobs: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TellJobsRequest, _enclave_pb2.TellJobsResponse]
     """Tells how jobs stand."""
     EndJob: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.EndJobRequest, _enclave_pb2.EndJobResponse]
@@ -93,6 +95,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Lets a job of joint training begin, or refuses it."""
     WorkOnJob: _aio.StreamStreamMultiCallable[_enclave_pb2.WorkOnJobRequest, _enclave_pb2.WorkOnJobResponse]  # type: ignore[assignment]
     """Carries a job's messages."""
+    GiveToJob: _aio.StreamStreamMultiCallable[_enclave_pb2.GiveToJobRequest, _enclave_pb2.GiveToJobResponse]  # type: ignore[assignment]
+    """Answers what another owner's enclave asks of this one, in a job of several owners."""
     TellJobs: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TellJobsRequest, _enclave_pb2.TellJobsResponse]  # type: ignore[assignment]
     """Tells how jobs stand."""
     EndJob: _aio.UnaryUnaryMultiCallable[_enclave_pb2.EndJobRequest, _enclave_pb2.EndJobResponse]  # type: ignore[assignment]
@@ -186,6 +190,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_enclave_pb2.WorkOnJobResponse], _abc.AsyncIterator[_enclave_pb2.WorkOnJobResponse]]:
         """Carries a job's messages."""
+
+    @_abc_1.abstractmethod
+    def GiveToJob(
+        self,
+        request_iterator: _MaybeAsyncIterator[_enclave_pb2.GiveToJobRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_enclave_pb2.GiveToJobResponse], _abc.AsyncIterator[_enclave_pb2.GiveToJobResponse]]:
+        """Answers what another owner's enclave asks of this one, in a job of several owners."""
 
     @_abc_1.abstractmethod
     def TellJobs(

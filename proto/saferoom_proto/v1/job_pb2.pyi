@@ -92,21 +92,27 @@ class SubmitJobResponse(_message.Message):
 
     WORD_FIELD_NUMBER: _builtins.int
     SEALED_CHANNEL_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
     sealed_channel: _builtins.bytes
     """The channel's secret, HPKE-sealed to the request's channel key; empty for a refusal."""
     @_builtins.property
     def word(self) -> _evidence_pb2.Recorded:
         """A job-admission; or a job-release that refuses it."""
 
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Recorded]:
+        """Of a job of several owners: the job-admissions of the others, in the owners' order."""
+
     def __init__(
         self,
         *,
         word: _evidence_pb2.Recorded = ...,
         sealed_channel: _builtins.bytes = ...,
+        others: _abc.Iterable[_evidence_pb2.Recorded] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["word", b"word"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed_channel", b"sealed_channel", "word", b"word"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["others", b"others", "sealed_channel", b"sealed_channel", "word", b"word"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

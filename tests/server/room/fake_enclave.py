@@ -281,6 +281,9 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     def WorkOnJob(self, request_iterator: object, context: object) -> NoReturn:
         raise NotImplementedError("jobs are tested with real enclaves")
 
+    def GiveToJob(self, request_iterator: object, context: object) -> NoReturn:
+        raise NotImplementedError("jobs are tested with real enclaves")
+
     def TellJobs(self, request: object, context: object) -> NoReturn:
         raise NotImplementedError("jobs are tested with real enclaves")
 

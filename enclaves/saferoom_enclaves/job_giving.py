@@ -1,0 +1,221 @@
+"""A giver's side of a job of several owners: what its host's enclave asks, and is answered.
+
+The giver admitted the job itself, by its own approvals and agreement, and counted it. It answers
+one enclave only, looks anew before each answer whether the job may go on, and judges what is
+trained on against its own earlier jobs before a column leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from saferoom_enclaves import job_between as between
+from saferoom_enclaves.job_between import Given, Head, Step
+from saferoom_enclaves.job_book import ended_as
+from saferoom_enclaves.job_charge import ChargedJob
+from saferoom_enclaves.job_columns import execute_columns, release_columns
+from saferoom_enclaves.job_gate import Course, execute_job
+from saferoom_enclaves.job_ground import JobGround
+from saferoom_enclaves.job_kept import JobRecord, Kept
+from saferoom_enclaves.job_model import columns_of_model
+from saferoom_enclaves.job_partners import TrainedOn
+from saferoom_enclaves.job_peers import Papers, Peer, Peers
+from saferoom_enclaves.job_work import Columns, RefusedError
+from saferoom_enclaves.journal import Judged
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import JobOutcome, JobStep
+from saferoom_proto.uscc import SUBJECT_BYTES
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Heard:
+    """An ask that was opened, of a job that may go on.
+
+    Attributes:
+        ask: as it came.
+        head: what is asked.
+        body: what goes with it.
+        peer: the enclave that asks.
+        charged: the job.
+    """
+
+    ask: bytes
+    head: Head
+    body: bytes
+    peer: Peer
+    charged: ChargedJob
+
+
+class JobGiving:
+    """Answers hosts' enclaves.
+
+    Args:
+        ground: what jobs are held to.
+        peers: verifies enclaves.
+    """
+
+    def __init__(self, ground: JobGround, peers: Peers) -> None:
+        self._ground: Final = ground
+        self._book: Final = ground.book
+        self._peers: Final = peers
+
+    def hear(self, papers: Papers, ask: bytes) -> Heard | bytes:
+        """Open an ask; of a job that is over, it is answered at once.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT`; `CONFLICT` for an ask of another enclave than the
+                job's host; what `Peers.verified` refuses; `BAD_SEAL`; a plain refusal.
+        """
+        moment = self._book.ready()
+        head, _ = between.read_head(ask)
+        record = self._book.stands(head.job)
+        named = (head.host, head.giver, papers.owner)
+        if not record.host or named != (record.host, self._peers.own, record.host):
+            raise SafeRoomError(Reason.CONFLICT, "asked by another enclave than the job's host")
+        # Step 1: the enclave that asks is the one that the approvers were told of.
+        peer = self._peers.verified(papers, record.certificate, moment.now)
+        body = between.open_ask(ask, peer, self._peers.sealing)
+        # Step 2: the job may go on, as it may begin.
+        word = self._book.word(record)
+        allowed = self._ground.allowed(record, moment) if word is None else word
+        if isinstance(allowed, Judged):
+            return self._over(ask, head, body, peer)
+        return Heard(ask, head, body, peer, allowed)
+
+    def answer(self, heard: Heard) -> bytes:
+        """Answer an ask for anything but columns.
+
+        Raises:
+            SafeRoomError: `MALFORMED`.
+        """
+        try:
+            match heard.head.step:
+                case Step.HOLDS:
+                    return self._holds(heard)
+                case Step.KEEP:
+                    return self._keep(heard)
+                case Step.GOES_ON | Step.COLUMNS:
+                    return between.make_answer(heard.ask, heard.peer, Given())
+        except RefusedError as refusal:
+            return self._refused(heard, refusal.reason)
+
+    def columns(self, heard: Heard) -> bytes | Columns:
+        """Say which columns are to be read for an ask (`read`), or answer it without.
+
+        Raises:
+            SafeRoomError: `MALFORMED`; `CONFLICT` for other subjects than before.
+        """
+        record, asked = self._book.stands(heard.head.job), _subjects(heard.body)
+        if record.step is JobStep.TRAINING:
+            return self._given(heard, record)
+        held = np.frombuffer(self._ground.data.index().codes, f"S{SUBJECT_BYTES}")
+        if not bool(np.isin(asked, held).all()):
+            raise SafeRoomError(Reason.MALFORMED, "columns of a subject that is not held")
+        admitted = heard.charged.admitted
+        try:
+            return self._ground.wanted(admitted.use, admitted.asked.request, record, heard.body)
+        except RefusedError as refusal:
+            return self._refused(heard, refusal.reason)
+
+    def read(self, heard: Heard, columns: bytes) -> bytes:
+        """Give columns that were read, once what they are trained on was judged."""
+        job, moment = heard.head.job, self._book.ready()
+        if self._ground.ended(job) is not None:
+            return self._over(heard.ask, heard.head, heard.body, heard.peer)
+        record = self._book.stands(job)
+        if record.step is JobStep.TRAINING:  # another ask of the same was answered meanwhile
+            return self._given(heard, record)
+        told = heard.charged.admitted.use.told
+        try:
+            with self._book.state.transaction():
+                trained_on = TrainedOn(heard.body, told.columns, columns)
+                self._ground.partners.keep_apart(record.group, job, trained_on, moment.now)
+                self._book.rows.put(job, Kept.CODES, heard.body)
+                self._book.rows.put(job, Kept.COLUMNS, columns)
+                given = record.model_copy(
+                    update={
+                        "step": JobStep.TRAINING,
+                        "rows": len(heard.body) // SUBJECT_BYTES,
+                        "last": _fingerprint(heard.body),
+                        "moved": moment.now,
+                    }
+                )
+                self._book.keep(given)
+        except RefusedError as refusal:
+            return self._refused(heard, refusal.reason)
+        return self._given(heard, given)
+
+    def _refused(self, heard: Heard, reason: Reason) -> bytes:
+        """End a job for what a `RefusedError` says, and answer so."""
+        outcome = JobOutcome.REFUSED if reason is Reason.WITHHELD else JobOutcome.FAILED
+        self._book.end(self._book.stands(heard.head.job), outcome, reason, self._book.ready())
+        return self._over(heard.ask, heard.head, heard.body, heard.peer)
+
+    def _holds(self, heard: Heard) -> bytes:
+        record, asked = self._book.stands(heard.head.job), _subjects(heard.body)
+        if len(asked) > heard.charged.admitted.asked.request.items:
+            raise SafeRoomError(Reason.MALFORMED, "more subjects than the label side brings")
+        if record.step is JobStep.TRAINING:
+            # What was given stays the job's, whatever was loaded since.
+            held = self._book.rows.get(record.job, Kept.CODES)
+        else:
+            self._ground.require_store(record)
+            held = self._ground.data.index().codes
+        found = np.isin(asked, np.frombuffer(held, f"S{SUBJECT_BYTES}"))
+        return between.make_answer(heard.ask, heard.peer, Given(), found.tobytes())
+
+    def _given(self, heard: Heard, record: JobRecord) -> bytes:
+        """Give the columns of a job that were given before, or are to be given now."""
+        if _fingerprint(heard.body) != record.last:
+            raise SafeRoomError(Reason.CONFLICT, "columns of other subjects than before")
+        columns = self._book.rows.get(record.job, Kept.COLUMNS)
+        sealed = execute_columns(heard.charged, columns)
+        return release_columns(heard.charged, sealed, heard.peer, heard.ask, record.secret).answer
+
+    def _keep(self, heard: Heard) -> bytes:
+        """Keep this owner's part of the model, and say the last word on the job here."""
+        record, moment = self._book.stands(heard.head.job), self._book.ready()
+        told, _, model = heard.body.partition(b"\n")
+        try:
+            kept = between.Kept.model_validate_json(told)
+        except ValidationError:
+            raise SafeRoomError(Reason.MALFORMED, "a part of a model") from None
+        own = heard.charged.admitted.use.told.columns
+        if record.step is not JobStep.TRAINING or columns_of_model(model) != own:
+            raise SafeRoomError(Reason.MALFORMED, "a model of other columns")
+        with self._book.state.transaction():
+            sealed = execute_job(heard.charged, model)
+            course = Course(record.rows, kept.rounds, kept.converged)
+            said = self._book.gate.release(heard.charged, sealed, course, moment).judged
+            ended = ended_as(record, JobOutcome.RELEASED, None, said, moment)
+            self._book.rows.wipe(record.job)
+            update = {"secret": "", "last": _fingerprint(heard.body), "round": kept.rounds}
+            self._book.keep(ended.model_copy(update=update))
+        return between.make_answer(heard.ask, heard.peer, Given())
+
+    def _over(self, ask: bytes, head: Head, body: bytes, peer: Peer) -> bytes:
+        """Answer that a job is over; the part of the model that is kept may come again."""
+        record = self._book.stands(head.job)
+        again = head.step is Step.KEEP and _fingerprint(body) == record.last
+        if again and record.outcome is JobOutcome.RELEASED:
+            return between.make_answer(ask, peer, Given())
+        return between.make_answer(ask, peer, Given(outcome=record.outcome, reason=record.reason))
+
+
+def _subjects(codes: bytes) -> NDArray[np.bytes_]:
+    if not codes or len(codes) % SUBJECT_BYTES:
+        raise SafeRoomError(Reason.MALFORMED, "subjects of another length")
+    subjects = np.frombuffer(codes, f"S{SUBJECT_BYTES}")
+    if len(np.unique(subjects)) != len(subjects):
+        raise SafeRoomError(Reason.MALFORMED, "a subject twice")
+    return subjects
+
+
+def _fingerprint(message: bytes) -> str:
+    return hashlib.sha256(message).hexdigest()

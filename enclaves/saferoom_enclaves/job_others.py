@@ -1,0 +1,121 @@
+"""What a host does with other owners' enclaves, message by message.
+
+They give their columns, say that the job may go on, and keep their parts of the model. Of their
+columns nothing is kept here: with the child they are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from saferoom_enclaves import job_between as between
+from saferoom_enclaves.job_between import Given, Step
+from saferoom_enclaves.job_course import Due
+from saferoom_enclaves.job_line import Line
+from saferoom_enclaves.job_model import part_of_model
+from saferoom_enclaves.job_work import Trained
+from saferoom_enclaves.worker import Worker
+from saferoom_proto.encoding import unb64
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.uscc import SUBJECT_BYTES
+
+_NUMBER_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Brought:
+    """Other owners' columns of the common subjects, and what their state is kept under.
+
+    Attributes:
+        columns: 8 bytes a number, row by row, by owner.
+        key: of the training's state.
+    """
+
+    columns: Mapping[str, bytes]
+    key: bytes
+
+
+class Others:
+    """Talks with the other owners' enclaves of one job, over the line of its label side.
+
+    Args:
+        worker: has the enclave do one thing at a time.
+        line: its room carries what is asked.
+    """
+
+    def __init__(self, worker: Worker, line: Line) -> None:
+        self._worker: Final = worker
+        self._line: Final = line
+
+    async def held(self, due: Due, common: bytes) -> bytes:
+        """Find which subjects, of those that label side and host hold, all owners hold.
+
+        Returns:
+            Their places among the common ones, ascending: 4 bytes each.
+        """
+        kept = np.ones(len(common) // SUBJECT_BYTES, np.bool_)
+        for part in due.charged.admitted.use.others:
+            _, body = await self._ask(due, part.owner, Step.HOLDS, common)
+            found = np.frombuffer(body, np.uint8)
+            if len(found) != len(kept) or bool((found > 1).any()):
+                raise _garbled(part.owner)
+            kept &= found.astype(np.bool_)
+        return np.flatnonzero(kept).astype("<u4").tobytes()
+
+    async def columns(self, due: Due, common: bytes) -> Brought:
+        """Have the other owners give their columns, each after it judged what is trained on."""
+        rows, columns, shares = len(common) // SUBJECT_BYTES, dict[str, bytes](), list[bytes]()
+        for part in due.charged.admitted.use.others:
+            told, body = await self._ask(due, part.owner, Step.COLUMNS, common)
+            count = 0 if part.training is None else len(part.training.columns)
+            share = unb64(told.share)
+            whole = len(body) == rows * count * _NUMBER_BYTES and len(share) == between.SECRET_BYTES
+            if not whole or not np.isfinite(np.frombuffer(body, np.float64)).all():
+                raise _garbled(part.owner)
+            columns[part.owner] = body
+            shares.append(share)
+        return Brought(columns, between.state_key(due.record.job, shares))
+
+    async def go_on(self, due: Due) -> None:
+        """Have every other owner's enclave say that the job may go on."""
+        for part in due.charged.admitted.use.others:
+            await self._ask(due, part.owner, Step.GOES_ON, b"")
+
+    async def keep(self, due: Due, trained: Trained) -> Trained:
+        """Have every other owner keep its part of the model; gives what is the host's own."""
+        told = between.Kept(rounds=max(1, trained.rounds), converged=trained.converged)
+        for part in due.charged.admitted.use.others:
+            names = () if part.training is None else part.training.columns
+            model = part_of_model(trained.model, names)
+            body = told.model_dump_json().encode() + b"\n" + model
+            await self._ask(due, part.owner, Step.KEEP, body)
+        own = due.charged.admitted.use.told.columns
+        return replace(trained, model=part_of_model(trained.model, own))
+
+    async def _ask(self, due: Due, owner: str, step: Step, body: bytes) -> tuple[Given, bytes]:
+        papers = self._line.papers(owner)
+        ask, peer = await self._worker.run(
+            lambda own: own.jobs.hosting.ask(due, papers, step, body)
+        )
+        sealed = await self._line.ask(owner, ask.sealed)
+        return await self._worker.run(lambda own: own.jobs.hosting.told(ask, peer, sealed))
+
+
+def side_by_side(own: bytes, rows: int, brought: Brought) -> bytes:
+    """Put all owners' columns beside each other, the host's first."""
+    blocks = [np.frombuffer(each, np.float64) for each in (own, *brought.columns.values())]
+    return np.hstack([block.reshape(rows, -1) for block in blocks]).tobytes()
+
+
+def chosen(common: bytes, places: bytes) -> bytes:
+    """Give the subjects at some places."""
+    subjects = np.frombuffer(common, f"S{SUBJECT_BYTES}")
+    return subjects[np.frombuffer(places, "<u4")].tobytes()
+
+
+def _garbled(owner: str) -> SafeRoomError:
+    return SafeRoomError(Reason.MALFORMED, f"the enclave of {owner} gives what was not asked")

@@ -1,0 +1,135 @@
+"""Jobs of joint training over two owners' columns, at two real enclaves."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from saferoom_enclaves.job_kept import Kept
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import (
+    JobAdmission,
+    JobOutcome,
+    JobRelease,
+    JobStep,
+    Runs,
+    load,
+)
+from simulator import EnclaveHarness, Sample, sample
+from simulator.job import BEGINS, firms
+from simulator.owners_job import (
+    COMMON_TO_ALL,
+    OwnersRoom,
+    judgments,
+    owners_enclaves,
+    owners_room,
+)
+
+MANY = Runs(most=100, days=30)
+Place = tuple[Sample, EnclaveHarness, EnclaveHarness]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Give a room with two owners' firms, for all tests here: each has a template of its own."""
+    said = sample("jobs of owners")
+    tax, court = owners_enclaves(said, tmp_path_factory.mktemp("owners"))
+    yield said, tax, court
+    tax.close()
+    court.close()
+
+
+@pytest.fixture
+async def jobs(place: Place, request: pytest.FixtureRequest) -> OwnersRoom:
+    """Give it in this test's event loop, with a training that both owners approved."""
+    name = f"t-{zlib.crc32(request.node.name.encode())}"
+    return owners_room(*place, name, runs=MANY)
+
+
+async def test_columns_of_two_owners_are_trained_together(jobs: OwnersRoom) -> None:
+    side = jobs.label_side()
+    admission = side.submit()
+    assert isinstance(admission, JobAdmission)
+    assert admission.columns == 8
+    release = await side.take_part()
+    assert release is not None
+    assert (release.outcome, release.ended_in) == (JobOutcome.RELEASED, JobStep.TRAINING)
+    assert (release.rows, release.converged) == (COMMON_TO_ALL, True)
+    # Each owner's enclave keeps the weights of its own columns, and no others.
+    tax, court = jobs.model(side.job), jobs.court.model(side.job)
+    assert {name.partition(".")[0] for name in tax} == {"tax"}
+    assert list(court) == ["court.dishonest"]
+    assert np.isfinite(list(tax.values())).all()
+    assert (jobs.left(side.job), jobs.court.left(side.job)) == ([Kept.ANSWER], [])
+
+
+@pytest.mark.soak
+async def test_whichever_enclave_is_killed_the_job_goes_on_to_the_same_model(
+    jobs: OwnersRoom,
+) -> None:
+    side = jobs.label_side()
+    side.submit(rounds=2)
+    for number in range(5):
+        assert await side.take_part(most=1) is None
+        (jobs if number % 2 else jobs.court).kill()
+    release = await side.take_part()
+    assert release is not None
+    assert release.outcome is JobOutcome.RELEASED
+    other = jobs.label_side()
+    other.submit(rounds=2)
+    await other.take_part()
+    assert jobs.court.model(side.job) == pytest.approx(jobs.court.model(other.job), abs=1e-3)
+
+
+async def test_a_load_at_a_giver_ends_what_aligns_and_disturbs_nothing_that_trains(
+    place: Place, jobs: OwnersRoom
+) -> None:
+    said, _, court = place
+    aligns, trains = jobs.label_side(), jobs.label_side()
+    aligns.submit(rounds=1)
+    trains.submit(rounds=1)
+    await aligns.take_part(most=1)
+    await trains.take_part(most=2)
+    court.load({"judgments": judgments(said)})
+    ended = await aligns.take_part()
+    assert ended is not None
+    assert (ended.outcome, ended.reason) == (JobOutcome.FAILED, Reason.CONFLICT)
+    release = await trains.take_part()
+    assert release is not None
+    assert release.outcome is JobOutcome.RELEASED
+
+
+async def test_each_owner_counts_its_own_runs(place: Place) -> None:
+    jobs = owners_room(*place, "one-run", runs=Runs(most=1, days=30))
+    first, second = jobs.label_side(), jobs.label_side()
+    first.submit(rounds=1)
+    word = load(jobs.court.begin(second.request(rounds=1)).entry.statement, JobRelease)
+    assert (word.owner, word.reason) == ("court", Reason.OVER_BUDGET)
+    await first.take_part()
+
+
+async def test_both_enclaves_come_to_what_the_pooled_columns_come_to(jobs: OwnersRoom) -> None:
+    side = jobs.label_side()
+    side.submit()
+    await side.take_part()
+    own, labels = side.side.common()
+    serials = [BEGINS + at for at in side.side._set.aligned]
+    held = firms()
+    pooled = np.column_stack(
+        [
+            own,
+            [float(held[each].arrears) for each in serials],
+            [float(held[each].rating == "D") for each in serials],
+            [float(each % 7 == 0) for each in serials],
+        ]
+    )
+    scaled = (pooled - pooled.mean(axis=0)) / pooled.std(axis=0)
+    fitted = LogisticRegression(C=0.1, max_iter=500).fit(scaled, labels).coef_[0]
+    tax, court = jobs.model(side.job), jobs.court.model(side.job)
+    assert tax["tax.arrears"] == pytest.approx(fitted[2], abs=0.05)
+    assert court["court.dishonest"] == pytest.approx(fitted[4], abs=0.03)
+    assert side.side.trained().weights == pytest.approx(fitted[:2], abs=0.05)

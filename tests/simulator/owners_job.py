@@ -1,0 +1,147 @@
+"""A job of two owners with two real enclaves: the tax office hosts, the court gives.
+
+What the server does here is done by `OwnersLine`: it brings papers, and carries asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from saferoom_enclaves.job_service import JobCalls
+from saferoom_enclaves.journal import Judged
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.statements import JobRelease, Purpose
+from saferoom_proto.v1 import enclave_pb2
+from saferoom_proto.wire import envelope_to_proto
+from simulator.harness import EnclaveHarness
+from simulator.job import BEGINS, FEATURES, JobRoom, LabelSideOfJob, Line, asked, job_enclave
+from simulator.sample import Sample
+
+COURT_ROWS: Final = 1250
+"""Of the court: fewer than the tax office has, so that some common subjects are not everybody's."""
+COMMON_TO_ALL: Final = COURT_ROWS + 1 - BEGINS
+OF_TWO: Final = ("court.dishonest", *FEATURES)
+
+Alters = Callable[[bytes], bytes]
+
+
+@dataclass
+class OwnersRoom(JobRoom):
+    """The tax office's enclave as a host, with the court's as a giver."""
+
+    court: JobRoom = field(kw_only=True)
+
+    def begin(self, request: Envelope) -> Judged:
+        """Have a job begin at the court, and then at the tax office."""
+        self.court.begin(request)
+        return super().begin(request)
+
+    def line(self, job: str) -> OwnersLine:
+        """Give a label side a stream to the host; what that asks is carried."""
+        return OwnersLine(self, job)
+
+    def follow(self) -> None:
+        """Bring both enclaves up to date."""
+        self.enclave.follow()
+        self.court.enclave.follow()
+
+
+class OwnersLine(Line):
+    """A label side's stream, through a room that carries what the enclaves ask of each other."""
+
+    def __init__(self, room: OwnersRoom, job: str) -> None:
+        super().__init__(room.calls, job)
+        self._room = room
+        self.asked: list[bytes] = []
+        """What the host asked, as it passed through the room."""
+        self.given: list[bytes] = []
+        """What it was answered."""
+        self.alters_ask: Alters = bytes
+        self.alters_answer: Alters = bytes
+        self.papers: Callable[[EnclaveHarness], enclave_pb2.OwnerPapers] = papers
+
+    async def join(self) -> int:
+        """Join, with the giver's papers behind it."""
+        court = self.papers(self._room.court.enclave)
+        self._sent.put_nowait(enclave_pb2.WorkOnJobRequest(piece=self.joining()))
+        self.put(enclave_pb2.WorkOnJobRequest(papers=court))
+        return (await self.told()).joined.next
+
+    async def through(self, side: LabelSideOfJob, most: int = 100) -> None:
+        """Join, and take so many messages of a job's, or all of them."""
+        await self.join()
+        while most and not side.side.over:
+            said = await self.exchange(side.side.number, side.sealed())
+            if isinstance(said, JobRelease):
+                return
+            side.take(*said)
+            most -= 1
+
+    async def told(self) -> enclave_pb2.WorkOnJobResponse:
+        """Hear what is for the label side; what is for the giver is carried."""
+        ask = b""
+        while (said := await super().told()).WhichOneof("piece") == "ask":
+            ask += said.ask.data
+            if said.ask.last:
+                await self._carry(ask)
+                ask = b""
+        return said
+
+    async def _carry(self, ask: bytes) -> None:
+        self.asked.append(ask)
+        own = self.papers(self._room.enclave)
+        answer = await give(self._room.court.calls, own, self.alters_ask(ask))
+        self.given.append(answer)
+        answer = self.alters_answer(answer)
+        piece = enclave_pb2.GivenPiece(owner="court", last=True, data=answer)
+        self.put(enclave_pb2.WorkOnJobRequest(given=piece))
+
+
+async def give(calls: JobCalls, own: enclave_pb2.OwnerPapers, ask: bytes) -> bytes:
+    """Ask an enclave as another owner's, through its own service."""
+
+    async def pieces() -> AsyncIterator[enclave_pb2.GiveToJobRequest]:
+        yield enclave_pb2.GiveToJobRequest(papers=own)
+        yield enclave_pb2.GiveToJobRequest(data=ask)
+
+    return b"".join([piece.data async for piece in calls.give(pieces())])
+
+
+def papers(enclave: EnclaveHarness) -> enclave_pb2.OwnerPapers:
+    """Give what another owner's enclave is to be known by."""
+    return enclave_pb2.OwnerPapers(
+        owner=enclave.owner.name,
+        endorsement=envelope_to_proto(enclave.endorsement()),
+    )
+
+
+def owners_enclaves(said: Sample, folder: Path) -> tuple[EnclaveHarness, EnclaveHarness]:
+    """Make the two enclaves, with firms enough."""
+    court = EnclaveHarness(said.court, folder)
+    court.load({"judgments": judgments(said)})
+    return job_enclave(said, folder), court
+
+
+def judgments(said: Sample, count: int = COURT_ROWS) -> bytes:
+    """Write the court's table: every seventh firm is on its list."""
+    codes = [said.world.subject(serial).uscc for serial in range(1, count + 1)]
+    rows = (f"{code},{str(at % 7 == 0).lower()}" for at, code in enumerate(codes, start=1))
+    lines = ["uscc,dishonest", *rows]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def owners_room(
+    said: Sample, tax: EnclaveHarness, court: EnclaveHarness, name: str, **training: object
+) -> OwnersRoom:
+    """Have a training of both owners' columns approved by both, in the running event loop."""
+    of_two = asked(features=OF_TWO, host="tax", **training)
+    template, certificate = said.bank.training(name, of_two, (Purpose.PRE_LOAN,))
+    for owner in (said.tax, said.court):
+        owner.approve(template, certificate.digest)
+    giver = JobRoom(said, court, template, certificate)
+    room = OwnersRoom(said, tax, template, certificate, court=giver)
+    room.follow()
+    return room
