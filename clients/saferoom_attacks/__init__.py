@@ -15,6 +15,12 @@ breaking.py     attacks that ask what may not be asked: consents, purposes, temp
 evolving.py     an attack that breeds its questions
 forging.py      a server that was taken over
 tricks.py       each way in which breaking.py asks
+books.py        the made-up books that tables are told of
+table_ask.py    what is asked in tables, and gates with few rules
+table_room.py   asks the room for tables through the SDK
+table_intruder.py  what is possible by what was told, by linear programmes
+table_attack.py what an attack on tables is, and its verdict
+table_attacks.py   all of those
 catalogue.py    all of them by name, with bounds and controls
 suite.py        runs them
 command.py      what `saferoom attack` calls

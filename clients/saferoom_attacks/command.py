@@ -17,6 +17,8 @@ from saferoom_attacks.attack import Attack, Finding
 from saferoom_attacks.catalogue import ATTACKS
 from saferoom_attacks.report import document, held, markdown, row
 from saferoom_attacks.suite import Progress, Say, Scale, Suite
+from saferoom_attacks.table_attack import TableAttack, TableFinding
+from saferoom_attacks.table_attacks import TABLE_ATTACKS
 from saferoom_client.sandbox.leftovers import LOCK, alone_in
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
@@ -36,8 +38,13 @@ class Run:
     """
 
     def __init__(self, only: Sequence[str], seed: int, queries: int) -> None:
-        self.suite = Suite(chosen(only), Scale.of(queries, seed))
-        self.findings: list[Finding] = []
+        attacks = chosen(only)
+        self.suite = Suite(
+            [each for each in attacks if isinstance(each, Attack)],
+            Scale.of(queries, seed),
+            [each for each in attacks if isinstance(each, TableAttack)],
+        )
+        self.findings: list[Finding | TableFinding] = []
         self._now = datetime.now(UTC)
 
     def play(self, folder: Path | None, say: Say, progress: Progress) -> None:
@@ -54,7 +61,7 @@ class Run:
     @property
     def whole(self) -> bool:
         """Whether it came to its end."""
-        return len(self.findings) == len(self.suite.attacks)
+        return len(self.findings) == len(self.suite.attacks) + len(self.suite.tables)
 
     def rows(self) -> list[tuple[str, ...]]:
         """Give the table's lines."""
@@ -69,15 +76,19 @@ class Run:
         return markdown(self.findings, self.suite.scale, _version(), machine(), self._now)
 
 
-def chosen(only: Sequence[str]) -> tuple[Attack, ...]:
+ALL: Final = (*ATTACKS, *TABLE_ATTACKS)
+"""Every attack, in the order in which they run."""
+
+
+def chosen(only: Sequence[str]) -> tuple[Attack | TableAttack, ...]:
     """Give the attacks of these names, or all."""
-    names = {attack.name for attack in ATTACKS}
+    names = {attack.name for attack in ALL}
     if unknown := sorted(set(only) - names):
         faults = [FieldFault("--only", f"there is no attack {each}") for each in unknown]
         error = SafeRoomError(Reason.MALFORMED, f"no attack {unknown[0]}", faults)
         error.add_note("saferoom attack --list")
         raise error
-    return tuple(attack for attack in ATTACKS if not only or attack.name in only)
+    return tuple(attack for attack in ALL if not only or attack.name in only)
 
 
 def listed() -> list[dict[str, object]]:
@@ -89,7 +100,7 @@ def listed() -> list[dict[str, object]]:
             "bound": {"en": each.why.en, "zh": each.why.zh},
             "control": {"en": each.lacks.en, "zh": each.lacks.zh},
         }
-        for each in ATTACKS
+        for each in ALL
     ]
 
 

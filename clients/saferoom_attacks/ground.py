@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from saferoom_attacks import books
 from saferoom_attacks.ask import (
     BANK,
     BANKS,
@@ -64,6 +65,11 @@ ATTACKED: Final = Cast(
     written="",
     registrars=(REGISTRAR,),
 )
+WITH_BOOKS: Final = replace(
+    ATTACKED,
+    owners={**ATTACKED.owners, books.OWNER: Title(en="Books of Nowhere", zh="乌有市账簿局")},
+)
+"""With the owner whose tables are attacked."""
 _PAPER: Final = sha256_digest(b"A scan of a made-up paper.")
 _YEAR: Final = timedelta(days=365)
 _AT_ONCE: Final = 16
@@ -202,7 +208,7 @@ class Ground:
     def regroup(self, bank: str) -> None:
         """Have the owner and a bank agree anew, for a group of another name."""
         before = self._agreed[bank]
-        self._agreed[bank] = self._agree(
+        self._agreed[bank] = self.agree(
             bank, (Purpose.PRE_LOAN,), replaces=before, group=f"{bank}-{before[-8:]}"
         )
 
@@ -224,25 +230,27 @@ class Ground:
         for bank in BANKS:
             both = bank in (BANK, STRANGER, FORMER_BANK)
             purposes = self.stage.cast.purposes if both else (Purpose.PRE_LOAN,)
-            agreed = self._agreed[bank] = self._agree(bank, purposes)
+            agreed = self._agreed[bank] = self.agree(bank, purposes)
             if bank == FORMER_BANK:
-                self._agree(bank, (Purpose.PRE_LOAN,), replaces=agreed)
+                self.agree(bank, (Purpose.PRE_LOAN,), replaces=agreed)
             if bank == LEFT_BANK:
                 self.room(OWNER, APPROVERS[0]).end_agreement(agreed, "the bank left")
 
-    def _agree(
+    def agree(
         self,
         bank: str,
         purposes: Sequence[Purpose],
         *,
+        owner: str = OWNER,
         replaces: str | None = None,
         group: str = "",
     ) -> str:
+        """Have an owner and a bank agree; gives the agreement's digest."""
         desk = self.room(bank).profile
         now = whole_milliseconds(datetime.now(UTC))
         agreement = Agreement(
             room=self.stage.cast.origin,
-            owner=OWNER,
+            owner=owner,
             institution=bank,
             group=group or group_of(bank),
             keys=(InstitutionKey(name="desk", certificate=b64(desk.signing_certificate)),),
@@ -251,7 +259,7 @@ class Ground:
             valid_from=now,
             valid_to=now + _YEAR,
         )
-        approvers = [Profile.load(self.stage.member(OWNER, each)) for each in APPROVERS[:THRESHOLD]]
+        approvers = [Profile.load(self.stage.member(owner, each)) for each in APPROVERS[:THRESHOLD]]
         keys = [each.signing_key for each in (*approvers, desk)]
         return self.room(bank).put_agreement(seal_statement(agreement, *keys)).statement.digest
 

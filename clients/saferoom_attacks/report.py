@@ -10,6 +10,7 @@ from typing import Final
 from saferoom_attacks.attack import Finding, Verdict
 from saferoom_attacks.measure import Learned
 from saferoom_attacks.suite import Scale
+from saferoom_attacks.table_attack import Left, TableFinding
 
 HEADINGS: Final = (
     "attack",
@@ -24,13 +25,20 @@ HEADINGS: Final = (
 )
 
 
-def held(findings: Sequence[Finding]) -> bool:
+Found = Finding | TableFinding
+NOTHING_CHARGED: Final = "-"
+"""Where tables are told nothing is charged: what was told before is protected with it."""
+
+
+def held(findings: Sequence[Found]) -> bool:
     """Tell whether every bound held, and every attack could succeed."""
     return bool(findings) and all(each.verdict is Verdict.HELD for each in findings)
 
 
-def row(finding: Finding) -> tuple[str, ...]:
+def row(finding: Found) -> tuple[str, ...]:
     """Write a finding as a line of the table."""
+    if isinstance(finding, TableFinding):
+        return _table_row(finding)
     attack = finding.attack
     return (
         attack.name,
@@ -46,7 +54,11 @@ def row(finding: Finding) -> tuple[str, ...]:
 
 
 def document(
-    findings: Sequence[Finding], scale: Scale, version: str, machine: str, now: datetime
+    findings: Sequence[Found],
+    scale: Scale,
+    version: str,
+    machine: str,
+    now: datetime,
 ) -> dict[str, object]:
     """Write all of it for a program."""
     return {
@@ -61,7 +73,11 @@ def document(
 
 
 def markdown(
-    findings: Sequence[Finding], scale: Scale, version: str, machine: str, now: datetime
+    findings: Sequence[Found],
+    scale: Scale,
+    version: str,
+    machine: str,
+    now: datetime,
 ) -> str:
     """Write the table as docs/attacks.md keeps it."""
     queries, seconds = sum(e.queries for e in findings), sum(e.seconds for e in findings)
@@ -76,7 +92,24 @@ def markdown(
     return "\n".join(lines)
 
 
-def _entry(finding: Finding) -> dict[str, object]:
+def _table_row(finding: TableFinding) -> tuple[str, ...]:
+    attack, room, control = finding.attack, finding.room, finding.control
+    return (
+        attack.name,
+        f"{finding.accuracy(room):.1%}",
+        f"{1 / attack.prior:.1%}",
+        f"{finding.bits(room):.2f}",
+        NOTHING_CHARGED,
+        f"{finding.bound:.2f}",
+        f"{finding.accuracy(control):.1%}, {finding.bits(control):.2f}",
+        f"{finding.queries:,}",
+        finding.verdict,
+    )
+
+
+def _entry(finding: Found) -> dict[str, object]:
+    if isinstance(finding, TableFinding):
+        return _table_entry(finding)
     attack = finding.attack
     return {
         "name": attack.name,
@@ -106,4 +139,33 @@ def _learned(one: Learned) -> dict[str, object]:
         "cells": one.cells,
         "bits": one.bits,
         "mutual_bits": one.mutual_bits,
+    }
+
+
+def _table_entry(finding: TableFinding) -> dict[str, object]:
+    attack = finding.attack
+    return {
+        "name": attack.name,
+        "verdict": finding.verdict,
+        "title": {"en": attack.title.en, "zh": attack.title.zh},
+        "prior": 1 / attack.prior,
+        "bound": {
+            "values": attack.least,
+            "bits": finding.bound,
+            "accuracy": attack.allowed,
+            "why": attack.why.en,
+        },
+        "room": _left(finding, finding.room),
+        "control": {**_left(finding, finding.control), "lacks": attack.lacks.en},
+        "queries": finding.queries,
+        "seconds": round(finding.seconds, 3),
+    }
+
+
+def _left(finding: TableFinding, left: Sequence[Left]) -> dict[str, object]:
+    return {
+        "targets": len(left),
+        "accuracy": finding.accuracy(left),
+        "values": min(each.values for each in left),
+        "bits": finding.bits(left),
     }

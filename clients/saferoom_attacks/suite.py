@@ -12,10 +12,14 @@ from typing import Final
 
 from saferoom_attacks.ask import Oracle
 from saferoom_attacks.attack import Attack, Chance, Finding
-from saferoom_attacks.firms import EVERY, Record, codes
-from saferoom_attacks.ground import ATTACKED, Ground
+from saferoom_attacks.books import rows
+from saferoom_attacks.firms import EVERY, KNOWN, Record, codes
+from saferoom_attacks.ground import ATTACKED, WITH_BOOKS, Ground
 from saferoom_attacks.measure import Learned, learned
 from saferoom_attacks.room_oracle import RoomOracle
+from saferoom_attacks.table_ask import HomeGate, TableOracle
+from saferoom_attacks.table_attack import Left, TableAttack, TableFinding
+from saferoom_attacks.table_room import TableRoom
 from saferoom_client.demo.processes import Processes
 from saferoom_client.demo.stage import Stage
 
@@ -64,12 +68,14 @@ class Suite:
     """Some attacks at some scale.
 
     Args:
-        attacks: which.
+        attacks: which, on checks.
         scale: how large.
+        tables: which, on tables.
     """
 
     attacks: Sequence[Attack]
     scale: Scale
+    tables: Sequence[TableAttack] = ()
 
     def targets(self) -> dict[str, dict[str, Record]]:
         """Give each attack its own targets, so that none spends another's budgets."""
@@ -81,7 +87,7 @@ class Suite:
             first += len(records)
         return allotted
 
-    def run(self, ground: Ground, progress: Progress) -> Iterator[Finding]:
+    def run(self, ground: Ground, progress: Progress) -> Iterator[Finding | TableFinding]:
         """Attack a room that was opened with these targets."""
         allotted, name = self.targets(), ""
 
@@ -93,6 +99,28 @@ class Suite:
             name = attack.name
             told(oracle.asked)
             yield self.attack(attack, oracle, allotted[attack.name])
+        if not self.tables:
+            return
+        room = TableRoom(ground, lambda tables: told(oracle.asked + tables))
+        room.build(rows(self.scale.seed))
+        for on_tables in self.tables:
+            name = on_tables.name
+            told(oracle.asked + room.asked)
+            yield self.attack_tables(on_tables, room)
+
+    def attack_tables(self, attack: TableAttack, oracle: TableOracle) -> TableFinding:
+        """Play one attack on tables, and its control."""
+        firms, chance = rows(self.scale.seed), Chance(self.scale.seed, self.scale.rounds)
+        before, began = oracle.asked, time.monotonic()
+        left = attack.play(oracle, firms, chance)
+        seconds, queries = time.monotonic() - began, oracle.asked - before
+        return TableFinding(attack, left, self.control_tables(attack), queries, seconds)
+
+    def control_tables(self, attack: TableAttack) -> Sequence[Left]:
+        """Play an attack on tables against its control, on the same firms."""
+        firms = rows(self.scale.seed)
+        chance = Chance(self.scale.seed, min(self.scale.rounds, CONTROL_ROUNDS))
+        return attack.play(HomeGate(firms, attack.control), firms, chance)
 
     def attack(self, attack: Attack, oracle: Oracle, firms: Mapping[str, Record]) -> Finding:
         """Play one attack, and its control."""
@@ -127,11 +155,13 @@ class Suite:
         """Open a room with the suite's targets in an empty folder, and close it in the end."""
         allotted = self.targets()
         (own,) = codes(0, 1)
-        firms = {own: self.attacks[0].records[0]}
+        firms = {own: KNOWN[0]}
         for each in allotted.values():
             firms |= each
         with Processes(folder / "logs") as processes:
-            ground = Ground(Stage(folder, processes, ATTACKED), firms)
+            ground = Ground(
+                Stage(folder, processes, WITH_BOOKS if self.tables else ATTACKED), firms
+            )
             try:
                 ground.build(say)
                 say("the firms consent")
