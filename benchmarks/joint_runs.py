@@ -12,10 +12,11 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from benchmarks.credit_sets import CreditSet
 from saferoom_models.vertical.arrays import Floats, Integers
-from saferoom_models.vertical.columns import Prepared, prepare, standardise
+from saferoom_models.vertical.columns import Prepared, prepare
 from saferoom_models.vertical.course import Trained
 from saferoom_models.vertical.label_side import LabelSide
 from saferoom_models.vertical.owners import join_owners
+from saferoom_models.vertical.points import standardise
 from saferoom_models.vertical.room_side import RoomSide
 from saferoom_models.vertical.terms import Terms
 

@@ -35,6 +35,9 @@ from saferoom_proto.statements import (
     load,
 )
 
+ABOUT_A_SUBJECT: Final = ("Check", "Score")
+"""The kinds of templates that are asked about one subject at a time."""
+
 
 class Judge(Protocol):
     """An enclave that serves, as far as a check needs it."""
@@ -107,7 +110,7 @@ class Checks:
         """
         request = request_gist(envelope)
         # Step 2: authorise.
-        approved = await self.authorise(caller, envelope, request, "Check", "Report")
+        approved = await self.authorise(caller, envelope, request, *ABOUT_A_SUBJECT, "Report")
         # One request is judged once at a time: its repeat waits for the same words. A caller who
         # leaves ends only its own waiting; what was charged is recorded.
         task = self._under_way.get(envelope.digest)
@@ -311,8 +314,8 @@ class Checks:
     def _faults(self, request: CheckRequest) -> Sequence[FieldFault]:
         """Find which parameters are off: the enclave's verdict gives the reason only."""
         template = self._register.template(request.template).says
-        if template.report is not None:
-            return [FieldFault("params", "a report has none")]
+        if not template.check:
+            return [FieldFault(f"params.{name}", "unknown") for name in sorted(request.params)]
         shapes = {ref: each.shape for ref, each in self._register.pinned_features.items()}
         try:
             bind(parse_formula(template.check), request.params, shapes)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from saferoom import uses
-from saferoom.checks import Checks, Judges
+from saferoom.checks import ABOUT_A_SUBJECT, Checks, Judges
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.gist import cost_gist
 from saferoom.notary import Notary
@@ -58,7 +58,7 @@ class Costs:
         """
         request = cost_gist(envelope)
         # Step 2: authorise, as for the question itself.
-        approved = await self._checks.authorise(caller, envelope, request, "Check")
+        approved = await self._checks.authorise(caller, envelope, request, *ABOUT_A_SUBJECT)
         return await self._asked.run(self._told(approved))
 
     async def drain(self, seconds: float) -> None:

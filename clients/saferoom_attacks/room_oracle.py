@@ -22,6 +22,7 @@ from saferoom_attacks.tricks import play
 from saferoom_client.batch_answer import BatchAnswer
 from saferoom_client.question import Question as Signed
 from saferoom_client.room import Room
+from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Record, split
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import verify_receipt
@@ -200,7 +201,8 @@ class RoomOracle:
         (part,) = verified.parts.values()
         for charge in part.release.charges:
             self._note(bank, question.request.subject, charge.feature, charge.cells_after)
-        return verified.answer or part.release.reason
+        answer = verified.answer
+        return answer if isinstance(answer, Truth) else part.release.reason
 
 
 def _starts(rows: int, banks: int) -> list[int]:

@@ -21,6 +21,7 @@ from saferoom_client import (
     receipt_witness,
     recovery,
     root_handovers,
+    scores,
     stats,
     templates,
     usage,
@@ -114,6 +115,7 @@ class AsyncRoom(Session):
     ask_report = asking.ask_report
     cost = costs.cost
     price = costs.price
+    score = scores.score
     submit_job = jobs.submit_job
     take_part = jobs.take_part
     list_jobs = jobs.list_jobs

@@ -14,11 +14,10 @@ from saferoom_client.evidence import PartEvidence
 from saferoom_client.question import Question
 from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Told
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import open_answer, require_about, require_pinned
-from saferoom_proto.shares import Share
 from saferoom_proto.statements import Outcome, Release, load
 from saferoom_proto.verification import PinnedAgreement, PinnedCharter
 from saferoom_proto.wire import Part
@@ -28,7 +27,7 @@ from saferoom_proto.wire import Part
 class OpenedPart:
     """What one owner's enclave verifiably answered."""
 
-    value: Truth | Share
+    value: Told
     release: Release
     evidence: PartEvidence
 
@@ -53,7 +52,7 @@ async def open_part(
     session.grounds.require_recorded(part.release)
     # Step 5: the seal, and the answer under its commitment.
     answer = question.open(part.sealed, release.owner)
-    value = open_answer(release, answer, view.certificate.returns)
+    value = open_answer(release, answer, view.certificate, release.owner)
     return OpenedPart(value, release, await part_evidence(session, view, part, answer))
 
 

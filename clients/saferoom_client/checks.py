@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from saferoom_client.answers import open_part, part_evidence
+from saferoom_client.answers import OpenedPart, open_part, part_evidence
 from saferoom_client.evidence import CheckEvidence, PartEvidence
 from saferoom_client.heads import require_witnessed
 from saferoom_client.question import VALID_FOR, Question, Value, make_question
@@ -14,7 +14,7 @@ from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
 from saferoom_client.values import CheckAnswer, TemplateView
-from saferoom_proto.answer import Truth, combine
+from saferoom_proto.answer import Truth, checked, combine
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Outcome, Purpose, Release, load
@@ -105,24 +105,34 @@ async def prepare(
 
 async def ask(session: Session, question: Question) -> CheckAnswer:
     """Ask a signed question, the first time or again; a repeat is charged once."""
-    message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
-    try:
-        told = await session.call(session.checks.Check, message)
-    except Refused as refused:
-        raise await _with_receipt(session, question, refused) from refused
-    return await open_told(session, question, told)
+    return _answer(question, *await told_of(session, question))
 
 
 async def open_told(
     session: Session, question: Question, told: check_pb2.CheckResponse
 ) -> CheckAnswer:
-    """Open and verify what the room told of a question."""
-    if told.request_id != question.request_id:
-        raise SafeRoomError(Reason.BAD_PROOF, "the room answered another question")
-    session.grounds.keep(*(envelope_from_proto(each) for each in told.consents))
-    answer = await _open(session, question, [part_from_proto(each) for each in told.parts])
-    await require_witnessed(session)
-    return answer
+    """Open and verify what the room told of a check."""
+    return _answer(question, *await _opened(session, question, told))
+
+
+async def told_of(
+    session: Session, question: Question
+) -> tuple[TemplateView, tuple[OpenedPart, ...]]:
+    """Ask a signed question of any kind; open and verify what the room tells of it."""
+    message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
+    try:
+        told = await session.call(session.checks.Check, message)
+    except Refused as refused:
+        raise await _with_receipt(session, question, refused) from refused
+    return await _opened(session, question, told)
+
+
+def evidence_of(
+    question: Question, view: TemplateView, opened: Sequence[OpenedPart]
+) -> CheckEvidence:
+    """Gather every statement that an answer was verified under."""
+    parts = tuple(part.evidence for part in opened)
+    return CheckEvidence(question.envelope, view.envelope, view.certificate, parts)
 
 
 async def get_check(session: Session, question: Question) -> Receipt:
@@ -136,7 +146,21 @@ async def get_check(session: Session, question: Question) -> Receipt:
 async def current_view(
     session: Session, template: str, certificate: str | None = None
 ) -> TemplateView:
-    """Give a template's view; what was fetched once is kept until a refusal says it is stale."""
+    """Give the view of a template of checks; as `kept_view`."""
+    view = await kept_view(session, template, certificate)
+    if view.template.score is not None:
+        rule = f"{view.template.name} asks for scores: saferoom score ask {view.template.name}"
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+    return view
+
+
+async def kept_view(
+    session: Session, template: str, certificate: str | None = None
+) -> TemplateView:
+    """Give the view of a template that is asked about one subject at a time.
+
+    What was fetched once is kept until a refusal says it is stale.
+    """
     view = session.views.get(template)
     if view is None or certificate not in (None, view.certificate.digest):
         view = await get_template(session, template)
@@ -162,31 +186,42 @@ def forget_stale_views(session: Session, *refused: Reason | None) -> None:
         session.views.clear()
 
 
-async def _open(session: Session, question: Question, parts: Sequence[Part]) -> CheckAnswer:
-    """Open and verify an answer; the steps of each part are in `saferoom_client.answers`."""
-    request = question.request
-    view = await current_view(session, request.template, request.certificate)
-    owners = tuple(load(part.release.statement, Release).owner for part in parts)
-    if owners != tuple(part.owner for part in view.certificate.parts):
-        raise SafeRoomError(Reason.BAD_PROOF, "a part is missing, one too many, or out of order")
-    opened = [await open_part(session, question, view, part) for part in parts]
+def _answer(question: Question, view: TemplateView, opened: Sequence[OpenedPart]) -> CheckAnswer:
     return CheckAnswer(
-        truth=combine([part.value for part in opened]),
+        truth=combine([checked(part.value) for part in opened]),
         parts={part.release.owner: part.value for part in opened if isinstance(part.value, Truth)},
         request_id=question.request_id,
         charges=tuple(charge for part in opened for charge in part.release.charges),
         time=max(part.release.time for part in opened),
-        evidence=CheckEvidence(
-            question.envelope,
-            view.envelope,
-            view.certificate,
-            tuple(part.evidence for part in opened),
-        ),
+        evidence=evidence_of(question, view, opened),
     )
 
 
+async def _opened(
+    session: Session, question: Question, told: check_pb2.CheckResponse
+) -> tuple[TemplateView, tuple[OpenedPart, ...]]:
+    if told.request_id != question.request_id:
+        raise SafeRoomError(Reason.BAD_PROOF, "the room answered another question")
+    session.grounds.keep(*(envelope_from_proto(each) for each in told.consents))
+    opened = await _open(session, question, [part_from_proto(each) for each in told.parts])
+    await require_witnessed(session)
+    return opened
+
+
+async def _open(
+    session: Session, question: Question, parts: Sequence[Part]
+) -> tuple[TemplateView, tuple[OpenedPart, ...]]:
+    """Open and verify an answer; the steps of each part are in `saferoom_client.answers`."""
+    request = question.request
+    view = await kept_view(session, request.template, request.certificate)
+    owners = tuple(load(part.release.statement, Release).owner for part in parts)
+    if owners != tuple(part.owner for part in view.certificate.parts):
+        raise SafeRoomError(Reason.BAD_PROOF, "a part is missing, one too many, or out of order")
+    return view, tuple([await open_part(session, question, view, part) for part in parts])
+
+
 async def _receipt(session: Session, question: Question, parts: Sequence[Part]) -> Receipt:
-    view = await current_view(session, question.request.template, question.request.certificate)
+    view = await kept_view(session, question.request.template, question.request.certificate)
     evidence: list[PartEvidence] = []
     for part in parts:
         release = load(part.release.statement, Release)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from saferoom_client.checks import current_view, forget_stale_views
+from saferoom_client.checks import forget_stale_views, kept_view
 from saferoom_client.heads import require_witnessed
 from saferoom_client.prices import Cost, TemplatePrice
 from saferoom_client.question import VALID_FOR, Value, make_cost_request
@@ -40,7 +40,7 @@ async def cost(
         Refused: the room could not ask, as for a question; `reason` says why.
         SafeRoomError: what came back does not verify and is not returned.
     """
-    view = await current_view(session, template)
+    view = await kept_view(session, template)
     envelope, request = make_cost_request(
         session.profile,
         view,
@@ -72,7 +72,7 @@ async def price(session: Session, template: str) -> TemplatePrice:
 
     It follows from the release certificate, which is derived here.
     """
-    return static_price(await current_view(session, template))
+    return static_price(await kept_view(session, template))
 
 
 def static_price(view: TemplateView) -> TemplatePrice:

@@ -46,6 +46,7 @@ def in_words(
         *_plans("tables", _OF_TABLES, before.aggregate, now.aggregate),
         *_plans("a training", _OF_TRAINING, before.training, now.training),
         *_plans("a report", _OF_REPORT, before.report, now.report),
+        *_plans("scores", _OF_SCORES, before.score, now.score),
     ]
     if before.signer != now.signer:
         said.append("another certificate signed it")
@@ -116,6 +117,14 @@ _OF_TRAINING = {
 
 
 _OF_REPORT = {"columns": "the columns of which tables"}
+_OF_SCORES = {
+    "model": "the model",
+    "training": "what the model was trained under",
+    "features": "the features that the model reads",
+    "edges": "where the bands end",
+    "stands_for": "what the bands stand for",
+    "askers": "who may ask for scores",
+}
 
 
 def _changed(what: str, before: object, now: object) -> Iterator[str]:

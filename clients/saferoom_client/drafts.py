@@ -44,6 +44,7 @@ _ASKS: Final = {
     "Aggregate": "aggregate",
     "Training": "training",
     "Report": "report",
+    "Score": "score",
 }
 """Where each kind of template says what it asks."""
 

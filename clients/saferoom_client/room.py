@@ -29,6 +29,7 @@ from saferoom_client import (
     receipt_witness,
     recovery,
     root_handovers,
+    scores,
     stats,
     templates,
     usage,
@@ -216,6 +217,7 @@ class Room:
     ask_report = _waiting(asking.ask_report)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)
+    score = _waiting(scores.score)
     submit_job = _waiting(jobs.submit_job)
     take_part = _waiting(jobs.take_part)
     list_jobs = _waiting(jobs.list_jobs)

@@ -8,6 +8,8 @@ order the rows are read, what covers the rest of a feature and period is the new
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
@@ -16,6 +18,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from saferoom_enclaves.leakage import Scored, told
 from saferoom_enclaves.rowform import pack, read_part, unpack
 from saferoom_enclaves.state import State
 from saferoom_proto.batch import split
@@ -44,6 +47,13 @@ class Spent(Part):
     cuts: tuple[str, ...]
     null: bool
     cells: Annotated[int, Field(ge=1)]
+    scores: Annotated[tuple[Scored, ...], Field(exclude_if=operator.not_)] = ()
+    """Those asked that read it, in order. Accounts had none at first."""
+
+    @property
+    def of_cuts(self) -> int:
+        """What was paid for cuts; what is left are the scores' answers, multiplied."""
+        return self.cells // math.prod(score.answers for score in self.scores)
 
     @property
     def place(self) -> Place:
@@ -56,6 +66,7 @@ class Spent(Part):
             {*other.cuts} <= {*self.cuts}
             and {*other.grid} <= {*self.grid}
             and self.null >= other.null
+            and {*other.scores} <= {*self.scores}
         )
 
 
@@ -78,6 +89,7 @@ def _both_asked(one: Spent, other: Spent) -> Spent:
         if this.covers(that):
             return this
     grid, cuts = {*one.grid, *other.grid}, {*one.cuts, *other.cuts}
+    null, scores = one.null or other.null, {*one.scores, *other.scores}
     return Spent.model_construct(
         feature=one.feature,
         epoch=one.epoch,
@@ -87,8 +99,9 @@ def _both_asked(one: Spent, other: Spent) -> Spent:
         unknown=one.unknown,
         grid=tuple(sorted(grid)),
         cuts=tuple(sorted(cuts)),
-        null=one.null or other.null,
-        cells=_shape(one, grid).cells_told(len(cuts)),
+        null=null,
+        cells=told(_shape(one, grid), len(cuts), scores, null=null).n,
+        scores=tuple(sorted(scores)),
     )
 
 

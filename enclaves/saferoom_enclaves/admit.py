@@ -13,6 +13,7 @@ from typing import Final, TypeVar, final
 from saferoom_enclaves.approved import ApprovedUse, ApprovedUses, BoundUse
 from saferoom_enclaves.consents import Consents, Covering
 from saferoom_enclaves.evidence import Evidence, Right
+from saferoom_enclaves.models import Models
 from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
@@ -97,6 +98,7 @@ class Rules:
     uses: ApprovedUses
     consents: Consents
     state: State
+    models: Models
 
     def require_remembered(self, not_before: datetime) -> None:
         """Refuse what may have been answered by a copy of this enclave that was lost.
@@ -151,11 +153,17 @@ def admit(asked: Asked, seen: Seen, rules: Rules, now: datetime) -> Admitted:
     Raises:
         SafeRoomError: the reason is the verdict that is recorded.
     """
-    allowed = allow(asked.request, seen, rules, now)
+    allowed = allow(asked.request, asked.agreement, seen, rules, now)
     return Admitted(_ADMITTED, asked, allowed.use, allowed.bound, allowed.consent)
 
 
-def allow(request: SubjectRequest, seen: Seen, rules: Rules, now: datetime) -> Allowed:
+def allow(
+    request: SubjectRequest,
+    agreement: PinnedAgreement,
+    seen: Seen,
+    rules: Rules,
+    now: datetime,
+) -> Allowed:
     """Hold a request about a subject to the rules, whether it asks or asks for the price.
 
     Raises:
@@ -167,6 +175,10 @@ def allow(request: SubjectRequest, seen: Seen, rules: Rules, now: datetime) -> A
     use = approved_use(request, rules, now)
     # 5.8: every value asked about stands on its feature's grid.
     bound = use.bound(request.params)
+    # Of a score: its model is here, of what is read now, and the asker may use it.
+    if use.part.score is not None:
+        group = agreement.agreement.group
+        rules.models.usable(use.part.score, group, use.features.values())
     # 5.9: the subject lets this institution ask this.
     consent = None
     if use.part.needs_consent:

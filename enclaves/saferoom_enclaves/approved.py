@@ -18,6 +18,7 @@ from saferoom_proto.certificate import (
     OwnerPart,
     ReleaseCertificate,
     derive_part,
+    derive_score_part,
     owner_parts,
 )
 from saferoom_proto.formula import (
@@ -34,6 +35,7 @@ from saferoom_proto.formula import (
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
+from saferoom_proto.statements.score import ScorePart
 from saferoom_proto.verification import verify_approvals
 
 D = TypeVar("D")
@@ -44,9 +46,9 @@ MOST_KNOWN: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class BoundUse:
-    """A formula with its parameters on the grid, and what it is charged for."""
+    """A formula with its parameters on the grid, or a score; and what it is charged for."""
 
-    formula: Bound
+    formula: Bound | ScorePart
     asks: tuple[Ask, ...]
     stated: Mapping[FeatureRef, str]
     """What it states of features of which values are stated, in their form."""
@@ -58,7 +60,7 @@ class ApprovedUse:
 
     Attributes:
         part: this owner's part of the certificate.
-        node: this owner's part of the formula.
+        node: this owner's part of the formula, or the score that is asked.
         parameters: those of the whole template, other owners' parts included.
         features: the features this part reads, by name.
         shapes: what they may be compared with.
@@ -69,7 +71,7 @@ class ApprovedUse:
     """
 
     part: OwnerPart
-    node: Node
+    node: Node | ScorePart
     parameters: frozenset[str]
     features: Mapping[FeatureRef, PinnedFeature]
     shapes: Mapping[FeatureRef, FeatureShape]
@@ -110,10 +112,17 @@ class ApprovedUse:
                 for name in odd
             ]
             raise SafeRoomError(Reason.OFF_DOMAIN, f"parameters {', '.join(odd)}", faults)
-        own = {name: params[name] for name in parameters(self.node)}
-        formula = bind(self.node, own, self.shapes)
-        said = stated(self.node, own, self.shapes)
+        node = self.node
         charged = {FeatureRef.parse(each.feature) for each in self.part.features if each.charged}
+        if isinstance(node, ScorePart):
+            scored = (
+                Ask.of_score(self.features[ref].definition, self.shapes[ref], node)
+                for ref in sorted(charged, key=str)
+            )
+            return BoundUse(node, tuple(scored), {})
+        own = {name: params[name] for name in parameters(node)}
+        formula = bind(node, own, self.shapes)
+        said = stated(node, own, self.shapes)
         asks = tuple(
             Ask.of(self.features[ref].definition, self.shapes[ref], asked, said.get(ref))
             for ref, asked in cuts(formula).items()
@@ -216,7 +225,12 @@ class ApprovedUses:
     def _run_by(self, template: Template, digest: str, certificate: str) -> ApprovedUse:
         standing, owner = self._standing, self._standing.charter.charter.owner
 
-        def derived() -> tuple[Node, OwnerPart]:
+        def derived() -> tuple[Node | ScorePart, OwnerPart]:
+            if template.score is not None:
+                part = derive_score_part(template.score, standing.features)
+                if part.owner != owner or part.score is None:
+                    raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a score of another owner")
+                return part.score, part
             parts, charter = owner_parts(template), None
             if template.returns is Returns.CONJUNCTION:
                 charter = standing.charter.digest

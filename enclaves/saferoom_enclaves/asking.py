@@ -1,4 +1,4 @@
-"""What a formula asks of one feature, and what that costs beside all that was asked before."""
+"""What a formula or a score asks of one feature, and what that costs beside all asked before."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from functools import partial
 from typing import Final
 
 from saferoom_enclaves.accounts import Place, Spent
-from saferoom_enclaves.leakage import AskedCuts, Budget, price, spend
+from saferoom_enclaves.leakage import AskedCuts, Budget, Scored, price, spend
 from saferoom_proto.formula import Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Feature
+from saferoom_proto.statements.score import ScorePart
 
 _FLAG: Final = "flag"
 _NOTHING: Final = AskedCuts()
@@ -20,7 +21,7 @@ _NOTHING: Final = AskedCuts()
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a bound formula asks of one feature that is charged.
+    """What a bound formula, or a score, asks of one feature that is charged.
 
     Attributes:
         feature: the feature.
@@ -49,10 +50,20 @@ class Ask:
         names = tuple(sorted(_name(shape, cut) for cut in asked.cuts))
         return cls(feature, shape, asked, names, stated)
 
+    @classmethod
+    def of_score(cls, feature: Feature, shape: FeatureShape, score: ScorePart) -> Ask:
+        """Name the score that reads a feature: it is asked of the value, and of no cut."""
+        asked = AskedCuts(scores=frozenset([Scored(score.mark, score.answers)]))
+        return cls(feature, shape, asked, ())
+
     def is_repeat_of(self, before: Spent) -> bool:
         """Whether all of it was asked before, in the same place of the account."""
         asked = before.cuts
-        return self.cuts.null <= before.null and all(name in asked for name in self.names)
+        return (
+            self.cuts.null <= before.null
+            and all(name in asked for name in self.names)
+            and all(score in before.scores for score in self.cuts.scores)
+        )
 
     def named(self, tag: str) -> Ask:
         """Give the same with what is stated named by a tag, by which accounts know it."""
@@ -98,8 +109,9 @@ def _spent_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spe
     else:
         shape = _merged(ask.shape, before)
         place = partial(_place, shape, sorted({*before.cuts, *ask.names}))
-        earlier = AskedCuts(frozenset(map(place, before.cuts)), before.null)
-        asked = AskedCuts(frozenset(map(place, ask.names)), ask.cuts.null)
+        told = frozenset(before.scores)
+        earlier = AskedCuts(frozenset(map(place, before.cuts)), before.null, told)
+        asked = AskedCuts(frozenset(map(place, ask.names)), ask.cuts.null, ask.cuts.scores)
     after = spend(shape, earlier, asked, budget)
     return Spent.model_construct(
         feature=feature.full_name,
@@ -112,6 +124,7 @@ def _spent_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spe
         cuts=ask.names if before is None else tuple(sorted({*ask.names, *before.cuts})),
         null=after.null,
         cells=price(shape, after).n,
+        scores=tuple(sorted(after.scores)),
     )
 
 

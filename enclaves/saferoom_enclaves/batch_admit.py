@@ -135,6 +135,8 @@ def allowed_use(asked: AskedBatch, rules: Rules, now: datetime) -> ApprovedUse:
     use = approved_use(asked.request, rules, now)
     if use.states:
         raise SafeRoomError(Reason.NOT_ALLOWED, "a value is stated of one subject at a time")
+    if use.part.score is not None:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "scores are asked of one subject at a time")
     for params in asked.request.params:
         use.bound(params)
     return use

@@ -22,8 +22,9 @@ from saferoom_enclaves.pairing import ShareContext
 from saferoom_proto.answer import Truth, truth_of
 from saferoom_proto.batch import ANSWERED, CHARGE_BYTES, CODES, SHARED, record_bytes
 from saferoom_proto.formula import FeatureRef, evaluate
-from saferoom_proto.reasons import Reason
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import SHARE_BYTES
+from saferoom_proto.statements.score import ScorePart
 
 _CONSENT: Final = slice(1, record_bytes(0))
 _CHARGES: Final = record_bytes(0)
@@ -125,6 +126,8 @@ def execute_rows(charged: ChargedRows, index: CellRows, chunk: ChunkRows) -> Sea
 
 def _answers(charged: ChargedRows, index: CellRows) -> NDArray[np.uint8]:
     formula, names = charged.admitted.bound.formula, tuple(charged.admitted.use.features)
+    if isinstance(formula, ScorePart):
+        raise SafeRoomError(Reason.INTERNAL, "a score in a batch")
     cells = index.cells_of(charged.subjects, names)
     if not len(cells):
         return np.zeros(0, np.uint8)

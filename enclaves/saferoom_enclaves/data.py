@@ -45,7 +45,7 @@ class Data:
         self._opened: Opened | None = None
         self._computed: Computed | None = None
         self._refusal = SafeRoomError(Reason.NO_DATA, "nothing was loaded")
-        self._indexer: Final = Indexer(self._compute, log)
+        self._indexer: Final = Indexer[Wanted, Computed](self._compute, log)
         self._asked: tuple[str, Mapping[FeatureRef, str]] | None = None
         """The snapshot and features of which an index was wanted last."""
 

@@ -204,7 +204,7 @@ class Enclave:
         """Take the next statements, a head and proofs, whole or not at all."""
         opened = self._require_open()
         acknowledged = opened.follower.deliver(delivery, self._now())
-        opened.data.refresh(opened.standing)
+        opened.refresh()
         opened.jobs.look_through()
         return acknowledged
 
@@ -214,7 +214,7 @@ class Enclave:
         From any thread: nobody else waits meanwhile.
         """
         if (opened := self._open) is not None:
-            opened.data.settle(seconds)
+            opened.settle(seconds)
 
     def judge(self, questions: Sequence[Envelope]) -> list[Outcome]:
         """Judge signed questions, under one durable commit."""
@@ -351,7 +351,7 @@ class Enclave:
             new.opened.close()
             raise
         opened.data.use(new.opened, new.computed)
-        opened.data.refresh(opened.standing)
+        opened.refresh()
         kept = kept_snapshots(opened.state.marks, opened.journal)
         opened.data.keep_only(each.store.epoch for each in kept)
         self._around.log.info("store in use", epoch=store.epoch, digest=store.digest)

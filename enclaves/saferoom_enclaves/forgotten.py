@@ -55,11 +55,11 @@ class ForgottenPeriods:
         }
         known = (self._standing.generation, frozenset(epochs))
         if self._made is None or self._made[0] != known:
-            features = self._standing.features.values()
+            features, scored = self._standing.features.values(), self._scored()
             self._made = (
                 known,
                 tuple(
-                    _asked_in_full(feature, epoch)
+                    _asked_in_full(feature, epoch, scored=feature.definition.full_name in scored)
                     for feature in features
                     if feature.definition.level >= CONSENT_FROM_LEVEL and feature.may_be_asked
                     for epoch in sorted(epochs)
@@ -67,16 +67,24 @@ class ForgottenPeriods:
             )
         return self._made[1]
 
+    def _scored(self) -> frozenset[str]:
+        """Name the features that any score reads."""
+        scores = (template.score for template in self._standing.templates.values())
+        return frozenset(name for score in scores if score is not None for name in score.features)
 
-def _asked_in_full(feature: PinnedFeature, epoch: int) -> Spent:
+
+def _asked_in_full(feature: PinnedFeature, epoch: int, *, scored: bool) -> Spent:
     """Charge a whole grid: what budget was allowed in the period is forgotten, too.
 
-    Of stated values there is no whole: as many as the feature's own budget buys.
+    Of stated values there is no whole, and of scores that read it neither: then as much as the
+    feature's own budget buys.
     """
     shape, definition = feature.shape, feature.definition
     cells = shape.cells_told(shape.cuts)
     if shape.kind is FeatureKind.STATED:
         cells = min(cells, most_cells(definition.budget_bits))
+    elif scored:
+        cells = max(cells, most_cells(definition.budget_bits))
     return Spent.model_construct(
         feature=definition.full_name,
         epoch=epoch,

@@ -16,6 +16,7 @@ from typing import Final, Generic, Protocol, TypeVar, final
 
 from saferoom_enclaves.admit import Asked
 from saferoom_enclaves.appraise import Appraised
+from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.charge import Charged
 from saferoom_enclaves.claim import Claimed
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
@@ -23,12 +24,11 @@ from saferoom_enclaves.held import Held, Reading
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.pairing import ShareContext
 from saferoom_proto import holdings, hpke
-from saferoom_proto.answer import SALT_BYTES, Answer, Truth, commitment, seal_info, truth_of
+from saferoom_proto.answer import SALT_BYTES, Answer, Told, Truth, commitment, seal_info, truth_of
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.holdings import Holdings
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     ChainLink,
     Charge,
@@ -39,6 +39,7 @@ from saferoom_proto.statements import (
     StoreState,
     StreamPosition,
 )
+from saferoom_proto.statements.score import ScorePart
 from saferoom_proto.suite import suite_of
 
 T = TypeVar("T")
@@ -126,17 +127,21 @@ class Moment:
     now: datetime
 
 
-def execute(charged: Charged, index: CellIndex) -> Sealed[Truth | Share]:
+def execute(charged: Charged, index: CellIndex | BandIndex) -> Sealed[Told]:
     """Answer a question about one subject's record; of a conjunction give this owner's share."""
     admitted = charged.admitted
+    bound, subject = admitted.bound, admitted.asked.request.subject
+    if isinstance(bound.formula, ScorePart) or isinstance(index, BandIndex):
+        if not (isinstance(bound.formula, ScorePart) and isinstance(index, BandIndex)):
+            raise SafeRoomError(Reason.INTERNAL, "a score is read from its bands, and no check is")
+        return Sealed(_EXECUTED, index.band(subject))
     names = tuple(admitted.use.features)
-    subject = admitted.asked.request.subject
     cells = dict(zip(names, index.cells(subject, names), strict=True))
-    for name, said in admitted.bound.stated.items():
+    for name, said in bound.stated.items():
         # Compared whatever is held: the work done does not depend on the record.
         matches = index.matches(subject, name, said)
         cells[name] = None if cells[name] is None else int(matches)
-    truth, hiding = truth_of(evaluate(admitted.bound.formula, cells)), admitted.use.hiding
+    truth, hiding = truth_of(evaluate(bound.formula, cells)), admitted.use.hiding
     if hiding is None:
         return Sealed(_EXECUTED, truth)
     place = ShareContext(admitted.asked.request_id).of_row()
@@ -162,10 +167,11 @@ class Gate:
         self._journal: Final = journal
         self._randomness: Final = randomness
 
-    def release(self, charged: Charged, sealed: Sealed[Truth | Share], moment: Moment) -> Released:
+    def release(self, charged: Charged, sealed: Sealed[Told], moment: Moment) -> Released:
         """Seal an answer to its asker, and sign what may be known of it."""
-        asked = charged.admitted.asked
-        answer = Answer(sealed.open(_RELEASED), self._randomness(SALT_BYTES)).to_bytes()
+        asked, scored = charged.admitted.asked, charged.admitted.use.part.score is not None
+        told = Answer(sealed.open(_RELEASED), self._randomness(SALT_BYTES), scored=scored)
+        answer = told.to_bytes()
         info = seal_info(asked.request_id, moment.grounds.owner)
         consent = charged.admitted.consent
         payload = answer_word(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Condition, Thread
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.logs import Log, places
@@ -73,10 +73,20 @@ class Wanted:
         return {ref: pinned.digest for ref, pinned in self.features.items()}
 
 
-Made = tuple[Wanted, Computed | SafeRoomError]
+class Openly(Protocol):
+    """What something is to be made of; its snapshot is held open for it."""
+
+    @property
+    def opened(self) -> Opened:
+        """The snapshot."""
+        ...
 
 
-class Indexer:
+W = TypeVar("W", bound=Openly)
+C = TypeVar("C")
+
+
+class Indexer(Generic[W, C]):
     """Makes one index after the other; of several that are wanted meanwhile, the last.
 
     Args:
@@ -84,15 +94,15 @@ class Indexer:
         log: the operator's.
     """
 
-    def __init__(self, compute: Callable[[Wanted], Computed], log: Log) -> None:
+    def __init__(self, compute: Callable[[W], C], log: Log) -> None:
         self._compute: Final = compute
         self._log: Final = log
         self._changed: Final = Condition()
-        self._next: Wanted | None = None
-        self._made: Made | None = None
+        self._next: W | None = None
+        self._made: tuple[W, C | SafeRoomError] | None = None
         self._busy = False
 
-    def want(self, wanted: Wanted) -> None:
+    def want(self, wanted: W) -> None:
         """Have an index made; its snapshot is closed then."""
         with self._changed:
             replaced, self._next = self._next, wanted
@@ -102,7 +112,7 @@ class Indexer:
         if begin:
             Thread(target=self._run, name="indexer", daemon=True).start()
 
-    def made(self) -> Made | None:
+    def made(self) -> tuple[W, C | SafeRoomError] | None:
         """Give what was made since the last time, if anything."""
         with self._changed:
             made, self._made = self._made, None
@@ -126,7 +136,7 @@ class Indexer:
             with self._changed:
                 self._made = (wanted, result)
 
-    def _result(self, wanted: Wanted) -> Computed | SafeRoomError:
+    def _result(self, wanted: W) -> C | SafeRoomError:
         try:
             return self._compute(wanted)
         except SafeRoomError as error:

@@ -14,6 +14,7 @@ from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.job_admit import AskedJob
 from saferoom_enclaves.job_charge import ChargedJob
+from saferoom_enclaves.job_kept import MODELS, model_digest
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.state import State
 from saferoom_proto import hpke
@@ -29,12 +30,9 @@ from saferoom_proto.statements import (
     StoreState,
 )
 from saferoom_proto.statements.base import Payload
-from saferoom_proto.suite import suite_of
 
 _SALT_BYTES: Final = 32
 _ROUNDED_TO: Final = 10
-_MODEL_LABEL: Final = b"saferoom model v1\0"
-_MODELS: Final = "model"
 
 
 class _Execution(Right):
@@ -176,9 +174,8 @@ class JobGate:
     ) -> ReleasedJob:
         """Keep the room's weights, and sign what may be known of the training."""
         asked, use = charged.admitted.asked, charged.admitted.use
-        salt, suite = self._randomness(_SALT_BYTES), suite_of(asked.job)
-        kept = salt + sealed.open(_JOB_RELEASED)
-        self._state.put(_MODELS, self._state.cipher.find(_MODELS, asked.job), kept)
+        kept = self._randomness(_SALT_BYTES) + sealed.open(_JOB_RELEASED)
+        self._state.put(MODELS, self._state.cipher.find(MODELS, asked.job), kept)
         told = use.told.releases
         rounded = course.rows // _ROUNDED_TO * _ROUNDED_TO
         payload = self._word(
@@ -193,7 +190,7 @@ class JobGate:
                 "rows": rounded if Figure.ROWS in told else None,
                 "rounds": course.rounds if Figure.ROUNDS in told else None,
                 "converged": course.converged if Figure.CONVERGENCE in told else None,
-                "model": suite.digest(_MODEL_LABEL + kept),
+                "model": model_digest(asked.job, kept),
             },
         )
         return self._said(payload, moment)

@@ -12,10 +12,14 @@ from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Digest, Instant, JobOutcome, JobStep, Name, StoreState
-from saferoom_proto.statements.base import Base64, Part
+from saferoom_proto.statements.base import Base64, FeatureName, Part
+from saferoom_proto.suite import suite_of
 
 _RECORDS: Final = "job"
 _PARTS: Final = "job_part"
+MODELS: Final = "model"
+"""The table of what stays of models: a salt, and the room's part as its child wrote it."""
+_MODEL_LABEL: Final = b"saferoom model v1\0"
 _Count = Annotated[int, Field(ge=0)]
 
 
@@ -47,6 +51,8 @@ class JobRecord(Part):
         group: its institution's, when it began.
         secret: the channel's; empty once nothing more is to be said.
         columns: the names of the room's columns.
+        recipes: how each feature was computed, by its name, in the template's order; a model
+            reads what it was trained on.
         store: of which the room's side is.
         run: the how manieth it is in its period.
         began: when it was admitted.
@@ -79,6 +85,7 @@ class JobRecord(Part):
     group: Name
     secret: Base64
     columns: tuple[str, ...]
+    recipes: dict[FeatureName, Digest] = Field(default_factory=dict)
     store: StoreState
     run: _Count
     began: Instant
@@ -145,3 +152,8 @@ class JobRows:
 
     def _key(self, job: str, kept: Kept) -> bytes:
         return self._state.cipher.find(_PARTS, job, kept)
+
+
+def model_digest(job: str, kept: bytes) -> str:
+    """Commit to a job's model, as it is kept: its salt keeps the weights from being guessed."""
+    return suite_of(job).digest(_MODEL_LABEL + kept)

@@ -194,6 +194,9 @@ class Jobs:
             group=asked.agreement.agreement.group,
             secret=b64(secret),
             columns=use.columns if hosts else use.told.columns,
+            recipes={
+                each.definition.full_name: each.definition.recipe_digest for each in use.features
+            },
             host="" if hosts else use.training.hosted_by,
             store=store,
             run=charged.run,

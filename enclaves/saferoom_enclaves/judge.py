@@ -20,6 +20,8 @@ from saferoom_enclaves.appraise import (
     refuse,
 )
 from saferoom_enclaves.approved import ApprovedUse
+from saferoom_enclaves.band_index import BandIndex
+from saferoom_enclaves.bands import Bands
 from saferoom_enclaves.charge import Charged, charge
 from saferoom_enclaves.gate import CellIndex, Gate, Moment, Released, execute
 from saferoom_enclaves.journal import Journal, Judged
@@ -48,6 +50,7 @@ class Judge:
         gate: where answers leave.
         ready: under what it speaks now; refuses while it may not.
         index: the features of the store; refuses with `NO_DATA` while there is none.
+        bands: the bands of scores.
         log: the operator's.
     """
 
@@ -62,6 +65,7 @@ class Judge:
         gate: Gate,
         ready: Callable[[], Moment],
         index: Callable[[], CellIndex],
+        bands: Bands,
         log: Log,
     ) -> None:
         self._state: Final = state
@@ -72,6 +76,7 @@ class Judge:
         self._gate: Final = gate
         self._ready: Final = ready
         self._index: Final = index
+        self._bands: Final = bands
         self._log: Final = log
 
     def judge(self, questions: Sequence[Envelope]) -> list[Outcome]:
@@ -133,7 +138,7 @@ class Judge:
             return self._refuse(asked, refusal, moment)
         return self._answer(charged, index, moment)
 
-    def _answer(self, charged: Charged, index: CellIndex, moment: Moment) -> Released:
+    def _answer(self, charged: Charged, index: CellIndex | BandIndex, moment: Moment) -> Released:
         asked = charged.admitted.asked
         changes = self._state.changes
         try:
@@ -160,7 +165,7 @@ class Judge:
 
     def _appraised(self, inquired: Inquired, seen: Seen, moment: Moment) -> Appraised:
         try:
-            allowed = allow(inquired.request, seen, self._rules, moment.now)
+            allowed = allow(inquired.request, inquired.agreement, seen, self._rules, moment.now)
             self._index_of(allowed.use)
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
@@ -170,12 +175,12 @@ class Judge:
         charter = self._rules.standing.charter.charter
         return appraise(inquired, allowed, self._spending, charter, epoch=epoch, now=now)
 
-    def _index_of(self, use: ApprovedUse) -> CellIndex:
-        """Give the store's features, having made sure that those asked about are among them."""
+    def _index_of(self, use: ApprovedUse) -> CellIndex | BandIndex:
+        """Give what the answer is read from, having made sure that what is asked is computed."""
         # 5.10: there is a store.
         index = self._index()
         use.require_computed(index.features)
-        return index
+        return index if use.part.score is None else self._bands.of(use, use.part.score)
 
     def _refuse(self, asked: Asked, refusal: SafeRoomError, moment: Moment) -> Released:
         self._log.refused(asked.request_id, asked.request.institution, refusal)

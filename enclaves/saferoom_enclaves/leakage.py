@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from saferoom_proto.bits import MAX_BITS, within
 from saferoom_proto.formula import NULL, Cut, FeatureShape
@@ -47,6 +47,13 @@ class Cells:
         return math.log2(self.n)
 
 
+class Scored(NamedTuple):
+    """A score that was asked: what is computed, and how many answers it has."""
+
+    mark: str
+    answers: int
+
+
 @dataclass(frozen=True, slots=True)
 class AskedCuts:
     """What one institution group asked of one subject's feature in one period; never the answers.
@@ -54,10 +61,12 @@ class AskedCuts:
     Attributes:
         cuts: indexes of the cuts (of a flag: 0) or classes asked.
         null: whether it was asked if the feature is null.
+        scores: those asked that read the feature.
     """
 
     cuts: frozenset[int] = frozenset()
     null: bool = False
+    scores: frozenset[Scored] = frozenset()
 
     @classmethod
     def of(cls, asked: Iterable[Cut]) -> AskedCuts:
@@ -66,7 +75,8 @@ class AskedCuts:
         return cls(frozenset(cut for cut in marks if cut != NULL), NULL in marks)
 
     def __or__(self, other: AskedCuts) -> AskedCuts:
-        return AskedCuts(self.cuts | other.cuts, self.null or other.null)
+        null, scores = self.null or other.null, self.scores | other.scores
+        return AskedCuts(self.cuts | other.cuts, null, scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +120,27 @@ def price(shape: FeatureShape, asked: AskedCuts) -> Cells:
     """
     if not asked.cuts <= frozenset(range(shape.cuts)):
         raise SafeRoomError(Reason.INTERNAL, f"a cut was asked that {shape.ref} does not have")
-    if not asked.cuts and not asked.null:
-        return Cells(1)
-    return Cells(shape.cells_told(len(asked.cuts)))
+    return told(shape, len(asked.cuts), asked.scores, null=asked.null)
+
+
+def told(shape: FeatureShape, cuts: int, scores: Iterable[Scored], *, null: bool) -> Cells:
+    """The price of so many cuts of a feature and of scores that read it.
+
+    A score is a function of the value and not of its cell, so its answers multiply with what else
+    is asked. Beside a score any cut costs the whole grid: an asker that divided its budget between
+    cuts and scores by the answers would come out ahead of the dearest path (docs/adr/0038).
+
+    Args:
+        shape: the feature.
+        cuts: how many different ones.
+        scores: each once.
+        null: whether it was asked if the feature is null.
+    """
+    answers = math.prod(each.answers for each in scores)
+    if not cuts and not null:
+        return Cells(answers)
+    whole = shape.cells_told(shape.cuts if answers > 1 else cuts)
+    return Cells(whole * answers)
 
 
 def spend(shape: FeatureShape, before: AskedCuts, asked: AskedCuts, budget: Budget) -> AskedCuts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Final
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.approved import ApprovedUses
 from saferoom_enclaves.attest import Makeup
+from saferoom_enclaves.bands import Bands
 from saferoom_enclaves.batches import Batches
 from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.consents import Consents
@@ -25,6 +27,7 @@ from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
 from saferoom_enclaves.keys import ReleasedKeys
 from saferoom_enclaves.logs import Log
+from saferoom_enclaves.models import Models
 from saferoom_enclaves.pairing import Pairing
 from saferoom_enclaves.reports.desk import ReportDesk
 from saferoom_enclaves.reports.gate import ReportGate
@@ -112,6 +115,7 @@ class OpenEnclave:
             log=log,
         )
         rules = self._rules(keys)
+        self.bands: Final = self._bands(rules, around)
         requests, spending = Requests(state), Spending(state, self.standing)
         gate = Gate(self.journal, randomness)
         self.batches: Final = Batches(
@@ -140,12 +144,25 @@ class OpenEnclave:
             gate=gate,
             ready=self.ready,
             index=self.data.index,
+            bands=self.bands,
             log=log,
         )
 
     def _rules(self, keys: ReleasedKeys) -> Rules:
         uses = ApprovedUses(self.standing, Pairing(keys.pairing))
-        return Rules(self.standing, uses, self.consents, self.state)
+        return Rules(
+            self.standing, uses, self.consents, self.state, Models(self.state, self.standing)
+        )
+
+    def _bands(self, rules: Rules, around: Surroundings) -> Bands:
+        return Bands(
+            standing=self.standing,
+            uses=rules.uses,
+            models=rules.models,
+            data=self.data,
+            work=around.work,
+            log=around.log,
+        )
 
     def _table_desk(self, rules: Rules, requests: Requests, around: Surroundings) -> TableDesk:
         accounts = TableAccounts(self.state)
@@ -242,7 +259,18 @@ class OpenEnclave:
             self.data.open_at_start(
                 self.state.ring.of_snapshot(store.epoch), store, marks.store_schema
             )
-            self.data.refresh(self.standing)
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Have computed what is in force and not computed yet."""
+        self.data.refresh(self.standing)
+        self.bands.refresh()
+
+    def settle(self, seconds: float) -> None:
+        """Wait until what is in force is computed, or cannot be; or for so long."""
+        until = time.monotonic() + seconds
+        self.data.settle(seconds)
+        self.bands.settle(max(0.0, until - time.monotonic()))
 
     def change_store_key(self, keys: ReleasedKeys, now: datetime) -> None:
         """Go over to another store key, and say so in the chain.

@@ -274,12 +274,15 @@ def _require_within_caps(changed: list[Ask], live: tuple[Spent, ...], charter: C
 
 
 def in_family(family: str, asks: Iterable[Ask], live: tuple[Spent, ...]) -> list[Cells]:
-    """Give what was spent in a family, by features that a question asks and by others."""
+    """Give what was spent in a family, by features that a question asks and by others.
+
+    A score is one answer, however many features of the family it reads: it counts once in a period.
+    """
     family_of = {ask.feature.full_name: ask.feature.family for ask in asks}
     # A feature that changed its family counts in the old one and in the new.
-    return [
-        Cells(each.cells) for each in live if family in (each.family, family_of.get(each.feature))
-    ]
+    own = [each for each in live if family in (each.family, family_of.get(each.feature))]
+    scores = {(each.epoch, score) for each in own for score in each.scores}
+    return [*(Cells(each.of_cuts) for each in own), *(Cells(score.answers) for _, score in scores)]
 
 
 def cap_bits(family: str, asks: Iterable[Ask], charter: Charter) -> Decimal:

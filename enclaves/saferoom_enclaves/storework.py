@@ -20,6 +20,7 @@ from saferoom_enclaves.answers import (
     require_built,
     require_file,
 )
+from saferoom_enclaves.band_index import BandIndex, ScoreOrder
 from saferoom_enclaves.children import jobs
 from saferoom_enclaves.children.bounds import Bounds, Ending
 from saferoom_enclaves.children.frames import Frame
@@ -222,6 +223,35 @@ class StoreWork:
             raise garbled("counts of other cells")
         return tried
 
+    def bands(self, store: int, tables: Sequence[Table], order: ScoreOrder) -> BandIndex:
+        """Band a model's points over a store.
+
+        Args:
+            store: the memfd that `vault.open_snapshot` gave.
+            tables: its schema.
+            order: the score.
+
+        Raises:
+            SafeRoomError: CONFLICT, the model has other columns; MALFORMED_SQL; DEADLINE;
+                TOO_LARGE; INTERNAL; UNAVAILABLE, there is no fork server.
+        """
+        job = jobs.Score(
+            tables=tuple(tables),
+            features=order.features,
+            model=order.model,
+            edges=tuple(map(float, order.part.edges)),
+            silent=order.part.answers > order.part.bands,
+        )
+        seconds = self._allowance.feature_seconds * (len(order.features) + 1)
+        written = os.memfd_create("bands", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            bounds = self.bounds(seconds, self._allowance.index_bytes)
+            frame = self._done(job, (store, written), bounds)
+            frame.close()
+            return BandIndex(frozen(written), answered(frame, jobs.Banded).subjects, order.part)
+        finally:
+            os.close(written)
+
     def read_columns(self, order: jobs.Columns, files: tuple[int, int, int]) -> Frame:
         """Have features' values read for joint training, into the last of the files."""
         seconds = self._allowance.feature_seconds * (len(order.features) + 1)
@@ -305,6 +335,7 @@ class StoreWork:
             | jobs.About
             | jobs.Tabulate
             | jobs.Columns
+            | jobs.Score
         ),
         files: tuple[int, ...],
         bounds: Bounds,

@@ -2,7 +2,8 @@
 
 Byte 0 is the format, byte 1 the kind, bytes 2 to 17 the value, bytes 18 to 49 a salt. The release
 statement carries a hash of the whole; the salt keeps that commitment from being guessed. Kind 1 is
-an owner's own answer, kind 2 its share of a private conjunction (`saferoom_proto.shares`).
+an owner's own answer, kind 2 its share of a private conjunction (`saferoom_proto.shares`), kind 3
+the band of a score: 0 is "not found", and each other value the number of a band.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ SALT_BYTES: Final = 32
 _FORMAT: Final = 1
 _KIND_TRUTH: Final = 1
 _KIND_SHARE: Final = 2
+_KIND_BAND: Final = 3
 _VALUE_BYTES: Final = SHARE_BYTES
+MOST_BANDS: Final = 8
+"""Of a score: as many as a grid of seven thresholds has cells (DESIGN section 8)."""
 
 
 class Truth(StrEnum):
@@ -36,6 +40,24 @@ _CODES: Final = {Truth.NO: 0, Truth.YES: 1, Truth.NOT_FOUND: 2}
 _TRUTHS: Final = {code: truth for truth, code in _CODES.items()}
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Band:
+    """The band of a score: its number, from 1 for the lowest on."""
+
+    number: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= MOST_BANDS:
+            raise SafeRoomError(Reason.MALFORMED, f"a score has bands 1 to {MOST_BANDS} at most")
+
+    def __str__(self) -> str:
+        return f"band {self.number}"
+
+
+Told = Truth | Share | Band
+"""What an answer tells. Of a score it is a band, or "not found"."""
+
+
 def truth_of(value: bool | None) -> Truth:
     """Name the outcome of a formula; none is SQL's unknown."""
     if value is None:
@@ -47,26 +69,33 @@ def truth_of(value: bool | None) -> Truth:
 class Answer:
     """An opened answer and the salt that opens its commitment."""
 
-    value: Truth | Share
+    value: Told
     salt: bytes
+    scored: bool = False
+    """Whether it answers a score."""
 
     def __post_init__(self) -> None:
+        if self.scored != isinstance(self.value, Band) and self.value is not Truth.NOT_FOUND:
+            raise SafeRoomError(Reason.MALFORMED, "a score is a band, and a check is none")
         if len(self.salt) != SALT_BYTES:
             raise SafeRoomError(Reason.MALFORMED, "an answer's salt has 32 bytes")
 
     @property
     def truth(self) -> Truth:
-        """The owner's own answer; `MALFORMED` for a share, which is none."""
-        if isinstance(self.value, Share):
-            raise SafeRoomError(Reason.MALFORMED, "a share, and no answer of its own")
+        """The owner's own answer to a check; `MALFORMED` for a share or a band, which is none."""
+        if not isinstance(self.value, Truth):
+            raise SafeRoomError(Reason.MALFORMED, "no answer of its own to a check")
         return self.value
 
     def to_bytes(self) -> bytes:
         """Give the 50 bytes that are sealed to the asker."""
         if isinstance(self.value, Share):
             return bytes([_FORMAT, _KIND_SHARE]) + self.value.to_bytes() + self.salt
-        value = _CODES[self.value].to_bytes(_VALUE_BYTES, "big")
-        return bytes([_FORMAT, _KIND_TRUTH]) + value + self.salt
+        if self.scored:
+            kind, code = _KIND_BAND, self.value.number if isinstance(self.value, Band) else 0
+        else:
+            kind, code = _KIND_TRUTH, _CODES[self.truth]
+        return bytes([_FORMAT, kind]) + code.to_bytes(_VALUE_BYTES, "big") + self.salt
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Answer:
@@ -80,9 +109,12 @@ class Answer:
         value, salt = data[2 : 2 + _VALUE_BYTES], data[2 + _VALUE_BYTES :]
         if data[1] == _KIND_SHARE:
             return cls(Share.from_bytes(value), salt)
-        truth = _TRUTHS.get(int.from_bytes(value, "big"))
+        code = int.from_bytes(value, "big")
+        if data[1] == _KIND_BAND:
+            return cls(Band(code) if code else Truth.NOT_FOUND, salt, scored=True)
+        truth = _TRUTHS.get(code)
         if data[1] != _KIND_TRUTH or truth is None:
-            raise SafeRoomError(Reason.MALFORMED, "not one of the three answers, nor a share")
+            raise SafeRoomError(Reason.MALFORMED, "no known answer, nor a share or a band")
         return cls(truth, salt)
 
 
@@ -108,6 +140,20 @@ def combine(parts: Sequence[Truth | Share]) -> Truth:
     if Truth.NO in truths:
         return Truth.NO
     return Truth.NOT_FOUND if Truth.NOT_FOUND in truths else Truth.YES
+
+
+def fold(parts: Sequence[Told]) -> Truth | Band:
+    """Fold what the parts of an answer tell; a score has one part, and is what it tells."""
+    if len(parts) == 1 and isinstance(parts[0], Band):
+        return parts[0]
+    return combine([checked(part) for part in parts])
+
+
+def checked(told: Told) -> Truth | Share:
+    """Give what answered a check, or refuse the band of a score with `MALFORMED`."""
+    if isinstance(told, Band):
+        raise SafeRoomError(Reason.MALFORMED, "a band answers no check")
+    return told
 
 
 SEAL_INFO: Final = b"saferoom answer v1\n"

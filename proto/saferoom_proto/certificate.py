@@ -7,13 +7,11 @@ so equal inputs give equal bytes.
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from saferoom_proto.conjunction import NO_CHARTERS, pinned_charters
 from saferoom_proto.dsse import Envelope, media_type, pae
@@ -27,104 +25,29 @@ from saferoom_proto.formula import (
     split_by_owner,
 )
 from saferoom_proto.formula import features as features_of
+from saferoom_proto.owner_part import FeatureUse, OwnerPart
 from saferoom_proto.pinned import MAX_CHECK_LEVEL, PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     Absent,
     Aggregate,
     Digest,
-    Owner,
     Payload,
     Purpose,
     Returns,
-    TableMeasure,
-    TableRules,
     Template,
     Training,
     Usage,
     load,
 )
-from saferoom_proto.statements.base import FeatureName, Part
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
 from saferoom_proto.statements.report import Report, ReportPart
+from saferoom_proto.statements.score import Score, ScorePart
 from saferoom_proto.statements.training import TrainingPart
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import COUNTED, classes_of, plan_of
+from saferoom_proto.tables.part import TableColumn, TablePart
 from saferoom_proto.trainable import pinned_charter, require_columns, trained_columns
-
-_YES_AND_NO = 2
-
-
-class FeatureUse(Part):
-    """How a template uses one feature."""
-
-    feature: FeatureName
-    digest: Digest
-    level: Annotated[int, Field(ge=1, le=4)]
-    family: Owner
-    most_cells: Annotated[int, Field(ge=1)]
-    """The most cells one request can tell apart, absence included; its price in bits is log2."""
-    charged: bool
-
-
-class TableColumn(Part):
-    """A column of tables: a feature, and the classes that subjects are in."""
-
-    feature: FeatureName
-    classes: tuple[str, ...]
-
-
-class TablePart(Part):
-    """What an owner's enclave lets out of tables: of everybody together, and of nobody."""
-
-    columns: Annotated[tuple[TableColumn, ...], Field(min_length=1)]
-    """In the order in which the plan names them; that of a share or histogram among them."""
-    measures: tuple[TableMeasure, ...]
-    tables: Annotated[int, Field(ge=1)]
-    """One for each measure and margin."""
-    cells: Annotated[int, Field(ge=1)]
-    """The most numbers that can leave."""
-    rules: TableRules
-
-
-class OwnerPart(Part):
-    """What one owner's enclave lets out for a request."""
-
-    owner: Owner
-    charter: Digest | None
-    """Where owners' enclaves rest on each other's keys, in a training of several owners: the
-    owner's charter, so that who approves the whole approves these keys."""
-    formula: str
-    features: tuple[FeatureUse, ...]
-    answers: Annotated[int, Field(ge=0, le=3)]
-    """Yes and no; three where the store's silence can show as "not found"; of all else none."""
-    needs_consent: bool
-    table: Annotated[TablePart | None, Field(exclude_if=operator.not_)] = None
-    """Parts had no tables at first: one of a check is written without."""
-    training: Annotated[TrainingPart | None, Field(exclude_if=operator.not_)] = None
-    report: Annotated[ReportPart | None, Field(exclude_if=operator.not_)] = None
-
-    @model_validator(mode="after")
-    def _of_its_kind(self) -> OwnerPart:
-        others = (self.table, self.training, self.report)
-        told = (bool(self.formula), *(each is not None for each in others))
-        if sum(told) != 1 or bool(self.formula) != (self.answers >= _YES_AND_NO):
-            raise ValueError(
-                "a part has a formula and its answers, or tables, a training or a report"
-            )
-        return self
-
-    @property
-    def charged(self) -> tuple[FeatureUse, ...]:
-        """The features that are charged, in the order in which a batch's row has their charges."""
-        charged = (use for use in self.features if use.charged)
-        return tuple(sorted(charged, key=lambda use: use.feature))
-
-    @property
-    def most_bits(self) -> float:
-        """The most bits one answer can tell about the features that are charged, for display."""
-        cells = math.prod(use.most_cells for use in self.charged)
-        return min(math.log2(max(self.answers, 1)), math.log2(cells))
 
 
 class ReleaseCertificate(Payload):
@@ -160,6 +83,8 @@ def owners_of(template: Template) -> tuple[str, ...]:
         return template.training.owners
     if template.report is not None:
         return template.report.owners
+    if template.score is not None:
+        return template.score.owners
     return tuple(owner_parts(template))
 
 
@@ -178,6 +103,8 @@ def features_named(template: Template) -> tuple[FeatureRef, ...]:
         return tuple(sorted(map(FeatureRef.parse, template.training.features), key=str))
     if template.report is not None:
         return ()
+    if template.score is not None:
+        return tuple(sorted(map(FeatureRef.parse, template.score.features), key=str))
     return tuple(sorted(features_of(parse_formula(template.check)), key=str))
 
 
@@ -237,7 +164,7 @@ def derive_table_part(
         rule = f"{detailed[0]} is of level 4: tables with it count, and tell nothing else"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("aggregate.measures", rule)])
     uses = tuple(
-        _uncharged(pinned[ref], len(classes_of(shapes[ref]))) for ref in sorted(refs, key=str)
+        _use_by(pinned[ref], len(classes_of(shapes[ref]))) for ref in sorted(refs, key=str)
     )
     table = TablePart(
         columns=tuple(
@@ -285,7 +212,7 @@ def derive_training_part(
         owner=owner,
         charter=pinned_charter(owner, training, charters),
         formula="",
-        features=tuple(_uncharged(pinned[ref]) for ref in sorted(refs, key=str)),
+        features=tuple(_use_by(pinned[ref]) for ref in sorted(refs, key=str)),
         answers=0,
         needs_consent=False,
         training=TrainingPart.of(training, tuple(columns)),
@@ -317,14 +244,43 @@ def derive_report_part(report: Report, owner: str) -> OwnerPart:
     )
 
 
-def _uncharged(pinned: PinnedFeature, cells: int = 1) -> FeatureUse:
+def derive_score_part(score: Score, pinned: Mapping[FeatureRef, PinnedFeature]) -> OwnerPart:
+    """Derive the part of the one owner whose features a score reads.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for features of several owners; else as `derive_training_part`.
+    """
+    field = "score.features"
+    if len(score.owners) != 1:
+        rule = "a score reads the features of one owner, so far"
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault(field, rule)])
+    refs = [FeatureRef.parse(name) for name in score.features]
+    _require_defined(field, refs, pinned)
+    definitions = {ref: pinned[ref].definition for ref in refs}
+    silent = any(each.absent is Absent.UNKNOWN for each in definitions.values())
+    part = ScorePart.of(score, tuple(trained_columns(refs, definitions, field)), silent=silent)
+    uses = tuple(_use_by(pinned[ref], part.answers, charged=True) for ref in sorted(refs, key=str))
+    return OwnerPart(
+        owner=score.owners[0],
+        charter=None,
+        formula="",
+        features=uses,
+        answers=0,
+        needs_consent=any(use.charged for use in uses),
+        score=part,
+    )
+
+
+def _use_by(pinned: PinnedFeature, cells: int = 1, *, charged: bool = False) -> FeatureUse:
+    """Say how something else than a formula uses a feature, charged or not."""
+    definition = pinned.definition
     return FeatureUse(
-        feature=pinned.definition.full_name,
+        feature=definition.full_name,
         digest=pinned.digest,
-        level=pinned.definition.level,
-        family=pinned.definition.family,
+        level=definition.level,
+        family=definition.family,
         most_cells=cells,
-        charged=False,
+        charged=charged and definition.level >= CONSENT_FROM_LEVEL,
     )
 
 
@@ -375,6 +331,8 @@ def derive_certificate(
         parts = _training_parts(opened.training, features, charters)
     elif opened.report is not None:
         parts = tuple(derive_report_part(opened.report, each) for each in opened.report.owners)
+    elif opened.score is not None:
+        parts = (derive_score_part(opened.score, features),)
     else:
         nodes = owner_parts(opened)
         pinned = pinned_charters(opened, nodes, charters)

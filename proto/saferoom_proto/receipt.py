@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from saferoom_proto.answer import Answer, Truth, combine, commitment
+from saferoom_proto.answer import Answer, Band, Told, commitment, fold
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, derive_certificate
 from saferoom_proto.checkpoint import (
     Checkpoint,
@@ -103,7 +103,7 @@ class VerifiedPart:
     """What one owner's enclave verifiably said."""
 
     release: Release
-    answer: Truth | Share | None
+    answer: Told | None
     checkpoint: Checkpoint
     index: int
 
@@ -119,11 +119,11 @@ class VerifiedReceipt:
     parts: Mapping[str, VerifiedPart]
 
     @property
-    def answer(self) -> Truth | None:
+    def answer(self) -> Told | None:
         """All parts folded into one answer; none if any owner refused."""
         answers = [part.answer for part in self.parts.values()]
         told = [answer for answer in answers if answer is not None]
-        return combine(told) if len(told) == len(answers) else None
+        return fold(told) if len(told) == len(answers) else None
 
 
 def verify_receipt(receipt: Receipt, trust: Trust) -> VerifiedReceipt:
@@ -218,7 +218,7 @@ def _verify_part(
         _require_consented(part, release, said.charter, request, said.features)
     answer = None
     if part.answer is not None:
-        answer = open_answer(release, unb64(part.answer), certificate.returns)
+        answer = open_answer(release, unb64(part.answer), certificate, part.owner)
     if (answer is None) != (release.outcome is Outcome.REFUSED):
         raise SafeRoomError(Reason.BAD_PROOF, "an answer is missing, or one too many")
     return VerifiedPart(release, answer, said.checkpoint, said.index)
@@ -369,11 +369,21 @@ def verify_recorded(digest: str, salt: bytes, proof: str, trust: Trust) -> tuple
     return head, parsed.index
 
 
-def open_answer(release: Release, answer: bytes, returns: Returns) -> Truth | Share:
-    """Check an opened answer against its release's commitment, and that it is of its form."""
+def open_answer(
+    release: Release, answer: bytes, certificate: ReleaseCertificate, owner: str
+) -> Told:
+    """Check an opened answer against its release's commitment, and that its part can give it."""
     if release.answer is None or commitment(answer, suite_of(release.answer)) != release.answer:
         raise SafeRoomError(Reason.BAD_PROOF, "not the answer that the release commits to")
-    value = Answer.from_bytes(answer).value
-    if isinstance(value, Share) != (returns is Returns.CONJUNCTION):
+    opened, score = Answer.from_bytes(answer), certificate.part(owner).score
+    told = opened.value
+    if isinstance(told, Share) != (certificate.returns is Returns.CONJUNCTION):
         raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
-    return value
+    if opened.scored != (score is not None):
+        raise SafeRoomError(Reason.BAD_PROOF, "an answer of another kind than its template's")
+    if score is not None:
+        # Of what is read, silence may tell nothing; then every subject is in a band.
+        number = told.number if isinstance(told, Band) else 0
+        if number > score.bands or (not number and score.answers == score.bands):
+            raise SafeRoomError(Reason.BAD_PROOF, "an answer that its template does not have")
+    return told

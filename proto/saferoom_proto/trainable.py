@@ -14,7 +14,9 @@ MOST_LEVEL = 3
 _FIELD = "training.features"
 
 
-def trained_columns(refs: Iterable[FeatureRef], defined: Mapping[FeatureRef, Feature]) -> list[str]:
+def trained_columns(
+    refs: Iterable[FeatureRef], defined: Mapping[FeatureRef, Feature], field: str = _FIELD
+) -> list[str]:
     """Name the columns that features become, in order.
 
     Raises:
@@ -25,7 +27,7 @@ def trained_columns(refs: Iterable[FeatureRef], defined: Mapping[FeatureRef, Fea
     for ref in refs:
         if defined[ref].level > MOST_LEVEL or defined[ref].kind is FeatureKind.STATED:
             rule = f"{ref} is of level 4, or compared with stated values: nothing is trained on it"
-            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault(_FIELD, rule)])
+            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault(field, rule)])
         columns += columns_of(defined[ref])
     require_columns(len(columns))
     return columns

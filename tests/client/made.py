@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from saferoom_client.profile import Member, Profile, RoomCard
 from saferoom_client.question import Question
 from saferoom_client.session import utc_now
 from saferoom_proto import chain, hpke
-from saferoom_proto.answer import Answer, Truth, commitment, seal_info
+from saferoom_proto.answer import Answer, Band, Told, Truth, commitment, seal_info
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, sha256_digest, unb64
@@ -38,8 +38,10 @@ from saferoom_proto.statements import (
     FeatureKind,
     Outcome,
     Release,
+    Score,
     StoreState,
     StreamPosition,
+    Template,
     Title,
     load,
     seal_statement,
@@ -187,8 +189,9 @@ class Case:
     def question(self, **changes: object) -> Question:
         """Sign a question of the bank's."""
         bank = self.world.bank("bank-a")
+        params = {"least": "5000"} if load(self.template, Template).params else {}
         request = bank.request(
-            self.world.subject(1), self.template, self.certificate.digest, {"least": "5000"}
+            self.world.subject(1), self.template, self.certificate.digest, params
         )
         if changes:
             payload = load(request, CheckRequest).model_copy(update=changes)
@@ -207,13 +210,16 @@ class Case:
         self,
         question: Question,
         owner: str,
-        truth: Truth | Reason = Truth.YES,
+        told: Told | Answer | Reason = Truth.YES,
         key: SigningKey | None = None,
         /,
         **changes: object,
     ) -> Part:
         """Have one owner's enclave, or who has the key, answer or refuse."""
-        said = Answer(truth, os.urandom(32)) if isinstance(truth, Truth) else truth
+        if isinstance(told, Answer | Reason):
+            said = told
+        else:
+            said = Answer(told, os.urandom(32), scored=isinstance(told, Band))
         digest = self.certificate.digest
         enclave = self.enclaves[owner]
         return enclave.release(question.envelope, digest, self.grounds(owner), said, key, **changes)
@@ -248,19 +254,35 @@ def make_case(seed: int | str = 1, *, titled: str | None = None) -> Case:
         "tax": tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED, **changes)),
         "court": court.define(feature("court", "dishonest", FeatureKind.FLAG, **changes)),
     }
-    template, certificate = bank.propose("steady", CHECK)
+    return _case(world, features, (tax, court), bank.propose("steady", CHECK))
+
+
+def make_score_case(asked: Score, seed: int | str = 1, **changes: object) -> Case:
+    """Make a room in which the bank asks one owner for scores."""
+    world = World(seed)
+    tax, bank = world.owner("tax"), world.bank("bank-a")
+    features = {"tax": tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED, **changes))}
+    return _case(world, features, (tax,), bank.scores("steady", asked))
+
+
+def _case(
+    world: World,
+    features: dict[str, Envelope],
+    owners: Sequence[SimOwner],
+    proposed: tuple[Envelope, Envelope],
+) -> Case:
+    bank = world.bank("bank-a")
+    template, certificate = proposed
     opened = load(certificate, ReleaseCertificate)
     case = Case(
         world=world,
         template=template,
         certificate=opened,
         features=features,
-        approvals={
-            owner.name: tuple(owner.approve(template, opened.digest)) for owner in (tax, court)
-        },
-        agreements={owner.name: owner.agree(bank) for owner in (tax, court)},
+        approvals={owner.name: tuple(owner.approve(template, opened.digest)) for owner in owners},
+        agreements={owner.name: owner.agree(bank) for owner in owners},
         consent=world.subject(1).give(bank, FEATURES),
-        enclaves={owner.name: MadeEnclave(owner) for owner in (tax, court)},
+        enclaves={owner.name: MadeEnclave(owner) for owner in owners},
     )
     statements = [each for stream in world.streams.values() for each in stream.statements]
     case.known.update({each.digest: each for each in (*statements, template, certificate)})

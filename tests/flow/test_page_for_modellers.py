@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Final, cast
 
+import pytest
+
 from tests.flow.pages import DOCS, Block, moved, read_page, sections, typing_in
 from tests.flow.processes import free_port
 
@@ -14,6 +16,7 @@ PAGE: Final = "modellers.md"
 COMMANDS: Final = (
     *("job submit", "job resume", "job watch", "job list", "job cancel", "job report"),
     *("template propose", "agreement propose"),
+    *("score draft", "score ask"),
 )
 
 NOTEBOOK: Final = DOCS.parent / "examples" / "a_modellers_day.ipynb"
@@ -33,6 +36,7 @@ def test_the_page_holds_the_modeller_s_commands() -> None:
     assert [each for each in COMMANDS if f"saferoom {each}" not in typed] == []
 
 
+@pytest.mark.timeout(300)  # jobs, a notebook and scores: a minute where nothing else runs
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
     own, others = sections(PAGE), sections("by-hand.md")
     # Nobody comes to this room for itself, and its records are those of the page.

@@ -36,6 +36,7 @@ from saferoom_proto.reports.told import Mark
 from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.statements import (
     Absent,
+    Askers,
     ColumnType,
     Feature,
     FeatureKind,
@@ -62,6 +63,7 @@ from tests.proto.golden_jobs import channel_formats, words_on_jobs
 from tests.proto.golden_owners import definitions, orders, owners_words
 from tests.proto.golden_premises import words_at_the_owner
 from tests.proto.golden_reports import report_templates, reports_formats
+from tests.proto.golden_scores import scores_formats, scores_statements
 from tests.proto.golden_seeds import (
     CERTIFICATE,
     HEADER,
@@ -99,7 +101,7 @@ def payloads() -> dict[str, Payload]:
         | words_at_the_owner()
     )
     made |= subjects_words() | words_on_jobs() | templates() | words_on_tables()
-    made |= report_templates()
+    made |= report_templates() | scores_statements()
     return made | {"release-certificate": certificate()}
 
 
@@ -191,6 +193,7 @@ def others() -> dict[str, str]:
         **channel_formats(),
         **tables_formats(),
         **reports_formats(),
+        **scores_formats(),
     }
 
 
@@ -216,7 +219,7 @@ def words() -> dict[str, list[str]]:
     """Give the words of every closed list that stands in a statement."""
     lists: Iterable[Iterable[str]] = (
         Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth, Finding,
-        Figure, TrainingMethod, JobOutcome, JobStep, MeasureKind, Mark,
+        Figure, TrainingMethod, JobOutcome, JobStep, MeasureKind, Mark, Askers,
     )  # fmt: skip
     return {getattr(each, "__name__", ""): [str(word) for word in each] for each in lists}
 

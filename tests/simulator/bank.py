@@ -21,6 +21,7 @@ from saferoom_proto.statements import (
     Purpose,
     Report,
     Returns,
+    Score,
     TableRequest,
     Template,
     Title,
@@ -108,6 +109,12 @@ class SimBank:
     ) -> tuple[Envelope, Envelope]:
         """Publish a template of a report and its release certificate."""
         return self._published(self._template(name, purposes, kind="Report", report=report))
+
+    def scores(
+        self, name: str, score: Score, purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,)
+    ) -> tuple[Envelope, Envelope]:
+        """Publish a template of scores and its release certificate."""
+        return self._published(self._template(name, purposes, kind="Score", score=score))
 
     def table_request(
         self,

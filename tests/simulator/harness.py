@@ -21,7 +21,7 @@ from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.opened import Surroundings
 from saferoom_proto import verdict
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Told, Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import Change, LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.load_faults import Faults, open_faults
@@ -49,9 +49,17 @@ class Verdict:
 
     judged: Judged
     release: Release
-    truth: Truth | None
-    share: Share | None = None
-    """What it gave of a private conjunction."""
+    told: Told | None
+
+    @property
+    def truth(self) -> Truth | None:
+        """What it answered a check; none of a share or a band."""
+        return self.told if isinstance(self.told, Truth) else None
+
+    @property
+    def share(self) -> Share | None:
+        """What it gave of a private conjunction."""
+        return self.told if isinstance(self.told, Share) else None
 
     @property
     def reason(self) -> Reason | None:
@@ -227,10 +235,7 @@ class EnclaveHarness(Attended):
         if release.outcome is Outcome.REFUSED:
             return Verdict(judged, release, None)
         bank = self.world.bank(load(request, CheckRequest).institution)
-        value = bank.open(request, self.owner.name, judged.sealed).value
-        if isinstance(value, Share):
-            return Verdict(judged, release, None, value)
-        return Verdict(judged, release, value)
+        return Verdict(judged, release, bank.open(request, self.owner.name, judged.sealed).value)
 
     # What befalls it.
 

@@ -24,6 +24,7 @@ from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.formula import NULL, Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charge, Charter, Feature
+from saferoom_proto.statements.score import ScorePart
 
 WINDOW_MONTHS: Final = 36
 """The rolling window of a family's cap (DESIGN, section 8)."""
@@ -46,6 +47,7 @@ class Charged:
         features: what was asked about, by full name.
         asked: the cuts that the question asks of each, by what they compare with; none if nobody
             opened the question.
+        score: the score that was asked; none of a check.
     """
 
     account: tuple[str, str, str]
@@ -56,6 +58,7 @@ class Charged:
     charges: tuple[Charge, ...]
     features: Mapping[str, tuple[Feature, FeatureShape]]
     asked: Mapping[str, frozenset[str]] | None
+    score: ScorePart | None = None
 
 
 @dataclass(slots=True)
@@ -65,6 +68,13 @@ class _Spent:
     family: str
     cells: int = 1
     cuts: frozenset[str] = frozenset()
+    scores: dict[str, int] = field(default_factory=dict[str, int])
+    """How many answers each score has that was told by then, by its mark."""
+
+    @property
+    def of_cuts(self) -> int:
+        """What was paid for cuts: scores' answers multiply with it."""
+        return self.cells // math.prod(self.scores.values())
 
 
 _Account = dict[tuple[str, int], _Spent]
@@ -109,19 +119,23 @@ class Accounts:
             place = (charge.feature, charged.epoch)
             spent = account.setdefault(place, _Spent(feature.family))
             asked = None if charged.asked is None else charged.asked.get(charge.feature)
-            known = max(one[place].cells for one in linked if place in one)
+            here = [one[place] for one in linked if place in one]
+            known = max(one.cells for one in here)
             if charge.cells_before < known:
                 before = charge.cells_before
                 rule = f"charged from {before} cells on after {known} were told: it was set back"
                 yield _over(f"{charge.feature}: {rule}")
             yield from faults_of(charge, feature, charged.charter)
-            if asked is not None:
-                spent.cuts |= asked
-                cuts = frozenset[str]().union(*(one[place].cuts for one in linked if place in one))
-                if charge.cells_after < (least := _price(shape, cuts)):
-                    after = charge.cells_after
-                    rule = f"charged up to {after} cells, and its questions so far tell {least}"
-                    yield _over(f"{charge.feature}: {rule}")
+            spent.cuts |= asked or frozenset()
+            for one in here:
+                spent.scores |= one.scores
+            least = _least(charge, charged.score, here, shape, opened=asked is not None)
+            if charge.cells_after < least:
+                after = charge.cells_after
+                rule = f"charged up to {after} cells, and its questions so far tell {least}"
+                yield _over(f"{charge.feature}: {rule}")
+            if charged.score is not None:
+                spent.scores[charged.score.mark] = charged.score.answers
             if charge.cells_after > charge.cells_before:
                 grown.add(feature.family)
             spent.cells, spent.family = max(spent.cells, charge.cells_after), feature.family
@@ -144,13 +158,13 @@ class Accounts:
         most: dict[tuple[str, int], int] = {}
         for account in linked:
             for place, spent in account.items():
-                if spent.family == family:
-                    most[place] = max(spent.cells, most.get(place, 1))
-        cells = math.prod(
-            cells
-            for (_, epoch), cells in most.items()
-            if not any(e > epoch and ended <= since for e, ended in opened.items())
-        )
+                ended = any(e > place[1] and end <= since for e, end in opened.items())
+                if spent.family != family or ended:
+                    continue
+                most[place] = max(spent.of_cuts, most.get(place, 1))
+                # A score is one answer, however many features of the family it reads.
+                most |= {(mark, place[1]): answers for mark, answers in spent.scores.items()}
+        cells = math.prod(most.values())
         asked = [feature for feature, _ in charged.features.values() if feature.family == family]
         cap = min(charged.charter.limit(feature.level).family_bits for feature in asked)
         if not _within(cells, cap):
@@ -158,6 +172,29 @@ class Accounts:
             yield _over(
                 f"the family {family}: {bits} bits and more of {cap} allowed in {months} months"
             )
+
+
+def _least(
+    charge: Charge,
+    score: ScorePart | None,
+    known: Sequence[_Spent],
+    shape: FeatureShape,
+    *,
+    opened: bool,
+) -> int:
+    """Give the fewest cells that a question can have been charged up to.
+
+    Beside a score any cut costs the whole grid, as enclaves reckon it (docs/adr/0038).
+    """
+    scores = {mark: answers for one in known for mark, answers in one.scores.items()}
+    cuts = frozenset[str]().union(*(one.cuts for one in known))
+    if score is not None:
+        scores[score.mark] = score.answers
+    elif not scores:
+        return _price(shape, cuts) if opened else 1
+    grown = score is None and charge.cells_after > charge.cells_before
+    cut = grown or bool(cuts) or any(one.of_cuts > 1 for one in known)
+    return (shape.cells_told(shape.cuts) if cut else 1) * math.prod(scores.values())
 
 
 def _spent_again(charges: Iterable[Charge]) -> Iterator[SafeRoomError]:

@@ -137,6 +137,8 @@ def _cuts(request: CheckRequest, part: OwnerPart, book: Book) -> dict[str, froze
         if request.params:
             raise SafeRoomError(Reason.OFF_DOMAIN, "a report has no parameters")
         return {}
+    if part.score is not None:
+        return {}  # a score is a function of values, and asks of no cut
     pinned = [PinnedFeature(book.features[use.digest], use.digest) for use in part.features]
     shapes = {each.ref: each.shape for each in pinned}
     node = parse_formula(part.formula)

@@ -137,6 +137,7 @@ class Spending:
                 charges=said.charges,
                 features=features,
                 asked=asked,
+                score=part.score,
             )
         )
 

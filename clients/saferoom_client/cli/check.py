@@ -18,16 +18,14 @@ from saferoom_client.cli.check_file import (
 )
 from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
-from saferoom_client.cli.output import error_document, in_one_line, moment, show
-from saferoom_client.cli.rules_met import say_rule
-from saferoom_client.files import PUBLIC_FILE, read_private, require_writable, write_file
+from saferoom_client.cli.output import error_document, moment, show
+from saferoom_client.cli.receipt_files import unwritten, write_refusal
+from saferoom_client.files import read_private, require_writable, write_file
 from saferoom_client.question import Question
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 from saferoom_client.values import CheckAnswer
-from saferoom_proto.reasons import SafeRoomError
-from saferoom_proto.receipt import Receipt
 from saferoom_proto.v1 import check_pb2
 from saferoom_proto.wire import envelope_to_proto
 
@@ -99,15 +97,15 @@ def check(
             try:
                 answer = room.ask(question)
             except Refused as refused:
-                _write_refusal(receipt, refused)
+                write_refusal(receipt, refused)
                 raise
-    unwritten = None if receipt is None else _unwritten(receipt, answer.receipt, again or keep)
-    document = _document(answer) | ({} if unwritten is None else error_document(unwritten))
+    failed = None if receipt is None else unwritten(receipt, answer.receipt, again or keep)
+    document = _document(answer) | ({} if failed is None else error_document(failed))
     # What was charged is shown, also where the disk has filled since.
     show(as_json, document, *_lines(answer, again=again is not None))
-    if unwritten is not None:
+    if failed is not None:
         if not as_json:
-            raise unwritten
+            raise failed
         raise typer.Exit(_UNWRITTEN)
 
 
@@ -129,30 +127,6 @@ def _write_request(path: Path, question: Question, address: str, *, as_json: boo
         say("  id    {request_id}", request_id=question.request_id),
         say("  send  {url}", url=url),
     )
-
-
-def _unwritten(path: Path, receipt: Receipt, kept: Path | None) -> SafeRoomError | None:
-    """Write an answer's receipt; gives why it could not be, and how to have it yet."""
-    try:
-        write_file(path, receipt.to_json(), PUBLIC_FILE)
-    except SafeRoomError as error:
-        if kept is not None:
-            error.add_note(f"saferoom check --again {kept} --receipt FILE")
-        return error
-    return None
-
-
-def _write_refusal(path: Path | None, refused: Refused) -> None:
-    if path is None:
-        return
-    try:
-        receipt = refused.receipt()
-    except SafeRoomError:
-        typer.echo(say("no enclave signed this refusal, so there is no receipt"), err=True)
-        return
-    if (unwritten := _unwritten(path, receipt, None)) is not None:
-        why = in_one_line(say_rule(unwritten.detail))
-        typer.echo(say("the receipt was not written: {why}", why=why), err=True)
 
 
 def _lines(answer: CheckAnswer, *, again: bool) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from saferoom_client.cli.output import moment
-from saferoom_client.cli.plainly import LEVELS, describe, view_document
+from saferoom_client.cli.plainly import describe, view_document
+from saferoom_client.cli.table_words import LEVELS
 from saferoom_client.lineage import ColumnRead, columns_read
 from saferoom_client.room import Room
 from saferoom_client.tongue import say, titled

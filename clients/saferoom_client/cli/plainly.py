@@ -8,7 +8,13 @@ from typing import Final
 from saferoom_client.cli.feature import points
 from saferoom_client.cli.limits_words import learnable
 from saferoom_client.cli.report_words import describe_report_part
-from saferoom_client.cli.table_words import LEVELS, describe_plan, describe_tables
+from saferoom_client.cli.score_words import (
+    describe_score,
+    describe_score_part,
+    describe_use,
+    feature_of,
+)
+from saferoom_client.cli.table_words import describe_plan, describe_tables
 from saferoom_client.cli.training_words import describe_training, describe_training_part
 from saferoom_client.costs import static_price
 from saferoom_client.prices import TemplatePrice
@@ -32,14 +38,7 @@ def describe(view: TemplateView) -> Iterator[str]:
         else:
             yield say("  It may choose {name}: {points}", name=name, points=points(feature))
     for part in view.certificate.parts:
-        if part.training is not None:
-            yield from describe_training_part(view, part, part.training)
-        elif part.report is not None:
-            yield from describe_report_part(view, part, part.report)
-        elif part.table is not None:
-            yield from describe_tables(view, part, part.table)
-        else:
-            yield from _part(view, part)
+        yield from _told_by(view, part)
         yield _approved_so_far(view, part)
     if view.changed:
         yield _changed(view.template)
@@ -65,6 +64,20 @@ def _changed(template: Template) -> str:
     return say("  A feature has changed since it was proposed: earlier approvals do not count.")
 
 
+def _told_by(view: TemplateView, part: OwnerPart) -> Iterator[str]:
+    """Tell what one owner's enclave does, by the part's kind."""
+    if part.training is not None:
+        yield from describe_training_part(view, part, part.training)
+    elif part.report is not None:
+        yield from describe_report_part(view, part, part.report)
+    elif part.table is not None:
+        yield from describe_tables(view, part, part.table)
+    elif part.score is not None:
+        yield from describe_score_part(view, part, part.score)
+    else:
+        yield from _part(view, part)
+
+
 def _asked(template: Template) -> Iterator[str]:
     purposes = ", ".join(template.purposes)
     if template.training is not None:
@@ -80,6 +93,13 @@ def _asked(template: Template) -> Iterator[str]:
             proposer=template.proposer,
             purposes=purposes,
         )
+    elif template.score is not None:
+        yield say(
+            "  {proposer} asks, for {purposes}, to score one subject at a time:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
+        yield from describe_score(template.score)
     elif template.aggregate is None:
         yield say(
             "  {proposer} asks, for {purposes}, about one subject at a time:",
@@ -225,28 +245,11 @@ def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:
         most_bits=part.most_bits,
     )
     for use in part.features:
-        feature = _feature(view, use.feature)
-        charged = (
-            say(
-                "charged to {family}, {budget_bits} bits a period",
-                family=use.family,
-                budget_bits=feature.budget_bits,
-            )
-            if use.charged
-            else say("not charged")
-        )
-        level = say("level {level}, {meaning}", level=use.level, meaning=say(LEVELS[use.level]))
-        yield say(
-            "    it uses {feature}: {title} ({level}; {charged})",
-            feature=use.feature,
-            title=titled(feature.title),
-            level=level,
-            charged=charged,
-        )
+        yield from describe_use(view, use)
         if use.charged:
             yield say(
                 "      of it a bank can learn, by all its questions of a period: {words}",
-                words=learnable(feature, charter),
+                words=learnable(feature_of(view, use), charter),
             )
 
 

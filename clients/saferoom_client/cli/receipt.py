@@ -30,6 +30,7 @@ from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
 from saferoom_proto.reports.receipt import ReportReceipt
+from saferoom_proto.statements import Template
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt
@@ -112,7 +113,8 @@ def export(
         else:
             sheet = read_sheet(Receipt.from_json(data), pinned, language)
     write_file(out, render(sheet).encode(), PUBLIC_FILE)
-    document = {"file": str(out), "language": language, "answer": sheet.truth}
+    answer = None if sheet.truth is None else str(sheet.truth)
+    document = {"file": str(out), "language": language, "answer": answer}
     show(
         as_json,
         document,
@@ -171,9 +173,9 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
                 purpose=request.purpose,
             ),
             "about": request.subject,
-            "question": f"{template.name}: {' '.join(template.check.split())}",
+            "question": f"{template.name}: {_asked(template)}",
             **({say("with"): params} if params else {}),
-            "answer": say(verified.answer or later("refused")),
+            "answer": in_words(verified.answer) if verified.answer else say("refused"),
             "id": verified.request_id,
         }
     )
@@ -192,9 +194,15 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
     return lines
 
 
+def _asked(template: Template) -> str:
+    if template.score is not None:
+        return say("the score of the model {model}", model=template.score.model)
+    return " ".join(template.check.split())
+
+
 def _document(verified: VerifiedReceipt) -> dict[str, object]:
     return {
-        "answer": verified.answer,
+        "answer": in_document(verified.answer),
         "request_id": verified.request_id,
         "parts": {
             owner: {

@@ -8,10 +8,11 @@ from typing import assert_never
 from saferoom_client.cli.feature import cell_names
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
-from saferoom_proto.certificate import OwnerPart, TablePart
+from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.statements import Aggregate, MeasureKind, TableMeasure
 from saferoom_proto.tables.asked import UNKNOWN
+from saferoom_proto.tables.part import TablePart
 
 LEVELS = {
     1: later("public by law"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from saferoom_client.sheet.parts import part_section
 from saferoom_client.sheet.rows import Form, Row, Section, moment
 from saferoom_client.sheet.words import Language, answer, in_language, purpose, reason, say
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Band, Told
 from saferoom_proto.batch_receipt import RowReceipt, VerifiedRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
@@ -38,13 +38,15 @@ class Sheet:
     language: Language
     title: str
     lead: str
-    truth: Truth | None
+    truth: Told | None
     answer: str
     sections: tuple[Section, ...]
 
     @property
     def tone(self) -> str:
-        """How the answer is set off: as yes, no, not found, or refused."""
+        """How the answer is set off: as yes, no, not found, or refused; a band as not found."""
+        if isinstance(self.truth, Band):
+            return "not_found"
         return "refused" if self.truth is None else str(self.truth)
 
 
@@ -83,7 +85,7 @@ def _reasons(verified: VerifiedReceipt) -> set[Reason]:
     }
 
 
-def told(truth: Truth | None, reasons: Iterable[Reason], language: Language) -> str:
+def told(truth: Told | None, reasons: Iterable[Reason], language: Language) -> str:
     """Say the answer, or why there is none."""
     said = answer(truth, language)
     why = "; ".join(reason(each, language) for each in sorted(reasons))
@@ -123,11 +125,14 @@ def question_section(
 def template_section(verified: VerifiedReceipt | VerifiedRow, language: Language) -> Section:
     """Tell what the template is that was asked by."""
     template = verified.template
+    formula = " ".join(template.check.split())
+    if template.score is not None:
+        formula = say("score", language).format(model=template.score.model)
     return Section(
         say("template", language),
         (
             Row(say("name", language), f"{template.name}: {in_language(template.title, language)}"),
-            Row(say("formula", language), " ".join(template.check.split()), Form.CODE),
+            Row(say("formula", language), formula, Form.CODE),
             Row(say("proposer", language), template.proposer),
             Row(
                 say("purposes", language),

@@ -16,14 +16,13 @@ from saferoom_client.sheet.words import (
     reason,
     say,
 )
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Told
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import ReceiptPart, VerifiedPart, VerifiedReceipt
-from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     Agreement,
     Approval,
@@ -65,15 +64,10 @@ def heading(owner: str, charter: str, language: Language) -> str:
 
 
 def word(
-    outcome: Truth | Share | Reason | None,
-    at: datetime,
-    charges: Iterable[Charge],
-    language: Language,
+    outcome: Told | Reason | None, at: datetime, charges: Iterable[Charge], language: Language
 ) -> Iterator[Row]:
     """Tell what an enclave said, when, and what that told."""
-    said = answer(outcome if isinstance(outcome, Truth) else None, language)
-    if isinstance(outcome, Share):
-        said = say("share", language)
+    said = answer(None if isinstance(outcome, Reason) else outcome, language)
     if isinstance(outcome, Reason):
         said = f"{said}: {reason(outcome, language)}"
     yield Row(say("said", language), said)
@@ -95,9 +89,14 @@ def certified_rows(
     features: Iterable[str], certified: OwnerPart, language: Language
 ) -> Iterator[Row]:
     """Tell what an owner's part of the formula is, what it can let out, and what it uses."""
-    yield Row(say("part formula", language), certified.formula, Form.CODE)
+    formula, score = certified.formula, certified.score
     leaves = "yes or no" if certified.answers == _YES_NO else "yes, no, or not found"
     leaves = leaves if certified.charter is None else "a share"
+    if score is not None:
+        edges = ", ".join(map(str, score.edges))
+        formula = say("score part", language).format(model=score.model, edges=edges)
+        leaves = "a band, or not found" if score.answers > score.bands else "a band"
+    yield Row(say("part formula", language), formula, Form.CODE)
     most = say("at most", language).format(bits=certified.most_bits)
     yield Row(say("what leaves", language), f"{say(leaves, language)}; {most}")
     for text in features:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from saferoom_client.tongue import Language, say_in
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Band, Told
 from saferoom_proto.reasons import CATALOGUE, Reason
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import Purpose, Title
 
 
@@ -26,8 +27,12 @@ def purpose(value: Purpose, language: Language) -> str:
     return f"{say(f'purpose {value}', language)} ({value})"
 
 
-def answer(value: Truth | None, language: Language) -> str:
+def answer(value: Told | None, language: Language) -> str:
     """Name an answer; none is a refusal."""
+    if isinstance(value, Band):
+        return say("answer band", language).format(number=value.number)
+    if isinstance(value, Share):
+        return say("share", language)
     return say("refused" if value is None else f"answer {value}", language)
 
 
@@ -62,6 +67,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "Its share of the answer, which tells nothing alone",
         "答复的一份: 单独看不出任何内容",
     ),
+    "answer band": ("Band {number}", "第 {number} 档"),
     "refused": ("Refused", "拒绝"),
     "question": ("What was asked", "提问内容"),
     "institution": ("Asked by", "提问机构"),
@@ -81,6 +87,16 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "template": ("The template", "作业模板"),
     "name": ("Name", "名称"),
     "formula": ("Formula", "公式"),
+    "score": (
+        "the score of the model {model}",
+        "模型 {model} 的评分",
+    ),
+    "score part": (
+        "a band of the model {model}: the bands end at {edges}, in log-odds of the event",
+        "模型 {model} 的档位, 各档以 {edges} (事件的对数几率) 为界",
+    ),
+    "a band": ("the number of a band", "档位序号"),
+    "a band, or not found": ("the number of a band, or not found", "档位序号或查无"),
     "proposer": ("Proposed by", "提出机构"),
     "purposes": ("Serves", "适用用途"),
     "template digest": ("Template", "模板摘要"),

@@ -55,6 +55,7 @@ KINDS = {
     "feature": "room owner name version title unit level family information_types as_of sql kind"
     " grid classes absent budget_bits",
     "template": "room kind name title proposer signer purposes params check returns",
+    "template of scores": "room kind name title proposer signer purposes params returns score",
     "release-certificate": "room template purposes returns parts",
     "approval": "room owner approver charter template certificate at",
     "agreement": "room valid_from valid_to owner institution group keys purposes replaces",
@@ -317,6 +318,8 @@ def read_statement(written: str, *kinds: str) -> Statement:
     says = strict_json(payload, kind)
     later = LATER.get(kind, "")
     fields = KINDS[kind] if says.get(later) is None else f"{KINDS[kind]} {later}"
+    if kind == "template" and says.get("kind") == "Score":
+        fields = KINDS["template of scores"]
     exactly(says, fields, kind, ordered=True)
     compact = json.dumps(says, ensure_ascii=False, separators=(",", ":"))
     require(compact.encode("utf-8", "surrogatepass") == payload, f"{kind}: in another encoding")
@@ -687,6 +690,22 @@ class Asked:
         require(says["charter"] == charter.statement.digest, "the word names another charter")
 
 
+def scored(template: Statement) -> Doc | None:
+    """Give what a template scores; none of a check."""
+    if template.says.get("kind") != "Score":
+        return None
+    return as_doc(template.says["score"], "score")
+
+
+def require_scored(part: Doc, score: Doc) -> None:
+    """Refuse a certificate that says of a score what its template does not."""
+    told = as_doc(part.get("score"), "certificate: of a score")
+    same = ("model", "edges", "askers")
+    require([told.get(one) for one in same] == [score.get(one) for one in same], "another score")
+    bands = len(texts(score, "edges")) + 1
+    require(2 <= bands <= 8 and count(told, "answers") - bands in (0, 1), "a score's answers")
+
+
 def read_asked(receipt: Doc, kind: str, trust: Trust) -> Asked:
     """Read the question, and check that template, certificate and parts belong to it."""
     request = read_statement(text(receipt, "request"), kind)
@@ -712,8 +731,14 @@ def read_asked(receipt: Doc, kind: str, trust: Trust) -> Asked:
     owners = [text(part, "owner") for part in docs(certificate, "parts")]
     held = sorted(text(part, "owner") for part in docs(receipt, "parts"))
     require(held == owners, "a part is missing, or one too many")
-    outside = re.sub(r"'(?:[^']|'')*'", "''", text(template.says, "check").lower())
+    formula = "" if scored(template) else text(template.says, "check")
+    outside = re.sub(r"'(?:[^']|'')*'", "''", formula.lower())
     spoken = set(re.findall(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", outside))
+    score = scored(template)
+    if score is not None:
+        spoken = set(texts(score, "features"))
+        require(len(docs(certificate, "parts")) == 1, "certificate: a score has one part")
+        require_scored(docs(certificate, "parts")[0], score)
     used = [
         text(use, "feature")
         for part in docs(certificate, "parts")
@@ -744,16 +769,28 @@ def read_features(part: Doc, charter: Charter, certified: Doc) -> list[Statement
     require(flag(certified, "needs_consent") == personal, "certificate: wrong about consent")
     silent = any(feature.says["absent"] == "unknown" for feature in features)
     silent = silent and maybe(certified, "charter") is None  # a share tells of no silence
-    require(count(certified, "answers") == 2 + silent, "certificate: wrong about its answers")
+    answers, fewest = count(certified, "answers"), 2
+    if "score" in certified:
+        score = as_doc(certified["score"], "certificate")
+        require(answers == 0, "certificate: wrong about its answers")
+        answers, fewest = count(score, "answers"), len(texts(score, "edges")) + 1
+    require(answers == fewest + silent, "certificate: wrong about its answers")
     return features
 
 
-def open_answer(data: bytes, conjoined: bool) -> str | int:
-    """Read an opened answer, or of a conjunction a share: 50 bytes."""
-    known = len(data) == 50 and data[:2] == (b"\x01\x02" if conjoined else b"\x01\x01")
-    require(known, "answer: of another form")
+def open_answer(data: bytes, conjoined: bool, certified: Doc) -> str | int:
+    """Read an opened answer, a band of a score, or of a conjunction a share: 50 bytes."""
+    score = certified.get("score")
+    kind = 2 if conjoined else 1 if score is None else 3
+    require(len(data) == 50 and data[:2] == bytes([1, kind]), "answer: of another form")
     if conjoined:
         return share(data[2:18])
+    if score is not None:
+        told, band = as_doc(score, "certificate"), int.from_bytes(data[2:18], "big")
+        bands = len(texts(told, "edges")) + 1
+        fewest = 0 if count(told, "answers") > bands else 1
+        require(fewest <= band <= bands, "answer: no such band")
+        return f"band {band}" if band else "not_found"
     return TRUTHS.get(int.from_bytes(data[2:18], "big")) or wrong("answer: none of the three")
 
 
@@ -771,6 +808,9 @@ def fold(answers: list[str | int | None]) -> str | None:
     if shares:
         require(len(shares) == len(answers), "shares beside answers")
         return "no" if sum(shares) % SHARE_MODULUS else "yes"
+    told = [answer for answer in answers if isinstance(answer, str)]
+    if len(told) == 1:
+        return told[0]
     return "no" if "no" in answers else "not_found" if "not_found" in answers else "yes"
 
 
@@ -817,7 +857,7 @@ def verify_check(receipt: Doc, trust: Trust) -> Told:
         if data is not None:
             committed = digest_bytes(maybe(says, "answer"), "answer")
             require(hashlib.sha256(data).digest() == committed, "answer: not the one committed to")
-        answer = None if data is None else open_answer(data, asked.conjoined)
+        answer = None if data is None else open_answer(data, asked.conjoined, asked.part(owner))
         answers.append(answer)
         told[f"{owner} said"] = f"refused, {says['reason']}" if answer is None else said(answer)
         told[f"{owner} charged"] = charged(docs(says, "charges"))
@@ -848,11 +888,12 @@ def charged(charges: list[Doc]) -> str:
 
 def question(asked: Asked) -> Told:
     """Tell what was asked."""
-    says = asked.request.says
+    says, score = asked.request.says, scored(asked.template)
+    what = f"the score of {score['model']}" if score else asked.template.says["check"]
     return {
         "asked by": says["institution"],
         "for": says["purpose"],
-        "question": f"{asked.template.says['name']}: {asked.template.says['check']}",
+        "question": f"{asked.template.says['name']}: {what}",
         "with": json.dumps(says["params"], ensure_ascii=False),
         "request": asked.request.digest,
     }

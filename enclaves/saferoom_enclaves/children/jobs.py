@@ -8,7 +8,7 @@ feature that is tried, and the numbers of tables, which go under seal.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -187,6 +187,42 @@ class ColumnsRead(Part):
     columns: _Count
 
 
+class ModelTold(Part):
+    """The room's part of a model. A column that was left out of training has no scale."""
+
+    weights: tuple[float, ...]
+    means: tuple[float, ...]
+    scales: tuple[float | None, ...]
+
+
+class Score(Part):
+    """Tell in which band of a model's points every subject is.
+
+    With it: the store, and a file to write to.
+    """
+
+    kind: Literal["score"] = "score"
+    tables: tuple[Table, ...]
+    features: tuple[FeatureDefinition, ...]
+    model: ModelTold
+    edges: tuple[float, ...]
+    silent: bool
+    """Whether nobody's points are told of whom all features are silent."""
+
+
+NO_BAND: Final = 255
+"""Where a band stands of whom nothing is known."""
+
+
+class Banded(Part):
+    """What the file now holds: so many subjects' codes, ascending; their bands, and one more.
+
+    The last is the band of everybody else.
+    """
+
+    subjects: _Count
+
+
 class Align(Part):
     """Be the room's side of an alignment. With it: the subjects' codes, and a state or nothing.
 
@@ -237,7 +273,7 @@ class Order(Part):
     """A job as it arrives."""
 
     job: Annotated[
-        Build | Materialise | Check | Try | About | Tabulate | Columns | Align | Train,
+        Build | Materialise | Check | Try | About | Tabulate | Columns | Score | Align | Train,
         Field(discriminator="kind"),
     ]
 
@@ -245,4 +281,4 @@ class Order(Part):
 class Answer(Part):
     """A job's outcome."""
 
-    answer: Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Failed
+    answer: Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Banded | Failed

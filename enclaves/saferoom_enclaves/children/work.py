@@ -9,12 +9,14 @@ from typing import BinaryIO, Final, assert_never
 
 import numpy as np
 
+from saferoom_enclaves.banding import banded
 from saferoom_enclaves.children import frames
 from saferoom_enclaves.children.jobs import (
     About,
     Align,
     Answer,
     BadRowTold,
+    Banded,
     Build,
     Built,
     Cells,
@@ -27,6 +29,7 @@ from saferoom_enclaves.children.jobs import (
     Found,
     Materialise,
     Order,
+    Score,
     Tabulate,
     Tabulated,
     Train,
@@ -84,10 +87,12 @@ def do(frame: frames.Frame, channel: socket.socket) -> None:
 
 
 def _done(
-    job: Build | Materialise | Check | Try | About | Tabulate | Columns,
+    job: Build | Materialise | Check | Try | About | Tabulate | Columns | Score,
     files: tuple[int, ...],
     channel: socket.socket,
-) -> tuple[Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead, BinaryIO | None]:
+) -> tuple[
+    Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Banded, BinaryIO | None
+]:
     """Do a job; gives a file beside the answer if one was built."""
     file: BinaryIO | None = None
     match job:
@@ -105,6 +110,8 @@ def _done(
             answer = _tabulate(job, files)
         case Columns():
             answer = _columns(job, files)
+        case Score():
+            answer = _score(job, files)
         case _:
             assert_never(job)
     return answer, file
@@ -193,6 +200,16 @@ def _columns(job: Columns, files: tuple[int, ...]) -> ColumnsRead:
     with os.fdopen(written, "wb") as file:
         file.write(np.ascontiguousarray(read).data)
     return ColumnsRead(rows=read.shape[0], columns=read.shape[1])
+
+
+def _score(job: Score, files: tuple[int, ...]) -> Banded:
+    memory, written = files
+    tables = {table.name: table for table in job.tables}
+    subjects, bands = banded(open_store(memory), job, tables)
+    with os.fdopen(written, "wb") as file:
+        file.write(subjects.tobytes())
+        file.write(bands.tobytes())
+    return Banded(subjects=len(subjects))
 
 
 def _about(job: About, files: tuple[int, ...]) -> Found:

@@ -18,12 +18,11 @@ import numpy as np
 
 from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.vertical.points import COLUMN_BITS, kept
 from saferoom_models.vertical.scheme import MODULUS
 from saferoom_models.vertical.sigmoid import RESIDUAL_BITS
 from saferoom_models.vertical.terms import Terms
 
-COLUMN_BITS: Final = 10
-CLIP: Final = 8.0
 SUPPORT: Final = 50
 """Rows that differ from a column's commonest value: else a gradient's entry
 would be a sum over few rows."""
@@ -107,14 +106,9 @@ def prepare(names: Sequence[str], values: Floats) -> Prepared:
             scales[place] = np.inf
     if not bool(np.isfinite(scales).any()):
         raise JointTrainingError(Refusal.NO_SUPPORT, "no column is left to train on")
-    whole = np.rint(standardise(values, means, scales) * 2**COLUMN_BITS).astype(np.int64)
+    whole = kept(values, means, scales)
     findings += _correlated(names, whole)
     return Prepared(tuple(names), whole, means, scales, tuple(findings))
-
-
-def standardise(values: Floats, means: Floats, scales: Floats) -> Floats:
-    """Bring rows, those of training or later ones, to the scale of training."""
-    return np.clip((values - means) / scales, -CLIP, CLIP)
 
 
 def _too_thin(name: str, column: Floats) -> Finding | None:
@@ -130,17 +124,17 @@ def _too_thin(name: str, column: Floats) -> Finding | None:
 
 
 def _correlated(names: Sequence[str], whole: Integers) -> list[Finding]:
-    kept = np.flatnonzero(whole.any(axis=0))
-    chosen = whole[:, kept].astype(np.float64)
+    left = np.flatnonzero(whole.any(axis=0))
+    chosen = whole[:, left].astype(np.float64)
     correlation = np.atleast_2d(np.corrcoef(chosen, rowvar=False))
     return [
         Finding(
             FindingKind.CORRELATED,
-            f"{names[kept[first]]}, {names[kept[second]]}",
+            f"{names[left[first]]}, {names[left[second]]}",
             f"correlation {correlation[first, second]:.2f}: both are kept and the ridge shares the "
             "weight between them; do not read either weight alone",
         )
-        for first, second in zip(*np.triu_indices(len(kept), 1), strict=True)
+        for first, second in zip(*np.triu_indices(len(left), 1), strict=True)
         if abs(float(correlation[first, second])) >= STRONG_CORRELATION
     ]
 

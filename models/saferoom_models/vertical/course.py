@@ -9,8 +9,9 @@ import numpy as np
 
 from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_models.vertical.arrays import Floats, Integers
-from saferoom_models.vertical.columns import Finding, FindingKind, Prepared, standardise
+from saferoom_models.vertical.columns import Finding, FindingKind, Prepared
 from saferoom_models.vertical.descent import Block, Recursion
+from saferoom_models.vertical.points import kept, log_odds
 from saferoom_models.vertical.saved import Saved
 from saferoom_models.vertical.terms import Terms
 
@@ -76,7 +77,8 @@ class Trained:
             raise JointTrainingError(
                 Refusal.BAD_COLUMNS, "missing or endless values; fill them as for training"
             )
-        return standardise(values, self.means, self.scales) @ self.weights + self.intercept
+        whole = kept(values, self.means, self.scales)
+        return log_odds(whole, self.weights) + self.intercept
 
 
 class Course:

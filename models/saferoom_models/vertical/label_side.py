@@ -21,7 +21,6 @@ from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_models.vertical import foreign, messages, saved
 from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.columns import (
-    COLUMN_BITS,
     GRADIENT_BITS,
     Finding,
     FindingKind,
@@ -33,6 +32,7 @@ from saferoom_models.vertical.course import Course, Progress, Trained
 from saferoom_models.vertical.descent import Block, inverse_hessian
 from saferoom_models.vertical.messages import MessageKind
 from saferoom_models.vertical.packing import Packing, products_modulo
+from saferoom_models.vertical.points import COLUMN_BITS
 from saferoom_models.vertical.scheme import DEGREE, MODULUS, Key, centred, scheme
 from saferoom_models.vertical.sigmoid import RESIDUAL_BITS, split_sigmoid
 from saferoom_models.vertical.terms import FEW_EVENTS, OWN_SUMS, SCALARS, Terms, check_events

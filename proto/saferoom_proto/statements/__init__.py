@@ -86,6 +86,7 @@ from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.recovery import Recovered, Recovery
 from saferoom_proto.statements.report import Report, ReportTable
 from saferoom_proto.statements.request import CheckRequest
+from saferoom_proto.statements.score import Askers, Score
 from saferoom_proto.statements.subject import ConsentRequest, HoldingsRequest
 from saferoom_proto.statements.tables import TableRelease, TableRequest
 from saferoom_proto.statements.template import (
@@ -111,6 +112,7 @@ __all__ = [
     "AgreementEnd",
     "Approval",
     "Approver",
+    "Askers",
     "BatchRelease",
     "BatchRequest",
     "Bounds",
@@ -178,6 +180,7 @@ __all__ = [
     "RootHandover",
     "Runs",
     "Schema",
+    "Score",
     "Snapshot",
     "Span",
     "StoreState",

@@ -144,9 +144,19 @@ class Feature(Payload):
 
         The grid is not in it: it says where the value may be compared, not what it is.
         """
-        whole = dict.fromkeys(("sql", "as_of", "kind", "classes", "absent"), True)
-        fields = {**whole, "stated": {"form": True}}
-        return sha256_digest(self.model_dump_json(include=fields).encode())
+        return self._digest_of("sql", "as_of", "kind", "classes", "absent")
+
+    @cached_property
+    def recipe_digest(self) -> str:
+        """The digest of what computes its value at any date: a model reads what it was trained on.
+
+        Next month's value of the same figure is another value by the same recipe.
+        """
+        return self._digest_of("sql", "kind", "classes", "absent")
+
+    def _digest_of(self, *fields: str) -> str:
+        whole = {**dict.fromkeys(fields, True), "stated": {"form": True}}
+        return sha256_digest(self.model_dump_json(include=whole).encode())
 
 
 CONSENT_FROM_LEVEL = 2

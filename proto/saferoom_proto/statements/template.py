@@ -26,6 +26,7 @@ from saferoom_proto.statements.base import (
     distinct,
 )
 from saferoom_proto.statements.report import Report
+from saferoom_proto.statements.score import Score
 from saferoom_proto.statements.training import Training
 
 
@@ -50,7 +51,7 @@ Purposes = Annotated[
 
 
 class Template(Payload):
-    """A check, tables, a training or a report: its digest is what approvals sign.
+    """A check, tables, a training, a report or scores. Approvals sign its digest.
 
     Signed by who proposes it.
 
@@ -60,7 +61,7 @@ class Template(Payload):
     KIND: ClassVar[str] = "template"
     SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
 
-    kind: Literal["Check", "Aggregate", "Training", "Report"]
+    kind: Literal["Check", "Aggregate", "Training", "Report", "Score"]
     name: Name
     title: Title
     proposer: Name
@@ -73,6 +74,7 @@ class Template(Payload):
     aggregate: Annotated[Aggregate | None, Field(exclude_if=operator.not_)] = None
     training: Annotated[Training | None, Field(exclude_if=operator.not_)] = None
     report: Annotated[Report | None, Field(exclude_if=operator.not_)] = None
+    score: Annotated[Score | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Template:
@@ -84,6 +86,8 @@ class Template(Payload):
             raise ValueError("a Training, and no other kind, says what is trained: training")
         if (self.kind == "Report") != (self.report is not None):
             raise ValueError("a Report, and no other kind, names tables and columns: report")
+        if (self.kind == "Score") != (self.score is not None):
+            raise ValueError("a Score, and no other kind, says what is scored: score")
         if self.kind != "Check" and (self.params or self.returns is not Returns.PARTS):
             raise ValueError("only a Check has parameters, or says what it returns")
         return self

@@ -1,0 +1,148 @@
+"""Commands about scores: drafting a template of a trained model, and asking by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from saferoom_client.cli.next_steps import Asked, saying_next
+from saferoom_client.cli.options import JsonOption, ProfileOption, SubjectOption, group, pairs
+from saferoom_client.cli.output import mapping, show
+from saferoom_client.cli.receipt_files import unwritten, write_refusal
+from saferoom_client.files import require_writable
+from saferoom_client.jobs import read_report
+from saferoom_client.refused import Refused
+from saferoom_client.room import Room
+from saferoom_client.score_drafts import DEFAULT_EDGES, draft_score
+from saferoom_client.scores import Scale, ScoreAnswer
+from saferoom_client.tongue import later, say
+from saferoom_client.training.folder import find_job
+from saferoom_client.yaml_text import write_yaml
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+app = group("Score with a model that was trained together.")
+
+_USUAL: Final = Scale()
+
+
+@app.command()
+def draft(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its digest, or the first digits.")],
+    profile: ProfileOption,
+    *,
+    name: Annotated[str, typer.Option(help="What the template is to be called.")],
+    purpose: Annotated[str, typer.Option(help="What scores are asked for.")] = "pre-loan",
+    edge: Annotated[
+        list[str],
+        typer.Option(help="Where a band ends, in log-odds of the event; repeat it, upwards."),
+    ] = [],  # noqa: B006 - Typer copies it
+    as_json: JsonOption = False,
+) -> None:
+    """Write the draft of a template that scores with a trained model, to be proposed."""
+    edges = tuple(map(_decimal, edge)) or DEFAULT_EDGES
+    with Room.open(profile) as room:
+        folder = find_job(room.profile, job)
+        report = read_report(folder)
+        if report is None:
+            rule = later("this job has no model: saferoom job list")
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
+        view = room.get_template(folder.request.template)
+    document = draft_score(view, report, name=name, purpose=purpose, edges=edges)
+    show(as_json, document, write_yaml(document).rstrip())
+
+
+@app.command()
+def ask(
+    template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name.")],
+    profile: ProfileOption,
+    subject: SubjectOption,
+    *,
+    purpose: Annotated[str, typer.Option(help="What the answer is for.")],
+    own: Annotated[
+        list[str],
+        typer.Option(help="NAME=NUMBER of a column of yours that the model reads; repeat it."),
+    ] = [],  # noqa: B006 - Typer copies it
+    points: Annotated[float, typer.Option(help="Points at the base odds.")] = _USUAL.points,
+    odds: Annotated[float, typer.Option(help="Base odds: so many good to one bad.")] = _USUAL.odds,
+    double: Annotated[float, typer.Option(help="Points to double the odds.")] = _USUAL.double,
+    receipt: Annotated[
+        Path | None, typer.Option(help="Write the receipt here.", dir_okay=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for one subject's score, and print it verified, with your own part added."""
+    scale = Scale(points, odds, double)
+    values = {name: _float(name, text) for name, text in pairs(own, "NAME=NUMBER").items()}
+    require_writable(receipt)
+    with (
+        Room.open(profile) as room,
+        saying_next(Asked(profile, template, subject, purpose)),
+    ):
+        try:
+            answer = room.score(template, subject=subject, purpose=purpose, own=values or None)
+        except Refused as refused:
+            write_refusal(receipt, refused)
+            raise
+    failed = None if receipt is None else unwritten(receipt, answer.receipt)
+    show(as_json, _document(answer, scale), *_lines(answer, scale))
+    if failed is not None:
+        raise failed
+
+
+def _lines(answer: ScoreAnswer, scale: Scale) -> Sequence[str]:
+    found = answer.points(scale)
+    first = say("not found") if answer.band is None else _band(answer)
+    told: dict[str, str] = {}
+    if answer.stands_for is not None:
+        told[say("the owner's part")] = say("{number} of the log-odds", number=answer.stands_for)
+    if answer.own is not None:
+        told[say("your own part")] = say("{number} of the log-odds", number=f"{answer.own:+.3f}")
+    if found is not None:
+        told[say("points")] = f"{found:.0f}"
+    return [
+        first,
+        *(f"  {line}" for line in mapping(told)),
+        say("  id    {request_id}", request_id=answer.request_id),
+        say("  cost  {bits:.2f} bits beyond what was asked before", bits=answer.bits),
+    ]
+
+
+def _band(answer: ScoreAnswer) -> str:
+    return say("band {band} of {bands}", band=answer.band, bands=answer.bands)
+
+
+def _document(answer: ScoreAnswer, scale: Scale) -> dict[str, object]:
+    return {
+        "band": answer.band,
+        "bands": answer.bands,
+        "stands_for": None if answer.stands_for is None else str(answer.stands_for),
+        "own": answer.own,
+        "log_odds": answer.log_odds,
+        "points": answer.points(scale),
+        "request_id": answer.request_id,
+        "time": answer.time.isoformat(),
+        "bits": round(answer.bits, 3),
+        "charges": [charge.model_dump(mode="json") for charge in answer.charges],
+    }
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise typer.BadParameter(later("--edge is a number of log-odds, such as -0.5"))
+    return number
+
+
+def _float(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        told = say("{name} is a number", name=f"--own {name}")
+        raise typer.BadParameter(told) from None

@@ -1,0 +1,226 @@
+"""Scoring with a jointly trained model: the owner's band, and the label side's own half.
+
+The room tells the band that the owner's part of the log-odds lies in, and the template says what
+that band stands for. The own part is reckoned here, from the weights in the job's report; nobody
+else holds it. Both add up to the log-odds of the event, and these become points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from saferoom_client.checks import evidence_of, kept_view, told_of
+from saferoom_client.evidence import CheckEvidence
+from saferoom_client.question import VALID_FOR, make_question
+from saferoom_client.session import Session
+from saferoom_client.tongue import later
+from saferoom_client.training.folder import kept_jobs
+from saferoom_client.training.report import TrainingReport, Weight
+from saferoom_client.values import TemplateView, bits_told
+from saferoom_proto.answer import Band
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.receipt import Receipt
+from saferoom_proto.statements import Charge, Purpose, Score
+
+_CLIP: Final = 8.0
+_UNITS: Final = 1024
+"""Standardised columns are clipped at 8 and kept to 2^-10 (docs/joint-training.md, step 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How log-odds become points, as scorecards have it.
+
+    Attributes:
+        points: of whoever has these odds.
+        odds: how many without the event there are to one with it.
+        double: how many points more mean odds twice as good.
+    """
+
+    points: float = 600.0
+    odds: float = 50.0
+    double: float = 20.0
+
+    def __post_init__(self) -> None:
+        finite = all(map(math.isfinite, (self.points, self.odds, self.double)))
+        if not finite or self.odds <= 0 or self.double <= 0:
+            rule = later("a scale has odds and points to double them above zero")
+            raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("scale", rule)])
+
+    def of(self, log_odds: float) -> float:
+        """Give the points of some log-odds of the event: the more points, the less risk."""
+        return self.points - (log_odds + math.log(self.odds)) * self.double / math.log(2)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreAnswer:
+    """A verified score.
+
+    Attributes:
+        band: the owner's; none where nothing is known of the subject.
+        bands: how many the score has.
+        stands_for: what the band counts for, in log-odds of the event; none without a band.
+        own: the label side's own part of the log-odds; none where it was not reckoned.
+        request_id: digest of the signed question.
+        charges: what the question cost at the owner, in cells told apart.
+        time: when the enclave answered.
+        evidence: every statement that the answer was verified under.
+    """
+
+    band: int | None
+    bands: int
+    stands_for: Decimal | None
+    own: float | None
+    request_id: str
+    charges: tuple[Charge, ...]
+    time: datetime
+    evidence: CheckEvidence
+
+    @property
+    def log_odds(self) -> float | None:
+        """The log-odds of the event, both parts together; none unless both are there."""
+        if self.own is None or self.stands_for is None:
+            return None
+        return self.own + float(self.stands_for)
+
+    def points(self, scale: Scale | None = None) -> float | None:
+        """Give the points of both parts together; none unless both are there."""
+        log_odds = self.log_odds
+        return None if log_odds is None else (scale or Scale()).of(log_odds)
+
+    @property
+    def receipt(self) -> Receipt:
+        """What shows the band to anybody, offline; the own part is no one else's."""
+        return self.evidence.receipt()
+
+    @property
+    def bits(self) -> float:
+        """The most bits that were charged beyond what was asked before, over all features."""
+        return bits_told(self.charges)
+
+
+async def score(
+    session: Session,
+    template: str,
+    *,
+    subject: str,
+    purpose: Purpose | str,
+    own: Mapping[str, float] | None = None,
+    valid_for: timedelta = VALID_FOR,
+) -> ScoreAnswer:
+    """Ask for one subject's score.
+
+    Args:
+        session: of the institution that asks.
+        template: its digest, or its name for the newest of that name.
+        subject: the 18-character unified social credit code.
+        purpose: what the answer is for, one of the template's purposes.
+        own: the subject's values of the own columns that the model was trained on, by their names;
+            without them only the band is told.
+        valid_for: how long the question may travel.
+
+    Returns:
+        The score, opened and verified, with its receipt.
+
+    Raises:
+        Refused: the room or the enclave refused; `reason` says why.
+        SafeRoomError: what came back does not verify; or the own part cannot be reckoned, which
+            is found before anything is asked.
+    """
+    view = await kept_view(session, template)
+    asked = scored(view)
+    part = None if own is None else _own(session, view, asked.model, own)
+    question = make_question(
+        session.profile,
+        view,
+        subject=subject,
+        purpose=purpose,
+        params={},
+        now=session.clock(),
+        valid_for=valid_for,
+        reply_key=session.reply_keys.current(session.clock()),
+    )
+    view, opened = await told_of(session, question)
+    (told,) = opened
+    band = told.value.number if isinstance(told.value, Band) else None
+    return ScoreAnswer(
+        band=band,
+        bands=len(asked.stands_for),
+        stands_for=None if band is None else asked.stands_for[band - 1],
+        own=part,
+        request_id=question.request_id,
+        charges=told.release.charges,
+        time=told.release.time,
+        evidence=evidence_of(question, view, opened),
+    )
+
+
+def scored(view: TemplateView) -> Score:
+    """Give what a template scores.
+
+    Raises:
+        SafeRoomError: `NOT_ALLOWED` for a template of another kind.
+    """
+    score = view.template.score
+    if score is None:
+        name = view.template.name
+        rule = f"{name} gives no scores: saferoom template show {name} tells what it asks"
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+    return score
+
+
+def _own(session: Session, view: TemplateView, model: str, values: Mapping[str, float]) -> float:
+    report = report_of(session, model)
+    parts = (part.score for part in view.certificate.parts)
+    if report.room_columns != sum(len(part.columns) for part in parts if part is not None):
+        rule = later("the model has columns of other owners, too: no score adds up to it yet")
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("own", rule)])
+    return own_part(report, values)
+
+
+def report_of(session: Session, model: str) -> TrainingReport:
+    """Find the report of the job that came to a model: it holds the own weights.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_STATEMENT` if this member folder has no such job.
+    """
+    for folder in kept_jobs(session.profile):
+        if folder.report.exists():
+            report = TrainingReport.read(folder.report)
+            if report.model == model:
+                return report
+    rule = later("this member folder holds no job that came to the model: ask without own values")
+    raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("own", rule)])
+
+
+def own_part(report: TrainingReport, values: Mapping[str, float]) -> float:
+    """Reckon the own part of the log-odds, as training did.
+
+    Raises:
+        SafeRoomError: `OFF_DOMAIN` names a column that is missing, unknown or no number.
+    """
+    names = {weight.name for weight in report.weights}
+    faults = [
+        FieldFault(f"own.{name}", "missing" if name in names else "unknown")
+        for name in sorted(names ^ values.keys())
+    ]
+    faults += [
+        FieldFault(f"own.{name}", "a finite number is expected")
+        for name, value in sorted(values.items())
+        if not math.isfinite(value)
+    ]
+    if faults:
+        raise SafeRoomError(Reason.OFF_DOMAIN, faults[0].rule, faults)
+    return report.intercept + sum(_points(weight, values[weight.name]) for weight in report.weights)
+
+
+def _points(weight: Weight, value: float) -> float:
+    if not weight.scale:
+        return 0.0  # left out of training
+    standardised = (value - weight.mean) / weight.scale
+    return round(max(-_CLIP, min(_CLIP, standardised)) * _UNITS) / _UNITS * weight.joint

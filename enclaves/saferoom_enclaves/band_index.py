@@ -1,0 +1,60 @@
+"""Every subject's band of a score, as a child made them; and what it is told to make them of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from saferoom_enclaves.children.jobs import NO_BAND, ModelTold
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_proto.answer import Band, Told, Truth
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.score import ScorePart
+from saferoom_proto.uscc import SUBJECT_BYTES
+
+
+class BandIndex:
+    """Every subject's band of one score. Immutable; any thread may read it.
+
+    Args:
+        content: the subjects' codes, ascending and behind each other; a byte for each, its band;
+            and the band of everybody else.
+        subjects: how many there are.
+        part: the score.
+
+    Raises:
+        SafeRoomError: `MALFORMED` unless the content has exactly that form.
+    """
+
+    def __init__(self, content: memoryview, subjects: int, part: ScorePart) -> None:
+        if len(content) != subjects * (SUBJECT_BYTES + 1) + 1:
+            raise SafeRoomError(Reason.MALFORMED, "bands have another length than they say")
+        self._codes: Final = content[: subjects * SUBJECT_BYTES]
+        self._subjects: Final = np.frombuffer(self._codes, dtype=f"S{SUBJECT_BYTES}")
+        self._bands: Final = content[subjects * SUBJECT_BYTES :]
+        if not (self._subjects[:-1] < self._subjects[1:]).all():
+            raise SafeRoomError(Reason.MALFORMED, "bands name their subjects out of order")
+        allowed = [*range(part.bands)] + ([NO_BAND] if part.answers > part.bands else [])
+        if bytes(self._bands).translate(None, bytes(allowed)):
+            raise SafeRoomError(Reason.MALFORMED, "a band that the score does not have")
+
+    def band(self, subject: str) -> Told:
+        """Give a subject's band, or that nothing is known of it."""
+        code = subject.encode()
+        row = int(self._subjects.searchsorted(code)) if len(code) == SUBJECT_BYTES else -1
+        start = row * SUBJECT_BYTES
+        # Read through memory views: an array would make a scalar object of every element.
+        held = row >= 0 and bytes(self._codes[start : start + SUBJECT_BYTES]) == code
+        found = self._bands[row if held else len(self._subjects)]
+        return Truth.NOT_FOUND if found == NO_BAND else Band(found + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreOrder:
+    """A score as it is computed."""
+
+    part: ScorePart
+    features: tuple[FeatureDefinition, ...]
+    model: ModelTold

@@ -1,0 +1,158 @@
+"""The bands of approved scores: computed over the whole store beside the work, then looked up.
+
+Like the index of cells (`data`): a child makes them whenever a score is approved or the store
+changes. A question reads one small number, and no weight and no value is in reach of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from saferoom_enclaves.approved import ApprovedUse, ApprovedUses
+from saferoom_enclaves.band_index import BandIndex, ScoreOrder
+from saferoom_enclaves.data import Data
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.indexing import Indexer, Opened
+from saferoom_enclaves.logs import Log
+from saferoom_enclaves.models import Models
+from saferoom_enclaves.standing import Standing
+from saferoom_enclaves.storework import StoreWork
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.feature import Table
+from saferoom_proto.statements.score import ScorePart
+
+Name = tuple[str, tuple[str, ...]]
+"""Of what bands are: the score's mark, and the digests of the features that it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedBands:
+    """What bands are to be made of; the snapshot is held open for it."""
+
+    opened: Opened
+    tables: tuple[Table, ...]
+    scores: Mapping[Name, ScoreOrder]
+
+
+class Bands:
+    """Has the bands of what the owner approved computed, and gives them.
+
+    All but `settle` are used by one thread at a time.
+
+    Args:
+        standing: what is in force.
+        uses: what the owner approved.
+        models: the models that there are.
+        data: the store.
+        work: has children compute.
+        log: the operator's.
+    """
+
+    def __init__(
+        self,
+        *,
+        standing: Standing,
+        uses: ApprovedUses,
+        models: Models,
+        data: Data,
+        work: StoreWork,
+        log: Log,
+    ) -> None:
+        self._standing: Final = standing
+        self._uses: Final = uses
+        self._models: Final = models
+        self._data: Final = data
+        self._work: Final = work
+        self._log: Final = log
+        self._indexer: Final = Indexer[WantedBands, dict[Name, BandIndex]](self._compute, log)
+        self._made: dict[Name, BandIndex] = {}
+        self._snapshot = ""
+        self._asked: tuple[str, int] | None = None
+        """The snapshot and the state of what is in force for which bands were wanted last."""
+
+    def refresh(self) -> None:
+        """Have what is not computed yet computed; outside of transactions."""
+        self._take()
+        opened = self._data.in_use
+        snapshot = "" if opened is None else opened.state.digest
+        asked = (snapshot, self._standing.generation)
+        if self._asked == asked:
+            return
+        schema = None if opened is None else self._standing.schemas.get(opened.schema)
+        orders = {} if schema is None else self._orders()
+        kept = self._made if self._snapshot == snapshot else {}
+        self._made = {name: bands for name, bands in kept.items() if name in orders}
+        self._snapshot = snapshot
+        missing = {name: order for name, order in orders.items() if name not in self._made}
+        if opened is not None and schema is not None and missing:
+            self._indexer.want(WantedBands(opened.held(), schema.tables, missing))
+        self._asked = asked  # only now: what could not even begin is tried again
+
+    def of(self, use: ApprovedUse, part: ScorePart) -> BandIndex:
+        """Give the bands of an approved score; `NO_DATA` while they are not computed."""
+        self._take()
+        opened, bands = self._data.opened(), self._made.get(_name(use, part))
+        if bands is None or self._snapshot != opened.state.digest:
+            raise SafeRoomError(Reason.NO_DATA, "the score's bands are not computed")
+        return bands
+
+    def settle(self, seconds: float) -> None:
+        """Wait until what was wanted is made, or cannot be; or for so long."""
+        self._indexer.settle(seconds)
+
+    def _orders(self) -> dict[Name, ScoreOrder]:
+        """Give what the owner approved, of models that there are."""
+        standing, orders = self._standing, dict[Name, ScoreOrder]()
+        scored = {
+            digest: template.score.model
+            for digest, template in standing.templates.items()
+            if template.score is not None
+        }
+        self._models.look_for(scored.values())
+        for certificate, says in list(standing.certificates.items()):
+            if says.template not in scored:
+                continue
+            try:
+                use = self._uses.use(says.template, certificate)
+                part = use.part.score
+                if part is not None:
+                    orders[_name(use, part)] = self._order(use, part)
+            except SafeRoomError:
+                continue  # not approved, or no model: whoever asks is told so
+        return orders
+
+    def _order(self, use: ApprovedUse, part: ScorePart) -> ScoreOrder:
+        model = self._models.usable(part, None, use.features.values())
+        # In the order of training, which the columns' names follow.
+        named = [FeatureRef.parse(name) for name in model.job.recipes]
+        definitions = (FeatureDefinition.of(use.features[ref].definition) for ref in named)
+        return ScoreOrder(part, tuple(definitions), model.told)
+
+    def _compute(self, wanted: WantedBands) -> dict[Name, BandIndex]:
+        made: dict[Name, BandIndex] = {}
+        for name, order in wanted.scores.items():
+            try:
+                made[name] = self._work.bands(wanted.opened.memory, wanted.tables, order)
+            except SafeRoomError as error:
+                # One that cannot be computed holds none of the others up.
+                self._log.error("bands not computed", model=order.part.model, reason=str(error))
+        return made
+
+    def _take(self) -> None:
+        made = self._indexer.made()
+        if made is None:
+            return
+        wanted, result = made
+        if wanted.opened.state.digest != self._snapshot:
+            return
+        if isinstance(result, SafeRoomError):
+            self._asked = None  # it is tried again
+            return
+        self._made |= result
+
+
+def _name(use: ApprovedUse, part: ScorePart) -> Name:
+    return part.mark, tuple(each.digest for each in use.part.features)

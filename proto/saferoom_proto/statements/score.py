@@ -1,0 +1,120 @@
+"""What a template of scores asks: a jointly trained model, and the bands its points are told in.
+
+The room's part of a model's log-odds never leaves an enclave: an answer names the band in which a
+subject's lies. The label side adds its own part to what the band stands for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from saferoom_proto.answer import MOST_BANDS
+from saferoom_proto.statements.base import Digest, FeatureName, Part, distinct
+from saferoom_proto.statements.feature import Number
+from saferoom_proto.statements.training import MOST_COLUMNS, MOST_FEATURES
+
+_MARK = "saferoom score v1"
+
+
+class Askers(StrEnum):
+    """Who may score with a model."""
+
+    TRAINER = "trainer"
+    """The institution that trained it, and those that share what they learn with it."""
+    ALL = "all"
+    """Every institution that the owner has an agreement with."""
+
+
+class Score(Part):
+    """Scores of one owner's part of a model.
+
+    Attributes:
+        model: the digest of the room's part, as the release of its job commits to it.
+        training: the digest of the template that it was trained under.
+        features: what it was trained on, in that template's order.
+        edges: where one band ends and the next begins, in log-odds of the event: a band holds its
+            lower edge.
+        stands_for: what each band counts for, in log-odds, from the lowest band on.
+        askers: who may ask.
+    """
+
+    model: Digest
+    training: Digest
+    features: Annotated[
+        tuple[FeatureName, ...],
+        Field(min_length=1, max_length=MOST_FEATURES),
+        AfterValidator(distinct),
+    ]
+    edges: Annotated[tuple[Number, ...], Field(min_length=1, max_length=MOST_BANDS - 1)]
+    stands_for: Annotated[tuple[Number, ...], Field(min_length=2, max_length=MOST_BANDS)]
+    askers: Annotated[Askers, Field(exclude_if=lambda askers: askers is Askers.TRAINER)] = (
+        Askers.TRAINER
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Score:
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise ValueError("each edge is above the one before")
+        if len(self.stands_for) != len(self.edges) + 1:
+            raise ValueError("a band more than edges, and each stands for a number")
+        for place, number in enumerate(self.stands_for):
+            above = place == 0 or number >= self.edges[place - 1]
+            if not above or (place < len(self.edges) and number >= self.edges[place]):
+                raise ValueError("what a band stands for lies within it")
+        return self
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose features it reads, in order."""
+        return tuple(sorted({name.partition(".")[0] for name in self.features}))
+
+
+class ScorePart(Part):
+    """What an owner's enclave lets out of a score.
+
+    Attributes:
+        model: as the template has it.
+        columns: what its features become, in order.
+        edges: of the bands.
+        answers: how many there are: one for each band, and one more, "not found", where the
+            store's silence about everything that is read can mean "unknown".
+        askers: who may ask.
+    """
+
+    model: Digest
+    columns: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
+    edges: Annotated[tuple[Number, ...], Field(min_length=1, max_length=MOST_BANDS - 1)]
+    answers: Annotated[int, Field(ge=2, le=MOST_BANDS + 1)]
+    askers: Annotated[Askers, Field(exclude_if=lambda askers: askers is Askers.TRAINER)] = (
+        Askers.TRAINER
+    )
+
+    @classmethod
+    def of(cls, score: Score, columns: tuple[str, ...], *, silent: bool) -> ScorePart:
+        """Derive it from what the template asks, its columns, and whether silence can show."""
+        return cls(
+            model=score.model,
+            columns=columns,
+            edges=score.edges,
+            answers=len(score.edges) + 1 + silent,
+            askers=score.askers,
+        )
+
+    @property
+    def bands(self) -> int:
+        """How many bands there are."""
+        return len(self.edges) + 1
+
+    @property
+    def mark(self) -> str:
+        """Name what is computed: templates that share it tell the same of a subject.
+
+        Of what features the columns are, as they are defined, accounts know beside it.
+        """
+        told = "\n".join((_MARK, self.model, *map(str, self.edges)))
+        return hashlib.sha256(told.encode()).hexdigest()

@@ -1,0 +1,213 @@
+"""Scores through the SDK: a band that verifies, the own half beside it, and points of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saferoom_client.aio import AsyncRoom
+from saferoom_client.issuer import Issuer
+from saferoom_client.question import Question
+from saferoom_client.score_drafts import middles
+from saferoom_client.scores import Scale, ScoreAnswer, own_part
+from saferoom_client.sheet.facts import read_sheet
+from saferoom_client.sheet.words import Language
+from saferoom_client.standalone import verify_receipt as second
+from saferoom_client.training.report import TrainingReport, Weight
+from saferoom_models.vertical.points import kept, log_odds
+from saferoom_proto.answer import Answer, Band, Truth
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt import Receipt, verify_receipt
+from saferoom_proto.statements import CheckRequest, Score, load
+from saferoom_proto.wire import Part
+from tests.client.fakeroom import Said, serving
+from tests.client.made import make_profile, make_score_case
+from tests.client.mutants import mutants
+
+MODEL = "sha256:" + "6" * 64
+ASKED = Score(
+    model=MODEL,
+    training="sha256:" + "7" * 64,
+    features=("tax.vat_paid",),
+    edges=(Decimal(0), Decimal(1)),
+    stands_for=(Decimal("-0.5"), Decimal("0.5"), Decimal("1.5")),
+)
+OWN = {"limit": 120.0, "years": 3.0, "flat": 7.0}
+
+
+@pytest.fixture
+def said() -> Said:
+    """Give what the server says: at first, that the subject is in the second band."""
+    said = Said(make_score_case(ASKED))
+    tell(said, Band(2))
+    return said
+
+
+@pytest.fixture
+async def room(said: Said, issuer: Issuer, tmp_path: Path) -> AsyncIterator[AsyncRoom]:
+    """Give the bank's room."""
+    async with serving(said, issuer) as card:
+        profile = make_profile(tmp_path / "bank", said.case, issuer, card)
+        async with AsyncRoom(profile, clock=said.case.world.now) as opened:
+            yield opened
+
+
+def tell(said: Said, told: Band | Answer) -> None:
+    """Have the enclave answer something."""
+    reply = said.case.world.bank("bank-a").reply
+
+    def parts(envelope: Envelope) -> list[Part]:
+        question = Question(envelope, load(envelope, CheckRequest), reply)
+        return [said.case.answer(question, "tax", told)]
+
+    said.parts = parts
+
+
+async def asked(room: AsyncRoom, said: Said, **own: float) -> ScoreAnswer:
+    return await room.score(
+        "steady", subject=said.case.world.subject(1).uscc, purpose="pre-loan", own=own or None
+    )
+
+
+def report() -> TrainingReport:
+    """Give a report with weights of two columns, and of one that was left out."""
+    weights = (("limit", 0.7, 250.0, 140.0), ("years", -0.4, 10.0, 5.8), ("flat", 0.0, 7.0, 0.0))
+    return TrainingReport.model_construct(
+        model=MODEL,
+        intercept=-1.25,
+        weights=tuple(
+            Weight(name=name, joint=joint, alone=joint, mean=mean, scale=scale)
+            for name, joint, mean, scale in weights
+        ),
+    )
+
+
+async def test_a_score_brings_its_band_and_what_that_stands_for(
+    room: AsyncRoom, said: Said
+) -> None:
+    answer = await asked(room, said)
+    assert (answer.band, answer.bands, answer.stands_for) == (2, 3, Decimal("0.5"))
+    assert (answer.own, answer.log_odds, answer.points()) == (None, None, None)
+    tell(said, Answer(Truth.NOT_FOUND, bytes(32), scored=True))
+    assert (await asked(room, said)).band is None
+
+
+async def test_its_receipt_verifies_offline_in_every_way(room: AsyncRoom, said: Said) -> None:
+    receipt, trust = (await asked(room, said)).receipt, said.case.world.trust()
+    assert verify_receipt(receipt, trust).answer == Band(2)
+    theirs = second.verify(receipt.to_json(), trust.model_dump_json().encode())
+    assert theirs["answer"] == "band 2"
+    for language, words in ((Language.EN, "Band 2"), (Language.ZH, "第 2 档")):
+        sheet = read_sheet(receipt, trust, language)
+        assert sheet.answer == words
+        assert MODEL in str(sheet.sections)
+
+
+def test_both_verifiers_say_the_same_of_an_altered_receipt() -> None:
+    case = make_score_case(ASKED)
+    question = case.question()
+    receipt = case.receipt(question, {"tax": case.answer(question, "tax", Band(3))})
+    trust = case.world.trust()
+    pinned = trust.model_dump_json().encode()
+    differing: list[str] = []
+    for where, altered in list(mutants(json.loads(receipt.to_json())))[::23]:
+        data = json.dumps(altered, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        refused = [_refuses(data, trust, pinned, which) for which in (0, 1)]
+        if refused[0] != refused[1]:
+            differing.append(where)
+    assert not differing
+
+
+def _refuses(data: bytes, trust: object, pinned: bytes, which: int) -> bool:
+    try:
+        if which:
+            second.verify(data, pinned)
+        else:
+            verify_receipt(Receipt.from_json(data), trust)  # pyright: ignore[reportArgumentType] - as the case gives it
+    except (SafeRoomError, second.Wrong):
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "told",
+    [Band(4), Answer(Truth.YES, bytes(32)), Answer(Truth.NOT_FOUND, bytes(32))],
+)
+async def test_no_answer_is_taken_that_the_template_does_not_have(
+    room: AsyncRoom, said: Said, told: Band | Answer
+) -> None:
+    tell(said, told)
+    with pytest.raises(SafeRoomError) as refused:
+        await asked(room, said)
+    assert refused.value.reason is Reason.BAD_PROOF
+    question = said.case.question()
+    receipt = said.case.receipt(question, {"tax": said.case.answer(question, "tax", told)})
+    pinned = said.case.world.trust().model_dump_json().encode()
+    with pytest.raises(second.Wrong):
+        second.verify(receipt.to_json(), pinned)
+
+
+async def test_a_check_is_no_score_and_a_score_no_check(room: AsyncRoom, said: Said) -> None:
+    subject = said.case.world.subject(1).uscc
+    with pytest.raises(SafeRoomError) as refused:
+        await room.check("steady", subject=subject, purpose="pre-loan")
+    assert refused.value.reason is Reason.NOT_ALLOWED
+    assert "saferoom score ask steady" in refused.value.detail
+
+
+def test_the_own_part_is_what_training_reckons_to_the_last_bit() -> None:
+    told = report()
+    values = np.array([[OWN[weight.name] for weight in told.weights]])
+    scales = np.array([weight.scale or np.inf for weight in told.weights])
+    means = np.array([weight.mean for weight in told.weights])
+    joint = np.array([weight.joint for weight in told.weights])
+    whole = log_odds(kept(values, means, scales), joint)
+    assert own_part(told, OWN) == whole[0] + told.intercept
+    assert own_part(told, OWN | {"limit": 1e12}) == own_part(told, OWN | {"limit": 1e9})
+
+
+@pytest.mark.parametrize(
+    ("own", "place"),
+    [
+        ({"limit": 1.0, "years": 2.0}, "own.flat"),
+        (OWN | {"more": 1.0}, "own.more"),
+        (OWN | {"years": float("nan")}, "own.years"),
+    ],
+)
+def test_an_own_value_that_is_none_is_named(own: dict[str, float], place: str) -> None:
+    with pytest.raises(SafeRoomError) as refused:
+        own_part(report(), own)
+    assert refused.value.reason is Reason.OFF_DOMAIN
+    assert refused.value.fields[0].field == place
+
+
+async def test_without_the_models_job_nothing_is_asked_with_own_values(
+    room: AsyncRoom, said: Said
+) -> None:
+    said.calls.clear()
+    with pytest.raises(SafeRoomError) as refused:
+        await asked(room, said, **OWN)
+    assert refused.value.reason is Reason.UNKNOWN_STATEMENT
+    assert "Check" not in said.calls
+
+
+def test_points_fall_with_risk_and_double_odds_are_so_many_points() -> None:
+    scale = Scale(points=600, odds=50, double=20)
+    assert scale.of(-np.log(50)) == pytest.approx(600)
+    assert scale.of(-np.log(100)) == pytest.approx(620)
+    with pytest.raises(SafeRoomError):
+        Scale(odds=0)
+
+
+def test_what_bands_stand_for_in_a_draft_lies_within_them() -> None:
+    edges = tuple(map(Decimal, ("-1", "0", "2")))
+    stands_for = middles(edges)
+    assert stands_for == tuple(map(Decimal, ("-1.5", "-0.5", "1", "3")))
+    changes = {"edges": edges, "stands_for": stands_for}
+    assert Score.model_validate(ASKED.model_dump() | changes).edges == edges
