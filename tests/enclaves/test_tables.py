@@ -246,6 +246,28 @@ def test_plans_of_too_many_cells_together_are_refused_and_answered_ones_told_aga
     assert own.ask(first) == told
 
 
+def test_the_same_tables_are_told_so_often_and_each_answer_is_kept(
+    own: TableRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charge, "MOST_ANSWERS", 2)
+    by_size, by_late = own.approved("by-size", plan("size")), own.approved("by-late", plan("late"))
+    first = own.request(by_size)
+    told = own.enclave.tabulate(first)
+    own.ask(by_size)
+    assert refused(own, by_size) is Reason.OVER_BUDGET
+    own.enclave.kill()
+    # What was told is given again; other tables, other banks and other records are no repeats.
+    assert own.enclave.tabulate(first) == told
+    assert refused(own, by_size) is Reason.OVER_BUDGET
+    assert own.ask(by_late)
+    assert own.ask(by_size, own.banks[1])
+    own.enclave.load({"firms": to_csv(firms(2, 280))})
+    own.world.clock.advance(31 * 24 * 3600)
+    own.enclave.unlock()
+    own.enclave.follow()
+    assert own.ask(by_size)
+
+
 def test_a_check_by_a_template_of_tables_is_refused_and_the_other_way_round(
     room: TableRoom,
 ) -> None:

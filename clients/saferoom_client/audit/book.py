@@ -79,6 +79,8 @@ class Book:
     """Certificates, by their fingerprints."""
     stops: dict[str, Stops] = field(default_factory=dict[str, Stops])
     """By owner."""
+    rollbacks: dict[str, str] = field(default_factory=dict[str, str])
+    """By the order that went back: to which snapshot's records."""
     recoveries: dict[str, Envelope] = field(default_factory=dict[str, Envelope])
     """What approvers said about older copies of their enclave."""
     disputes: Disputes = field(default_factory=Disputes)

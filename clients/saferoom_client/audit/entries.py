@@ -255,6 +255,12 @@ def _known(kind: type[Payload]) -> Take:
     return take
 
 
+def _rollback(book: Book, entry: int, statement: Envelope) -> None:
+    """Note to which records an order goes back; whose snapshot names it has verified it."""
+    del entry
+    book.rollbacks[statement.digest] = load(statement, RollbackOrder).to
+
+
 def _by_named(kind: type[ByApprover]) -> Take:
     """Take what the approver that it names must have signed, and nothing else rests on."""
 
@@ -314,5 +320,5 @@ TAKES: Final[Mapping[str, Take]] = {
     DisputeWithdrawal.payload_type(): _dispute_withdrawal,
     JobCancel.payload_type(): _known(JobCancel),
     LoadOrder.payload_type(): _known(LoadOrder),
-    RollbackOrder.payload_type(): _known(RollbackOrder),
+    RollbackOrder.payload_type(): _rollback,
 }

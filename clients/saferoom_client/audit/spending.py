@@ -26,7 +26,10 @@ from saferoom_proto.statements import (
     Release,
     Snapshot,
     TableRelease,
+    Template,
+    load,
 )
+from saferoom_proto.statements.aggregate import FEWEST_DAYS
 
 Fault = tuple[int, SafeRoomError]
 """An entry of the log, and what is wrong with it."""
@@ -53,6 +56,7 @@ class Spending:
         self._opened: Final = opened
         self._accounts: Final = Accounts()
         self._tables: Final = Together()
+        self._snapshots: Final[dict[tuple[str, str], int]] = {}
         self._chains: Final[dict[str, _Chain]] = {}
         self._used: Final[dict[tuple[str, str], int]] = {}
         self._answered: Final[dict[tuple[str, str], int]] = {}
@@ -83,18 +87,33 @@ class Spending:
     def _one(self, entry: int, said: Spoken) -> Iterator[Fault]:
         if isinstance(said, Snapshot):
             self._accounts.open_period(said.owner, said.store.epoch, said.time)
+            self._note_records(said)
         if isinstance(said, Recovered):
             if said.closed_epoch < (last := self._accounts.last_period(said.owner)):
                 detail = f"it closes the periods up to {said.closed_epoch}, and {last} began before"
                 yield entry, SafeRoomError(Reason.OVER_BUDGET, detail)
             self._accounts.close(said.owner, said.closed_epoch)
-            self._tables.close(said.owner, said.closed_epoch)
+            self._tables.close(said.owner, said.closed_epoch, said.time)
         if isinstance(said, TableRelease):
-            for fault in self._tables.take(said):
+            for fault in self._tables.take(said, self._days(said)):
                 yield entry, fault
         if isinstance(said, Release):
             for fault in self._faults(entry, said):
                 yield entry, fault
+
+    def _note_records(self, said: Snapshot) -> None:
+        """Note whose records a period has, where its owner went back to them."""
+        self._snapshots[said.owner, said.store.digest] = said.store.epoch
+        to = self._book.rollbacks.get(said.order)
+        earlier = None if to is None else self._snapshots.get((said.owner, to))
+        if earlier is not None:
+            self._tables.same_records(said.owner, said.store.epoch, earlier)
+
+    def _days(self, said: TableRelease) -> int:
+        """Tell how long a plan waits after tables of other records."""
+        statement = self._book.templates.get(said.template)
+        aggregate = None if statement is None else load(statement, Template).aggregate
+        return FEWEST_DAYS if aggregate is None else aggregate.rules.days
 
     def _faults(self, entry: int, said: Release) -> Iterator[SafeRoomError]:
         answered = said.outcome is Outcome.ANSWERED

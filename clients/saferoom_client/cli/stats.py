@@ -52,7 +52,8 @@ MEASURES = {
 STEPS = {
     Reason.OVER_BUDGET: later(
         "Tables of other records were told too recently: `template show` names the days. After a"
-        " recovery the owner loads first."
+        " recovery the owner loads first. Or you were told these tables 20 times: your receipts"
+        " hold them."
     ),
     Reason.CONFLICT: later(
         "Earlier tables of these records have a feature, or its bounds, otherwise: ask by those, or"

@@ -17,9 +17,22 @@ from saferoom_enclaves.state import Row, State
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import FEWEST_DAYS, TableRules
-from saferoom_proto.statements.base import Digest, Instant, Part
+from saferoom_proto.statements.base import Digest, Instant, Name, Part
 
 _TABLE: Final = "tables"
+
+
+class TimesTold(Part):
+    """How often an institution was told the tables of one plan about the same records."""
+
+    institution: Name
+    plan: Digest
+    times: Annotated[int, Field(ge=1)]
+
+    @property
+    def who(self) -> tuple[str, str]:
+        """Who was told, and of which plan."""
+        return self.institution, self.plan
 
 
 class TableAccount(Part):
@@ -32,6 +45,7 @@ class TableAccount(Part):
         shown: what became of every cell.
         rules: the strictest of those plans; whatever follows keeps to them too. Base and digits
             are those of the first.
+        times: how often each institution was told each plan's tables.
     """
 
     plans: tuple[Digest, ...] = ()
@@ -39,6 +53,17 @@ class TableAccount(Part):
     bounds: tuple[SumBounds, ...] = ()
     shown: tuple[ShownFamily, ...] = ()
     rules: TableRules = TableRules()
+    times: tuple[TimesTold, ...] = ()
+
+    def told(self, institution: str, plan: str) -> int:
+        """Tell how often an institution was told a plan's tables."""
+        return next((each.times for each in self.times if each.who == (institution, plan)), 0)
+
+    def told_once_more(self, institution: str, plan: str) -> tuple[TimesTold, ...]:
+        """Give the times, once it is told again."""
+        others = (each for each in self.times if each.who != (institution, plan))
+        times = self.told(institution, plan) + 1
+        return (*others, TimesTold(institution=institution, plan=plan, times=times))
 
     @property
     def cells(self) -> int:

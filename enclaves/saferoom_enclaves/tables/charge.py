@@ -19,6 +19,7 @@ from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import TableRules
 from saferoom_proto.tables.plan import ReleasePlan
+from saferoom_proto.tables.rules import MOST_ANSWERS
 
 MOST_CELLS: Final = 40_000
 """Cells of all plans about the same records: twice what one plan may ask, and as much as can be
@@ -62,6 +63,7 @@ class ChargedTable(Evidence):
     def after(self, shown: tuple[ShownFamily, ...]) -> TableAccount:
         """Give what the account will be, once this plan is answered."""
         before, certificate = self.kept.account, self.admitted.tables.certificate
+        institution = self.admitted.asked.request.institution
         plans = tuple(dict.fromkeys((*before.plans, certificate)))
         return TableAccount(
             plans=plans,
@@ -69,6 +71,7 @@ class ChargedTable(Evidence):
             bounds=self.bounds,
             shown=shown,
             rules=_rounding_as(self.first, self.rules),
+            times=before.told_once_more(institution, certificate),
         )
 
 
@@ -85,9 +88,9 @@ def charge_table(
         now: the instant.
 
     Raises:
-        SafeRoomError: `OVER_BUDGET` in a period that is closed, or too soon after tables of other
-            records; `CONFLICT` for a feature that was
-            defined, or bounded, in another way in tables before; `TOO_LARGE` if all plans
+        SafeRoomError: `OVER_BUDGET` in a period that is closed, too soon after tables of other
+            records, or when it was told the same tables too often; `CONFLICT` for a feature that
+            was defined, or bounded, in another way in tables before; `TOO_LARGE` if all plans
             together have too many cells.
     """
     kept = accounts.read(epoch)
@@ -101,6 +104,10 @@ def charge_table(
     others = accounts.other_records_until(kept.records, rules.days)
     if now < (until if others is None else max(until, others)):
         raise SafeRoomError(Reason.OVER_BUDGET, "tables of other records were told too recently")
+    certificate = admitted.tables.certificate
+    if kept.account.told(admitted.asked.request.institution, certificate) >= MOST_ANSWERS:
+        detail = f"these tables were told {MOST_ANSWERS} times: the receipts hold them"
+        raise SafeRoomError(Reason.OVER_BUDGET, detail)
     plan = admitted.tables.plan(epoch)
     features = {each.shape.ref: each for each in kept.account.features}
     for ref, pinned in admitted.tables.features.items():
@@ -112,7 +119,7 @@ def charge_table(
         if bounds.setdefault(each.feature, each) != each:
             detail = f"{each.feature} was added up within other bounds in earlier tables"
             raise SafeRoomError(Reason.CONFLICT, detail)
-    again = admitted.tables.certificate in kept.account.plans
+    again = certificate in kept.account.plans
     if not again and kept.account.cells + plan.cells > MOST_CELLS:
         raise SafeRoomError(Reason.TOO_LARGE, f"more than {MOST_CELLS} cells in all plans")
     return ChargedTable(

@@ -10,6 +10,10 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 LEAST_THRESHOLD: Final = 3
 """Below three a cell's subject knows the other's value from its own (Hundepool et al. 2012)."""
 
+MOST_ANSWERS: Final = 20
+"""How often an institution is told the tables of one template about the same records. The numbers
+are the same each time, and each answer is kept, up to 8 MiB, to be given again byte for byte."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
