@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from saferoom.archive import Archive
 from saferoom.endorsement import Endorsed
 from saferoom.evidence import Approved, Recorded
 from saferoom.exchange import Judged, OutboxEntry
-from saferoom.job_pieces import JobHeard, JobStatus, JobTold, OwnerPapers
+from saferoom.job_carried import Talking
+from saferoom.job_pieces import JobStatus, OwnerPapers
 from saferoom.notary import Notary
 from saferoom.outbox import Outbox
 from saferoom.state.rows import AnswerRow, RequestRow, Row, UseRow
@@ -18,19 +19,11 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobAdmission, JobRelease
 
 
-class JobWork(Protocol):
+class JobWork(Talking, Protocol):
     """What an enclave does for jobs."""
 
     async def begin_job(self, request: Envelope) -> Judged:
         """Let a job begin, or refuse it."""
-        ...
-
-    def work_on_job(self, pieces: AsyncIterator[JobHeard]) -> AsyncGenerator[JobTold]:
-        """Carry a job's messages."""
-        ...
-
-    def give_to_job(self, papers: OwnerPapers, ask: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        """Answer what another owner's enclave asks."""
         ...
 
     async def tell_jobs(self, owner: str, job: str) -> Sequence[JobStatus]:

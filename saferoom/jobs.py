@@ -18,7 +18,8 @@ from saferoom.checks import Checks
 from saferoom.evidence import Approved, Caller, Recorded, Role
 from saferoom.exchange import OutboxEntry
 from saferoom.gist import JobGist, job_gist
-from saferoom.job_owners import JobOwners, Sides
+from saferoom.job_carried import Sides
+from saferoom.job_owners import JobOwners
 from saferoom.job_pieces import ENDED, JobAnswer, JobPiece, JobStatus, JobTold, joined
 from saferoom.job_words import Enclaves, JobWords, is_refusal
 from saferoom.limits import Limits

@@ -131,7 +131,7 @@ def flipped(message: bytes) -> bytes:
 
 async def test_an_altered_ask_or_answer_opens_nowhere_and_the_job_stays(jobs: OwnersRoom) -> None:
     side = jobs.label_side()
-    side.submit()
+    side.submit(rounds=1)
     line = jobs.line(side.job)
     line.alters_ask = flipped
     assert await reason_of(line, side) is Reason.BAD_SEAL
@@ -158,7 +158,7 @@ async def test_an_answer_to_another_ask_is_no_answer(jobs: OwnersRoom) -> None:
 
 async def test_no_ask_is_answered_to_another_than_the_job_s_host(jobs: OwnersRoom) -> None:
     side = jobs.label_side()
-    side.submit(rounds=2)
+    side.submit(rounds=1)
     line = jobs.line(side.job)
     await line.through(side, 2)
     await line.close()
@@ -219,7 +219,7 @@ async def test_a_server_that_tells_the_host_nothing_stops_nothing(
 
 async def test_a_giver_that_is_kept_from_its_stream_gives_nothing(jobs: OwnersRoom) -> None:
     side = jobs.label_side()
-    side.submit(rounds=2)
+    side.submit(rounds=1)
     await side.take_part(most=3)
     jobs.said.world.clock.advance(61)
     jobs.enclave.follow()

@@ -36,8 +36,10 @@ from tests.client.made import NOTHING, Case
 OTHER = "sha256:" + "0e" * 32
 
 
-def signed(room: AsyncRoom, case: Case, **changes: object) -> JobFolder:
-    """Keep a signed job, of the case's template and certificate."""
+def signed(
+    room: AsyncRoom, case: Case, givers: tuple[str, ...] = (), **changes: object
+) -> JobFolder:
+    """Keep a signed job, of the case's template and certificate; the tax office has its side."""
     key, now = SealingKey.generate(), case.world.now()
     fields: dict[str, object] = {
         "room": case.world.room,
@@ -61,6 +63,7 @@ def signed(room: AsyncRoom, case: Case, **changes: object) -> JobFolder:
         seal_statement(JobRequest.model_validate(fields | changes), room.profile.signing_key),
         template="steady",
         owner="tax",
+        givers=givers,
         rows=RowsFrom(file="rows.csv", label="bad", subject=None, columns=(), digest="00"),
         channel_key=key,
         state=b"a state",
@@ -168,6 +171,50 @@ async def test_another_owners_enclave_cannot_let_a_job_begin(room: AsyncRoom, sa
     recorded = said_of(case, admission(case, folder, secret, "court"), "court")
     found = await refusal(room, folder, recorded, sealed_to(folder, secret, owner="court"))
     assert found is Reason.BAD_PROOF
+
+
+async def test_of_several_owners_every_one_lets_a_job_begin(room: AsyncRoom, said: Said) -> None:
+    case, secret = said.case, os.urandom(SECRET_BYTES)
+    folder = signed(room, case, ("court",))
+    host = said_of(case, admission(case, folder, secret), "tax")
+    giver = said_of(case, admission(case, folder, secret, "court"), "court")
+    sealed = sealed_to(folder, secret)
+    word, opened = await open_admission(room, folder, host, sealed, [giver])
+    assert (word.owner, opened) == ("tax", secret)
+    # Without the other owner's word, with another's in its place, or the two exchanged: nothing.
+    exchanged = sealed_to(folder, secret, owner="court")
+    for first, others, seal, reason in (
+        (host, [], sealed, Reason.NOT_APPROVED),
+        (host, [host], sealed, Reason.NOT_APPROVED),
+        (giver, [host], exchanged, Reason.BAD_PROOF),
+    ):
+        with pytest.raises(SafeRoomError) as refused:
+            await open_admission(room, folder, first, seal, others)
+        assert refused.value.reason is reason
+
+
+async def test_any_owner_refuses_a_job_and_the_host_alone_ends_it_later(
+    room: AsyncRoom, said: Said
+) -> None:
+    case = said.case
+    folder = signed(room, case, ("court",))
+    refusal: dict[str, object] = of_both(case, folder, "court") | {
+        "outcome": "refused",
+        "ended_in": "admission",
+        "reason": Reason.OVER_BUDGET,
+        "cancel": None,
+        "rows": None,
+        "rounds": None,
+        "converged": None,
+        "model": None,
+    }
+    word = JobRelease.model_validate(refusal, strict=False)
+    opened = await open_release(room, folder, said_of(case, word, "court"))
+    assert (opened.owner, opened.reason) == ("court", Reason.OVER_BUDGET)
+    later = JobRelease.model_validate(refusal | {"ended_in": "training"}, strict=False)
+    with pytest.raises(SafeRoomError) as refused:
+        await open_release(room, folder, said_of(case, later, "court"))
+    assert refused.value.reason is Reason.BAD_PROOF
 
 
 async def test_a_server_cannot_sign_an_admission_or_seal_a_secret_of_its_own(

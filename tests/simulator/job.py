@@ -116,8 +116,8 @@ class JobRoom:
 
     @property
     def owner(self) -> SimOwner:
-        """The tax office."""
-        return self.said.tax
+        """Whose enclave it is."""
+        return self.enclave.owner
 
     def kill(self) -> None:
         """Kill the enclave, and serve what it left."""
@@ -138,12 +138,16 @@ class JobRoom:
         rows = JobRows(opened.state)
         return [kept for kept in Kept if rows.get(job, kept)]
 
-    def model(self, job: str) -> dict[str, float]:
-        """Open the room's weights by the names of its columns, as nobody outside can."""
+    def kept(self, job: str) -> dict[str, list[object]]:
+        """Open the room's part of a model, as nobody outside can."""
         state = self.enclave.enclave._require_open().state
         row = state.get("model", state.cipher.find("model", job))
         assert row is not None
-        told = cast("dict[str, list[object]]", json.loads(row.content[32:]))
+        return cast("dict[str, list[object]]", json.loads(row.content[32:]))
+
+    def model(self, job: str) -> dict[str, float]:
+        """Open the room's weights by the names of its columns."""
+        told = self.kept(job)
         names, weights = cast("list[str]", told["names"]), cast("list[float]", told["weights"])
         return dict(zip(names, weights, strict=True))
 
@@ -151,7 +155,7 @@ class JobRoom:
         self, bank: SimBank | None = None, *, begins: int = BEGINS, count: int = ROWS
     ) -> LabelSideOfJob:
         """Bring a bank's customers: so many, from one of the room's on."""
-        return LabelSideOfJob(self, bank or self.said.bank, begins, count)
+        return LabelSideOfJob(self, bank or self.said.bank, _brought(self.said, begins, count))
 
 
 def job_room(
@@ -174,9 +178,9 @@ def job_enclave(said: Sample, folder: Path) -> EnclaveHarness:
 class LabelSideOfJob:
     """A bank's participant: its rows, its keys, and how far it is."""
 
-    def __init__(self, room: JobRoom, bank: SimBank, begins: int, count: int) -> None:
-        self.room, self.bank = room, bank
-        self.brought = _brought(room.said, begins, count)
+    def __init__(self, room: JobRoom, bank: SimBank, brought: Brought) -> None:
+        self.room, self.bank, self.brought = room, bank, brought
+        count = len(brought.identifiers)
         self.nonce = fresh_nonce()
         self.key = SealingKey.generate()
         named = (room.template.digest, room.certificate.digest, bank.name, self.nonce)
@@ -199,7 +203,7 @@ class LabelSideOfJob:
             "purpose": Purpose.PRE_LOAN,
             "items": len(self.brought.identifiers),
             "commitment": f"sha256:{self.commitment}",
-            "columns": LABEL_COLUMNS,
+            "columns": len(self.brought.columns),
             "inverse_ridge": Decimal("0.1"),
             "rank": 4,
             "rounds": 20,

@@ -1,11 +1,11 @@
-"""A job of two owners with two real enclaves: the tax office hosts, the court gives.
+"""A job of several owners with real enclaves: of two, the tax office hosts and the court gives.
 
 What the server does here is done by `OwnersLine`: it brings papers, and carries asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,13 +30,19 @@ Alters = Callable[[bytes], bytes]
 
 @dataclass
 class OwnersRoom(JobRoom):
-    """The tax office's enclave as a host, with the court's as a giver."""
+    """One owner's enclave as a host, with others' as givers."""
 
-    court: JobRoom = field(kw_only=True)
+    givers: Mapping[str, JobRoom] = field(kw_only=True)
+
+    @property
+    def court(self) -> JobRoom:
+        """The court's."""
+        return self.givers["court"]
 
     def begin(self, request: Envelope) -> Judged:
-        """Have a job begin at the court, and then at the tax office."""
-        self.court.begin(request)
+        """Have a job begin at the givers, and then at the host."""
+        for giver in self.givers.values():
+            giver.begin(request)
         return super().begin(request)
 
     def line(self, job: str) -> OwnersLine:
@@ -44,9 +50,9 @@ class OwnersRoom(JobRoom):
         return OwnersLine(self, job)
 
     def follow(self) -> None:
-        """Bring both enclaves up to date."""
-        self.enclave.follow()
-        self.court.enclave.follow()
+        """Bring all enclaves up to date."""
+        for room in (self, *self.givers.values()):
+            room.enclave.follow()
 
 
 class OwnersLine(Line):
@@ -64,10 +70,10 @@ class OwnersLine(Line):
         self.papers: Callable[[EnclaveHarness], enclave_pb2.OwnerPapers] = papers
 
     async def join(self) -> int:
-        """Join, with the giver's papers behind it."""
-        court = self.papers(self._room.court.enclave)
-        self._sent.put_nowait(enclave_pb2.WorkOnJobRequest(piece=self.joining()))
-        self.put(enclave_pb2.WorkOnJobRequest(papers=court))
+        """Join, with the givers' papers behind it."""
+        self.put(enclave_pb2.WorkOnJobRequest(piece=self.joining()))
+        for giver in self._room.givers.values():
+            self.put(enclave_pb2.WorkOnJobRequest(papers=self.papers(giver.enclave)))
         return (await self.told()).joined.next
 
     async def through(self, side: LabelSideOfJob, most: int = 100) -> None:
@@ -86,17 +92,17 @@ class OwnersLine(Line):
         while (said := await super().told()).WhichOneof("piece") == "ask":
             ask += said.ask.data
             if said.ask.last:
-                await self._carry(ask)
+                await self._carry(said.ask.owner, ask)
                 ask = b""
         return said
 
-    async def _carry(self, ask: bytes) -> None:
+    async def _carry(self, owner: str, ask: bytes) -> None:
         self.asked.append(ask)
         own = self.papers(self._room.enclave)
-        answer = await give(self._room.court.calls, own, self.alters_ask(ask))
+        answer = await give(self._room.givers[owner].calls, own, self.alters_ask(ask))
         self.given.append(answer)
         answer = self.alters_answer(answer)
-        piece = enclave_pb2.GivenPiece(owner="court", last=True, data=answer)
+        piece = enclave_pb2.GivenPiece(owner=owner, last=True, data=answer)
         self.put(enclave_pb2.WorkOnJobRequest(given=piece))
 
 
@@ -142,6 +148,6 @@ def owners_room(
     for owner in (said.tax, said.court):
         owner.approve(template, certificate.digest)
     giver = JobRoom(said, court, template, certificate)
-    room = OwnersRoom(said, tax, template, certificate, court=giver)
+    room = OwnersRoom(said, tax, template, certificate, givers={"court": giver})
     room.follow()
     return room
