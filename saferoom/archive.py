@@ -136,6 +136,11 @@ _STANDING: Final = (
     .where(_STATEMENT.kind == Dispute.KIND, ~_CLOSED)
     .where(or_(~_WITHDRAWN, _STATEMENT.accepted_at > bindparam("since")))
 )
+_FEDERATION: Final = (
+    select(tables.federation_message.c.what)
+    .where(tables.federation_message.c.federation == bindparam("federation"))
+    .order_by(tables.federation_message.c.number)
+)
 _ANSWERS: Final = (
     _FOUND.add_columns(tables.answer.c.owner, tables.answer.c.institution, tables.answer.c.sealed)
     .join(tables.answer, tables.answer.c.release_digest == _STATEMENT.digest)
@@ -275,6 +280,10 @@ class Archive:
     async def standing_disputes(self, subject: str, owner: str, since: datetime) -> int:
         """Count a subject's disputes with an owner: those open, or opened since and taken back."""
         return len(await self._rows(_STANDING, subject=subject, owner=owner, since=since))
+
+    async def federation_messages(self, federation: str) -> tuple[bytes, ...]:
+        """Find what happened in a federated training, in order."""
+        return tuple(row.what for row in await self._rows(_FEDERATION, federation=federation))
 
     async def answers(self, request_id: str) -> tuple[FoundAnswer, ...]:
         """Find the recorded answers to a request, in order of the owners' names."""

@@ -20,6 +20,8 @@
 |                                                            | subject asked about                 |
 | batch release, table release, job admission, job release,  | its institution, its owner          |
 | job cancel                                                 |                                     |
+| federation proposal                                        | the banks that it names             |
+| federation join, federation end, federation result         | the banks that its federation names |
 | refusal, cost estimate                                     | its institution, the owner it names,|
 |                                                            | the subject asked about             |
 
@@ -62,6 +64,10 @@ from saferoom_proto.statements import (
     EvidenceClaims,
     Feature,
     FeatureTrial,
+    FederationEnd,
+    FederationJoin,
+    FederationProposal,
+    FederationResult,
     JobAdmission,
     JobCancel,
     JobRelease,
@@ -180,8 +186,10 @@ CONCERNED: Final[Mapping[str, _Names]] = {
     CostEstimate.KIND: _asked(CostEstimate),
     TableRelease.KIND: _asked(TableRelease),
     Refusal.KIND: _asked(Refusal),
+    FederationProposal.KIND: lambda found: {*load(found.envelope, FederationProposal).banks},
 }
-"""Kinds that name those they concern, and where. Two more are looked up by what they end."""
+"""Kinds that name those they concern, and where. Others are looked up by what they are on."""
+_ON_FEDERATIONS: Final = (FederationJoin, FederationEnd, FederationResult)
 
 _FOLLOWED_BY_OWNERS: Final = frozenset({Consent.KIND, ConsentRevocation.KIND})
 
@@ -236,6 +244,10 @@ class Concerns:
         if found.kind == AgreementEnd.KIND:
             ended = self._register.agreement(load(found.envelope, AgreementEnd).agreement).says
             named |= {ended.owner, ended.institution}
+        for kind in _ON_FEDERATIONS:
+            if found.kind == kind.KIND:
+                proposal = await self._archive.find(load(found.envelope, kind).federation)
+                named |= set() if proposal is None else CONCERNED[proposal.kind](proposal)
         if found.kind == ConsentRevocation.KIND:
             consent = await self._archive.find(load(found.envelope, ConsentRevocation).consent)
             named |= set() if consent is None else _consent(consent)

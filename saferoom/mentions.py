@@ -16,6 +16,10 @@ from saferoom_proto.statements import (
     Dispute,
     DisputeAnswer,
     DisputeWithdrawal,
+    FederationEnd,
+    FederationJoin,
+    FederationProposal,
+    FederationResult,
     Finding,
     KeyChange,
     Refusal,
@@ -42,6 +46,8 @@ class About(StrEnum):
     ANSWERS_OF_DISPUTE = "dispute-answer.dispute"
     DISPUTES_CLOSED = "dispute-answer.closed"
     DISPUTES_WITHDRAWN = "dispute-withdrawal.dispute"
+    FEDERATIONS_OF_BANK = "federation-proposal.banks"
+    WORDS_ON_FEDERATION = "federation.federation"
 
 
 def _consent(statement: Envelope) -> Mapping[About, str]:
@@ -86,6 +92,12 @@ def _in_lists(said: Dispute | DisputeAnswer | DisputeWithdrawal) -> Mapping[Abou
     return {About.DISPUTES_OF_SUBJECT: said.subject, About.DISPUTES_TO_OWNER: said.owner}
 
 
+def _on_federation(
+    kind: type[FederationJoin | FederationEnd | FederationResult],
+) -> Callable[[Envelope], Mapping[About, str]]:
+    return lambda statement: {About.WORDS_ON_FEDERATION: load(statement, kind).federation}
+
+
 _MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
     Refusal.payload_type(): lambda statement: {
         About.REFUSALS_OF_REQUEST: load(statement, Refusal).request
@@ -101,6 +113,9 @@ _MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
     Acknowledgement.payload_type(): lambda statement: {
         About.ACKNOWLEDGEMENTS_OF_REVOCATION: load(statement, Acknowledgement).revocation
     },
+    FederationJoin.payload_type(): _on_federation(FederationJoin),
+    FederationEnd.payload_type(): _on_federation(FederationEnd),
+    FederationResult.payload_type(): _on_federation(FederationResult),
     KeyChange.payload_type(): lambda statement: {
         About.KEY_CHANGES_OF_OWNER: load(statement, KeyChange).owner
     },
@@ -112,6 +127,10 @@ _MENTIONED: Final[Mapping[str, Callable[[Envelope], Mapping[About, str]]]] = {
 
 def mentions(statement: Envelope) -> tuple[MentionRow, ...]:
     """Give the rows by which a statement is to be found; most kinds are found by digest only."""
+    if statement.payload_type == FederationProposal.payload_type():
+        banks = load(statement, FederationProposal).banks
+        what = About.FEDERATIONS_OF_BANK
+        return tuple(MentionRow(what, bank, statement.digest) for bank in banks)
     mentioned = _MENTIONED.get(statement.payload_type)
     if mentioned is None:
         return ()

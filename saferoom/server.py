@@ -20,6 +20,7 @@ from saferoom.consent_requests import ConsentRequests
 from saferoom.courier import HeadSigner
 from saferoom.disputes import Disputes
 from saferoom.evidence import Role
+from saferoom.federations import Federations
 from saferoom.health import Health, serve_reflection
 from saferoom.holdings import Holdings
 from saferoom.identity import Callers
@@ -39,6 +40,7 @@ from saferoom.room import RESTORED, Room
 from saferoom.rounds import FILE as COSIGNED
 from saferoom.rounds import Rounds
 from saferoom.services.consent import ConsentService
+from saferoom.services.federation import FederationService
 from saferoom.services.identity import IdentityService, People
 from saferoom.services.ledger import LedgerService
 from saferoom.services.owner import OwnerService
@@ -57,6 +59,9 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.rpc_methods import by_name
 from saferoom_proto.starting import COMMAND
 from saferoom_proto.v1.consent_pb2_grpc import add_ConsentServiceServicer_to_server as add_consent
+from saferoom_proto.v1.federation_pb2_grpc import (
+    add_FederationServiceServicer_to_server as add_federation,
+)
 from saferoom_proto.v1.identity_pb2_grpc import (
     add_IdentityServiceServicer_to_server as add_identity,
 )
@@ -360,7 +365,12 @@ async def _add_services(
     disputes = Disputes(statements, books.archive, books.notary, outside.clock)
     add_subject(SubjectService(Holdings(links), disputes), server)
     add_use(UseService(books.archive, books.notary), server)
-    return add_answering(server, books, links, refusals, limits=config.limits, clock=outside.clock)
+    federations = Federations(statements, books.archive, books.notary, books.ledger, outside.clock)
+    add_federation(FederationService(federations), server)
+    answering = add_answering(
+        server, books, links, refusals, limits=config.limits, clock=outside.clock
+    )
+    return *answering, federations
 
 
 def _listen(server: grpc.aio.Server, room: Room, inforce: InForce) -> int:

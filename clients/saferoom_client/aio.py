@@ -11,6 +11,7 @@ from saferoom_client import (
     consents,
     costs,
     disputes,
+    federations,
     handovers,
     holdings,
     jobs,
@@ -121,6 +122,12 @@ class AsyncRoom(Session):
     list_jobs = jobs.list_jobs
     watch_job = jobs.watch_job
     cancel_job = jobs.cancel_job
+    propose_federation = federations.propose_federation
+    show_federation = federations.show_federation
+    join_federation = federations.join_federation
+    train_federation = federations.train_federation
+    end_federation = federations.end_federation
+    list_federations = federations.list_federations
 
     # What was asked, shown to those it concerns.
     list_uses = uses.list_uses

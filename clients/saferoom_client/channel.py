@@ -55,10 +55,21 @@ Not Rollback: its order names the snapshot it follows, so a repeat of what was c
 _OF_JOBS: Final = ("SubmitJob", "ListJobs", "CancelJob")
 """A signed request, or the end of a job, is given the same word again. The others are streams."""
 
+_OF_FEDERATIONS: Final = (
+    "ProposeFederation",
+    "JoinFederation",
+    "EndFederation",
+    "ReportFederation",
+    "GetFederation",
+    "ListFederations",
+)
+"""A signed word is given the same proof again. Training is a stream."""
+
 REPEATABLE: Final = [
     *({"service": f"saferoom.v1.{service}"} for service in _SERVICES),
     *({"service": "saferoom.v1.OwnerService", "method": method} for method in _OF_OWNERS),
     *({"service": "saferoom.v1.JobService", "method": method} for method in _OF_JOBS),
+    *({"service": "saferoom.v1.FederationService", "method": each} for each in _OF_FEDERATIONS),
 ]
 
 # gRPC's own back-off (gRFC A6): three more tries within about a second, and fewer where many fail.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -24,12 +25,13 @@ from saferoom_proto.statements import (
     Charter,
     Consent,
     Feature,
+    FederationProposal,
     Payload,
     RootHandover,
     Schema,
     Template,
 )
-from saferoom_proto.statements.base import field_faults, fresh_nonce
+from saferoom_proto.statements.base import field_faults, format_instant, fresh_nonce
 from saferoom_proto.suite import Suite
 
 P = TypeVar("P", bound=Payload)
@@ -39,6 +41,14 @@ Document = dict[str, object]
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _RULES: Final = {"Extra inputs are not permitted": "unknown key", "Field required": "missing"}
 """What pydantic says in its own terms, in ours."""
+FEDERATION_DAYS: Final = timedelta(days=7)
+FEDERATION_DEFAULTS: Final = {
+    "inverse_ridge": "1",
+    "rounds": 12,
+    "fewest_rows": 200,
+    "wait_seconds": 600,
+}
+"""What the draft of a federated training may leave out."""
 _ASKS: Final = {
     "Check": "check",
     "Aggregate": "aggregate",
@@ -90,6 +100,20 @@ def read_consent(path: Path, profile: Profile) -> Consent:
     if profile.member.is_subject:
         given["subject"] = profile.member.organisation
     return _read(path, Consent, given)
+
+
+def read_federation(path: Path, profile: Profile, now: datetime) -> FederationProposal:
+    """Read the draft of a federated training; each reading makes another proposal."""
+    given = {
+        "room": profile.card.origin,
+        "institution": profile.member.organisation,
+        "signer": b64(profile.signing_certificate),
+        "valid_from": format_instant(now),
+        "valid_to": format_instant(now + FEDERATION_DAYS),
+        "nonce": fresh_nonce(),
+        **FEDERATION_DEFAULTS,
+    }
+    return _read(path, FederationProposal, given)
 
 
 def write_draft(payload: Payload) -> str:

@@ -19,6 +19,7 @@ from saferoom_client import (
     consents,
     costs,
     disputes,
+    federations,
     handovers,
     holdings,
     jobs,
@@ -223,6 +224,12 @@ class Room:
     list_jobs = _waiting(jobs.list_jobs)
     watch_job = _waiting(jobs.watch_job)
     cancel_job = _waiting(jobs.cancel_job)
+    propose_federation = _waiting(federations.propose_federation)
+    show_federation = _waiting(federations.show_federation)
+    join_federation = _waiting(federations.join_federation)
+    train_federation = _waiting(federations.train_federation)
+    end_federation = _waiting(federations.end_federation)
+    list_federations = _waiting(federations.list_federations)
 
     # What was asked, shown to those it concerns.
     list_uses = _waiting(uses.list_uses)

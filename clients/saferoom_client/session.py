@@ -30,6 +30,7 @@ from saferoom_proto.v1 import (
     check_pb2_grpc,
     consent_pb2_grpc,
     evidence_pb2,
+    federation_pb2_grpc,
     identity_pb2_grpc,
     job_pb2_grpc,
     ledger_pb2,
@@ -90,6 +91,7 @@ class Session:
         self.uses: Final = use_pb2_grpc.UseServiceStub(self._channel)
         self.batches: Final = batch_pb2_grpc.BatchServiceStub(self._channel)
         self.jobs: Final = job_pb2_grpc.JobServiceStub(self._channel)
+        self.federations: Final = federation_pb2_grpc.FederationServiceStub(self._channel)
         self.tables: Final = table_pb2_grpc.TableServiceStub(self._channel)
         self.ledger: Final = ledger_pb2_grpc.LedgerServiceStub(self._channel)
         self.grounds: Final = Grounds(lambda: self.profile.trust, self._fetch, self._fetch_charter)

@@ -271,6 +271,21 @@ class PrincipalRevoked:
 
 
 @dataclass(frozen=True, slots=True)
+class FederationRow:
+    """What happened in a federated training: a bank's message, or that a step was closed."""
+
+    SQL: ClassVar[UpdateBase] = insert(tables.federation_message)
+
+    federation: str
+    number: int
+    what: bytes
+
+    def values(self, place: Place) -> Mapping[str, object]:  # noqa: ARG002 - as the others
+        """Give the row's columns."""
+        return {"federation": self.federation, "number": self.number, "what": self.what}
+
+
+@dataclass(frozen=True, slots=True)
 class SaltErased:
     """An earlier entry's salt goes: from then on nobody can tell what the entry commits to.
 
@@ -299,6 +314,7 @@ Row = (
     | OrganisationRoles
     | PrincipalRow
     | PrincipalRevoked
+    | FederationRow
     | SaltErased
 )
 
@@ -312,6 +328,7 @@ ORDER: Final[tuple[type[Row], ...]] = (
     OrganisationRoles,
     PrincipalRow,
     PrincipalRevoked,
+    FederationRow,
     SaltErased,
 )
 """The order of writing within a transaction."""

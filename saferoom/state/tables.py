@@ -188,4 +188,15 @@ use: Final = Table(
 """Whom the log's words on questions concern: the code of the subject asked about, and the name of
 the owner asked. The two never look alike. The question may not be there, or come later."""
 
+federation_message: Final = Table(
+    "federation_message",
+    METADATA,
+    Column("federation", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("what", LargeBinary, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What happened in each federated training, in order: banks' messages, masked as they came."""
+
 APPEND_ONLY: Final = (entry, node, checkpoint, statement, stream, mention, use)

@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,6 +79,8 @@ class Hand:
             program, *words = shlex.split(block.text.removeprefix(_STAYS))
             assert program == "saferoom"
             name = " ".join(words[:2])
+            if name in self.processes.running:  # the same command as another member
+                name = " ".join(words)
             self.processes.spawn(name, "-m", "saferoom_client", *words, folder=self.folder)
         else:
             block.check(*self._run(block.text))
@@ -143,9 +145,14 @@ def run_page(name: str, folder: Path) -> str:
     Returns:
         All that they printed.
     """
+    return run_blocks(read_page(name), folder)
+
+
+def run_blocks(page: Iterable[Block], folder: Path) -> str:
+    """Write files and run commands, of a part of a page that needs no room."""
     printed: list[str] = []
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    for block in read_page(name):
+    for block in page:
         if block.file is not None:
             (folder / block.file).write_text(block.text, "utf-8")
             continue

@@ -13,7 +13,7 @@ from saferoom.access import ACCESS, MEMBERS
 from saferoom.archive import Found
 from saferoom.concern import CONCERNED, EVERY_MEMBER
 from saferoom.evidence import Role
-from saferoom_proto.statements import Consent, Payload, seal_statement
+from saferoom_proto.statements import Consent, FederationProposal, Payload, seal_statement
 from tests.proto.golden_examples import payloads
 from tests.proto.golden_seeds import key
 from tests.proto.kinds import recorded_kinds
@@ -86,5 +86,7 @@ def test_others_are_shown_what_names_them_as_the_table_says(page: str, name: str
 def _of(payload: Payload, who: str) -> set[str]:
     if who == "its registrar" and isinstance(payload, Consent):
         return set() if payload.paper is None else {payload.paper.registrar}
+    if who == "its banks" and isinstance(payload, FederationProposal):
+        return set(payload.banks)
     value = getattr(payload, FIELDS[who], None) if who in FIELDS else None
     return set() if value is None else {str(value)}

@@ -59,6 +59,7 @@ from tests.proto.golden_answers import (
     words_after_a_loss,
     words_on_enclaves,
 )
+from tests.proto.golden_federation import words_on_federations
 from tests.proto.golden_jobs import channel_formats, words_on_jobs
 from tests.proto.golden_owners import definitions, orders, owners_words
 from tests.proto.golden_premises import words_at_the_owner
@@ -102,6 +103,7 @@ def payloads() -> dict[str, Payload]:
     )
     made |= subjects_words() | words_on_jobs() | templates() | words_on_tables()
     made |= report_templates() | scores_statements()
+    made |= words_on_federations()
     return made | {"release-certificate": certificate()}
 
 

@@ -26,7 +26,8 @@ def methods(file: FileDescriptor) -> set[str]:
 def served_methods() -> set[str]:
     names = ("identity", "owner", "template", "consent", "subject", "check", "use", "ledger")
     files = [
-        f"saferoom_proto/v1/{name}.proto" for name in (*names, "batch", "job", "table", "relay")
+        f"saferoom_proto/v1/{name}.proto"
+        for name in (*names, "batch", "job", "table", "relay", "federation")
     ]
     files += [health_pb2.DESCRIPTOR.name, reflection_pb2.DESCRIPTOR.name]
     described = set[str]().union(*(methods(Default().FindFileByName(file)) for file in files))

@@ -249,6 +249,7 @@ def test_uses_before_the_table_of_uses_are_found_in_it(tmp_path: Path) -> None:
 
 def _fill_before_uses(connection: Connection) -> None:
     """Undo the migration, and write what a room held before it: a release, and two refusals."""
+    connection.exec_driver_sql("DROP TABLE federation_message")
     connection.exec_driver_sql("DROP TABLE use")
     connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
     words = ('"tax"', '"court"', "null")
@@ -276,6 +277,7 @@ def test_batches_and_prices_before_they_were_uses_are_found_among_them(tmp_path:
     price, batch = ("sha256:" + letter * 64 for letter in "ab")
     with Database.open(path) as database, database.writer.begin():
         write = database.writer.exec_driver_sql
+        write("DROP TABLE federation_message")
         write("UPDATE alembic_version SET version_num = '0004'")
         for index, kind in enumerate(("cost-estimate", "batch-release")):
             digest, asked = f"sha256:{index:064}", (price, batch)[index]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
 from saferoom_client.audit.disputes import Disputes
+from saferoom_client.audit.federations import Federated
 from saferoom_client.audit.stops import Stops
 from saferoom_client.audit.streams import Streams
 from saferoom_client.records.coverage import Store
@@ -89,6 +90,8 @@ class Book:
     schemas: dict[str, Schema] = field(default_factory=dict[str, Schema])
     stores: dict[str, Store] = field(default_factory=dict[str, Store])
     """By owner: what its enclave said last of its store."""
+    federations: dict[str, Federated] = field(default_factory=dict[str, Federated])
+    """Federated trainings, by their proposals."""
     streams: Streams = field(default_factory=Streams)
     latest: datetime = LONG_AGO
     """The latest instant that any enclave's word has named."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from saferoom_client.audit.book import Book, Ending, Placed
+from saferoom_client.audit.federations import Federated, require_federation
 from saferoom_client.audit.stops import Stops
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
+from saferoom_proto.federation import ByBank, said_at, verify_by_bank
 from saferoom_proto.identity import verify_issued
 from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -31,6 +33,10 @@ from saferoom_proto.statements import (
     EvidenceClaims,
     Feature,
     FeatureTrial,
+    FederationEnd,
+    FederationJoin,
+    FederationProposal,
+    FederationResult,
     JobCancel,
     Pause,
     Payload,
@@ -245,6 +251,42 @@ def _recovery(book: Book, entry: int, statement: Envelope) -> None:
         book.recoveries[statement.digest] = statement
 
 
+def _by_bank(book: Book, statement: Envelope, kind: type[ByBank]) -> ByBank:
+    """Open what a member of the bank that it names must have signed."""
+    says = load(statement, kind)
+    by_any(
+        book,
+        lambda charter: verify_by_bank(
+            statement, kind, book.trust.origin, charter.issuer_certificates, said_at(says)
+        ),
+    )
+    return says
+
+
+def _federation_proposal(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    says = _by_bank(book, statement, FederationProposal)
+    book.federations[statement.digest] = Federated(says)
+
+
+def _federation_join(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    require_federation(book.federations, _by_bank(book, statement, FederationJoin)).join(
+        load(statement, FederationJoin)
+    )
+
+
+def _federation_end(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    require_federation(book.federations, _by_bank(book, statement, FederationEnd))
+
+
+def _federation_result(book: Book, entry: int, statement: Envelope) -> None:
+    del entry
+    says = _by_bank(book, statement, FederationResult)
+    require_federation(book.federations, says).end(says)
+
+
 def _known(kind: type[Payload]) -> Take:
     """Take what is only looked up by its digest; who relies on it verifies it."""
 
@@ -318,6 +360,10 @@ TAKES: Final[Mapping[str, Take]] = {
     Dispute.payload_type(): _dispute,
     DisputeAnswer.payload_type(): _dispute_answer,
     DisputeWithdrawal.payload_type(): _dispute_withdrawal,
+    FederationProposal.payload_type(): _federation_proposal,
+    FederationJoin.payload_type(): _federation_join,
+    FederationEnd.payload_type(): _federation_end,
+    FederationResult.payload_type(): _federation_result,
     JobCancel.payload_type(): _known(JobCancel),
     LoadOrder.payload_type(): _known(LoadOrder),
     RollbackOrder.payload_type(): _rollback,

@@ -23,6 +23,8 @@ KINDS: Final = (
     *(later("consent-request"), later("consent-revocation"), later("cost-estimate")),
     *(later("disclosure"), later("dispute"), later("dispute-answer"), later("dispute-withdrawal")),
     *(later("endorsement"), later("evidence-claims")),
+    *(later("federation-end"), later("federation-join"), later("federation-proposal")),
+    later("federation-result"),
     *(later("feature"), later("feature-trial"), later("job-admission"), later("job-cancel")),
     *(later("job-release"), later("key-change"), later("key-handover")),
     *(later("load-order"), later("pause"), later("recovered"), later("recovery")),

@@ -61,6 +61,7 @@ COMMANDS: Final = {
     "job": Entry("job:app", "Train a model together with an owner."),
     "report": Entry("report:app", "Ask for what is public about one subject."),
     "score": Entry("score:app", "Score with a trained model."),
+    "federation": Entry("federation:app", "Train a model together with other banks."),
     "stats": Entry("stats:app", "Ask for tables about all subjects."),
     "uses": Entry("uses:uses", "See what your data was used for."),
     "receipt": Entry("receipt:app", "Verify and show receipts, offline."),

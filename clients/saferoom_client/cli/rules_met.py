@@ -149,10 +149,17 @@ RULES: Final = (
     later("a PIN does not stand in the URI: put it into a file, and name that file"),
     later("restored from a backup: first ask who saw more, then saferoom room confirm"),
     later("cannot be read"),
+    later("is more than a day from the room's time: sign it anew"),
 )
 """A test finds each in the code that gives it."""
 
 WITH_VALUES: Final = (
+    later("these have not joined yet: {banks}"),
+    later("{name} names {number} federations of yours: give more digits of its id"),
+    later("{name} was trained with or without {banks}: both would tell their part"),
+    later("{bank} is not enrolled as an institution"),
+    later("{bank} ended it; propose another"),
+    later("{bank} has said so already, in other words"),
     later("1 to {most} firms: names are not given twice"),
     later("a whole number below {number}"),
     later("{name}: no type or category of the catalogue, nor {bank}"),

@@ -143,7 +143,7 @@ class JobFolder:
     ) -> JobFolder:
         """Keep a job that was signed, before it is asked for."""
         folder = make_folder(make_folder(profile.folder / JOBS) / short(envelope.digest))
-        _write(profile, envelope.digest, folder / _STATE, state)
+        write_sealed(profile, envelope.digest, folder / _STATE, state)
         kept = _Request(
             request=envelope.to_json().decode(),
             template=template,
@@ -207,7 +207,7 @@ class JobFolder:
 
     def keep_state(self, state: bytes) -> None:
         """Keep the participant's state, in place of the one before."""
-        _write(self.profile, self.job, self.folder / _STATE, state)
+        write_sealed(self.profile, self.job, self.folder / _STATE, state)
 
     def state(self) -> bytes:
         """Give the participant's newest state.
@@ -243,13 +243,7 @@ class JobFolder:
         return self.folder / REPORT
 
     def _open(self, place: str, sealed: bytes) -> bytes:
-        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        about = _about(self.job, place)
-        try:
-            return AESGCM(_key(self.profile)).decrypt(nonce, rest, about)
-        except (InvalidTag, ValueError) as error:
-            rule = "it was sealed under another signing key, or for another job, or altered"
-            raise bad_file(self.folder / place, rule) from error
+        return open_sealed(self.profile, self.job, self.folder / place, sealed)
 
 
 def short(job: str) -> str:
@@ -288,7 +282,22 @@ def seal(profile: Profile, job: str, place: str, data: bytes) -> bytes:
     return nonce + AESGCM(_key(profile)).encrypt(nonce, data, _about(job, place))
 
 
-def _write(profile: Profile, job: str, path: Path, data: bytes) -> None:
+def open_sealed(profile: Profile, job: str, path: Path, sealed: bytes) -> bytes:
+    """Open what was sealed for a place of a job's folder.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` for what is not this member's, this job's, or was altered.
+    """
+    nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    try:
+        return AESGCM(_key(profile)).decrypt(nonce, rest, _about(job, path.name))
+    except (InvalidTag, ValueError) as error:
+        rule = "it was sealed under another signing key, or for another job, or altered"
+        raise bad_file(path, rule) from error
+
+
+def write_sealed(profile: Profile, job: str, path: Path, data: bytes) -> None:
+    """Seal what belongs to a place of a job's folder, and write it there."""
     write_file(path, seal(profile, job, path.name, data))
 
 

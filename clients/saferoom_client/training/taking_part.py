@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import grpc
-
-from saferoom_client.refused import Refused, refusal_of
 from saferoom_client.session import Session
+from saferoom_client.training.call import Call
 from saferoom_client.training.folder import Admitted, JobFolder
 from saferoom_client.training.machines import saying_refusals
 from saferoom_client.training.progress import JobProgress, Stage, Told
@@ -50,57 +48,10 @@ IDLE_SECONDS: Final = 600.0
 """The longest silence: the room's side blinds a million subjects in about a minute."""
 PATIENCE_SECONDS: Final = 120.0
 """After so long without an answer a label side gives up; it can be started again."""
-_UNWRITTEN: Final = "Internal error from Core"
-"""With this gRPC's asyncio covers whatever the other side ended a stream with, where that came
-while this side was writing. What is lost with it comes again over the next connection."""
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
-
-class _Call:
-    """A job's stream. What is said goes out as the line takes it; what ends it, `hear` tells.
-
-    Writing to the stream itself would tell of its end in gRPC's words, before the room's are read.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self._said: Final = asyncio.Queue[job_pb2.TakePartRequest | None]()
-        self._call: Final = session.jobs.TakePart(self._pieces())
-
-    def say(self, piece: job_pb2.TakePartRequest | None) -> None:
-        """Send a piece; none ends what this side says."""
-        self._said.put_nowait(piece)
-
-    async def hear(self) -> job_pb2.TakePartResponse:
-        """Hear a piece.
-
-        Raises:
-            Refused: the room ended the stream, or is silent.
-        """
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                told = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            if error.details() == _UNWRITTEN:
-                ended = SafeRoomError(
-                    Reason.UNAVAILABLE, "the stream ended while it was written to"
-                )
-                raise Refused(ended, {}) from error
-            raise refusal_of(error) from error
-        except TimeoutError as error:
-            raise Refused(SafeRoomError(Reason.DEADLINE, "the room is silent"), {}) from error
-        if not isinstance(told, job_pb2.TakePartResponse):
-            raise Refused(SafeRoomError(Reason.UNAVAILABLE, "the stream has ended"), {})
-        return told
-
-    def cancel(self) -> None:
-        """End it, and what waits to be said."""
-        self.say(None)
-        self._call.cancel()
-
-    async def _pieces(self) -> AsyncGenerator[job_pb2.TakePartRequest]:
-        while (piece := await self._said.get()) is not None:
-            yield piece
+_JobCall = Call[job_pb2.TakePartRequest, job_pb2.TakePartResponse]
 
 
 class Part:
@@ -149,7 +100,7 @@ class Part:
 
     async def _connected(self) -> Recorded:
         """Take part over one connection, until the job or the connection ends."""
-        call = _Call(self._session)
+        call = _JobCall(self._session.jobs.TakePart, job_pb2.TakePartResponse, IDLE_SECONDS)
         try:
             # Step 1: which job, and where it stands at the enclave.
             call.say(job_pb2.TakePartRequest(join=job_pb2.JoinJob(job=self._folder.job)))
@@ -174,7 +125,7 @@ class Part:
         finally:
             call.cancel()
 
-    async def _hear_the_end(self, call: _Call) -> Recorded:
+    async def _hear_the_end(self, call: _JobCall) -> Recorded:
         """Hear the last word; the last answer may come again before it, for whoever lacks it."""
         size = 0
         while (told := await call.hear()).WhichOneof("piece") == "message":
@@ -201,7 +152,7 @@ class Part:
             refusal.add_note(f'saferoom job cancel {self._folder.job} --why "put back"')
             raise refusal
 
-    def _send(self, call: _Call) -> None:
+    def _send(self, call: _JobCall) -> None:
         number, waiting = self._participant.number, self._participant.waiting
         sealed = seal_message(self._secret, self._folder.job, Direction.TO_ROOM, number, waiting)
         for start in range(0, len(sealed), PIECE_BYTES):
@@ -211,7 +162,7 @@ class Part:
             call.say(job_pb2.TakePartRequest(message=piece))
             self._sent += len(data)
 
-    async def _hear(self, call: _Call) -> bytes | Recorded:
+    async def _hear(self, call: _JobCall) -> bytes | Recorded:
         """Hear the answer to what was sent; or how the job has ended."""
         number, pieces, size = self._participant.number, list[bytes](), 0
         most = self._most_bytes

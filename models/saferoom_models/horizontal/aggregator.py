@@ -97,15 +97,28 @@ class Aggregator:
             return False
         return not self.over
 
+    def take_from(self, name: str, data: bytes) -> None:
+        """Take a message from whoever is known to be a bank, by the line that it came over.
+
+        Raises:
+            JointTrainingError: as `take`; `NOT_SIGNED` for another bank's message.
+        """
+        if self._read(data).sender != self._terms.place(name):
+            raise JointTrainingError(Refusal.NOT_SIGNED, f"another bank's message than {name}'s")
+        self.take(data)
+
+    def _read(self, data: bytes) -> Message:
+        if self.over:
+            raise JointTrainingError(Refusal.OUT_OF_ORDER, "all is over")
+        return messages.read(data, self._course.due, self._kind)
+
     def take(self, data: bytes) -> str:
         """Take a bank's message, and say whose it is; the same one again changes nothing.
 
         Raises:
             JointTrainingError: what is wrong with it; `REPLAYED` for another one than came.
         """
-        if self.over:
-            raise JointTrainingError(Refusal.OUT_OF_ORDER, "all is over")
-        message = messages.read(data, self._course.due, self._kind)
+        message = self._read(data)
         name = self._terms.members[message.sender].name
         if not self._expected >> message.sender & 1:
             raise JointTrainingError(Refusal.LEFT_OUT, f"{name} was left out of this round before")

@@ -53,6 +53,9 @@ class Kind(IntEnum):
     SUM = 9
 
 
+_OF_BANKS: Final = frozenset({Kind.KEYS, Kind.SHARES, Kind.MASKED, Kind.CONFIRMED, Kind.OPENED})
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """Which message is due: of this round of this course, and nothing else is read.
@@ -142,6 +145,20 @@ def write(due: Due, kind: Kind, sender: int, body: bytes, key: Ed25519PrivateKey
     """Write a message; a bank's is signed."""
     head = _HEAD.pack(_MAGIC, VERSION, kind, due.round, sender, due.course, len(body))
     return head + body + (key.sign(head + body) if key else b"")
+
+
+def read_place(data: bytes) -> tuple[int, Kind]:
+    """Say for which step a bank's message is: its round and kind, as its head says.
+
+    Raises:
+        JointTrainingError: `MALFORMED`.
+    """
+    if len(data) < _HEAD.size:
+        raise JointTrainingError(Refusal.MALFORMED, "a message shorter than its head")
+    magic, _, kind, number, _, _, _ = _HEAD.unpack_from(data)
+    if magic != _MAGIC or kind not in _OF_BANKS:
+        raise JointTrainingError(Refusal.MALFORMED, "not a bank's message of federated training")
+    return number, Kind(kind)
 
 
 def read(data: bytes, due: Due, kind: Kind) -> Message:

@@ -87,9 +87,9 @@ class Participant:
         return self._course.round
 
     @property
-    def awaited(self) -> Kind:
-        """The answer that is due."""
-        return self._round.held.awaited
+    def largest_answer(self) -> int:
+        """How long an answer can be: a longer one need not be read."""
+        return messages.largest_message(self._terms)
 
     @property
     def over(self) -> bool:

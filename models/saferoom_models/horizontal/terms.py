@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Final
@@ -179,6 +180,38 @@ class Terms:
             if member.name == name:
                 return place
         raise JointTrainingError(Refusal.BAD_TERMS, f"{name} is no member of this training")
+
+
+def agreed_terms(
+    job: str,
+    keys: Mapping[str, str],
+    columns: Iterable[tuple[str, float, float]],
+    *,
+    inverse_ridge: float,
+    rounds: int,
+    fewest_own_rows: int,
+) -> Terms:
+    """Put together what was agreed: the same terms for whoever puts the same together.
+
+    Args:
+        job: SHA-256, in hexadecimal, of what was agreed.
+        keys: each bank's, by its name.
+        columns: name and bounds of each.
+        inverse_ridge: of `Terms`, and so are the others.
+        rounds: likewise.
+        fewest_own_rows: likewise.
+
+    Raises:
+        JointTrainingError: `BAD_TERMS`, `TOO_FEW_MEMBERS`.
+    """
+    return Terms(
+        job,
+        tuple(Member(name, keys[name]) for name in sorted(keys)),
+        tuple(Column(*column) for column in columns),
+        inverse_ridge,
+        rounds,
+        fewest_own_rows,
+    )
 
 
 def check_numbers(terms: Terms, rows: int, events: int) -> None:

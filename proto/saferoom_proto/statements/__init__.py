@@ -72,6 +72,13 @@ from saferoom_proto.statements.feature import (
     Schema,
     Table,
 )
+from saferoom_proto.statements.federation import (
+    FederationEnd,
+    FederationJoin,
+    FederationProposal,
+    FederationResult,
+    SharedColumn,
+)
 from saferoom_proto.statements.handover import KeyHandover, KeyUse, RootHandover
 from saferoom_proto.statements.head import Head, Refusal
 from saferoom_proto.statements.job import (
@@ -142,6 +149,10 @@ __all__ = [
     "FeatureKind",
     "FeaturePrice",
     "FeatureTrial",
+    "FederationEnd",
+    "FederationJoin",
+    "FederationProposal",
+    "FederationResult",
     "Figure",
     "Finding",
     "Head",
@@ -181,6 +192,7 @@ __all__ = [
     "Runs",
     "Schema",
     "Score",
+    "SharedColumn",
     "Snapshot",
     "Span",
     "StoreState",

@@ -1,0 +1,164 @@
+"""What a bank keeps of a federated training: a folder for each, in its member folder.
+
+join.json      the signed join, and the key of the training, sealed
+state.sealed   the participant's state, sealed; written anew before each message is sent
+model.json     the model, once there is one
+result.json    the signed word on it
+
+What is sealed is sealed as a job's (`training.folder`). The state goes when the training has ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Annotated, Final, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import StringConstraints
+
+from saferoom_client.files import make_folder, read_model, read_private, write_model
+from saferoom_client.profile import Profile
+from saferoom_client.tongue import later
+from saferoom_client.training.folder import open_sealed, seal, short, write_sealed
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements.base import Base64, Part
+
+FEDERATIONS: Final = "federations"
+_JOIN: Final = "join.json"
+_STATE: Final = "state.sealed"
+MODEL: Final = "model.json"
+_RESULT: Final = "result.json"
+
+_Envelope = Annotated[str, StringConstraints(max_length=64 * 1024)]
+
+
+class _Join(Part):
+    format: Literal["saferoom-federation/v1"] = "saferoom-federation/v1"
+    join: _Envelope
+    key: Base64
+    """Sealed."""
+
+
+class _Result(Part):
+    result: _Envelope
+
+
+class KeptModel(Part):
+    """The model, as every bank has it, and what it came from."""
+
+    federation: str
+    course: str
+    banks: tuple[str, ...]
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    intercept: float
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    bounds: tuple[tuple[float, float], ...]
+    rows: int
+    events: int
+    rounds: int
+    converged: bool
+    separation: float
+    findings: tuple[tuple[str, str, str], ...]
+    """Kind, place and what was done: of all banks' sums, and of this bank's own rows."""
+
+
+class FederationFolder:
+    """One federation's folder.
+
+    Args:
+        profile: the member.
+        federation: its id.
+    """
+
+    def __init__(self, profile: Profile, federation: str) -> None:
+        self.profile: Final = profile
+        self.federation: Final = federation
+        self.folder: Final = profile.folder / FEDERATIONS / short(federation)
+
+    def joined(self) -> Envelope | None:
+        """Give the join that was signed; none if none was."""
+        path = self.folder / _JOIN
+        return Envelope.from_text(read_model(path, _Join).join) if path.exists() else None
+
+    def join(self, envelope: Envelope, key: Ed25519PrivateKey) -> None:
+        """Keep a join that was signed, before it is said."""
+        make_folder(make_folder(self.profile.folder / FEDERATIONS) / self.folder.name)
+        sealed = seal(self.profile, self.federation, _JOIN, key.private_bytes_raw())
+        write_model(self.folder / _JOIN, _Join(join=envelope.to_json().decode(), key=b64(sealed)))
+
+    def key(self) -> Ed25519PrivateKey:
+        """Give the key of the training.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` where this folder did not join.
+        """
+        path = self.folder / _JOIN
+        if not path.exists():
+            rule = later("this member folder has not joined it")
+            refusal = SafeRoomError(
+                Reason.UNKNOWN_STATEMENT, rule, [FieldFault("federation", rule)]
+            )
+            refusal.add_note(f"saferoom federation join {self.federation}")
+            raise refusal
+        sealed = unb64(read_model(path, _Join).key)
+        raw = open_sealed(self.profile, self.federation, path, sealed)
+        return Ed25519PrivateKey.from_private_bytes(raw)
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Keep any other process from taking part in this training meanwhile.
+
+        Raises:
+            SafeRoomError: `CONFLICT` if one does.
+        """
+        handle = os.open(self.folder / _JOIN, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                rule = later("another process takes part in this training, in another window")
+                fault = FieldFault("federation", rule)
+                raise SafeRoomError(Reason.CONFLICT, rule, [fault]) from error
+            yield
+        finally:
+            os.close(handle)
+
+    def keep_state(self, state: bytes) -> None:
+        """Keep the participant's state, in place of the one before."""
+        write_sealed(self.profile, self.federation, self.folder / _STATE, state)
+
+    def state(self) -> bytes | None:
+        """Give the participant's newest state; none before the first message."""
+        path = self.folder / _STATE
+        if not path.exists():
+            return None
+        return open_sealed(self.profile, self.federation, path, read_private(path))
+
+    def keep_model(self, model: KeptModel) -> None:
+        """Keep the model."""
+        write_model(self.folder / MODEL, model)
+
+    def model(self) -> KeptModel | None:
+        """Give the model; none before there is one."""
+        path = self.folder / MODEL
+        return read_model(path, KeptModel) if path.exists() else None
+
+    def keep_result(self, result: Envelope) -> None:
+        """Keep the signed word on the model, before it is said."""
+        write_model(self.folder / _RESULT, _Result(result=result.to_json().decode()))
+
+    def result(self) -> Envelope | None:
+        """Give the signed word on the model; none before there is one."""
+        path = self.folder / _RESULT
+        return Envelope.from_text(read_model(path, _Result).result) if path.exists() else None
+
+    def forget_state(self) -> None:
+        """Let the state go: the training is over, and its word is said."""
+        (self.folder / _STATE).unlink(missing_ok=True)

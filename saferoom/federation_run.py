@@ -1,0 +1,203 @@
+"""One federated training under way: who has sent what, and when a step ends.
+
+The room adds up and passes on; what it could gain by lying, every bank looks for itself
+(`saferoom_models.horizontal`). What came is kept, in order, so that a room that was killed goes on
+where it was. A step that lacks a bank's message waits for it as long as the proposal says; the very
+first, before anything was sent, waits for everyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from saferoom_models.horizontal.aggregator import Aggregator
+from saferoom_models.horizontal.messages import Kind, largest_message, read_place
+from saferoom_models.horizontal.terms import Terms, agreed_terms
+from saferoom_models.refusals import JointTrainingError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import FederationJoin, FederationProposal
+
+_MESSAGE: Final = b"m"
+_CLOSED: Final = b"c"
+_ENDED: Final = b"e"
+
+Keep = Callable[[bytes], Awaitable[None]]
+"""Writes down what happened, durably."""
+
+
+class EndedError(SafeRoomError):
+    """The training ended before its end; the detail says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Reason.CONFLICT, why, [FieldFault("federation", why)])
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a training is.
+
+    Attributes:
+        rounds: that were summed.
+        missing: whose message is due.
+        over: whether it came to its end.
+        ended: why it ended before; empty if it did not.
+    """
+
+    rounds: int
+    missing: tuple[str, ...]
+    over: bool
+    ended: str
+
+
+def terms_of(
+    federation: str, proposal: FederationProposal, joins: Iterable[FederationJoin]
+) -> Terms:
+    """Give the terms that follow from a proposal and its joins, the same at every bank.
+
+    Raises:
+        JointTrainingError: `BAD_TERMS`.
+    """
+    return agreed_terms(
+        federation.partition(":")[2],
+        {join.institution: join.key for join in joins},
+        [(column.name, float(column.low), float(column.high)) for column in proposal.columns],
+        inverse_ridge=float(proposal.inverse_ridge),
+        rounds=proposal.rounds,
+        fewest_own_rows=proposal.fewest_rows,
+    )
+
+
+class FederationRun:
+    """Takes messages and gives answers. Used in one event loop; sums are made in threads."""
+
+    def __init__(self, terms: Terms, wait_seconds: float, keep: Keep) -> None:
+        self.largest: Final = largest_message(terms)
+        """How long a message can be."""
+        self._aggregator: Final = Aggregator(terms)
+        self._wait_seconds: Final = wait_seconds
+        self._keep: Final = keep
+        self._changed: Final = asyncio.Condition()
+        self._last: tuple[int, Kind] = (-1, Kind.OPENED)
+        """The step that was closed last."""
+        self._ended = ""
+        self._timer: asyncio.Task[None] | None = None
+
+    @property
+    def progress(self) -> RunProgress:
+        """How far it is."""
+        over, ended = self._aggregator.over, self._ended
+        missing = () if over or ended else self._aggregator.missing
+        return RunProgress(self._aggregator.round, missing, over, ended)
+
+    def replay(self, happened: Iterable[bytes]) -> None:
+        """Take up what was written down.
+
+        Raises:
+            SafeRoomError: `STORE_DAMAGED` if it cannot have been.
+        """
+        try:
+            for each in happened:
+                what, rest = each[:1], each[1:]
+                if what == _MESSAGE:
+                    self._aggregator.take(rest)
+                elif what == _CLOSED:
+                    self._close()
+                else:
+                    self._ended = rest.decode()
+        except JointTrainingError as error:
+            detail = "what was kept of a federated training does not fit together"
+            raise SafeRoomError(Reason.STORE_DAMAGED, detail) from error
+
+    async def answer(self, name: str, message: bytes) -> bytes:
+        """Take a bank's message, and give the answer once the step has ended.
+
+        Raises:
+            EndedError: the training ended before.
+            SafeRoomError: `MALFORMED` for a message that is not the bank's or not due.
+        """
+        with _refusing_messages():
+            step = read_place(message)
+        async with self._changed:
+            self._require_going()
+            if self._last < step:
+                await self._take(name, message)
+            await self._changed.wait_for(lambda: bool(self._ended) or step <= self._last)
+            if step != self._last:
+                self._require_going()
+                raise EndedError(f"LEFT_OUT: the others went on without {name}")
+            with _refusing_messages():
+                return self._aggregator.answer(name)
+
+    async def end(self, why: str) -> None:
+        """End it before its end, unless it came to that."""
+        async with self._changed:
+            if not self._aggregator.over and not self._ended:
+                await self._end(why)
+
+    async def stop(self, seconds: float) -> None:
+        """Wait for no bank any more; what came is kept."""
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.wait([self._timer], timeout=seconds)
+
+    def _require_going(self) -> None:
+        if self._ended:
+            raise EndedError(self._ended)
+
+    async def _take(self, name: str, message: bytes) -> None:
+        before = self._aggregator.missing
+        with _refusing_messages():
+            await asyncio.to_thread(self._aggregator.take_from, name, message)
+        if name in before:
+            await self._keep(_MESSAGE + message)
+        if self._aggregator.ready:
+            await self._end_step()
+        elif self._timer is None and (self._aggregator.round, self._aggregator.kind) > (
+            0,
+            Kind.KEYS,
+        ):
+            self._timer = asyncio.create_task(self._out_of_time(), name="federation step")
+
+    async def _out_of_time(self) -> None:
+        await asyncio.sleep(self._wait_seconds)
+        async with self._changed:
+            self._timer = None  # not to be cancelled by the step that it ends
+            if not self._ended:
+                await self._end_step()
+
+    async def _end_step(self) -> None:
+        """Close the step with what came; or end it all, where that is not enough."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            await asyncio.to_thread(self._close)
+        except JointTrainingError as error:
+            await self._end(f"{error.reason}: {error.detail}")
+            return
+        await self._keep(_CLOSED)
+        self._changed.notify_all()
+
+    def _close(self) -> None:
+        step = self._aggregator.round, self._aggregator.kind
+        self._aggregator.close()
+        self._last = step
+
+    async def _end(self, why: str) -> None:
+        self._ended = why
+        await self._keep(_ENDED + why.encode())
+        self._changed.notify_all()
+
+
+@contextmanager
+def _refusing_messages() -> Generator[None]:
+    """Turn a refusal of the machine into one of the room's, told to the bank that sent it."""
+    try:
+        yield
+    except JointTrainingError as error:
+        rule = f"{error.reason}: {error.detail}"
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("message", rule)]) from error

@@ -1,0 +1,257 @@
+"""Federated trainings in the room: what banks say of them recorded, and their messages carried.
+
+Each bank sees masked numbers and the sum of each round; the room no more than they do
+(docs/federated-training.md). What came of a training stays in the room's database, masked as it
+came, so that a room that was killed goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from saferoom import federation_rules
+from saferoom.archive import Archive, Found
+from saferoom.evidence import Caller, Recorded, Role
+from saferoom.federation_rules import Word
+from saferoom.ledger.ledger import Ledger
+from saferoom.limits import Limits
+from saferoom.mentions import About
+from saferoom.notary import Notary
+from saferoom.one_by_one import OneByOne
+from saferoom.pages import Page, page_about
+from saferoom.state.rows import FederationRow
+from saferoom.statements import Statements
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import (
+    FederationEnd,
+    FederationJoin,
+    FederationProposal,
+    FederationResult,
+    Payload,
+    load,
+)
+from saferoom_proto.v1 import federation_pb2
+
+if TYPE_CHECKING:
+    from saferoom.federation_run import FederationRun, RunProgress
+
+PIECE_BYTES: Final = 1 << 20
+_WORDS: Final[tuple[type[FederationJoin | FederationEnd | FederationResult], ...]] = (
+    FederationJoin,
+    FederationEnd,
+    FederationResult,
+)
+_MOST_STREAMS: Final = 500
+_MOST_STREAMS_EACH: Final = 8
+"""Banks that take part at once, and of one bank: each holds a message of some MB at most."""
+
+Piece = federation_pb2.TrainFederationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """What is known of one federation.
+
+    Attributes:
+        proposal: with its proof.
+        words: joins, ends and results, with their proofs, in the log's order.
+        progress: of its training; none if none has begun.
+    """
+
+    proposal: Recorded[FederationProposal]
+    words: tuple[Recorded[Payload], ...]
+    progress: RunProgress | None
+
+    @property
+    def joins(self) -> tuple[FederationJoin, ...]:
+        """Of all banks that joined."""
+        return tuple(word.said for word in self.words if isinstance(word.said, FederationJoin))
+
+    @property
+    def said(self) -> frozenset[tuple[type, str]]:
+        """The kind of each word, and whose it is."""
+        return frozenset(
+            (type(word.said), word.said.institution)
+            for word in self.words
+            if isinstance(word.said, _WORDS)
+        )
+
+
+class Federations:
+    """Takes what banks say of federations, and carries their messages.
+
+    Args:
+        statements: accepts what is said.
+        archive: finds it.
+        notary: proves it.
+        ledger: keeps messages.
+        clock: gives the instant.
+    """
+
+    def __init__(
+        self,
+        statements: Statements,
+        archive: Archive,
+        notary: Notary,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._statements: Final = statements
+        self._archive: Final = archive
+        self._notary: Final = notary
+        self._ledger: Final = ledger
+        self._clock: Final = clock
+        self._limits: Final = Limits(_MOST_STREAMS, _MOST_STREAMS_EACH, "trainings")
+        self._one_by_one: Final = OneByOne()
+        self._runs: Final[dict[str, FederationRun]] = {}
+
+    async def propose(self, caller: Caller, envelope: Envelope) -> Recorded[FederationProposal]:
+        """Accept a proposal."""
+        return await self._statements.accept(caller, envelope, federation_rules.PROPOSAL)
+
+    async def say(self, caller: Caller, envelope: Envelope, kind: type[Word]) -> Recorded[Word]:
+        """Accept a bank's word on a federation; that it ends is heard by its training at once.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` for a federation that does not name the caller;
+                `CONFLICT` where it has said so, or it has ended.
+        """
+        word = load(envelope, kind)
+        async with self._one_by_one.turn(word.federation):
+            found = await self.get(caller, word.federation)
+            rule = federation_rules.word_rule(kind, found.proposal.said, found.said)
+            recorded = await self._statements.accept(caller, envelope, rule)
+            if isinstance(word, FederationEnd) and word.federation in self._runs:
+                await self._runs[word.federation].end(_ended_by(word.institution))
+        return recorded
+
+    async def get(self, caller: Caller, federation: str) -> Federation:
+        """Tell what was said of a federation, and how far it is.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` for one that does not concern the caller.
+        """
+        found = await self._archive.find(federation)
+        if found is None or found.kind != FederationProposal.KIND:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no federation of yours")
+        proposal = load(found.envelope, FederationProposal)
+        if caller.organisation not in proposal.banks and Role.AUDITOR not in caller.roles:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no federation of yours")
+        words = await self._archive.about(About.WORDS_ON_FEDERATION, federation)
+        run = self._runs.get(federation)
+        return Federation(
+            self._notary.prove(found, proposal),
+            tuple(self._notary.prove(each, _word(each)) for each in words),
+            run.progress if run else None,
+        )
+
+    async def listed(self, caller: Caller, before: int) -> Page:
+        """Give proposals that name the caller's institution, before an entry."""
+        about = About.FEDERATIONS_OF_BANK
+        return await page_about(self._archive, self._notary, about, caller.organisation, before)
+
+    async def train(
+        self, caller: Caller, pieces: AsyncIterator[Piece]
+    ) -> AsyncGenerator[federation_pb2.TrainFederationResponse]:
+        """Carry a bank's messages and the answers to them, in turn.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT`, `TOO_MANY_REQUESTS`; `EXPIRED`, `CONFLICT` before
+                all have joined; `MALFORMED` for a message that is not due.
+        """
+        from saferoom.federation_run import EndedError  # noqa: PLC0415 - numpy, for this alone
+
+        first = await anext(pieces, None)
+        if first is None or first.WhichOneof("piece") != "federation":
+            raise SafeRoomError(Reason.MALFORMED, "training begins with the federation's name")
+        name = caller.organisation
+        with self._limits.place(name):
+            run = await self._run(caller, first.federation)
+            while (message := await _message(pieces, run.largest)) is not None:
+                try:
+                    answer = await run.answer(name, message)
+                except EndedError as ended:
+                    yield federation_pb2.TrainFederationResponse(ended=ended.detail)
+                    return
+                for start in range(0, len(answer), PIECE_BYTES):
+                    data = answer[start : start + PIECE_BYTES]
+                    last = start + PIECE_BYTES >= len(answer)
+                    piece = federation_pb2.FederationPiece(last=last, data=data)
+                    yield federation_pb2.TrainFederationResponse(message=piece)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for no bank any more: what came is kept."""
+        for run in self._runs.values():
+            await run.stop(seconds)
+
+    async def _run(self, caller: Caller, federation: str) -> FederationRun:
+        """Give the training of a federation that all its banks have joined."""
+        async with self._one_by_one.turn(federation):
+            found = await self.get(caller, federation)
+            if caller.organisation not in found.proposal.said.banks:
+                raise SafeRoomError(Reason.NOT_ALLOWED, "the proposal does not name this bank")
+            if federation not in self._runs:
+                self._require_ready(found)
+                self._runs[federation] = await self._taken_up(federation, found)
+            return self._runs[federation]
+
+    def _require_ready(self, found: Federation) -> None:
+        proposal = found.proposal.said
+        proposal.require_valid(self._clock())
+        joined = {join.institution for join in found.joins}
+        if missing := [bank for bank in proposal.banks if bank not in joined]:
+            rule = f"these have not joined yet: {', '.join(missing)}"
+            raise SafeRoomError(Reason.CONFLICT, "joins", [FieldFault("federation", rule)])
+
+    async def _taken_up(self, federation: str, found: Federation) -> FederationRun:
+        """Make a training, or take up what was kept of it; forget what is kept of old ones."""
+        from saferoom.federation_run import FederationRun, terms_of  # noqa: PLC0415 - numpy
+
+        happened = await self._archive.federation_messages(federation)
+        number = len(happened)
+
+        async def keep(what: bytes) -> None:
+            nonlocal number
+            await self._ledger.store(FederationRow(federation, number, what))
+            number += 1
+
+        proposal = found.proposal.said
+        terms = terms_of(federation, proposal, found.joins)
+        run = FederationRun(terms, proposal.wait_seconds, keep)
+        run.replay(happened)
+        for kind, bank in found.said:
+            if kind is FederationEnd:
+                await run.end(_ended_by(bank))
+        return run
+
+
+def _ended_by(bank: str) -> str:
+    return f"CANCELLED: {bank} takes part no longer"
+
+
+def _word(found: Found) -> Payload:
+    kinds: dict[str, type[Payload]] = {kind.KIND: kind for kind in _WORDS}
+    return load(found.envelope, kinds[found.kind])
+
+
+async def _message(pieces: AsyncIterator[Piece], most: int) -> bytes | None:
+    """Read the next message; none when the bank says no more.
+
+    Raises:
+        SafeRoomError: `TOO_LARGE`, `MALFORMED`.
+    """
+    held, size = list[bytes](), 0
+    async for each in pieces:
+        if each.WhichOneof("piece") != "message":
+            raise SafeRoomError(Reason.MALFORMED, "the federation's name comes once, at first")
+        size += len(each.message.data)
+        if size > most:
+            raise SafeRoomError(Reason.TOO_LARGE, f"a message of more than {most} bytes")
+        held.append(each.message.data)
+        if each.message.last:
+            return b"".join(held)
+    return None
