@@ -209,8 +209,12 @@ def _saying_where_it_shows() -> Generator[None]:
 def _show_admitted(folder: JobFolder, *, as_json: bool) -> None:
     show(
         as_json,
-        {"job": folder.job, "folder": str(folder.folder)},
+        {"job": folder.job, "folder": str(folder.folder), "owners": [folder.owner, *folder.givers]},
         say("the enclave of {owner} lets it begin", owner=folder.owner),
+        *(
+            say("  with columns of {owner}, whose enclave lets it begin, too", owner=owner)
+            for owner in folder.givers
+        ),
         say("  id    {job}", job=folder.job),
         say("next: saferoom job resume {job}", job=folder.job),
     )

@@ -55,6 +55,8 @@ RULES: Final = (
     later("the key is not text: put it in quotes"),
     later("the key stands twice"),
     later("least is above zero, and at most as large as most"),
+    later("a host stands only where features are of several owners"),
+    later("with features of several owners, host names one of them"),
     later("it is there already and is not written over"),
     later("its text is neither UTF-8 nor GB18030"),
     later("a column's name stands twice in its heading"),
@@ -251,6 +253,9 @@ WITH_VALUES: Final = (
     later("{name} is an absolute path"),
     later("{name} is not taken, or stands twice; it is written {form}"),
     later("the collateral is not readable: {why}"),
+    later("features are of at most {most} owners"),
+    later("the enclave of {owner} does not serve now: the job waits for it"),
+    later("the enclave of {owner} gives nothing now: {what}"),
 )
 """The same, with values in them; the code that gives one holds its words."""
 

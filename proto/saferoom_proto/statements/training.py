@@ -119,11 +119,11 @@ class Training(Part):
     def _hosted(self) -> Training:
         owners = self.owners
         if len(owners) > MOST_OWNERS:
-            raise ValueError(f"features of at most {MOST_OWNERS} owners")
+            raise ValueError(f"features are of at most {MOST_OWNERS} owners")
         if len(owners) == 1 and self.host is not None:
-            raise ValueError("host: only where features are of several owners")
+            raise ValueError("a host stands only where features are of several owners")
         if len(owners) > 1 and self.host not in owners:
-            raise ValueError("host: with features of several owners it names one of them")
+            raise ValueError("with features of several owners, host names one of them")
         return self
 
     @property
