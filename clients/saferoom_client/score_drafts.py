@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
+from saferoom_client.tongue import later
 from saferoom_client.training.report import TrainingReport
 from saferoom_client.values import TemplateView
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -14,6 +15,8 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 DEFAULT_EDGES: Final = tuple(map(Decimal, ("-0.75", "-0.25", "0.25", "0.75")))
 """In log-odds. An owner's standardised columns average to nothing over the rows of training, so its
 part of the log-odds lies around 0; how far it spreads, only the owner can see (`score try`)."""
+
+IN_PARTS: Final = later("its model lies in parts with several owners: no score adds them up yet")
 
 
 def draft_score(
@@ -34,12 +37,14 @@ def draft_score(
         edges: of the bands, ascending.
 
     Raises:
-        SafeRoomError: `NOT_ALLOWED` if the template trains nothing.
+        SafeRoomError: `NOT_ALLOWED` if the template trains nothing, or several owners' columns.
     """
     training = view.template.training
     if training is None:
         rule = "the job's template trains nothing"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("job", rule)])
+    if training.host is not None:
+        raise SafeRoomError(Reason.NOT_ALLOWED, IN_PARTS, [FieldFault("job", IN_PARTS)])
     title = view.template.title
     return {
         "kind": "Score",

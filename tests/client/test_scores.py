@@ -13,22 +13,25 @@ import pytest
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.issuer import Issuer
 from saferoom_client.question import Question
-from saferoom_client.score_drafts import middles
+from saferoom_client.score_drafts import draft_score, middles
 from saferoom_client.scores import Scale, ScoreAnswer, own_part
 from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.words import Language
 from saferoom_client.standalone import verify_receipt as second
 from saferoom_client.training.report import TrainingReport, Weight
+from saferoom_client.values import TemplateView
 from saferoom_models.vertical.points import kept, log_odds
 from saferoom_proto.answer import Answer, Band, Truth
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
-from saferoom_proto.statements import CheckRequest, Score, load
+from saferoom_proto.statements import CheckRequest, Score, load, seal_statement
 from saferoom_proto.wire import Part
 from tests.client.fakeroom import Said, serving
 from tests.client.made import make_profile, make_score_case
 from tests.client.mutants import mutants
+from tests.proto.golden_jobs import certificate_of_two, training_of_two
 
 MODEL = "sha256:" + "6" * 64
 ASKED = Score(
@@ -203,6 +206,26 @@ def test_points_fall_with_risk_and_double_odds_are_so_many_points() -> None:
     assert scale.of(-np.log(100)) == pytest.approx(620)
     with pytest.raises(SafeRoomError):
         Scale(odds=0)
+
+
+def test_no_score_is_drafted_of_a_model_that_lies_with_several_owners() -> None:
+    training, certificate = training_of_two(), certificate_of_two()
+    key = SigningKey.generate()
+    view = TemplateView(
+        template=training,
+        envelope=seal_statement(training, key),
+        certificate=certificate,
+        features={},
+        statements={},
+        charters={},
+        approvals=(),
+        certificates=(certificate.digest,),
+    )
+    report = TrainingReport.model_construct(model=MODEL)
+    with pytest.raises(SafeRoomError) as refused:
+        draft_score(view, report, name="of-two", purpose="pre-loan", edges=(Decimal(0),))
+    assert refused.value.reason is Reason.NOT_ALLOWED
+    assert "several owners" in refused.value.fields[0].rule
 
 
 def test_what_bands_stand_for_in_a_draft_lies_within_them() -> None:
