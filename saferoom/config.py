@@ -112,6 +112,8 @@ class EnclavesConfig(_Section):
 
     run_by: dict[Owner, RunBy] = Field(default_factory=dict[Owner, RunBy])
     """Per owner. Whom it doesn't name, the server starts: for development and small rooms."""
+    brokers: dict[Owner, Path] = Field(default_factory=dict[Owner, Path])
+    """Per owner whose enclave the server starts: the folder where it listens for its broker."""
     sandbox: bool = True
     max_memory_mib: Annotated[int, Field(ge=128, le=1 << 20)] = 4096
     scratch: Path = Path("/dev/shm")  # noqa: S108 - a tmpfs, so that a load never touches a disk

@@ -18,6 +18,7 @@ from typing import Final
 from saferoom.channel import Door
 from saferoom.config import EnclavesConfig
 from saferoom.place import LaunchOrder, LinkState
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.starting import (
     COMMAND,
     SOCKET_PATH_BYTES,
@@ -94,12 +95,29 @@ class Supervisor:
                 memory,
                 config.max_memory_mib,
                 config.sandbox,
+                broker_socket(config.brokers.get(order.owner)),
             )
             async with started(
                 document, seconds=config.start_seconds, command=self._command
             ) as one:
                 door = Door(socket, one.certificate, one.greeting.certificate.encode())
                 yield Child(one, door)
+
+
+def broker_socket(folder: Path | None) -> Path | None:
+    """Give where an enclave listens for its broker; the folder is made.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` for a path that is too long for a socket.
+    """
+    if folder is None:
+        return None
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder.resolve() / "s"
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+        detail = f"enclaves.brokers: a socket's path has at most {SOCKET_PATH_BYTES} bytes"
+        raise SafeRoomError(Reason.BAD_CONFIG, detail)
+    return path
 
 
 @contextmanager

@@ -13,6 +13,7 @@ STATES: Final = frozenset(
     {
         *(Reason.UNAVAILABLE, Reason.DEADLINE, Reason.TOO_MANY_REQUESTS, Reason.INTERNAL),
         *(Reason.LOCKED, Reason.STALE_HEAD, Reason.OUTBOX_WAITING, Reason.NO_DATA),
+        *(Reason.SOURCE_PENDING, Reason.SOURCE_UNAVAILABLE),
     }
 )
 """What a room is in, and no verdict on a question (docs/adr/0007)."""

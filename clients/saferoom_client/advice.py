@@ -41,6 +41,8 @@ ADVICE: Final[dict[Reason, Advice]] = {
     Reason.OUTBOX_WAITING: Advice(Again.SAME, "The log catches up within seconds."),
     Reason.NOT_WITNESSED: Advice(Again.SAME, "Witnesses cosign within seconds. If it lasts, keep what you have and ask one of them."),
     Reason.NO_DATA: Advice(Again.SAME, "The owner has not loaded its data, or is loading it. If it lasts, call the owner."),
+    Reason.SOURCE_PENDING: Advice(Again.SAME, "The owner's source is being asked; the client asks again by itself."),
+    Reason.SOURCE_UNAVAILABLE: Advice(Again.SAME, "The owner's source is down or over its limit: minutes. If it lasts, call the owner."),
     Reason.CONFLICT: Advice(Again.SAME, "Something else came first."),
     Reason.INTERNAL: Advice(Again.SAME, "Once. If it fails again, give the operator the request id."),
     # The question itself.

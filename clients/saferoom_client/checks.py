@@ -28,6 +28,8 @@ _STALE_VIEW: Final = frozenset(
 UNJUDGED: Final = frozenset(
     {
         Reason.UNAVAILABLE,
+        Reason.SOURCE_PENDING,
+        Reason.SOURCE_UNAVAILABLE,
         Reason.DEADLINE,
         Reason.LOCKED,
         Reason.STALE_HEAD,

@@ -21,6 +21,7 @@ class Happening(StrEnum):
     ENDED = "ended"
     COSIGNED = "cosigned"
     FOLLOWED = "followed"
+    UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True)

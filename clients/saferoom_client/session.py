@@ -54,6 +54,9 @@ _OWNER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 DEADLINE_SECONDS: Final = 15.0
 """Half of what the server lets a call last, so that a caller never waits for the server's own."""
 
+PENDING_SECONDS: Final = 0.5
+"""Before a question is asked again whose record is being fetched."""
+
 
 def utc_now() -> datetime:
     """Give the host's time."""
@@ -213,7 +216,12 @@ class Session:
 
 
 def _pause(refused: Refused, pauses: Pauses, now: float) -> float | None:
-    """Tell how long to wait before the same call; only what was refused unread is made again."""
+    """Tell how long to wait before the same call.
+
+    Only what was refused unread is made again, and what waits for a record that is being fetched.
+    """
+    if refused.reason is Reason.SOURCE_PENDING:
+        return pauses.next(PENDING_SECONDS, now)
     if refused.reason is not Reason.TOO_MANY_REQUESTS or refused.retry_seconds is None:
         return None
     return pauses.next(refused.retry_seconds, now)

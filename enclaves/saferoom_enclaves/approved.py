@@ -96,13 +96,18 @@ class ApprovedUse:
         return known
 
     @property
+    def fetched(self) -> Mapping[FeatureRef, PinnedFeature]:
+        """The features whose records are asked for of a source."""
+        return {ref: each for ref, each in self.features.items() if each.definition.source}
+
+    @property
     def states(self) -> bool:
         """Whether it asks of a feature of which values are stated."""
         return any(shape.kind is FeatureKind.STATED for shape in self.shapes.values())
 
     def require_computed(self, computed: AbstractSet[FeatureRef]) -> None:
-        """Refuse with `NO_DATA` unless the features that this part reads are among those there."""
-        if missing := self.features.keys() - computed:
+        """Refuse with `NO_DATA` unless the features of the store are among those there."""
+        if missing := self.features.keys() - self.fetched.keys() - computed:
             raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(missing)}")
 
     def _bound(self, params: Mapping[str, str | bool]) -> BoundUse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -68,6 +69,11 @@ class Ask:
     def named(self, tag: str) -> Ask:
         """Give the same with what is stated named by a tag, by which accounts know it."""
         return replace(self, names=(tag,))
+
+    def period(self, epoch: int, now: datetime) -> int:
+        """Give the period that it is charged to: the store's epoch, or the source's own."""
+        source = self.feature.source
+        return epoch if source is None else source.period(now)
 
     def place(self, epoch: int) -> Place:
         """Give where it stands in an account, in a period."""

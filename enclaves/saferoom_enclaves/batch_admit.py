@@ -137,6 +137,8 @@ def allowed_use(asked: AskedBatch, rules: Rules, now: datetime) -> ApprovedUse:
         raise SafeRoomError(Reason.NOT_ALLOWED, "a value is stated of one subject at a time")
     if use.part.score is not None:
         raise SafeRoomError(Reason.NOT_ALLOWED, "scores are asked of one subject at a time")
+    if use.fetched:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "a source is asked about one subject at a time")
     for params in asked.request.params:
         use.bound(params)
     return use

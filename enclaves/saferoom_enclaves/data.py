@@ -141,7 +141,7 @@ class Data:
             self._computed = None
             self._refusal = SafeRoomError(Reason.NO_DATA, "the store's schema is not in force")
             return
-        features = dict(standing.features)
+        features = of_store(standing.features)
         digests = {ref: pinned.digest for ref, pinned in features.items()}
         wanted = (opened.state.digest, digests)
         current = self._computed
@@ -164,8 +164,9 @@ class Data:
         self, opened: Opened, schema: Schema, features: Mapping[FeatureRef, PinnedFeature]
     ) -> Computed:
         """Compute the features over a snapshot that was loaded under a schema."""
+        features = of_store(features)
         definitions = [FeatureDefinition.of(pinned.definition) for pinned in features.values()]
-        found = self._work.compute(opened.memory, schema.tables, definitions)
+        found = self._work.compute(opened.memory, schema.loaded, definitions)
         for ref, rule in found.refused.items():
             self._log.error("feature not computed", feature=str(ref), rule=str(rule))
         digests = {ref: pinned.digest for ref, pinned in features.items()}
@@ -198,3 +199,8 @@ class Data:
         if self._computed is None or not self._computed.index.features:
             self._computed = None
             self._refusal = SafeRoomError(Reason.NO_DATA, "the features cannot be computed")
+
+
+def of_store(features: Mapping[FeatureRef, PinnedFeature]) -> dict[FeatureRef, PinnedFeature]:
+    """Give the features that are computed over the store: the others' records are asked for."""
+    return {ref: each for ref, each in features.items() if each.definition.source is None}

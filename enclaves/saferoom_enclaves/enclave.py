@@ -14,6 +14,8 @@ from typing import Final
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
 from saferoom_enclaves.batches import Batches
 from saferoom_enclaves.disclose import Disclosures
+from saferoom_enclaves.fetched.records import FetchedRecords
+from saferoom_enclaves.fetched.wanting import Needed
 from saferoom_enclaves.jobs import Jobs
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.judge import Outcome
@@ -206,6 +208,7 @@ class Enclave:
         acknowledged = opened.follower.deliver(delivery, self._now())
         opened.refresh()
         opened.jobs.look_through()
+        opened.fetched.throw_away(self._now())
         return acknowledged
 
     def settle(self, seconds: float) -> None:
@@ -219,6 +222,20 @@ class Enclave:
     def judge(self, questions: Sequence[Envelope]) -> list[Outcome]:
         """Judge signed questions, under one durable commit."""
         return self._require_open().judge.judge(questions)
+
+    @property
+    def asks_sources(self) -> bool:
+        """Whether there are records that must be fetched before they are asked about."""
+        return self._open is not None and self._open.standing.asks_sources
+
+    def wanted(self, question: Envelope) -> tuple[Needed, ...]:
+        """Tell what must be fetched before a question can be judged; nothing for one refused."""
+        return self._require_open().judge.wanted(question)
+
+    @property
+    def fetched(self) -> FetchedRecords:
+        """What was fetched, once the enclave has its keys; `LOCKED` before."""
+        return self._require_open().fetched
 
     @property
     def batches(self) -> Batches:

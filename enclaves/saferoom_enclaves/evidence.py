@@ -11,6 +11,7 @@
     AskedJob ─▶ AdmittedJob ─▶ ChargedJob ─▶ SealedModel ─▶ ReleasedJob
                                                   (job_admit, job_charge, job_gate)
                               ChargedJob ─▶ SealedColumns ─▶ ReleasedColumns      (job_columns)
+    Needed ─▶ a record is fetched for an allowed question          (fetched: wanting)
 
 Each kind is made in one module only. Its constructor asks for a right whose class is private to
 that module, so a forged one does not type-check; and for the one right there is, so it fails when

@@ -25,6 +25,7 @@ from saferoom_enclaves.feature_tree import ColumnPlace, Node
 from saferoom_enclaves.rows import is_text
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
+from saferoom_proto.statements.source import Source
 
 MAX_CHARACTERS: Final = 8000
 """Longest SQL of a feature, as its statement has it too."""
@@ -66,6 +67,8 @@ class CheckedSql:
     value_type: str
     level: int
     secret: str
+    sources: tuple[Source | None, ...] = ()
+    """For each table that it reads, where that is asked for; none of the store's."""
 
     def parameters(self, as_of: date) -> dict[str, object]:
         """Gives the parameters to run it with: DuckDB refuses one that is not used."""
@@ -120,7 +123,8 @@ class Gate:
         level, name = (
             (1, "") if secret is None else (walk.scope.level_of(secret), walk.scope.named(secret))
         )
-        checked = CheckedSql(sql, uses_as_of, "", level, name)
+        sources = tuple(table.source for table in walk.scope.tables.values())
+        checked = CheckedSql(sql, uses_as_of, "", level, name, sources)
         return replace(checked, value_type=self._bind(checked, walk))
 
     def _parse(self, sql: str, walk: Walk) -> Node:

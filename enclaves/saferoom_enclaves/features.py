@@ -10,6 +10,7 @@ from typing import Final
 from saferoom_proto.formula import FeatureRef, FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Feature
+from saferoom_proto.statements.source import Source
 
 ABSENT: Final = -1
 """The cell of a subject about whom a feature is unknown."""
@@ -20,6 +21,7 @@ class FeatureRule(StrEnum):
 
     NOT_ALLOWED = "its SQL, or the kind of its value, is not what a feature may have"
     LEVEL = "its level is below that of a column that it reads"
+    SOURCE = "it reads tables of another source than it names, or of more than one"
     NO_SUBJECT = "a row has no subject, or none of 18 characters"
     SEVERAL_ROWS = "a subject has more than one row: aggregate by the subject"
     FAILED = "it fails on the records"
@@ -38,6 +40,7 @@ class FeatureDefinition:
         as_of: the date that `$as_of` stands for.
         level: how secret its values are; no lower than any column that it reads.
         class_values: for an unordered feature, the values of each class, in the classes' order.
+        source: where its tables are asked for; none where they are the store's.
     """
 
     shape: FeatureShape
@@ -45,6 +48,7 @@ class FeatureDefinition:
     as_of: date
     level: int
     class_values: tuple[tuple[str, ...], ...] = ()
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         """Refuses classes without values, and values in two classes."""
@@ -67,4 +71,4 @@ class FeatureDefinition:
             None if feature.stated is None else feature.stated.form,
         )
         values = tuple(cell.values for cell in feature.classes)
-        return cls(shape, feature.sql, feature.as_of, feature.level, values)
+        return cls(shape, feature.sql, feature.as_of, feature.level, values, feature.source)

@@ -18,6 +18,7 @@ from saferoom_proto.bits import MAX_BITS, most_cells
 from saferoom_proto.formula import FeatureKind
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
+from saferoom_proto.statements.source import is_period, opened
 
 
 class ForgottenPeriods:
@@ -35,7 +36,10 @@ class ForgottenPeriods:
 
     def closed(self, epoch: int) -> bool:
         """Tell whether nothing new may be asked in a period any more."""
-        return epoch <= self._state.marks.closed_epoch
+        marks = self._state.marks
+        if is_period(epoch):
+            return opened(epoch) <= marks.forgotten_until
+        return epoch <= marks.closed_epoch
 
     def spent(self, since: datetime) -> tuple[Spent, ...]:
         """Give what counts as asked by every group of every subject, as far as it still counts.
@@ -53,7 +57,7 @@ class ForgottenPeriods:
             for epoch in range(max(lost.first, lost.last - MAX_BITS), lost.last + 1)
             if marks.open_after(epoch, since)
         }
-        known = (self._standing.generation, frozenset(epochs))
+        known = (self._standing.generation, frozenset(epochs), since.date())
         if self._made is None or self._made[0] != known:
             features, scored = self._standing.features.values(), self._scored()
             self._made = (
@@ -62,7 +66,7 @@ class ForgottenPeriods:
                     _asked_in_full(feature, epoch, scored=feature.definition.full_name in scored)
                     for feature in features
                     if feature.definition.level >= CONSENT_FROM_LEVEL and feature.may_be_asked
-                    for epoch in sorted(epochs)
+                    for epoch in sorted(self._of_source(feature, since) or epochs)
                 ),
             )
         return self._made[1]
@@ -71,6 +75,18 @@ class ForgottenPeriods:
         """Name the features that any score reads."""
         scores = (template.score for template in self._standing.templates.values())
         return frozenset(name for score in scores if score is not None for name in score.features)
+
+    def _of_source(self, feature: PinnedFeature, since: datetime) -> set[int]:
+        """Give a source's own periods that the copy does not know to their end."""
+        source, marks = feature.definition.source, self._state.marks
+        if source is None:
+            return set()
+        return {
+            period
+            for lost in marks.forgotten
+            for period in source.periods(lost.since, lost.decided, MAX_BITS + 1)
+            if marks.open_after(period, since)
+        }
 
 
 def _asked_in_full(feature: PinnedFeature, epoch: int, *, scored: bool) -> Spent:

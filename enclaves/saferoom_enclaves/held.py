@@ -109,7 +109,7 @@ class Reading:
 
     @property
     def _tables(self) -> tuple[Table, ...]:
-        return self.schema.tables
+        return self.schema.loaded
 
     def close(self) -> None:
         """Let the store go."""

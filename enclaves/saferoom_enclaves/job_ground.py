@@ -95,7 +95,7 @@ class JobGround:
         opened = self.data.opened()
         return Columns(
             opened.held(),
-            self.rules.standing.schemas[opened.schema].tables,
+            self.rules.standing.schemas[opened.schema].loaded,
             tuple(pinned.definition for pinned in use.features),
             common,
             len(use.told.columns),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from saferoom_enclaves.admit import Asked, Rules, admit, allow, identify
+from saferoom_enclaves.admit import Admitted, Asked, Rules, admit, allow, identify
 from saferoom_enclaves.appraise import (
     Appraised,
     Inquired,
@@ -19,20 +19,32 @@ from saferoom_enclaves.appraise import (
     is_inquiry,
     refuse,
 )
-from saferoom_enclaves.approved import ApprovedUse
+from saferoom_enclaves.approved import ApprovedUse, BoundUse
 from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.bands import Bands
 from saferoom_enclaves.charge import Charged, charge
+from saferoom_enclaves.fetched.records import FetchedRecords, OneSubject
+from saferoom_enclaves.fetched.wanting import Needed
 from saferoom_enclaves.gate import CellIndex, Gate, Moment, Released, execute
+from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.pricing import price
 from saferoom_enclaves.requests import Requests, Seen
-from saferoom_enclaves.spending import Spending
+from saferoom_enclaves.spending import Question, Spending
 from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 
-PASSING: Final = frozenset({Reason.NO_DATA, Reason.STORE_DAMAGED, Reason.INTERNAL})
+PASSING: Final = frozenset(
+    {
+        Reason.NO_DATA,
+        Reason.STORE_DAMAGED,
+        Reason.SOURCE_PENDING,
+        Reason.SOURCE_UNAVAILABLE,
+        Reason.INTERNAL,
+    }
+)
 """Refusals that say nothing about the question; it may be asked again as it is."""
 
 Outcome = Judged | SafeRoomError
@@ -51,6 +63,7 @@ class Judge:
         ready: under what it speaks now; refuses while it may not.
         index: the features of the store; refuses with `NO_DATA` while there is none.
         bands: the bands of scores.
+        fetched: what was fetched of sources.
         log: the operator's.
     """
 
@@ -64,8 +77,9 @@ class Judge:
         journal: Journal,
         gate: Gate,
         ready: Callable[[], Moment],
-        index: Callable[[], CellIndex],
+        index: Callable[[], FeatureIndex],
         bands: Bands,
+        fetched: FetchedRecords,
         log: Log,
     ) -> None:
         self._state: Final = state
@@ -77,6 +91,7 @@ class Judge:
         self._ready: Final = ready
         self._index: Final = index
         self._bands: Final = bands
+        self._fetched: Final = fetched
         self._log: Final = log
 
     def judge(self, questions: Sequence[Envelope]) -> list[Outcome]:
@@ -92,6 +107,27 @@ class Judge:
         moment = self._ready()
         with self._state.transaction():
             return [self._outcome(question, moment) for question in questions]
+
+    def wanted(self, question: Envelope) -> tuple[Needed, ...]:
+        """Tell what must be fetched before a question can be judged.
+
+        Nothing for one that would be refused, or that could not be paid: judging says so.
+        """
+        if is_inquiry(question):
+            return ()
+        try:
+            moment = self._ready()
+            asked = identify(question, self._rules.standing, moment.now)
+            seen = self._requests.look_up(asked.request, asked.request_id)
+            if seen.answered is not None:
+                return ()
+            allowed = allow(asked.request, asked.agreement, seen, self._rules, moment.now)
+            self._require_there(allowed.use)
+            self._require_payable(asked, allowed.bound, moment)
+            subject, fetched = asked.request.subject, allowed.use.fetched
+            return self._fetched.wanted(allowed, subject, fetched, moment.now)
+        except SafeRoomError:
+            return ()
 
     def _outcome(self, question: Envelope, moment: Moment) -> Outcome:
         changes = self._state.changes
@@ -122,7 +158,7 @@ class Judge:
     def _verdict(self, asked: Asked, seen: Seen, moment: Moment) -> Released:
         try:
             admitted = admit(asked, seen, self._rules, moment.now)
-            index = self._index_of(admitted.use)
+            index = self._cells_of(admitted, moment)
             # Step 6: the price, before a record is looked at.
             charged = charge(
                 admitted,
@@ -166,7 +202,7 @@ class Judge:
     def _appraised(self, inquired: Inquired, seen: Seen, moment: Moment) -> Appraised:
         try:
             allowed = allow(inquired.request, inquired.agreement, seen, self._rules, moment.now)
-            self._index_of(allowed.use)
+            self._require_there(allowed.use)
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
                 raise
@@ -175,12 +211,41 @@ class Judge:
         charter = self._rules.standing.charter.charter
         return appraise(inquired, allowed, self._spending, charter, epoch=epoch, now=now)
 
-    def _index_of(self, use: ApprovedUse) -> CellIndex | BandIndex:
-        """Give what the answer is read from, having made sure that what is asked is computed."""
+    def _cells_of(self, admitted: Admitted, moment: Moment) -> CellIndex | BandIndex:
+        """Give what a question is answered from, having made sure that it is there."""
         # 5.10: there is a store.
+        use, subject = admitted.use, admitted.asked.request.subject
+        index = self._require_there(use)
+        if not use.fetched or isinstance(index, BandIndex):
+            return index
+        # What could not be paid is refused, whether its source can be reached or not.
+        self._require_payable(admitted.asked, admitted.bound, moment)
+        parts = self._fetched.parts(subject, use.fetched, moment.now)
+        return OneSubject(subject, dict.fromkeys(use.features, index) | parts)
+
+    def _require_there(self, use: ApprovedUse) -> FeatureIndex | BandIndex:
+        """Give what is computed of the store, if what is asked about is in it or can be fetched."""
+        self._fetched.require_sound(use.fetched)
+        # An answer names its store, also where all that it rests on was fetched.
         index = self._index()
         use.require_computed(index.features)
-        return index if use.part.score is None else self._bands.of(use, use.part.score)
+        if use.part.score is None:
+            return index
+        if use.fetched:
+            raise SafeRoomError(Reason.NOT_ALLOWED, "a score reads features of the store")
+        return self._bands.of(use, use.part.score)
+
+    def _require_payable(self, asked: Asked, bound: BoundUse, moment: Moment) -> None:
+        """Refuse with `OVER_BUDGET` what charging would refuse, and spend nothing."""
+        question = Question(
+            group=asked.agreement.agreement.group,
+            subject=asked.request.subject,
+            epoch=moment.grounds.epoch,
+            asks=bound.asks,
+        )
+        charter = self._rules.standing.charter.charter
+        if not price(self._spending, question, charter, moment.now).within:
+            raise SafeRoomError(Reason.OVER_BUDGET, "before its source is asked")
 
     def _refuse(self, asked: Asked, refusal: SafeRoomError, moment: Moment) -> Released:
         self._log.refused(asked.request_id, asked.request.institution, refusal)

@@ -42,6 +42,8 @@ class LaunchConfig(BaseModel):
     """For its state and its sealed snapshots."""
     socket: _Path
     """Where it listens; its folder is there."""
+    broker: _Path | None = None
+    """Where it listens for its broker, in a folder of its own; none where it has no broker."""
     charter: Annotated[str, StringConstraints(max_length=DOCUMENT_LIMIT_BYTES)]
     """The owner's charter: a DSSE envelope, JSON."""
     switchboard: Annotated[str, StringConstraints(max_length=DOCUMENT_LIMIT_BYTES)]
@@ -108,7 +110,11 @@ class Launched:
         folder = Path(config.folder).resolve()
         if not folder.is_dir() or not Path(config.socket).parent.is_dir():
             raise SafeRoomError(Reason.BAD_CONFIG, "the folder, or the socket's, is not there")
-        Path(config.socket).unlink(missing_ok=True)  # a killed enclave leaves its own behind
+        if config.broker is not None and not Path(config.broker).parent.is_dir():
+            raise SafeRoomError(Reason.BAD_CONFIG, "the folder for its broker is not there")
+        for left in (config.socket, config.broker):  # a killed enclave leaves its own behind
+            if left is not None:
+                Path(left).unlink(missing_ok=True)
         scratch = _make_scratch(Path(config.scratch), folder)
         return cls(config, charter, switchboard, folder, scratch)
 
@@ -117,7 +123,11 @@ class Launched:
         return SandboxPlan(
             read_only=interpreter_paths(*PACKAGES),
             read_write=(self.folder,),
-            socket_folder=Path(self.config.socket).parent.resolve(),
+            socket_folders=tuple(
+                Path(each).parent.resolve()
+                for each in (self.config.socket, self.config.broker)
+                if each is not None
+            ),
             address_space_bytes=self.config.max_memory_mib << 20,
             die_with_parent=self.config.die_with_parent,
         )

@@ -109,7 +109,7 @@ class LoadJob:
     """
 
     def __init__(self, grant: LoadGrant, data: Data, work: StoreWork, most_bytes: int) -> None:
-        tables = {table.name: table for table in grant.schema.tables}
+        tables = {table.name: table for table in grant.schema.loaded}
         if {table.name for table in grant.header.tables} != tables.keys():
             raise SafeRoomError(Reason.MALFORMED, "a load brings every table of the schema")
         if sum(table.pieces for table in grant.header.tables) * PIECE_BYTES > most_bytes:

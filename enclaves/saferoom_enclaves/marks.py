@@ -17,6 +17,7 @@ from saferoom_proto.rollback import KEPT_SNAPSHOTS
 from saferoom_proto.statements import ChainLink, Digest, Instant, StoreState, StreamPosition
 from saferoom_proto.statements.base import Base64, Part, whole_milliseconds
 from saferoom_proto.statements.enclave import Count
+from saferoom_proto.statements.source import ended_by, is_period
 from saferoom_proto.suite import Suite
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -47,6 +48,8 @@ class Forgotten(Part):
     last: Count
     decided: Instant
     """When the enclave went on: what was asked before is not judged any more."""
+    since: Instant = _LONG_AGO
+    """The latest time that the copy knew."""
 
 
 class SeenLedger(Part):
@@ -115,7 +118,7 @@ class Marks(Part):
         decided = whole_milliseconds(max(decision.at, time))
         last = max(self.last_epoch, decision.last_epoch)
         own = 0 if self.position.store is None else self.position.store.epoch
-        lost = Forgotten(first=own, last=last, decided=decided)
+        lost = Forgotten(first=own, last=last, decided=decided, since=min(self.time, decided))
         order = decided if self.last_order is None else max(self.last_order, decided)
         changed = {
             "position": self.position.model_copy(update={"chain": decision.follows}),
@@ -142,6 +145,8 @@ class Marks(Part):
 
     def open_after(self, epoch: int, moment: datetime) -> bool:
         """Tell whether an epoch was still open at some instant after a moment."""
+        if is_period(epoch):
+            return not ended_by(epoch, moment)
         ended = [later.opened for later in self.epochs if later.number > epoch]
         return not ended or min(ended) > moment
 

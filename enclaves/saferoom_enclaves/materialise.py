@@ -116,6 +116,8 @@ def check_definition(feature: FeatureDefinition, tables: Mapping[str, Table]) ->
                 f" more, not {feature.level}"
             )
             raise _refused(feature, rule)
+        if any(source != feature.source for source in sql.sources):
+            raise _refused(feature, FeatureRule.SOURCE)
         found = _index(gate.connection, gate, [feature], tables, lambda _: None, everybody=None)
     finally:
         gate.close()
@@ -209,6 +211,8 @@ def _compute(
     """Runs a feature's SQL, keeping subjects and cells, and holds it to one row a subject."""
     if sql.level > feature.level:
         raise _refused(feature, FeatureRule.LEVEL)
+    if any(source != feature.source for source in sql.sources):
+        raise _refused(feature, FeatureRule.SOURCE)
     cell, parameters = _cell(feature, sql.value_type)
     said = ", CAST(value AS VARCHAR) AS said" if feature.shape.form is not None else ""
     said += ", CAST(value AS DOUBLE) AS amount" if added else ""
@@ -289,7 +293,7 @@ def _subjects(
     """Numbers the subjects of all tables in their order, and gives them sorted."""
     there = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
     keys = " UNION ".join(
-        f'SELECT "{table.key}" AS subject FROM "{name}"'  # noqa: S608 - of the schema
+        f'SELECT DISTINCT "{table.key}" AS subject FROM "{name}"'  # noqa: S608 - of the schema
         for name, table in tables.items()
         if name in there
     )

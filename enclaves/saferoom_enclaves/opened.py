@@ -18,6 +18,8 @@ from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.consents import Consents
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.disclose import Disclosures
+from saferoom_enclaves.fetched.kept import Kept
+from saferoom_enclaves.fetched.records import FetchedRecords
 from saferoom_enclaves.freshness import Freshness
 from saferoom_enclaves.gate import Gate, Grounds, Moment
 from saferoom_enclaves.held import Records
@@ -116,6 +118,7 @@ class OpenEnclave:
         )
         rules = self._rules(keys)
         self.bands: Final = self._bands(rules, around)
+        self.fetched: Final = FetchedRecords(Kept(state), self.standing, around.work, log)
         requests, spending = Requests(state), Spending(state, self.standing)
         gate = Gate(self.journal, randomness)
         self.batches: Final = Batches(
@@ -145,6 +148,7 @@ class OpenEnclave:
             ready=self.ready,
             index=self.data.index,
             bands=self.bands,
+            fetched=self.fetched,
             log=log,
         )
 

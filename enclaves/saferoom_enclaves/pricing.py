@@ -47,10 +47,11 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
     after, features, changed = dict(before), list[FeaturePrice](), list[Ask]()
     asks = spending.asks_of(question)
     for ask in asks:
-        place = ask.place(question.epoch)
-        spent, within = _wanted(ask, before, question.epoch, charter)
+        period = ask.period(question.epoch, now)
+        place = ask.place(period)
+        spent, within = _wanted(ask, before, period, charter)
         if spent is not before.get(place):
-            within = within and not spending.closed(question.epoch)
+            within = within and not spending.closed(period)
             within = within and _may_state(spending, question, ask, now)
             after[place] = spent
             changed.append(ask)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, Protocol, cast
 
 import grpc
@@ -19,6 +20,7 @@ from saferoom_enclaves.children.forkserver import MOST_CHILDREN
 from saferoom_enclaves.children.workshop import Workshop
 from saferoom_enclaves.clock import EnclaveClock, SystemClock
 from saferoom_enclaves.enclave import Enclave
+from saferoom_enclaves.fetched.broker import Broker
 from saferoom_enclaves.keys import EnclaveKeys, TlsKey
 from saferoom_enclaves.launch import Launched
 from saferoom_enclaves.logs import Log
@@ -133,10 +135,12 @@ async def _serve(
         Surroundings(launched.folder, work, clock, os.urandom, log),
         memory // _LOAD_SHARE,
     )
-    worker = Worker(enclave)
+    worker, broker = Worker(enclave), Broker(log)
     try:
-        # Step 3: a socket that takes one certificate, and shows one.
-        server, changed = _server(worker, work, launched, keys.tls, log)
+        # Step 3: a socket that takes one certificate, and shows one; and one for the broker.
+        if config.broker is not None:
+            await broker.listen(Path(config.broker))
+        server, changed = _server(worker, work, launched, keys.tls, log, broker=broker)
         await server.start()
         await changed(False)
         sys.stdout.buffer.write(_greeting(keys, confinement).to_line())
@@ -149,6 +153,7 @@ async def _serve(
         if not possible:
             raise SafeRoomError(Reason.UNAVAILABLE, "its fork server is gone, and who makes it")
     finally:
+        await broker.close()
         work.close()  # first: nothing waits for a child any more
         await worker.close()
     log.info("stopped")
@@ -168,7 +173,13 @@ _Changed = Callable[[bool], Awaitable[None]]
 
 
 def _server(
-    worker: Worker, work: StoreWork, launched: Launched, tls: TlsKey, log: Log
+    worker: Worker,
+    work: StoreWork,
+    launched: Launched,
+    tls: TlsKey,
+    log: Log,
+    *,
+    broker: Broker,
 ) -> tuple[grpc.aio.Server, _Changed]:
     server = grpc.aio.server(options=_OPTIONS)
     made = health.aio.HealthServicer()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]
@@ -177,7 +188,7 @@ def _server(
     async def changed(judges: bool) -> None:
         await servicer.set(_SERVICE, _SERVING if judges else _NOT_SERVING)
 
-    service = EnclaveService(worker, work, launched.config.owner, log, changed)
+    service = EnclaveService(worker, work, launched.config.owner, log, changed, broker=broker)
     enclave_pb2_grpc.add_EnclaveServiceServicer_to_server(service, by_name(server))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, by_name(server))  # pyright: ignore[reportUnknownMemberType]
     credentials = grpc.ssl_server_credentials(

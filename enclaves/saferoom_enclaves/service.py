@@ -17,6 +17,8 @@ from google.protobuf.message import Message
 from saferoom_enclaves import wire
 from saferoom_enclaves.batch_service import BatchCalls
 from saferoom_enclaves.enclave import Enclave
+from saferoom_enclaves.fetched.broker import Broker
+from saferoom_enclaves.fetched.calls import Fetching
 from saferoom_enclaves.job_service import JobCalls
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
@@ -55,6 +57,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         owner: whose it is.
         log: the operator's.
         changed: is told whether the enclave judges, whenever that may have changed.
+        broker: asks providers.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         owner: str,
         log: Log,
         changed: Callable[[bool], Awaitable[None]],
+        *,
+        broker: Broker,
     ) -> None:
         self._worker: Final = worker
         self._owner: Final = owner
@@ -72,6 +77,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._one_load: Final = asyncio.Lock()
         self._disclosures: Final = Turns(AT_ONCE, WAITING, "disclosures")
         self._trials: Final = Turns(AT_ONCE, WAITING, "trials")
+        self._fetching: Final = Fetching(worker, broker, log)
         self._jobs: Final = JobCalls(worker, work)
         self._batches: Final = BatchCalls(worker, self._tick)
         self._tables: Final = TableCalls(worker, self._tick)
@@ -129,6 +135,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         try:
             question = wire.question_of(request)
             request_id = question.digest
+            await self._fetching.prepare(question)
             judged = await self._worker.judge(question)
         except Exception as error:  # noqa: BLE001 - `_refuse` ends the call whatever it was
             await self._refuse(context, "Judge", error, request_id)
@@ -149,6 +156,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         try:
             question = wire.one_of_many(message)
             request_id = question.digest
+            await self._fetching.prepare(question)
             judged = await self._worker.judge(question)
         except Exception as error:  # noqa: BLE001 - the others are judged all the same
             refusal = self._refusal("JudgeMany", error, request_id)

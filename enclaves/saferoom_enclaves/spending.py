@@ -46,7 +46,7 @@ class Question:
     Attributes:
         group: the institution's collusion group.
         subject: its code.
-        epoch: the period.
+        epoch: the store's period; what is asked of a source has its own.
         asks: what is asked of each feature.
     """
 
@@ -115,7 +115,9 @@ class Spending:
             known = {each.place: each for each in before}
             new = {each.place for each in after if known.get(each.place) is not each}
             said = [
-                ask for ask in asks if ask.stated is not None and ask.place(question.epoch) in new
+                ask
+                for ask in asks
+                if ask.stated is not None and ask.place(ask.period(question.epoch, now)) in new
             ]
             for ask in said:
                 self.require_attempt(question, ask, now)
@@ -207,7 +209,7 @@ class Spending:
         Args:
             before: the account.
             asks: what is asked of each feature.
-            epoch: the period.
+            epoch: the store's period.
             charter: in force.
             now: the instant.
 
@@ -221,11 +223,12 @@ class Spending:
         charges: list[Charge] = []
         changed: list[Ask] = []
         for ask in asks:
-            place = ask.place(epoch)
+            period = ask.period(epoch, now)
+            place = ask.place(period)
             known = account.get(place)
-            after = spend_on(ask, account, epoch, budget_of(budget_bits(ask, charter)))
+            after = spend_on(ask, account, period, budget_of(budget_bits(ask, charter)))
             if after is not known:
-                self._require_open(ask, epoch)
+                self._require_open(ask, period)
                 account[place] = after
                 changed.append(ask)
             cells = 1 if known is None else known.cells

@@ -92,6 +92,8 @@ class Standing:
         self.schema: str | None = None
         """The digest of the newest schema; a load follows it."""
         self.schemas: dict[str, Schema] = {}
+        self.asks_sources = False
+        """Whether tables of the newest schema are asked for, and not loaded."""
         self.features: dict[FeatureRef, PinnedFeature] = {}
         self.templates: dict[str, Template] = {}
         self.certificates: dict[str, ReleaseCertificate] = {}
@@ -193,6 +195,7 @@ class Standing:
     def _weigh_again(self) -> None:
         """Hold all that was kept to the charter now in force."""
         self.schema = None
+        self.asks_sources = False
         self.schemas.clear()
         self.features.clear()
         self._agreements.clear()
@@ -242,6 +245,7 @@ class Standing:
         if self.schema is not None and schema.version <= self.schemas[self.schema].version:
             raise SafeRoomError(Reason.CONFLICT, f"schema version {schema.version} is not newer")
         self.schema = statement.digest
+        self.asks_sources = len(schema.loaded) < len(schema.tables)
         self.schemas[statement.digest] = schema
 
     def _weigh_feature(self, statement: Envelope) -> None:

@@ -58,6 +58,7 @@ _FOUND: Final = (
     "job_runs",
     "aligned",
     "model",
+    "fetched",
 )
 """Tables whose rows are found by an HMAC."""
 

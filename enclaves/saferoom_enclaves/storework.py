@@ -311,9 +311,21 @@ class StoreWork:
         each = self._allowance.feature_seconds
         bounds = self._bounds(each * (len(features) + 2), output_bytes=self._allowance.index_bytes)
         order = jobs.Materialise(tables=tables, features=tuple(features))
+        return self.cells(order, store, bounds, heard, each)
+
+    def cells(
+        self,
+        order: jobs.Materialise,
+        memory: int,
+        bounds: Bounds,
+        heard: Heard = lambda _: None,
+        quiet_seconds: float | None = None,
+    ) -> tuple[FeatureIndex, dict[FeatureRef, FeatureRule]]:
+        """Have cells computed once; gives the features that have none, with the rule."""
+        features = order.features
         written = os.memfd_create("cells", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            frame = self._done(order, (store, written), bounds, heard, each)
+            frame = self._done(order, (memory, written), bounds, heard, quiet_seconds)
             frame.close()
             cells = answered(frame, jobs.Cells)
             places = {one.feature: one.rule for one in cells.refused}

@@ -87,7 +87,7 @@ class Trial:
         of_numbers = definition.shape.kind is FeatureKind.ORDERED
         shares = [(place + 1) / (MAX_GRID + 1) for place in range(MAX_GRID)] if of_numbers else []
         found = self.work.trial(
-            self.opened.memory, self.schema.tables, definition, shares, FEWEST_FOR_GRID
+            self.opened.memory, self.schema.loaded, definition, shares, FEWEST_FOR_GRID
         )
         if found.rule is not None:
             return Verdict(fault=str(found.rule), counted=None)
@@ -134,6 +134,8 @@ class Trials:
             self._days.write(trial.approver, (*others, own))
         opened = self._data.in_use
         fits = opened is not None and opened.schema == self._standing.schema
+        # Of a source there is no population to count.
+        fits = fits and trial.draft.source is None
         held = opened.held() if opened is not None and fits else None
         return Trial(trial, order.digest, schema, held, self._work)
 

@@ -47,6 +47,11 @@ class Worker:
             brief=_only_questions,
         )
 
+    @property
+    def asks_sources(self) -> bool:
+        """Whether a question may need a record that must be fetched first."""
+        return self._enclave.asks_sources
+
     async def judge(self, question: Envelope) -> Judged:
         """Have a question judged, together with others; durable when it returns.
 

@@ -66,6 +66,8 @@ class Reason(StrEnum):
     SNAPSHOT_GONE = "SNAPSHOT_GONE"
     OUTBOX_WAITING = "OUTBOX_WAITING"
     UNAVAILABLE = "UNAVAILABLE"
+    SOURCE_PENDING = "SOURCE_PENDING"
+    SOURCE_UNAVAILABLE = "SOURCE_UNAVAILABLE"
     DEADLINE = "DEADLINE"
     WITHHELD = "WITHHELD"
     NOT_INSTALLED = "NOT_INSTALLED"
@@ -175,6 +177,8 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.SNAPSHOT_GONE: Words(_STATE, "The enclave keeps no such snapshot.", "List the versions that are kept, or load the data again."),
     Reason.OUTBOX_WAITING: Words("UNAVAILABLE", "Earlier answers are not in the log yet.", "Try again shortly."),
     Reason.UNAVAILABLE: Words("UNAVAILABLE", "A part of the room is not reachable.", "Try again; a repeat is not charged twice."),
+    Reason.SOURCE_PENDING: Words("UNAVAILABLE", "The owner's source is being asked about the subject.", "Ask the same again in a moment; it is charged once."),
+    Reason.SOURCE_UNAVAILABLE: Words("UNAVAILABLE", "The owner's source cannot be reached.", "Try again later; nothing was charged."),
     Reason.DEADLINE: Words("DEADLINE_EXCEEDED", "The deadline passed.", "Try again; a repeat is not charged twice."),
     Reason.WITHHELD: Words(_STATE, "Withheld.", "Nothing more can be told."),
     Reason.NOT_INSTALLED: Words(_STATE, "This command needs more than the light client.", "Install saferoom[room]."),

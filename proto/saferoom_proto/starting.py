@@ -72,6 +72,7 @@ class LaunchDocument:
         scratch: a folder in memory.
         max_memory_mib: of address space.
         sandbox: whether it confines itself.
+        broker: where it is to listen for its broker; the folder is there.
     """
 
     owner: str
@@ -82,6 +83,7 @@ class LaunchDocument:
     scratch: Path
     max_memory_mib: int
     sandbox: bool
+    broker: Path | None = None
 
     def to_bytes(self) -> bytes:
         """Write the document."""
@@ -95,6 +97,7 @@ class LaunchDocument:
                 "scratch": str(self.scratch),
                 "max_memory_mib": self.max_memory_mib,
                 "sandbox": self.sandbox,
+                "broker": None if self.broker is None else str(self.broker),
                 "die_with_parent": True,
             }
         )

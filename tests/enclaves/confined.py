@@ -41,7 +41,7 @@ CONFINED = confine(
     SandboxPlan(
         read_only=READ_ONLY,
         read_write=(Path(TASK["state"]),),
-        socket_folder=Path(TASK["sockets"]),
+        socket_folders=(Path(TASK["sockets"]),),
         address_space_bytes=3 << 30,
         die_with_parent=True,
     )

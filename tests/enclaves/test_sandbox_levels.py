@@ -144,7 +144,7 @@ def test_every_part_but_the_optional_is_needed_for_level_3() -> None:
         {"read_only": (Path("relative"),)},
         {"read_only": (Path("/"),)},
         {"read_only": (), "read_write": (Path("/nowhere/at/all"),)},
-        {"read_only": (), "socket_folder": Path("/nowhere/at/all")},
+        {"read_only": (), "socket_folders": (Path("/nowhere/at/all"),)},
         {"read_only": (), "address_space_bytes": 0},
         {"read_only": (), "open_files": -1},
     ],

@@ -44,6 +44,7 @@ MAKERS = {
         "ReleasedJob": "job_gate.py",
         "SealedColumns": "job_columns.py",
         "ReleasedColumns": "job_columns.py",
+        "Needed": "wanting.py",
     },
 }
 

@@ -34,6 +34,7 @@ from saferoom_proto.statements import (
     Returns,
     RoomKeys,
     Schema,
+    Source,
     Table,
     Template,
     TemplateRefusal,
@@ -67,6 +68,7 @@ STATED: Final[dict[str, object]] = {
     "stated": StatedRule(form=StatedForm.DIGITS, per_day=3, for_life=20),
 }
 """What a feature of stated values has otherwise."""
+SOURCE: Final = Source(name="gateway", days=7)
 
 
 def definitions() -> dict[str, Payload]:
@@ -113,6 +115,10 @@ def definitions() -> dict[str, Payload]:
         "feature of classes": Feature.model_validate(vat | rated),
         "feature that is a flag": Feature.model_validate(vat | listed),
         "feature of stated values": Feature.model_validate(vat | STATED),
+        "feature of a source": Feature.model_validate(
+            vat | {"name": "owed", "source": SOURCE, "prior": "Yearbook 2025, table 3"}
+        ),
+        "schema with a source": asked_for(column, paid),
         "schema": Schema(
             room=ROOM,
             owner="tax",
@@ -133,6 +139,12 @@ def definitions() -> dict[str, Payload]:
             returns=Returns.PARTS,
         ),
     }
+
+
+def asked_for(*columns: Column) -> Schema:
+    """Make a schema whose table is asked for."""
+    table = Table(name="vat", title=TITLE, key="uscc", columns=columns, source=SOURCE)
+    return Schema(room=ROOM, owner="tax", version=4, tables=(table,))
 
 
 def witnesses() -> WitnessPolicy:

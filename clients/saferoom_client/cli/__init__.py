@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "agent": Entry("agent:app", "Hold an owner's store key."),
     "enclave": Entry("enclave:app", "Run an owner's enclave on its premises."),
     "relay": Entry("relay:app", "Connect it to the room."),
+    "broker": Entry("broker:app", "Ask a provider's interface for it."),
     "charter": Entry("charter:app", "Write and show charters."),
     "catalogue": Entry("catalogue:app", "See what records the plan asks for."),
     "schema": Entry("feature:schema_app", "Hand in the tables of a store."),

@@ -54,6 +54,13 @@ def init(
             file_okay=False,
         ),
     ] = None,
+    broker: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder shared with its broker's user, where it has a broker.",
+            file_okay=False,
+        ),
+    ] = None,
     memory_mib: Annotated[int, typer.Option(min=256, help="The most address space.")] = 4096,
     sandbox: Annotated[bool, typer.Option(help="Without it, for development only.")] = True,
     as_json: JsonOption = False,
@@ -66,6 +73,7 @@ def init(
             owner=owner,
             charter_root=charter_root,
             exchange=EXCHANGE if exchange is None else str(exchange.resolve()),
+            broker=None if broker is None else str(broker.resolve()),
             max_memory_mib=memory_mib,
             sandbox=sandbox,
         ),
@@ -73,12 +81,22 @@ def init(
     key = home.key.verify_key.public
     show(
         as_json,
-        {"owner": owner, "supervisor": key, "exchange": str(home.exchange.folder)},
+        {
+            "owner": owner,
+            "supervisor": key,
+            "exchange": str(home.exchange.folder),
+            "broker": None if home.broker is None else str(home.broker),
+        },
         say("made the enclave's folder of {owner} in {folder}", owner=owner, folder=folder),
         say("its supervisor's key: {key}", key=key),
         say("next: saferoom agent require AGENT --supervisor {key}", key=key),
         say("then: saferoom enclave run {folder}", folder=folder),
         say("and: saferoom relay run {folder} -p PROFILE", folder=home.exchange.folder),
+        *(
+            [say('for its broker: socket = "{socket}" in broker.toml', socket=home.broker)]
+            if home.broker is not None
+            else []
+        ),
     )
 
 
@@ -242,7 +260,11 @@ def units(
     settings = {
         "owner": owner,
         "memory_mib": str(memory_mib),
-        "exchange": plain(home.exchange.folder),
+        "exchange": " ".join(
+            plain(each.parent if each == home.broker else each)
+            for each in (home.exchange.folder, home.broker)
+            if each is not None
+        ),
     }
     written = write_unit(out, "enclave", folder, user, settings, suffix=f"-{owner}")
     show_units(as_json, written, folder, user)

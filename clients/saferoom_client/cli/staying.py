@@ -55,6 +55,7 @@ _HAPPENINGS: Final = (
     later("ended"),
     later("cosigned"),
     later("followed"),
+    later("unavailable"),
 )
 """What happens (`Happening`), listed for translation."""
 

@@ -78,10 +78,7 @@ class Exchange:
         Raises:
             SafeRoomError: `BAD_CONFIG` if the path is too long for a socket.
         """
-        path = self.folder.resolve() / "door" / "s"
-        if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
-            raise bad_file(path, f"a socket's path has at most {SOCKET_PATH_BYTES} bytes")
-        return path
+        return fitting(self.folder.resolve() / "door" / "s")
 
     # The relay's side.
 
@@ -131,6 +128,17 @@ class Exchange:
         """Take the door away: nothing listens."""
         (self.folder / DOOR).unlink(missing_ok=True)
         shutil.rmtree(self.folder / "door", ignore_errors=True)
+
+
+def fitting(path: Path) -> Path:
+    """Give a socket's path back, if it is short enough for one.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG`.
+    """
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+        raise bad_file(path, f"a socket's path has at most {SOCKET_PATH_BYTES} bytes")
+    return path
 
 
 def read_untrusted(path: Path) -> bytes | None:

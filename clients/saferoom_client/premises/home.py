@@ -18,6 +18,7 @@ from typing import Annotated, Final, Generic, Self, TypeVar
 from pydantic import Field
 
 from saferoom_client.files import (
+    bad_file,
     make_folder,
     read_model,
     read_private,
@@ -25,7 +26,14 @@ from saferoom_client.files import (
     write_file,
     write_model,
 )
-from saferoom_client.premises.exchange import CHARTER, SWITCHBOARD, Exchange, Order, read_untrusted
+from saferoom_client.premises.exchange import (
+    CHARTER,
+    SWITCHBOARD,
+    Exchange,
+    Order,
+    fitting,
+    read_untrusted,
+)
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.premises import PinnedSwitchboard, open_switchboard
@@ -39,6 +47,7 @@ CONFIG: Final = "enclave.json"
 KEY: Final = "supervisor.key"
 STATE: Final = "state"
 EXCHANGE: Final = "exchange"
+BROKER_SOCKET: Final = "s"
 
 T = TypeVar("T")
 Refused = Callable[[SafeRoomError], None]
@@ -55,6 +64,8 @@ class HomeConfig(Part):
     """And the last one of the root that handed over to it; none if none did."""
     exchange: str = EXCHANGE
     """What is shared with the relay; from this folder, if the path is not absolute."""
+    broker: str | None = None
+    """What is shared with the broker; none where the enclave has no broker."""
     max_memory_mib: Annotated[int, Field(ge=256, le=1 << 20)] = 4096
     """Of address space: what is mapped, not what is used."""
     scratch: str = "/dev/shm"  # noqa: S108 - a store is built in memory, never on a disk
@@ -123,6 +134,21 @@ class Home:
     def exchange(self) -> Exchange:
         """What is shared with the relay."""
         return Exchange(self.folder / self.config.exchange)
+
+    @property
+    def broker(self) -> Path | None:
+        """Where the enclave listens for its broker; none where it has none.
+
+        Raises:
+            SafeRoomError: `BAD_CONFIG` if the folder is not there, or the path too long.
+        """
+        if self.config.broker is None:
+            return None
+        folder = (self.folder / self.config.broker).resolve()
+        if not folder.is_dir():
+            rule = "no such folder: make it, mode 2770 of a group that broker and enclave are in"
+            raise bad_file(folder, rule)
+        return fitting(folder / BROKER_SOCKET)
 
     def follow(self, statement: Envelope) -> RootHandover:
         """Go over to the charter root that the pinned one handed over to, durably.

@@ -135,6 +135,7 @@ class _Run:
                 memory,
                 config.max_memory_mib,
                 config.sandbox,
+                home.broker,
             )
             try:
                 async with started(document, seconds=config.start_seconds) as one:

@@ -81,7 +81,7 @@ def live(channel: int, bounds: Bounds, walls: Walls, load: Callable[[], Work]) -
     # Step 3. The name /proc/self is this process's own: not the fork server's, nor the enclave's.
     if Part.LANDLOCK_FILES in walls.holds:
         writable = (walls.scratch,) if bounds.scratch else ()
-        landlock.restrict_files(walls.read_only, writable, None)
+        landlock.restrict_files(walls.read_only, writable, ())
     # Step 4.
     jobs = load()
     # Step 5.

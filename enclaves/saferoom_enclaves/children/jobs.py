@@ -59,6 +59,8 @@ class Materialise(Part):
     kind: Literal["materialise"] = "materialise"
     tables: tuple[Table, ...]
     features: tuple[FeatureDefinition, ...]
+    answer_about: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{18}$")] | None = None
+    """Whom a provider's answer is about that comes in the place of a store."""
 
 
 class FeatureRefused(Part):
@@ -122,6 +124,8 @@ class About(Part):
     """Read what a store holds about one subject. With it comes the store."""
 
     kind: Literal["about"] = "about"
+    answer: bool = False
+    """Whether a provider's answer comes in the place of a store."""
     subject: Uscc
     tables: tuple[TableWanted, ...]
     features: tuple[FeatureDefinition, ...]

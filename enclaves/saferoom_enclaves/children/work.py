@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, assert_never
 
+import duckdb
 import numpy as np
 
 from saferoom_enclaves.banding import banded
@@ -38,12 +40,15 @@ from saferoom_enclaves.children.jobs import (
 )
 from saferoom_enclaves.columns import columns
 from saferoom_enclaves.features import ABSENT, FeatureRule
+from saferoom_enclaves.fetched import MOST_BYTES
+from saferoom_enclaves.fetched.answer import open_answer
 from saferoom_enclaves.materialise import check_definition, materialise
 from saferoom_enclaves.reading import rows_about, values_at, values_of
 from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import build_database, open_store
 from saferoom_enclaves.trying import tried
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.feature import Table
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 MOST_JOB_BYTES: Final = 8 << 20
@@ -136,7 +141,8 @@ def _build(job: Build, files: tuple[int, ...]) -> tuple[Built, BinaryIO | None]:
 
 def _materialise(job: Materialise, files: tuple[int, ...], channel: socket.socket) -> Cells:
     store, written = files
-    connection = open_store(store)
+    about = job.answer_about
+    connection = open_store(store) if about is None else _answer(store, about, job.tables)
     found = materialise(
         connection,
         job.features,
@@ -153,6 +159,10 @@ def _materialise(job: Materialise, files: tuple[int, ...], channel: socket.socke
         FeatureRefused(feature=at, rule=_rule(error)) for at, error in sorted(found.refused.items())
     )
     return Cells(subjects=len(found.subjects), refused=refused)
+
+
+def _answer(memory: int, subject: str, tables: Sequence[Table]) -> duckdb.DuckDBPyConnection:
+    return open_answer(os.pread(memory, MOST_BYTES + 1, 0), subject, tables)
 
 
 def _rule(error: SafeRoomError) -> FeatureRule:
@@ -214,7 +224,8 @@ def _score(job: Score, files: tuple[int, ...]) -> Banded:
 
 def _about(job: About, files: tuple[int, ...]) -> Found:
     (memory,) = files
-    store = open_store(memory)
+    schemas = [wanted.table for wanted in job.tables]
+    store = _answer(memory, job.subject, schemas) if job.answer else open_store(memory)
     tables = tuple(
         rows_about(store, wanted.table, wanted.withheld, job.subject, job.most_rows)
         for wanted in job.tables

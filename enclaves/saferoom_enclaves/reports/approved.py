@@ -109,7 +109,7 @@ def _require_public(asked: ReportPartTable, schema: Schema | None) -> None:
 
 
 def _found(asked: ReportPartTable, schema: Schema) -> PublicTable:
-    for table in schema.tables:
+    for table in schema.loaded:
         if table.name == asked.table:
             columns = {column.name: column for column in table.columns}
             if missing := [name for name in asked.columns if name not in columns]:

@@ -104,7 +104,7 @@ def _restrict_files(plan: SandboxPlan, tried: _Attempts) -> None:
 
     def restrict() -> None:
         nonlocal abi
-        abi = landlock.restrict_files(plan.read_only, plan.read_write, plan.socket_folder)
+        abi = landlock.restrict_files(plan.read_only, plan.read_write, plan.socket_folders)
 
     if not tried.attempt(Part.LANDLOCK_FILES, restrict):
         return

@@ -59,7 +59,7 @@ def landlock_abi() -> int:
 
 
 def restrict_files(
-    read_only: Iterable[Path], read_write: Iterable[Path], socket_folder: Path | None
+    read_only: Iterable[Path], read_write: Iterable[Path], socket_folders: Iterable[Path]
 ) -> int:
     """Leaves the calling thread nothing of the file system but the given paths.
 
@@ -69,7 +69,7 @@ def restrict_files(
     Args:
         read_only: files and folders that may be read and listed.
         read_write: folders in which files may also be made, written and removed.
-        socket_folder: a folder in which unix sockets may be made as well.
+        socket_folders: folders in which unix sockets may be made as well.
 
     Returns:
         The ABI version in force; see `TRUNCATE_ABI` and the others for what each brings.
@@ -81,8 +81,7 @@ def restrict_files(
     handled = (1 << _FILE_RIGHTS.get(abi, 16)) - 1
     grants = [(path, _READ) for path in read_only]
     grants += [(path, _WRITE) for path in read_write]
-    if socket_folder is not None:
-        grants.append((socket_folder, _WRITE | _MAKE_SOCK))
+    grants += [(path, _WRITE | _MAKE_SOCK) for path in socket_folders]
     ruleset = _create_ruleset(abi, handled)
     try:
         for path, rights in grants:

@@ -50,7 +50,7 @@ class SandboxPlan:
         read_only: files and folders it may read: the interpreter and its libraries
             (`interpreter_paths`), and nothing of another owner.
         read_write: its own folders: state, sealed snapshots, and scratch on tmpfs.
-        socket_folder: where it may make unix sockets.
+        socket_folders: where it may make unix sockets.
         address_space_bytes: RLIMIT_AS. It counts what is mapped, not what is used: the memfd of a
             store, and some 64 MiB a thread.
         open_files: RLIMIT_NOFILE.
@@ -59,7 +59,7 @@ class SandboxPlan:
 
     read_only: tuple[Path, ...]
     read_write: tuple[Path, ...] = ()
-    socket_folder: Path | None = None
+    socket_folders: tuple[Path, ...] = ()
     address_space_bytes: int = 4 << 30
     open_files: int = 256
     die_with_parent: bool = False
@@ -68,8 +68,7 @@ class SandboxPlan:
         """Refuses a plan that gives everything or nothing, or names a path that is not there."""
         if self.address_space_bytes <= 0 or self.open_files <= 0:
             raise SafeRoomError(Reason.BAD_CONFIG, "a sandbox limit is not positive")
-        sockets = () if self.socket_folder is None else (self.socket_folder,)
-        for path in (*self.read_only, *self.read_write, *sockets):
+        for path in (*self.read_only, *self.read_write, *self.socket_folders):
             if not path.is_absolute() or path.parent == path:
                 raise SafeRoomError(
                     Reason.BAD_CONFIG, f"the sandbox needs an absolute path below /, not {path}"

@@ -156,7 +156,7 @@ class TableDesk:
                 return charged
         opened = self._data.opened()
         schema = self._rules.standing.schemas[opened.schema]
-        over = _OverStore(opened.held(), schema.tables, self._work)
+        over = _OverStore(opened.held(), schema.loaded, self._work)
         return BegunTable(envelope, charged, over, self._log)
 
     def finish(self, begun: BegunTable, sealed: SealedTables | None) -> Judged:

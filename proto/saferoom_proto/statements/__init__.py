@@ -94,6 +94,7 @@ from saferoom_proto.statements.recovery import Recovered, Recovery
 from saferoom_proto.statements.report import Report, ReportTable
 from saferoom_proto.statements.request import CheckRequest
 from saferoom_proto.statements.score import Askers, Score
+from saferoom_proto.statements.source import Source
 from saferoom_proto.statements.subject import ConsentRequest, HoldingsRequest
 from saferoom_proto.statements.tables import TableRelease, TableRequest
 from saferoom_proto.statements.template import (
@@ -194,6 +195,7 @@ __all__ = [
     "Score",
     "SharedColumn",
     "Snapshot",
+    "Source",
     "Span",
     "StoreState",
     "StreamPosition",

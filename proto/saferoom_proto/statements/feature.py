@@ -17,11 +17,13 @@ from saferoom_proto.statements.base import (
     Owner,
     Part,
     Payload,
+    ShortText,
     Title,
     Usage,
     Version,
     shown_as_written,
 )
+from saferoom_proto.statements.source import Source
 
 Number = Annotated[Decimal, Field(max_digits=18, decimal_places=6)]
 Label = Annotated[
@@ -108,6 +110,10 @@ class Feature(Payload):
     budget_bits: Annotated[Decimal, Field(ge=0, le=64, decimal_places=3)]
     stated: Annotated[StatedRule | None, Field(exclude_if=operator.not_)] = None
     """Features had no such field at first: one that is not of stated values is written without."""
+    source: Annotated[Source | None, Field(exclude_if=operator.not_)] = None
+    """Where its tables are asked for, one subject at a time; none where they are loaded."""
+    prior: Annotated[ShortText | None, Field(exclude_if=operator.not_)] = None
+    """The published figures that its grid rests on: a source has no population to take it from."""
 
     @model_validator(mode="after")
     def _shaped(self) -> Feature:
@@ -119,11 +125,19 @@ class Feature(Payload):
             raise ValueError("a feature of stated values, and no other, has a rule for them")
         if self.stated is not None and self.level < CONSENT_FROM_LEVEL:
             raise ValueError(f"a stated value needs consent: level {CONSENT_FROM_LEVEL} or above")
+        self._of_source()
         if len(self.grid) > MAX_GRID or any(low >= high for low, high in pairwise(self.grid)):
             raise ValueError(f"a grid has at most {MAX_GRID} thresholds, each above the one before")
         if self.classes:
             self._partition()
         return self
+
+    def _of_source(self) -> None:
+        if self.source is not None and self.level < CONSENT_FROM_LEVEL:
+            rule = f"a source is asked under consent: level {CONSENT_FROM_LEVEL} or above"
+            raise ValueError(rule)
+        if (self.prior is not None) != (self.source is not None and bool(self.grid)):
+            raise ValueError("an ordered feature of a source, and no other, names its grid's prior")
 
     def _partition(self) -> None:
         names = [cell.name for cell in self.classes]
@@ -193,6 +207,8 @@ class Table(Part):
     title: Title
     key: Owner
     columns: Annotated[tuple[Column, ...], Field(min_length=2, max_length=400)]
+    source: Annotated[Source | None, Field(exclude_if=operator.not_)] = None
+    """Whose rows are asked for, one subject at a time; none where they are loaded."""
 
     @model_validator(mode="after")
     def _keyed(self) -> Table:
@@ -213,3 +229,19 @@ class Schema(Payload):
     owner: Owner
     version: Version
     tables: Annotated[tuple[Table, ...], Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="after")
+    def _one_life(self) -> Schema:
+        days = {(each.source.name, each.source.days) for each in self.tables if each.source}
+        if len({name for name, _ in days}) != len(days):
+            raise ValueError("a source's tables are held for the same number of days")
+        return self
+
+    @property
+    def loaded(self) -> tuple[Table, ...]:
+        """The tables that a load brings."""
+        return tuple(table for table in self.tables if table.source is None)
+
+    def fetched(self, source: Source) -> tuple[Table, ...]:
+        """Give the tables that a source answers with."""
+        return tuple(table for table in self.tables if table.source == source)

@@ -1,0 +1,171 @@
+"""Records that are asked for: fetched under consent, once a period, and answered from cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saferoom_enclaves.features import FeatureRule
+from saferoom_proto.answer import Truth
+from saferoom_proto.batch import Row
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import CostEstimate, Source, load
+from saferoom_proto.verdict import Verdict
+from simulator.batch import ask_batch, batch_of
+from simulator.fetching import FetchRoom, arrears_features, arrears_schema, fetch_room, row
+
+OWING = {"tax_arrears": [row("4000.50"), row("7999.50", None)]}
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[FetchRoom]:
+    """Give a room whose arrears are asked for, firm 1 having consented, and owing 12,000."""
+    with fetch_room(tmp_path) as made:
+        made.provider.rows[made.code(1)] = OWING
+        made.consent(1)
+        yield made
+
+
+def refused(room: FetchRoom, serial: int = 1, check: str = "owes", **params: str) -> Reason:
+    """Ask, and give why no verdict came of it."""
+    with pytest.raises(SafeRoomError) as refusal:
+        room.ask(serial, check, **params)
+    return refusal.value.reason
+
+
+def test_an_answer_comes_from_what_the_provider_says(room: FetchRoom) -> None:
+    """Whatever is asked of the record: one request."""
+    assert room.ask().truth is Truth.NO
+    assert room.ask(check="owed", most="10000").truth is Truth.NO
+    assert room.ask(check="owed", most="50000").truth is Truth.YES
+    assert room.provider.asked == [("tax_arrears", room.code(1))]
+    assert room.code(1) not in room.enclave.log.getvalue()
+
+
+def test_a_subject_that_the_provider_does_not_know_is_no_outage(room: FetchRoom) -> None:
+    room.consent(2)
+    assert room.ask(2).truth is Truth.YES
+    verdict = room.ask(2, "owed", most="10000")
+    assert (verdict.truth, verdict.reason) == (Truth.NOT_FOUND, None)
+    assert verdict.release.charges[0].cells_after == 3
+    assert len(room.provider.asked) == 1
+
+
+def test_a_record_is_fetched_once_a_period_and_each_period_is_charged_anew(
+    room: FetchRoom,
+) -> None:
+    assert room.ask().release.charges[0].cells_before == 1
+    room.provider.rows[room.code(1)] = {"tax_arrears": []}
+    room.later(days=1)
+    again = room.ask()
+    # Within the period it is what was fetched, and the question is free.
+    assert (again.truth, again.release.charges[0].cells_before) == (Truth.NO, 2)
+    room.later(days=7)
+    anew = room.ask()
+    assert (anew.truth, anew.release.charges[0].cells_before) == (Truth.YES, 1)
+    assert len(room.provider.asked) == 2
+
+
+def test_what_was_fetched_is_there_after_a_kill_and_thrown_away_after_its_period(
+    room: FetchRoom,
+) -> None:
+    world, code = room.said.world, room.code(1)
+    assert room.ask().truth is Truth.NO
+    room.restart()
+    assert room.ask().truth is Truth.NO
+    assert len(room.provider.asked) == 1
+    assert len(room.enclave.enclave.fetched.held(code, world.now())) == 1
+    began = world.now()
+    room.later(days=8)
+    # Nothing is left of it, whatever the time.
+    assert room.enclave.enclave.fetched.held(code, began) == ()
+
+
+def test_nothing_is_asked_for_before_there_is_a_store(tmp_path: Path) -> None:
+    with fetch_room(tmp_path, loaded=False) as empty:
+        empty.consent(1)
+        assert refused(empty) is Reason.NO_DATA
+        assert empty.provider.asked == []
+
+
+def test_a_question_can_need_the_store_and_a_source(room: FetchRoom) -> None:
+    verdict = room.ask(check="mixed")
+    assert verdict.truth is Truth.NO
+    assert {each.feature for each in verdict.release.charges} == {"tax.arrears", "tax.owes"}
+
+
+def test_a_new_feature_is_computed_from_the_answer_that_is_kept(room: FetchRoom) -> None:
+    room.ask()
+    room.said.tax.publish_schema(arrears_schema(version=3))
+    room.enclave.follow()
+    assert room.ask().truth is Truth.NO
+    assert len(room.provider.asked) == 1
+
+
+def test_two_questions_at_once_have_one_record_fetched(room: FetchRoom) -> None:
+    questions = [room.question(), room.question(), room.question(check="owed", most="10000")]
+    room.prepare_all(questions)
+    assert [room.enclave.ask(each).truth for each in questions] == [Truth.NO] * 3
+    assert len(room.provider.asked) == 1
+
+
+def test_a_question_waits_a_moment_only_and_is_answered_when_it_is_asked_again(
+    room: FetchRoom,
+) -> None:
+    question = room.question()
+    room.prepare(question, patience_seconds=0.0)
+    with pytest.raises(SafeRoomError) as refusal:
+        room.enclave.judge(question)
+    assert refusal.value.reason is Reason.SOURCE_PENDING
+    room.prepare(question)
+    assert room.enclave.ask(question).truth is Truth.NO
+    assert len(room.provider.asked) == 1
+
+
+def test_a_provider_that_is_down_costs_nothing(room: FetchRoom) -> None:
+    room.disconnect()
+    chain = room.enclave.enclave.whereabouts().chain_length
+    assert refused(room) is Reason.SOURCE_UNAVAILABLE
+    assert room.enclave.enclave.whereabouts().chain_length == chain
+    room.connect()
+    verdict = room.ask()
+    assert (verdict.truth, verdict.release.charges[0].cells_before) == (Truth.NO, 1)
+
+
+def test_a_price_is_told_without_asking_anybody(room: FetchRoom) -> None:
+    question = room.question(check="owed", most="10000")
+    told = load(
+        room.enclave.judge(room.said.bank.cost_request(question)).entry.statement, CostEstimate
+    )
+    assert (told.refused, told.features[0].cells_after) == (None, 3)
+    assert room.provider.asked == []
+
+
+def test_what_could_not_be_paid_is_refused_and_nobody_is_asked(room: FetchRoom) -> None:
+    """In the same words, whether the provider is there or not: the family has had its bits."""
+    for _ in range(5):
+        assert room.ask(check="owed", most="1").reason is None
+        assert room.ask(check="owed", most="10000").reason is None
+        assert room.ask(check="owed", most="50000").reason is None
+        room.later(days=7)
+    asked = len(room.provider.asked)
+    assert room.ask(check="owed", most="1").reason is Reason.OVER_BUDGET
+    room.disconnect()
+    assert room.ask(check="owed", most="1").reason is Reason.OVER_BUDGET
+    assert len(room.provider.asked) == asked
+
+
+def test_a_batch_asks_no_source(room: FetchRoom) -> None:
+    batch = batch_of(room.said.bank, room.checks["owes"], [Row(room.code(1))])
+    assert ask_batch(room.enclave, batch).release.reason is Reason.NOT_ALLOWED
+    assert room.provider.asked == []
+
+
+def test_a_trial_checks_a_feature_of_a_source_and_counts_nobody(room: FetchRoom) -> None:
+    draft = arrears_features()[1]
+    assert room.enclave.verdict(room.enclave.trial(draft)) == Verdict(fault=None, counted=None)
+    other = draft.model_copy(update={"source": Source(name="tax_arrears", days=6)})
+    fault = room.enclave.verdict(room.enclave.trial(other)).fault
+    assert fault == FeatureRule.SOURCE
