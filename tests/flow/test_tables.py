@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from saferoom_client import AsyncRoom, Refused
 from saferoom_client.cli import app
 from saferoom_client.stats import TableAnswer
+from saferoom_client.table_page import write_page
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import TableRelease, load
 from saferoom_proto.tables.receipt import TableReceipt, verify_table_receipt
@@ -139,10 +141,12 @@ def test_a_bank_asks_in_the_shell_and_keeps_csv_and_receipt(
 ) -> None:
     receipt, lines = tmp_path / "receipt.json", tmp_path / "numbers.csv"
     ask = ("stats", "ask", NAME, "--purpose", "product-design")
-    files = ("--receipt", str(receipt), "--csv", str(lines))
+    page = tmp_path / "tables.html"
+    files = ("--receipt", str(receipt), "--csv", str(lines), "--chart", str(page))
     told = typed(live, "bank-a", "desk", *ask, *files)
     assert "tax.vat_paid" in told
     assert max(map(len, told.splitlines())) <= 80
+    assert "tax.vat_paid" in page.read_text("utf-8")
     with lines.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12
@@ -152,6 +156,31 @@ def test_a_bank_asks_in_the_shell_and_keeps_csv_and_receipt(
     assert "verified: the charters, agreement, approvals, enclave, its tables, and the log" in shown
     listed = json.loads(typed(live, "bank-a", "desk", "stats", "list", "--json"))
     assert [each["numbers"] for each in listed if each["template"] == approved] == [12]
+
+
+def test_the_page_draws_every_table_and_names_what_is_withheld(answer: TableAnswer) -> None:
+    page, tables = write_page(answer), answer.verified.tables
+    assert tables
+    assert page.count("<svg") == len(tables)
+    withheld = sum(cell.number is None for told in tables for cell in told.cells)
+    assert 0 < page.count(": WITHHELD") == withheld
+    assert "<script" not in page
+    assert all(f": {cell.number}" in page for cell in tables[0].cells)
+
+
+def test_a_page_that_cannot_be_drawn_is_refused_before_anything_is_asked(
+    live: LiveRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    folder, page = str(live.member("bank-a", "desk")), tmp_path / "tables.html"
+    command = ("stats", "ask", NAME, "--purpose", "product-design", "--chart", str(page))
+    with live.open("tax", "li") as owner:
+        before = len(owner.list_uses().uses)
+        result = CliRunner().invoke(app, [*command, "-p", folder])
+        assert (result.exit_code, page.exists()) == (1, False)
+        assert "NOT_INSTALLED" in result.output
+        assert len(owner.list_uses().uses) == before
 
 
 def test_a_dry_run_tells_the_outlook_from_public_counts(

@@ -11,23 +11,25 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
+from saferoom_client.bars import require_drawing
 from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, group
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.cli.plainly import listed_document, listed_row
-from saferoom_client.cli.table_receipt import count_withheld, tables_document
+from saferoom_client.cli.table_receipt import tables_document
 from saferoom_client.cli.tables import table
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, require_writable, write_file
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_client.stats import TableAnswer, plan_by
+from saferoom_client.table_page import write_page
+from saferoom_client.table_words import count_withheld, heading, of_all
 from saferoom_client.templates import ListedTemplate
 from saferoom_client.tongue import later, say
 from saferoom_client.yaml_text import read_yaml
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import MeasureKind
 from saferoom_proto.tables.dryrun import Expected, Outlook
-from saferoom_proto.tables.plan import Margin, Measure, ReleasePlan
+from saferoom_proto.tables.plan import Margin, ReleasePlan
 from saferoom_proto.tables.told import Told
 
 app = group("Ask for tables about all subjects together.")
@@ -41,14 +43,6 @@ OUTLOOKS = {
     Outlook.LARGE: later("large enough"),
 }
 """What public counts say of a cell."""
-MEASURES = {
-    MeasureKind.COUNT: later("count"),
-    MeasureKind.SUM: later("sum"),
-    MeasureKind.MEAN: later("mean"),
-    MeasureKind.SHARE: later("share"),
-    MeasureKind.HISTOGRAM: later("how many"),
-}
-"""At the head of a column of numbers."""
 STEPS = {
     Reason.OVER_BUDGET: later(
         "Tables of other records were told too recently: `template show` names the days. After a"
@@ -83,10 +77,16 @@ def ask(
     receipt: Annotated[
         Path | None, typer.Option(help="Write the receipt here.", dir_okay=False)
     ] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option(help="Write a page here, with each table drawn.", dir_okay=False),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask for a template's tables, verify them, and print them."""
-    require_writable(csv_file, receipt)
+    require_writable(csv_file, receipt, chart)
+    if chart is not None:
+        require_drawing()
     asked = Asked(profile, template, purpose=purpose, steps=STEPS)
     working = Console(stderr=True, quiet=as_json).status(say("the tables are being made"))
     with Room.open(profile) as room, saying_next(asked), working:
@@ -101,6 +101,8 @@ def ask(
     tables = answer.verified.tables or ()
     if csv_file is not None:
         write_file(csv_file, _csv(plan_by(answer.view), tables).encode(), PUBLIC_FILE)
+    if chart is not None:
+        write_file(chart, write_page(answer).encode(), PUBLIC_FILE)
     show(as_json, _document(answer, tables), *_lines(answer, tables))
 
 
@@ -160,18 +162,15 @@ def _lines(answer: TableAnswer, tables: Sequence[Told]) -> Iterator[str]:
     for told in tables:
         side_by_side.setdefault(told.columns, []).append(told)
     for columns, alike in side_by_side.items():
-        headings = [*columns, *(_heading(told.measure) for told in alike)]
+        headings = [*columns, *(heading(told.measure) for told in alike)]
         rows = [
             (*cells[0].classes, *(cell.number or str(Reason.WITHHELD) for cell in cells))
             for cells in zip(*(told.cells for told in alike), strict=True)
         ]
         yield from table(headings, rows)
         yield ""
-    numbers, withheld = count_withheld(tuple(tables))
     release = verified.release
-    yield say(
-        "{numbers:,} numbers, {withheld:,} of them withheld", numbers=numbers, withheld=withheld
-    )
+    yield of_all(tables)
     yield from mapping(
         {
             "of": say(
@@ -185,16 +184,10 @@ def _lines(answer: TableAnswer, tables: Sequence[Told]) -> Iterator[str]:
     )
 
 
-def _heading(measure: Measure) -> str:
-    of = measure.of.partition(",")[0]
-    classes = " / ".join(measure.classes)
-    return " ".join(filter(None, (say(MEASURES[measure.kind]), of, classes)))
-
-
 def _document(answer: TableAnswer, tables: Sequence[Told]) -> dict[str, object]:
     verified = answer.verified
     release = verified.release
-    numbers, withheld = count_withheld(tuple(tables))
+    numbers, withheld = count_withheld(tables)
     return {
         "template": verified.template.name,
         "owner": release.owner,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saferoom_client.cli.output import Shown, mapping, moment
+from saferoom_client.table_words import of_all
 from saferoom_client.tongue import later, say
 from saferoom_proto.tables.receipt import TableReceipt, VerifiedTables, verify_table_receipt
 from saferoom_proto.tables.told import Told
@@ -16,7 +17,7 @@ def shown_table(receipt: TableReceipt, trust: Trust) -> Shown:
     """Verify a table's receipt and lay out what it says."""
     verified = verify_table_receipt(receipt, trust)
     release, request = verified.release, verified.request
-    withheld = None if verified.tables is None else count_withheld(verified.tables)
+    tables = verified.tables
     lines = mapping(
         {
             "asked by": say(
@@ -26,12 +27,12 @@ def shown_table(receipt: TableReceipt, trust: Trust) -> Shown:
             ),
             "tables": verified.template.name,
             "answer": say("refused, {reason}", reason=release.reason)
-            if withheld is None
-            else _numbers(*withheld),
+            if tables is None
+            else of_all(tables),
             "id": verified.request_id,
         }
     )
-    told = say("verified: {what}", what=say(_CHECKED_REFUSAL if withheld is None else _CHECKED))
+    told = say("verified: {what}", what=say(_CHECKED_REFUSAL if tables is None else _CHECKED))
     place = say(
         "  {owner}: {moment}, entry {index} of the log",
         owner=release.owner,
@@ -39,18 +40,6 @@ def shown_table(receipt: TableReceipt, trust: Trust) -> Shown:
         index=verified.index,
     )
     return Shown(_document(verified), (told, *lines, place))
-
-
-def count_withheld(tables: tuple[Told, ...]) -> tuple[int, int]:
-    """Count the numbers of tables, and how many of them are withheld."""
-    numbers = [cell.number for table in tables for cell in table.cells]
-    return len(numbers), sum(number is None for number in numbers)
-
-
-def _numbers(numbers: int, withheld: int) -> str:
-    return say(
-        "{numbers:,} numbers, {withheld:,} of them withheld", numbers=numbers, withheld=withheld
-    )
 
 
 def _document(verified: VerifiedTables) -> dict[str, object]:

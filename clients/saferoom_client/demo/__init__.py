@@ -15,6 +15,7 @@ from saferoom_client.demo.play import Play
 from saferoom_client.demo.processes import Processes
 from saferoom_client.demo.screen import Screen
 from saferoom_client.demo.stage import Stage
+from saferoom_client.demo.tables import tabulate
 from saferoom_client.demo.training import train
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.suite import Suite
@@ -44,6 +45,7 @@ def run(
             play.ask,
             play.be_refused,
             partial(train, stage, screen, play.records),
+            partial(tabulate, stage, screen),
             play.meet_a_dishonest_server,
             play.verify,
         ):

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from typing import Final
-
-from saferoom_client.extras import Extra, needing
+from saferoom_client.bars import bars
 from saferoom_client.tongue import say
 from saferoom_client.training.report import TrainingReport
-
-_SETTINGS: Final = {"svg.fonttype": "none", "svg.hashsalt": "saferoom", "text.parse_math": False}
-_NO_METADATA: Final = {"Creator": None, "Date": None, "Format": None, "Type": None}
 
 
 def separation_chart(report: TrainingReport) -> str:
     """Draw the separation with and without the owner's columns."""
-    return _bars(
+    return bars(
         [say("jointly"), say("alone")],
         {say("separation"): [report.separation, report.alone_separation]},
         flat=True,
@@ -26,12 +19,12 @@ def separation_chart(report: TrainingReport) -> str:
 def lift_chart(report: TrainingReport) -> str:
     """Draw the lift by bands."""
     numbers = [str(number) for number in range(1, len(report.bands) + 1)]
-    return _bars(numbers, {say("lift"): [band.lift for band in report.bands]})
+    return bars(numbers, {say("lift"): [band.lift for band in report.bands]})
 
 
 def weights_chart(report: TrainingReport) -> str:
     """Draw the weights, jointly and alone."""
-    return _bars(
+    return bars(
         [each.name for each in report.weights],
         {
             say("jointly"): [each.joint for each in report.weights],
@@ -39,31 +32,3 @@ def weights_chart(report: TrainingReport) -> str:
         },
         flat=True,
     )
-
-
-def _bars(labels: list[str], series: dict[str, list[float]], *, flat: bool = False) -> str:
-    """Draw bars as SVG, without a script, a font or a file from elsewhere.
-
-    Text stays text, which the reader's own fonts set: those of the library have no Chinese.
-    """
-    with needing(Extra.MODELLING, "a page with charts"):
-        import matplotlib as mpl  # noqa: PLC0415 - an extra
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    drawn = io.StringIO()
-    whole = len(labels) * len(series)
-    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
-        figure = Figure(figsize=(7, 1 + 0.3 * whole if flat else 2.6), layout="constrained")
-        axes = figure.subplots()
-        for number, (name, values) in enumerate(series.items()):
-            places = [at + number / (len(series) + 1) for at in range(len(labels))]
-            draw = axes.barh if flat else axes.bar
-            draw(places, values, 0.9 / len(series), label=name)
-        (axes.set_yticks if flat else axes.set_xticks)(range(len(labels)), labels)
-        if flat:
-            axes.invert_yaxis()
-        if len(series) > 1:
-            axes.legend()
-        figure.savefig(drawn, format="svg", metadata=_NO_METADATA)
-    # What stands before the drawing is for files of their own.
-    return drawn.getvalue().partition("<svg")[2].join(("<svg", ""))
