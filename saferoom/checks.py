@@ -255,7 +255,7 @@ class Checks:
 
     async def _judged(self, enclave: Judge, owner: str, approved: Approved) -> Judged:
         request = approved.request
-        if self._register.template(request.template).says.kind == "Check":
+        if self._register.template(request.template).says.kind in ABOUT_A_SUBJECT:
             return await enclave.judge(approved.envelope)
         said = await disputes_of(self._archive, owner, request.subject)
         return await enclave.report(approved.envelope, said)

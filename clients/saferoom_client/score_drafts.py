@@ -50,7 +50,7 @@ def draft_score(
         "kind": "Score",
         "name": name,
         "title": {"en": f"Score: {title.en}", "zh": f"{title.zh}评分"},
-        "purposes": [purpose],
+        "purposes": [str(purpose)],
         "score": {
             "model": report.model,
             "training": view.envelope.digest,

@@ -7,6 +7,7 @@ else holds it. Both add up to the log-odds of the event, and these become points
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from saferoom_client.answers import OpenedPart
 from saferoom_client.checks import evidence_of, kept_view, told_of
 from saferoom_client.evidence import CheckEvidence
-from saferoom_client.question import VALID_FOR, make_question
+from saferoom_client.question import VALID_FOR, Question, make_question
+from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.tongue import later
 from saferoom_client.training.folder import kept_jobs
@@ -27,6 +30,10 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.statements import Charge, Purpose, Score
 
+READY_SECONDS: Final = 15.0
+"""How long a score waits for bands that are being made, after an approval or a load. The same
+signed question is asked again; nobody has judged it by then."""
+_TRY_SECONDS: Final = 0.5
 _CLIP: Final = 8.0
 _UNITS: Final = 1024
 """Standardised columns are clipped at 8 and kept to 2^-10 (docs/joint-training.md, step 0)."""
@@ -145,7 +152,7 @@ async def score(
         valid_for=valid_for,
         reply_key=session.reply_keys.current(session.clock()),
     )
-    view, opened = await told_of(session, question)
+    view, opened = await _told_when_ready(session, question)
     (told,) = opened
     band = told.value.number if isinstance(told.value, Band) else None
     return ScoreAnswer(
@@ -158,6 +165,21 @@ async def score(
         time=told.release.time,
         evidence=evidence_of(question, view, opened),
     )
+
+
+async def _told_when_ready(
+    session: Session, question: Question
+) -> tuple[TemplateView, tuple[OpenedPart, ...]]:
+    """Ask until the enclave has made the bands: none is made before the template is approved."""
+    tries = 0
+    while True:
+        try:
+            return await told_of(session, question)
+        except Refused as refused:
+            tries += 1
+            if refused.reason is not Reason.NO_DATA or tries > READY_SECONDS / _TRY_SECONDS:
+                raise
+        await asyncio.sleep(_TRY_SECONDS)
 
 
 def scored(view: TemplateView) -> Score:

@@ -44,7 +44,7 @@ def run(
             play.agree_and_consent,
             play.ask,
             play.be_refused,
-            partial(train, stage, screen, play.records),
+            partial(train, stage, screen, play.records, play.cast["silent"]),
             partial(tabulate, stage, screen),
             play.meet_a_dishonest_server,
             play.verify,

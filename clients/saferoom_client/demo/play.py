@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from saferoom_client.cli.plainly import describe
+from saferoom_client.demo.consenting import grant
 from saferoom_client.demo.data import BILLS_COLUMNS, REPAY_COLUMNS, Borrower, Records
 from saferoom_client.demo.plot import Plot
 from saferoom_client.demo.screen import Screen
@@ -16,15 +16,12 @@ from saferoom_client.drafts import read_feature, read_schema, read_template
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import later, say
 from saferoom_client.values import CheckAnswer, TemplateView
-from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
-from saferoom_proto.statements import Consent, Purpose
-from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
+from saferoom_proto.statements import Purpose
 
 TABLES: Final = {"repay": "status", "bills": "statements"}
 FEATURES: Final = {"repay": "worst_delay", "bills": "paid_3m"}
-NOTICE: Final = "What a yes or no about you may tell a bank, and how to take your consent back."
 FLOOR: Final = 3000
 STEADY_DELAY: Final = 2
 
@@ -306,23 +303,7 @@ class Play:
         )
 
     def _grant(self, name: str) -> str:
-        uscc = self.cast[name].uscc
-        with self.stage.open(uscc, "self") as room:
-            now = whole_milliseconds(datetime.now(UTC))
-            consent = Consent(
-                room=room.profile.card.origin,
-                subject=uscc,
-                certificate=b64(room.profile.signing_certificate),
-                institution="bank-a",
-                purposes=(Purpose.PRE_LOAN,),
-                features=("bills.paid_3m", "repay.worst_delay"),
-                uses=None,
-                notice=room.profile.suite.digest(NOTICE.encode()),
-                nonce=fresh_nonce(),
-                valid_from=now - timedelta(minutes=1),
-                valid_to=now + timedelta(days=90),
-            )
-            return room.grant_consent(consent).statement.digest
+        return grant(self.stage, self.cast[name].uscc, ("bills.paid_3m", "repay.worst_delay"))
 
     def _check(
         self,

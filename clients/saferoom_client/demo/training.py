@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from saferoom_client.demo.data import Records
+from saferoom_client.demo.data import Borrower, Records
+from saferoom_client.demo.scoring import score
 from saferoom_client.demo.screen import Screen
 from saferoom_client.demo.stage import APPROVERS, THRESHOLD, Stage
 from saferoom_client.drafts import read_feature, read_template
 from saferoom_client.jobs import JobEnd, JobRows
 from saferoom_client.tongue import say
 from saferoom_client.training.page import write_page
+from saferoom_client.training.report import TrainingReport
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Purpose
 
@@ -19,8 +21,8 @@ FEATURE: Final = "late_now"
 TEMPLATE: Final = "default-risk"
 
 
-def train(stage: Stage, screen: Screen, records: Records) -> None:
-    """Propose a training, have it approved, take part in it, and show what can be told of it."""
+def train(stage: Stage, screen: Screen, records: Records, applicant: Borrower) -> None:
+    """Propose a training, have it approved, take part in it, show it, and score an applicant."""
     screen.act(say("A modeller trains with an owner what neither may see whole"))
     customers = stage.file("customers.csv")
     customers.write_bytes(records.customers)
@@ -29,7 +31,8 @@ def train(stage: Stage, screen: Screen, records: Records) -> None:
         rows = JobRows(customers, label="default")
         folder = bank.submit_job(TEMPLATE, rows, purpose=Purpose.PRODUCT_DESIGN)
         end = bank.take_part(folder.job)
-    _show(stage, screen, end)
+    report = _show(stage, screen, end)
+    score(stage, screen, report, applicant)
 
 
 def _propose_and_approve(stage: Stage, screen: Screen) -> None:
@@ -53,7 +56,7 @@ def _propose_and_approve(stage: Stage, screen: Screen) -> None:
     )
 
 
-def _show(stage: Stage, screen: Screen, end: JobEnd) -> None:
+def _show(stage: Stage, screen: Screen, end: JobEnd) -> TrainingReport:
     report = end.report
     if report is None:
         raise SafeRoomError(Reason.INTERNAL, f"the training ended as {end.release.outcome}")
@@ -83,3 +86,4 @@ def _show(stage: Stage, screen: Screen, end: JobEnd) -> None:
             path=path.relative_to(stage.folder),
         )
     )
+    return report
