@@ -3,11 +3,13 @@
 An enclave knows another by two things. The release certificate that its own approvers signed pins
 the other owner's charter, and with it that owner's key agent and pairing key. And that key agent
 endorsed, for now, the sealing key of an enclave that runs the same code as this one, in a sandbox
-no weaker than this owner asks of its own. The room carries it, and is not believed.
+no weaker than this owner asks of its own, and on hardware that vouches for it if this one does. The
+room carries it, and is not believed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,6 +23,8 @@ from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement
 from saferoom_proto.verification import verify_endorsement
+
+_SOFTWARE: Final = "software"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,17 @@ class Peers:
         standing: what is in force here.
         makeup: this enclave's code, sandbox and keys.
         pairing: this owner's pairing key, as its key agent released it.
+        endorsed: gives the endorsement that this enclave speaks under.
     """
 
-    def __init__(self, standing: Standing, makeup: Makeup, pairing: Pairing) -> None:
+    def __init__(
+        self,
+        standing: Standing,
+        makeup: Makeup,
+        pairing: Pairing,
+        endorsed: Callable[[], Endorsement],
+    ) -> None:
+        self._endorsed: Final = endorsed
         self._standing: Final = standing
         self._makeup: Final = makeup
         self._pairing: Final = pairing
@@ -97,6 +109,10 @@ class Peers:
         # Step 3: it is what this owner would run itself.
         if endorsement.code != self._makeup.software.code:
             detail = f"the enclave of {papers.owner} runs other code"
+            raise SafeRoomError(Reason.BAD_ENDORSEMENT, detail)
+        own_kind, kind = self._endorsed().evidence_kind, endorsement.evidence_kind
+        if own_kind != _SOFTWARE and kind == _SOFTWARE:
+            detail = f"no hardware vouches for the enclave of {papers.owner}, as it does for this"
             raise SafeRoomError(Reason.BAD_ENDORSEMENT, detail)
         least = self._standing.charter.charter.min_sandbox_level
         if endorsement.sandbox_level < least:

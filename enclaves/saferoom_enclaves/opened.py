@@ -219,7 +219,12 @@ class OpenEnclave:
             ready=self.ready,
             data=self.data,
             randomness=around.randomness,
-            peers=Peers(self.standing, makeup, Pairing(self.keys.pairing)),
+            peers=Peers(
+                self.standing,
+                makeup,
+                Pairing(self.keys.pairing),
+                lambda: self.endorsed.endorsement,
+            ),
             log=around.log,
         )
 

@@ -18,31 +18,28 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobRelease, Purpose, Runs, load, seal_statement
 from saferoom_proto.v1 import enclave_pb2
 from saferoom_proto.wire import envelope_to_proto
-from simulator import EnclaveHarness, Sample, sample
+from simulator import EnclaveHarness, sample
 from simulator.job import BEGINS, LabelSideOfJob, Line, asked
 from simulator.owners_job import (
     COMMON_TO_ALL,
     OF_TWO,
     OwnersLine,
     OwnersRoom,
+    Place,
     give,
-    owners_enclaves,
     owners_room,
     papers,
+    two_owners,
 )
 
 MANY = Runs(most=100, days=30)
-Place = tuple[Sample, EnclaveHarness, EnclaveHarness]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Give a room with two owners' firms, for all tests here: each has a template of its own."""
-    said = sample("columns that go astray")
-    tax, court = owners_enclaves(said, tmp_path_factory.mktemp("astray"))
-    yield said, tax, court
-    tax.close()
-    court.close()
+    with two_owners(tmp_path_factory.mktemp("owners"), "columns that go astray") as made:
+        yield made
 
 
 @pytest.fixture
@@ -103,6 +100,14 @@ async def test_a_weaker_sandbox_than_the_giver_asks_of_its_own_gets_nothing(
     with pytest.raises(SafeRoomError) as refused:
         peers.verified(told, jobs.certificate.digest, moment)
     assert refused.value.reason is Reason.SANDBOX_TOO_WEAK
+    # Nor does one that only says so of itself, where hardware vouches for the giver's.
+    monkeypatch.setattr(standing, "charter", charter)
+    opened = jobs.court.enclave.enclave._require_open()
+    vouched = opened.endorsed.endorsement.model_copy(update={"evidence_kind": "tdx"})
+    monkeypatch.setattr(opened, "endorsed", replace(opened.endorsed, endorsement=vouched))
+    with pytest.raises(SafeRoomError) as refused:
+        peers.verified(told, jobs.certificate.digest, moment)
+    assert refused.value.reason is Reason.BAD_ENDORSEMENT
 
 
 def test_a_charter_that_was_followed_by_another_is_no_host_s(tmp_path: Path) -> None:

@@ -19,28 +19,24 @@ from saferoom_proto.statements import (
     Runs,
     load,
 )
-from simulator import EnclaveHarness, Sample, sample
 from simulator.job import BEGINS, LabelSideOfJob, firms
 from simulator.owners_job import (
     COMMON_TO_ALL,
     OwnersRoom,
+    Place,
     judgments,
-    owners_enclaves,
     owners_room,
+    two_owners,
 )
 
 MANY = Runs(most=100, days=30)
-Place = tuple[Sample, EnclaveHarness, EnclaveHarness]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Give a room with two owners' firms, for all tests here: each has a template of its own."""
-    said = sample("jobs of owners")
-    tax, court = owners_enclaves(said, tmp_path_factory.mktemp("owners"))
-    yield said, tax, court
-    tax.close()
-    court.close()
+    with two_owners(tmp_path_factory.mktemp("owners"), "jobs of owners") as made:
+        yield made
 
 
 @pytest.fixture

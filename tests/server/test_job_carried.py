@@ -16,12 +16,10 @@ from saferoom_proto.job_channel import PIECE_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobRelease, Runs, load
 from saferoom_proto.v1 import job_pb2
-from simulator import EnclaveHarness, Sample, sample
 from simulator.job import JobRoom, LabelSideOfJob
-from simulator.owners_job import OwnersRoom, owners_enclaves, owners_room
+from simulator.owners_job import OwnersRoom, Place, owners_room, two_owners
 
 SIDES = Sides("tax", ("court",))
-Place = tuple[Sample, EnclaveHarness, EnclaveHarness]
 
 
 @dataclass
@@ -73,11 +71,8 @@ class Enclaves:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Give a room with two owners' firms."""
-    said = sample("carried")
-    tax, court = owners_enclaves(said, tmp_path_factory.mktemp("carried"))
-    yield said, tax, court
-    tax.close()
-    court.close()
+    with two_owners(tmp_path_factory.mktemp("owners"), "carried") as made:
+        yield made
 
 
 @dataclass

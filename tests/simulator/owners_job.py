@@ -5,7 +5,8 @@ What the server does here is done by `OwnersLine`: it brings papers, and carries
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from saferoom_proto.v1 import enclave_pb2
 from saferoom_proto.wire import envelope_to_proto
 from simulator.harness import EnclaveHarness
 from simulator.job import BEGINS, FEATURES, JobRoom, LabelSideOfJob, Line, asked, job_enclave
-from simulator.sample import Sample
+from simulator.sample import Sample, sample
 
 COURT_ROWS: Final = 1250
 """Of the court: fewer than the tax office has, so that some common subjects are not everybody's."""
@@ -129,6 +130,19 @@ def owners_enclaves(said: Sample, folder: Path) -> tuple[EnclaveHarness, Enclave
     court = EnclaveHarness(said.court, folder)
     court.load({"judgments": judgments(said)})
     return job_enclave(said, folder), court
+
+
+Place = tuple[Sample, EnclaveHarness, EnclaveHarness]
+"""A room, and the enclaves of the tax office and the court in it."""
+
+
+@contextmanager
+def two_owners(folder: Path, seed: str) -> Generator[Place]:
+    """Give a room with two owners' firms, until the context ends."""
+    said = sample(seed)
+    tax, court = owners_enclaves(said, folder)
+    with closing(tax), closing(court):
+        yield said, tax, court
 
 
 def judgments(said: Sample, count: int = COURT_ROWS) -> bytes:
