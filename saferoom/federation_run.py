@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom.undisturbed import Undisturbed
 from saferoom_models.horizontal.aggregator import Aggregator
 from saferoom_models.horizontal.messages import Kind, largest_message, read_place
 from saferoom_models.horizontal.terms import Terms, agreed_terms
@@ -81,6 +82,7 @@ class FederationRun:
         self._wait_seconds: Final = wait_seconds
         self._keep: Final = keep
         self._changed: Final = asyncio.Condition()
+        self._taking: Final = Undisturbed()
         self._last: tuple[int, Kind] = (-1, Kind.OPENED)
         """The step that was closed last."""
         self._ended = ""
@@ -121,10 +123,9 @@ class FederationRun:
         """
         with _refusing_messages():
             step = read_place(message)
+        # Whoever leaves meanwhile leaves nothing half taken.
+        await self._taking.run(self._taken(name, message, step))
         async with self._changed:
-            self._require_going()
-            if self._last < step:
-                await self._take(name, message)
             await self._changed.wait_for(lambda: bool(self._ended) or step <= self._last)
             if step != self._last:
                 self._require_going()
@@ -143,10 +144,17 @@ class FederationRun:
         if self._timer is not None:
             self._timer.cancel()
             await asyncio.wait([self._timer], timeout=seconds)
+        await self._taking.drain(seconds)
 
     def _require_going(self) -> None:
         if self._ended:
             raise EndedError(self._ended)
+
+    async def _taken(self, name: str, message: bytes, step: tuple[int, Kind]) -> None:
+        async with self._changed:
+            if self._last < step:  # the answer to the last step is given after the end, too
+                self._require_going()
+                await self._take(name, message)
 
     async def _take(self, name: str, message: bytes) -> None:
         before = self._aggregator.missing

@@ -45,6 +45,8 @@ _WORDS: Final[tuple[type[FederationJoin | FederationEnd | FederationResult], ...
     FederationEnd,
     FederationResult,
 )
+MOST_OPEN: Final = 20
+"""Proposals of one institution that are open: else one could bury those of all others."""
 _MOST_STREAMS: Final = 500
 _MOST_STREAMS_EACH: Final = 8
 """Banks that take part at once, and of one bank: each holds a message of some MB at most."""
@@ -110,8 +112,25 @@ class Federations:
         self._runs: Final[dict[str, FederationRun]] = {}
 
     async def propose(self, caller: Caller, envelope: Envelope) -> Recorded[FederationProposal]:
-        """Accept a proposal."""
-        return await self._statements.accept(caller, envelope, federation_rules.PROPOSAL)
+        """Accept a proposal.
+
+        Raises:
+            SafeRoomError: `TOO_MANY_REQUESTS` past so many of the caller's that are open.
+        """
+        async with self._one_by_one.turn(f"proposals of {caller.organisation}"):
+            await self._require_few(caller, envelope)
+            return await self._statements.accept(caller, envelope, federation_rules.PROPOSAL)
+
+    async def _require_few(self, caller: Caller, envelope: Envelope) -> None:
+        own, now = caller.organisation, self._clock()
+        found = await self._archive.about(About.FEDERATIONS_OF_BANK, own)
+        said = [load(each.envelope, FederationProposal) for each in found]
+        still = [each for each in said if each.institution == own and each.valid_to > now]
+        known = any(each.envelope.digest == envelope.digest for each in found)
+        if len(still) >= MOST_OPEN and not known:
+            rule = f"{len(still)} of your proposals are open: wait until they are over"
+            fault = FieldFault("proposal", rule)
+            raise SafeRoomError(Reason.TOO_MANY_REQUESTS, "proposals", [fault])
 
     async def say(self, caller: Caller, envelope: Envelope, kind: type[Word]) -> Recorded[Word]:
         """Accept a bank's word on a federation; that it ends is heard by its training at once.

@@ -47,7 +47,9 @@ def pooled(banks: Banks, names: tuple[str, ...]) -> LogisticRegression:
     return LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(ready, rows[:, 0])
 
 
-async def test_three_banks_train_the_pooled_fit_and_all_say_so_in_the_log(banks: Banks) -> None:
+async def test_three_banks_train_the_pooled_fit_and_all_say_so_in_the_log(
+    banks: Banks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     federation = await banks.propose((A, B, EAST))
     with pytest.raises(SafeRoomError) as early:
         await train(banks, federation, A)
@@ -78,6 +80,14 @@ async def test_three_banks_train_the_pooled_fit_and_all_say_so_in_the_log(banks:
     folder = FederationFolder(banks.rooms[A].profile, federation)
     kept = sorted(path.name for path in folder.folder.iterdir())
     assert kept == ["join.json", "model.json", "result.json"], "the state is gone"
+    # An auditor finds nothing wrong in what all said, and could open all of it.
+    async with AsyncRoom.open(banks.live.member("auditor", "desk")) as auditor:
+        assert (await auditor.audit_log()).violations == ()
+    # A bank that has too many proposals open is refused.
+    monkeypatch.setattr("saferoom.federations.MOST_OPEN", 1)
+    with pytest.raises(Refused) as refused:
+        await banks.propose((A, B, EAST), name="one-more")
+    assert refused.value.reason is Reason.TOO_MANY_REQUESTS
     # A bank that it does not name is told of nothing.
     assert await banks.rooms[WEST].list_federations() == ()
     with pytest.raises(Refused) as refused:

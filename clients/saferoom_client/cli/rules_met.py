@@ -161,6 +161,7 @@ WITH_VALUES: Final = (
     later("{name} was trained with or without {banks}: both would tell their part"),
     later("{bank} is not enrolled as an institution"),
     later("{bank} ended it; propose another"),
+    later("{number} of your proposals are open: wait until they are over"),
     later("{bank} has said so already, in other words"),
     later("1 to {most} firms: names are not given twice"),
     later("a whole number below {number}"),

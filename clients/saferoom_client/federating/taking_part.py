@@ -19,7 +19,7 @@ from saferoom_client.session import Session
 from saferoom_client.training.call import Call
 from saferoom_client.training.machines import saying_refusals
 from saferoom_client.training.table import TrainingTable
-from saferoom_client.training.taking_part import PASSING
+from saferoom_client.training.taking_part import PASSING, whole
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.v1 import federation_pb2
 
@@ -155,7 +155,7 @@ class Part:
             while not self._participant.over:
                 self._send(call)
                 answer = await self._hear(call)
-                await asyncio.to_thread(self._take, answer)
+                await whole(asyncio.to_thread(self._take, answer))
                 self._moved = time.monotonic()
                 self._tell(reached=True)
             call.say(None)

@@ -116,7 +116,7 @@ class Part:
                 answer = await self._hear(call)
                 if isinstance(answer, Recorded):
                     return answer
-                await _whole(asyncio.to_thread(self._take, answer))
+                await whole(asyncio.to_thread(self._take, answer))
                 self._moved = time.monotonic()
                 self._tell()
             # Step 3: the enclave's last word.
@@ -234,7 +234,7 @@ def _require_some(piece: job_pb2.JobPiece) -> None:
         raise SafeRoomError(Reason.MALFORMED, "a piece of a message that holds nothing")
 
 
-async def _whole(work: Coroutine[object, object, None]) -> None:
+async def whole(work: Coroutine[object, object, None]) -> None:
     """Wait for work to its end, also where waiting is cancelled.
 
     No state is written after whoever takes the job up in this process has read it.

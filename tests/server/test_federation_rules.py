@@ -1,0 +1,214 @@
+"""Who may say what of a federated training, and what is refused whoever says it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from saferoom.evidence import Caller, Role
+from saferoom.federation_rules import PROPOSAL, word_rule
+from saferoom.register import Organisation, Register
+from saferoom.rules import Ground, RoomFacts
+from saferoom_client.audit.federations import Federated, require_federation
+from saferoom_client.federating.view import require_of
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.identity import Identity, IdentityKind
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import (
+    FederationEnd,
+    FederationJoin,
+    FederationProposal,
+    FederationResult,
+    SharedColumn,
+    Title,
+    load,
+    seal_statement,
+)
+from saferoom_proto.suite import Suite
+from simulator import World
+
+WORLD = World("federations")
+BANKS = tuple(WORLD.bank(name) for name in ("bank-a", "bank-b", "bank-c"))
+NAMES = tuple(bank.name for bank in BANKS)
+NOW = WORLD.now()
+
+
+def ground(enrolled: tuple[str, ...] = NAMES) -> Ground:
+    register = Register()
+    for name in enrolled:
+        register.enrol(Organisation(name, name, name, frozenset({Role.INSTITUTION})))
+    facts = SimpleNamespace(origin=WORLD.room, issuers=(WORLD.issuer.certificate,))
+    return Ground(register, cast("RoomFacts", facts), NOW)
+
+
+def proposal(
+    changes: dict[str, object] | None = None, signer: int = 0, key: SigningKey | None = None
+) -> Envelope:
+    fields: dict[str, object] = {
+        "room": WORLD.room,
+        "valid_from": NOW,
+        "valid_to": NOW + timedelta(days=7),
+        "institution": NAMES[0],
+        "signer": b64(BANKS[signer].certified),
+        "name": "default-12m",
+        "title": Title(en="Default", zh="违约"),
+        "event": "default",
+        "banks": NAMES,
+        "columns": (SharedColumn(name="income", low=Decimal(0), high=Decimal(9)),),
+        "inverse_ridge": Decimal(1),
+        "rounds": 12,
+        "fewest_rows": 200,
+        "wait_seconds": 600,
+        "nonce": b64(bytes(16)),
+    }
+    payload = FederationProposal.model_validate(fields | (changes or {}))
+    return seal_statement(payload, key or BANKS[signer].key)
+
+
+def said(bank: int, **changes: object) -> dict[str, object]:
+    return {
+        "room": WORLD.room,
+        "institution": NAMES[bank],
+        "signer": b64(BANKS[bank].certified),
+        "federation": proposal().digest,
+        "at": NOW,
+    } | changes
+
+
+def join(bank: int, key: SigningKey | None = None, **changes: object) -> Envelope:
+    payload = FederationJoin.model_validate(said(bank, key="5a" * 32, **changes))
+    return seal_statement(payload, key or BANKS[bank].key)
+
+
+def result(bank: int, **changes: object) -> FederationResult:
+    told: dict[str, object] = {
+        "course": "c0" * 32,
+        "banks": NAMES,
+        "rows": 1200,
+        "rounds": 6,
+        "converged": True,
+    }
+    return FederationResult.model_validate(said(bank) | told | changes)
+
+
+def refusal(envelope: Envelope, at: Ground | None = None) -> Reason:
+    payload = load(envelope, FederationProposal)
+    with pytest.raises(SafeRoomError) as refused:
+        PROPOSAL.verify(envelope, payload, at or ground())
+    return refused.value.reason
+
+
+def test_a_proposal_is_by_a_member_of_its_proposer_and_of_enrolled_banks() -> None:
+    assert PROPOSAL.verify(proposal(), load(proposal(), FederationProposal), ground()) == ()
+    assert refusal(proposal(signer=1)) is Reason.BAD_SIGNATURE
+    assert refusal(proposal(key=SigningKey.generate())) is Reason.BAD_SIGNATURE
+    assert refusal(proposal(), ground(NAMES[:2])) is Reason.MALFORMED
+    assert refusal(proposal({"valid_from": NOW - timedelta(days=2)})) is Reason.EXPIRED
+    guomi = proposal(key=SigningKey.generate(Suite.GUOMI))
+    assert refusal(guomi) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"banks": NAMES[:2]},
+        {"banks": NAMES[::-1]},
+        {"banks": (*NAMES[1:], "bank-d")},
+        {"institution": "bank-z"},
+        {"columns": ()},
+        {"columns": (SharedColumn(name="a", low=Decimal(0), high=Decimal(1)),) * 2},
+        {"inverse_ridge": Decimal(0)},
+        {"rounds": 13},
+        {"fewest_rows": 50},
+        {"wait_seconds": 5},
+        {"valid_to": NOW + timedelta(days=40)},
+    ],
+)
+def test_a_proposal_that_no_training_may_follow_is_no_statement(
+    changes: dict[str, object],
+) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - pydantic's, each with a rule of its own
+        proposal(changes)
+
+
+def test_a_bank_joins_for_itself_once_and_while_it_is_not_ended() -> None:
+    held = load(proposal(), FederationProposal)
+    nobody = frozenset[tuple[type, str]]()
+    rule = word_rule(FederationJoin, held, nobody)
+    envelope = join(1)
+    word = load(envelope, FederationJoin)
+    caller = Caller(
+        Identity(IdentityKind.ORGANISATION, NAMES[1], "desk", "sha256:" + "0" * 64),
+        frozenset({Role.INSTITUTION}),
+    )
+    rule.may(caller, word)
+    assert rule.verify(envelope, word, ground()) == ()
+    for other, reason in (
+        (join(1, key=BANKS[2].key), Reason.BAD_SIGNATURE),
+        (join(1, signer=b64(BANKS[2].certified), key=BANKS[2].key), Reason.BAD_SIGNATURE),
+        (join(1, at=NOW - timedelta(days=3)), Reason.EXPIRED),
+        (join(1, room="other.example/room"), Reason.BAD_CHARTER),
+    ):
+        with pytest.raises(SafeRoomError) as refused:
+            rule.verify(other, load(other, FederationJoin), ground())
+        assert refused.value.reason is reason
+    with pytest.raises(SafeRoomError) as refused:
+        rule.may(caller, load(join(2), FederationJoin))
+    assert refused.value.reason is Reason.NOT_ALLOWED
+    for before, reason in (
+        ({(FederationJoin, NAMES[1])}, Reason.CONFLICT),
+        ({(FederationEnd, NAMES[2])}, Reason.CONFLICT),
+    ):
+        with pytest.raises(SafeRoomError) as refused:
+            word_rule(FederationJoin, held, before).verify(envelope, word, ground())
+        assert refused.value.reason is reason
+    told = seal_statement(result(1), BANKS[1].key)
+    with pytest.raises(SafeRoomError) as refused:
+        word_rule(FederationResult, held, nobody).verify(
+            told, load(told, FederationResult), ground()
+        )
+    assert refused.value.reason is Reason.NOT_ALLOWED
+
+
+def test_a_client_takes_no_word_on_another_federation_or_of_a_stranger() -> None:
+    held = load(proposal(), FederationProposal)
+    require_of(proposal(), held, load(join(1), FederationJoin))
+    for other in (
+        load(join(1, federation="sha256:" + "0" * 64), FederationJoin),
+        FederationJoin.model_validate(said(1, key="5a" * 32, institution="bank-z")),
+    ):
+        with pytest.raises(SafeRoomError) as refused:
+            require_of(proposal(), held, other)
+        assert refused.value.reason is Reason.BAD_PROOF
+
+
+def test_an_auditor_finds_two_models_a_second_join_and_a_result_before_all_joined() -> None:
+    federation = Federated(load(proposal(), FederationProposal))
+    found = {proposal().digest: federation}
+    for bank in (0, 1):
+        federation.join(load(join(bank), FederationJoin))
+    with pytest.raises(SafeRoomError) as refused:
+        federation.end(result(0))
+    assert refused.value.reason is Reason.NOT_ALLOWED
+    with pytest.raises(SafeRoomError) as refused:
+        federation.join(load(join(1), FederationJoin))
+    assert refused.value.reason is Reason.CONFLICT
+    federation.join(load(join(2), FederationJoin))
+    federation.end(result(0))
+    federation.end(result(1))
+    with pytest.raises(SafeRoomError) as refused:
+        federation.end(result(2, course="c1" * 32))
+    assert refused.value.reason is Reason.CONFLICT
+    for other, reason in (
+        (result(1, federation="sha256:" + "0" * 64), Reason.UNKNOWN_STATEMENT),
+        (result(1, institution="bank-z"), Reason.NOT_ALLOWED),
+    ):
+        with pytest.raises(SafeRoomError) as refused:
+            require_federation(found, other)
+        assert refused.value.reason is reason
