@@ -171,6 +171,7 @@ class Records:
                 epoch=spent.epoch,
                 cuts=spent.cuts,
                 cells=spent.cells,
+                scores=tuple(score.answers for score in spent.scores),
             )
             for group, institutions in sorted(self._standing.groups.institutions().items())
             for spent in self._spending.own_account(group, subject)

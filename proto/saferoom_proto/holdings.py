@@ -7,6 +7,7 @@ in it keeps that commitment from being guessed.
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
@@ -99,6 +100,8 @@ class HeldAccount(Part):
     cuts: tuple[str, ...]
     """What the value was compared with; of values that were stated, a tag of each."""
     cells: Annotated[int, Field(ge=1)]
+    scores: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(exclude_if=operator.not_)] = ()
+    """How many answers each score has that was asked and reads it."""
 
 
 class HeldBatch(Part):

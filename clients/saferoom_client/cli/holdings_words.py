@@ -157,7 +157,20 @@ def _nothing(feature: Feature) -> str:
 
 
 def _known(account: HeldAccount, feature: Feature | None) -> str:
-    """Say what the cuts that were asked tell apart; the answers themselves are not known here."""
+    """Say what was asked tells apart; the answers themselves are not known here."""
+    if account.scores:
+        scored = "; ".join(
+            say(
+                "which of {answers} answers a model's score has, by this and other values",
+                answers=each,
+            )
+            for each in account.scores
+        )
+        return f"{_by_cuts(account, feature)}; {scored}" if account.cuts else scored
+    return _by_cuts(account, feature)
+
+
+def _by_cuts(account: HeldAccount, feature: Feature | None) -> str:
     cuts = account.cuts
     kind = None if feature is None else feature.kind
     if not cuts:
