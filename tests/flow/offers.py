@@ -57,7 +57,9 @@ TEMPLATES: Final = {
 CSV: Final = {
     "court": (
         "cases",
-        "uscc,listed,case_no\n" + "".join(f"{each},true,{CASE}\n" for each in DISHONEST),
+        "uscc,listed,case_no\n"
+        + "".join(f"{each},true,{CASE}\n" for each in DISHONEST)
+        + f"{FICKLE},false,{CASE}\n",
     ),
     "tax": ("vat", "uscc,paid\n" + "".join(f"{each},{paid}\n" for each, paid in PAID.items())),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.flow.live import LiveRoom
-from tests.flow.offers import LISTED
+from tests.flow.offers import FICKLE
 from tests.flow.pages import DOCS, Hand, read_page, typing_in
 
 PAGE = "reports.md"
@@ -18,7 +18,7 @@ COMMANDS = ("ask", "show", "own", "draft")
 def hand(live: LiveRoom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hand]:
     """Give a folder in which the page's people have their member folders."""
     people = {
-        "firm": live.member(LISTED, "self"),
+        "firm": live.member(FICKLE, "self"),
         "bank": live.member("bank-a", "desk"),
         "court-li": live.member("court", "li"),
         "court-wang": live.member("court", "wang"),
@@ -35,7 +35,7 @@ def test_the_page_works_as_it_stands(live: LiveRoom, hand: Hand) -> None:
     assert (hand.folder / "report.pdf").read_bytes().startswith(b"%PDF-")
     assert "豫0402执17号" in (hand.folder / "report.html").read_text("utf-8")
     # The room is others' too: what is disputed here is taken back.
-    with live.open(LISTED, "self") as room:
+    with live.open(FICKLE, "self") as room:
         for each in room.list_disputes():
             if each.is_open and each.dispute.field == "cases.case_no":
                 room.withdraw_dispute(each.digest)

@@ -135,7 +135,15 @@ def show_(
 
 
 @app.command()
-def own(profile: ProfileOption, out: OutOption = None, as_json: JsonOption = False) -> None:
+def own(
+    profile: ProfileOption,
+    *,
+    owner: Annotated[
+        list[str], typer.Option("--owner", help="Only this data owner; repeat it.")
+    ] = [],  # noqa: B006 - Typer copies it
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """See, as a subject, what every owner holds about you that is public: free of charge.
 
     It is read with your own key, as `saferoom mine` does, and takes one of the day's readings.
@@ -144,7 +152,7 @@ def own(profile: ProfileOption, out: OutOption = None, as_json: JsonOption = Fal
     require_writable(out)
     working = Console(stderr=True, quiet=as_json).status(say("the report is put together"))
     with Room.open(profile) as room, working:
-        content = _own(room)
+        content = _own(room, owner)
     _write(content, out)
     show(as_json, document(content), *_lines(content), *_written(out))
 
@@ -204,12 +212,12 @@ def draft(
     )
 
 
-def _own(room: Room) -> Content:
+def _own(room: Room, owners: list[str]) -> Content:
     if not room.profile.member.is_subject:
         raise SafeRoomError(Reason.NOT_ALLOWED, "only a subject is shown what is held about it")
     held: dict[str, OwnHoldings] = {}
     missing: dict[str, Reason] = {}
-    for owner in sorted(each.owner for each in room.describe().enclaves):
+    for owner in sorted(owners or (each.owner for each in room.describe().enclaves)):
         if owner not in room.profile.trust.charter_roots:
             missing[owner] = Reason.BAD_CHARTER
             continue
