@@ -58,6 +58,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}OwnerService/GetEndorsement": MEMBERS,
         f"{_ROOM}OwnerService/GetEvidence": MEMBERS,
         f"{_ROOM}OwnerService/LoadData": _OWNER,
+        f"{_ROOM}OwnerService/GetLoadProgress": _OWNER,
         f"{_ROOM}OwnerService/Rollback": _OWNER,
         f"{_ROOM}OwnerService/ListSnapshots": _OWNER,
         f"{_ROOM}OwnerService/AttendKeys": _OWNER,

@@ -15,7 +15,7 @@ from cryptography import x509
 from saferoom import batch_pieces, job_pieces
 from saferoom import enclave_wire as wire
 from saferoom.batch_pieces import BatchPiece
-from saferoom.enclave_wire import LoadPiece
+from saferoom.enclave_wire import LoadHeader, LoadPiece
 from saferoom.exchange import (
     AttestedClaims,
     BatchTold,
@@ -121,6 +121,11 @@ class EnclaveChannel:
         """Pass a load on, piece by piece."""
         passed_on = (wire.load_request(piece) async for piece in pieces)
         return wire.loaded_from(await _answered(self._stub.Load(passed_on, timeout=seconds)))
+
+    async def tell_load(self, header: LoadHeader, seconds: float) -> int:
+        """Ask how many pieces of a load have arrived before."""
+        call = self._stub.TellLoad(wire.tell_load_request(header), timeout=seconds)
+        return (await _answered(call)).kept
 
     async def try_feature(self, order: Envelope) -> bytes:
         """Have it try a feature's draft; gives the sealed verdict."""

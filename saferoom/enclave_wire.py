@@ -20,6 +20,8 @@ from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 
 LoadPiece = owner_pb2.LoadDataRequest
 """A piece of a load, which passes through the room as it came."""
+LoadHeader = owner_pb2.LoadHeader
+"""What opens one; likewise."""
 
 
 def standing_from(message: enclave_pb2.EnclavePosition) -> Standing:
@@ -161,6 +163,11 @@ def reported_from(message: enclave_pb2.ReportResponse) -> Judged:
 def load_request(piece: LoadPiece) -> enclave_pb2.LoadRequest:
     """Pass a piece of a load on as it came."""
     return enclave_pb2.LoadRequest(piece=piece)
+
+
+def tell_load_request(header: LoadHeader) -> enclave_pb2.TellLoadRequest:
+    """Pass a load's header on as it came."""
+    return enclave_pb2.TellLoadRequest(header=header)
 
 
 def trial_request(order: Envelope) -> enclave_pb2.TryFeatureRequest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from saferoom.enclave_wire import LoadPiece, load_owner
+from saferoom.enclave_wire import LoadHeader, LoadPiece, load_owner
 from saferoom.evidence import Caller, Recorded
 from saferoom.exchange import Loaded
 from saferoom.links import Links
@@ -53,12 +53,18 @@ class Loads:
         if header is None:
             raise SafeRoomError(Reason.MALFORMED, "a load begins with its header")
         owner, schema = load_owner(header)
-        if caller.organisation != owner:
-            raise SafeRoomError(Reason.NOT_ALLOWED, "another owner's load")
-        if self._register.schema(schema).says.owner != owner:
-            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "another owner's schema")
+        self._require_own(caller, owner, schema)
         passing = self._pass_on(self._links.serving(owner), _after(header, pieces))
         return await self._undisturbed.run(passing)
+
+    async def progress(self, caller: Caller, header: LoadHeader) -> int:
+        """Tell how many pieces of a load its enclave keeps.
+
+        Raises:
+            SafeRoomError: as `load`.
+        """
+        self._require_own(caller, header.owner, header.schema)
+        return await self._links.serving(header.owner).tell_load(header)
 
     async def rollback(self, caller: Caller, order: Envelope) -> Recorded[object]:
         """Have an enclave go back to an earlier snapshot; gives the new one, recorded.
@@ -71,6 +77,12 @@ class Loads:
         if caller.organisation != owner:
             raise SafeRoomError(Reason.NOT_ALLOWED, "another owner's store")
         return await self._undisturbed.run(self._back(self._links.serving(owner), order))
+
+    def _require_own(self, caller: Caller, owner: str, schema: str) -> None:
+        if caller.organisation != owner:
+            raise SafeRoomError(Reason.NOT_ALLOWED, "another owner's load")
+        if self._register.schema(schema).says.owner != owner:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "another owner's schema")
 
     async def _back(self, session: Session, order: Envelope) -> Recorded[object]:
         entry = await session.rollback(order, self._seconds)

@@ -25,7 +25,7 @@ from saferoom.archive import Archive
 from saferoom.batch_pieces import BatchPiece
 from saferoom.channel import EnclaveChannel
 from saferoom.courier import Courier, HeadSigner
-from saferoom.enclave_wire import LoadPiece
+from saferoom.enclave_wire import LoadHeader, LoadPiece
 from saferoom.endorsement import Endorsed, require_same
 from saferoom.exchange import AttestedClaims, BatchTold, Judged, Loaded, OutboxEntry, Standing
 from saferoom.judging import JudgeQueue
@@ -214,6 +214,10 @@ class Session:
     async def load(self, pieces: AsyncIterator[LoadPiece], seconds: float) -> Loaded:
         """Pass a load on."""
         return await self._channel.load(pieces, seconds)
+
+    async def tell_load(self, header: LoadHeader) -> int:
+        """Ask how many pieces of a load have arrived before."""
+        return await self._channel.tell_load(header, JUDGE_SECONDS)
 
     async def try_feature(self, order: Envelope) -> bytes:
         """Have the enclave try a feature's draft; gives the sealed verdict."""

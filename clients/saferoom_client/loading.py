@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import grpc
 
+from saferoom_client.broken_loads import FEWEST_PIECES, BrokenLoad, Content
 from saferoom_client.files import bad_file
 from saferoom_client.owners import Endorsed, get_endorsed
 from saferoom_client.refused import refusal_of
@@ -53,6 +56,26 @@ def ignore_progress(sent: int, total: int) -> None:
     del sent, total
 
 
+class Earlier(StrEnum):
+    """What became of an earlier load that broke off."""
+
+    GOES_ON = "goes on"
+    """Its pieces that have arrived are not sent again."""
+    CHANGED = "changed"
+    """Its files are others now: this one begins anew."""
+    TAKEN = "taken"
+    """All of it had arrived: it is loaded."""
+
+
+Told = Callable[[Earlier, int], None]
+"""Is told of an earlier load, and how many bytes of it have arrived."""
+
+
+def ignore_earlier(earlier: Earlier, sent: int) -> None:
+    """Take no notice of an earlier load."""
+    del earlier, sent
+
+
 @dataclass(frozen=True, slots=True)
 class _Load:
     """A load about to be sent.
@@ -61,6 +84,8 @@ class _Load:
         header: what it brings.
         files: its tables' files, in order; none for a table that stays as it is.
         total: their size in bytes.
+        content: what the files held when it was named.
+        broken: as the member's folder remembers it; none of a small one.
         key: the content key.
         reply: opens what is wrong with its rows.
     """
@@ -68,6 +93,8 @@ class _Load:
     header: LoadHeader
     files: tuple[Path | None, ...]
     total: int
+    content: Content = field(repr=False)
+    broken: BrokenLoad | None = None
     key: bytes = field(default_factory=make_content_key, repr=False)
     reply: SealingKey = field(default_factory=SealingKey.generate)
 
@@ -79,9 +106,13 @@ async def load_data(
     *,
     changes: Mapping[str, Change] | None = None,
     progress: Progress = ignore_progress,
+    earlier: Told = ignore_earlier,
     deadline_seconds: float = LOAD_DEADLINE_SECONDS,
 ) -> LoadReport:
     """Load the owner's tables from CSV files; all of it or none becomes the next snapshot.
+
+    One that broke off goes on where it was, by the same call: its enclave keeps what has arrived,
+    sealed as it came, for a day. Files that have changed since begin anew.
 
     Args:
         session: of an approver of the owner.
@@ -90,6 +121,7 @@ async def load_data(
         changes: what the rows of a table do to those of the snapshot in use; of a table that is
             named here and brings no file, all rows stay.
         progress: is told how many bytes of how many have been sent.
+        earlier: is told what became of an earlier load that broke off.
         deadline_seconds: how long sending and validating may take.
 
     Returns:
@@ -101,18 +133,35 @@ async def load_data(
             enclave's on this load.
     """
     owner = session.owner
-    planned = _plan(owner, schema, tables, changes or {})
+    planned = await asyncio.to_thread(_plan, session, schema, tables, changes or {})
     # Step 1: order it, after the snapshot that the enclave answers from now.
     endorsed = await get_endorsed(session, owner)
+    taken = await _taken(session, planned, endorsed)
+    if taken is not None:
+        earlier(Earlier.TAKEN, planned.total)
+        return taken
     order = session.sign(_order(session, planned, await in_use(session, owner, endorsed)))
     sealing = unb64(endorsed.endorsement.sealing)
     sealed_key = seal_order(order, planned.header, planned.key, sealing)
-    # Step 2: send it, piece by piece.
-    pieces = _pieces(planned, sealed_key, progress)
-    try:
-        told = await session.owners.LoadData(pieces, timeout=deadline_seconds)
-    except grpc.aio.AioRpcError as error:
-        raise refusal_of(error) from error
+    # Step 2: send it, piece by piece; of one that broke off, what has not arrived.
+    kept = await _kept(session, planned, order, sealed_key, earlier)
+    failed: list[SafeRoomError] = []
+    with ExitStack() as stack:
+        # Opened here: a call that breaks off leaves its messages where they were.
+        files = [
+            None if each is None else stack.enter_context(each.open("rb")) for each in planned.files
+        ]
+        pieces = _pieces(planned, files, _header(planned, sealed_key, kept), progress)
+        try:
+            told = await session.owners.LoadData(_noting(pieces, failed), timeout=deadline_seconds)
+        except grpc.aio.AioRpcError as error:
+            raise refusal_of(error) from error
+        except asyncio.CancelledError:
+            if failed:  # gRPC gives up a call whose messages fail, and says nothing more
+                raise failed[0] from None
+            raise
+    if planned.broken is not None:
+        planned.broken.forget()
     # Step 3: the enclave's word on it: what is wrong with it, for this client only, or a snapshot.
     if not told.HasField("snapshot"):
         return _refused(planned, told.sealed_faults)
@@ -121,8 +170,9 @@ async def load_data(
 
 
 def _plan(
-    owner: str, schema: str, tables: Mapping[str, str | Path], changes: Mapping[str, Change]
+    session: Session, schema: str, tables: Mapping[str, str | Path], changes: Mapping[str, Change]
 ) -> _Load:
+    owner = session.owner
     files = {name: Path(path) for name, path in tables.items()}
     kept = [name for name in changes if name not in files]
     sizes = dict.fromkeys(kept, 0)
@@ -137,7 +187,42 @@ def _plan(
         schema,
         tuple(LoadTable.of(name, sizes[name], told[name] or Change.WHOLE) for name in sizes),
     )
-    return _Load(header, tuple(files.get(name) for name in sizes), sum(sizes.values()))
+    ordered, total = tuple(files.get(name) for name in sizes), sum(sizes.values())
+    content = Content.read(header, ordered)
+    if sum(table.pieces for table in header.tables) < FEWEST_PIECES:
+        return _Load(header, ordered, total, content)
+    broken = BrokenLoad(session.profile.folder, content.name(header))
+    return _Load(header, ordered, total, content, broken, broken.key)
+
+
+async def _taken(session: Session, planned: _Load, endorsed: Endorsed) -> LoadReport | None:
+    """Tell what a load has become that broke off when all of it had arrived; none if it did not."""
+    if planned.broken is None or not planned.broken.orders or endorsed.snapshot is None:
+        return None
+    snapshot, _ = await open_snapshot(session, session.owner, endorsed.snapshot)
+    if snapshot.order not in planned.broken.orders:
+        return None
+    planned.broken.forget()
+    return LoadReport(snapshot, None, (), 0)
+
+
+async def _kept(
+    session: Session, planned: _Load, order: Envelope, sealed_key: bytes, earlier: Told
+) -> int:
+    """Tell how many pieces the enclave keeps, and write down that the load is ordered."""
+    broken = planned.broken
+    if broken is None:
+        return 0
+    kept = 0
+    if broken.goes_on:
+        ask = owner_pb2.GetLoadProgressRequest(header=_header(planned, sealed_key, 0))
+        pieces = sum(table.pieces for table in planned.header.tables)
+        kept = min(pieces, (await session.call(session.owners.GetLoadProgress, ask)).kept)
+        earlier(Earlier.GOES_ON, min(planned.total, kept * PIECE_BYTES))
+    elif broken.others:
+        earlier(Earlier.CHANGED, 0)
+    broken.remember(order.digest)
+    return kept
 
 
 async def in_use(session: Session, owner: str, endorsed: Endorsed) -> str | None:
@@ -165,35 +250,56 @@ def _order(session: Session, planned: _Load, follows: str | None) -> LoadOrder:
     )
 
 
-async def _pieces(
-    planned: _Load, sealed_key: bytes, progress: Progress
-) -> AsyncIterator[owner_pb2.LoadDataRequest]:
-    header, sealer = planned.header, LoadSealer(planned.header.digest, planned.key)
+def _header(planned: _Load, sealed_key: bytes, kept: int) -> owner_pb2.LoadHeader:
+    header = planned.header
     tables = [
         owner_pb2.LoadTable(name=one.name, pieces=one.pieces, change=_CHANGES[one.change])
         for one in header.tables
     ]
-    yield owner_pb2.LoadDataRequest(
-        header=owner_pb2.LoadHeader(
-            owner=header.owner, schema=header.schema, sealed_key=sealed_key, tables=tables
-        )
+    return owner_pb2.LoadHeader(
+        owner=header.owner, schema=header.schema, sealed_key=sealed_key, tables=tables, kept=kept
     )
-    sent = 0
+
+
+async def _pieces(
+    planned: _Load,
+    files: Sequence[BinaryIO | None],
+    first: owner_pb2.LoadHeader,
+    progress: Progress,
+) -> AsyncIterator[owner_pb2.LoadDataRequest]:
+    header, sealer = planned.header, LoadSealer(planned.header.digest, planned.key)
+    yield owner_pb2.LoadDataRequest(header=first)
+    sent, passed = 0, 0
     for number, (table, path) in enumerate(zip(header.tables, planned.files, strict=True)):
-        with io.BytesIO() if path is None else path.open("rb") as file:
-            for index in range(table.pieces):
-                data = _read_piece(file, path, last=index == table.pieces - 1)
-                sealed = sealer.piece(number, index, data, last=index == table.pieces - 1)
+        file = files[number]
+        for index in range(table.pieces):
+            last = index == table.pieces - 1
+            data = b""
+            if file is not None and path is not None:
+                data = _read_piece(file, path, last=last)
+                planned.content.require(number, index, data, path)
+            if passed >= first.kept:
+                sealed = sealer.piece(number, index, data, last=last)
                 yield owner_pb2.LoadDataRequest(sealed=sealed)
-                sent += len(data)
-                progress(sent, planned.total)
+            passed += 1
+            sent += len(data)
+            progress(sent, planned.total)
 
 
-def _read_piece(file: BinaryIO, path: Path | None, *, last: bool) -> bytes:
+async def _noting(
+    pieces: AsyncIterator[owner_pb2.LoadDataRequest], failed: list[SafeRoomError]
+) -> AsyncIterator[owner_pb2.LoadDataRequest]:
+    try:
+        async for piece in pieces:
+            yield piece
+    except SafeRoomError as error:
+        failed.append(error)
+        raise
+
+
+def _read_piece(file: BinaryIO, path: Path, *, last: bool) -> bytes:
     """Read the next piece, and notice a file that grew or shrank since its size was announced."""
     data = file.read(PIECE_BYTES)
-    if path is None:
-        return data
     if (last and file.read(1)) or (not last and len(data) < PIECE_BYTES):
         raise bad_file(path, "it changed while it was being sent")
     return data

@@ -20,7 +20,7 @@ from saferoom_enclaves.jobs import Jobs
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release
-from saferoom_enclaves.loads import LoadGrant, LoadJob, NewStore, require_next
+from saferoom_enclaves.loads import LoadJob, NewStore, granted, require_next
 from saferoom_enclaves.opened import Endorsed, OpenEnclave, Surroundings
 from saferoom_enclaves.reports.desk import ReportDesk
 from saferoom_enclaves.rollbacks import RollbackJob, kept_snapshots, require_kept
@@ -30,8 +30,7 @@ from saferoom_enclaves.tables.desk import TableDesk
 from saferoom_enclaves.trials import Trial
 from saferoom_enclaves.whereabouts import Whereabouts
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.load import LoadHeader, LoadOpener
-from saferoom_proto.load_order import open_order
+from saferoom_proto.load import LoadHeader
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.recovery import Decision, keys_info, open_decision
 from saferoom_proto.rollback import open_rollback
@@ -209,6 +208,7 @@ class Enclave:
         opened.refresh()
         opened.jobs.look_through()
         opened.fetched.throw_away(self._now())
+        opened.kept_loads.expire()
         return acknowledged
 
     def settle(self, seconds: float) -> None:
@@ -278,8 +278,17 @@ class Enclave:
         opened.grounds(now)
         return opened.trials.begin(order, now)
 
-    def begin_load(self, header: LoadHeader, sealed_key: bytes) -> LoadJob:
-        """Let an ordered load begin.
+    def kept_of_load(self, header: LoadHeader, sealed_key: bytes) -> int:
+        """Tell how many pieces of an ordered load have arrived before.
+
+        Raises:
+            SafeRoomError: `BAD_SEAL`, `BAD_SIGNATURE`.
+        """
+        opened = self._require_open()
+        return opened.kept_loads.count(opened.load_order(header, sealed_key).order)
+
+    def begin_load(self, header: LoadHeader, sealed_key: bytes, pieces: int = 0) -> LoadJob:
+        """Let an ordered load begin, or go on from so many pieces on.
 
         Raises:
             SafeRoomError: `BAD_SEAL`, `BAD_SIGNATURE`; `CONFLICT` under another schema than the one
@@ -287,23 +296,16 @@ class Enclave:
         """
         opened = self._require_open()
         opened.grounds(self._now())
-        standing, state = opened.standing, opened.state
-        order = open_order(sealed_key, header, self._makeup.keys.sealing, standing.charter)
-        if standing.schema is None or header.schema != standing.schema:
-            raise SafeRoomError(Reason.CONFLICT, "the load follows another schema")
-        require_next(order.order, state.marks, self._now())
-        epoch = self._next_epoch(state)
-        grant = LoadGrant(
-            header=header,
-            opener=LoadOpener(header, order.content_key),
-            ordered=order,
-            epoch=epoch,
-            schema=standing.schemas[standing.schema],
-            features=dict(standing.features),
-            key=state.ring.of_snapshot(epoch),
-        )
-        around = self._around
-        return LoadJob(grant, opened.data, around.work, self._most_load_bytes)
+        order = opened.load_order(header, sealed_key)
+        require_next(order.order, opened.state.marks, self._now())
+        epoch = self._next_epoch(opened.state)
+        grant = granted(opened.standing, header, order, epoch, opened.state.ring.of_snapshot(epoch))
+        kept = opened.kept_loads.take_up(order.order, pieces)
+        try:
+            return LoadJob(grant, opened.data, self._around.work, self._most_load_bytes, kept)
+        except BaseException:
+            kept.close()
+            raise
 
     def begin_rollback(self, statement: Envelope) -> RollbackJob:
         """Let an ordered rollback begin.

@@ -1,7 +1,8 @@
 """A load, from its first sealed piece to the snapshot that answers come from.
 
     begin     the approver's order is opened and is the next one, the schema is the one in force
-    add       each piece is opened in its place, into memory
+    take up   the pieces that were kept of it, where it broke off before, are opened
+    add       each piece is opened in its place, into memory, and kept as it came
     build     a child holds every row to the schema and builds the store; it is sealed and opened,
               and a child computes its features
     commit    the snapshot's statement enters the chain, and the new index takes the old one's place
@@ -21,8 +22,10 @@ from typing import BinaryIO, Final, Protocol
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.indexing import Computed, Opened
 from saferoom_enclaves.journal import OutboxEntry
+from saferoom_enclaves.kept_loads import KeptLoad
 from saferoom_enclaves.marks import Marks
 from saferoom_enclaves.rows import BuiltStore
+from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.vault import freeze
 from saferoom_proto.dsse import Envelope
@@ -102,13 +105,17 @@ class LoadJob:
         data: where the store is sealed and opened.
         work: has children build it.
         most_bytes: the most its tables may take.
+        kept: what has arrived of it before, and where its pieces are kept.
 
     Raises:
         SafeRoomError: `MALFORMED` if its tables are not the schema's; `TOO_LARGE`; `CONFLICT` or
             `NO_DATA` for a change without the snapshot that it follows.
     """
 
-    def __init__(self, grant: LoadGrant, data: Data, work: StoreWork, most_bytes: int) -> None:
+    def __init__(
+        self, grant: LoadGrant, data: Data, work: StoreWork, most_bytes: int, kept: KeptLoad
+    ) -> None:
+        self._kept: Final = kept
         tables = {table.name: table for table in grant.schema.loaded}
         if {table.name for table in grant.header.tables} != tables.keys():
             raise SafeRoomError(Reason.MALFORMED, "a load brings every table of the schema")
@@ -123,12 +130,30 @@ class LoadJob:
             table.name: _file_in_memory(table.name) for table in grant.header.tables
         }
 
+    def take_up(self) -> None:
+        """Open the pieces that were kept of it, in any thread.
+
+        Raises:
+            SafeRoomError: `BAD_SEAL` if one does not open; then none is kept any more.
+        """
+        try:
+            for sealed in self._kept.pieces():
+                self._open(sealed)
+        except SafeRoomError as error:
+            self._kept.drop()
+            detail = "what was kept of the load does not open: send it from its beginning"
+            raise SafeRoomError(Reason.BAD_SEAL, detail) from error
+
     def add(self, sealed: bytes) -> None:
         """Take the next piece.
 
         Raises:
             SafeRoomError: `BAD_SEAL` or `TOO_LARGE`.
         """
+        self._open(sealed)
+        self._kept.add(sealed)
+
+    def _open(self, sealed: bytes) -> None:
         piece = self.grant.opener.open(sealed)
         self._files[piece.table].write(piece.data)
 
@@ -147,6 +172,7 @@ class LoadJob:
         before = None if self._before is None else self._before.memory
         built = self._work.build(tables, changes, before)
         if built.plaintext is None:
+            self.settled()
             return LoadReport(None, self._sealed_faults(built))
         grant = self.grant
         with built.plaintext as plaintext:
@@ -169,12 +195,38 @@ class LoadJob:
         faults = Faults(rows=rows, count=built.bad_row_count)
         return seal_faults(faults, unb64(order.reply_key), self.grant.header.digest)
 
+    def settled(self) -> None:
+        """Keep nothing of it: it was taken, or its rows were refused."""
+        self._kept.drop()
+
     def close(self) -> None:
         """Free the memory of the tables as they came, and let the snapshot before go."""
+        self._kept.close()
         if self._before is not None:
             self._before.close()
         for file in self._files.values():
             file.close()
+
+
+def granted(
+    standing: Standing, header: LoadHeader, order: OpenedOrder, epoch: int, key: bytes
+) -> LoadGrant:
+    """Say what an ordered load may use: the schema in force, and no other.
+
+    Raises:
+        SafeRoomError: `CONFLICT`.
+    """
+    if standing.schema is None or header.schema != standing.schema:
+        raise SafeRoomError(Reason.CONFLICT, "the load follows another schema")
+    return LoadGrant(
+        header=header,
+        opener=LoadOpener(header, order.content_key),
+        ordered=order,
+        epoch=epoch,
+        schema=standing.schemas[standing.schema],
+        features=dict(standing.features),
+        key=key,
+    )
 
 
 def require_next(order: StoreOrder, marks: Marks, now: datetime) -> None:

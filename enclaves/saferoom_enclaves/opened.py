@@ -27,6 +27,7 @@ from saferoom_enclaves.job_peers import Peers
 from saferoom_enclaves.jobs import Jobs
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
+from saferoom_enclaves.kept_loads import KeptLoads
 from saferoom_enclaves.keys import ReleasedKeys
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.models import Models
@@ -44,6 +45,8 @@ from saferoom_enclaves.tables.desk import TableDesk
 from saferoom_enclaves.tables.gate import TableGate
 from saferoom_enclaves.trials import Trials
 from saferoom_enclaves.witnessed import Witnesses
+from saferoom_proto.load import LoadHeader
+from saferoom_proto.load_order import OpenedOrder, open_order
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.recovery import Decision
 from saferoom_proto.statements import Endorsement, KeyChange, Recovered
@@ -95,6 +98,7 @@ class OpenEnclave:
     ) -> None:
         clock, randomness, log = around.clock, around.randomness, around.log
         self._clock: Final = clock
+        self._sealing: Final = makeup.keys.sealing
         self._log: Final = log
         self.state: Final = state
         self.keys = keys
@@ -102,6 +106,7 @@ class OpenEnclave:
         self.standing: Final = Standing(launch)
         self.consents: Final = Consents(state, self.standing)
         self.journal: Final = Journal(state, makeup.keys.identity, randomness)
+        self.kept_loads: Final = KeptLoads(around.folder, log)
         self.freshness: Final = Freshness(clock, randomness)
         self.witnesses: Final = Witnesses(clock)
         self.data: Final = Data(launch.charter.owner, around.folder, around.work, log)
@@ -227,6 +232,14 @@ class OpenEnclave:
             ),
             log=around.log,
         )
+
+    def load_order(self, header: LoadHeader, sealed_key: bytes) -> OpenedOrder:
+        """Open the order of a load, which was sealed to this very start of the enclave.
+
+        Raises:
+            SafeRoomError: `BAD_SEAL`, `BAD_SIGNATURE`.
+        """
+        return open_order(sealed_key, header, self._sealing, self.standing.charter)
 
     def recover(self, decision: Decision, now: datetime) -> None:
         """Go on from an older copy, and say so in the chain, before anything else.

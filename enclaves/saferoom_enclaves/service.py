@@ -267,6 +267,15 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         async with self._refusing(context, "Load"), self._one_load:
             return wire.load_response(await self._loaded(pieces))
 
+    async def TellLoad(  # noqa: N802
+        self, request: enclave_pb2.TellLoadRequest, context: Context
+    ) -> enclave_pb2.TellLoadResponse:
+        """Tell how much of a load has arrived before."""
+        async with self._refusing(context, "TellLoad"):
+            header, sealed_key = wire.load_of(request.header)
+            kept = await self._worker.run(lambda own: own.kept_of_load(header, sealed_key))
+            return enclave_pb2.TellLoadResponse(kept=kept)
+
     async def TryFeature(  # noqa: N802
         self, request: enclave_pb2.TryFeatureRequest, context: Context
     ) -> enclave_pb2.TryFeatureResponse:
@@ -305,9 +314,10 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         first = await anext(pieces, None)
         if first is None:
             raise SafeRoomError(Reason.MALFORMED, "a load without a header")
-        header, sealed_key = wire.load_header_of(first)
-        job = await self._worker.run(lambda own: own.begin_load(header, sealed_key))
+        header, sealed_key, kept = wire.load_header_of(first)
+        job = await self._worker.run(lambda own: own.begin_load(header, sealed_key, kept))
         try:
+            await to_its_end(asyncio.to_thread(job.take_up))
             async for piece in pieces:
                 job.add(wire.load_piece_of(piece))
             return await self._built(job)
@@ -320,7 +330,9 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         if isinstance(built, LoadReport):
             return built
         committed = self._worker.run(lambda own: own.commit_store(built))
-        return LoadReport(await to_its_end(committed))
+        entry = await to_its_end(committed)
+        job.settled()
+        return LoadReport(entry)
 
     async def _tell(self, where: Whereabouts) -> None:
         tick = await self._worker.run(lambda own: own.charter.charter.release_tick_milliseconds)

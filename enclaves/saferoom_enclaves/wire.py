@@ -197,10 +197,14 @@ _CHANGES: Final = {
 }
 
 
-def load_header_of(request: enclave_pb2.LoadRequest) -> tuple[LoadHeader, bytes]:
-    """Take a load's header and its sealed key off the wire."""
+def load_header_of(request: enclave_pb2.LoadRequest) -> tuple[LoadHeader, bytes, int]:
+    """Take a load's header, its sealed key, and from which piece on it comes, off the wire."""
     _require(request.piece.WhichOneof("piece") == "header", "piece.header")
-    header: owner_pb2.LoadHeader = request.piece.header
+    return *load_of(request.piece.header), request.piece.header.kept
+
+
+def load_of(header: owner_pb2.LoadHeader) -> tuple[LoadHeader, bytes]:
+    """Take a load's header and its sealed key off the wire."""
     _require(all(table.change in _CHANGES for table in header.tables), "piece.header.change")
     tables = tuple(
         LoadTable(table.name, table.pieces, _CHANGES[table.change]) for table in header.tables

@@ -180,6 +180,13 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         loaded, snapshot = await self._loads.load(current_caller(), request_iterator)
         return wire.load_response(snapshot, loaded.sealed_faults)
 
+    async def GetLoadProgress(
+        self, request: owner_pb2.GetLoadProgressRequest, context: object
+    ) -> owner_pb2.GetLoadProgressResponse:
+        """Tell how much has arrived of a load that broke off."""
+        kept = await self._loads.progress(current_caller(), request.header)
+        return owner_pb2.GetLoadProgressResponse(kept=kept)
+
     async def Rollback(
         self, request: owner_pb2.RollbackRequest, context: object
     ) -> owner_pb2.RollbackResponse:

@@ -11,12 +11,13 @@ import pytest
 
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.issuer import Issuer
+from saferoom_client.loading import Earlier
 from saferoom_client.profile import Member
 from saferoom_client.values import BadRow
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
-from saferoom_proto.load import LoadHeader, LoadOpener, LoadTable
+from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadOpener, LoadTable
 from saferoom_proto.load_faults import Faults, FaultyRow, seal_faults
 from saferoom_proto.load_order import OpenedOrder, open_order
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -37,6 +38,7 @@ from tests.client.made import NOTHING, MadeEnclave, make_profile
 SCHEMA = "sha256:" + "1" * 64
 LINK = ChainLink(index=0, previous=chain.GENESIS)
 FIRST, SECOND = (StoreState(epoch=n, digest="sha256:" + str(n) * 64) for n in (1, 2))
+Context = grpc.aio.ServicerContext[owner_pb2.LoadDataRequest, owner_pb2.LoadDataResponse]
 RECORDS = b"uscc,paid\n91990000000000350B,98765\n"
 
 
@@ -51,6 +53,9 @@ class Loads:
         snapshot: what the room says its newest snapshot is.
         ordered: the order that came last.
         reply: what becomes of the next load.
+        records: what a whole load brings.
+        arrived: the pieces of the newest load that have come, sealed.
+        breaks_after: of how many pieces in all the line is cut; none if it holds.
     """
 
     said: Said
@@ -59,6 +64,9 @@ class Loads:
     reply: Callable[[LoadHeader], owner_pb2.LoadDataResponse]
     snapshot: Envelope | None = None
     ordered: list[OpenedOrder] = field(default_factory=list[OpenedOrder])
+    records: bytes = RECORDS
+    arrived: list[bytes] = field(default_factory=list[bytes])
+    breaks_after: int | None = None
 
     @property
     def newest(self) -> OpenedOrder:
@@ -98,7 +106,7 @@ class Loads:
         return told
 
     async def load_data(
-        self, pieces: AsyncIterator[owner_pb2.LoadDataRequest], context: object
+        self, pieces: AsyncIterator[owner_pb2.LoadDataRequest], context: Context
     ) -> owner_pb2.LoadDataResponse:
         first = (await anext(pieces)).header
         tables = tuple(LoadTable(each.name, each.pieces) for each in first.tables)
@@ -106,10 +114,22 @@ class Loads:
         charter = self.enclave.owner.charter
         opened = open_order(first.sealed_key, header, self.enclave.sealing, charter)
         opener = LoadOpener(header, opened.content_key)
-        assert [opener.open(piece.sealed).data async for piece in pieces] == [RECORDS]
-        opener.finish()
         self.ordered.append(opened)
+        del self.arrived[first.kept :]
+        data = [opener.open(sealed).data for sealed in self.arrived]
+        async for piece in pieces:
+            data.append(opener.open(piece.sealed).data)
+            self.arrived.append(piece.sealed)
+            if len(self.arrived) == self.breaks_after:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the line is cut")
+        opener.finish()
+        assert b"".join(data) == self.records
         return self.reply(header)
+
+    async def get_load_progress(
+        self, said: Said, request: owner_pb2.GetLoadProgressRequest, context: object
+    ) -> owner_pb2.GetLoadProgressResponse:
+        return owner_pb2.GetLoadProgressResponse(kept=len(self.arrived))
 
 
 def enclave_of(
@@ -147,7 +167,7 @@ def loads(said: Said, monkeypatch: pytest.MonkeyPatch) -> Loads:
     made = Loads(said, *enclave_of(said, "enclave", FIRST), lambda _: made.taken(made.sign()))
 
     async def load_data(
-        pieces: AsyncIterator[owner_pb2.LoadDataRequest], context: object
+        pieces: AsyncIterator[owner_pb2.LoadDataRequest], context: Context
     ) -> owner_pb2.LoadDataResponse:
         return await made.load_data(pieces, context)
 
@@ -165,6 +185,8 @@ def loads(said: Said, monkeypatch: pytest.MonkeyPatch) -> Loads:
 
     ask = (made.get_endorsement, owner_pb2.GetEndorsementRequest)
     monkeypatch.setitem(fakeroom.CALLS, "OwnerService/GetEndorsement", ask)
+    due = (made.get_load_progress, owner_pb2.GetLoadProgressRequest)
+    monkeypatch.setitem(fakeroom.CALLS, "OwnerService/GetLoadProgress", due)
     monkeypatch.setattr(fakeroom, "handlers", handlers)
     return made
 
@@ -184,9 +206,9 @@ async def room(loads: Loads, issuer: Issuer, tmp_path: Path) -> AsyncIterator[As
             yield opened
 
 
-async def refused(room: AsyncRoom, path: Path) -> Reason:
+async def refused(room: AsyncRoom, path: Path, name: str = "vat.csv") -> Reason:
     with pytest.raises(SafeRoomError) as error:
-        await room.load_data(SCHEMA, {"vat": path / "vat.csv"})
+        await room.load_data(SCHEMA, {"vat": path / name})
     return error.value.reason
 
 
@@ -280,3 +302,95 @@ async def test_claims_that_were_not_endorsed_tell_nothing(
     loads.claims = loads.claims.model_copy(update={"store": SECOND})
     assert await refused(room, tmp_path) is Reason.BAD_ENDORSEMENT
     assert loads.ordered == []
+
+
+LARGE = RECORDS + b"91990000000000350B,12345\n" * 120_000
+"""Of a dozen pieces: enough to be remembered."""
+
+
+def remembered(room: AsyncRoom) -> list[Path]:
+    return sorted((room.profile.folder / "loads").glob("*.json"))
+
+
+def large(folder: Path) -> Path:
+    path = folder / "large.csv"
+    path.write_bytes(LARGE)
+    return path
+
+
+async def broken(loads: Loads, room: AsyncRoom, path: Path, after: int) -> None:
+    """Send a large load, whose line is cut after so many pieces."""
+    loads.records, loads.breaks_after = LARGE, after
+    assert await refused(room, path.parent, path.name) is Reason.UNAVAILABLE
+    loads.breaks_after = None
+
+
+async def test_a_load_that_broke_off_goes_on_under_its_key_and_sends_no_piece_twice(
+    loads: Loads, room: AsyncRoom, tmp_path: Path
+) -> None:
+    path = large(tmp_path)
+    await broken(loads, room, path, 5)
+    (file,) = remembered(room)
+    assert file.stat().st_mode & 0o777 == 0o600
+    came, heard = list(loads.arrived), list[tuple[Earlier, int]]()
+    report = await room.load_data(
+        SCHEMA, {"vat": path}, earlier=lambda what, sent: heard.append((what, sent))
+    )
+    assert report.snapshot is not None
+    assert heard == [(Earlier.GOES_ON, 5 * PIECE_BYTES)]
+    assert loads.arrived[:5] == came
+    assert len({each.content_key for each in loads.ordered}) == 1
+    assert len({each.statement.digest for each in loads.ordered}) == 2
+    assert remembered(room) == []
+
+
+async def test_a_file_that_changed_since_begins_anew_under_another_key(
+    loads: Loads, room: AsyncRoom, tmp_path: Path
+) -> None:
+    path = large(tmp_path)
+    await broken(loads, room, path, 5)
+    # As many bytes, and another one among those that were sent.
+    loads.records = LARGE[:1000] + b"9" + LARGE[1001:]
+    path.write_bytes(loads.records)
+    heard = list[Earlier]()
+    await room.load_data(SCHEMA, {"vat": path}, earlier=lambda what, _: heard.append(what))
+    assert heard == [Earlier.CHANGED]
+    assert len({each.content_key for each in loads.ordered}) == 2
+    assert remembered(room) == []
+
+
+async def test_no_key_and_place_ever_seal_two_contents(
+    loads: Loads, room: AsyncRoom, tmp_path: Path
+) -> None:
+    path = large(tmp_path)
+    loads.records = LARGE
+
+    def change(sent: int, _: int) -> None:
+        if sent == PIECE_BYTES:  # behind what was sent, and before what is
+            path.write_bytes(LARGE[:-1000] + b"9" * 1000)
+
+    with pytest.raises(SafeRoomError) as error:
+        await room.load_data(SCHEMA, {"vat": path}, progress=change)
+    assert "it changed while it was being sent" in error.value.fields[0].rule
+
+
+async def test_a_load_that_was_taken_before_its_sender_heard_of_it_is_not_loaded_again(
+    loads: Loads, room: AsyncRoom, tmp_path: Path
+) -> None:
+    path = large(tmp_path)
+    await broken(loads, room, path, 9)
+    loads.snapshot = seal_statement(loads.sign(), loads.enclave.identity)
+    heard = list[Earlier]()
+    report = await room.load_data(SCHEMA, {"vat": path}, earlier=lambda what, _: heard.append(what))
+    assert heard == [Earlier.TAKEN]
+    assert report.snapshot is not None
+    assert report.snapshot.order == loads.newest.statement.digest
+    assert len(loads.ordered) == 1
+    assert remembered(room) == []
+
+
+async def test_a_small_load_is_remembered_nowhere(
+    loads: Loads, room: AsyncRoom, tmp_path: Path
+) -> None:
+    await room.load_data(SCHEMA, {"vat": tmp_path / "vat.csv"})
+    assert not (room.profile.folder / "loads").exists()

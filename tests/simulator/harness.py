@@ -162,17 +162,20 @@ class EnclaveHarness(Attended):
         return open_faults(report.sealed_faults, fault_key(self.owner), header.digest)
 
     def load_pieces(
-        self, header: LoadHeader, sealed_key: bytes, pieces: Sequence[bytes]
+        self, header: LoadHeader, sealed_key: bytes, pieces: Sequence[bytes], kept: int = 0
     ) -> LoadReport:
-        """Pass a load on as it came."""
-        job = self.enclave.begin_load(header, sealed_key)
+        """Pass a load on as it came, or from so many pieces on."""
+        job = self.enclave.begin_load(header, sealed_key, kept)
         try:
+            job.take_up()
             for piece in pieces:
                 job.add(piece)
             built = job.build()
             if isinstance(built, LoadReport):
                 return built
-            return LoadReport(self.enclave.commit_store(built))
+            entry = self.enclave.commit_store(built)
+            job.settled()
+            return LoadReport(entry)
         finally:
             job.close()
 

@@ -23,12 +23,13 @@ from saferoom_client.cli.output import moment, progress_of, show
 from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.files import require_writable, write_file
+from saferoom_client.loading import Earlier
 from saferoom_client.records.collecting import Collected, Rejects, collected, require_apart
 from saferoom_client.records.faults import Fault
 from saferoom_client.records.report import read_report, write_report
 from saferoom_client.records.sources import ENCODINGS
 from saferoom_client.room import Room
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 from saferoom_client.values import StoreVersion
 from saferoom_proto.load import Change
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -185,9 +186,18 @@ def load(
             bar, move = progress_of("loading", quiet=as_json)
             kept = {} if whole else {each.name: Change.KEEP for each in newest[0].tables}
             changes = {**kept, **dict.fromkeys(found.files, change or Change.WHOLE)}
+            heard: list[Earlier] = []
+
+            def earlier(what: Earlier, sent: int) -> None:
+                heard.append(what)
+                if not as_json:
+                    typer.echo(say(_EARLIER[what], megabytes=sent / 1e6), err=True)
+
             with bar:
                 try:
-                    loaded = room.load_data(digest, found.files, changes=changes, progress=move)
+                    loaded = room.load_data(
+                        digest, found.files, changes=changes, progress=move, earlier=earlier
+                    )
                 except SafeRoomError as refusal:
                     # As by a load whose sender was killed when all of it had arrived.
                     if refusal.reason is Reason.CONFLICT:
@@ -196,15 +206,27 @@ def load(
     if loaded.snapshot is None:
         rows = [(row.table, Fault(row.line, row.column, row.rule)) for row in loaded.bad_rows]
         _show_bad(loaded.bad_row_count, rows, wishes, as_json=as_json)
-    _show_loaded(loaded.snapshot, as_json=as_json)
+    _show_loaded(loaded.snapshot, heard, as_json=as_json)
 
 
-def _show_loaded(snapshot: Snapshot, *, as_json: bool) -> None:
+_EARLIER = {
+    Earlier.GOES_ON: later("this load broke off before: {megabytes:,.1f} MB are there, it goes on"),
+    Earlier.CHANGED: later("another load broke off before, of other files: this one begins anew"),
+    Earlier.TAKEN: later("this load broke off when all of it was there: it is loaded already"),
+}
+
+
+def _show_loaded(snapshot: Snapshot, heard: Sequence[Earlier], *, as_json: bool) -> None:
     store = snapshot.store
     rows = ", ".join(_rows(name, count) for name, count in snapshot.rows.items())
     show(
         as_json,
-        {"epoch": store.epoch, "store": store.digest, "rows": snapshot.rows},
+        {
+            "epoch": store.epoch,
+            "store": store.digest,
+            "rows": snapshot.rows,
+            "earlier": heard[-1] if heard else None,
+        },
         say("loaded {rows}; the store is at epoch {epoch}", rows=rows, epoch=store.epoch),
     )
 

@@ -1208,6 +1208,52 @@ class ReportResponse(_message.Message):
 Global___ReportResponse: _TypeAlias = ReportResponse  # noqa: Y015
 
 @_typing.final
+class TellLoadRequest(_message.Message):
+    """Asks how much of a load has arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> _owner_pb2.LoadHeader:
+        """The owner's client made it; the switchboard passes it on."""
+
+    def __init__(
+        self,
+        *,
+        header: _owner_pb2.LoadHeader = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellLoadRequest: _TypeAlias = TellLoadRequest  # noqa: Y015
+
+@_typing.final
+class TellLoadResponse(_message.Message):
+    """How much of a load has arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEPT_FIELD_NUMBER: _builtins.int
+    kept: _builtins.int
+    """How many pieces are kept."""
+    def __init__(
+        self,
+        *,
+        kept: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept", b"kept"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellLoadResponse: _TypeAlias = TellLoadResponse  # noqa: Y015
+
+@_typing.final
 class OutboxEntry(_message.Message):
     """A statement of the enclave's that must be recorded before it counts."""
 

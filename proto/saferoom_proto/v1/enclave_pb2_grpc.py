@@ -108,6 +108,11 @@ class EnclaveServiceStub:
                 request_serializer=enclave_pb2.LoadRequest.SerializeToString,
                 response_deserializer=enclave_pb2.LoadResponse.FromString,
                 _registered_method=True)
+        self.TellLoad = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/TellLoad',
+                request_serializer=enclave_pb2.TellLoadRequest.SerializeToString,
+                response_deserializer=enclave_pb2.TellLoadResponse.FromString,
+                _registered_method=True)
         self.TryFeature = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/TryFeature',
                 request_serializer=enclave_pb2.TryFeatureRequest.SerializeToString,
@@ -203,6 +208,11 @@ class EnclaveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Load(self, request_iterator, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TellLoad(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -304,6 +314,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.Load,
                     request_deserializer=enclave_pb2.LoadRequest.FromString,
                     response_serializer=enclave_pb2.LoadResponse.SerializeToString,
+            ),
+            'TellLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.TellLoad,
+                    request_deserializer=enclave_pb2.TellLoadRequest.FromString,
+                    response_serializer=enclave_pb2.TellLoadResponse.SerializeToString,
             ),
             'TryFeature': grpc.unary_unary_rpc_method_handler(
                     servicer.TryFeature,

@@ -65,6 +65,8 @@ class EnclaveServiceStub:
     """Tells what is public by law about one subject, and says its word on the request for it."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
+    TellLoad: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TellLoadRequest, _enclave_pb2.TellLoadResponse]
+    """Tells how much has arrived of a load that broke off."""
     TryFeature: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TryFeatureRequest, _enclave_pb2.TryFeatureResponse]
     """Tries a feature's draft over the store."""
     RollbackStore: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]
@@ -109,6 +111,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Tells what is public by law about one subject, and says its word on the request for it."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
+    TellLoad: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TellLoadRequest, _enclave_pb2.TellLoadResponse]  # type: ignore[assignment]
+    """Tells how much has arrived of a load that broke off."""
     TryFeature: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TryFeatureRequest, _enclave_pb2.TryFeatureResponse]  # type: ignore[assignment]
     """Tries a feature's draft over the store."""
     RollbackStore: _aio.UnaryUnaryMultiCallable[_enclave_pb2.RollbackStoreRequest, _enclave_pb2.RollbackStoreResponse]  # type: ignore[assignment]
@@ -246,6 +250,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.LoadResponse, _abc.Awaitable[_enclave_pb2.LoadResponse]]:
         """Takes a load."""
+
+    @_abc_1.abstractmethod
+    def TellLoad(
+        self,
+        request: _enclave_pb2.TellLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.TellLoadResponse, _abc.Awaitable[_enclave_pb2.TellLoadResponse]]:
+        """Tells how much has arrived of a load that broke off."""
 
     @_abc_1.abstractmethod
     def TryFeature(

@@ -830,12 +830,15 @@ class LoadHeader(_message.Message):
     SCHEMA_FIELD_NUMBER: _builtins.int
     SEALED_KEY_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
     owner: _builtins.str
     """The owner."""
     schema: _builtins.str
     """Digest of the schema statement it follows."""
     sealed_key: _builtins.bytes
     """HPKE-sealed: a content key (AES-256-GCM), made for this load, and an approver's order."""
+    kept: _builtins.int
+    """From which piece on it comes: so many are kept by the enclave (GetLoadProgress); 0 sends all."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoadTable]:
         """The tables, in the order in which their bytes come."""
@@ -847,14 +850,61 @@ class LoadHeader(_message.Message):
         schema: _builtins.str = ...,
         sealed_key: _builtins.bytes = ...,
         tables: _abc.Iterable[Global___LoadTable] = ...,
+        kept: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner", "schema", b"schema", "sealed_key", b"sealed_key", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept", b"kept", "owner", b"owner", "schema", b"schema", "sealed_key", b"sealed_key", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadHeader: _TypeAlias = LoadHeader  # noqa: Y015
+
+@_typing.final
+class GetLoadProgressRequest(_message.Message):
+    """Asks how much of a load has arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> Global___LoadHeader:
+        """The load's header, with an approver's order sealed to the enclave as it is now."""
+
+    def __init__(
+        self,
+        *,
+        header: Global___LoadHeader = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLoadProgressRequest: _TypeAlias = GetLoadProgressRequest  # noqa: Y015
+
+@_typing.final
+class GetLoadProgressResponse(_message.Message):
+    """How much of a load has arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEPT_FIELD_NUMBER: _builtins.int
+    kept: _builtins.int
+    """How many pieces the enclave keeps, of all tables in turn: the next one is due."""
+    def __init__(
+        self,
+        *,
+        kept: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept", b"kept"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLoadProgressResponse: _TypeAlias = GetLoadProgressResponse  # noqa: Y015
 
 @_typing.final
 class LoadTable(_message.Message):

@@ -103,6 +103,11 @@ class OwnerServiceStub:
                 request_serializer=owner_pb2.LoadDataRequest.SerializeToString,
                 response_deserializer=owner_pb2.LoadDataResponse.FromString,
                 _registered_method=True)
+        self.GetLoadProgress = channel.unary_unary(
+                '/saferoom.v1.OwnerService/GetLoadProgress',
+                request_serializer=owner_pb2.GetLoadProgressRequest.SerializeToString,
+                response_deserializer=owner_pb2.GetLoadProgressResponse.FromString,
+                _registered_method=True)
         self.Rollback = channel.unary_unary(
                 '/saferoom.v1.OwnerService/Rollback',
                 request_serializer=owner_pb2.RollbackRequest.SerializeToString,
@@ -193,6 +198,11 @@ class OwnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LoadData(self, request_iterator, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLoadProgress(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -289,6 +299,11 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.LoadData,
                     request_deserializer=owner_pb2.LoadDataRequest.FromString,
                     response_serializer=owner_pb2.LoadDataResponse.SerializeToString,
+            ),
+            'GetLoadProgress': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLoadProgress,
+                    request_deserializer=owner_pb2.GetLoadProgressRequest.FromString,
+                    response_serializer=owner_pb2.GetLoadProgressResponse.SerializeToString,
             ),
             'Rollback': grpc.unary_unary_rpc_method_handler(
                     servicer.Rollback,

@@ -65,6 +65,8 @@ class OwnerServiceStub:
     """Has an owner's enclave give evidence for the caller's own challenge."""
     LoadData: _grpc.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]
     """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none."""
+    GetLoadProgress: _grpc.UnaryUnaryMultiCallable[_owner_pb2.GetLoadProgressRequest, _owner_pb2.GetLoadProgressResponse]
+    """Tells how much has arrived of a load that broke off, so that it can go on from there."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_owner_pb2.RollbackRequest, _owner_pb2.RollbackResponse]
     """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order."""
     ListSnapshots: _grpc.UnaryUnaryMultiCallable[_owner_pb2.ListSnapshotsRequest, _owner_pb2.ListSnapshotsResponse]
@@ -109,6 +111,8 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     """Has an owner's enclave give evidence for the caller's own challenge."""
     LoadData: _aio.StreamUnaryMultiCallable[_owner_pb2.LoadDataRequest, _owner_pb2.LoadDataResponse]  # type: ignore[assignment]
     """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none."""
+    GetLoadProgress: _aio.UnaryUnaryMultiCallable[_owner_pb2.GetLoadProgressRequest, _owner_pb2.GetLoadProgressResponse]  # type: ignore[assignment]
+    """Tells how much has arrived of a load that broke off, so that it can go on from there."""
     Rollback: _aio.UnaryUnaryMultiCallable[_owner_pb2.RollbackRequest, _owner_pb2.RollbackResponse]  # type: ignore[assignment]
     """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order."""
     ListSnapshots: _aio.UnaryUnaryMultiCallable[_owner_pb2.ListSnapshotsRequest, _owner_pb2.ListSnapshotsResponse]  # type: ignore[assignment]
@@ -240,6 +244,14 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.LoadDataResponse, _abc.Awaitable[_owner_pb2.LoadDataResponse]]:
         """Loads data, sealed to the enclave by the owner's client; atomic: all of it or none."""
+
+    @_abc_1.abstractmethod
+    def GetLoadProgress(
+        self,
+        request: _owner_pb2.GetLoadProgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.GetLoadProgressResponse, _abc.Awaitable[_owner_pb2.GetLoadProgressResponse]]:
+        """Tells how much has arrived of a load that broke off, so that it can go on from there."""
 
     @_abc_1.abstractmethod
     def Rollback(

@@ -293,6 +293,9 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     def Tabulate(self, request: object, context: object) -> NoReturn:
         raise NotImplementedError("tables are tested with real enclaves")
 
+    def TellLoad(self, request: object, context: object) -> NoReturn:
+        raise NotImplementedError("loads that go on are tested with real enclaves")
+
     def Report(self, request: object, context: object) -> NoReturn:
         raise NotImplementedError("reports are tested with real enclaves")
 
