@@ -26,6 +26,8 @@ python a_modellers_day.py
 # prints: 1,400 rows
 # prints: round 1: separation
 # prints: released over 1,300 common subjects
+# prints: the owner's half: band
+# prints: both halves
 # prints: released round
 """
 JOBS: Final = 6
