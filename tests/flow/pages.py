@@ -24,7 +24,7 @@ from tests.flow.processes import Processes, free_port
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 ADDRESS: Final = "localhost:7443"
-BLOCK_SECONDS: Final = 60
+BLOCK_SECONDS: Final = 120
 
 _BLOCK: Final = re.compile(
     r"(?:^File `(?P<file>[\w.-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
