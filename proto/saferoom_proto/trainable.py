@@ -20,13 +20,16 @@ def trained_columns(
     """Name the columns that features become, in order.
 
     Raises:
-        SafeRoomError: `NOT_ALLOWED` for a feature of level 4, or one of which values are stated;
+        SafeRoomError: `NOT_ALLOWED` for a feature of level 4, of a source, or of stated values;
             `TOO_LARGE`.
     """
     columns: list[str] = []
     for ref in refs:
         if defined[ref].level > MOST_LEVEL or defined[ref].kind is FeatureKind.STATED:
             rule = f"{ref} is of level 4, or compared with stated values: nothing is trained on it"
+            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault(field, rule)])
+        if defined[ref].source is not None:
+            rule = f"{ref} is asked of a source, about one subject at a time: no model reads it"
             raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault(field, rule)])
         columns += columns_of(defined[ref])
     require_columns(len(columns))

@@ -9,7 +9,7 @@ import pytest
 
 from saferoom_enclaves.keyring import Keyring
 from saferoom_enclaves.vault import SnapshotId, open_snapshot
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Band, Truth
 from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -19,6 +19,7 @@ from saferoom_proto.store_key import name_of
 from saferoom_proto.suite import Suite, suite_of
 from simulator import FIRMS, EnclaveHarness, Sample, sample, tax_csv
 from simulator.batch import ask_batch, steady_batch
+from simulator.score import approved_score, plant, score
 
 GUOMI = Suite.GUOMI
 NEW_KEY = bytes(range(32))
@@ -54,6 +55,19 @@ def test_answers_are_signed_hashed_and_logged_with_the_suite(
     room.world.ledger.record(statement, verdict.judged.entry.salt)
     recorded = room.world.ledger.recorded(statement)
     verify_recorded(statement.digest, recorded.salt, recorded.proof, room.world.trust())
+
+
+def test_a_score_is_told_and_committed_to_by_the_suite(
+    opened: tuple[Sample, EnclaveHarness],
+) -> None:
+    room, enclave = opened
+    asked = approved_score(room, score(plant(enclave, room)))
+    enclave.follow()
+    verdict = enclave.ask(
+        room.bank.request(room.world.subject(3), asked.template, asked.certificate)
+    )
+    assert isinstance(verdict.told, Band)
+    assert suite_of(verdict.release.answer or "") is GUOMI
 
 
 def test_a_batch_and_its_rows_verify(opened: tuple[Sample, EnclaveHarness]) -> None:

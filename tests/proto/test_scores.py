@@ -1,0 +1,95 @@
+"""A template of scores, and the release certificate that follows from it."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+
+from saferoom_proto.certificate import derive_certificate, features_named, owners_of
+from saferoom_proto.pinned import PinnedFeature, pin
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Feature, Score, seal_statement
+from saferoom_proto.statements.feature import Absent
+from saferoom_proto.statements.source import Source
+from tests.proto.golden_owners import definitions
+from tests.proto.golden_scores import score, score_certificate, scores
+from tests.proto.golden_seeds import digest, key
+
+
+def defined(**changes: object) -> list[Feature]:
+    features = [each for each in definitions().values() if isinstance(each, Feature)]
+    return [each.model_copy(update=changes) for each in features]
+
+
+def test_its_certificate_charges_every_answer_to_every_feature() -> None:
+    part = score_certificate(scores()).part("tax")
+    assert part.score is not None
+    assert (part.score.bands, part.score.answers) == (4, 5)
+    assert [(use.feature, use.most_cells, use.charged) for use in part.features] == [
+        ("tax.rating", 5, True),
+        ("tax.vat", 5, True),
+    ]
+    assert (part.formula, part.needs_consent) == ("", True)
+    assert part.most_bits == math.log2(5)
+    assert owners_of(scores()) == ("tax",)
+    assert [str(ref) for ref in features_named(scores())] == ["tax.rating", "tax.vat"]
+
+
+def test_where_silence_means_no_everybody_is_in_a_band() -> None:
+    pinned = pin(seal_statement(each, key("li")) for each in defined(absent=Absent.FALSE))
+    part = derive_certificate(seal_statement(scores(), key("desk")), pinned).part("tax")
+    assert part.score is not None
+    assert part.score.answers == part.score.bands
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"level": 4}, Reason.NOT_ALLOWED),
+        ({"source": Source(name="tax_arrears", days=7)}, Reason.NOT_ALLOWED),
+        ({"name": "another"}, Reason.UNKNOWN_FEATURE),
+    ],
+)
+def test_no_model_reads_what_none_may(changes: dict[str, object], reason: Reason) -> None:
+    features = [each for each in defined() if each.full_name in score().features]
+    altered = [PinnedFeature(each.model_copy(update=changes), digest("one")) for each in features]
+    pinned = {each.ref: each for each in altered}
+    with pytest.raises(SafeRoomError) as refused:
+        derive_certificate(seal_statement(scores(), key("desk")), pinned)
+    assert refused.value.reason is reason
+
+
+def test_a_score_reads_the_features_of_one_owner_so_far() -> None:
+    with pytest.raises(SafeRoomError) as refused:
+        score_certificate(scores(features=("tax.vat", "court.listed")))
+    assert refused.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"edges": (Decimal(1), Decimal(0), Decimal(2))},
+        {"edges": (Decimal(0), Decimal(0), Decimal(1))},
+        {"edges": tuple(map(Decimal, range(8))), "stands_for": tuple(map(Decimal, range(-1, 8)))},
+        {"stands_for": (Decimal(0), Decimal("0.5"), Decimal(1))},
+        {"stands_for": (Decimal(0), Decimal("-0.25"), Decimal("0.3"), Decimal("1.1"))},
+    ],
+)
+def test_bands_that_are_out_of_order_or_too_many_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        score(**changes)
+
+
+def test_the_mark_names_what_is_computed_and_nothing_else() -> None:
+    part = score_certificate(scores()).part("tax").score
+    relabelled = tuple(each + Decimal("0.01") for each in score().stands_for)
+    same = score_certificate(scores(stands_for=relabelled)).part("tax").score
+    other = score_certificate(scores(model="sha256:" + "0" * 64)).part("tax").score
+    assert part is not None
+    assert same is not None
+    assert other is not None
+    assert part.mark == same.mark != other.mark
+    assert Score.model_validate(score().model_dump()) == score()
