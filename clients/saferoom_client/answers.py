@@ -40,6 +40,19 @@ async def open_part(
     Raises:
         SafeRoomError: the reason names the first step that fails; nothing is opened then.
     """
+    release, answer = await verified_part(session, question, view, part)
+    value = open_answer(release, answer, view.certificate, release.owner)
+    return OpenedPart(value, release, await part_evidence(session, view, part, answer))
+
+
+async def verified_part(
+    session: Session, question: Question, view: TemplateView, part: Part
+) -> tuple[Release, bytes]:
+    """Verify one owner's part of an answer, and unseal it; whoever reads it checks its commitment.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails; nothing is unsealed then.
+    """
     # Step 1: the word of the enclave that the owner's key agent endorsed under its charter.
     release, charter = await session.grounds.word(part.release.statement, Release)
     # Step 2: that it is an answer about this very question, asked now.
@@ -50,10 +63,8 @@ async def open_part(
     await _require_grounds(session, question, view, release, charter)
     # Step 4: its place in the room's log.
     session.grounds.require_recorded(part.release)
-    # Step 5: the seal, and the answer under its commitment.
-    answer = question.open(part.sealed, release.owner)
-    value = open_answer(release, answer, view.certificate, release.owner)
-    return OpenedPart(value, release, await part_evidence(session, view, part, answer))
+    # Step 5: the seal, and then the answer under its commitment.
+    return release, question.open(part.sealed, release.owner)
 
 
 async def part_evidence(

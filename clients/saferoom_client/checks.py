@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from saferoom_client.answers import OpenedPart, open_part, part_evidence
+from saferoom_client.blind import second_message
 from saferoom_client.evidence import CheckEvidence, PartEvidence
 from saferoom_client.heads import require_witnessed
 from saferoom_client.question import VALID_FOR, Question, Value, make_question
@@ -107,6 +109,8 @@ async def prepare(
 
 async def ask(session: Session, question: Question) -> CheckAnswer:
     """Ask a signed question, the first time or again; a repeat is charged once."""
+    if question.tag is not None:
+        return await _match(session, question, question.tag)
     return _answer(question, *await told_of(session, question))
 
 
@@ -121,12 +125,7 @@ async def told_of(
     session: Session, question: Question
 ) -> tuple[TemplateView, tuple[OpenedPart, ...]]:
     """Ask a signed question of any kind; open and verify what the room tells of it."""
-    message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
-    try:
-        told = await session.call(session.checks.Check, message)
-    except Refused as refused:
-        raise await _with_receipt(session, question, refused) from refused
-    return await _opened(session, question, told)
+    return await _opened(session, question, await _sent(session, question))
 
 
 def evidence_of(
@@ -188,6 +187,17 @@ def forget_stale_views(session: Session, *refused: Reason | None) -> None:
         session.views.clear()
 
 
+async def _match(session: Session, question: Question, tag: bytes) -> CheckAnswer:
+    """Have the offer of a blind match made; the answer is that of the second message."""
+    told = await _sent(session, question)
+    parts = _parts_of(session, question, told)
+    view = await kept_view(session, question.request.template, question.request.certificate)
+    if len(parts) != 1:
+        raise SafeRoomError(Reason.BAD_PROOF, "a blind match has one owner's part")
+    second, charges = await second_message(session, question, view, parts[0], tag)
+    return replace(await ask(session, second), charges=charges)
+
+
 def _answer(question: Question, view: TemplateView, opened: Sequence[OpenedPart]) -> CheckAnswer:
     return CheckAnswer(
         truth=combine([checked(part.value) for part in opened]),
@@ -199,13 +209,25 @@ def _answer(question: Question, view: TemplateView, opened: Sequence[OpenedPart]
     )
 
 
-async def _opened(
-    session: Session, question: Question, told: check_pb2.CheckResponse
-) -> tuple[TemplateView, tuple[OpenedPart, ...]]:
+async def _sent(session: Session, question: Question) -> check_pb2.CheckResponse:
+    message = check_pb2.CheckRequest(request=envelope_to_proto(question.envelope))
+    try:
+        return await session.call(session.checks.Check, message)
+    except Refused as refused:
+        raise await _with_receipt(session, question, refused) from refused
+
+
+def _parts_of(session: Session, question: Question, told: check_pb2.CheckResponse) -> list[Part]:
     if told.request_id != question.request_id:
         raise SafeRoomError(Reason.BAD_PROOF, "the room answered another question")
     session.grounds.keep(*(envelope_from_proto(each) for each in told.consents))
-    opened = await _open(session, question, [part_from_proto(each) for each in told.parts])
+    return [part_from_proto(each) for each in told.parts]
+
+
+async def _opened(
+    session: Session, question: Question, told: check_pb2.CheckResponse
+) -> tuple[TemplateView, tuple[OpenedPart, ...]]:
+    opened = await _open(session, question, _parts_of(session, question, told))
     await require_witnessed(session)
     return opened
 

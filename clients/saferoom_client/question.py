@@ -19,9 +19,18 @@ from saferoom_client.values import TemplateView
 from saferoom_proto.answer import seal_info
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, parse_object, unb64
+from saferoom_proto.formula import FeatureRef
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import CheckRequest, CostRequest, Purpose, load, seal_statement
+from saferoom_proto.stated import in_form, tag_of
+from saferoom_proto.statements import (
+    CheckRequest,
+    CostRequest,
+    Purpose,
+    Returns,
+    load,
+    seal_statement,
+)
 from saferoom_proto.statements.base import (
     Base64,
     Part,
@@ -29,6 +38,7 @@ from saferoom_proto.statements.base import (
     fresh_nonce,
     whole_milliseconds,
 )
+from saferoom_proto.statements.request import BlindMatch
 from saferoom_proto.uscc import parse_uscc
 
 VALID_FOR: Final = timedelta(minutes=5)
@@ -52,11 +62,19 @@ class _Kept(Part):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A signed request, what it says, and its reply key."""
+    """A signed request, what it says, and its reply key.
+
+    Attributes:
+        envelope: the request as it was signed.
+        request: what it says.
+        reply_key: opens the answer.
+        tag: of a blind match's first message, what stands for the value that it does not say.
+    """
 
     envelope: Envelope
     request: CheckRequest
     reply_key: SealingKey = field(repr=False)
+    tag: bytes | None = field(default=None, repr=False)
 
     @property
     def request_id(self) -> str:
@@ -72,7 +90,14 @@ class Question:
         return self.reply_key.open(sealed, info=seal_info(self.request_id, owner))
 
     def to_json(self) -> bytes:
-        """Write the question; it holds the key to its answer, so guard the file (mode 0600)."""
+        """Write the question; it holds the key to its answer, so guard the file (mode 0600).
+
+        Raises:
+            SafeRoomError: `NOT_ALLOWED` for a blind match: its key is not offered a second time.
+        """
+        if self.tag is not None:
+            rule = "a blind match is asked at once: it is two messages, and no file holds both"
+            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("question", rule)])
         kept = _Kept(
             request=self.envelope.to_json().decode(), reply_key=b64(self.reply_key.to_bytes())
         )
@@ -117,13 +142,45 @@ def make_question(
     Raises:
         SafeRoomError: `MALFORMED_SUBJECT`, or `MALFORMED` naming the field.
     """
-    reply_key = reply_key or SealingKey.generate()
     fields = _fields(profile, view, subject, purpose, params) | _window(now, valid_for)
+    tag = _tag(view, params) if view.template.returns is Returns.BLIND else None
+    return _signed(profile, fields, reply_key or SealingKey.generate(), tag)
+
+
+def make_second(profile: Profile, first: Question, match: BlindMatch) -> Question:
+    """Sign the second message of a blind match: the first one's question, with its ciphertext.
+
+    It has the first one's window, with which the offer ends.
+    """
+    asked = first.request.model_dump(exclude={"reply_key", "match"})
+    fields = asked | {"nonce": fresh_nonce(), "match": match}
+    return _signed(profile, fields, SealingKey.generate(), None)
+
+
+def _signed(
+    profile: Profile, fields: Mapping[str, object], reply_key: SealingKey, tag: bytes | None
+) -> Question:
     try:
-        request = CheckRequest.model_validate(fields | {"reply_key": b64(reply_key.public)})
+        request = CheckRequest.model_validate({**fields, "reply_key": b64(reply_key.public)})
     except ValidationError as error:
         raise SafeRoomError(Reason.MALFORMED, "question", field_faults(error)) from None
-    return Question(seal_statement(request, profile.signing_key), request, reply_key)
+    return Question(seal_statement(request, profile.signing_key), request, reply_key, tag)
+
+
+def _tag(view: TemplateView, params: Mapping[str, Value]) -> bytes:
+    """Give what stands for the value of a blind match, in the form that its feature names.
+
+    Raises:
+        SafeRoomError: `OFF_DOMAIN` without just that value, or if nothing of it is left.
+    """
+    ((name, parameter),) = view.template.params.items()
+    given = params.get(name)
+    stated = view.features[FeatureRef.parse(parameter.feature)].definition.stated
+    said = in_form(given, stated.form) if isinstance(given, str) and stated is not None else ""
+    if len(params) != 1 or not said:
+        rule = "the one value that is matched; it stays with you"
+        raise SafeRoomError(Reason.OFF_DOMAIN, rule, [FieldFault(f"params.{name}", rule)])
+    return tag_of(said)
 
 
 def make_cost_request(
@@ -156,13 +213,14 @@ def _fields(
     purpose: Purpose | str,
     params: Mapping[str, Value],
 ) -> dict[str, object]:
+    blind = view.template.returns is Returns.BLIND
     return {
         "room": profile.card.origin,
         "institution": profile.member.organisation,
         "template": view.envelope.digest,
         "certificate": view.certificate.digest,
         "subject": parse_uscc(subject),
-        "params": {name: write_value(name, value) for name, value in params.items()},
+        "params": {} if blind else {name: write_value(name, params[name]) for name in params},
         "purpose": read_purpose(purpose),
         "nonce": fresh_nonce(),
     }

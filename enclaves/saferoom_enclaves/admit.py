@@ -14,6 +14,7 @@ from saferoom_enclaves.approved import ApprovedUse, ApprovedUses, BoundUse
 from saferoom_enclaves.consents import Consents, Covering
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.models import Models
+from saferoom_enclaves.offers import Offered
 from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
@@ -64,6 +65,12 @@ class Asked(Evidence):
 
     def __post_init__(self, right: _Identification) -> None:
         _IDENTIFIED.require(right)
+
+    @property
+    def offer(self) -> str:
+        """Of a blind match, the id of its first message."""
+        match = self.request.match
+        return self.request_id if match is None else match.offer
 
 
 @final
@@ -147,13 +154,17 @@ def agreed(envelope: Envelope, request: R, standing: Standing, now: datetime) ->
     raise refusal
 
 
-def admit(asked: Asked, seen: Seen, rules: Rules, now: datetime) -> Admitted:
+def admit(
+    asked: Asked, seen: Seen, rules: Rules, now: datetime, offered: Offered | None = None
+) -> Admitted:
     """Hold a question to all that was said about such questions, cheapest first.
 
     Raises:
         SafeRoomError: the reason is the verdict that is recorded.
     """
-    allowed = allow(asked.request, asked.agreement, seen, rules, now)
+    used = None if offered is None else offered.consent
+    request, agreement = asked.request, asked.agreement
+    allowed = allow(request, agreement, seen, rules, now, offer=asked.offer, used=used)
     return Admitted(_ADMITTED, asked, allowed.use, allowed.bound, allowed.consent)
 
 
@@ -163,8 +174,20 @@ def allow(
     seen: Seen,
     rules: Rules,
     now: datetime,
+    *,
+    offer: str,
+    used: str | None = None,
 ) -> Allowed:
     """Hold a request about a subject to the rules, whether it asks or asks for the price.
+
+    Args:
+        request: the request.
+        agreement: under which it is asked.
+        seen: whether it was asked before.
+        rules: what it is held to.
+        now: the instant.
+        offer: of a blind match, the id of its first message.
+        used: of its second one, the digest of the consent that the first was charged to.
 
     Raises:
         SafeRoomError: what a question would be refused for.
@@ -174,7 +197,8 @@ def allow(
     # 5.5 to 5.7: the owner lets this template run, for this purpose, exactly as it was approved.
     use = approved_use(request, rules, now)
     # 5.8: every value asked about stands on its feature's grid.
-    bound = use.bound(request.params)
+    params = request.params
+    bound = use.bound_blindly(params, offer) if use.blind else use.bound(params)
     # Of a score: its model is here, of what is read now, and the asker may use it.
     if use.part.score is not None:
         group = agreement.agreement.group
@@ -182,7 +206,7 @@ def allow(
     # 5.9: the subject lets this institution ask this.
     consent = None
     if use.part.needs_consent:
-        consent = rules.consents.covering(request, use.definitions, now)
+        consent = rules.consents.covering(request, use.definitions, now, used)
     return Allowed(use, bound, consent)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from saferoom_enclaves.asking import Ask
@@ -40,6 +40,8 @@ from saferoom_proto.verification import verify_approvals
 
 D = TypeVar("D")
 
+_ANY_VALUE: Final = "0"
+"""In the place of one that is not told: it has every form."""
 MOST_KNOWN: Final = 1024
 """Sets of parameters kept for one template: more than three grids of seven thresholds allow."""
 
@@ -67,6 +69,7 @@ class ApprovedUse:
         approvals: the digests of the approvals that count.
         definitions: the definitions of the features.
         hiding: of a private conjunction, what hides this part; none where the part is told.
+        blind: whether a value is matched that only the asker knows.
         known: what it came to with parameters it has met.
     """
 
@@ -78,6 +81,7 @@ class ApprovedUse:
     approvals: tuple[str, ...]
     definitions: tuple[Feature, ...]
     hiding: Hiding | None
+    blind: bool
     known: dict[tuple[tuple[str, str | bool], ...], BoundUse] = field(default_factory=dict)
 
     def bound(self, params: Mapping[str, str | bool]) -> BoundUse:
@@ -94,6 +98,21 @@ class ApprovedUse:
             if len(self.known) < MOST_KNOWN and not known.stated:
                 self.known[given] = known
         return known
+
+    def bound_blindly(self, params: Mapping[str, str | bool], offer: str) -> BoundUse:
+        """Bind the formula of a blind match: what is stated is known by the offer, and to nobody.
+
+        So each offer is another value, in accounts and in the count of attempts.
+
+        Raises:
+            SafeRoomError: `OFF_DOMAIN` if a request states the value all the same.
+        """
+        if params:
+            faults = [FieldFault(f"params.{name}", "is not told: it is matched") for name in params]
+            raise SafeRoomError(Reason.OFF_DOMAIN, "a value that is stated blindly", faults)
+        bound = self._bound(dict.fromkeys(self.parameters, _ANY_VALUE))
+        asks = tuple(replace(ask, stated=f"blind {offer}") for ask in bound.asks)
+        return replace(bound, asks=asks)
 
     @property
     def fetched(self) -> Mapping[FeatureRef, PinnedFeature]:
@@ -260,11 +279,12 @@ class ApprovedUses:
             approvals=approvals,
             definitions=definitions,
             hiding=self._hiding(standing.certificates[certificate]),
+            blind=template.returns is Returns.BLIND,
         )
 
     def _hiding(self, certificate: ReleaseCertificate) -> Hiding | None:
         """Agree with the owners whose charters a conjunction's approved certificate pins."""
-        if certificate.returns is Returns.PARTS:
+        if certificate.returns is not Returns.CONJUNCTION:
             return None
         standing = self._standing
         own, owner = standing.charter, standing.charter.charter.owner

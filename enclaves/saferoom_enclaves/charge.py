@@ -48,6 +48,8 @@ def charge(
 ) -> Charged:
     """Spend the leakage budgets and a use of the consent, within the transaction under way.
 
+    The second message of a blind match repeats what its first one paid for.
+
     Raises:
         SafeRoomError: `OVER_BUDGET`; nothing is spent then.
     """
@@ -59,6 +61,6 @@ def charge(
         asks=admitted.bound.asks,
     )
     charges = spending.charge(question, charter, now) if question.asks else ()
-    if admitted.consent is not None:
+    if admitted.consent is not None and asked.request.match is None:
         consents.use(admitted.consent)
     return Charged(_CHARGED, admitted, charges)

@@ -193,9 +193,20 @@ class Consents:
         return revocation
 
     def covering(
-        self, request: SubjectRequest, features: Sequence[Feature], now: datetime
+        self,
+        request: SubjectRequest,
+        features: Sequence[Feature],
+        now: datetime,
+        used: str | None = None,
     ) -> Covering:
         """Find the consent that covers a request, the newest first.
+
+        Args:
+            request: the request.
+            features: what it asks about.
+            now: the instant.
+            used: the digest of a consent that a use was taken of for this request already: that
+                one must still cover it.
 
         Raises:
             SafeRoomError: `NO_CONSENT`, or `CONSENT_USED_UP` if only such would have covered it.
@@ -208,7 +219,7 @@ class Consents:
             try:
                 require_consent_covers(consent, request, features, now)
                 self._require_live(known, request.subject, now)
-                self._require_unused(known)
+                self._require_use_of(known, used)
             except SafeRoomError as error:
                 if refusal.reason is not Reason.CONSENT_USED_UP:
                     refusal = error
@@ -334,6 +345,12 @@ class Consents:
             verify_subject_statement(statement, load(statement, Consent), charter, now)
         except SafeRoomError as error:
             raise SafeRoomError(Reason.NO_CONSENT, error.detail) from error
+
+    def _require_use_of(self, known: _Known, used: str | None) -> None:
+        if used is None:
+            self._require_unused(known)
+        elif known.digest != used:
+            raise SafeRoomError(Reason.NO_CONSENT, "another consent than was used")
 
     def _require_unused(self, known: _Known) -> None:
         if known.uses is None:

@@ -9,6 +9,7 @@ about a subject is read inside `collect`, and opened by `Gate.disclose`: sealed 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import InitVar, dataclass
 from datetime import datetime
@@ -22,13 +23,16 @@ from saferoom_enclaves.claim import Claimed
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.held import Held, Reading
 from saferoom_enclaves.journal import Journal, Judged
+from saferoom_enclaves.offers import Matching
 from saferoom_enclaves.pairing import ShareContext
 from saferoom_proto import holdings, hpke
 from saferoom_proto.answer import SALT_BYTES, Answer, Told, Truth, commitment, seal_info, truth_of
+from saferoom_proto.blind import Offer
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.holdings import Holdings
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.stated import TAG_BYTES
 from saferoom_proto.statements import (
     ChainLink,
     Charge,
@@ -59,6 +63,10 @@ class CellIndex(Protocol):
 
     def matches(self, subject: str, name: FeatureRef, said: str) -> bool:
         """Tell whether what is held of a subject's feature is what is stated, in its form."""
+        ...
+
+    def tag(self, subject: str, name: FeatureRef) -> bytes | None:
+        """Give what stands for the value that is held of a subject's feature; none if none is."""
         ...
 
 
@@ -127,8 +135,13 @@ class Moment:
     now: datetime
 
 
-def execute(charged: Charged, index: CellIndex | BandIndex) -> Sealed[Told]:
-    """Answer a question about one subject's record; of a conjunction give this owner's share."""
+def execute(
+    charged: Charged, index: CellIndex | BandIndex, matching: Matching | None = None
+) -> Sealed[Told | Offer]:
+    """Answer a question about one subject's record.
+
+    Of a conjunction give this owner's share; to the first message of a blind match an offer.
+    """
     admitted = charged.admitted
     bound, subject = admitted.bound, admitted.asked.request.subject
     if isinstance(bound.formula, ScorePart) or isinstance(index, BandIndex):
@@ -139,13 +152,26 @@ def execute(charged: Charged, index: CellIndex | BandIndex) -> Sealed[Told]:
     cells = dict(zip(names, index.cells(subject, names), strict=True))
     for name, said in bound.stated.items():
         # Compared whatever is held: the work done does not depend on the record.
-        matches = index.matches(subject, name, said)
+        if matching is None:
+            matches = index.matches(subject, name, said)
+        elif matching.ciphertext is None:
+            return Sealed(_EXECUTED, _offer(matching, index.tag(subject, name)))
+        else:
+            matches = matching.key.is_zero(matching.ciphertext)
         cells[name] = None if cells[name] is None else int(matches)
     truth, hiding = truth_of(evaluate(bound.formula, cells)), admitted.use.hiding
     if hiding is None:
         return Sealed(_EXECUTED, truth)
     place = ShareContext(admitted.asked.request_id).of_row()
     return Sealed(_EXECUTED, hiding.share(truth is Truth.YES, place))
+
+
+def _offer(matching: Matching, held: bytes | None) -> Offer:
+    """Encrypt what is held, or where nothing is, what nobody states."""
+    nothing = secrets.token_bytes(TAG_BYTES)
+    offer = matching.key.offer(nothing if held is None else held)
+    matching.keep()
+    return offer
 
 
 def collect(claimed: Claimed, reading: Reading) -> Sealed[Held]:
@@ -167,11 +193,14 @@ class Gate:
         self._journal: Final = journal
         self._randomness: Final = randomness
 
-    def release(self, charged: Charged, sealed: Sealed[Told], moment: Moment) -> Released:
+    def release(self, charged: Charged, sealed: Sealed[Told | Offer], moment: Moment) -> Released:
         """Seal an answer to its asker, and sign what may be known of it."""
         asked, scored = charged.admitted.asked, charged.admitted.use.part.score is not None
-        told = Answer(sealed.open(_RELEASED), self._randomness(SALT_BYTES), scored=scored)
-        answer = told.to_bytes()
+        told, salt = sealed.open(_RELEASED), self._randomness(SALT_BYTES)
+        if isinstance(told, Offer):
+            answer = told.to_answer(salt)
+        else:
+            answer = Answer(told, salt, scored=scored).to_bytes()
         info = seal_info(asked.request_id, moment.grounds.owner)
         consent = charged.admitted.consent
         payload = answer_word(

@@ -122,6 +122,13 @@ class FeatureIndex:
             [absent if (cell := column[row]) == ABSENT else cell for column, absent, _ in columns]
         )
 
+    def tag(self, subject: str, name: FeatureRef) -> bytes | None:
+        """Gives the tag of what is held of a subject's feature; none where nothing is."""
+        tags, row = self._columns[name].tags, self._row(subject)
+        if tags is None or row is None or self._columns[name].cells[row] == ABSENT:
+            return None
+        return bytes(tags[row * TAG_BYTES : (row + 1) * TAG_BYTES])
+
     def matches(self, subject: str, name: FeatureRef, said: str) -> bool:
         """Tells whether what is held of a subject's feature is what is stated, in its form."""
         tags, row = self._columns[name].tags, self._row(subject)

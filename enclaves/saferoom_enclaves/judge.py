@@ -29,6 +29,7 @@ from saferoom_enclaves.gate import CellIndex, Gate, Moment, Released, execute
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.offers import Matching, Offered, Offers
 from saferoom_enclaves.pricing import price
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.spending import Question, Spending
@@ -43,6 +44,7 @@ PASSING: Final = frozenset(
         Reason.SOURCE_PENDING,
         Reason.SOURCE_UNAVAILABLE,
         Reason.INTERNAL,
+        Reason.UNAVAILABLE,
     }
 )
 """Refusals that say nothing about the question; it may be asked again as it is."""
@@ -64,6 +66,7 @@ class Judge:
         index: the features of the store; refuses with `NO_DATA` while there is none.
         bands: the bands of scores.
         fetched: what was fetched of sources.
+        offers: those of blind matches under way.
         log: the operator's.
     """
 
@@ -80,6 +83,7 @@ class Judge:
         index: Callable[[], FeatureIndex],
         bands: Bands,
         fetched: FetchedRecords,
+        offers: Offers,
         log: Log,
     ) -> None:
         self._state: Final = state
@@ -92,6 +96,7 @@ class Judge:
         self._index: Final = index
         self._bands: Final = bands
         self._fetched: Final = fetched
+        self._offers: Final = offers
         self._log: Final = log
 
     def judge(self, questions: Sequence[Envelope]) -> list[Outcome]:
@@ -121,7 +126,8 @@ class Judge:
             seen = self._requests.look_up(asked.request, asked.request_id)
             if seen.answered is not None:
                 return ()
-            allowed = allow(asked.request, asked.agreement, seen, self._rules, moment.now)
+            request, now = asked.request, moment.now
+            allowed = allow(request, asked.agreement, seen, self._rules, now, offer=asked.offer)
             self._require_there(allowed.use)
             self._require_payable(asked, allowed.bound, moment)
             subject, fetched = asked.request.subject, allowed.use.fetched
@@ -157,29 +163,55 @@ class Judge:
 
     def _verdict(self, asked: Asked, seen: Seen, moment: Moment) -> Released:
         try:
-            admitted = admit(asked, seen, self._rules, moment.now)
+            epoch, now = moment.grounds.epoch, moment.now
+            offered = self._offers.followed(asked.request, epoch, now)
+            admitted = admit(asked, seen, self._rules, now, offered)
             index = self._cells_of(admitted, moment)
+            matching = self._matching(admitted, offered, moment)
             # Step 6: the price, before a record is looked at.
             charged = charge(
                 admitted,
                 self._spending,
                 self._rules.consents,
                 self._rules.standing.charter.charter,
-                epoch=moment.grounds.epoch,
-                now=moment.now,
+                epoch=epoch,
+                now=now,
             )
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
                 raise
             return self._refuse(asked, refusal, moment)
-        return self._answer(charged, index, moment)
+        return self._answer(charged, index, matching, moment)
 
-    def _answer(self, charged: Charged, index: CellIndex | BandIndex, moment: Moment) -> Released:
+    def _matching(
+        self, admitted: Admitted, offered: Offered | None, moment: Moment
+    ) -> Matching | None:
+        """Take a key for the first message of a blind match, or that of the offer it follows."""
+        request, consent = admitted.asked.request, admitted.consent
+        if not admitted.use.blind:
+            return None
+        if offered is not None:
+            return self._offers.second(offered, request)
+        return self._offers.first(
+            admitted.asked.request_id,
+            request,
+            epoch=moment.grounds.epoch,
+            consent=None if consent is None else consent.digest,
+            now=moment.now,
+        )
+
+    def _answer(
+        self,
+        charged: Charged,
+        index: CellIndex | BandIndex,
+        matching: Matching | None,
+        moment: Moment,
+    ) -> Released:
         asked = charged.admitted.asked
         changes = self._state.changes
         try:
             # Steps 7 and 8: the answer under seal, and out through the gate.
-            return self._gate.release(charged, execute(charged, index), moment)
+            return self._gate.release(charged, execute(charged, index, matching), moment)
         except Exception as error:
             if self._state.changes != changes:
                 raise
@@ -201,7 +233,8 @@ class Judge:
 
     def _appraised(self, inquired: Inquired, seen: Seen, moment: Moment) -> Appraised:
         try:
-            allowed = allow(inquired.request, inquired.agreement, seen, self._rules, moment.now)
+            request, offer, now = inquired.request, inquired.request_id, moment.now
+            allowed = allow(request, inquired.agreement, seen, self._rules, now, offer=offer)
             self._require_there(allowed.use)
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:

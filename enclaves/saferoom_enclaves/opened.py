@@ -31,6 +31,7 @@ from saferoom_enclaves.kept_loads import KeptLoads
 from saferoom_enclaves.keys import ReleasedKeys
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.models import Models
+from saferoom_enclaves.offers import KeyPool, Offers
 from saferoom_enclaves.pairing import Pairing
 from saferoom_enclaves.reports.desk import ReportDesk
 from saferoom_enclaves.reports.gate import ReportGate
@@ -49,7 +50,7 @@ from saferoom_proto.load import LoadHeader
 from saferoom_proto.load_order import OpenedOrder, open_order
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.recovery import Decision
-from saferoom_proto.statements import Endorsement, KeyChange, Recovered
+from saferoom_proto.statements import Endorsement, KeyChange, Recovered, Returns
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.store_key import name_of
 from saferoom_proto.verification import PinnedCharter
@@ -143,8 +144,12 @@ class OpenEnclave:
         self.reports: Final = self._report_desk(rules, requests, gate, around)
         self.trials: Final = Trials(state, self.standing, self.data, around.work)
         self.jobs: Final = self._jobs(rules, requests, makeup, around)
-        self.judge: Final = Judge(
-            state=state,
+        self.offers: Final = Offers(KeyPool(around.work.match_key, log))
+        self.judge: Final = self._judge(rules, requests, spending, gate)
+
+    def _judge(self, rules: Rules, requests: Requests, spending: Spending, gate: Gate) -> Judge:
+        return Judge(
+            state=self.state,
             rules=rules,
             requests=requests,
             spending=spending,
@@ -154,7 +159,8 @@ class OpenEnclave:
             index=self.data.index,
             bands=self.bands,
             fetched=self.fetched,
-            log=log,
+            offers=self.offers,
+            log=self._log,
         )
 
     def _rules(self, keys: ReleasedKeys) -> Rules:
@@ -284,9 +290,11 @@ class OpenEnclave:
             self.refresh()
 
     def refresh(self) -> None:
-        """Have computed what is in force and not computed yet."""
+        """Have computed what is in force and not computed yet, and keys made for blind matches."""
         self.data.refresh(self.standing)
         self.bands.refresh()
+        if any(each.returns is Returns.BLIND for each in self.standing.templates.values()):
+            self.offers.pool.fill()
 
     def settle(self, seconds: float) -> None:
         """Wait until what is in force is computed, or cannot be; or for so long."""

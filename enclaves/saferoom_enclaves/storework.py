@@ -27,7 +27,9 @@ from saferoom_enclaves.children.frames import Frame
 from saferoom_enclaves.children.workshop import ChildError, Heard, Job, Workshop
 from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.index import FeatureIndex
+from saferoom_enclaves.offers import MatchKey
 from saferoom_enclaves.rows import BadRow, BuiltStore
+from saferoom_proto.blind import MODULUS_BITS
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.load import Change
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -51,6 +53,7 @@ class Allowance:
         trial_seconds: the longest that a trial of one feature may take.
         about_seconds: the longest that reading about one subject may take.
         table_seconds: the longest that making one plan's tables may take.
+        key_seconds: the longest that making a key for a blind match may take.
         index_bytes: the largest index of cells.
     """
 
@@ -61,6 +64,7 @@ class Allowance:
     trial_seconds: float = 20.0
     about_seconds: float = 10.0
     table_seconds: float = 300.0
+    key_seconds: float = 60.0
     index_bytes: int = 1 << 30
 
 
@@ -286,6 +290,14 @@ class StoreWork:
                 raise SafeRoomError(Reason.TOO_LARGE, f"more than {most_rows} rows in a table")
         return found
 
+    def match_key(self) -> MatchKey:
+        """Have a key made for one blind match; DEADLINE, INTERNAL or UNAVAILABLE if not."""
+        bounds = self._bounds(self._allowance.key_seconds, output_bytes=1)
+        frame = self._done(jobs.MakeKey(bits=MODULUS_BITS), (), bounds)
+        frame.close()
+        made = answered(frame, jobs.KeyMade)
+        return MatchKey(int(made.p, 16), int(made.q, 16), int(made.mask, 16))
+
     def tabulate(self, store: int, order: jobs.Tabulate) -> jobs.Tabulated:
         """Make tables over a store, protected together with what was released before.
 
@@ -348,6 +360,7 @@ class StoreWork:
             | jobs.Tabulate
             | jobs.Columns
             | jobs.Score
+            | jobs.MakeKey
         ),
         files: tuple[int, ...],
         bounds: Bounds,

@@ -3,7 +3,8 @@
 Byte 0 is the format, byte 1 the kind, bytes 2 to 17 the value, bytes 18 to 49 a salt. The release
 statement carries a hash of the whole; the salt keeps that commitment from being guessed. Kind 1 is
 an owner's own answer, kind 2 its share of a private conjunction (`saferoom_proto.shares`), kind 3
-the band of a score: 0 is "not found", and each other value the number of a band.
+the band of a score: 0 is "not found", and each other value the number of a band. Kind 4 is no
+answer but the first message of a blind match, and longer (`saferoom_proto.blind`).
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from saferoom_proto.formula import (
     split_by_owner,
 )
 from saferoom_proto.formula import features as features_of
+from saferoom_proto.matchable import require_matchable
 from saferoom_proto.owner_part import FeatureUse, OwnerPart
 from saferoom_proto.pinned import MAX_CHECK_LEVEL, PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -92,7 +93,7 @@ def rests_on(template: Template) -> tuple[str, ...]:
     """Name the owners whose charters a template's certificate pins, in order."""
     if template.training is not None and template.training.host is not None:
         return template.training.owners
-    return () if template.returns is Returns.PARTS else tuple(owner_parts(template))
+    return tuple(owner_parts(template)) if template.returns is Returns.CONJUNCTION else ()
 
 
 def features_named(template: Template) -> tuple[FeatureRef, ...]:
@@ -336,6 +337,7 @@ def derive_certificate(
     else:
         nodes = owner_parts(opened)
         pinned = pinned_charters(opened, nodes, charters)
+        require_matchable(opened, nodes, features)
         parts = tuple(
             derive_part(owner, node, features, pinned.get(owner)) for owner, node in nodes.items()
         )

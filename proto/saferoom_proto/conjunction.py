@@ -28,7 +28,7 @@ def pinned_charters(
         SafeRoomError: `MALFORMED` for a conjunction of one owner; `BAD_CHARTER` if one has no
             charter.
     """
-    if template.returns is Returns.PARTS:
+    if template.returns is not Returns.CONJUNCTION:
         return NO_CHARTERS
     named = tuple(owners)
     if len(named) < _FEWEST_OWNERS:

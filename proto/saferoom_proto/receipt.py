@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 from saferoom_proto.answer import Answer, Band, Told, commitment, fold
+from saferoom_proto.blind import is_offer
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, derive_certificate
 from saferoom_proto.checkpoint import (
     Checkpoint,
@@ -284,7 +285,7 @@ def _charters_said(certificate: str, template: Envelope) -> Mapping[str, str]:
 
     Each owner's part is held to its own where it is verified (`require_pinned`).
     """
-    if load(template, Template).returns is Returns.PARTS:
+    if load(template, Template).returns is not Returns.CONJUNCTION:
         return NO_CHARTERS
     try:
         said = ReleaseCertificate.model_validate_json(certificate, context=template.suite)
@@ -375,6 +376,8 @@ def open_answer(
     """Check an opened answer against its release's commitment, and that its part can give it."""
     if release.answer is None or commitment(answer, suite_of(release.answer)) != release.answer:
         raise SafeRoomError(Reason.BAD_PROOF, "not the answer that the release commits to")
+    if is_offer(answer):
+        raise SafeRoomError(Reason.BAD_PROOF, "a blind match is shown by its second message")
     opened, score = Answer.from_bytes(answer), certificate.part(owner).score
     told = opened.value
     if isinstance(told, Share) != (certificate.returns is Returns.CONJUNCTION):

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from saferoom_proto.statements import ColumnType, Schema, Table
 from tests.attacks.smallroom import small_room
+from tests.flow.live import LiveRoom
 from tests.flow.offers import APPROVERS, ORIGIN, POOR, STEADY, column, title
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "disclosure.md"
@@ -23,6 +25,7 @@ purposes: [pre-loan]
 params: {number: {feature: tax.phone}}
 check: tax.phone = :number
 """
+BLIND: Final = TEMPLATE.replace("known-by-phone", "phone-unseen") + "returns: blind\n"
 
 
 def typed(profile: Path, *words: str) -> str:
@@ -37,7 +40,32 @@ def typed(profile: Path, *words: str) -> str:
     return run.stdout + run.stderr
 
 
+def match_blindly(live: LiveRoom, folder: Path) -> None:
+    """Another bank matches the number without telling it, and shows the receipt."""
+    owner, bank = live.member("tax", APPROVERS[0]), live.member("bank-b", "desk")
+    (folder / "blind.yaml").write_text(BLIND, "utf-8")
+    typed(bank, "template", "propose", str(folder / "blind.yaml"))
+    shown = typed(owner, "template", "show", "phone-unseen")
+    assert "without being told it" in shown
+    template = json.loads(typed(owner, "template", "show", "phone-unseen", "--json"))
+    live.approve(template["template"])
+    live.agree("tax", "bank-b")
+    live.consent(STEADY, "bank-b", features=("tax.phone",))
+    asked = ("phone-unseen", "--subject", STEADY, "--purpose", "pre-loan", "--param")
+    receipt = folder / "blind.json"
+    told = typed(bank, "check", *asked, "number=0571 88881234", "--receipt", str(receipt))
+    assert told.startswith("yes"), told
+    assert "1.58 bits" in told
+    assert typed(bank, "check", *asked, "number=1").startswith("no")
+    assert "057188881234" not in receipt.read_text("utf-8")
+    verified = typed(bank, "receipt", "verify", str(receipt))
+    assert "the asker chose what was tested" in verified
+    refused = typed(bank, "check", *asked, "number=1", "--keep", str(folder / "kept.json"))
+    assert "a blind match is asked at once" in refused
+
+
 @pytest.mark.soak
+@pytest.mark.timeout(900)  # a process for each command
 def test_from_the_pages_draft_to_the_subjects_own_view(tmp_path: Path) -> None:
     columns = (column("uscc", ColumnType.TEXT, 4), column("phone", ColumnType.TEXT, 4))
     contacts = Table(name="contacts", title=title("contacts"), key="uscc", columns=columns)
@@ -72,6 +100,7 @@ def test_from_the_pages_draft_to_the_subjects_own_view(tmp_path: Path) -> None:
             for value in ("057188881234", "1", "0571-88881234", "2")
         ]
         assert answers == ["yes", "no", "yes", "no"]
+        match_blindly(live, tmp_path)
         over = typed(bank, "cost", *asked, "number=3")
         assert "but nothing new may be asked of it now" in over
         assert "OVER_BUDGET" in typed(bank, "check", *asked, "number=3")

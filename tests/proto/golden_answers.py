@@ -39,6 +39,7 @@ from saferoom_proto.statements import (
     Snapshot,
     Span,
 )
+from tests.proto.golden_blind import matching
 from tests.proto.golden_seeds import (
     AT,
     BEFORE,
@@ -91,6 +92,7 @@ def askers_words() -> dict[str, Payload]:
             not_after=AT + timedelta(minutes=10),
             reply_key=b64(sealing("reply").public),
         ),
+        "check-request that matches blindly": matching(),
         "cost-request": CostRequest(
             room=ROOM,
             institution="bank-a",

@@ -22,6 +22,7 @@ from saferoom_enclaves.logs import Log
 from saferoom_enclaves.opened import Surroundings
 from saferoom_proto import verdict
 from saferoom_proto.answer import Told, Truth
+from saferoom_proto.blind import Offer, is_offer
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.load import Change, LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.load_faults import Faults, open_faults
@@ -50,6 +51,8 @@ class Verdict:
     judged: Judged
     release: Release
     told: Told | None
+    offer: Offer | None = None
+    """What it gave to the first message of a blind match."""
 
     @property
     def truth(self) -> Truth | None:
@@ -238,6 +241,9 @@ class EnclaveHarness(Attended):
         if release.outcome is Outcome.REFUSED:
             return Verdict(judged, release, None)
         bank = self.world.bank(load(request, CheckRequest).institution)
+        opened = bank.unseal(request, self.owner.name, judged.sealed)
+        if is_offer(opened):
+            return Verdict(judged, release, None, Offer.of_answer(opened))
         return Verdict(judged, release, bank.open(request, self.owner.name, judged.sealed).value)
 
     # What befalls it.

@@ -120,6 +120,8 @@ def _asked(template: Template) -> Iterator[str]:
     yield from folded(" ".join(template.check.split()), 2)
     if template.returns is Returns.CONJUNCTION:
         yield from folded(say("told only whether all of it holds, not what of it"), 2)
+    if template.returns is Returns.BLIND:
+        yield from folded(say("matched with a value that only who asked knows"), 2)
 
 
 def _table(table: HeldTable) -> Iterator[str]:

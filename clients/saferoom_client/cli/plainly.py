@@ -23,7 +23,7 @@ from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart, rests_on
 from saferoom_proto.formula import FeatureRef
-from saferoom_proto.statements import Feature, FeatureKind, Template
+from saferoom_proto.statements import Feature, FeatureKind, Returns, Template
 
 
 def describe(view: TemplateView) -> Iterator[str]:
@@ -233,6 +233,8 @@ def _part(view: TemplateView, part: OwnerPart) -> Iterator[str]:
     answers = say("yes or no") if part.answers == _YES_NO else say("yes, no, or not found")
     if part.charter is not None:
         answers = say("only whether all owners' parts hold, yes or no")
+    if view.template.returns is Returns.BLIND:
+        answers = say("whether a value is the one held, without being told it")
     needs = (
         say(", with the subject's consent")
         if part.needs_consent

@@ -30,7 +30,7 @@ from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
 from saferoom_proto.reports.receipt import ReportReceipt
-from saferoom_proto.statements import Template
+from saferoom_proto.statements import Returns, Template
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt
@@ -176,6 +176,7 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
             "question": f"{template.name}: {_asked(template)}",
             **({say("with"): params} if params else {}),
             "answer": in_words(verified.answer) if verified.answer else say("refused"),
+            **_blind(verified),
             "id": verified.request_id,
         }
     )
@@ -198,6 +199,13 @@ def _asked(template: Template) -> str:
     if template.score is not None:
         return say("the score of the model {model}", model=template.score.model)
     return " ".join(template.check.split())
+
+
+def _blind(verified: VerifiedReceipt) -> dict[str, str]:
+    """Say what the receipt of a blind match is no evidence of."""
+    if verified.template.returns is not Returns.BLIND:
+        return {}
+    return {"blind": say("the asker chose what was tested; nobody else can tell what it was")}
 
 
 def _document(verified: VerifiedReceipt) -> dict[str, object]:

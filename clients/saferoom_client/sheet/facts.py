@@ -18,6 +18,7 @@ from saferoom_proto.batch_receipt import RowReceipt, VerifiedRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
+from saferoom_proto.statements import Returns
 from saferoom_proto.statements.request import ParameterValue
 from saferoom_proto.trust import Trust
 
@@ -103,6 +104,7 @@ def question_section(
     """Tell what was asked: about whom, with which parameters, and `more` of where it stood."""
     request = verified.request
     given = ", ".join(f"{name} = {value}" for name, value in params.items())
+    untold = "blind" if verified.template.returns is Returns.BLIND else "none"
     keys = ", ".join(each.keyid for each in Envelope.from_text(receipt.request).signatures)
     return Section(
         say("question", language),
@@ -110,7 +112,7 @@ def question_section(
             Row(say("institution", language), request.institution),
             Row(say("subject", language), subject, Form.CODE),
             Row(say("purpose", language), purpose(request.purpose, language)),
-            Row(say("params", language), given or say("none", language)),
+            Row(say("params", language), given or say(untold, language)),
             Row(
                 say("window", language),
                 f"{moment(request.not_before)} - {moment(request.not_after)}",

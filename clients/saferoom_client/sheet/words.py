@@ -59,6 +59,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "answer yes": ("Yes", "是"),
     "answer no": ("No", "否"),
     "answer not_found": ("Not found", "查无"),
+    "blind": (
+        "blind: the asker chose what was tested; nobody else can tell what it was",
+        "盲匹配: 所验内容由查询方自选、他方均无从得知",
+    ),
     "a share": (
         "its share of a yes or no over all owners together",
         "各数源单位合并后的是或否答复中的一份",

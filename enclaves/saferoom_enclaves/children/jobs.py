@@ -113,6 +113,24 @@ class Tried(Part):
     values: tuple[Annotated[str, StringConstraints(max_length=80)], ...]
 
 
+class MakeKey(Part):
+    """Make a Paillier key for one blind match."""
+
+    kind: Literal["make-key"] = "make-key"
+    bits: Annotated[int, Field(ge=512, le=4096)]
+
+
+_Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,2048}$")]
+
+
+class KeyMade(Part):
+    """Its two primes, and a random number to the power of N, all in hex."""
+
+    p: _Hex
+    q: _Hex
+    mask: _Hex
+
+
 class TableWanted(Part):
     """A table to read about a subject, and which of its columns are only counted."""
 
@@ -277,7 +295,17 @@ class Order(Part):
     """A job as it arrives."""
 
     job: Annotated[
-        Build | Materialise | Check | Try | About | Tabulate | Columns | Score | Align | Train,
+        Build
+        | Materialise
+        | Check
+        | Try
+        | About
+        | Tabulate
+        | Columns
+        | Score
+        | MakeKey
+        | Align
+        | Train,
         Field(discriminator="kind"),
     ]
 
@@ -285,4 +313,15 @@ class Order(Part):
 class Answer(Part):
     """A job's outcome."""
 
-    answer: Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Banded | Failed
+    answer: (
+        Built
+        | Cells
+        | Checked
+        | Tried
+        | Found
+        | Tabulated
+        | ColumnsRead
+        | Banded
+        | KeyMade
+        | Failed
+    )

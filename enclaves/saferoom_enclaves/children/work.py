@@ -29,6 +29,8 @@ from saferoom_enclaves.children.jobs import (
     Failed,
     FeatureRefused,
     Found,
+    KeyMade,
+    MakeKey,
     Materialise,
     Order,
     Score,
@@ -92,11 +94,12 @@ def do(frame: frames.Frame, channel: socket.socket) -> None:
 
 
 def _done(
-    job: Build | Materialise | Check | Try | About | Tabulate | Columns | Score,
+    job: Build | Materialise | Check | Try | About | Tabulate | Columns | Score | MakeKey,
     files: tuple[int, ...],
     channel: socket.socket,
 ) -> tuple[
-    Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Banded, BinaryIO | None
+    Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Banded | KeyMade,
+    BinaryIO | None,
 ]:
     """Do a job; gives a file beside the answer if one was built."""
     file: BinaryIO | None = None
@@ -117,6 +120,11 @@ def _done(
             answer = _columns(job, files)
         case Score():
             answer = _score(job, files)
+        case MakeKey():
+            # What makes keys is here for nobody else.
+            from saferoom_enclaves.children.match_keys import match_key  # noqa: PLC0415
+
+            answer = match_key(job)
         case _:
             assert_never(job)
     return answer, file

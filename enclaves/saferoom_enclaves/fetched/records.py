@@ -67,6 +67,10 @@ class OneSubject:
         """Tell whether what is held of a feature is what is stated."""
         return self._part(subject, name).matches(subject, name, said)
 
+    def tag(self, subject: str, name: FeatureRef) -> bytes | None:
+        """Give what stands for what is held of a feature; as `FeatureIndex.tag`."""
+        return self._part(subject, name).tag(subject, name)
+
     def _part(self, subject: str, name: FeatureRef) -> FeatureIndex:
         part = self._parts[name]
         if part is None or subject != self._subject:

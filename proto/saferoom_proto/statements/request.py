@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from saferoom_proto.blind import CIPHERTEXT_BYTES
 from saferoom_proto.encoding import unb64
 from saferoom_proto.hpke import PUBLIC_BYTES
 from saferoom_proto.statements.base import (
@@ -16,6 +18,7 @@ from saferoom_proto.statements.base import (
     Name,
     Nonce,
     Owner,
+    Part,
     Payload,
     Purpose,
     Usage,
@@ -70,6 +73,20 @@ class SubjectRequest(Payload):
         return self
 
 
+def _ciphertext(value: str) -> str:
+    if len(unb64(value)) != CIPHERTEXT_BYTES:
+        raise ValueError(f"a ciphertext of a blind match has {CIPHERTEXT_BYTES} bytes")
+    return value
+
+
+class BlindMatch(Part):
+    """What makes a question the second message of a blind match (`saferoom_proto.blind`)."""
+
+    offer: Digest
+    """The request id of the first message."""
+    ciphertext: Annotated[Base64, AfterValidator(_ciphertext)]
+
+
 class CheckRequest(SubjectRequest):
     """A check about one subject, signed by an institution's key that the agreement names."""
 
@@ -78,3 +95,5 @@ class CheckRequest(SubjectRequest):
 
     reply_key: ReplyKey
     """Made for this request: the answer is sealed to it."""
+    match: Annotated[BlindMatch | None, Field(exclude_if=operator.not_)] = None
+    """Questions had no such field at first: one that matches nothing is written without."""

@@ -43,6 +43,8 @@ class Returns(StrEnum):
     """Each owner's part, each charged and approved."""
     CONJUNCTION = "conjunction"
     """Only whether all parts hold (PROTOCOLS section 6)."""
+    BLIND = "blind"
+    """Of one owner: whether a value that only the asker knows is the one held (section 7)."""
 
 
 Purposes = Annotated[
