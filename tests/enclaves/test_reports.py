@@ -18,6 +18,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.told import Mark, MarkedColumn, OwnerReport, open_report
 from saferoom_proto.statements import (
     CheckRequest,
+    CostEstimate,
     Finding,
     Outcome,
     Purpose,
@@ -27,6 +28,7 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from saferoom_proto.statements.report import ReportPart, ReportPartTable
+from saferoom_proto.suite import Suite
 from simulator.reported import PUBLIC, ROWS, ReportRoom, lists, plan, to_csv
 from simulator.sample import Approved
 
@@ -257,6 +259,24 @@ def test_a_report_asked_as_a_check_tells_nothing_and_the_other_way_round(own: Re
 
 def _of(owner: str) -> ReportTable:
     return ReportTable(owner=owner, table="listed", columns=PUBLIC)
+
+
+def test_a_report_has_no_price_to_be_asked(room: ReportRoom) -> None:
+    cost = room.bank.cost_request(room.request(room.approved()))
+    told = load(room.enclave.judge(cost).entry.statement, CostEstimate)
+    assert (told.refused, told.features) == (Reason.CERTIFICATE_MISMATCH, ())
+
+
+def test_a_room_of_guomi_tells_reports_under_its_own_digests(tmp_path: Path) -> None:
+    made = ReportRoom.make(tmp_path, Suite.GUOMI)
+    try:
+        request = made.request(made.approved())
+        judged = made.enclave.report(request, [of_court(made)])
+        told = made.opened(request, judged)
+        assert (len(rows(told)), disputed(told)) == (2, {"court": Mark.DISPUTED})
+        assert (made.said(judged).answer or "").startswith("sm3:")
+    finally:
+        made.enclave.close()
 
 
 @pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.TOO_LARGE, Reason.INTERNAL])

@@ -20,6 +20,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.report import ReportPart
+from saferoom_proto.suite import Suite
 from simulator.bank import SimBank
 from simulator.harness import EnclaveHarness
 from simulator.owner import SimOwner
@@ -73,9 +74,9 @@ class ReportRoom:
     banks: tuple[SimBank, SimBank]
 
     @classmethod
-    def make(cls, folder: Path) -> ReportRoom:
+    def make(cls, folder: Path, suite: Suite = Suite.INTERNATIONAL) -> ReportRoom:
         """Make the room."""
-        world = World(0)
+        world = World(0, suite=suite)
         court = world.owner("court")
         court.publish_schema(lists())
         banks = (world.bank("bank-a"), world.bank("bank-b"))
