@@ -14,7 +14,7 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 DEFAULT_EDGES: Final = tuple(map(Decimal, ("-0.75", "-0.25", "0.25", "0.75")))
 """In log-odds. An owner's standardised columns average to nothing over the rows of training, so its
-part of the log-odds lies around 0; how far it spreads, only the owner can see (`score try`)."""
+part of the log-odds lies around 0; how far it spreads, nobody outside the enclave sees."""
 
 IN_PARTS: Final = later("its model lies in parts with several owners: no score adds them up yet")
 

@@ -6,7 +6,7 @@ changes. A question reads one small number, and no weight and no value is in rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -105,24 +105,29 @@ class Bands:
 
     def _orders(self) -> dict[Name, ScoreOrder]:
         """Give what the owner approved, of models that there are."""
-        standing, orders = self._standing, dict[Name, ScoreOrder]()
-        scored = {
-            digest: template.score.model
-            for digest, template in standing.templates.items()
-            if template.score is not None
-        }
-        self._models.look_for(scored.values())
-        for certificate, says in list(standing.certificates.items()):
-            if says.template not in scored:
+        approved = list(self._approved())
+        # Only now: a template that nobody approved makes no work.
+        self._models.look_for(part.model for _, part in approved)
+        orders: dict[Name, ScoreOrder] = {}
+        for use, part in approved:
+            try:
+                orders[_name(use, part)] = self._order(use, part)
+            except SafeRoomError as error:
+                self._log.warning("no bands", model=part.model, reason=str(error.reason))
+        return orders
+
+    def _approved(self) -> Iterator[tuple[ApprovedUse, ScorePart]]:
+        templates = self._standing.templates
+        for certificate, says in list(self._standing.certificates.items()):
+            template = templates.get(says.template)
+            if template is None or template.score is None:
                 continue
             try:
                 use = self._uses.use(says.template, certificate)
-                part = use.part.score
-                if part is not None:
-                    orders[_name(use, part)] = self._order(use, part)
             except SafeRoomError:
-                continue  # not approved, or no model: whoever asks is told so
-        return orders
+                continue  # not approved: whoever asks is told so
+            if use.part.score is not None:
+                yield use, use.part.score
 
     def _order(self, use: ApprovedUse, part: ScorePart) -> ScoreOrder:
         model = self._models.usable(part, None, use.features.values())
