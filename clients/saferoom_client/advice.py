@@ -64,6 +64,7 @@ ADVICE: Final[dict[Reason, Advice]] = {
     Reason.NO_AGREEMENT: Advice(Again.NEW, "Once an agreement with the owner covers the purpose and your key."),
     Reason.PAUSED: Advice(Again.NEW, "Once the owner lets the use go on; the refusal of this one is final."),
     Reason.OVER_BUDGET: Advice(Again.NEW, "In the next period, or ask what was asked already: `cost` tells."),
+    Reason.MODEL_OUTDATED: Advice(Again.NEW, "Train anew: a feature that the model reads is computed otherwise by now."),
     Reason.UNAUTHENTICATED: Advice(Again.NEW, "Once your member folder holds a certificate that the room knows."),
     Reason.CERTIFICATE_REVOKED: Advice(Again.NEW, "Once the identity issuer has given you a new certificate."),
     Reason.NOT_ALLOWED: Advice(Again.NEVER, "Ask as a member of an organisation that may: `saferoom whoami` tells your roles."),
