@@ -14,12 +14,7 @@ from typing import Final
 
 from saferoom.archive import Archive
 from saferoom.job_carried import Carried, Sides
-from saferoom.job_pieces import (
-    ENDED,
-    JobPiece,
-    JobTold,
-    OwnerPapers,
-)
+from saferoom.job_pieces import ENDED, JobPiece, JobTold, OwnerPapers
 from saferoom.job_words import Enclaves, JobWords
 from saferoom.register import Register
 from saferoom_proto.dsse import Envelope
@@ -62,10 +57,12 @@ class JobOwners:
         host = training.hosted_by
         return Sides(host, tuple(each for each in training.owners if each != host))
 
-    def sides_by(self, word: Envelope) -> Sides:
-        """Tell whose enclaves take part in a job, by a word on it."""
-        kind = JobRelease if word.payload_type == JobRelease.payload_type() else JobAdmission
-        return self.sides(load(word, kind).template)
+    def sides_by(self, word: Envelope) -> Sides | None:
+        """Tell whose enclaves take part in a job, by a word on it; none if it is on no job."""
+        for kind in (JobAdmission, JobRelease):
+            if word.payload_type == kind.payload_type():
+                return self.sides(load(word, kind).template)
+        return None
 
     def papers(self, owner: str) -> OwnerPapers:
         """Give what an owner's enclave is to be known by.

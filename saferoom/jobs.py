@@ -247,6 +247,8 @@ class Jobs:
         """
         for answer in await self._archive.answers(job):
             sides = self._owners.sides_by(answer.release.envelope)
+            if sides is None:
+                break  # a request of another kind
             if organisation == answer.institution:
                 return sides.host, sides
             if organisation == answer.owner and not takes_part:

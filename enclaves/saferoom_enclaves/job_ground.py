@@ -24,6 +24,8 @@ from saferoom_proto.uscc import SUBJECT_BYTES
 
 MOST_NUMBERS: Final = 32 << 20
 """Rows times columns of the room's side: 256 MB."""
+MOST_GIVEN: Final = 15 << 20
+"""Rows times columns of any one giver: 120 MB, which with its seals is one message."""
 
 _STOPPED: Final = frozenset({Reason.PAUSED, Reason.NOT_APPROVED, Reason.NO_AGREEMENT})
 """What ends a job under way in its owner's name."""
@@ -90,6 +92,7 @@ class JobGround:
             use.training.least_rows <= rows <= MOST_ROWS
             and numbers * SHARE_OF_ROWS <= rows
             and rows * columns <= MOST_NUMBERS
+            and rows * use.most_given <= MOST_GIVEN
         ):
             raise RefusedError(Reason.WITHHELD)
         opened = self.data.opened()

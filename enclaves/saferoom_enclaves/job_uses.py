@@ -41,6 +41,12 @@ class ApprovedTraining:
         return tuple(each for each in self.certificate.parts if each.owner != self.part.owner)
 
     @property
+    def most_given(self) -> int:
+        """Say how many columns the giver with the most has; none has any where nobody gives."""
+        parts = (each for each in self.certificate.parts if each.owner != self.training.hosted_by)
+        return max((len(each.training.columns) for each in parts if each.training), default=0)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of all owners' columns, this one's first."""
         parts = (each.training for each in (self.part, *self.others))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from saferoom_enclaves import job_ground
 from saferoom_enclaves.job_kept import Kept
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
@@ -125,3 +126,15 @@ async def test_each_owner_counts_its_own_runs(place: Place) -> None:
     word = load(jobs.court.begin(second.request(rounds=1)).entry.statement, JobRelease)
     assert (word.owner, word.reason) == ("court", Reason.OVER_BUDGET)
     await first.take_part()
+
+
+async def test_more_than_one_owner_s_enclave_can_give_at_once_is_withheld_before_it_gives(
+    jobs: OwnersRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_ground, "MOST_GIVEN", COMMON_TO_ALL - 1)
+    side = jobs.label_side()
+    side.submit()
+    release = await side.take_part()
+    assert release is not None
+    assert (release.outcome, release.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
+    assert jobs.court.enclave.enclave.jobs.stands(side.job).rows == 0
