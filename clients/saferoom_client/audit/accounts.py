@@ -14,7 +14,7 @@ violation is one for certain.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,6 +25,7 @@ from saferoom_proto.formula import NULL, Cut, FeatureKind, FeatureShape, format_
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charge, Charter, Feature
 from saferoom_proto.statements.score import ScorePart
+from saferoom_proto.statements.source import ended_by, is_period, opened
 
 WINDOW_MONTHS: Final = 36
 """The rolling window of a family's cap (DESIGN, section 8)."""
@@ -40,7 +41,7 @@ class Charged:
     Attributes:
         account: the owner, the collusion group and the subject.
         institution: who asked.
-        epoch: the store's.
+        epoch: the store's; what was asked of a source has a period of its own.
         moment: when.
         charter: the limits in force.
         charges: cells before and after, feature by feature.
@@ -59,6 +60,11 @@ class Charged:
     features: Mapping[str, tuple[Feature, FeatureShape]]
     asked: Mapping[str, frozenset[str]] | None
     score: ScorePart | None = None
+
+    def period(self, feature: Feature) -> int:
+        """Give the period that a feature is charged to: the store's, or its source's own."""
+        source = feature.source
+        return self.epoch if source is None else source.period(self.moment)
 
 
 @dataclass(slots=True)
@@ -93,6 +99,8 @@ class Accounts:
     _closed: dict[str, int] = field(default_factory=dict[str, int])
     """By owner: the last period that its enclave counts as spent, having forgotten what was."""
     _opened: dict[str, dict[int, datetime]] = field(default_factory=dict[str, dict[int, datetime]])
+    _went_on: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """By owner: when its enclave last went on from an older copy."""
 
     def open_period(self, owner: str, epoch: int, moment: datetime) -> None:
         """Take note of a snapshot: the periods before it end."""
@@ -102,21 +110,31 @@ class Accounts:
         """Give the last period that is known to have begun; -1 if none is."""
         return max(self._opened.get(owner, ()), default=-1)
 
-    def close(self, owner: str, epoch: int) -> None:
-        """Take note that an enclave went on from an older copy: its periods up to this are over."""
+    def close(self, owner: str, epoch: int, moment: datetime) -> None:
+        """Take note that an enclave went on from an older copy: its periods up to this are over.
+
+        So are those of its sources that had begun by then.
+        """
         self._closed[owner] = max(epoch, self._closed.get(owner, epoch))
+        self._went_on[owner] = max(moment, self._went_on.get(owner, moment))
+
+    def _is_closed(self, owner: str, period: int) -> bool:
+        if is_period(period):
+            return owner in self._went_on and opened(period) <= self._went_on[owner]
+        return period <= self._closed.get(owner, -1)
 
     def charge(self, charged: Charged) -> Iterator[SafeRoomError]:
         """Replay what an answer was charged; gives what is wrong with it."""
-        if charged.epoch <= self._closed.get(charged.account[0], -1):
-            yield from _spent_again(charged.charges)
-            return
+        owner = charged.account[0]
         linked = self._linked(charged)
         account = self._of.setdefault(charged.account, {})
         grown: set[str] = set()
         for charge in charged.charges:
             feature, shape = charged.features[charge.feature]
-            place = (charge.feature, charged.epoch)
+            place = (charge.feature, charged.period(feature))
+            if self._is_closed(owner, place[1]):
+                yield from _spent_again(charge)
+                continue
             spent = account.setdefault(place, _Spent(feature.family))
             asked = None if charged.asked is None else charged.asked.get(charge.feature)
             here = [one[place] for one in linked if place in one]
@@ -154,11 +172,11 @@ class Accounts:
     ) -> Iterator[SafeRoomError]:
         """Hold a family to its cap: the periods that were open within 36 months, multiplied."""
         since = _months_before(charged.moment)
-        opened = self._opened.get(charged.account[0], {})
+        begun = self._opened.get(charged.account[0], {})
         most: dict[tuple[str, int], int] = {}
         for account in linked:
             for place, spent in account.items():
-                ended = any(e > place[1] and end <= since for e, end in opened.items())
+                ended = _ended(place[1], begun, since)
                 if spent.family != family or ended:
                     continue
                 most[place] = max(spent.of_cuts, most.get(place, 1))
@@ -172,6 +190,13 @@ class Accounts:
             yield _over(
                 f"the family {family}: {bits} bits and more of {cap} allowed in {months} months"
             )
+
+
+def _ended(period: int, begun: Mapping[int, datetime], since: datetime) -> bool:
+    """Tell whether a period was over by an instant."""
+    if is_period(period):
+        return ended_by(period, since)
+    return any(later > period and began <= since for later, began in begun.items())
 
 
 def _least(
@@ -197,14 +222,13 @@ def _least(
     return (shape.cells_told(shape.cuts) if cut else 1) * math.prod(scores.values())
 
 
-def _spent_again(charges: Iterable[Charge]) -> Iterator[SafeRoomError]:
+def _spent_again(charge: Charge) -> Iterator[SafeRoomError]:
     """Give what is wrong in a period of which the enclave has forgotten a part: any new price.
 
     What its copy still knew was asked is answered again, at the price of then.
     """
-    for charge in charges:
-        if charge.cells_after != charge.cells_before:
-            yield _over(f"{charge.feature}: charged in a period that its owner closed")
+    if charge.cells_after != charge.cells_before:
+        yield _over(f"{charge.feature}: charged in a period that its owner closed")
 
 
 def faults_of(charge: Charge, feature: Feature, charter: Charter) -> Iterator[SafeRoomError]:

@@ -92,7 +92,7 @@ class Spending:
             if said.closed_epoch < (last := self._accounts.last_period(said.owner)):
                 detail = f"it closes the periods up to {said.closed_epoch}, and {last} began before"
                 yield entry, SafeRoomError(Reason.OVER_BUDGET, detail)
-            self._accounts.close(said.owner, said.closed_epoch)
+            self._accounts.close(said.owner, said.closed_epoch, said.time)
             self._tables.close(said.owner, said.closed_epoch, said.time)
         if isinstance(said, TableRelease):
             for fault in self._tables.take(said, self._days(said)):
