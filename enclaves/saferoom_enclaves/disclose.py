@@ -122,7 +122,7 @@ class Disclosures:
             return claimed
         if search.subject != claimed.request.subject:
             raise SafeRoomError(Reason.INTERNAL, "a search for another subject's rows")
-        reading = self._records.about(search)
+        reading = self._records.about(search, self._ready().now)
         try:
             with self._state.transaction():
                 self._claims.count(claimed, self._ready().now)

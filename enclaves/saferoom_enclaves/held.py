@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from saferoom_enclaves.about_subjects import FoundBatches, Search
 from saferoom_enclaves.children.jobs import TableWanted
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.fetched.computing import memory_of
+from saferoom_enclaves.fetched.records import FetchedAbout, FetchedRecords
 from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import Standing
@@ -53,6 +56,16 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is held, and as what: in the store, or as a source's answer."""
+
+    memory: int
+    tables: tuple[Table, ...]
+    features: tuple[PinnedFeature, ...]
+    answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What is to be read about a subject, in any thread: of a store that is held open for it."""
 
@@ -60,6 +73,7 @@ class Reading:
     opened: Opened
     schema: Schema
     features: tuple[PinnedFeature, ...]
+    fetched: tuple[FetchedAbout, ...]
     accounts: tuple[HeldAccount, ...]
     batches: FoundBatches
     work: StoreWork
@@ -71,45 +85,54 @@ class Reading:
             SafeRoomError: `DEADLINE`, `TOO_LARGE`, `UNAVAILABLE` or `INTERNAL` if it cannot be
                 read. What went wrong quotes no value.
         """
-        columns = [tuple(_column(table, each) for each in table.columns) for table in self._tables]
-        wanted = [
-            TableWanted(table=table, withheld=tuple(column.withheld for column in held))
-            for table, held in zip(self._tables, columns, strict=True)
-        ]
-        definitions = [
-            FeatureDefinition.of(pinned.definition) for pinned in self.features if _shown(pinned)
-        ]
-        memory = self.opened.memory
-        found = self.work.about(memory, self.subject, wanted, definitions, MOST_ROWS)
-        values = iter(found.values)
+        tables, features = self._of(Place(self.opened.memory, self.schema.loaded, self.features))
+        for each in self.fetched:
+            with memory_of(each.data) as memory:
+                place = Place(memory, each.recipe.tables, each.features(), answer=True)
+                more_tables, more_features = self._of(place)
+            tables, features = (*tables, *more_tables), (*features, *more_features)
         return Held(
             self.opened.state,
             self.opened.schema,
-            tuple(
-                HeldTable(
-                    name=table.name,
-                    title=table.title,
-                    columns=held,
-                    rows=rows.rows,
-                    withheld=rows.withheld,
-                )
-                for table, held, rows in zip(self._tables, columns, found.tables, strict=True)
-            ),
-            tuple(
-                HeldFeature(
-                    feature=each.definition.full_name,
-                    digest=each.digest,
-                    value=next(values) if _shown(each) else None,
-                )
-                for each in self.features
-            ),
+            tables,
+            features,
             self.accounts,
             *self.batches.read(),
         )
 
-    @property
-    def _tables(self) -> tuple[Table, ...]:
-        return self.schema.loaded
+    def _of(self, place: Place) -> tuple[tuple[HeldTable, ...], tuple[HeldFeature, ...]]:
+        """Read one place."""
+        columns = [tuple(_column(table, each) for each in table.columns) for table in place.tables]
+        wanted = [
+            TableWanted(table=table, withheld=tuple(column.withheld for column in held))
+            for table, held in zip(place.tables, columns, strict=True)
+        ]
+        definitions = [
+            FeatureDefinition.of(pinned.definition) for pinned in place.features if _shown(pinned)
+        ]
+        found = self.work.about(
+            place.memory, self.subject, wanted, definitions, MOST_ROWS, answer=place.answer
+        )
+        values = iter(found.values)
+        tables = tuple(
+            HeldTable(
+                name=table.name,
+                title=table.title,
+                columns=held,
+                rows=rows.rows,
+                withheld=rows.withheld,
+            )
+            for table, held, rows in zip(place.tables, columns, found.tables, strict=True)
+        )
+        features = tuple(
+            HeldFeature(
+                feature=each.definition.full_name,
+                digest=each.digest,
+                value=next(values) if _shown(each) else None,
+            )
+            for each in place.features
+        )
+        return tables, features
 
     def close(self) -> None:
         """Let the store go."""
@@ -125,6 +148,7 @@ class Records:
         standing: schema, features and agreements.
         spending: the leakage ledger.
         batches: finds the rows about a subject in batches.
+        fetched: what was fetched of sources.
     """
 
     def __init__(
@@ -134,15 +158,22 @@ class Records:
         standing: Standing,
         spending: Spending,
         batches: Callable[[Search], FoundBatches],
+        *,
+        fetched: FetchedRecords,
     ) -> None:
         self._data: Final = data
         self._work: Final = work
         self._standing: Final = standing
         self._spending: Final = spending
         self._batches: Final = batches
+        self._fetched: Final = fetched
 
-    def about(self, search: Search) -> Reading:
+    def about(self, search: Search, now: datetime) -> Reading:
         """Say what is to be read about a subject; whoever gets it closes it.
+
+        Args:
+            search: for its rows of batches.
+            now: the instant: what was fetched is held until its period is over.
 
         Raises:
             SafeRoomError: `NO_DATA` if there is no store.
@@ -157,9 +188,15 @@ class Records:
             each for ref, each in sorted(self._standing.features.items()) if ref in computed
         ]
         subject = search.subject
-        accounts, batches = self._accounts(subject), self._batches(search)
         return Reading(
-            subject, opened.held(), schema, tuple(features), accounts, batches, self._work
+            subject=subject,
+            schema=schema,
+            features=tuple(features),
+            fetched=self._fetched.held(subject, now),
+            accounts=self._accounts(subject),
+            batches=self._batches(search),
+            work=self._work,
+            opened=opened.held(),  # last: nothing that fails leaves it open
         )
 
     def _accounts(self, subject: str) -> tuple[HeldAccount, ...]:

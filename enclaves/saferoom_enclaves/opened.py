@@ -138,7 +138,14 @@ class OpenEnclave:
             randomness=randomness,
             log=log,
         )
-        records = Records(self.data, around.work, self.standing, spending, self.batches.about)
+        records = Records(
+            self.data,
+            around.work,
+            self.standing,
+            spending,
+            self.batches.about,
+            fetched=self.fetched,
+        )
         self.disclosures: Final = self._disclosures(records, gate, around)
         self.tables: Final = self._table_desk(rules, requests, around)
         self.reports: Final = self._report_desk(rules, requests, gate, around)

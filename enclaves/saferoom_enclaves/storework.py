@@ -268,15 +268,21 @@ class StoreWork:
         tables: Sequence[jobs.TableWanted],
         features: Sequence[FeatureDefinition],
         most_rows: int,
+        *,
+        answer: bool = False,
     ) -> jobs.Found:
-        """Read what a store holds about one subject.
+        """Read what a store holds about one subject, or what a provider's answer does.
 
         Raises:
             SafeRoomError: TOO_LARGE, a table has more rows than the most; DEADLINE; INTERNAL;
                 UNAVAILABLE, there is no fork server.
         """
         order = jobs.About(
-            subject=subject, tables=tuple(tables), features=tuple(features), most_rows=most_rows
+            subject=subject,
+            tables=tuple(tables),
+            features=tuple(features),
+            most_rows=most_rows,
+            answer=answer,
         )
         bounds = self._bounds(self._allowance.about_seconds, output_bytes=1)
         frame = self._done(order, (store,), bounds)

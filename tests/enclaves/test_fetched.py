@@ -14,7 +14,15 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import CostEstimate, Source, load
 from saferoom_proto.verdict import Verdict
 from simulator.batch import ask_batch, batch_of
-from simulator.fetching import FetchRoom, arrears_features, arrears_schema, fetch_room, row
+from simulator.fetching import (
+    SOURCE,
+    FetchRoom,
+    arrears_features,
+    arrears_schema,
+    fetch_room,
+    row,
+)
+from tests.enclaves.test_disclose import shown
 
 OWING = {"tax_arrears": [row("4000.50"), row("7999.50", None)]}
 
@@ -169,3 +177,20 @@ def test_a_trial_checks_a_feature_of_a_source_and_counts_nobody(room: FetchRoom)
     other = draft.model_copy(update={"source": Source(name="tax_arrears", days=6)})
     fault = room.enclave.verdict(room.enclave.trial(other)).fault
     assert fault == FeatureRule.SOURCE
+
+
+def test_a_subject_sees_what_was_fetched_about_it_until_the_period_is_over(
+    room: FetchRoom,
+) -> None:
+    room.ask(check="owed", most="10000")
+    held = shown(room.said, room.enclave, 1)[1]
+    table = next(each for each in held.tables if each.name == "tax_arrears")
+    assert [each[1:] for each in table.rows] == [
+        ("true", "4000.5000", "VAT"),
+        ("true", "7999.5000", None),
+    ]
+    values = {each.feature: each.value for each in held.features}
+    assert (values["tax.owes"], values["tax.owed"]) == ("true", "12000.0000")
+    assert held.accounts[0].epoch == SOURCE.period(room.said.world.now())
+    room.later(days=8)
+    assert "tax_arrears" not in {each.name for each in shown(room.said, room.enclave, 1)[1].tables}

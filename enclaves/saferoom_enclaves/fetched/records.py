@@ -8,7 +8,7 @@ whatever depends on a record, and a later one has the source asked again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -76,6 +76,20 @@ class OneSubject:
         if part is None or subject != self._subject:
             raise SafeRoomError(Reason.WITHHELD, "a source's answer cannot be used")
         return part
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FetchedAbout:
+    """What a source said about one subject. It shows no text form."""
+
+    recipe: Recipe
+    data: bytes
+    tried: Callable[[Recipe], Sound]
+
+    def features(self) -> tuple[PinnedFeature, ...]:
+        """Give the features that are computed of it, in any thread."""
+        sound = self.tried(self.recipe)
+        return tuple(each for ref, each in sorted(self.recipe.features.items()) if ref in sound)
 
 
 class FetchedRecords:
@@ -229,13 +243,13 @@ class FetchedRecords:
             if sound is not None and (broken := features.keys() & recipe.features.keys() - sound):
                 raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(map(str, broken))}")
 
-    def held(self, subject: str, now: datetime) -> tuple[tuple[Recipe, bytes], ...]:
+    def held(self, subject: str, now: datetime) -> tuple[FetchedAbout, ...]:
         """Give what is held about a subject: each source's answer, empty if it knows nobody."""
-        found: list[tuple[Recipe, bytes]] = []
+        found: list[FetchedAbout] = []
         for recipe in self._in_force().values():
             kept = self._kept.get(subject, recipe.source, now)
             if kept is not None:
-                found.append((recipe, kept.data))
+                found.append(FetchedAbout(recipe, kept.data, self.tried))
         return tuple(found)
 
     def throw_away(self, now: datetime) -> None:
