@@ -1,6 +1,7 @@
 """Make of the catalogue of records, and of what it offers, what the package holds, and pages.
 
-python tools/annex.py           pack them, and write docs/catalogue.md and docs/features.md
+python tools/annex.py           pack them, and write docs/catalogue.md, docs/features.md and
+                                docs/provider.openapi.json
 python tools/annex.py --check   say what is not fresh
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from offers_page import offers_page
+from provider_page import provider_page
 from ruamel.yaml import YAML
 
 from saferoom_client.records.annex import (
@@ -115,6 +117,7 @@ def main() -> int:
     pages = {
         DOCS / "catalogue.md": page(catalogue),
         DOCS / "features.md": offers_page(read_offers(offered), catalogue),
+        DOCS / "provider.openapi.json": provider_page(catalogue),
     }
     if not arguments.check:
         for path, data in made.items():

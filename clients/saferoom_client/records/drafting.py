@@ -38,7 +38,8 @@ def draft_tables(
             raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--add", rule)])
         old = tables[name]
         columns = (*old.columns, column)
-        tables[name] = Table(name=name, title=old.title, key=old.key, columns=columns)
+        told = {"name": name, "title": old.title, "key": old.key, "source": old.source}
+        tables[name] = Table.model_validate({**told, "columns": columns})
     return tuple(tables.values())
 
 
