@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from saferoom_enclaves.about_subjects import FoundBatches, Search
-from saferoom_enclaves.children.jobs import TableWanted
+from saferoom_enclaves.children.jobs import About, TableWanted
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.fetched.computing import memory_of
@@ -110,9 +110,14 @@ class Reading:
         definitions = [
             FeatureDefinition.of(pinned.definition) for pinned in place.features if _shown(pinned)
         ]
-        found = self.work.about(
-            place.memory, self.subject, wanted, definitions, MOST_ROWS, answer=place.answer
+        order = About(
+            subject=self.subject,
+            tables=tuple(wanted),
+            features=tuple(definitions),
+            most_rows=MOST_ROWS,
+            answer=place.answer,
         )
+        found = self.work.about(place.memory, order)
         values = iter(found.values)
         tables = tuple(
             HeldTable(

@@ -138,15 +138,7 @@ class OpenEnclave:
             randomness=randomness,
             log=log,
         )
-        records = Records(
-            self.data,
-            around.work,
-            self.standing,
-            spending,
-            self.batches.about,
-            fetched=self.fetched,
-        )
-        self.disclosures: Final = self._disclosures(records, gate, around)
+        self.disclosures: Final = self._disclosures(spending, gate, around)
         self.tables: Final = self._table_desk(rules, requests, around)
         self.reports: Final = self._report_desk(rules, requests, gate, around)
         self.trials: Final = Trials(state, self.standing, self.data, around.work)
@@ -201,7 +193,15 @@ class OpenEnclave:
             log=around.log,
         )
 
-    def _disclosures(self, records: Records, gate: Gate, around: Surroundings) -> Disclosures:
+    def _disclosures(self, spending: Spending, gate: Gate, around: Surroundings) -> Disclosures:
+        records = Records(
+            self.data,
+            around.work,
+            self.standing,
+            spending,
+            self.batches.about,
+            fetched=self.fetched,
+        )
         return Disclosures(
             state=self.state,
             standing=self.standing,

@@ -261,39 +261,23 @@ class StoreWork:
         seconds = self._allowance.feature_seconds * (len(order.features) + 1)
         return self._done(order, files, self.bounds(seconds, self._allowance.index_bytes))
 
-    def about(
-        self,
-        store: int,
-        subject: str,
-        tables: Sequence[jobs.TableWanted],
-        features: Sequence[FeatureDefinition],
-        most_rows: int,
-        *,
-        answer: bool = False,
-    ) -> jobs.Found:
+    def about(self, store: int, order: jobs.About) -> jobs.Found:
         """Read what a store holds about one subject, or what a provider's answer does.
 
         Raises:
             SafeRoomError: TOO_LARGE, a table has more rows than the most; DEADLINE; INTERNAL;
                 UNAVAILABLE, there is no fork server.
         """
-        order = jobs.About(
-            subject=subject,
-            tables=tuple(tables),
-            features=tuple(features),
-            most_rows=most_rows,
-            answer=answer,
-        )
         bounds = self._bounds(self._allowance.about_seconds, output_bytes=1)
         frame = self._done(order, (store,), bounds)
         frame.close()
         found = answered(frame, jobs.Found)
-        if len(found.tables) != len(tables) or len(found.values) != len(features):
+        if len(found.tables) != len(order.tables) or len(found.values) != len(order.features):
             raise garbled("other tables or features than were asked for")
-        for each, told in zip(tables, found.tables, strict=True):
-            require_about(told, each, subject)
-            if len(told.rows) > most_rows:
-                raise SafeRoomError(Reason.TOO_LARGE, f"more than {most_rows} rows in a table")
+        for each, told in zip(order.tables, found.tables, strict=True):
+            require_about(told, each, order.subject)
+            if len(told.rows) > order.most_rows:
+                raise SafeRoomError(Reason.TOO_LARGE, "more rows in a table than are wanted")
         return found
 
     def match_key(self) -> MatchKey:

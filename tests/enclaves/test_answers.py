@@ -12,7 +12,7 @@ import pytest
 
 from saferoom_enclaves.answers import frozen
 from saferoom_enclaves.children.frames import Frame
-from saferoom_enclaves.children.jobs import TableWanted
+from saferoom_enclaves.children.jobs import About, TableWanted
 from saferoom_enclaves.children.workshop import ChildError, Heard, Job
 from saferoom_enclaves.features import FeatureRule
 from saferoom_enclaves.index import FeatureIndex
@@ -190,7 +190,8 @@ def test_what_is_held_is_about_this_subject_and_without_what_is_withheld(
     tables: object, memory: int
 ) -> None:
     work = lied_to({"tables": tables, "values": []})
-    assert refused(lambda: work.about(memory, SUBJECTS[0], [HIDING], [], 10))
+    order = About(subject=SUBJECTS[0], tables=(HIDING,), features=(), most_rows=10)
+    assert refused(lambda: work.about(memory, order))
 
 
 def test_the_check_of_a_feature_tells_its_author_what_is_wrong() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from saferoom_enclaves.admit import Asked, Rules, identify
+from saferoom_enclaves.children.jobs import About
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.gate import Gate, Moment
 from saferoom_enclaves.indexing import Opened
@@ -47,7 +48,8 @@ class _OverStore:
         """Read the admitted columns, and mark those that the subject disputes."""
         wanted = [table.wanted for table in admitted.tables]
         subject = admitted.asked.request.subject
-        found = self.work.about(self.opened.memory, subject, wanted, (), MOST_ROWS)
+        order = About(subject=subject, tables=tuple(wanted), features=(), most_rows=MOST_ROWS)
+        found = self.work.about(self.opened.memory, order)
         marks = self.said.marks()
         tables = tuple(
             _told(public, [each.name for each in want.table.columns], rows.rows, marks)
