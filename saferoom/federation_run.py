@@ -87,13 +87,14 @@ class FederationRun:
         """The step that was closed last."""
         self._ended = ""
         self._timer: asyncio.Task[None] | None = None
-
-    @property
-    def progress(self) -> RunProgress:
+        self.progress = RunProgress(0, self._aggregator.missing, over=False, ended="")
         """How far it is."""
+
+    def _note(self) -> None:
+        """Note how far it is, between two steps of the machine: threads change it meanwhile."""
         over, ended = self._aggregator.over, self._ended
         missing = () if over or ended else self._aggregator.missing
-        return RunProgress(self._aggregator.round, missing, over, ended)
+        self.progress = RunProgress(self._aggregator.round, missing, over, ended)
 
     def replay(self, happened: Iterable[bytes]) -> None:
         """Take up what was written down.
@@ -113,6 +114,7 @@ class FederationRun:
         except JointTrainingError as error:
             detail = "what was kept of a federated training does not fit together"
             raise SafeRoomError(Reason.STORE_DAMAGED, detail) from error
+        self._note()
 
     async def answer(self, name: str, message: bytes) -> bytes:
         """Take a bank's message, and give the answer once the step has ended.
@@ -162,6 +164,7 @@ class FederationRun:
             await asyncio.to_thread(self._aggregator.take_from, name, message)
         if name in before:
             await self._keep(_MESSAGE + message)
+        self._note()
         if self._aggregator.ready:
             await self._end_step()
         elif self._timer is None and (self._aggregator.round, self._aggregator.kind) > (
@@ -187,6 +190,7 @@ class FederationRun:
         except JointTrainingError as error:
             await self._end(f"{error.reason}: {error.detail}")
             return
+        self._note()
         await self._keep(_CLOSED)
         self._changed.notify_all()
 
@@ -197,6 +201,7 @@ class FederationRun:
 
     async def _end(self, why: str) -> None:
         self._ended = why
+        self._note()
         await self._keep(_ENDED + why.encode())
         self._changed.notify_all()
 

@@ -2,11 +2,12 @@
 
 Each bank sees masked numbers and the sum of each round; the room no more than they do
 (docs/federated-training.md). What came of a training stays in the room's database, masked as it
-came, so that a room that was killed goes on with it.
+came, until all banks have said what they trained: a room that was killed goes on with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,7 @@ from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom.one_by_one import OneByOne
 from saferoom.pages import Page, page_about
-from saferoom.state.rows import FederationRow
+from saferoom.state.rows import FederationForgotten, FederationRow
 from saferoom.statements import Statements
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -146,6 +147,10 @@ class Federations:
             recorded = await self._statements.accept(caller, envelope, rule)
             if isinstance(word, FederationEnd) and word.federation in self._runs:
                 await self._runs[word.federation].end(_ended_by(word.institution))
+            told = found.said | {(kind, word.institution)}
+            if all((FederationResult, bank) in told for bank in found.proposal.said.banks):
+                self._runs.pop(word.federation, None)
+                await self._ledger.store(FederationForgotten(word.federation))
         return recorded
 
     async def get(self, caller: Caller, federation: str) -> Federation:
@@ -155,12 +160,13 @@ class Federations:
             SafeRoomError: `UNKNOWN_STATEMENT` for one that does not concern the caller.
         """
         found = await self._archive.find(federation)
-        if found is None or found.kind != FederationProposal.KIND:
+        if found is None or found.kind != FederationProposal.KIND or not self._notary.proves(found):
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no federation of yours")
         proposal = load(found.envelope, FederationProposal)
         if caller.organisation not in proposal.banks and Role.AUDITOR not in caller.roles:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no federation of yours")
-        words = await self._archive.about(About.WORDS_ON_FEDERATION, federation)
+        held = await self._archive.about(About.WORDS_ON_FEDERATION, federation)
+        words = [each for each in held if self._notary.proves(each)]
         run = self._runs.get(federation)
         return Federation(
             self._notary.prove(found, proposal),
@@ -227,7 +233,7 @@ class Federations:
             raise SafeRoomError(Reason.CONFLICT, "joins", [FieldFault("federation", rule)])
 
     async def _taken_up(self, federation: str, found: Federation) -> FederationRun:
-        """Make a training, or take up what was kept of it; forget what is kept of old ones."""
+        """Make a training, or take up what was kept of it."""
         from saferoom.federation_run import FederationRun, terms_of  # noqa: PLC0415 - numpy
 
         happened = await self._archive.federation_messages(federation)
@@ -241,7 +247,7 @@ class Federations:
         proposal = found.proposal.said
         terms = terms_of(federation, proposal, found.joins)
         run = FederationRun(terms, proposal.wait_seconds, keep)
-        run.replay(happened)
+        await asyncio.to_thread(run.replay, happened)
         for kind, bank in found.said:
             if kind is FederationEnd:
                 await run.end(_ended_by(bank))

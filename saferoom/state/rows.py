@@ -286,6 +286,21 @@ class FederationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FederationForgotten:
+    """All banks have said what they trained: nobody asks for anything of it again."""
+
+    SQL: ClassVar[UpdateBase] = delete(tables.federation_message).where(
+        tables.federation_message.c.federation == bindparam("over")
+    )
+
+    federation: str
+
+    def values(self, place: Place) -> Mapping[str, object]:  # noqa: ARG002 - as the others
+        """Give the parameters."""
+        return {"over": self.federation}
+
+
+@dataclass(frozen=True, slots=True)
 class SaltErased:
     """An earlier entry's salt goes: from then on nobody can tell what the entry commits to.
 
@@ -315,6 +330,7 @@ Row = (
     | PrincipalRow
     | PrincipalRevoked
     | FederationRow
+    | FederationForgotten
     | SaltErased
 )
 
@@ -329,6 +345,7 @@ ORDER: Final[tuple[type[Row], ...]] = (
     PrincipalRow,
     PrincipalRevoked,
     FederationRow,
+    FederationForgotten,
     SaltErased,
 )
 """The order of writing within a transaction."""

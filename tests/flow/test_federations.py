@@ -80,6 +80,7 @@ async def test_three_banks_train_the_pooled_fit_and_all_say_so_in_the_log(
     folder = FederationFolder(banks.rooms[A].profile, federation)
     kept = sorted(path.name for path in folder.folder.iterdir())
     assert kept == ["join.json", "model.json", "result.json"], "the state is gone"
+    assert await banks.server.books.archive.federation_messages(federation) == ()
     # An auditor finds nothing wrong in what all said, and could open all of it.
     async with AsyncRoom.open(banks.live.member("auditor", "desk")) as auditor:
         assert (await auditor.audit_log()).violations == ()
