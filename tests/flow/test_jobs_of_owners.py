@@ -33,9 +33,9 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
         live.start()
         live.define()
         paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(FIRMS))
-        listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()}\n" for n in range(FIRMS - 100))
+        listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(FIRMS - 100))
         load(live, folder, "tax", "vat", "uscc,paid\n" + paid)
-        load(live, folder, "court", "cases", "uscc,listed\n" + listed)
+        load(live, folder, "court", "cases", "uscc,listed,case_no\n" + listed)
         for owner in live.owners:
             live.agree(owner, "bank-a")
         propose(live, features=(COURT, VAT), host="tax")
