@@ -166,9 +166,8 @@ def test_a_leak_does_not_type_check(tmp_path: Path) -> None:
     (tmp_path / "honest.py").write_text(
         "from saferoom_enclaves.charge import Charged\n"
         "from saferoom_enclaves.gate import CellIndex, Sealed, execute\n"
-        "from saferoom_proto.answer import Truth\n"
-        "from saferoom_proto.shares import Share\n"
-        "def honest(charged: Charged, index: CellIndex) -> Sealed[Truth | Share]:\n"
+        "from saferoom_proto.answer import Told\n"
+        "def honest(charged: Charged, index: CellIndex) -> Sealed[Told]:\n"
         "    return execute(charged, index)\n",
         "utf-8",
     )

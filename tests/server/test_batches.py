@@ -84,7 +84,10 @@ class Room(Batches):
     def serving(self, owner: str) -> Judge:
         return self.enclaves[owner]
 
-    async def authorise(self, caller: Caller, envelope: Envelope, request: BatchGist) -> Approved:
+    async def authorise(
+        self, caller: Caller, envelope: Envelope, request: BatchGist, *kinds: str
+    ) -> Approved:
+        assert kinds == ("Check",)
         return Approved(caller, envelope, request, tuple(self.enclaves))
 
     async def _record(
