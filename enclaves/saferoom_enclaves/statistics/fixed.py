@@ -63,13 +63,10 @@ class FixedSets:
     def cells(self, most: int) -> Flags:
         """Give the cells of small fixed sets that hold anybody, by at most so many programmes.
 
-        Where one is not solved, or there are no more, every light cell is given.
+        Where one is not solved, every light cell is given.
         """
         found = self._units <= _PART
-        while not found.all():
-            if self.looks >= most:
-                found[:] = True
-                break
+        while not found.all() and self.looks < most:
             self.looks += 1
             one = self._smallest(found)
             if one is None:

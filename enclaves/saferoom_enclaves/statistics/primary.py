@@ -95,7 +95,7 @@ def count_family(table: Table, units: Units, rules: Rules, *, quiet: Flags | Non
     weights = counts * UNIT if units.alone else table.sums(units.weights.astype(np.float64))
     small = weights < rules.threshold * UNIT
     none = np.zeros(len(counts), dtype=np.bool_)
-    demands = _of_units(weights, small, _Quiet(counts == 0, quiet), rules)
+    demands = _of_units(weights, small, _Quiet(counts == 0, table.impossible(), quiet), rules)
     return Family("", units.weights, counts, small, none, none, demands)
 
 
@@ -143,7 +143,7 @@ def sum_family(
     same = (counts > 0) & (spread <= NEARLY * np.maximum(1.0, counts * highest))
     # Step 4: how uncertain a telling cell must stay: the rules' own protection levels, at least p%
     # of its largest contribution, and of an average subject's; where all share a value, p% of all.
-    unsure = _Quiet(counts == 0, quiet)
+    unsure = _Quiet(counts == 0, table.impossible(), quiet)
     telling = unsure.among(small | dominated | same)
     average = float(sizes.mean()) if len(sizes) else 0.0
     least = max(percent * average, float(np.finfo(np.float64).tiny))
@@ -154,7 +154,7 @@ def sum_family(
     many = np.maximum(counts, rules.threshold)
     lowest = variable.low * (counts if variable.low > 0 else many)
     down = np.maximum(values - lowest - top[:, 0], 0.0)
-    up = np.where(counts > 0, np.maximum(many * variable.high - values, 0.0), 0.0)
+    up = np.where(unsure.impossible, 0.0, np.maximum(many * variable.high - values, 0.0))
     demand = Demand(
         down=down,
         up=up,
@@ -192,9 +192,10 @@ def _exact(amounts: Floats, variable: Variable) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """Which cells are empty, and of which cells nothing must stay uncertain."""
+    """Which cells are empty, where nobody can be, and of what nothing must stay uncertain."""
 
     empty: Flags
+    impossible: Flags
     quiet: Flags | None
 
     def among(self, cells: Flags) -> Flags:
@@ -208,13 +209,13 @@ def _of_units(weights: Floats, small: Flags, quiet: _Quiet, rules: Rules) -> tup
     Were a set of few units told apart by what is published, each cell in it could hold no more than
     the set does; so no such set exists (docs/statistics.md, *Why no small set can be told apart*).
 
-    A cell with somebody in it must be so without anybody in a cell that is empty: of many it is
-    known that nobody can be there (below 100, and above 200 by another feature of the same column).
+    A cell with somebody in it must be so without anybody in a cell where nobody can be (below 100,
+    and above 200 by another feature of the same column).
     """
     need, empty = float(rules.threshold * UNIT), quiet.empty
     held = Demand(
         down=weights,
-        up=np.where(empty, 0.0, np.inf),
+        up=np.where(quiet.impossible, 0.0, np.inf),
         rise=np.where(quiet.among(small & ~empty), need, 0.0),
         fall=np.zeros(len(weights)),
         grain=float(UNIT),

@@ -29,7 +29,7 @@ from saferoom_proto.tables.plan import (
 )
 from saferoom_proto.tables.rules import Rules
 
-ROUNDS: Final = 6
+ROUNDS: Final = 3
 """How often a family is protected anew for small sets that what leaves would fix. Each adds sets to
 those that are watched; one to three do."""
 
@@ -146,25 +146,40 @@ class _Subjects:
     rules: Rules
 
     def guarded(self, lattice: Lattice, asked: _Asked) -> Guarded:
-        """Decide which cells leave: anew with what is watched, while small sets are fixed."""
+        """Decide which cells leave: where nothing can, none of the widest margins, and so on."""
+        widest = max(len(margin) for margin in lattice.margins)
+        guarded = self._within(lattice, asked, widest)
+        for ways in range(widest - 1, -1, -1):
+            left = asked.before(guarded.lattice) == LEFT
+            if (guarded.published & ~left).any():
+                break
+            guarded = self._within(lattice, asked, ways)
+        return guarded
+
+    def _within(self, lattice: Lattice, asked: _Asked, ways: int) -> Guarded:
+        """Decide which cells of margins of up to so many ways leave.
+
+        Anew with what is watched, while small sets are fixed.
+        """
         weights = self.units.weights
         if self.variable is not None:
             weights = contributing(self.units, self.columns, self.variable)
         finer = Finer(Table(lattice, self.names, self.columns), weights, self.rules)
-        watched = dict(coarse(lattice, self.columns.subjects, self.rules))
-        guarded = self._once(lattice, watched, asked)
+        whole = coarse(lattice, self.columns.subjects, self.rules)
+        watched = dict(whole)
+        guarded = self._once(lattice, watched, asked, ways)
         for _ in range(ROUNDS):
             left = asked.before(lattice) == LEFT
-            fixed = finer.fixed(self._of(guarded, lattice), left)
+            fixed = finer.fixed(self._of(guarded, lattice), left, whole.keys())
             if not fixed:
                 return guarded
             for margin, hidden in fixed.items():
                 watched[margin] = watched.get(margin, np.zeros_like(hidden)) | hidden
-            guarded = self._once(lattice, watched, asked)
+            guarded = self._once(lattice, watched, asked, ways)
         # Small sets without end: nothing new leaves.
         return replace(guarded, published=asked.before(guarded.lattice) == LEFT)
 
-    def _once(self, lattice: Lattice, watched: Watched, asked: _Asked) -> Guarded:
+    def _once(self, lattice: Lattice, watched: Watched, asked: _Asked, ways: int) -> Guarded:
         whole = Lattice(lattice.sizes, [*lattice.margins, *watched])
         table = Table(whole, self.names, self.columns)
         quiet = np.zeros(whole.cells, dtype=np.bool_)
@@ -179,7 +194,11 @@ class _Subjects:
             family = sum_family(
                 table, self.units, self.columns, self.variable, self.rules, quiet=quiet
             )
-        return guard(table, family, asked.now(whole), asked.before(whole), self.rules)
+        now = asked.now(whole)
+        narrow = now.copy()
+        for margin in whole.margins:
+            narrow[whole.place(margin)] &= len(margin) <= ways
+        return replace(guard(table, family, narrow, asked.before(whole), self.rules), asked=now)
 
     @staticmethod
     def _of(guarded: Guarded, lattice: Lattice) -> Flags:

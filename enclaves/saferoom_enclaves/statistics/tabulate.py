@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_enclaves.statistics.lattice import Axes, Floats, Integers, Lattice
+from saferoom_enclaves.statistics.lattice import Axes, Flags, Floats, Integers, Lattice
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.tables.rules import malformed
 
@@ -86,6 +87,7 @@ class Table:
         """
         self.lattice: Final = lattice
         self._codes: Final[list[Codes]] = []
+        self._there: Final[dict[Axes, Flags]] = {}
         for name, size in zip(names, lattice.sizes, strict=True):
             if name not in columns.classes:
                 raise SafeRoomError(Reason.UNKNOWN_FEATURE, f"there is no column {name}")
@@ -106,6 +108,26 @@ class Table:
             found *= self.lattice.sizes[axis]
             found += self._codes[axis]
         return found
+
+    def possible(self, margin: Axes) -> Flags:
+        """Tell in which cells of a margin somebody can be, for all that is known of the columns.
+
+        Not where two of its classes are together at nobody: below 40 by one grid, and above 60 by
+        another. Shape (cells,).
+        """
+        sizes = self.lattice.sizes
+        found = np.ones([sizes[axis] for axis in margin], dtype=np.bool_)
+        for pair in combinations(margin, min(len(margin), 2)):
+            if pair not in self._there:
+                size = int(np.prod([sizes[axis] for axis in pair], dtype=np.int64))
+                self._there[pair] = np.bincount(self.cells(pair), minlength=size) > 0
+            shape = [sizes[axis] if axis in pair else 1 for axis in margin]
+            found &= self._there[pair].reshape(shape)
+        return found.reshape(-1)
+
+    def impossible(self) -> Flags:
+        """Tell in which cells of all margins nobody can be; shape (cells,)."""
+        return ~np.concatenate([self.possible(margin) for margin in self.lattice.margins])
 
     def counts(self) -> Floats:
         """Count subjects in every cell, exactly."""

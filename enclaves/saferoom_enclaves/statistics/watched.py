@@ -35,28 +35,29 @@ one of them follows from the other."""
 MOST_CELLS: Final = 100
 """Most cells of a finer table in which small sets are looked for: nine classes by nine are 81."""
 
-MOST_LOOKS: Final = 600
-"""Most integer programmes for one family, the smallest tables first: at 5 to 50 ms each, some
-fifteen seconds. Past it all small cells of a finer table must be able to hold more."""
+MOST_LOOKS: Final = 150
+"""Most integer programmes for one family, the smallest tables first: at 5 to 250 ms each, half a
+minute. Past it no more small sets are looked for (docs/statistics.md)."""
 
+MOST_COUNTED: Final = 1_000_000_000
+"""Subjects that are counted in finer tables, together: a thousand tables of a million, some twenty
+seconds. What is left of larger plans is not looked at (docs/statistics.md)."""
 
 Watched = Mapping[Axes, Flags]
 """Of each watched margin which cells must be able to hold the threshold more, in its shape."""
 
 
 def coarse(lattice: Lattice, subjects: int, rules: Rules) -> Watched:
-    """Find the margins that are watched as a whole, whatever is published."""
+    """Find the margins that are watched as a whole, whatever is published; none of too many."""
     known = set(lattice.margins)
     most = min(COARSE, subjects // (THICK * rules.threshold))
-    found: dict[Axes, Flags] = {}
-    left = MAX_CELLS - lattice.cells
-    for margin, cells in _sized(lattice):
-        if cells > min(left, most):
-            break
-        if len(margin) >= FEWEST_COLUMNS and _enclosed(margin, known):
-            found[margin] = np.ones(_shape(lattice, margin), dtype=np.bool_)
-            left -= cells
-    return found
+    found = {
+        margin: np.ones(_shape(lattice, margin), dtype=np.bool_)
+        for margin, cells in _sized(lattice)
+        if len(margin) >= FEWEST_COLUMNS and cells <= most and _enclosed(margin, known)
+    }
+    cells = sum(each.size for each in found.values())
+    return found if lattice.cells + cells <= MAX_CELLS else {}
 
 
 class Finer:
@@ -74,22 +75,27 @@ class Finer:
         self._threshold: Final = rules.threshold
         self._left = MOST_LOOKS
 
-    def fixed(self, published: Flags, left: Flags) -> Watched:
+    def fixed(self, published: Flags, left: Flags, watched: AbstractSet[Axes]) -> Watched:
         """Find the small sets that new numbers fix, alone or with those that left before.
 
         Args:
             published: of all cells of the table's lattice.
             left: those that left before.
+            watched: margins that are watched as a whole, and so need no look.
         """
         lattice = self._table.lattice
         new = {each for each in lattice.margins if (published & ~left)[lattice.place(each)].any()}
         found: dict[Axes, Flags] = {}
+        counted = 0
         for margin, cells in _sized(lattice):
-            if cells > MOST_CELLS:
-                break
             # Sets that no new number fixes were fixed before.
+            if margin in watched or not any(set(each) < set(margin) for each in new):
+                continue
+            counted += self._table.subjects
+            if cells > MOST_CELLS or counted > MOST_COUNTED or self._left <= 0:
+                break
             units = self._units(margin, cells)
-            if any(set(each) < set(margin) for each in new) and (units < self._threshold).any():
+            if (units < self._threshold).any():
                 hidden = self._hidden(margin, units, published, left)
                 if hidden.any():
                     found[margin] = hidden.reshape(_shape(lattice, margin))
@@ -97,7 +103,7 @@ class Finer:
 
     def _hidden(self, margin: Axes, units: Floats, published: Flags, left: Flags) -> Flags:
         rows, before = _rows(self._table.lattice, margin, published, left)
-        sets = FixedSets(rows, before, units, self._possible(margin), self._threshold)
+        sets = FixedSets(rows, before, units, self._table.possible(margin), self._threshold)
         hidden = sets.cells(self._left)
         self._left -= sets.looks
         return hidden
@@ -105,19 +111,6 @@ class Finer:
     def _units(self, margin: Axes, cells: int) -> Floats:
         at = self._table.cells(margin)
         return np.bincount(at, weights=self._weights, minlength=cells) / UNIT
-
-    def _possible(self, margin: Axes) -> Flags:
-        """Tell in which cells somebody can be: where every two of the classes are together."""
-        sizes = self._table.lattice.sizes
-        possible = np.ones([sizes[axis] for axis in margin], dtype=np.bool_)
-        for pair in combinations(range(len(margin)), 2):
-            one, other = (margin[at] for at in pair)
-            there = np.bincount(
-                self._table.cells((one, other)), minlength=sizes[one] * sizes[other]
-            )
-            shape = [sizes[axis] if at in pair else 1 for at, axis in enumerate(margin)]
-            possible &= (there > 0).reshape(shape)
-        return possible.reshape(-1)
 
 
 def _sized(lattice: Lattice) -> list[tuple[Axes, int]]:
