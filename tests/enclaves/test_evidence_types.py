@@ -167,7 +167,8 @@ def test_a_leak_does_not_type_check(tmp_path: Path) -> None:
         "from saferoom_enclaves.charge import Charged\n"
         "from saferoom_enclaves.gate import CellIndex, Sealed, execute\n"
         "from saferoom_proto.answer import Told\n"
-        "def honest(charged: Charged, index: CellIndex) -> Sealed[Told]:\n"
+        "from saferoom_proto.blind import Offer\n"
+        "def honest(charged: Charged, index: CellIndex) -> Sealed[Told | Offer]:\n"
         "    return execute(charged, index)\n",
         "utf-8",
     )
