@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Row
 from saferoom_proto.reasons import Reason
+from saferoom_proto.shares import Share
 from simulator import FEATURES, EnclaveHarness, Firm, Sample, sample, tax_csv
 from simulator.batch import ask_batch, batch_of
 from simulator.sample import VAT_GRID, Approved
@@ -26,7 +27,7 @@ CHECKS = {
     "unknown": "tax.vat_paid IS NULL OR NOT tax.vat_paid >= :min_vat",
 }
 
-Told = tuple[Truth | Reason, tuple[tuple[int, int], ...]]
+Told = tuple[Truth | Share | Reason, tuple[tuple[int, int], ...]]
 
 
 @dataclass(frozen=True)
