@@ -15,7 +15,14 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import verify_recorded
 from saferoom_proto.rpc_errors import from_rpc_error
-from saferoom_proto.statements import Acknowledgement, AgreementEnd, load
+from saferoom_proto.statements import (
+    Acknowledgement,
+    AgreementEnd,
+    FederationEnd,
+    FederationJoin,
+    FederationResult,
+    load,
+)
 from saferoom_proto.v1 import (
     check_pb2,
     consent_pb2,
@@ -245,7 +252,10 @@ async def test_statements_are_shown_to_those_they_concern_and_to_auditors(ready:
 
 def test_every_kind_that_is_recorded_names_those_it_concerns() -> None:
     ended = {AgreementEnd.KIND}  # looked up by the agreement that it ends
-    assert EVERY_MEMBER | CONCERNED.keys() | ended == {kind.KIND for kind in recorded_kinds()}
+    joined = {kind.KIND for kind in (FederationJoin, FederationEnd, FederationResult)}  # likewise
+    assert EVERY_MEMBER | CONCERNED.keys() | ended | joined == {
+        kind.KIND for kind in recorded_kinds()
+    }
 
 
 async def test_entries_are_opened_for_auditors_only(ready: Ready) -> None:
