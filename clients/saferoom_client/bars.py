@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from importlib import import_module
 from typing import Final
 
 from saferoom_client.extras import Extra, needing
@@ -19,8 +18,7 @@ def require_drawing() -> None:
     Raises:
         SafeRoomError: `NOT_INSTALLED`.
     """
-    with needing(Extra.MODELLING, "a page with charts"):
-        import_module("matplotlib.figure")
+    bars([], {})
 
 
 def bars(labels: list[str], series: dict[str, list[float]], *, flat: bool = False) -> str:
