@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock, Thread
-from typing import Final
+from typing import Final, Self
 
 import gmpy2
+from phe import PaillierPrivateKey, PaillierPublicKey
 
 from saferoom_enclaves.logs import Log, places
 from saferoom_proto.blind import MODULUS_BITS, Offer, encrypted, require_ciphertext
@@ -23,7 +24,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import CheckRequest
 
 READY: Final = 4
-"""Keys made ahead: each takes a child about a second."""
+"""Keys made ahead: each takes a child a second or two."""
 MOST_OPEN: Final = 64
 """Offers that wait for their second message; each has a kilobyte or two."""
 MOST_OF_ONE: Final = 8
@@ -34,37 +35,35 @@ _PRIME_ROUNDS: Final = 5
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MatchKey:
-    """A Paillier key, and what hides one ciphertext under it. It has no text form."""
+    """A Paillier key, and an encryption of 0 that hides one tag under it. It has no text form."""
 
-    p: int
-    q: int
+    private: PaillierPrivateKey
     mask: int
 
-    def __post_init__(self) -> None:
-        sound = all(gmpy2.is_prime(each, _PRIME_ROUNDS) for each in (self.p, self.q))
-        if not sound or self.p == self.q or self.modulus.bit_length() != MODULUS_BITS:
+    @classmethod
+    def of(cls, p: int, q: int, mask: int) -> Self:
+        """Take what a child made; `INTERNAL` for what is no key."""
+        public = PaillierPublicKey(p * q)
+        sound = all(gmpy2.is_prime(each, _PRIME_ROUNDS) for each in (p, q))
+        if not sound or p == q or public.n.bit_length() != MODULUS_BITS:
             raise SafeRoomError(Reason.INTERNAL, "a child's key is none")
+        return cls(PaillierPrivateKey(public, p, q), mask)
 
     @property
     def modulus(self) -> int:
         """N."""
-        return self.p * self.q
+        return self.private.public_key.n
 
     def offer(self, tag: bytes) -> Offer:
         """Encrypt a tag, once."""
-        modulus = self.modulus
-        return Offer(modulus, encrypted(tag, modulus, self.mask))
+        return Offer(self.modulus, encrypted(tag, self.modulus, self.mask))
 
     def is_zero(self, ciphertext: int) -> bool:
         """Tell whether a ciphertext hides 0, and nothing else of what it hides.
 
-        It does if it is an N-th power: then it is 1 to the power of p - 1 modulo p squared, and so
-        for q. Both are worked out whatever the first says.
+        The library works both halves out whatever the first says.
         """
-        powers = [
-            int(gmpy2.powmod(ciphertext, prime - 1, prime * prime)) for prime in (self.p, self.q)
-        ]
-        return powers == [1, 1]
+        return self.private.raw_decrypt(ciphertext) == 0
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -286,7 +286,7 @@ class StoreWork:
         frame = self._done(jobs.MakeKey(bits=MODULUS_BITS), (), bounds)
         frame.close()
         made = answered(frame, jobs.KeyMade)
-        return MatchKey(int(made.p, 16), int(made.q, 16), int(made.mask, 16))
+        return MatchKey.of(int(made.p, 16), int(made.q, 16), int(made.mask, 16))
 
     def tabulate(self, store: int, order: jobs.Tabulate) -> jobs.Tabulated:
         """Make tables over a store, protected together with what was released before.

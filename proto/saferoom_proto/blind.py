@@ -93,7 +93,7 @@ def encrypted(tag: bytes, modulus: int, mask: int) -> int:
     Args:
         tag: of the value.
         modulus: N.
-        mask: a uniform number to the power of N, modulo N squared; used once.
+        mask: an encryption of 0 under it; used once.
     """
     square = modulus * modulus
     return (1 + int.from_bytes(tag, "big") * modulus) * mask % square
