@@ -105,15 +105,15 @@ def test_a_bank_that_is_gone_after_a_sum_ends_the_training_with_the_model_so_far
     assert model.findings[-1].kind is FindingKind.NOT_CONVERGED
 
 
-def test_three_of_ten_may_go_at_once_after_a_sum() -> None:
+def test_three_of_ten_that_go_at_once_after_a_sum_end_it_too() -> None:
+    """Two of the three that help each other would tell the third's part."""
     made = federation((300,) * 10)
     made.until(2, Kind.MASKED)
     for place in (1, 4, 8):
         made.banks.pop(name_of(place))
-    made.run()
-    model = made.banks[name_of(0)].model()
-    assert model.converged
-    assert len(made.banks[name_of(0)].banks) == 7
+    made.send()
+    with refused(Refusal.NEAR_SETS):
+        made.aggregator.close()
 
 
 def test_too_few_that_are_left_open_nothing() -> None:
@@ -265,6 +265,16 @@ def test_what_a_bank_brings_is_checked_before_it_sends_anything() -> None:
     ):
         with refused(reason):
             Participant(terms, own)
+
+
+def test_a_bank_whose_own_rows_are_few_for_what_is_learned_takes_no_part() -> None:
+    """However many rows the others say they bring."""
+    columns = tuple(Column(f"c{place}", -6, 6) for place in range(23))
+    terms = replace(make_terms(3), columns=columns)
+    values, labels = np.resize(draw_rows(503)[0], (503, 23)), draw_rows(503)[1]
+    Participant(terms, Own(name_of(0), key_of(0), values, labels))
+    with refused(Refusal.TOO_MANY_NUMBERS):
+        Participant(terms, Own(name_of(0), key_of(0), values[1:], labels[1:]))
 
 
 def test_a_bank_that_has_labels_of_one_kind_only_can_take_part() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_models.horizontal.terms import MOST_OWN_ROWS, Terms
+from saferoom_models.horizontal.terms import MOST_OWN_ROWS, SHARE_OF_ROWS, Terms
 from saferoom_models.refusals import JointTrainingError, Refusal
 
 Floats = NDArray[np.float64]
@@ -70,7 +70,8 @@ def prepare(terms: Terms, values: Floats, labels: Integers) -> Rows:
         labels: shape (rows,), 1 for an event, else 0.
 
     Raises:
-        JointTrainingError: `BAD_COLUMNS`, `BAD_LABELS`, `TOO_FEW_ROWS`, `TOO_MANY_ROWS`.
+        JointTrainingError: `BAD_COLUMNS`, `BAD_LABELS`, `TOO_FEW_ROWS`, `TOO_MANY_ROWS`,
+            `TOO_MANY_NUMBERS`.
     """
     if values.ndim != 2 or values.shape[1] != len(terms.columns):  # noqa: PLR2004 -- rows, columns
         raise JointTrainingError(
@@ -84,6 +85,7 @@ def prepare(terms: Terms, values: Floats, labels: Integers) -> Rows:
         raise JointTrainingError(
             Refusal.TOO_MANY_ROWS, f"{len(values)} rows; at most {MOST_OWN_ROWS}: take a sample"
         )
+    _check_own_numbers(terms, len(values))
     if labels.shape != (len(values),) or not bool(np.isin(labels, (0, 1)).all()):
         raise JointTrainingError(Refusal.BAD_LABELS, "labels are 0 or 1, one for each row")
     ready = np.empty(values.shape, np.float64)
@@ -105,6 +107,42 @@ def prepare(terms: Terms, values: Floats, labels: Integers) -> Rows:
         half = (column.high - column.low) / 2
         ready[:, place] = (held - (column.low + half)) / half
     return Rows(ready, labels.astype(np.int64), tuple(findings))
+
+
+def _check_own_numbers(terms: Terms, rows: int) -> None:
+    """Check that the own numbers alone suffice: how many rows others bring nobody can check."""
+    learned = terms.moments_size + terms.rounds * terms.newton_size
+    if learned * SHARE_OF_ROWS > rows * (len(terms.columns) + 1):
+        raise JointTrainingError(
+            Refusal.TOO_MANY_NUMBERS,
+            f"{learned} numbers would be learned of {rows} own rows; "
+            "bring more, or agree on fewer columns or rounds",
+        )
+
+
+def hold(terms: Terms, standard: Floats) -> tuple[Floats, tuple[Finding, ...]]:
+    """Take a standardised column that too few own rows carry, or that is mostly cut, as its mean.
+
+    How all standardise follows from sums to which each bank adds what it likes. One that moves the
+    mean to where few rows lie, and makes the scale tiny, turns a column into a count of these rows.
+
+    Args:
+        terms: of the training.
+        standard: shape (rows, columns + 1), as `fit.Scaling.apply` gives it.
+    """
+    own = standard[:, :-1]
+    squares = (own - own.mean(axis=0)) ** 2
+    thin = squares.sum(axis=0) ** 2 < OWN_SUPPORT * (squares**2).sum(axis=0)
+    cut = (own**2).mean(axis=0) > CLIP**2 / 2
+    held = standard.copy()
+    held[:, :-1][:, thin | cut] = 0.0
+    detail = f"standardised, fewer than {OWN_SUPPORT} rows carry it, or most are cut; taken as mean"
+    findings = (
+        Finding(FindingKind.RARE_HERE, column.name, detail)
+        for column, left_out in zip(terms.columns, thin | cut, strict=True)
+        if left_out
+    )
+    return held, tuple(findings)
 
 
 def _smooth(name: str, column: Floats) -> tuple[Floats, list[Finding]]:

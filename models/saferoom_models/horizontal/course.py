@@ -11,7 +11,7 @@ from saferoom_models.horizontal import fit
 from saferoom_models.horizontal.masks import Words
 from saferoom_models.horizontal.messages import Due, write_set
 from saferoom_models.horizontal.sums import read_moments, read_newton
-from saferoom_models.horizontal.terms import LEAST_APART, Terms
+from saferoom_models.horizontal.terms import Terms
 from saferoom_models.refusals import JointTrainingError, Refusal
 
 
@@ -35,7 +35,7 @@ def check_set(terms: Terms, before: int, now: int, *, summed: bool) -> None:
             f"{now.bit_count()} banks are left of {len(terms.members)}; {terms.threshold} must be",
         )
     gone = (before & ~now).bit_count()
-    if summed and 0 < gone < LEAST_APART:
+    if summed and gone:  # however many: those of them that help each other tell the last one's
         raise JointTrainingError(
             Refusal.NEAR_SETS,
             f"{gone} of the banks of the last sum are gone; this sum would tell their part",

@@ -17,8 +17,9 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from saferoom_models.horizontal import messages, sums
-from saferoom_models.horizontal.columns import Floats, Integers, prepare
+from saferoom_models.horizontal.columns import Finding, Floats, Integers, hold, prepare
 from saferoom_models.horizontal.course import Course
+from saferoom_models.horizontal.fit import Scaling
 from saferoom_models.horizontal.masks import Words
 from saferoom_models.horizontal.messages import Kind
 from saferoom_models.horizontal.model import Model, model_of
@@ -66,9 +67,7 @@ class Participant:
             )
         self._terms, self._own, self._random = terms, own, random
         self._rows = prepare(terms, own.values, own.labels)
-        self.findings = self._rows.findings
-        """What stood out in the own rows; it stays here."""
-        self._standard: Floats | None = None
+        self._standard: tuple[Floats, tuple[Finding, ...]] | None = None
         self._course = Course(terms)
         self._sums: list[tuple[int, Words]] = []
         self._round = self._take_up(Held(b""))  # its root is drawn when it begins
@@ -85,6 +84,18 @@ class Participant:
     def round(self) -> int:
         """The round that is due, 0 for the first."""
         return self._course.round
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What stood out in the own rows; it stays here."""
+        following = self._course.fit
+        held = self._held(following.scaling)[1] if following else ()
+        return (*self._rows.findings, *held)
+
+    @property
+    def masked(self) -> bool:
+        """Whether its numbers may have been sent, masked: then a sum of them may be open."""
+        return self._course.round > 0 or self._round.held.awaited >= Kind.SURVIVORS
 
     @property
     def largest_answer(self) -> int:
@@ -143,9 +154,13 @@ class Participant:
         following = self._course.fit
         if following is None:
             return sums.own_moments(self._rows)
+        standard, _ = self._held(following.scaling)
+        return sums.own_newton(standard, self._rows.labels, np.array(following.weights))
+
+    def _held(self, scaling: Scaling) -> tuple[Floats, tuple[Finding, ...]]:
         if self._standard is None:
-            self._standard = following.scaling.apply(self._rows.values)
-        return sums.own_newton(self._standard, self._rows.labels, np.array(following.weights))
+            self._standard = hold(self._terms, scaling.apply(self._rows.values))
+        return self._standard
 
     def _end_round(self, total: Words) -> bytes | None:
         banks = self._round.held.survivors

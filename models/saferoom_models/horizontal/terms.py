@@ -18,9 +18,6 @@ PROTOCOL: Final = "horizontal-logistic-1"
 FEWEST_MEMBERS: Final = 3
 """With two, the sum less the own part is the other's part."""
 MOST_MEMBERS: Final = 50
-LEAST_APART: Final = 3
-"""The sums of two rounds may differ by no bank or by so many: else one's part, or that of two of
-whom one tells the other's, is what is left between them."""
 
 FEWEST_OWN_ROWS: Final = 200
 """Four times the rows that have to carry a sum (`columns.SUPPORT`)."""
