@@ -122,7 +122,7 @@ async def join_federation(session: Session, named: str) -> FederationView:
     folder = FederationFolder(session.profile, view.federation)
     statement = folder.joined()
     if statement is None:
-        await check_apart(session, view)
+        await check_apart(session, view, joining=True)
         key = Ed25519PrivateKey.generate()
         public = key.public_key().public_bytes_raw().hex()
         statement = session.sign(FederationJoin(**_said(session, view), key=public))
@@ -180,13 +180,15 @@ async def train_federation(
         if folder.model() is None:
             columns = [column.name for column in view.proposal.columns]
             table = read_table(rows, label=label, subject=subject, columns=columns)
+            if not folder.masked():
+                await check_apart(session, view, joining=False)
             ended = await _to_its_end(session, folder, view, table, told)
         else:
             ended = ""
         model = folder.model()
         if model is not None:
             await _report(session, folder, view, model)
-        folder.forget_state()
+            folder.forget_state()  # never without one: another start would sign a second set
     after = await get_federation(session, view.federation)
     return FederationTrained(after, model, folder.folder / MODEL, ended)
 
@@ -199,12 +201,17 @@ async def _to_its_end(
     told: Callable[[FederationProgress], None],
 ) -> str:
     """Train, and keep the model there is; says why it ended before its end."""
+    ended = view.ends[0].why if view.ends and not view.results else ""
+    if folder.state() is None:
+        if ended:
+            return ended
+        view.proposal.require_valid(whole_milliseconds(session.clock()))
     participant = take_up(view, folder, table)
-    ended = ""
-    try:
-        await Part(session, folder, participant, view.proposal.rounds, told).run()
-    except EndedEarlyError as early:
-        ended = early.detail
+    if not ended:  # what a bank signed holds, whether the room goes by it or not
+        try:
+            await Part(session, folder, participant, view.proposal.rounds, told).run()
+        except EndedEarlyError as early:
+            ended = early.detail
     model = kept_model(folder, participant)
     if model is not None:
         folder.keep_model(model)

@@ -79,7 +79,7 @@ async def test_three_banks_train_the_pooled_fit_and_all_say_so_in_the_log(
     assert len(again.view.results) == 3
     folder = FederationFolder(banks.rooms[A].profile, federation)
     kept = sorted(path.name for path in folder.folder.iterdir())
-    assert kept == ["join.json", "model.json", "result.json"], "the state is gone"
+    assert kept == ["join.json", "masked", "model.json", "result.json"], "the state is gone"
     assert await banks.server.books.archive.federation_messages(federation) == ()
     # An auditor finds nothing wrong in what all said, and could open all of it.
     async with AsyncRoom.open(banks.live.member("auditor", "desk")) as auditor:
@@ -120,6 +120,12 @@ async def ended_by_one(banks: Banks) -> None:
     for each in await asyncio.gather(*waiting):
         assert each.model is None
         assert each.ended == "CANCELLED: bank-east takes part no longer"
+    # Whoever runs it again goes on with the secrets it had, and by the other bank's signed word.
+    folder = FederationFolder(banks.rooms[A].profile, federation)
+    before = folder.state()
+    assert before is not None
+    assert (await train(banks, federation, A)).ended == "our rows are not ready"
+    assert folder.state() == before
     late = await banks.propose((A, B, EAST), name="second")
     await banks.rooms[B].end_federation(late, "no")
     with pytest.raises(Refused) as refused:

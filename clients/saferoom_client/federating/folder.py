@@ -2,10 +2,12 @@
 
 join.json      the signed join, and the key of the training, sealed
 state.sealed   the participant's state, sealed; written anew before each message is sent
+masked         empty; there once numbers may have been sent, masked; it stays
 model.json     the model, once there is one
 result.json    the signed word on it
 
-What is sealed is sealed as a job's (`training.folder`). The state goes when the training has ended.
+What is sealed is sealed as a job's (`training.folder`). The state goes once there is a model; where
+there is none it stays, for whoever took part anew with other secrets would open its own numbers.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from saferoom_proto.statements.base import Base64, Part
 FEDERATIONS: Final = "federations"
 _JOIN: Final = "join.json"
 _STATE: Final = "state.sealed"
+_MASKED: Final = "masked"
 MODEL: Final = "model.json"
 _RESULT: Final = "result.json"
 
@@ -87,6 +90,10 @@ class FederationFolder:
         path = self.folder / _JOIN
         return Envelope.from_text(read_model(path, _Join).join) if path.exists() else None
 
+    def has_joined(self) -> bool:
+        """Say whether a join was signed."""
+        return (self.folder / _JOIN).exists()
+
     def join(self, envelope: Envelope, key: Ed25519PrivateKey) -> None:
         """Keep a join that was signed, before it is said."""
         make_folder(make_folder(self.profile.folder / FEDERATIONS) / self.folder.name)
@@ -130,8 +137,15 @@ class FederationFolder:
         finally:
             os.close(handle)
 
-    def keep_state(self, state: bytes) -> None:
-        """Keep the participant's state, in place of the one before."""
+    def keep_state(self, state: bytes, *, masked: bool) -> None:
+        """Keep the participant's state, in place of the one before.
+
+        Args:
+            state: of it.
+            masked: whether its numbers may be sent from now on; that is kept for good.
+        """
+        if masked:
+            (self.folder / _MASKED).touch(mode=0o600)
         write_sealed(self.profile, self.federation, self.folder / _STATE, state)
 
     def state(self) -> bytes | None:
@@ -140,6 +154,14 @@ class FederationFolder:
         if not path.exists():
             return None
         return open_sealed(self.profile, self.federation, path, read_private(path))
+
+    def masked(self) -> bool:
+        """Say whether this member's numbers may have been sent."""
+        return (self.folder / _MASKED).exists()
+
+    def begun(self) -> bool:
+        """Say whether this member takes part, or took part, whatever came of it."""
+        return self.masked() or (self.folder / _STATE).exists()
 
     def keep_model(self, model: KeptModel) -> None:
         """Keep the model."""
@@ -160,5 +182,5 @@ class FederationFolder:
         return Envelope.from_text(read_model(path, _Result).result) if path.exists() else None
 
     def forget_state(self) -> None:
-        """Let the state go: the training is over, and its word is said."""
+        """Let the state go: there is a model, and its word is said."""
         (self.folder / _STATE).unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from saferoom_client.extras import Extra, needing
 from saferoom_client.federating.folder import FederationFolder, KeptModel
 from saferoom_client.federating.view import FederationView
 from saferoom_client.session import Session
+from saferoom_client.tongue import later
 from saferoom_client.training.call import Call
 from saferoom_client.training.machines import saying_refusals
 from saferoom_client.training.table import TrainingTable
@@ -82,7 +83,7 @@ def take_up(view: FederationView, folder: FederationFolder, table: TrainingTable
 
     Raises:
         SafeRoomError: `MALFORMED` for rows that cannot be trained on, `BAD_CONFIG` for a state of
-            other rows.
+            other rows, `CONFLICT` for one that is lost.
     """
     terms = terms_of(view)
     import numpy as np  # noqa: PLC0415 - an extra
@@ -100,9 +101,12 @@ def take_up(view: FederationView, folder: FederationFolder, table: TrainingTable
         state = folder.state()
         if state is not None:
             return Participant.resume(terms, own, state)
+        if folder.masked():
+            rule = later("its numbers were sent, and its state is lost: propose another training")
+            raise SafeRoomError(Reason.CONFLICT, rule, [FieldFault("federation", rule)])
         participant = Participant(terms, own)
         participant.begin()
-        folder.keep_state(participant.save())
+        folder.keep_state(participant.save(), masked=participant.masked)
         return participant
 
 
@@ -188,7 +192,7 @@ class Part:
         """Take an answer, and keep what follows from it before anything else is sent."""
         with saying_refusals(f"round {self._participant.round}"):
             self._participant.answer(answer)
-        self._folder.keep_state(self._participant.save())
+        self._folder.keep_state(self._participant.save(), masked=self._participant.masked)
 
     def _tell(self, *, reached: bool) -> None:
         self._told(FederationProgress(self._participant.round, self._rounds + 1, reached))

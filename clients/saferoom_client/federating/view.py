@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from saferoom_client.federating.folder import FederationFolder
 from saferoom_client.pages import all_pages
 from saferoom_client.session import Session
 from saferoom_client.tongue import later
@@ -232,14 +233,20 @@ async def _proposals(session: Session) -> tuple[Proposed, ...]:
     return await all_pages(page)
 
 
-async def check_apart(session: Session, view: FederationView) -> None:
-    """Refuse to take part where what was trained before would tell one bank's part.
+async def check_apart(session: Session, view: FederationView, *, joining: bool) -> None:
+    """Refuse to take part where another training would, with this one, tell one bank's part.
 
     Two trainings over the same rows whose banks differ by one or two: what lies between their first
-    sums is what those brought.
+    sums is what those brought. Besides what the room says, what this member folder knows of itself
+    counts: that numbers were sent is never taken back.
+
+    Args:
+        session: of the member.
+        view: what it would take part in.
+        joining: whether it would join: then one that it joined and nobody ended is in the way, too.
 
     Raises:
-        SafeRoomError: `CONFLICT` naming the earlier one.
+        SafeRoomError: `CONFLICT` naming the other one.
     """
     columns = {column.name for column in view.proposal.columns}
     for each in await _proposals(session):
@@ -251,7 +258,9 @@ async def check_apart(session: Session, view: FederationView) -> None:
         if each.federation == view.federation or not (recent and alike and near):
             continue
         trained = await get_federation(session, each.federation)
-        if trained.rounds or trained.results:
+        mine = FederationFolder(session.profile, each.federation)
+        open_here = (mine.has_joined() if joining else mine.begun()) and not trained.ends
+        if trained.rounds or trained.results or mine.masked() or open_here:
             gone = ", ".join(sorted(apart))
-            rule = f"{earlier.name} was trained with or without {gone}: both would tell their part"
+            rule = f"{earlier.name} is trained with or without {gone}: both would tell their part"
             raise SafeRoomError(Reason.CONFLICT, rule, [FieldFault("banks", rule)])

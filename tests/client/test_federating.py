@@ -1,0 +1,112 @@
+"""What a bank's client holds to in a federated training, whatever the room tells it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from saferoom_client.federating import taking_part, view
+from saferoom_client.federating.folder import FederationFolder
+from saferoom_client.federating.view import FederationView, Proposed, check_apart
+from saferoom_client.profile import Profile
+from saferoom_client.session import Session
+from saferoom_client.training.table import TrainingTable
+from saferoom_models.horizontal.messages import Kind
+from saferoom_models.horizontal.terms import Terms
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import FederationEnd, FederationProposal, load
+from tests.models.federated import federation, name_of
+from tests.server.test_federation_rules import NAMES, join, proposal, said
+
+
+def profile_in(path: Path) -> Profile:
+    key, member = SigningKey.generate(), SimpleNamespace(organisation=name_of(0))
+    return cast("Profile", SimpleNamespace(folder=path, signing_key=key, member=member))
+
+
+def view_of(envelope: Envelope) -> FederationView:
+    held = load(envelope, FederationProposal)
+    return FederationView(envelope.digest, held, {}, (), (), None, (), "")
+
+
+def test_a_bank_that_begins_again_sends_what_it_signed_and_nothing_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room says that it ended, so as to have another set signed for the first round."""
+    made = federation()
+
+    def terms_of(_: FederationView) -> Terms:
+        return made.terms
+
+    monkeypatch.setattr(taking_part, "terms_of", terms_of)
+    shown = view_of(proposal())
+    folder = FederationFolder(profile_in(tmp_path), shown.federation)
+    key = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
+    folder.join(join(0), key)
+    made.until(0, Kind.OPENED)
+    bank = made.banks[name_of(0)]
+    assert bank.masked
+    folder.keep_state(bank.save(), masked=bank.masked)
+    values, labels = made.rows[name_of(0)]
+    names = [column.name for column in made.terms.columns]
+    table = SimpleNamespace(
+        columns={name: values[:, at].copy() for at, name in enumerate(names)}, labels=labels
+    )
+    columns = tuple(SimpleNamespace(name=name) for name in names)
+    ours = replace(shown, proposal=cast("FederationProposal", SimpleNamespace(columns=columns)))
+    again = taking_part.take_up(ours, folder, cast("TrainingTable", table))
+    assert again.waiting == bank.waiting
+    folder.forget_state()
+    with pytest.raises(SafeRoomError) as refused:
+        taking_part.take_up(ours, folder, cast("TrainingTable", table))
+    assert refused.value.reason is Reason.CONFLICT
+
+
+async def test_what_a_member_knows_of_itself_counts_beside_what_the_room_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = proposal({"banks": (*NAMES, "bank-d"), "name": "wide"})
+    other, shown = view_of(wide), view_of(proposal())
+    profile = profile_in(tmp_path)
+    session = cast("Session", SimpleNamespace(profile=profile))
+    mine = FederationFolder(profile, other.federation)
+
+    async def listed(_: Session) -> tuple[Proposed, ...]:
+        return (Proposed(other.federation, other.proposal, 1),)
+
+    async def get(_: Session, federation: str) -> FederationView:
+        assert federation == other.federation
+        return other
+
+    async def apart(*, joining: bool) -> bool:
+        try:
+            await check_apart(session, shown, joining=joining)
+        except SafeRoomError as refused:
+            assert refused.reason is Reason.CONFLICT
+            assert "bank-d" in refused.fields[0].rule
+            return False
+        return True
+
+    monkeypatch.setattr(view, "_proposals", listed)
+    monkeypatch.setattr(view, "get_federation", get)
+    assert await apart(joining=True)
+    mine.join(join(0), Ed25519PrivateKey.generate())
+    assert not await apart(joining=True), "both would be joined before either is trained"
+    assert await apart(joining=False)
+    mine.keep_state(b"", masked=False)
+    assert not await apart(joining=False), "the other has begun here"
+    end = FederationEnd.model_validate(said(1, why="no", federation=other.federation))
+    other = replace(other, ends=(end,))
+    assert await apart(joining=True)
+    assert await apart(joining=False)
+    mine.keep_state(b"", masked=True)
+    mine.forget_state()
+    assert not await apart(joining=True), "its numbers were sent, whatever the room tells"
+    assert not await apart(joining=False)
