@@ -52,6 +52,23 @@ def test_what_was_public_when_it_was_told_is_no_violation(
     assert caught.value.detail == "it told listed.court, of level 2"
 
 
+def test_a_column_that_the_newest_schema_has_no_more_is_a_violation(
+    told: tuple[Release, ReleaseCertificate],
+) -> None:
+    made = book(1, 1)
+    newest = max(made.schemas.values(), key=lambda each: each.version)
+    (listed,) = newest.tables
+    without = [each for each in listed.columns if each.name != "court"]
+    for tables in (
+        (listed.model_copy(update={"columns": tuple(without)}),),
+        (listed.model_copy(update={"name": "renamed"}),),
+    ):
+        made.schemas["sha256:" + f"{2:064x}"] = newest.model_copy(update={"tables": tables})
+        with pytest.raises(SafeRoomError) as caught:
+            require_public(made, *told, HEARD)
+        assert caught.value.reason is Reason.NOT_ALLOWED
+
+
 def test_the_schema_of_the_records_counts_whatever_the_newest_says(
     told: tuple[Release, ReleaseCertificate],
 ) -> None:

@@ -18,19 +18,21 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.told import Mark, MarkedColumn, OwnerReport, open_report
 from saferoom_proto.statements import (
     CheckRequest,
+    ColumnType,
     CostEstimate,
     Finding,
     Outcome,
     Purpose,
     Report,
     ReportTable,
+    Table,
     load,
     seal_statement,
 )
 from saferoom_proto.statements.report import ReportPart, ReportPartTable
 from saferoom_proto.suite import Suite
 from simulator.reported import PUBLIC, ROWS, ReportRoom, lists, plan, to_csv
-from simulator.sample import Approved
+from simulator.sample import Approved, column, schema, table
 
 
 @pytest.fixture
@@ -137,6 +139,24 @@ def test_an_owner_that_raises_a_level_stops_the_report_at_once_and_for_good(
     assert refused(own, of) is Reason.NOT_ALLOWED
     assert rows(own.ask(own.approved("less", plan("case_no")), report=plan("case_no")))
     own.enclave.load({"listed": to_csv(own.world, ROWS)})
+    assert refused(own, of) is Reason.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [
+        table("listed", column("case_no", ColumnType.TEXT, 1)),
+        table("renamed", *(column(each, ColumnType.TEXT, 1) for each in PUBLIC)),
+        table("listed", *(column(each, ColumnType.TEXT, 1) for each in ("case_no", "at"))),
+    ],
+    ids=["column dropped", "table renamed", "column renamed"],
+)
+def test_what_the_newest_schema_has_no_more_is_told_no_more(own: ReportRoom, newest: Table) -> None:
+    of = own.approved()
+    assert rows(own.ask(of))
+    own.court.publish_schema(schema("court", newest, version=2))
+    own.enclave.follow()
+    # The records still have it, and their schema calls it public.
     assert refused(own, of) is Reason.NOT_ALLOWED
 
 

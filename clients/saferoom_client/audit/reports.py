@@ -30,13 +30,18 @@ def require_public(book: Book, said: Release, certificate: ReleaseCertificate, h
     report = certificate.part(said.owner).report
     if report is None:
         return
-    told = {(each.table, column) for each in report.tables for column in each.columns}
+    told = [(each.table, column) for each in report.tables for column in each.columns]
     for schema in _schemas(book, said, heard):
-        for table in schema.tables:
-            for column in table.columns:
-                if (table.name, column.name) in told and column.level > PUBLIC_LEVEL:
-                    detail = f"it told {table.name}.{column.name}, of level {column.level}"
-                    raise SafeRoomError(Reason.NOT_ALLOWED, detail)
+        levels = {
+            (t.name, column.name): column.level for t in schema.tables for column in t.columns
+        }
+        for each in told:
+            if each not in levels:
+                detail = f"it told {'.'.join(each)}, which its owner's schema does not have"
+                raise SafeRoomError(Reason.NOT_ALLOWED, detail)
+            if levels[each] > PUBLIC_LEVEL:
+                detail = f"it told {'.'.join(each)}, of level {levels[each]}"
+                raise SafeRoomError(Reason.NOT_ALLOWED, detail)
 
 
 def _schemas(book: Book, said: Release, heard: int) -> Iterator[Schema]:

@@ -20,12 +20,16 @@ async def require_public(session: Session, part: OwnerPart) -> None:
     known = await get_schema(session)
     if known is None:
         raise SafeRoomError(Reason.NO_DATA, "you have no schema yet: a report names its columns")
-    asked = {(each.table, column) for each in part.report.tables for column in each.columns}
+    levels = {(t.name, column.name): column.level for t in known[0].tables for column in t.columns}
+    asked = [(each.table, column) for each in part.report.tables for column in each.columns]
     faults = [
-        FieldFault(f"{table.name}.{column.name}", f"of level {column.level} by your schema")
-        for table in known[0].tables
-        for column in table.columns
-        if (table.name, column.name) in asked and column.level > PUBLIC_LEVEL
+        FieldFault(".".join(each), _fault(levels.get(each)))
+        for each in asked
+        if levels.get(each) != PUBLIC_LEVEL
     ]
     if faults:
         raise SafeRoomError(Reason.NOT_ALLOWED, "a report tells what is public by law", faults)
+
+
+def _fault(level: int | None) -> str:
+    return "not in your schema" if level is None else f"of level {level} by your schema"

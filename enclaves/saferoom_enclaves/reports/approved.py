@@ -1,7 +1,8 @@
 """What the owner approved of a report, and that all of it is public by law by the owner's schema.
 
 Two schemas are looked at: that of the records in use, and the newest one. So a column whose level
-its owner raises is told no more from the moment that the enclave has heard of it, without a load.
+its owner raises, or that it takes out of its schema, is told no more from the moment that the
+enclave has heard of it, without a load.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def public_tables(part: ReportPart, standing: Standing, schema: str) -> tuple[Pu
         schema: digest of that of the records in use.
 
     Raises:
-        SafeRoomError: `NOT_ALLOWED` for a column that is not public by law by either schema;
-            `NO_DATA` for one that the records do not have.
+        SafeRoomError: `NOT_ALLOWED` for a column that is not public by law by either schema, or
+            that the newest one has no more; `NO_DATA` for one that the records do not have.
     """
     known, newest = standing.schemas.get(schema), standing.schemas.get(standing.schema or "")
     if known is None:
@@ -96,7 +97,10 @@ def public_tables(part: ReportPart, standing: Standing, schema: str) -> tuple[Pu
     for each in part.tables:
         for given in (known, newest):
             _require_public(each, given)
-    return tuple(_found(each, known) for each in part.tables)
+    found = tuple(_found(each, known) for each in part.tables)
+    for each in found:
+        _require_kept(each, newest)
+    return found
 
 
 def _require_public(asked: ReportPartTable, schema: Schema | None) -> None:
@@ -106,6 +110,16 @@ def _require_public(asked: ReportPartTable, schema: Schema | None) -> None:
             if told and column.level > PUBLIC_LEVEL:
                 detail = f"{table.name}.{column.name} is of level {column.level}"
                 raise SafeRoomError(Reason.NOT_ALLOWED, detail)
+
+
+def _require_kept(public: PublicTable, newest: Schema | None) -> None:
+    """Refuse a column of the records that the newest schema has no more: nobody calls it public."""
+    tables = () if newest is None else newest.tables
+    kept = {(table.name, each.name) for table in tables for each in table.columns}
+    for column in public.columns:
+        if (public.table.name, column.name) not in kept:
+            detail = f"the newest schema has no {public.table.name}.{column.name}"
+            raise SafeRoomError(Reason.NOT_ALLOWED, detail)
 
 
 def _found(asked: ReportPartTable, schema: Schema) -> PublicTable:
