@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 from hypothesis import settings
+
+from saferoom_client.tongue import Language, speak
 
 os.environ["SAFEROOM_LANG"] = "en"  # whatever the developer's own locale says
 
@@ -31,6 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Run twice as many tests at once as there are processors: half of them wait."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Have the next test hear English again, whatever this one spoke."""
+    yield
+    speak(Language.EN)
 
 
 @pytest.fixture(scope="session")

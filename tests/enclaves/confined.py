@@ -33,7 +33,7 @@ from saferoom_enclaves.sandbox import (
 )
 
 # gRPC stands for the installed packages, should they belong to another interpreter.
-READ_ONLY = interpreter_paths("saferoom_enclaves", "saferoom_proto", "grpc")
+READ_ONLY = interpreter_paths("saferoom_enclaves", "saferoom_proto", "saferoom_models", "grpc")
 WORKSHOP = Workshop(
     CONTROL, Terms(True, tuple(map(str, READ_ONLY)), TASK["scratch"], address_space_bytes=3 << 30)
 )

@@ -29,8 +29,10 @@ from tests.promises.canaries import Sweep
 
 CANARIES: Final = {"an amount": "73918462051", "a rating": "zzyzx-vf83k"}
 AMOUNT, RATING = CANARIES.values()
-ALLOWED: Final = re.compile(r"state\.db(-wal|-shm|-journal)?|snapshot-[0-9]+\.sealed(\.part)?")
-"""All that an enclave writes to its folder: sealed rows and sealed snapshots."""
+ALLOWED: Final = re.compile(
+    r"state\.db(-wal|-shm|-journal)?|snapshot-[0-9]+\.sealed(\.part)?|load-[0-9a-f]{32}\.sealed"
+)
+"""All that an enclave writes to its folder: sealed rows, snapshots, and pieces of a load."""
 
 _IN_ALL: Final = 0x0000_0002 | 0x0000_0008 | 0x0000_0080 | 0x0000_0100  # linux/inotify.h
 """Modified, closed after writing, moved here, created."""
