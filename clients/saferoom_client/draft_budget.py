@@ -57,6 +57,7 @@ def _shape(document: Mapping[str, object]) -> tuple[FeatureShape | None, int | N
             tuple(f"class {at}" for at in range(len(classes))),
             absent,
             StatedForm.TEXT if kind is FeatureKind.STATED else None,
+            fetched=bool(document.get("source")),
         )
     except (ValueError, SafeRoomError):
         return None, None

@@ -69,6 +69,7 @@ class FeatureDefinition:
             tuple(cell.name for cell in feature.classes),
             feature.absent,
             None if feature.stated is None else feature.stated.form,
+            fetched=feature.source is not None,
         )
         values = tuple(cell.values for cell in feature.classes)
         return cls(shape, feature.sql, feature.as_of, feature.level, values, feature.source)

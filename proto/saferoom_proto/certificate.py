@@ -136,7 +136,7 @@ def derive_part(
     _require_defined("check", refs, pinned)
     most = max_cuts(node, {ref: pinned[ref].shape for ref in refs})
     uses = tuple(_use(pinned[ref], most[ref]) for ref in refs)
-    silent = any(pinned[ref].definition.absent is Absent.UNKNOWN for ref in refs)
+    silent = any(pinned[ref].shape.can_be_unknown for ref in refs)
     return OwnerPart(
         owner=owner,
         charter=charter,

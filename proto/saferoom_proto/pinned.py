@@ -37,6 +37,7 @@ class PinnedFeature:
             tuple(cell.name for cell in definition.classes),
             definition.absent,
             None if definition.stated is None else definition.stated.form,
+            fetched=definition.source is not None,
         )
 
     @property

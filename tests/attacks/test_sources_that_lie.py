@@ -39,10 +39,12 @@ def room(one_room: FetchRoom) -> FetchRoom:
     return one_room
 
 
-def outcome(room: FetchRoom, serial: int) -> Truth | Reason | None:
+def outcome(
+    room: FetchRoom, serial: int, check: str = "owes", **params: str
+) -> Truth | Reason | None:
     """Ask about a firm, and give what came of it."""
     try:
-        verdict = room.ask(serial)
+        verdict = room.ask(serial, check, **params)
     except SafeRoomError as refusal:
         return refusal.reason
     return verdict.truth or verdict.reason
@@ -172,27 +174,33 @@ UNUSABLE = (
 )
 
 
-def test_whatever_cannot_be_used_is_withheld_charged_alike_and_poisons_nothing(
+def test_whatever_cannot_be_used_is_unknown_charged_alike_and_poisons_nothing(
     room: FetchRoom,
 ) -> None:
-    """What a provider says depends on a record: so it is `WITHHELD`, at one price, once a lie."""
-    before, prices, firms = room.firm(SAID), set[int](), list[int]()
+    """What a provider says depends on a record: so it is sealed, and at the price of any answer."""
+    before, firms = room.firm(SAID), list[int]()
+    whole = room.ask(before).release
     for lie in UNUSABLE:
         room.provider.behaviour = lie
         firms.append(room.firm())
         verdict = room.ask(firms[-1])
-        assert verdict.reason is Reason.WITHHELD, lie
-        prices.add(verdict.release.charges[0].cells_after)
+        # The room sees of it what it sees of any answer: no reason, and one price.
+        assert (verdict.reason, verdict.truth) == (None, Truth.NO), lie
+        assert verdict.release.charges == whole.charges, lie
+        assert outcome(room, firms[-1], "owed", most="10000") is Truth.NOT_FOUND, lie
         assert not room.enclave.enclave.fetched.held(room.code(firms[-1]), room.said.world.now())
-    assert prices == {2}
     log = room.enclave.log.getvalue()
     assert SECRET not in log
     assert not any(room.code(firm) in log for firm in firms)
-    # And once it tells the truth, it is asked again; nobody else's record was touched.
+    # What was said holds for the period, also where the provider tells the truth by now: else a
+    # question that costs nothing any more would be told something new.
     room.provider.behaviour = room.provider.honest
     assert outcome(room, before) is Truth.NO
-    room.said.world.clock.advance(31)
-    room.enclave.follow()
+    asked = len(room.provider.asked)
+    room.restart()
+    assert outcome(room, firms[0]) is Truth.NO
+    assert len(room.provider.asked) == asked
+    room.later(days=7)
     assert outcome(room, firms[0]) is Truth.YES
 
 

@@ -69,7 +69,7 @@ def test_a_record_is_fetched_once_a_period_and_each_period_is_charged_anew(
     room.later(days=1)
     again = room.ask()
     # Within the period it is what was fetched, and the question is free.
-    assert (again.truth, again.release.charges[0].cells_before) == (Truth.NO, 2)
+    assert (again.truth, again.release.charges[0].cells_before) == (Truth.NO, 3)
     room.later(days=7)
     anew = room.ask()
     assert (anew.truth, anew.release.charges[0].cells_before) == (Truth.YES, 1)

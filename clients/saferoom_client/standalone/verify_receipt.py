@@ -767,7 +767,8 @@ def read_features(part: Doc, charter: Charter, certified: Doc) -> list[Statement
         require(told == derived and level <= 3, "certificate: not what the feature says")
     personal = any(count(feature.says, "level") >= 2 for feature in features)
     require(flag(certified, "needs_consent") == personal, "certificate: wrong about consent")
-    silent = any(feature.says["absent"] == "unknown" for feature in features)
+    # A record that a provider was asked for can come as nobody can use it.
+    silent = any(each.says["absent"] == "unknown" or "source" in each.says for each in features)
     silent = silent and maybe(certified, "charter") is None  # a share tells of no silence
     answers, fewest = count(certified, "answers"), 2
     if "score" in certified:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from saferoom_enclaves.fetched.broker import Broker
+from saferoom_enclaves.fetched.kept import UNUSABLE
 from saferoom_enclaves.fetched.wanting import Needed
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.worker import Worker
@@ -79,11 +80,11 @@ class Fetching:
         if answer is None:
             told = await self._broker.ask(recipe.source.name, wanted.subject)
             if told.data is None:
-                await self._worker.run(lambda _: records.unusable(wanted))
-                return
-            answer = told.data
+                records.unusable(wanted)
+            answer = UNUSABLE if told.data is None else told.data
         # Step 3: cells; and the answer is kept before anything is answered from them.
         index = await asyncio.to_thread(records.compute, wanted, answer, sound)
-        if index is not None and kept is None:
-            await self._worker.run(lambda _: records.keep(wanted, answer))
+        if kept is None:
+            lasting = UNUSABLE if index is None else answer
+            await self._worker.run(lambda _: records.keep(wanted, lasting))
         await self._worker.run(lambda _: records.know(wanted, index))

@@ -1,7 +1,8 @@
 """Answers of providers, sealed in the enclave's own database until their period is over.
 
 A subject has one row for each source, written anew when another period's answer comes: so the first
-answer of a period is the only one there is of it. What is over is overwritten.
+answer of a period is the only one there is of it. What is over is overwritten. One that nobody can
+use is an answer, too: else what is told of a subject could change within the period, at no price.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from saferoom_enclaves.state import State
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.source import Source, opened
 
+UNUSABLE: Final = b"\0"
+"""Kept in the place of an answer that nobody can use; no provider's is of this form."""
 _TABLE: Final = "fetched"
 _PARTS: Final = 3
 _LOOKED_AT_ONCE: Final = 32
@@ -25,7 +28,10 @@ _EVERY: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeptAnswer:
-    """A provider's answer of one period; empty if it knows no such subject. It shows no text."""
+    """A provider's answer of one period; empty if it knows no such subject, or `UNUSABLE`.
+
+    It shows no text form.
+    """
 
     period: int
     data: bytes

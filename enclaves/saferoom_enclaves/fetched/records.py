@@ -1,8 +1,8 @@
 """Fetched records as questions are answered from them: cells of one subject, of one period.
 
 Everything is looked up and changed by one thread at a time; only `compute` runs beside, in any.
-An answer that cannot be used is not kept: the question that needed it is charged and withheld, as
-whatever depends on a record, and a later one has the source asked again.
+An answer that cannot be used leaves every feature of its source unknown, for the period: what comes
+of it is sealed, and charged, as whatever depends on a record.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from saferoom_enclaves.admit import Allowed
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.fetched.computing import compute_answer
-from saferoom_enclaves.fetched.kept import Kept, KeptAnswer
+from saferoom_enclaves.fetched.kept import UNUSABLE, Kept, KeptAnswer
 from saferoom_enclaves.fetched.wanting import Needed, Recipe, want
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.logs import Log
@@ -29,8 +29,6 @@ from saferoom_proto.statements import Source
 
 MOST_KNOWN: Final = 10_000
 """Subjects whose cells are held in memory, some 2 KiB each; the others' are computed again."""
-UNUSABLE_FOR: Final = timedelta(seconds=30)
-"""For how long a source is not asked again that gave an answer which cannot be used."""
 _NOBODY: Final = "0" * 18
 """Whom an answer is about that is nobody's: features are tried on it, without a record."""
 
@@ -44,11 +42,13 @@ class _Known:
     period: int
     recipe: tuple[str, frozenset[str]]
     index: FeatureIndex | None
-    since: datetime
 
 
 class OneSubject:
-    """The cells of one subject: those of the store, and of each source that was asked about it."""
+    """The cells of one subject: those of the store, and of each source that was asked about it.
+
+    What is read of an answer that cannot be used is unknown.
+    """
 
     def __init__(self, subject: str, parts: Mapping[FeatureRef, FeatureIndex | None]) -> None:
         self._subject: Final = subject
@@ -61,21 +61,26 @@ class OneSubject:
 
     def cells(self, subject: str, names: Iterable[FeatureRef]) -> tuple[int | None, ...]:
         """Give the subject's cell of each feature; as `FeatureIndex.cells`."""
-        return tuple(self._part(subject, name).cells(subject, [name])[0] for name in names)
+        return tuple(self._cell(subject, name) for name in names)
 
     def matches(self, subject: str, name: FeatureRef, said: str) -> bool:
         """Tell whether what is held of a feature is what is stated."""
-        return self._part(subject, name).matches(subject, name, said)
+        part = self._part(subject, name)
+        return part is not None and part.matches(subject, name, said)
 
     def tag(self, subject: str, name: FeatureRef) -> bytes | None:
         """Give what stands for what is held of a feature; as `FeatureIndex.tag`."""
-        return self._part(subject, name).tag(subject, name)
+        part = self._part(subject, name)
+        return None if part is None else part.tag(subject, name)
 
-    def _part(self, subject: str, name: FeatureRef) -> FeatureIndex:
-        part = self._parts[name]
-        if part is None or subject != self._subject:
-            raise SafeRoomError(Reason.WITHHELD, "a source's answer cannot be used")
-        return part
+    def _cell(self, subject: str, name: FeatureRef) -> int | None:
+        part = self._part(subject, name)
+        return None if part is None else part.cells(subject, [name])[0]
+
+    def _part(self, subject: str, name: FeatureRef) -> FeatureIndex | None:
+        if subject != self._subject:
+            raise SafeRoomError(Reason.INTERNAL, "cells of another subject")
+        return self._parts[name]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -134,7 +139,7 @@ class FetchedRecords:
         return tuple(wanted)
 
     def kept(self, wanted: Needed) -> bytes | None:
-        """Give the period's answer, empty of a subject nobody knows; none if it must be asked."""
+        """Give the period's answer, in the form of `keep`; none if it must be asked."""
         found = self._kept.get(wanted.subject, wanted.recipe.source, wanted.moment)
         return None if found is None else found.data
 
@@ -166,6 +171,8 @@ class FetchedRecords:
             SafeRoomError: `UNAVAILABLE` if there is nobody to make them.
         """
         recipe = wanted.recipe
+        if answer == UNUSABLE:
+            return None
         features = [
             FeatureDefinition.of(each.definition)
             for ref, each in recipe.features.items()
@@ -181,11 +188,12 @@ class FetchedRecords:
         return found.index
 
     def keep(self, wanted: Needed, answer: bytes) -> None:
-        """Keep an answer that can be used, durably: nothing is answered from it before.
+        """Keep a period's answer, durably: nothing is answered from it before.
 
         Args:
             wanted: what was fetched.
-            answer: as it came; empty of a subject that the provider does not know.
+            answer: as it came; empty of a subject that the provider does not know; `UNUSABLE`
+                in the place of one that cannot be used.
 
         Raises:
             SafeRoomError: `CONFLICT` if there is one of this period.
@@ -197,15 +205,14 @@ class FetchedRecords:
     def know(self, wanted: Needed, index: FeatureIndex | None) -> None:
         """Answer questions of the period from these cells; from none if they cannot be had."""
         period = wanted.recipe.source.period(wanted.moment)
-        self._known[wanted.place] = _Known(period, wanted.recipe.key, index, wanted.moment)
+        self._known[wanted.place] = _Known(period, wanted.recipe.key, index)
         self._known.move_to_end(wanted.place)
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
 
     def unusable(self, wanted: Needed) -> None:
-        """Take note that a source gave what nobody can read, before its period is over."""
+        """Take note that a source gave what the broker could not take."""
         self._unusable(wanted.recipe.source, SafeRoomError(Reason.TOO_LARGE))
-        self.know(wanted, None)
 
     def settled(self, wanted: Needed) -> None:
         """Take note that nothing is under way about a subject any more."""
@@ -232,7 +239,7 @@ class FetchedRecords:
                 reason = Reason.SOURCE_PENDING if pending else Reason.SOURCE_UNAVAILABLE
                 raise SafeRoomError(reason, recipe.source.name)
             index = known.index
-            # One that broke a rule on this record is no part of it, and withheld.
+            # One that broke a rule on this record is no part of it, and unknown.
             found |= {ref: index if index and ref in index.features else None for ref in names}
         return found
 
@@ -248,7 +255,7 @@ class FetchedRecords:
         found: list[FetchedAbout] = []
         for recipe in self._in_force().values():
             kept = self._kept.get(subject, recipe.source, now)
-            if kept is not None:
+            if kept is not None and kept.data != UNUSABLE:
                 found.append(FetchedAbout(recipe, kept.data, self.tried))
         return tuple(found)
 
@@ -259,8 +266,6 @@ class FetchedRecords:
     def _current(self, subject: str, recipe: Recipe, now: datetime) -> _Known | None:
         known = self._known.get((subject, recipe.source.name))
         if known is None or known.recipe != recipe.key:
-            return None
-        if known.index is None and not timedelta(0) <= now - known.since < UNUSABLE_FOR:
             return None
         return known if known.period == recipe.source.period(now) else None
 

@@ -25,8 +25,8 @@ class FeatureShape:
 
     A record's value becomes a cell. Ordered, with thresholds c_0 < c_1 < ...: cell 0 lies below
     c_0, cell i is [c_{i-1}, c_i), the last is open above. Flag: 0 is false, 1 is true. Classes: the
-    index of the class. None is unknown, and only ever for a feature whose absence is unknown: for
-    the others the enclave gives cell 0.
+    index of the class. None is unknown, and only ever for a feature whose absence is unknown or
+    whose records are fetched: where a store is silent about the others, the enclave gives cell 0.
 
     Attributes:
         ref: the feature.
@@ -36,6 +36,7 @@ class FeatureShape:
         classes: the class names of an unordered feature; empty for the others.
         absent: what it means that the store holds nothing about a subject.
         form: of a feature of stated values, how they are compared; none for the others.
+        fetched: whether a provider is asked for its records, one subject at a time.
     """
 
     ref: FeatureRef
@@ -44,6 +45,7 @@ class FeatureShape:
     classes: tuple[str, ...]
     absent: Absent
     form: StatedForm | None = None
+    fetched: bool = False
 
     def __post_init__(self) -> None:
         if (self.kind is FeatureKind.ORDERED) != bool(self.grid):
@@ -65,8 +67,11 @@ class FeatureShape:
 
     @property
     def can_be_unknown(self) -> bool:
-        """Whether a subject can have no cell, which every answer about the feature then tells."""
-        return self.absent is Absent.UNKNOWN
+        """Whether a subject can have no cell, which every answer about the feature then tells.
+
+        A record that is fetched can come as nobody can use it, whatever silence about it means.
+        """
+        return self.fetched or self.absent is Absent.UNKNOWN
 
     @property
     def cells(self) -> int:
