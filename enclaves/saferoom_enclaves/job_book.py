@@ -17,7 +17,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.job_channel import Direction, seal_message
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import JobOutcome
+from saferoom_proto.statements import JobOutcome, JobStep
 
 MOST_UNDER_WAY: Final = 16
 """Jobs of one institution that have not ended. Each keeps its part of the store, up to some hundred
@@ -120,7 +120,9 @@ class JobBook:
         if known.ended is not None:
             return self._journal.read(known.ended)
         with self.state.transaction():
-            ending = Ending(outcome, record.step, reason, cancel)
+            # Who withheld has not given its columns, others may have: it is the same step for all.
+            step = JobStep.ALIGNMENT if reason is Reason.WITHHELD else record.step
+            ending = Ending(outcome, step, reason, cancel)
             named = Named(
                 record.job,
                 record.institution,

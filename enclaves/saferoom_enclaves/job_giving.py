@@ -94,6 +94,9 @@ class JobGiving:
         Raises:
             SafeRoomError: `MALFORMED`.
         """
+        # It may have ended since it was heard: there is one last word on a job, and one model.
+        if self._ground.ended(heard.head.job) is not None:
+            return self._over(heard.ask, heard.head, heard.body, heard.peer)
         try:
             match heard.head.step:
                 case Step.HOLDS:
@@ -111,6 +114,8 @@ class JobGiving:
         Raises:
             SafeRoomError: `MALFORMED`; `CONFLICT` for other subjects than before.
         """
+        if self._ground.ended(heard.head.job) is not None:
+            return self._over(heard.ask, heard.head, heard.body, heard.peer)
         record, asked = self._book.stands(heard.head.job), _subjects(heard.body)
         if record.step is JobStep.TRAINING:
             return self._given(heard, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,12 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saferoom_enclaves.job_between import open_state, state_key
+from saferoom_enclaves import job_between as between
+from saferoom_enclaves.job_between import Step, open_state, state_key
+from saferoom_enclaves.job_giving import Heard
 from saferoom_enclaves.job_kept import JobRows, Kept
 from saferoom_enclaves.job_wire import papers_of
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobOutcome, JobRelease, Purpose, Runs, load, seal_statement
+from saferoom_proto.statements import (
+    JobOutcome,
+    JobRelease,
+    JobStep,
+    Purpose,
+    Runs,
+    load,
+    seal_statement,
+)
 from saferoom_proto.v1 import enclave_pb2
 from saferoom_proto.wire import envelope_to_proto
 from simulator import EnclaveHarness, sample
@@ -302,3 +313,78 @@ async def test_a_set_that_one_owner_has_nearly_seen_is_withheld_by_that_owner(
     assert near.side.rows is None
     ended = court.enclave.jobs.stands(near.job)
     assert (ended.outcome, ended.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
+
+
+def heard_of(jobs: OwnersRoom, job: str, step: Step, body: bytes) -> tuple[Heard, between.Ask]:
+    """Have the court's enclave open what the host's asks."""
+    host, court = (room.enclave.enclave for room in (jobs, jobs.court))
+    certificate, now = jobs.certificate.digest, jobs.said.world.now()
+    peer = host.jobs._peers.verified(papers_of(papers(jobs.court.enclave)), certificate, now)
+    ask = between.make_ask(job, step, "tax", peer, body)
+    heard = court.jobs.giving.hear(papers_of(papers(jobs.enclave)), ask.sealed)
+    assert isinstance(heard, Heard)
+    return heard, ask
+
+
+def court_s_part() -> bytes:
+    """Write a part of a model, as a host has it kept."""
+    part = {"names": ["court.dishonest"], "weights": [0.5], "means": [0.1], "scales": [1.0]}
+    told = between.Kept(rounds=1, converged=True).model_dump_json()
+    return f"{told}\n{json.dumps(part | {'findings': []})}".encode()
+
+
+async def test_a_giver_says_one_last_word_whatever_comes_between_ask_and_answer(
+    jobs: OwnersRoom,
+) -> None:
+    host, court = jobs.enclave.enclave.jobs, jobs.court.enclave.enclave.jobs
+    cancelled, kept = jobs.label_side(), jobs.label_side()
+    for side in (cancelled, kept):
+        side.submit(rounds=1)
+        await side.take_part(most=2)
+    # Step 1: a cancel comes after the ask was opened: no model is kept, and nothing is given.
+    asks = [
+        heard_of(jobs, cancelled.job, step, body)
+        for step, body in ((Step.KEEP, court_s_part()), (Step.GOES_ON, b""), (Step.COLUMNS, b""))
+    ]
+    last = court.end(cancelled.cancel())
+    for heard, ask in asks:
+        is_columns = heard.head.step is Step.COLUMNS
+        answer = court.giving.columns(heard) if is_columns else court.giving.answer(heard)
+        assert isinstance(answer, bytes)
+        told, body = between.open_answer(ask, heard.peer, host._peers.sealing, answer)
+        assert (told.outcome, body) == (JobOutcome.CANCELLED, b"")
+    assert court.stands(cancelled.job).ended == last.entry.chain_index
+    # Step 2: the same part of a model twice at once is kept once.
+    first, second = (heard_of(jobs, kept.job, Step.KEEP, court_s_part()) for _ in range(2))
+    for heard, ask in (first, second):
+        answer = court.giving.answer(heard)
+        told, _ = between.open_answer(ask, heard.peer, host._peers.sealing, answer)
+        assert told.outcome is None
+    assert jobs.court.model(kept.job) == {"court.dishonest": 0.5}
+
+
+async def test_who_withheld_is_not_told_by_the_step(
+    jobs: OwnersRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host alone withholds, after the giver gave: both say the same."""
+    first, near = jobs.label_side(), jobs.label_side(begins=BEGINS + 3)
+    first.submit(rounds=1)
+    await first.take_part(most=2)
+    court = jobs.court.enclave.enclave.jobs
+    partners = type(court.course._ground.partners)
+    judged = partners.keep_apart
+
+    def of_host(self: object, *about: object) -> None:
+        if self is not court.course._ground.partners:
+            judged(self, *about)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(partners, "keep_apart", of_host)
+    near.submit(rounds=1)
+    said = await near.take_part(most=2)
+    assert said is not None
+    assert (said.reason, said.ended_in) == (Reason.WITHHELD, JobStep.ALIGNMENT)
+    record, book = court.stands(near.job), court._book
+    assert record.step is JobStep.TRAINING
+    word = book.end(record, JobOutcome.REFUSED, Reason.WITHHELD, book.ready())
+    release = load(word.entry.statement, JobRelease)
+    assert (release.reason, release.ended_in) == (Reason.WITHHELD, JobStep.ALIGNMENT)
