@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from saferoom.evidence import Caller, Role
 from saferoom.rules import Ground, Rule, require_one_of
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.federation import ByBank, said_at, verify_by_bank
+from saferoom_proto.federation import ByBank, require_joined_in_time, said_at, verify_by_bank
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     FederationEnd,
@@ -68,7 +68,10 @@ PROPOSAL: Final[Rule[FederationProposal]] = Rule(
 
 
 def word_rule(
-    kind: type[Word], proposal: FederationProposal, said: Collection[tuple[type, str]]
+    kind: type[Word],
+    proposal: FederationProposal,
+    said: Collection[tuple[type, str]],
+    keys: Collection[str] = (),
 ) -> Rule[Word]:
     """Make the rule for a bank's word on a proposal that the room holds.
 
@@ -76,6 +79,7 @@ def word_rule(
         kind: of the word.
         proposal: that it is on.
         said: what was said of it: the kind of each word, and whose it is.
+        keys: of the banks that joined.
     """
 
     def may(caller: Caller, word: Word) -> None:
@@ -89,13 +93,19 @@ def word_rule(
             rule = f"{word.institution} has said so already, in other words"
             raise SafeRoomError(Reason.CONFLICT, kind.KIND, [FieldFault("federation", rule)])
         ended = [bank for each, bank in said if each is FederationEnd]
-        if kind is FederationJoin:
+        if isinstance(word, FederationJoin):
             proposal.require_valid(ground.now)
+            require_joined_in_time(proposal, word)
             if ended:
                 rule = f"{ended[0]} ended it; propose another"
                 raise SafeRoomError(Reason.CONFLICT, "ended", [FieldFault("federation", rule)])
-        if kind is FederationResult and (FederationJoin, word.institution) not in said:
-            raise SafeRoomError(Reason.NOT_ALLOWED, "the bank did not take part")
+            if word.key in keys:
+                rule = "another bank joined with this key: make one of your own"
+                raise SafeRoomError(Reason.CONFLICT, "key", [FieldFault("key", rule)])
+        if isinstance(word, FederationResult):
+            joined = {bank for each, bank in said if each is FederationJoin}
+            if joined != set(proposal.banks) or not set(word.banks) <= joined:
+                raise SafeRoomError(Reason.NOT_ALLOWED, "not all banks that it names had joined")
         return ()
 
     return Rule(kind, may, verify)

@@ -60,16 +60,17 @@ def terms_of(
     """Give the terms that follow from a proposal and its joins, the same at every bank.
 
     Raises:
-        JointTrainingError: `BAD_TERMS`.
+        SafeRoomError: `MALFORMED` for terms that no training may follow.
     """
-    return agreed_terms(
-        federation.partition(":")[2],
-        {join.institution: join.key for join in joins},
-        [(column.name, float(column.low), float(column.high)) for column in proposal.columns],
-        inverse_ridge=float(proposal.inverse_ridge),
-        rounds=proposal.rounds,
-        fewest_own_rows=proposal.fewest_rows,
-    )
+    with _refusing("proposal"):
+        return agreed_terms(
+            federation.partition(":")[2],
+            {join.institution: join.key for join in joins},
+            [(column.name, float(column.low), float(column.high)) for column in proposal.columns],
+            inverse_ridge=float(proposal.inverse_ridge),
+            rounds=proposal.rounds,
+            fewest_own_rows=proposal.fewest_rows,
+        )
 
 
 class FederationRun:
@@ -81,6 +82,8 @@ class FederationRun:
         self._aggregator: Final = Aggregator(terms)
         self._wait_seconds: Final = wait_seconds
         self._keep: Final = keep
+        self._unkept: Final[list[bytes]] = []
+        """What happened and could not be written down yet: it comes before all that follows."""
         self._changed: Final = asyncio.Condition()
         self._taking: Final = Undisturbed()
         self._last: tuple[int, Kind] = (-1, Kind.OPENED)
@@ -123,7 +126,7 @@ class FederationRun:
             EndedError: the training ended before.
             SafeRoomError: `MALFORMED` for a message that is not the bank's or not due.
         """
-        with _refusing_messages():
+        with _refusing():
             step = read_place(message)
         # Whoever leaves meanwhile leaves nothing half taken.
         await self._taking.run(self._taken(name, message, step))
@@ -132,7 +135,7 @@ class FederationRun:
             if step != self._last:
                 self._require_going()
                 raise EndedError(f"LEFT_OUT: the others went on without {name}")
-            with _refusing_messages():
+            with _refusing():
                 return self._aggregator.answer(name)
 
     async def end(self, why: str) -> None:
@@ -160,10 +163,11 @@ class FederationRun:
 
     async def _take(self, name: str, message: bytes) -> None:
         before = self._aggregator.missing
-        with _refusing_messages():
+        with _refusing():
             await asyncio.to_thread(self._aggregator.take_from, name, message)
         if name in before:
-            await self._keep(_MESSAGE + message)
+            self._unkept.append(_MESSAGE + message)
+        await self._write()
         self._note()
         if self._aggregator.ready:
             await self._end_step()
@@ -191,8 +195,15 @@ class FederationRun:
             await self._end(f"{error.reason}: {error.detail}")
             return
         self._note()
-        await self._keep(_CLOSED)
+        await self._write(_CLOSED)
         self._changed.notify_all()
+
+    async def _write(self, *happened: bytes) -> None:
+        """Write down what happened, after what could not be before."""
+        self._unkept.extend(happened)
+        while self._unkept:
+            await self._keep(self._unkept[0])
+            self._unkept.pop(0)
 
     def _close(self) -> None:
         step = self._aggregator.round, self._aggregator.kind
@@ -202,15 +213,15 @@ class FederationRun:
     async def _end(self, why: str) -> None:
         self._ended = why
         self._note()
-        await self._keep(_ENDED + why.encode())
+        await self._write(_ENDED + why.encode())
         self._changed.notify_all()
 
 
 @contextmanager
-def _refusing_messages() -> Generator[None]:
+def _refusing(place: str = "message") -> Generator[None]:
     """Turn a refusal of the machine into one of the room's, told to the bank that sent it."""
     try:
         yield
     except JointTrainingError as error:
         rule = f"{error.reason}: {error.detail}"
-        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("message", rule)]) from error
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault(place, rule)]) from error

@@ -143,7 +143,8 @@ class Federations:
         word = load(envelope, kind)
         async with self._one_by_one.turn(word.federation):
             found = await self.get(caller, word.federation)
-            rule = federation_rules.word_rule(kind, found.proposal.said, found.said)
+            keys = {join.key for join in found.joins}
+            rule = federation_rules.word_rule(kind, found.proposal.said, found.said, keys)
             recorded = await self._statements.accept(caller, envelope, rule)
             if isinstance(word, FederationEnd) and word.federation in self._runs:
                 await self._runs[word.federation].end(_ended_by(word.institution))

@@ -125,7 +125,9 @@ async def join_federation(session: Session, named: str) -> FederationView:
         await check_apart(session, view, joining=True)
         key = Ed25519PrivateKey.generate()
         public = key.public_key().public_bytes_raw().hex()
-        statement = session.sign(FederationJoin(**_said(session, view), key=public))
+        said = _said(session, view)
+        said["at"] = max(said["at"], view.proposal.valid_from)  # this clock may be behind another's
+        statement = session.sign(FederationJoin(**said, key=public))
         folder.join(statement, key)
     ask = federation_pb2.JoinFederationRequest(join=envelope_to_proto(statement))
     told = await session.call(session.federations.JoinFederation, ask)

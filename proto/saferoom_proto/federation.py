@@ -46,6 +46,16 @@ def verify_by_bank(
     return says, identity
 
 
+def require_joined_in_time(proposal: FederationProposal, join: FederationJoin) -> None:
+    """Refuse a join whose instant is not within the proposal's: by it its certificate is verified.
+
+    Raises:
+        SafeRoomError: `EXPIRED`.
+    """
+    if not proposal.valid_from <= join.at <= proposal.valid_to:
+        raise SafeRoomError(Reason.EXPIRED, "it joined outside of the proposal's validity")
+
+
 def said_at(
     says: FederationProposal | FederationJoin | FederationEnd | FederationResult,
 ) -> datetime:

@@ -33,6 +33,7 @@ def page_of(story: Story, *also: Violation) -> str:
         recovered=auditor.recovered,
         stores=auditor.stores,
         overdue=(),
+        disagreeing=(),
         unpinned=(),
         violations=(*auditor.violations, *also),
     )

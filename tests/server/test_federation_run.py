@@ -132,6 +132,25 @@ async def test_a_bank_that_leaves_while_its_message_is_taken_leaves_nothing_half
     assert again.progress.rounds == 1
 
 
+async def test_a_message_that_could_not_be_written_down_is_before_what_follows() -> None:
+    made, kept = federation(), Kept()
+    full = True
+
+    async def keep(what: bytes) -> None:
+        if full:
+            raise OSError("no space left")
+        await kept.keep(what)
+
+    run = FederationRun(made.terms, SECONDS, keep)
+    with pytest.raises(OSError, match="no space"):
+        await run.answer(name_of(0), waiting(made, 0))
+    full = False
+    await go(run, made, range(3), (1, Kind.KEYS))
+    again = run_of(federation(), Kept())
+    again.replay(kept.happened)
+    assert again.progress.rounds == 1
+
+
 async def test_a_message_of_another_bank_or_of_nobody_is_refused() -> None:
     made = federation()
     run = run_of(made, Kept())

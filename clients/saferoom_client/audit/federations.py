@@ -1,4 +1,4 @@
-"""Federated trainings in the log: who joined, and whether all banks tell of one model."""
+"""Federated trainings in the log: who joined, and which banks tell of another model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,17 @@ class Federated:
 
     proposal: FederationProposal
     joined: set[str] = field(default_factory=set[str])
-    course: str | None = None
-    """Of the first bank that says what it trained."""
+    courses: dict[str, str] = field(default_factory=dict[str, str])
+    """By the bank that says what it trained, in the log's order."""
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """The banks that tell of another course than the first: no fault of the log or the room.
+
+        Each bank says for itself what it trained; the room cannot know whether it is so.
+        """
+        first = next(iter(self.courses.values()), "")
+        return tuple(bank for bank, course in self.courses.items() if course != first)
 
     def join(self, says: FederationJoin) -> None:
         """Enter a bank.
@@ -39,16 +48,11 @@ class Federated:
 
         Raises:
             SafeRoomError: `NOT_ALLOWED` where it, or a bank behind its sums, had not joined, or not
-                all had; `CONFLICT` where another bank tells of another course.
+                all had.
         """
         if self.joined != set(self.proposal.banks) or not set(says.banks) <= self.joined:
             raise SafeRoomError(Reason.NOT_ALLOWED, "it was trained before all banks had joined")
-        if self.course is None:
-            self.course = says.course
-        if self.course != says.course:
-            raise SafeRoomError(
-                Reason.CONFLICT, f"{says.institution} tells of another model than a bank before it"
-            )
+        self.courses.setdefault(says.institution, says.course)
 
 
 def require_federation(

@@ -124,6 +124,7 @@ def _counts(report: AuditReport) -> Iterator[Row]:
         (later("answers that crossed a revocation on its way, as charters allow"), report.crossed),
         (later("older copies that went on by their owners' decisions"), len(report.recovered)),
         (later("disputes that their owners should have settled by now"), len(report.overdue)),
+        (later("federated trainings whose banks do not say the same"), len(report.disagreeing)),
     )
     for label, number in rows:
         yield Row(say(label), f"{number:,}")

@@ -11,6 +11,7 @@ from typing import Final
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.disputes import OpenDispute
 from saferoom_client.audit.entries import TAKES
+from saferoom_client.audit.federations import Federated
 from saferoom_client.audit.naming import NAMELESS, Named, named
 from saferoom_client.audit.questions import Receipts, read_receipts
 from saferoom_client.audit.rows import JudgedRow, require_row
@@ -66,6 +67,7 @@ class AuditReport:
         recovered: older copies of an enclave that went on by their owner's decision.
         stores: what each owner's enclave said last of its store.
         overdue: disputes that their owners should have settled by now: no fault of the log.
+        disagreeing: federated trainings whose banks tell of different courses: no fault of the log.
         unpinned: owners whose words were not judged: their charter root is not pinned here.
         violations: everything that is wrong, in the order of the log.
     """
@@ -83,6 +85,7 @@ class AuditReport:
     recovered: tuple[Recovered, ...]
     stores: tuple[Store, ...]
     overdue: tuple[OpenDispute, ...]
+    disagreeing: tuple[Federated, ...]
     unpinned: tuple[str, ...]
     violations: tuple[Violation, ...]
 
@@ -143,6 +146,11 @@ class Auditor:
     def stores(self) -> tuple[Store, ...]:
         """What each owner's enclave said last of its store."""
         return tuple(self._book.stores.values())
+
+    @property
+    def disagreeing(self) -> tuple[Federated, ...]:
+        """Federated trainings whose banks tell of different courses."""
+        return tuple(each for each in self._book.federations.values() if each.differing)
 
     def overdue(self, now: datetime) -> tuple[OpenDispute, ...]:
         """Give the disputes that owners whose words were judged should have settled by now."""
@@ -298,6 +306,7 @@ async def audit_log(
         recovered=auditor.recovered,
         stores=auditor.stores,
         overdue=auditor.overdue(session.clock()),
+        disagreeing=auditor.disagreeing,
         unpinned=tuple(sorted(auditor.unpinned)),
         violations=tuple(violations),
     )

@@ -140,6 +140,14 @@ def _found(report: AuditReport) -> Iterator[str]:
             entry=each.entry,
             moment=moment(each.due),
         )
+    for each in report.disagreeing:
+        yield say(
+            "the banks of the federated training {name} do not say the same: {banks} tell of "
+            "another course than {first}; the log is right",
+            name=each.proposal.name,
+            banks=", ".join(each.differing),
+            first=next(iter(each.courses)),
+        )
     for owner in report.unpinned:
         yield say(
             "not judged: the words of {owner}; pin its root: saferoom trust pin {owner} ROOT",
@@ -186,6 +194,9 @@ def _document(report: AuditReport) -> dict[str, object]:
         "overdue": [
             {"entry": each.entry, "owner": each.owner, "due": each.due.isoformat()}
             for each in report.overdue
+        ],
+        "disagreeing": [
+            {"name": each.proposal.name, "courses": each.courses} for each in report.disagreeing
         ],
         "unpinned": list(report.unpinned),
         "violations": [

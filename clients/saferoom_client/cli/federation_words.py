@@ -52,8 +52,11 @@ def describe(view: FederationView) -> Iterator[str]:
         "that join forces: the last one's sums",
         some=len(proposal.banks) - 1,
     )
-    banks = [(bank, say("joined") if bank in view.joins else "") for bank in proposal.banks]
-    yield from (f"  {line}" for line in table(("bank", "state"), banks))
+    banks = [
+        (bank, say("joined") if bank in view.joins else "", view.certificates.get(bank, ""))
+        for bank in proposal.banks
+    ]
+    yield from (f"  {line}" for line in table(("bank", "state", "certificate"), banks))
     columns = [(each.name, str(each.low), str(each.high)) for each in proposal.columns]
     yield from (f"  {line}" for line in table(("column", "from", "to"), columns))
     for each in view.ends:

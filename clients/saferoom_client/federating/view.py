@@ -11,7 +11,9 @@ from saferoom_client.pages import all_pages
 from saferoom_client.session import Session
 from saferoom_client.tongue import later
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.federation import ByBank, said_at, verify_by_bank
+from saferoom_proto.encoding import unb64
+from saferoom_proto.federation import ByBank, require_joined_in_time, said_at, verify_by_bank
+from saferoom_proto.identity import fingerprint
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     FederationEnd,
@@ -54,6 +56,15 @@ class FederationView:
     ended: str
 
     @property
+    def certificates(self) -> dict[str, str]:
+        """The fingerprint of the certificate by which each bank joined.
+
+        Any issuer that any pinned owner's charter names vouches for these: compare them with the
+        banks by another way.
+        """
+        return {bank: fingerprint(unb64(join.signer)) for bank, join in self.joins.items()}
+
+    @property
     def waiting_for(self) -> tuple[str, ...]:
         """The banks that have not joined."""
         return tuple(bank for bank in self.proposal.banks if bank not in self.joins)
@@ -82,6 +93,7 @@ class FederationView:
             "state": self.state,
             "proposal": proposal,
             "joined": sorted(self.joins),
+            "certificates": self.certificates,
             "ended": [end.institution for end in self.ends],
             "results": [
                 result.model_dump(mode="json", exclude={"signer", "room", "federation"})
@@ -141,6 +153,7 @@ async def get_federation(session: Session, federation: str) -> FederationView:
         require_of(recorded.statement, proposal, word)
         match word:
             case FederationJoin():
+                require_joined_in_time(proposal, word)
                 joins.setdefault(word.institution, word)
             case FederationEnd():
                 ends.append(word)

@@ -61,7 +61,7 @@ class SharedColumn(Part):
 
     @model_validator(mode="after")
     def _not_empty(self) -> SharedColumn:
-        if self.low >= self.high:
+        if float(self.low) >= float(self.high):  # as it is trained: two decimals may be one float
             raise ValueError("low is below high")
         return self
 
