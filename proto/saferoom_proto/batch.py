@@ -139,10 +139,13 @@ class Record:
             raise SafeRoomError(Reason.MALFORMED, "not a row's record")
         consent = data[1:_CODE_AND_CONSENT]
         cells = struct.unpack(f">{len(rest) // 2}H", rest)
+        pairs = zip(cells[::2], cells[1::2], strict=True)
+        # What was charged has a cell before. Zeros are what was not, and the place of the share
+        # that a refused row of a conjunction does not give.
         return cls(
             outcome,
             suite.named(consent) if any(consent) else None,
-            tuple(zip(cells[::2], cells[1::2], strict=True)),
+            tuple(pair for pair in pairs if any(pair)),
         )
 
 

@@ -125,6 +125,17 @@ def test_a_record_is_read_as_it_was_written() -> None:
     assert Record.from_bytes(refused) == Record(Reason.NO_CONSENT, None, ())
 
 
+def test_a_refused_row_of_a_conjunction_has_the_charges_that_were_paid_and_no_others() -> None:
+    """Its place for a share holds zeros, which are no charges."""
+    paid, no_share = bytes([0, 1, 0, 3]), bytes(16)
+    for reason, cells, charges in (
+        (Reason.WITHHELD, paid, ((1, 3),)),
+        (Reason.ROW_REPEATED, bytes(4), ()),
+    ):
+        data = bytes([CODES[reason]]) + bytes(32) + cells + no_share
+        assert Record.from_bytes(data) == Record(reason, None, charges)
+
+
 @pytest.mark.parametrize("data", [b"", bytes(32), bytes(34), bytes([255]) + bytes(32)])
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(SafeRoomError, match="MALFORMED"):

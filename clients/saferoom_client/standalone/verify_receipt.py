@@ -1026,7 +1026,9 @@ def read_record(record: bytes) -> tuple[str | int, str | None, list[tuple[int, i
         outcome, rest = share(rest[-16:]), rest[:-16]
     else:
         outcome = TRUTHS.get(code) or refused or wrong("a record with a code that is none")
-    cells = [(pair[0], pair[1]) for pair in struct.iter_unpack(">HH", rest)]
+    # Zeros: what was not charged, and the place of the share that a refused row does not give.
+    pairs = struct.iter_unpack(">HH", rest)
+    cells = [(pair[0], pair[1]) for pair in pairs if any(pair)]
     return outcome, f"sha256:{consent.hex()}" if any(consent) else None, cells
 
 
