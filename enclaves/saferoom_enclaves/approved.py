@@ -32,6 +32,7 @@ from saferoom_proto.formula import (
     parameters,
     stated,
 )
+from saferoom_proto.matchable import require_matchable
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
@@ -256,6 +257,7 @@ class ApprovedUses:
                     raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a score of another owner")
                 return part.score, part
             parts, charter = owner_parts(template), None
+            require_matchable(template, parts, standing.features)
             if template.returns is Returns.CONJUNCTION:
                 charter = standing.charter.digest
                 _require_conjoined(standing.certificates[certificate], tuple(parts))

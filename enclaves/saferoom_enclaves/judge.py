@@ -192,6 +192,8 @@ class Judge:
             return None
         if offered is not None:
             return self._offers.second(offered, request)
+        # What cannot be paid takes no key from those who can pay.
+        self._require_payable(admitted.asked, admitted.bound, moment)
         return self._offers.first(
             admitted.asked.request_id,
             request,
@@ -278,7 +280,7 @@ class Judge:
         )
         charter = self._rules.standing.charter.charter
         if not price(self._spending, question, charter, moment.now).within:
-            raise SafeRoomError(Reason.OVER_BUDGET, "before its source is asked")
+            raise SafeRoomError(Reason.OVER_BUDGET, "before its source is asked or a key is taken")
 
     def _refuse(self, asked: Asked, refusal: SafeRoomError, moment: Moment) -> Released:
         self._log.refused(asked.request_id, asked.request.institution, refusal)

@@ -300,7 +300,9 @@ class OpenEnclave:
         """Have computed what is in force and not computed yet, and keys made for blind matches."""
         self.data.refresh(self.standing)
         self.bands.refresh()
-        if any(each.returns is Returns.BLIND for each in self.standing.templates.values()):
+        # What is only proposed costs no key: anybody may propose.
+        templates, approved = self.standing.templates, self.standing.is_approved_by_some
+        if any(each.returns is Returns.BLIND and approved(by) for by, each in templates.items()):
             self.offers.pool.fill()
 
     def settle(self, seconds: float) -> None:

@@ -145,6 +145,10 @@ class Standing:
         known = self._agreements.get(institution, [])
         return [each for each in reversed(known) if each.digest not in self._ended]
 
+    def is_approved_by_some(self, template: str) -> bool:
+        """Whether any approver signed for a template, under any certificate."""
+        return any(each == template and given for (each, _), given in self._approvals.items())
+
     def approvals(self, template: str, certificate: str) -> list[Envelope]:
         """Give the approvals of these exact bytes that have not been taken back."""
         return list(self._approvals.get((template, certificate), {}).values())

@@ -32,7 +32,8 @@ _SALT_BYTES: Final = 32
 _SMALL_PRIMES: Final = math.prod(
     each for each in range(3, 1000, 2) if all(each % one for one in range(3, 32, 2) if one < each)
 )
-"""An enclave whose modulus had such a factor could learn the asker's value modulo it."""
+"""No modulus that was made as it should be has such a factor. It catches a mistake, not a liar: an
+enclave that makes its modulus of primes just above these learns the asker's whole value."""
 
 
 @dataclass(frozen=True, slots=True)

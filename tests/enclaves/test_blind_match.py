@@ -11,8 +11,11 @@ from pathlib import Path
 import gmpy2
 import pytest
 
+from saferoom_enclaves.children.jobs import MakeKey
+from saferoom_enclaves.children.match_keys import match_key
+from saferoom_enclaves.offers import KeyPool, MatchKey
 from saferoom_proto.answer import Truth
-from saferoom_proto.blind import CIPHERTEXT_BYTES, Offer, matched
+from saferoom_proto.blind import CIPHERTEXT_BYTES, MODULUS_BITS, Offer, matched
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -89,6 +92,13 @@ def blind(tmp_path_factory: pytest.TempPathFactory) -> Generator[Blind]:
         yield Blind(room, check)
 
 
+@pytest.fixture(scope="module")
+def key() -> MatchKey:
+    """Have a key made as a child of an enclave makes it."""
+    made = match_key(MakeKey(bits=MODULUS_BITS))
+    return MatchKey.of(int(made.p, 16), int(made.q, 16), int(made.mask, 16))
+
+
 def test_only_whether_the_value_is_held_is_told(blind: Blind) -> None:
     assert blind.told(20, HELD_BY_2) is Truth.YES
     assert blind.told(20, OTHER) is Truth.NO
@@ -111,6 +121,25 @@ def test_every_offer_counts_as_another_value_and_the_second_message_costs_nothin
     assert blind.judged(blind.first(21)).offer is not None
     assert blind.room.told(21, OTHER) is Truth.NO
     assert blind.judged(blind.first(21)).reason is Reason.OVER_BUDGET
+
+
+def test_what_cannot_be_paid_takes_no_key_from_those_who_can_pay(
+    blind: Blind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one bank over its budget would leave no key to anybody."""
+    taken: list[MatchKey] = []
+    take = KeyPool.take
+
+    def counted(pool: KeyPool) -> MatchKey:
+        taken.append(take(pool))
+        return taken[-1]
+
+    monkeypatch.setattr(KeyPool, "take", counted)
+    for _ in range(3):
+        blind.offered(blind.first(29))
+    assert len(taken) == 3
+    assert blind.room.enclave.ask(blind.first(29)).reason is Reason.OVER_BUDGET
+    assert len(taken) == 3
 
 
 def test_a_repeat_of_either_message_gets_the_same_bytes(blind: Blind) -> None:
@@ -174,11 +203,30 @@ def test_a_value_that_is_stated_all_the_same_is_refused(blind: Blind) -> None:
     assert blind.room.enclave.ask(told).reason is Reason.OFF_DOMAIN
 
 
-def test_what_the_enclave_decrypts_tells_nothing_of_what_was_stated(blind: Blind) -> None:
-    """Two messages about one value differ in everything, also where the value is the held one."""
-    offer = blind.offered(blind.first(29))
-    made = {quickly(offer, tag_of("13800138000")) for _ in range(2)}
-    assert len(made) == 2
+def test_what_the_enclave_decrypts_tells_nothing_of_what_was_stated(key: MatchKey) -> None:
+    """It reads r * (x - v), with another r each time; and 0 just for what is held."""
+    held, other = tag_of("13800138000"), tag_of("13900139000")
+    offer = key.offer(held)
+
+    def read(tag: bytes) -> int:
+        return key.private.raw_decrypt(int.from_bytes(quickly(offer, tag), "big"))
+
+    bare = (int.from_bytes(held, "big") - int.from_bytes(other, "big")) % key.modulus
+    once, again = read(other), read(other)
+    assert len({0, bare, once, again}) == 4
+    for number in (once, again):
+        # Uniform: neither it nor its negative is anywhere near the tags, as a small r would leave.
+        assert min(number, key.modulus - number).bit_length() > key.modulus.bit_length() - 128
+    assert read(held) == 0
+
+
+def test_two_messages_about_one_value_differ_also_where_it_is_held(key: MatchKey) -> None:
+    offer = key.offer(tag_of("13800138000"))
+    assert len({quickly(offer, tag_of("13800138000")) for _ in range(2)}) == 2
+
+
+def test_a_modulus_or_a_ciphertext_that_nobody_honest_makes_is_refused(key: MatchKey) -> None:
+    offer = key.offer(tag_of("1"))
     with pytest.raises(SafeRoomError, match="modulus"):
         Offer(offer.modulus // 2 * 2, offer.ciphertext)
     with pytest.raises(SafeRoomError, match="ciphertext"):
