@@ -67,6 +67,7 @@ def test_another_charter_gets_no_key(live: SmallRoom) -> None:
     assert refused(live, "refused: BAD_CHARTER: the enclave runs under another charter")
 
 
+@pytest.mark.soak
 def test_an_older_folder_gets_no_key(live: SmallRoom, tmp_path: Path) -> None:
     folder, copy = live.room / "enclaves" / "tax", tmp_path / "copy"
     shutil.copytree(folder, copy)
@@ -88,6 +89,7 @@ def test_an_older_folder_gets_no_key(live: SmallRoom, tmp_path: Path) -> None:
     assert refused(live, "refused: STORE_ROLLED_BACK")
 
 
+@pytest.mark.soak
 def test_code_that_lies_about_itself_gets_no_key_where_the_owner_starts_its_enclave(
     live: SmallRoom, sources: str
 ) -> None:

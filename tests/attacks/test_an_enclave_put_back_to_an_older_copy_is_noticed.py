@@ -106,6 +106,7 @@ def test_an_honest_server_lets_no_older_copy_serve(tmp_path: Path) -> None:
         assert not live.serving()
 
 
+@pytest.mark.soak
 def test_put_back_together_with_the_log_it_gets_no_key(tmp_path: Path) -> None:
     # The log agrees with the copy, and so does the server; only who looked before knows better.
     with small_room(tmp_path) as live:

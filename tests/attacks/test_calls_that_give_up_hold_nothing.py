@@ -75,6 +75,7 @@ def disclosure(room: Sample, serial: int) -> enclave_pb2.DiscloseRequest:
     return enclave_pb2.DiscloseRequest(request=envelope_to_proto(claim))
 
 
+@pytest.mark.soak
 def test_fifty_disclosures_that_give_up_leave_no_store_open(
     running: tuple[Attended, EnclaveProcess, Sample],
 ) -> None:

@@ -276,6 +276,7 @@ def found_in(document: str) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in attacks}
 
 
+@pytest.mark.soak
 def test_the_page_works_as_it_stands(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The short form: some attacks on a real room, with the command that the page shows."""
     page = read_page("attacks.md")

@@ -55,6 +55,7 @@ def killed_after(process: EnclaveProcess, batch: SimBatch, progress: int) -> lis
     return told
 
 
+@pytest.mark.soak
 def test_a_batch_is_judged_once_however_often_its_enclave_is_killed(tmp_path: Path) -> None:
     room = sample(clock=Clock())
     firms = {serial: Firm("120000", arrears=False, rating="A") for serial in range(1, CHUNKS + 1)}

@@ -148,6 +148,7 @@ async def test_a_training_that_differs_by_one_bank_from_an_earlier_one_is_not_jo
     await banks.rooms[A].join_federation(await banks.propose(BANKS, name="again"))
 
 
+@pytest.mark.soak
 async def test_a_room_and_a_bank_that_are_stopped_go_on_where_they_were(
     banks: Banks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hand]:
         yield made
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(450)
 def test_the_page_works_as_it_stands(hand: Hand) -> None:
     begun = (DOCS / "by-hand.md").read_text("utf-8").replace(ADDRESS, f"localhost:{free_port()}")

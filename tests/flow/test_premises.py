@@ -134,6 +134,7 @@ def test_an_enclave_that_is_killed_is_started_again_by_its_own_supervisor(
     assert ask(outside, prepare(outside, STEADY)).truth is Truth.YES
 
 
+@pytest.mark.soak
 def test_an_enclave_ends_with_its_supervisor_and_leaves_no_door(outside: Premises) -> None:
     pid = outside.pid("court")
     outside.processes.kill("enclave court")
@@ -194,6 +195,7 @@ def test_a_member_that_is_no_owner_attends_nothing(outside: Premises) -> None:
     assert outside.state("tax").state == "serving"
 
 
+@pytest.mark.soak
 def test_a_later_charter_has_the_enclave_started_anew_under_it(outside: Premises) -> None:
     with outside.open("tax", "li") as room:
         held = room.get_charter("tax")

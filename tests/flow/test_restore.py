@@ -94,6 +94,7 @@ def folder(tmp_path: Path) -> None:
     (tmp_path / "live").mkdir()
 
 
+@pytest.mark.soak
 def test_where_nothing_was_lost_everything_goes_on_byte_for_byte(kept: Kept) -> None:
     kept.lose_the_disk()
     restored = kept.restore(kept.log, kept.receipt)

@@ -100,6 +100,7 @@ def test_the_stores_key_is_changed_while_banks_ask(tmp_path: Path) -> None:
         assert answer(live) is Truth.YES
 
 
+@pytest.mark.soak
 def test_the_agents_own_keys_are_changed_with_the_next_charter(tmp_path: Path) -> None:
     with small_room(tmp_path) as live:
         live.say(STEADY)
