@@ -35,6 +35,7 @@ from saferoom_enclaves.offers import KeyPool, Offers
 from saferoom_enclaves.pairing import Pairing
 from saferoom_enclaves.reports.desk import ReportDesk
 from saferoom_enclaves.reports.gate import ReportGate
+from saferoom_enclaves.reports.times import TimesReported
 from saferoom_enclaves.requests import Requests
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import MOST_AHEAD, Standing
@@ -224,6 +225,7 @@ class OpenEnclave:
             work=around.work,
             gate=gate,
             reports=ReportGate(self.journal, around.randomness),
+            times=TimesReported(self.state),
             ready=self.ready,
             log=around.log,
         )

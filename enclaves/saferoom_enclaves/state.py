@@ -59,6 +59,7 @@ _FOUND: Final = (
     "aligned",
     "model",
     "fetched",
+    "reports",
 )
 """Tables whose rows are found by an HMAC."""
 

@@ -328,7 +328,7 @@ def of_court(room: ReportRoom, serial: int = 1, **changes: object) -> Envelope:
 
 
 def test_what_its_subject_disputes_is_marked_and_what_was_corrected_too(room: ReportRoom) -> None:
-    of = room.approved()
+    of = room.approved("marked")
     dispute = of_court(room)
     told = room.ask(of, disputes=[dispute])
     assert disputed(told) == {"court": Mark.DISPUTED}
@@ -358,7 +358,7 @@ def test_a_dispute_of_a_column_that_is_not_told_is_not_told_either(room: ReportR
 
 
 def test_no_room_makes_up_a_mark_or_its_end(room: ReportRoom) -> None:
-    of, dispute = room.approved(), of_court(room)
+    of, dispute = room.approved("made-up"), of_court(room)
     key = room.world.seeds.signing("somebody")
     ahead = room.world.now() + timedelta(hours=1)
     for made_up in (

@@ -24,6 +24,7 @@ from saferoom_enclaves.reports.admit import AdmittedReport, admit_report
 from saferoom_enclaves.reports.approved import PublicTable
 from saferoom_enclaves.reports.disputed import Marks, Said
 from saferoom_enclaves.reports.gate import Read, ReportGate, SealedReport, read_report
+from saferoom_enclaves.reports.times import TimesReported
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.state import State
 from saferoom_enclaves.storework import StoreWork
@@ -99,6 +100,7 @@ class ReportDesk:
         work: has children read.
         gate: where refusals leave, as a check's do.
         reports: where reports leave.
+        times: how often each was told.
         ready: under what it speaks now; refuses while it may not.
         log: the operator's.
     """
@@ -114,6 +116,7 @@ class ReportDesk:
         work: StoreWork,
         gate: Gate,
         reports: ReportGate,
+        times: TimesReported,
         ready: Callable[[], Moment],
         log: Log,
     ) -> None:
@@ -125,6 +128,7 @@ class ReportDesk:
         self._work: Final = work
         self._gate: Final = gate
         self._reports: Final = reports
+        self._times: Final = times
         self._ready: Final = ready
         self._log: Final = log
 
@@ -193,7 +197,9 @@ class ReportDesk:
         title = self._title()
         try:
             if sealed is not None:
-                return self._reports.release(admitted, sealed, title, moment).judged
+                told = self._reports.release(admitted, sealed, title, moment).judged
+                self._times.count(admitted.asked.request, self._data.opened().state.digest)
+                return told
         except Exception as error:
             if self._state.changes != changes:
                 raise
@@ -211,8 +217,9 @@ class ReportDesk:
     def _admitted(self, asked: Asked, seen: Seen, moment: Moment) -> AdmittedReport | Judged:
         """Admit, or record the refusal."""
         try:
-            schema = self._data.opened().schema
-            return admit_report(asked, seen, self._rules, schema, moment.now)
+            opened = self._data.opened()
+            self._times.require(asked.request, opened.state.digest)
+            return admit_report(asked, seen, self._rules, opened.schema, moment.now)
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
                 raise
