@@ -141,6 +141,7 @@ _FEDERATION: Final = (
     .where(tables.federation_message.c.federation == bindparam("federation"))
     .order_by(tables.federation_message.c.number)
 )
+_FEDERATIONS: Final = select(tables.federation_message.c.federation).distinct()
 _ANSWERS: Final = (
     _FOUND.add_columns(tables.answer.c.owner, tables.answer.c.institution, tables.answer.c.sealed)
     .join(tables.answer, tables.answer.c.release_digest == _STATEMENT.digest)
@@ -280,6 +281,10 @@ class Archive:
     async def standing_disputes(self, subject: str, owner: str, since: datetime) -> int:
         """Count a subject's disputes with an owner: those open, or opened since and taken back."""
         return len(await self._rows(_STANDING, subject=subject, owner=owner, since=since))
+
+    async def federations_kept(self) -> tuple[str, ...]:
+        """Give the federations of whose training something is kept."""
+        return tuple(row.federation for row in await self._rows(_FEDERATIONS))
 
     async def federation_messages(self, federation: str) -> tuple[bytes, ...]:
         """Find what happened in a federated training, in order."""

@@ -24,7 +24,8 @@ from saferoom_proto.statements import FederationJoin, FederationProposal
 
 _MESSAGE: Final = b"m"
 _CLOSED: Final = b"c"
-_ENDED: Final = b"e"
+ENDED: Final = b"e"
+"""Begins what is written down last, where a training ended before its end."""
 
 Keep = Callable[[bytes], Awaitable[None]]
 """Writes down what happened, durably."""
@@ -213,7 +214,7 @@ class FederationRun:
     async def _end(self, why: str) -> None:
         self._ended = why
         self._note()
-        await self._write(_ENDED + why.encode())
+        await self._write(ENDED + why.encode())
         self._changed.notify_all()
 
 

@@ -2,7 +2,8 @@
 
 Each bank sees masked numbers and the sum of each round; the room no more than they do
 (docs/federated-training.md). What came of a training stays in the room's database, masked as it
-came, until all banks have said what they trained: a room that was killed goes on with it.
+came, until all banks of its last sum have said what they trained, it ended, or its proposal is a
+day past: a room that was killed goes on with it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from saferoom import federation_rules
@@ -48,6 +49,8 @@ _WORDS: Final[tuple[type[FederationJoin | FederationEnd | FederationResult], ...
 )
 MOST_OPEN: Final = 20
 """Proposals of one institution that are open: else one could bury those of all others."""
+KEPT_FOR: Final = timedelta(days=1)
+"""After a proposal's end: by then no step of a training that began within it can be open."""
 _MOST_STREAMS: Final = 500
 _MOST_STREAMS_EACH: Final = 8
 """Banks that take part at once, and of one bank: each holds a message of some MB at most."""
@@ -73,6 +76,15 @@ class Federation:
     def joins(self) -> tuple[FederationJoin, ...]:
         """Of all banks that joined."""
         return tuple(word.said for word in self.words if isinstance(word.said, FederationJoin))
+
+    def told_by_all_of(self, result: FederationResult) -> bool:
+        """Say whether all banks behind a result's last sum have told, this result counted."""
+        told = {
+            word.said.institution
+            for word in self.words
+            if isinstance(word.said, FederationResult) and word.said.course == result.course
+        }
+        return set(result.banks) <= told | {result.institution}
 
     @property
     def said(self) -> frozenset[tuple[type, str]]:
@@ -120,6 +132,7 @@ class Federations:
         """
         async with self._one_by_one.turn(f"proposals of {caller.organisation}"):
             await self._require_few(caller, envelope)
+            await self._forget_old()
             return await self._statements.accept(caller, envelope, federation_rules.PROPOSAL)
 
     async def _require_few(self, caller: Caller, envelope: Envelope) -> None:
@@ -148,11 +161,23 @@ class Federations:
             recorded = await self._statements.accept(caller, envelope, rule)
             if isinstance(word, FederationEnd) and word.federation in self._runs:
                 await self._runs[word.federation].end(_ended_by(word.institution))
-            told = found.said | {(kind, word.institution)}
-            if all((FederationResult, bank) in told for bank in found.proposal.said.banks):
+            if isinstance(word, FederationResult) and found.told_by_all_of(word):
                 self._runs.pop(word.federation, None)
                 await self._ledger.store(FederationForgotten(word.federation))
         return recorded
+
+    async def _forget_old(self) -> None:
+        """Forget what is kept of trainings that nobody can take up again."""
+        for federation in await self._archive.federations_kept():
+            found = await self._archive.find(federation)
+            run = self._runs.get(federation)
+            going = run is not None and not (run.progress.over or run.progress.ended)
+            if found is None or going:
+                continue
+            proposal = load(found.envelope, FederationProposal)
+            if proposal.valid_to + KEPT_FOR < self._clock():
+                self._runs.pop(federation, None)
+                await self._ledger.store(FederationForgotten(federation))
 
     async def get(self, caller: Caller, federation: str) -> Federation:
         """Tell what was said of a federation, and how far it is.
@@ -221,12 +246,15 @@ class Federations:
             if caller.organisation not in found.proposal.said.banks:
                 raise SafeRoomError(Reason.NOT_ALLOWED, "the proposal does not name this bank")
             if federation not in self._runs:
-                self._require_ready(found)
+                self._require_ready(caller, found)
                 self._runs[federation] = await self._taken_up(federation, found)
             return self._runs[federation]
 
-    def _require_ready(self, found: Federation) -> None:
+    def _require_ready(self, caller: Caller, found: Federation) -> None:
         proposal = found.proposal.said
+        if (FederationResult, caller.organisation) in found.said:
+            rule = "your bank has said what it trained: what came of it is not kept any more"
+            raise SafeRoomError(Reason.CONFLICT, "trained", [FieldFault("federation", rule)])
         proposal.require_valid(self._clock())
         joined = {join.institution for join in found.joins}
         if missing := [bank for bank in proposal.banks if bank not in joined]:
@@ -235,7 +263,7 @@ class Federations:
 
     async def _taken_up(self, federation: str, found: Federation) -> FederationRun:
         """Make a training, or take up what was kept of it."""
-        from saferoom.federation_run import FederationRun, terms_of  # noqa: PLC0415 - numpy
+        from saferoom.federation_run import ENDED, FederationRun, terms_of  # noqa: PLC0415 - numpy
 
         happened = await self._archive.federation_messages(federation)
         number = len(happened)
@@ -243,6 +271,8 @@ class Federations:
         async def keep(what: bytes) -> None:
             nonlocal number
             await self._ledger.store(FederationRow(federation, number, what))
+            if what.startswith(ENDED):
+                await self._ledger.store(FederationForgotten(federation, before=number))
             number += 1
 
         proposal = found.proposal.said

@@ -287,17 +287,20 @@ class FederationRow:
 
 @dataclass(frozen=True, slots=True)
 class FederationForgotten:
-    """All banks have said what they trained: nobody asks for anything of it again."""
+    """A training is over: nobody asks for anything of it again but how it ended, which stays."""
 
-    SQL: ClassVar[UpdateBase] = delete(tables.federation_message).where(
-        tables.federation_message.c.federation == bindparam("over")
+    SQL: ClassVar[UpdateBase] = (
+        delete(tables.federation_message)
+        .where(tables.federation_message.c.federation == bindparam("over"))
+        .where(tables.federation_message.c.number < bindparam("before"))
     )
 
     federation: str
+    before: int = 2**31 - 1
 
     def values(self, place: Place) -> Mapping[str, object]:  # noqa: ARG002 - as the others
         """Give the parameters."""
-        return {"over": self.federation}
+        return {"over": self.federation, "before": self.before}
 
 
 @dataclass(frozen=True, slots=True)

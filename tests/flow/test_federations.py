@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,13 @@ async def ended_by_one(banks: Banks) -> None:
     assert before is not None
     assert (await train(banks, federation, A)).ended == "our rows are not ready"
     assert folder.state() == before
-    late = await banks.propose((A, B, EAST), name="second")
+    # The room keeps nothing of it but how it ended, and that until it is a day past.
+    kept = await banks.server.books.archive.federation_messages(federation)
+    assert kept == (b"eCANCELLED: bank-east takes part no longer",)
+    with pytest.MonkeyPatch.context() as later:
+        later.setattr("saferoom.federations.KEPT_FOR", timedelta(days=-40))
+        late = await banks.propose((A, B, EAST), name="second")
+    assert await banks.server.books.archive.federation_messages(federation) == ()
     await banks.rooms[B].end_federation(late, "no")
     with pytest.raises(Refused) as refused:
         await banks.rooms[A].join_federation(late)

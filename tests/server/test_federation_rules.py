@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from saferoom.evidence import Caller, Role
 from saferoom.federation_rules import PROPOSAL, word_rule
+from saferoom.federations import Federation
 from saferoom.register import Organisation, Register
 from saferoom.rules import Ground, RoomFacts
 from saferoom_client.audit.federations import Federated, require_federation
@@ -192,6 +193,21 @@ def test_a_bank_tells_of_a_training_once_all_had_joined_and_of_its_banks() -> No
         assert refused.value.reason is Reason.NOT_ALLOWED
     told = seal_statement(result(1), BANKS[1].key)
     assert word_rule(FederationResult, held, joined).verify(told, result(1), ground()) == ()
+
+
+def test_a_bank_that_was_left_out_keeps_no_training_from_being_over() -> None:
+    def said_by(*banks: int) -> Federation:
+        told = [SimpleNamespace(said=result(bank, banks=NAMES)) for bank in banks]
+        words = (SimpleNamespace(said=load(join(0), FederationJoin)), *told)
+        held = SimpleNamespace(
+            said=load(proposal({"banks": (*NAMES, "bank-d")}), FederationProposal)
+        )
+        return Federation(cast("Any", held), cast("Any", words), None)
+
+    assert not said_by().told_by_all_of(result(2, banks=NAMES))
+    assert not said_by(0).told_by_all_of(result(2, banks=NAMES))
+    assert said_by(0, 1).told_by_all_of(result(2, banks=NAMES)), "whoever else was named"
+    assert not said_by(0, 1).told_by_all_of(result(2, banks=NAMES, course="c1" * 32))
 
 
 def test_a_client_takes_no_word_on_another_federation_or_of_a_stranger() -> None:
