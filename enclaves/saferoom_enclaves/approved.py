@@ -36,6 +36,7 @@ from saferoom_proto.matchable import require_matchable
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
+from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
 from saferoom_proto.statements.score import ScorePart
 from saferoom_proto.verification import verify_approvals
 
@@ -140,8 +141,11 @@ class ApprovedUse:
         node = self.node
         charged = {FeatureRef.parse(each.feature) for each in self.part.features if each.charged}
         if isinstance(node, ScorePart):
+            free = tuple(
+                each.value_digest for each in self.definitions if each.level < CONSENT_FROM_LEVEL
+            )
             scored = (
-                Ask.of_score(self.features[ref].definition, self.shapes[ref], node)
+                Ask.of_score(self.features[ref].definition, self.shapes[ref], node, free)
                 for ref in sorted(charged, key=str)
             )
             return BoundUse(node, tuple(scored), {})

@@ -52,9 +52,18 @@ class Ask:
         return cls(feature, shape, asked, names, stated)
 
     @classmethod
-    def of_score(cls, feature: Feature, shape: FeatureShape, score: ScorePart) -> Ask:
-        """Name the score that reads a feature: it is asked of the value, and of no cut."""
-        asked = AskedCuts(scores=frozenset([Scored(score.mark, score.answers)]))
+    def of_score(
+        cls, feature: Feature, shape: FeatureShape, score: ScorePart, free: tuple[str, ...]
+    ) -> Ask:
+        """Name the score that reads a feature: it is asked of the value, and of no cut.
+
+        Args:
+            feature: the feature.
+            shape: what it may be compared with.
+            score: the score.
+            free: what the features that are not charged tell, as `ScorePart.mark` has it.
+        """
+        asked = AskedCuts(scores=frozenset([Scored(score.mark(free), score.answers)]))
         return cls(feature, shape, asked, ())
 
     def is_repeat_of(self, before: Spent) -> bool:

@@ -122,6 +122,8 @@ class Bands:
             template = templates.get(says.template)
             if template is None or template.score is None:
                 continue
+            if not self._standing.approvals(says.template, certificate):
+                continue  # whoever proposes much has no part derived of it
             try:
                 use = self._uses.use(says.template, certificate)
             except SafeRoomError:
@@ -160,4 +162,4 @@ class Bands:
 
 
 def _name(use: ApprovedUse, part: ScorePart) -> Name:
-    return part.mark, tuple(each.digest for each in use.part.features)
+    return part.mark(()), tuple(each.digest for each in use.part.features)

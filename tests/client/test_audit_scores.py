@@ -55,9 +55,11 @@ class Replay:
         charges: Sequence[tuple[Feature, int, int]],
         score: ScorePart | None,
         group: str = "bank-a",
+        free: tuple[Feature, ...] = (),
     ) -> int:
-        """Charge a question; gives how much is wrong with it."""
-        features = {each.full_name: (each, PinnedFeature(each, "").shape) for each, _, _ in charges}
+        """Charge a question, of free features too; gives how much is wrong with it."""
+        read = [*(each for each, _, _ in charges), *free]
+        features = {each.full_name: (each, PinnedFeature(each, "").shape) for each in read}
         charged = Charged(
             account=("tax", group, "91990000000001011G"),
             institution="bank-a",
@@ -106,3 +108,24 @@ def test_a_family_counts_a_score_once_however_many_features_it_reads() -> None:
     replay = Replay(family_bits="3")
     assert replay.charge([(VAT, 1, 6), (LATE, 1, 6)], SIX) == 0  # log2 of six, not of 36
     assert replay.charge([(VAT, 6, 18), (LATE, 6, 18)], scored("2", 1)) == 1  # of eighteen
+
+
+def test_a_score_that_is_repeated_after_a_grid_grew_keeps_its_price() -> None:
+    grown = VAT.model_copy(update={"version": 2, "grid": (*VAT.grid, Decimal("1e9"))})
+    replay = Replay()
+    replay.charge([(VAT, 1, 3)], None)
+    assert replay.charge([(VAT, 3, 6 * WHOLE)], SIX) == 0
+    assert replay.charge([(grown, 6 * WHOLE, 6 * WHOLE)], SIX) == 0
+    assert replay.charge([(grown, 6 * WHOLE, 6 * WHOLE)], None) == 0
+    assert replay.charge([(grown, 6 * WHOLE, 6 * (WHOLE + 1))], None, group="fresh") == 0
+    assert replay.charge([(grown, 6 * WHOLE, 6 * WHOLE)], scored("2", 1)) >= 1
+
+
+def test_a_score_of_a_free_feature_that_tells_another_value_is_another_score() -> None:
+    age = feature("tax", "age", FeatureKind.ORDERED, level=1)
+    later = age.model_copy(update={"version": 2, "as_of": age.as_of.replace(year=2020)})
+    titled = age.model_copy(update={"version": 2, "title": VAT.title})
+    replay = Replay()
+    assert replay.charge([(VAT, 1, 6)], SIX, free=(age,)) == 0
+    assert replay.charge([(VAT, 6, 6)], SIX, free=(titled,)) == 0
+    assert replay.charge([(VAT, 6, 6)], SIX, free=(later,)) >= 1

@@ -20,11 +20,11 @@ from saferoom_proto.answer import Band, Told, Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Askers, CostEstimate, Feature, load
+from saferoom_proto.statements import Absent, Askers, CostEstimate, Feature, load
 from simulator import FIRMS, EnclaveHarness, Firm, Sample, sample, tax_csv
 from simulator.owner import APPROVERS
-from simulator.sample import FEATURES, VAT_GRID, Approved
-from simulator.score import TRAINED, approved_score, plant, score
+from simulator.sample import FEATURES, VAT_GRID, Approved, ordered
+from simulator.score import TRAINED, Weights, approved_score, plant, score
 
 SCORED: Final = {**FIRMS, **{serial: FIRMS[1 + serial % 4] for serial in range(11, 40)}}
 SILENT: Final = 9
@@ -252,6 +252,34 @@ def test_a_family_is_charged_a_score_once_however_many_features_it_reads(fresh: 
     judged = fresh.enclave.judge(fresh.said.bank.cost_request(fresh.question(1, asked)))
     (family,) = load(judged.entry.statement, CostEstimate).families
     assert family.bits_after == Decimal("2.585")  # log2 of six answers
+
+
+def test_a_score_is_not_told_again_for_nothing_when_a_free_feature_is_defined_anew(
+    scoring: Scoring,
+) -> None:
+    # Each date of a feature that nobody pays for would be another cut through the one that is paid.
+    said, names = scoring.said, ("tax.vat_paid", "tax.age")
+    sql = "SELECT uscc AS subject, year($as_of) AS value FROM firms"
+    said.tax.define(ordered("tax", "age", sql, ["2000"], level=1, absent=Absent.FALSE))
+    weights = Weights((1.0, 0.0, 0.25), (100_000.0, 0.0, 2026.0), (30_000.0, 1.0, 1.0))
+    model = plant(scoring.enclave, said, told=weights, name="of age", features=names)
+    edge, stands_for = (Decimal("0.50"),), (Decimal(-1), Decimal(1))
+    fields = {"features": names, "stands_for": stands_for}
+    said.world.subject(21).give(said.bank, names)
+    asked = approved_score(said, score(model, edges=edge, **fields))
+    scoring.enclave.follow()
+    assert isinstance(scoring.ask(21, asked), Band)
+    at = said.world.features[FeatureRef("tax", "age")].definition.as_of
+    redefine(said, "age", as_of=at.replace(year=2020))
+    later = again(said, asked)
+    scoring.enclave.follow()
+    assert scoring.ask(21, later) is Reason.OVER_BUDGET
+    redefine(said, "age", as_of=at, title={"en": "the same", "zh": "同前"})
+    # The same value is the same score, however its edges are written.
+    same = approved_score(said, score(model, edges=(Decimal("0.5"),), **fields))
+    scoring.enclave.follow()
+    charges = scoring.enclave.ask(scoring.question(21, same)).release.charges
+    assert [(each.cells_before, each.cells_after) for each in charges] == [(3, 3)]
 
 
 def test_a_score_takes_no_parameters(scoring: Scoring) -> None:

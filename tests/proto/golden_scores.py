@@ -73,7 +73,7 @@ def scores_formats() -> dict[str, str]:
     part = score_certificate(scores()).part("tax").score
     told = (Truth.NOT_FOUND, *(Band(number) for number in range(1, MOST_BANDS + 1)))
     return {
-        "score mark": "" if part is None else part.mark,
+        "score mark": "" if part is None else part.mark(()),
         "answers of a score": " ".join(
             f"{each}={Answer(each, bytes(32), scored=True).to_bytes()[:18].hex()}" for each in told
         ),

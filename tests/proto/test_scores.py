@@ -91,5 +91,5 @@ def test_the_mark_names_what_is_computed_and_nothing_else() -> None:
     assert part is not None
     assert same is not None
     assert other is not None
-    assert part.mark == same.mark != other.mark
+    assert part.mark(()) == same.mark(()) != other.mark(())
     assert Score.model_validate(score().model_dump()) == score()

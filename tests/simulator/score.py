@@ -37,11 +37,12 @@ def plant(
     group: str = "bank-a",
     told: Weights = TRAINED,
     name: str = "job",
+    features: tuple[str, ...] = TRAINED_ON,
 ) -> str:
     """Put a model into an enclave's state, as a job that was released leaves it."""
     opened = enclave.enclave._require_open()
     state, job = opened.state, said.world.seeds.suite.digest(name.encode())
-    definitions = [said.world.features[FeatureRef.parse(each)].definition for each in TRAINED_ON]
+    definitions = [said.world.features[FeatureRef.parse(each)].definition for each in features]
     columns = tuple(column for each in definitions for column in columns_of(each))
     content = json.dumps(
         {

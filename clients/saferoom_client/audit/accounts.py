@@ -24,6 +24,7 @@ from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.formula import NULL, Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charge, Charter, Feature
+from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
 from saferoom_proto.statements.score import ScorePart
 from saferoom_proto.statements.source import ended_by, is_period, opened
 
@@ -45,7 +46,7 @@ class Charged:
         moment: when.
         charter: the limits in force.
         charges: cells before and after, feature by feature.
-        features: what was asked about, by full name.
+        features: what was asked about, charged or not, by full name in the certificate's order.
         asked: the cuts that the question asks of each, by what they compare with; none if nobody
             opened the question.
         score: the score that was asked; none of a check.
@@ -60,6 +61,14 @@ class Charged:
     features: Mapping[str, tuple[Feature, FeatureShape]]
     asked: Mapping[str, frozenset[str]] | None
     score: ScorePart | None = None
+
+    @property
+    def mark(self) -> str | None:
+        """Name the score that was asked, as the enclave does."""
+        if self.score is None:
+            return None
+        each = (feature for feature, _ in self.features.values())
+        return self.score.mark(one.value_digest for one in each if one.level < CONSENT_FROM_LEVEL)
 
     def period(self, feature: Feature) -> int:
         """Give the period that a feature is charged to: the store's, or its source's own."""
@@ -125,7 +134,8 @@ class Accounts:
 
     def charge(self, charged: Charged) -> Iterator[SafeRoomError]:
         """Replay what an answer was charged; gives what is wrong with it."""
-        owner = charged.account[0]
+        owner, mark = charged.account[0], charged.mark
+        asks = {} if charged.score is None or mark is None else {mark: charged.score.answers}
         linked = self._linked(charged)
         account = self._of.setdefault(charged.account, {})
         grown: set[str] = set()
@@ -147,13 +157,12 @@ class Accounts:
             spent.cuts |= asked or frozenset()
             for one in here:
                 spent.scores |= one.scores
-            least = _least(charge, charged.score, here, shape, opened=asked is not None)
+            least = _least(charge, asks, here, shape, opened=asked is not None)
             if charge.cells_after < least:
                 after = charge.cells_after
                 rule = f"charged up to {after} cells, and its questions so far tell {least}"
                 yield _over(f"{charge.feature}: {rule}")
-            if charged.score is not None:
-                spent.scores[charged.score.mark] = charged.score.answers
+            spent.scores |= asks
             if charge.cells_after > charge.cells_before:
                 grown.add(feature.family)
             spent.cells, spent.family = max(spent.cells, charge.cells_after), feature.family
@@ -201,7 +210,7 @@ def _ended(period: int, begun: Mapping[int, datetime], since: datetime) -> bool:
 
 def _least(
     charge: Charge,
-    score: ScorePart | None,
+    asks: Mapping[str, int],
     known: Sequence[_Spent],
     shape: FeatureShape,
     *,
@@ -210,14 +219,24 @@ def _least(
     """Give the fewest cells that a question can have been charged up to.
 
     Beside a score any cut costs the whole grid, as enclaves reckon it (docs/adr/0038).
+
+    Args:
+        charge: what it was charged.
+        asks: the score that it asks, by its mark, and the answers that it has; none of a check.
+        known: what the linked accounts hold.
+        shape: what the feature may be compared with now.
+        opened: whether its cuts are known.
     """
+    # What is asked again keeps its price, on whatever grid that was reckoned.
+    repeat = charge.cells_after == charge.cells_before
     scores = {mark: answers for one in known for mark, answers in one.scores.items()}
     cuts = frozenset[str]().union(*(one.cuts for one in known))
-    if score is not None:
-        scores[score.mark] = score.answers
-    elif not scores:
+    if repeat and scores and (asks.keys() <= scores.keys() if asks else not opened):
+        return 1
+    scores |= asks
+    if not scores:
         return _price(shape, cuts) if opened else 1
-    grown = score is None and charge.cells_after > charge.cells_before
+    grown = not asks and charge.cells_after > charge.cells_before
     cut = grown or bool(cuts) or any(one.of_cuts > 1 for one in known)
     return (shape.cells_told(shape.cuts) if cut else 1) * math.prod(scores.values())
 

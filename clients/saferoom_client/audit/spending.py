@@ -140,7 +140,9 @@ class Spending:
         features = self._shaped.get(known)
         if features is None:
             features = self._shaped[known] = self._features(part)
-        known_all = {each.feature for each in said.charges} <= features.keys()
+        # The name of a score says what its free features tell, so all of them are needed.
+        told = said.charges if part.score is None else part.features
+        known_all = {each.feature for each in told} <= features.keys()
         if subject is None or not said.charges or not known_all:
             return
         asked = None if opened is None else opened.asked(said, self._book)

@@ -7,6 +7,7 @@ subject's lies. The label side adds its own part to what the band stands for.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated
@@ -14,6 +15,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from saferoom_proto.answer import MOST_BANDS
+from saferoom_proto.formula.text import format_number
 from saferoom_proto.statements.base import Digest, FeatureName, Part, distinct
 from saferoom_proto.statements.feature import Number
 from saferoom_proto.statements.training import MOST_COLUMNS, MOST_FEATURES
@@ -110,11 +112,12 @@ class ScorePart(Part):
         """How many bands there are."""
         return len(self.edges) + 1
 
-    @property
-    def mark(self) -> str:
+    def mark(self, free: Iterable[str]) -> str:
         """Name what is computed: templates that share it tell the same of a subject.
 
-        Of what features the columns are, as they are defined, accounts know beside it.
+        Args:
+            free: what the features that are not charged tell, by their value digests, in order. Of
+                those that are charged, accounts know it beside the mark; of these nothing would.
         """
-        told = "\n".join((_MARK, self.model, *map(str, self.edges)))
+        told = "\n".join((_MARK, self.model, *map(format_number, self.edges), *free))
         return hashlib.sha256(told.encode()).hexdigest()
