@@ -201,8 +201,8 @@ def allow(
     bound = use.bound_blindly(params, offer) if use.blind else use.bound(params)
     # Of a score: its model is here, of what is read now, and the asker may use it.
     if use.part.score is not None:
-        group = agreement.agreement.group
-        rules.models.usable(use.part.score, group, use.features.values())
+        group, template = agreement.agreement.group, rules.standing.templates[request.template]
+        rules.models.usable(use.part.score, template, group, use.features.values())
     # 5.9: the subject lets this institution ask this.
     consent = None
     if use.part.needs_consent:

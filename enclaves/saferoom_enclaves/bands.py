@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Final
 
 from saferoom_enclaves.approved import ApprovedUse, ApprovedUses
@@ -16,11 +17,12 @@ from saferoom_enclaves.data import Data
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.indexing import Indexer, Opened
 from saferoom_enclaves.logs import Log
-from saferoom_enclaves.models import Models
+from saferoom_enclaves.models import Model, Models
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Template
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.statements.score import ScorePart
 
@@ -67,7 +69,9 @@ class Bands:
         self._data: Final = data
         self._work: Final = work
         self._log: Final = log
-        self._indexer: Final = Indexer[WantedBands, dict[Name, BandIndex]](self._compute, log)
+        self._indexer: Final = Indexer[WantedBands, None](self._compute, log)
+        self._finished: Final = SimpleQueue[tuple[str, Name, BandIndex]]()
+        """Bands as they are made, each beside the snapshot that they are of."""
         self._made: dict[Name, BandIndex] = {}
         self._snapshot = ""
         self._asked: tuple[str, int] | None = None
@@ -82,11 +86,13 @@ class Bands:
         if self._asked == asked:
             return
         schema = None if opened is None else self._standing.schemas.get(opened.schema)
-        orders = {} if schema is None else self._orders()
+        usable = {} if schema is None else self._usable()
         kept = self._made if self._snapshot == snapshot else {}
-        self._made = {name: bands for name, bands in kept.items() if name in orders}
+        self._made = {name: bands for name, bands in kept.items() if name in usable}
         self._snapshot = snapshot
-        missing = {name: order for name, order in orders.items() if name not in self._made}
+        missing = {
+            name: self._order(*each) for name, each in usable.items() if name not in self._made
+        }
         if opened is not None and schema is not None and missing:
             self._indexer.want(WantedBands(opened.held(), schema.tables, missing))
         self._asked = asked  # only now: what could not even begin is tried again
@@ -103,20 +109,21 @@ class Bands:
         """Wait until what was wanted is made, or cannot be; or for so long."""
         self._indexer.settle(seconds)
 
-    def _orders(self) -> dict[Name, ScoreOrder]:
+    def _usable(self) -> dict[Name, tuple[ApprovedUse, ScorePart, Model]]:
         """Give what the owner approved, of models that there are."""
         approved = list(self._approved())
         # Only now: a template that nobody approved makes no work.
-        self._models.look_for(part.model for _, part in approved)
-        orders: dict[Name, ScoreOrder] = {}
-        for use, part in approved:
+        self._models.look_for(part.model for _, part, _ in approved)
+        usable: dict[Name, tuple[ApprovedUse, ScorePart, Model]] = {}
+        for use, part, template in approved:
             try:
-                orders[_name(use, part)] = self._order(use, part)
+                model = self._models.usable(part, template, None, use.features.values())
+                usable[_name(use, part)] = (use, part, model)
             except SafeRoomError as error:
                 self._log.warning("no bands", model=part.model, reason=str(error.reason))
-        return orders
+        return usable
 
-    def _approved(self) -> Iterator[tuple[ApprovedUse, ScorePart]]:
+    def _approved(self) -> Iterator[tuple[ApprovedUse, ScorePart, Template]]:
         templates = self._standing.templates
         for certificate, says in list(self._standing.certificates.items()):
             template = templates.get(says.template)
@@ -129,36 +136,36 @@ class Bands:
             except SafeRoomError:
                 continue  # not approved: whoever asks is told so
             if use.part.score is not None:
-                yield use, use.part.score
+                yield use, use.part.score, template
 
-    def _order(self, use: ApprovedUse, part: ScorePart) -> ScoreOrder:
-        model = self._models.usable(part, None, use.features.values())
+    def _order(self, use: ApprovedUse, part: ScorePart, model: Model) -> ScoreOrder:
         # In the order of training, which the columns' names follow.
         named = [FeatureRef.parse(name) for name in model.job.recipes]
         definitions = (FeatureDefinition.of(use.features[ref].definition) for ref in named)
-        return ScoreOrder(part, tuple(definitions), model.told)
+        return ScoreOrder(part, tuple(definitions), self._models.told(model))
 
-    def _compute(self, wanted: WantedBands) -> dict[Name, BandIndex]:
-        made: dict[Name, BandIndex] = {}
+    def _compute(self, wanted: WantedBands) -> None:
+        unavailable: SafeRoomError | None = None
         for name, order in wanted.scores.items():
             try:
-                made[name] = self._work.bands(wanted.opened.memory, wanted.tables, order)
+                made = self._work.bands(wanted.opened.memory, wanted.tables, order)
             except SafeRoomError as error:
                 # One that cannot be computed holds none of the others up.
                 self._log.error("bands not computed", model=order.part.model, reason=str(error))
-        return made
+                unavailable = error if error.reason is Reason.UNAVAILABLE else unavailable
+                continue
+            self._finished.put((wanted.opened.state.digest, name, made))
+        if unavailable is not None:
+            raise unavailable  # no fault of the score: what is missing is tried again
 
     def _take(self) -> None:
-        made = self._indexer.made()
-        if made is None:
-            return
-        wanted, result = made
-        if wanted.opened.state.digest != self._snapshot:
-            return
-        if isinstance(result, SafeRoomError):
+        ended = self._indexer.made()
+        while not self._finished.empty():
+            snapshot, name, made = self._finished.get_nowait()
+            if snapshot == self._snapshot:
+                self._made[name] = made
+        if ended is not None and isinstance(ended[1], SafeRoomError):
             self._asked = None  # it is tried again
-            return
-        self._made |= result
 
 
 def _name(use: ApprovedUse, part: ScorePart) -> Name:

@@ -16,7 +16,7 @@ from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Askers
+from saferoom_proto.statements import Askers, Template
 from saferoom_proto.statements.score import ScorePart
 
 _SALT_BYTES: Final = 32
@@ -29,16 +29,14 @@ class Model:
     Attributes:
         job: how it stands.
         columns: the names of the part's columns.
-        told: weights, and how columns are brought to their scale.
     """
 
     job: JobRecord
     columns: tuple[str, ...]
-    told: ModelTold
 
 
 class Models:
-    """Knows models.
+    """Knows models, and no weights: those are read where bands are to be made.
 
     Args:
         state: the enclave's database, opened.
@@ -59,31 +57,54 @@ class Models:
             row = self._state.get(MODELS, self._state.cipher.find(MODELS, job.job))
             if row is not None:
                 digest = model_digest(job.job, row.content)
-                self._known[digest] = _read(job, row.content)
+                columns = cast("list[str]", _read(row.content)["names"])
+                self._known[digest] = Model(job, tuple(columns))
+
+    def told(self, model: Model) -> ModelTold:
+        """Read a model's weights, and how its columns are scaled; outside of transactions."""
+        row = self._state.get(MODELS, self._state.cipher.find(MODELS, model.job.job))
+        if row is None:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "the model is gone")
+        whole = _read(row.content)
+        told = {name: whole[name] for name in ("weights", "means", "scales")}
+        return ModelTold.model_validate_json(json.dumps(told))
 
     def usable(
-        self, part: ScorePart, group: str | None, features: Iterable[PinnedFeature]
+        self,
+        part: ScorePart,
+        template: Template,
+        group: str | None,
+        features: Iterable[PinnedFeature],
     ) -> Model:
         """Give the model of a score.
 
         Args:
             part: what is asked.
+            template: the template that asks it.
             group: the institution group that asks; none where nobody does yet.
             features: those that are read, as they are defined now.
 
         Raises:
-            SafeRoomError: `UNKNOWN_STATEMENT` for no model of this enclave's; `NOT_ALLOWED` for one
-                that others trained; `MODEL_OUTDATED` for one of features that are computed
-                otherwise since.
+            SafeRoomError: `UNKNOWN_STATEMENT` for no model of this enclave's, or one that was
+                trained under another template; `NOT_ALLOWED` for one that others trained, or that
+                others than its trainer would open to all; `MODEL_OUTDATED` for one of features
+                that are computed otherwise since.
         """
-        # Step 1: a job of this enclave came to it.
+        # Step 1: a job of this enclave came to it, under the template that approvers read.
         model = self._known.get(part.model)
         if model is None:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no job here came to this model")
+        if template.score is None or template.score.training != model.job.template:
+            detail = "the model was trained under another template than its score names"
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, detail)
         # Step 2: the asker's group trained it, or one that it shares what it learns with.
         linked = self._standing.groups.linked(model.job.group)
         if part.askers is Askers.TRAINER and group is not None and group not in linked:
             raise SafeRoomError(Reason.NOT_ALLOWED, "another group trained the model")
+        if part.askers is Askers.ALL and template.proposer != model.job.institution:
+            # Its weights were fitted to the trainer's labels: nobody else opens it to competitors.
+            detail = "only the institution that trained a model proposes it for all"
+            raise SafeRoomError(Reason.NOT_ALLOWED, detail)
         # Step 3: what it reads is what it was trained on.
         recipes = {each.definition.full_name: each.definition.recipe_digest for each in features}
         if (model.columns, model.job.recipes) != (part.columns, recipes):
@@ -92,8 +113,5 @@ class Models:
         return model
 
 
-def _read(job: JobRecord, kept: bytes) -> Model:
-    whole = cast("dict[str, list[object]]", json.loads(kept[_SALT_BYTES:]))
-    told = {name: whole[name] for name in ("weights", "means", "scales")}
-    columns = tuple(map(str, whole["names"]))
-    return Model(job, columns, ModelTold.model_validate_json(json.dumps(told)))
+def _read(kept: bytes) -> dict[str, list[object]]:
+    return cast("dict[str, list[object]]", json.loads(kept[_SALT_BYTES:]))

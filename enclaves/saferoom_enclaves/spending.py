@@ -37,6 +37,9 @@ from saferoom_proto.statements import Charge, Charter
 
 _KEPT: Final = 64
 """Limits kept ready: an owner names a handful."""
+_MOST_BITS: Final = Decimal("15.999")
+"""No budget buys more in a period: a price of a batch's row is written in 16 bits."""
+_MOST_CELLS: Final = (1 << 16) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,8 @@ class Spending:
                 if refusal.reason is not Reason.OVER_BUDGET:
                     raise
                 continue
+            if max(each.cells_after for each in charges) > _MOST_CELLS:
+                continue  # what linked groups asked, multiplied, has no room in a row's record
             paid[place] = True
             cells[place] = [(each.cells_before, each.cells_after) for each in charges]
             if after is not before:
@@ -256,9 +261,13 @@ class Spending:
         forgotten = self._forgotten.spent(window_start(now))
         if not forgotten:
             return live
-        places = {each.place for each in forgotten}
-        known = (each for each in live if each.place not in places)
-        return (*known, *forgotten)
+        # Where a place is in both, whichever is dearer: budgets may have been lowered since.
+        most = {each.place: each for each in forgotten}
+        for each in live:
+            other = most.get(each.place)
+            if other is None or each.cells > other.cells:
+                most[each.place] = each
+        return tuple(most.values())
 
     def closed(self, epoch: int) -> bool:
         """Tell whether nothing new may be asked in a period: what was asked in it is forgotten."""
@@ -295,8 +304,9 @@ def cap_bits(family: str, asks: Iterable[Ask], charter: Charter) -> Decimal:
 
 
 def budget_bits(ask: Ask, charter: Charter) -> Decimal:
-    """Give the lower of a feature's own budget and its level's."""
-    return min(ask.feature.budget_bits, charter.limit(ask.feature.level).feature_bits)
+    """Give the lower of a feature's own budget and its level's, or what records have room for."""
+    limit = charter.limit(ask.feature.level).feature_bits
+    return min(ask.feature.budget_bits, limit, _MOST_BITS)
 
 
 def _joint(accounts: list[Account]) -> Account:

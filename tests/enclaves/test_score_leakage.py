@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
+from itertools import product
 from typing import Final
 
 import pytest
@@ -65,32 +66,37 @@ class Asker:
 
     def best(self) -> int:
         """Count what it can tell apart at most."""
+        return self._best(self.values, AskedCuts())
+
+    @property
+    def values(self) -> Values:
+        """Give all that are possible."""
         unknown = [None] if self.shape.can_be_unknown else []
-        values = frozenset([*range(self.shape.cells), *unknown])
-        return self._best(values, AskedCuts())
+        return frozenset([*range(self.shape.cells), *unknown])
 
     @cache  # noqa: B019 - it lives as long as one test
     def _best(self, values: Values, asked: AskedCuts) -> int:
         most = 1
         for score in self.scores:
-            if score not in asked.scores and (after := self._after(asked, scored(score))):
+            if score not in asked.scores and (after := self.after(asked, scored(score))):
                 # Whatever the cell is, each answer leaves all of them possible.
                 most = max(most, score.answers * self._best(values, after))
         for cut in range(self.shape.cuts):
-            if cut in asked.cuts or not (after := self._after(asked, AskedCuts(frozenset([cut])))):
+            if cut in asked.cuts or not (after := self.after(asked, AskedCuts(frozenset([cut])))):
                 continue
-            parts = [part for part in self._parts(values, cut) if part]
+            parts = [part for part in self.parts(values, cut) if part]
             if len(parts) > 1:
                 most = max(most, sum(self._best(part, after) for part in parts))
         return most
 
-    def _after(self, asked: AskedCuts, more: AskedCuts) -> AskedCuts | None:
+    def after(self, asked: AskedCuts, more: AskedCuts) -> AskedCuts | None:
+        """Give what is asked then; nothing where it is over the budget."""
         try:
             return spend(self.shape, asked, more, self.budget)
         except SafeRoomError:
             return None
 
-    def _parts(self, values: Values, cut: int) -> Iterator[Values]:
+    def parts(self, values: Values, cut: int) -> Iterator[Values]:
         """Divide what is possible by the answer to one cut; what is unknown shows, too."""
         yield frozenset(value for value in values if value is None)
         known = {value for value in values if value is not None}
@@ -116,6 +122,56 @@ def test_no_asker_of_cuts_and_scores_tells_more_apart_than_its_budget_buys(
     for cells in range(1, MOST + 1):
         budget = Budget(fewest_bits(cells))
         assert Asker(shape, scores, budget).best() <= cells
+
+
+class AskerOfTwo:
+    """The best that an asker can do with two features and scores that read one of them or both."""
+
+    def __init__(self, one: Asker, other: Asker, both: frozenset[Scored]) -> None:
+        self.askers: Final = (one, other)
+        self.both: Final = both
+
+    @cache  # noqa: B019 - it lives as long as one test
+    def best(self, values: tuple[Values, Values], asked: tuple[AskedCuts, AskedCuts]) -> int:
+        """Count what it can tell apart at most from here on."""
+        most = 1
+        for score in self.both | {*self.askers[0].scores}:
+            read = (True, score in self.both)
+            after = self._after(asked, read, scored(score))
+            if after is not None and score not in asked[0].scores:
+                most = max(most, score.answers * self.best(values, after))
+        for at, asker in enumerate(self.askers):
+            for cut in range(asker.shape.cuts):
+                after = self._after(asked, (at == 0, at == 1), AskedCuts(frozenset([cut])))
+                parts = [part for part in asker.parts(values[at], cut) if part]
+                if after is None or cut in asked[at].cuts or len(parts) < 2:
+                    continue
+                told = ((part, values[1]) if at == 0 else (values[0], part) for part in parts)
+                most = max(most, sum(self.best(each, after) for each in told))
+        return most
+
+    def _after(
+        self, asked: tuple[AskedCuts, AskedCuts], read: tuple[bool, bool], more: AskedCuts
+    ) -> tuple[AskedCuts, AskedCuts] | None:
+        one, other = (
+            asker.after(before, more) if reads else before
+            for asker, before, reads in zip(self.askers, asked, read, strict=True)
+        )
+        return None if one is None or other is None else (one, other)
+
+
+@pytest.mark.parametrize("one", [ordered(1), ordered(2), classes(3)], ids=str)
+@pytest.mark.parametrize("other", [ordered(1), classes(3)], ids=str)
+def test_no_asker_of_two_features_tells_more_apart_than_both_budgets_buy(
+    one: FeatureShape, other: FeatureShape
+) -> None:
+    for cells in product((2, 4, 6, 9, 12), (2, 4, 8)):
+        first, second = (Budget(fewest_bits(each)) for each in cells)
+        askers = Asker(one, (THREE,), first), Asker(other, (), second)
+        both = frozenset([TWO, Scored("two more", 2)])
+        values = (askers[0].values, askers[1].values)
+        best = AskerOfTwo(*askers, both).best(values, (AskedCuts(), AskedCuts()))
+        assert best <= cells[0] * cells[1]
 
 
 def test_to_multiply_the_price_of_cuts_would_let_an_asker_come_out_ahead() -> None:

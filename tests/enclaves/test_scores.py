@@ -14,6 +14,7 @@ import pytest
 
 from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.job_kept import MODELS
+from saferoom_enclaves.storework import StoreWork
 from saferoom_models.vertical.columns import prepare
 from saferoom_models.vertical.points import bands, kept, log_odds
 from saferoom_proto.answer import Band, Told, Truth
@@ -173,14 +174,37 @@ def test_a_model_of_no_job_is_unknown(scoring: Scoring) -> None:
     assert scoring.ask(13, made_up) is Reason.UNKNOWN_STATEMENT
 
 
+def test_a_model_of_another_training_than_its_template_names_is_unknown(scoring: Scoring) -> None:
+    other = scoring.more(training="sha256:" + "5" * 64)
+    assert scoring.ask(13, other) is Reason.UNKNOWN_STATEMENT
+
+
+def test_bands_that_could_not_be_made_for_a_moment_are_made_by_and_by(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object) -> BandIndex:
+        raise SafeRoomError(Reason.UNAVAILABLE, "no fork server")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(StoreWork, "bands", unavailable)
+        asked = scoring.more(edges=(Decimal("0.125"),), stands_for=(Decimal(-1), Decimal(1)))
+        with pytest.raises(SafeRoomError, match="NO_DATA"):
+            scoring.ask(22, asked)
+    scoring.enclave.follow()
+    assert isinstance(scoring.ask(22, asked), Band)
+
+
 def test_a_model_scores_for_whom_it_was_trained_unless_its_template_says_otherwise(
     scoring: Scoring,
 ) -> None:
     of_others = plant(scoring.enclave, scoring.said, group="bank-b", name="another job")
     own = approved_score(scoring.said, score(of_others))
-    for_all = approved_score(scoring.said, score(of_others, askers=Askers.ALL))
+    opened = score(of_others, askers=Askers.ALL)
+    by_another = approved_score(scoring.said, opened)
+    for_all = approved_score(scoring.said, opened, scoring.said.other_bank)
     scoring.enclave.follow()
     assert scoring.ask(14, own) is Reason.NOT_ALLOWED
+    assert scoring.ask(14, by_another) is Reason.NOT_ALLOWED  # its trainer gave no word
     assert isinstance(scoring.ask(14, for_all), Band)
 
 

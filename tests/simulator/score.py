@@ -75,10 +75,12 @@ def plant(
         ended=1,
         outcome=JobOutcome.RELEASED,
     )
+    model = model_digest(job, kept)
+    record = record.model_copy(update={"template": model})  # what `score` names as its training
     with state.transaction():
         state.put(MODELS, state.cipher.find(MODELS, job), kept)
         JobRows(state).write(record)
-    return model_digest(job, kept)
+    return model
 
 
 def score(model: str, **changes: object) -> Score:
