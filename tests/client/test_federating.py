@@ -69,6 +69,28 @@ def test_a_bank_that_begins_again_sends_what_it_signed_and_nothing_anew(
     assert refused.value.reason is Reason.CONFLICT
 
 
+async def test_a_federation_that_cannot_be_verified_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good, bad = view_of(proposal()), view_of(proposal({"name": "bad"}))
+
+    async def listed(_: Session) -> tuple[Proposed, ...]:
+        return tuple(Proposed(each.federation, each.proposal, 1) for each in (bad, good))
+
+    async def get(_: Session, federation: str) -> FederationView:
+        if federation == bad.federation:
+            raise SafeRoomError(Reason.BAD_SIGNATURE, "signed by another institution's member")
+        return good
+
+    monkeypatch.setattr(view, "_proposals", listed)
+    monkeypatch.setattr(view, "get_federation", get)
+    session, told = cast("Session", None), list[str]()
+    found = await view.list_federations(session, skipped=lambda name, _: told.append(name))
+    assert (found, told) == ((good,), [bad.federation])
+    with pytest.raises(SafeRoomError):
+        await view.list_federations(session)
+
+
 async def test_what_a_member_knows_of_itself_counts_beside_what_the_room_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from saferoom_client.federations import FederationTrained
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.training.progress import JobProgress, Stage
+from saferoom_proto.reasons import SafeRoomError
 
 app = group("Train a model together with other banks; each keeps its own rows.")
 
@@ -95,8 +96,13 @@ def run(
 @app.command(name="list")
 def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
     """List the federations that name your institution."""
+
+    def skipped(federation: str, error: SafeRoomError) -> None:
+        note = say("not shown, for it cannot be verified: {id}", id=federation)
+        typer.echo(f"{note}: {error.reason}: {error.detail}", err=True)
+
     with Room.open(profile) as room:
-        found = room.list_federations()
+        found = room.list_federations(skipped=skipped)
     document = {"federations": [each.document() for each in found]}
     show(as_json, document, *table(LISTED_HEADINGS, [listed_row(each) for each in found]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -29,6 +30,16 @@ LEAST_APART: Final = 3
 """Two trainings of the same columns may differ by no bank or by so many (`check_apart`)."""
 REMEMBERED: Final = timedelta(days=31)
 """For how long: by then rows have changed, and what lies between two sums is no bank's alone."""
+
+
+_UNVERIFIED: Final = (
+    Reason.BAD_PROOF,
+    Reason.BAD_SIGNATURE,
+    Reason.UNAUTHENTICATED,
+    Reason.EXPIRED,
+    Reason.NOT_YET_VALID,
+)
+"""What one bank's word alone may be refused for: it is no reason to show none of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +203,24 @@ def _word(
     return opened(session, envelope, FederationResult, issuers)
 
 
-async def list_federations(session: Session) -> tuple[FederationView, ...]:
-    """List the federations that name the member's institution, the newest last."""
-    found = await _proposals(session)
-    return tuple([await get_federation(session, each.federation) for each in found])
+async def list_federations(
+    session: Session, *, skipped: Callable[[str, SafeRoomError], None] | None = None
+) -> tuple[FederationView, ...]:
+    """List the federations that name the member's institution, the newest last.
+
+    Args:
+        session: of a member.
+        skipped: is told the id of each that cannot be verified, and why; without it that is raised.
+    """
+    views: list[FederationView] = []
+    for each in await _proposals(session):
+        try:
+            views.append(await get_federation(session, each.federation))
+        except SafeRoomError as error:
+            if skipped is None or error.reason not in _UNVERIFIED:
+                raise
+            skipped(each.federation, error)
+    return tuple(views)
 
 
 async def find_federation(session: Session, named: str) -> str:
