@@ -239,6 +239,11 @@ class Register:
         """Give a schema."""
         return _known(self._schemas, digest, "schema")
 
+    def schemas(self, owner: str) -> list[Schema]:
+        """Give all of an owner's schemas, in the order of their versions."""
+        own = [held.says for held in self._schemas.values() if held.says.owner == owner]
+        return sorted(own, key=lambda schema: schema.version)
+
     def newest_schema(self, owner: str) -> Held[Schema] | None:
         """Give an owner's schema of the highest version; none if it has none."""
         own = [held for held in self._schemas.values() if held.says.owner == owner]

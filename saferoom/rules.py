@@ -40,6 +40,7 @@ from saferoom_proto.formula import FeatureRef
 from saferoom_proto.identity import fingerprint
 from saferoom_proto.load_order import MOST_AHEAD
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.source_forms import SourceForms
 from saferoom_proto.statements import (
     Agreement,
     AgreementEnd,
@@ -172,6 +173,7 @@ def _schema(envelope: Envelope, schema: Schema, ground: Ground) -> tuple[str, ..
     verify_by_any_approver(envelope, ground.register.charter(schema.owner), Schema)
     newest = ground.register.newest_schema(schema.owner)
     _require_newer(schema.version, 0 if newest is None else newest.says.version)
+    SourceForms(ground.register.schemas(schema.owner)).require(schema)
     return (schema.owner,)
 
 

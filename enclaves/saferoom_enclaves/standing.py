@@ -22,6 +22,7 @@ from saferoom_proto.pauses import Pauses
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.roots import Line
+from saferoom_proto.source_forms import SourceForms
 from saferoom_proto.statements import (
     Agreement,
     AgreementEnd,
@@ -110,6 +111,8 @@ class Standing:
         self._withdrawn: dict[str, datetime] = {}
         self._pauses = Pauses()
         self._stopped: frozenset[str | None] = frozenset()
+        self._sources = SourceForms()
+        """Of all schemas that ever were in force: what was fetched under one may still be held."""
 
     def charter_after(self, statements: Iterable[Envelope]) -> PinnedCharter:
         """Tell which charter will be in force after the next statements of the stream."""
@@ -248,6 +251,8 @@ class Standing:
         schema = verify_by_any_approver(statement, self.charter, Schema)
         if self.schema is not None and schema.version <= self.schemas[self.schema].version:
             raise SafeRoomError(Reason.CONFLICT, f"schema version {schema.version} is not newer")
+        self._sources.require(schema)
+        self._sources.take(schema)
         self.schema = statement.digest
         self.asks_sources = len(schema.loaded) < len(schema.tables)
         self.schemas[statement.digest] = schema

@@ -110,6 +110,21 @@ def test_a_new_feature_is_computed_from_the_answer_that_is_kept(room: FetchRoom)
     room.enclave.follow()
     assert room.ask().truth is Truth.NO
     assert len(room.provider.asked) == 1
+    # Other days under the same name have no effect: they would tell who was asked about.
+    same = arrears_schema(version=4)
+    longer = Source(name=SOURCE.name, days=31)
+    asked = tuple(
+        each.model_copy(update={"source": longer}) if each.source else each for each in same.tables
+    )
+    room.said.tax.publish_schema(same.model_copy(update={"tables": asked}))
+    room.enclave.follow()
+    assert room.ask().truth is Truth.NO
+    assert len(room.provider.asked) == 1
+    # What a schema asks for no more is still held, and shown.
+    room.said.tax.publish_schema(same.model_copy(update={"tables": same.loaded}))
+    room.enclave.follow()
+    about = room.enclave.enclave.fetched.held(room.code(1), room.said.world.now())
+    assert [each.recipe.source for each in about] == [SOURCE]
 
 
 def test_two_questions_at_once_have_one_record_fetched(room: FetchRoom) -> None:

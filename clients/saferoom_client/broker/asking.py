@@ -57,7 +57,12 @@ class Source:
         """Ask for one subject's record; never raises for what a provider does."""
         if not self._breaker.lets_through():
             return Reply(Outcome.UNAVAILABLE, "it failed lately and is left alone for a while")
-        reply, made = await self._tries(subject)
+        try:
+            reply, made = await self._tries(subject)
+        except BaseException:
+            # The line ended, say: else the one request that is let through would never be over.
+            self._breaker.given_up()
+            raise
         if not made:
             self._breaker.given_up()
         elif reply.outcome is Outcome.UNAVAILABLE:

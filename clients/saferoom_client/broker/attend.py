@@ -62,6 +62,8 @@ class _Line:
         self._sources: Final = sources
         self._on_event: Final = on_event
         self._under_way: Final[set[asyncio.Task[None]]] = set()
+        self._telling: Final[set[asyncio.Task[None]]] = set()
+        """Those whose provider has answered."""
         self.attended = False
 
     async def run(self, socket: Path) -> None:
@@ -78,12 +80,9 @@ class _Line:
             self.attended = True
             self._on_event(Event(Happening.ATTENDING, str(socket)))
             while document := await _line(reader):
-                number, source, subject = self._order(document)
-                task = asyncio.create_task(self._answer(writer, number, source, subject))
-                self._under_way.add(task)
-                task.add_done_callback(self._under_way.discard)
+                await self._attend(writer, *self._order(document))
         finally:
-            for task in self._under_way:
+            for task in (*self._under_way, *self._telling):
                 task.cancel()
             writer.close()
 
@@ -96,18 +95,37 @@ class _Line:
             raise SafeRoomError(Reason.MALFORMED, "an order names a source that it may ask")
         if not isinstance(subject, str) or parse_uscc(subject) != subject:
             raise SafeRoomError(Reason.MALFORMED, "an order names a subject by its code")
-        if len(self._under_way) >= MOST_AT_ONCE:
-            raise SafeRoomError(Reason.MALFORMED, "more orders than an enclave gives at once")
         return number, source, subject
+
+    async def _attend(
+        self, writer: asyncio.StreamWriter, number: int, source: str, subject: str
+    ) -> None:
+        await writer.drain()  # one that takes no answers gives no more orders
+        if len(self._under_way) >= MOST_AT_ONCE:
+            # An enclave that gave one up in time gives another, while the first is under way here.
+            reply = Reply(Outcome.UNAVAILABLE, "as many are asked for as may be")
+            self._told(writer, number, source, reply)
+            return
+        task = asyncio.create_task(self._answer(writer, number, source, subject))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
     async def _answer(
         self, writer: asyncio.StreamWriter, number: int, source: str, subject: str
     ) -> None:
         reply = await self._sources[source].ask(subject)
+        # Before it is told: the next order may come before this task is over.
+        if (this := asyncio.current_task()) is not None:
+            self._under_way.discard(this)
+            self._telling.add(this)
+            this.add_done_callback(self._telling.discard)
+        self._told(writer, number, source, reply)
+        await writer.drain()
+
+    def _told(self, writer: asyncio.StreamWriter, number: int, source: str, reply: Reply) -> None:
         if reply.outcome is Outcome.UNAVAILABLE:
             self._on_event(Event(Happening.UNAVAILABLE, f"{source}: {reply.why}"))
         writer.write(_told(number, reply))
-        await writer.drain()
 
 
 def _told(number: int, reply: Reply) -> bytes:

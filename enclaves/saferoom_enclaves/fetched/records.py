@@ -253,7 +253,10 @@ class FetchedRecords:
     def held(self, subject: str, now: datetime) -> tuple[FetchedAbout, ...]:
         """Give what is held about a subject: each source's answer, empty if it knows nobody."""
         found: list[FetchedAbout] = []
-        for recipe in self._in_force().values():
+        recipes: dict[str, Recipe] = {}
+        for digest in self._standing.schemas:  # also what the newest asks for no more
+            recipes |= self._made(digest)
+        for recipe in recipes.values():
             kept = self._kept.get(subject, recipe.source, now)
             if kept is not None and kept.data != UNUSABLE:
                 found.append(FetchedAbout(recipe, kept.data, self.tried))
@@ -288,13 +291,11 @@ class FetchedRecords:
     def _in_force(self) -> dict[str, Recipe]:
         if self._generation != self._standing.generation:
             self._generation = self._standing.generation
-            self._recipes = self._made()
+            newest = self._standing.schema
+            self._recipes = {} if newest is None else self._made(newest)
         return self._recipes
 
-    def _made(self) -> dict[str, Recipe]:
-        digest = self._standing.schema
-        if digest is None:
-            return {}
+    def _made(self, digest: str) -> dict[str, Recipe]:
         schema = self._standing.schemas[digest]
         made: dict[str, Recipe] = {}
         for source in (table.source for table in schema.tables if table.source is not None):

@@ -158,7 +158,7 @@ class Feature(Payload):
 
         The grid is not in it: it says where the value may be compared, not what it is.
         """
-        return self._digest_of("sql", "as_of", "kind", "classes", "absent")
+        return self._digest_of("sql", "as_of", "kind", "classes", "absent", "source")
 
     @cached_property
     def recipe_digest(self) -> str:
