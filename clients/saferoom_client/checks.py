@@ -54,6 +54,7 @@ async def check(
     purpose: Purpose | str,
     params: Mapping[str, Value] | None = None,
     valid_for: timedelta = VALID_FOR,
+    blind: bool = False,
 ) -> CheckAnswer:
     """Ask one question about one subject.
 
@@ -64,6 +65,7 @@ async def check(
         purpose: what the answer is for, one of the template's purposes.
         params: a value for each of the template's parameters, from its feature's grid or classes.
         valid_for: how long the question may travel.
+        blind: match the value without telling it; refused where the template does not.
 
     Returns:
         The answer, opened and verified, with its receipt.
@@ -81,6 +83,7 @@ async def check(
         now=session.clock(),
         valid_for=valid_for,
         reply_key=session.reply_keys.current(session.clock()),
+        blind=blind,
     )
     return await ask(session, question)
 
@@ -93,6 +96,7 @@ async def prepare(
     purpose: Purpose | str,
     params: Mapping[str, Value] | None = None,
     valid_for: timedelta = VALID_FOR,
+    blind: bool = False,
 ) -> Question:
     """Sign a question without asking it, to be kept and asked with `ask`, as often as needed."""
     view = await current_view(session, template)
@@ -104,6 +108,7 @@ async def prepare(
         params=params or {},
         now=session.clock(),
         valid_for=valid_for,
+        blind=blind,
     )
 
 

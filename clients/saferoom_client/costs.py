@@ -27,6 +27,7 @@ async def cost(
     purpose: Purpose | str,
     params: Mapping[str, Value] | None = None,
     valid_for: timedelta = VALID_FOR,
+    blind: bool = False,
 ) -> Cost:
     """Ask what a check would cost, and whether it would be refused; nothing is charged.
 
@@ -49,6 +50,7 @@ async def cost(
         params=params or {},
         now=session.clock(),
         valid_for=valid_for,
+        blind=blind,
     )
     message = check_pb2.CostRequest(request=envelope_to_proto(envelope))
     try:

@@ -126,6 +126,7 @@ def make_question(
     now: datetime,
     valid_for: timedelta = VALID_FOR,
     reply_key: SealingKey | None = None,
+    blind: bool = False,
 ) -> Question:
     """Sign a question about one subject.
 
@@ -138,10 +139,13 @@ def make_question(
         now: the present instant.
         valid_for: how long the question may travel.
         reply_key: what the answer is sealed to; a fresh one if none is given.
+        blind: whether the asker means to match its value without telling it.
 
     Raises:
-        SafeRoomError: `MALFORMED_SUBJECT`, or `MALFORMED` naming the field.
+        SafeRoomError: `MALFORMED_SUBJECT`, or `MALFORMED` naming the field; `NOT_ALLOWED` where
+            the template says otherwise than `blind`.
     """
+    _require_meant(view, blind=blind)
     fields = _fields(profile, view, subject, purpose, params) | _window(now, valid_for)
     tag = _tag(view, params) if view.template.returns is Returns.BLIND else None
     return _signed(profile, fields, reply_key or SealingKey.generate(), tag)
@@ -192,18 +196,37 @@ def make_cost_request(
     params: Mapping[str, Value],
     now: datetime,
     valid_for: timedelta = VALID_FOR,
+    blind: bool = False,
 ) -> tuple[Envelope, CostRequest]:
     """Sign a request for what a question would cost; the arguments are the question's.
 
     Raises:
-        SafeRoomError: `MALFORMED_SUBJECT`, or `MALFORMED` naming the field.
+        SafeRoomError: as for the question.
     """
+    _require_meant(view, blind=blind)
     fields = _fields(profile, view, subject, purpose, params) | _window(now, valid_for)
     try:
         request = CostRequest.model_validate(fields)
     except ValidationError as error:
         raise SafeRoomError(Reason.MALFORMED, "question", field_faults(error)) from None
     return seal_statement(request, profile.signing_key), request
+
+
+def _require_meant(view: TemplateView, *, blind: bool) -> None:
+    """Refuse to match what was meant to be told, and to tell what was meant to be matched.
+
+    Which template a name stands for is said by the room: it must not choose whether it reads the
+    value.
+    """
+    if blind is (view.template.returns is Returns.BLIND):
+        return
+    name = view.template.name
+    rule = (
+        f"{name} would have your value sent in clear: it matches nothing blindly"
+        if blind
+        else f"{name} matches blindly: ask it with --blind, or blind=True"
+    )
+    raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("blind", rule)])
 
 
 def _fields(

@@ -19,7 +19,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import verify_receipt
-from saferoom_proto.statements import CheckRequest, load
+from saferoom_proto.statements import CheckRequest, Returns, load
 from saferoom_proto.wire import Part, Recorded
 from tests.client.fakeroom import Said
 from tests.client.made import MadeEnclave
@@ -321,3 +321,24 @@ async def test_an_unknown_purpose_is_refused_with_the_list(room: AsyncRoom, said
     with pytest.raises(SafeRoomError) as refused:
         await room.check("steady", subject=said.case.world.subject(1).uscc, purpose="fun")
     assert "pre-loan" in refused.value.fields[0].rule
+
+
+async def test_the_room_does_not_choose_whether_a_value_is_told(
+    room: AsyncRoom, said: Said
+) -> None:
+    """Which template a name stands for is its word: whoever asks says what it means."""
+    subject, params = said.case.world.subject(1).uscc, {"least": 5000}
+
+    async def refused(*, blind: bool) -> None:
+        for ask in (room.check, room.prepare, room.cost):
+            with pytest.raises(SafeRoomError) as error:
+                await ask("steady", subject=subject, purpose="pre-loan", params=params, blind=blind)
+            assert error.value.reason is Reason.NOT_ALLOWED
+            assert [fault.field for fault in error.value.fields] == ["blind"]
+
+    await refused(blind=True)
+    view = await room.get_template("steady")
+    blind = view.template.model_copy(update={"returns": Returns.BLIND})
+    room.views["steady"] = replace(view, template=blind)
+    await refused(blind=False)
+    assert not {"Check", "Cost"}.intersection(said.calls)

@@ -54,6 +54,11 @@ def match_blindly(live: LiveRoom, folder: Path) -> None:
     asked = ("phone-unseen", "--subject", STEADY, "--purpose", "pre-loan", "--param")
     receipt = folder / "blind.json"
     told = typed(bank, "check", *asked, "number=0571 88881234", "--receipt", str(receipt))
+    assert "ask it with --blind" in told
+    openly = ("known-by-phone", *asked[1:], "number=1", "--blind")
+    assert "would have your value sent in clear" in typed(bank, "check", *openly)
+    asked = ("phone-unseen", "--blind", *asked[1:])
+    told = typed(bank, "check", *asked, "number=0571 88881234", "--receipt", str(receipt))
     assert told.startswith("yes"), told
     assert "1.58 bits" in told
     assert typed(bank, "check", *asked, "number=1").startswith("no")

@@ -17,7 +17,7 @@ from saferoom_client.cli.check_file import (
     require_whole,
 )
 from saferoom_client.cli.next_steps import Asked, saying_next
-from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
+from saferoom_client.cli.options import BlindOption, JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import error_document, moment, show
 from saferoom_client.cli.receipt_files import unwritten, write_refusal
 from saferoom_client.files import read_private, require_writable, write_file
@@ -55,6 +55,7 @@ def check(
     ] = None,
     purpose: Annotated[str, typer.Option(help="What the answer is for.")] = "",
     param: Annotated[list[str], typer.Option(help="NAME=VALUE of a parameter; repeat it.")] = [],  # noqa: B006 - Typer copies it
+    blind: BlindOption = False,
     receipt: Annotated[
         Path | None, typer.Option(help="Write the receipt here.", dir_okay=False)
     ] = None,
@@ -73,6 +74,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a check about one subject or a file of them, and print the verified answer."""
+    _require_new(blind=blind, given=file or again)
     given = pairs(param, "NAME=VALUE")
     require_writable(receipt, keep, request)
     with Room.open(profile) as room:
@@ -84,8 +86,10 @@ def check(
         if again is not None:
             question = Question.from_json(read_private(again))
         elif template and subject and purpose:
-            with saying_next(Asked(profile, template, subject, purpose, given)):
-                question = room.prepare(template, subject=subject, purpose=purpose, params=given)
+            with saying_next(Asked(profile, template, subject, purpose, given, blind=blind)):
+                question = room.prepare(
+                    template, subject=subject, purpose=purpose, params=given, blind=blind
+                )
         else:
             raise typer.BadParameter(later("give TEMPLATE, --subject and --purpose, or --again"))
         if keep is not None:
@@ -93,7 +97,8 @@ def check(
         if request is not None:
             _write_request(request, question, room.profile.card.address, as_json=as_json)
             return
-        with saying_next(Asked(profile, template, subject or "", purpose, given, again or keep)):
+        asking = Asked(profile, template, subject or "", purpose, given, again or keep, blind=blind)
+        with saying_next(asking):
             try:
                 answer = room.ask(question)
             except Refused as refused:
@@ -104,9 +109,12 @@ def check(
     # What was charged is shown, also where the disk has filled since.
     show(as_json, document, *_lines(answer, again=again is not None))
     if failed is not None:
-        if not as_json:
-            raise failed
-        raise typer.Exit(_UNWRITTEN)
+        raise typer.Exit(_UNWRITTEN) if as_json else failed
+
+
+def _require_new(*, blind: bool, given: Path | None) -> None:
+    if blind and given is not None:
+        raise typer.BadParameter(later("--blind is of a new question about one subject"))
 
 
 def _write_request(path: Path, question: Question, address: str, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.next_steps import Asked, next_steps, saying_next
-from saferoom_client.cli.options import JsonOption, ProfileOption, pairs, subject_code
+from saferoom_client.cli.options import BlindOption, JsonOption, ProfileOption, pairs, subject_code
 from saferoom_client.cli.output import show
 from saferoom_client.prices import Cost, TemplatePrice
 from saferoom_client.room import Room
@@ -33,6 +33,7 @@ def cost(
     ] = None,
     purpose: Annotated[str, typer.Option(help="What the answer is for.")] = "",
     param: Annotated[list[str], typer.Option(help="NAME=VALUE of a parameter; repeat it.")] = [],  # noqa: B006 - Typer copies it
+    blind: BlindOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """See what a check would cost and whether it would be refused; nothing is charged."""
@@ -47,7 +48,7 @@ def cost(
             show(as_json, _static_document(static), *_static_lines(static))
             return
         given = pairs(param, "NAME=VALUE")
-        told = room.cost(template, subject=subject, purpose=purpose, params=given)
+        told = room.cost(template, subject=subject, purpose=purpose, params=given, blind=blind)
     show(as_json, _document(told), *_lines(told, asked))
 
 

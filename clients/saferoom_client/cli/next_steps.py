@@ -25,6 +25,7 @@ class Asked:
         params: the parameters.
         kept: the file that holds the signed question, if any.
         steps: what is advised where it is another thing than of a check.
+        blind: whether a value is matched without being told.
     """
 
     profile: Path
@@ -34,6 +35,7 @@ class Asked:
     params: Mapping[str, str] | None = None
     kept: Path | None = None
     steps: Mapping[Reason, str] = field(default_factory=dict[Reason, str])
+    blind: bool = False
 
 
 @contextmanager
@@ -74,6 +76,7 @@ def _commands(reason: Reason, asked: Asked) -> Iterator[str]:
         case Reason.OVER_BUDGET if asked.template and asked.subject:
             params = (f"{name}={value}" for name, value in (asked.params or {}).items())
             given = "".join(f" --param {shlex.quote(each)}" for each in params)
+            given += " --blind" * asked.blind
             yield f"cost {template} --subject {asked.subject} --purpose {asked.purpose}{given}"
         case _:
             return

@@ -40,6 +40,12 @@ JsonOption = Annotated[
 MOST_DAYS: Final = 36_525
 """A century: nothing that is signed here lasts longer, and a calendar's end is never met."""
 DaysOption = Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days of validity.")]
+BlindOption = Annotated[
+    bool,
+    typer.Option(
+        "--blind", help="Match the value without telling it; refused if it would be told."
+    ),
+]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the log.")]
 PurposeOption = Annotated[
     list[str],
