@@ -156,7 +156,8 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         try:
             question = wire.one_of_many(message)
             request_id = question.digest
-            await self._fetching.prepare(question)
+            # It waits for no source: the others' banks would wait with it.
+            await self._fetching.prepare(question, 0.0)
             judged = await self._worker.judge(question)
         except Exception as error:  # noqa: BLE001 - the others are judged all the same
             refusal = self._refusal("JudgeMany", error, request_id)

@@ -12,6 +12,8 @@ import pytest
 from saferoom_client.broker.attend import broker
 from saferoom_client.broker.config import BrokerConfig
 from saferoom_client.broker.provider import MOST_BYTES
+from saferoom_enclaves.fetched.records import Sound
+from saferoom_enclaves.fetched.wanting import Recipe
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from simulator.fetching import BOUND_SECONDS, FetchRoom, fetch_room, row, write_config
@@ -74,6 +76,23 @@ def test_a_consent_that_is_taken_back_while_its_record_is_fetched_gives_no_answe
     room.said.world.publish(room.said.world.subject(5).revocation(consent))
     room.enclave.follow()
     assert room.enclave.ask(question).reason is Reason.NO_CONSENT
+
+
+def test_a_consent_that_is_taken_back_right_before_the_broker_is_asked_counts(
+    room: FetchRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm = 6
+    consent, records = room.consent(firm), room.enclave.enclave.fetched
+    tried = records.tried
+
+    def revoked_meanwhile(recipe: Recipe) -> Sound:
+        room.said.world.publish(room.said.world.subject(firm).revocation(consent))
+        room.enclave.follow()
+        return tried(recipe)
+
+    monkeypatch.setattr(records, "tried", revoked_meanwhile)
+    assert outcome(room, firm) is Reason.NO_CONSENT
+    assert room.provider.asked == []
 
 
 def test_a_question_nobody_signed_or_approved_fetches_nothing(room: FetchRoom) -> None:

@@ -42,21 +42,21 @@ class Fetching:
         if not self._worker.asks_sources:
             return
         wanted = await self._worker.run(lambda own: own.wanted(question))
-        tasks = [self._fetch(each) for each in wanted]
+        tasks = [self._fetch(each, question) for each in wanted]
         if tasks:
             await asyncio.wait(tasks, timeout=patience_seconds)
 
-    def _fetch(self, wanted: Needed) -> asyncio.Task[None]:
+    def _fetch(self, wanted: Needed, question: Envelope) -> asyncio.Task[None]:
         task = self._under_way.get(wanted.place)
         if task is None:
-            task = asyncio.create_task(self._fetched(wanted))
+            task = asyncio.create_task(self._fetched(wanted, question))
             self._under_way[wanted.place] = task
             task.add_done_callback(lambda _: self._under_way.pop(wanted.place))
         return task
 
-    async def _fetched(self, wanted: Needed) -> None:
+    async def _fetched(self, wanted: Needed, question: Envelope) -> None:
         try:
-            await self._through(wanted)
+            await self._through(wanted, question)
         except SafeRoomError as error:
             # Whose record it was is for nobody's log.
             told = {"source": wanted.recipe.source.name, "reason": str(error.reason)}
@@ -67,7 +67,7 @@ class Fetching:
             with suppress(SafeRoomError):  # at the enclave's end there is nothing to note
                 await self._worker.run(lambda own: own.fetched.settled(wanted))
 
-    async def _through(self, wanted: Needed) -> None:
+    async def _through(self, wanted: Needed, question: Envelope) -> None:
         records = await self._worker.run(lambda own: own.fetched)
         recipe = wanted.recipe
         # Step 1: there are features to compute; else nothing is asked for.
@@ -78,6 +78,10 @@ class Fetching:
         # Step 2: what the provider says, unless it said so in this period.
         answer = kept = await self._worker.run(lambda _: records.kept(wanted))
         if answer is None:
+            # A consent may be gone, or use paused, since it was let through.
+            still = await self._worker.run(lambda own: own.wanted(question))
+            if wanted.place not in {each.place for each in still}:
+                return
             told = await self._broker.ask(recipe.source.name, wanted.subject)
             if told.data is None:
                 records.unusable(wanted)
