@@ -10,6 +10,7 @@ not open.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 
 KEPT_SECONDS: Final = 24 * 3600.0
 """Since its last piece, by the host's clock: a night and the morning after it."""
+SPARE_BYTES: Final = 256 * 1024 * 1024
+"""What the enclave's disk must have left beside the load itself: its chain goes on meanwhile."""
 _LENGTH_BYTES: Final = 4
 _MOST_SEALED: Final = PIECE_BYTES + 64
 _NAMES: Final = "load-*.sealed"
@@ -70,11 +73,21 @@ class KeptLoad:
             length = int.from_bytes(self._file.read(_LENGTH_BYTES), "big")
             yield self._file.read(length)
 
-    def add(self, sealed: bytes) -> None:
-        """Keep the next piece; where there is no room for it the load goes on without."""
+    def add(self, sealed: bytes, announced: int) -> None:
+        """Keep the next piece; where there is no room for it the load goes on without.
+
+        Args:
+            sealed: the piece.
+            announced: how many bytes the whole load has at most: its store needs room as well.
+        """
         if self._file is None:
             return
         try:
+            disk = os.fstatvfs(self._file.fileno())
+            if disk.f_bavail * disk.f_frsize < announced + SPARE_BYTES:
+                self._log.warning("load not kept", errno=errno.ENOSPC)
+                self.drop()
+                return
             self._file.write(len(sealed).to_bytes(_LENGTH_BYTES, "big") + sealed)
             self._file.flush()
         except OSError as error:

@@ -119,7 +119,8 @@ class LoadJob:
         tables = {table.name: table for table in grant.schema.loaded}
         if {table.name for table in grant.header.tables} != tables.keys():
             raise SafeRoomError(Reason.MALFORMED, "a load brings every table of the schema")
-        if sum(table.pieces for table in grant.header.tables) * PIECE_BYTES > most_bytes:
+        self._announced: Final = sum(each.pieces for each in grant.header.tables) * PIECE_BYTES
+        if self._announced > most_bytes:
             raise SafeRoomError(Reason.TOO_LARGE, f"a load has at most {most_bytes} bytes")
         self.grant: Final = grant
         self._data: Final = data
@@ -151,7 +152,7 @@ class LoadJob:
             SafeRoomError: `BAD_SEAL` or `TOO_LARGE`.
         """
         self._open(sealed)
-        self._kept.add(sealed)
+        self._kept.add(sealed, self._announced)
 
     def _open(self, sealed: bytes) -> None:
         piece = self.grant.opener.open(sealed)
@@ -175,8 +176,12 @@ class LoadJob:
             self.settled()
             return LoadReport(None, self._sealed_faults(built))
         grant = self.grant
-        with built.plaintext as plaintext:
-            opened = self._data.seal(grant.key, grant.epoch, plaintext, grant.header.schema)
+        try:
+            with built.plaintext as plaintext:
+                opened = self._data.seal(grant.key, grant.epoch, plaintext, grant.header.schema)
+        except OSError:
+            self._kept.drop()  # a full disk: what is kept may be what fills it
+            raise
         try:
             computed = self._data.compute(opened, grant.schema, grant.features)
         except BaseException:

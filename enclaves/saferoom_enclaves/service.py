@@ -320,7 +320,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         try:
             await to_its_end(asyncio.to_thread(job.take_up))
             async for piece in pieces:
-                job.add(wire.load_piece_of(piece))
+                await to_its_end(asyncio.to_thread(job.add, wire.load_piece_of(piece)))
             return await self._built(job)
         finally:
             job.close()

@@ -17,6 +17,7 @@ from typing_extensions import Buffer
 from saferoom_enclaves import kept_loads
 from saferoom_enclaves.kept_loads import KEPT_SECONDS
 from saferoom_enclaves.loads import LoadReport
+from saferoom_enclaves.logs import Log
 from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadSealer, LoadTable, make_content_key
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Snapshot, load
@@ -246,3 +247,12 @@ def test_where_the_disk_is_full_a_load_goes_on_without_being_kept(
     assert sending.kept == 0
     assert "load not kept" in enclave.log.getvalue()
     assert rows(sending.go_on(0)) == ROWS
+
+
+def test_what_would_take_the_room_that_the_enclave_needs_is_not_kept(tmp_path: Path) -> None:
+    log, path = Log("tax", io.StringIO()), tmp_path / "load-a.sealed"
+    kept = kept_loads.KeptLoad(path, 0, log)
+    kept.add(b"piece", len(b"piece"))
+    assert path.stat().st_size > 0
+    kept.add(b"piece", 1 << 60)
+    assert not path.exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -257,7 +257,7 @@ def _write(content: Content, out: Path | None) -> None:
 
 
 def _latest(content: Content) -> datetime:
-    return max(part.at for part in content.parts)
+    return max((part.at for part in content.parts), default=datetime.now(UTC))
 
 
 def _lines(content: Content) -> Iterator[str]:

@@ -84,6 +84,9 @@ async def ask_report(
     if refused is not None and not any(part.sealed for part in parts):
         forget_stale_views(session, refused.reason)
         raise refused
+    owners = {load(part.release.statement, Release).owner for part in parts}
+    if not owners or len(owners) != len(parts):
+        raise SafeRoomError(Reason.BAD_PROOF, "the room gave no owner's part, or one's twice")
     # Step 2: each word's place in the log, and what it names.
     for part in parts:
         session.grounds.require_recorded(part.release)
