@@ -80,7 +80,7 @@ def test_a_row_that_stands_earlier_is_refused_and_not_charged(
         Truth.NO,
         Reason.ROW_REPEATED,
     ]
-    assert word.records[1].charges == ((0, 0), (0, 0))
+    assert word.records[1].charges == ()
 
 
 def test_a_row_that_stands_in_an_earlier_chunk_is_refused(
