@@ -158,7 +158,7 @@ RULES: Final = (
 WITH_VALUES: Final = (
     later("these have not joined yet: {banks}"),
     later("{name} names {number} federations of yours: give more digits of its id"),
-    later("{name} was trained with or without {banks}: both would tell their part"),
+    later("{name} is trained with or without {banks}: both would tell their part"),
     later("{bank} is not enrolled as an institution"),
     later("{bank} ended it; propose another"),
     later("{number} of your proposals are open: wait until they are over"),
