@@ -32,6 +32,7 @@ from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Digest, JobOutcome, Name
 from saferoom_proto.statements.base import Base64, Part
+from saferoom_proto.uscc import SUBJECT_BYTES
 
 SECRET_BYTES: Final = 32
 _HEAD_BYTES: Final = 4
@@ -43,6 +44,8 @@ _ONE_NONCE: Final = bytes(12)
 _ASK: Final = b"saferoom job ask v1\0"
 _ANSWER: Final = b"saferoom job answer v1\0"
 _STATE: Final = b"saferoom job state v1\0"
+_NOBODY: Final = b"!" * SUBJECT_BYTES
+"""In the place of a subject: no code is written so."""
 _END: Final = b"\n"
 """Between what an answer tells in JSON, which is one line, and the bytes that go with it."""
 
@@ -108,6 +111,16 @@ def make_ask(job: str, step: Step, own: str, peer: Peer, body: bytes) -> Ask:
     sealed = _seal(peer, _ASK + written, body)
     whole = len(written).to_bytes(_HEAD_BYTES, "big") + written + sealed
     return Ask(head, whole, _about_answer(whole))
+
+
+def filled_up(codes: bytes, count: int) -> bytes:
+    """Name some subjects, and behind them nobody: the room sees one length, whoever they are."""
+    return codes + _NOBODY * (count - len(codes) // SUBJECT_BYTES)
+
+
+def named_in(body: bytes) -> bytes:
+    """Give the subjects of what was filled up."""
+    return body.partition(_NOBODY)[0]
 
 
 def read_head(whole: bytes) -> tuple[Head, bytes]:

@@ -15,7 +15,7 @@ from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.job_book import ended_as
 from saferoom_enclaves.job_charge import ChargedJob
 from saferoom_enclaves.job_gate import Course, execute_job
-from saferoom_enclaves.job_ground import JobGround
+from saferoom_enclaves.job_ground import JobGround, are_enough
 from saferoom_enclaves.job_kept import JobRecord, Kept
 from saferoom_enclaves.job_partners import TrainedOn
 from saferoom_enclaves.job_work import Aligned, Columns, Trained
@@ -100,6 +100,12 @@ class JobCourse:
                 ended = self._book.end(record, JobOutcome.FAILED, reason, moment)
                 return Answered(number, b"", ended)
             record = self._taken_up(charged, record, moment)
+        # Step 4: one message names whom both sides hold, and is the same until it is answered.
+        bound = self._bound(record, message)
+        if bound is None:
+            reason = Reason.MALFORMED
+            return Answered(number, b"", self._book.end(record, JobOutcome.FAILED, reason, moment))
+        record = bound
         received = record.model_copy(update={"bytes_in": record.bytes_in + len(sealed)})
         return Due(received, charged, message)
 
@@ -117,6 +123,14 @@ class JobCourse:
             self._ground.require_store(due.record)
             return self._ground.data.index().codes
         return self._book.rows.get(due.record.job, kept)
+
+    def enough(self, due: Due, common: bytes) -> bytes:
+        """Give whom label side and host hold, if other owners are to be asked about them.
+
+        Too few of them are nobody: nothing is said of them, and the job ends as by the others.
+        """
+        admitted = due.charged.admitted
+        return common if are_enough(admitted.use, admitted.asked.request, common) else b""
 
     def columns(self, due: Due, common: bytes) -> Columns:
         """Let the room's columns of the common subjects be read, if these are enough.
@@ -205,6 +219,22 @@ class JobCourse:
         if not answer:
             return None
         return Answered(record.next - 1, self._book.sealed(record, record.next - 1, answer), None)
+
+    def _bound(self, record: JobRecord, message: bytes) -> JobRecord | None:
+        """Keep which second half of an alignment came first; none if this is another one.
+
+        By other ones a bank could ask for one set after the other, while the answer is kept from
+        it, and see how far each comes.
+        """
+        if record.next != OPENING - 1:
+            return record
+        seen = _fingerprint(message)
+        if record.doubled:
+            return record if record.doubled == seen else None
+        bound = record.model_copy(update={"doubled": seen})
+        with self._book.state.transaction():
+            self._book.keep(bound)
+        return bound
 
     def _taken_up(self, charged: ChargedJob, record: JobRecord, moment: Moment) -> JobRecord:
         taken_up = record.model_copy(update={"starts": record.starts + 1})

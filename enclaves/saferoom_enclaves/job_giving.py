@@ -116,15 +116,14 @@ class JobGiving:
         """
         if self._ground.ended(heard.head.job) is not None:
             return self._over(heard.ask, heard.head, heard.body, heard.peer)
-        record, asked = self._book.stands(heard.head.job), _subjects(heard.body)
+        record, asked = self._book.stands(heard.head.job), _subjects(heard)
         if record.step is JobStep.TRAINING:
             return self._given(heard, record)
-        held = np.frombuffer(self._ground.data.index().codes, f"S{SUBJECT_BYTES}")
-        if not bool(np.isin(asked, held).all()):
-            raise SafeRoomError(Reason.MALFORMED, "columns of a subject that is not held")
-        admitted = heard.charged.admitted
+        if not bool(_among(asked, self._kept(record)).all()):
+            raise SafeRoomError(Reason.MALFORMED, "columns of a subject that was not found first")
+        admitted, codes = heard.charged.admitted, asked.tobytes()
         try:
-            return self._ground.wanted(admitted.use, admitted.asked.request, record, heard.body)
+            return self._ground.wanted(admitted.use, admitted.asked.request, record, codes)
         except RefusedError as refusal:
             return self._refused(heard, refusal.reason)
 
@@ -136,18 +135,18 @@ class JobGiving:
         record = self._book.stands(job)
         if record.step is JobStep.TRAINING:  # another ask of the same was answered meanwhile
             return self._given(heard, record)
-        told = heard.charged.admitted.use.told
+        told, codes = heard.charged.admitted.use.told, between.named_in(heard.body)
         try:
             with self._book.state.transaction():
-                trained_on = TrainedOn(heard.body, told.columns, columns)
+                trained_on = TrainedOn(codes, told.columns, columns)
                 self._ground.partners.keep_apart(record.group, job, trained_on, moment.now)
-                self._book.rows.put(job, Kept.CODES, heard.body)
+                self._book.rows.put(job, Kept.CODES, codes)
                 self._book.rows.put(job, Kept.COLUMNS, columns)
                 given = record.model_copy(
                     update={
                         "step": JobStep.TRAINING,
-                        "rows": len(heard.body) // SUBJECT_BYTES,
-                        "last": _fingerprint(heard.body),
+                        "rows": len(codes) // SUBJECT_BYTES,
+                        "last": _fingerprint(codes),
                         "moved": moment.now,
                     }
                 )
@@ -163,21 +162,32 @@ class JobGiving:
         return self._over(heard.ask, heard.head, heard.body, heard.peer)
 
     def _holds(self, heard: Heard) -> bytes:
-        record, asked = self._book.stands(heard.head.job), _subjects(heard.body)
-        if len(asked) > heard.charged.admitted.asked.request.items:
-            raise SafeRoomError(Reason.MALFORMED, "more subjects than the label side brings")
+        """Tell which subjects are held: in a job of one set of them, however often."""
+        record, asked = self._book.stands(heard.head.job), _subjects(heard)
         if record.step is JobStep.TRAINING:
             # What was given stays the job's, whatever was loaded since.
-            held = self._book.rows.get(record.job, Kept.CODES)
+            found = _among(asked, self._kept(record))
         else:
             self._ground.require_store(record)
-            held = self._ground.data.index().codes
-        found = np.isin(asked, np.frombuffer(held, f"S{SUBJECT_BYTES}"))
-        return between.make_answer(heard.ask, heard.peer, Given(), found.tobytes())
+            last = _fingerprint(heard.body)
+            if record.last not in {"", last}:
+                raise SafeRoomError(Reason.CONFLICT, "other subjects than before")
+            held = np.frombuffer(self._ground.data.index().codes, f"S{SUBJECT_BYTES}")
+            found = _among(asked, held)
+            with self._book.state.transaction():
+                self._book.rows.put(record.job, Kept.CODES, asked[found].tobytes())
+                self._book.keep(record.model_copy(update={"last": last}))
+        told = found.tobytes() + bytes(len(heard.body) // SUBJECT_BYTES - len(found))
+        return between.make_answer(heard.ask, heard.peer, Given(), told)
+
+    def _kept(self, record: JobRecord) -> NDArray[np.bytes_]:
+        """Give the subjects of a job that its host has found here, ascending."""
+        codes = self._book.rows.get(record.job, Kept.CODES)
+        return np.sort(np.frombuffer(codes, f"S{SUBJECT_BYTES}"))
 
     def _given(self, heard: Heard, record: JobRecord) -> bytes:
         """Give the columns of a job that were given before, or are to be given now."""
-        if _fingerprint(heard.body) != record.last:
+        if _fingerprint(between.named_in(heard.body)) != record.last:
             raise SafeRoomError(Reason.CONFLICT, "columns of other subjects than before")
         columns = self._book.rows.get(record.job, Kept.COLUMNS)
         sealed = execute_columns(heard.charged, columns)
@@ -213,13 +223,25 @@ class JobGiving:
         return between.make_answer(ask, peer, Given(outcome=record.outcome, reason=record.reason))
 
 
-def _subjects(codes: bytes) -> NDArray[np.bytes_]:
-    if not codes or len(codes) % SUBJECT_BYTES:
+def _subjects(heard: Heard) -> NDArray[np.bytes_]:
+    """Read whom an ask names; it is of one length, whoever that is."""
+    if len(heard.body) != heard.charged.admitted.asked.request.items * SUBJECT_BYTES:
+        raise SafeRoomError(Reason.MALFORMED, "other than as many as the label side brings")
+    codes = between.named_in(heard.body)
+    if len(codes) % SUBJECT_BYTES:
         raise SafeRoomError(Reason.MALFORMED, "subjects of another length")
     subjects = np.frombuffer(codes, f"S{SUBJECT_BYTES}")
     if len(np.unique(subjects)) != len(subjects):
         raise SafeRoomError(Reason.MALFORMED, "a subject twice")
     return subjects
+
+
+def _among(asked: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    """Tell which subjects are among others. The enclave does nothing else meanwhile."""
+    if not len(ascending):
+        return np.zeros(len(asked), np.bool_)
+    places = np.minimum(ascending.searchsorted(asked), len(ascending) - 1)
+    return ascending[places] == asked
 
 
 def _fingerprint(message: bytes) -> str:

@@ -87,10 +87,9 @@ class JobGround:
         """
         self.require_store(record)
         rows, columns = len(common) // SUBJECT_BYTES, len(use.columns)
-        numbers = max(request.columns + OWN_SUMS, columns) * request.rounds
         if not (
-            use.training.least_rows <= rows <= MOST_ROWS
-            and numbers * SHARE_OF_ROWS <= rows
+            are_enough(use, request, common)
+            and rows <= MOST_ROWS
             and rows * columns <= MOST_NUMBERS
             and rows * use.most_given <= MOST_GIVEN
         ):
@@ -103,3 +102,10 @@ class JobGround:
             common,
             len(use.told.columns),
         )
+
+
+def are_enough(use: ApprovedTraining, request: JobRequest, common: bytes) -> bool:
+    """Tell whether there are as many common subjects as the template and the numbers ask."""
+    rows = len(common) // SUBJECT_BYTES
+    numbers = max(request.columns + OWN_SUMS, len(use.columns)) * request.rounds
+    return rows >= use.training.least_rows and rows >= numbers * SHARE_OF_ROWS

@@ -29,7 +29,7 @@ class Kept(StrEnum):
     CODES = "codes"
     """The room's subjects, as the alignment began with them. Of a job of several owners, once they
     are known, the common ones: a host asks for the others' columns again when it is started anew,
-    and a giver gives them again."""
+    and a giver gives them again; before, a giver's are those that its host has found there."""
     STATE = "state"
     """The child's, after the last message: the newest only."""
     OPENING = "opening"
@@ -61,6 +61,7 @@ class JobRecord(Part):
         step: how far it is.
         next: the number of the first message that was not answered.
         last: the fingerprint of the message before it, opened; empty before the first.
+        doubled: the fingerprint of the second half of its alignment, opened, once it came.
         rows: common subjects; 0 before they are known.
         round: the last one that is over; 0 before its end.
         rounds: the most.
@@ -72,8 +73,8 @@ class JobRecord(Part):
         reason: why there is no model.
         host: of a job of several owners whose enclave has the room's side, where that is not this
             one; empty where it is. `secret` is then this owner's share of the key under which the
-            host keeps its state, `last` the fingerprint of whose columns were given, and then of
-            the part of the model that was kept.
+            host keeps its state, `last` the fingerprint of whom the host asked for, then of whose
+            columns were given, and then of the part of the model that was kept.
     """
 
     job: Digest
@@ -94,6 +95,7 @@ class JobRecord(Part):
     step: JobStep = JobStep.ALIGNMENT
     next: _Count = 0
     last: str = ""
+    doubled: str = ""
     rows: _Count = 0
     round: _Count = 0
     rounds: _Count

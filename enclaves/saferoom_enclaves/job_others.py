@@ -51,26 +51,36 @@ class Others:
         self._worker: Final = worker
         self._line: Final = line
 
+    def require_all(self, due: Due) -> None:
+        """Refuse with `UNAVAILABLE` while another owner's enclave does not serve."""
+        for part in due.charged.admitted.use.others:
+            self._line.papers(part.owner)
+
     async def held(self, due: Due, common: bytes) -> bytes:
         """Find which subjects, of those that label side and host hold, all owners hold.
+
+        Every other owner is asked, and by an ask of one length, even if there are none.
 
         Returns:
             Their places among the common ones, ascending: 4 bytes each.
         """
         kept = np.ones(len(common) // SUBJECT_BYTES, np.bool_)
+        items = due.charged.admitted.asked.request.items
+        asked = between.filled_up(common, items)
         for part in due.charged.admitted.use.others:
-            _, body = await self._ask(due, part.owner, Step.HOLDS, common)
+            _, body = await self._ask(due, part.owner, Step.HOLDS, asked)
             found = np.frombuffer(body, np.uint8)
-            if len(found) != len(kept) or bool((found > 1).any()):
+            if len(found) != items or bool((found > 1).any()):
                 raise _garbled(part.owner)
-            kept &= found.astype(np.bool_)
+            kept &= found[: len(kept)].astype(np.bool_)
         return np.flatnonzero(kept).astype("<u4").tobytes()
 
     async def columns(self, due: Due, common: bytes) -> Brought:
         """Have the other owners give their columns, each after it judged what is trained on."""
         rows, columns, shares = len(common) // SUBJECT_BYTES, dict[str, bytes](), list[bytes]()
+        asked = between.filled_up(common, due.charged.admitted.asked.request.items)
         for part in due.charged.admitted.use.others:
-            told, body = await self._ask(due, part.owner, Step.COLUMNS, common)
+            told, body = await self._ask(due, part.owner, Step.COLUMNS, asked)
             count = 0 if part.training is None else len(part.training.columns)
             share = unb64(told.share)
             whole = len(body) == rows * count * _NUMBER_BYTES and len(share) == between.SECRET_BYTES

@@ -222,6 +222,9 @@ class _AtWork:
     async def _align(self, due: Due) -> Answered:
         codes = await self._part(due, Kept.CODES)
         several = bool(due.charged.admitted.use.others)
+        if several and due.record.next:
+            # Before anything is known: that the job waits tells nothing of who is common.
+            self._others.require_all(due)
         if not self._partner.is_there:
             order = orders.Align(
                 job=alignment_job(self._request),
@@ -235,7 +238,9 @@ class _AtWork:
         if due.record.next == 0:
             return await self._worker.run(lambda own: own.jobs.course.aligned(due, aligned, codes))
         common, places = places_of(aligned, codes), b""
-        if several and common:
+        if several:
+            found = common
+            common = await self._worker.run(lambda own: own.jobs.course.enough(due, found))
             places = await self._others.held(due, common)
             common = chosen(common, places)
         wanted = await self._worker.run(lambda own: own.jobs.course.columns(due, common))

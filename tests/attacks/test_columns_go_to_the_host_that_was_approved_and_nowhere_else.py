@@ -13,7 +13,6 @@ import pytest
 
 from saferoom_enclaves import job_between as between
 from saferoom_enclaves.job_between import Step, open_state, state_key
-from saferoom_enclaves.job_giving import Heard
 from saferoom_enclaves.job_kept import JobRows, Kept
 from saferoom_enclaves.job_wire import papers_of
 from saferoom_proto.encoding import unb64
@@ -38,6 +37,7 @@ from simulator.owners_job import (
     OwnersRoom,
     Place,
     give,
+    heard_of,
     owners_room,
     papers,
     two_owners,
@@ -313,17 +313,6 @@ async def test_a_set_that_one_owner_has_nearly_seen_is_withheld_by_that_owner(
     assert near.side.rows is None
     ended = court.enclave.jobs.stands(near.job)
     assert (ended.outcome, ended.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
-
-
-def heard_of(jobs: OwnersRoom, job: str, step: Step, body: bytes) -> tuple[Heard, between.Ask]:
-    """Have the court's enclave open what the host's asks."""
-    host, court = (room.enclave.enclave for room in (jobs, jobs.court))
-    certificate, now = jobs.certificate.digest, jobs.said.world.now()
-    peer = host.jobs._peers.verified(papers_of(papers(jobs.court.enclave)), certificate, now)
-    ask = between.make_ask(job, step, "tax", peer, body)
-    heard = court.jobs.giving.hear(papers_of(papers(jobs.enclave)), ask.sealed)
-    assert isinstance(heard, Heard)
-    return heard, ask
 
 
 def court_s_part() -> bytes:

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from saferoom_enclaves import job_between as between
 from saferoom_enclaves import job_ground
+from saferoom_enclaves.job_between import Step
+from saferoom_enclaves.job_giving import Heard
 from saferoom_enclaves.job_kept import Kept
-from saferoom_proto.reasons import Reason
+from saferoom_proto.job_channel import Direction, seal_message
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     JobAdmission,
     JobOutcome,
@@ -20,11 +24,15 @@ from saferoom_proto.statements import (
     Runs,
     load,
 )
-from simulator.job import BEGINS, LabelSideOfJob, firms
+from saferoom_proto.v1 import enclave_pb2
+from simulator.job import BEGINS, ROWS, LabelSideOfJob, firms
 from simulator.owners_job import (
     COMMON_TO_ALL,
+    COURT_ROWS,
+    OwnersLine,
     OwnersRoom,
     Place,
+    heard_of,
     judgments,
     owners_room,
     two_owners,
@@ -138,3 +146,91 @@ async def test_more_than_one_owner_s_enclave_can_give_at_once_is_withheld_before
     assert release is not None
     assert (release.outcome, release.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
     assert jobs.court.enclave.enclave.jobs.stands(side.job).rows == 0
+
+
+async def without_papers(jobs: OwnersRoom, side: LabelSideOfJob) -> OwnersLine:
+    """Take part as through a room that says that the giver does not serve."""
+    line = jobs.line(side.job)
+    line.put(enclave_pb2.WorkOnJobRequest(piece=line.joining()))
+    await line.told()
+    return line
+
+
+async def waits(jobs: OwnersRoom, side: LabelSideOfJob) -> None:
+    """Take part until the host says that it waits for the giver, which it asked nothing."""
+    line = await without_papers(jobs, side)
+    with pytest.raises(SafeRoomError) as refused:
+        await line.on(side)
+    await line.close()
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert line.asked == []
+
+
+async def test_how_many_are_common_shows_in_no_ask_and_in_no_waiting(jobs: OwnersRoom) -> None:
+    lengths = set[tuple[int, int]]()
+    for begins in (BEGINS, BEGINS + ROWS, BEGINS + ROWS - 1):
+        side = jobs.label_side(begins=begins)
+        side.submit(rounds=1)
+        # The giver is down: the job waits, whoever is common, be it nobody.
+        await waits(jobs, side)
+        line = jobs.line(side.job)
+        await line.through(side, 1)
+        await line.close()
+        lengths.add((len(line.asked[0]), len(line.given[0])))
+        ended = jobs.enclave.enclave.jobs.stands(side.job)
+        assert ended.reason is (None if begins == BEGINS else Reason.WITHHELD)
+    assert len(lengths) == 1
+
+
+async def test_a_bank_asks_about_one_set_in_a_job_whatever_is_kept_from_it(
+    jobs: OwnersRoom,
+) -> None:
+    side = jobs.label_side()
+    side.submit(rounds=1)
+    blinded = side.side.waiting
+    await waits(jobs, side)
+    doubled = side.side.waiting
+    assert blinded is not None
+    assert doubled is not None
+    other = doubled[: -ROWS * 32] + blinded[-ROWS * 32 :]
+    line = await without_papers(jobs, side)
+    said = await line.exchange(1, seal_message(side.secret, side.job, Direction.TO_ROOM, 1, other))
+    await line.close()
+    assert isinstance(said, JobRelease)
+    assert (said.outcome, said.reason) == (JobOutcome.FAILED, Reason.MALFORMED)
+
+
+async def test_a_host_finds_one_set_in_a_job_and_opens_columns_of_no_other(
+    jobs: OwnersRoom,
+) -> None:
+    side = jobs.label_side()
+    side.submit(rounds=1)
+    giving, subject = jobs.court.enclave.enclave.jobs.giving, jobs.said.world.subject
+    codes = [subject(serial).uscc.encode() for serial in range(1, COURT_ROWS + 21)]
+
+    def heard(step: Step, subjects: list[bytes]) -> tuple[Heard, between.Ask]:
+        body = between.filled_up(b"".join(subjects), ROWS)
+        return heard_of(jobs, side.job, step, body)
+
+    # Before anything was found, nothing is given.
+    with pytest.raises(SafeRoomError) as refused:
+        giving.columns(heard(Step.COLUMNS, codes[:COURT_ROWS])[0])
+    assert refused.value.reason is Reason.MALFORMED
+    asked = codes[100:]
+    for _ in range(2):
+        holds, ask = heard(Step.HOLDS, asked)
+        sealing = jobs.enclave.enclave.jobs._peers.sealing
+        _, found = between.open_answer(ask, holds.peer, sealing, giving.answer(holds))
+        assert found == b"\1" * (COURT_ROWS - 100) + bytes(ROWS - COURT_ROWS + 100)
+    with pytest.raises(SafeRoomError) as refused:
+        giving.answer(heard(Step.HOLDS, codes[:100])[0])
+    assert refused.value.reason is Reason.CONFLICT
+    for subjects in (codes[:COURT_ROWS], asked):
+        with pytest.raises(SafeRoomError) as refused:
+            giving.columns(heard(Step.COLUMNS, subjects)[0])
+        assert refused.value.reason is Reason.MALFORMED
+    # Nor is anything said to an ask that shows how many it names, or names one twice.
+    for body in (b"".join(asked), between.filled_up(codes[0] * 2, ROWS)):
+        with pytest.raises(SafeRoomError) as refused:
+            giving.answer(heard_of(jobs, side.job, Step.HOLDS, body)[0])
+        assert refused.value.reason is Reason.MALFORMED

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from saferoom_enclaves import job_between as between
+from saferoom_enclaves.job_giving import Heard
 from saferoom_enclaves.job_service import JobCalls
+from saferoom_enclaves.job_wire import papers_of
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.statements import JobRelease, Purpose
@@ -80,6 +83,10 @@ class OwnersLine(Line):
     async def through(self, side: LabelSideOfJob, most: int = 100) -> None:
         """Join, and take so many messages of a job's, or all of them."""
         await self.join()
+        await self.on(side, most)
+
+    async def on(self, side: LabelSideOfJob, most: int = 100) -> None:
+        """Take so many messages of a job's, or all of them, having joined."""
         while most and not side.side.over:
             said = await self.exchange(side.side.number, side.sealed())
             if isinstance(said, JobRelease):
@@ -165,3 +172,16 @@ def owners_room(
     room = OwnersRoom(said, tax, template, certificate, givers={"court": giver})
     room.follow()
     return room
+
+
+def heard_of(
+    jobs: OwnersRoom, job: str, step: between.Step, body: bytes
+) -> tuple[Heard, between.Ask]:
+    """Have the court's enclave open what the host's asks."""
+    host, court = (room.enclave.enclave for room in (jobs, jobs.court))
+    certificate, now = jobs.certificate.digest, jobs.said.world.now()
+    peer = host.jobs._peers.verified(papers_of(papers(jobs.court.enclave)), certificate, now)
+    ask = between.make_ask(job, step, "tax", peer, body)
+    heard = court.jobs.giving.hear(papers_of(papers(jobs.enclave)), ask.sealed)
+    assert isinstance(heard, Heard)
+    return heard, ask
