@@ -11,13 +11,14 @@ from saferoom_client.answers import OpenedPart, open_part, part_evidence
 from saferoom_client.blind import second_message
 from saferoom_client.evidence import CheckEvidence, PartEvidence
 from saferoom_client.heads import require_witnessed
+from saferoom_client.kinds import another_kind
 from saferoom_client.question import VALID_FOR, Question, Value, make_question
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
 from saferoom_client.values import CheckAnswer, TemplateView
 from saferoom_proto.answer import Truth, checked, combine
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Outcome, Purpose, Release, load
 from saferoom_proto.v1 import check_pb2
@@ -154,9 +155,8 @@ async def current_view(
 ) -> TemplateView:
     """Give the view of a template of checks; as `kept_view`."""
     view = await kept_view(session, template, certificate)
-    if view.template.score is not None:
-        rule = f"{view.template.name} asks for scores: saferoom score ask {view.template.name}"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+    if view.template.kind != "Check":
+        raise another_kind(view)
     return view
 
 
@@ -171,15 +171,8 @@ async def kept_view(
     if view is None or certificate not in (None, view.certificate.digest):
         view = await get_template(session, template)
         session.views[template] = session.views[view.envelope.digest] = view
-    if view.template.training is not None:
-        rule = f"{view.template.name} trains a model: saferoom job submit {view.template.name}"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
-    if view.template.aggregate is not None:
-        rule = f"{view.template.name} asks for tables: saferoom stats ask {view.template.name}"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
-    if view.template.report is not None:
-        rule = f"{view.template.name} is a report: saferoom report ask {view.template.name}"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+    if view.template.kind not in {"Check", "Score"}:
+        raise another_kind(view)
     if certificate not in (None, view.certificate.digest):
         detail = "a feature has changed since the request was signed"
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, detail)

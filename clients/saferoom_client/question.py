@@ -221,12 +221,15 @@ def _require_meant(view: TemplateView, *, blind: bool) -> None:
     if blind is (view.template.returns is Returns.BLIND):
         return
     name = view.template.name
-    rule = (
-        f"{name} would have your value sent in clear: it matches nothing blindly"
-        if blind
-        else f"{name} matches blindly: ask it with --blind, or blind=True"
-    )
-    raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("blind", rule)])
+    if blind:
+        rule = f"{name} matches nothing blindly: your value would be told to the enclave"
+        step = f"saferoom template show {name}"
+    else:
+        rule = f"{name} matches blindly: ask it with --blind, or blind=True"
+        step = f"saferoom check {name} --blind"
+    refusal = SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("blind", rule)])
+    refusal.add_note(step)
+    raise refusal
 
 
 def _fields(

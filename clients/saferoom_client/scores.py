@@ -18,6 +18,7 @@ from typing import Final
 from saferoom_client.answers import OpenedPart
 from saferoom_client.checks import evidence_of, kept_view, told_of
 from saferoom_client.evidence import CheckEvidence
+from saferoom_client.kinds import another_kind
 from saferoom_client.question import VALID_FOR, Question, make_question
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
@@ -190,9 +191,7 @@ def scored(view: TemplateView) -> Score:
     """
     score = view.template.score
     if score is None:
-        name = view.template.name
-        rule = f"{name} gives no scores: saferoom template show {name} tells what it asks"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+        raise another_kind(view)
     return score
 
 

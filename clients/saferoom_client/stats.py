@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from saferoom_client.heads import require_witnessed
+from saferoom_client.kinds import another_kind
 from saferoom_client.question import BACKDATED, read_purpose
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
@@ -17,7 +18,7 @@ from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.hpke import SealingKey
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Aggregate, Purpose, TableRelease, TableRequest, load
 from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
 from saferoom_proto.tables.asked import plan_of, rules_of
@@ -142,8 +143,7 @@ def require_tables(view: TemplateView) -> Aggregate:
     """
     aggregate = view.template.aggregate
     if aggregate is None:
-        rule = f"{view.template.name} asks for no tables"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+        raise another_kind(view)
     return aggregate
 
 

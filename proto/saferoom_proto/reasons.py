@@ -143,7 +143,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.OFF_GRID: Words(_BAD, "A value is not on its feature's grid.", "Use one of the feature's published thresholds or classes."),
     Reason.UNAUTHENTICATED: Words("UNAUTHENTICATED", "The certificate is not one the room knows.", "Enrol with the operator."),
     Reason.CERTIFICATE_REVOKED: Words("UNAUTHENTICATED", "The certificate was revoked.", "Ask the identity issuer for a new one."),
-    Reason.NOT_ALLOWED: Words(_DENIED, "Your role may not do this.", "Ask the operator which role it needs."),
+    Reason.NOT_ALLOWED: Words(_DENIED, "You may not do this.", "Ask the operator which role it needs."),
     Reason.TOO_MANY_REQUESTS: Words("RESOURCE_EXHAUSTED", "You have too many requests under way, or sent too many bad ones.", "Wait and try again with back-off."),
     Reason.BAD_SIGNATURE: Words(_DENIED, "A signature does not verify under the keys that must have made it.", "Sign again with the enrolled key."),
     Reason.BAD_SEAL: Words(_BAD, "A sealed message cannot be opened.", "Seal it to the key in the current endorsement."),

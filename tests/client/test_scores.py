@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from saferoom_client.aio import AsyncRoom
+from saferoom_client.cli.output import notes_of
 from saferoom_client.issuer import Issuer
 from saferoom_client.question import Question
 from saferoom_client.score_drafts import draft_score, middles
@@ -161,7 +162,7 @@ async def test_a_check_is_no_score_and_a_score_no_check(room: AsyncRoom, said: S
     with pytest.raises(SafeRoomError) as refused:
         await room.check("steady", subject=subject, purpose="pre-loan")
     assert refused.value.reason is Reason.NOT_ALLOWED
-    assert "saferoom score ask steady" in refused.value.detail
+    assert notes_of(refused.value) == ["saferoom score ask steady"]
 
 
 def test_the_own_part_is_what_training_reckons_to_the_last_bit() -> None:

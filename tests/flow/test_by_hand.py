@@ -285,5 +285,5 @@ def test_a_role_that_may_not_is_told_so(
     live: LiveRoom, organisation: str, name: str, words: tuple[str, ...]
 ) -> None:
     output = Shell(live, organisation, name)(*words, status=1)
-    assert "NOT_ALLOWED: Your role may not do this." in output
+    assert "NOT_ALLOWED: You may not do this." in output
     assert "  next  " in output

@@ -11,13 +11,14 @@ from typing import Final
 from saferoom_client.answers import part_evidence
 from saferoom_client.checks import forget_stale_views
 from saferoom_client.heads import require_witnessed
+from saferoom_client.kinds import another_kind
 from saferoom_client.question import Question, make_question
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
 from saferoom_client.values import TemplateView
 from saferoom_proto.encoding import b64
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.receipt import (
     ReportReceipt,
     ReportReceiptPart,
@@ -76,7 +77,8 @@ async def ask_report(
     """
     # Step 1: the template, verified; and a signed question with a fresh reply key.
     view = await get_template(session, template)
-    _require_report(view)
+    if view.template.report is None:
+        raise another_kind(view)
     question = make_question(
         session.profile, view, subject=subject, purpose=purpose, params={}, now=session.clock()
     )
@@ -109,12 +111,6 @@ async def ask_report(
         },
     }
     return ReportAnswer(verified, receipt, MappingProxyType(dict(sorted(missing.items()))))
-
-
-def _require_report(view: TemplateView) -> None:
-    if view.template.report is None:
-        rule = f"{view.template.name} is no report; its kind is {view.template.kind}"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
 
 
 async def _told(

@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from saferoom_client.advice import Again
+from saferoom_client.kinds import another_kind
 from saferoom_client.question import BACKDATED, read_purpose
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
@@ -241,10 +242,10 @@ def _refused(folder: JobFolder, release: JobRelease) -> Refused:
 
 
 def _training(view: TemplateView) -> Training:
-    if view.template.training is None:
-        rule = f"{view.template.name} trains nothing; its kind is {view.template.kind}"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
-    return view.template.training
+    training = view.template.training
+    if training is None:
+        raise another_kind(view)
+    return training
 
 
 def _room_columns(view: TemplateView) -> int:
