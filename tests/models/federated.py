@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ParamSpec
 
 import numpy as np
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from saferoom_models.horizontal.aggregator import Aggregator
@@ -13,10 +15,19 @@ from saferoom_models.horizontal.columns import Floats, Integers
 from saferoom_models.horizontal.messages import Kind
 from saferoom_models.horizontal.participant import Own, Participant
 from saferoom_models.horizontal.terms import Column, Member, Terms
+from saferoom_models.refusals import JointTrainingError
 
+P = ParamSpec("P")
 JOB = "5a" * 32
 WEIGHTS = (0.9, -0.6, 0.3)
 Brought = dict[str, tuple[Floats, Integers]]
+
+
+def refusal(act: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> JointTrainingError:
+    """Give how a call is refused."""
+    with pytest.raises(JointTrainingError) as refused:
+        act(*args, **kwargs)
+    return refused.value
 
 
 def key_of(place: int) -> Ed25519PrivateKey:
