@@ -121,7 +121,7 @@ class FederationRun:
         self._note()
 
     async def answer(self, name: str, message: bytes) -> bytes:
-        """Take a bank's message, and give the answer once the step has ended.
+        """Take a bank's message, and give the answer once the step has ended and is written down.
 
         Raises:
             EndedError: the training ended before.
@@ -133,6 +133,8 @@ class FederationRun:
         await self._taking.run(self._taken(name, message, step))
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._ended) or step <= self._last)
+        await self._taking.run(self._written())
+        async with self._changed:
             if step != self._last:
                 self._require_going()
                 raise EndedError(f"LEFT_OUT: the others went on without {name}")
@@ -143,7 +145,8 @@ class FederationRun:
         """End it before its end, unless it came to that."""
         async with self._changed:
             if not self._aggregator.over and not self._ended:
-                await self._end(why)
+                self._end(why)
+        await self._taking.run(self._written())
 
     async def stop(self, seconds: float) -> None:
         """Wait for no bank any more; what came is kept."""
@@ -193,15 +196,18 @@ class FederationRun:
         try:
             await asyncio.to_thread(self._close)
         except JointTrainingError as error:
-            await self._end(f"{error.reason}: {error.detail}")
-            return
-        self._note()
-        await self._write(_CLOSED)
-        self._changed.notify_all()
+            self._end(f"{error.reason}: {error.detail}")
+        else:
+            self._unkept.append(_CLOSED)
+            self._tell()
+        await self._write()
 
-    async def _write(self, *happened: bytes) -> None:
-        """Write down what happened, after what could not be before."""
-        self._unkept.extend(happened)
+    async def _written(self) -> None:
+        async with self._changed:
+            await self._write()
+
+    async def _write(self) -> None:
+        """Write down what happened; what could not be is tried again by whoever comes next."""
         while self._unkept:
             await self._keep(self._unkept[0])
             self._unkept.pop(0)
@@ -211,10 +217,17 @@ class FederationRun:
         self._aggregator.close()
         self._last = step
 
-    async def _end(self, why: str) -> None:
+    def _end(self, why: str) -> None:
         self._ended = why
+        self._unkept.append(ENDED + why.encode())
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake whoever waits; each sees to it that it is written down before it is answered.
+
+        So one that cannot write keeps nobody waiting, and none learns what a killed room forgot.
+        """
         self._note()
-        await self._write(ENDED + why.encode())
         self._changed.notify_all()
 
 

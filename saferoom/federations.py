@@ -132,7 +132,7 @@ class Federations:
         """
         async with self._one_by_one.turn(f"proposals of {caller.organisation}"):
             await self._require_few(caller, envelope)
-            await self._forget_old()
+            await self.forget_old()
             return await self._statements.accept(caller, envelope, federation_rules.PROPOSAL)
 
     async def _require_few(self, caller: Caller, envelope: Envelope) -> None:
@@ -166,7 +166,7 @@ class Federations:
                 await self._ledger.store(FederationForgotten(word.federation))
         return recorded
 
-    async def _forget_old(self) -> None:
+    async def forget_old(self) -> None:
         """Forget what is kept of trainings that nobody can take up again."""
         for federation in await self._archive.federations_kept():
             found = await self._archive.find(federation)
@@ -270,9 +270,9 @@ class Federations:
 
         async def keep(what: bytes) -> None:
             nonlocal number
-            await self._ledger.store(FederationRow(federation, number, what))
-            if what.startswith(ENDED):
-                await self._ledger.store(FederationForgotten(federation, before=number))
+            row = FederationRow(federation, number, what)
+            before = (FederationForgotten(federation, before=number),)
+            await self._ledger.store(row, *(before if what.startswith(ENDED) else ()))
             number += 1
 
         proposal = found.proposal.said

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from saferoom.state.rows import FederationRow
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.federating.folder import FederationFolder
 from saferoom_client.federating.taking_part import FederationProgress
@@ -132,6 +133,9 @@ async def ended_by_one(banks: Banks) -> None:
     assert kept == (b"eCANCELLED: bank-east takes part no longer",)
     with pytest.MonkeyPatch.context() as later:
         later.setattr("saferoom.federations.KEPT_FOR", timedelta(days=-40))
+        await banks.reopen()
+        assert await banks.server.books.archive.federation_messages(federation) == ()
+        await banks.server.books.ledger.store(FederationRow(federation, 0, kept[0]))
         late = await banks.propose((A, B, EAST), name="second")
     assert await banks.server.books.archive.federation_messages(federation) == ()
     await banks.rooms[B].end_federation(late, "no")

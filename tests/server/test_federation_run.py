@@ -151,6 +151,40 @@ async def test_a_message_that_could_not_be_written_down_is_before_what_follows()
     assert again.progress.rounds == 1
 
 
+@pytest.mark.parametrize("silent", [False, True])
+async def test_a_step_whose_end_could_not_be_written_down_is_told_nobody_and_keeps_nobody_waiting(
+    silent: bool,
+) -> None:
+    """Whether the last message closes it or the time; each that waits tries to write it down."""
+    made, kept, refused = federation((500,) * 4), Kept(), list[bytes]()
+    tries = 5  # one by whoever ends the step, one by each that waits
+
+    async def keep(what: bytes) -> None:
+        if what == b"c" and len(kept.happened) > 5 and len(refused) < tries:
+            refused.append(what)
+            raise OSError("no space left")
+        await kept.keep(what)
+
+    run = FederationRun(made.terms, 0.05 if silent else SECONDS, keep)
+    await go(run, made, range(4), (0, Kind.SHARES))
+    places = range(4 - silent)
+
+    async def ask() -> list[bytes | BaseException]:
+        asked = [run.answer(name_of(place), waiting(made, place)) for place in places]
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), SECONDS)
+
+    told = await ask()
+    assert [type(each) for each in told] == [OSError] * len(places)
+    tries = 0
+    answers = await ask()
+    assert all(isinstance(each, bytes) for each in answers)
+    assert kept.happened[5:] == [*(b"m" + waiting(made, place) for place in places), b"c"]
+    again = run_of(federation((500,) * 4), Kept())
+    again.replay(kept.happened)
+    assert await again.answer(name_of(0), waiting(made, 0)) == answers[0]
+    await run.stop(1)
+
+
 async def test_a_message_of_another_bank_or_of_nobody_is_refused() -> None:
     made = federation()
     run = run_of(made, Kept())
