@@ -1,8 +1,8 @@
 """Loads that broke off, remembered in the member's folder until they are taken.
 
-What is remembered is the load's key, under a name that follows from every byte of its files: the
-same files go on under the same key, and any others begin anew under another. A piece is sealed
-only if it is what was read when the load was named: no key and place ever seal two contents.
+What is remembered, for a day, is the load's key, under a name that follows from every byte of its
+files: the same files go on under the same key, and any others begin anew under another. A piece is
+sealed only if it is what was read when the load was named: no key and place ever seal two contents.
 
 Source: NIST SP 800-38D, section 8 (a key and nonce seal one plaintext only).
 """
@@ -10,6 +10,7 @@ Source: NIST SP 800-38D, section 8 (a key and nonce seal one plaintext only).
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from saferoom_proto.statements.base import Base64, Digest, Part
 FEWEST_PIECES: Final = 9
 """Of which a load is remembered: what has 2 MiB or less is sent anew in a second."""
 MOST_ORDERS: Final = 1000
+KEPT_SECONDS: Final = 24 * 3600.0
+"""Since its last order. Its enclave keeps what has arrived for no longer, and whoever finds the key
+reads what others may have copied on its way."""
 _FOLDER: Final = "loads"
 
 
@@ -121,6 +125,14 @@ class BrokenLoad:
             return read_model(self._path, _Remembered)
         except SafeRoomError:
             return None  # then it begins anew, under another key
+
+
+def forget_old(folder: Path) -> None:
+    """Remove the keys of loads that broke off more than a day ago from a member's folder."""
+    for path in (folder / _FOLDER).glob("*.json"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
 
 
 def _hashed(path: Path | None, pieces: int) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 import grpc
 
-from saferoom_client.broken_loads import FEWEST_PIECES, BrokenLoad, Content
+from saferoom_client.broken_loads import FEWEST_PIECES, BrokenLoad, Content, forget_old
 from saferoom_client.files import bad_file
 from saferoom_client.owners import Endorsed, get_endorsed
 from saferoom_client.refused import refusal_of
@@ -173,6 +173,7 @@ def _plan(
     session: Session, schema: str, tables: Mapping[str, str | Path], changes: Mapping[str, Change]
 ) -> _Load:
     owner = session.owner
+    forget_old(session.profile.folder)
     files = {name: Path(path) for name, path in tables.items()}
     kept = [name for name in changes if name not in files]
     sizes = dict.fromkeys(kept, 0)

@@ -90,6 +90,8 @@ class Standing:
         self.generation += 1
         self.charter = self._launch
         """In force: the newest of the launch's and the stream's."""
+        self.charters: dict[str, PinnedCharter] = {self._launch.digest: self._launch}
+        """By their digests, those that were in force too: for words that name theirs."""
         self.schema: str | None = None
         """The digest of the newest schema; a load follows it."""
         self.schemas: dict[str, Schema] = {}
@@ -174,6 +176,7 @@ class Standing:
 
     def _take_charter(self, statement: Envelope, _: datetime) -> None:
         self._line = self._following(self._line, statement)
+        self.charters[self._line.charter.digest] = self._line.charter
         newer = _newer(self._line.charter, self.charter)
         if newer is not self.charter:
             self.charter = newer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -333,9 +334,7 @@ async def test_a_load_that_broke_off_goes_on_under_its_key_and_sends_no_piece_tw
     (file,) = remembered(room)
     assert file.stat().st_mode & 0o777 == 0o600
     came, heard = list(loads.arrived), list[tuple[Earlier, int]]()
-    report = await room.load_data(
-        SCHEMA, {"vat": path}, earlier=lambda what, sent: heard.append((what, sent))
-    )
+    report = await room.load_data(SCHEMA, {"vat": path}, earlier=lambda a, b: heard.append((a, b)))
     assert report.snapshot is not None
     assert heard == [(Earlier.GOES_ON, 5 * PIECE_BYTES)]
     assert loads.arrived[:5] == came
@@ -389,8 +388,12 @@ async def test_a_load_that_was_taken_before_its_sender_heard_of_it_is_not_loaded
     assert remembered(room) == []
 
 
-async def test_a_small_load_is_remembered_nowhere(
+async def test_a_small_load_is_remembered_nowhere_and_a_large_one_for_a_day(
     loads: Loads, room: AsyncRoom, tmp_path: Path
 ) -> None:
     await room.load_data(SCHEMA, {"vat": tmp_path / "vat.csv"})
     assert not (room.profile.folder / "loads").exists()
+    await broken(loads, room, large(tmp_path), 5)
+    os.utime(remembered(room)[0], (0, 0))
+    told = await refused(room, tmp_path, "missing.csv")
+    assert (told, remembered(room)) == (Reason.BAD_CONFIG, [])

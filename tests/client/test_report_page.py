@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 
-from saferoom_client.report.content import Content, ContentColumn, ContentPart, ContentTable, plain
+from saferoom_client.report.content import (
+    Content,
+    ContentColumn,
+    ContentPart,
+    ContentTable,
+    document,
+    plain,
+)
 from saferoom_client.report.draft import public_of
 from saferoom_client.report.page import page_of
 from saferoom_client.report.pdf import pdf
 from saferoom_client.sheet.render import html, text
+from saferoom_client.sheet.rows import Row, Section
 from saferoom_client.tongue import Language, speak
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.told import Mark, MarkedColumn
@@ -36,7 +47,7 @@ def content(*values: str, mark: MarkedColumn | None = None) -> Content:
         "listed",
         Title(en="Listed", zh="失信被执行人"),
         (ContentColumn("case_no", title, ColumnType.TEXT, mark),),
-        tuple((plain(value),) for value in values),
+        tuple((value,) for value in values),
     )
     part = ContentPart("court", Title(en="Court", zh="法院"), AT, 3, 17, (table,))
     return Content(
@@ -82,13 +93,33 @@ def test_no_value_makes_markup_or_a_line_of_its_own() -> None:
     assert not re.search("[\u202e\u2066\u2028\x00\x07\x1b]", written + plainly)
 
 
-def test_pdf_takes_values_as_data_and_is_the_same_file_again() -> None:
-    page = page_of(content(*HOSTILE))
-    made = pdf(page, AT)
+def test_no_two_values_look_alike_and_programs_are_given_them_as_they_are() -> None:
+    values = ("a\nb", r"a\nb", r"a\\nb", "a\u202eb", r"a\u202eb", "案号")
+    shown = [plain(value) for value in values]
+    assert len(set(shown)) == len(values)
+    assert (shown[0], shown[1], shown[-1]) == (r"a\nb", r"a\\nb", "案号")
+    told = json.loads(json.dumps(document(content(*values))))
+    (table,) = told["parts"][0]["tables"]
+    assert [row["case_no"] for row in table["rows"]] == list(values)
+
+
+def test_pdf_takes_all_that_a_page_says_as_data_and_is_the_same_file_again() -> None:
+    # Read as markup, or as code, none of them is a document.
+    broken = ('#panic("read as markup")', "#read(", "]", "$", "@nowhere", '"', "*")
+    page, whole = page_of(content(*HOSTILE, *broken)), " ".join(broken)
+    own = tuple(Section(said, (Row(said, said),)) for said in broken)
+    told = replace(page, title=whole, lead=whole, answer=whole, sections=(*page.sections, *own))
+    made = pdf(told, AT)
     assert made.startswith(b"%PDF-")
-    assert b"/JavaScript" not in made
-    assert b"/EmbeddedFile" not in made
-    assert pdf(page, AT) == made
+    assert pdf(told, AT) == made
+
+
+def test_what_is_copied_from_pdf_is_what_stands_there() -> None:
+    made = pdf(page_of(content("公共信用报告" * 20, "sha256:" + "ab" * 32, "a" * 300)), AT)
+    packed = re.findall(rb"/FlateDecode.*?stream\r?\n(.*?)\r?\nendstream", made, re.DOTALL)
+    meanings = [each for each in map(zlib.decompress, packed) if b"beginbfchar" in each]
+    assert any("信".encode("utf-16-be").hex().upper().encode() in each for each in meanings)
+    assert not any(b"200B" in each for each in meanings)
 
 
 def test_a_character_that_no_font_has_is_an_error_and_no_empty_box() -> None:
@@ -112,8 +143,9 @@ def test_a_page_speaks_chinese_and_says_what_is_marked_and_missing() -> None:
 
 @pytest.mark.parametrize("source", ["court", "court=", "=2.4", "court=99.9", "court=4.1x"])
 def test_a_draft_of_what_is_no_type_is_refused(source: str) -> None:
-    with pytest.raises(SafeRoomError):
+    with pytest.raises(SafeRoomError) as caught:
         public_of([source])
+    assert caught.value.reason is Reason.MALFORMED
 
 
 def test_a_draft_names_the_catalogues_public_columns_and_no_other() -> None:

@@ -377,3 +377,22 @@ def test_no_room_makes_up_a_mark_or_its_end(room: ReportRoom) -> None:
         room.court.answer(dispute, finding=Finding.STANDS, at=ahead),
     ):
         assert disputed(room.ask(of, disputes=[dispute, made_up])) == {"court": Mark.DISPUTED}
+
+
+def test_what_an_approver_settled_stays_settled_when_it_is_an_approver_no_more(
+    own: ReportRoom,
+) -> None:
+    dispute = of_court(own)
+    settled = own.court.answer(dispute)
+    own.court.approvers["chen"] = own.world.seeds.signing("another chen")
+    own.court.adopt()
+    own.court.publish_schema(lists(version=2))
+    own.court.agree(own.bank)
+    own.enclave.restart()
+    of = own.approved()
+    own.enclave.load({"listed": to_csv(own.world, ROWS)})
+    assert disputed(own.ask(of, disputes=[dispute])) == {"court": Mark.DISPUTED}
+    assert disputed(own.ask(of, disputes=[dispute, settled])) == {}
+    # Nobody answers under a charter that is not the owner's.
+    stray = own.court.answer(dispute, charter=settled.digest)
+    assert disputed(own.ask(of, disputes=[dispute, stray])) == {"court": Mark.DISPUTED}

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from saferoom import disputes as of_disputes
+from saferoom import reports
 from saferoom.disputes import REMEMBERED
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Finding
@@ -170,3 +171,23 @@ async def test_no_owner_buries_a_subject_under_answers_to_one_dispute(
     await answer(sides.offices, taken[0])  # it is there already
     await answer(sides.offices, office.answer(second))
     assert len(await disputes(sides.firms)) == 2 + FEW + 1
+
+
+async def test_what_other_owners_are_told_takes_no_room_from_what_a_report_is_marked_by(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm, office, archive = sides.firm, sides.office, sides.room.server.books.archive
+    said = firm.dispute()
+    await dispute(sides.firms, said)
+    answers = [office.answer(said, finding=each) for each in (PASSED_ON, CORRECTED)]
+    for each in answers:
+        await answer(sides.offices, each)
+    await dispute(sides.firms, firm.dispute(owner="court", words="of another owner " * 100))
+    room = len(said.payload) + len(answers[-1].payload)
+    monkeypatch.setattr(reports, "MOST_BYTES", room)
+    # Of the answers the newest, and what ends a dispute never without it.
+    found = await reports.disputes_of(archive, "tax", firm.uscc)
+    assert [each.digest for each in found] == [said.digest, answers[-1].digest]
+    monkeypatch.setattr(reports, "MOST_BYTES", room - 1)
+    found = await reports.disputes_of(archive, "tax", firm.uscc)
+    assert [each.digest for each in found] == [answers[-1].digest]

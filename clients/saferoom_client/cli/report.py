@@ -37,6 +37,7 @@ from saferoom_client.report.content import (
     of_answer,
     of_holdings,
     of_receipt,
+    plain,
 )
 from saferoom_client.report.draft import SOURCE, public_of, written
 from saferoom_client.report.page import mark_words, page_of
@@ -285,7 +286,7 @@ def _table(one: ContentTable) -> Iterator[str]:
     headings = [
         titled(column.title) + ("" if column.mark is None else " *") for column in one.columns
     ]
-    rows = [tuple(value or "" for value in row) for row in one.rows]
+    rows = [tuple(plain(value or "") for value in row) for row in one.rows]
     yield from (f"  {line}" for line in table(headings, rows))
     for column in one.columns:
         if column.mark is not None:

@@ -1,7 +1,7 @@
 """What a report says, whoever asked for it: an institution, or the subject itself.
 
-Values are of records, so others wrote them. What changes how the rest is shown is given by its
-number, line feeds too: no value makes a line or a column of its own.
+Values are of records, so others wrote them. To programs they are given as they are. To people, by
+`plain`: no value makes a line or a column of its own, and no two look alike by it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ContentColumn:
 
 @dataclass(frozen=True, slots=True)
 class ContentTable:
-    """The rows of one table about the subject, each value as it may be shown."""
+    """The rows of one table about the subject, each value as its owner holds it."""
 
     name: str
     title: Title
@@ -145,7 +145,7 @@ def of_holdings(
 
 
 def document(content: Content) -> dict[str, object]:
-    """Write a report for a program; values are as they may be shown."""
+    """Write a report for a program; each value as its owner holds it."""
     return {
         "subject": content.subject,
         "room": content.room,
@@ -169,11 +169,13 @@ def document(content: Content) -> dict[str, object]:
 
 
 def plain(value: str) -> str:
-    """Give a value so that it stays one line, and changes nothing of how the rest is shown."""
-    if value.isprintable():
-        return value
+    r"""Give a value so that it stays one line, and changes nothing of how the rest is shown.
+
+    What would is given by its number, as `\n`, and a backslash by two.
+    """
     return "".join(
-        one.encode("unicode_escape").decode() if category(one) in _HIDDEN else one for one in value
+        one.encode("unicode_escape").decode() if one == "\\" or category(one) in _HIDDEN else one
+        for one in value
     )
 
 
@@ -212,7 +214,7 @@ def _parts(verified: VerifiedReport) -> Iterable[ContentPart]:
                     )
                     for column in table.columns
                 ),
-                tuple(map(_shown, table.rows)),
+                table.rows,
             )
             for table in told.tables
         )
@@ -230,7 +232,7 @@ def _held(owner: str, own: OwnHoldings) -> ContentPart:
         )
         # As an enclave tells it: each row once, and none that says nothing.
         rows = dict.fromkeys(tuple(row[at] for at in public) for row in table.rows)
-        told = tuple(_shown(row) for row in rows if any(value is not None for value in row))
+        told = tuple(row for row in rows if any(value is not None for value in row))
         if columns and told:
             tables.append(ContentTable(table.name, table.title, columns, told))
     store = own.holdings.store
@@ -241,7 +243,3 @@ def _held(owner: str, own: OwnHoldings) -> ContentPart:
 def _mark(marks: Iterable[MarkedColumn], name: str) -> MarkedColumn | None:
     found = [each for each in marks if each.column == name]
     return found[0] if found else None
-
-
-def _shown(row: tuple[str | None, ...]) -> tuple[str | None, ...]:
-    return tuple(None if value is None else plain(value) for value in row)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saferoom_client.report.content import Content, ContentColumn, ContentPart, ContentTable
+from saferoom_client.report.content import (
+    Content,
+    ContentColumn,
+    ContentPart,
+    ContentTable,
+    plain,
+)
 from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
 from saferoom_client.tongue import later, say, spoken, titled
 from saferoom_proto.reports.told import Mark, MarkedColumn
@@ -104,7 +110,7 @@ def _lines(table: ContentTable, row: tuple[str | None, ...]) -> Iterator[str]:
     for column, value in zip(table.columns, row, strict=True):
         if value is not None:
             mark = "" if column.mark is None else " *"
-            yield f"{_column(column)}{mark}: {value}"
+            yield f"{_column(column)}{mark}: {plain(value)}"
 
 
 def mark_words(mark: MarkedColumn) -> str:

@@ -29,15 +29,16 @@ FONTS: Final = (
 """Those with the characters of GB 18030 that Debian, macOS and Windows come with."""
 _NO_GLYPH: Final = "could not be displayed"
 """What Typst says of a character that PDF/A-2u has no glyph for."""
-_LONG: Final = re.compile(r"(\S{24})(?=\S)")
-_MAY_BREAK: Final = "\u200b"
+_LONG: Final = re.compile(r"([^\s\u2e80-\U0010ffff]{24})(?=[^\s\u2e80-\U0010ffff])")
+"""Of a long word what may stand in a line alone; from U+2E80 on characters break by themselves."""
 _LAYOUT: Final = """
 #let told = json(bytes(sys.inputs.told))
 #set document(title: told.title, date: auto)
 #set page(paper: "a4", margin: (x: 20mm, y: 22mm), numbering: "1 / 1")
 #set text(font: told.font, size: 10pt, lang: told.language)
 #set par(justify: false)
-#let lines(value) = value.split("\\n").join(linebreak())
+#let pieces(line) = line.enumerate().map(((at, one)) => if calc.odd(at) { box(one) } else { one })
+#let lines(told) = told.map(line => pieces(line).join()).join(linebreak())
 #let tones = (yes: rgb("#1f7a4d"), no: rgb("#9a3b26"), refused: rgb("#8a6d00"))
 #text(size: 17pt, weight: "bold", told.title)
 #parbreak()
@@ -51,7 +52,7 @@ _LAYOUT: Final = """
   #line(length: 100%, stroke: 0.5pt + luma(70%))
   #grid(columns: (32mm, 1fr), column-gutter: 5mm, row-gutter: 2.6mm,
     ..for row in section.rows {
-      (text(fill: luma(35%), row.label), lines(row.value))
+      (text(fill: luma(35%), row.label), lines(row.lines))
     })
 ]
 """
@@ -119,7 +120,9 @@ def _data(page: Page) -> dict[str, object]:
     }
 
 
-def _row(row: Row) -> dict[str, str]:
-    # Of a long word each piece may stand in a line of its own: nothing runs off the paper.
-    value = "" if row.form is Form.DRAWING else _LONG.sub(rf"\1{_MAY_BREAK}", row.value)
-    return {"label": row.label, "value": value}
+def _row(row: Row) -> dict[str, object]:
+    # The layout boxes every other piece, the long ones, between which it breaks: nothing runs off
+    # the paper, and no character stands there to be copied with them.
+    drawn = row.form is Form.DRAWING
+    lines = [] if drawn else [_LONG.split(line) for line in row.value.split("\n")]
+    return {"label": row.label, "lines": lines}

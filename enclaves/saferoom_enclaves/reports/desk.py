@@ -165,6 +165,7 @@ class ReportDesk:
             subject=asked.request.subject,
             statements=said,
             charter=standing.charter,
+            charters=dict(standing.charters),
             revoked=dict(standing.revoked_certificates),
             now=moment.now,
         )

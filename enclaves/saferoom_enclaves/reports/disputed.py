@@ -1,8 +1,9 @@
 """Which columns a subject disputes, by statements that the room hands over with a request.
 
 The enclave does not follow disputes. It verifies each that it is shown: the subject's by its own
-certified key, the owner's answers by an approver of the charter in force. What does not verify is
-left out, so nobody can make up a mark; a room that keeps one back is not noticed here.
+certified key, the owner's answers by an approver of the charter that each names: one that settled a
+dispute has settled it, though its approver left since. What does not verify is left out, so nobody
+can make up a mark; a room that keeps one back is not noticed here.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Said:
         subject: whose disputes.
         statements: as the room hands them over.
         charter: in force.
+        charters: the owner's, by their digests: those that were in force too.
         revoked: certificates, by their fingerprints, and since when.
         now: the present instant: nothing that is dated later counts.
     """
@@ -44,6 +46,7 @@ class Said:
     subject: str
     statements: tuple[Envelope, ...]
     charter: PinnedCharter
+    charters: Mapping[str, PinnedCharter]
     revoked: Mapping[str, datetime]
     now: datetime
 
@@ -77,7 +80,10 @@ class Said:
 
     def _opened(self, statement: Envelope) -> _Spoken:
         if statement.payload_type == DisputeAnswer.payload_type():
-            return verify_by_named_approver(statement, self.charter, DisputeAnswer)
+            charter = self.charters.get(load(statement, DisputeAnswer).charter)
+            if charter is None:
+                raise SafeRoomError(Reason.BAD_CHARTER, "an answer under no charter of the owner")
+            return verify_by_named_approver(statement, charter, DisputeAnswer)
         if statement.payload_type == DisputeWithdrawal.payload_type():
             withdrawal = load(statement, DisputeWithdrawal)
             at = withdrawal.at
