@@ -12,6 +12,7 @@ from saferoom_proto.hpke import SealingKey
 from saferoom_proto.pauses import Pauses, Stopped, Target
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.source_forms import SourceForms
 from saferoom_proto.statements import (
     Endorsement,
     EvidenceClaims,
@@ -94,7 +95,14 @@ async def get_endorsed(session: Session, owner: str) -> Endorsed:
 
 
 async def put_schema(session: Session, schema: Schema | Envelope) -> Recorded:
-    """Hand in the tables of the owner's store, signed as an approver."""
+    """Hand in the tables of the owner's store, signed as an approver.
+
+    Raises:
+        SafeRoomError: `CONFLICT` if a source of the newest tables would change; nothing is signed.
+    """
+    if isinstance(schema, Schema) and len(schema.loaded) < len(schema.tables):
+        newest = await get_schema(session)
+        SourceForms([] if newest is None else [newest[0]]).require(schema)
     statement = session.sign(schema)
     ask = owner_pb2.PutSchemaRequest(schema=envelope_to_proto(statement))
     told = await session.call(session.owners.PutSchema, ask)

@@ -96,8 +96,8 @@ async def test_a_provider_is_asked_again_after_the_one_request_to_try_it_was_giv
     config = BrokerConfig.load(given[1])
     with ThreadPoolExecutor(2) as pool:
         source = Source(config.folder, config.sources["tax_arrears"], pool, get)
-        for _ in range(guards.FAILURES):
-            assert (await source.ask("x")).outcome is Outcome.UNAVAILABLE
+        for number in range(guards.FAILURES):
+            assert (await source.ask(f"firm {number}")).outcome is Outcome.UNAVAILABLE
         trying = asyncio.ensure_future(source.ask("x"))
         await asyncio.sleep(0)  # it is let through, and the next is not
         assert (await source.ask("x")).outcome is Outcome.UNAVAILABLE
@@ -105,3 +105,26 @@ async def test_a_provider_is_asked_again_after_the_one_request_to_try_it_was_giv
         await asyncio.gather(trying, return_exceptions=True)
         over.set()
         assert (await source.ask("x")).outcome is Outcome.ANSWERED
+
+
+def test_one_subject_that_a_provider_always_fails_for_holds_nobody_else_up() -> None:
+    now = 0.0
+    breaker = guards.Breaker(lambda: now)
+    for _ in range(3 * guards.FAILURES):
+        breaker.failed("always")
+    assert breaker.lets_through()
+    for number in range(guards.FAILURES - 1):
+        breaker.failed(f"firm {number}")
+    assert not breaker.lets_through()
+    # What was under way then fails, too, and makes the pause no longer.
+    for number in range(MOST_AT_ONCE):
+        breaker.failed(f"other {number}")
+    now = guards.FIRST_PAUSE_SECONDS
+    assert breaker.lets_through()
+    breaker.failed("firm 1")  # the one that was let through: now it is longer
+    now += guards.FIRST_PAUSE_SECONDS
+    assert not breaker.lets_through()
+    now += guards.FIRST_PAUSE_SECONDS
+    assert breaker.lets_through()
+    breaker.succeeded()
+    assert breaker.lets_through()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from saferoom_client.broker import attend
 from saferoom_client.broker.attend import broker
 from saferoom_client.broker.config import BrokerConfig
 from saferoom_client.broker.provider import MOST_BYTES
@@ -72,10 +73,17 @@ def test_a_consent_that_is_taken_back_while_its_record_is_fetched_gives_no_answe
     room: FetchRoom,
 ) -> None:
     consent, question = room.consent(5), room.question(5)
+    revoked = room.said.world.subject(5).revocation(consent)
+
+    def slow(exchange: Exchange, source: str, subject: str) -> None:
+        room.said.world.publish(revoked)
+        room.enclave.follow()
+        room.provider.honest(exchange, source, subject)
+
+    room.provider.behaviour = slow
     room.prepare(question)
-    room.said.world.publish(room.said.world.subject(5).revocation(consent))
-    room.enclave.follow()
     assert room.enclave.ask(question).reason is Reason.NO_CONSENT
+    assert len(room.provider.asked) == 1
 
 
 def test_a_consent_that_is_taken_back_right_before_the_broker_is_asked_counts(
@@ -259,17 +267,21 @@ def cut_off(exchange: Exchange, source: str, subject: str) -> None:
 
 
 def test_a_provider_that_does_not_answer_is_unavailable_and_costs_nothing(room: FetchRoom) -> None:
-    firm = room.firm(SAID)
     for lie in (redirect, failing, not_its_path, dripping, cut_off):
-        room.provider.behaviour = lie
+        room.provider.behaviour, firm = lie, room.firm(SAID)
         assert outcome(room, firm) is Reason.SOURCE_UNAVAILABLE, lie
-    # Five failures: it is left alone, though it would answer by now.
+    # It failed for five firms: it is left alone, though it would answer by now.
     room.provider.behaviour = room.provider.honest
-    asked = len(room.provider.asked)
-    assert outcome(room, firm) is Reason.SOURCE_UNAVAILABLE
+    asked, other = len(room.provider.asked), room.firm(SAID)
+    assert outcome(room, other) is Reason.SOURCE_UNAVAILABLE
     assert len(room.provider.asked) == asked
     room.disconnect()
     room.connect()
+    # About a firm that it failed for it is not asked again yet, and nobody else is held up.
+    assert outcome(room, firm) is Reason.SOURCE_UNAVAILABLE
+    assert len(room.provider.asked) == asked
+    assert outcome(room, room.firm(SAID)) is Truth.NO
+    room.restart()
     verdict = room.ask(firm)
     assert (verdict.truth, verdict.release.charges[0].cells_before) == (Truth.NO, 1)
     assert SECRET not in room.enclave.log.getvalue()
@@ -318,13 +330,14 @@ ORDERS = (
 
 
 def test_a_broker_takes_nothing_but_a_source_that_it_knows_and_a_code(
-    room: FetchRoom, tmp_path: Path
+    room: FetchRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An enclave that was taken over can send its owner's provider codes, and nobody anything."""
     room.disconnect()
     write_config(room.folder, tmp_path / "s", room.provider.port)
     config = BrokerConfig.load(room.folder)
     write_config(room.folder, room.folder / "s", room.provider.port, seconds=1.5, tries=2)
+    monkeypatch.setattr(attend, "LONGEST_PAUSE_SECONDS", 0.1)
     ended = asyncio.run_coroutine_threadsafe(_sent(config, ORDERS), room.loop)
     assert ended.result(BOUND_SECONDS) == [b""] * len(ORDERS)
     assert room.provider.asked == []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from saferoom_enclaves.features import FeatureRule
+from saferoom_enclaves.fetched import calls
+from saferoom_enclaves.fetched.calls import Fetching
+from saferoom_enclaves.logs import Log
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Row
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -15,6 +20,7 @@ from saferoom_proto.statements import CostEstimate, Source, load
 from saferoom_proto.verdict import Verdict
 from simulator.batch import ask_batch, batch_of
 from simulator.fetching import (
+    BOUND_SECONDS,
     SOURCE,
     FetchRoom,
     arrears_features,
@@ -22,6 +28,7 @@ from simulator.fetching import (
     fetch_room,
     row,
 )
+from simulator.provider import Exchange
 from tests.enclaves.test_disclose import shown
 
 OWING = {"tax_arrears": [row("4000.50"), row("7999.50", None)]}
@@ -145,6 +152,56 @@ def test_a_question_waits_a_moment_only_and_is_answered_when_it_is_asked_again(
     room.prepare(question)
     assert room.enclave.ask(question).truth is Truth.NO
     assert len(room.provider.asked) == 1
+
+
+def test_a_question_that_is_not_asked_again_is_judged_all_the_same(room: FetchRoom) -> None:
+    """Else a record would be fetched, and no chain say for whom."""
+    question, chain = room.question(), room.enclave.enclave.whereabouts().chain_length
+    room.prepare(question)
+    assert room.enclave.enclave.whereabouts().chain_length == chain + 1
+    verdict = room.enclave.ask(question)
+    assert (verdict.truth, verdict.release.charges[0].cells_before) == (Truth.NO, 1)
+    assert room.enclave.enclave.whereabouts().chain_length == chain + 1
+
+
+def test_a_record_is_there_at_a_step_of_the_clock_whatever_its_size(room: FetchRoom) -> None:
+    """Also one that cannot be used, and one that is read again after a start."""
+    step, large = 0.4, room.firm({"tax_arrears": [row("1")] * 15_000})
+    log = Log("tax", room.enclave.log)
+    for start in range(2):
+        if start:
+            room.restart()
+        room.fetching = Fetching(room.worker, room.broker, log, step)
+        for firm in (1, large):
+            asked = room.question(firm)
+            began = time.monotonic()
+            room.prepare(asked)
+            assert time.monotonic() - began >= step
+            assert room.enclave.ask(asked).truth is Truth.NO
+    assert len(room.provider.asked) == 2
+
+
+def test_more_records_than_may_be_under_way_are_refused_and_begin_later(
+    room: FetchRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "MOST_UNDER_WAY", 1)
+    over = threading.Event()
+
+    def held_up(exchange: Exchange, source: str, subject: str) -> None:
+        over.wait(BOUND_SECONDS)
+        room.provider.honest(exchange, source, subject)
+
+    room.provider.behaviour = held_up
+    first, second = room.question(), room.question(room.firm(OWING))
+    room.prepare(first, patience_seconds=0.0)
+    room.prepare(second)  # waits for nothing
+    with pytest.raises(SafeRoomError) as refusal:
+        room.enclave.judge(second)
+    assert refusal.value.reason is Reason.SOURCE_UNAVAILABLE
+    over.set()
+    for each in (first, second):
+        room.prepare(each)
+        assert room.enclave.ask(each).truth is Truth.NO
 
 
 def test_a_provider_that_is_down_costs_nothing(room: FetchRoom) -> None:

@@ -66,7 +66,7 @@ class Source:
         if not made:
             self._breaker.given_up()
         elif reply.outcome is Outcome.UNAVAILABLE:
-            self._breaker.failed()
+            self._breaker.failed(subject)
         else:
             self._breaker.succeeded()
         return reply

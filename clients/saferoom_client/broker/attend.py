@@ -1,4 +1,4 @@
-"""The broker's line to its enclave: orders come in, answers go out, and nothing is remembered.
+"""The broker's line to its enclave: orders come in, answers go out, and no answer is remembered.
 
 An order that is not of the form, names a source that is not configured, or a code that is none,
 ends the line: an enclave that is whole sends no such order.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -42,13 +43,14 @@ async def broker(config: BrokerConfig, *, on_event: Tell = ignore_events) -> Non
         sources = {name: Source(config.folder, each, pool) for name, each in config.sources.items()}
         pause = FIRST_PAUSE_SECONDS
         while True:
-            line = _Line(sources, on_event)
+            began = time.monotonic()
             try:
-                await line.run(config.socket)
+                await _Line(sources, on_event).run(config.socket)
                 detail = "the enclave closed the line"
             except (OSError, SafeRoomError) as error:
                 detail = _words(error)
-            if line.attended:
+            # One that is hung up on at once, as beside another broker, comes ever more rarely.
+            if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             on_event(Event(Happening.DISCONNECTED, f"{detail}; again in {pause:.1f} s"))
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
@@ -64,7 +66,6 @@ class _Line:
         self._under_way: Final[set[asyncio.Task[None]]] = set()
         self._telling: Final[set[asyncio.Task[None]]] = set()
         """Those whose provider has answered."""
-        self.attended = False
 
     async def run(self, socket: Path) -> None:
         """Attend until the enclave ends the line.
@@ -77,7 +78,6 @@ class _Line:
         try:
             hello = {"sources": sorted(self._sources)}
             writer.write(json.dumps(hello).encode() + b"\n")
-            self.attended = True
             self._on_event(Event(Happening.ATTENDING, str(socket)))
             while document := await _line(reader):
                 await self._attend(writer, *self._order(document))

@@ -14,7 +14,8 @@ from datetime import date, datetime
 from typing import Final
 
 FAILURES: Final = 5
-"""In a row, before a provider is left alone."""
+"""Subjects that it failed for in a row, before a provider is left alone: one that it always fails
+for holds nobody else up."""
 FIRST_PAUSE_SECONDS: Final = 5.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 _BURST_SECONDS: Final = 2.0
@@ -30,14 +31,14 @@ class Breaker:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock: Final = clock
-        self._failures = 0
+        self._failed_for: Final[set[str]] = set()
         self._closed_until = 0.0
         self._pause = FIRST_PAUSE_SECONDS
         self._tried = False
 
     def lets_through(self) -> bool:
         """Tell whether the provider may be asked now; after a pause, by one request at a time."""
-        if self._failures < FAILURES:
+        if len(self._failed_for) < FAILURES:
             return True
         if self._clock() < self._closed_until or self._tried:
             return False
@@ -46,13 +47,16 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Take note that the provider answered."""
-        self._failures, self._pause, self._tried = 0, FIRST_PAUSE_SECONDS, False
+        self._failed_for.clear()
+        self._pause, self._tried = FIRST_PAUSE_SECONDS, False
 
-    def failed(self) -> None:
-        """Take note that it did not."""
-        self._failures += 1
+    def failed(self, subject: str) -> None:
+        """Take note that it did not, about this subject."""
         self._tried = False
-        if self._failures >= FAILURES:
+        if len(self._failed_for) < FAILURES:
+            self._failed_for.add(subject)
+        # Those that were under way when it was closed fail, too: they make its pause no longer.
+        if len(self._failed_for) >= FAILURES and self._clock() >= self._closed_until:
             self._closed_until = self._clock() + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 

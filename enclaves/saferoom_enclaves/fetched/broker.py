@@ -32,6 +32,10 @@ SECONDS: Final = 12.0
 """For one subject, the broker's retries included: a caller's own call lasts 15."""
 MOST_AT_ONCE: Final = 16
 """Asked for at a time; more are refused at once."""
+HELLO_SECONDS: Final = 5.0
+"""In which whoever connects says which sources it can ask."""
+MOST_LINES: Final = 4
+"""Connections at a time, those included that have said nothing yet."""
 _LINE_BYTES: Final = 4096
 _MOST_SOURCES: Final = 64
 _OTHERS_NOTHING: Final = 0o117
@@ -51,9 +55,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Told:
-    """What a provider said of a subject; none if nobody can use it. It shows no text form."""
+    """What became of a request, and the answer if there is one. It shows no text form."""
 
-    data: bytes | None
+    outcome: Outcome
+    data: bytes = b""
 
 
 class Broker:
@@ -67,6 +72,7 @@ class Broker:
         self._log: Final = log
         self._line: _Line | None = None
         self._server: asyncio.Server | None = None
+        self._lines = 0
 
     @property
     def is_connected(self) -> bool:
@@ -91,10 +97,10 @@ class Broker:
             self._line.end()
 
     async def ask(self, source: str, subject: str) -> Told:
-        """Ask for one subject's record.
+        """Ask for one subject's record; `Outcome.UNAVAILABLE` also if it takes too long.
 
         Raises:
-            SafeRoomError: `SOURCE_UNAVAILABLE`: nothing was learned.
+            SafeRoomError: `SOURCE_UNAVAILABLE`: there was nobody to ask, or the broker went away.
         """
         line = self._line
         if line is None:
@@ -103,11 +109,18 @@ class Broker:
             async with asyncio.timeout(SECONDS):
                 return await line.ask(source, subject)
         except TimeoutError:
-            raise SafeRoomError(Reason.SOURCE_UNAVAILABLE, f"{source}: no answer in time") from None
+            return Told(Outcome.UNAVAILABLE)
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._lines >= MOST_LINES:
+            self._log.warning("broker refused", lines=self._lines)
+            writer.close()
+            return
+        self._lines += 1
         try:
-            line = _Line(await _sources(reader), writer)
+            async with asyncio.timeout(HELLO_SECONDS):
+                sources = await _sources(reader)
+            line = _Line(sources, writer)
             if self._line is not None:
                 self._line.end()
             self._line = line
@@ -116,6 +129,7 @@ class Broker:
         except (SafeRoomError, OSError, ValueError, asyncio.IncompleteReadError) as error:
             self._log.warning("broker disconnected", reason=type(error).__name__)
         finally:
+            self._lines -= 1
             writer.close()
             if self._line is not None and self._line.is_of(writer):
                 self._line.end()
@@ -167,24 +181,16 @@ class _Line:
             told = self._waiting.get(number) if isinstance(number, int) else None
             size = _size(said) if outcome is Outcome.ANSWERED else 0
             data = await reader.readexactly(size)
-            if told is None or told.done():
-                continue  # whoever asked has given up
-            match outcome:
-                case Outcome.ANSWERED:
-                    told.set_result(Told(data))
-                case Outcome.NOBODY:
-                    told.set_result(Told(b""))
-                case Outcome.UNUSABLE:
-                    told.set_result(Told(None))
-                case Outcome.UNAVAILABLE:
-                    told.set_exception(_unavailable("the provider cannot be reached"))
+            if told is not None and not told.done():  # else whoever asked has given up
+                told.set_result(Told(outcome, data))
 
     def end(self) -> None:
         """Close it, and let whoever waits know."""
         self._writer.close()
         for told in self._waiting.values():
             if not told.done():
-                told.set_exception(_unavailable("the broker is gone"))
+                gone = SafeRoomError(Reason.SOURCE_UNAVAILABLE, "the broker is gone")
+                told.set_exception(gone)
 
 
 async def _sources(reader: asyncio.StreamReader) -> frozenset[str]:
@@ -210,7 +216,3 @@ def _size(said: Mapping[str, object]) -> int:
     if not isinstance(size, int) or not 0 < size <= MOST_BYTES:
         raise SafeRoomError(Reason.TOO_LARGE, f"an answer has 1 to {MOST_BYTES} bytes")
     return size
-
-
-def _unavailable(detail: str) -> SafeRoomError:
-    return SafeRoomError(Reason.SOURCE_UNAVAILABLE, detail)

@@ -135,7 +135,6 @@ class FetchedRecords:
             if self._current(subject, recipe, now) is None:
                 names = features.keys() & recipe.features.keys()
                 wanted.append(want(allowed, subject, recipe, names, now))
-        self._pending.update(each.place for each in wanted)
         return tuple(wanted)
 
     def kept(self, wanted: Needed) -> bytes | None:
@@ -214,6 +213,10 @@ class FetchedRecords:
         """Take note that a source gave what the broker could not take."""
         self._unusable(wanted.recipe.source, SafeRoomError(Reason.TOO_LARGE))
 
+    def begun(self, wanted: Iterable[Needed]) -> None:
+        """Take note of what is under way, until it settles."""
+        self._pending.update(each.place for each in wanted)
+
     def settled(self, wanted: Needed) -> None:
         """Take note that nothing is under way about a subject any more."""
         self._pending.discard(wanted.place)
@@ -228,11 +231,9 @@ class FetchedRecords:
                 its source is being asked; `SOURCE_UNAVAILABLE` if that told nothing.
         """
         found: dict[FeatureRef, FeatureIndex | None] = {}
+        self.require_sound(features)
         for recipe in self._recipes_of(features):
-            sound = self._sound.get(recipe.key)
             names = [ref for ref in features if ref in recipe.features]
-            if sound is not None and (broken := [ref for ref in names if ref not in sound]):
-                raise SafeRoomError(Reason.NO_DATA, f"not computed: {min(map(str, broken))}")
             known = self._current(subject, recipe, now)
             if known is None:
                 pending = (subject, recipe.source.name) in self._pending
