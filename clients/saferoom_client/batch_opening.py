@@ -26,25 +26,23 @@ from saferoom_proto.batch import (
     JudgedRows,
     When,
     chunks_of,
+    outcome_of,
     record_bytes,
     secret_info,
+    split,
 )
 from saferoom_proto.batch_grounds import require_about
-from saferoom_proto.batch_receipt import (
-    moment_of,
-)
+from saferoom_proto.batch_receipt import moment_of
+from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import digest_bytes
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import require_pinned
-from saferoom_proto.statements import BatchRelease, Span
+from saferoom_proto.statements import BatchRelease, BatchRequest, Span
 from saferoom_proto.tree import Tree
 from saferoom_proto.v1 import batch_pb2
-from saferoom_proto.wire import (
-    Recorded,
-    recorded_from_proto,
-)
+from saferoom_proto.wire import Recorded, recorded_from_proto
 
 _KNOWN: Final = bytes([*CODES.values(), SHARED])
 _NO_CONSENT: Final = bytes(CONSENT_BYTES)
@@ -114,7 +112,8 @@ class Opening:
         root, path = Tree(leaves, suite).root, tuple(message.proof)
         verify_inclusion(number, total, root, path, part.root, suite=suite)
         # Step 6: and it agrees with what the word rests on.
-        self._require_sound(part, chunk)
+        owned = self._view.certificate.part(owner)
+        require_sound(chunk, owned, part.release, self._batch.request)
         part.chunks.append(chunk)
 
     def close(self) -> BatchAnswer:
@@ -167,36 +166,6 @@ class Opening:
         for digest in named:
             self._named[digest] = await grounds.statement(digest)
 
-    def _require_sound(self, part: _Part, chunk: JudgedRows) -> None:
-        """Refuse records that no enclave makes: it would have broken its own rules."""
-        width = len(chunk.records) // chunk.count
-        owned = self._view.certificate.part(part.release.owner)
-        codes = chunk.records[::width]
-        if codes.translate(None, _KNOWN):
-            raise SafeRoomError(Reason.BAD_PROOF, "an outcome that is not known")
-        answered = _answered(chunk)
-        if not answered:
-            return
-        shared = owned.charter is not None
-        if codes.count(SHARED) != answered * shared:
-            raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
-        moment, request = moment_of(When.from_bytes(chunk.when)), self._batch.request
-        if not request.not_before <= moment < request.not_after:
-            raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the batch's window")
-        span = part.release.span_of(chunk.first)
-        if span is None or not span.approvals:
-            raise SafeRoomError(Reason.NOT_APPROVED, "answered without approvals")
-        if width != record_bytes(len(owned.charged), shared=shared):
-            raise SafeRoomError(Reason.BAD_PROOF, "the charges are not those of the certificate")
-        if owned.needs_consent:
-            ends = range(1 + CONSENT_BYTES, len(chunk.records) + 1, width)
-            without = sum(
-                code in ANSWERED and chunk.records[end - CONSENT_BYTES : end] == _NO_CONSENT
-                for code, end in zip(codes, ends, strict=True)
-            )
-            if without:
-                raise SafeRoomError(Reason.NO_CONSENT, "answered without a consent")
-
     def _closed(self, part: _Part) -> PartAnswer:
         release, named = part.release, self._named
         spans = release.spans
@@ -218,6 +187,49 @@ class Opening:
             chunks=tuple(part.chunks),
             handovers=self._session.grounds.handovers_to(release.owner, *charters),
         )
+
+
+def require_sound(
+    chunk: JudgedRows, owned: OwnerPart, release: BatchRelease, request: BatchRequest
+) -> None:
+    """Refuse records that no enclave makes: it would have broken its own rules.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF`, `NOT_APPROVED`, `NO_CONSENT`; `MALFORMED` for no share.
+    """
+    width = len(chunk.records) // chunk.count
+    codes = chunk.records[::width]
+    if codes.translate(None, _KNOWN):
+        raise SafeRoomError(Reason.BAD_PROOF, "an outcome that is not known")
+    answered = _answered(chunk)
+    if not answered:
+        return
+    shared = owned.charter is not None
+    if codes.count(SHARED) != answered * shared:
+        raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
+    moment = moment_of(When.from_bytes(chunk.when))
+    if not request.not_before <= moment < request.not_after:
+        raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the batch's window")
+    span = release.span_of(chunk.first)
+    if span is None or not span.approvals:
+        raise SafeRoomError(Reason.NOT_APPROVED, "answered without approvals")
+    if width != record_bytes(len(owned.charged), shared=shared):
+        raise SafeRoomError(Reason.BAD_PROOF, "the charges are not those of the certificate")
+    if shared:
+        for (record,) in split(chunk.records, width):
+            outcome_of(record)  # not only when its row is read
+    if owned.needs_consent:
+        _require_consents(codes, chunk.records, width)
+
+
+def _require_consents(codes: bytes, records: bytes, width: int) -> None:
+    ends = range(1 + CONSENT_BYTES, len(records) + 1, width)
+    without = sum(
+        code in ANSWERED and records[end - CONSENT_BYTES : end] == _NO_CONSENT
+        for code, end in zip(codes, ends, strict=True)
+    )
+    if without:
+        raise SafeRoomError(Reason.NO_CONSENT, "answered without a consent")
 
 
 def _answered(chunk: JudgedRows) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -113,10 +113,19 @@ async def prepare(
     )
 
 
-async def ask(session: Session, question: Question) -> CheckAnswer:
-    """Ask a signed question, the first time or again; a repeat is charged once."""
+async def ask(
+    session: Session, question: Question, keep: Callable[[Question], None] | None = None
+) -> CheckAnswer:
+    """Ask a signed question, the first time or again; a repeat is charged once.
+
+    Args:
+        session: of the institution that asks.
+        question: as `prepare` gave it, or `keep` was given it.
+        keep: is given the second message of a blind match before that is sent: from then on it is
+            what to ask again, and no more the question that it follows.
+    """
     if question.tag is not None:
-        return await _match(session, question, question.tag)
+        return await _match(session, question, question.tag, keep)
     return _answer(question, *await told_of(session, question))
 
 
@@ -185,7 +194,9 @@ def forget_stale_views(session: Session, *refused: Reason | None) -> None:
         session.views.clear()
 
 
-async def _match(session: Session, question: Question, tag: bytes) -> CheckAnswer:
+async def _match(
+    session: Session, question: Question, tag: bytes, keep: Callable[[Question], None] | None
+) -> CheckAnswer:
     """Have the offer of a blind match made; the answer is that of the second message."""
     told = await _sent(session, question)
     parts = _parts_of(session, question, told)
@@ -193,6 +204,8 @@ async def _match(session: Session, question: Question, tag: bytes) -> CheckAnswe
     if len(parts) != 1:
         raise SafeRoomError(Reason.BAD_PROOF, "a blind match has one owner's part")
     second, charges = await second_message(session, question, view, parts[0], tag)
+    if keep is not None:
+        keep(second)
     return replace(await ask(session, second), charges=charges)
 
 

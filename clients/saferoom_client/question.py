@@ -6,13 +6,14 @@ after any failure, gets the same answer byte for byte, and is charged once.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from saferoom_client.profile import Profile
 from saferoom_client.values import TemplateView
@@ -58,6 +59,8 @@ class _Kept(Part):
     format: Literal["saferoom-question/v1"] = "saferoom-question/v1"
     request: Annotated[str, StringConstraints(max_length=64 * 1024)]
     reply_key: Base64
+    tag: Annotated[Base64 | None, Field(exclude_if=operator.not_)] = None
+    """Of a blind match's first message alone; of all others nothing is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,12 @@ class Question:
     def to_json(self) -> bytes:
         """Write the question; it holds the key to its answer, so guard the file (mode 0600).
 
-        Raises:
-            SafeRoomError: `NOT_ALLOWED` for a blind match: its key is not offered a second time.
+        Before a blind match's second message is made it holds the value's tag, too.
         """
-        if self.tag is not None:
-            rule = "a blind match is asked at once: it is two messages, and no file holds both"
-            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("question", rule)])
         kept = _Kept(
-            request=self.envelope.to_json().decode(), reply_key=b64(self.reply_key.to_bytes())
+            request=self.envelope.to_json().decode(),
+            reply_key=b64(self.reply_key.to_bytes()),
+            tag=None if self.tag is None else b64(self.tag),
         )
         return kept.model_dump_json().encode()
 
@@ -113,7 +114,8 @@ class Question:
             raise SafeRoomError(Reason.MALFORMED, "question", field_faults(error)) from None
         envelope = Envelope.from_text(kept.request)
         reply_key = SealingKey.from_bytes(unb64(kept.reply_key))
-        return cls(envelope, load(envelope, CheckRequest), reply_key)
+        tag = None if kept.tag is None else unb64(kept.tag)
+        return cls(envelope, load(envelope, CheckRequest), reply_key, tag)
 
 
 def make_question(

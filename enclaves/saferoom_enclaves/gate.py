@@ -157,6 +157,7 @@ def execute(
         elif matching.ciphertext is None:
             return Sealed(_EXECUTED, _offer(matching, index.tag(subject, name)))
         else:
+            matching.used()
             matches = matching.key.is_zero(matching.ciphertext)
         cells[name] = None if cells[name] is None else int(matches)
     truth, hiding = truth_of(evaluate(bound.formula, cells)), admitted.use.hiding
@@ -169,9 +170,8 @@ def execute(
 def _offer(matching: Matching, held: bytes | None) -> Offer:
     """Encrypt what is held, or where nothing is, what nobody states."""
     nothing = secrets.token_bytes(TAG_BYTES)
-    offer = matching.key.offer(nothing if held is None else held)
-    matching.keep()
-    return offer
+    matching.used()
+    return matching.key.offer(nothing if held is None else held)
 
 
 def collect(claimed: Claimed, reading: Reading) -> Sealed[Held]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from threading import Lock, Thread
 from typing import Final, Self
 
@@ -18,6 +19,7 @@ import gmpy2
 from phe import PaillierPrivateKey, PaillierPublicKey
 
 from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.state import State
 from saferoom_proto.blind import MODULUS_BITS, Offer, encrypted, require_ciphertext
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -102,12 +104,13 @@ class Matching:
 
     Attributes:
         key: of the offer.
-        first: of the first message, what keeps the offer once it is made.
+        used: to be called before the key is: the offer of a first message is open from then on,
+            and that of a second one gone.
         ciphertext: of the second.
     """
 
     key: MatchKey
-    keep: Callable[[], None]
+    used: Callable[[], None]
     ciphertext: int | None = None
 
 
@@ -155,14 +158,16 @@ class KeyPool:
 
 
 class Offers:
-    """Offers under way.
+    """Offers under way; what a transaction did to them is undone if it fails.
 
     Args:
         pool: gives keys.
+        state: the enclave's database.
     """
 
-    def __init__(self, pool: KeyPool) -> None:
+    def __init__(self, pool: KeyPool, state: State) -> None:
         self.pool: Final = pool
+        self._state: Final = state
         self._open: Final[dict[str, Offered]] = {}
 
     def followed(self, request: CheckRequest, epoch: int, now: datetime) -> Offered | None:
@@ -203,19 +208,23 @@ class Offers:
         if len(self._open) >= MOST_OPEN or own >= MOST_OF_ONE:
             raise SafeRoomError(Reason.UNAVAILABLE, "too many blind matches are under way")
         key = self.pool.take()
-        offered = Offered(request_id, request, key, epoch, consent)
-
-        def keep() -> None:
-            self._open[request_id] = offered
-
-        return Matching(key, keep)
+        return Matching(key, partial(self._keep, Offered(request_id, request, key, epoch, consent)))
 
     def second(self, offered: Offered, request: CheckRequest) -> Matching:
-        """Take an offer up for its one answer: from now on it is gone."""
+        """Take an offer up for its one answer: once its key is used it is gone."""
         if request.match is None:
             raise SafeRoomError(Reason.INTERNAL, "no second message")
-        self._open.pop(offered.request_id, None)
-        return Matching(offered.key, lambda: None, _number(request.match.ciphertext))
+        ciphertext = _number(request.match.ciphertext)
+        return Matching(offered.key, partial(self._end, offered), ciphertext)
+
+    def _keep(self, offered: Offered) -> None:
+        self._state.undoing(partial(self._open.pop, offered.request_id, None))
+        self._open[offered.request_id] = offered
+
+    def _end(self, offered: Offered) -> None:
+        # An answer that was not committed was told to nobody: its offer may be followed again.
+        self._state.undoing(partial(self._open.__setitem__, offered.request_id, offered))
+        del self._open[offered.request_id]
 
     def _forget(self, now: datetime) -> None:
         for request_id, offered in list(self._open.items()):

@@ -144,7 +144,7 @@ class OpenEnclave:
         self.reports: Final = self._report_desk(rules, requests, gate, around)
         self.trials: Final = Trials(state, self.standing, self.data, around.work)
         self.jobs: Final = self._jobs(rules, requests, makeup, around)
-        self.offers: Final = Offers(KeyPool(around.work.match_key, log))
+        self.offers: Final = Offers(KeyPool(around.work.match_key, log), state)
         self.judge: Final = self._judge(rules, requests, spending, gate)
 
     def _judge(self, rules: Rules, requests: Requests, spending: Spending, gate: Gate) -> Judge:

@@ -259,15 +259,7 @@ class Spending:
 
     def _with_forgotten(self, live: tuple[Spent, ...], now: datetime) -> tuple[Spent, ...]:
         forgotten = self._forgotten.spent(window_start(now))
-        if not forgotten:
-            return live
-        # Where a place is in both, whichever is dearer: budgets may have been lowered since.
-        most = {each.place: each for each in forgotten}
-        for each in live:
-            other = most.get(each.place)
-            if other is None or each.cells > other.cells:
-                most[each.place] = each
-        return tuple(most.values())
+        return dearer(forgotten, live) if forgotten else live
 
     def closed(self, epoch: int) -> bool:
         """Tell whether nothing new may be asked in a period: what was asked in it is forgotten."""
@@ -277,6 +269,16 @@ class Spending:
         if self.closed(epoch):
             detail = f"{ask.shape.ref}: what was asked in this period is forgotten; load anew"
             raise SafeRoomError(Reason.OVER_BUDGET, detail)
+
+
+def dearer(forgotten: Iterable[Spent], live: Iterable[Spent]) -> tuple[Spent, ...]:
+    """Give both; of what stands in one place the dearer: a budget may have been lowered since."""
+    most = {each.place: each for each in forgotten}
+    for each in live:
+        other = most.get(each.place)
+        if other is None or each.cells > other.cells:
+            most[each.place] = each
+    return tuple(most.values())
 
 
 def _require_within_caps(changed: list[Ask], live: tuple[Spent, ...], charter: Charter) -> None:

@@ -27,6 +27,7 @@ from saferoom_proto.identity import organisation_uri
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     Absent,
     Acknowledgement,
@@ -38,6 +39,7 @@ from saferoom_proto.statements import (
     FeatureKind,
     Outcome,
     Release,
+    Returns,
     Score,
     StoreState,
     StreamPosition,
@@ -46,6 +48,7 @@ from saferoom_proto.statements import (
     load,
     seal_statement,
 )
+from saferoom_proto.statements.feature import StatedForm, StatedRule
 from saferoom_proto.wire import Part, Recorded
 from simulator import SimOwner, World
 
@@ -117,14 +120,14 @@ class MadeEnclave:
         request: Envelope,
         certificate: str,
         grounds: Mapping[str, object],
-        said: Answer | Reason,
+        said: bytes | Reason,
         key: SigningKey | None = None,
         /,
         **changes: object,
     ) -> Part:
         """Answer or refuse a request, and have the release recorded."""
         asked = load(request, CheckRequest)
-        answered = isinstance(said, Answer)
+        answered = isinstance(said, bytes)
         charge = Charge(feature=FEATURES[0], cells_before=1, cells_after=2)
         fields: dict[str, object] = {
             "room": self.world.room,
@@ -142,7 +145,7 @@ class MadeEnclave:
             "outcome": Outcome.ANSWERED if answered else Outcome.REFUSED,
             "reason": None if answered else said,
             "charges": (charge,) if answered else (),
-            "answer": commitment(said.to_bytes()) if answered else None,
+            "answer": commitment(said) if answered else None,
             "chain": ChainLink(index=0, previous=chain.GENESIS),
             "time": self.world.now(),
         }
@@ -152,7 +155,7 @@ class MadeEnclave:
         sealed = b""
         if answered:
             info = seal_info(request.digest, self.owner.name)
-            sealed = hpke.seal(unb64(asked.reply_key), said.to_bytes(), info=info)
+            sealed = hpke.seal(unb64(asked.reply_key), said, info=info)
         return Part(self.world.ledger.recorded(statement), sealed)
 
     def acknowledge(self, revocation: Envelope, consent: str, subject: str) -> Recorded:
@@ -210,16 +213,15 @@ class Case:
         self,
         question: Question,
         owner: str,
-        told: Told | Answer | Reason = Truth.YES,
+        told: Told | Answer | bytes | Reason = Truth.YES,
         key: SigningKey | None = None,
         /,
         **changes: object,
     ) -> Part:
         """Have one owner's enclave, or who has the key, answer or refuse."""
-        if isinstance(told, Answer | Reason):
-            said = told
-        else:
-            said = Answer(told, os.urandom(32), scored=isinstance(told, Band))
+        if isinstance(told, Truth | Share | Band):
+            told = Answer(told, os.urandom(32), scored=isinstance(told, Band))
+        said = told.to_bytes() if isinstance(told, Answer) else told
         digest = self.certificate.digest
         enclave = self.enclaves[owner]
         return enclave.release(question.envelope, digest, self.grounds(owner), said, key, **changes)
@@ -263,6 +265,17 @@ def make_score_case(asked: Score, seed: int | str = 1, **changes: object) -> Cas
     tax, bank = world.owner("tax"), world.bank("bank-a")
     features = {"tax": tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED, **changes))}
     return _case(world, features, (tax,), bank.scores("steady", asked))
+
+
+def make_blind_case() -> Case:
+    """Make a room in which the bank matches a number blindly."""
+    world = World("blind")
+    tax, bank = world.owner("tax"), world.bank("bank-a")
+    stated = StatedRule(form=StatedForm.DIGITS, per_day=3, for_life=9)
+    phone = feature("tax", "vat_paid", FeatureKind.STATED, level=4, stated=stated)
+    features = {"tax": tax.define(phone)}
+    proposed = bank.propose("steady", "tax.vat_paid = :number", returns=Returns.BLIND)
+    return _case(world, features, (tax,), proposed)
 
 
 def _case(

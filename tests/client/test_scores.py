@@ -153,8 +153,9 @@ async def test_no_answer_is_taken_that_the_template_does_not_have(
     question = said.case.question()
     receipt = said.case.receipt(question, {"tax": said.case.answer(question, "tax", told)})
     pinned = said.case.world.trust().model_dump_json().encode()
-    with pytest.raises(second.Wrong):
+    with pytest.raises(second.Wrong) as wrong:
         second.verify(receipt.to_json(), pinned)
+    assert str(wrong.value).startswith("answer: ")
 
 
 async def test_a_check_is_no_score_and_a_score_no_check(room: AsyncRoom, said: Said) -> None:
@@ -205,8 +206,9 @@ def test_points_fall_with_risk_and_double_odds_are_so_many_points() -> None:
     scale = Scale(points=600, odds=50, double=20)
     assert scale.of(-np.log(50)) == pytest.approx(600)
     assert scale.of(-np.log(100)) == pytest.approx(620)
-    with pytest.raises(SafeRoomError):
+    with pytest.raises(SafeRoomError) as refused:
         Scale(odds=0)
+    assert [fault.field for fault in refused.value.fields] == ["scale"]
 
 
 def test_no_score_is_drafted_of_a_model_that_lies_with_several_owners() -> None:

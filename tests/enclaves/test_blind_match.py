@@ -25,6 +25,7 @@ from saferoom_proto.statements.feature import StatedForm
 from saferoom_proto.statements.request import BlindMatch
 from simulator import Approved, SimBank
 from simulator.harness import Verdict
+from tests.enclaves.test_commits_that_fail import failing_disk, of
 from tests.enclaves.test_stated_values import FEATURES, PHONE, Stating, stating
 
 HELD_BY_2, OTHER = "138 0013 8000", "13900139000"
@@ -154,6 +155,21 @@ def test_a_repeat_of_either_message_gets_the_same_bytes(blind: Blind) -> None:
     assert enclave.judge(first) == offer.judged
 
 
+def test_an_answer_that_was_not_committed_leaves_its_offer_open(blind: Blind) -> None:
+    """It was told to nobody, and whoever paid for the offer may have it yet."""
+    enclave, first, unkept = blind.room.enclave, blind.first(2), blind.first(2)
+    offer = blind.offered(first)
+    second = blind.second(2, first, quickly(offer, tag_of("13800138000")))
+    for question in (second, unkept):
+        with failing_disk(enclave):
+            blind.judged(question)
+    still = of(enclave).offers._open
+    assert first.digest in still
+    assert unkept.digest not in still
+    assert enclave.ask(second).truth is Truth.YES
+    assert first.digest not in still
+
+
 def test_a_key_serves_for_one_answer(blind: Blind) -> None:
     """With more, an asker would try one value after the other for the price of one."""
     enclave, first = blind.room.enclave, blind.first(23)
@@ -227,10 +243,15 @@ def test_two_messages_about_one_value_differ_also_where_it_is_held(key: MatchKey
 
 def test_a_modulus_or_a_ciphertext_that_nobody_honest_makes_is_refused(key: MatchKey) -> None:
     offer = key.offer(tag_of("1"))
-    with pytest.raises(SafeRoomError, match="modulus"):
-        Offer(offer.modulus // 2 * 2, offer.ciphertext)
-    with pytest.raises(SafeRoomError, match="ciphertext"):
-        Offer(offer.modulus, offer.modulus)
+    lies = {
+        "not a modulus": (offer.modulus // 2 * 2, offer.ciphertext),
+        "no ciphertext": (offer.modulus, offer.modulus),
+    }
+    for detail, (modulus, ciphertext) in lies.items():
+        with pytest.raises(SafeRoomError) as refused:
+            Offer(modulus, ciphertext)
+        assert refused.value.reason is Reason.MALFORMED
+        assert detail in refused.value.detail
 
 
 def test_an_offer_ends_with_a_restart_a_load_or_its_window(tmp_path: Path) -> None:

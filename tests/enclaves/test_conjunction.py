@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from saferoom_client.batch_opening import require_sound
 from saferoom_proto.answer import Truth, combine
-from saferoom_proto.batch import Row
+from saferoom_proto.batch import CONSENT_BYTES, SHARED, JudgedRows, Row, When
 from saferoom_proto.batch_receipt import folded
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.shares import Share
+from saferoom_proto.shares import SHARE_BYTES, Share
 from saferoom_proto.statements import Returns, load
 from saferoom_proto.suite import Suite
 from simulator.batch import SimBatch, ask_batch, batch_of
@@ -134,6 +135,25 @@ def test_rows_of_a_batch_have_shares_of_their_own(room: Conjoined) -> None:
 def _batch(room: Conjoined, *serials: int) -> SimBatch:
     rows = [Row(room.room.world.subject(serial).uscc) for serial in serials]
     return batch_of(room.room.bank, room.sound, rows, ({"min_vat": "50000"},))
+
+
+def test_a_batch_with_a_share_that_is_none_is_taken_by_no_asker(room: Conjoined) -> None:
+    """An owner that lies would else leave it to verify, and a row of it not to be read."""
+    batch, enclave = _batch(room, 1), room.enclaves["tax"]
+    release = ask_batch(enclave, batch).release
+    part = load(room.sound.certificate, ReleaseCertificate).part("tax")
+    when = When(int(release.time.timestamp() * 1000), 1).to_bytes()
+
+    def taken(share: bytes) -> None:
+        charges = bytes([0, 1, 0, 2]) * len(part.charged)
+        record = bytes([SHARED]) + b"\1" * CONSENT_BYTES + charges + share
+        chunk = JudgedRows(0, batch.packed, when, record)
+        require_sound(chunk, part, release, batch.request)
+
+    taken(bytes(SHARE_BYTES))
+    with pytest.raises(SafeRoomError) as refused:
+        taken(b"\xff" * SHARE_BYTES)
+    assert refused.value.reason is Reason.MALFORMED
 
 
 def test_a_template_over_one_owner_conjoins_nothing(room: Conjoined) -> None:

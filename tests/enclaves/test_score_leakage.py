@@ -17,7 +17,7 @@ import pytest
 
 from saferoom_enclaves.accounts import Spent, joined
 from saferoom_enclaves.leakage import AskedCuts, Budget, Cells, Scored, price, spend, told
-from saferoom_enclaves.spending import in_family
+from saferoom_enclaves.spending import dearer, in_family
 from saferoom_proto.bits import fewest_bits
 from saferoom_proto.formula import FeatureRef, FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -223,6 +223,14 @@ def test_what_two_linked_groups_scored_counts_to_both() -> None:
     (account,) = joined([(spent("tax.vat", 6, SIX),), (spent("tax.vat", 2, TWO),)])
     assert account.scores == (SIX, TWO)
     assert account.cells == 12
+
+
+def test_of_a_period_that_is_forgotten_in_part_the_dearer_word_counts() -> None:
+    """A budget that was lowered since gives nothing back of what an account shows."""
+    whole, score, cut = spent("tax.vat", 8), spent("tax.vat", 24, SIX), spent("tax.vat", 3)
+    later = spent("tax.vat", 2, epoch=2)
+    assert dearer([whole], [score, later]) == (score, later)
+    assert dearer([whole], [cut]) == (whole,)
 
 
 def test_a_score_over_features_of_one_family_counts_once_a_period_and_anew_in_the_next() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import pytest
 
+from saferoom_enclaves.approved import ApprovedUse, ApprovedUses
 from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.job_kept import MODELS
 from saferoom_enclaves.storework import StoreWork
@@ -21,7 +22,7 @@ from saferoom_proto.answer import Band, Told, Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Absent, Askers, CostEstimate, Feature, load
+from saferoom_proto.statements import Absent, Askers, CostEstimate, Feature, Purpose, load
 from simulator import FIRMS, EnclaveHarness, Firm, Sample, sample, tax_csv
 from simulator.owner import APPROVERS
 from simulator.sample import FEATURES, VAT_GRID, Approved, ordered
@@ -179,6 +180,28 @@ def test_a_model_of_another_training_than_its_template_names_is_unknown(scoring:
     assert scoring.ask(13, other) is Reason.UNKNOWN_STATEMENT
 
 
+def test_a_score_that_nobody_approved_makes_no_work_at_the_enclave(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may propose: whoever proposes much would hold up everybody's questions."""
+    derived: list[str] = []
+    use = ApprovedUses.use
+
+    def counted(uses: ApprovedUses, template: str, certificate: str) -> ApprovedUse:
+        derived.append(template)
+        return use(uses, template, certificate)
+
+    monkeypatch.setattr(ApprovedUses, "use", counted)
+    edges, stands_for = (Decimal("0.75"),), (Decimal(-1), Decimal(1))
+    changes = {"edges": edges, "stands_for": stands_for}
+    proposed, _ = scoring.said.bank.scores(
+        "proposed", score(scoring.model, **changes), (Purpose.PRE_LOAN,)
+    )
+    scoring.enclave.follow()
+    assert scoring.asked.template.digest in derived
+    assert proposed.digest not in derived
+
+
 def test_bands_that_could_not_be_made_for_a_moment_are_made_by_and_by(
     scoring: Scoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,8 +211,9 @@ def test_bands_that_could_not_be_made_for_a_moment_are_made_by_and_by(
     with monkeypatch.context() as broken:
         broken.setattr(StoreWork, "bands", unavailable)
         asked = scoring.more(edges=(Decimal("0.125"),), stands_for=(Decimal(-1), Decimal(1)))
-        with pytest.raises(SafeRoomError, match="NO_DATA"):
+        with pytest.raises(SafeRoomError) as refused:
             scoring.ask(22, asked)
+        assert refused.value.reason is Reason.NO_DATA
     scoring.enclave.follow()
     assert isinstance(scoring.ask(22, asked), Band)
 
@@ -350,5 +374,6 @@ def test_a_child_that_lies_about_bands_is_not_believed(scoring: Scoring) -> None
         (code + b"\x00", 1),  # nothing of everybody else
         (code + code + b"\x00\x00\x00", 2),  # a subject twice
     ):
-        with pytest.raises(SafeRoomError):
+        with pytest.raises(SafeRoomError) as refused:
             BandIndex(memoryview(content), subjects, part)
+        assert refused.value.reason is Reason.MALFORMED

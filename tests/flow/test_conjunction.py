@@ -115,7 +115,7 @@ def test_the_second_verifier_says_the_same(whole: LiveRoom, theirs: ModuleType) 
     for kind in ("check", "row"):
         for where, altered in list(mutants(json.loads(files[kind])))[::61]:
             data = json.dumps(altered).encode("utf-8", "surrogatepass")
-            ours, second = verdicts(kind, data, trust), refusal(theirs, data, pinned)
+            ours, second = verdicts(kind, data, trust), verifies(theirs, data, pinned)
             assert ours == second, where
 
 
@@ -130,7 +130,7 @@ def verdicts(kind: str, data: bytes, trust: Trust) -> bool:
     return True
 
 
-def refusal(theirs: ModuleType, data: bytes, trust: bytes) -> bool:
+def verifies(theirs: ModuleType, data: bytes, trust: bytes) -> bool:
     try:
         theirs.verify(data, trust)
     except theirs.Wrong:
@@ -158,7 +158,7 @@ def test_shares_that_are_swapped_left_out_or_made_up_are_refused(
     for parts in lies.values():
         lie = receipt.model_copy(update={"parts": parts}).to_json()
         assert not verdicts("check", lie, trust)
-        assert not refusal(theirs, lie, trust.model_dump_json().encode())
+        assert not verifies(theirs, lie, trust.model_dump_json().encode())
 
 
 def test_a_subject_sees_that_it_was_asked_about(whole: LiveRoom) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from google.protobuf.json_format import MessageToJson
@@ -18,8 +19,8 @@ from saferoom_client.cli.check_file import (
 )
 from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import BlindOption, JsonOption, ProfileOption, pairs, subject_code
-from saferoom_client.cli.output import error_document, moment, show
-from saferoom_client.cli.receipt_files import unwritten, write_refusal
+from saferoom_client.cli.output import moment, show
+from saferoom_client.cli.receipt_files import show_answer, unwritten, write_refusal
 from saferoom_client.files import read_private, require_writable, write_file
 from saferoom_client.question import Question
 from saferoom_client.refused import Refused
@@ -28,9 +29,6 @@ from saferoom_client.tongue import later, say
 from saferoom_client.values import CheckAnswer
 from saferoom_proto.v1 import check_pb2
 from saferoom_proto.wire import envelope_to_proto
-
-_UNWRITTEN: Final = 1
-"""The exit status where the answer is there, and its receipt could not be written."""
 
 _RequestOption = Annotated[
     Path | None,
@@ -92,24 +90,26 @@ def check(
                 )
         else:
             raise typer.BadParameter(later("give TEMPLATE, --subject and --purpose, or --again"))
+        kept = again or keep
         if keep is not None:
-            write_file(keep, question.to_json())
+            _keep(keep, question)
         if request is not None:
             _write_request(request, question, room.profile.card.address, as_json=as_json)
             return
-        asking = Asked(profile, template, subject or "", purpose, given, again or keep, blind=blind)
+        asking = Asked(profile, template, subject or "", purpose, given, kept, blind=blind)
         with saying_next(asking):
             try:
-                answer = room.ask(question)
+                answer = room.ask(question, None if kept is None else partial(_keep, kept))
             except Refused as refused:
                 write_refusal(receipt, refused)
                 raise
-    failed = None if receipt is None else unwritten(receipt, answer.receipt, again or keep)
-    document = _document(answer) | ({} if failed is None else error_document(failed))
-    # What was charged is shown, also where the disk has filled since.
-    show(as_json, document, *_lines(answer, again=again is not None))
-    if failed is not None:
-        raise typer.Exit(_UNWRITTEN) if as_json else failed
+    failed = None if receipt is None else unwritten(receipt, answer.receipt, kept)
+    lines = _lines(answer, again=again is not None)
+    show_answer(as_json, _document(answer), *lines, failed=failed)
+
+
+def _keep(path: Path, question: Question) -> None:
+    write_file(path, question.to_json())
 
 
 def _require_new(*, blind: bool, given: Path | None) -> None:

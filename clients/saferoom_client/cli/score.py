@@ -12,7 +12,7 @@ import typer
 from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import JsonOption, ProfileOption, SubjectOption, group, pairs
 from saferoom_client.cli.output import mapping, show
-from saferoom_client.cli.receipt_files import unwritten, write_refusal
+from saferoom_client.cli.receipt_files import show_answer, unwritten, write_refusal
 from saferoom_client.files import require_writable
 from saferoom_client.jobs import read_report
 from saferoom_client.refused import Refused
@@ -88,9 +88,7 @@ def ask(
             write_refusal(receipt, refused)
             raise
     failed = None if receipt is None else unwritten(receipt, answer.receipt)
-    show(as_json, _document(answer, scale), *_lines(answer, scale))
-    if failed is not None:
-        raise failed
+    show_answer(as_json, _document(answer, scale), *_lines(answer, scale), failed=failed)
 
 
 def _lines(answer: ScoreAnswer, scale: Scale) -> Sequence[str]:
