@@ -90,7 +90,7 @@ class Story:
                 index=len(self.spoken), previous=chain.head_of(each.digest for each in self.spoken)
             ),
         }
-        answer = said if isinstance(said, Reason) else Answer(said, os.urandom(32))
+        answer = said if isinstance(said, Reason) else Answer(said, os.urandom(32)).to_bytes()
         part = self.enclave.release(
             request, self.certificate.digest, grounds, answer, key, **changes
         )

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
-from saferoom_enclaves.asking import Ask
 from saferoom_enclaves.batch_rows import Rows
 from saferoom_enclaves.consent_index import Scope
 from saferoom_enclaves.consents import Consents
-from saferoom_enclaves.spending import budget_bits
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import CHUNK_ROWS, Row
-from saferoom_proto.bits import most_cells
-from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import Share
 from saferoom_proto.statements import BatchRequest, Outcome, load, seal_statement
@@ -34,9 +29,6 @@ from simulator.batch import (
     two_chunks,
 )
 from simulator.sample import VAT_GRID
-
-MOST_CELLS: Final = (1 << 16) - 1
-"""A row's record has 16 bits for a price."""
 
 
 def outcomes(enclave: EnclaveHarness, batch: SimBatch) -> list[Truth | Share | Reason]:
@@ -58,33 +50,6 @@ def test_each_row_gets_the_answer_it_would_get_alone(room: Sample, enclave: Encl
     assert word.records[0].charges == ((1, 2), (1, 3))  # arrears, vat: by name
     assert word.records[0].consent is not None
     assert word.records[5].consent is None
-
-
-def test_a_price_that_no_rows_record_has_room_for_is_not_paid_there(
-    room: Sample, enclave: EnclaveHarness
-) -> None:
-    """What linked groups asked multiplies; a price of more than 16 bits would break the batch."""
-    assert ask_batch(enclave, steady_batch(room, 1)).records[0].outcome is Truth.YES
-    opened, subject = enclave.enclave._require_open(), room.world.subject(1).uscc
-    spending, group = opened.judge._spending, room.bank.name
-    account = tuple(
-        each.model_copy(update={"cells": MOST_CELLS + 1})
-        for each in spending.own_account(group, subject)
-    )
-    assert account
-    with opened.state.transaction():
-        spending._accounts.put(group, subject, account)
-    assert outcomes(enclave, steady_batch(room, 1, 2)) == [Reason.OVER_BUDGET, Truth.NO]
-
-
-def test_no_budget_buys_more_than_a_rows_record_has_room_for(room: Sample) -> None:
-    charter = room.tax.charter.charter
-    most = [each.model_copy(update={"feature_bits": Decimal(64)}) for each in charter.limits]
-    vat = room.world.features[FeatureRef("tax", "vat_paid")]
-    feature = vat.definition.model_copy(update={"budget_bits": Decimal(64)})
-    ask = Ask.of(feature, vat.shape, frozenset())
-    bits = budget_bits(ask, charter.model_copy(update={"limits": tuple(most)}))
-    assert MOST_CELLS // 2 < most_cells(bits) <= MOST_CELLS
 
 
 def test_rows_have_parameters_of_their_own(room: Sample, enclave: EnclaveHarness) -> None:
