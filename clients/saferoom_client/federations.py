@@ -29,14 +29,13 @@ from saferoom_client.federating.view import (
 from saferoom_client.session import Session
 from saferoom_client.tongue import later
 from saferoom_client.training.table import TrainingTable, read_table
-from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import FederationEnd, FederationJoin, FederationResult
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.statements.federation import ROWS_TOLD_IN
 from saferoom_proto.v1 import federation_pb2
-from saferoom_proto.wire import Recorded, envelope_to_proto
+from saferoom_proto.wire import envelope_to_proto
 
 __all__ = [
     "FederationTrained",
@@ -120,19 +119,31 @@ async def join_federation(session: Session, named: str) -> FederationView:
     """
     view = await show_federation(session, named)
     folder = FederationFolder(session.profile, view.federation)
-    statement = folder.joined()
-    if statement is None:
-        await check_apart(session, view, joining=True)
-        key = Ed25519PrivateKey.generate()
-        public = key.public_key().public_bytes_raw().hex()
-        said = _said(session, view)
-        said["at"] = max(said["at"], view.proposal.valid_from)  # this clock may be behind another's
-        statement = session.sign(FederationJoin(**said, key=public))
-        folder.join(statement, key)
+    key = folder.key() if folder.has_joined() else Ed25519PrivateKey.generate()
+    if _joined_by(session, view, key):
+        return view
+    if folder.begun():
+        rule = later("the room does not show this bank's join, and its training has begun here")
+        raise SafeRoomError(Reason.BAD_PROOF, rule, [FieldFault("federation", rule)])
+    # One that did not reach the room is signed anew: none is taken that is more than a day old.
+    await check_apart(session, view, joining=True)
+    said = _said(session, view)
+    said["at"] = max(said["at"], view.proposal.valid_from)  # this clock may be behind another's
+    statement = session.sign(FederationJoin(**said, key=_public(key)))
+    folder.join(statement, key)
     ask = federation_pb2.JoinFederationRequest(join=envelope_to_proto(statement))
     told = await session.call(session.federations.JoinFederation, ask)
     session.recorded(statement, told.recorded)
     return await get_federation(session, view.federation)
+
+
+def _public(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes_raw().hex()
+
+
+def _joined_by(session: Session, view: FederationView, key: Ed25519PrivateKey) -> bool:
+    own = view.joins.get(session.profile.member.organisation)
+    return own is not None and own.key == _public(key)
 
 
 async def end_federation(session: Session, named: str, why: str) -> FederationView:
@@ -170,9 +181,7 @@ async def train_federation(
     """
     view = await show_federation(session, named)
     folder = FederationFolder(session.profile, view.federation)
-    key = folder.key().public_key().public_bytes_raw().hex()
-    own = view.joins.get(session.profile.member.organisation)
-    if own is None or own.key != key:
+    if not _joined_by(session, view, folder.key()):
         rule = later("the log has another key of this bank for it than this member folder holds")
         raise SafeRoomError(Reason.CONFLICT, rule, [FieldFault("federation", rule)])
     if view.waiting_for:
@@ -222,20 +231,20 @@ async def _to_its_end(
 
 async def _report(
     session: Session, folder: FederationFolder, view: FederationView, model: KeptModel
-) -> Recorded:
-    """Say in the log what was trained; the same word again is given the same proof."""
-    statement: Envelope | None = folder.result()
-    if statement is None:
-        result = FederationResult(
-            **_said(session, view),
-            course=model.course,
-            banks=model.banks,
-            rows=model.rows - model.rows % ROWS_TOLD_IN,
-            rounds=model.rounds,
-            converged=model.converged,
-        )
-        statement = session.sign(result)
-        folder.keep_result(statement)
+) -> None:
+    """Say in the log what was trained, unless this bank has."""
+    if any(each.institution == session.profile.member.organisation for each in view.results):
+        return
+    result = FederationResult(
+        **_said(session, view),
+        course=model.course,
+        banks=model.banks,
+        rows=model.rows - model.rows % ROWS_TOLD_IN,
+        rounds=model.rounds,
+        converged=model.converged,
+    )
+    statement = session.sign(result)
+    folder.keep_result(statement)
     ask = federation_pb2.ReportFederationRequest(result=envelope_to_proto(statement))
     told = await session.call(session.federations.ReportFederation, ask)
-    return session.recorded(statement, told.recorded)
+    session.recorded(statement, told.recorded)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -10,8 +12,9 @@ from typing import cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from saferoom_client import federations
 from saferoom_client.federating import taking_part, view
-from saferoom_client.federating.folder import FederationFolder
+from saferoom_client.federating.folder import FederationFolder, KeptModel
 from saferoom_client.federating.view import FederationView, Proposed, check_apart
 from saferoom_client.profile import Profile
 from saferoom_client.session import Session
@@ -21,14 +24,28 @@ from saferoom_models.horizontal.terms import Terms
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import FederationEnd, FederationProposal, load
+from saferoom_proto.statements import (
+    FederationEnd,
+    FederationJoin,
+    FederationProposal,
+    FederationResult,
+    Payload,
+    load,
+    seal_statement,
+)
 from tests.models.federated import federation, name_of
-from tests.server.test_federation_rules import NAMES, join, proposal, said
+from tests.server.test_federation_rules import NAMES, NOW, WORLD, join, proposal, said
 
 
 def profile_in(path: Path) -> Profile:
-    key, member = SigningKey.generate(), SimpleNamespace(organisation=name_of(0))
-    return cast("Profile", SimpleNamespace(folder=path, signing_key=key, member=member))
+    faked = SimpleNamespace(
+        folder=path,
+        signing_key=SigningKey.generate(),
+        signing_certificate=b"certificate",
+        member=SimpleNamespace(organisation=name_of(0)),
+        card=SimpleNamespace(origin=WORLD.room),
+    )
+    return cast("Profile", faked)
 
 
 def view_of(envelope: Envelope) -> FederationView:
@@ -67,6 +84,63 @@ def test_a_bank_that_begins_again_sends_what_it_signed_and_nothing_anew(
     with pytest.raises(SafeRoomError) as refused:
         taking_part.take_up(ours, folder, cast("TrainingTable", table))
     assert refused.value.reason is Reason.CONFLICT
+
+
+async def test_a_word_that_did_not_reach_the_room_is_said_anew_of_that_day_and_with_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room takes none that is more than a day old; and what stands in the log is not resaid."""
+    shown, signed, at = view_of(proposal()), list[Payload](), [NOW]
+
+    def sign(payload: Payload) -> Envelope:
+        signed.append(payload)
+        return seal_statement(payload, profile.signing_key)
+
+    async def call(*_: object) -> None:
+        raise SafeRoomError(Reason.UNAVAILABLE, "nobody answers")
+
+    async def show(*_: object) -> FederationView:
+        return shown
+
+    async def apart(*_: object, joining: bool) -> None:
+        assert joining
+
+    monkeypatch.setattr(federations, "show_federation", show)
+    monkeypatch.setattr(federations, "check_apart", apart)
+    profile = profile_in(tmp_path)
+    room = SimpleNamespace(JoinFederation=None, ReportFederation=None)
+    faked = SimpleNamespace(
+        profile=profile, sign=sign, call=call, clock=lambda: at[0], federations=room
+    )
+    session = cast("Session", faked)
+    folder = FederationFolder(profile, shown.federation)
+    model = KeptModel.model_construct(
+        course="c0" * 32, banks=NAMES, rows=1234, rounds=6, converged=True
+    )
+
+    async def unreached(word: Awaitable[object]) -> None:
+        with pytest.raises(SafeRoomError) as refused:
+            await word
+        assert refused.value.reason is Reason.UNAVAILABLE
+
+    for day in range(2):
+        at[0] = NOW + timedelta(days=2 * day)
+        await unreached(federations.join_federation(session, "default-12m"))
+        await unreached(federations._report(session, folder, shown, model))
+    first, told, second, again = signed
+    assert isinstance(first, FederationJoin)
+    assert isinstance(told, FederationResult)
+    assert second == first.model_copy(update={"at": at[0]}), "the same key"
+    assert again == told.model_copy(update={"at": at[0]})
+    shown = replace(shown, joins={name_of(0): first}, results=(told,))
+    assert await federations.join_federation(session, "default-12m") is shown
+    await federations._report(session, folder, shown, model)
+    assert len(signed) == 4
+    folder.keep_state(b"", masked=False)
+    shown = replace(shown, joins={})
+    with pytest.raises(SafeRoomError) as refused:
+        await federations.join_federation(session, "default-12m")
+    assert refused.value.reason is Reason.BAD_PROOF
 
 
 async def test_a_federation_that_cannot_be_verified_hides_no_other(

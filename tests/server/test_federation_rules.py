@@ -19,7 +19,8 @@ from saferoom_client.audit.federations import Federated, require_federation
 from saferoom_client.federating.view import require_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
-from saferoom_proto.identity import Identity, IdentityKind
+from saferoom_proto.federation import said_at, verify_by_bank
+from saferoom_proto.identity import Identity, IdentityKind, organisation_uri
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
@@ -183,6 +184,31 @@ def test_a_bank_joins_for_itself_once_and_while_it_is_not_ended() -> None:
     with pytest.raises(SafeRoomError) as refused:
         word_rule(FederationJoin, held, nobody, {word.key}).verify(envelope, word, ground())
     assert refused.value.reason is Reason.CONFLICT, "another bank's key"
+
+
+def test_a_word_is_of_an_instant_at_which_its_certificate_was_valid() -> None:
+    """By that instant every bank and auditor verifies it: one bank could end every view of it."""
+    uri = organisation_uri(NAMES[1], "desk")
+    young = WORLD.issuer.issue(uri, BANKS[1].key.verify_key, NOW - timedelta(hours=1))
+    early = NOW - timedelta(hours=9)
+    held = load(proposal({"valid_from": early}), FederationProposal)
+    rule = word_rule(FederationJoin, held, frozenset[tuple[type, str]]())
+    fine, before = (join(1, signer=b64(young), at=at) for at in (NOW, early))
+    assert rule.verify(fine, load(fine, FederationJoin), ground()) == ()
+    with pytest.raises(SafeRoomError) as refused:
+        rule.verify(before, load(before, FederationJoin), ground())
+    assert refused.value.reason is Reason.NOT_YET_VALID
+    for at, reason in ((NOW, None), (early, Reason.NOT_YET_VALID)):
+        assert client_refuses(join(1, signer=b64(young), at=at)) is reason
+
+
+def client_refuses(envelope: Envelope) -> Reason | None:
+    at = said_at(load(envelope, FederationJoin))
+    try:
+        verify_by_bank(envelope, FederationJoin, WORLD.room, (WORLD.issuer.certificate,), at)
+    except SafeRoomError as refused:
+        return refused.reason
+    return None
 
 
 def test_a_bank_tells_of_a_training_once_all_had_joined_and_of_its_banks() -> None:

@@ -6,6 +6,7 @@ masked         empty; there once numbers may have been sent, masked; it stays
 model.json     the model, once there is one
 result.json    the signed word on it
 
+Signed words are kept as the bank's own record; whether one reached the room, only the log says.
 What is sealed is sealed as a job's (`training.folder`). The state goes once there is a model; where
 there is none it stays, for whoever took part anew with other secrets would open its own numbers.
 """
@@ -84,11 +85,6 @@ class FederationFolder:
         self.profile: Final = profile
         self.federation: Final = federation
         self.folder: Final = profile.folder / FEDERATIONS / short(federation)
-
-    def joined(self) -> Envelope | None:
-        """Give the join that was signed; none if none was."""
-        path = self.folder / _JOIN
-        return Envelope.from_text(read_model(path, _Join).join) if path.exists() else None
 
     def has_joined(self) -> bool:
         """Say whether a join was signed."""
@@ -175,11 +171,6 @@ class FederationFolder:
     def keep_result(self, result: Envelope) -> None:
         """Keep the signed word on the model, before it is said."""
         write_model(self.folder / _RESULT, _Result(result=result.to_json().decode()))
-
-    def result(self) -> Envelope | None:
-        """Give the signed word on the model; none before there is one."""
-        path = self.folder / _RESULT
-        return Envelope.from_text(read_model(path, _Result).result) if path.exists() else None
 
     def forget_state(self) -> None:
         """Let the state go: there is a model, and its word is said."""
