@@ -18,7 +18,7 @@ from saferoom_enclaves.job_gate import Course, execute_job
 from saferoom_enclaves.job_ground import JobGround, are_enough
 from saferoom_enclaves.job_kept import JobRecord, Kept
 from saferoom_enclaves.job_partners import TrainedOn
-from saferoom_enclaves.job_work import Aligned, Columns, Trained
+from saferoom_enclaves.job_work import Aligned, Columns, RefusedError, Trained
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.encoding import unb64
 from saferoom_proto.job_channel import Direction, open_message
@@ -33,6 +33,9 @@ MOST_BREAKS: Final = 3
 MOST_STARTS: Final = 20
 """Each time that an enclave which was started anew takes a job up is an entry of its chain, so that
 an older copy is noticed; this bounds what one could answer a second time in between."""
+MOST_ASKS: Final = 300
+"""A child talks for an hour, so a job of seven days asks other owners 170 times. Each time an
+enclave reads and seals up to 120 MB, and answers nobody meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,18 @@ class JobCourse:
             return self._ground.data.index().codes
         return self._book.rows.get(due.record.job, kept)
 
+    def asking(self, due: Due) -> None:
+        """Count that other owners are to be asked whom they hold, or for their columns.
+
+        Raises:
+            RefusedError: `OVER_BUDGET`: that was done as often as may be.
+        """
+        known = self._book.stands(due.record.job)
+        if known.asks >= MOST_ASKS:
+            raise RefusedError(Reason.OVER_BUDGET)
+        with self._book.state.transaction():
+            self._book.keep(known.model_copy(update={"asks": known.asks + 1}))
+
     def enough(self, due: Due, common: bytes) -> bytes:
         """Give whom label side and host hold, if other owners are to be asked about them.
 
@@ -203,10 +218,11 @@ class JobCourse:
 
     def broke(self, due: Due) -> Judged | None:
         """Count that a child broke down over a message; at last the job is over."""
-        record = due.record.model_copy(update={"broke": due.record.broke + 1})
-        ended = self._book.word(self._book.stands(record.job))
+        known = self._book.stands(due.record.job)
+        ended = self._book.word(known)
         if ended is not None:
             return ended
+        record = known.model_copy(update={"broke": known.broke + 1})
         if record.broke >= MOST_BREAKS:
             return self._book.end(record, JobOutcome.FAILED, Reason.INTERNAL, self._book.ready())
         with self._book.state.transaction():
@@ -275,6 +291,7 @@ class JobCourse:
                     "bytes_out": record.bytes_out + len(sealed),
                     "moved": self._book.ready().now,
                     "broke": 0,
+                    "asks": known.asks,
                 }
             )
         )

@@ -68,6 +68,8 @@ class JobRecord(Part):
         bytes_in, bytes_out: of sealed messages.
         broke: how often a child broke down over its message that is due.
         starts: how often an enclave that was started anew took it up.
+        asks: how often other owners were to be asked, anew after each break, whom they hold, or
+            for their columns.
         ended: the entry of the chain that is the last word on it.
         outcome: what became of it; none while it is under way.
         reason: why there is no model.
@@ -103,6 +105,7 @@ class JobRecord(Part):
     bytes_out: _Count = 0
     broke: _Count = 0
     starts: _Count = 0
+    asks: _Count = 0
     ended: _Count | None = None
     outcome: JobOutcome | None = None
     reason: Reason | None = None

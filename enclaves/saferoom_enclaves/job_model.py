@@ -63,7 +63,9 @@ def part_of_model(model: bytes, names: tuple[str, ...]) -> bytes:
 
 
 def _tells_of(finding: _Finding, name: str) -> bool:
-    return name in finding.place or name in finding.detail
+    """Tell whether a finding's place is a column, or two of which it is one: "a, b"."""
+    place = finding.place
+    return place == name or place.startswith(f"{name}, ") or place.endswith(f", {name}")
 
 
 def _read(model: bytes) -> _Model:

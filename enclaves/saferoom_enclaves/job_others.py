@@ -64,6 +64,7 @@ class Others:
         Returns:
             Their places among the common ones, ascending: 4 bytes each.
         """
+        await self._count(due)
         kept = np.ones(len(common) // SUBJECT_BYTES, np.bool_)
         items = due.charged.admitted.asked.request.items
         asked = between.filled_up(common, items)
@@ -77,6 +78,7 @@ class Others:
 
     async def columns(self, due: Due, common: bytes) -> Brought:
         """Have the other owners give their columns, each after it judged what is trained on."""
+        await self._count(due)
         rows, columns, shares = len(common) // SUBJECT_BYTES, dict[str, bytes](), list[bytes]()
         asked = between.filled_up(common, due.charged.admitted.asked.request.items)
         for part in due.charged.admitted.use.others:
@@ -105,6 +107,11 @@ class Others:
             await self._ask(due, part.owner, Step.KEEP, body)
         own = due.charged.admitted.use.told.columns
         return replace(trained, model=part_of_model(trained.model, own))
+
+    async def _count(self, due: Due) -> None:
+        """Count that all other owners are asked for what takes them long, if all serve."""
+        self.require_all(due)
+        await self._worker.run(lambda own: own.jobs.course.asking(due))
 
     async def _ask(self, due: Due, owner: str, step: Step, body: bytes) -> tuple[Given, bytes]:
         papers = self._line.papers(owner)

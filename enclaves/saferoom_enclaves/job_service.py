@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from saferoom_enclaves import job_wire
@@ -77,21 +79,28 @@ class JobCalls:
         Raises:
             SafeRoomError: a plain refusal.
         """
-        papers, ask = await job_wire.asked_of(pieces)
-        heard = await self._worker.run(lambda own: own.jobs.giving.hear(papers, ask))
-        answer = heard if isinstance(heard, bytes) else await to_its_end(self._given(heard))
+        with ExitStack() as until_answered:
+            # What is long, or takes long, has a place, and one only.
+            @cache
+            def place(owner: str) -> None:
+                until_answered.enter_context(self._giving.place(owner))
+
+            papers, ask = await job_wire.asked_of(pieces, place)
+            heard = await self._worker.run(lambda own: own.jobs.giving.hear(papers, ask))
+            if isinstance(heard, Heard) and heard.head.step is Step.COLUMNS:
+                place(papers.owner)
+            answer = heard if isinstance(heard, bytes) else await to_its_end(self._given(heard))
         for piece in job_wire.answer_pieces(answer):
             yield piece
 
     async def _given(self, heard: Heard) -> bytes:
         if heard.head.step is not Step.COLUMNS:
             return await self._worker.run(lambda own: own.jobs.giving.answer(heard))
-        with self._giving.place(heard.peer.owner):
-            wanted = await self._worker.run(lambda own: own.jobs.giving.columns(heard))
-            if isinstance(wanted, bytes):
-                return wanted
-            columns = await asyncio.to_thread(self._columns.read_columns, wanted)
-            return await self._worker.run(lambda own: own.jobs.giving.read(heard, columns))
+        wanted = await self._worker.run(lambda own: own.jobs.giving.columns(heard))
+        if isinstance(wanted, bytes):
+            return wanted
+        columns = await asyncio.to_thread(self._columns.read_columns, wanted)
+        return await self._worker.run(lambda own: own.jobs.giving.read(heard, columns))
 
     async def tell(self, request: enclave_pb2.TellJobsRequest) -> enclave_pb2.TellJobsResponse:
         """Tell how jobs stand."""

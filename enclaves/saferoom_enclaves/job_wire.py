@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 from saferoom_enclaves import wire
@@ -10,15 +10,19 @@ from saferoom_enclaves.job_kept import JobRecord
 from saferoom_enclaves.job_peers import Papers
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.job_channel import PIECE_BYTES
+from saferoom_proto.job_channel import MOST_ROOM_ITEMS, PIECE_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobStep
+from saferoom_proto.uscc import SUBJECT_BYTES
 from saferoom_proto.v1 import enclave_pb2, job_pb2
 from saferoom_proto.wire import envelope_from_proto
 
 MOST_MESSAGE_BYTES: Final = 128 << 20
 """Of a sealed message. A million points have 32 MB, 300,000 rows of ten columns 90 MB; a child
 holds each message to the length that its job's terms give it."""
+MOST_ASK_BYTES: Final = MOST_ROOM_ITEMS * SUBJECT_BYTES + (64 << 10)
+"""Of what another owner's enclave asks: it names at most so many subjects. A part of a model is
+shorter by far: a column has some 200 bytes there, and what stood out in two at once as many."""
 
 _OUTCOMES: Final = {
     JobOutcome.RELEASED: job_pb2.JOB_STATE_RELEASED,
@@ -60,15 +64,27 @@ def papers_of(message: enclave_pb2.OwnerPapers) -> Papers:
     return Papers(message.owner, envelope_from_proto(message.endorsement))
 
 
-async def asked_of(pieces: AsyncIterator[enclave_pb2.GiveToJobRequest]) -> tuple[Papers, bytes]:
-    """Take off the wire what another owner's enclave asks, and what that is to be known by."""
+async def asked_of(
+    pieces: AsyncIterator[enclave_pb2.GiveToJobRequest], place: Callable[[str], object]
+) -> tuple[Papers, bytes]:
+    """Take off the wire what another owner's enclave asks, and what that is to be known by.
+
+    Args:
+        pieces: as they come.
+        place: has that owner take a place, or refuses: called before a second piece is kept.
+
+    Raises:
+        SafeRoomError: `TOO_LARGE`, `MALFORMED`; what `place` refuses with.
+    """
     papers: Papers | None = None
     ask = bytearray()
     async for piece in pieces:
         if papers is None:
             papers = papers_of(piece.papers)
+        if ask:
+            place(papers.owner)
         ask += piece.data
-        require_short(ask)
+        require_short(ask, MOST_ASK_BYTES)
     if papers is None:
         raise SafeRoomError(Reason.MALFORMED, "an ask begins with papers")
     return papers, bytes(ask)
@@ -81,10 +97,10 @@ def given_of(request: enclave_pb2.WorkOnJobRequest, owner: str) -> enclave_pb2.G
     return request.given
 
 
-def require_short(sealed: bytearray) -> None:
+def require_short(sealed: bytearray, most: int = MOST_MESSAGE_BYTES) -> None:
     """Refuse with `TOO_LARGE` to hear more of a message."""
-    if len(sealed) > MOST_MESSAGE_BYTES:
-        detail = f"a message of more than {MOST_MESSAGE_BYTES} bytes"
+    if len(sealed) > most:
+        detail = f"a message of more than {most} bytes"
         raise SafeRoomError(Reason.TOO_LARGE, detail)
 
 

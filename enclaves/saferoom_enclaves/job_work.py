@@ -50,7 +50,10 @@ _OF_THE_MESSAGE: Final = frozenset(
 
 
 class RefusedError(SafeRoomError):
-    """Ends a job: `MALFORMED` for its message, `WITHHELD` for its records, or `CONFLICT`."""
+    """Ends a job: `MALFORMED` for its message, `WITHHELD` for its records, or `CONFLICT`.
+
+    `OVER_BUDGET` where it broke off too often.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,9 @@ class Jobs:
         word = self._book.word(record)
         if word is not None:
             return word
-        peer = self._peers.verified(papers, record.certificate, moment.now)
+        # It may be told late: the endorsement was in force when it was said, as the job was.
+        told_of = said.time if record.began <= said.time <= moment.now else moment.now
+        peer = self._peers.verified(papers, record.certificate, told_of)
         verify_by_enclave(release, peer.endorsement, peer.digest, JobRelease)
         about = (said.institution, said.template, said.certificate)
         if about != (record.institution, record.template, record.certificate):

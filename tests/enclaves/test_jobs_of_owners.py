@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from saferoom_enclaves import job_between as between
-from saferoom_enclaves import job_ground
+from saferoom_enclaves import job_course, job_ground, job_wire
 from saferoom_enclaves.job_between import Step
 from saferoom_enclaves.job_giving import Heard
 from saferoom_enclaves.job_kept import Kept
+from saferoom_enclaves.job_model import part_of_model
+from saferoom_enclaves.job_peers import Papers
 from saferoom_proto.job_channel import Direction, seal_message
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
@@ -23,6 +28,7 @@ from saferoom_proto.statements import (
     JobStep,
     Runs,
     load,
+    seal_statement,
 )
 from saferoom_proto.v1 import enclave_pb2
 from simulator.job import BEGINS, ROWS, LabelSideOfJob, firms
@@ -35,6 +41,7 @@ from simulator.owners_job import (
     heard_of,
     judgments,
     owners_room,
+    papers,
     two_owners,
 )
 
@@ -234,3 +241,95 @@ async def test_a_host_finds_one_set_in_a_job_and_opens_columns_of_no_other(
         with pytest.raises(SafeRoomError) as refused:
             giving.answer(heard_of(jobs, side.job, Step.HOLDS, body)[0])
         assert refused.value.reason is Reason.MALFORMED
+
+
+async def test_an_end_that_is_told_late_counts_if_it_was_said_while_the_job_stood(
+    jobs: OwnersRoom,
+) -> None:
+    side = jobs.label_side()
+    side.submit()
+    court, host, clock = jobs.court.enclave, jobs.enclave.enclave.jobs, jobs.said.world.clock
+    now = jobs.said.world.now()
+    hour, second = timedelta(hours=1), timedelta(seconds=1)
+    then = Papers("court", court.endorsement(valid_from=now - hour, valid_to=now + second))
+    ended = load(court.enclave.jobs.end(side.cancel()).entry.statement, JobRelease)
+    of_then = {"endorsement": then.endorsement.digest, "cancel": None, "reason": Reason.PAUSED}
+    paused = ended.model_copy(update=of_then)
+    clock.advance(2)
+    # The endorsement is over: what it says of now, or of before the job, is nothing any more.
+    for moment in (now - second, now + hour):
+        word = seal_statement(paused.model_copy(update={"time": moment}), court.keys.identity)
+        with pytest.raises(SafeRoomError) as refused:
+            host.end_as(then, word)
+        assert refused.value.reason is Reason.EXPIRED
+        assert host.stands(side.job).ended is None
+    host.end_as(then, seal_statement(paused, court.keys.identity))
+    assert host.stands(side.job).reason is Reason.PAUSED
+
+
+async def test_a_bank_that_breaks_off_has_the_owners_asked_so_often_and_no_more(
+    jobs: OwnersRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_course, "MOST_ASKS", 3)
+    side = jobs.label_side()
+    side.submit()
+    await side.take_part(most=2)  # whom they hold, and their columns
+    assert await side.take_part(most=1) is None  # their columns once more
+    ended = await side.take_part(most=1)
+    assert ended is not None
+    assert (ended.outcome, ended.reason) == (JobOutcome.FAILED, Reason.OVER_BUDGET)
+
+
+async def test_a_long_ask_is_kept_only_in_a_place_and_only_as_long_as_an_ask_can_be(
+    jobs: OwnersRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, heard = jobs.court.calls, list[int]()
+
+    async def pieces(count: int) -> AsyncIterator[enclave_pb2.GiveToJobRequest]:
+        yield enclave_pb2.GiveToJobRequest(papers=papers(jobs.enclave))
+        for at in range(count):
+            heard.append(at)
+            yield enclave_pb2.GiveToJobRequest(data=b"x" * 100)
+
+    async def refused(count: int) -> Reason:
+        heard.clear()
+        with pytest.raises(SafeRoomError) as refusal:
+            await anext(aiter(calls.give(pieces(count))))
+        return refusal.value.reason
+
+    with ExitStack() as places:
+        for owner in ("a", "b", "c", "d"):
+            places.enter_context(calls._giving.place(owner))
+        assert await refused(1) is Reason.MALFORMED
+        assert await refused(9) is Reason.TOO_MANY_REQUESTS
+        assert heard == [0, 1]
+    assert await refused(9) is Reason.MALFORMED
+    monkeypatch.setattr(job_wire, "MOST_ASK_BYTES", 300)
+    assert await refused(9) is Reason.TOO_LARGE
+    assert heard == [0, 1, 2, 3]
+    with calls._giving.place("tax"):  # what was refused has left its place
+        assert await refused(3) is Reason.MALFORMED
+
+
+def test_what_stood_out_goes_to_the_owner_of_that_very_column() -> None:
+    ours, theirs = ("city-tax.paid", "city-tax.paid unknown"), ("tax.paid", "tax.grade = A, B")
+    findings = [
+        {"kind": "rare", "place": place, "detail": "left out"}
+        for place in (
+            *ours,
+            *theirs,
+            ", ".join(ours),
+            f"{ours[0]}, {theirs[0]}",
+            f"{theirs[1]}, {ours[1]}",
+            "9 rounds",
+        )
+    ]
+    names = (*ours, *theirs)
+    numbers = {key: [1.0] * len(names) for key in ("weights", "means", "scales")}
+    model = json.dumps({"names": names, "findings": findings} | numbers).encode()
+
+    def told(part: tuple[str, ...]) -> list[str]:
+        return [each["place"] for each in json.loads(part_of_model(model, part))["findings"]]
+
+    assert told(ours) == [*ours, ", ".join(ours), "9 rounds"]
+    assert told(theirs) == [*theirs, "9 rounds"]
