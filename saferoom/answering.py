@@ -42,7 +42,7 @@ class Drained(Protocol):
         ...
 
 
-def add_answering(
+async def add_answering(
     server: grpc.aio.Server,
     books: Books,
     links: Links,
@@ -71,12 +71,14 @@ def add_answering(
     )
     add_batch(BatchService(batches), server)
     words = JobWords(links, books.notary, books.archive)
+    owners = JobOwners(links, books.register, books.archive, words)
+    await owners.take_up()
     jobs = Jobs(
         checks=checks,
         enclaves=links,
         register=books.register,
         words=words,
-        owners=JobOwners(links, books.register, books.archive, words),
+        owners=owners,
         archive=books.archive,
         refusals=refusals,
         limits=Limits(limits.batches, limits.batches_per_caller, "jobs"),

@@ -2,20 +2,21 @@
 
 The room sees lengths and times. It brings each enclave the other's endorsement, which the enclaves
 hold to the charters that their approvals pin. That a job has ended at one owner's enclave it tells
-the others; should it not, the host hears it before its next answer, for it asks every other owner.
+the others, until all have heard it; should it not, the host hears it before its next answer, for it
+asks every other owner.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, suppress
 from typing import Final
 
 from saferoom.archive import Archive
 from saferoom.job_carried import Carried, Sides
-from saferoom.job_pieces import ENDED, JobPiece, JobTold, OwnerPapers
-from saferoom.job_words import Enclaves, JobWords
+from saferoom.job_pieces import ENDED, JobPiece, JobStatus, JobTold, OwnerPapers
+from saferoom.job_words import Enclaves, JobWords, is_refusal
 from saferoom.register import Register
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -89,24 +90,26 @@ class JobOwners:
 
         With a model they have ended it themselves, each with its part: what they said is recorded.
         """
-        said = load(release, JobRelease)
-        if said.outcome is JobOutcome.RELEASED:
+        if load(release, JobRelease).outcome is JobOutcome.RELEASED:
             for other in sides.givers:
                 await self._recorded(other, job)
             return
+        await self._end(job, release, [each for each in sides.in_order if each != owner])
+        self.look_after(sides, job, release)
+
+    async def _end(self, job: str, release: Envelope, owners: Iterable[str]) -> None:
+        said = load(release, JobRelease)
         cancel = None if said.cancel is None else await self._archive.find(said.cancel)
-        for other in sides.in_order:
-            if other == owner:
-                continue
-            # Where it did not begin there is nothing to end. An enclave that is down hears of it
-            # when the host asks, or at the end of the job's window.
+        for owner in owners:
+            # Where it did not begin there is nothing to end. One that is down is told later, by
+            # `_look`, or hears of it when it asks.
             with suppress(SafeRoomError):
-                jobs = self._enclaves.serving(other).jobs
+                jobs = self._enclaves.serving(owner).jobs
                 if cancel is not None:
                     entry = await jobs.end_job(cancel.envelope)
                 else:
                     entry = await jobs.end_job_as(await self._papers_of(said), release)
-                await self._words.ended(other, job, entry)
+                await self._words.ended(owner, job, entry)
 
     async def _papers_of(self, said: JobRelease) -> OwnerPapers:
         """Give what the enclave that said this was to be known by then."""
@@ -122,13 +125,42 @@ class JobOwners:
             if status.state in ENDED:
                 await self._words.last(owner, status.release)
 
-    def look_after(self, sides: Sides, job: str) -> None:
-        """Look, from now on, whether a job ends at one owner, so that it ends at all."""
+    def look_after(self, sides: Sides, job: str, release: Envelope | None = None) -> None:
+        """Look, from now on, whether a job ends at one owner, until it has ended at all.
+
+        Args:
+            sides: whose enclaves have part in it.
+            job: the job.
+            release: the word by which it has ended at one already.
+        """
         if not sides.givers or job in self._looking:
             return
-        task = asyncio.create_task(self._look(sides, job), name=f"job {job}")
+        task = asyncio.create_task(self._look(sides, job, release), name=f"job {job}")
         self._looking[job] = task
         task.add_done_callback(lambda _: self._looking.pop(job, None))
+
+    async def take_up(self) -> None:
+        """Look after the jobs that began everywhere or ended anywhere, but did not end everywhere.
+
+        Of a job that waits for its host to let it begin, nobody has anything to hear.
+        """
+        began, ended = dict[str, set[str]](), dict[str, set[str]]()
+        sides, release = dict[str, Sides](), dict[str, Envelope]()
+        for word in await self._archive.of_kinds((JobAdmission.KIND, JobRelease.KIND)):
+            if is_refusal(word):
+                said = load(word, JobRelease)
+                ended.setdefault(said.request, set()).add(said.owner)
+                if said.outcome is not JobOutcome.RELEASED:
+                    release[said.request] = word
+            else:
+                said = load(word, JobAdmission)
+                with suppress(SafeRoomError):  # a word that is on no job keeps no room shut
+                    sides.setdefault(said.request, self.sides(said.template))
+                    began.setdefault(said.request, set()).add(said.owner)
+        for job, owners in began.items():
+            everywhere = sides[job].host in owners
+            if owners - ended.get(job, set()) and (everywhere or job in release):
+                self.look_after(sides[job], job, release.get(job))
 
     async def close(self) -> None:
         """Look after no job any more."""
@@ -137,21 +169,29 @@ class JobOwners:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _look(self, sides: Sides, job: str) -> None:
-        while True:
+    async def _look(self, sides: Sides, job: str, release: Envelope | None) -> None:
+        waits_for = set(sides.in_order)
+        while waits_for:
             await asyncio.sleep(LOOK_SECONDS)
-            over = 0
-            for owner in sides.in_order:
-                with suppress(SafeRoomError):
-                    (status,) = await self._enclaves.serving(owner).jobs.tell_jobs(owner, job)
-                    if status.state not in ENDED:
-                        continue
-                    over += 1
-                    if status.state == job_pb2.JOB_STATE_RELEASED:
-                        continue
-                    word = await self._words.last(owner, status.release)
-                    if word is not None:
-                        await self.spread(sides, job, owner, word)
-                        return
-            if over == len(sides.in_order):
-                return
+            for owner in sorted(waits_for):
+                with suppress(SafeRoomError):  # down now: it is looked at again
+                    status = await self._stands(owner, job)
+                    if status is None or status.state == job_pb2.JOB_STATE_RELEASED:
+                        waits_for.discard(owner)
+                    elif status.state in ENDED:
+                        word = await self._words.last(owner, status.release)
+                        if word is not None:
+                            release = word
+                            waits_for.discard(owner)
+            if release is not None:
+                await self._end(job, release, sorted(waits_for))
+
+    async def _stands(self, owner: str, job: str) -> JobStatus | None:
+        """Ask how a job stands at an owner's enclave; none where it never began."""
+        try:
+            (status,) = await self._enclaves.serving(owner).jobs.tell_jobs(owner, job)
+        except SafeRoomError as error:
+            if error.reason is Reason.UNKNOWN_STATEMENT:
+                return None
+            raise
+        return status

@@ -168,8 +168,8 @@ class Jobs:
         cancel = load(envelope, JobCancel)
         if cancel.institution != caller.organisation:
             raise SafeRoomError(Reason.NOT_ALLOWED, "another institution's word")
-        owner, sides = await self._taking(caller.organisation, cancel.job, takes_part=True)
-        return await self._recording.run(self._cancelled(sides, owner, cancel.job, envelope))
+        _, sides = await self._taking(caller.organisation, cancel.job, takes_part=True)
+        return await self._recording.run(self._cancelled(sides, cancel.job, envelope))
 
     async def drain(self, seconds: float) -> None:
         """Wait until every word that is under way is recorded, and no longer than this."""
@@ -207,11 +207,17 @@ class Jobs:
             return self._owners.carry(sides, first, pieces)
         return self._enclaves.serving(sides.host).jobs.work_on_job(_after(first, pieces))
 
-    async def _cancelled(
-        self, sides: Sides, owner: str, job: str, envelope: Envelope
-    ) -> Recorded[None]:
-        entry = await self._enclaves.serving(owner).jobs.end_job(envelope)
-        return await self._ended(sides, owner, job, entry)
+    async def _cancelled(self, sides: Sides, job: str, envelope: Envelope) -> Recorded[None]:
+        """End a job at its host; where it began at givers only, at one of them."""
+        for owner in (sides.host, *sides.givers):
+            try:
+                entry = await self._enclaves.serving(owner).jobs.end_job(envelope)
+            except SafeRoomError as error:
+                if error.reason is not Reason.UNKNOWN_STATEMENT:
+                    raise
+            else:
+                return await self._ended(sides, owner, job, entry)
+        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no enclave knows the job")
 
     async def _ended(
         self, sides: Sides, owner: str, job: str, entry: OutboxEntry

@@ -369,7 +369,7 @@ async def _add_services(
     with suppress(SafeRoomError):  # a disk that refuses keeps no room shut; a proposal looks again
         await federations.forget_old()
     add_federation(FederationService(federations), server)
-    answering = add_answering(
+    answering = await add_answering(
         server, books, links, refusals, limits=config.limits, clock=outside.clock
     )
     return *answering, federations

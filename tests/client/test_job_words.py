@@ -211,6 +211,10 @@ async def test_any_owner_refuses_a_job_and_the_host_alone_ends_it_later(
     word = JobRelease.model_validate(refusal, strict=False)
     opened = await open_release(room, folder, said_of(case, word, "court"))
     assert (opened.owner, opened.reason) == ("court", Reason.OVER_BUDGET)
+    # A bank's own word ends a job where it began, which may be at a giver alone.
+    cancelled = {"outcome": "cancelled", "ended_in": "alignment", "reason": None, "cancel": OTHER}
+    word = JobRelease.model_validate(refusal | cancelled, strict=False)
+    assert (await open_release(room, folder, said_of(case, word, "court"))).cancel == OTHER
     later = JobRelease.model_validate(refusal | {"ended_in": "training"}, strict=False)
     with pytest.raises(SafeRoomError) as refused:
         await open_release(room, folder, said_of(case, later, "court"))

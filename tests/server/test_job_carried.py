@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from saferoom import job_pieces
+from saferoom.enclave_wire import outbox_entry_from
 from saferoom.exchange import OutboxEntry
 from saferoom.job_carried import Carried, Sides
-from saferoom.job_pieces import JobAnswer, JobHeard, JobPiece, JobTold, OwnerPapers
+from saferoom.job_pieces import JobAnswer, JobHeard, JobPiece, JobStatus, JobTold, OwnerPapers
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.job_channel import PIECE_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobRelease, Runs, load
@@ -41,6 +43,21 @@ class Near:
         requests = (job_pieces.work_request(each) async for each in pieces)
         async for response in self.room.calls.work_on(requests):
             yield job_pieces.told_from(response)
+
+    async def tell_jobs(self, owner: str, job: str) -> Sequence[JobStatus]:
+        """Tell how a job stands."""
+        told = await self.room.calls.tell(job_pieces.tell_request(job))
+        return job_pieces.statuses_from(told, owner)
+
+    async def end_job(self, cancel: Envelope) -> OutboxEntry:
+        """End a job by its institution's word."""
+        ended = await self.room.calls.end(job_pieces.end_request(cancel))
+        return outbox_entry_from(ended.entry)
+
+    async def end_job_as(self, papers: OwnerPapers, release: Envelope) -> OutboxEntry:
+        """End a job as it ended at another owner's enclave."""
+        ended = await self.room.calls.end(job_pieces.end_as_request(papers, release))
+        return outbox_entry_from(ended.entry)
 
     async def give_to_job(
         self, papers: OwnerPapers, ask: AsyncIterator[bytes]

@@ -63,8 +63,10 @@ async def open_release(session: Session, folder: JobFolder, recorded: Recorded) 
         SafeRoomError: the reason names the first step that fails.
     """
     release, charter = await _word(session, folder, recorded, JobRelease)
-    if release.owner != folder.owner and release.ended_in is not JobStep.ADMISSION:
-        # Any owner may let it not begin; later the word is the enclave's that has the room's side.
+    of_any = release.ended_in is JobStep.ADMISSION or release.cancel is not None
+    if release.owner != folder.owner and not of_any:
+        # Any owner may let it not begin, or hear that its institution ends what began there alone;
+        # else the word is the enclave's that has the room's side.
         raise SafeRoomError(Reason.BAD_PROOF, "another owner's enclave has the room's side")
     if release.model is not None:
         await _require_grounds(session, folder, release, charter)
