@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,11 @@ from saferoom_client.tongue import Language, speak
 
 os.environ["SAFEROOM_LANG"] = "en"  # whatever the developer's own locale says
 
+# What was compiled once is read by the hundreds of processes that the tests start, and by the next
+# run: some machines say otherwise, and every process would compile for a quarter of a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Tests share two cores with each other: a slow example is no finding.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
@@ -24,11 +30,27 @@ _LONG: Final = ("flow", "promises", "attacks", "enclaves", "server")
 for the end. A file's tests go to one worker, which makes what they share once."""
 
 
+_TESTS: Final = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have each worker read the files from another one on, if all are asked for.
+
+    Pytest compiles each file anew, with what its assertions show: 15 s the first time. Every worker
+    reads all of them, and finds what another has compiled.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if worker and [config.invocation_params.dir / each for each in config.args] == [_TESTS]:
+        files = sorted(map(str, _TESTS.rglob("test_*.py")))
+        first = len(files) * int(worker) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        config.args[:] = files[first:] + files[:first]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest first, file by file."""
-    root = Path(__file__).parent
+    """Put what takes longest first, file by file: in the same order, whoever read them."""
     ranks = {name: rank for rank, name in enumerate(_LONG)}
-    items.sort(key=lambda each: ranks.get(each.path.relative_to(root).parts[0], len(ranks)))
+    places = {each.path: each.path.relative_to(_TESTS).parts for each in items}
+    items.sort(key=lambda each: (ranks.get(places[each.path][0], len(ranks)), places[each.path]))
 
 
 def pytest_xdist_auto_num_workers() -> int:
