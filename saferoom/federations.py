@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -51,6 +52,8 @@ MOST_OPEN: Final = 20
 """Proposals of one institution that are open: else one could bury those of all others."""
 KEPT_FOR: Final = timedelta(days=1)
 """After a proposal's end: by then no step of a training that began within it can be open."""
+LOOK_SECONDS: Final = 3600.0
+"""How often the room looks for trainings to forget: they may lie for an hour longer."""
 _MOST_STREAMS: Final = 500
 _MOST_STREAMS_EACH: Final = 8
 """Banks that take part at once, and of one bank: each holds a message of some MB at most."""
@@ -123,6 +126,21 @@ class Federations:
         self._limits: Final = Limits(_MOST_STREAMS, _MOST_STREAMS_EACH, "trainings")
         self._one_by_one: Final = OneByOne()
         self._runs: Final[dict[str, FederationRun]] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Forget what is old, now and every hour until `drain`."""
+        await self._look()
+        self._looking = asyncio.create_task(self._look_for_ever(), name="old federations")
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._look()
+
+    async def _look(self) -> None:
+        with suppress(SafeRoomError):  # a disk that refuses keeps no room shut; the next look tries
+            await self.forget_old()
 
     async def propose(self, caller: Caller, envelope: Envelope) -> Recorded[FederationProposal]:
         """Accept a proposal.
@@ -132,7 +150,6 @@ class Federations:
         """
         async with self._one_by_one.turn(f"proposals of {caller.organisation}"):
             await self._require_few(caller, envelope)
-            await self.forget_old()
             return await self._statements.accept(caller, envelope, federation_rules.PROPOSAL)
 
     async def _require_few(self, caller: Caller, envelope: Envelope) -> None:
@@ -236,6 +253,9 @@ class Federations:
 
     async def drain(self, seconds: float) -> None:
         """Wait for no bank any more: what came is kept."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking], timeout=seconds)
         for run in self._runs.values():
             await run.stop(seconds)
 

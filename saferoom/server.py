@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -366,8 +366,7 @@ async def _add_services(
     add_subject(SubjectService(Holdings(links), disputes), server)
     add_use(UseService(books.archive, books.notary), server)
     federations = Federations(statements, books.archive, books.notary, books.ledger, outside.clock)
-    with suppress(SafeRoomError):  # a disk that refuses keeps no room shut; a proposal looks again
-        await federations.forget_old()
+    await federations.begin()
     add_federation(FederationService(federations), server)
     answering = await add_answering(
         server, books, links, refusals, limits=config.limits, clock=outside.clock
