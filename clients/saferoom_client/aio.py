@@ -126,6 +126,7 @@ class AsyncRoom(Session):
     show_federation = federations.show_federation
     join_federation = federations.join_federation
     train_federation = federations.train_federation
+    score_federation = federations.score_federation
     end_federation = federations.end_federation
     list_federations = federations.list_federations
 

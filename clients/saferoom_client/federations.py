@@ -1,7 +1,8 @@
-"""Calls about federated training: propose it, join, train, end it, list."""
+"""Calls about federated training: propose it, join, train, score, end it, list."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from saferoom_client.drafts import read_federation
 from saferoom_client.federating.folder import MODEL, FederationFolder, KeptModel
+from saferoom_client.federating.scoring import FederationScored, score_file
 from saferoom_client.federating.taking_part import (
     EndedEarlyError,
     FederationProgress,
@@ -43,6 +45,7 @@ __all__ = [
     "join_federation",
     "list_federations",
     "propose_federation",
+    "score_federation",
     "show_federation",
     "train_federation",
 ]
@@ -204,6 +207,30 @@ async def train_federation(
     return FederationTrained(after, model, folder.folder / MODEL, ended)
 
 
+async def score_federation(
+    session: Session,
+    named: str,
+    rows: Path,
+    out: Path,
+    *,
+    told: Callable[[int], None] = lambda _: None,
+) -> FederationScored:
+    """Score a file of the bank's own rows with the model it holds; the room is not asked.
+
+    Args:
+        session: of the member that trained it.
+        named: the federation.
+        rows: the bank's table.
+        out: where the rows go with log-odds and probability, or what is wrong with each.
+        told: is told how many rows have been read.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_STATEMENT` where the member folder has no such model; `BAD_CONFIG`
+            for a file or a heading that cannot be used.
+    """
+    return await asyncio.to_thread(score_file, session.profile, named, rows, out, told=told)
+
+
 async def _to_its_end(
     session: Session,
     folder: FederationFolder,
@@ -223,7 +250,7 @@ async def _to_its_end(
             await Part(session, folder, participant, view.proposal.rounds, told).run()
         except EndedEarlyError as early:
             ended = early.detail
-    model = kept_model(folder, participant)
+    model = kept_model(view, participant)
     if model is not None:
         folder.keep_model(model)
     return ended
@@ -235,13 +262,14 @@ async def _report(
     """Say in the log what was trained, unless this bank has."""
     if any(each.institution == session.profile.member.organisation for each in view.results):
         return
+    fitted = model.fitted
     result = FederationResult(
         **_said(session, view),
         course=model.course,
         banks=model.banks,
-        rows=model.rows - model.rows % ROWS_TOLD_IN,
-        rounds=model.rounds,
-        converged=model.converged,
+        rows=fitted.rows - fitted.rows % ROWS_TOLD_IN,
+        rounds=fitted.rounds,
+        converged=fitted.converged,
     )
     statement = session.sign(result)
     folder.keep_result(statement)

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -39,8 +40,13 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def write_file(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
+def write_file(path: Path, data: bytes | Iterable[bytes], mode: int = PRIVATE_FILE) -> None:
     """Write a file whole and durably, in place of an older one of its name.
+
+    Args:
+        path: where to.
+        data: all of it, or one piece after another.
+        mode: of the file.
 
     Raises:
         SafeRoomError: `BAD_CONFIG` naming the file where nothing can be written.
@@ -48,7 +54,7 @@ def write_file(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
     handle, name = _beside(path)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines((data,) if isinstance(data, bytes) else data)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())

@@ -186,6 +186,10 @@ class Profile:
         write_model(self.folder / IDENTITY, self.member, PUBLIC_FILE)
         write_model(self.folder / TRUST, self.trust, PUBLIC_FILE)
 
+    def typed(self, command: str) -> str:
+        """Give one of our commands as this member types it."""
+        return f"saferoom {command} -p {shlex.quote(str(self.folder))}"
+
     def pin(self, owner: str, root: str) -> Profile:
         """Pin an owner's charter root, durably, and give the profile that holds it.
 
@@ -198,7 +202,7 @@ class Profile:
         pinned = self.trust.charter_roots
         if pinned.get(owner, root) != root:
             refusal = bad_file(self.folder / TRUST, f"another charter root of {owner} is pinned")
-            refusal.add_note(f"saferoom trust follow {owner} -p {shlex.quote(str(self.folder))}")
+            refusal.add_note(self.typed(f"trust follow {owner}"))
             raise refusal
         key = VerifyKey.from_public(root).public
         roots = dict(sorted({**pinned, owner: key}.items()))

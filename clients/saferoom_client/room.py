@@ -228,6 +228,7 @@ class Room:
     show_federation = _waiting(federations.show_federation)
     join_federation = _waiting(federations.join_federation)
     train_federation = _waiting(federations.train_federation)
+    score_federation = _waiting(federations.score_federation)
     end_federation = _waiting(federations.end_federation)
     list_federations = _waiting(federations.list_federations)
 

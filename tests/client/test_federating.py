@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import cast
 
 import pytest
@@ -20,6 +20,7 @@ from saferoom_client.profile import Profile
 from saferoom_client.session import Session
 from saferoom_client.training.table import TrainingTable
 from saferoom_models.horizontal.messages import Kind
+from saferoom_models.horizontal.model import Model
 from saferoom_models.horizontal.terms import Terms
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
@@ -45,6 +46,7 @@ def profile_in(path: Path) -> Profile:
         member=SimpleNamespace(organisation=name_of(0)),
         card=SimpleNamespace(origin=WORLD.room),
     )
+    faked.typed = MethodType(Profile.typed, faked)
     return cast("Profile", faked)
 
 
@@ -114,9 +116,8 @@ async def test_a_word_that_did_not_reach_the_room_is_said_anew_of_that_day_and_w
     )
     session = cast("Session", faked)
     folder = FederationFolder(profile, shown.federation)
-    model = KeptModel.model_construct(
-        course="c0" * 32, banks=NAMES, rows=1234, rounds=6, converged=True
-    )
+    fitted = cast("Model", SimpleNamespace(rows=1234, rounds=6, converged=True))
+    model = KeptModel.model_construct(course="c0" * 32, banks=NAMES, fitted=fitted)
 
     async def unreached(word: Awaitable[object]) -> None:
         with pytest.raises(SafeRoomError) as refused:
@@ -141,6 +142,31 @@ async def test_a_word_that_did_not_reach_the_room_is_said_anew_of_that_day_and_w
     with pytest.raises(SafeRoomError) as refused:
         await federations.join_federation(session, "default-12m")
     assert refused.value.reason is Reason.BAD_PROOF
+
+
+async def test_a_name_of_none_and_one_of_several_are_told_apart_with_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = tuple(
+        Proposed(f"sha256:a{at}", load(proposal(), FederationProposal), at) for at in (1, 2)
+    )
+
+    async def proposals(_: object) -> tuple[Proposed, ...]:
+        return held
+
+    monkeypatch.setattr(view, "_proposals", proposals)
+    folder = tmp_path / "our desk"
+    session = cast("Session", SimpleNamespace(profile=profile_in(folder)))
+
+    async def refused(named: str) -> SafeRoomError:
+        with pytest.raises(SafeRoomError) as error:
+            await view.find_federation(session, named)
+        assert error.value.__notes__ == [f"saferoom federation list -p '{folder}'"]
+        return error.value
+
+    assert await view.find_federation(session, "a1") == "sha256:a1"
+    assert (await refused("nope")).detail == "nope names no federation of yours"
+    assert "names 2 federations of yours: give more" in (await refused("a")).detail
 
 
 async def test_a_federation_that_cannot_be_verified_hides_no_other(

@@ -19,6 +19,7 @@ from saferoom_client.federations import FederationTrained
 from saferoom_client.refused import Refused
 from saferoom_proto.reasons import Reason, SafeRoomError
 from tests.flow.federating import BANKS, Banks, banks_in_a_room
+from tests.server.room.opened import until
 
 A, B, EAST, WEST = BANKS
 
@@ -68,8 +69,8 @@ async def test_three_banks_train_the_pooled_fit_and_all_say_so_in_the_log(
     assert models[0] is not None
     assert models == [models[0]] * 3
     fit = pooled(banks, (A, B, EAST))
-    assert np.allclose(models[0].weights, fit.coef_[0], atol=1e-6)
-    assert models[0].converged
+    assert np.allclose(models[0].fitted.weights, fit.coef_[0], atol=1e-6)
+    assert models[0].fitted.converged
     view = await banks.rooms[A].show_federation("default-12m")
     assert view.state == "trained"
     assert {result.institution for result in view.results} == {A, B, EAST}
@@ -133,11 +134,18 @@ async def ended_by_one(banks: Banks) -> None:
     assert kept == (b"eCANCELLED: bank-east takes part no longer",)
     with pytest.MonkeyPatch.context() as later:
         later.setattr("saferoom.federations.KEPT_FOR", timedelta(days=-40))
+        later.setattr("saferoom.federations.LOOK_SECONDS", 0.05)
         await banks.reopen()
-        assert await banks.server.books.archive.federation_messages(federation) == ()
-        await banks.server.books.ledger.store(FederationRow(federation, 0, kept[0]))
-        late = await banks.propose((A, B, EAST), name="second")
-    assert await banks.server.books.archive.federation_messages(federation) == ()
+        books = banks.server.books
+        assert await books.archive.federation_messages(federation) == ()
+        # And while it is open, though nobody says anything.
+        await books.ledger.store(FederationRow(federation, 0, kept[0]))
+
+        async def forgotten() -> bool:
+            return not await books.archive.federation_messages(federation)
+
+        await until(forgotten)
+    late = await banks.propose((A, B, EAST), name="second")
     await banks.rooms[B].end_federation(late, "no")
     with pytest.raises(Refused) as refused:
         await banks.rooms[A].join_federation(late)
@@ -186,4 +194,6 @@ async def test_a_room_and_a_bank_that_are_stopped_go_on_where_they_were(
     results = [done, *await asyncio.gather(*others)]
     assert results[0].model is not None
     assert [each.model for each in results] == [results[0].model] * 3
-    assert np.allclose(results[0].model.weights, pooled(banks, (A, B, EAST)).coef_[0], atol=1e-6)
+    assert np.allclose(
+        results[0].model.fitted.weights, pooled(banks, (A, B, EAST)).coef_[0], atol=1e-6
+    )

@@ -14,7 +14,7 @@ from tests.flow.pages import DOCS, blocks, typing_in
 
 PAGE: Final = "federated-training.md"
 BANKS: Final = ("bank-a", "bank-b", "bank-c")
-COMMANDS: Final = ("propose", "show", "join", "run", "list")
+COMMANDS: Final = ("propose", "show", "join", "run", "list", "score")
 
 
 def test_the_page_s_room_works_as_it_stands(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from saferoom_models.horizontal.aggregator import Aggregator
-from saferoom_models.horizontal.columns import FindingKind
 from saferoom_models.horizontal.fit import solve
 from saferoom_models.horizontal.messages import Kind
+from saferoom_models.horizontal.model import FindingKind
 from saferoom_models.horizontal.participant import Own, Participant
 from saferoom_models.horizontal.terms import Column, Member, Terms
 from saferoom_models.refusals import Refusal

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saferoom_models.horizontal.columns import FindingKind
 from saferoom_models.horizontal.messages import Kind
+from saferoom_models.horizontal.model import FindingKind
 from tests.flow.pages import DOCS, blocks, run_blocks
 
 PAGE = "federated-training.md"

@@ -1,4 +1,4 @@
-"""Commands about federated training: propose, join, run, list, show, end."""
+"""Commands about federated training: propose, join, run, score, list, show, end."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from saferoom_client.cli.federation_words import (
     LISTED_HEADINGS,
     describe,
     describe_model,
+    describe_scores,
     listed_row,
+    scored_document,
 )
 from saferoom_client.cli.job import progress_bar
 from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group
-from saferoom_client.cli.output import show
+from saferoom_client.cli.output import progress_of, show
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.cli.tables import table
+from saferoom_client.federating.scoring import score_file
 from saferoom_client.federating.taking_part import FederationProgress
 from saferoom_client.federating.view import FederationView
 from saferoom_client.federations import FederationTrained
+from saferoom_client.profile import Profile
 from saferoom_client.room import Room
 from saferoom_client.tongue import say
 from saferoom_client.training.progress import JobProgress, Stage
@@ -88,8 +93,46 @@ def run(
             again = say("stopped; the others wait for you: run the same command again")
             typer.echo(again, err=True)
             raise
-    show(as_json, _document(trained), *describe_model(trained))
+    following: list[str] = []
+    if trained.model is not None:
+        federation = trained.view.federation
+        following.append(
+            say("next: saferoom federation score {id} FILE --out SCORES.csv", id=federation)
+        )
+    show(as_json, _document(trained), *describe_model(trained), *following)
     if trained.model is None:
+        raise typer.Exit(_FAILED)
+
+
+@app.command()
+def score(
+    name: FederationName,
+    rows: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Your table: CSV, Excel, Parquet or Arrow.", exists=True
+        ),
+    ],
+    profile: ProfileOption,
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the rows go with their scores, as CSV.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Score your own rows with the model that you hold; nothing is sent."""
+    bar, move = progress_of("scoring rows", quiet=as_json)
+    with bar:
+        scored = score_file(
+            Profile.load(profile),
+            name,
+            rows,
+            out,
+            words=str if as_json else say_rule,
+            told=lambda done: move(done, 0),
+        )
+    show(as_json, scored_document(scored), *describe_scores(scored))
+    if scored.bad:
         raise typer.Exit(_FAILED)
 
 

@@ -6,19 +6,26 @@ from collections.abc import Iterator
 from typing import Final
 
 from saferoom_client.cli.output import moment
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.cli.tables import table
+from saferoom_client.federating.scoring import FederationScored
 from saferoom_client.federating.view import FederationView
 from saferoom_client.federations import FederationTrained
 from saferoom_client.tongue import later, say
+from saferoom_models.horizontal.model import FindingKind
 
 LISTED_HEADINGS: Final = ("federation", "name", "banks", "state", "until")
 _FINDINGS: Final = {
-    "CONSTANT": later("left out: the same in all rows, or far narrower than its bounds"),
-    "RARE": later("left out: fewer than 50 rows of all banks carry it"),
-    "RARE_HERE": later("fewer than 10 of your rows differ from the rest; taken as the rest"),
-    "CUT": later("some of your rows lie beyond its bounds; taken as the bounds"),
-    "FEW_EVENTS": later("fewer than 10 events for each column: the ridge holds the weights"),
-    "NOT_CONVERGED": later("not converged: take a stronger ridge or more rounds"),
+    FindingKind.CONSTANT: later("left out: the same in all rows, or far narrower than its bounds"),
+    FindingKind.RARE: later("left out: fewer than 50 rows of all banks carry it"),
+    FindingKind.RARE_HERE: later(
+        "fewer than 10 of your rows differ from the rest; taken as the rest"
+    ),
+    FindingKind.CUT: later("some of your rows lie beyond its bounds; taken as the bounds"),
+    FindingKind.FEW_EVENTS: later(
+        "fewer than 10 events for each column: the ridge holds the weights"
+    ),
+    FindingKind.NOT_CONVERGED: later("not converged: take a stronger ridge or more rounds"),
 }
 
 
@@ -86,23 +93,60 @@ def describe_model(trained: FederationTrained) -> Iterator[str]:
     if model is None:
         yield say("there is no model")
         return
+    fitted = model.fitted
     yield say(
         "{rows:,} rows of {banks} banks, {events:,} with the event; {rounds} rounds{converged}",
-        rows=model.rows,
+        rows=fitted.rows,
         banks=len(model.banks),
-        events=model.events,
-        rounds=model.rounds,
-        converged="" if model.converged else say(", not converged"),
+        events=fitted.events,
+        rounds=fitted.rounds,
+        converged="" if fitted.converged else say(", not converged"),
     )
-    yield say("  separation {separation:.3f}", separation=model.separation)
+    yield say("  separation {separation:.3f}", separation=fitted.separation)
     rows = [
-        (name, f"{weight:+.4f}") for name, weight in zip(model.names, model.weights, strict=True)
+        (name, f"{weight:+.4f}") for name, weight in zip(fitted.names, fitted.weights, strict=True)
     ]
-    rows.append((say("(intercept)"), f"{model.intercept:+.4f}"))
+    rows.append((say("(intercept)"), f"{fitted.intercept:+.4f}"))
     yield from (f"  {line}" for line in table(("column", "weight"), rows))
-    for kind, place, _ in model.findings:
-        yield f"  {kind} {place}: {say(_FINDINGS[kind])}"
+    for each in (*fitted.findings, *model.findings_here):
+        yield f"  {each.kind} {each.place}: {say(_FINDINGS[each.kind])}"
     yield say("  model in {path}", path=trained.file)
     if trained.view.differing:
         names = ", ".join(each.institution for each in trained.view.differing)
         yield say("  THEY DO NOT SAY THE SAME: {names} tell of another course", names=names)
+
+
+def describe_scores(scored: FederationScored) -> Iterator[str]:
+    """Tell what came of scoring a file."""
+    fitted = scored.model.fitted
+    yield say(
+        "{rows:,} rows scored by the model of {name}, {bad:,} not",
+        rows=scored.rows,
+        name=scored.model.name,
+        bad=scored.bad,
+    )
+    for each in scored.faults:
+        rule = f"{each.column}: {say_rule(each.rule)}" if each.column else say_rule(each.rule)
+        yield say("  line {line}: {rule}", line=each.line, rule=rule)
+    if scored.cut:
+        yield say(
+            "  {rows:,} rows have a value beyond its column's bounds; taken as the bounds",
+            rows=scored.cut,
+        )
+    if not fitted.converged:
+        yield f"  {FindingKind.NOT_CONVERGED}: {say(_FINDINGS[FindingKind.NOT_CONVERGED])}"
+    yield say("  scores in {path}", path=scored.file)
+
+
+def scored_document(scored: FederationScored) -> dict[str, object]:
+    """Give what came of scoring a file for programs."""
+    return {
+        "federation": scored.model.federation,
+        "name": scored.model.name,
+        "rows": scored.rows,
+        "bad": scored.bad,
+        "cut": scored.cut,
+        "faults": [each._asdict() for each in scored.faults],
+        "converged": scored.model.fitted.converged,
+        "out": str(scored.file),
+    }

@@ -151,12 +151,14 @@ RULES: Final = (
     later("a PIN does not stand in the URI: put it into a file, and name that file"),
     later("restored from a backup: first ask who saw more, then saferoom room confirm"),
     later("cannot be read"),
+    later("it has no rows"),
     later("is more than a day from the room's time: sign it anew"),
 )
 """A test finds each in the code that gives it."""
 
 WITH_VALUES: Final = (
     later("these have not joined yet: {banks}"),
+    later("{name} names no federation of yours"),
     later("{name} names {number} federations of yours: give more digits of its id"),
     later("{name} is trained with or without {banks}: both would tell their part"),
     later("{bank} is not enrolled as an institution"),
@@ -179,6 +181,7 @@ WITH_VALUES: Final = (
     later("{name} is asked otherwise; its kind is {kind}"),
     later("{name} matches nothing blindly: your value would be told to the enclave"),
     later("{name} matches blindly: ask it with --blind, or blind=True"),
+    later("{name} is no one model of this member folder; it has: {models}"),
     later("{name} is no one job of this member folder; it has: {jobs}"),
     later("{name}: no information type of the catalogue"),
     later("{handle}: no owner of these checks; they are {handles}"),

@@ -17,15 +17,16 @@ import fcntl
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import StringConstraints
+from pydantic import StringConstraints, model_validator
 
 from saferoom_client.files import make_folder, read_model, read_private, write_model
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import later
 from saferoom_client.training.folder import open_sealed, seal, short, write_sealed
+from saferoom_models.horizontal.model import Finding, Model
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -56,21 +57,21 @@ class KeptModel(Part):
     """The model, as every bank has it, and what it came from."""
 
     federation: str
+    name: str
+    """Of the federation's proposal."""
     course: str
     banks: tuple[str, ...]
-    names: tuple[str, ...]
-    weights: tuple[float, ...]
-    intercept: float
-    means: tuple[float, ...]
-    scales: tuple[float, ...]
-    bounds: tuple[tuple[float, float], ...]
-    rows: int
-    events: int
-    rounds: int
-    converged: bool
-    separation: float
-    findings: tuple[tuple[str, str, str], ...]
-    """Kind, place and what was done: of all banks' sums, and of this bank's own rows."""
+    fitted: Model
+    findings_here: tuple[Finding, ...]
+    """Of this bank's own rows."""
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> Self:
+        fitted = self.fitted
+        lists = (fitted.weights, fitted.means, fitted.scales, fitted.bounds)
+        if any(len(each) != len(fitted.names) for each in lists):
+            raise ValueError("each column has a weight, a mean, a scale and bounds")
+        return self
 
 
 class FederationFolder:
@@ -108,7 +109,7 @@ class FederationFolder:
             refusal = SafeRoomError(
                 Reason.UNKNOWN_STATEMENT, rule, [FieldFault("federation", rule)]
             )
-            refusal.add_note(f"saferoom federation join {self.federation}")
+            refusal.add_note(self.profile.typed(f"federation join {self.federation}"))
             raise refusal
         sealed = unb64(read_model(path, _Join).key)
         raw = open_sealed(self.profile, self.federation, path, sealed)
@@ -175,3 +176,26 @@ class FederationFolder:
     def forget_state(self) -> None:
         """Let the state go: there is a model, and its word is said."""
         (self.folder / _STATE).unlink(missing_ok=True)
+
+
+def find_model(profile: Profile, named: str) -> KeptModel:
+    """Find a model of this member folder by its federation's id, first digits or name.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_STATEMENT` if there is none here, or more than one.
+    """
+    paths = sorted((profile.folder / FEDERATIONS).glob(f"*/{MODEL}"))
+    kept = [read_model(path, KeptModel) for path in paths]
+    digits = named.partition(":")[2] or named
+    found = [
+        each
+        for each in kept
+        if each.name == named or (digits and each.federation.partition(":")[2].startswith(digits))
+    ]
+    if len(found) != 1:
+        told = ", ".join(f"{each.name} ({short(each.federation)})" for each in kept) or "none"
+        rule = f"{named} is no one model of this member folder; it has: {told}"
+        refusal = SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("federation", rule)])
+        refusal.add_note(profile.typed("federation list"))
+        raise refusal
+    return found[0]

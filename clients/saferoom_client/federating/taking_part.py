@@ -144,7 +144,8 @@ class Part:
                 if error.reason not in PASSING:
                     raise
                 if time.monotonic() - self._moved > PATIENCE_SECONDS:
-                    error.add_note(f"saferoom federation run {self._folder.federation}")
+                    again = f"federation run {self._folder.federation} --rows FILE --label COLUMN"
+                    error.add_note(self._session.profile.typed(again))
                     raise
                 self._tell(reached=False)
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -198,7 +199,7 @@ class Part:
         self._told(FederationProgress(self._participant.round, self._rounds + 1, reached))
 
 
-def kept_model(folder: FederationFolder, participant: Participant) -> KeptModel | None:
+def kept_model(view: FederationView, participant: Participant) -> KeptModel | None:
     """Give the model as it stands; none before the first Newton round."""
     from saferoom_models.refusals import JointTrainingError  # noqa: PLC0415 - an extra
 
@@ -206,21 +207,11 @@ def kept_model(folder: FederationFolder, participant: Participant) -> KeptModel 
         model = participant.model()
     except JointTrainingError:
         return None
-    findings = (*model.findings, *participant.findings)
     return KeptModel(
-        federation=folder.federation,
+        federation=view.federation,
+        name=view.proposal.name,
         course=participant.course,
         banks=participant.banks,
-        names=model.names,
-        weights=model.weights,
-        intercept=model.intercept,
-        means=model.means,
-        scales=model.scales,
-        bounds=model.bounds,
-        rows=model.rows,
-        events=model.events,
-        rounds=model.rounds,
-        converged=model.converged,
-        separation=model.separation,
-        findings=tuple((str(each.kind), each.place, each.detail) for each in findings),
+        fitted=model,
+        findings_here=participant.findings,
     )

@@ -126,7 +126,7 @@ async def issuers_of(session: Session) -> tuple[str, ...]:
     if not owners:
         rule = later("pin an owner's charter root: its charter names who names the other banks")
         refusal = SafeRoomError(Reason.BAD_CHARTER, rule, [FieldFault("trust", rule)])
-        refusal.add_note("saferoom trust pin")
+        refusal.add_note(session.profile.typed("trust pin OWNER ROOT"))
         raise refusal
     charters = [await session.grounds.charter(owner) for owner in owners]
     return tuple({pem: None for charter in charters for pem in charter.issuer_certificates})
@@ -238,8 +238,10 @@ async def find_federation(session: Session, named: str) -> str:
     }
     if len(found) != 1:
         rule = f"{named} names {len(found)} federations of yours: give more digits of its id"
+        if not found:
+            rule = f"{named} names no federation of yours"
         refusal = SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("federation", rule)])
-        refusal.add_note("saferoom federation list")
+        refusal.add_note(session.profile.typed("federation list"))
         raise refusal
     return found.pop()
 

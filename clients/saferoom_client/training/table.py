@@ -106,16 +106,12 @@ class _Places:
 def _places(
     path: Path, heading: Sequence[str], label: str, subject: str | None, columns: Sequence[str]
 ) -> _Places:
-    if len(set(heading)) != len(heading):
-        raise bad_file(path, "a column's name stands twice in its heading")
+    require_columns(path, heading, (label, *columns))
     named = SUBJECT_NAMES if subject is None else (subject,)
     found = next((name for name in named if name in heading), None)
     if found is None:
         wanted = " or ".join(named)
         raise bad_file(path, f"no column {wanted} in its heading; name it with --subject-column")
-    for name in (label, *columns):
-        if name not in heading:
-            raise bad_file(path, f"no column {name} in its heading")
     chosen = tuple(columns) or tuple(name for name in heading if name not in {found, label})
     if {found, label} & set(chosen) or len(set(chosen)) != len(chosen) or not chosen:
         raise bad_file(path, "the columns to train on are others than subject and label, each once")
@@ -124,6 +120,15 @@ def _places(
         heading.index(label),
         {name: heading.index(name) for name in chosen},
     )
+
+
+def require_columns(path: Path, heading: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a heading that lacks one of the columns, or has a name twice."""
+    if len(set(heading)) != len(heading):
+        raise bad_file(path, "a column's name stands twice in its heading")
+    for name in names:
+        if name not in heading:
+            raise bad_file(path, f"no column {name} in its heading")
 
 
 class _Reading:
@@ -142,7 +147,7 @@ class _Reading:
         """Take a batch of rows; of bad ones a few more are kept than are told."""
         found = [*batch.faults, *self._subjects(batch), *self._labels(batch)]
         for name, at in self._places.columns.items():
-            found += self._values(name, batch.columns[at], batch.lines)
+            found += numbers(name, batch.columns[at], batch.lines, self.columns[name])
         self.bad += len({fault.line for fault in found})
         self.faults.extend(found[: max(0, 10 * _MOST_TOLD - len(self.faults))])
 
@@ -163,13 +168,16 @@ class _Reading:
             if label is None:
                 yield Fault(line, "label", LABEL_RULE)
 
-    def _values(self, name: str, texts: Sequence[str], lines: Sequence[int]) -> Iterator[Fault]:
-        values = self.columns[name]
-        for text, line in zip(texts, lines, strict=True):
-            try:
-                value = float(text)
-            except ValueError:
-                value = math.nan
-            values.append(value)
-            if not math.isfinite(value):
-                yield Fault(line, name, NUMBER_RULE)
+
+def numbers(
+    name: str, texts: Sequence[str], lines: Sequence[int], into: array[float]
+) -> Iterator[Fault]:
+    """Read a column's numbers, one for each text, and tell of those that are none."""
+    for text, line in zip(texts, lines, strict=True):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        into.append(value)
+        if not math.isfinite(value):
+            yield Fault(line, name, NUMBER_RULE)

@@ -8,42 +8,21 @@ thin in all rows together shows in the sums of the first round, and is left out 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saferoom_models.horizontal.model import CLIP, Finding, FindingKind
 from saferoom_models.horizontal.terms import MOST_OWN_ROWS, SHARE_OF_ROWS, Terms
 from saferoom_models.refusals import JointTrainingError, Refusal
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-CLIP: Final = 8.0
 OWN_SUPPORT: Final = 10
 """Own rows that differ from a column's commonest value: fewer are taken as that value. Whatever the
 others bring to the sum, so few rows of one bank cannot be looked for in it."""
-
-
-class FindingKind(StrEnum):
-    """What stands out in columns or in the course of training, and was handled as it says."""
-
-    CONSTANT = "CONSTANT"
-    RARE = "RARE"
-    RARE_HERE = "RARE_HERE"
-    CUT = "CUT"
-    FEW_EVENTS = "FEW_EVENTS"
-    NOT_CONVERGED = "NOT_CONVERGED"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that stood out: its kind, where, and what was done or can be."""
-
-    kind: FindingKind
-    place: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

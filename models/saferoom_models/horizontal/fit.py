@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from saferoom_models.horizontal.columns import CLIP, Finding, FindingKind, Floats
+from saferoom_models.horizontal.columns import Floats
+from saferoom_models.horizontal.model import CLIP, Finding, FindingKind, Model
 from saferoom_models.horizontal.sums import MOMENT_BITS, SUPPORT, Moments, Newton
 from saferoom_models.horizontal.terms import FEW_EVENTS, Terms, check_numbers
 from saferoom_models.refusals import JointTrainingError, Refusal
@@ -233,3 +234,35 @@ def solve(rows: list[list[float]], right: Sequence[float]) -> list[float]:
             solution[pivot] -= row[place] * solution[pivot + place]
         solution[pivot] /= row[0]
     return solution
+
+
+def model_of(terms: Terms, fit: Fit) -> Model:
+    """Give the model of a fit, in the columns' own units."""
+    halves = [(column.high - column.low) / 2 for column in terms.columns]
+    middles = [column.low + half for column, half in zip(terms.columns, halves, strict=True)]
+    findings = list(fit.scaling.findings)
+    if not fit.converged:
+        findings.append(
+            Finding(
+                FindingKind.NOT_CONVERGED,
+                "weights",
+                f"the last step was {fit.largest_step:.1e}; take a stronger ridge or more rounds",
+            )
+        )
+    return Model(
+        names=tuple(column.name for column in terms.columns),
+        weights=fit.weights[:-1],
+        intercept=fit.weights[-1],
+        means=tuple(
+            middle + half * mean
+            for middle, half, mean in zip(middles, halves, fit.scaling.means, strict=True)
+        ),
+        scales=tuple(half * scale for half, scale in zip(halves, fit.scaling.scales, strict=True)),
+        bounds=tuple((column.low, column.high) for column in terms.columns),
+        rows=fit.scaling.rows,
+        events=fit.scaling.events,
+        rounds=fit.rounds,
+        converged=fit.converged,
+        separation=fit.separation,
+        findings=tuple(findings),
+    )

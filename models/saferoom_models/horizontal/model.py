@@ -1,15 +1,38 @@
-"""The model that all banks come to, in the columns' own units."""
+"""The model that all banks come to, in the columns' own units, and what stood out on the way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from saferoom_models.horizontal.columns import CLIP, Finding, FindingKind, Floats
-from saferoom_models.horizontal.fit import Fit
-from saferoom_models.horizontal.terms import Terms
 from saferoom_models.refusals import JointTrainingError, Refusal
+
+if TYPE_CHECKING:
+    from saferoom_models.horizontal.columns import Floats
+
+CLIP: Final = 8.0
+"""Standardised values beyond are taken as this: no one row decides a weight."""
+
+
+class FindingKind(StrEnum):
+    """What stands out in columns or in the course of training, and was handled as it says."""
+
+    CONSTANT = "CONSTANT"
+    RARE = "RARE"
+    RARE_HERE = "RARE_HERE"
+    CUT = "CUT"
+    FEW_EVENTS = "FEW_EVENTS"
+    NOT_CONVERGED = "NOT_CONVERGED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that stood out: its kind, where, and what was done or can be."""
+
+    kind: FindingKind
+    place: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +72,8 @@ class Model:
         Raises:
             JointTrainingError: `BAD_COLUMNS`.
         """
+        import numpy as np  # noqa: PLC0415 - a model is read where numpy is not installed, too
+
         if values.ndim != 2 or values.shape[1] != len(self.names):  # noqa: PLR2004 -- rows, columns
             raise JointTrainingError(
                 Refusal.BAD_COLUMNS, f"the model has {len(self.names)} columns, the rows have not"
@@ -61,35 +86,3 @@ class Model:
         scales = np.where(np.array(self.scales) == 0, np.inf, self.scales)
         standard = (np.clip(values, lows, highs) - np.array(self.means)) / scales
         return np.clip(standard, -CLIP, CLIP) @ np.array(self.weights) + self.intercept
-
-
-def model_of(terms: Terms, fit: Fit) -> Model:
-    """Give the model of a fit, in the columns' own units."""
-    halves = [(column.high - column.low) / 2 for column in terms.columns]
-    middles = [column.low + half for column, half in zip(terms.columns, halves, strict=True)]
-    findings = list(fit.scaling.findings)
-    if not fit.converged:
-        findings.append(
-            Finding(
-                FindingKind.NOT_CONVERGED,
-                "weights",
-                f"the last step was {fit.largest_step:.1e}; take a stronger ridge or more rounds",
-            )
-        )
-    return Model(
-        names=tuple(column.name for column in terms.columns),
-        weights=fit.weights[:-1],
-        intercept=fit.weights[-1],
-        means=tuple(
-            middle + half * mean
-            for middle, half, mean in zip(middles, halves, fit.scaling.means, strict=True)
-        ),
-        scales=tuple(half * scale for half, scale in zip(halves, fit.scaling.scales, strict=True)),
-        bounds=tuple((column.low, column.high) for column in terms.columns),
-        rows=fit.scaling.rows,
-        events=fit.scaling.events,
-        rounds=fit.rounds,
-        converged=fit.converged,
-        separation=fit.separation,
-        findings=tuple(findings),
-    )

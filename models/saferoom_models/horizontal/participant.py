@@ -17,12 +17,12 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from saferoom_models.horizontal import messages, sums
-from saferoom_models.horizontal.columns import Finding, Floats, Integers, hold, prepare
+from saferoom_models.horizontal.columns import Floats, Integers, hold, prepare
 from saferoom_models.horizontal.course import Course
-from saferoom_models.horizontal.fit import Scaling
+from saferoom_models.horizontal.fit import Scaling, model_of
 from saferoom_models.horizontal.masks import Words
 from saferoom_models.horizontal.messages import Kind
-from saferoom_models.horizontal.model import Model, model_of
+from saferoom_models.horizontal.model import Finding, Model
 from saferoom_models.horizontal.round import ROOT_BYTES, Held, Round
 from saferoom_models.horizontal.terms import Terms
 from saferoom_models.horizontal.unmasking import read_words, write_words
