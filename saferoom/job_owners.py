@@ -3,7 +3,7 @@
 The room sees lengths and times. It brings each enclave the other's endorsement, which the enclaves
 hold to the charters that their approvals pin. That a job has ended at one owner's enclave it tells
 the others, until all have heard it; should it not, the host hears it before its next answer, for it
-asks every other owner.
+asks every other owner, and a giver's part of a model stays none.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from saferoom.job_words import Enclaves, JobWords, is_refusal
 from saferoom.register import Register
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobAdmission, JobOutcome, JobRelease, load
-from saferoom_proto.v1 import job_pb2
+from saferoom_proto.statements import JobAdmission, JobRelease, load
 
 LOOK_SECONDS: Final = 3.0
 """How often it is looked whether a job of several owners has ended at one of them."""
@@ -88,12 +87,8 @@ class JobOwners:
     async def spread(self, sides: Sides, job: str, owner: str, release: Envelope) -> None:
         """Have a job that ended at one owner's enclave end at the others'.
 
-        With a model they have ended it themselves, each with its part: what they said is recorded.
+        With a model too: each has its part, and says so once it hears that its host did.
         """
-        if load(release, JobRelease).outcome is JobOutcome.RELEASED:
-            for other in sides.givers:
-                await self._recorded(other, job)
-            return
         await self._end(job, release, [each for each in sides.in_order if each != owner])
         self.look_after(sides, job, release)
 
@@ -118,13 +113,6 @@ class JobOwners:
             raise SafeRoomError(Reason.BAD_ENDORSEMENT, "an endorsement that is not recorded")
         return OwnerPapers(said.owner, endorsement.envelope)
 
-    async def _recorded(self, owner: str, job: str) -> None:
-        # An enclave that is down is asked for all that it said when it is back.
-        with suppress(SafeRoomError):
-            (status,) = await self._enclaves.serving(owner).jobs.tell_jobs(owner, job)
-            if status.state in ENDED:
-                await self._words.last(owner, status.release)
-
     def look_after(self, sides: Sides, job: str, release: Envelope | None = None) -> None:
         """Look, from now on, whether a job ends at one owner, until it has ended at all.
 
@@ -147,16 +135,13 @@ class JobOwners:
         began, ended = dict[str, set[str]](), dict[str, set[str]]()
         sides, release = dict[str, Sides](), dict[str, Envelope]()
         for word in await self._archive.of_kinds((JobAdmission.KIND, JobRelease.KIND)):
-            if is_refusal(word):
-                said = load(word, JobRelease)
-                ended.setdefault(said.request, set()).add(said.owner)
-                if said.outcome is not JobOutcome.RELEASED:
+            over = is_refusal(word)
+            said = load(word, JobRelease if over else JobAdmission)
+            with suppress(SafeRoomError):  # a word that is on no job keeps no room shut
+                host = sides.setdefault(said.request, self.sides(said.template)).host
+                (ended if over else began).setdefault(said.request, set()).add(said.owner)
+                if over and (said.request not in release or said.owner == host):
                     release[said.request] = word
-            else:
-                said = load(word, JobAdmission)
-                with suppress(SafeRoomError):  # a word that is on no job keeps no room shut
-                    sides.setdefault(said.request, self.sides(said.template))
-                    began.setdefault(said.request, set()).add(said.owner)
         for job, owners in began.items():
             everywhere = sides[job].host in owners
             if owners - ended.get(job, set()) and (everywhere or job in release):
@@ -176,12 +161,13 @@ class JobOwners:
             for owner in sorted(waits_for):
                 with suppress(SafeRoomError):  # down now: it is looked at again
                     status = await self._stands(owner, job)
-                    if status is None or status.state == job_pb2.JOB_STATE_RELEASED:
+                    if status is None:
                         waits_for.discard(owner)
                     elif status.state in ENDED:
                         word = await self._words.last(owner, status.release)
                         if word is not None:
-                            release = word
+                            # That there is a model its host alone tells.
+                            release = word if owner == sides.host else release or word
                             waits_for.discard(owner)
             if release is not None:
                 await self._end(job, release, sorted(waits_for))

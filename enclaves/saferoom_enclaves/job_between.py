@@ -60,7 +60,7 @@ class Step(StrEnum):
     GOES_ON = "goes-on"
     """May the job go on?"""
     KEEP = "keep"
-    """Your part of the model: it is trained."""
+    """Your part of the model: it is trained. It counts once the host has said so of its own."""
 
 
 class Head(Part):
@@ -88,10 +88,18 @@ class Given(Part):
 
 
 class Kept(Part):
-    """What goes with a part of a model."""
+    """What goes with a part of a model.
+
+    Attributes:
+        rounds: of the training.
+        converged: whether it did.
+        asks: how often the host has asked until then. After a break it trains its last message once
+            more, and asks for columns anew: a part that was trained before that is none any more.
+    """
 
     rounds: Annotated[int, Field(ge=1)]
     converged: bool
+    asks: Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

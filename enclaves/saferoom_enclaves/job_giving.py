@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from saferoom_enclaves import job_between as between
+from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.job_between import Given, Head, Step
 from saferoom_enclaves.job_book import ended_as
 from saferoom_enclaves.job_charge import ChargedJob
@@ -85,7 +86,7 @@ class JobGiving:
         word = self._book.word(record)
         allowed = self._ground.allowed(record, moment) if word is None else word
         if isinstance(allowed, Judged):
-            return self._over(ask, head, body, peer)
+            return _ended(ask, peer, self._book.stands(head.job))
         return Heard(ask, head, body, peer, allowed)
 
     def answer(self, heard: Heard) -> bytes:
@@ -94,9 +95,9 @@ class JobGiving:
         Raises:
             SafeRoomError: `MALFORMED`.
         """
-        # It may have ended since it was heard: there is one last word on a job, and one model.
+        # It may have ended since it was heard: there is one last word on a job.
         if self._ground.ended(heard.head.job) is not None:
-            return self._over(heard.ask, heard.head, heard.body, heard.peer)
+            return self._over(heard)
         try:
             match heard.head.step:
                 case Step.HOLDS:
@@ -115,7 +116,7 @@ class JobGiving:
             SafeRoomError: `MALFORMED`; `CONFLICT` for other subjects than before.
         """
         if self._ground.ended(heard.head.job) is not None:
-            return self._over(heard.ask, heard.head, heard.body, heard.peer)
+            return self._over(heard)
         record, asked = self._book.stands(heard.head.job), _subjects(heard)
         if record.step is JobStep.TRAINING:
             return self._given(heard, record)
@@ -131,7 +132,7 @@ class JobGiving:
         """Give columns that were read, once what they are trained on was judged."""
         job, moment = heard.head.job, self._book.ready()
         if self._ground.ended(job) is not None:
-            return self._over(heard.ask, heard.head, heard.body, heard.peer)
+            return self._over(heard)
         record = self._book.stands(job)
         if record.step is JobStep.TRAINING:  # another ask of the same was answered meanwhile
             return self._given(heard, record)
@@ -155,11 +156,33 @@ class JobGiving:
             return self._refused(heard, refusal.reason)
         return self._given(heard, given)
 
+    def released(self, record: JobRecord, moment: Moment) -> Judged:
+        """Say the last word on a job whose host has said that there is a model.
+
+        Raises:
+            SafeRoomError: `CONFLICT`: this owner's part of it did not come.
+        """
+        allowed = self._ground.allowed(record, moment)
+        if isinstance(allowed, Judged):
+            return allowed
+        body = self._book.rows.get(record.job, Kept.PART)
+        if not body:
+            raise SafeRoomError(Reason.CONFLICT, "no part of the model came here")
+        kept, model = _part_of(body)
+        with self._book.state.transaction():
+            sealed = execute_job(allowed, model)
+            course = Course(record.rows, kept.rounds, kept.converged)
+            said = self._book.gate.release(allowed, sealed, course, moment).judged
+            ended = ended_as(record, JobOutcome.RELEASED, None, said, moment)
+            self._book.rows.wipe(record.job)
+            self._book.keep(ended.model_copy(update={"secret": "", "round": kept.rounds}))
+        return said
+
     def _refused(self, heard: Heard, reason: Reason) -> bytes:
         """End a job for what a `RefusedError` says, and answer so."""
         outcome = JobOutcome.REFUSED if reason is Reason.WITHHELD else JobOutcome.FAILED
         self._book.end(self._book.stands(heard.head.job), outcome, reason, self._book.ready())
-        return self._over(heard.ask, heard.head, heard.body, heard.peer)
+        return self._over(heard)
 
     def _holds(self, heard: Heard) -> bytes:
         """Tell which subjects are held: in a job of one set of them, however often."""
@@ -194,33 +217,24 @@ class JobGiving:
         return release_columns(heard.charged, sealed, heard.peer, heard.ask, record.secret).answer
 
     def _keep(self, heard: Heard) -> bytes:
-        """Keep this owner's part of the model, and say the last word on the job here."""
-        record, moment = self._book.stands(heard.head.job), self._book.ready()
-        told, _, model = heard.body.partition(b"\n")
-        try:
-            kept = between.Kept.model_validate_json(told)
-        except ValidationError:
-            raise SafeRoomError(Reason.MALFORMED, "a part of a model") from None
-        own = heard.charged.admitted.use.told.columns
+        """Keep this owner's part of the model, for when the host has said that there is one.
+
+        Until then the job is under way here: after a break the same is asked again.
+        """
+        record, own = self._book.stands(heard.head.job), heard.charged.admitted.use.told.columns
+        kept, model = _part_of(heard.body)
         if record.step is not JobStep.TRAINING or columns_of_model(model) != own:
             raise SafeRoomError(Reason.MALFORMED, "a model of other columns")
+        before = self._book.rows.get(record.job, Kept.PART)
+        if before and kept.asks < _part_of(before)[0].asks:
+            raise SafeRoomError(Reason.CONFLICT, "a part of a model of before a break")
         with self._book.state.transaction():
-            sealed = execute_job(heard.charged, model)
-            course = Course(record.rows, kept.rounds, kept.converged)
-            said = self._book.gate.release(heard.charged, sealed, course, moment).judged
-            ended = ended_as(record, JobOutcome.RELEASED, None, said, moment)
-            self._book.rows.wipe(record.job)
-            update = {"secret": "", "last": _fingerprint(heard.body), "round": kept.rounds}
-            self._book.keep(ended.model_copy(update=update))
+            self._book.rows.put(record.job, Kept.PART, heard.body)
         return between.make_answer(heard.ask, heard.peer, Given())
 
-    def _over(self, ask: bytes, head: Head, body: bytes, peer: Peer) -> bytes:
-        """Answer that a job is over; the part of the model that is kept may come again."""
-        record = self._book.stands(head.job)
-        again = head.step is Step.KEEP and _fingerprint(body) == record.last
-        if again and record.outcome is JobOutcome.RELEASED:
-            return between.make_answer(ask, peer, Given())
-        return between.make_answer(ask, peer, Given(outcome=record.outcome, reason=record.reason))
+    def _over(self, heard: Heard) -> bytes:
+        """Answer that a job is over."""
+        return _ended(heard.ask, heard.peer, self._book.stands(heard.head.job))
 
 
 def _subjects(heard: Heard) -> NDArray[np.bytes_]:
@@ -242,6 +256,19 @@ def _among(asked: NDArray[np.bytes_], ascending: NDArray[np.bytes_]) -> NDArray[
         return np.zeros(len(asked), np.bool_)
     places = np.minimum(ascending.searchsorted(asked), len(ascending) - 1)
     return ascending[places] == asked
+
+
+def _part_of(body: bytes) -> tuple[between.Kept, bytes]:
+    """Read what a host has kept: what it tells of the training, and a part of the model."""
+    told, _, model = body.partition(b"\n")
+    try:
+        return between.Kept.model_validate_json(told), model
+    except ValidationError:
+        raise SafeRoomError(Reason.MALFORMED, "a part of a model") from None
+
+
+def _ended(ask: bytes, peer: Peer, record: JobRecord) -> bytes:
+    return between.make_answer(ask, peer, Given(outcome=record.outcome, reason=record.reason))
 
 
 def _fingerprint(message: bytes) -> str:

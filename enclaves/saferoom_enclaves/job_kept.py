@@ -38,6 +38,9 @@ class Kept(StrEnum):
     """The room's numbers, row by row."""
     ANSWER = "answer"
     """The last one: it is given again, and stays until the job's window is over."""
+    PART = "part"
+    """A giver's: its part of the model, with what its host told of the training, until the host has
+    said that there is one."""
 
 
 class JobRecord(Part):
@@ -75,8 +78,8 @@ class JobRecord(Part):
         reason: why there is no model.
         host: of a job of several owners whose enclave has the room's side, where that is not this
             one; empty where it is. `secret` is then this owner's share of the key under which the
-            host keeps its state, `last` the fingerprint of whom the host asked for, then of whose
-            columns were given, and then of the part of the model that was kept.
+            host keeps its state, `last` the fingerprint of whom the host asked for, and then of
+            whose columns were given.
     """
 
     job: Digest

@@ -98,8 +98,12 @@ class Others:
             await self._ask(due, part.owner, Step.GOES_ON, b"")
 
     async def keep(self, due: Due, trained: Trained) -> Trained:
-        """Have every other owner keep its part of the model; gives what is the host's own."""
-        told = between.Kept(rounds=max(1, trained.rounds), converged=trained.converged)
+        """Have every other owner keep its part of the model; gives what is the host's own.
+
+        They say that there is a model once this enclave has: until then each can be asked again.
+        """
+        asks = await self._worker.run(lambda own: own.jobs.stands(due.record.job).asks)
+        told = between.Kept(rounds=max(1, trained.rounds), converged=trained.converged, asks=asks)
         for part in due.charged.admitted.use.others:
             names = () if part.training is None else part.training.columns
             model = part_of_model(trained.model, names)

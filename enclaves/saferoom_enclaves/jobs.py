@@ -154,10 +154,12 @@ class Jobs:
     def end_as(self, papers: Papers, release: Envelope) -> Judged:
         """End a job of several owners as it ended at another's enclave.
 
+        With a model, if it is its host that says so: this owner's part of it came before.
+
         Raises:
-            SafeRoomError: `UNKNOWN_STATEMENT`; `CONFLICT` for a word on another job, or one with a
-                model: that is told by the host itself, with this owner's part of it; what
-                `Peers.verified` refuses; `BAD_SIGNATURE`.
+            SafeRoomError: `UNKNOWN_STATEMENT`; `CONFLICT` for a word on another job, an
+                institution's own, which it tells itself, or one on a model that has no part here;
+                what `Peers.verified` refuses; `BAD_SIGNATURE`.
         """
         moment, said = self._book.ready(), load(release, JobRelease)
         record = self._book.stands(said.request)
@@ -171,8 +173,10 @@ class Jobs:
         about = (said.institution, said.template, said.certificate)
         if about != (record.institution, record.template, record.certificate):
             raise SafeRoomError(Reason.CONFLICT, "a word on another job")
+        if said.outcome is JobOutcome.RELEASED and said.owner == record.host:
+            return self.giving.released(record, moment)
         if said.reason is None:
-            raise SafeRoomError(Reason.CONFLICT, "a model, or its institution's own word, is told")
+            raise SafeRoomError(Reason.CONFLICT, "a giver's model, or its institution's own word")
         return self._book.end(record, said.outcome, said.reason, moment)
 
     def _begun(self, asked: AskedJob, seen: Seen, moment: Moment) -> Judged:

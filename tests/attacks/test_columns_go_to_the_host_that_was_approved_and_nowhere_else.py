@@ -315,10 +315,10 @@ async def test_a_set_that_one_owner_has_nearly_seen_is_withheld_by_that_owner(
     assert (ended.outcome, ended.reason) == (JobOutcome.REFUSED, Reason.WITHHELD)
 
 
-def court_s_part() -> bytes:
-    """Write a part of a model, as a host has it kept."""
+def court_s_part(asks: int = 1) -> bytes:
+    """Write a part of a model, as a host has it kept that has asked so often."""
     part = {"names": ["court.dishonest"], "weights": [0.5], "means": [0.1], "scales": [1.0]}
-    told = between.Kept(rounds=1, converged=True).model_dump_json()
+    told = between.Kept(rounds=1, converged=True, asks=asks).model_dump_json()
     return f"{told}\n{json.dumps(part | {'findings': []})}".encode()
 
 
@@ -343,13 +343,23 @@ async def test_a_giver_says_one_last_word_whatever_comes_between_ask_and_answer(
         told, body = between.open_answer(ask, heard.peer, host._peers.sealing, answer)
         assert (told.outcome, body) == (JobOutcome.CANCELLED, b"")
     assert court.stands(cancelled.job).ended == last.entry.chain_index
-    # Step 2: the same part of a model twice at once is kept once.
-    first, second = (heard_of(jobs, kept.job, Step.KEEP, court_s_part()) for _ in range(2))
-    for heard, ask in (first, second):
+    # Step 2: a part of a model is kept, and is none before the host has said that there is one.
+    first, second, later = (
+        heard_of(jobs, kept.job, Step.KEEP, court_s_part(asks)) for asks in (1, 1, 2)
+    )
+    for heard, ask in (first, second, later):
         answer = court.giving.answer(heard)
         told, _ = between.open_answer(ask, heard.peer, host._peers.sealing, answer)
         assert told.outcome is None
-    assert jobs.court.model(kept.job) == {"court.dishonest": 0.5}
+    # One of before a break, that the room brings once more, takes no later one's place.
+    with pytest.raises(SafeRoomError) as refused:
+        court.giving.answer(first[0])
+    assert refused.value.reason is Reason.CONFLICT
+    assert court.stands(kept.job).ended is None
+    jobs.said.court.withdraw(jobs.template)
+    jobs.court.enclave.follow()
+    assert court.stands(kept.job).reason is Reason.NOT_APPROVED
+    assert jobs.court.left(kept.job) == []
 
 
 async def test_who_withheld_is_not_told_by_the_step(

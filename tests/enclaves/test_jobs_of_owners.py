@@ -116,6 +116,36 @@ async def test_whichever_enclave_is_killed_the_job_goes_on_to_the_same_model(
     assert jobs.court.model(side.job) == pytest.approx(jobs.court.model(other.job), abs=1e-3)
 
 
+async def test_a_break_before_the_host_s_last_word_loses_no_model(jobs: OwnersRoom) -> None:
+    side = jobs.label_side()
+    side.submit(rounds=1)
+    line, asked = jobs.line(side.job), list[Step]()
+
+    def lost(answer: bytes) -> bytes:
+        asked.append(between.read_head(line.asked[-1])[0].step)
+        return b"lost" if asked[-1] is Step.KEEP else answer
+
+    line.alters_answer = lost
+    with pytest.raises(SafeRoomError):
+        await line.through(side)
+    assert asked[-1] is Step.KEEP
+    # The court has its part, and has not said that there is a model: nor has the host.
+    assert Kept.PART in jobs.court.left(side.job)
+    for room in (jobs, jobs.court):
+        assert room.enclave.enclave.jobs.stands(side.job).ended is None
+        room.kill()
+    release = await side.take_part()
+    assert release is not None
+    assert release.outcome is JobOutcome.RELEASED
+    court = jobs.court.enclave.enclave.jobs
+    word = court.word(court.stands(side.job))
+    assert word is not None
+    theirs = load(word.entry.statement, JobRelease)
+    assert (theirs.outcome, theirs.rows) == (JobOutcome.RELEASED, release.rows)
+    assert list(jobs.court.model(side.job)) == ["court.dishonest"]
+    assert jobs.court.left(side.job) == []
+
+
 async def test_a_load_at_a_giver_ends_what_aligns_and_disturbs_nothing_that_trains(
     place: Place, jobs: OwnersRoom
 ) -> None:

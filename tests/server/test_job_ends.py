@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -20,6 +20,7 @@ from saferoom.jobs import Jobs
 from saferoom.limits import Limits
 from saferoom.refusals import Refusals
 from saferoom.register import Held, Register
+from saferoom_enclaves.job_peers import Papers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.identity import Identity, IdentityKind
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -27,17 +28,14 @@ from saferoom_proto.statements import (
     JobAdmission,
     JobOutcome,
     JobRelease,
-    Runs,
     Template,
     load,
+    seal_statement,
 )
 from simulator.job import JobRoom, LabelSideOfJob
-from simulator.ledger import SimLedger
-from simulator.owners_job import OwnersRoom, Place, owners_room, two_owners
+from simulator.owners_job import OwnersRoom, Place, two_owners
 from tests.server.room.opened import until
-from tests.server.test_job_carried import Enclaves, Near
-
-Known = tuple[Place, Mapping[str, Envelope]]
+from tests.server.test_job_carried import SIDES, Enclaves, Line, Near, through_the_room
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,6 @@ class Log:
 
     room: OwnersRoom
     enclaves: Enclaves
-    known: Mapping[str, Envelope]
     recorded: list[Envelope] = field(default_factory=list[Envelope])
 
     def template(self, digest: str) -> Held[Template]:
@@ -80,9 +77,10 @@ class Log:
 
     async def find(self, digest: str) -> Said | None:
         """Find a word, or an endorsement."""
-        found = (each for each in self.recorded if each.digest == digest)
-        statement = next(found, self.known.get(digest))
-        return None if statement is None else Said(statement, "", "")
+        endorsed = [each.room.enclave.endorsed for each in self.enclaves.by_owner.values()]
+        recorded = [*self.recorded, *(each for each in endorsed if each is not None)]
+        found = (Said(each, "", "") for each in recorded if each.digest == digest)
+        return next(found, None)
 
     async def answers(self, job: str) -> list[Said]:
         """Give the admissions of a job."""
@@ -121,30 +119,28 @@ class Log:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Give a room with two owners' firms."""
-    # The simulated ledger keeps no statement; a job's end names the endorsement it was said under.
-    known, record = dict[str, Envelope](), SimLedger.record
-
-    def kept(ledger: SimLedger, statement: Envelope, salt: bytes | None = None) -> int:
-        known[statement.digest] = statement
-        return record(ledger, statement, salt)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SimLedger, "record", kept)
-        with two_owners(tmp_path_factory.mktemp("owners"), "ends") as made:
-            yield made, known
+    with two_owners(tmp_path_factory.mktemp("owners"), "ends") as made:
+        yield made
 
 
-def in_the_room(place: Known, name: str) -> tuple[Log, LabelSideOfJob]:
-    made, known = place
-    room = owners_room(*made, name, runs=Runs(most=9, days=30))
-    near = Enclaves({"tax": Near(room), "court": Near(room.court)})
-    return Log(room, near, known), room.label_side()
+def in_the_room(place: Place, name: str) -> tuple[Log, LabelSideOfJob]:
+    room, enclaves = through_the_room(place, name)
+    return Log(room, enclaves), room.label_side()
+
+
+async def idle(owners: JobOwners) -> None:
+    """Wait until no job is looked after."""
+
+    async def all_is_over() -> bool:
+        return not owners._looking
+
+    await until(all_is_over)
 
 
 async def test_an_owner_that_was_down_when_a_job_ended_hears_it_when_it_is_back(
-    place: Known, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_owners, "LOOK_SECONDS", 0.01)
     log, side = in_the_room(place, "ends-late")
@@ -169,13 +165,10 @@ async def test_an_owner_that_was_down_when_a_job_ended_hears_it_when_it_is_back(
     async def court_was_asked() -> bool:
         return "court" in looked
 
-    async def all_is_over() -> bool:
-        return not owners._looking
-
     await until(court_was_asked)
     assert court.enclave.enclave.jobs.stands(side.job).ended is None
     log.enclaves.down = set()
-    await until(all_is_over)
+    await idle(owners)
     ended = court.enclave.enclave.jobs.stands(side.job)
     assert (ended.outcome, ended.reason) == (JobOutcome.CANCELLED, Reason.NOT_APPROVED)
     assert load(log.recorded[-1], JobRelease).owner == "court"
@@ -186,7 +179,7 @@ async def test_an_owner_that_was_down_when_a_job_ended_hears_it_when_it_is_back(
 
 
 async def test_a_job_that_its_host_never_let_begin_is_cancelled_where_it_began(
-    place: Known,
+    place: Place,
 ) -> None:
     log, side = in_the_room(place, "givers-only")
     log.began(log.room.court, side.request())
@@ -216,3 +209,61 @@ async def test_a_job_that_its_host_never_let_begin_is_cancelled_where_it_began(
     assert word.cancel == cancel.digest
     assert log.room.court.enclave.enclave.jobs.stands(side.job).ended is not None
     await owners.close()
+
+
+async def test_a_giver_that_was_down_when_there_was_a_model_says_so_when_it_is_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_owners, "LOOK_SECONDS", 0.01)
+    log, side = in_the_room(place, "model-late")
+    court = log.room.court
+    side.submit(rounds=1)
+    said = await Line(log.enclaves, side).through()
+    assert said is not None
+    assert said.outcome is JobOutcome.RELEASED
+    # The room is killed before it records anything; the court's enclave, too.
+    court.kill()
+    assert court.enclave.enclave.jobs.stands(side.job).ended is None
+    owners = log.owners()
+    owners.look_after(SIDES, side.job)
+    await idle(owners)
+    words = [load(each, JobRelease) for each in log.recorded]
+    assert [(each.owner, each.outcome) for each in words] == [
+        ("tax", JobOutcome.RELEASED),
+        ("court", JobOutcome.RELEASED),
+    ]
+    assert words[0].model != words[1].model
+    assert list(court.model(side.job)) == ["court.dishonest"]
+    assert court.left(side.job) == []
+
+
+async def test_that_there_is_a_model_counts_from_the_host_alone_and_with_its_part(
+    place: Place,
+) -> None:
+    log, trained = in_the_room(place, "host-alone")
+    jobs, other = log.room, log.room.label_side()
+    trained.submit(rounds=1)
+    said = await trained.take_part()
+    assert said is not None
+    other.submit(rounds=1)
+    await other.take_part(most=2)
+    host, court = jobs.enclave, jobs.court.enclave
+    assert host.endorsed is not None
+    assert court.endorsed is not None
+    word = said.model_copy(update={"request": other.job})
+    of_court = {"owner": "court", "endorsement": court.endorsed.digest}
+    # The host says so, and no part came to the court; the court says so itself.
+    for told_to, papers_of_it, word_told, key in (
+        (court, Papers("tax", host.endorsed), word, host.keys.identity),
+        (
+            host,
+            Papers("court", court.endorsed),
+            word.model_copy(update=of_court),
+            court.keys.identity,
+        ),
+    ):
+        jobs_there = told_to.enclave.jobs
+        with pytest.raises(SafeRoomError) as refused:
+            jobs_there.end_as(papers_of_it, seal_statement(word_told, key))
+        assert refused.value.reason is Reason.CONFLICT
+        assert jobs_there.stands(other.job).ended is None

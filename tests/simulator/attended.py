@@ -74,6 +74,8 @@ class Attended:
         self.owner: Final = owner
         self.world: Final = owner.world
         self._reached = enclave
+        self.endorsed: Envelope | None = None
+        """What it speaks under."""
 
     def endorsement(self, **changes: object) -> Envelope:
         """Challenge the enclave and endorse what it claims; fields can be changed by name."""
@@ -135,6 +137,7 @@ class Attended:
         self.world.ledger.record(endorsement)
         sealed = self.sealed_keys(endorsement, recoveries=recoveries)
         self._reached.unlock(endorsement, sealed, recoveries)
+        self.endorsed = endorsement
         self._reached.settle(SETTLE_SECONDS)
         return self._reached.whereabouts()
 

@@ -13,13 +13,14 @@ from typing import Final
 
 from saferoom_enclaves import job_between as between
 from saferoom_enclaves.job_giving import Heard
+from saferoom_enclaves.job_peers import Papers
 from saferoom_enclaves.job_service import JobCalls
 from saferoom_enclaves.job_wire import papers_of
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.statements import JobRelease, Purpose
+from saferoom_proto.statements import JobOutcome, JobRelease, Purpose, load
 from saferoom_proto.v1 import enclave_pb2
-from saferoom_proto.wire import envelope_to_proto
+from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 from simulator.harness import EnclaveHarness
 from simulator.job import BEGINS, FEATURES, JobRoom, LabelSideOfJob, Line, asked, job_enclave
 from simulator.sample import Sample, sample
@@ -52,6 +53,13 @@ class OwnersRoom(JobRoom):
     def line(self, job: str) -> OwnersLine:
         """Give a label side a stream to the host; what that asks is carried."""
         return OwnersLine(self, job)
+
+    def tell_givers(self, release: Envelope) -> None:
+        """Tell the givers what their host said, as the room does."""
+        assert self.enclave.endorsed is not None
+        own = Papers(self.owner.name, self.enclave.endorsed)
+        for giver in self.givers.values():
+            giver.enclave.enclave.jobs.end_as(own, release)
 
     def follow(self) -> None:
         """Bring all enclaves up to date."""
@@ -95,13 +103,17 @@ class OwnersLine(Line):
             most -= 1
 
     async def told(self) -> enclave_pb2.WorkOnJobResponse:
-        """Hear what is for the label side; what is for the giver is carried."""
+        """Hear what is for the label side; what is for the givers is carried, and a model told."""
         ask = b""
         while (said := await super().told()).WhichOneof("piece") == "ask":
             ask += said.ask.data
             if said.ask.last:
                 await self._carry(said.ask.owner, ask)
                 ask = b""
+        if said.WhichOneof("piece") == "ended":
+            word = envelope_from_proto(said.ended.statement)
+            if load(word, JobRelease).outcome is JobOutcome.RELEASED:
+                self._room.tell_givers(word)
         return said
 
     async def _carry(self, owner: str, ask: bytes) -> None:
