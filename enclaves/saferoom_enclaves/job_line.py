@@ -65,7 +65,7 @@ class Line:
                 raise SafeRoomError(Reason.MALFORMED, "pieces of two messages")
             number = piece.number
             sealed += piece.data
-            job_wire.require_short(sealed)
+            job_wire.require_short(sealed, job_wire.MOST_MESSAGE_BYTES)
             if piece.last:
                 return number, bytes(sealed)
 
@@ -95,7 +95,7 @@ class Line:
                 raise SafeRoomError(Reason.MALFORMED, "an answer that was cut off")
             piece = job_wire.given_of(request, owner)
             answer += piece.data
-            job_wire.require_short(answer)
+            job_wire.require_short(answer, job_wire.MOST_MESSAGE_BYTES)
             if piece.last:
                 return bytes(answer)
 

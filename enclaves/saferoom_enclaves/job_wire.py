@@ -97,7 +97,7 @@ def given_of(request: enclave_pb2.WorkOnJobRequest, owner: str) -> enclave_pb2.G
     return request.given
 
 
-def require_short(sealed: bytearray, most: int = MOST_MESSAGE_BYTES) -> None:
+def require_short(sealed: bytearray, most: int) -> None:
     """Refuse with `TOO_LARGE` to hear more of a message."""
     if len(sealed) > most:
         detail = f"a message of more than {most} bytes"
