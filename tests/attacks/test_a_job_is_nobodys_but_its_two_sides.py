@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,25 +26,23 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from saferoom_proto.v1 import enclave_pb2
-from simulator import EnclaveHarness, Sample, sample
+from simulator import sample
 from simulator.job import BEGINS, JobRoom, LabelSideOfJob, Line, job_enclave, job_room
+from simulator.job_places import OneOwner, one_owner, own_template
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sample, EnclaveHarness]]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneOwner]:
     """Give a room with firms to train on, for all tests here: each has a template of its own."""
-    said = sample("attacked jobs")
-    enclave = job_enclave(said, tmp_path_factory.mktemp("jobs"))
-    yield said, enclave
-    enclave.close()
+    with one_owner(tmp_path_factory.mktemp("jobs"), "attacked jobs") as made:
+        yield made
 
 
 @pytest.fixture
-async def jobs(place: tuple[Sample, EnclaveHarness], request: pytest.FixtureRequest) -> JobRoom:
+async def jobs(place: OneOwner, request: pytest.FixtureRequest) -> JobRoom:
     """Give it in this test's event loop, with a training that was approved."""
     said, enclave = place
-    name = f"t-{zlib.crc32(request.node.name.encode())}"
-    return job_room(enclave, said, name, runs=Runs(most=3, days=30))
+    return job_room(enclave, said, own_template(request.node.name), runs=Runs(most=3, days=30))
 
 
 async def begun(jobs: JobRoom, messages: int = 0, begins: int = BEGINS) -> LabelSideOfJob:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,6 @@ from saferoom_proto.statements import (
     JobRelease,
     JobStep,
     Purpose,
-    Runs,
     load,
     seal_statement,
 )
@@ -30,6 +28,7 @@ from saferoom_proto.v1 import enclave_pb2
 from saferoom_proto.wire import envelope_to_proto
 from simulator import EnclaveHarness, sample
 from simulator.job import BEGINS, LabelSideOfJob, Line, asked
+from simulator.job_places import MANY, own_template
 from simulator.owners_job import (
     COMMON_TO_ALL,
     OF_TWO,
@@ -43,8 +42,6 @@ from simulator.owners_job import (
     two_owners,
 )
 
-MANY = Runs(most=100, days=30)
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
@@ -56,8 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture
 async def jobs(place: Place, request: pytest.FixtureRequest) -> OwnersRoom:
     """Give it in this test's event loop, with a training that both owners approved."""
-    name = f"t-{zlib.crc32(request.node.name.encode())}"
-    return owners_room(*place, name, runs=MANY)
+    return owners_room(*place, own_template(request.node.name), runs=MANY)
 
 
 async def reason_of(line: OwnersLine, side: LabelSideOfJob) -> Reason:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import zlib
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -25,30 +24,25 @@ from saferoom_proto.statements import (
     JobRelease,
     JobStep,
     Purpose,
-    Runs,
     load,
 )
-from simulator import EnclaveHarness, Sample, sample, tax_csv
-from simulator.job import COMMON, ROWS, JobRoom, Line, firms, job_enclave, job_room
-
-MANY = Runs(most=100, days=30)
+from simulator import EnclaveHarness, sample, tax_csv
+from simulator.job import COMMON, ROWS, JobRoom, Line, firms, job_room
+from simulator.job_places import MANY, OneOwner, one_owner, own_template
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sample, EnclaveHarness]]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneOwner]:
     """Give a room with firms to train on, for all tests here: each has a template of its own."""
-    said = sample("jobs")
-    enclave = job_enclave(said, tmp_path_factory.mktemp("jobs"))
-    yield said, enclave
-    enclave.close()
+    with one_owner(tmp_path_factory.mktemp("jobs"), "jobs") as made:
+        yield made
 
 
 @pytest.fixture
-async def jobs(place: tuple[Sample, EnclaveHarness], request: pytest.FixtureRequest) -> JobRoom:
+async def jobs(place: OneOwner, request: pytest.FixtureRequest) -> JobRoom:
     """Give it in this test's event loop, with a training that was approved."""
     said, enclave = place
-    name = f"t-{zlib.crc32(request.node.name.encode())}"
-    return job_room(enclave, said, name, runs=MANY)
+    return job_room(enclave, said, own_template(request.node.name), runs=MANY)
 
 
 def pooled(jobs: JobRoom, own: np.ndarray, labels: np.ndarray, names: list[str]) -> np.ndarray:

@@ -12,20 +12,17 @@ import pytest
 
 from saferoom_enclaves import job_book, job_partners
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobAdmission, JobOutcome, Runs
-from simulator import sample, tax_csv
-from simulator.job import BEGINS, ROWS, JobRoom, firms, job_enclave, job_room
-
-MANY = Runs(most=100, days=30)
+from saferoom_proto.statements import JobAdmission, JobOutcome
+from simulator import tax_csv
+from simulator.job import BEGINS, ROWS, JobRoom, firms, job_room
+from simulator.job_places import MANY, one_owner
 
 
 @pytest.fixture
 async def jobs(tmp_path: Path) -> AsyncIterator[JobRoom]:
     """Give a room with firms to train on, and an approved training."""
-    said = sample("kept apart")
-    enclave = job_enclave(said, tmp_path)
-    yield job_room(enclave, said, runs=MANY)
-    enclave.close()
+    with one_owner(tmp_path, "kept apart") as (said, enclave):
+        yield job_room(enclave, said, runs=MANY)
 
 
 async def test_sets_that_differ_by_a_few_are_withheld_and_count(jobs: JobRoom) -> None:

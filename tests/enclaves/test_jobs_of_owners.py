@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -32,6 +31,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.v1 import enclave_pb2
 from simulator.job import BEGINS, ROWS, LabelSideOfJob, firms
+from simulator.job_places import MANY, own_template
 from simulator.owners_job import (
     COMMON_TO_ALL,
     COURT_ROWS,
@@ -45,8 +45,6 @@ from simulator.owners_job import (
     two_owners,
 )
 
-MANY = Runs(most=100, days=30)
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
@@ -58,8 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture
 async def jobs(place: Place, request: pytest.FixtureRequest) -> OwnersRoom:
     """Give it in this test's event loop, with a training that both owners approved."""
-    name = f"t-{zlib.crc32(request.node.name.encode())}"
-    return owners_room(*place, name, runs=MANY)
+    return owners_room(*place, own_template(request.node.name), runs=MANY)
 
 
 def pooled(side: LabelSideOfJob) -> np.ndarray:
