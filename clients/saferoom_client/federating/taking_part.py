@@ -32,6 +32,7 @@ PIECE_BYTES: Final = 1 << 20
 PATIENCE_SECONDS: Final = 120.0
 """After so long without a connection a bank gives up; it can be started again."""
 _PAUSE_SECONDS: Final = 1.0
+_SENDER: Final = "the room"
 
 _Call = Call[federation_pb2.TrainFederationRequest, federation_pb2.TrainFederationResponse]
 
@@ -67,7 +68,7 @@ def terms_of(view: FederationView) -> Terms:
         from saferoom_models.horizontal.terms import agreed_terms  # noqa: PLC0415 - an extra
 
     proposal = view.proposal
-    with saying_refusals("before anything was sent"):
+    with saying_refusals("before anything was sent", _SENDER):
         return agreed_terms(
             view.federation.partition(":")[2],
             {bank: join.key for bank, join in view.joins.items()},
@@ -97,7 +98,7 @@ def take_up(view: FederationView, folder: FederationFolder, table: TrainingTable
         np.column_stack([np.frombuffer(each) for each in columns]),
         np.asarray(table.labels, np.int64),
     )
-    with saying_refusals("taking part"):
+    with saying_refusals("taking part", _SENDER):
         state = folder.state()
         if state is not None:
             return Participant.resume(terms, own, state)
@@ -191,7 +192,7 @@ class Part:
 
     def _take(self, answer: bytes) -> None:
         """Take an answer, and keep what follows from it before anything else is sent."""
-        with saying_refusals(f"round {self._participant.round}"):
+        with saying_refusals(f"round {self._participant.round}", _SENDER):
             self._participant.answer(answer)
         self._folder.keep_state(self._participant.save(), masked=self._participant.masked)
 

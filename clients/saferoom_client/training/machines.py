@@ -38,22 +38,26 @@ _OWN: Final = frozenset(
 
 
 @contextmanager
-def saying_refusals(step: str) -> Generator[None]:
+def saying_refusals(step: str, sender: str = "the enclave") -> Generator[None]:
     """Turn a refusal of the machines into one of the client's, that says at which step it came.
+
+    Args:
+        step: in words.
+        sender: of the messages.
 
     Raises:
         SafeRoomError: `MALFORMED` for this side's own rows, `BAD_CONFIG` for its kept state,
-            `BAD_PROOF` for what came from the enclave.
+            `BAD_PROOF` for what came from the sender.
     """
     try:
         yield
     except JointTrainingError as error:
         if error.reason is Refusal.BAD_STATE:
-            reason, place = Reason.BAD_CONFIG, "the job's kept state"
+            reason, place = Reason.BAD_CONFIG, "the kept state"
         elif error.reason in _OWN:
             reason, place = Reason.MALFORMED, "your rows"
         else:
-            reason, place = Reason.BAD_PROOF, "the enclave's message"
+            reason, place = Reason.BAD_PROOF, f"{sender}'s message"
         rule = f"{step}: {error.reason}: {error.detail}"
         raise SafeRoomError(reason, rule, [FieldFault(place, rule)]) from error
 
