@@ -55,9 +55,12 @@ class ConsentRequests:
         """
         request = load(envelope, ConsentRequest)
         subject_rules.CONSENT_REQUEST.may(caller, request)
-        async with self._one_by_one.turn(f"{request.institution} {request.subject}"):
+
+        async def accepted() -> Recorded[ConsentRequest]:
             await self._require_few(envelope, request)
             return await self._statements.accept(caller, envelope, subject_rules.CONSENT_REQUEST)
+
+        return await self._one_by_one.run(f"{request.institution} {request.subject}", accepted)
 
     async def listed(self, caller: Caller, before: int) -> Page:
         """Give requests made to a subject, or those of an institution, before an entry."""

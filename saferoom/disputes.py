@@ -71,10 +71,13 @@ class Disputes:
         subject_rules.DISPUTE.may(caller, dispute)
         if dispute.use is not None:
             await self._require_use(dispute, dispute.use)
-        async with self._one_by_one.turn(_between(dispute)):
+
+        async def accepted() -> Recorded[Dispute]:
             if self._archive.statement(envelope.digest) is None:
                 await self._require_few(dispute)
             return await self._statements.accept(caller, envelope, subject_rules.DISPUTE)
+
+        return await self._one_by_one.run(_between(dispute), accepted)
 
     async def answer(self, caller: Caller, envelope: Envelope) -> Recorded[DisputeAnswer]:
         """Accept an owner's answer to a dispute.
@@ -90,13 +93,16 @@ class Disputes:
         await self._require_dispute(answer)
         if answer.epoch is not None:
             await self._require_snapshot(answer.owner, answer.epoch)
-        async with self._one_by_one.turn(_between(answer)):
+
+        async def accepted() -> Recorded[DisputeAnswer]:
             if self._archive.statement(envelope.digest) is None:
                 await self._require_not(answer, About.DISPUTES_WITHDRAWN, _TAKEN_BACK)
                 if answer.finding is Finding.PASSED_ON:
                     await self._require_not(answer, About.DISPUTES_CLOSED, _SETTLED)
                 await self._require_few_answers(answer)
             return await self._statements.accept(caller, envelope, subject_rules.DISPUTE_ANSWER)
+
+        return await self._one_by_one.run(_between(answer), accepted)
 
     async def withdraw(self, caller: Caller, envelope: Envelope) -> Recorded[DisputeWithdrawal]:
         """Accept that a subject takes its dispute back.
@@ -108,11 +114,14 @@ class Disputes:
         withdrawal = load(envelope, DisputeWithdrawal)
         subject_rules.DISPUTE_WITHDRAWAL.may(caller, withdrawal)
         await self._require_dispute(withdrawal)
-        async with self._one_by_one.turn(_between(withdrawal)):
+
+        async def accepted() -> Recorded[DisputeWithdrawal]:
             if self._archive.statement(envelope.digest) is None:
                 await self._require_not(withdrawal, About.DISPUTES_WITHDRAWN, _TAKEN_BACK)
                 await self._require_not(withdrawal, About.DISPUTES_CLOSED, _SETTLED)
             return await self._statements.accept(caller, envelope, subject_rules.DISPUTE_WITHDRAWAL)
+
+        return await self._one_by_one.run(_between(withdrawal), accepted)
 
     async def listed(self, caller: Caller, before: int) -> Page:
         """Give what was said of a subject's disputes, or of those made to an owner."""

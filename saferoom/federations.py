@@ -148,9 +148,12 @@ class Federations:
         Raises:
             SafeRoomError: `TOO_MANY_REQUESTS` past so many of the caller's that are open.
         """
-        async with self._one_by_one.turn(f"proposals of {caller.organisation}"):
+
+        async def accepted() -> Recorded[FederationProposal]:
             await self._require_few(caller, envelope)
             return await self._statements.accept(caller, envelope, federation_rules.PROPOSAL)
+
+        return await self._one_by_one.run(f"proposals of {caller.organisation}", accepted)
 
     async def _require_few(self, caller: Caller, envelope: Envelope) -> None:
         own, now = caller.organisation, self._clock()
@@ -171,7 +174,8 @@ class Federations:
                 `CONFLICT` where it has said so, or it has ended.
         """
         word = load(envelope, kind)
-        async with self._one_by_one.turn(word.federation):
+
+        async def accepted() -> Recorded[Word]:
             found = await self.get(caller, word.federation)
             keys = {join.key for join in found.joins}
             rule = federation_rules.word_rule(kind, found.proposal.said, found.said, keys)
@@ -181,7 +185,9 @@ class Federations:
             if isinstance(word, FederationResult) and found.told_by_all_of(word):
                 self._runs.pop(word.federation, None)
                 await self._ledger.store(FederationForgotten(word.federation))
-        return recorded
+            return recorded
+
+        return await self._one_by_one.run(word.federation, accepted)
 
     async def forget_old(self) -> None:
         """Forget what is kept of trainings that nobody can take up again."""
@@ -261,7 +267,8 @@ class Federations:
 
     async def _run(self, caller: Caller, federation: str) -> FederationRun:
         """Give the training of a federation that all its banks have joined."""
-        async with self._one_by_one.turn(federation):
+
+        async def taken_up() -> FederationRun:
             found = await self.get(caller, federation)
             if caller.organisation not in found.proposal.said.banks:
                 raise SafeRoomError(Reason.NOT_ALLOWED, "the proposal does not name this bank")
@@ -269,6 +276,8 @@ class Federations:
                 self._require_ready(caller, found)
                 self._runs[federation] = await self._taken_up(federation, found)
             return self._runs[federation]
+
+        return await self._one_by_one.run(federation, taken_up)
 
     def _require_ready(self, caller: Caller, found: Federation) -> None:
         proposal = found.proposal.said

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
+
+from saferoom.undisturbed import Undisturbed
+
+T = TypeVar("T")
 
 
 class OneByOne:
@@ -14,11 +17,13 @@ class OneByOne:
 
     def __init__(self) -> None:
         self._doors: Final = WeakValueDictionary[str, asyncio.Lock]()
+        self._working: Final = Undisturbed()
 
-    @asynccontextmanager
-    async def turn(self, name: str) -> AsyncGenerator[None]:
-        """Be the only one of this name."""
+    async def run(self, name: str, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Be the only one of this name while some work is done, to its end.
+
+        A caller who leaves gives up no turn: what it began to add, the next one counts.
+        """
         # Held here, and by whoever waits: it goes when nobody does.
         door = self._doors.setdefault(name, asyncio.Lock())
-        async with door:
-            yield
+        return await self._working.run_within(door, work)

@@ -371,7 +371,7 @@ async def _add_services(
     answering = await add_answering(
         server, books, links, refusals, limits=config.limits, clock=outside.clock
     )
-    return *answering, federations
+    return *answering, federations, statements
 
 
 def _listen(server: grpc.aio.Server, room: Room, inforce: InForce) -> int:

@@ -21,6 +21,7 @@ from saferoom.register import KINDS, Held, Organisation, Register
 from saferoom.rules import Ground, RoomFacts, Rule
 from saferoom.state.rows import OrganisationRoles, OrganisationRow
 from saferoom.turns import Turns
+from saferoom.undisturbed import Undisturbed
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -102,11 +103,13 @@ class Statements:
         self._followers: Final = followers
         self._clock: Final = clock
         self._turns: Final = Turns()
+        self._accepting: Final = Undisturbed()
 
     async def accept(self, caller: Caller, envelope: Envelope, rule: Rule[P]) -> Recorded[P]:
         """Accept a statement of one kind.
 
-        A statement that was accepted before is given back as it stands in the log.
+        A statement that was accepted before is given back as it stands in the log. The room goes by
+        what it recorded, whether the giver still waits or not.
 
         Raises:
             SafeRoomError: whatever the rule refuses with; `CONFLICT`.
@@ -117,10 +120,11 @@ class Statements:
             fault = FieldFault("room", "is another room's")
             raise SafeRoomError(Reason.MALFORMED, "room", [fault])
         rule.may(caller, payload)
-        async with self._turn(rule.kind):
+
+        async def accepted() -> tuple[Recorded[P], tuple[str, ...]]:
             recorded = await self._notary.recall(envelope.digest, payload)
             if recorded is not None:
-                return recorded
+                return recorded, ()
             # Step 2: whether it holds, as far as the room can tell.
             ground = Ground(self._register, self._facts, self._clock())
             owners = rule.verify(envelope, payload, ground)
@@ -130,12 +134,19 @@ class Statements:
             )
             # Step 4: from now on the room goes by it.
             self._register.apply(Held(envelope, payload))
+            if isinstance(payload, Charter):
+                self._followers.start(payload.owner)
+                owners = tuple(owner for owner in owners if owner != payload.owner)
+            return recorded, owners
+
+        recorded, owners = await self._accepting.run_within(self._turn(rule.kind), accepted)
         # Step 5: enclaves that can be reached hear of it before its giver gets the receipt.
-        if isinstance(payload, Charter):
-            self._followers.start(payload.owner)
-            owners = tuple(owner for owner in owners if owner != payload.owner)
         await self._followers.deliver(owners)
         return recorded
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what is being accepted, and no longer than this."""
+        await self._accepting.drain(seconds)
 
     async def recorded(self, held: Held[P]) -> Recorded[P]:
         """Give a statement that the room goes by as it stands in the log.
@@ -195,7 +206,8 @@ class Statements:
                 statements about such an organisation could not carry.
         """
         _require_usable(organisation)
-        async with self._turns.alone():
+
+        async def enrolled() -> None:
             held = self._register.organisation(organisation.name)
             if held is None:
                 roles = tuple(sorted(organisation.roles))
@@ -208,6 +220,8 @@ class Statements:
                 await self._change_roles(organisation)
             elif held != organisation:
                 raise SafeRoomError(Reason.CONFLICT, f"{organisation.name} is enrolled otherwise")
+
+        await self._accepting.run_within(self._turns.alone(), enrolled)
         return organisation
 
     async def revoke_organisation(self, name: str, operator: str) -> Organisation:
@@ -222,15 +236,18 @@ class Statements:
         Raises:
             SafeRoomError: `UNKNOWN_STATEMENT` if it is not enrolled; `CONFLICT` for the operator.
         """
-        async with self._turns.alone():
+
+        async def revoked() -> Organisation:
             held = self._register.organisation(name)
             if held is None:
                 raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"{name} is not enrolled")
             if name == operator:
                 raise SafeRoomError(Reason.CONFLICT, "the operator does not revoke itself")
-            revoked = Organisation(name, held.title_en, held.title_zh, frozenset())
-            await self._change_roles(revoked)
-        return revoked
+            left = Organisation(name, held.title_en, held.title_zh, frozenset())
+            await self._change_roles(left)
+            return left
+
+        return await self._accepting.run_within(self._turns.alone(), revoked)
 
     async def _change_roles(self, organisation: Organisation) -> None:
         roles = tuple(sorted(organisation.roles))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -25,6 +26,19 @@ class Undisturbed:
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
+    async def run_within(
+        self,
+        turn: AbstractAsyncContextManager[object],
+        work: Callable[[], Coroutine[object, object, T]],
+    ) -> T:
+        """Wait for a turn, as long as the caller does; then work to the end, and hold it so long.
+
+        So nobody's turn comes before what was begun in the last one is done.
+        """
+        async with AsyncExitStack() as waiting:
+            await waiting.enter_async_context(turn)
+            return await self.run(_within(waiting.pop_all(), work))
+
     async def drain(self, seconds: float) -> None:
         """Wait until all of it is done, and no longer than this."""
         if self._under_way:
@@ -34,3 +48,10 @@ class Undisturbed:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # its caller may have left; then nobody else looks at it
+
+
+async def _within(
+    turn: AbstractAsyncContextManager[object], work: Callable[[], Coroutine[object, object, T]]
+) -> T:
+    async with turn:
+        return await work()

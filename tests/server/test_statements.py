@@ -9,12 +9,17 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from saferoom.evidence import Caller, Recorded
+from saferoom.ledger.entries import NewEntry, Position
+from saferoom.ledger.ledger import Ledger
+from saferoom.rules import Rule
+from saferoom.statements import Statements
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
 from saferoom_proto.receipt import verify_recorded
 from saferoom_proto.rpc_errors import from_rpc_error
-from saferoom_proto.statements import FeatureKind, RoomKeys, seal_statement
+from saferoom_proto.statements import Charter, FeatureKind, RoomKeys, seal_statement
 from saferoom_proto.v1 import (
     consent_pb2,
     identity_pb2,
@@ -25,7 +30,7 @@ from saferoom_proto.wire import envelope_from_proto, envelope_to_proto, recorded
 from simulator import FEATURES, SimOwner, World
 from simulator.sample import COURT_TABLES, feature, schema
 from tests.server.conftest import INSTITUTION, Ready
-from tests.server.room.opened import SECONDS, Calls, OpenedRoom
+from tests.server.room.opened import SECONDS, Calls, OpenedRoom, until
 
 OWNER = identity_pb2.ROLE_OWNER
 AUDITOR = identity_pb2.ROLE_AUDITOR
@@ -99,6 +104,46 @@ async def test_a_charter_that_trusts_other_keys_of_the_room_is_refused(
     ledger, heads = (SigningKey.generate().verify_key.public for _ in range(2))
     charter = tax.next_charter(room_keys=RoomKeys(ledger=ledger, heads=heads))
     assert await reason_of(put_charter(empty_room, "tax", charter)) is Reason.BAD_CHARTER
+
+
+async def test_what_was_recorded_counts_though_its_giver_left_meanwhile(
+    empty_room: OpenedRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the log would have a charter that the room goes by only when it is opened anew."""
+    tax = empty_room.world.owner("tax")
+    await empty_room.enrol("tax", OWNER)
+    recorded, gone = asyncio.Event(), asyncio.Event()
+    append_it, accept_it = Ledger.append, Statements.accept
+
+    async def append(ledger: Ledger, entry: NewEntry) -> Position:
+        position = await append_it(ledger, entry)
+        recorded.set()
+        await gone.wait()
+        return position
+
+    async def accept(
+        statements: Statements, caller: Caller, envelope: Envelope, rule: Rule[Charter]
+    ) -> Recorded[Charter]:
+        try:
+            return await accept_it(statements, caller, envelope, rule)
+        finally:
+            gone.set()
+
+    monkeypatch.setattr(Ledger, "append", append)
+    monkeypatch.setattr(Statements, "accept", accept)
+    call = asyncio.ensure_future(put_charter(empty_room, "tax", tax.charters[0]))
+    async with asyncio.timeout(SECONDS):
+        await recorded.wait()
+    call.cancel()
+    await asyncio.wait([call])
+
+    async def known() -> bool:
+        return "tax" in empty_room.server.books.register.owners
+
+    await until(known)
+    again = await put_charter(empty_room, "tax", tax.charters[0])
+    assert empty_room.server.books.register.charter("tax").charter.version == 1
+    assert isinstance(again, owner_pb2.PutCharterResponse), "known, and given back as it stands"
 
 
 async def test_the_first_charter_pins_the_root_for_ever(empty_room: OpenedRoom) -> None:

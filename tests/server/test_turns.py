@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 
 import pytest
 
+from saferoom.one_by_one import OneByOne
 from saferoom.turns import Turns
 
 
@@ -57,3 +59,30 @@ async def test_a_failure_gives_the_turn_back() -> None:
                 raise ZeroDivisionError
     async with asyncio.timeout(1), turns.alone():
         assert turns._inside == 0
+
+
+async def test_who_leaves_gives_up_no_turn_and_who_waited_is_not_served() -> None:
+    """Counting and adding go together: one that leaves in between would have both count as one."""
+    turns, added, going = OneByOne(), list[str](), asyncio.Event()
+
+    def adding(name: str) -> Callable[[], Coroutine[object, object, list[str]]]:
+        async def add() -> list[str]:
+            before = list(added)
+            await going.wait()
+            added.append(name)
+            return before
+
+        return add
+
+    names = ("leaves", "leaves while it waits", "stays")
+    first, second, third = (asyncio.create_task(turns.run("one", adding(each))) for each in names)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    first.cancel()
+    second.cancel()
+    await asyncio.wait([first, second])
+    assert (first.cancelled(), second.cancelled(), third.done()) == (True, True, False)
+    going.set()
+    async with asyncio.timeout(5):
+        assert await third == ["leaves"], "it counts what the first one added"
+    assert added == ["leaves", "stays"]
