@@ -17,17 +17,21 @@ import pytest
 from scipy.optimize import linprog
 
 from saferoom_enclaves.statistics import primary
+from saferoom_enclaves.statistics import protect as protecting
+from saferoom_enclaves.statistics.fixed import FixedSets
 from saferoom_enclaves.statistics.guard import LEFT
 from saferoom_enclaves.statistics.lattice import Flags, Floats
 from saferoom_enclaves.statistics.primary import Demand
 from saferoom_enclaves.statistics.protect import Before, protect
+from saferoom_enclaves.statistics.publish import publish
 from saferoom_enclaves.statistics.tabulate import UNIT, Columns
-from saferoom_enclaves.statistics.watched import Finer
+from saferoom_enclaves.statistics.watched import Finer, Looks
 from saferoom_proto.tables.plan import (
     Dimension,
     Measure,
     MeasureKind,
     ReleasePlan,
+    Variable,
     every_margin,
 )
 from saferoom_proto.tables.rules import Rules
@@ -115,6 +119,12 @@ def count_pinned(plans: Any, seeds: Sequence[int] = SEEDS) -> int:
     return sum(grids.pinned(plans(grids)) for grids in map(TwoGrids.drawn, seeds))
 
 
+def told(before: Before, *margin: str) -> Flags:
+    """Tell which cells of a margin left by now."""
+    none = np.zeros([len(before.dimensions[name].classes) for name in margin], dtype=np.int8)
+    return before.shown[""].get(margin, none) == LEFT
+
+
 def nothing(*_: object) -> dict[Any, Any]:
     """Look for no small sets."""
     return {}
@@ -157,7 +167,7 @@ def test_districts_and_their_regions_tell_of_no_few_firms() -> None:
     assert (first.after.shown[""]["a",] == LEFT).all()
     then = ReleasePlan((regions,), (), COUNT, ((), ("b",)), 1)
     after = protect(then, columns, first.after, ROOMS).after
-    assert not (after.shown[""]["b",] == LEFT).any()
+    assert not told(after, "b").any()
 
 
 LINES: Final = 4
@@ -201,17 +211,17 @@ def told_by_pairs(columns: Columns) -> list[float]:
     before = Before(1)
     for plan in plans:
         before = protect(plan, columns, before, ROOMS).after
-    shown, classes = before.shown[""], columns.classes
+    classes = columns.classes
     found: list[float] = []
     for at in range(LINES):
         inside = classes["line"] == at
         # n - a - b - c + ab + ac + bc
         total = float(inside.sum())
-        known = bool(shown["line",][at] == LEFT)
+        known = bool(told(before, "line")[at])
         for sign, names in [(-1, "a"), (-1, "b"), (-1, "c"), (1, "ab"), (1, "ac"), (1, "bc")]:
-            became = shown[tuple(sorted(("line", *names)))]
-            place = tuple(at if name == "line" else 1 for name in sorted(("line", *names)))
-            known = known and bool(became[place] == LEFT)
+            margin = sorted(("line", *names))
+            place = tuple(at if name == "line" else 1 for name in margin)
+            known = known and bool(told(before, *margin)[place])
             have = inside & np.logical_and.reduce([classes[name] == 1 for name in names])
             total += sign * float(have.sum())
         if known:
@@ -244,6 +254,143 @@ def test_a_plan_that_cannot_be_protected_ends_no_plan_of_other_columns() -> None
         ReleasePlan((grades,), (), COUNT, ((), ("grade",)), 1), columns, before, ROOMS
     ).after
     assert (after.shown[""]["grade",] == LEFT).all()
+
+
+PADS: Final = tuple("cdef")
+TURNOVERS: Final = 700
+
+
+def two_grids_and_pads() -> Columns:
+    """Firms with a turnover each, two grids over it with cuts three apart, and other columns."""
+    draw = np.random.default_rng(5)
+    turnover = draw.permutation(TURNOVERS)
+    cuts = [140 * at for at in range(1, 5)]
+    grids = {
+        "a": sorted([*cuts, *(140 * at + 50 for at in range(5))]),
+        "b": sorted([*(cut + 3 for cut in cuts), *(140 * at + 90 for at in range(5))]),
+    }
+    codes = {name: np.searchsorted(grid, turnover, side="right") for name, grid in grids.items()}
+    codes |= {name: draw.integers(0, 4, TURNOVERS) for name in PADS}
+    return Columns({name: code.astype(np.int8) for name, code in codes.items()}, {})
+
+
+def padded(pads: Sequence[str]) -> ReleasePlan:
+    """Ask by both grids, and by pairs of other columns."""
+    names = ("a", "b", *pads)
+    dimensions = tuple(
+        Dimension(name, tuple("0123456789"[: 10 if name in "ab" else 4])) for name in names
+    )
+    margins = (*((name,) for name in names), *combinations(pads, 2))
+    return ReleasePlan(dimensions, (), COUNT, margins, 1)
+
+
+def fixed_differences(columns: Columns, after: Before) -> int:
+    """Count the sets of a few firms between two cuts that what was told fixes."""
+    a, b = columns.classes["a"], columns.classes["b"]
+    told_sets = [
+        (columns.classes[name] == at).astype(np.float64)
+        for name in "ab"
+        for at in np.flatnonzero(told(after, name))
+    ]
+    fixed = 0
+    # Above a cut by the one grid, and not yet by the other.
+    for cut in range(2, 10, 2):
+        few = ((a >= cut) & (b < cut)).astype(np.float64)
+        assert 0 < few.sum() < ROOMS.threshold
+        if told_sets:
+            sets = np.stack(told_sets).T
+            times = np.linalg.lstsq(sets, few, rcond=None)[0]
+            fixed += bool(np.abs(sets @ times - few).max() < 1e-6)
+    return fixed
+
+
+def test_whoever_pads_a_plan_ends_no_search_before_the_tables_that_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = two_grids_and_pads()
+    plan = padded(PADS)
+    for programmes in (4, 12, 600):
+        monkeypatch.setattr(protecting, "Looks", lambda most=programmes: Looks(most))
+        after = protect(plan, columns, Before(1), ROOMS).after
+        assert fixed_differences(columns, after) == 0
+    assert told(after, "b").any(), "where all was looked at, something is told"
+    monkeypatch.setattr(Finer, "fixed", nothing)
+    unguarded = protect(plan, columns, Before(1), ROOMS).after
+    assert fixed_differences(columns, unguarded) > 0, "the control"
+
+
+def test_a_search_that_counts_too_many_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = two_grids_and_pads()
+    monkeypatch.setattr(protecting, "Looks", lambda: Looks(counted=TURNOVERS))
+    after = protect(padded(()), columns, Before(1), ROOMS).after
+    assert not told(after, "a").any()
+    assert not told(after, "b").any()
+
+
+def test_a_plan_that_is_too_thick_keeps_its_own_columns_from_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a plan that nothing leaves of, only what is too telling by itself stays withheld."""
+    columns = two_grids_and_pads()
+    alone = ReleasePlan(padded(()).dimensions[:1], (), COUNT, (("a",),), 1)
+    expected = protect(alone, columns, Before(1), ROOMS).after
+    assert told(expected, "a").all()
+    monkeypatch.setattr(protecting, "Looks", lambda: Looks(0))
+    thick = protect(padded(PADS), columns, Before(1), ROOMS)
+    again = protect(padded(PADS), columns, thick.after, ROOMS)
+    assert publish(again) == publish(thick), "the same question, the same answer"
+    assert not told(thick.after, "a").any()
+    monkeypatch.undo()
+    assert told(protect(alone, columns, thick.after, ROOMS).after, "a").all()
+
+
+def test_sums_and_counts_of_one_plan_spend_the_same_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = two_grids_and_pads()
+    amounts = np.ones(TURNOVERS) + np.arange(TURNOVERS) % 7
+    columns = Columns(columns.classes, {"x": amounts, "y": amounts})
+    plan = padded(PADS)
+    variables = (Variable("x", 0.0, 10.0), Variable("y", 0.0, 10.0))
+    measures = (*COUNT, *(Measure(MeasureKind.SUM, each.name) for each in variables))
+    plan = replace(plan, variables=variables, measures=measures)
+    made: list[Looks] = []
+
+    def once() -> Looks:
+        made.append(Looks(30))
+        return made[-1]
+
+    monkeypatch.setattr(protecting, "Looks", once)
+    programmes = 0
+    honest = FixedSets._smallest
+
+    def counted(sets: FixedSets, found: Flags) -> Flags | None:
+        nonlocal programmes
+        programmes += 1
+        return honest(sets, found)
+
+    monkeypatch.setattr(FixedSets, "_smallest", counted)
+    protect(plan, columns, Before(1), ROOMS)
+    assert len(made) == 1
+    assert 0 < programmes == 30 - made[0].programmes <= 30
+
+
+def test_where_ranks_show_that_nothing_is_fixed_programmes_find_nothing() -> None:
+    draw = np.random.default_rng(4)
+    skipped = 0
+    for _ in range(40):
+        at = np.indices((3, 4)).reshape(2, -1)
+        rows = np.vstack([at[0] == k for k in range(3)] + [at[1] == k for k in range(4)])
+        rows = rows[draw.random(7) < 0.8].astype(np.float64)
+        units = draw.integers(0, 30, 12).astype(np.float64)
+        before, possible = np.zeros(len(rows), dtype=np.bool_), draw.random(12) < 0.9
+        sets = FixedSets(rows, before, units, possible, ROOMS.threshold)
+        empty = sets._units <= 0
+        if not sets._any_fixed and not empty.all():
+            skipped += 1
+            assert sets._smallest(empty) is None
+            found = sets.cells(0)
+            assert found is not None
+            assert not found.any()
+    assert skipped > 5
 
 
 @pytest.mark.soak

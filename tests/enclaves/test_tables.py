@@ -299,6 +299,29 @@ def test_whatever_fails_while_tables_are_made_says_the_same(
     assert numbers(room.ask(tables)[0]) == {(): "300"}
 
 
+def test_tables_that_could_not_be_made_count_among_the_times(
+    own: TableRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever asks for too much has children made without end."""
+    monkeypatch.setattr(charge, "MOST_ANSWERS", 2)
+    tables, other = own.approved("by-size", plan("size")), own.approved("by-late", plan("late"))
+
+    def fails(*_: object) -> NoReturn:
+        raise SafeRoomError(Reason.DEADLINE, "stopped after 300 s")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(StoreWork, "tabulate", fails)
+        assert [refused(own, tables) for _ in range(2)] == [Reason.WITHHELD] * 2
+        assert refused(own, tables) is Reason.OVER_BUDGET
+        assert refused(own, other) is Reason.WITHHELD
+    own.enclave.kill()
+    assert refused(own, tables) is Reason.OVER_BUDGET
+    # Nothing was told: tables of other records need not wait.
+    own.enclave.load({"firms": to_csv(firms(2, 280))})
+    own.enclave.follow()
+    assert numbers(own.ask(tables)[0]) == {(): "280"}
+
+
 def test_a_store_that_changed_meanwhile_is_asked_again(own: TableRoom) -> None:
     tables = own.approved("by-size", plan("size"))
     request = own.request(tables)

@@ -53,6 +53,8 @@ class FixedSets:
         heavy = rows[:, possible & ~self._light].T
         on_light = np.hstack([np.eye(many), -rows[:, self._light].T])
         on_heavy = np.hstack([np.zeros((heavy.shape[0], many)), heavy])
+        # Else no sum of published cells is nothing on all the others: there is no programme to ask.
+        self._any_fixed: Final = _rank(rows[:, possible]) > _rank(heavy)
         self._fixed: Final = LinearConstraint(np.vstack([on_light, on_heavy]), 0.0, 0.0)
         self._count: Final = count
         self._before: Final = rows[before][:, possible].T
@@ -60,13 +62,15 @@ class FixedSets:
         self._known: Final[list[Flags]] = []
         self.looks = 0
 
-    def cells(self, most: int) -> Flags:
+    def cells(self, most: int) -> Flags | None:
         """Give the cells of small fixed sets that hold anybody, by at most so many programmes.
 
-        Where one is not solved, every light cell is given.
+        None if more are needed. Where one is not solved, every light cell is given.
         """
         found = self._units <= _PART
-        while not found.all() and self.looks < most:
+        while self._any_fixed and not found.all():
+            if self.looks >= most:
+                return None
             self.looks += 1
             one = self._smallest(found)
             if one is None:
@@ -76,7 +80,8 @@ class FixedSets:
             else:
                 self._known.append(one)
         every = np.zeros(len(self._light), dtype=np.bool_)
-        every[self._light] = found & (self._units > _PART)
+        if self._any_fixed:
+            every[self._light] = found & (self._units > _PART)
         return every
 
     def _fixed_before(self, chosen: Flags) -> bool:
@@ -123,3 +128,8 @@ class FixedSets:
         for known in self._known:
             signs = np.concatenate([np.where(known, -1.0, 1.0), np.zeros(self._count)])
             yield LinearConstraint(signs[None], 1.0 - known.sum(), np.inf)
+
+
+def _rank(matrix: Floats) -> int:
+    """Give the rank of a matrix of noughts and ones; of one without rows or columns, 0."""
+    return int(np.linalg.matrix_rank(matrix)) if matrix.size else 0

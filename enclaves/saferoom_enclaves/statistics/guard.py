@@ -35,6 +35,8 @@ class Guarded:
         family: its numbers, and which are too telling.
         asked: the cells the plan asks for.
         published: those that may leave, with those that left before.
+        decided: the cells that were asked for and decided one by one; the others were left out with
+            their whole margin, since nothing could leave with it.
         moves: how many moves show that it is enough.
     """
 
@@ -42,12 +44,18 @@ class Guarded:
     family: Family
     asked: Flags
     published: Flags
+    decided: Flags
     moves: int
 
     @property
     def withheld(self) -> Flags:
         """The cells that were asked for and do not leave."""
         return self.asked & ~self.published
+
+    @property
+    def stays(self) -> Flags:
+        """The cells that stay withheld, whatever is asked next."""
+        return self.withheld & (self.decided | self.family.telling)
 
 
 def guard(
@@ -58,7 +66,7 @@ def guard(
     # Step 1: what is too telling by itself stays, and what was withheld before.
     published = (asked & ~family.telling & (before != KEPT)) | left
     if not (published & ~left).any():
-        return Guarded(lattice, family, asked, published, 0)
+        return Guarded(lattice, family, asked, published, np.zeros_like(left), 0)
     # Step 2: what else must stay, so that nothing told apart is small.
     withholding = Withholding(lattice, family.values, ~published, left)
     # New numbers can tell nothing of cells that hang together with none of them.
@@ -83,7 +91,8 @@ def guard(
         if any(len(audit.fails(demand)) for demand in (units, *others)):
             published = left
     published &= asked | left
-    return Guarded(lattice, family, asked, published, len(withholding.moves))
+    decided = asked & (published & ~left).any()
+    return Guarded(lattice, family, asked, published, decided, len(withholding.moves))
 
 
 def _told_apart(

@@ -18,7 +18,7 @@ from saferoom_enclaves.statistics.guard import KEPT, LEFT, Guarded, guard
 from saferoom_enclaves.statistics.lattice import Axes, Flags, Lattice
 from saferoom_enclaves.statistics.primary import contributing, count_family, sum_family
 from saferoom_enclaves.statistics.tabulate import Columns, Table, Units
-from saferoom_enclaves.statistics.watched import Finer, Watched, coarse
+from saferoom_enclaves.statistics.watched import Finer, Looks, Watched, coarse
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.tables.plan import (
     Dimension,
@@ -111,6 +111,7 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
     asked_of = {"": plan.count_margins()} if plan.count_margins() else {}
     asked_of |= {each.name: plan.margins for each in plan.summed()}
     families: dict[str, Guarded] = {}
+    looks = Looks()
     for name, margins in asked_of.items():
         past = before.shown.get(name, {})
         asked_margins = [_axes(names, each) for each in (*margins, *past)]
@@ -119,7 +120,7 @@ def protect(plan: ReleasePlan, columns: Columns, before: Before, rules: Rules) -
             lambda lattice, past=past: _settled(lattice, names, past),
         )
         variable = variables[name] if name else None
-        subjects = _Subjects(names, columns, units, variable, rules)
+        subjects = _Subjects(names, columns, units, variable, rules, looks)
         families[name] = subjects.guarded(Lattice(sizes, asked_margins), asked)
     shown = dict(before.shown)
     for name, guarded in families.items():
@@ -144,40 +145,46 @@ class _Subjects:
     units: Units
     variable: Variable | None
     rules: Rules
+    looks: Looks
 
     def guarded(self, lattice: Lattice, asked: _Asked) -> Guarded:
         """Decide which cells leave: where nothing can, none of the widest margins, and so on."""
         widest = max(len(margin) for margin in lattice.margins)
-        guarded = self._within(lattice, asked, widest)
+        weights = self.units.weights
+        if self.variable is not None:
+            weights = contributing(self.units, self.columns, self.variable)
+        table = Table(lattice, self.names, self.columns)
+        finer = Finer(table, weights, self.rules, self.looks)
+        guarded = self._within(finer, lattice, asked, widest)
         for ways in range(widest - 1, -1, -1):
             left = asked.before(guarded.lattice) == LEFT
             if (guarded.published & ~left).any():
                 break
-            guarded = self._within(lattice, asked, ways)
+            guarded = self._within(finer, lattice, asked, ways)
         return guarded
 
-    def _within(self, lattice: Lattice, asked: _Asked, ways: int) -> Guarded:
+    def _within(self, finer: Finer, lattice: Lattice, asked: _Asked, ways: int) -> Guarded:
         """Decide which cells of margins of up to so many ways leave.
 
         Anew with what is watched, while small sets are fixed.
         """
-        weights = self.units.weights
-        if self.variable is not None:
-            weights = contributing(self.units, self.columns, self.variable)
-        finer = Finer(Table(lattice, self.names, self.columns), weights, self.rules)
         whole = coarse(lattice, self.columns.subjects, self.rules)
         watched = dict(whole)
         guarded = self._once(lattice, watched, asked, ways)
         for _ in range(ROUNDS):
             left = asked.before(lattice) == LEFT
-            fixed = finer.fixed(self._of(guarded, lattice), left, whole.keys())
+            fixed = finer.fixed(self._of(guarded, lattice), left, whole.keys(), ways)
+            if fixed is None:
+                break
             if not fixed:
                 return guarded
             for margin, hidden in fixed.items():
                 watched[margin] = watched.get(margin, np.zeros_like(hidden)) | hidden
             guarded = self._once(lattice, watched, asked, ways)
-        # Small sets without end: nothing new leaves.
-        return replace(guarded, published=asked.before(guarded.lattice) == LEFT)
+        # Small sets without end, or more than can be looked for: nothing new leaves. Else whoever
+        # asks could pad a plan until nobody looks at the tables that tell.
+        left = asked.before(guarded.lattice) == LEFT
+        return replace(guarded, published=left, decided=np.zeros_like(left))
 
     def _once(self, lattice: Lattice, watched: Watched, asked: _Asked, ways: int) -> Guarded:
         whole = Lattice(lattice.sizes, [*lattice.margins, *watched])
@@ -243,10 +250,14 @@ def _settled(lattice: Lattice, names: tuple[str, ...], past: Shown) -> NDArray[n
 
 
 def _shown(guarded: Guarded, names: tuple[str, ...], past: Shown) -> Shown:
-    """What became of each cell that was asked for, by now."""
+    """What became of each cell that was asked for, by now.
+
+    Of margins that were left out as a whole only what is too telling is kept: else whoever asks for
+    too much would withhold the rest from everybody.
+    """
     lattice = guarded.lattice
     became = _settled(lattice, names, past)
-    became[guarded.asked] = KEPT
+    became[guarded.stays] = KEPT
     became[guarded.published] = LEFT
     found: dict[Margin, NDArray[np.int8]] = {}
     for axes in lattice.margins:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
@@ -35,13 +36,16 @@ one of them follows from the other."""
 MOST_CELLS: Final = 100
 """Most cells of a finer table in which small sets are looked for: nine classes by nine are 81."""
 
-MOST_LOOKS: Final = 150
-"""Most integer programmes for one family, the smallest tables first: at 5 to 250 ms each, half a
-minute. Past it no more small sets are looked for (docs/statistics.md)."""
+MOST_LOOKS: Final = 600
+"""Most integer programmes for one plan: most take 5 to 50 ms, the hardest 300."""
 
-MOST_COUNTED: Final = 1_000_000_000
-"""Subjects that are counted in finer tables, together: a thousand tables of a million, some twenty
-seconds. What is left of larger plans is not looked at (docs/statistics.md)."""
+MOST_COUNTED: Final = 2_000_000_000
+"""Subjects that are counted in finer tables for one plan: two thousand tables of a million, some
+forty seconds."""
+
+LOOKED_AT: Final = 100_000
+"""As how many subjects a table counts of which it is asked whether anything small is fixed at all:
+that takes as long."""
 
 Watched = Mapping[Axes, Flags]
 """Of each watched margin which cells must be able to hold the threshold more, in its shape."""
@@ -53,11 +57,29 @@ def coarse(lattice: Lattice, subjects: int, rules: Rules) -> Watched:
     most = min(COARSE, subjects // (THICK * rules.threshold))
     found = {
         margin: np.ones(_shape(lattice, margin), dtype=np.bool_)
-        for margin, cells in _sized(lattice)
+        for margin, cells in _sized(lattice, known)
         if len(margin) >= FEWEST_COLUMNS and cells <= most and _enclosed(margin, known)
     }
     cells = sum(each.size for each in found.values())
     return found if lattice.cells + cells <= MAX_CELLS else {}
+
+
+@dataclass(slots=True)
+class Looks:
+    """What is left to be spent on one plan's search for small sets, by all its families.
+
+    Attributes:
+        programmes: integer programmes.
+        counted: subjects, once in each table.
+    """
+
+    programmes: int = MOST_LOOKS
+    counted: int = MOST_COUNTED
+
+    @property
+    def half(self) -> Looks:
+        """What one search leaves to those after it: of narrower margins, and of sums."""
+        return Looks(self.programmes // 2, self.counted // 2)
 
 
 class Finer:
@@ -67,55 +89,69 @@ class Finer:
         table: the subjects by the cells that were asked for, in any plan.
         weights: of each subject; of a sum only those count who contribute to it.
         rules: the threshold.
+        looks: what may be spent.
     """
 
-    def __init__(self, table: Table, weights: Integers, rules: Rules) -> None:
+    def __init__(self, table: Table, weights: Integers, rules: Rules, looks: Looks) -> None:
         self._table: Final = table
         self._weights: Final = weights
         self._threshold: Final = rules.threshold
-        self._left = MOST_LOOKS
+        self._looks: Final = looks
+        self._counted: Final[dict[Axes, Floats]] = {}
 
-    def fixed(self, published: Flags, left: Flags, watched: AbstractSet[Axes]) -> Watched:
+    def fixed(
+        self, published: Flags, left: Flags, watched: AbstractSet[Axes], ways: int
+    ) -> Watched | None:
         """Find the small sets that new numbers fix, alone or with those that left before.
+
+        None if there is more to look at than may be spent: what was not looked at may be fixed.
 
         Args:
             published: of all cells of the table's lattice.
             left: those that left before.
             watched: margins that are watched as a whole, and so need no look.
+            ways: of how many columns margins may be of which anything new leaves.
         """
-        lattice = self._table.lattice
+        lattice, looks, end = self._table.lattice, self._looks, self._looks.half
         new = {each for each in lattice.margins if (published & ~left)[lattice.place(each)].any()}
+        known = {m for m in lattice.margins if len(m) <= ways or left[lattice.place(m)].any()}
         found: dict[Axes, Flags] = {}
-        counted = 0
-        for margin, cells in _sized(lattice):
+        for margin, cells in _sized(lattice, known):
             # Sets that no new number fixes were fixed before.
             if margin in watched or not any(set(each) < set(margin) for each in new):
                 continue
-            counted += self._table.subjects
-            if cells > MOST_CELLS or counted > MOST_COUNTED or self._left <= 0:
+            if cells > MOST_CELLS:
                 break
             units = self._units(margin, cells)
-            if (units < self._threshold).any():
-                hidden = self._hidden(margin, units, published, left)
-                if hidden.any():
-                    found[margin] = hidden.reshape(_shape(lattice, margin))
+            if looks.counted < end.counted:
+                return None
+            if not ((units > 0) & (units < self._threshold)).any():
+                continue
+            looks.counted -= LOOKED_AT
+            rows, before = _rows(lattice, margin, published, left)
+            sets = FixedSets(rows, before, units, self._table.possible(margin), self._threshold)
+            hidden = sets.cells(looks.programmes - end.programmes)
+            looks.programmes -= sets.looks
+            if hidden is None:
+                return None
+            if hidden.any():
+                found[margin] = hidden.reshape(_shape(lattice, margin))
         return found
 
-    def _hidden(self, margin: Axes, units: Floats, published: Flags, left: Flags) -> Flags:
-        rows, before = _rows(self._table.lattice, margin, published, left)
-        sets = FixedSets(rows, before, units, self._table.possible(margin), self._threshold)
-        hidden = sets.cells(self._left)
-        self._left -= sets.looks
-        return hidden
-
     def _units(self, margin: Axes, cells: int) -> Floats:
-        at = self._table.cells(margin)
-        return np.bincount(at, weights=self._weights, minlength=cells) / UNIT
+        """Count the units of each cell of a margin, once for all searches."""
+        if margin not in self._counted:
+            self._looks.counted -= self._table.subjects
+            at = self._table.cells(margin)
+            added = np.bincount(at, weights=self._weights, minlength=cells)
+            self._counted[margin] = added / UNIT
+        return self._counted[margin]
 
 
-def _sized(lattice: Lattice) -> list[tuple[Axes, int]]:
-    """Name the margins of one column more, the smallest first, with their cells."""
-    sizes = {each: math.prod(_shape(lattice, each)) for each in _wider(set(lattice.margins))}
+def _sized(lattice: Lattice, known: AbstractSet[Axes]) -> list[tuple[Axes, int]]:
+    """Name the margins of one column more than some, the smallest first, with their cells."""
+    wider = set(_wider(known)) - set(lattice.margins)
+    sizes = {each: math.prod(_shape(lattice, each)) for each in wider}
     return sorted(sizes.items(), key=lambda each: (each[1], each[0]))
 
 

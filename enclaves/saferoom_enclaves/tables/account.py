@@ -45,7 +45,7 @@ class TableAccount(Part):
         shown: what became of every cell.
         rules: the strictest of those plans; whatever follows keeps to them too. Base and digits
             are those of the first.
-        times: how often each institution was told each plan's tables.
+        times: how often each institution was told each plan's tables, or they could not be made.
     """
 
     plans: tuple[Digest, ...] = ()
@@ -56,7 +56,7 @@ class TableAccount(Part):
     times: tuple[TimesTold, ...] = ()
 
     def told(self, institution: str, plan: str) -> int:
-        """Tell how often an institution was told a plan's tables."""
+        """Tell how often an institution was told a plan's tables, or they could not be made."""
         return next((each.times for each in self.times if each.who == (institution, plan)), 0)
 
     def told_once_more(self, institution: str, plan: str) -> tuple[TimesTold, ...]:
@@ -123,13 +123,17 @@ class TableAccounts:
 
     def write(self, kept: KeptAccount, after: TableAccount, now: datetime) -> None:
         """Write what an account is now, in the place of what was read in this transaction."""
-        content = after.model_dump_json().encode()
-        self._state.put(_TABLE, self._key("account", kept.records), content, kept.row)
+        self.count(kept, after)
         all_told, row = self._all_told()
         others = tuple(each for each in all_told.told if each.records != kept.records)
         told = _Told(records=kept.records, at=now, days=after.rules.days)
         newest = _AllTold(told=(*others, told))
         self._state.put(_TABLE, self._key("told", 0), newest.model_dump_json().encode(), row)
+
+    def count(self, kept: KeptAccount, after: TableAccount) -> None:
+        """Write an account by which nothing more was told: other records need not wait for it."""
+        content = after.model_dump_json().encode()
+        self._state.put(_TABLE, self._key("account", kept.records), content, kept.row)
 
     def other_records_until(self, records: int, days: int) -> datetime | None:
         """Tell until when tables of these records wait for those of others; none if there are none.

@@ -74,6 +74,13 @@ class ChargedTable(Evidence):
             times=before.told_once_more(institution, certificate),
         )
 
+    def unmade(self) -> TableAccount:
+        """Give what the account will be, if these tables could not be made: one time more."""
+        before, certificate = self.kept.account, self.admitted.tables.certificate
+        institution = self.admitted.asked.request.institution
+        times = before.told_once_more(institution, certificate)
+        return before.model_copy(update={"times": times})
+
 
 def charge_table(
     admitted: AdmittedTable, accounts: TableAccounts, marks: Marks, *, epoch: int, now: datetime
@@ -106,7 +113,7 @@ def charge_table(
         raise SafeRoomError(Reason.OVER_BUDGET, "tables of other records were told too recently")
     certificate = admitted.tables.certificate
     if kept.account.told(admitted.asked.request.institution, certificate) >= MOST_ANSWERS:
-        detail = f"these tables were told {MOST_ANSWERS} times: the receipts hold them"
+        detail = f"these tables were made {MOST_ANSWERS} times: the receipts hold what was told"
         raise SafeRoomError(Reason.OVER_BUDGET, detail)
     plan = admitted.tables.plan(epoch)
     features = {each.shape.ref: each for each in kept.account.features}

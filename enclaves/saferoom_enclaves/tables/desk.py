@@ -178,7 +178,7 @@ class TableDesk:
             if not same or not charged.kept.is_still(begun.charged.kept):
                 raise SafeRoomError(Reason.UNAVAILABLE, "the store was changed meanwhile")
             if sealed is None:
-                released = self._gate.refuse(asked, Reason.WITHHELD, moment)
+                released = self._gate.withhold(charged, moment)
             else:
                 released = self._gate.release(charged, sealed, moment)
             return self._remembered(asked, seen, released)

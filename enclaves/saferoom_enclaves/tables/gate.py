@@ -125,6 +125,11 @@ class TableGate:
         judged = self._journal.append(payload, moment.now, sealed=to_asker)
         return ReleasedTables(_TABLES_RELEASED, judged)
 
+    def withhold(self, charged: ChargedTable, moment: Moment) -> ReleasedTables:
+        """Sign that tables could not be made; that counts, since it took as long as any."""
+        self._accounts.count(charged.kept, charged.unmade())
+        return self.refuse(charged.admitted.asked, Reason.WITHHELD, moment)
+
     def refuse(self, asked: AskedTable, reason: Reason, moment: Moment) -> ReleasedTables:
         """Sign a refusal."""
         payload = self._payload(
