@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
@@ -14,7 +15,7 @@ from saferoom_client.cli.job_words import describe_progress, describe_report
 from saferoom_client.tongue import Language, speak
 from saferoom_client.training.charts import weights_chart
 from saferoom_client.training.notes import note_words
-from saferoom_client.training.page import write_page
+from saferoom_client.training.page import write_page, write_pdf
 from saferoom_client.training.progress import JobProgress, Stage
 from saferoom_client.training.report import Band, Note, TrainingReport, Weight
 from saferoom_models.vertical.columns import FindingKind
@@ -57,7 +58,7 @@ def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_page_tells_the_numbers_and_holds_nothing_from_outside() -> None:
-    page = write_page(REPORT)
+    page = write_page(REPORT).decode()
     assert "0.310 with the owner&#x27;s columns, 0.120 without" in page
     assert "Content-Security-Policy" in page
     assert page.count("<svg") == 3
@@ -75,10 +76,24 @@ def test_charts_are_whole_and_escape_what_columns_are_called() -> None:
 
 
 def test_the_page_is_chinese_where_chinese_is_spoken(chinese: None) -> None:
-    page = write_page(REPORT)
+    page = write_page(REPORT).decode()
     assert "模型卡" in page
     assert "提升度" in page
     assert "Model card" not in page
+
+
+def test_the_page_is_pdf_with_its_drawings_and_takes_names_as_data(chinese: None) -> None:
+    made = write_pdf(REPORT)
+    assert made.startswith(b"%PDF-")
+    assert write_pdf(REPORT) == made, "the same file again"
+    bare = REPORT.model_copy(update={"weights": REPORT.weights[:1], "bands": ()})
+    packed = [
+        zlib.decompress(each)
+        for each in re.findall(rb"/FlateDecode.*?stream\r?\n(.*?)\r?\nendstream", made, re.DOTALL)
+    ]
+    drawn = sum(len(re.findall(rb"\nf\n", each)) for each in packed)
+    assert drawn >= 16, "every bar is drawn"
+    assert len(write_pdf(bare)) < len(made)
 
 
 def test_every_finding_has_words(chinese: None) -> None:

@@ -29,10 +29,11 @@ from saferoom_client.cli.output import show
 from saferoom_client.cli.tables import table
 from saferoom_client.files import require_writable, write_file
 from saferoom_client.jobs import JobEnd, JobRows, read_report
+from saferoom_client.report.pdf import require_pdf
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 from saferoom_client.training.folder import JobFolder, find_job
-from saferoom_client.training.page import write_page
+from saferoom_client.training.page import write_page, write_pdf
 from saferoom_client.training.progress import JobProgress, Stage, Told
 from saferoom_client.training.states import JobView
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -151,10 +152,15 @@ def report(
         Path | None,
         typer.Option(help="Write a page here, with charts and a model card.", dir_okay=False),
     ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write the same page here as PDF.", dir_okay=False)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what can be told of a trained model, offline."""
-    require_writable(html)
+    require_writable(html, pdf)
+    if pdf is not None:
+        require_pdf()
     with Room.open(profile) as room:
         folder = find_job(room.profile, job)
     found = read_report(folder)
@@ -166,10 +172,11 @@ def report(
         raise refusal
     lines = list(describe_report(found))
     document = found.model_dump(mode="json")
-    if html is not None:
-        write_file(html, write_page(found).encode())
-        document["html"] = str(html)
-        lines.append(say("wrote the page to {path}; it holds your own numbers", path=html))
+    for path, write in ((html, write_page), (pdf, write_pdf)):
+        if path is not None:
+            write_file(path, write(found))
+            document["html" if path is html else "pdf"] = str(path)
+            lines.append(say("wrote the page to {path}; it holds your own numbers", path=path))
     show(as_json, document, *lines)
 
 

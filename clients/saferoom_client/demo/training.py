@@ -78,7 +78,7 @@ def _show(stage: Stage, screen: Screen, end: JobEnd) -> TrainingReport:
         )
     )
     path = stage.folder / "report.html"
-    path.write_text(write_page(report), "utf-8")
+    path.write_bytes(write_page(report))
     screen.done(
         say(
             "{path}: charts, the bank's own weights, a model card; the owner's weights stay in its"

@@ -52,7 +52,8 @@ _LAYOUT: Final = """
   #line(length: 100%, stroke: 0.5pt + luma(70%))
   #grid(columns: (32mm, 1fr), column-gutter: 5mm, row-gutter: 2.6mm,
     ..for row in section.rows {
-      (text(fill: luma(35%), row.label), lines(row.lines))
+      if row.drawing == none { (text(fill: luma(35%), row.label), lines(row.lines)) }
+      else { (grid.cell(colspan: 2, image(bytes(row.drawing), format: "svg", width: 100%)),) }
     })
 ]
 """
@@ -123,6 +124,7 @@ def _data(page: Page) -> dict[str, object]:
 def _row(row: Row) -> dict[str, object]:
     # The layout boxes every other piece, the long ones, between which it breaks: nothing runs off
     # the paper, and no character stands there to be copied with them.
-    drawn = row.form is Form.DRAWING
-    lines = [] if drawn else [_LONG.split(line) for line in row.value.split("\n")]
-    return {"label": row.label, "lines": lines}
+    if row.form is Form.DRAWING:
+        return {"drawing": row.value}
+    lines = [_LONG.split(line) for line in row.value.split("\n")]
+    return {"label": row.label, "lines": lines, "drawing": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from saferoom_client.report.pdf import pdf
 from saferoom_client.sheet.render import html
 from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
 from saferoom_client.tongue import later, say, spoken
@@ -19,35 +20,51 @@ LIMITS = (
     later("It was measured on the rows it was trained on; nobody holds joint scores of rows."),
     later("Only subjects that both sides hold are in it: others may behave otherwise."),
     later("Labels and columns are as the institution brought them; the owner cannot check them."),
-    later("Scoring with both halves is not there yet."),
+    later("Where it scores, the owner's half is a band: a total is as exact as the bands are."),
 )
 
 
-def write_page(report: TrainingReport) -> str:
-    """Write the page in the language that is spoken.
+def page_of(report: TrainingReport) -> Page:
+    """Make the page in the language that is spoken.
 
     Raises:
         SafeRoomError: `NOT_INSTALLED`.
     """
-    return html(
-        Page(
-            language=spoken(),
-            title=say("Model of {template}", template=report.template),
-            lead=say(
-                "What {institution} can tell of a model that it trained with {owner}; it holds"
-                " its own numbers only.",
-                institution=report.institution,
-                owner=report.owner,
-            ),
-            tone="yes" if report.converged else "refused",
-            answer=say(
-                "Separation {joint:.3f} with the owner's columns, {alone:.3f} without",
-                joint=report.separation,
-                alone=report.alone_separation,
-            ),
-            sections=tuple(_sections(report)),
-        )
+    return Page(
+        language=spoken(),
+        title=say("Model of {template}", template=report.template),
+        lead=say(
+            "What {institution} can tell of a model that it trained with {owner}; it holds"
+            " its own numbers only.",
+            institution=report.institution,
+            owner=report.owner,
+        ),
+        tone="yes" if report.converged else "refused",
+        answer=say(
+            "Separation {joint:.3f} with the owner's columns, {alone:.3f} without",
+            joint=report.separation,
+            alone=report.alone_separation,
+        ),
+        sections=tuple(_sections(report)),
     )
+
+
+def write_page(report: TrainingReport) -> bytes:
+    """Write the page as HTML.
+
+    Raises:
+        SafeRoomError: `NOT_INSTALLED`.
+    """
+    return html(page_of(report)).encode()
+
+
+def write_pdf(report: TrainingReport) -> bytes:
+    """Write the page as PDF.
+
+    Raises:
+        SafeRoomError: `NOT_INSTALLED`; `MALFORMED` for a character that no font here has.
+    """
+    return pdf(page_of(report), report.time)
 
 
 def _sections(report: TrainingReport) -> Iterator[Section]:
