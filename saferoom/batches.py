@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from saferoom.batch_pieces import BatchPiece, batch_request, packed_rows
-from saferoom.checks import Checks
+from saferoom.checks import ABOUT_A_SUBJECT, Checks
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.exchange import (
     BatchBegun,
@@ -178,7 +178,7 @@ class Batches:
         envelope = batch_request(header)
         # Step 2: authorise.
         request = batch_gist(envelope)
-        approved = await self._checks.authorise(caller, envelope, request, "Check")
+        approved = await self._checks.authorise(caller, envelope, request, *ABOUT_A_SUBJECT)
         place = ExitStack()
         place.enter_context(self._limits.place(caller.organisation))
         passing = _Passing(header, approved, request, pieces)

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 from saferoom_client.batch import Batch
 from saferoom_client.values import TemplateView
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Band, Told, Truth
 from saferoom_proto.batch import ROW_BYTES, JudgedRows, Row, outcome_of, split
 from saferoom_proto.batch_receipt import BatchPart, BatchReceipt, folded
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
-from saferoom_proto.shares import Share
 from saferoom_proto.statements import BatchRelease
 from saferoom_proto.uscc import SUBJECT_BYTES
 from saferoom_proto.wire import Recorded
@@ -26,17 +25,24 @@ class RowAnswer:
     Attributes:
         index: of the row in its batch.
         subject: whom it is about.
-        parts: each owner's answer, its share of a private conjunction, or why it refused.
+        parts: each owner's answer, its share of a private conjunction, the band of a score, or why
+            it refused.
     """
 
     index: int
     subject: str
-    parts: Mapping[str, Truth | Share | Reason]
+    parts: Mapping[str, Told | Reason]
+
+    @property
+    def told(self) -> Truth | Band | None:
+        """All parts folded into one answer; none if any owner refused."""
+        return folded(list(self.parts.values()))
 
     @property
     def truth(self) -> Truth | None:
-        """All parts folded into one answer; none if any owner refused."""
-        return folded(list(self.parts.values()))
+        """The answer to a check; none if any owner refused."""
+        told = self.told
+        return None if isinstance(told, Band) else told
 
     @property
     def reason(self) -> Reason | None:
@@ -72,8 +78,8 @@ class PartAnswer:
     chunks: tuple[JudgedRows, ...] = field(repr=False)
     handovers: tuple[str, ...] = ()
 
-    def outcomes(self) -> Iterator[Truth | Share | Reason]:
-        """Give each row's answer or share, or why it was refused, in order."""
+    def outcomes(self) -> Iterator[Told | Reason]:
+        """Give each row's answer, share or band, or why it was refused, in order."""
         for chunk in self.chunks:
             width = len(chunk.records) // chunk.count
             yield from (outcome_of(record) for (record,) in split(chunk.records, width))

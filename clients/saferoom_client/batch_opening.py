@@ -17,8 +17,8 @@ from saferoom_client.values import TemplateView
 from saferoom_proto.batch import (
     ANSWERED,
     CHUNK_ROWS,
-    CODES,
     CONSENT_BYTES,
+    OUTCOMES,
     ROW_BYTES,
     SHARED,
     WHEN_BYTES,
@@ -44,7 +44,7 @@ from saferoom_proto.tree import Tree
 from saferoom_proto.v1 import batch_pb2
 from saferoom_proto.wire import Recorded, recorded_from_proto
 
-_KNOWN: Final = bytes([*CODES.values(), SHARED])
+_KNOWN: Final = bytes([*OUTCOMES, SHARED])
 _NO_CONSENT: Final = bytes(CONSENT_BYTES)
 
 
@@ -207,6 +207,7 @@ def require_sound(
     shared = owned.charter is not None
     if codes.count(SHARED) != answered * shared:
         raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
+    _require_told(codes, owned)
     moment = moment_of(When.from_bytes(chunk.when))
     if not request.not_before <= moment < request.not_after:
         raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the batch's window")
@@ -220,6 +221,13 @@ def require_sound(
             outcome_of(record)  # not only when its row is read
     if owned.needs_consent:
         _require_consents(codes, chunk.records, width)
+
+
+def _require_told(codes: bytes, owned: OwnerPart) -> None:
+    for code in {*codes} & OUTCOMES.keys():
+        told = OUTCOMES[code]
+        if not isinstance(told, Reason):
+            owned.require_told(told)
 
 
 def _require_consents(codes: bytes, records: bytes, width: int) -> None:

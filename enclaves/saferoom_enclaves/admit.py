@@ -199,10 +199,7 @@ def allow(
     # 5.8: every value asked about stands on its feature's grid.
     params = request.params
     bound = use.bound_blindly(params, offer) if use.blind else use.bound(params)
-    # Of a score: its model is here, of what is read now, and the asker may use it.
-    if use.part.score is not None:
-        group, template = agreement.agreement.group, rules.standing.templates[request.template]
-        rules.models.usable(use.part.score, template, group, use.features.values())
+    require_model(use, request.template, agreement, rules)
     # 5.9: the subject lets this institution ask this.
     consent = None
     if use.part.needs_consent:
@@ -220,6 +217,19 @@ def approved_use(
     """
     require_of_now(request, rules, now)
     return rules.uses.use(request.template, request.certificate)
+
+
+def require_model(
+    use: ApprovedUse, template: str, agreement: PinnedAgreement, rules: Rules
+) -> None:
+    """Of a score: its model is here, of what is read now, and the asker may use it.
+
+    Raises:
+        SafeRoomError: as `Models.usable`.
+    """
+    if use.part.score is not None:
+        group, asked = agreement.agreement.group, rules.standing.templates[template]
+        rules.models.usable(use.part.score, asked, group, use.features.values())
 
 
 def require_of_now(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saferoom_enclaves.children.jobs import NO_BAND, ModelTold
 from saferoom_enclaves.features import FeatureDefinition
@@ -49,6 +50,21 @@ class BandIndex:
         held = row >= 0 and bytes(self._codes[start : start + SUBJECT_BYTES]) == code
         found = self._bands[row if held else len(self._subjects)]
         return Truth.NOT_FOUND if found == NO_BAND else Band(found + 1)
+
+    def bands_of(self, subjects: bytes) -> NDArray[np.uint8]:
+        """Give the bands of many subjects, from 0 on; `NO_BAND` where nothing is known.
+
+        Args:
+            subjects: their codes, 18 bytes each.
+        """
+        wanted = np.frombuffer(subjects, dtype=f"S{SUBJECT_BYTES}")
+        everybody = len(self._subjects)
+        rows, last = self._subjects.searchsorted(wanted), max(everybody - 1, 0)
+        held = np.zeros(len(wanted), np.bool_)
+        if everybody:
+            held = self._subjects[np.minimum(rows, last)] == wanted
+        told = np.frombuffer(self._bands, dtype=np.uint8)
+        return told[np.where(held, rows, everybody)]
 
 
 @dataclass(frozen=True, slots=True)

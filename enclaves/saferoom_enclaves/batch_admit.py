@@ -14,7 +14,7 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_enclaves.admit import Rules, agreed, approved_use
+from saferoom_enclaves.admit import Rules, agreed, approved_use, require_model
 from saferoom_enclaves.approved import ApprovedUse, BoundUse
 from saferoom_enclaves.consent_index import Digests
 from saferoom_enclaves.consents import Covering
@@ -135,12 +135,11 @@ def allowed_use(asked: AskedBatch, rules: Rules, now: datetime) -> ApprovedUse:
     use = approved_use(asked.request, rules, now)
     if use.states:
         raise SafeRoomError(Reason.NOT_ALLOWED, "a value is stated of one subject at a time")
-    if use.part.score is not None:
-        raise SafeRoomError(Reason.NOT_ALLOWED, "scores are asked of one subject at a time")
     if use.fetched:
         raise SafeRoomError(Reason.NOT_ALLOWED, "a source is asked about one subject at a time")
     for params in asked.request.params:
         use.bound(params)
+    require_model(use, asked.request.template, asked.agreement, rules)
     return use
 
 

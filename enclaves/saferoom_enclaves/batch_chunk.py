@@ -11,6 +11,8 @@ import numpy as np
 
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.approved import ApprovedUse
+from saferoom_enclaves.band_index import BandIndex
+from saferoom_enclaves.bands import Bands
 from saferoom_enclaves.batch_admit import (
     AskedBatch,
     Wanted,
@@ -60,7 +62,7 @@ class _Allowed:
 
     asked: AskedBatch
     use: ApprovedUse
-    index: CellRows
+    index: CellRows | BandIndex
     moment: Moment
     chunk: Chunk
 
@@ -72,15 +74,22 @@ class ChunkJudge:
         rules: what questions are held to.
         spending: the leakage ledger.
         index: the features of the store; refuses with `NO_DATA` while there is none.
+        bands: the bands of scores.
         log: the operator's.
     """
 
     def __init__(
-        self, rules: Rules, spending: Spending, index: Callable[[], CellRows], log: Log
+        self,
+        rules: Rules,
+        spending: Spending,
+        index: Callable[[], CellRows],
+        bands: Bands,
+        log: Log,
     ) -> None:
         self._rules: Final = rules
         self._spending: Final = spending
         self._index: Final = index
+        self._bands: Final = bands
         self._log: Final = log
 
     def judge(self, batch: AskedBatch, chunk: Chunk, moment: Moment) -> tuple[ReleasedRows, Span]:
@@ -97,8 +106,7 @@ class ChunkJudge:
             if refusal.reason in PASSING:
                 raise
             return self._refused(batch, chunk, refusal.reason, moment)
-        index = self._index()
-        use.require_computed(index.features)
+        index = self._require_there(use)
         gate = ChunkGate(chunk.count, len(use.part.charged), shared=use.hiding is not None)
         repeated = places_of(chunk.repeated, chunk.first, chunk.count)
         gate.refuse_all(repeated, Reason.ROW_REPEATED)
@@ -106,6 +114,12 @@ class ChunkJudge:
             name = f"{asked.request_id} {chunk.first} {turn}"
             self._group(_Allowed(asked, use, index, moment, chunk), wanted, name, gate)
         return gate.close(), _span(asked, chunk, moment, use.approvals)
+
+    def _require_there(self, use: ApprovedUse) -> CellRows | BandIndex:
+        """Give what is computed of the store, if what is asked about is in it."""
+        index = self._index()
+        use.require_computed(index.features)
+        return index if use.part.score is None else self._bands.of(use, use.part.score)
 
     def _refused(
         self, batch: AskedBatch, chunk: Chunk, reason: Reason, moment: Moment

@@ -1,8 +1,8 @@
 """Steps 5 and 6 of a batch: rows are answered under seal, and let out in one way only.
 
 A formula is a function of its features' cells, so it is evaluated once for each combination of
-cells that occurs, and not once for each row. What becomes of a row goes into its record, and the
-records leave the enclave sealed to the asker.
+cells that occurs, and not once for each row; of a score each row's band is looked up. What becomes
+of a row goes into its record, and the records leave the enclave sealed to the asker.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import Final, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
+from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.batch_admit import NotAdmitted, Places
 from saferoom_enclaves.batch_charge import ChargedRows
+from saferoom_enclaves.children.jobs import NO_BAND
 from saferoom_enclaves.consent_index import Digests
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.pairing import ShareContext
 from saferoom_proto.answer import Truth, truth_of
-from saferoom_proto.batch import ANSWERED, CHARGE_BYTES, CODES, SHARED, record_bytes
+from saferoom_proto.batch import ANSWERED, BANDED, CHARGE_BYTES, CODES, SHARED, record_bytes
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import SHARE_BYTES
@@ -28,6 +30,12 @@ from saferoom_proto.statements.score import ScorePart
 
 _CONSENT: Final = slice(1, record_bytes(0))
 _CHARGES: Final = record_bytes(0)
+_NO_CODE: Final = 255
+_CODE_OF: Final = {band.number - 1: code for band, code in BANDED.items()} | {
+    NO_BAND: CODES[Truth.NOT_FOUND]
+}
+_BAND_CODES: Final = np.array([_CODE_OF.get(at, _NO_CODE) for at in range(256)], np.uint8)
+"""The code of each band, by its number in the index."""
 _MOST_RADIX: Final = 1 << 62
 """Combinations of cells are numbered in 64 bits: nineteen features of seven thresholds."""
 
@@ -107,7 +115,7 @@ class ReleasedRows(Evidence):
         _ROWS_RELEASED.require(right)
 
 
-def execute_rows(charged: ChargedRows, index: CellRows, chunk: ChunkRows) -> SealedRows:
+def execute_rows(charged: ChargedRows, index: CellRows | BandIndex, chunk: ChunkRows) -> SealedRows:
     """Answer a question about many subjects' records; of a conjunction give this owner's shares."""
     codes, use = _answers(charged, index), charged.admitted.use
     if use.hiding is None:
@@ -124,10 +132,12 @@ def execute_rows(charged: ChargedRows, index: CellRows, chunk: ChunkRows) -> Sea
     return SealedRows(_ROWS_EXECUTED, np.full_like(codes, SHARED), packed)
 
 
-def _answers(charged: ChargedRows, index: CellRows) -> NDArray[np.uint8]:
+def _answers(charged: ChargedRows, index: CellRows | BandIndex) -> NDArray[np.uint8]:
     formula, names = charged.admitted.bound.formula, tuple(charged.admitted.use.features)
-    if isinstance(formula, ScorePart):
-        raise SafeRoomError(Reason.INTERNAL, "a score in a batch")
+    if isinstance(formula, ScorePart) or isinstance(index, BandIndex):
+        if not (isinstance(formula, ScorePart) and isinstance(index, BandIndex)):
+            raise SafeRoomError(Reason.INTERNAL, "a score is read from its bands, and no check is")
+        return _BAND_CODES[index.bands_of(charged.subjects)]
     cells = index.cells_of(charged.subjects, names)
     if not len(cells):
         return np.zeros(0, np.uint8)

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from saferoom_enclaves.about_subjects import AboutSubjects, FoundBatches, Search
 from saferoom_enclaves.admit import Rules
+from saferoom_enclaves.bands import Bands
 from saferoom_enclaves.batch_admit import AskedBatch, allowed_use, identify_batch
 from saferoom_enclaves.batch_chunk import Chunk, ChunkJudge
 from saferoom_enclaves.batch_gate import CellRows
@@ -66,6 +67,7 @@ class Batches:
         journal: the enclave's chain.
         ready: under what it speaks now; refuses while it may not.
         index: the features of the store; refuses with `NO_DATA` while there is none.
+        bands: the bands of scores.
         randomness: gives so many random bytes.
         log: the operator's.
     """
@@ -80,6 +82,7 @@ class Batches:
         journal: Journal,
         ready: Callable[[], Moment],
         index: Callable[[], CellRows],
+        bands: Bands,
         randomness: Callable[[int], bytes],
         log: Log,
     ) -> None:
@@ -88,7 +91,7 @@ class Batches:
         self._requests: Final = requests
         self._journal: Final = journal
         self._ready: Final = ready
-        self._chunks: Final = ChunkJudge(rules, spending, index, log)
+        self._chunks: Final = ChunkJudge(rules, spending, index, bands, log)
         self._randomness: Final = randomness
         self._log: Final = log
         self._kept: Final = ProgressRows(state)

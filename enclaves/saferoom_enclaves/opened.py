@@ -136,6 +136,7 @@ class OpenEnclave:
             journal=self.journal,
             ready=self.ready,
             index=self.data.index,
+            bands=self.bands,
             randomness=randomness,
             log=log,
         )

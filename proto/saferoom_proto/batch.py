@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import MOST_BANDS, Band, Told, Truth
 from saferoom_proto.encoding import digest_bytes
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import SHARE_BYTES, Share
@@ -80,10 +80,16 @@ _REFUSALS: Final = {
 }
 """Why a row may be refused. The numbers are part of the contract: never changed, never reused."""
 CODES: Final[dict[Truth | Reason, int]] = {**_TRUTHS, **_REFUSALS}
-OUTCOMES: Final[dict[int, Truth | Reason]] = {code: outcome for outcome, code in CODES.items()}
 SHARED: Final = 16
 """The code of a row that a share answers: the last 16 bytes of its record."""
-ANSWERED: Final = bytes([*_TRUTHS.values(), SHARED])
+BANDED: Final = {Band(number): SHARED + number for number in range(1, MOST_BANDS + 1)}
+"""The codes of rows that the band of a score answers: 17 for the lowest, 24 for the eighth."""
+OUTCOMES: Final[dict[int, Truth | Band | Reason]] = {
+    **{code: outcome for outcome, code in CODES.items()},
+    **{code: band for band, code in BANDED.items()},
+}
+"""What each code says; a share's says nothing by itself."""
+ANSWERED: Final = bytes([*_TRUTHS.values(), SHARED, *BANDED.values()])
 """The codes of rows that were answered."""
 
 
@@ -111,18 +117,18 @@ class Record:
     """What became of one row at one owner.
 
     Attributes:
-        outcome: the answer, a share of it, or why it was refused.
+        outcome: the answer, a share of it, the band of a score, or why it was refused.
         consent: digest of the consent it was answered under; none where none was needed.
         charges: for each charged feature the cells before and after.
     """
 
-    outcome: Truth | Share | Reason
+    outcome: Told | Reason
     consent: str | None
     charges: tuple[tuple[int, int], ...]
 
     @property
     def answered(self) -> bool:
-        """Whether the row was answered: by an answer, or by a share of one."""
+        """Whether the row was answered: by an answer, a share of one, or a band."""
         return not isinstance(self.outcome, Reason)
 
     @classmethod
@@ -173,7 +179,7 @@ def record_bytes(charged: int, *, shared: bool = False) -> int:
     return _CODE_AND_CONSENT + CHARGE_BYTES * charged + SHARE_BYTES * shared
 
 
-def outcome_of(record: bytes) -> Truth | Share | Reason:
+def outcome_of(record: bytes) -> Told | Reason:
     """Read what became of a row from its record; `MALFORMED` for an unknown code."""
     if len(record) < _CODE_AND_CONSENT:
         raise SafeRoomError(Reason.MALFORMED, "not a row's record")

@@ -194,10 +194,11 @@ def require_record(
     Raises:
         SafeRoomError: `BAD_PROOF`, `NOT_APPROVED`, `NO_CONSENT`.
     """
-    if not record.answered:
+    if isinstance(record.outcome, Reason):
         return
     if isinstance(record.outcome, Share) != (grounds.part.charter is not None):
         raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
+    grounds.part.require_told(record.outcome)
     (span,) = grounds.spans.values()
     if len(record.charges) != sum(use.charged for use in grounds.part.features):
         raise SafeRoomError(Reason.BAD_PROOF, "the charges are not those of the certificate")

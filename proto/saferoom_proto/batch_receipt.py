@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
-from saferoom_proto.answer import Truth, combine
+from saferoom_proto.answer import Band, Told, Truth, fold
 from saferoom_proto.batch import (
     BLIND_BYTES,
     CHUNK_ROWS,
@@ -44,7 +44,6 @@ from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, open_template
 from saferoom_proto.receipt_part import read_receipt
-from saferoom_proto.shares import Share
 from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
 from saferoom_proto.statements.base import Part
 from saferoom_proto.tree import Tree
@@ -145,15 +144,15 @@ class VerifiedRow:
     parts: Mapping[str, VerifiedRowPart]
 
     @property
-    def answer(self) -> Truth | None:
+    def answer(self) -> Truth | Band | None:
         """All parts folded into one answer; none if any owner refused."""
         return folded([part.record.outcome for part in self.parts.values()])
 
 
-def folded(outcomes: Sequence[Truth | Share | Reason]) -> Truth | None:
+def folded(outcomes: Sequence[Told | Reason]) -> Truth | Band | None:
     """Fold the outcomes of all owners; none if any refused."""
     told = [each for each in outcomes if not isinstance(each, Reason)]
-    return combine(told) if len(told) == len(outcomes) else None
+    return fold(told) if len(told) == len(outcomes) else None
 
 
 def moment_of(when: When) -> datetime:

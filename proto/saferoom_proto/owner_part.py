@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from saferoom_proto.answer import Band, Told, Truth
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Digest, Owner
 from saferoom_proto.statements.base import FeatureName, Part
 from saferoom_proto.statements.report import ReportPart
@@ -61,6 +63,18 @@ class OwnerPart(Part):
         """The features that are charged, in the order in which a batch's row has their charges."""
         charged = (use for use in self.features if use.charged)
         return tuple(sorted(charged, key=lambda use: use.feature))
+
+    def require_told(self, told: Told) -> None:
+        """Refuse with `BAD_PROOF` an answer that the part does not have; a share tells of none."""
+        if self.score is None:
+            if isinstance(told, Band):
+                raise SafeRoomError(Reason.BAD_PROOF, "a band answers no check")
+            return
+        # Of what is read, silence may tell nothing; then every subject is in a band.
+        silent = told is Truth.NOT_FOUND and self.score.answers > self.score.bands
+        banded = isinstance(told, Band) and told.number <= self.score.bands
+        if not silent and not banded:
+            raise SafeRoomError(Reason.BAD_PROOF, "an answer that its template does not have")
 
     @property
     def most_bits(self) -> float:

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from saferoom_proto.answer import Answer, Band, Told, commitment, fold
+from saferoom_proto.answer import Answer, Told, commitment, fold
 from saferoom_proto.blind import is_offer
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, derive_certificate
 from saferoom_proto.checkpoint import (
@@ -378,15 +378,11 @@ def open_answer(
         raise SafeRoomError(Reason.BAD_PROOF, "not the answer that the release commits to")
     if is_offer(answer):
         raise SafeRoomError(Reason.BAD_PROOF, "a blind match is shown by its second message")
-    opened, score = Answer.from_bytes(answer), certificate.part(owner).score
+    opened, part = Answer.from_bytes(answer), certificate.part(owner)
     told = opened.value
     if isinstance(told, Share) != (certificate.returns is Returns.CONJUNCTION):
         raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
-    if opened.scored != (score is not None):
+    if opened.scored != (part.score is not None):
         raise SafeRoomError(Reason.BAD_PROOF, "an answer of another kind than its template's")
-    if score is not None:
-        # Of what is read, silence may tell nothing; then every subject is in a band.
-        number = told.number if isinstance(told, Band) else 0
-        if number > score.bands or (not number and score.answers == score.bands):
-            raise SafeRoomError(Reason.BAD_PROOF, "an answer that its template does not have")
+    part.require_told(told)
     return told

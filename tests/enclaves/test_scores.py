@@ -80,7 +80,8 @@ class Scoring:
         return made
 
 
-def _scoring(said: Sample, folder: Path) -> Scoring:
+def opened_scoring(said: Sample, folder: Path) -> Scoring:
+    """Open the small room's enclave with a model in it."""
     enclave = EnclaveHarness(said.tax, folder)
     enclave.load({"firms": tax_csv(said.world, SCORED)})
     model = plant(enclave, said)
@@ -94,7 +95,7 @@ def _scoring(said: Sample, folder: Path) -> Scoring:
 @pytest.fixture(scope="module")
 def scoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
     """Give it to tests that each ask about firms of their own, and change no feature."""
-    made = _scoring(sample("scores"), tmp_path_factory.mktemp("scores"))
+    made = opened_scoring(sample("scores"), tmp_path_factory.mktemp("scores"))
     yield made
     made.enclave.close()
 
@@ -102,7 +103,7 @@ def scoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
 @pytest.fixture
 def fresh(room: Sample, tmp_path: Path) -> Iterator[Scoring]:
     """Give it for one test alone."""
-    made = _scoring(room, tmp_path)
+    made = opened_scoring(room, tmp_path)
     yield made
     made.enclave.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from saferoom_proto.answer import MOST_BANDS, Answer, Band, Truth
+from saferoom_proto.batch import BANDED
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.encoding import b64
 from saferoom_proto.pinned import pin
@@ -72,7 +73,9 @@ def scores_formats() -> dict[str, str]:
     """Give what else two sides write alike."""
     part = score_certificate(scores()).part("tax").score
     told = (Truth.NOT_FOUND, *(Band(number) for number in range(1, MOST_BANDS + 1)))
+    codes = {str(band): code for band, code in BANDED.items()}
     return {
+        "batch codes of bands": " ".join(f"{band}={code}" for band, code in codes.items()),
         "score mark": "" if part is None else part.mark(()),
         "answers of a score": " ".join(
             f"{each}={Answer(each, bytes(32), scored=True).to_bytes()[:18].hex()}" for each in told

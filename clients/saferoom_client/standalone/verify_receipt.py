@@ -103,6 +103,8 @@ ROW_REFUSALS = (
 """Why a row was refused; the first has the code 64."""
 ROW_SHARED = 16
 """The code of a row that was answered by a share: the last 16 bytes of its record."""
+ROW_BANDS = {ROW_SHARED + number: f"band {number}" for number in range(1, 9)}
+"""The codes of rows that were answered by the band of a score."""
 SHARE_MODULUS = (1 << 128) - 159
 """Shares are added modulo this prime: 0 is yes, all else is no."""
 CHUNK_ROWS = 4096
@@ -794,6 +796,18 @@ def open_answer(data: bytes, conjoined: bool, certified: Doc) -> str | int:
     return TRUTHS.get(int.from_bytes(data[2:18], "big")) or wrong("answer: none of the three")
 
 
+def require_possible(outcome: str | int, certified: Doc) -> None:
+    """Refuse what became of a row where its template has no such answer."""
+    if "score" not in certified:
+        require(outcome not in ROW_BANDS.values(), "a band answers no check")
+        return
+    score = as_doc(certified["score"], "certificate")
+    bands = len(texts(score, "edges")) + 1
+    told = {f"band {number}" for number in range(1, bands + 1)}
+    told |= {"not_found"} if count(score, "answers") > bands else set()
+    require(outcome in told, "answer: no such band")
+
+
 def share(data: bytes) -> int:
     """Read a share: a number below the modulus."""
     number = int.from_bytes(data, "big")
@@ -993,9 +1007,10 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
         now += timedelta(milliseconds=struct.unpack(">QQ", when)[0])
         certified = asked.part(owner)
         names = sorted(text(u, "feature") for u in docs(certified, "features") if u["charged"])
-        answered = isinstance(outcome, int) or outcome in TRUTHS.values()
+        answered = isinstance(outcome, int) or outcome not in ROW_REFUSALS
         if answered:
             require(isinstance(outcome, int) == asked.conjoined, "a share, or none, out of place")
+            require_possible(outcome, certified)
             require(len(cells) == len(names), "the charges are not those of the certificate")
             require(within(says, now, "not_before", "not_after"), "answered outside of the window")
             require(bool(texts(spans[0].says, "approvals")), "answered without approvals")
@@ -1024,7 +1039,8 @@ def read_record(record: bytes) -> tuple[str | int, str | None, list[tuple[int, i
     if code == ROW_SHARED and len(rest) >= 16:
         outcome, rest = share(rest[-16:]), rest[:-16]
     else:
-        outcome = TRUTHS.get(code) or refused or wrong("a record with a code that is none")
+        told = TRUTHS.get(code) or ROW_BANDS.get(code) or refused
+        outcome = told or wrong("a record with a code that is none")
     # Zeros: what was not charged, and the place of the share that a refused row does not give.
     pairs = struct.iter_unpack(">HH", rest)
     cells = [(pair[0], pair[1]) for pair in pairs if any(pair)]
