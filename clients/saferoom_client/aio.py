@@ -22,6 +22,7 @@ from saferoom_client import (
     receipt_witness,
     recovery,
     root_handovers,
+    score_batches,
     scores,
     stats,
     templates,
@@ -117,6 +118,8 @@ class AsyncRoom(Session):
     cost = costs.cost
     price = costs.price
     score = scores.score
+    score_many = score_batches.score_many
+    ask_scores = score_batches.ask_scores
     submit_job = jobs.submit_job
     take_part = jobs.take_part
     list_jobs = jobs.list_jobs

@@ -11,7 +11,7 @@ import grpc
 from saferoom_client.batch import Asked, Batch, make_batch
 from saferoom_client.batch_answer import BatchAnswer
 from saferoom_client.batch_opening import Opening
-from saferoom_client.checks import current_view, forget_stale_views
+from saferoom_client.checks import current_view, forget_stale_views, kept_view
 from saferoom_client.heads import require_witnessed
 from saferoom_client.question import Value
 from saferoom_client.refused import Refused, refusal_of
@@ -67,7 +67,8 @@ async def check_many(
         Refused: the batch as a whole was refused; rows are refused one by one.
         SafeRoomError: what came back does not verify and is not returned.
     """
-    batch = await prepare_many(session, template, rows, purpose=purpose, params=params)
+    view = await current_view(session, template)
+    batch = await prepare_many(session, view.envelope.digest, rows, purpose=purpose, params=params)
     return await ask_many(session, batch, progress=progress)
 
 
@@ -79,10 +80,13 @@ async def prepare_many(
     purpose: Purpose | str,
     params: Mapping[str, Value] | None = None,
 ) -> Batch:
-    """Sign a batch without asking it, to be kept and asked with `ask_many`, as often as needed."""
+    """Sign a batch without asking it, to be kept and asked with `ask_many`, as often as needed.
+
+    Of a template of scores as of one of checks: `ask_scores` asks it.
+    """
     return make_batch(
         session.profile,
-        await current_view(session, template),
+        await kept_view(session, template),
         rows=rows,
         purpose=purpose,
         params=params or {},
@@ -94,7 +98,7 @@ async def ask_many(
     session: Session, batch: Batch, *, progress: Progress | None = None
 ) -> BatchAnswer:
     """Ask a signed batch, the first time or again; it goes on where it stopped."""
-    view = await current_view(session, batch.request.template, batch.request.certificate)
+    view = await kept_view(session, batch.request.template, batch.request.certificate)
     opening = Opening(session, batch, view)
     try:
         await _hear(session, opening, batch, len(view.certificate.parts), progress)

@@ -30,6 +30,7 @@ from saferoom_client import (
     receipt_witness,
     recovery,
     root_handovers,
+    score_batches,
     scores,
     stats,
     templates,
@@ -219,6 +220,8 @@ class Room:
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)
     score = _waiting(scores.score)
+    score_many = _waiting(score_batches.score_many)
+    ask_scores = _waiting(score_batches.ask_scores)
     submit_job = _waiting(jobs.submit_job)
     take_part = _waiting(jobs.take_part)
     list_jobs = _waiting(jobs.list_jobs)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
-from saferoom_client.answers import OpenedPart
 from saferoom_client.checks import evidence_of, kept_view, told_of
 from saferoom_client.evidence import CheckEvidence
 from saferoom_client.kinds import another_kind
-from saferoom_client.question import VALID_FOR, Question, make_question
+from saferoom_client.question import VALID_FOR, make_question
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.tongue import later
@@ -30,6 +30,8 @@ from saferoom_proto.answer import Band
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.statements import Charge, Purpose, Score
+
+T = TypeVar("T")
 
 READY_SECONDS: Final = 15.0
 """How long a score waits for bands that are being made, after an approval or a load. The same
@@ -92,14 +94,11 @@ class ScoreAnswer:
     @property
     def log_odds(self) -> float | None:
         """The log-odds of the event, both parts together; none unless both are there."""
-        if self.own is None or self.stands_for is None:
-            return None
-        return self.own + float(self.stands_for)
+        return both(self.own, self.stands_for)
 
     def points(self, scale: Scale | None = None) -> float | None:
         """Give the points of both parts together; none unless both are there."""
-        log_odds = self.log_odds
-        return None if log_odds is None else (scale or Scale()).of(log_odds)
+        return points_of(self.log_odds, scale)
 
     @property
     def receipt(self) -> Receipt:
@@ -110,6 +109,16 @@ class ScoreAnswer:
     def bits(self) -> float:
         """The most bits that were charged beyond what was asked before, over all features."""
         return bits_told(self.charges)
+
+
+def both(own: float | None, stands_for: Decimal | None) -> float | None:
+    """Add both parts of the log-odds up; none unless both are there."""
+    return None if own is None or stands_for is None else own + float(stands_for)
+
+
+def points_of(log_odds: float | None, scale: Scale | None) -> float | None:
+    """Give the points of some log-odds, if there are any."""
+    return None if log_odds is None else (scale or Scale()).of(log_odds)
 
 
 async def score(
@@ -142,7 +151,7 @@ async def score(
     """
     view = await kept_view(session, template)
     asked = scored(view)
-    part = None if own is None else _own(session, view, asked.model, own)
+    part = None if own is None else own_part(own_report(session, view), own)
     question = make_question(
         session.profile,
         view,
@@ -153,7 +162,7 @@ async def score(
         valid_for=valid_for,
         reply_key=session.reply_keys.current(session.clock()),
     )
-    view, opened = await _told_when_ready(session, question)
+    view, opened = await when_ready(partial(told_of, session, question))
     (told,) = opened
     band = told.value.number if isinstance(told.value, Band) else None
     return ScoreAnswer(
@@ -168,14 +177,12 @@ async def score(
     )
 
 
-async def _told_when_ready(
-    session: Session, question: Question
-) -> tuple[TemplateView, tuple[OpenedPart, ...]]:
+async def when_ready(ask: Callable[[], Awaitable[T]]) -> T:
     """Ask until the enclave has made the bands: none is made before the template is approved."""
     tries = 0
     while True:
         try:
-            return await told_of(session, question)
+            return await ask()
         except Refused as refused:
             tries += 1
             if refused.reason is not Reason.NO_DATA or tries > READY_SECONDS / _TRY_SECONDS:
@@ -195,13 +202,18 @@ def scored(view: TemplateView) -> Score:
     return score
 
 
-def _own(session: Session, view: TemplateView, model: str, values: Mapping[str, float]) -> float:
-    report = report_of(session, model)
+def own_report(session: Session, view: TemplateView) -> TrainingReport:
+    """Find the report of the job that a template's model came of; it holds the own weights.
+
+    Raises:
+        SafeRoomError: as `report_of`; `NOT_ALLOWED` where the template reads not all of the model.
+    """
+    report = report_of(session, scored(view).model)
     parts = (part.score for part in view.certificate.parts)
     if report.room_columns != sum(len(part.columns) for part in parts if part is not None):
         rule = later("the model has columns of other owners, too: no score adds up to it yet")
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("own", rule)])
-    return own_part(report, values)
+    return report
 
 
 def report_of(session: Session, model: str) -> TrainingReport:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from saferoom_client.values import bits_told
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Band, Truth
 from saferoom_proto.asked import Question, open_question, subject_of
 from saferoom_proto.batch_row import SubjectRow
 from saferoom_proto.dsse import Envelope
@@ -158,7 +158,7 @@ class Use:
                 return {}
 
     @property
-    def answer(self) -> Truth | None:
+    def answer(self) -> Truth | Band | None:
         """What was answered; of a row of a batch only: of a check it is the asker's to tell.
 
         None of a row that a share answered: nobody but the asker can add the shares.
@@ -166,7 +166,7 @@ class Use:
         if self.row is None:
             return None
         outcome = self.row.record(self.word.statement.suite).outcome
-        return outcome if isinstance(outcome, Truth) else None
+        return outcome if isinstance(outcome, Truth | Band) else None
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""What an owner's enclave said, in words and in a document: an answer, band, share or refusal."""
+"""What was asked, and what an owner's enclave said: an answer, band, share or refusal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from saferoom_client.tongue import later, say
 from saferoom_proto.answer import Band, Told, Truth
 from saferoom_proto.reasons import Reason
 from saferoom_proto.shares import Share
+from saferoom_proto.statements import Template
 
 _SHARE = later("its share of the answer")
+
+
+def asked_by(template: Template) -> str:
+    """Say what a template asks: its formula, or whose score."""
+    if template.score is not None:
+        return say("the score of the model {model}", model=template.score.model)
+    return " ".join(template.check.split())
 
 
 def in_words(outcome: Told | Reason) -> str:

@@ -12,13 +12,19 @@ from google.protobuf.json_format import MessageToJson
 from saferoom_client.cli.check_file import (
     AnswersOption,
     ColumnOption,
-    FileCheck,
+    FileAsked,
     FileOption,
     check_file,
     require_whole,
 )
 from saferoom_client.cli.next_steps import Asked, saying_next
-from saferoom_client.cli.options import BlindOption, JsonOption, ProfileOption, pairs, subject_code
+from saferoom_client.cli.options import (
+    BlindOption,
+    JsonOption,
+    MaybeSubjectOption,
+    ProfileOption,
+    pairs,
+)
 from saferoom_client.cli.output import moment, show
 from saferoom_client.cli.receipt_files import show_answer, unwritten, write_refusal
 from saferoom_client.files import read_private, require_writable, write_file
@@ -43,14 +49,7 @@ def check(
     profile: ProfileOption,
     *,
     template: Annotated[str, typer.Argument(help="Its digest, or its name.")] = "",
-    subject: Annotated[
-        str | None,
-        typer.Option(
-            parser=subject_code,
-            metavar="USCC",
-            help="The unified social credit code, 18 characters.",
-        ),
-    ] = None,
+    subject: MaybeSubjectOption = None,
     purpose: Annotated[str, typer.Option(help="What the answer is for.")] = "",
     param: Annotated[list[str], typer.Option(help="NAME=VALUE of a parameter; repeat it.")] = [],  # noqa: B006 - Typer copies it
     blind: BlindOption = False,
@@ -78,7 +77,7 @@ def check(
     with Room.open(profile) as room:
         if file is not None:
             whither = require_whole(template, purpose, out)
-            asked = FileCheck(template, purpose, given, file, whither, column, receipt)
+            asked = FileAsked(template, purpose, given, file, whither, column, receipt)
             check_file(room, asked, as_json=as_json)
             return
         if again is not None:

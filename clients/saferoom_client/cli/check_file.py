@@ -1,17 +1,22 @@
-"""A check about a whole file of applicants: one signed batch, answers beside the applicants."""
+"""Questions about a whole file of applicants: one signed batch, answers beside the applicants.
+
+Checks and scores are asked in the same way; `score_file` has what is of scores alone.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from types import MappingProxyType
+from typing import Annotated, Final, TypeVar
 
 import typer
 
-from saferoom_client.applicants import Applicants, read_applicants, summary, write_answers
-from saferoom_client.batch import Batch, make_batch
-from saferoom_client.batch_answer import BatchAnswer
+from saferoom_client.applicants import read_applicants, summary, write_answers
+from saferoom_client.batch import Asked, Batch, make_batch
+from saferoom_client.batches import Progress
 from saferoom_client.cli.output import mapping, progress_of, show
 from saferoom_client.files import (
     PUBLIC_FILE,
@@ -21,10 +26,12 @@ from saferoom_client.files import (
     require_writable,
     write_file,
 )
+from saferoom_client.kinds import another_kind
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 from saferoom_client.values import TemplateView
+from saferoom_proto.batch_receipt import BatchReceipt
 from saferoom_proto.reasons import Reason
 
 FileOption = Annotated[
@@ -39,6 +46,8 @@ ColumnOption = Annotated[
     str | None,
     typer.Option(help="With --file: the column of subjects, if it is not uscc."),
 ]
+
+T = TypeVar("T")
 
 _PASSING: Final = frozenset(
     {
@@ -57,8 +66,8 @@ _PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
-class FileCheck:
-    """What the command was asked.
+class FileAsked:
+    """What a command was asked about a file.
 
     Attributes:
         template: its name or digest.
@@ -88,34 +97,40 @@ class FileCheck:
         """Where the batch's receipt goes: beside the answers, unless said otherwise."""
         return self.receipt or self.out.with_name(self.out.name + ".receipt.json")
 
+    def require_writable(self) -> None:
+        """Refuse before anything is asked what could not be written after it."""
+        refuse_existing(self.out)
+        require_writable(self.out, self.receipt_file)
 
-def check_file(room: Room, asked: FileCheck, *, as_json: bool) -> None:
-    """Ask about every applicant of a file, and write the answers beside them."""
-    refuse_existing(asked.out)
-    require_writable(asked.out, asked.receipt_file)
+    def finish(self, receipt: BatchReceipt, written: Callable[[], bytes]) -> None:
+        """Write the receipt, then the answers; the signed batch is not needed any more."""
+        write_file(self.receipt_file, receipt.to_json())
+        write_file(self.out, written(), PUBLIC_FILE)
+        self.state.unlink(missing_ok=True)
+
+
+def check_file(room: Room, asked: FileAsked, *, as_json: bool) -> None:
+    """Ask a check about every applicant of a file, and write the answers beside them."""
+    asked.require_writable()
     view = room.get_template(asked.template)
+    if view.template.kind != "Check":
+        raise another_kind(view)
     names = view.template.params.keys() - asked.params.keys()
     applicants = read_applicants(asked.file, names, asked.column)
-    batch, again = _batch(room, asked, view, applicants)
-    try:
-        answer = _ask(room, batch, quiet=as_json)
-    except KeyboardInterrupt:
-        typer.echo(say("stopped; type the same again, and it goes on where it was"), err=True)
-        raise
-    write_file(asked.receipt_file, answer.receipt.to_json())
-    write_file(asked.out, write_answers(applicants, answer), PUBLIC_FILE)
-    asked.state.unlink(missing_ok=True)
-    _show(asked, answer, again=again, as_json=as_json)
+    batch, again = keep_batch(room, asked, view, applicants.rows())
+    answer = ask_on(lambda told: room.ask_many(batch, progress=told), quiet=as_json)
+    asked.finish(answer.receipt, lambda: write_answers(applicants, answer))
+    show_rows(asked, answer.request_id, summary(answer), again=again, as_json=as_json)
 
 
-def _batch(
-    room: Room, asked: FileCheck, view: TemplateView, applicants: Applicants
+def keep_batch(
+    room: Room, asked: FileAsked, view: TemplateView, rows: Iterable[Asked]
 ) -> tuple[Batch, bool]:
     """Sign the batch, or take up the one that an earlier run of the command left."""
     made = make_batch(
         room.profile,
         view,
-        rows=applicants.rows(),
+        rows=rows,
         purpose=asked.purpose,
         params=asked.params,
         now=room.session.clock(),
@@ -142,12 +157,21 @@ def _question(batch: Batch) -> tuple[object, ...]:
     )
 
 
-def _ask(room: Room, batch: Batch, *, quiet: bool) -> BatchAnswer:
+def ask_on(ask: Callable[[Progress], T], *, quiet: bool) -> T:
+    """Ask a batch until nothing is in its way, or it was tried often enough."""
+    try:
+        return _asked_on(ask, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo(say("stopped; type the same again, and it goes on where it was"), err=True)
+        raise
+
+
+def _asked_on(ask: Callable[[Progress], T], *, quiet: bool) -> T:
     bar, move = progress_of("judging", quiet=quiet)
     with bar:
         for pause in _PAUSES_SECONDS:
             try:
-                return room.ask_many(batch, progress=move)
+                return ask(move)
             except Refused as refused:
                 if refused.reason not in _PASSING:
                     raise
@@ -155,29 +179,41 @@ def _ask(room: Room, batch: Batch, *, quiet: bool) -> BatchAnswer:
                     say("{reason}: trying again in {pause} s", reason=refused.reason, pause=pause)
                 )
                 time.sleep(pause)
-        return room.ask_many(batch, progress=move)
+        return ask(move)
 
 
-def _show(asked: FileCheck, answer: BatchAnswer, *, again: bool, as_json: bool) -> None:
-    counts = summary(answer)
+def show_rows(
+    asked: FileAsked,
+    request_id: str,
+    counts: Mapping[str, int],
+    named: Mapping[str, str] = MappingProxyType({}),
+    *,
+    again: bool,
+    as_json: bool,
+) -> None:
+    """Say what became of the rows, and where the answers are; some by name."""
+    count = sum(counts.values())
     document = {
-        "request_id": answer.request_id,
-        "rows": len(answer),
+        "request_id": request_id,
+        "rows": count,
         "counts": counts,
         "resumed": again,
         "out": str(asked.out),
         "receipt": str(asked.receipt_file),
     }
-    told = {say(name.replace("_", " ")): f"{count:,}" for name, count in counts.items()}
-    rows = say("{rows:,} rows", rows=len(answer))
+    told = {
+        named.get(name) or say(name.replace("_", " ")): f"{count:,}"
+        for name, count in counts.items()
+    }
+    rows = say("{rows:,} rows", rows=count)
     if again:
-        rows = say("{rows:,} rows, taken up where an earlier run stopped", rows=len(answer))
+        rows = say("{rows:,} rows, taken up where an earlier run stopped", rows=count)
     show(
         as_json,
         document,
         rows,
         *(f"  {line}" for line in mapping(told)),
-        say("  id       {request_id}", request_id=answer.request_id),
+        say("  id       {request_id}", request_id=request_id),
         say("  answers  {file}", file=asked.out),
         say("  receipt  {file}; it opens every row, so guard it", file=asked.receipt_file),
         say(

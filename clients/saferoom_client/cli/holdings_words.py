@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from saferoom_client.cli.answer_words import asked_by, in_words
 from saferoom_client.cli.feature import points
 from saferoom_client.cli.narrow import folded
 from saferoom_client.cli.output import moment
@@ -102,7 +103,7 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
         number, rows = use.row.row.index + 1, use.request.rows
         yield from folded(say("row {number:,} of a batch of {rows:,}", number=number, rows=rows), 2)
     if use.answer is not None:
-        yield from folded(say("the answer was {answer}", answer=say(use.answer)), 2)
+        yield from folded(say("the answer was {answer}", answer=in_words(use.answer)), 2)
     if use.of_price and use.answered:
         yield from folded(say("told the price; nothing was charged"), 2)
     elif use.answered:
@@ -117,7 +118,7 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
 
 def _asked(template: Template) -> Iterator[str]:
     yield from folded(titled(template.title), 2)
-    yield from folded(" ".join(template.check.split()), 2)
+    yield from folded(asked_by(template), 2)
     if template.returns is Returns.CONJUNCTION:
         yield from folded(say("told only whether all of it holds, not what of it"), 2)
     if template.returns is Returns.BLIND:

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from saferoom_client.cli.answer_words import in_document
 from saferoom_client.cli.holdings_words import describe_held, describe_learned, describe_use
 from saferoom_client.cli.narrow import folded, heading
 from saferoom_client.cli.options import JsonOption, ProfileOption
@@ -210,7 +211,7 @@ def use_document(use: Use) -> dict[str, object]:
         "use": use.digest,
         "kind": use.kind,
         "row": None if use.row is None else use.row.row.index,
-        "answer": use.answer,
+        "answer": in_document(use.answer),
         "params": dict(use.params),
         "time": use.time.isoformat(),
         "owner": use.owner,

@@ -113,6 +113,17 @@ SubjectOption = Annotated[
 ]
 
 
+MaybeSubjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--subject",
+        parser=subject_code,
+        metavar="USCC",
+        help="The unified social credit code, 18 characters.",
+    ),
+]
+
+
 def public_key(text: str) -> str:
     """Read a public key from the command line, as statements carry it."""
     try:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from saferoom_client import standalone
-from saferoom_client.cli.answer_words import in_document, in_words
+from saferoom_client.cli.answer_words import asked_by, in_document, in_words
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import naming, read_receipt, require_kind
@@ -30,7 +30,7 @@ from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
 from saferoom_proto.reports.receipt import ReportReceipt
-from saferoom_proto.statements import Returns, Template
+from saferoom_proto.statements import Returns
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt
@@ -173,7 +173,7 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
                 purpose=request.purpose,
             ),
             "about": request.subject,
-            "question": f"{template.name}: {_asked(template)}",
+            "question": f"{template.name}: {asked_by(template)}",
             **({say("with"): params} if params else {}),
             "answer": in_words(verified.answer) if verified.answer else say("refused"),
             **_blind(verified),
@@ -193,12 +193,6 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
             )
         )
     return lines
-
-
-def _asked(template: Template) -> str:
-    if template.score is not None:
-        return say("the score of the model {model}", model=template.score.model)
-    return " ".join(template.check.split())
 
 
 def _blind(verified: VerifiedReceipt) -> dict[str, str]:

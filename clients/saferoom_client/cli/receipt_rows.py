@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saferoom_client.cli.answer_words import in_document, in_words
+from saferoom_client.cli.answer_words import asked_by, in_document, in_words
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, subject_code
 from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import require_kind
@@ -134,7 +134,7 @@ def shown_row(receipt: RowReceipt, trust: Trust) -> Shown:
 
 def _row_document(verified: VerifiedRow) -> dict[str, object]:
     return {
-        "answer": verified.answer,
+        "answer": in_document(verified.answer),
         "subject": verified.row.subject,
         "request_id": verified.request_id,
         "parts": {
@@ -164,9 +164,9 @@ def _lines(verified: VerifiedRow) -> list[str]:
                     purpose=request.purpose,
                 ),
                 "about": verified.row.subject,
-                "question": f"{template.name}: {' '.join(template.check.split())}",
+                "question": f"{template.name}: {asked_by(template)}",
                 **({"with": shown} if shown else {}),
-                "answer": say(verified.answer or later("refused")),
+                "answer": in_words(verified.answer) if verified.answer else say("refused"),
                 "batch": say(
                     "{request_id}, {rows:,} rows", request_id=verified.request_id, rows=request.rows
                 ),

@@ -9,10 +9,18 @@ from typing import Annotated, Final
 
 import typer
 
+from saferoom_client.cli.check_file import (
+    AnswersOption,
+    ColumnOption,
+    FileAsked,
+    FileOption,
+    require_whole,
+)
 from saferoom_client.cli.next_steps import Asked, saying_next
-from saferoom_client.cli.options import JsonOption, ProfileOption, SubjectOption, group, pairs
+from saferoom_client.cli.options import JsonOption, MaybeSubjectOption, ProfileOption, group, pairs
 from saferoom_client.cli.output import mapping, show
 from saferoom_client.cli.receipt_files import show_answer, unwritten, write_refusal
+from saferoom_client.cli.score_file import score_file
 from saferoom_client.files import require_writable
 from saferoom_client.jobs import read_report
 from saferoom_client.refused import Refused
@@ -59,8 +67,8 @@ def draft(
 def ask(
     template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name.")],
     profile: ProfileOption,
-    subject: SubjectOption,
     *,
+    subject: MaybeSubjectOption = None,
     purpose: Annotated[str, typer.Option(help="What the answer is for.")],
     own: Annotated[
         list[str],
@@ -72,11 +80,26 @@ def ask(
     receipt: Annotated[
         Path | None, typer.Option(help="Write the receipt here.", dir_okay=False)
     ] = None,
+    file: FileOption = None,
+    out: AnswersOption = None,
+    column: ColumnOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask for one subject's score, and print it verified, with your own part added."""
+    """Ask for the score of one subject or of a file of them, verified, with your own part added."""
     scale = Scale(points, odds, double)
     values = {name: _float(name, text) for name, text in pairs(own, "NAME=NUMBER").items()}
+    if file is not None:
+        if subject or values:
+            raise typer.BadParameter(
+                later("with --file, subjects and own values stand in its columns")
+            )
+        whither = require_whole(template, purpose, out)
+        asked = FileAsked(template, purpose, {}, file, whither, column, receipt)
+        with Room.open(profile) as room, saying_next(Asked(profile, template, "", purpose)):
+            score_file(room, asked, scale, as_json=as_json)
+        return
+    if subject is None:
+        raise typer.BadParameter(later("give --subject, or --file"))
     require_writable(receipt)
     with (
         Room.open(profile) as room,
