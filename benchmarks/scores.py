@@ -13,9 +13,10 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from benchmarks.batches import Round, give_consents, measured, show
 from saferoom_proto.batch import Row
@@ -25,6 +26,8 @@ from simulator import EnclaveHarness, sample
 from simulator.batch import STEADY, ask_batch, batch_of
 from simulator.sample import Approved, Sample
 from simulator.score import approved_score, plant, score
+
+PARAMS: Final[dict[str, Sequence[Mapping[str, str | bool]]]] = {"checks": STEADY, "scores": ({},)}
 
 
 def run(subjects: int, single: int, rounds: int) -> None:
@@ -50,9 +53,8 @@ def run(subjects: int, single: int, rounds: int) -> None:
         found: list[Round] = []
         for at in range(rounds + 1):
             for kind, template in asked.items():
-                params = STEADY if kind == "checks" else ({},)
                 rows = [Row(each) for each in of[kind][single:]]
-                batch = batch_of(room.bank, template, rows, params)
+                batch = batch_of(room.bank, template, rows, PARAMS[kind])
                 what = kind + (", first" if at == 0 else ", again")
                 work: Callable[[], object] = partial(ask_batch, enclave, batch)
                 found.append(measured(what, len(rows), {"process": os.getpid()}, work))
@@ -83,7 +85,7 @@ def one_by_one(
 
 
 def _question(room: Sample, template: Approved, code: str, kind: str) -> Envelope:
-    params: dict[str, str | bool] = dict(STEADY[0]) if kind == "checks" else {}
+    (params,) = PARAMS[kind]
     return room.bank.request(code, template.template, template.certificate, params=params)
 
 
