@@ -1,0 +1,6 @@
+from collections.abc import Mapping
+
+class Model:
+    @classmethod
+    def load(cls, f: str) -> Model: ...
+    def predict(self, data: Mapping[str, object]) -> dict[str, object]: ...
