@@ -5,6 +5,8 @@ page of fifty commands would take longer than all else that it does. Each comman
 process of its own, with the arguments, folder and streams of whoever calls it.
 
     python warm.py SOCKET     serves; `put_command` makes the program that calls it
+
+Whatever else costs as much to start is forked likewise: `serve` takes what is to run.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Final, cast
@@ -26,12 +30,23 @@ _CALLER: Final = """\
 #!{python} -IS
 import json, os, socket, sys
 
+parent = os.getppid()
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as call:
     call.connect({path!r})
     socket.send_fds(call, [json.dumps([os.getcwd(), *sys.argv[1:]]).encode()], [0, 1, 2])
-    status = call.recv(1)
-sys.exit(status[0] if status else "saferoom ended without a status")
+    call.settimeout(0.2)
+    status = None
+    while status is None:
+        try:
+            status = call.recv(1)
+        except TimeoutError:
+            if os.getppid() != parent:
+                sys.exit("its caller is gone")
+sys.exit(status[0] if status else "it ended without a status")
 """
+
+Run = Callable[[list[str], socket.socket], int]
+"""What runs with its arguments; gives its status. The socket ends with whoever called."""
 
 _MODULES: Final = (
     *("org", "room", "issuer", "agent", "charter", "trust", "feature", "data", "template"),
@@ -47,26 +62,19 @@ def put_command(folder: Path, path: Path) -> None:
     command.chmod(0o700)
 
 
-def serve(path: str) -> None:
-    """Fork a command for each call, until stopped."""
-    for name in _MODULES:
-        import_module(f"saferoom_client.cli.{name}")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits: a command tells its own status
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        # Only a socket that is listened to gets the name by which callers know that it is there.
-        listener.bind(f"{path}.new")
-        listener.listen()
-        Path(f"{path}.new").rename(path)
-        while True:
-            call, _ = listener.accept()
-            with call:
-                if os.fork() == 0:
-                    listener.close()
-                    _answer(call)
+def serve(listener: socket.socket, run: Run) -> None:
+    """Fork what is to run for each call, until stopped."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits: each tells its own status
+    while True:
+        call, _ = listener.accept()
+        with call:
+            if os.fork() == 0:
+                listener.close()
+                _answer(call, run)
 
 
-def _answer(call: socket.socket) -> None:
-    """Be the command, in a process of its own; does not come back."""
+def _answer(call: socket.socket, run: Run) -> None:
+    """Be what was called, in a process of its own; does not come back."""
     status = 70  # EX_SOFTWARE of sysexits.h
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -76,17 +84,31 @@ def _answer(call: socket.socket) -> None:
             os.close(stream)
         folder, *arguments = cast("list[str]", json.loads(data))
         os.chdir(folder)
-        status = _run(arguments)
+        status = run(arguments, call)
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        call.send(bytes([status]))
+        with suppress(OSError):  # whoever called is gone
+            call.send(bytes([status]))
         os._exit(status)
 
 
-def _run(arguments: list[str]) -> int:
+def main(path: str) -> None:
+    """Serve the commands at a socket's path."""
+    for name in _MODULES:
+        import_module(f"saferoom_client.cli.{name}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        # Only a socket that is listened to gets the name by which callers know that it is there.
+        listener.bind(f"{path}.new")
+        listener.listen()
+        Path(f"{path}.new").rename(path)
+        serve(listener, _command)
+
+
+def _command(arguments: list[str], call: socket.socket) -> int:
     from saferoom_client.cli import main  # noqa: PLC0415 -- whoever only calls has no need of it
 
+    del call
     sys.argv = ["saferoom", *arguments]
     try:
         main()
@@ -96,4 +118,4 @@ def _run(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    main(sys.argv[1])

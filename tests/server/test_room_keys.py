@@ -31,8 +31,9 @@ from saferoom_proto.v1 import identity_pb2, owner_pb2
 from saferoom_proto.wire import envelope_to_proto
 from simulator import Seeds, SimIssuer, World
 from tests.server.conftest import Ready
+from tests.server.room.forked import fake
 from tests.server.room.joined import Joining, let_in
-from tests.server.room.opened import FAKE, SECONDS, OpenedRoom, make_room, opened, until
+from tests.server.room.opened import SECONDS, OpenedRoom, make_room, opened, until
 
 
 async def until_handed_over(room: OpenedRoom, count: int = 1) -> None:
@@ -285,7 +286,7 @@ async def test_what_changed_while_the_room_was_opening_counts(tmp_path: Path) ->
     room = Room.open(make_room(folder, world))
     says = begin(folder, "ledger").says
     log = make_log(Level.INFO, StringIO())
-    server = await Server.open(room, log=log, command=FAKE, clock=world.clock.utc)
+    server = await Server.open(room, log=log, command=(fake(),), clock=world.clock.utc)
     try:
         note = server.books.ledger.checkpoint()
     finally:

@@ -18,7 +18,8 @@ from saferoom.room import Room
 from saferoom_proto.starting import LaunchDocument, Started, started
 from saferoom_proto.v1 import relay_pb2, relay_pb2_grpc
 from simulator import SimOwner
-from tests.server.room.opened import FAKE, SECONDS, OpenedRoom
+from tests.server.room.forked import fake
+from tests.server.room.opened import SECONDS, OpenedRoom
 
 Alter = Callable[[bytes], bytes]
 Stream = grpc.aio.StreamStreamCall[relay_pb2.AttendRequest, relay_pb2.AttendResponse]
@@ -45,7 +46,7 @@ async def elsewhere(room: OpenedRoom, owner: SimOwner, folder: Path) -> AsyncGen
     )
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, socket.parent)
-        one = await stack.enter_async_context(started(document, seconds=SECONDS, command=FAKE))
+        one = await stack.enter_async_context(started(document, seconds=SECONDS, command=(fake(),)))
         door = relay_pb2.EnclaveDoor(
             certificate=one.certificate.public_bytes(Encoding.DER),
             charter=charter.digest,

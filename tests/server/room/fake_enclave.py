@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -360,7 +361,8 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
         return self.say(seal_statement(snapshot, self.identity), order=order.to_json().decode())
 
 
-async def main() -> None:
+async def main(call: socket.socket) -> None:
+    asyncio.get_running_loop().add_reader(call, os._exit, 0)  # it ends with whoever called
     config = json.loads(sys.stdin.read())
     key = ec.generate_private_key(ec.SECP256R1())
     own = certificate(key)
@@ -387,10 +389,7 @@ async def main() -> None:
     hello |= {"identity": fake.identity.verify_key.public, "sealing": b64(fake.sealing.public)}
     sys.stdout.write(json.dumps(hello) + "\n")
     sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the pipe ends with the process that was started
     parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 - it ends with the room, however that ends
+    while os.getppid() == parent:  # noqa: ASYNC110 - and with what it was forked from
         await asyncio.sleep(0.2)
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -40,12 +39,9 @@ from saferoom_proto.v1 import (
 )
 from saferoom_proto.wire import envelope_from_proto, envelope_to_proto
 from simulator import START, SimOwner, SimSubject, World
+from tests.server.room.forked import fake
 from tests.server.room.members import Connection, connection
 
-_PLACE = str(Path(__file__).resolve().parents[3])
-_RUN = "runpy.run_module('tests.server.room.fake_enclave', run_name='__main__')"
-_FAKE = f"import runpy, sys; sys.path.insert(0, {_PLACE!r}); {_RUN}"
-FAKE = (sys.executable, "-B", "-c", _FAKE)
 SECONDS = 20.0
 """Longer than anything takes here, even on a busy machine."""
 
@@ -308,7 +304,7 @@ async def opened(
         make_room(folder, world, settings)
     log = StringIO()
     server = await Server.open(
-        Room.open(folder), log=make_log(level, log), command=FAKE, clock=world.clock.utc
+        Room.open(folder), log=make_log(level, log), command=(fake(),), clock=world.clock.utc
     )
     room = OpenedRoom(folder, world, server, log)
     try:

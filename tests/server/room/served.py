@@ -1,4 +1,4 @@
-"""A room as a process of its own, that can be killed: `python served.py FOLDER` serves it.
+"""A room as a process of its own, that can be killed: `python served.py FOLDER ENCLAVE` serves it.
 
 It prints its port once it listens. Its enclaves are stand-ins, its clock stands still.
 """
@@ -18,7 +18,8 @@ from saferoom.logs import Level, make_log
 from saferoom.room import Room
 from saferoom.server import Server
 from simulator import START, World
-from tests.server.room.opened import FAKE, OpenedRoom
+from tests.server.room.forked import fake
+from tests.server.room.opened import OpenedRoom
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -46,6 +47,7 @@ async def served(folder: Path, world: World) -> AsyncGenerator[tuple[OpenedRoom,
         sys.executable,
         __file__,
         str(folder),
+        fake(),
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -62,9 +64,9 @@ async def served(folder: Path, world: World) -> AsyncGenerator[tuple[OpenedRoom,
         await process.wait()
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, enclave: str) -> None:
     server = await Server.open(
-        Room.open(folder), log=make_log(Level.INFO), command=FAKE, clock=lambda: START
+        Room.open(folder), log=make_log(Level.INFO), command=(enclave,), clock=lambda: START
     )
     sys.stdout.write(f"{server.port}\n")
     sys.stdout.flush()
@@ -72,4 +74,4 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
