@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from saferoom_attacks.attack import Chance, Verdict
 from saferoom_attacks.books import Row
@@ -52,8 +52,8 @@ class TableAttack:
         prior: values of a target that are possible before anything is asked.
         least: values that must stay possible.
         why: whence this bound.
-        control: the rules of the gate against which it must succeed.
-        lacks: what that gate lacks.
+        lacks: what the gate lacks against which it must succeed.
+        control: the rules of that gate; of most a threshold, for each table by itself.
     """
 
     name: str
@@ -62,8 +62,8 @@ class TableAttack:
     prior: int
     least: int
     why: Title
-    control: HomeRules
     lacks: Title
+    control: HomeRules = field(default_factory=HomeRules)
 
     @property
     def allowed(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -245,64 +246,47 @@ _FEW: Final = _words("11 counts of each small set stay possible", "每个小集�
 _UNIONS: Final = _words("each small set may be of ten", "每个小集合都可能有 10 家")
 _EACH_BY_ITSELF: Final = _words("a threshold only, table by table", "只有阈值, 逐表判断")
 
+_cells: Final = partial(TableAttack, prior=ANYTHING, least=STAYS, why=_FEW)
+_unions: Final = partial(TableAttack, prior=ANYTHING, least=UNIONS_STAY, why=_UNIONS)
 
 TABLE_ATTACKS: Final = (
-    TableAttack(
+    _cells(
         name="table-small-cells",
         title=_words("asks for small cells and all that they add up to", "查询小单元格及其合计"),
         play=small_cells,
-        prior=ANYTHING,
-        least=STAYS,
-        why=_FEW,
         control=HomeRules(threshold=False),
         lacks=_words("no rule at all", "没有任何规则"),
     ),
-    TableAttack(
+    _cells(
         name="table-complements",
         title=_words("subtracts what is shown from what it adds up to", "以合计减去已公布部分"),
         play=small_cells,
-        prior=ANYTHING,
-        least=STAYS,
-        why=_FEW,
-        control=HomeRules(),
         lacks=_words("nothing is withheld for another cell's sake", "没有补充隐藏"),
     ),
-    TableAttack(
+    _cells(
         name="table-differencing",
         title=_words(
             "asks by two columns that differ by few firms", "按仅差少数企业的两列分别查询"
         ),
         play=differencing,
-        prior=ANYTHING,
-        least=STAYS,
-        why=_FEW,
-        control=HomeRules(),
         lacks=_EACH_BY_ITSELF,
     ),
-    TableAttack(
+    _unions(
         name="table-trackers",
         title=_words(
             "asks for pairs of three flags: who has all or none?",
             "由三个标志的两两表推出全有或全无者",
         ),
         play=trackers,
-        prior=ANYTHING,
-        least=UNIONS_STAY,
-        why=_UNIONS,
-        control=HomeRules(),
         lacks=_EACH_BY_ITSELF,
     ),
-    TableAttack(
+    _unions(
         name="table-search",
         title=_words(
             "breeds plans, after QuerySnout, and solves them",
             "仿 QuerySnout 演化查询方案并线性重构",
         ),
         play=search,
-        prior=ANYTHING,
-        least=UNIONS_STAY,
-        why=_UNIONS,
-        control=HomeRules(),
         lacks=_EACH_BY_ITSELF,
     ),
     TableAttack(
@@ -312,7 +296,6 @@ TABLE_ATTACKS: Final = (
         prior=GRADES_VALUES,
         least=BASE,
         why=_words("one rounding", "一种舍入"),
-        control=HomeRules(),
         lacks=_words("each table is rounded by its own rule", "各表按各自规则舍入"),
     ),
     TableAttack(
@@ -324,7 +307,6 @@ TABLE_ATTACKS: Final = (
         prior=GIANTS,
         least=_GIANTS_STAY,
         why=_words("p%: a tenth more and a tenth less stay possible", "p% 规则: 上下一成仍有可能"),
-        control=HomeRules(),
         lacks=_words("no rule of dominance", "没有支配规则"),
     ),
     TableAttack(
@@ -334,7 +316,6 @@ TABLE_ATTACKS: Final = (
         prior=ANYTHING,
         least=ANYTHING,
         why=_words("nothing of the second within the days", "等待期内不得获知"),
-        control=HomeRules(),
         lacks=_words("tables of other records do not wait", "其他记录的表不需等待"),
     ),
 )
