@@ -175,6 +175,7 @@ def derive_table_part(
         tables=len(plan.measures) * len(plan.margins),
         cells=plan.numbers,
         rules=aggregate.rules,
+        privacy=aggregate.privacy,
     )
     return OwnerPart(
         owner=aggregate.owner,

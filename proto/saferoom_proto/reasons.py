@@ -69,6 +69,7 @@ class Reason(StrEnum):
     SOURCE_PENDING = "SOURCE_PENDING"
     SOURCE_UNAVAILABLE = "SOURCE_UNAVAILABLE"
     DEADLINE = "DEADLINE"
+    PRICE_ONLY = "PRICE_ONLY"
     WITHHELD = "WITHHELD"
     NOT_INSTALLED = "NOT_INSTALLED"
     BAD_CONFIG = "BAD_CONFIG"
@@ -161,6 +162,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.PAUSED: Words(_STATE, "The owner has paused this use.", "Ask the owner."),
     Reason.OVER_BUDGET: Words("RESOURCE_EXHAUSTED", "The question would tell more than the owner allows.", "Ask again in the next period, or ask a question already asked."),
     Reason.CONSENT_USED_UP: Words("RESOURCE_EXHAUSTED", "The consent's number of uses is spent.", "Ask the subject for a new consent."),
+    Reason.PRICE_ONLY: Words(_STATE, "Only the price of tables was asked; none were made.", "Ask for the tables themselves."),
     Reason.MODEL_OUTDATED: Words(_STATE, "A feature that the model reads is computed otherwise than when it was trained.", "Train it anew, and propose a template of the new model."),
     Reason.NOT_YET_VALID: Words(_STATE, "It is not valid yet.", "Check your clock; wait for its first instant."),
     Reason.EXPIRED: Words(_STATE, "It is no longer valid.", "Make a new one."),

@@ -16,6 +16,8 @@ from saferoom_proto.statements import (
     MeasureKind,
     Outcome,
     Payload,
+    Privacy,
+    PrivacySpent,
     Purpose,
     TableMeasure,
     TableRelease,
@@ -66,17 +68,21 @@ def templates() -> dict[str, Payload]:
         measures=all_kinds[:1],
         margins=((), ("tax.rating", "tax.vat")),
     )
+    noisy = every.model_copy(
+        update={"privacy": Privacy(epsilon=Decimal("0.5"), cap=Decimal("1.25"))}
+    )
     return {
+        "template of tables with noise": Template.model_validate({**given, "aggregate": noisy}),
         "template of tables": Template.model_validate({**given, "aggregate": every}),
         "template of listed tables": Template.model_validate({**given, "aggregate": listed}),
     }
 
 
-def table_certificate() -> ReleaseCertificate:
-    """Derive the release certificate of the template of tables."""
+def table_certificate(name: str = "template of tables") -> ReleaseCertificate:
+    """Derive the release certificate of a template of tables."""
     defined = definitions().values()
     features = pin(seal_statement(each, key("li")) for each in defined if _feature(each))
-    template = seal_statement(templates()["template of tables"], key("desk"))
+    template = seal_statement(templates()[name], key("desk"))
     return derive_certificate(template, features)
 
 
@@ -109,6 +115,7 @@ def words_on_tables() -> dict[str, Payload]:
         "chain": LINK,
         "time": AT,
     }
+    spent = PrivacySpent(charged=Decimal("0.5"), spent=Decimal("0.75"), cap=Decimal("1.25"))
     refused = {
         "approvals": (),
         "store": None,
@@ -117,20 +124,24 @@ def words_on_tables() -> dict[str, Payload]:
         "together": None,
         "answer": None,
     }
+    request: dict[str, object] = {
+        **asked,
+        "purpose": Purpose.PRODUCT_DESIGN,
+        "nonce": b64(seed("nonce", 16)),
+        "not_before": AT,
+        "not_after": AT + timedelta(minutes=10),
+        "reply_key": b64(_reply().public),
+    }
+    priced = refused | {"reason": Reason.PRICE_ONLY, "privacy": spent}
     return {
-        "table-request": TableRequest.model_validate(
-            {
-                **asked,
-                "purpose": Purpose.PRODUCT_DESIGN,
-                "nonce": b64(seed("nonce", 16)),
-                "not_before": AT,
-                "not_after": AT + timedelta(minutes=10),
-                "reply_key": b64(_reply().public),
-            }
-        ),
+        "table-request": TableRequest.model_validate(request),
+        "table-request for a price": TableRequest.model_validate(request | {"price": True}),
+        "table-release of a price": TableRelease.model_validate(said | priced),
         "table-release": TableRelease.model_validate(said),
         "table-release that refuses": TableRelease.model_validate(said | refused),
+        "table-release with noise": TableRelease.model_validate(said | {"privacy": spent}),
         "release-certificate of tables": table_certificate(),
+        "release-certificate of noise": table_certificate("template of tables with noise"),
     }
 
 

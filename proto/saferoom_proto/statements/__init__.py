@@ -7,6 +7,7 @@ its digest is over those bytes (`Envelope.digest`), never over a parsed form.
 from saferoom_proto.statements.aggregate import (
     Aggregate,
     MeasureKind,
+    Privacy,
     TableMeasure,
     TableRules,
 )
@@ -96,7 +97,7 @@ from saferoom_proto.statements.request import CheckRequest
 from saferoom_proto.statements.score import Askers, Score
 from saferoom_proto.statements.source import Source
 from saferoom_proto.statements.subject import ConsentRequest, HoldingsRequest
-from saferoom_proto.statements.tables import TableRelease, TableRequest
+from saferoom_proto.statements.tables import PrivacySpent, TableRelease, TableRequest
 from saferoom_proto.statements.template import (
     Agreement,
     AgreementEnd,
@@ -179,6 +180,8 @@ __all__ = [
     "Parameter",
     "Pause",
     "Payload",
+    "Privacy",
+    "PrivacySpent",
     "PublicKey",
     "Purpose",
     "Recovered",

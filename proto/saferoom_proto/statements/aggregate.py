@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
@@ -105,6 +106,38 @@ class TableRules(Part):
         return self
 
 
+LEAST_EPSILON = Decimal("0.01")
+"""Below it the noise of a plan's one count is hundreds of firms."""
+MOST_EPSILON = Decimal(10)
+"""Of one plan: past it noise is less than one firm, and no promise."""
+MOST_CAP = Decimal(20)
+"""Of all plans about the same records: a chance in 500 million is a certainty after it."""
+
+Epsilon = Annotated[Decimal, Field(max_digits=5, decimal_places=3)]
+"""A budget of differential privacy, in whole thousandths: added up exactly."""
+
+
+class Privacy(Part):
+    """Tables leave with noise, so that no answer tells much of any one subject (ADR 48).
+
+    Whatever one subject's records are, the odds of any answer change by a factor of e to the power
+    of epsilon at most. There is no delta: nothing is left to chance.
+
+    Attributes:
+        epsilon: what these tables tell.
+        cap: what all tables with noise about the same records tell one group of institutions.
+    """
+
+    epsilon: Annotated[Epsilon, Field(ge=LEAST_EPSILON, le=MOST_EPSILON)]
+    cap: Annotated[Epsilon, Field(ge=LEAST_EPSILON, le=MOST_CAP)]
+
+    @model_validator(mode="after")
+    def _within(self) -> Privacy:
+        if self.epsilon > self.cap:
+            raise ValueError("one plan's epsilon is within the cap of all")
+        return self
+
+
 Margin = Annotated[tuple[FeatureName, ...], Field(max_length=MAX_WAYS), AfterValidator(distinct)]
 
 
@@ -127,9 +160,13 @@ class Aggregate(Part):
         tuple[Margin, ...], Field(max_length=MAX_MARGINS, exclude_if=lambda each: not each)
     ] = ()
     rules: TableRules = TableRules()
+    privacy: Annotated[Privacy | None, Field(exclude_if=_is_none)] = None
+    """Noise in the place of the rules, but for that of the days."""
 
     @model_validator(mode="after")
     def _whole(self) -> Aggregate:
+        if self.privacy is not None and self.rules != TableRules(days=self.rules.days):
+            raise ValueError("of tables with noise no rule but that of the days is kept to")
         if (self.ways is None) != bool(self.margins):
             raise ValueError("margins are listed, or `ways` says of how many columns all are told")
         if len({name.partition(".")[0] for name in self.features}) != 1:

@@ -7,12 +7,14 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from saferoom_proto.reasons import Reason
+from saferoom_proto.statements.aggregate import MOST_CAP, MOST_EPSILON, Epsilon
 from saferoom_proto.statements.base import (
     Digest,
     Instant,
     Name,
     Nonce,
     Owner,
+    Part,
     Payload,
     Purpose,
     Usage,
@@ -43,11 +45,40 @@ class TableRequest(Payload):
     not_after: Instant
     reply_key: ReplyKey
     """Made for this request: the tables are sealed to it."""
+    price: Annotated[bool, Field(exclude_if=lambda each: not each)] = False
+    """Asks for no tables, but for what they would cost: its answer is a refusal that says so."""
 
     @model_validator(mode="after")
     def _in_order(self) -> TableRequest:
         require_window(self.not_before, self.not_after, LONGEST_WINDOW)
         return self
+
+
+class PrivacySpent(Part):
+    """What an answer with noise was charged to its asker's group, and what that has spent by now.
+
+    Attributes:
+        charged: for these tables; 0 if the group was told them before.
+        spent: for all tables of the same records, these included.
+        cap: the least that any of their plans allows.
+
+    Of tables whose price was asked it says what would be.
+    """
+
+    charged: Annotated[Epsilon, Field(ge=0, le=MOST_EPSILON)]
+    spent: Annotated[Epsilon, Field(ge=0, le=MOST_CAP + MOST_EPSILON)]
+    cap: Annotated[Epsilon, Field(ge=0, le=MOST_CAP)]
+
+    @model_validator(mode="after")
+    def _within(self) -> PrivacySpent:
+        if self.charged > self.spent:
+            raise ValueError("what is charged is part of what is spent")
+        return self
+
+    @property
+    def within(self) -> bool:
+        """Whether the cap allows it."""
+        return self.spent <= self.cap
 
 
 class TableRelease(Payload):
@@ -79,6 +110,8 @@ class TableRelease(Payload):
     answer: Digest | None
     chain: ChainLink
     time: Instant
+    privacy: Annotated[PrivacySpent | None, Field(exclude_if=lambda each: each is None)] = None
+    """Of tables with noise; also of those whose price alone was asked."""
 
     @model_validator(mode="after")
     def _whole(self) -> TableRelease:
@@ -89,4 +122,12 @@ class TableRelease(Payload):
             raise ValueError("an answer, and no refusal, says how many plans were protected")
         if answered and (self.store is None or not self.approvals):
             raise ValueError("an answer names its approvals and its store")
+        if self.privacy is not None:
+            self._require_in_place(self.privacy)
         return self
+
+    def _require_in_place(self, privacy: PrivacySpent) -> None:
+        if self.reason not in {None, Reason.PRICE_ONLY, Reason.OVER_BUDGET}:
+            raise ValueError("a refusal is charged nothing")
+        if self.reason is not Reason.OVER_BUDGET and not privacy.within:
+            raise ValueError("what is spent is within the cap")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from saferoom_proto.statements import TableMeasure, TableRules
+from saferoom_proto.statements import Privacy, TableMeasure, TableRules
 from saferoom_proto.statements.base import FeatureName, Part
 
 
@@ -28,3 +28,5 @@ class TablePart(Part):
     cells: Annotated[int, Field(ge=1)]
     """The most numbers that can leave."""
     rules: TableRules
+    privacy: Annotated[Privacy | None, Field(exclude_if=lambda each: each is None)] = None
+    """With how much noise; then no rule but that of the days is kept to."""

@@ -137,7 +137,10 @@ def verify_table_receipt(receipt: TableReceipt, trust: Trust) -> VerifiedTables:
     verify_features(receipt, charter, certificate)
     # Step 5: what allowed it.
     if release.outcome is Outcome.ANSWERED:
+        if request.price:
+            raise SafeRoomError(Reason.BAD_PROOF, "its price was asked, and no tables")
         agreement.agreement.require_valid(moment)
+        _require_charged(release, template)
         require_approved(receipt.approvals, release.approvals, charter, certificate)
     # Step 6: its place in the log, and the tables under their commitment.
     checkpoint, index = verify_recorded(statement.digest, unb64(receipt.salt), receipt.proof, trust)
@@ -174,6 +177,18 @@ def require_told(release: TableRelease, tables: Tables, plan: ReleasePlan) -> tu
     if told != (release.room, release.owner, release.request, release.template, store):
         raise SafeRoomError(Reason.BAD_PROOF, "the tables are about something else")
     return tables.by_plan(plan)
+
+
+def _require_charged(release: TableRelease, template: Template) -> None:
+    """Check that an answer was charged what its plan's noise costs."""
+    privacy = None if template.aggregate is None else template.aggregate.privacy
+    if (privacy is None) != (release.privacy is None):
+        raise SafeRoomError(Reason.BAD_PROOF, "it says of noise what its plan does not")
+    if privacy is None or release.privacy is None:
+        return
+    charged = release.privacy.charged in {0, privacy.epsilon}
+    if not charged or release.privacy.spent < privacy.epsilon or release.privacy.cap > privacy.cap:
+        raise SafeRoomError(Reason.BAD_PROOF, "it was charged otherwise than its plan says")
 
 
 def planned(template: Template, features: tuple[str, ...], epoch: int) -> ReleasePlan:
