@@ -1,12 +1,16 @@
 """What it takes to protect and audit a release plan, and how much of it leaves.
 
     .venv/bin/python -m benchmarks.statistics [--subjects 1000000] [--skew 0.4 0.25 0.2] [--sums]
+                                              [--epsilon 1]
 
 Ten dimensions of five classes, every margin up to three ways: 16,176 cells, of 20,000 at most.
 Subjects are made up: classes hang together (a common factor is a quarter of each dimension's
 variance), and each class is so much rarer than the one before it as `--skew` says. `--sums` has
 four classes and a long-tailed amount, of which a fifth of the subjects have none: 16,882 cells of
-counts and sums. Seconds are of one process; memory is its peak above what it had with the data.
+counts and sums. `--epsilon` makes the same tables with noise in the place of rules, a line beside
+each: nothing is withheld then but means and shares of cells whose noisy count is below one, and the
+column "too telling" has how far nineteen of twenty numbers are from the true ones at most. Seconds
+are of one process; memory is its peak above what it had with the data.
 """
 
 from __future__ import annotations
@@ -16,12 +20,15 @@ import multiprocessing
 import resource
 import time
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from saferoom_enclaves.statistics.noise import with_noise
 from saferoom_enclaves.statistics.protect import Before, protect
 from saferoom_enclaves.statistics.publish import publish
 from saferoom_enclaves.statistics.tabulate import Columns
@@ -35,6 +42,8 @@ from saferoom_proto.tables.plan import (
 )
 from saferoom_proto.tables.rules import Rules
 
+Families = tuple[tuple[str, int, int, int], ...]
+
 DIMENSIONS = 10
 COMMON = 0.25
 
@@ -46,6 +55,7 @@ class Case:
     subjects: int
     skew: float
     sums: bool
+    epsilon: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class Taken:
     """What one plan took: cells asked, too telling and withheld by family, seconds, memory."""
 
     cells: int
-    families: tuple[tuple[str, int, int, int], ...]
+    families: Families
     seconds: float
     processor: float
     mib: float
@@ -91,20 +101,43 @@ def run(case: Case) -> Taken:
     plan, columns = made_up(case)
     had = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began, used = time.perf_counter(), time.process_time()
-    protected = protect(plan, columns, Before(1), Rules())
-    publish(protected)
+    families = (
+        protected(plan, columns) if case.epsilon is None else blurred(plan, columns, case.epsilon)
+    )
     seconds, processor = time.perf_counter() - began, time.process_time() - used
-    families = tuple(
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Taken(plan.cells, families, seconds, processor, (peak - had) / 1024)
+
+
+def protected(plan: ReleasePlan, columns: Columns) -> Families:
+    """Protect, audit and round a plan."""
+    made = protect(plan, columns, Before(1), Rules())
+    publish(made)
+    return tuple(
         (
             name or "counts",
             int(each.asked.sum()),
             int((each.family.telling & each.asked).sum()),
             int(each.withheld.sum()),
         )
-        for name, each in protected.families.items()
+        for name, each in made.families.items()
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Taken(plan.cells, families, seconds, processor, (peak - had) / 1024)
+
+
+def blurred(plan: ReleasePlan, columns: Columns, epsilon: Decimal) -> Families:
+    """Make a plan's tables with noise."""
+    made = with_noise(plan, columns, epsilon)
+    numbers = made.numbers()
+    withheld = sum(number is None for table in numbers for number in table)
+    return tuple(
+        (
+            f"{name or 'counts'}, epsilon {epsilon}",
+            sum(table.size for table in made.families[name].values()),
+            int(noise.margin_of_error),
+            withheld,
+        )
+        for name, noise in made.noise.items()
+    )
 
 
 def main() -> None:
@@ -115,14 +148,16 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=1_000_000)
     parser.add_argument("--skew", type=float, nargs="+", default=[0.4, 0.25, 0.2])
     parser.add_argument("--sums", action="store_true")
+    parser.add_argument("--epsilon", type=Decimal)
     given = parser.parse_args()
     table = Table(title=f"{DIMENSIONS} dimensions, up to three ways, {given.subjects:,} subjects")
     for heading in ("skew", "of", "cells", "too telling", "withheld", "s", "cpu s", "MiB"):
         table.add_column(heading, justify="right")
     context = multiprocessing.get_context("spawn")
-    for skew in given.skew:
+    ways = [None] if given.epsilon is None else [None, given.epsilon]
+    for skew, epsilon in product(given.skew, ways):
         with context.Pool(1) as pool:
-            taken = pool.apply(run, (Case(given.subjects, skew, given.sums),))
+            taken = pool.apply(run, (Case(given.subjects, skew, given.sums, epsilon),))
         for name, asked, telling, withheld in taken.families:
             table.add_row(
                 f"{skew:g}",

@@ -17,6 +17,7 @@ from saferoom_enclaves.children.jobs import Tabulate, Tabulated
 from saferoom_enclaves.features import ABSENT, FeatureDefinition
 from saferoom_enclaves.materialise import Everybody, materialise
 from saferoom_enclaves.statistics.guard import KEPT, LEFT
+from saferoom_enclaves.statistics.noise import with_noise
 from saferoom_enclaves.statistics.protect import Before, Shown, protect
 from saferoom_enclaves.statistics.publish import publish
 from saferoom_enclaves.statistics.tabulate import Columns
@@ -54,7 +55,11 @@ def tabulate(store: duckdb.DuckDBPyConnection, job: Tabulate) -> Tabulated:
         {name: _codes(found.columns[names.index(name)], definitions[name]) for name in wanted},
         {amount_of(names[at]): amounts for at, amounts in found.amounts.items()},
     )
-    # Step 3: the plan, protected together with what was released before, and rounded.
+    # Step 3: with noise, where the plan has it in the place of rules.
+    if job.aggregate.privacy is not None:
+        noisy = with_noise(plan, columns, job.aggregate.privacy.epsilon)
+        return Tabulated(numbers=noisy.numbers(), shown=())
+    # Step 4: else the plan, protected together with what was released before, and rounded.
     protected = protect(plan, columns, before, rules_of(job.rules))
     numbers = tuple(
         tuple(None if line.number is None else line.shown for line in table.lines)

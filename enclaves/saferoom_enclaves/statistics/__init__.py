@@ -15,5 +15,10 @@ Arithmetic on arrays of one owner's features, without a file, a socket or a cloc
     protect     a plan as a whole, after what was released before
     publish     rounded numbers, and WITHHELD
 
+Where a plan has noise in the place of rules:
+
+    laplace     discrete Laplace noise, made and reckoned by OpenDP
+    noise       exact numbers of all margins, blurred; and what is made of them
+
 What is asked, the rules, and what to expect of a plan are the contract's (`saferoom_proto.tables`).
 """

@@ -4,6 +4,7 @@
     admit       whose request it is, and whether it is allowed                    AdmittedTable
     shown       what became of cells, as it is kept
     account     what was released about the same records before
+    privacy     the ledger of epsilon, and the numbers that were told with noise
     charge      the account is there, and the plan goes with it                   ChargedTable
     gate        made by a child, under seal; then sealed to the asker, signed     ReleasedTables
     desk        the steps in order

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.state import Row, State
+from saferoom_enclaves.tables.privacy import NoisyNumbers, ToldWithNoise
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import FEWEST_DAYS, TableRules
@@ -46,6 +47,7 @@ class TableAccount(Part):
         rules: the strictest of those plans; whatever follows keeps to them too. Base and digits
             are those of the first.
         times: how often each institution was told each plan's tables, or they could not be made.
+        noisy: which groups were told which plans with noise; then no table is told without.
     """
 
     plans: tuple[Digest, ...] = ()
@@ -54,6 +56,7 @@ class TableAccount(Part):
     shown: tuple[ShownFamily, ...] = ()
     rules: TableRules = TableRules()
     times: tuple[TimesTold, ...] = ()
+    noisy: tuple[ToldWithNoise, ...] = ()
 
     def told(self, institution: str, plan: str) -> int:
         """Tell how often an institution was told a plan's tables, or they could not be made."""
@@ -110,10 +113,14 @@ class TableAccounts:
 
     Args:
         state: the enclave's database, opened. All is written within its transactions.
+
+    Attributes:
+        noisy: the numbers that were told with noise.
     """
 
     def __init__(self, state: State) -> None:
         self._state: Final = state
+        self.noisy: Final = NoisyNumbers(state)
 
     def read(self, epoch: int) -> KeptAccount:
         """Read the account of an epoch's records; empty if nothing was released about them."""

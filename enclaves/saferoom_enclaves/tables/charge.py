@@ -15,9 +15,12 @@ from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.marks import Marks
 from saferoom_enclaves.tables.account import KeptAccount, TableAccount, TableAccounts
 from saferoom_enclaves.tables.admit import AdmittedTable
+from saferoom_enclaves.tables.privacy import PaidNoise, ToldWithNoise, pay, price
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
+from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.aggregate import TableRules
+from saferoom_proto.statements.aggregate import Privacy, TableRules
+from saferoom_proto.statements.tables import PrivacySpent
 from saferoom_proto.tables.plan import ReleasePlan
 from saferoom_proto.tables.rules import MOST_ANSWERS
 
@@ -46,6 +49,7 @@ class ChargedTable(Evidence):
         rules: the plan's, and where what was released before kept to stricter ones, those.
         first: by whose base and digits the first tables of these records were rounded; all others
             are rounded by those before they are by their own.
+        noise: what it was charged, of tables with noise; such are held to nothing else.
     """
 
     right: InitVar[_Charging]
@@ -56,6 +60,7 @@ class ChargedTable(Evidence):
     bounds: tuple[SumBounds, ...]
     rules: TableRules
     first: TableRules
+    noise: PaidNoise | None = None
 
     def __post_init__(self, right: _Charging) -> None:
         _TABLE_CHARGED.require(right)
@@ -72,6 +77,7 @@ class ChargedTable(Evidence):
             shown=shown,
             rules=_rounding_as(self.first, self.rules),
             times=before.told_once_more(institution, certificate),
+            noisy=before.noisy if self.noise is None else self.noise.after(before.noisy),
         )
 
     def unmade(self) -> TableAccount:
@@ -83,7 +89,13 @@ class ChargedTable(Evidence):
 
 
 def charge_table(
-    admitted: AdmittedTable, accounts: TableAccounts, marks: Marks, *, epoch: int, now: datetime
+    admitted: AdmittedTable,
+    accounts: TableAccounts,
+    marks: Marks,
+    groups: CollusionGroups,
+    *,
+    epoch: int,
+    now: datetime,
 ) -> ChargedTable:
     """Hold a plan to what was released before about the same records.
 
@@ -92,13 +104,15 @@ def charge_table(
         accounts: what was released before.
         epoch: of the store in use.
         marks: which periods an older copy forgot, and when that was.
+        groups: which institutions share what they learn.
         now: the instant.
 
     Raises:
         SafeRoomError: `OVER_BUDGET` in a period that is closed, too soon after tables of other
-            records, or when it was told the same tables too often; `CONFLICT` for a feature that
-            was defined, or bounded, in another way in tables before; `TOO_LARGE` if all plans
-            together have too many cells.
+            records, when it was told the same tables too often, or where its group has too little
+            of epsilon left; `CONFLICT` for a feature that was defined, or bounded, in another way
+            in tables before, and for noise beside tables without; `TOO_LARGE` if all plans together
+            have too many cells.
     """
     kept = accounts.read(epoch)
     # What was released and forgotten could be subtracted from whatever is released now. The records
@@ -116,6 +130,7 @@ def charge_table(
         detail = f"these tables were made {MOST_ANSWERS} times: the receipts hold what was told"
         raise SafeRoomError(Reason.OVER_BUDGET, detail)
     plan = admitted.tables.plan(epoch)
+    noise = _noise(admitted, kept, plan, accounts, groups)
     features = {each.shape.ref: each for each in kept.account.features}
     for ref, pinned in admitted.tables.features.items():
         definition = FeatureDefinition.of(pinned.definition)
@@ -138,7 +153,42 @@ def charge_table(
         tuple(bounds.values()),
         _strictest(rules, kept.account.rules),
         kept.account.rules if kept.account.plans else rules,
+        noise,
     )
+
+
+def _noise(
+    admitted: AdmittedTable,
+    kept: KeptAccount,
+    plan: ReleasePlan,
+    accounts: TableAccounts,
+    groups: CollusionGroups,
+) -> PaidNoise | None:
+    """Charge a plan with noise to the asker's group; give nothing for a plan without."""
+    privacy, before = admitted.tables.aggregate.privacy, kept.account
+    # What noise hides, tables without it would tell; what rules withhold, noise would show in part.
+    if before.plans and bool(before.noisy) != (privacy is not None):
+        raise SafeRoomError(Reason.CONFLICT, "earlier tables left in the other way")
+    if privacy is None:
+        return None
+    told = _told_with_noise(admitted, privacy, plan)
+    paid = pay(told, before.noisy, groups.linked(told.group))
+    return PaidNoise(paid, told, accounts.noisy.read(kept.records, told.plan))
+
+
+def price_table(
+    admitted: AdmittedTable, accounts: TableAccounts, groups: CollusionGroups, epoch: int
+) -> PrivacySpent | None:
+    """Tell what a plan's noise would cost, whether it is within the cap or not."""
+    if (privacy := admitted.tables.aggregate.privacy) is None:
+        return None
+    told = _told_with_noise(admitted, privacy, admitted.tables.plan(epoch))
+    return price(told, accounts.read(epoch).account.noisy, groups.linked(told.group))
+
+
+def _told_with_noise(admitted: AdmittedTable, privacy: Privacy, plan: ReleasePlan) -> ToldWithNoise:
+    group, certificate = admitted.asked.agreement.agreement.group, admitted.tables.certificate
+    return ToldWithNoise(group=group, plan=certificate, privacy=privacy, numbers=plan.numbers)
 
 
 def _strictest(own: TableRules, before: TableRules) -> TableRules:

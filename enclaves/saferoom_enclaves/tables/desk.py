@@ -2,6 +2,7 @@
 
     identify, admit, charge    (begin)     a refusal is a verdict: signed, an entry of the chain
     make the tables            (beside the work, in a child: any thread waits for it)
+    (the price alone           (begin)     is a refusal that says it)
     admit and charge again     (finish)    what allowed it must still hold
     release, or refuse                     one commit with what was released
 
@@ -24,14 +25,16 @@ from saferoom_enclaves.judge import PASSING
 from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.state import State
+from saferoom_enclaves.statistics.laplace import require_noise
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.tables.account import TableAccounts
 from saferoom_enclaves.tables.admit import AskedTable, admit_table, identify_table
-from saferoom_enclaves.tables.charge import ChargedTable, charge_table
+from saferoom_enclaves.tables.charge import ChargedTable, charge_table, price_table
 from saferoom_enclaves.tables.gate import ReleasedTables, SealedTables, TableGate, make_tables
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
+from saferoom_proto.statements.tables import PrivacySpent
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class _OverStore:
 
     def tabulate(self, charged: ChargedTable) -> Tabulated:
         """Make the tables, and check that they are those of the plan."""
+        if charged.noise is not None and charged.noise.numbers is not None:
+            # Their noise is theirs for good: made anew, it could be averaged away.
+            return Tabulated(numbers=charged.noise.numbers, shown=())
         order = Tabulate(
             tables=self.tables,
             aggregate=charged.admitted.tables.aggregate,
@@ -191,22 +197,40 @@ class TableDesk:
         return self._requests.look_up(asked.request, asked.request_id)
 
     def _charged(self, asked: AskedTable, seen: Seen, moment: Moment) -> ChargedTable | Judged:
-        """Admit and charge, or record the refusal."""
+        """Admit and charge, or record the refusal; so, too, where only the price was asked."""
+        price: PrivacySpent | None = None
         try:
             admitted = admit_table(asked, seen, self._rules, moment.now)
+            if asked.request.price:
+                price = price_table(
+                    admitted, self._accounts, self._rules.standing.groups, moment.grounds.epoch
+                )
             admitted.tables.require_computed(self._data.index().features)
-            return charge_table(
+            charged = charge_table(
                 admitted,
                 self._accounts,
                 self._state.marks,
+                self._rules.standing.groups,
                 epoch=moment.grounds.epoch,
                 now=moment.now,
             )
+            if charged.noise is not None and charged.noise.numbers is None:
+                require_noise()
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
                 raise
+            if refusal.reason is Reason.NOT_INSTALLED:
+                # No verdict: the operator's log says what to install, and it is asked again.
+                self._log.refused(asked.request_id, asked.request.institution, refusal)
+                raise
             self._log.refused(asked.request_id, asked.request.institution, refusal)
-            return self._remembered(asked, seen, self._gate.refuse(asked, refusal.reason, moment))
+            told = price if refusal.reason is Reason.OVER_BUDGET else None
+            refused = self._gate.refuse(asked, refusal.reason, moment, told)
+            return self._remembered(asked, seen, refused)
+        if not asked.request.price:
+            return charged
+        priced = self._gate.refuse(asked, Reason.PRICE_ONLY, moment, price)
+        return self._remembered(asked, seen, priced)
 
     def _remembered(self, asked: AskedTable, seen: Seen, released: ReleasedTables) -> Judged:
         judged = released.judged

@@ -17,6 +17,7 @@ from saferoom_proto.answer import SALT_BYTES
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Outcome, TableRelease
+from saferoom_proto.statements.tables import PrivacySpent
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.told import Tables, commitment, seal_tables
 
@@ -111,6 +112,9 @@ class TableGate:
         )
         plaintext = told.to_bytes()
         after = charged.after(made.shown)
+        noise = charged.noise
+        if noise is not None and noise.numbers is None:
+            self._accounts.noisy.keep(charged.kept.records, noise.told.plan, made.numbers)
         self._accounts.write(charged.kept, after, moment.now)
         payload = self._payload(
             asked,
@@ -120,6 +124,7 @@ class TableGate:
             approvals=charged.admitted.tables.approvals,
             together=len(after.plans),
             answer=commitment(plaintext, suite_of(asked.request_id)),
+            privacy=None if noise is None else noise.paid,
         )
         to_asker = seal_tables(plaintext, asked.reply_key, asked.request_id, grounds.owner)
         judged = self._journal.append(payload, moment.now, sealed=to_asker)
@@ -130,8 +135,14 @@ class TableGate:
         self._accounts.count(charged.kept, charged.unmade())
         return self.refuse(charged.admitted.asked, Reason.WITHHELD, moment)
 
-    def refuse(self, asked: AskedTable, reason: Reason, moment: Moment) -> ReleasedTables:
-        """Sign a refusal."""
+    def refuse(
+        self,
+        asked: AskedTable,
+        reason: Reason,
+        moment: Moment,
+        price: PrivacySpent | None = None,
+    ) -> ReleasedTables:
+        """Sign a refusal; where the price was asked, with it."""
         payload = self._payload(
             asked,
             moment,
@@ -140,6 +151,7 @@ class TableGate:
             approvals=(),
             together=None,
             answer=None,
+            privacy=price,
         )
         return ReleasedTables(_TABLES_RELEASED, self._journal.append(payload, moment.now))
 
@@ -153,6 +165,7 @@ class TableGate:
         approvals: tuple[str, ...],
         together: int | None,
         answer: str | None,
+        privacy: PrivacySpent | None = None,
     ) -> TableRelease:
         request, grounds = asked.request, moment.grounds
         return TableRelease(
@@ -172,6 +185,7 @@ class TableGate:
             reason=reason,
             together=together,
             answer=answer,
+            privacy=privacy,
             chain=self._journal.link,
             time=moment.now,
         )

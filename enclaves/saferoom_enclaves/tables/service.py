@@ -36,7 +36,10 @@ class TableCalls:
             SafeRoomError: a plain refusal.
         """
         expected = await self._worker.run(lambda own: own.tables.expect(asked))
-        if not isinstance(expected, Judged):
+        if not isinstance(expected, Judged) and expected.request.price:
+            # Nothing is made: it waits for nobody's tables.
+            expected = await to_its_end(self._made(asked))
+        elif not isinstance(expected, Judged):
             async with self._turns.turn(expected.request.institution):
                 # What waits holds no store open; what begins comes to its end.
                 expected = await to_its_end(self._made(asked))
