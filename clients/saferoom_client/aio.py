@@ -114,6 +114,7 @@ class AsyncRoom(Session):
     row_receipt = batches.row_receipt
     tabulate = stats.tabulate
     expect_tables = stats.expect_tables
+    price_tables = stats.price_tables
     ask_report = asking.ask_report
     cost = costs.cost
     price = costs.price

@@ -98,6 +98,7 @@ _OF_TABLES = {
     "ways": "of up to how many columns all tables are told",
     "margins": "which tables",
     "rules": "the rules",
+    "privacy": "the noise",
 }
 
 

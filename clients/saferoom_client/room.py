@@ -216,6 +216,7 @@ class Room:
     row_receipt = _waiting(batches.row_receipt)
     tabulate = _waiting(stats.tabulate)
     expect_tables = _waiting(stats.expect_tables)
+    price_tables = _waiting(stats.price_tables)
     ask_report = _waiting(asking.ask_report)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)

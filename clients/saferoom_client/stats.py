@@ -88,11 +88,47 @@ async def tabulate(
         Refused: the room could not ask, or no enclave has judged it; `reason` says why.
         SafeRoomError: what came back does not verify and is not returned.
     """
+    wanted = _Wanted(template, read_purpose(purpose), price=False)
+    return await _asked(session, wanted, waiting, waited_seconds)
+
+
+async def price_tables(session: Session, template: str, *, purpose: Purpose | str) -> TableAnswer:
+    """Ask what a template's tables would cost now, and whether they would be refused.
+
+    No tables are made, and nothing is charged; the request stands in the log.
+
+    Args:
+        session: of the institution that would ask.
+        template: its digest or name.
+        purpose: what the tables would be for.
+
+    Returns:
+        The enclave's word, verified: `PRICE_ONLY` if it would make them, else why it would not. Of
+        tables with noise it says what would be charged (`verified.release.privacy`).
+
+    Raises:
+        Refused: the room could not ask.
+        SafeRoomError: what came back does not verify.
+    """
+    wanted = _Wanted(template, read_purpose(purpose), price=True)
+    return await _asked(session, wanted, ignore_waiting, WAITED_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    template: str
+    purpose: Purpose
+    price: bool
+
+
+async def _asked(
+    session: Session, wanted: _Wanted, waiting: Waiting, waited_seconds: float
+) -> TableAnswer:
     # Step 1: the template, verified; and a signed request with a fresh reply key.
-    view = await get_template(session, template)
+    view = await get_template(session, wanted.template)
     require_tables(view)
     key = SealingKey.generate()
-    request = _request(session, view, read_purpose(purpose), key)
+    request = _request(session, view, wanted, key)
     told = await _told(session, request, waiting, waited_seconds)
     # Step 2: the enclave's word, its place in the log, and all that it names.
     word = recorded_from_proto(told.release)
@@ -147,7 +183,7 @@ def require_tables(view: TemplateView) -> Aggregate:
     return aggregate
 
 
-def _request(session: Session, view: TemplateView, purpose: Purpose, key: SealingKey) -> Envelope:
+def _request(session: Session, view: TemplateView, wanted: _Wanted, key: SealingKey) -> Envelope:
     now = whole_milliseconds(session.clock())
     return session.sign(
         TableRequest(
@@ -155,11 +191,12 @@ def _request(session: Session, view: TemplateView, purpose: Purpose, key: Sealin
             institution=session.profile.member.organisation,
             template=view.envelope.digest,
             certificate=view.certificate.digest,
-            purpose=purpose,
+            purpose=wanted.purpose,
             nonce=fresh_nonce(),
             not_before=now - BACKDATED,
             not_after=now + VALID_FOR,
             reply_key=b64(key.public),
+            price=wanted.price,
         )
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Final
 
 from saferoom_client.tongue import later, say
+from saferoom_proto.formula import format_number
 from saferoom_proto.statements import MeasureKind
-from saferoom_proto.tables.plan import Measure
+from saferoom_proto.tables.plan import Measure, ReleasePlan
+from saferoom_proto.tables.privacy import noise_of, odds
 from saferoom_proto.tables.told import Told
 
 MEASURES: Final = {
@@ -18,6 +22,8 @@ MEASURES: Final = {
     MeasureKind.HISTOGRAM: later("how many"),
 }
 """At the head of a column of numbers."""
+_LARGE: Final = 100
+"""Factors from here on are written without a fraction."""
 
 
 def heading(measure: Measure) -> str:
@@ -39,6 +45,21 @@ def of_all(tables: Sequence[Told]) -> str:
     return say(
         "{numbers:,} numbers, {withheld:,} of them withheld", numbers=numbers, withheld=withheld
     )
+
+
+def errors_of(plan: ReleasePlan, epsilon: Decimal) -> Iterator[tuple[str, str]]:
+    """Name what noise is added to, and within what of the true number nineteen of twenty are."""
+    for name, noise in noise_of(plan, epsilon).items():
+        of = name.partition(",")[0]
+        what = say("sums of {feature}", feature=of) if of else say("counts")
+        yield what, format_number(noise.margin_of_error)
+
+
+def odds_words(epsilon: Decimal) -> str:
+    """Write by what factor one subject changes odds at most, rounded up."""
+    factor = odds(epsilon)
+    digits = 2 if factor < _LARGE else 0
+    return f"{math.ceil(factor * 10**digits) / 10**digits:,.{digits}f}"
 
 
 def all_together() -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from saferoom_client.audit.accounts import Accounts, Charged
 from saferoom_client.audit.book import Book
+from saferoom_client.audit.noise import Noise
 from saferoom_client.audit.questions import Opened
 from saferoom_client.audit.tables import Together
 from saferoom_proto.certificate import OwnerPart
@@ -56,6 +57,7 @@ class Spending:
         self._opened: Final = opened
         self._accounts: Final = Accounts()
         self._tables: Final = Together()
+        self._noise: Final = Noise()
         self._snapshots: Final[dict[tuple[str, str], int]] = {}
         self._chains: Final[dict[str, _Chain]] = {}
         self._used: Final[dict[tuple[str, str], int]] = {}
@@ -95,7 +97,7 @@ class Spending:
             self._accounts.close(said.owner, said.closed_epoch, said.time)
             self._tables.close(said.owner, said.closed_epoch, said.time)
         if isinstance(said, TableRelease):
-            for fault in self._tables.take(said, self._days(said)):
+            for fault in self._of_tables(said):
                 yield entry, fault
         if isinstance(said, Release):
             for fault in self._faults(entry, said):
@@ -109,11 +111,17 @@ class Spending:
         if earlier is not None:
             self._tables.same_records(said.owner, said.store.epoch, earlier)
 
-    def _days(self, said: TableRelease) -> int:
-        """Tell how long a plan waits after tables of other records."""
+    def _of_tables(self, said: TableRelease) -> Iterator[SafeRoomError]:
         statement = self._book.templates.get(said.template)
         aggregate = None if statement is None else load(statement, Template).aggregate
-        return FEWEST_DAYS if aggregate is None else aggregate.rules.days
+        days = FEWEST_DAYS if aggregate is None else aggregate.rules.days
+        yield from self._tables.take(said, days)
+        agreement = self._book.agreements.get(said.agreement)
+        if said.store is None or aggregate is None or agreement is None:
+            return  # nothing was told, or it is found by the rules of answers
+        records = self._tables.records(said.owner, said.store.epoch)
+        agreed = agreement.says.agreement
+        yield from self._noise.take(said, records, aggregate.privacy, agreed)
 
     def _faults(self, entry: int, said: Release) -> Iterator[SafeRoomError]:
         answered = said.outcome is Outcome.ANSWERED

@@ -65,6 +65,10 @@ class Together:
         """A period has the records of an earlier one."""
         self._records[owner, epoch] = self._records.get((owner, earlier), earlier)
 
+    def records(self, owner: str, epoch: int) -> Records:
+        """Name the records of a period."""
+        return owner, self._records.get((owner, epoch), epoch)
+
     def take(self, said: TableRelease, days: int) -> Iterator[SafeRoomError]:
         """Take an enclave's next word on tables; give what is wrong with it.
 
@@ -78,8 +82,7 @@ class Together:
         if request in self._answered:
             yield SafeRoomError(Reason.CONFLICT, "the same request for tables was answered anew")
         self._answered.add(request)
-        epoch = said.store.epoch
-        records = (said.owner, self._records.get((said.owner, epoch), epoch))
+        records = self.records(said.owner, said.store.epoch)
         if records[1] <= self._closed.get(said.owner, 0):
             yield SafeRoomError(Reason.OVER_BUDGET, "of a period that its owner closed")
         yield from self._waited(said, records, days)

@@ -13,6 +13,13 @@ from rich.console import Console
 
 from saferoom_client.bars import require_drawing
 from saferoom_client.cli.next_steps import Asked, saying_next
+from saferoom_client.cli.noise_words import (
+    noise_lines,
+    price_document,
+    price_lines,
+    spent_document,
+    spent_line,
+)
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, group
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.cli.plainly import listed_document, listed_row
@@ -47,15 +54,21 @@ STEPS = {
     Reason.OVER_BUDGET: later(
         "Tables of other records were told too recently: `template show` names the days. After a"
         " recovery the owner loads first. Or you were told these tables 20 times: your receipts"
-        " hold them."
+        " hold them. Or, of tables with noise, your group has too little of epsilon left:"
+        " `saferoom stats cost` tells."
     ),
     Reason.CONFLICT: later(
         "Earlier tables of these records have a feature, or its bounds, otherwise: ask by those, or"
-        " of the owner's next load."
+        " of the owner's next load. Or they left with noise, and these would without, or the other"
+        " way round."
     ),
     Reason.TOO_LARGE: later(
         "No more plans fit to those that were told of these records: ask by one of those, or of the"
         " owner's next load."
+    ),
+    Reason.NOT_INSTALLED: later(
+        "The owner's enclave makes no noise yet: its operator runs"
+        " `pip install 'saferoom[privacy]'` and starts it anew."
     ),
     Reason.WITHHELD: later(
         "Nothing more can be told. A plan of fewer columns, classes or margins may fit."
@@ -104,6 +117,20 @@ def ask(
     if chart is not None:
         write_file(chart, write_page(answer).encode(), PUBLIC_FILE)
     show(as_json, _document(answer, tables), *_lines(answer, tables))
+
+
+@app.command()
+def cost(
+    template: TemplateName,
+    profile: ProfileOption,
+    purpose: Annotated[str, typer.Option(help="What the tables are for.")],
+    as_json: JsonOption = False,
+) -> None:
+    """See what tables would cost and whether they would be refused; none are made."""
+    asked = Asked(profile, template, purpose=purpose, steps=STEPS)
+    with Room.open(profile) as room, saying_next(asked):
+        told = room.price_tables(template, purpose=purpose)
+    show(as_json, price_document(told), *price_lines(told, asked))
 
 
 @app.command(name="dry-run")
@@ -182,6 +209,10 @@ def _lines(answer: TableAnswer, tables: Sequence[Told]) -> Iterator[str]:
             "id": verified.request_id,
         }
     )
+    told = verified.part.table
+    if release.privacy is not None and told is not None and told.privacy is not None:
+        yield from noise_lines(plan_by(answer.view), told.privacy.epsilon)
+        yield spent_line(release.privacy)
 
 
 def _document(answer: TableAnswer, tables: Sequence[Told]) -> dict[str, object]:
@@ -197,6 +228,7 @@ def _document(answer: TableAnswer, tables: Sequence[Told]) -> dict[str, object]:
         "together": release.together,
         "numbers": numbers,
         "withheld": withheld,
+        "privacy": spent_document(release.privacy),
         "tables": tables_document(tuple(tables)),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from saferoom_client.cli.noise_words import spent_document, spent_line
 from saferoom_client.cli.output import Shown, mapping, moment
 from saferoom_client.table_words import of_all
 from saferoom_client.tongue import later, say
@@ -32,6 +33,8 @@ def shown_table(receipt: TableReceipt, trust: Trust) -> Shown:
             "id": verified.request_id,
         }
     )
+    if release.privacy is not None:
+        lines = [*lines, spent_line(release.privacy)]
     told = say("verified: {what}", what=say(_CHECKED_REFUSAL if tables is None else _CHECKED))
     place = say(
         "  {owner}: {moment}, entry {index} of the log",
@@ -56,6 +59,7 @@ def _document(verified: VerifiedTables) -> dict[str, object]:
         "together": release.together,
         "entry": verified.index,
         "log_size": verified.checkpoint.size,
+        "privacy": spent_document(release.privacy),
         "tables": None if verified.tables is None else tables_document(verified.tables),
     }
 

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from saferoom_client.cli.feature import cell_names
+from saferoom_client.cli.noise_words import noise_lines
+from saferoom_client.stats import plan_by
+from saferoom_client.table_words import odds_words
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureRef
-from saferoom_proto.statements import Aggregate, MeasureKind, TableMeasure
+from saferoom_proto.statements import Aggregate, MeasureKind, Privacy, TableMeasure
 from saferoom_proto.tables.asked import UNKNOWN
 from saferoom_proto.tables.part import TablePart
 
@@ -47,6 +50,37 @@ def describe_tables(view: TemplateView, part: OwnerPart, table: TablePart) -> It
         cells=table.cells,
         tables=table.tables,
     )
+    yield from _held_back(table) if table.privacy is None else _noise(view, table.privacy)
+    yield say("    tables of other records: not within {days} days of these", days=rules.days)
+    yield from describe_features(view, part)
+    for column in table.columns:
+        definition = view.features[FeatureRef.parse(column.feature)].definition
+        named = cell_names(definition)
+        unknown = [say("unknown")] if column.classes[-1] == UNKNOWN else []
+        classes = "; ".join((*named, *unknown))
+        yield say("      {feature} has classes: {classes}", feature=column.feature, classes=classes)
+
+
+def _noise(view: TemplateView, privacy: Privacy) -> Iterator[str]:
+    """Tell what noise does in the place of rules."""
+    yield say(
+        "    what leaves: of everybody together, without asking the subjects; every cell, each"
+        " number with noise (differential privacy, epsilon {epsilon})",
+        epsilon=privacy.epsilon,
+    )
+    yield from noise_lines(plan_by(view), privacy.epsilon, "    ")
+    yield say(
+        "    of the same records a group of institutions is told {cap} at most by all such plans:"
+        " a factor of {odds}; groups that share what they are told add up",
+        cap=privacy.cap,
+        odds=odds_words(privacy.cap),
+    )
+    yield say("    of the same records no table leaves without noise, before these or after")
+
+
+def _held_back(table: TablePart) -> Iterator[str]:
+    """Tell which rules hold numbers back."""
+    rules = table.rules
     yield say(
         "    what leaves: of everybody together, without asking the subjects; no number about"
         " fewer than {threshold}, nor one from which such a number can be reckoned",
@@ -70,14 +104,6 @@ def describe_tables(view: TemplateView, part: OwnerPart, table: TablePart) -> It
         " no subject, or by {threshold} or more",
         threshold=rules.threshold,
     )
-    yield say("    tables of other records: not within {days} days of these", days=rules.days)
-    yield from describe_features(view, part)
-    for column in table.columns:
-        definition = view.features[FeatureRef.parse(column.feature)].definition
-        named = cell_names(definition)
-        unknown = [say("unknown")] if column.classes[-1] == UNKNOWN else []
-        classes = "; ".join((*named, *unknown))
-        yield say("      {feature} has classes: {classes}", feature=column.feature, classes=classes)
 
 
 def describe_features(view: TemplateView, part: OwnerPart) -> Iterator[str]:
