@@ -10,6 +10,7 @@ from saferoom_client.values import TemplateView
 from saferoom_proto.answer import Band, Told, Truth
 from saferoom_proto.batch import ROW_BYTES, JudgedRows, Row, outcome_of, split
 from saferoom_proto.batch_receipt import BatchPart, BatchReceipt, folded
+from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
@@ -27,16 +28,18 @@ class RowAnswer:
         subject: whom it is about.
         parts: each owner's answer, its share of a private conjunction, the band of a score, or why
             it refused.
+        certificate: of the template, which says how parts make a whole.
     """
 
     index: int
     subject: str
     parts: Mapping[str, Told | Reason]
+    certificate: ReleaseCertificate = field(repr=False)
 
     @property
     def told(self) -> Truth | Band | None:
         """All parts folded into one answer; none if any owner refused."""
-        return folded(list(self.parts.values()))
+        return folded(list(self.parts.values()), self.certificate)
 
     @property
     def truth(self) -> Truth | None:
@@ -124,7 +127,8 @@ class BatchAnswer:
         rows = split(self.batch.packed, ROW_BYTES)
         for index, ((row,), outcomes) in enumerate(zip(rows, told, strict=True)):
             subject = row[:SUBJECT_BYTES].decode()
-            yield RowAnswer(index, subject, dict(zip(owners, outcomes, strict=True)))
+            parts = dict(zip(owners, outcomes, strict=True))
+            yield RowAnswer(index, subject, parts, self.view.certificate)
 
     def params(self, index: int) -> Mapping[str, str | bool]:
         """Give a row's parameters."""

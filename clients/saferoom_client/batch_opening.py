@@ -204,7 +204,7 @@ def require_sound(
     answered = _answered(chunk)
     if not answered:
         return
-    shared = owned.charter is not None
+    shared = owned.shared
     if codes.count(SHARED) != answered * shared:
         raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
     _require_told(codes, owned)

@@ -7,16 +7,15 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
-from saferoom_client.tongue import later
 from saferoom_client.training.report import TrainingReport
 from saferoom_client.values import TemplateView
+from saferoom_proto.answer import MOST_BANDS
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 DEFAULT_EDGES: Final = tuple(map(Decimal, ("-0.75", "-0.25", "0.25", "0.75")))
 """In log-odds. An owner's standardised columns average to nothing over the rows of training, so its
 part of the log-odds lies around 0; how far it spreads, nobody outside the enclave sees."""
-
-IN_PARTS: Final = later("its model lies in parts with several owners: no score adds them up yet")
+_OF_SEVERAL: Final = tuple(map(Decimal, ("-0.5", "0.5")))
 
 
 def draft_score(
@@ -34,17 +33,18 @@ def draft_score(
         report: the job's.
         name: of the new template.
         purpose: that scores are asked for.
-        edges: of the bands, ascending.
+        edges: of the bands, ascending; of several owners those of each part; empty for usual ones.
 
     Raises:
-        SafeRoomError: `NOT_ALLOWED` if the template trains nothing, or several owners' columns.
+        SafeRoomError: `NOT_ALLOWED` if the template trains nothing.
     """
     training = view.template.training
     if training is None:
         rule = "the job's template trains nothing"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("job", rule)])
-    if training.host is not None:
-        raise SafeRoomError(Reason.NOT_ALLOWED, IN_PARTS, [FieldFault("job", IN_PARTS)])
+    owners = len(training.owners)
+    told = tuple(edges) or default_edges(owners)
+    several = {"job": report.job} if owners > 1 else {}
     title = view.template.title
     return {
         "kind": "Score",
@@ -53,18 +53,31 @@ def draft_score(
         "purposes": [str(purpose)],
         "score": {
             "model": report.model,
+            **several,
             "training": view.envelope.digest,
             "features": list(training.features),
-            "edges": [str(edge) for edge in edges],
-            "stands_for": [str(each) for each in middles(edges)],
+            "edges": [str(edge) for edge in told],
+            "stands_for": [str(each) for each in middles(told, owners)],
         },
     }
 
 
-def middles(edges: Sequence[Decimal]) -> tuple[Decimal, ...]:
-    """Give the middle of each band; an open one is taken as wide as the one beside it."""
+def default_edges(owners: int) -> tuple[Decimal, ...]:
+    """Give edges for so many owners: of several, as many as the sum has bands for."""
+    return DEFAULT_EDGES if owners == 1 else _OF_SEVERAL[: max((MOST_BANDS - 1) // owners, 1)]
+
+
+def middles(edges: Sequence[Decimal], owners: int = 1) -> tuple[Decimal, ...]:
+    """Give the middle of each band; an open one is taken as wide as the one beside it.
+
+    Of several owners, of each band of the sum.
+    """
     if not edges:
         return (Decimal(0),)
+    if owners > 1:
+        width = edges[1] - edges[0] if len(edges) > 1 else Decimal(1)
+        lowest = owners * (edges[0] - width / 2)
+        return tuple(lowest + width * at for at in range(owners * len(edges) + 1))
     first = edges[1] - edges[0] if len(edges) > 1 else Decimal(1)
     last = edges[-1] - edges[-2] if len(edges) > 1 else Decimal(1)
     between = [(low + high) / 2 for low, high in pairwise(edges)]

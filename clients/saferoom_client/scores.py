@@ -72,12 +72,13 @@ class ScoreAnswer:
     """A verified score.
 
     Attributes:
-        band: the owner's; none where nothing is known of the subject.
+        band: the owner's, or of several owners the sum's; none where nothing is known of the
+            subject.
         bands: how many the score has.
         stands_for: what the band counts for, in log-odds of the event; none without a band.
         own: the label side's own part of the log-odds; none where it was not reckoned.
         request_id: digest of the signed question.
-        charges: what the question cost at the owner, in cells told apart.
+        charges: what the question cost at each owner, in cells told apart.
         time: when the enclave answered.
         evidence: every statement that the answer was verified under.
     """
@@ -163,16 +164,16 @@ async def score(
         reply_key=session.reply_keys.current(session.clock()),
     )
     view, opened = await when_ready(partial(told_of, session, question))
-    (told,) = opened
-    band = told.value.number if isinstance(told.value, Band) else None
+    told = view.certificate.fold([part.value for part in opened])
+    band = told.number if isinstance(told, Band) else None
     return ScoreAnswer(
         band=band,
         bands=len(asked.stands_for),
         stands_for=None if band is None else asked.stands_for[band - 1],
         own=part,
         request_id=question.request_id,
-        charges=told.release.charges,
-        time=told.release.time,
+        charges=tuple(charge for part in opened for charge in part.release.charges),
+        time=max(part.release.time for part in opened),
         evidence=evidence_of(question, view, opened),
     )
 
@@ -211,7 +212,9 @@ def own_report(session: Session, view: TemplateView) -> TrainingReport:
     report = report_of(session, scored(view).model)
     parts = (part.score for part in view.certificate.parts)
     if report.room_columns != sum(len(part.columns) for part in parts if part is not None):
-        rule = later("the model has columns of other owners, too: no score adds up to it yet")
+        rule = later(
+            "the model has columns of other owners, too, which this template does not score"
+        )
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("own", rule)])
     return report
 

@@ -37,7 +37,7 @@ from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, Returns, Template
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
-from saferoom_proto.statements.score import ScorePart
+from saferoom_proto.statements.score import Score, ScorePart
 from saferoom_proto.verification import verify_approvals
 
 D = TypeVar("D")
@@ -256,10 +256,7 @@ class ApprovedUses:
 
         def derived() -> tuple[Node | ScorePart, OwnerPart]:
             if template.score is not None:
-                part = derive_score_part(template.score, standing.features)
-                if part.owner != owner or part.score is None:
-                    raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a score of another owner")
-                return part.score, part
+                return self._scored(template.score, standing.certificates[certificate])
             parts, charter = owner_parts(template), None
             require_matchable(template, parts, standing.features)
             if template.returns is Returns.CONJUNCTION:
@@ -284,13 +281,26 @@ class ApprovedUses:
             shapes=shapes,
             approvals=approvals,
             definitions=definitions,
-            hiding=self._hiding(standing.certificates[certificate]),
+            hiding=self._hiding(part, standing.certificates[certificate]),
             blind=template.returns is Returns.BLIND,
         )
 
-    def _hiding(self, certificate: ReleaseCertificate) -> Hiding | None:
-        """Agree with the owners whose charters a conjunction's approved certificate pins."""
-        if certificate.returns is not Returns.CONJUNCTION:
+    def _scored(self, score: Score, certificate: ReleaseCertificate) -> tuple[ScorePart, OwnerPart]:
+        """Derive this owner's part of a score; of several owners under the charter in force."""
+        standing, owner = self._standing, self._standing.charter.charter.owner
+        if owner not in score.owners:
+            raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a score of another owner")
+        if score.job is not None:
+            _require_conjoined(certificate, score.owners)
+        charters = {owner: standing.charter.digest}
+        part = derive_score_part(owner, score, standing.features, charters)
+        if part.score is None:
+            raise SafeRoomError(Reason.INTERNAL, "a part of a score that is none")
+        return part.score, part
+
+    def _hiding(self, own_part: OwnerPart, certificate: ReleaseCertificate) -> Hiding | None:
+        """Agree with the owners whose charters an approved certificate of shares pins."""
+        if not own_part.shared:
             return None
         standing = self._standing
         own, owner = standing.charter, standing.charter.charter.owner
@@ -303,6 +313,6 @@ class ApprovedUses:
 
 
 def _require_conjoined(certificate: ReleaseCertificate, owners: tuple[str, ...]) -> None:
-    """Refuse a conjunction's certificate whose parts are not the owners' of its formula."""
+    """Refuse a certificate of shares whose parts are not the owners' of what is asked."""
     if len(owners) < 2 or tuple(part.owner for part in certificate.parts) != owners:  # noqa: PLR2004
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "not the formula's owners")

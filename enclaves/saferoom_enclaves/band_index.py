@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.children.jobs import NO_BAND, ModelTold
 from saferoom_enclaves.features import FeatureDefinition
-from saferoom_proto.answer import Band, Told, Truth
+from saferoom_proto.answer import Band, Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.score import ScorePart
 from saferoom_proto.uscc import SUBJECT_BYTES
@@ -41,7 +41,7 @@ class BandIndex:
         if bytes(self._bands).translate(None, bytes(allowed)):
             raise SafeRoomError(Reason.MALFORMED, "a band that the score does not have")
 
-    def band(self, subject: str) -> Told:
+    def band(self, subject: str) -> Truth | Band:
         """Give a subject's band, or that nothing is known of it."""
         code = subject.encode()
         row = int(self._subjects.searchsorted(code)) if len(code) == SUBJECT_BYTES else -1

@@ -113,7 +113,7 @@ class Bands:
         """Give what the owner approved, of models that there are."""
         approved = list(self._approved())
         # Only now: a template that nobody approved makes no work.
-        self._models.look_for(part.model for _, part, _ in approved)
+        self._models.look_for(part for _, part, _ in approved)
         usable: dict[Name, tuple[ApprovedUse, ScorePart, Model]] = {}
         for use, part, template in approved:
             try:

@@ -21,7 +21,7 @@ from saferoom_enclaves.children.jobs import NO_BAND
 from saferoom_enclaves.consent_index import Digests
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.pairing import ShareContext
-from saferoom_proto.answer import Truth, truth_of
+from saferoom_proto.answer import Band, Truth, truth_of
 from saferoom_proto.batch import ANSWERED, BANDED, CHARGE_BYTES, CODES, SHARED, record_bytes
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -31,6 +31,7 @@ from saferoom_proto.statements.score import ScorePart
 _CONSENT: Final = slice(1, record_bytes(0))
 _CHARGES: Final = record_bytes(0)
 _NO_CODE: Final = 255
+_LOWEST: Final = BANDED[Band(1)]
 _CODE_OF: Final = {band.number - 1: code for band, code in BANDED.items()} | {
     NO_BAND: CODES[Truth.NOT_FOUND]
 }
@@ -116,18 +117,20 @@ class ReleasedRows(Evidence):
 
 
 def execute_rows(charged: ChargedRows, index: CellRows | BandIndex, chunk: ChunkRows) -> SealedRows:
-    """Answer a question about many subjects' records; of a conjunction give this owner's shares."""
+    """Answer a question about many subjects' records; of a whole give this owner's shares."""
     codes, use = _answers(charged, index), charged.admitted.use
     if use.hiding is None:
         return SealedRows(_ROWS_EXECUTED, codes, np.zeros((len(codes), 0), np.uint8))
     context, hiding = ShareContext(charged.admitted.asked.request_id), use.hiding
+    places = (context.of_row(chunk.first + at, chunk.row(at)) for at in charged.places.tolist())
     # One by one, and as long for a row that holds as for one that does not.
-    shares = b"".join(
-        hiding.share(holds, context.of_row(chunk.first + at, chunk.row(at))).to_bytes()
-        for at, holds in zip(
-            charged.places.tolist(), (codes == CODES[Truth.YES]).tolist(), strict=True
-        )
-    )
+    if use.part.score is None:
+        holds = (codes == CODES[Truth.YES]).tolist()
+        given = [hiding.share(*each) for each in zip(holds, places, strict=True)]
+    else:
+        numbers = (codes - _LOWEST).tolist()
+        given = [hiding.part(*each) for each in zip(numbers, places, strict=True)]
+    shares = b"".join(each.to_bytes() for each in given)
     packed = np.frombuffer(shares, np.uint8).reshape(len(codes), SHARE_BYTES)
     return SealedRows(_ROWS_EXECUTED, np.full_like(codes, SHARED), packed)
 

@@ -15,7 +15,7 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime
 from typing import Final, Generic, Protocol, TypeVar, final
 
-from saferoom_enclaves.admit import Asked
+from saferoom_enclaves.admit import Admitted, Asked
 from saferoom_enclaves.appraise import Appraised
 from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.charge import Charged
@@ -26,12 +26,22 @@ from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.offers import Matching
 from saferoom_enclaves.pairing import ShareContext
 from saferoom_proto import holdings, hpke
-from saferoom_proto.answer import SALT_BYTES, Answer, Told, Truth, commitment, seal_info, truth_of
+from saferoom_proto.answer import (
+    SALT_BYTES,
+    Answer,
+    Band,
+    Told,
+    Truth,
+    commitment,
+    seal_info,
+    truth_of,
+)
 from saferoom_proto.blind import Offer
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.holdings import Holdings
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.shares import Share
 from saferoom_proto.stated import TAG_BYTES
 from saferoom_proto.statements import (
     ChainLink,
@@ -147,7 +157,7 @@ def execute(
     if isinstance(bound.formula, ScorePart) or isinstance(index, BandIndex):
         if not (isinstance(bound.formula, ScorePart) and isinstance(index, BandIndex)):
             raise SafeRoomError(Reason.INTERNAL, "a score is read from its bands, and no check is")
-        return Sealed(_EXECUTED, index.band(subject))
+        return Sealed(_EXECUTED, _score(admitted, index.band(subject)))
     names = tuple(admitted.use.features)
     cells = dict(zip(names, index.cells(subject, names), strict=True))
     for name, said in bound.stated.items():
@@ -165,6 +175,16 @@ def execute(
         return Sealed(_EXECUTED, truth)
     place = ShareContext(admitted.asked.request_id).of_row()
     return Sealed(_EXECUTED, hiding.share(truth is Truth.YES, place))
+
+
+def _score(admitted: Admitted, told: Truth | Band) -> Truth | Band | Share:
+    """Give a band, or of a score of several owners this owner's share of the sum."""
+    hiding = admitted.use.hiding
+    if hiding is None:
+        return told
+    if not isinstance(told, Band):
+        raise SafeRoomError(Reason.INTERNAL, "a part of a sum lies in a band")
+    return hiding.part(told.number - 1, ShareContext(admitted.asked.request_id).of_row())
 
 
 def _offer(matching: Matching, held: bytes | None) -> Offer:
@@ -195,12 +215,13 @@ class Gate:
 
     def release(self, charged: Charged, sealed: Sealed[Told | Offer], moment: Moment) -> Released:
         """Seal an answer to its asker, and sign what may be known of it."""
-        asked, scored = charged.admitted.asked, charged.admitted.use.part.score is not None
+        asked, part = charged.admitted.asked, charged.admitted.use.part
         told, salt = sealed.open(_RELEASED), self._randomness(SALT_BYTES)
         if isinstance(told, Offer):
             answer = told.to_answer(salt)
         else:
-            answer = Answer(told, salt, scored=scored).to_bytes()
+            banded = part.score is not None and not part.shared
+            answer = Answer(told, salt, scored=banded).to_bytes()
         info = seal_info(asked.request_id, moment.grounds.owner)
         consent = charged.admitted.consent
         payload = answer_word(

@@ -28,10 +28,12 @@ class Model:
 
     Attributes:
         job: how it stands.
+        digest: of the part.
         columns: the names of the part's columns.
     """
 
     job: JobRecord
+    digest: str
     columns: tuple[str, ...]
 
 
@@ -47,10 +49,11 @@ class Models:
         self._state: Final = state
         self._standing: Final = standing
         self._known: Final[dict[str, Model]] = {}
+        """By the digest of the part, and by that of its job."""
 
-    def look_for(self, digests: Iterable[str]) -> None:
+    def look_for(self, parts: Iterable[ScorePart]) -> None:
         """Read the models that are not known yet; outside of transactions."""
-        if {*digests} <= self._known.keys():
+        if {part.job or part.model for part in parts} <= self._known.keys():
             return
         # A template is proposed once its model is there: one that is not found now never is.
         for job in JobRows(self._state).all().values():
@@ -58,7 +61,7 @@ class Models:
             if row is not None:
                 digest = model_digest(job.job, row.content)
                 columns = cast("list[str]", _read(row.content)["names"])
-                self._known[digest] = Model(job, tuple(columns))
+                self._known[digest] = self._known[job.job] = Model(job, digest, tuple(columns))
 
     def told(self, model: Model) -> ModelTold:
         """Read a model's weights, and how its columns are scaled; outside of transactions."""
@@ -91,8 +94,10 @@ class Models:
                 that are computed otherwise since.
         """
         # Step 1: a job of this enclave came to it, under the template that approvers read.
-        model = self._known.get(part.model)
-        if model is None:
+        model = self._known.get(part.job or part.model)
+        # Of several owners the host's part is named; each of the others knows its own by the job.
+        by_job = part.job is not None and model is not None and model.job.host
+        if model is None or (not by_job and model.digest != part.model):
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no job here came to this model")
         if template.score is None or template.score.training != model.job.template:
             detail = "the model was trained under another template than its score names"

@@ -50,7 +50,7 @@ class ShareContext:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Hiding:
-    """Hides one owner's part of one formula. It has no text form.
+    """Hides one owner's part of one formula, or of one score. It has no text form.
 
     Attributes:
         suite: whose HMAC makes the numbers.
@@ -64,12 +64,17 @@ class Hiding:
 
     def share(self, holds: bool, place: bytes) -> Share:
         """Give the share that stands at a place for whether this owner's part holds there."""
+        return Share((self._number(self.own, place) * (not holds) + self._zero(place)) % MODULUS)
+
+    def part(self, number: int, place: bytes) -> Share:
+        """Give the share that stands at a place for this owner's part of a sum."""
+        return Share((number + self._zero(place)) % MODULUS)
+
+    def _zero(self, place: bytes) -> int:
+        """Give this owner's zero-shares: all owners' add up to nothing."""
         # 256 bits modulo a prime of 128: each number is within 2**-128 of uniform.
-        total = self._number(self.own, place) * (not holds)
-        for later, key in self.between:
-            number = self._number(key, place)
-            total += number if later else -number
-        return Share(total % MODULUS)
+        numbers = ((later, self._number(key, place)) for later, key in self.between)
+        return sum(number if later else -number for later, number in numbers)
 
     def _number(self, key: bytes, place: bytes) -> int:
         return int.from_bytes(self.suite.hmac(key, place), "big")

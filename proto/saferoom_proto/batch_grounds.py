@@ -19,7 +19,6 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import require_pinned, verify_features, verify_recorded
 from saferoom_proto.receipt_part import Handovers
 from saferoom_proto.roots import open_under
-from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
     BatchRelease,
     BatchRequest,
@@ -196,8 +195,6 @@ def require_record(
     """
     if isinstance(record.outcome, Reason):
         return
-    if isinstance(record.outcome, Share) != (grounds.part.charter is not None):
-        raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
     grounds.part.require_told(record.outcome)
     (span,) = grounds.spans.values()
     if len(record.charges) != sum(use.charged for use in grounds.part.features):

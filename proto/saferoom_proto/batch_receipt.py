@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
-from saferoom_proto.answer import Band, Told, Truth, fold
+from saferoom_proto.answer import Band, Told, Truth
 from saferoom_proto.batch import (
     BLIND_BYTES,
     CHUNK_ROWS,
@@ -146,13 +146,15 @@ class VerifiedRow:
     @property
     def answer(self) -> Truth | Band | None:
         """All parts folded into one answer; none if any owner refused."""
-        return folded([part.record.outcome for part in self.parts.values()])
+        return folded([part.record.outcome for part in self.parts.values()], self.certificate)
 
 
-def folded(outcomes: Sequence[Told | Reason]) -> Truth | Band | None:
+def folded(
+    outcomes: Sequence[Told | Reason], certificate: ReleaseCertificate
+) -> Truth | Band | None:
     """Fold the outcomes of all owners; none if any refused."""
     told = [each for each in outcomes if not isinstance(each, Reason)]
-    return fold(told) if len(told) == len(outcomes) else None
+    return certificate.fold(told) if len(told) == len(outcomes) else None
 
 
 def moment_of(when: When) -> datetime:

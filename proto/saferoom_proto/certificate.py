@@ -7,12 +7,13 @@ so equal inputs give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from saferoom_proto.answer import Band, Told, Truth, fold
 from saferoom_proto.conjunction import NO_CHARTERS, pinned_charters
 from saferoom_proto.dsse import Envelope, media_type, pae
 from saferoom_proto.formula import (
@@ -29,6 +30,7 @@ from saferoom_proto.matchable import require_matchable
 from saferoom_proto.owner_part import FeatureUse, OwnerPart
 from saferoom_proto.pinned import MAX_CHECK_LEVEL, PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.shares import Share, added_up
 from saferoom_proto.statements import (
     Absent,
     Aggregate,
@@ -68,6 +70,28 @@ class ReleaseCertificate(Payload):
         suite = suite_of(self.template)
         return suite.digest(pae(media_type(self.payload_type(), suite), self.to_bytes()))
 
+    @property
+    def bands(self) -> int:
+        """How many bands the whole of a score has: of several owners those of the sum."""
+        return sum(part.score.bands - 1 for part in self.parts if part.score is not None) + 1
+
+    def fold(self, told: Sequence[Told]) -> Truth | Band:
+        """Fold what the parts of an answer tell into the whole.
+
+        Raises:
+            SafeRoomError: `MALFORMED` for parts that are not of one kind; `BAD_PROOF` for shares
+                that add up to no band of the score.
+        """
+        if not any(part.score is not None and part.shared for part in self.parts):
+            return fold(told)
+        shares = [each for each in told if isinstance(each, Share)]
+        if len(shares) != len(told):
+            raise SafeRoomError(Reason.MALFORMED, "shares beside answers")
+        number = added_up(shares)
+        if number >= self.bands:
+            raise SafeRoomError(Reason.BAD_PROOF, "the shares add up to no band of the score")
+        return Band(number + 1)
+
     def part(self, owner: str) -> OwnerPart:
         """Give one owner's part, or refuse with `CERTIFICATE_MISMATCH`."""
         for part in self.parts:
@@ -93,6 +117,8 @@ def rests_on(template: Template) -> tuple[str, ...]:
     """Name the owners whose charters a template's certificate pins, in order."""
     if template.training is not None and template.training.host is not None:
         return template.training.owners
+    if template.score is not None:
+        return template.score.owners if template.score.job is not None else ()
     return tuple(owner_parts(template)) if template.returns is Returns.CONJUNCTION else ()
 
 
@@ -246,25 +272,39 @@ def derive_report_part(report: Report, owner: str) -> OwnerPart:
     )
 
 
-def derive_score_part(score: Score, pinned: Mapping[FeatureRef, PinnedFeature]) -> OwnerPart:
-    """Derive the part of the one owner whose features a score reads.
+def derive_score_part(
+    owner: str,
+    score: Score,
+    pinned: Mapping[FeatureRef, PinnedFeature],
+    charters: Mapping[str, str] = NO_CHARTERS,
+) -> OwnerPart:
+    """Derive the part of an owner whose features a score reads.
+
+    Of several owners' sum nothing is left out: of whom an owner knows nothing, its part is as of
+    everybody whom nothing is known of, and lies in a band like every other.
+
+    Args:
+        owner: whose part.
+        score: what is scored.
+        pinned: features by name; this owner's are enough.
+        charters: of a score of several owners, the digests of charters in force by owner; this
+            owner's is enough.
 
     Raises:
-        SafeRoomError: `MALFORMED` for features of several owners; else as `derive_training_part`.
+        SafeRoomError: as `derive_training_part`.
     """
-    field = "score.features"
-    if len(score.owners) != 1:
-        rule = "a score reads the features of one owner, so far"
-        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault(field, rule)])
-    refs = [FeatureRef.parse(name) for name in score.features]
+    field, several = "score.features", score.job is not None
+    if several and owner not in charters:
+        raise SafeRoomError(Reason.BAD_CHARTER, f"{owner} has no charter in force")
+    refs = [FeatureRef.parse(name) for name in score.features_of(owner)]
     _require_defined(field, refs, pinned)
     definitions = {ref: pinned[ref].definition for ref in refs}
-    silent = any(each.absent is Absent.UNKNOWN for each in definitions.values())
+    silent = not several and any(each.absent is Absent.UNKNOWN for each in definitions.values())
     part = ScorePart.of(score, tuple(trained_columns(refs, definitions, field)), silent=silent)
     uses = tuple(_use_by(pinned[ref], part.answers, charged=True) for ref in sorted(refs, key=str))
     return OwnerPart(
-        owner=score.owners[0],
-        charter=None,
+        owner=owner,
+        charter=charters[owner] if several else None,
         formula="",
         features=uses,
         answers=0,
@@ -334,7 +374,10 @@ def derive_certificate(
     elif opened.report is not None:
         parts = tuple(derive_report_part(opened.report, each) for each in opened.report.owners)
     elif opened.score is not None:
-        parts = (derive_score_part(opened.score, features),)
+        parts = tuple(
+            derive_score_part(each, opened.score, features, charters)
+            for each in opened.score.owners
+        )
     else:
         nodes = owner_parts(opened)
         pinned = pinned_charters(opened, nodes, charters)

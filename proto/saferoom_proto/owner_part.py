@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from saferoom_proto.answer import Band, Told, Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.shares import Share
 from saferoom_proto.statements import Digest, Owner
 from saferoom_proto.statements.base import FeatureName, Part
 from saferoom_proto.statements.report import ReportPart
@@ -37,8 +38,8 @@ class OwnerPart(Part):
 
     owner: Owner
     charter: Digest | None
-    """Where owners' enclaves rest on each other's keys, in a training of several owners: the
-    owner's charter, so that who approves the whole approves these keys."""
+    """Where owners' enclaves rest on each other's keys, as in a training or a score of several
+    owners: the owner's charter, so that who approves the whole approves these keys."""
     formula: str
     features: tuple[FeatureUse, ...]
     answers: Annotated[int, Field(ge=0, le=3)]
@@ -59,6 +60,11 @@ class OwnerPart(Part):
         return self
 
     @property
+    def shared(self) -> bool:
+        """Whether an answer is a share, of a conjunction or of a score of several owners."""
+        return self.charter is not None and self.training is None
+
+    @property
     def charged(self) -> tuple[FeatureUse, ...]:
         """The features that are charged, in the order in which a batch's row has their charges."""
         charged = (use for use in self.features if use.charged)
@@ -66,6 +72,10 @@ class OwnerPart(Part):
 
     def require_told(self, told: Told) -> None:
         """Refuse with `BAD_PROOF` an answer that the part does not have; a share tells of none."""
+        if isinstance(told, Share) != self.shared:
+            raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
+        if isinstance(told, Share):
+            return
         if self.score is None:
             if isinstance(told, Band):
                 raise SafeRoomError(Reason.BAD_PROOF, "a band answers no check")

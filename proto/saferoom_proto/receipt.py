@@ -12,9 +12,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from saferoom_proto.answer import Answer, Told, commitment, fold
+from saferoom_proto.answer import Answer, Told, commitment
 from saferoom_proto.blind import is_offer
-from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, derive_certificate
+from saferoom_proto.certificate import OwnerPart, ReleaseCertificate, derive_certificate, rests_on
 from saferoom_proto.checkpoint import (
     Checkpoint,
     parse_proof,
@@ -36,7 +36,6 @@ from saferoom_proto.statements import (
     Feature,
     Outcome,
     Release,
-    Returns,
     TableRelease,
     TableRequest,
     Template,
@@ -124,7 +123,7 @@ class VerifiedReceipt:
         """All parts folded into one answer; none if any owner refused."""
         answers = [part.answer for part in self.parts.values()]
         told = [answer for answer in answers if answer is not None]
-        return fold(told) if len(told) == len(answers) else None
+        return self.certificate.fold(told) if len(told) == len(answers) else None
 
 
 def verify_receipt(receipt: Receipt, trust: Trust) -> VerifiedReceipt:
@@ -281,11 +280,11 @@ def open_template(
 
 
 def _charters_said(certificate: str, template: Envelope) -> Mapping[str, str]:
-    """Give the charters that a conjunction's certificate says it pins.
+    """Give the charters that a certificate says it pins, where its owners give shares.
 
     Each owner's part is held to its own where it is verified (`require_pinned`).
     """
-    if load(template, Template).returns is not Returns.CONJUNCTION:
+    if not rests_on(load(template, Template)):
         return NO_CHARTERS
     try:
         said = ReleaseCertificate.model_validate_json(certificate, context=template.suite)
@@ -380,9 +379,9 @@ def open_answer(
         raise SafeRoomError(Reason.BAD_PROOF, "a blind match is shown by its second message")
     opened, part = Answer.from_bytes(answer), certificate.part(owner)
     told = opened.value
-    if isinstance(told, Share) != (certificate.returns is Returns.CONJUNCTION):
+    if isinstance(told, Share) != part.shared:
         raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
-    if opened.scored != (part.score is not None):
+    if opened.scored != (part.score is not None and not part.shared):
         raise SafeRoomError(Reason.BAD_PROOF, "an answer of another kind than its template's")
     part.require_told(told)
     return told

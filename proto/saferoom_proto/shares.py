@@ -1,9 +1,11 @@
-"""Shares of a private conjunction: what each owner's enclave gives, and what they add up to.
+"""Shares of a whole: what each owner's enclave gives, and what they add up to.
 
 Enclave i gives v_i = r_i * b_i + (zero-shares), modulo a prime. b_i is 0 if its owner's part
 holds, else 1; r_i is a number that only enclave i can make; the zero-shares of all enclaves add up
 to 0. So all shares add up to 0 if every part holds, and to a number that tells nothing if any does
 not. All shares but one are uniform, whatever the parts are (PROTOCOLS section 6; docs/adr/0043).
+Of a score of several owners v_i is the number of its own band, from 0 on, and the zero-shares
+(docs/adr/0050).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ SHARE_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one owner's enclave gives of a conjunction. Alone it tells nothing."""
+    """What one owner's enclave gives of a whole. Alone it tells nothing."""
 
     value: int
 
@@ -47,4 +49,9 @@ class Share:
 
 def all_hold(shares: Iterable[Share]) -> bool:
     """Tell whether all parts of a conjunction hold, from the shares of all of its owners."""
-    return sum(share.value for share in shares) % MODULUS == 0
+    return added_up(shares) == 0
+
+
+def added_up(shares: Iterable[Share]) -> int:
+    """Give what the shares of all owners add up to."""
+    return sum(share.value for share in shares) % MODULUS

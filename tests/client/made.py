@@ -260,11 +260,15 @@ def make_case(seed: int | str = 1, *, titled: str | None = None) -> Case:
 
 
 def make_score_case(asked: Score, seed: int | str = 1, **changes: object) -> Case:
-    """Make a room in which the bank asks one owner for scores."""
+    """Make a room in which the bank asks one owner for scores, or two for the sum of theirs."""
     world = World(seed)
-    tax, bank = world.owner("tax"), world.bank("bank-a")
-    features = {"tax": tax.define(feature("tax", "vat_paid", FeatureKind.ORDERED, **changes))}
-    return _case(world, features, (tax,), bank.scores("steady", asked))
+    owners = [world.owner(name) for name in asked.owners]
+    defined = {
+        "tax": feature("tax", "vat_paid", FeatureKind.ORDERED, **changes),
+        "court": feature("court", "dishonest", FeatureKind.FLAG),
+    }
+    features = {owner.name: owner.define(defined[owner.name]) for owner in owners}
+    return _case(world, features, owners, world.bank("bank-a").scores("steady", asked))
 
 
 def make_blind_case() -> Case:

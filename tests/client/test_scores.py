@@ -27,10 +27,11 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
+from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.statements import CheckRequest, Score, load, seal_statement
 from saferoom_proto.wire import Part
 from tests.client.fakeroom import Said, serving
-from tests.client.made import make_profile, make_score_case
+from tests.client.made import Case, make_profile, make_score_case
 from tests.client.mutants import mutants
 from tests.proto.golden_jobs import certificate_of_two, training_of_two
 
@@ -121,8 +122,7 @@ def test_both_verifiers_say_the_same_of_an_altered_receipt() -> None:
     pinned = trust.model_dump_json().encode()
     differing: list[str] = []
     for where, altered in list(mutants(json.loads(receipt.to_json())))[::23]:
-        data = json.dumps(altered, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        refused = [_refuses(data, trust, pinned, which) for which in (0, 1)]
+        refused = [_refuses(_written(altered), trust, pinned, which) for which in (0, 1)]
         if refused[0] != refused[1]:
             differing.append(where)
     assert not differing
@@ -211,7 +211,10 @@ def test_points_fall_with_risk_and_double_odds_are_so_many_points() -> None:
     assert [fault.field for fault in refused.value.fields] == ["scale"]
 
 
-def test_no_score_is_drafted_of_a_model_that_lies_with_several_owners() -> None:
+@pytest.mark.parametrize("edges", [(), (Decimal(0),), (Decimal("-0.8"), Decimal("0.8"))])
+def test_of_a_model_that_lies_with_several_owners_the_sum_is_drafted(
+    edges: tuple[Decimal, ...],
+) -> None:
     training, certificate = training_of_two(), certificate_of_two()
     key = SigningKey.generate()
     view = TemplateView(
@@ -224,11 +227,76 @@ def test_no_score_is_drafted_of_a_model_that_lies_with_several_owners() -> None:
         approvals=(),
         certificates=(certificate.digest,),
     )
-    report = TrainingReport.model_construct(model=MODEL)
-    with pytest.raises(SafeRoomError) as refused:
-        draft_score(view, report, name="of-two", purpose="pre-loan", edges=(Decimal(0),))
-    assert refused.value.reason is Reason.NOT_ALLOWED
-    assert "several owners" in refused.value.fields[0].rule
+    job = "sha256:" + "8" * 64
+    report = TrainingReport.model_construct(model=MODEL, job=job)
+    draft = draft_score(view, report, name="of-two", purpose="pre-loan", edges=edges)
+    asked = Score.model_validate_json(json.dumps(draft["score"]))
+    assert (asked.model, asked.job, asked.owners) == (MODEL, job, ("court", "tax"))
+    assert len(asked.stands_for) == 2 * len(asked.edges) + 1
+    assert sum(asked.stands_for) == 0
+
+
+def summed_case() -> Case:
+    """Make a room in which two owners score together."""
+    changes = {
+        "job": "sha256:" + "8" * 64,
+        "features": ("court.dishonest", "tax.vat_paid"),
+        "edges": (Decimal(0), Decimal(1)),
+        "stands_for": tuple(map(Decimal, range(-2, 3))),
+    }
+    return make_score_case(Score.model_validate(ASKED.model_dump() | changes))
+
+
+@pytest.mark.parametrize("owner", ["tax", "court"])
+async def test_a_score_of_two_owners_is_the_band_that_their_shares_add_up_to(
+    issuer: Issuer, tmp_path: Path, owner: str
+) -> None:
+    said = Said(summed_case())
+    reply, mask = said.case.world.bank("bank-a").reply, 10**30
+    told = {"court": Share(mask + 1), "tax": Share(MODULUS - mask + 2)}
+
+    def parts(envelope: Envelope) -> list[Part]:
+        question = Question(envelope, load(envelope, CheckRequest), reply)
+        return [said.case.answer(question, each, share) for each, share in told.items()]
+
+    said.parts = parts
+    async with serving(said, issuer) as card:
+        profile = make_profile(tmp_path / "bank", said.case, issuer, card)
+        async with AsyncRoom(profile, clock=said.case.world.now) as room:
+            answer = await asked(room, said)
+            told[owner] = Share(told[owner].value + 2)
+            with pytest.raises(SafeRoomError) as refused:
+                await asked(room, said)
+            told[owner] = Band(1)  # pyright: ignore[reportArgumentType] - what no enclave gives
+            with pytest.raises(SafeRoomError) as not_shared:
+                await asked(room, said)
+    assert (answer.band, answer.bands, answer.stands_for) == (4, 5, Decimal(1))
+    assert refused.value.reason is not_shared.value.reason is Reason.BAD_PROOF
+    receipt, trust = answer.receipt, said.case.world.trust()
+    assert verify_receipt(receipt, trust).answer == Band(4)
+    theirs = second.verify(receipt.to_json(), trust.model_dump_json().encode())
+    assert (theirs["answer"], theirs["tax said"]) == ("band 4", "a share of the answer")
+    assert read_sheet(receipt, trust, Language.EN).answer == "Band 4"
+
+
+def test_both_verifiers_say_the_same_of_an_altered_receipt_of_two_owners() -> None:
+    case = summed_case()
+    question = case.question()
+    told = {"court": Share(1), "tax": Share(2)}
+    parts = {owner: case.answer(question, owner, share) for owner, share in told.items()}
+    receipt, trust = case.receipt(question, parts), case.world.trust()
+    pinned = trust.model_dump_json().encode()
+    assert second.verify(receipt.to_json(), pinned)["answer"] == "band 4"
+    differing = [
+        where
+        for where, altered in list(mutants(json.loads(receipt.to_json())))[::37]
+        if len({_refuses(_written(altered), trust, pinned, which) for which in (0, 1)}) > 1
+    ]
+    assert not differing
+
+
+def _written(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def test_what_bands_stand_for_in_a_draft_lies_within_them() -> None:

@@ -49,13 +49,30 @@ def scores(**changes: object) -> Template:
 
 
 def score_certificate(template: Template) -> ReleaseCertificate:
-    """Derive the certificate of a template of scores."""
+    """Derive the certificate of a template of scores; of several owners it pins their charters."""
+    charters = {owner: digest(f"charter of {owner}") for owner in ("court", "tax")}
     features = pin(
         seal_statement(each, key("li"))
         for each in definitions().values()
         if isinstance(each, Feature)
     )
-    return derive_certificate(seal_statement(template, key("desk")), features)
+    return derive_certificate(seal_statement(template, key("desk")), features, charters)
+
+
+def score_of_two(**changes: object) -> Score:
+    """Say what is scored of two owners' parts; fields can be changed by name."""
+    fields: dict[str, object] = {
+        "job": digest("job"),
+        "features": ("court.listed", "tax.vat", "tax.rating"),
+        "edges": (Decimal("-0.5"), Decimal("0.5")),
+        "stands_for": tuple(map(Decimal, ("-2", "-1", "0", "1", "2"))),
+    }
+    return score(**(fields | changes))
+
+
+def scores_of_two() -> Template:
+    """Give a template of scores of two owners."""
+    return scores().model_copy(update={"name": "score-of-two", "score": score_of_two()})
 
 
 def scores_statements() -> dict[str, Payload]:
@@ -66,17 +83,21 @@ def scores_statements() -> dict[str, Payload]:
         "template of scores for all": for_all,
         "release-certificate of scores": score_certificate(scores()),
         "release-certificate of scores for all": score_certificate(for_all),
+        "template of scores of two owners": scores_of_two(),
+        "release-certificate of scores of two owners": score_certificate(scores_of_two()),
     }
 
 
 def scores_formats() -> dict[str, str]:
     """Give what else two sides write alike."""
     part = score_certificate(scores()).part("tax").score
+    of_two = score_certificate(scores_of_two()).part("tax").score
     told = (Truth.NOT_FOUND, *(Band(number) for number in range(1, MOST_BANDS + 1)))
     codes = {str(band): code for band, code in BANDED.items()}
     return {
         "batch codes of bands": " ".join(f"{band}={code}" for band, code in codes.items()),
         "score mark": "" if part is None else part.mark(()),
+        "score mark of two owners": "" if of_two is None else of_two.mark(()),
         "answers of a score": " ".join(
             f"{each}={Answer(each, bytes(32), scored=True).to_bytes()[:18].hex()}" for each in told
         ),

@@ -8,14 +8,16 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from saferoom_proto.certificate import derive_certificate, features_named, owners_of
+from saferoom_proto.answer import Band, Told, Truth
+from saferoom_proto.certificate import derive_certificate, features_named, owners_of, rests_on
 from saferoom_proto.pinned import PinnedFeature, pin
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.statements import Feature, Score, seal_statement
 from saferoom_proto.statements.feature import Absent
 from saferoom_proto.statements.source import Source
 from tests.proto.golden_owners import definitions
-from tests.proto.golden_scores import score, score_certificate, scores
+from tests.proto.golden_scores import score, score_certificate, score_of_two, scores, scores_of_two
 from tests.proto.golden_seeds import digest, key
 
 
@@ -62,10 +64,78 @@ def test_no_model_reads_what_none_may(changes: dict[str, object], reason: Reason
     assert refused.value.reason is reason
 
 
-def test_a_score_reads_the_features_of_one_owner_so_far() -> None:
+def test_of_several_owners_each_is_charged_for_its_own_bands_and_pinned_by_its_charter() -> None:
+    certificate = score_certificate(scores_of_two())
+    assert (owners_of(scores_of_two()), rests_on(scores_of_two())) == (("court", "tax"),) * 2
+    assert certificate.bands == 5
+    for part in certificate.parts:
+        assert part.score is not None
+        # Silence counts as everybody's of whom nothing is known: no part is "not found".
+        assert (part.score.bands, part.score.answers) == (3, 3)
+        assert (part.charter, part.shared) == (digest(f"charter of {part.owner}"), True)
+        assert {use.most_cells for use in part.features} == {3}
+        assert {use.feature.partition(".")[0] for use in part.features} == {part.owner}
+    features = pin(seal_statement(each, key("li")) for each in defined())
     with pytest.raises(SafeRoomError) as refused:
-        score_certificate(scores(features=("tax.vat", "court.listed")))
-    assert refused.value.reason is Reason.MALFORMED
+        derive_certificate(seal_statement(scores_of_two(), key("desk")), features)
+    assert refused.value.reason is Reason.BAD_CHARTER
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"job": None},
+        {"edges": tuple(map(Decimal, ("-0.5", "0.25")))},
+        {"edges": tuple(map(Decimal, ("0.5", "-0.5")))},
+        {"stands_for": tuple(map(Decimal, ("-2", "-1", "0", "1")))},
+        {"stands_for": tuple(map(Decimal, ("-2", "-1", "0", "1", "3")))},
+        {"stands_for": tuple(map(Decimal, ("2", "1", "0", "-1", "-2")))},
+        {"features": ("tax.vat", "tax.rating")},
+        {"features": ("court.listed", "tax.vat", "water.months")},
+    ],
+)
+def test_a_sum_of_bands_that_are_not_equally_wide_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        score_of_two(**changes)
+
+
+def test_a_part_of_a_sum_is_another_question_than_the_part_alone() -> None:
+    of_two = score_certificate(scores_of_two()).part("tax").score
+    alone = (
+        score_certificate(
+            scores(edges=score_of_two().edges, stands_for=tuple(map(Decimal, ("-1", "0", "1"))))
+        )
+        .part("tax")
+        .score
+    )
+    assert of_two is not None
+    assert alone is not None
+    assert (of_two.model, of_two.edges) == (alone.model, alone.edges)
+    assert of_two.mark(()) != alone.mark(())
+
+
+@pytest.mark.parametrize("numbers", [(0, 0), (2, 2), (1, 0), (MODULUS - 1, 4)])
+def test_shares_add_up_to_the_band_of_the_sum(numbers: tuple[int, int]) -> None:
+    certificate, mask = score_certificate(scores_of_two()), 12345678901234567890
+    one, other = numbers
+    shares = [Share((one + mask) % MODULUS), Share((other - mask) % MODULUS)]
+    assert certificate.fold(shares) == Band((one + other) % MODULUS + 1)
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ((Share(2), Share(3)), Reason.BAD_PROOF),
+        ((Share(MODULUS - 1), Share(0)), Reason.BAD_PROOF),
+        ((Share(1), Band(1)), Reason.MALFORMED),
+        ((Band(1), Band(1)), Reason.MALFORMED),
+        ((Truth.YES, Truth.YES), Reason.MALFORMED),
+    ],
+)
+def test_what_adds_up_to_no_band_is_refused(told: tuple[Told, Told], reason: Reason) -> None:
+    with pytest.raises(SafeRoomError) as refused:
+        score_certificate(scores_of_two()).fold(told)
+    assert refused.value.reason is reason
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,21 @@ def plant(
     told: Weights = TRAINED,
     name: str = "job",
     features: tuple[str, ...] = TRAINED_ON,
+    training: str | None = None,
+    host: str = "",
 ) -> str:
-    """Put a model into an enclave's state, as a job that was released leaves it."""
+    """Put a model into an enclave's state, as a job that was released leaves it.
+
+    Args:
+        enclave: whose.
+        said: the room.
+        group: whose labels it was fitted to.
+        told: its weights.
+        name: of the job.
+        features: that it reads.
+        training: the template of the training; a made-up one by default.
+        host: of a job of several owners, at an owner that only gave its columns.
+    """
     opened = enclave.enclave._require_open()
     state, job = opened.state, said.world.seeds.suite.digest(name.encode())
     definitions = [said.world.features[FeatureRef.parse(each)].definition for each in features]
@@ -74,9 +87,11 @@ def plant(
         rounds=1,
         ended=1,
         outcome=JobOutcome.RELEASED,
+        host=host,
     )
     model = model_digest(job, kept)
-    record = record.model_copy(update={"template": model})  # what `score` names as its training
+    # What `score` names as its training.
+    record = record.model_copy(update={"template": training or model})
     with state.transaction():
         state.put(MODELS, state.cipher.find(MODELS, job), kept)
         JobRows(state).write(record)

@@ -25,7 +25,7 @@ from saferoom_client.files import require_writable
 from saferoom_client.jobs import read_report
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
-from saferoom_client.score_drafts import DEFAULT_EDGES, draft_score
+from saferoom_client.score_drafts import draft_score
 from saferoom_client.scores import Scale, ScoreAnswer
 from saferoom_client.tongue import later, say
 from saferoom_client.training.folder import find_job
@@ -51,7 +51,7 @@ def draft(
     as_json: JsonOption = False,
 ) -> None:
     """Write the draft of a template that scores with a trained model, to be proposed."""
-    edges = tuple(map(_decimal, edge)) or DEFAULT_EDGES
+    edges = tuple(map(_decimal, edge))
     with Room.open(profile) as room:
         folder = find_job(room.profile, job)
         report = read_report(folder)

@@ -29,6 +29,26 @@ def describe_score(score: Score) -> Iterator[str]:
     """Tell which model scores and what its bands are, before the owner's part."""
     yield say("    with the model {model}", model=score.model)
     yield say("    trained under the template {training}", training=score.training)
+    if score.job is not None:
+        yield from _describe_sum(score, score.job)
+    else:
+        yield from _describe_bands(score)
+    yield say("    {askers}", askers=say(_ASKERS[score.askers]))
+
+
+def _describe_sum(score: Score, job: str) -> Iterator[str]:
+    """Tell what the sum of several owners' parts tells."""
+    yield say("    in the parts that the job {job} left with each owner", job=job)
+    yield say(
+        "    each owner's part lies in a band of its own, with the edges {edges}, in log-odds of"
+        " the event; told is the sum of their numbers, and nothing of any owner's",
+        edges=", ".join(map(str, score.edges)),
+    )
+    for number, stands in enumerate(score.stands_for, start=1):
+        yield say("    band {number} of the sum stands for {stands}", number=number, stands=stands)
+
+
+def _describe_bands(score: Score) -> Iterator[str]:
     low = say("below {edge}", edge=score.edges[0])
     between = (
         say("from {low} to below {high}", low=low_edge, high=high)
@@ -44,14 +64,17 @@ def describe_score(score: Score) -> Iterator[str]:
             where=where,
             stands=stands,
         )
-    yield say("    {askers}", askers=say(_ASKERS[score.askers]))
 
 
 def describe_score_part(view: TemplateView, part: OwnerPart, score: ScorePart) -> Iterator[str]:
     """Tell what an owner's enclave answers, and how much that tells."""
     charter = view.charters[part.owner].charter
+    shared = later(
+        "  {owner} ({title}) gives a share of the sum, with its own part in one of {bands} bands"
+    )
+    alone = later("  {owner} ({title}) tells in which of {bands} bands the model puts the subject")
     yield say(
-        "  {owner} ({title}) tells in which of {bands} bands the model puts the subject",
+        shared if part.shared else alone,
         owner=part.owner,
         title=titled(charter.title),
         bands=score.bands,
@@ -62,9 +85,16 @@ def describe_score_part(view: TemplateView, part: OwnerPart, score: ScorePart) -
         if part.needs_consent
         else say(", without asking the subject")
     )
-    yield say(
+    leaves = later(
         "    what leaves: the number of a band{found}{needs}; never a weight or a value; at most"
-        " {bits:.2f} bits a period",
+        " {bits:.2f} bits a period"
+    )
+    share = later(
+        "    what leaves: a share that tells nothing alone{found}{needs}; never a weight or a"
+        " value; with all others' at most {bits:.2f} bits of this owner's a period"
+    )
+    yield say(
+        share if part.shared else leaves,
         found=found,
         needs=needs,
         bits=math.log2(score.answers),

@@ -96,6 +96,7 @@ def certified_rows(
         edges = ", ".join(map(str, score.edges))
         formula = say("score part", language).format(model=score.model, edges=edges)
         leaves = "a band, or not found" if score.answers > score.bands else "a band"
+        leaves = "a share of a band" if certified.shared else leaves
     yield Row(say("part formula", language), formula, Form.CODE)
     most = say("at most", language).format(bits=certified.most_bits)
     yield Row(say("what leaves", language), f"{say(leaves, language)}; {most}")

@@ -67,6 +67,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "its share of a yes or no over all owners together",
         "各数源单位合并后的是或否答复中的一份",
     ),
+    "a share of a band": (
+        "its share of the number of a band over all owners together",
+        "各数源单位合并后档位序号中的一份",
+    ),
     "share": (
         "Its share of the answer, which tells nothing alone",
         "答复的一份: 单独看不出任何内容",

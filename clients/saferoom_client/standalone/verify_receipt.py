@@ -669,9 +669,17 @@ class Asked:
     certificate_digest: str
 
     @property
-    def conjoined(self) -> bool:
+    def shared(self) -> bool:
         """Whether each owner gives a share, and only all shares together an answer."""
-        return self.certificate["returns"] == "conjunction"
+        return self.certificate["returns"] == "conjunction" or self.bands is not None
+
+    @property
+    def bands(self) -> int | None:
+        """How many bands the sum of several owners' score has; none of anything else."""
+        score = scored(self.template)
+        if score is None or score.get("job") is None:
+            return None
+        return len(docs(self.certificate, "parts")) * len(texts(score, "edges")) + 1
 
     def require_pinned(self, charter: Charter) -> None:
         """Refuse an answer under another charter than the one that its shares rest on."""
@@ -702,7 +710,7 @@ def scored(template: Statement) -> Doc | None:
 def require_scored(part: Doc, score: Doc) -> None:
     """Refuse a certificate that says of a score what its template does not."""
     told = as_doc(part.get("score"), "certificate: of a score")
-    same = ("model", "edges", "askers")
+    same = ("model", "job", "edges", "askers")
     require([told.get(one) for one in same] == [score.get(one) for one in same], "another score")
     require(1 <= len(texts(score, "edges")) <= 7, "another number of bands than a score has")
 
@@ -726,20 +734,22 @@ def read_asked(receipt: Doc, kind: str, trust: Trust) -> Asked:
     require(certificate["purposes"] == template.says["purposes"], "certificate: other purposes")
     require(certificate["returns"] == template.says["returns"], "certificate: returns otherwise")
     pinned = [maybe(part, "charter") is not None for part in docs(certificate, "parts")]
-    conjoined = certificate["returns"] == "conjunction"
-    right = all(pinned) and len(pinned) > 1 if conjoined else not any(pinned)
+    score = scored(template)
+    shared = certificate["returns"] == "conjunction" or (score is not None and len(pinned) > 1)
+    right = all(pinned) and len(pinned) > 1 if shared else not any(pinned)
     require(right, "certificate: wrong about the charters that shares rest on")
     owners = [text(part, "owner") for part in docs(certificate, "parts")]
     held = sorted(text(part, "owner") for part in docs(receipt, "parts"))
     require(held == owners, "a part is missing, or one too many")
-    score = scored(template)
     if score is None:
         outside = re.sub(r"'(?:[^']|'')*'", "''", text(template.says, "check").lower())
         spoken = set(re.findall(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", outside))
     else:
         spoken = set(texts(score, "features"))
-        require(len(owners) == 1, "certificate: a score has one part")
-        require_scored(docs(certificate, "parts")[0], score)
+        named = (score.get("job") is not None) == (len(owners) > 1)
+        require(named, "certificate: a score of several owners names its job, and no other")
+        for part in docs(certificate, "parts"):
+            require_scored(part, score)
     used = [
         text(use, "feature")
         for part in docs(certificate, "parts")
@@ -780,12 +790,12 @@ def read_features(part: Doc, charter: Charter, certified: Doc) -> list[Statement
     return features
 
 
-def open_answer(data: bytes, conjoined: bool, certified: Doc) -> str | int:
-    """Read an opened answer, a band of a score, or of a conjunction a share: 50 bytes."""
+def open_answer(data: bytes, shared: bool, certified: Doc) -> str | int:
+    """Read an opened answer, a band of a score, or a share of a whole: 50 bytes."""
     score = certified.get("score")
-    kind = 2 if conjoined else 1 if score is None else 3
+    kind = 2 if shared else 1 if score is None else 3
     require(len(data) == 50 and data[:2] == bytes([1, kind]), "answer: of another form")
-    if conjoined:
+    if shared:
         return share(data[2:18])
     if score is not None:
         told, band = as_doc(score, "certificate"), int.from_bytes(data[2:18], "big")
@@ -798,6 +808,8 @@ def open_answer(data: bytes, conjoined: bool, certified: Doc) -> str | int:
 
 def require_possible(outcome: str | int, certified: Doc) -> None:
     """Refuse what became of a row where its template has no such answer."""
+    if isinstance(outcome, int):
+        return  # it tells of nothing alone
     if "score" not in certified:
         require(outcome not in ROW_BANDS.values(), "a band answers no check")
         return
@@ -814,14 +826,21 @@ def share(data: bytes) -> int:
     return number if number < SHARE_MODULUS else wrong("answer: no share")
 
 
-def fold(answers: list[str | int | None]) -> str | None:
-    """Fold the owners' answers with AND, or add their shares; none if any refused."""
+def fold(answers: list[str | int | None], bands: int | None) -> str | None:
+    """Fold the owners' answers with AND, or add their shares; none if any refused.
+
+    Of a score of several owners the shares add up to the band of the sum, from 0 on.
+    """
     if None in answers:
         return None
     shares = [answer for answer in answers if isinstance(answer, int)]
     if shares:
         require(len(shares) == len(answers), "shares beside answers")
-        return "no" if sum(shares) % SHARE_MODULUS else "yes"
+        total = sum(shares) % SHARE_MODULUS
+        if bands is None:
+            return "no" if total else "yes"
+        require(total < bands, "the shares add up to no band of the score")
+        return f"band {total + 1}"
     told = [answer for answer in answers if isinstance(answer, str)]
     if len(told) == 1:
         return told[0]
@@ -871,14 +890,19 @@ def verify_check(receipt: Doc, trust: Trust) -> Told:
         if data is not None:
             committed = digest_bytes(maybe(says, "answer"), "answer")
             require(hashlib.sha256(data).digest() == committed, "answer: not the one committed to")
-        answer = None if data is None else open_answer(data, asked.conjoined, asked.part(owner))
+        answer = None if data is None else open_answer(data, asked.shared, asked.part(owner))
         answers.append(answer)
         told[f"{owner} said"] = f"refused, {says['reason']}" if answer is None else said(answer)
         told[f"{owner} charged"] = charged(docs(says, "charges"))
         told[f"{owner} store"] = says["store"]
         told[f"{owner} enclave"] = f"{enclave['evidence_kind']}, code {enclave['code']}"
         told[f"{owner} entry"] = f"{index} of a log of {size}"
-    return {"kind": "check", "answer": fold(answers) or "refused", **question(asked), **told}
+    return {
+        "kind": "check",
+        "answer": fold(answers, asked.bands) or "refused",
+        **question(asked),
+        **told,
+    }
 
 
 def said(answer: str | int) -> str:
@@ -1009,7 +1033,7 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
         names = sorted(text(u, "feature") for u in docs(certified, "features") if u["charged"])
         answered = isinstance(outcome, int) or outcome not in ROW_REFUSALS
         if answered:
-            require(isinstance(outcome, int) == asked.conjoined, "a share, or none, out of place")
+            require(isinstance(outcome, int) == asked.shared, "a share, or none, out of place")
             require_possible(outcome, certified)
             require(len(cells) == len(names), "the charges are not those of the certificate")
             require(within(says, now, "not_before", "not_after"), "answered outside of the window")
@@ -1027,7 +1051,12 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
         pairs = zip(names, cells, strict=False)
         told[f"{owner} charged"] = ", ".join(f"{n} {b} to {a} cells" for n, (b, a) in pairs)
         told[f"{owner} entry"] = f"{place[0]} of a log of {place[1]}"
-    return {"kind": "row", "answer": fold(answers) or "refused", **question(asked), **told}
+    return {
+        "kind": "row",
+        "answer": fold(answers, asked.bands) or "refused",
+        **question(asked),
+        **told,
+    }
 
 
 def read_record(record: bytes) -> tuple[str | int, str | None, list[tuple[int, int]]]:

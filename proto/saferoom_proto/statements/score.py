@@ -7,6 +7,7 @@ subject's lies. The label side adds its own part to what the band stands for.
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterable
 from enum import StrEnum
 from itertools import pairwise
@@ -33,19 +34,26 @@ class Askers(StrEnum):
 
 
 class Score(Part):
-    """Scores of one owner's part of a model.
+    """Scores of one owner's part of a model, or of several owners' parts, of which only the sum.
+
+    Of several owners each part of the log-odds falls into a band of its own, all of them equally
+    wide; what is told is the sum of the bands' numbers, which is a band of the sum.
 
     Attributes:
-        model: the digest of the room's part, as the release of its job commits to it.
+        model: the digest of the room's part, as the release of its job commits to it; of several
+            owners that of the host's.
+        job: of several owners, the digest of the job that came to the model; none of one.
         training: the digest of the template that it was trained under.
         features: what it was trained on, in that template's order.
         edges: where one band ends and the next begins, in log-odds of the event: a band holds its
-            lower edge.
-        stands_for: what each band counts for, in log-odds, from the lowest band on.
+            lower edge. Of several owners they are those of each part.
+        stands_for: what each band counts for, in log-odds, from the lowest band on; of several
+            owners each band of the sum.
         askers: who may ask.
     """
 
     model: Digest
+    job: Annotated[Digest | None, Field(exclude_if=operator.not_)] = None
     training: Digest
     features: Annotated[
         tuple[FeatureName, ...],
@@ -62,8 +70,17 @@ class Score(Part):
     def _in_order(self) -> Score:
         if any(low >= high for low, high in pairwise(self.edges)):
             raise ValueError("each edge is above the one before")
-        if len(self.stands_for) != len(self.edges) + 1:
-            raise ValueError("a band more than edges, and each stands for a number")
+        owners = len(self.owners)
+        if (self.job is not None) != (owners > 1):
+            raise ValueError("a score of several owners names its job, and no other does")
+        if len(self.stands_for) != owners * len(self.edges) + 1:
+            raise ValueError("for each owner a band more than edges, and each stands for a number")
+        if owners > 1:
+            steps = {high - low for low, high in pairwise(self.stands_for)}
+            steps |= {high - low for low, high in pairwise(self.edges)}
+            if len(steps) != 1 or steps.pop() <= 0:
+                raise ValueError("of several owners all bands are equally wide")
+            return self
         for place, number in enumerate(self.stands_for):
             above = place == 0 or number >= self.edges[place - 1]
             if not above or (place < len(self.edges) and number >= self.edges[place]):
@@ -75,12 +92,17 @@ class Score(Part):
         """Whose features it reads, in order."""
         return tuple(sorted({name.partition(".")[0] for name in self.features}))
 
+    def features_of(self, owner: str) -> tuple[str, ...]:
+        """Name one owner's of them, in the order of training."""
+        return tuple(name for name in self.features if name.partition(".")[0] == owner)
+
 
 class ScorePart(Part):
     """What an owner's enclave lets out of a score.
 
     Attributes:
         model: as the template has it.
+        job: likewise; where there is one, what leaves is a share of a sum.
         columns: what its features become, in order.
         edges: of the bands.
         answers: how many there are: one for each band, and one more, "not found", where the
@@ -89,6 +111,7 @@ class ScorePart(Part):
     """
 
     model: Digest
+    job: Annotated[Digest | None, Field(exclude_if=operator.not_)] = None
     columns: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
     edges: Annotated[tuple[Number, ...], Field(min_length=1, max_length=MOST_BANDS - 1)]
     answers: Annotated[int, Field(ge=2, le=MOST_BANDS + 1)]
@@ -101,6 +124,7 @@ class ScorePart(Part):
         """Derive it from what the template asks, its columns, and whether silence can show."""
         return cls(
             model=score.model,
+            job=score.job,
             columns=columns,
             edges=score.edges,
             answers=len(score.edges) + 1 + silent,
@@ -119,5 +143,6 @@ class ScorePart(Part):
             free: what the features that are not charged tell, by their value digests, in order. Of
                 those that are charged, accounts know it beside the mark; of these nothing would.
         """
-        told = "\n".join((_MARK, self.model, *map(format_number, self.edges), *free))
+        of = () if self.job is None else (f"part in {self.job}",)
+        told = "\n".join((_MARK, self.model, *of, *map(format_number, self.edges), *free))
         return hashlib.sha256(told.encode()).hexdigest()
