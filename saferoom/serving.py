@@ -10,6 +10,7 @@ from pathlib import Path
 from saferoom.logs import make_log
 from saferoom.room import Room
 from saferoom.server import Server
+from saferoom_proto.formula import parse_formula
 from saferoom_proto.reasons import SafeRoomError
 
 
@@ -21,6 +22,7 @@ async def serve(folder: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log = make_log(room.config.log.level)
+    parse_formula("owner.flag")  # imports the parser, for which no call shall wait
     server = await Server.open(room, log=log)
     # What was made so far stays: the collector need not look through it again and again.
     gc.collect()

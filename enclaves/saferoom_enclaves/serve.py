@@ -29,6 +29,7 @@ from saferoom_enclaves.service import EnclaveService
 from saferoom_enclaves.storework import Allowance, StoreWork
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.encoding import b64
+from saferoom_proto.formula import parse_formula
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rpc_methods import by_name
 from saferoom_proto.starting import Greeting
@@ -99,6 +100,7 @@ def serve(
     Raises:
         SafeRoomError: `SANDBOX_TOO_WEAK`; `UNAVAILABLE` where no child is to be had any more.
     """
+    parse_formula("owner.flag")  # imports the parser, which otherwise the first template would
     confinement = close_system_calls()
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=new_loop) as runner:

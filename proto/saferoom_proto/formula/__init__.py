@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from saferoom_proto.formula.bind import bind, max_cuts, stated
 from saferoom_proto.formula.evaluate import NULL, Cut, cuts, evaluate
-from saferoom_proto.formula.parse import parse_formula
 from saferoom_proto.formula.shape import FeatureShape
 from saferoom_proto.formula.text import format_formula, format_number
 from saferoom_proto.formula.tree import (
@@ -73,3 +72,12 @@ __all__ = [
     "split_by_owner",
     "stated",
 ]
+
+
+def parse_formula(text: str) -> Node:
+    """Read a formula, or refuse it by name and position: `parse.parse_formula`."""
+    # With the parser comes sqlglot, an eighth of a second of a processor: an enclave's child, a key
+    # agent and most commands read no formula.
+    from saferoom_proto.formula import parse  # noqa: PLC0415
+
+    return parse.parse_formula(text)
