@@ -99,6 +99,7 @@ _OF_TABLES = {
     "margins": "which tables",
     "rules": "the rules",
     "privacy": "the noise",
+    "groups": "what names legal groups",
 }
 
 

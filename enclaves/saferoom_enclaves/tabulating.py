@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.children.jobs import Tabulate, Tabulated
 from saferoom_enclaves.features import ABSENT, FeatureDefinition
-from saferoom_enclaves.materialise import Everybody, materialise
+from saferoom_enclaves.materialise import Everybody, Materialised, materialise
+from saferoom_enclaves.statistics.groups import legal_groups
 from saferoom_enclaves.statistics.guard import KEPT, LEFT
 from saferoom_enclaves.statistics.noise import with_noise
 from saferoom_enclaves.statistics.protect import Before, Shown, protect
@@ -54,6 +55,7 @@ def tabulate(store: duckdb.DuckDBPyConnection, job: Tabulate) -> Tabulated:
     columns = Columns(
         {name: _codes(found.columns[names.index(name)], definitions[name]) for name in wanted},
         {amount_of(names[at]): amounts for at, amounts in found.amounts.items()},
+        None if job.groups is None else _groups(found, names.index(job.groups)),
     )
     # Step 3: with noise, where the plan has it in the place of rules.
     if job.aggregate.privacy is not None:
@@ -67,6 +69,10 @@ def tabulate(store: duckdb.DuckDBPyConnection, job: Tabulate) -> Tabulated:
     )
     of = {amount_of(each.feature): each.feature for each in job.bounds}
     return Tabulated(numbers=numbers, shown=tuple(_told(protected.after.shown, of)))
+
+
+def _groups(found: Materialised, at: int) -> NDArray[np.int64]:
+    return legal_groups(found.subjects, found.tags[at])
 
 
 def _before(job: Tabulate, definitions: Mapping[str, FeatureDefinition]) -> Before:

@@ -186,12 +186,14 @@ def derive_table_part(
     _require_defined("aggregate", refs, pinned)
     shapes = {ref: pinned[ref].shape for ref in refs}
     plan = plan_of(aggregate, shapes)
-    detailed = [ref for ref in refs if pinned[ref].definition.level > MAX_CHECK_LEVEL]
+    told = [FeatureRef.parse(name) for name in aggregate.told_of]
+    detailed = [ref for ref in told if pinned[ref].definition.level > MAX_CHECK_LEVEL]
     if detailed and any(each.kind not in COUNTED for each in aggregate.measures):
         rule = f"{detailed[0]} is of level 4: tables with it count, and tell nothing else"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("aggregate.measures", rule)])
     uses = tuple(
-        _use_by(pinned[ref], len(classes_of(shapes[ref]))) for ref in sorted(refs, key=str)
+        _use_by(pinned[ref], len(classes_of(shapes[ref])) if ref in told else 1)
+        for ref in sorted(refs, key=str)
     )
     table = TablePart(
         columns=tuple(
@@ -202,6 +204,7 @@ def derive_table_part(
         cells=plan.numbers,
         rules=aggregate.rules,
         privacy=aggregate.privacy,
+        groups=aggregate.groups,
     )
     return OwnerPart(
         owner=aggregate.owner,

@@ -68,10 +68,12 @@ def templates() -> dict[str, Payload]:
         measures=all_kinds[:1],
         margins=((), ("tax.rating", "tax.vat")),
     )
+    grouped = listed.model_copy(update={"groups": "tax.phone"})
     noisy = every.model_copy(
         update={"privacy": Privacy(epsilon=Decimal("0.5"), cap=Decimal("1.25"))}
     )
     return {
+        "template of tables of groups": Template.model_validate({**given, "aggregate": grouped}),
         "template of tables with noise": Template.model_validate({**given, "aggregate": noisy}),
         "template of tables": Template.model_validate({**given, "aggregate": every}),
         "template of listed tables": Template.model_validate({**given, "aggregate": listed}),

@@ -86,6 +86,11 @@ def _held_back(table: TablePart) -> Iterator[str]:
         " fewer than {threshold}, nor one from which such a number can be reckoned",
         threshold=rules.threshold,
     )
+    if table.groups is not None:
+        yield say(
+            "    those of one legal group count as one; {feature} names it, and is not told",
+            feature=table.groups,
+        )
     yield say(
         "    counts are rounded to {base}, all else to {digits} digits",
         base=rules.base,

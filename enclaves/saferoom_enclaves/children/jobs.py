@@ -18,7 +18,7 @@ from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.load import Change
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements.aggregate import Aggregate, TableRules
-from saferoom_proto.statements.base import Owner, Part, Uscc
+from saferoom_proto.statements.base import FeatureName, Owner, Part, Uscc
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.tables.told import Numbers
 
@@ -185,6 +185,8 @@ class Tabulate(Part):
     """Those that the tables keep to; no laxer than the plan's own."""
     first: TableRules
     """By whose base and digits they are rounded before they are by the plan's."""
+    groups: FeatureName | None = None
+    """Which of the features names legal groups."""
 
 
 class Tabulated(Part):

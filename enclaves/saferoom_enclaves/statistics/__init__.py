@@ -4,6 +4,7 @@ Arithmetic on arrays of one owner's features, without a file, a socket or a cloc
 (docs/statistics.md). One way through, each step in its own module:
 
     lattice     the cells of all margins, numbered, and which sum to which
+    groups      which subjects are one legal group
     tabulate    subjects counted and added up, cell by cell
     watched     tables that nobody asked for, and that those which were asked for tell of
     fixed       small sets whose number published cells fix, by integer programmes

@@ -18,7 +18,7 @@ from saferoom_enclaves.tables.privacy import NoisyNumbers, ToldWithNoise
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import FEWEST_DAYS, TableRules
-from saferoom_proto.statements.base import Digest, Instant, Name, Part
+from saferoom_proto.statements.base import Digest, FeatureName, Instant, Name, Part
 
 _TABLE: Final = "tables"
 
@@ -47,6 +47,7 @@ class TableAccount(Part):
         rules: the strictest of those plans; whatever follows keeps to them too. Base and digits
             are those of the first.
         times: how often each institution was told each plan's tables, or they could not be made.
+        groups: the feature by which subjects of one legal group are one unit, if any plan names it.
         noisy: which groups were told which plans with noise; then no table is told without.
     """
 
@@ -57,6 +58,7 @@ class TableAccount(Part):
     rules: TableRules = TableRules()
     times: tuple[TimesTold, ...] = ()
     noisy: tuple[ToldWithNoise, ...] = ()
+    groups: FeatureName | None = None
 
     def told(self, institution: str, plan: str) -> int:
         """Tell how often an institution was told a plan's tables, or they could not be made."""

@@ -49,6 +49,7 @@ class ChargedTable(Evidence):
         rules: the plan's, and where what was released before kept to stricter ones, those.
         first: by whose base and digits the first tables of these records were rounded; all others
             are rounded by those before they are by their own.
+        groups: by which feature subjects are one unit, for this plan or any before it.
         noise: what it was charged, of tables with noise; such are held to nothing else.
     """
 
@@ -61,6 +62,7 @@ class ChargedTable(Evidence):
     rules: TableRules
     first: TableRules
     noise: PaidNoise | None = None
+    groups: str | None = None
 
     def __post_init__(self, right: _Charging) -> None:
         _TABLE_CHARGED.require(right)
@@ -77,6 +79,7 @@ class ChargedTable(Evidence):
             shown=shown,
             rules=_rounding_as(self.first, self.rules),
             times=before.told_once_more(institution, certificate),
+            groups=self.groups,
             noisy=before.noisy if self.noise is None else self.noise.after(before.noisy),
         )
 
@@ -111,8 +114,8 @@ def charge_table(
         SafeRoomError: `OVER_BUDGET` in a period that is closed, too soon after tables of other
             records, when it was told the same tables too often, or where its group has too little
             of epsilon left; `CONFLICT` for a feature that was defined, or bounded, in another way
-            in tables before, and for noise beside tables without; `TOO_LARGE` if all plans together
-            have too many cells.
+            in tables before, for other legal groups, and for noise beside tables without;
+            `TOO_LARGE` if all plans together have too many cells.
     """
     kept = accounts.read(epoch)
     # What was released and forgotten could be subtracted from whatever is released now. The records
@@ -154,7 +157,16 @@ def charge_table(
         _strictest(rules, kept.account.rules),
         kept.account.rules if kept.account.plans else rules,
         noise,
+        _groups(admitted, kept.account),
     )
+
+
+def _groups(admitted: AdmittedTable, before: TableAccount) -> str | None:
+    """Give by which feature subjects are one unit: what one plan protected, the next one does."""
+    own = admitted.tables.aggregate.groups
+    if None not in {own, before.groups} and own != before.groups:
+        raise SafeRoomError(Reason.CONFLICT, "earlier tables name legal groups otherwise")
+    return own or before.groups
 
 
 def _noise(

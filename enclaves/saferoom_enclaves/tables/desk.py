@@ -59,6 +59,7 @@ class _OverStore:
             shown=charged.kept.account.shown,
             rules=charged.rules,
             first=charged.first,
+            groups=charged.groups,
         )
         made = self.work.tabulate(self.opened.memory, order)
         if sum(map(len, made.numbers)) != charged.plan.numbers:

@@ -162,11 +162,18 @@ class Aggregate(Part):
     rules: TableRules = TableRules()
     privacy: Annotated[Privacy | None, Field(exclude_if=_is_none)] = None
     """Noise in the place of the rules, but for that of the days."""
+    groups: Annotated[FeatureName | None, Field(exclude_if=_is_none)] = None
+    """A feature of stated values that names each subject's legal group, by any code; those of one
+    group are one unit. Nothing of it is told."""
 
     @model_validator(mode="after")
     def _whole(self) -> Aggregate:
         if self.privacy is not None and self.rules != TableRules(days=self.rules.days):
             raise ValueError("of tables with noise no rule but that of the days is kept to")
+        if self.privacy is not None and self.groups is not None:
+            raise ValueError("noise is for single subjects, and not for legal groups")
+        if self.groups is not None and self.groups in self.told_of:
+            raise ValueError("what names legal groups is neither a column nor measured")
         if (self.ways is None) != bool(self.margins):
             raise ValueError("margins are listed, or `ways` says of how many columns all are told")
         if len({name.partition(".")[0] for name in self.features}) != 1:
@@ -174,10 +181,15 @@ class Aggregate(Part):
         return self
 
     @property
-    def features(self) -> tuple[str, ...]:
-        """Every feature it reads, each once."""
+    def told_of(self) -> tuple[str, ...]:
+        """Every feature that is told of, each once."""
         measured = (each.of for each in self.measures if each.of is not None)
         return tuple(dict.fromkeys((*self.dimensions, *measured)))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature it reads, each once."""
+        return self.told_of if self.groups is None else (*self.told_of, self.groups)
 
     @property
     def owner(self) -> str:

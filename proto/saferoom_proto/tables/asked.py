@@ -13,7 +13,7 @@ from typing import Final, assert_never
 from saferoom_proto.formula import FeatureRef, FeatureShape, format_number
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import Aggregate, MeasureKind, TableMeasure, TableRules
-from saferoom_proto.statements.feature import FeatureKind
+from saferoom_proto.statements.feature import FeatureKind, StatedForm
 from saferoom_proto.tables.plan import (
     Dimension,
     Margin,
@@ -50,6 +50,8 @@ def plan_of(aggregate: Aggregate, shapes: Shapes, epoch: int = 0) -> ReleasePlan
     """
     counted = [each.of for each in aggregate.measures if each.kind not in ADDED and each.of]
     names = dict.fromkeys((*aggregate.dimensions, *counted))
+    if aggregate.groups is not None:
+        _require_codes(shapes[FeatureRef.parse(aggregate.groups)])
     try:
         return ReleasePlan(
             dimensions=tuple(_dimension(name, shapes) for name in names),
@@ -94,6 +96,12 @@ def classes_of(shape: FeatureShape) -> tuple[str, ...]:
 def amount_of(feature: str) -> str:
     """Name the amounts of a feature in a plan, where its classes have the feature's own name."""
     return f"{feature}, added up"
+
+
+def _require_codes(shape: FeatureShape) -> None:
+    """Refuse what cannot name legal groups."""
+    if shape.form is not StatedForm.CODE or shape.fetched:
+        raise _not_so(shape.ref, "legal groups are named by a feature of stated codes of the store")
 
 
 def _dimension(name: str, shapes: Shapes) -> Dimension:

@@ -30,3 +30,5 @@ class TablePart(Part):
     rules: TableRules
     privacy: Annotated[Privacy | None, Field(exclude_if=lambda each: each is None)] = None
     """With how much noise; then no rule but that of the days is kept to."""
+    groups: Annotated[FeatureName | None, Field(exclude_if=lambda each: each is None)] = None
+    """By which feature subjects of one legal group are one unit."""
