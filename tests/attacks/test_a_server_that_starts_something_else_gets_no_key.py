@@ -6,7 +6,8 @@ Real processes: the key agent is the owner's and honest, all else is the server'
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -23,12 +24,33 @@ LYING: Final = str(Path(__file__).with_name("lying_server.py"))
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[SmallRoom]:
+@contextmanager
+def stopped(folder: Path) -> Generator[SmallRoom]:
     """Give a room with one owner, whose records are loaded; its honest server is stopped."""
-    with small_room(tmp_path) as made:
+    with small_room(folder) as made:
         made.say(STEADY)
         made.processes.kill("server")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallRoom]:
+    """Give one that tests use one after another."""
+    with stopped(tmp_path_factory.mktemp("room")) as made:
+        yield made
+
+
+@pytest.fixture
+def live(room: SmallRoom) -> Iterator[SmallRoom]:
+    """Give it, and stop the server that the test started."""
+    yield room
+    room.processes.kill("server")
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[SmallRoom]:
+    """Give one whose folder, or whose key agent, the test changes."""
+    with stopped(tmp_path) as made:
         yield made
 
 
@@ -68,35 +90,35 @@ def test_another_charter_gets_no_key(live: SmallRoom) -> None:
 
 
 @pytest.mark.soak
-def test_an_older_folder_gets_no_key(live: SmallRoom, tmp_path: Path) -> None:
-    folder, copy = live.room / "enclaves" / "tax", tmp_path / "copy"
+def test_an_older_folder_gets_no_key(apart: SmallRoom, tmp_path: Path) -> None:
+    folder, copy = apart.room / "enclaves" / "tax", tmp_path / "copy"
     shutil.copytree(folder, copy)
-    live.start_server()
-    live.processes.wait_for(live.answers, "the server does not answer")
-    live.processes.wait_for(live.serving, "the enclave does not serve")
-    with live.open("bank-a", "desk") as room:
+    apart.start_server()
+    apart.processes.wait_for(apart.answers, "the server does not answer")
+    apart.processes.wait_for(apart.serving, "the enclave does not serve")
+    with apart.open("bank-a", "desk") as room:
         room.check("paid-enough", subject=STEADY, purpose="pre-loan", params={"least": "5000"})
     # The agent sees the longer chain at the next start.
-    live.processes.kill("server")
-    live.start_server()
-    live.processes.wait_for(live.answers, "the server does not answer")
-    live.processes.wait_for(live.serving, "the enclave does not serve")
-    live.processes.kill("server")
+    apart.processes.kill("server")
+    apart.start_server()
+    apart.processes.wait_for(apart.answers, "the server does not answer")
+    apart.processes.wait_for(apart.serving, "the enclave does not serve")
+    apart.processes.kill("server")
     shutil.rmtree(folder)
     shutil.copytree(copy, folder)
-    live.start_server()
-    live.processes.wait_for(live.answers, "the server does not answer")
-    assert refused(live, "refused: STORE_ROLLED_BACK")
+    apart.start_server()
+    apart.processes.wait_for(apart.answers, "the server does not answer")
+    assert refused(apart, "refused: STORE_ROLLED_BACK")
 
 
 @pytest.mark.soak
 def test_code_that_lies_about_itself_gets_no_key_where_the_owner_starts_its_enclave(
-    live: SmallRoom, sources: str
+    apart: SmallRoom, sources: str
 ) -> None:
     """Its evidence is perfect. But the supervisor, which the agent asks for, started nothing."""
-    live.agents["tax"].require([SigningKey.generate().verify_key.public])
-    serve_falsely(live, "disguised", sources)
-    assert refused(live, "refused: BAD_EVIDENCE: no supervisor says that it started this enclave")
+    apart.agents["tax"].require([SigningKey.generate().verify_key.public])
+    serve_falsely(apart, "disguised", sources)
+    assert refused(apart, "refused: BAD_EVIDENCE: no supervisor says that it started this enclave")
 
 
 def test_software_evidence_alone_is_no_obstacle_to_code_that_lies_about_itself(

@@ -114,25 +114,39 @@ def libraries(pid: int) -> set[str]:
     return {name for name in ("duckdb", "libcrypto", "_rust", "cygrpc", "numpy") if name in maps}
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+def begun(folder: Path) -> Running:
+    """Start one, with filings in its schema and a consent; nothing is loaded yet."""
     room = sample(clock=Clock())
     filings = table("filings", column("n", ColumnType.BIGINT, 3))
     room.tax.publish_schema(schema("tax", *TAX_TABLES, filings, version=2))
     room.consent(1)
-    own = Running(room, tmp_path)
+    return Running(room, folder)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    own = begun(tmp_path)
     with own.process:
         own.load()
         yield own
 
 
-def test_the_database_is_in_neither_process_that_stays(running: Running) -> None:
-    assert running.ask() is Truth.YES
-    assert libraries(running.fork_server) == set()
-    assert "duckdb" not in libraries(running.process.process.pid)
-    assert "cygrpc" in libraries(running.process.process.pid)
-    level = running.process.whereabouts().sandbox_level
-    assert level == running.process.greeting["sandbox_level"]
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Give one that goes on after each test as before it."""
+    own = begun(tmp_path_factory.mktemp("lasting"))
+    with own.process:
+        own.load()
+        yield own
+
+
+def test_the_database_is_in_neither_process_that_stays(lasting: Running) -> None:
+    assert lasting.ask() is Truth.YES
+    assert libraries(lasting.fork_server) == set()
+    assert "duckdb" not in libraries(lasting.process.process.pid)
+    assert "cygrpc" in libraries(lasting.process.process.pid)
+    level = lasting.process.whereabouts().sandbox_level
+    assert level == lasting.process.greeting["sandbox_level"]
 
 
 def test_a_feature_without_end_is_stopped_and_named_and_answers_go_on(running: Running) -> None:
@@ -159,16 +173,16 @@ def test_a_changed_feature_is_answered_from_no_older_index(running: Running) -> 
     running.wait_for(lambda: running.ask(asked) is not Reason.NO_DATA)
 
 
-def test_a_load_under_way_holds_no_question_up(running: Running) -> None:
-    os.kill(running.fork_server, signal.SIGSTOP)
+def test_a_load_under_way_holds_no_question_up(lasting: Running) -> None:
+    os.kill(lasting.fork_server, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(running.load)
+        loading = pool.submit(lasting.load)
         for _ in range(3):
-            assert running.ask() is Truth.YES
+            assert lasting.ask() is Truth.YES
         assert not loading.done()
-        os.kill(running.fork_server, signal.SIGCONT)
+        os.kill(lasting.fork_server, signal.SIGCONT)
         loading.result(60)
-    assert running.ask() is Truth.YES
+    assert lasting.ask() is Truth.YES
 
 
 def test_no_question_is_refused_while_a_load_takes_the_place_of_another(running: Running) -> None:
@@ -192,33 +206,33 @@ def test_no_question_is_refused_while_a_load_takes_the_place_of_another(running:
     assert epochs[-1] == 2
 
 
-def test_a_killed_fork_server_comes_back_by_itself(running: Running) -> None:
+def test_a_killed_fork_server_comes_back_by_itself(lasting: Running) -> None:
     for _ in range(3):
-        before = running.fork_server
+        before = lasting.fork_server
         os.kill(before, signal.SIGKILL)
-        assert running.ask() is Truth.YES
-        running.wait_for(lambda before=before: running.another_fork_server(before))
-        running.load()
-        assert running.ask() is Truth.YES
-    assert running.process.whereabouts().sandbox_missing == tuple(
-        cast("list[str]", running.process.greeting["sandbox_missing"])
+        assert lasting.ask() is Truth.YES
+        lasting.wait_for(lambda before=before: lasting.another_fork_server(before))
+        lasting.load()
+        assert lasting.ask() is Truth.YES
+    assert lasting.process.whereabouts().sandbox_missing == tuple(
+        cast("list[str]", lasting.process.greeting["sandbox_missing"])
     )
 
 
 def test_a_load_under_way_fails_with_its_fork_server_and_the_next_does_not(
-    running: Running,
+    lasting: Running,
 ) -> None:
-    before = running.fork_server
+    before = lasting.fork_server
     os.kill(before, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(running.load)
-        assert running.ask() is Truth.YES
+        loading = pool.submit(lasting.load)
+        assert lasting.ask() is Truth.YES
         os.kill(before, signal.SIGKILL)
         with suppress(grpc.RpcError):  # the order was taken by the next one, or died with this one
             loading.result(60)
-    running.wait_for(lambda: running.another_fork_server(before))
-    running.load()
-    assert running.ask() is Truth.YES
+    lasting.wait_for(lambda: lasting.another_fork_server(before))
+    lasting.load()
+    assert lasting.ask() is Truth.YES
 
 
 def test_features_that_a_killed_fork_server_did_not_compute_are_computed_by_the_next(

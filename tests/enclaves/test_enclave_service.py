@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,41 @@ def process(room: Sample, tmp_path: Path) -> Iterator[EnclaveProcess]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnclaveProcess]:
+    """Give one that stays locked, whatever it is asked."""
+    with EnclaveProcess(sample(clock=Clock()).tax, tmp_path_factory.mktemp("locked")) as started:
+        yield started
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An enclave unlocked, loaded, with consents, that tests ask one after another."""
+
+    room: Sample
+    process: EnclaveProcess
+    attended: Attended
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    """Give it, open."""
+    room = sample(clock=Clock(), release_tick_milliseconds=5)
+    with EnclaveProcess(room.tax, tmp_path_factory.mktemp("opened")) as process:
+        attended = Attended(process.owner, process)
+        attended.unlock()
+        for serial in (1, 2, 3, 4):
+            room.consent(serial)
+        attended.follow()
+        process.load({"firms": tax_csv(attended.world)})
+        yield Open(room, process, attended)
+
+
 @pytest.fixture
-def attended(room: Sample, process: EnclaveProcess) -> Attended:
-    """Give that process unlocked, loaded, with consents and a fresh head."""
-    ready = Attended(process.owner, process)
-    ready.unlock()
-    for serial in (1, 2, 3, 4):
-        room.consent(serial)
-    ready.follow()
-    process.load({"firms": tax_csv(ready.world)})
-    ready.follow()
-    return ready
+def serving(opened: Open) -> Open:
+    """Give it with a fresh head."""
+    opened.attended.follow()
+    return opened
 
 
 def judged(process: EnclaveProcess, question: Envelope) -> Judged:
@@ -68,9 +93,8 @@ def truth(room: Sample, question: Envelope, outcome: Judged) -> Truth:
     return room.bank.open(question, "tax", outcome.sealed).truth
 
 
-def test_a_question_is_answered_over_the_socket(
-    room: Sample, process: EnclaveProcess, attended: Attended
-) -> None:
+def test_a_question_is_answered_over_the_socket(serving: Open) -> None:
+    room, process, attended = serving.room, serving.process, serving.attended
     for serial, expected in ((1, Truth.YES), (2, Truth.NO), (4, Truth.NOT_FOUND)):
         question = room.question(serial)
         assert truth(room, question, judged(process, question)) is expected
@@ -78,9 +102,8 @@ def test_a_question_is_answered_over_the_socket(
     assert process.outbox(0) == []
 
 
-def test_a_refusal_with_a_verdict_is_an_entry_and_a_plain_one_an_error(
-    room: Sample, process: EnclaveProcess, attended: Attended
-) -> None:
+def test_a_refusal_with_a_verdict_is_an_entry_and_a_plain_one_an_error(serving: Open) -> None:
+    room, process, attended = serving.room, serving.process, serving.attended
     verdict = load(judged(process, room.question(9)).entry.statement, Release)
     assert verdict.reason is Reason.NO_CONSENT
     forged = room.question(key=room.other_bank.key)
@@ -95,9 +118,8 @@ def test_a_refusal_with_a_verdict_is_an_entry_and_a_plain_one_an_error(
     assert attended.world.ledger.size > 0
 
 
-def test_questions_in_one_call_are_judged_each_for_itself(
-    room: Sample, process: EnclaveProcess, attended: Attended
-) -> None:
+def test_questions_in_one_call_are_judged_each_for_itself(serving: Open) -> None:
+    room, process, attended = serving.room, serving.process, serving.attended
     asked = [room.question(1), room.question(key=room.other_bank.key), room.question(9)]
     message = enclave_pb2.JudgeManyRequest(requests=[envelope_to_proto(each) for each in asked])
     outcomes = list(process.stub.JudgeMany(message, timeout=10).outcomes)
@@ -110,9 +132,8 @@ def test_questions_in_one_call_are_judged_each_for_itself(
     assert process.outbox(0) == []
 
 
-def test_many_questions_at_once_share_commits_and_none_is_lost(
-    room: Sample, process: EnclaveProcess, attended: Attended
-) -> None:
+def test_many_questions_at_once_share_commits_and_none_is_lost(serving: Open) -> None:
+    room, process, attended = serving.room, serving.process, serving.attended
     questions = [room.question(serial) for serial in (1, 2, 3, 4) for _ in range(8)]
     outcomes: dict[str, Judged] = {}
 
@@ -131,16 +152,16 @@ def test_many_questions_at_once_share_commits_and_none_is_lost(
 
 
 def test_a_locked_enclave_refuses_all_but_its_unlocking(
-    room: Sample, process: EnclaveProcess
+    room: Sample, locked: EnclaveProcess
 ) -> None:
-    (refusal,) = process.judge([room.question()])
+    (refusal,) = locked.judge([room.question()])
     assert isinstance(refusal, SafeRoomError)
     assert refusal.reason is Reason.LOCKED
-    for attempt in (lambda: process.outbox(0), lambda: process.load({"firms": b""})):
+    for attempt in (lambda: locked.outbox(0), lambda: locked.load({"firms": b""})):
         with pytest.raises(grpc.RpcError) as error:
             attempt()
         assert from_rpc_error(error.value).reason is Reason.LOCKED
-    assert not process.whereabouts().unlocked
+    assert not locked.whereabouts().unlocked
 
 
 def test_its_health_says_whether_it_judges(process: EnclaveProcess, room: Sample) -> None:
@@ -162,10 +183,10 @@ def health(process: EnclaveProcess) -> int:
 
 
 def test_it_talks_to_nobody_but_the_pinned_certificate(
-    room: Sample, process: EnclaveProcess
+    room: Sample, locked: EnclaveProcess
 ) -> None:
     stranger = TlsKey.generate(room.world.clock.utc())
-    with process.connect(stranger) as channel:
+    with locked.connect(stranger) as channel:
         stub = enclave_pb2_grpc.EnclaveServiceStub(channel)
         with pytest.raises(grpc.RpcError) as error:
             stub.GetState(enclave_pb2.GetStateRequest(), timeout=5)
@@ -173,23 +194,23 @@ def test_it_talks_to_nobody_but_the_pinned_certificate(
     assert error.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_what_is_missing_in_a_message_is_named(process: EnclaveProcess) -> None:
+def test_what_is_missing_in_a_message_is_named(locked: EnclaveProcess) -> None:
     with pytest.raises(grpc.RpcError) as error:
-        process.stub.Judge(enclave_pb2.JudgeRequest(), timeout=10)
+        locked.stub.Judge(enclave_pb2.JudgeRequest(), timeout=10)
     refusal = from_rpc_error(error.value)
     assert refusal.reason is Reason.MALFORMED
     assert [fault.field for fault in refusal.fields] == ["request"]
 
 
-def test_messages_and_metadata_past_their_limits_are_refused(process: EnclaveProcess) -> None:
+def test_messages_and_metadata_past_their_limits_are_refused(locked: EnclaveProcess) -> None:
     request = enclave_pb2.AttestRequest(nonce=bytes(65 << 20))
     with pytest.raises(grpc.RpcError) as error:
-        process.stub.Attest(request, timeout=30)
+        locked.stub.Attest(request, timeout=30)
     assert from_rpc_error(error.value).reason is Reason.TOO_LARGE
     metadata = (("x-much", "a" * (200 << 10)),)
     with pytest.raises(grpc.RpcError):
-        process.stub.GetState(enclave_pb2.GetStateRequest(), metadata=metadata, timeout=10)
-    assert process.whereabouts().sequence == 0
+        locked.stub.GetState(enclave_pb2.GetStateRequest(), metadata=metadata, timeout=10)
+    assert locked.whereabouts().sequence == 0
 
 
 def test_it_stops_cleanly_when_asked_and_goes_on_where_it_was(room: Sample, tmp_path: Path) -> None:
