@@ -44,6 +44,8 @@ def bars(labels: list[str], series: dict[str, list[float]], *, flat: bool = Fals
             axes.invert_yaxis()
         if len(series) > 1:
             axes.legend()
+        else:
+            (axes.set_xlabel if flat else axes.set_ylabel)("".join(series))
         figure.savefig(drawn, format="svg", metadata=_NO_METADATA)
     # What stands before the drawing is for files of their own.
     return drawn.getvalue().partition("<svg")[2].join(("<svg", ""))

@@ -252,10 +252,13 @@ def own_part(report: TrainingReport, values: Mapping[str, float]) -> float:
     ]
     if faults:
         raise SafeRoomError(Reason.OFF_DOMAIN, faults[0].rule, faults)
-    return report.intercept + sum(_points(weight, values[weight.name]) for weight in report.weights)
+    return report.intercept + sum(
+        contribution(weight, values[weight.name]) for weight in report.weights
+    )
 
 
-def _points(weight: Weight, value: float) -> float:
+def contribution(weight: Weight, value: float) -> float:
+    """Give what a value of a column adds to the own part, as training reckoned it."""
     if not weight.scale:
         return 0.0  # left out of training
     standardised = (value - weight.mean) / weight.scale

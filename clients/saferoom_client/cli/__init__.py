@@ -62,6 +62,7 @@ COMMANDS: Final = {
     "job": Entry("job:app", "Train a model together with an owner."),
     "report": Entry("report:app", "Ask for what is public about one subject."),
     "score": Entry("score:app", "Score with a trained model."),
+    "scorecard": Entry("scorecard:app", "Make and use scorecards of your own rows."),
     "federation": Entry("federation:app", "Train a model together with other banks."),
     "stats": Entry("stats:app", "Ask for tables about all subjects."),
     "uses": Entry("uses:uses", "See what your data was used for."),

@@ -108,7 +108,10 @@ def fit_card(columns: Mapping[str, Values], labels: Integers, asked: Asked) -> F
             if isinstance(values, np.ndarray)
             else count_classes(values, labels)
         )
-        binned = bin_column(counts, asked.rules.get(name, asked.default))
+        try:
+            binned = bin_column(counts, asked.rules.get(name, asked.default))
+        except ScorecardError as error:
+            raise ScorecardError(error.fault, f"{name}: {error.detail}") from error
         if binned is not None and binned.value >= asked.least_value:
             chosen[name] = binned
         elif binned is None:

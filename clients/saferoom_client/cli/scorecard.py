@@ -1,0 +1,330 @@
+"""Commands about scorecards: fit, show, report, export, apply, and join to a joint model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from saferoom_client.bars import require_drawing
+from saferoom_client.cli.options import JsonOption, NewFile, ProfileOption, group, pairs
+from saferoom_client.cli.output import show
+from saferoom_client.cli.scorecard_words import (
+    describe_card,
+    describe_scored,
+    describe_values,
+    scored_document,
+    values_document,
+)
+from saferoom_client.files import require_writable, write_file
+from saferoom_client.jobs import JobRows, read_report
+from saferoom_client.report.pdf import require_pdf
+from saferoom_client.room import Room
+from saferoom_client.scorecards.applying import score_table, score_values, write_points, write_woe
+from saferoom_client.scorecards.cards import refused
+from saferoom_client.scorecards.document import KeptApproval, Scorecard
+from saferoom_client.scorecards.exporting import card_as_onnx, card_as_pmml
+from saferoom_client.scorecards.fitting import (
+    HELD_OUT,
+    LEAST_EVENTS,
+    LEAST_SHARE,
+    LEAST_VALUE,
+    MOST_BINS,
+    Wanted,
+    fit_scorecard,
+)
+from saferoom_client.scorecards.joint import join_card
+from saferoom_client.scorecards.page import write_page, write_pdf
+from saferoom_client.scorecards.table import EVENT, Columns
+from saferoom_client.scores import Scale
+from saferoom_client.templates import approved_by
+from saferoom_client.tongue import later, say
+from saferoom_client.training.folder import find_job
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+
+app = group("Make scorecards of your own rows, read, export and apply them; no room is needed.")
+
+_USUAL: Final = Scale()
+
+CardFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CARD", help="The card's file.", exists=True, dir_okay=False, show_default=False
+    ),
+]
+LabelOption = Annotated[
+    str | None, typer.Option(help="The column of labels, to measure the points with.")
+]
+EventOption = Annotated[str, typer.Option(help="The label of the event.")]
+
+
+RiskOption = Annotated[
+    list[str],
+    typer.Option(
+        help="How risk goes along a column, NAME=rising, falling, either or free; without a"
+        " name for all other columns; repeat it."
+    ),
+]
+ClassesOption = Annotated[
+    list[str],
+    typer.Option("--classes", help="A column of classes that look like numbers; repeat it."),
+]
+TableFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TABLE",
+        help="Your table: CSV, Excel, Parquet or Arrow.",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+ShareOption = Annotated[
+    float, typer.Option(help="The share of rows that is held out, to measure with.")
+]
+TestOption = Annotated[
+    Path | None, typer.Option(help="A table to measure with, as of a later year.", exists=True)
+]
+BinShareOption = Annotated[float, typer.Option(help="The least share of rows in a bin.")]
+BinEventsOption = Annotated[
+    int, typer.Option(help="The fewest events in a bin, and the fewest others.")
+]
+BinsOption = Annotated[int, typer.Option(help="The most bins, beside that of missing values.")]
+ValueOption = Annotated[
+    float, typer.Option(min=0, help="Columns of less information value are left out.")
+]
+PointsOption = Annotated[float, typer.Option(help="Points at the base odds.")]
+OddsOption = Annotated[float, typer.Option(help="Base odds: so many good to one bad.")]
+DoubleOption = Annotated[float, typer.Option(help="Points to double the odds.")]
+ColumnOption = Annotated[
+    list[str], typer.Option(help="A column to take; repeat it. All others, if not given.")
+]
+LeaveOption = Annotated[list[str], typer.Option(help="A column not to take; repeat it.")]
+NameOption = Annotated[str, typer.Option(help="The card's name; its file's, if not given.")]
+
+
+@app.command()
+def fit(
+    table: TableFile,
+    out: NewFile,
+    *,
+    label: Annotated[str, typer.Option(help="The column of labels.")],
+    event: EventOption = EVENT,
+    name: NameOption = "",
+    column: ColumnOption = [],  # noqa: B006 - Typer copies it
+    leave: LeaveOption = [],  # noqa: B006
+    classes: ClassesOption = [],  # noqa: B006
+    risk: RiskOption = [],  # noqa: B006
+    held_out: ShareOption = HELD_OUT,
+    test: TestOption = None,
+    least_share: BinShareOption = LEAST_SHARE,
+    least_events: BinEventsOption = LEAST_EVENTS,
+    most_bins: BinsOption = MOST_BINS,
+    least_value: ValueOption = LEAST_VALUE,
+    points: PointsOption = _USUAL.points,
+    odds: OddsOption = _USUAL.odds,
+    double: DoubleOption = _USUAL.double,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a card on a table of yours, and measure it on rows held out."""
+    require_writable(out)
+    wanted = Wanted(
+        Columns(label, event, tuple(column), tuple(leave), tuple(classes)),
+        Scale(points, odds, double),
+        held_out if test is None else test,
+        _shapes(risk),
+        least_share,
+        least_events,
+        most_bins,
+        least_value,
+    )
+    with Console(stderr=True, quiet=as_json).status(say("the card is fitted")):
+        card = fit_scorecard(table, wanted, name=name or out.stem)
+    card.write(out)
+    lines = describe_card(card)
+    step = say("next: saferoom scorecard report {path} --html card.html", path=out)
+    show(as_json, _document(card, "card", out), *lines, say("wrote {path}", path=out), step)
+
+
+@app.command(name="show")
+def show_(file: CardFile, as_json: JsonOption = False) -> None:
+    """Show a card: its measures, bins, points and what stood out."""
+    card = Scorecard.read(file)
+    show(as_json, card.model_dump(mode="json"), *describe_card(card, bins=True))
+
+
+@app.command()
+def report(
+    file: CardFile,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page here, with charts and a model card.", dir_okay=False),
+    ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write the same page here as PDF.", dir_okay=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a card's report, with charts and a model card."""
+    _require_some(html, pdf, places="--html, --pdf")
+    require_writable(html, pdf)
+    require_drawing()
+    if pdf is not None:
+        require_pdf()
+    card = Scorecard.read(file)
+    told: dict[str, object] = {"card": card.name}
+    lines: list[str] = []
+    for path, write, kind in ((html, write_page, "html"), (pdf, write_pdf, "pdf")):
+        if path is not None:
+            write_file(path, write(card))
+            told[kind] = str(path)
+            lines.append(say("wrote the page to {path}; it holds your own numbers", path=path))
+    show(as_json, told, *lines)
+
+
+@app.command()
+def export(
+    file: CardFile,
+    pmml: Annotated[
+        Path | None, typer.Option(help="Write it here as PMML 4.4.", dir_okay=False)
+    ] = None,
+    onnx: Annotated[
+        Path | None, typer.Option(help="Write it here as ONNX.", dir_okay=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a card for other systems: its bins and points, and no counts of rows."""
+    _require_some(pmml, onnx, places="--pmml, --onnx")
+    require_writable(pmml, onnx)
+    card = Scorecard.read(file)
+    told: dict[str, object] = {"card": card.name}
+    lines: list[str] = []
+    for path, write, kind in ((pmml, card_as_pmml, "pmml"), (onnx, card_as_onnx, "onnx")):
+        if path is not None:
+            write_file(path, write(card))
+            told[kind] = str(path)
+            lines.append(say("wrote {path}", path=path))
+    show(as_json, told, *lines)
+
+
+@app.command()
+def apply(
+    file: CardFile,
+    *,
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="A table with the card's columns.", exists=True, dir_okay=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write points and reasons here, CSV.", dir_okay=False),
+    ] = None,
+    woe: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write weights of evidence here, CSV, to train a job on.", dir_okay=False
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str], typer.Option(help="A column to write beside the points; repeat it.")
+    ] = [],  # noqa: B006 - Typer copies it
+    label: LabelOption = None,
+    event: EventOption = EVENT,
+    value: Annotated[
+        list[str],
+        typer.Option(help="NAME=VALUE of one applicant, in place of a table; repeat it."),
+    ] = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Score a table, or one applicant whose values are typed, with the reasons."""
+    if (rows is None) == (not value):
+        rule = later("either a table is scored (--rows) or one applicant (--value)")
+        raise refused("--rows, --value", rule, "saferoom scorecard apply --help")
+    require_writable(out, woe)
+    card = Scorecard.read(file)
+    if rows is None:
+        points, reasons = score_values(card, pairs(value, "NAME=VALUE"))
+        show(as_json, values_document(points, reasons), *describe_values(card, points, reasons))
+        return
+    with Console(stderr=True, quiet=as_json).status(say("rows are scored")):
+        scored = score_table(card, rows, Columns(label, event, kept=tuple(keep)))
+    document = scored_document(scored)
+    lines = list(describe_scored(scored))
+    for path, kind in ((out, "out"), (woe, "woe")):
+        if path is None:
+            continue
+        if path is out:
+            write_points(path, scored)
+        else:
+            write_woe(path, scored, label)
+        document[kind] = str(path)
+        lines.append(say("wrote {path}", path=path))
+    show(as_json, document, *lines)
+
+
+@app.command()
+def join(
+    file: CardFile,
+    profile: ProfileOption,
+    out: NewFile,
+    *,
+    job: Annotated[str, typer.Option(help="A job that was trained on its weights of evidence.")],
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="Where the job's table is now, if it was moved.", exists=True),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a card of your half of a joint model: the card's bins with the joint weights."""
+    require_writable(out)
+    card = Scorecard.read(file)
+    with Room.open(profile) as room:
+        folder = find_job(room.profile, job)
+        found = read_report(folder)
+        if found is None:
+            rule = later("this job has no model: saferoom job list")
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
+        view = room.get_template(folder.request.template)
+    kept = folder.rows
+    own = JobRows(rows or Path(kept.file), kept.label, kept.subject, kept.columns).read()
+    if own.digest != kept.digest:
+        rule = later("other rows than the job began with; give the table as it was, with --rows")
+        raise SafeRoomError(Reason.CONFLICT, rule, [FieldFault("--rows", rule)])
+    owners = sorted(view.charters)
+    half = join_card(
+        card,
+        found,
+        own,
+        template_digest=view.envelope.digest,
+        owners=owners,
+        approvals=[
+            KeptApproval(owner=owner, approvers=approved_by(view, owner)) for owner in owners
+        ],
+    )
+    half.write(out)
+    lines = describe_card(half)
+    show(as_json, _document(half, "card", out), *lines, say("wrote {path}", path=out))
+
+
+def _document(card: Scorecard, kind: str, path: Path) -> dict[str, object]:
+    return {**card.model_dump(mode="json"), kind: str(path)}
+
+
+def _require_some(*paths: Path | None, places: str) -> None:
+    if not any(paths):
+        rule = later("nothing is to be written: name a file")
+        raise refused(places, rule, "saferoom scorecard --help")
+
+
+def _shapes(texts: list[str]) -> dict[str, str]:
+    """Read how risk goes along columns: with a name, or without one for all others."""
+    named = [text if "=" in text else f"={text}" for text in texts]
+    found: dict[str, str] = {}
+    for text in named:
+        name, _, shape = text.rpartition("=")
+        if name in found:
+            raise typer.BadParameter(f"{name or shape} is given twice")
+        found[name] = shape
+    return found
