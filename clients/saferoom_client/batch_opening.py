@@ -19,6 +19,7 @@ from saferoom_proto.batch import (
     CHUNK_ROWS,
     CONSENT_BYTES,
     OUTCOMES,
+    REASONED,
     ROW_BYTES,
     SHARED,
     WHEN_BYTES,
@@ -44,7 +45,8 @@ from saferoom_proto.tree import Tree
 from saferoom_proto.v1 import batch_pb2
 from saferoom_proto.wire import Recorded, recorded_from_proto
 
-_KNOWN: Final = bytes([*OUTCOMES, SHARED])
+REASONED_CODES: Final = frozenset(REASONED.values())
+_KNOWN: Final = bytes([*OUTCOMES, SHARED, *REASONED_CODES])
 _NO_CONSENT: Final = bytes(CONSENT_BYTES)
 
 
@@ -214,20 +216,30 @@ def require_sound(
     span = release.span_of(chunk.first)
     if span is None or not span.approvals:
         raise SafeRoomError(Reason.NOT_APPROVED, "answered without approvals")
-    if width != record_bytes(len(owned.charged), shared=shared):
+    reasoned = owned.score is not None and owned.score.reasons > 0
+    if width != record_bytes(len(owned.charged), shared=shared, reasoned=reasoned):
         raise SafeRoomError(Reason.BAD_PROOF, "the charges are not those of the certificate")
-    if shared:
-        for (record,) in split(chunk.records, width):
-            outcome_of(record)  # not only when its row is read
+    if shared or reasoned:
+        _require_read(chunk.records, width, owned)
     if owned.needs_consent:
         _require_consents(codes, chunk.records, width)
 
 
 def _require_told(codes: bytes, owned: OwnerPart) -> None:
+    if REASONED_CODES.intersection(codes) and not (owned.score and owned.score.reasons):
+        raise SafeRoomError(Reason.BAD_PROOF, "reasons where there are none")
     for code in {*codes} & OUTCOMES.keys():
         told = OUTCOMES[code]
         if not isinstance(told, Reason):
             owned.require_told(told)
+
+
+def _require_read(records: bytes, width: int, owned: OwnerPart) -> None:
+    """Read every record, and not only when its row is read."""
+    for (record,) in split(records, width):
+        outcome = outcome_of(record)
+        if not isinstance(outcome, Reason):
+            owned.require_told(outcome)
 
 
 def _require_consents(codes: bytes, records: bytes, width: int) -> None:

@@ -17,6 +17,7 @@ from saferoom_client.scores import (
     own_part,
     own_report,
     points_of,
+    reasons_of,
     report_of,
     scored,
     when_ready,
@@ -45,6 +46,7 @@ class RowScore:
         stands_for: what the band counts for, in log-odds of the event; none without a band.
         own: the label side's own part of the log-odds; none where it was not reckoned.
         reason: why the row was refused; none if it was answered.
+        reasons: as of a single score.
     """
 
     index: int
@@ -53,6 +55,7 @@ class RowScore:
     stands_for: Decimal | None
     own: float | None
     reason: Reason | None
+    reasons: tuple[str, ...] = ()
 
     @property
     def log_odds(self) -> float | None:
@@ -95,7 +98,8 @@ class BatchScores:
         return len(self.answer)
 
     def __iter__(self) -> Iterator[RowScore]:
-        stands_for = scored(self.answer.view).stands_for
+        asked = scored(self.answer.view)
+        stands_for = asked.stands_for
         for row in self.answer:
             told = row.told
             band = told.number if isinstance(told, Band) else None
@@ -106,6 +110,7 @@ class BatchScores:
                 stands_for=None if band is None else stands_for[band - 1],
                 own=self.own[row.index] if self.own else None,
                 reason=row.reason,
+                reasons=reasons_of(asked, told),
             )
 
 

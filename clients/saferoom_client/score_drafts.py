@@ -25,6 +25,7 @@ def draft_score(
     name: str,
     purpose: str,
     edges: Sequence[Decimal],
+    reasons: int = 0,
 ) -> dict[str, object]:
     """Write a draft that `template propose` takes.
 
@@ -34,6 +35,7 @@ def draft_score(
         name: of the new template.
         purpose: that scores are asked for.
         edges: of the bands, ascending; of several owners those of each part; empty for usual ones.
+        reasons: the most features that are to be named beside a band.
 
     Raises:
         SafeRoomError: `NOT_ALLOWED` if the template trains nothing.
@@ -58,6 +60,7 @@ def draft_score(
             "features": list(training.features),
             "edges": [str(edge) for edge in told],
             "stands_for": [str(each) for each in middles(told, owners)],
+            **({"reasons": reasons} if reasons else {}),
         },
     }
 

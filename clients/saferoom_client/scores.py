@@ -26,7 +26,7 @@ from saferoom_client.tongue import later
 from saferoom_client.training.folder import kept_jobs
 from saferoom_client.training.report import TrainingReport, Weight
 from saferoom_client.values import TemplateView, bits_told
-from saferoom_proto.answer import Band
+from saferoom_proto.answer import Band, Truth
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.statements import Charge, Purpose, Score
@@ -81,6 +81,8 @@ class ScoreAnswer:
         charges: what the question cost at each owner, in cells told apart.
         time: when the enclave answered.
         evidence: every statement that the answer was verified under.
+        reasons: features that raise the odds of the event the most, where the score tells them; in
+            its own order, not by how much.
     """
 
     band: int | None
@@ -91,6 +93,7 @@ class ScoreAnswer:
     charges: tuple[Charge, ...]
     time: datetime
     evidence: CheckEvidence
+    reasons: tuple[str, ...] = ()
 
     @property
     def log_odds(self) -> float | None:
@@ -175,7 +178,13 @@ async def score(
         charges=tuple(charge for part in opened for charge in part.release.charges),
         time=max(part.release.time for part in opened),
         evidence=evidence_of(question, view, opened),
+        reasons=reasons_of(asked, told),
     )
+
+
+def reasons_of(asked: Score, told: Truth | Band | None) -> tuple[str, ...]:
+    """Name the reasons that stand beside a band."""
+    return asked.named(told.lost or 0) if isinstance(told, Band) else ()
 
 
 async def when_ready(ask: Callable[[], Awaitable[T]]) -> T:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.children.jobs import NO_BAND, ModelTold
 from saferoom_enclaves.features import FeatureDefinition
-from saferoom_proto.answer import Band, Truth
+from saferoom_proto.answer import REASONS_BYTES, Band, Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.score import ScorePart
 from saferoom_proto.uscc import SUBJECT_BYTES
@@ -21,7 +21,7 @@ class BandIndex:
 
     Args:
         content: the subjects' codes, ascending and behind each other; a byte for each, its band;
-            and the band of everybody else.
+            and the band of everybody else; where reasons are told, these in the bands' order.
         subjects: how many there are.
         part: the score.
 
@@ -30,14 +30,17 @@ class BandIndex:
     """
 
     def __init__(self, content: memoryview, subjects: int, part: ScorePart) -> None:
-        if len(content) != subjects * (SUBJECT_BYTES + 1) + 1:
+        lost_bytes = REASONS_BYTES if part.reasons else 0
+        if len(content) != subjects * SUBJECT_BYTES + (subjects + 1) * (1 + lost_bytes):
             raise SafeRoomError(Reason.MALFORMED, "bands have another length than they say")
         self._codes: Final = content[: subjects * SUBJECT_BYTES]
         self._subjects: Final = np.frombuffer(self._codes, dtype=f"S{SUBJECT_BYTES}")
-        self._bands: Final = content[subjects * SUBJECT_BYTES :]
+        end = subjects * (SUBJECT_BYTES + 1) + 1
+        self._bands: Final = content[subjects * SUBJECT_BYTES : end]
+        self._lost: Final = content[end:] if part.reasons else None
         if not (self._subjects[:-1] < self._subjects[1:]).all():
             raise SafeRoomError(Reason.MALFORMED, "bands name their subjects out of order")
-        allowed = [*range(part.bands)] + ([NO_BAND] if part.answers > part.bands else [])
+        allowed = [*range(part.bands)] + ([NO_BAND] if part.silent else [])
         if bytes(self._bands).translate(None, bytes(allowed)):
             raise SafeRoomError(Reason.MALFORMED, "a band that the score does not have")
 
@@ -49,13 +52,23 @@ class BandIndex:
         # Read through memory views: an array would make a scalar object of every element.
         held = row >= 0 and bytes(self._codes[start : start + SUBJECT_BYTES]) == code
         found = self._bands[row if held else len(self._subjects)]
-        return Truth.NOT_FOUND if found == NO_BAND else Band(found + 1)
+        if found == NO_BAND:
+            return Truth.NOT_FOUND
+        if self._lost is None:
+            return Band(found + 1)
+        at = REASONS_BYTES * (row if held else len(self._subjects))
+        lost = bytes(self._lost[at : at + REASONS_BYTES])
+        return Band(found + 1, int.from_bytes(lost, "big"))
 
-    def bands_of(self, subjects: bytes) -> NDArray[np.uint8]:
+    def bands_of(self, subjects: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Give the bands of many subjects, from 0 on; `NO_BAND` where nothing is known.
 
         Args:
             subjects: their codes, 18 bytes each.
+
+        Returns:
+            The bands; and their reasons, of shape (subjects, 8), or (subjects, 0) where none are
+            told.
         """
         wanted = np.frombuffer(subjects, dtype=f"S{SUBJECT_BYTES}")
         everybody = len(self._subjects)
@@ -63,8 +76,11 @@ class BandIndex:
         held = np.zeros(len(wanted), np.bool_)
         if everybody:
             held = self._subjects[np.minimum(rows, last)] == wanted
-        told = np.frombuffer(self._bands, dtype=np.uint8)
-        return told[np.where(held, rows, everybody)]
+        at = np.where(held, rows, everybody)
+        told = np.frombuffer(self._bands, dtype=np.uint8)[at]
+        if self._lost is None:
+            return told, np.zeros((len(told), 0), np.uint8)
+        return told, np.frombuffer(self._lost, np.uint8).reshape(-1, REASONS_BYTES)[at]
 
 
 @dataclass(frozen=True, slots=True)

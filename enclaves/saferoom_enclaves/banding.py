@@ -7,6 +7,7 @@ subject's band is a function of its record and of the model alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import duckdb
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.children.jobs import NO_BAND, Score
-from saferoom_enclaves.columns import Codes, columns_like, read
-from saferoom_models.vertical.points import bands, kept, log_odds
+from saferoom_enclaves.columns import Codes, columns_like, read, width
+from saferoom_models.vertical.points import bands, kept, log_odds, reasons
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.uscc import SUBJECT_BYTES
@@ -25,13 +26,23 @@ _NOBODY: Final = b"0" * SUBJECT_BYTES
 It is the least of all codes."""
 
 
-def banded(
-    store: duckdb.DuckDBPyConnection, job: Score, tables: Mapping[str, Table]
-) -> tuple[Codes, NDArray[np.uint8]]:
-    """Band the points of all subjects of whom any of the features tells.
+@dataclass(frozen=True, slots=True, eq=False)
+class BandedRows:
+    """What is told of every subject of whom any of the features tells.
 
-    Returns:
-        Their codes, ascending; their bands, and behind these that of everybody else.
+    Attributes:
+        subjects: their codes, ascending.
+        bands: theirs, and behind these that of everybody else.
+        lost: the features that raise the odds the most, a bit for each; in the bands' order.
+    """
+
+    subjects: Codes
+    bands: NDArray[np.uint8]
+    lost: NDArray[np.uint64]
+
+
+def banded(store: duckdb.DuckDBPyConnection, job: Score, tables: Mapping[str, Table]) -> BandedRows:
+    """Band the points of all subjects of whom any of the features tells.
 
     Raises:
         SafeRoomError: MALFORMED_SQL, a feature cannot be computed; TOO_LARGE, memory is exhausted;
@@ -47,8 +58,15 @@ def banded(
     except ValueError as error:
         raise SafeRoomError(Reason.CONFLICT, "the model has other columns") from error
     scales = np.array([np.inf if each is None else each for each in model.scales])
-    points = log_odds(kept(columns, means, scales), np.array(model.weights))
+    whole, weights = kept(columns, means, scales), np.array(model.weights)
+    points = log_odds(whole, weights)
     told = bands(points, job.edges).astype(np.uint8)
+    lost = np.zeros(len(subjects), np.uint64)
+    if job.reasons:
+        widths = [width(each) for each in job.features]
+        lost = reasons(whole, weights, np.repeat(np.arange(len(widths)), widths), job.reasons)
     if job.silent:
         told[silent] = NO_BAND
-    return subjects[1:], np.concatenate([told[1:], told[:1]])
+        lost[silent] = 0
+    # Nobody comes first, and goes last.
+    return BandedRows(subjects[1:], np.roll(told, -1), np.roll(lost, -1))

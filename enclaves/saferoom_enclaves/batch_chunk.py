@@ -107,7 +107,13 @@ class ChunkJudge:
                 raise
             return self._refused(batch, chunk, refusal.reason, moment)
         index = self._require_there(use)
-        gate = ChunkGate(chunk.count, len(use.part.charged), shared=use.hiding is not None)
+        reasoned = use.part.score is not None and use.part.score.reasons > 0
+        gate = ChunkGate(
+            chunk.count,
+            len(use.part.charged),
+            shared=use.hiding is not None,
+            reasoned=reasoned,
+        )
         repeated = places_of(chunk.repeated, chunk.first, chunk.count)
         gate.refuse_all(repeated, Reason.ROW_REPEATED)
         for turn, wanted in enumerate(groups(chunk.rows, frozenset(repeated.tolist()))):

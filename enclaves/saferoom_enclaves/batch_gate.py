@@ -7,7 +7,7 @@ of a row goes into its record, and the records leave the enclave sealed to the a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Final, Protocol, final
 
@@ -22,7 +22,15 @@ from saferoom_enclaves.consent_index import Digests
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.pairing import ShareContext
 from saferoom_proto.answer import Band, Truth, truth_of
-from saferoom_proto.batch import ANSWERED, BANDED, CHARGE_BYTES, CODES, SHARED, record_bytes
+from saferoom_proto.batch import (
+    ANSWERED,
+    BANDED,
+    CHARGE_BYTES,
+    CODES,
+    REASONED,
+    SHARED,
+    record_bytes,
+)
 from saferoom_proto.formula import FeatureRef, evaluate
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import SHARE_BYTES
@@ -32,11 +40,16 @@ _CONSENT: Final = slice(1, record_bytes(0))
 _CHARGES: Final = record_bytes(0)
 _NO_CODE: Final = 255
 _LOWEST: Final = BANDED[Band(1)]
-_CODE_OF: Final = {band.number - 1: code for band, code in BANDED.items()} | {
-    NO_BAND: CODES[Truth.NOT_FOUND]
-}
-_BAND_CODES: Final = np.array([_CODE_OF.get(at, _NO_CODE) for at in range(256)], np.uint8)
-"""The code of each band, by its number in the index."""
+
+
+def _table(codes: Mapping[int, int]) -> NDArray[np.uint8]:
+    """Give the code of each band, by its number in an index."""
+    told = {number - 1: code for number, code in codes.items()} | {NO_BAND: CODES[Truth.NOT_FOUND]}
+    return np.array([told.get(at, _NO_CODE) for at in range(256)], np.uint8)
+
+
+_BAND_CODES: Final = _table({band.number: code for band, code in BANDED.items()})
+_REASONED_CODES: Final = _table(REASONED)
 _MOST_RADIX: Final = 1 << 62
 """Combinations of cells are numbered in 64 bits: nineteen features of seven thresholds."""
 
@@ -83,19 +96,19 @@ _ROWS_RELEASED: Final = _Releasing()
 class SealedRows(Hidden):
     """Answers that depend on records. They cannot be shown, compared, tested, kept or copied."""
 
-    __slots__ = ("_codes", "_shares")
+    __slots__ = ("_behind", "_codes")
 
     def __init__(
-        self, right: _Execution, codes: NDArray[np.uint8], shares: NDArray[np.uint8]
+        self, right: _Execution, codes: NDArray[np.uint8], behind: NDArray[np.uint8]
     ) -> None:
         _ROWS_EXECUTED.require(right)
         self._codes: Final = codes
-        self._shares: Final = shares
+        self._behind: Final = behind
 
     def open(self, right: _Releasing) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Give the answers' codes, and the shares if any, to the gate and to nobody else."""
+        """Give the answers' codes, and what stands behind charges, to the gate and nobody else."""
         _ROWS_RELEASED.require(right)
-        return self._codes, self._shares
+        return self._codes, self._behind
 
 
 @final
@@ -118,9 +131,9 @@ class ReleasedRows(Evidence):
 
 def execute_rows(charged: ChargedRows, index: CellRows | BandIndex, chunk: ChunkRows) -> SealedRows:
     """Answer a question about many subjects' records; of a whole give this owner's shares."""
-    codes, use = _answers(charged, index), charged.admitted.use
+    (codes, behind), use = _answers(charged, index), charged.admitted.use
     if use.hiding is None:
-        return SealedRows(_ROWS_EXECUTED, codes, np.zeros((len(codes), 0), np.uint8))
+        return SealedRows(_ROWS_EXECUTED, codes, behind)
     context, hiding = ShareContext(charged.admitted.asked.request_id), use.hiding
     places = (context.of_row(chunk.first + at, chunk.row(at)) for at in charged.places.tolist())
     # One by one, and as long for a row that holds as for one that does not.
@@ -135,15 +148,20 @@ def execute_rows(charged: ChargedRows, index: CellRows | BandIndex, chunk: Chunk
     return SealedRows(_ROWS_EXECUTED, np.full_like(codes, SHARED), packed)
 
 
-def _answers(charged: ChargedRows, index: CellRows | BandIndex) -> NDArray[np.uint8]:
+def _answers(
+    charged: ChargedRows, index: CellRows | BandIndex
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Give the rows' codes, and what stands behind their charges: of a score the reasons."""
     formula, names = charged.admitted.bound.formula, tuple(charged.admitted.use.features)
     if isinstance(formula, ScorePart) or isinstance(index, BandIndex):
         if not (isinstance(formula, ScorePart) and isinstance(index, BandIndex)):
             raise SafeRoomError(Reason.INTERNAL, "a score is read from its bands, and no check is")
-        return _BAND_CODES[index.bands_of(charged.subjects)]
+        bands, lost = index.bands_of(charged.subjects)
+        return (_REASONED_CODES if formula.reasons else _BAND_CODES)[bands], lost
     cells = index.cells_of(charged.subjects, names)
+    nothing = np.zeros((len(cells), 0), np.uint8)
     if not len(cells):
-        return np.zeros(0, np.uint8)
+        return np.zeros(0, np.uint8), nothing
     met, at = _combinations(cells)
     codes = np.zeros(len(met), np.uint8)
     for number, combination in enumerate(met.tolist()):
@@ -151,7 +169,7 @@ def _answers(charged: ChargedRows, index: CellRows | BandIndex) -> NDArray[np.ui
             name: None if cell < 0 else cell for name, cell in zip(names, combination, strict=True)
         }
         codes[number] = CODES[truth_of(evaluate(formula, known))]
-    return codes[at]
+    return codes[at], nothing
 
 
 class ChunkGate:
@@ -161,10 +179,13 @@ class ChunkGate:
         rows: how many there are.
         charged: how many features are charged.
         shared: whether answers are shares.
+        reasoned: whether they have reasons.
     """
 
-    def __init__(self, rows: int, charged: int, *, shared: bool = False) -> None:
-        width = record_bytes(charged, shared=shared)
+    def __init__(
+        self, rows: int, charged: int, *, shared: bool = False, reasoned: bool = False
+    ) -> None:
+        width = record_bytes(charged, shared=shared, reasoned=reasoned)
         self._records: Final = np.zeros((rows, width), dtype=np.uint8)
         self._done: Final = np.zeros(rows, dtype=np.bool_)
 
@@ -180,10 +201,10 @@ class ChunkGate:
 
     def release(self, charged: ChargedRows, sealed: SealedRows) -> None:
         """Let answers out."""
-        codes, shares = sealed.open(_ROWS_RELEASED)
+        codes, behind = sealed.open(_ROWS_RELEASED)
         self._write(charged, codes, charged.consents)
-        if shares.shape[1]:
-            self._records[charged.places, -SHARE_BYTES:] = shares
+        if width := behind.shape[1]:
+            self._records[charged.places, -width:] = behind
 
     def withhold(self, charged: ChargedRows) -> None:
         """Say of charged rows what is said of whatever depends on records; they stay paid."""

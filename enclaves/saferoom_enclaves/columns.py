@@ -114,6 +114,13 @@ def _read(store: duckdb.DuckDBPyConnection, gate: Gate, feature: FeatureDefiniti
     return Read(feature, codes, np.ma.asarray(found["value"]))
 
 
+def width(feature: FeatureDefinition) -> int:
+    """Tell how many columns a feature becomes."""
+    if feature.shape.kind is FeatureKind.CLASSES:
+        return len(feature.class_values)
+    return 1 if feature.shape.absent is Absent.FALSE else 2
+
+
 def _made(read: Read, subjects: Codes) -> tuple[Floats, Flags]:
     """Give a feature's columns, and of whom it is known; a number that is not is none yet."""
     feature = read.feature

@@ -221,7 +221,8 @@ class Gate:
             answer = told.to_answer(salt)
         else:
             banded = part.score is not None and not part.shared
-            answer = Answer(told, salt, scored=banded).to_bytes()
+            reasoned = part.score is not None and part.score.reasons > 0
+            answer = Answer(told, salt, scored=banded, reasoned=reasoned).to_bytes()
         info = seal_info(asked.request_id, moment.grounds.owner)
         consent = charged.admitted.consent
         payload = answer_word(

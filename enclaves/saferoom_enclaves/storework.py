@@ -244,7 +244,8 @@ class StoreWork:
             features=order.features,
             model=order.model,
             edges=tuple(map(float, order.part.edges)),
-            silent=order.part.answers > order.part.bands,
+            silent=order.part.silent,
+            reasons=order.part.reasons,
         )
         seconds = self._allowance.feature_seconds * (len(order.features) + 1)
         written = os.memfd_create("bands", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

@@ -4,7 +4,8 @@ Byte 0 is the format, byte 1 the kind, bytes 2 to 17 the value, bytes 18 to 49 a
 statement carries a hash of the whole; the salt keeps that commitment from being guessed. Kind 1 is
 an owner's own answer, kind 2 its share of a private conjunction (`saferoom_proto.shares`), kind 3
 the band of a score: 0 is "not found", and each other value the number of a band. Kind 4 is no
-answer but the first message of a blind match, and longer (`saferoom_proto.blind`).
+answer but the first message of a blind match, and longer (`saferoom_proto.blind`). Kind 5 is a band
+with its reasons: the set of features in the first 8 bytes of the value, bit 0 for the first.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _FORMAT: Final = 1
 _KIND_TRUTH: Final = 1
 _KIND_SHARE: Final = 2
 _KIND_BAND: Final = 3
+_KIND_REASONED: Final = 5
+REASONS_BYTES: Final = 8
+"""A bit for each of a score's features, of which there are 64 at most."""
 _VALUE_BYTES: Final = SHARE_BYTES
 MOST_BANDS: Final = 8
 """Of a score: as many as a grid of seven thresholds has cells (DESIGN section 8)."""
@@ -43,13 +47,22 @@ _TRUTHS: Final = {code: truth for truth, code in _CODES.items()}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Band:
-    """The band of a score: its number, from 1 for the lowest on."""
+    """The band of a score, and the reasons where the score tells them.
+
+    Attributes:
+        number: from 1 for the lowest on.
+        lost: the set of features that raise the odds of the event the most, a bit for each in the
+            score's order; none where a score tells no reasons.
+    """
 
     number: int
+    lost: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= MOST_BANDS:
             raise SafeRoomError(Reason.MALFORMED, f"a score has bands 1 to {MOST_BANDS} at most")
+        if self.lost is not None and not 0 <= self.lost < 1 << 8 * REASONS_BYTES:
+            raise SafeRoomError(Reason.MALFORMED, "reasons of features that no score has")
 
     def __str__(self) -> str:
         return f"band {self.number}"
@@ -74,8 +87,13 @@ class Answer:
     salt: bytes
     scored: bool = False
     """Whether it answers a score."""
+    reasoned: bool = False
+    """Whether it answers one that tells reasons."""
 
     def __post_init__(self) -> None:
+        lost = self.value.lost if isinstance(self.value, Band) else None
+        if isinstance(self.value, Band) and self.reasoned != (lost is not None):
+            raise SafeRoomError(Reason.MALFORMED, "reasons where there are none, or the reverse")
         if self.scored != isinstance(self.value, Band) and self.value is not Truth.NOT_FOUND:
             raise SafeRoomError(Reason.MALFORMED, "a score is a band, and a check is none")
         if len(self.salt) != SALT_BYTES:
@@ -93,7 +111,9 @@ class Answer:
         if isinstance(self.value, Share):
             return bytes([_FORMAT, _KIND_SHARE]) + self.value.to_bytes() + self.salt
         if self.scored:
-            kind, code = _KIND_BAND, self.value.number if isinstance(self.value, Band) else 0
+            kind = _KIND_REASONED if self.reasoned else _KIND_BAND
+            band = self.value if isinstance(self.value, Band) else None
+            code = 0 if band is None else band.number | (band.lost or 0) << 8 * REASONS_BYTES
         else:
             kind, code = _KIND_TRUTH, _CODES[self.truth]
         return bytes([_FORMAT, kind]) + code.to_bytes(_VALUE_BYTES, "big") + self.salt
@@ -113,6 +133,12 @@ class Answer:
         code = int.from_bytes(value, "big")
         if data[1] == _KIND_BAND:
             return cls(Band(code) if code else Truth.NOT_FOUND, salt, scored=True)
+        if data[1] == _KIND_REASONED:
+            lost, number = divmod(code, 1 << 8 * REASONS_BYTES)
+            if lost and not number:
+                raise SafeRoomError(Reason.MALFORMED, "reasons of nobody's band")
+            told = Band(number, lost) if number else Truth.NOT_FOUND
+            return cls(told, salt, scored=True, reasoned=True)
         truth = _TRUTHS.get(code)
         if data[1] != _KIND_TRUTH or truth is None:
             raise SafeRoomError(Reason.MALFORMED, "no known answer, nor a share or a band")

@@ -10,7 +10,8 @@ whoever holds the key has every salt, whoever is given one salt has that one.
     outcome   leaf over: salt (32), request (32), index (4), row (20), time and sequence (8 each),
               record
     record    code (1), consent (32, zeros for none), and for each charged feature, in the order of
-              their names, cells before (2) and after (2); in a private conjunction a share (16)
+              their names, cells before (2) and after (2); in a private conjunction a share (16);
+              of a score with reasons these (8)
 
 Numbers are big-endian. Source: NIST SP 800-38A section 6.5 (counter mode), SP 800-38D (GCM),
 RFC 5869 (HKDF).
@@ -31,7 +32,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from saferoom_proto.answer import MOST_BANDS, Band, Told, Truth
+from saferoom_proto.answer import MOST_BANDS, REASONS_BYTES, Band, Told, Truth
 from saferoom_proto.encoding import digest_bytes
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import SHARE_BYTES, Share
@@ -84,12 +85,15 @@ SHARED: Final = 16
 """The code of a row that a share answers: the last 16 bytes of its record."""
 BANDED: Final = {Band(number): SHARED + number for number in range(1, MOST_BANDS + 1)}
 """The codes of rows that the band of a score answers: 17 for the lowest, 24 for the eighth."""
+REASONED: Final = {number: 2 * SHARED + number for number in range(1, MOST_BANDS + 1)}
+"""The codes of rows that a band with its reasons answers: the last 8 bytes of its record."""
+_REASONED: Final = {code: number for number, code in REASONED.items()}
 OUTCOMES: Final[dict[int, Truth | Band | Reason]] = {
     **{code: outcome for outcome, code in CODES.items()},
     **{code: band for band, code in BANDED.items()},
 }
-"""What each code says; a share's says nothing by itself."""
-ANSWERED: Final = bytes([*_TRUTHS.values(), SHARED, *BANDED.values()])
+"""What each code says; that of a share, or of a band with reasons, says nothing by itself."""
+ANSWERED: Final = bytes([*_TRUTHS.values(), SHARED, *BANDED.values(), *REASONED.values()])
 """The codes of rows that were answered."""
 
 
@@ -141,13 +145,15 @@ class Record:
         outcome, rest = outcome_of(data), data[_CODE_AND_CONSENT:]
         if isinstance(outcome, Share):
             rest = rest[:-SHARE_BYTES]
+        elif isinstance(outcome, Band) and outcome.lost is not None:
+            rest = rest[:-REASONS_BYTES]
         if len(rest) % CHARGE_BYTES:
             raise SafeRoomError(Reason.MALFORMED, "not a row's record")
         consent = data[1:_CODE_AND_CONSENT]
         cells = struct.unpack(f">{len(rest) // 2}H", rest)
         pairs = zip(cells[::2], cells[1::2], strict=True)
         # What was charged has a cell before. Zeros are what was not, and the place of the share
-        # that a refused row of a conjunction does not give.
+        # or the reasons that a row does not give.
         return cls(
             outcome,
             suite.named(consent) if any(consent) else None,
@@ -174,9 +180,10 @@ class When:
         return cls(*_WHEN.unpack(data))
 
 
-def record_bytes(charged: int, *, shared: bool = False) -> int:
-    """Give the length of a record with so many charged features, and in a conjunction a share."""
-    return _CODE_AND_CONSENT + CHARGE_BYTES * charged + SHARE_BYTES * shared
+def record_bytes(charged: int, *, shared: bool = False, reasoned: bool = False) -> int:
+    """Give the length of a record with so many charged features, and a share or reasons."""
+    behind = SHARE_BYTES * shared + REASONS_BYTES * reasoned
+    return _CODE_AND_CONSENT + CHARGE_BYTES * charged + behind
 
 
 def outcome_of(record: bytes) -> Told | Reason:
@@ -185,6 +192,8 @@ def outcome_of(record: bytes) -> Told | Reason:
         raise SafeRoomError(Reason.MALFORMED, "not a row's record")
     if record[0] == SHARED and len(record) >= record_bytes(0, shared=True):
         return Share.from_bytes(record[-SHARE_BYTES:])
+    if record[0] in _REASONED and len(record) >= record_bytes(0, reasoned=True):
+        return Band(_REASONED[record[0]], int.from_bytes(record[-REASONS_BYTES:], "big"))
     if record[0] not in OUTCOMES:
         raise SafeRoomError(Reason.MALFORMED, "not a row's record")
     return OUTCOMES[record[0]]

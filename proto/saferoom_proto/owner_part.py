@@ -81,10 +81,15 @@ class OwnerPart(Part):
                 raise SafeRoomError(Reason.BAD_PROOF, "a band answers no check")
             return
         # Of what is read, silence may tell nothing; then every subject is in a band.
-        silent = told is Truth.NOT_FOUND and self.score.answers > self.score.bands
-        banded = isinstance(told, Band) and told.number <= self.score.bands
-        if not silent and not banded:
+        if told is Truth.NOT_FOUND and self.score.silent:
+            return
+        if not isinstance(told, Band) or told.number > self.score.bands:
             raise SafeRoomError(Reason.BAD_PROOF, "an answer that its template does not have")
+        if (told.lost is not None) != bool(self.score.reasons):
+            raise SafeRoomError(Reason.BAD_PROOF, "reasons where there are none, or the reverse")
+        lost = told.lost or 0
+        if lost.bit_count() > self.score.reasons or lost >> len(self.features):
+            raise SafeRoomError(Reason.BAD_PROOF, "reasons that its template does not have")
 
     @property
     def most_bits(self) -> float:

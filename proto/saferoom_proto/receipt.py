@@ -381,7 +381,8 @@ def open_answer(
     told = opened.value
     if isinstance(told, Share) != part.shared:
         raise SafeRoomError(Reason.BAD_PROOF, "a share in place of an answer, or the reverse")
-    if opened.scored != (part.score is not None and not part.shared):
+    reasoned = part.score is not None and part.score.reasons > 0
+    if opened.scored != (part.score is not None and not part.shared) or opened.reasoned != reasoned:
         raise SafeRoomError(Reason.BAD_PROOF, "an answer of another kind than its template's")
     part.require_told(told)
     return told

@@ -211,6 +211,15 @@ def test_points_fall_with_risk_and_double_odds_are_so_many_points() -> None:
     assert [fault.field for fault in refused.value.fields] == ["scale"]
 
 
+def test_a_draft_asks_for_reasons_only_where_they_are_wanted() -> None:
+    said = make_score_case(ASKED)
+    assert "reasons" not in said.template.payload.decode()
+    assert (
+        '"reasons":1'
+        in make_score_case(ASKED.model_copy(update={"reasons": 1})).template.payload.decode()
+    )
+
+
 @pytest.mark.parametrize("edges", [(), (Decimal(0),), (Decimal("-0.8"), Decimal("0.8"))])
 def test_of_a_model_that_lies_with_several_owners_the_sum_is_drafted(
     edges: tuple[Decimal, ...],
@@ -234,6 +243,41 @@ def test_of_a_model_that_lies_with_several_owners_the_sum_is_drafted(
     assert (asked.model, asked.job, asked.owners) == (MODEL, job, ("court", "tax"))
     assert len(asked.stands_for) == 2 * len(asked.edges) + 1
     assert sum(asked.stands_for) == 0
+
+
+async def test_a_score_names_its_reasons_and_so_does_its_receipt(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    said = Said(make_score_case(ASKED.model_copy(update={"reasons": 1})))
+    trust = said.case.world.trust()
+    tell(said, Answer(Band(2, 1), bytes(32), scored=True, reasoned=True))
+    async with serving(said, issuer) as card:
+        profile = make_profile(tmp_path / "bank", said.case, issuer, card)
+        async with AsyncRoom(profile, clock=said.case.world.now) as room:
+            answer = await asked(room, said)
+            tell(said, Band(2))
+            with pytest.raises(SafeRoomError) as refused:
+                await asked(room, said)
+            tell(said, Answer(Band(2, 2), bytes(32), scored=True, reasoned=True))
+            with pytest.raises(SafeRoomError) as of_none:
+                await asked(room, said)
+    assert (answer.band, answer.reasons) == (2, ("tax.vat_paid",))
+    assert refused.value.reason is of_none.value.reason is Reason.BAD_PROOF
+    assert verify_receipt(answer.receipt, trust).answer == Band(2, 1)
+    pinned = trust.model_dump_json().encode()
+    theirs = second.verify(answer.receipt.to_json(), pinned)
+    assert (theirs["answer"], theirs["tax said"]) == (
+        "band 2",
+        "band 2, raised most by tax.vat_paid",
+    )
+    for language, words in ((Language.EN, "raised most by"), (Language.ZH, "升高的指标")):
+        assert words in read_sheet(answer.receipt, trust, language).answer
+    differing = [
+        where
+        for where, altered in list(mutants(json.loads(answer.receipt.to_json())))[::37]
+        if len({_refuses(_written(altered), trust, pinned, which) for which in (0, 1)}) > 1
+    ]
+    assert not differing
 
 
 def summed_case() -> Case:

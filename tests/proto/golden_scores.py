@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from saferoom_proto.answer import MOST_BANDS, Answer, Band, Truth
-from saferoom_proto.batch import BANDED
+from saferoom_proto.batch import BANDED, REASONED
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.encoding import b64
 from saferoom_proto.pinned import pin
@@ -75,6 +75,12 @@ def scores_of_two() -> Template:
     return scores().model_copy(update={"name": "score-of-two", "score": score_of_two()})
 
 
+def scores_with_reasons() -> Template:
+    """Give a template of scores that tell reasons."""
+    changes = {"edges": (Decimal(0),), "stands_for": (Decimal("-0.5"), Decimal("0.5"))}
+    return scores(reasons=1, **changes)
+
+
 def scores_statements() -> dict[str, Payload]:
     """Give one example of each form."""
     for_all = scores(askers=Askers.ALL)
@@ -83,6 +89,8 @@ def scores_statements() -> dict[str, Payload]:
         "template of scores for all": for_all,
         "release-certificate of scores": score_certificate(scores()),
         "release-certificate of scores for all": score_certificate(for_all),
+        "template of scores with reasons": scores_with_reasons(),
+        "release-certificate of scores with reasons": score_certificate(scores_with_reasons()),
         "template of scores of two owners": scores_of_two(),
         "release-certificate of scores of two owners": score_certificate(scores_of_two()),
     }
@@ -94,8 +102,18 @@ def scores_formats() -> dict[str, str]:
     of_two = score_certificate(scores_of_two()).part("tax").score
     told = (Truth.NOT_FOUND, *(Band(number) for number in range(1, MOST_BANDS + 1)))
     codes = {str(band): code for band, code in BANDED.items()}
+    reasoned = score_certificate(scores_with_reasons()).part("tax").score
+    with_reasons = Answer(Band(2, 0b10), bytes(32), scored=True, reasoned=True)
+    nothing = Answer(Truth.NOT_FOUND, bytes(32), scored=True, reasoned=True)
     return {
         "batch codes of bands": " ".join(f"{band}={code}" for band, code in codes.items()),
+        "batch codes of bands with reasons": " ".join(
+            f"band {number}={code}" for number, code in REASONED.items()
+        ),
+        "score mark with reasons": "" if reasoned is None else reasoned.mark(()),
+        "answers of a score with reasons": " ".join(
+            each.to_bytes()[:18].hex() for each in (with_reasons, nothing)
+        ),
         "score mark": "" if part is None else part.mark(()),
         "score mark of two owners": "" if of_two is None else of_two.mark(()),
         "answers of a score": " ".join(

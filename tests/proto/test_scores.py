@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
 
-from saferoom_proto.answer import Band, Told, Truth
+from saferoom_proto.answer import REASONS_BYTES, Answer, Band, Told, Truth
+from saferoom_proto.batch import REASONED, Record
 from saferoom_proto.certificate import derive_certificate, features_named, owners_of, rests_on
 from saferoom_proto.pinned import PinnedFeature, pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.statements import Feature, Score, seal_statement
 from saferoom_proto.statements.feature import Absent
+from saferoom_proto.statements.score import ScorePart
 from saferoom_proto.statements.source import Source
 from tests.proto.golden_owners import definitions
-from tests.proto.golden_scores import score, score_certificate, score_of_two, scores, scores_of_two
+from tests.proto.golden_scores import (
+    score,
+    score_certificate,
+    score_of_two,
+    scores,
+    scores_of_two,
+    scores_with_reasons,
+)
 from tests.proto.golden_seeds import digest, key
 
 
@@ -163,3 +173,88 @@ def test_the_mark_names_what_is_computed_and_nothing_else() -> None:
     assert other is not None
     assert part.mark(()) == same.mark(()) != other.mark(())
     assert Score.model_validate(score().model_dump()) == score()
+
+
+def test_reasons_multiply_the_answers_by_the_sets_that_there_can_be() -> None:
+    part = score_certificate(scores_with_reasons()).part("tax")
+    assert part.score is not None
+    # None, or one of two features; two bands; and "not found".
+    assert (part.score.sets, part.score.answers, part.score.silent) == (3, 7, True)
+    assert {use.most_cells for use in part.features} == {7}
+    both = score_certificate(scores(reasons=2)).part("tax").score
+    assert both is not None
+    assert (both.sets, both.answers) == (4, 17)
+    plain = score_certificate(scores()).part("tax").score
+    assert plain is not None
+    assert len({each.mark(()) for each in (plain, both, part.score)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "of"),
+    [({"reasons": 3}, score), ({"reasons": -1}, score), ({"reasons": 1}, score_of_two)],
+)
+def test_no_score_tells_reasons_that_it_cannot_have(
+    changes: dict[str, object], of: Callable[..., Score]
+) -> None:
+    with pytest.raises(ValidationError):
+        of(**changes)
+
+
+def test_more_answers_than_any_budget_buys_are_refused() -> None:
+    asked = score(features=tuple(f"tax.f{at}" for at in range(64)), reasons=4)
+    with pytest.raises(SafeRoomError) as refused:
+        ScorePart.of(asked, ("tax.f0",), silent=False)
+    assert refused.value.reason is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("told", "fits"),
+    [
+        (Band(2, 0b00), True),
+        (Band(2, 0b01), True),
+        (Band(1, 0b10), True),
+        (Truth.NOT_FOUND, True),
+        (Band(2), False),
+        (Band(3, 0b01), False),
+        (Band(2, 0b11), False),  # two where one may be
+        (Band(2, 0b100), False),  # a feature that is none
+        (Truth.YES, False),
+    ],
+)
+def test_no_reasons_are_taken_that_the_template_does_not_have(told: Told, fits: bool) -> None:
+    part = score_certificate(scores_with_reasons()).part("tax")
+    if fits:
+        part.require_told(told)
+        return
+    with pytest.raises(SafeRoomError) as refused:
+        part.require_told(told)
+    assert refused.value.reason is Reason.BAD_PROOF
+    plain = score_certificate(scores()).part("tax")
+    with pytest.raises(SafeRoomError):
+        plain.require_told(Band(2, 0))
+
+
+@pytest.mark.parametrize("told", [Band(1, 0), Band(8, (1 << 64) - 1), Truth.NOT_FOUND])
+def test_reasons_travel_with_their_band_in_an_answer_and_in_a_row(told: Truth | Band) -> None:
+    answer = Answer(told, bytes(32), scored=True, reasoned=True)
+    assert Answer.from_bytes(answer.to_bytes()) == answer
+    if not isinstance(told, Band):
+        return
+    behind = (told.lost or 0).to_bytes(REASONS_BYTES, "big")
+    row = bytes([REASONED[told.number]]) + bytes(32) + bytes([0, 1, 0, 7]) + behind
+    record = Record.from_bytes(row)
+    assert (record.outcome, record.charges, record.answered) == (told, ((1, 7),), True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes([1, 5]) + (1 << 64).to_bytes(16, "big") + bytes(32),  # reasons without a band
+        bytes([1, 5]) + (9).to_bytes(16, "big") + bytes(32),
+        bytes([1, 3]) + (1 << 64 | 2).to_bytes(16, "big") + bytes(32),
+    ],
+)
+def test_what_is_no_answer_with_reasons_is_refused(data: bytes) -> None:
+    with pytest.raises(SafeRoomError) as refused:
+        Answer.from_bytes(data)
+    assert refused.value.reason is Reason.MALFORMED

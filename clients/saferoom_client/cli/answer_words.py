@@ -31,6 +31,13 @@ def in_words(outcome: Told | Reason) -> str:
             return outcome
 
 
+def reasons_of(template: Template, told: Told | Reason | None) -> tuple[str, ...]:
+    """Name the features that stand beside the band of a score as its reasons."""
+    if template.score is None or not isinstance(told, Band):
+        return ()
+    return template.score.named(told.lost or 0)
+
+
 def in_document(outcome: Told | Reason | None) -> str | None:
     """Name it for a program. A share's number tells nothing alone: the receipt has it."""
     if isinstance(outcome, Share):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from saferoom_client.cli.answer_words import asked_by, in_words
+from saferoom_client.cli.answer_words import asked_by, in_words, reasons_of
 from saferoom_client.cli.feature import points
 from saferoom_client.cli.narrow import folded
 from saferoom_client.cli.output import moment
@@ -104,6 +104,7 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
         yield from folded(say("row {number:,} of a batch of {rows:,}", number=number, rows=rows), 2)
     if use.answer is not None:
         yield from folded(say("the answer was {answer}", answer=in_words(use.answer)), 2)
+        yield from _reasons(use, template)
     if use.of_price and use.answered:
         yield from folded(say("told the price; nothing was charged"), 2)
     elif use.answered:
@@ -114,6 +115,12 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
         yield from folded(say("refused: {reason}", reason=use.reason), 2)
     if use.consent is not None:
         yield from folded(say("under your consent {consent}", consent=use.consent), 2)
+
+
+def _reasons(use: Use, template: Template | None) -> Iterator[str]:
+    reasons = () if template is None else reasons_of(template, use.answer)
+    if reasons:
+        yield from folded(say("raised most by {features}", features=", ".join(reasons)), 2)
 
 
 def _asked(template: Template) -> Iterator[str]:

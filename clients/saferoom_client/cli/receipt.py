@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from saferoom_client import standalone
-from saferoom_client.cli.answer_words import asked_by, in_document, in_words
+from saferoom_client.cli.answer_words import asked_by, in_document, in_words, reasons_of
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import naming, read_receipt, require_kind
@@ -165,6 +165,7 @@ def _verified(receipt: ReceiptFile, pinned: Trust) -> Shown:
 def _lines(verified: VerifiedReceipt) -> list[str]:
     request, template = verified.request, verified.template
     params = ", ".join(f"{name}={value}" for name, value in request.params.items())
+    reasons = reasons_of(template, verified.answer)
     lines = mapping(
         {
             "asked by": say(
@@ -176,6 +177,7 @@ def _lines(verified: VerifiedReceipt) -> list[str]:
             "question": f"{template.name}: {asked_by(template)}",
             **({say("with"): params} if params else {}),
             "answer": in_words(verified.answer) if verified.answer else say("refused"),
+            **({say("raised most by"): ", ".join(reasons)} if reasons else {}),
             **_blind(verified),
             "id": verified.request_id,
         }
@@ -203,8 +205,10 @@ def _blind(verified: VerifiedReceipt) -> dict[str, str]:
 
 
 def _document(verified: VerifiedReceipt) -> dict[str, object]:
+    reasons = reasons_of(verified.template, verified.answer)
     return {
         "answer": in_document(verified.answer),
+        **({"reasons": list(reasons)} if reasons else {}),
         "request_id": verified.request_id,
         "parts": {
             owner: {

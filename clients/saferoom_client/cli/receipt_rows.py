@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saferoom_client.cli.answer_words import asked_by, in_document, in_words
+from saferoom_client.cli.answer_words import asked_by, in_document, in_words, reasons_of
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, ProfileOption, subject_code
 from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import require_kind
@@ -133,8 +133,10 @@ def shown_row(receipt: RowReceipt, trust: Trust) -> Shown:
 
 
 def _row_document(verified: VerifiedRow) -> dict[str, object]:
+    reasons = reasons_of(verified.template, verified.answer)
     return {
         "answer": in_document(verified.answer),
+        **({"reasons": list(reasons)} if reasons else {}),
         "subject": verified.row.subject,
         "request_id": verified.request_id,
         "parts": {
@@ -154,6 +156,7 @@ def _row_document(verified: VerifiedRow) -> dict[str, object]:
 def _lines(verified: VerifiedRow) -> list[str]:
     request, template = verified.request, verified.template
     params = request.params[verified.row.parameters]
+    reasons = reasons_of(template, verified.answer)
     shown = ", ".join(f"{name}={value}" for name, value in params.items())
     return [
         *mapping(
@@ -167,6 +170,7 @@ def _lines(verified: VerifiedRow) -> list[str]:
                 "question": f"{template.name}: {asked_by(template)}",
                 **({"with": shown} if shown else {}),
                 "answer": in_words(verified.answer) if verified.answer else say("refused"),
+                **({say("raised most by"): ", ".join(reasons)} if reasons else {}),
                 "batch": say(
                     "{request_id}, {rows:,} rows", request_id=verified.request_id, rows=request.rows
                 ),

@@ -31,6 +31,7 @@ from saferoom_client.tongue import later, say
 from saferoom_client.training.folder import find_job
 from saferoom_client.yaml_text import write_yaml
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements.score import MOST_REASONS
 
 app = group("Score with a model that was trained together.")
 
@@ -48,6 +49,12 @@ def draft(
         list[str],
         typer.Option(help="Where a band ends, in log-odds of the event; repeat it, upwards."),
     ] = [],  # noqa: B006 - Typer copies it
+    reasons: Annotated[
+        int,
+        typer.Option(
+            min=0, max=MOST_REASONS, help="Features to be named that raise the odds the most."
+        ),
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Write the draft of a template that scores with a trained model, to be proposed."""
@@ -59,7 +66,7 @@ def draft(
             rule = later("this job has no model: saferoom job list")
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
         view = room.get_template(folder.request.template)
-    document = draft_score(view, report, name=name, purpose=purpose, edges=edges)
+    document = draft_score(view, report, name=name, purpose=purpose, edges=edges, reasons=reasons)
     show(as_json, document, write_yaml(document).rstrip())
 
 
@@ -124,6 +131,8 @@ def _lines(answer: ScoreAnswer, scale: Scale) -> Sequence[str]:
         told[say("your own part")] = say("{number} of the log-odds", number=f"{answer.own:+.3f}")
     if found is not None:
         told[say("points")] = f"{found:.0f}"
+    if answer.reasons:
+        told[say("raised most by")] = ", ".join(answer.reasons)
     return [
         first,
         *(f"  {line}" for line in mapping(told)),
@@ -144,6 +153,7 @@ def _document(answer: ScoreAnswer, scale: Scale) -> dict[str, object]:
         "own": answer.own,
         "log_odds": answer.log_odds,
         "points": answer.points(scale),
+        "reasons": list(answer.reasons),
         "request_id": answer.request_id,
         "time": answer.time.isoformat(),
         "bits": round(answer.bits, 3),

@@ -23,7 +23,7 @@ from saferoom_client.training.report import TrainingReport
 from saferoom_proto.answer import Band, Truth
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
-SCORE_COLUMNS: Final = ("band", "stands_for", "own", "log_odds", "points", "reason")
+SCORE_COLUMNS: Final = ("band", "stands_for", "own", "log_odds", "points", "reason", "reasons")
 _REFUSED: Final = "refused"
 
 
@@ -86,7 +86,7 @@ def _written(applicants: Applicants, scores: BatchScores, scale: Scale) -> bytes
     for line, row in zip(applicants.lines, scores, strict=True):
         numbers = (row.stands_for, row.own, row.log_odds, row.points(scale))
         told = ("" if each is None else each for each in (*numbers, row.reason))
-        writer.writerow((*line, _told(row), *told))
+        writer.writerow((*line, _told(row), *told, " ".join(row.reasons)))
     return out.getvalue().encode()
 
 

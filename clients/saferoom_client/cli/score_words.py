@@ -33,6 +33,13 @@ def describe_score(score: Score) -> Iterator[str]:
         yield from _describe_sum(score, score.job)
     else:
         yield from _describe_bands(score)
+    if score.reasons:
+        yield say(
+            "    beside a band it names at most {reasons} features: those that raise the odds of"
+            " the event the most, above the average of training; which of them the more, is not"
+            " told",
+            reasons=score.reasons,
+        )
     yield say("    {askers}", askers=say(_ASKERS[score.askers]))
 
 
@@ -79,7 +86,7 @@ def describe_score_part(view: TemplateView, part: OwnerPart, score: ScorePart) -
         title=titled(charter.title),
         bands=score.bands,
     )
-    found = say(", or not found") if score.answers > score.bands else ""
+    found = say(", or not found") if score.silent else ""
     needs = (
         say(", with the subject's consent")
         if part.needs_consent

@@ -70,7 +70,7 @@ def read_sheet(receipt: Receipt, trust: Trust, language: Language) -> Sheet:
         title=say("title", language),
         lead=say("lead", language),
         truth=verified.answer,
-        answer=told(verified.answer, _reasons(verified), language),
+        answer=told(verified, verified.answer, _reasons(verified), language),
         sections=(
             question_section(receipt, verified, request.subject, request.params, language),
             template_section(verified, language),
@@ -86,9 +86,17 @@ def _reasons(verified: VerifiedReceipt) -> set[Reason]:
     }
 
 
-def told(truth: Told | None, reasons: Iterable[Reason], language: Language) -> str:
-    """Say the answer, or why there is none."""
-    said = answer(truth, language)
+def told(
+    verified: VerifiedReceipt | VerifiedRow,
+    truth: Told | None,
+    reasons: Iterable[Reason],
+    language: Language,
+) -> str:
+    """Say the answer, with the reasons of a score; or why there is none."""
+    said, score = answer(truth, language), verified.template.score
+    if score is not None and isinstance(truth, Band) and truth.lost:
+        named = ", ".join(score.named(truth.lost))
+        said = f"{said}; {say('raised most by', language).format(features=named)}"
     why = "; ".join(reason(each, language) for each in sorted(reasons))
     return f"{said}: {why}" if why else said
 

@@ -95,7 +95,7 @@ def certified_rows(
     if score is not None:
         edges = ", ".join(map(str, score.edges))
         formula = say("score part", language).format(model=score.model, edges=edges)
-        leaves = "a band, or not found" if score.answers > score.bands else "a band"
+        leaves = "a band, or not found" if score.silent else "a band"
         leaves = "a share of a band" if certified.shared else leaves
     yield Row(say("part formula", language), formula, Form.CODE)
     most = say("at most", language).format(bits=certified.most_bits)

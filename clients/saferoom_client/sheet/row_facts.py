@@ -59,7 +59,7 @@ def read_row_sheet(receipt: RowReceipt, trust: Trust, language: Language) -> She
         title=say("title", language),
         lead=say("lead", language),
         truth=verified.answer,
-        answer=told(verified.answer, _reasons(verified), language),
+        answer=told(verified, verified.answer, _reasons(verified), language),
         sections=(
             question_section(
                 receipt,

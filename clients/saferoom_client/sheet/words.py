@@ -76,6 +76,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "答复的一份: 单独看不出任何内容",
     ),
     "answer band": ("Band {number}", "第 {number} 档"),
+    "raised most by": (
+        "the odds of the event are raised most by {features}",
+        "最使事件几率升高的指标: {features}",
+    ),
     "refused": ("Refused", "拒绝"),
     "question": ("What was asked", "提问内容"),
     "institution": ("Asked by", "提问机构"),

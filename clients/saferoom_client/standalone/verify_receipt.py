@@ -23,6 +23,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import re
 import struct
 import sys
@@ -105,6 +106,8 @@ ROW_SHARED = 16
 """The code of a row that was answered by a share: the last 16 bytes of its record."""
 ROW_BANDS = {ROW_SHARED + number: f"band {number}" for number in range(1, 9)}
 """The codes of rows that were answered by the band of a score."""
+ROW_REASONED = {2 * ROW_SHARED + number: f"band {number}" for number in range(1, 9)}
+"""The codes of those with reasons, which are the last 8 bytes of the record."""
 SHARE_MODULUS = (1 << 128) - 159
 """Shares are added modulo this prime: 0 is yes, all else is no."""
 CHUNK_ROWS = 4096
@@ -710,7 +713,7 @@ def scored(template: Statement) -> Doc | None:
 def require_scored(part: Doc, score: Doc) -> None:
     """Refuse a certificate that says of a score what its template does not."""
     told = as_doc(part.get("score"), "certificate: of a score")
-    same = ("model", "job", "edges", "askers")
+    same = ("model", "job", "edges", "askers", "reasons")
     require([told.get(one) for one in same] == [score.get(one) for one in same], "another score")
     require(1 <= len(texts(score, "edges")) <= 7, "another number of bands than a score has")
 
@@ -785,39 +788,58 @@ def read_features(part: Doc, charter: Charter, certified: Doc) -> list[Statement
     if "score" in certified:
         score = as_doc(certified["score"], "certificate")
         require(answers == 0, "certificate: wrong about its answers")
-        answers, fewest = count(score, "answers"), len(texts(score, "edges")) + 1
+        sets = sum(math.comb(len(features), at) for at in range(reasons_in(score) + 1))
+        require(score.get("sets", 1) == sets, "certificate: wrong about its reasons")
+        answers, fewest = count(score, "answers"), (len(texts(score, "edges")) + 1) * sets
     require(answers == fewest + silent, "certificate: wrong about its answers")
     return features
 
 
-def open_answer(data: bytes, shared: bool, certified: Doc) -> str | int:
-    """Read an opened answer, a band of a score, or a share of a whole: 50 bytes."""
+def reasons_in(score: Doc) -> int:
+    """Give the most features that stand beside a score's band."""
+    return count(score, "reasons") if "reasons" in score else 0
+
+
+def open_answer(data: bytes, shared: bool, certified: Doc) -> tuple[str | int, int | None]:
+    """Read an opened answer, a band of a score, or a share of a whole: 50 bytes.
+
+    With the band stand its reasons, a bit for each feature, if the score tells any.
+    """
     score = certified.get("score")
-    kind = 2 if shared else 1 if score is None else 3
+    reasoned = score is not None and reasons_in(as_doc(score, "certificate")) > 0
+    kind = 2 if shared else 1 if score is None else 5 if reasoned else 3
     require(len(data) == 50 and data[:2] == bytes([1, kind]), "answer: of another form")
     if shared:
-        return share(data[2:18])
+        return share(data[2:18]), None
+    number = int.from_bytes(data[2:18], "big")
     if score is not None:
-        told, band = as_doc(score, "certificate"), int.from_bytes(data[2:18], "big")
-        bands = len(texts(told, "edges")) + 1
-        fewest = 0 if count(told, "answers") > bands else 1
-        require(fewest <= band <= bands, "answer: no such band")
-        return f"band {band}" if band else "not_found"
-    return TRUTHS.get(int.from_bytes(data[2:18], "big")) or wrong("answer: none of the three")
+        lost, band = divmod(number, 1 << 64)
+        require(bool(band) or not lost, "answer: reasons of nobody's band")
+        told, named = (f"band {band}", lost if reasoned else None) if band else ("not_found", None)
+        require(reasoned or not lost, "answer: no such band")
+        require_possible(told, named, certified)
+        return told, named
+    return TRUTHS.get(number) or wrong("answer: none of the three"), None
 
 
-def require_possible(outcome: str | int, certified: Doc) -> None:
-    """Refuse what became of a row where its template has no such answer."""
+def require_possible(outcome: str | int, lost: int | None, certified: Doc) -> None:
+    """Refuse an answer that its template does not have."""
     if isinstance(outcome, int):
         return  # it tells of nothing alone
     if "score" not in certified:
         require(outcome not in ROW_BANDS.values(), "a band answers no check")
         return
     score = as_doc(certified["score"], "certificate")
-    bands = len(texts(score, "edges")) + 1
+    bands, most = len(texts(score, "edges")) + 1, reasons_in(score)
+    features = len(docs(certified, "features"))
+    sets = sum(math.comb(features, at) for at in range(most + 1))
     told = {f"band {number}" for number in range(1, bands + 1)}
-    told |= {"not_found"} if count(score, "answers") > bands else set()
+    told |= {"not_found"} if count(score, "answers") > bands * sets else set()
     require(outcome in told, "answer: no such band")
+    if outcome != "not_found":
+        require((lost is not None) == (most > 0), "answer: reasons, or none, out of place")
+        named = (lost or 0).bit_count()
+        require(named <= most and (lost or 0) < 1 << features, "answer: no such reasons")
 
 
 def share(data: bytes) -> int:
@@ -890,9 +912,13 @@ def verify_check(receipt: Doc, trust: Trust) -> Told:
         if data is not None:
             committed = digest_bytes(maybe(says, "answer"), "answer")
             require(hashlib.sha256(data).digest() == committed, "answer: not the one committed to")
-        answer = None if data is None else open_answer(data, asked.shared, asked.part(owner))
+        answer, lost = None, None
+        if data is not None:
+            answer, lost = open_answer(data, asked.shared, asked.part(owner))
         answers.append(answer)
-        told[f"{owner} said"] = f"refused, {says['reason']}" if answer is None else said(answer)
+        told[f"{owner} said"] = (
+            f"refused, {says['reason']}" if answer is None else said(answer, lost, asked.template)
+        )
         told[f"{owner} charged"] = charged(docs(says, "charges"))
         told[f"{owner} store"] = says["store"]
         told[f"{owner} enclave"] = f"{enclave['evidence_kind']}, code {enclave['code']}"
@@ -905,9 +931,14 @@ def verify_check(receipt: Doc, trust: Trust) -> Told:
     }
 
 
-def said(answer: str | int) -> str:
-    """Write what an owner said; a share tells nothing alone."""
-    return "a share of the answer" if isinstance(answer, int) else answer
+def said(answer: str | int, lost: int | None = None, template: Statement | None = None) -> str:
+    """Write what an owner said, with the reasons of a score; a share tells nothing alone."""
+    if isinstance(answer, int):
+        return "a share of the answer"
+    score = scored(template) if lost and template is not None else None
+    names = [] if score is None else texts(score, "features")
+    named = [name for at, name in enumerate(names) if (lost or 0) >> at & 1]
+    return f"{answer}, raised most by {', '.join(named)}" if named else answer
 
 
 def one_of(says: Doc) -> bool:
@@ -1019,7 +1050,7 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
         salt, when = b64(text(part, "row_salt"), "row_salt"), b64(text(part, "when"), "when")
         record = b64(text(part, "record"), "record")
         require(len(salt) == 32 and len(when) == 16, "not a row's salt or time")
-        outcome, consent, cells = read_record(record)
+        outcome, lost, consent, cells = read_record(record)
         given = maybe(part, "consent")
         if given is not None:
             read_statement(given, "consent")
@@ -1034,7 +1065,7 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
         answered = isinstance(outcome, int) or outcome not in ROW_REFUSALS
         if answered:
             require(isinstance(outcome, int) == asked.shared, "a share, or none, out of place")
-            require_possible(outcome, certified)
+            require_possible(outcome, lost, certified)
             require(len(cells) == len(names), "the charges are not those of the certificate")
             require(within(says, now, "not_before", "not_after"), "answered outside of the window")
             require(bool(texts(spans[0].says, "approvals")), "answered without approvals")
@@ -1047,7 +1078,7 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
                 covered = require_consented(given, charter, about, features, now)
                 require(consent == covered, "another consent than the row's")
         answers.append(outcome if answered else None)
-        told[f"{owner} said"] = said(outcome)
+        told[f"{owner} said"] = said(outcome, lost, asked.template)
         pairs = zip(names, cells, strict=False)
         told[f"{owner} charged"] = ", ".join(f"{n} {b} to {a} cells" for n, (b, a) in pairs)
         told[f"{owner} entry"] = f"{place[0]} of a log of {place[1]}"
@@ -1059,21 +1090,26 @@ def verify_row(receipt: Doc, trust: Trust) -> Told:
     }
 
 
-def read_record(record: bytes) -> tuple[str | int, str | None, list[tuple[int, int]]]:
-    """Read what became of a row: the outcome or a share, the consent, cells before and after."""
+def read_record(
+    record: bytes,
+) -> tuple[str | int, int | None, str | None, list[tuple[int, int]]]:
+    """Read what became of a row: outcome or share, reasons, consent, cells before and after."""
     require(len(record) >= 33 and not (len(record) - 33) % 4, "not a record")
     code, consent, rest = record[0], record[1:33], record[33:]
     refused = ROW_REFUSALS[code - 64] if 0 <= code - 64 < len(ROW_REFUSALS) else None
     outcome: str | int
+    lost: int | None = None
     if code == ROW_SHARED and len(rest) >= 16:
         outcome, rest = share(rest[-16:]), rest[:-16]
+    elif code in ROW_REASONED and len(rest) >= 8:
+        outcome, lost, rest = ROW_REASONED[code], int.from_bytes(rest[-8:], "big"), rest[:-8]
     else:
         told = TRUTHS.get(code) or ROW_BANDS.get(code) or refused
         outcome = told or wrong("a record with a code that is none")
     # Zeros: what was not charged, and the place of the share that a refused row does not give.
     pairs = struct.iter_unpack(">HH", rest)
     cells = [(pair[0], pair[1]) for pair in pairs if any(pair)]
-    return outcome, f"sha256:{consent.hex()}" if any(consent) else None, cells
+    return outcome, lost, f"sha256:{consent.hex()}" if any(consent) else None, cells
 
 
 def outcome_leaf(salt: bytes, place: bytes, row: bytes, when: bytes, record: bytes) -> bytes:
@@ -1185,7 +1221,7 @@ def verify_shown_row(shown: Doc, batch: Statement, word: Statement) -> Told:
     path = [b64(one, "path") for one in texts(row, "path")]
     root = digest_bytes(maybe(says, "root"), "root")
     require(root_from(leaf, index, rows, path) == root, "not what became of the row")
-    outcome, _, _ = read_record(record)
+    outcome, _, _, _ = read_record(record)
     return {"about": subject, "row": index, "row said": said(outcome)}
 
 

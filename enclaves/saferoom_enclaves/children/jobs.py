@@ -232,6 +232,8 @@ class Score(Part):
     edges: tuple[float, ...]
     silent: bool
     """Whether nobody's points are told of whom all features are silent."""
+    reasons: _Count = 0
+    """The most features that are named, of those that raise the odds; none for 0."""
 
 
 NO_BAND: Final = 255
@@ -241,7 +243,8 @@ NO_BAND: Final = 255
 class Banded(Part):
     """What the file now holds: so many subjects' codes, ascending; their bands, and one more.
 
-    The last is the band of everybody else.
+    The last is the band of everybody else. Where reasons are told, behind the bands stand these, 8
+    bytes each.
     """
 
     subjects: _Count

@@ -223,11 +223,13 @@ def _columns(job: Columns, files: tuple[int, ...]) -> ColumnsRead:
 def _score(job: Score, files: tuple[int, ...]) -> Banded:
     memory, written = files
     tables = {table.name: table for table in job.tables}
-    subjects, bands = banded(open_store(memory), job, tables)
+    made = banded(open_store(memory), job, tables)
     with os.fdopen(written, "wb") as file:
-        file.write(subjects.tobytes())
-        file.write(bands.tobytes())
-    return Banded(subjects=len(subjects))
+        file.write(made.subjects.tobytes())
+        file.write(made.bands.tobytes())
+        if job.reasons:
+            file.write(made.lost.astype(">u8").tobytes())
+    return Banded(subjects=len(made.subjects))
 
 
 def _about(job: About, files: tuple[int, ...]) -> Found:

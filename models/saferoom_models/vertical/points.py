@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saferoom_models.vertical.arrays import Floats, Integers
 
@@ -41,6 +42,31 @@ def log_odds(whole: Integers, weights: Floats) -> Floats:
     for column, weight in zip(whole.T, weights.tolist(), strict=True):
         total += column / 2.0**COLUMN_BITS * weight
     return total
+
+
+def reasons(whole: Integers, weights: Floats, features: Integers, most: int) -> NDArray[np.uint64]:
+    """Tell which features raise the log-odds of the event the most, above the mean of training.
+
+    Args:
+        whole: shape (rows, columns), as `kept` gives them.
+        weights: one for each column.
+        features: which feature each column is of, from 0 on, ascending.
+        most: how many features are told at most.
+
+    Returns:
+        For each row a bit for each feature that is told: of those that raise the log-odds, the
+        `most` that raise them the most, the earlier one where two raise them alike.
+    """
+    raised = np.column_stack(
+        [
+            log_odds(whole[:, features == feature], weights[features == feature])
+            for feature in range(int(features[-1]) + 1)
+        ]
+    )
+    ranked = np.argsort(-raised, axis=1, kind="stable")[:, :most]
+    told = np.take_along_axis(raised, ranked, axis=1) > 0
+    bits = np.where(told, np.uint64(1) << ranked.astype(np.uint64), np.uint64(0))
+    return np.bitwise_or.reduce(bits, axis=1)
 
 
 def bands(points: Floats, edges: Sequence[float]) -> Integers:
