@@ -66,6 +66,15 @@ def test_an_enclave_that_charges_too_little_is_found(
     assert told(noise, "two", said) == reasons
 
 
+def test_what_was_told_may_be_told_again_past_the_cap_and_nothing_else() -> None:
+    noise, strict = Noise(), Privacy(epsilon=Decimal("0.5"), cap=Decimal("0.5"))
+    assert told(noise, "one", "0.5/0.5/0.5", privacy=strict) == []
+    assert told(noise, "two", "0.5/0.5/0.5", privacy=strict, group="other") == []
+    # The enclave knows an agreement that links the groups, and no word shows it yet.
+    assert told(noise, "one", "0/1/0.5", privacy=strict) == []
+    assert told(noise, "two", "0/1/0.5", privacy=strict) == []
+
+
 def test_what_passes_the_least_cap_of_the_plans_is_found() -> None:
     noise, strict = Noise(), Privacy(epsilon=Decimal("0.5"), cap=Decimal("0.5"))
     assert told(noise, "one", "0.5/0.5/0.5", privacy=strict) == []

@@ -57,6 +57,15 @@ def test_a_bank_that_changes_its_group_takes_what_it_was_told_along() -> None:
     assert refused(told("fresh", "three"), before, groups.linked("fresh")) is Reason.OVER_BUDGET
 
 
+def test_groups_that_are_linked_too_late_are_told_nothing_more_but_what_they_were_told() -> None:
+    names = [f"ring-{at}" for at in range(6)]
+    before = [told(group, f"of {group}", "10", "20") for group in names]
+    before += [told(group, f"also of {group}", "10", "20") for group in names]
+    assert pay(before[0], before, names) == spent("0", "120", "20")
+    assert refused(told("ring-0", "more", "0.01", "20"), before, tuple(names)) is Reason.OVER_BUDGET
+    assert price(told("ring-0", "more", "0.01", "20"), before, names).spent == Decimal("120.01")
+
+
 def test_the_least_cap_of_what_was_told_holds_for_what_follows() -> None:
     lavish, strict = told("ring", "lavish", "0.3", "20"), told("ring", "strict", "0.3", "0.6")
     assert pay(lavish, [], ["ring"]) == spent("0.3", "0.3", "20")

@@ -79,5 +79,6 @@ class Noise:
         if said.privacy.spent < spent:
             detail = f"says that {said.privacy.spent} is spent, and {spent} had been told by then"
             yield SafeRoomError(Reason.STORE_ROLLED_BACK, detail)
-        if max(spent, said.privacy.spent) > cap or said.privacy.cap > cap:
+        over = said.privacy.charged != 0 and max(spent, said.privacy.spent) > cap
+        if over or said.privacy.cap > cap:
             yield SafeRoomError(Reason.OVER_BUDGET, f"its group may be told {cap} of these records")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
@@ -59,14 +60,15 @@ class PrivacySpent(Part):
 
     Attributes:
         charged: for these tables; 0 if the group was told them before.
-        spent: for all tables of the same records, these included.
+        spent: for all tables of the same records, these included, by the group and those that it is
+            linked with.
         cap: the least that any of their plans allows.
 
     Of tables whose price was asked it says what would be.
     """
 
     charged: Annotated[Epsilon, Field(ge=0, le=MOST_EPSILON)]
-    spent: Annotated[Epsilon, Field(ge=0, le=MOST_CAP + MOST_EPSILON)]
+    spent: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=3)]
     cap: Annotated[Epsilon, Field(ge=0, le=MOST_CAP)]
 
     @model_validator(mode="after")
@@ -77,8 +79,11 @@ class PrivacySpent(Part):
 
     @property
     def within(self) -> bool:
-        """Whether the cap allows it."""
-        return self.spent <= self.cap
+        """Whether it may be told; what costs nothing may.
+
+        Groups that were linked since may have spent more together than the cap.
+        """
+        return self.charged == 0 or self.spent <= self.cap
 
 
 class TableRelease(Payload):
@@ -130,4 +135,4 @@ class TableRelease(Payload):
         if self.reason not in {None, Reason.PRICE_ONLY, Reason.OVER_BUDGET}:
             raise ValueError("a refusal is charged nothing")
         if self.reason is not Reason.OVER_BUDGET and not privacy.within:
-            raise ValueError("what is spent is within the cap")
+            raise ValueError("what is charged keeps what is spent within the cap")
