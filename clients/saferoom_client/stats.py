@@ -162,7 +162,8 @@ async def expect_tables(
     """
     view = await get_template(session, template)
     aggregate = require_tables(view)
-    return dry_run(plan_by(view), public, rules_of(aggregate.rules))
+    rules = rules_of(aggregate.rules) if aggregate.privacy is None else None
+    return dry_run(plan_by(view), public, rules)
 
 
 def plan_by(view: TemplateView) -> ReleasePlan:

@@ -10,7 +10,7 @@ from saferoom_client.sheet.render import html
 from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
 from saferoom_client.stats import TableAnswer
 from saferoom_client.table_words import all_together, heading, of_all
-from saferoom_client.tongue import say, spoken
+from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.reasons import Reason
 from saferoom_proto.tables.plan import Margin
 from saferoom_proto.tables.told import Told
@@ -19,6 +19,16 @@ MOST_BARS: Final = 48
 """Cells of one drawing: a page's height of bars. Larger tables are in the CSV file."""
 MOST_DRAWINGS: Final = 40
 """Drawings of one page: past them a browser takes seconds to show it."""
+
+
+_ROUNDED: Final = later(
+    "What {owner}'s enclave told {institution} of all its subjects together, verified; numbers are"
+    " rounded."
+)
+_NOISY: Final = later(
+    "What {owner}'s enclave told {institution} of all its subjects together, verified; each number"
+    " has noise of its own."
+)
 
 
 def write_page(answer: TableAnswer) -> str:
@@ -34,8 +44,7 @@ def write_page(answer: TableAnswer) -> str:
             language=spoken(),
             title=say("Tables of {template}", template=verified.template.name),
             lead=say(
-                "What {owner}'s enclave told {institution} of all its subjects together, verified;"
-                " numbers are rounded.",
+                _ROUNDED if release.privacy is None else _NOISY,
                 owner=release.owner,
                 institution=release.institution,
             ),

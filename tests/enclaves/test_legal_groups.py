@@ -144,7 +144,7 @@ def test_a_plan_that_names_groups_counts_them_and_so_do_those_after_it(room: Tab
     tables = room.approved("by-groups", grouped("size"))
     assert numbers(room.ask(tables)[1])["large",] is None
     room.enclave.kill()
-    plainly = room.approved("by-firms", plan("size", "late", ways=2))
+    plainly = room.approved("by-firms", plan("size"))
     assert numbers(room.ask(plainly)[1])["large",] is None
     # The group's code is told nowhere, and other groups of the same records are another protection.
     other = room.approved("otherwise", grouped("late", by="tax.owners"))
@@ -157,8 +157,6 @@ def test_groups_after_tables_of_firms_hold_from_then_on(room: TableRoom) -> None
     tables = room.approved("by-groups", grouped("size", "late"))
     told = room.ask(tables)
     assert numbers(told[1])["large",] == "30"  # as it was told
-    later = room.approved("both", plan("size", "late", ways=2))
-    assert numbers(room.ask(later)[3])["large", "false"] is None
 
 
 def test_groups_are_named_by_stated_codes_and_are_no_column() -> None:

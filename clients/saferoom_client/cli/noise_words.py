@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from saferoom_client.cli.next_steps import Asked, next_steps
 from saferoom_client.stats import TableAnswer, plan_by, require_tables
 from saferoom_client.table_words import errors_of, odds_words
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 from saferoom_proto.reasons import CATALOGUE, Reason
 from saferoom_proto.statements import PrivacySpent
 from saferoom_proto.tables.plan import ReleasePlan
@@ -42,6 +42,7 @@ def price_lines(told: TableAnswer, asked: Asked) -> Iterator[str]:
     """Tell what tables would cost, and whether they would be made."""
     release, plan = told.verified.release, plan_by(told.view)
     privacy, reason = require_tables(told.view).privacy, told.refused
+    yield f"{told.verified.template.name}:"
     if reason is Reason.PRICE_ONLY:
         yield say("the tables would be made")
     elif reason is not None:
@@ -68,8 +69,29 @@ def price_lines(told: TableAnswer, asked: Asked) -> Iterator[str]:
     yield say("  id    {request_id}", request_id=told.verified.request_id)
 
 
-def price_document(told: TableAnswer) -> dict[str, object]:
-    """Write a price for a program."""
+def together_lines(told: Sequence[TableAnswer]) -> Iterator[str]:
+    """Tell whether several plans of one owner can all be paid, asked one after the other."""
+    by_owner: dict[str, dict[str, PrivacySpent]] = {}
+    for each in told:
+        release = each.verified.release
+        if release.privacy is not None:
+            by_owner.setdefault(release.owner, {})[release.certificate] = release.privacy
+    for owner, prices in by_owner.items():
+        if len(prices) > 1:
+            asked = sum((each.charged for each in prices.values()), Decimal(0))
+            left = min(each.cap - each.spent + each.charged for each in prices.values())
+            rule = later("all together: epsilon {asked} of {owner}'s records, of {left} left")
+            if asked > left:
+                rule = later("not all together: epsilon {asked} of {owner}'s records, {left} left")
+            yield say(rule, asked=asked, owner=owner, left=max(Decimal(0), left))
+
+
+def price_document(told: Sequence[TableAnswer]) -> list[dict[str, object]]:
+    """Write prices for a program, in the order in which they were asked."""
+    return [_price_document(each) for each in told]
+
+
+def _price_document(told: TableAnswer) -> dict[str, object]:
     release, privacy = told.verified.release, require_tables(told.view).privacy
     refused = None if told.refused is Reason.PRICE_ONLY else told.refused
     errors = () if privacy is None else errors_of(plan_by(told.view), privacy.epsilon)

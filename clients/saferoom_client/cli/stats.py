@@ -19,6 +19,7 @@ from saferoom_client.cli.noise_words import (
     price_lines,
     spent_document,
     spent_line,
+    together_lines,
 )
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, group
 from saferoom_client.cli.output import mapping, moment, show
@@ -28,7 +29,7 @@ from saferoom_client.cli.tables import table
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, require_writable, write_file
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
-from saferoom_client.stats import TableAnswer, plan_by
+from saferoom_client.stats import TableAnswer, plan_by, require_tables
 from saferoom_client.table_page import write_page
 from saferoom_client.table_words import count_withheld, heading, of_all
 from saferoom_client.templates import ListedTemplate
@@ -48,6 +49,7 @@ OUTLOOKS = {
     Outlook.LIKELY_WITHHELD: later("likely withheld"),
     Outlook.LIKELY: later("likely released"),
     Outlook.LARGE: later("large enough"),
+    Outlook.NOISY: later("told, with noise"),
 }
 """What public counts say of a cell."""
 STEPS = {
@@ -75,6 +77,11 @@ STEPS = {
     ),
 }
 """What is advised where an enclave refuses tables."""
+
+
+_MORE_WITHHELD = later(
+    "an outlook, from public counts alone: more is withheld so that nothing follows"
+)
 
 
 @app.command()
@@ -121,16 +128,24 @@ def ask(
 
 @app.command()
 def cost(
-    template: TemplateName,
+    templates: Annotated[
+        list[str],
+        typer.Argument(metavar="TEMPLATE...", help="Their digests or names: one or several."),
+    ],
     profile: ProfileOption,
     purpose: Annotated[str, typer.Option(help="What the tables are for.")],
     as_json: JsonOption = False,
 ) -> None:
     """See what tables would cost and whether they would be refused; none are made."""
-    asked = Asked(profile, template, purpose=purpose, steps=STEPS)
-    with Room.open(profile) as room, saying_next(asked):
-        told = room.price_tables(template, purpose=purpose)
-    show(as_json, price_document(told), *price_lines(told, asked))
+    told: list[TableAnswer] = []
+    lines: list[str] = []
+    with Room.open(profile) as room:
+        for template in templates:
+            asked = Asked(profile, template, purpose=purpose, steps=STEPS)
+            with saying_next(asked):
+                told.append(room.price_tables(template, purpose=purpose))
+            lines += price_lines(told[-1], asked)
+    show(as_json, price_document(told), *lines, *together_lines(told))
 
 
 @app.command(name="dry-run")
@@ -145,9 +160,14 @@ def dry_run(
     COUNTS is YAML: for each column, how many subjects there are of each class.
     """
     with Room.open(profile) as room, saying_next(Asked(profile, template)):
-        plan = plan_by(room.get_template(template))
+        view = room.get_template(template)
+        plan = plan_by(view)
         expected = room.expect_tables(template, _counts(counts, plan))
-    show(as_json, _expected_document(expected), *_expected_lines(expected))
+    privacy = require_tables(view).privacy
+    ending = [say(_MORE_WITHHELD)]
+    if privacy is not None:
+        ending = list(noise_lines(plan, privacy.epsilon))
+    show(as_json, _expected_document(expected), *_expected_lines(expected), *ending)
 
 
 @app.command(name="list")
@@ -280,7 +300,6 @@ def _expected_lines(expected: Mapping[Margin, Sequence[Expected]]) -> Iterator[s
         ]
         yield from table(headings, rows)
         yield ""
-    yield say("an outlook, from public counts alone: more is withheld so that nothing follows")
 
 
 def _expected_document(

@@ -23,6 +23,7 @@ class Outlook(StrEnum):
     LIKELY_WITHHELD = "likely withheld"
     LIKELY = "likely released"
     LARGE = "large enough"
+    NOISY = "told, with noise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,14 @@ class Expected:
 
 
 def dry_run(
-    plan: ReleasePlan, public: Mapping[str, tuple[int, ...]], rules: Rules
+    plan: ReleasePlan, public: Mapping[str, tuple[int, ...]], rules: Rules | None
 ) -> Mapping[Margin, tuple[Expected, ...]]:
     """Tell what each cell that is counted can be expected to be.
 
     Args:
         plan: what would be asked.
         public: for each dimension how many subjects there are of each class.
-        rules: the threshold.
+        rules: the threshold; none where noise takes their place, and every cell is told.
 
     Raises:
         SafeRoomError: a dimension has no public counts, or not one for each class.
@@ -64,7 +65,7 @@ def _cells(
     margin: Margin,
     counts: Mapping[str, tuple[int, ...]],
     total: int,
-    rules: Rules,
+    rules: Rules | None,
 ) -> list[Expected]:
     names = [plan.dimension(name).classes for name in margin]
     found: list[Expected] = []
@@ -74,7 +75,9 @@ def _cells(
         highest = min(parts, default=total)
         lowest = sum(parts) - (len(parts) - 1) * total
         expected = total * math.prod(part / total for part in parts) if total else 0.0
-        if highest < rules.threshold:
+        if rules is None:
+            outlook = Outlook.NOISY
+        elif highest < rules.threshold:
             outlook = Outlook.WITHHELD
         elif lowest >= rules.threshold:
             outlook = Outlook.LARGE
