@@ -164,8 +164,8 @@ def _applicants(path: Path, reader: Iterator[list[str]], columns: _Columns) -> A
         key = (subject, *(() if columns.once else values.values()))
         if (first := seen.setdefault(key, number)) != number:
             bad += 1
-            what = "subject" if columns.once else "row"
-            rule = f"the same {what} stands in line {first}"
+            one = f"the same subject stands in line {first}"
+            rule = one if columns.once else f"the same row stands in line {first}"
             faults.append(FieldFault(f"{path} line {number}", rule))
             continue
         lines.append(tuple(fields))

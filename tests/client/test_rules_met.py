@@ -77,6 +77,16 @@ def test_every_rule_with_values_is_given_somewhere(rule: str, givers: str) -> No
             "its order does not stand before it",
             "其指令在它之前并未出现",
         ),
+        (
+            "tax.owed is asked of a source, about one subject at a time: no table counts it",
+            "tax.owed is asked of a source, about one subject at a time: no table counts it",
+            "tax.owed 系逐个主体向数据接口查询\N{FULLWIDTH COMMA}不能用于统计表",
+        ),
+        (
+            "tax.owed is asked of a source, about one subject at a time: no model reads it",
+            "tax.owed is asked of a source, about one subject at a time: no model reads it",
+            "tax.owed 系逐个主体向数据接口查询\N{FULLWIDTH COMMA}不能用于模型",
+        ),
         ("expected {x}", "expected {x}", "应为 {x}"),  # what looks like a place is none
     ],
 )

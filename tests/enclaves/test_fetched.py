@@ -16,7 +16,7 @@ from saferoom_enclaves.logs import Log
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Row
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import CostEstimate, Source, load
+from saferoom_proto.statements import CostEstimate, Purpose, Source, TableRelease, load
 from saferoom_proto.verdict import Verdict
 from simulator.batch import ask_batch, batch_of
 from simulator.fetching import (
@@ -28,7 +28,9 @@ from simulator.fetching import (
     fetch_room,
     row,
 )
+from simulator.job import asked as training
 from simulator.provider import Exchange
+from simulator.tabled import plan
 from tests.enclaves.test_disclose import shown
 
 OWING = {"tax_arrears": [row("4000.50"), row("7999.50", None)]}
@@ -240,6 +242,27 @@ def test_what_could_not_be_paid_is_refused_and_nobody_is_asked(room: FetchRoom) 
 def test_a_batch_asks_no_source(room: FetchRoom) -> None:
     batch = batch_of(room.said.bank, room.checks["owes"], [Row(room.code(1))])
     assert ask_batch(room.enclave, batch).release.reason is Reason.NOT_ALLOWED
+    assert room.provider.asked == []
+
+
+def test_tables_and_training_over_a_source_are_never_approved(room: FetchRoom) -> None:
+    """What tables were approved of does not hold once a source answers for the feature."""
+    said = room.said
+    loan = Purpose.PRE_LOAN
+    template, certificate = said.bank.tables("late-firms", plan("arrears"), (loan,))
+    said.tax.approve(template, certificate.digest)
+    changes = {"name": "arrears", "version": 2}
+    said.tax.define(arrears_features()[0].model_copy(update=changes))
+    room.enclave.follow()
+    judged = room.enclave.tabulate(said.bank.table_request(template, certificate, purpose=loan))
+    assert load(judged.entry.statement, TableRelease).reason is Reason.CERTIFICATE_MISMATCH
+    for anew in (
+        lambda: said.bank.certificate(template),
+        lambda: said.bank.training("late-risk", training())[1],
+    ):
+        with pytest.raises(SafeRoomError, match="NOT_ALLOWED") as refusal:
+            anew()
+        assert "tax.arrears is asked of a source" in refusal.value.fields[0].rule
     assert room.provider.asked == []
 
 

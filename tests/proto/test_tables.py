@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from saferoom_proto.certificate import OwnerPart, derive_certificate, features_named, owners_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.hpke import SealingKey
+from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Template, load, seal_statement
 from saferoom_proto.tables.asked import rules_of
@@ -25,7 +26,7 @@ from saferoom_proto.tables.rules import Rules
 from saferoom_proto.tables.told import FEWEST_BYTES, MOST_BYTES, Tables, open_tables, seal_tables
 from tests.proto.golden_seeds import digest
 from tests.proto.golden_tables import table_receipt, tables
-from tests.proto.test_certificate import KEY, ROOM, features
+from tests.proto.test_certificate import KEY, ROOM, feature, features
 
 COUNT: dict[str, object] = {"kind": "count"}
 SUM: dict[str, object] = {"kind": "sum", "of": "tax.vat", "low": 0, "high": 100}
@@ -87,6 +88,18 @@ def test_a_template_of_tables_names_its_owner_and_features() -> None:
 def test_of_level_4_tables_count_and_tell_nothing_else() -> None:
     assert part(dimensions=("tax.secret",)).table
     assert refused(dimensions=("tax.secret",), measures=(COUNT, SUM)) is Reason.NOT_ALLOWED
+
+
+@pytest.mark.parametrize("asked", [{"dimensions": ("tax.vat",)}, {"measures": (COUNT, SUM)}])
+def test_no_table_counts_what_a_provider_is_asked_for(asked: dict[str, object]) -> None:
+    source = {"name": "payments", "days": 7}
+    fetched = pin([feature("tax.vat", source=source, prior="Yearbook 2025, table 3")])
+    with pytest.raises(SafeRoomError) as caught:
+        derive_certificate(template(**asked), features() | fetched)
+    assert caught.value.reason is Reason.NOT_ALLOWED
+    assert caught.value.fields[0].field == "aggregate"
+    told = "tax.vat is asked of a source, about one subject at a time: no table counts it"
+    assert caught.value.fields[0].rule == told
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from saferoom_proto.certificate import derive_certificate, features_named, owners_of
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Feature, Template, Title, Training, seal_statement
+from saferoom_proto.statements import Feature, Source, Template, Title, Training, seal_statement
 from saferoom_proto.statements.feature import Absent, FeatureKind
 from saferoom_proto.statements.training import columns_of
 from tests.proto.golden_jobs import (
@@ -68,6 +68,17 @@ def test_what_silence_means_decides_the_columns_and_never_the_records_do() -> No
 
 def test_nothing_is_trained_on_level_4() -> None:
     assert refused(training(), defined(level=4)) is Reason.NOT_ALLOWED
+
+
+def test_nothing_is_trained_on_what_a_provider_is_asked_for() -> None:
+    """One owner's or several's, whoever is the host: refused before anybody could approve it."""
+    source = Source(name="payments", days=7)
+    fetched = [
+        each.model_copy(update={"source": source, "prior": "Yearbook" if each.grid else None})
+        for each in defined(level=3)
+    ]
+    assert refused(training(), fetched) is Reason.NOT_ALLOWED
+    assert refused(training_of_two(), fetched) is Reason.NOT_ALLOWED
 
 
 def test_a_feature_that_nobody_defined_is_named() -> None:

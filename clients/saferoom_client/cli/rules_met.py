@@ -262,6 +262,8 @@ WITH_VALUES: Final = (
     later("features are of at most {most} owners"),
     later("the enclave of {owner} does not serve now: the job waits for it"),
     later("the enclave of {owner} gives nothing now: {what}"),
+    later("{feature} is asked of a source, about one subject at a time: no table counts it"),
+    later("{feature} is asked of a source, about one subject at a time: no model reads it"),
 )
 """The same, with values in them; the code that gives one holds its words."""
 

@@ -50,6 +50,7 @@ def plan_of(aggregate: Aggregate, shapes: Shapes, epoch: int = 0) -> ReleasePlan
     """
     counted = [each.of for each in aggregate.measures if each.kind not in ADDED and each.of]
     names = dict.fromkeys((*aggregate.dimensions, *counted))
+    _require_held(aggregate, shapes)
     if aggregate.groups is not None:
         _require_codes(shapes[FeatureRef.parse(aggregate.groups)])
     try:
@@ -100,8 +101,16 @@ def amount_of(feature: str) -> str:
 
 def _require_codes(shape: FeatureShape) -> None:
     """Refuse what cannot name legal groups."""
-    if shape.form is not StatedForm.CODE or shape.fetched:
+    if shape.form is not StatedForm.CODE:
         raise _not_so(shape.ref, "legal groups are named by a feature of stated codes of the store")
+
+
+def _require_held(aggregate: Aggregate, shapes: Shapes) -> None:
+    """Refuse what a provider is asked for: a table counts records that its owner holds."""
+    for ref in map(FeatureRef.parse, aggregate.features):
+        if shapes[ref].fetched:
+            rule = f"{ref} is asked of a source, about one subject at a time: no table counts it"
+            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("aggregate", rule)])
 
 
 def _dimension(name: str, shapes: Shapes) -> Dimension:
