@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from typing import Final
+from typing import Final, cast
 
+from saferoom_client.scores import Scale
+from saferoom_client.tongue import later, say
 from saferoom_client.training.report import TrainingReport
 from saferoom_client.values import TemplateView
 from saferoom_proto.answer import MOST_BANDS
@@ -15,6 +18,7 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 DEFAULT_EDGES: Final = tuple(map(Decimal, ("-0.75", "-0.25", "0.25", "0.75")))
 """In log-odds. An owner's standardised columns average to nothing over the rows of training, so its
 part of the log-odds lies around 0; how far it spreads, nobody outside the enclave sees."""
+_PLACES: Final = 3
 _OF_SEVERAL: Final = tuple(map(Decimal, ("-0.5", "0.5")))
 
 
@@ -63,6 +67,34 @@ def draft_score(
             **({"reasons": reasons} if reasons else {}),
         },
     }
+
+
+def edges_of(points: Sequence[float], scale: Scale) -> tuple[Decimal, ...]:
+    """Give the edges in log-odds, to a thousandth, that are some points of an owner's part.
+
+    Raises:
+        SafeRoomError: `MALFORMED` for what is no finite number.
+    """
+    if not all(map(math.isfinite, points)):
+        rule = later("a finite number of points")
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--edge-points", rule)])
+    # More points are less risk, so the order turns.
+    return tuple(
+        Decimal(f"{scale.part(each):.{_PLACES}f}") for each in sorted(points, reverse=True)
+    )
+
+
+def describe_points(document: Mapping[str, object], scale: Scale) -> Iterator[str]:
+    """Say a draft's edges and bands in points, as comments of its YAML: both are one number."""
+    score = cast("Mapping[str, Sequence[str]]", document["score"])
+    told = {
+        later("# edges in points of the owner's part: {points}"): score["edges"],
+        later("# its bands stand for points: {points}"): score["stands_for"],
+    }
+    yield say("# {double:g} points more are odds twice as good", double=scale.double)
+    for message, numbers in told.items():
+        points = ", ".join(f"{scale.of_part(float(each)) + 0.0:+.1f}" for each in numbers)
+        yield say(message, points=points)
 
 
 def default_edges(owners: int) -> tuple[Decimal, ...]:

@@ -66,6 +66,14 @@ class Scale:
         """Give the points of some log-odds of the event: the more points, the less risk."""
         return self.points - (log_odds + math.log(self.odds)) * self.double / math.log(2)
 
+    def of_part(self, log_odds: float) -> float:
+        """Give the points that a part of the log-odds adds: those of the base are another's."""
+        return -log_odds * self.double / math.log(2)
+
+    def part(self, points: float) -> float:
+        """Give the part of the log-odds that adds some points."""
+        return -points * math.log(2) / self.double
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreAnswer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from saferoom_client.aio import AsyncRoom
 from saferoom_client.cli.output import notes_of
 from saferoom_client.issuer import Issuer
 from saferoom_client.question import Question
-from saferoom_client.score_drafts import draft_score, middles
+from saferoom_client.score_drafts import describe_points, draft_score, edges_of, middles
 from saferoom_client.scores import Scale, ScoreAnswer, own_part
 from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.words import Language
@@ -349,3 +350,23 @@ def test_what_bands_stand_for_in_a_draft_lies_within_them() -> None:
     assert stands_for == tuple(map(Decimal, ("-1.5", "-0.5", "1", "3")))
     changes = {"edges": edges, "stands_for": stands_for}
     assert Score.model_validate(ASKED.model_dump() | changes).edges == edges
+
+
+def test_edges_are_told_in_points_and_asked_for_in_points() -> None:
+    scale = Scale(double=20)
+    edges = edges_of((-20, 20, 0), scale)
+    assert [str(edge) for edge in edges] == ["-0.693", "0.000", "0.693"]
+    score = {"edges": list(map(str, edges)), "stands_for": list(map(str, middles(edges)))}
+    told = list(describe_points({"score": score}, scale))
+    assert all(line.startswith("# ") for line in told), "a draft is YAML, and is proposed as it is"
+    assert "+20.0, +0.0, -20.0" in told[1]
+    assert "+30.0, +10.0, -10.0, -30.0" in told[2]
+    # A part adds points to those of the rest: together they are the points of the sum.
+    assert scale.of(0.4) + scale.of_part(0.3) == pytest.approx(scale.of(0.7))
+
+
+@pytest.mark.parametrize("points", [math.nan, math.inf])
+def test_edges_of_no_number_of_points_are_refused(points: float) -> None:
+    with pytest.raises(SafeRoomError) as caught:
+        edges_of((points,), Scale())
+    assert caught.value.reason is Reason.MALFORMED

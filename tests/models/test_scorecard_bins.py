@@ -160,12 +160,28 @@ def test_quantiles_put_each_row_on_the_side_of_its_value() -> None:
     found = count_numbers(values, labels, 10)
     assert len(found.counts) <= 10
     assert found.missing.rows == 30
-    for edge, (low, high) in zip(found.edges, pairwise(found.counts), strict=True):
-        assert edge not in values
-        assert low.rows
-        assert high.rows
+    assert all(each.rows for each in found.counts)
     at = np.searchsorted(found.edges, values[~np.isnan(values)], side="right")
     assert [each.rows for each in found.counts] == np.bincount(at).tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "edge"),
+    [
+        ([199.0, 206.0], 200.0),
+        ([1803.0, 1812.0], 1810.0),
+        ([40_000.0, 50_000.0], 50_000.0),
+        ([0.57, 0.58], 0.58),
+        ([-3.0, 7.0], 0.0),
+        ([-58.0, -49.0], -50.0),
+        ([14.0, 18.9], 18.0),
+        ([-0.0, 1.0], 1.0),
+    ],
+)
+def test_bins_end_at_the_roundest_number_between_two_rows(values: list[float], edge: float) -> None:
+    found = count_numbers(np.array(values * 9), np.array([0, 1] * 9))
+    assert found.edges == (edge,)
+    assert [each.rate for each in found.counts] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from saferoom_client.files import require_writable
 from saferoom_client.jobs import read_report
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
-from saferoom_client.score_drafts import draft_score
+from saferoom_client.score_drafts import describe_points, draft_score, edges_of
 from saferoom_client.scores import Scale, ScoreAnswer
 from saferoom_client.tongue import later, say
 from saferoom_client.training.folder import find_job
@@ -36,6 +36,8 @@ from saferoom_proto.statements.score import MOST_REASONS
 app = group("Score with a model that was trained together.")
 
 _USUAL: Final = Scale()
+
+DoubleOption = Annotated[float, typer.Option(help="Points to double the odds.")]
 
 
 @app.command()
@@ -55,10 +57,18 @@ def draft(
             min=0, max=MOST_REASONS, help="Features to be named that raise the odds the most."
         ),
     ] = 0,
+    edge_points: Annotated[
+        list[float],
+        typer.Option(help="The same in points that the owner's part adds; repeat it."),
+    ] = [],  # noqa: B006
+    double: DoubleOption = _USUAL.double,
     as_json: JsonOption = False,
 ) -> None:
     """Write the draft of a template that scores with a trained model, to be proposed."""
-    edges = tuple(map(_decimal, edge))
+    if edge and edge_points:
+        raise typer.BadParameter(later("edges are in log-odds (--edge) or points (--edge-points)"))
+    scale = Scale(double=double)
+    edges = tuple(map(_decimal, edge)) or edges_of(edge_points, scale)
     with Room.open(profile) as room:
         folder = find_job(room.profile, job)
         report = read_report(folder)
@@ -67,7 +77,7 @@ def draft(
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
         view = room.get_template(folder.request.template)
     document = draft_score(view, report, name=name, purpose=purpose, edges=edges, reasons=reasons)
-    show(as_json, document, write_yaml(document).rstrip())
+    show(as_json, document, write_yaml(document).rstrip(), *describe_points(document, scale))
 
 
 @app.command()
@@ -83,7 +93,7 @@ def ask(
     ] = [],  # noqa: B006 - Typer copies it
     points: Annotated[float, typer.Option(help="Points at the base odds.")] = _USUAL.points,
     odds: Annotated[float, typer.Option(help="Base odds: so many good to one bad.")] = _USUAL.odds,
-    double: Annotated[float, typer.Option(help="Points to double the odds.")] = _USUAL.double,
+    double: DoubleOption = _USUAL.double,
     receipt: Annotated[
         Path | None, typer.Option(help="Write the receipt here.", dir_okay=False)
     ] = None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Context, Decimal
 from itertools import pairwise
 from typing import Final
 
@@ -18,6 +19,9 @@ from saferoom_models.vertical.arrays import Floats, Integers
 
 MOST_PRE_BINS: Final = 32
 """Twentieths are usual; some more cost little, and let a cut lie where a column has its steps."""
+_ALL_DIGITS: Final = 17
+"""From so many significant digits on a double is told exactly (IEEE 754)."""
+_EXACT: Final = Context(prec=_ALL_DIGITS + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def _counts(events: Integers, others: Integers) -> tuple[Count, ...]:
 
 
 def _edges(known: Floats, most: int) -> Floats:
-    """Place edges between neighbouring values, midway, so that no row lies on one."""
+    """Place edges between neighbouring values, at the roundest number there is between them."""
     if not len(known):
         return np.empty(0)
     distinct, counts = np.unique(known, return_counts=True)
@@ -146,6 +150,21 @@ def _edges(known: Floats, most: int) -> Floats:
         lower = distinct[np.searchsorted(distinct, upper) - 1]
     else:
         lower, upper = distinct[:-1], distinct[1:]
-    # A midway that rounds to the lower value would take that value's rows along.
-    middle = lower / 2 + upper / 2
-    return np.where(middle > lower, middle, upper)
+    pairs = zip(lower.tolist(), upper.tolist(), strict=True)
+    return np.array([_roundest(*pair) for pair in pairs], dtype=np.float64)
+
+
+def _roundest(lower: float, upper: float) -> float:
+    """Give the number of fewest digits above one and at most the other.
+
+    People read it easily, and it tells as little as it can of the two rows that it lies between.
+    """
+    if lower < 0.0 <= upper:
+        return 0.0
+    exact = Decimal(repr(upper))
+    first = exact.adjusted()
+    for place in range(first, first - _ALL_DIGITS, -1):
+        found = float(exact.quantize(Decimal(1).scaleb(place), ROUND_FLOOR, _EXACT))
+        if lower < found <= upper:
+            return found
+    return upper
