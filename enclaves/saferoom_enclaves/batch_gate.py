@@ -141,6 +141,8 @@ def execute_rows(charged: ChargedRows, index: CellRows | BandIndex, chunk: Chunk
         holds = (codes == CODES[Truth.YES]).tolist()
         given = [hiding.share(*each) for each in zip(holds, places, strict=True)]
     else:
+        if (codes < _LOWEST).any():
+            raise SafeRoomError(Reason.INTERNAL, "a part of a sum lies in a band")
         numbers = (codes - _LOWEST).tolist()
         given = [hiding.part(*each) for each in zip(numbers, places, strict=True)]
     shares = b"".join(each.to_bytes() for each in given)

@@ -8,11 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Told, Truth
 from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import Reason
-from saferoom_proto.shares import Share
 from saferoom_proto.statements import Agreement, CostEstimate, Feature, load
 from simulator import Approved, EnclaveHarness, Sample, SimBank, tax_csv
 from simulator.batch import ask_batch, steady_batch
@@ -131,7 +130,7 @@ def test_a_batch_is_charged_to_the_linked_account(room: Sample, enclave: Enclave
     room.tax.agree(room.bank, group="fresh", replaces=room.agreement)
     enclave.follow()
 
-    def row(value: str) -> Truth | Share | Reason:
+    def row(value: str) -> Told | Reason:
         batch = steady_batch(room, 1, 2, 3, params=({"min_vat": value},))
         return ask_batch(enclave, batch).records[0].outcome
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Band, Truth
 from saferoom_proto.batch import Row
 from saferoom_proto.reasons import Reason
 from saferoom_proto.shares import Share
@@ -27,7 +27,7 @@ CHECKS = {
     "unknown": "tax.vat_paid IS NULL OR NOT tax.vat_paid >= :min_vat",
 }
 
-Told = tuple[Truth | Share | Reason, tuple[tuple[int, int], ...]]
+Told = tuple[Truth | Share | Band | Reason, tuple[tuple[int, int], ...]]
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import pytest
 from saferoom_enclaves.batch_rows import Rows
 from saferoom_enclaves.consent_index import Scope
 from saferoom_enclaves.consents import Consents
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Told, Truth
 from saferoom_proto.batch import CHUNK_ROWS, Row
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.shares import Share
 from saferoom_proto.statements import BatchRequest, Outcome, load, seal_statement
 from saferoom_proto.uscc import make_uscc
 from simulator import FEATURES, EnclaveHarness, Sample
@@ -31,7 +30,7 @@ from simulator.batch import (
 from simulator.sample import VAT_GRID
 
 
-def outcomes(enclave: EnclaveHarness, batch: SimBatch) -> list[Truth | Share | Reason]:
+def outcomes(enclave: EnclaveHarness, batch: SimBatch) -> list[Told | Reason]:
     return [record.outcome for record in ask_batch(enclave, batch).records]
 
 

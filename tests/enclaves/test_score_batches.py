@@ -16,11 +16,13 @@ from saferoom_proto.batch import BANDED, CHUNK_ROWS, CODES, CONSENT_BYTES, Judge
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.uscc import make_uscc
-from simulator import Firm, sample, tax_csv
+from simulator import Firm, Sample, sample, tax_csv
 from simulator.batch import FILLER, BatchWord, SimBatch, ask_batch, batch_of, judge_batch
 from simulator.sample import FEATURES, FIRMS, VAT_GRID
 from tests.enclaves.test_rows_shown import held, opened
 from tests.enclaves.test_scores import (
+    ALSO_SILENT,
+    SCORED,
     SILENT,
     Scoring,
     by_hand,
@@ -31,10 +33,18 @@ from tests.enclaves.test_scores import (
 OTHER: dict[int, Firm] = {**FIRMS, 1: Firm("1", arrears=True, rating="D")}
 
 
+@pytest.fixture(scope="module")
+def scoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
+    """Give a room with a model to tests that each ask about firms of their own."""
+    made = opened_scoring(sample("score batches"), tmp_path_factory.mktemp("score-batches"))
+    yield made
+    made.enclave.close()
+
+
 @pytest.fixture
-def scoring(tmp_path: Path) -> Iterator[Scoring]:
-    """Give the small room with a model and an approved score."""
-    made = opened_scoring(sample(), tmp_path)
+def fresh(room: Sample, tmp_path: Path) -> Iterator[Scoring]:
+    """Give it for one test alone."""
+    made = opened_scoring(room, tmp_path)
     yield made
     made.enclave.close()
 
@@ -51,39 +61,40 @@ def asked(scoring: Scoring, batch: SimBatch) -> BatchWord:
 
 
 def test_each_row_is_told_the_band_that_it_would_be_told_alone(scoring: Scoring) -> None:
-    word = asked(scoring, of_firms(scoring, *FIRMS, SILENT, 3, 77))
+    firms = (11, 12, 13, 14)
+    word = asked(scoring, of_firms(scoring, *firms, SILENT, 13, 77))
     told = [record.outcome for record in word.records]
     assert told == [
-        *(Band(by_hand(firm)) for firm in FIRMS.values()),
+        *(Band(by_hand(SCORED[serial])) for serial in firms),
         Truth.NOT_FOUND,
         Reason.ROW_REPEATED,
         Reason.NO_CONSENT,
     ]
-    assert (word.release.answered, word.release.refused) == (len(FIRMS) + 1, 2)
+    assert (word.release.answered, word.release.refused) == (5, 2)
     # One price for each feature that the model reads, by name; of "not found" the same.
     assert {record.charges for record in word.records[:-2]} == {((1, 6), (1, 6), (1, 6))}
-    assert scoring.ask(1) == told[0]
+    assert scoring.ask(11) == told[0]
 
 
 def test_rows_and_single_scores_are_one_account(scoring: Scoring) -> None:
-    scoring.ask(1)
-    word = asked(scoring, of_firms(scoring, 1, 2))
+    scoring.ask(15)
+    word = asked(scoring, of_firms(scoring, 15, 16))
     assert word.records[0].charges == ((6, 6), (6, 6), (6, 6))
-    assert scoring.enclave.ask(scoring.said.question(2, VAT_GRID[3])).reason is Reason.OVER_BUDGET
-    assert isinstance(scoring.ask(2), Band)
-    scoring.enclave.ask(scoring.said.question(3, VAT_GRID[3]))
-    assert asked(scoring, of_firms(scoring, 3)).records[0].outcome is Reason.OVER_BUDGET
+    assert scoring.enclave.ask(scoring.said.question(16, VAT_GRID[3])).reason is Reason.OVER_BUDGET
+    assert isinstance(scoring.ask(16), Band)
+    scoring.enclave.ask(scoring.said.question(17, VAT_GRID[3]))
+    assert asked(scoring, of_firms(scoring, 17)).records[0].outcome is Reason.OVER_BUDGET
 
 
 def test_the_same_batch_again_brings_the_same_bytes_after_a_kill_too(scoring: Scoring) -> None:
-    batch = of_firms(scoring, 1, 2, SILENT, before=CHUNK_ROWS)
+    batch = of_firms(scoring, 18, 19, ALSO_SILENT, before=CHUNK_ROWS)
     judge_batch(scoring.enclave, batch, chunks=1)
     scoring.enclave.kill()
     scoring.enclave.follow()
     word = asked(scoring, batch)
     assert [record.outcome for record in word.records[-3:]] == [
-        Band(by_hand(FIRMS[1])),
-        Band(by_hand(FIRMS[2])),
+        Band(by_hand(SCORED[18])),
+        Band(by_hand(SCORED[19])),
         Truth.NOT_FOUND,
     ]
     scoring.enclave.restart()
@@ -92,46 +103,46 @@ def test_the_same_batch_again_brings_the_same_bytes_after_a_kill_too(scoring: Sc
 
 
 def test_what_is_taken_back_while_a_batch_runs_counts_for_the_rows_left(scoring: Scoring) -> None:
-    subject = scoring.said.world.subject(77)
+    subject = scoring.said.world.subject(78)
     consent = subject.give(scoring.said.bank, FEATURES)
     scoring.enclave.follow()
-    batch = of_firms(scoring, 77, 1, before=CHUNK_ROWS)
+    batch = of_firms(scoring, 78, 20, before=CHUNK_ROWS)
     judge_batch(scoring.enclave, batch, chunks=1)
     subject.revoke(consent)
     scoring.enclave.follow()
     told = [record.outcome for record in asked(scoring, batch).records[-2:]]
-    assert told == [Reason.NO_CONSENT, Band(by_hand(FIRMS[1]))]
+    assert told == [Reason.NO_CONSENT, Band(by_hand(SCORED[20]))]
 
 
-def test_a_model_that_is_outdated_while_a_batch_runs_scores_no_row_more(scoring: Scoring) -> None:
-    batch = of_firms(scoring, 1, before=CHUNK_ROWS)
-    judge_batch(scoring.enclave, batch, chunks=1)
-    redefine(scoring.said, sql="SELECT uscc AS subject, vat / 2 AS value FROM firms")
-    scoring.enclave.follow()
-    word = asked(scoring, batch)
+def test_a_model_that_is_outdated_while_a_batch_runs_scores_no_row_more(fresh: Scoring) -> None:
+    batch = of_firms(fresh, 1, before=CHUNK_ROWS)
+    judge_batch(fresh.enclave, batch, chunks=1)
+    redefine(fresh.said, sql="SELECT uscc AS subject, vat / 2 AS value FROM firms")
+    fresh.enclave.follow()
+    word = asked(fresh, batch)
     assert isinstance(word.records[-1].outcome, Reason)
     assert word.records[-1].charges == ()
 
 
 def test_a_load_while_a_batch_runs_is_a_span_of_its_own(
-    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+    fresh: Scoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = of_firms(scoring, 1, before=CHUNK_ROWS)
-    judge_batch(scoring.enclave, batch, chunks=1)
+    batch = of_firms(fresh, 1, before=CHUNK_ROWS)
+    judge_batch(fresh.enclave, batch, chunks=1)
 
     def unavailable(*_: object) -> BandIndex:
         raise SafeRoomError(Reason.UNAVAILABLE, "no fork server")
 
     with monkeypatch.context() as broken:
         broken.setattr(StoreWork, "bands", unavailable)
-        scoring.enclave.load({"firms": tax_csv(scoring.said.world, OTHER)})
-        scoring.enclave.follow()
+        fresh.enclave.load({"firms": tax_csv(fresh.said.world, OTHER)})
+        fresh.enclave.follow()
         # Bands of the former store answer nothing: the batch waits, and nothing is charged.
         with pytest.raises(SafeRoomError) as refused:
-            judge_batch(scoring.enclave, batch, chunks=1)
+            judge_batch(fresh.enclave, batch, chunks=1)
         assert refused.value.reason is Reason.NO_DATA
-    scoring.enclave.follow()
-    word = asked(scoring, batch)
+    fresh.enclave.follow()
+    word = asked(fresh, batch)
     assert word.records[-1].outcome == Band(by_hand(OTHER[1])) != Band(by_hand(FIRMS[1]))
     assert [span.store.epoch for span in word.release.spans if span.store] == [1, 2]
 
@@ -161,7 +172,7 @@ def test_a_failure_that_depends_on_records_is_withheld_and_paid(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(BandIndex, "bands_of", None)
-        (record,) = asked(scoring, of_firms(scoring, 1)).records
+        (record,) = asked(scoring, of_firms(scoring, 21)).records
     assert record.outcome is Reason.WITHHELD
     assert record.charges == ((1, 6), (1, 6), (1, 6))
 
@@ -183,7 +194,7 @@ def test_many_bands_are_looked_up_as_one_is(scoring: Scoring) -> None:
 
 
 def test_records_that_no_enclave_makes_of_a_score_are_taken_by_no_asker(scoring: Scoring) -> None:
-    batch = of_firms(scoring, 1)
+    batch = of_firms(scoring, 22)
     release = asked(scoring, batch).release
     certificates = scoring.enclave.enclave._require_open().standing.certificates
     scored = certificates[scoring.asked.certificate.digest].part("tax")
@@ -208,10 +219,10 @@ def test_records_that_no_enclave_makes_of_a_score_are_taken_by_no_asker(scoring:
 
 
 def test_a_subject_is_shown_its_band_and_no_other_row(scoring: Scoring) -> None:
-    batch = of_firms(scoring, 1, 2)
+    batch = of_firms(scoring, 23, 24)
     word = asked(scoring, batch)
-    (shown,) = held(scoring.said, scoring.enclave, 2).batches
-    (row,) = opened(shown, scoring.said.world.subject(2).uscc)
+    shown = held(scoring.said, scoring.enclave, 24).batches[0]
+    (row,) = opened(shown, scoring.said.world.subject(24).uscc)
     record = row.record(batch.envelope.suite)
     assert (row.row.index, record) == (1, word.records[1])
-    assert record.outcome == Band(by_hand(FIRMS[2]))
+    assert record.outcome == Band(by_hand(SCORED[24]))

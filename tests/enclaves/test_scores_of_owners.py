@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from saferoom_proto.answer import Band, Truth
-from saferoom_proto.batch import Row
+from saferoom_proto.batch import CHUNK_ROWS, Row
 from saferoom_proto.batch_receipt import folded
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
@@ -20,8 +20,10 @@ from saferoom_proto.reasons import Reason
 from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.statements import Purpose, Score, load
 from saferoom_proto.suite import Suite
-from simulator.batch import ask_batch, batch_of
+from saferoom_proto.uscc import make_uscc
+from simulator.batch import FILLER, ask_batch, batch_of, judge_batch
 from simulator.conjoined import Conjoined, conjoined
+from simulator.owner import APPROVERS
 from simulator.sample import FIRMS, Approved
 from simulator.score import Weights, plant, score
 
@@ -228,6 +230,41 @@ def test_a_score_of_another_job_or_model_is_unknown(
     }
 
 
+def test_a_bank_that_did_not_train_the_model_is_given_no_share(summed: Summed) -> None:
+    room = summed.of.room
+    for owner in (summed.of.water, room.court):
+        owner.agree(room.other_bank)
+    room.world.subject(35).give(room.other_bank, CONSENTED)
+    summed.of.follow()
+    asked = summed.asked
+    question = room.other_bank.request(room.world.subject(35), asked.template, asked.certificate)
+    reasons = {owner: each.reason for owner, each in summed.of.ask(question).items()}
+    assert set(reasons.values()) == {Reason.NOT_ALLOWED}
+
+
+def test_an_owner_that_pauses_in_mid_batch_leaves_the_others_shares_worth_nothing(
+    summed: Summed,
+) -> None:
+    room = summed.of.room
+    rows = [Row(make_uscc(FILLER + at)) for at in range(CHUNK_ROWS)]
+    batch = batch_of(room.bank, summed.asked, [*rows, Row(room.world.subject(1).uscc)])
+    for enclave in summed.of.enclaves.values():
+        judge_batch(enclave, batch, chunks=1)
+    room.court.pause(summed.asked.template)
+    summed.of.follow()
+    last = {
+        owner: ask_batch(enclave, batch).records[-1].outcome
+        for owner, enclave in summed.of.enclaves.items()
+    }
+    for approver in APPROVERS[:2]:
+        room.court.pause(summed.asked.template, paused=False, approver=approver)
+    summed.of.follow()
+    assert last["court"] is Reason.PAUSED
+    assert folded(list(last.values()), summed.certificate) is None
+    assert isinstance(last["tax"], Share)
+    assert isinstance(last["water"], Share)
+
+
 def test_an_owner_that_did_not_approve_gives_no_share(summed: Summed) -> None:
     edges = (Decimal("-0.75"), Decimal("0.25"))
     template, certificate = summed.of.room.bank.scores(
@@ -244,6 +281,7 @@ def test_an_owner_that_did_not_approve_gives_no_share(summed: Summed) -> None:
     }
 
 
+@pytest.mark.soak
 def test_under_another_charter_of_an_owner_no_share_is_given(tmp_path: Path) -> None:
     """A key that followed hides otherwise: what it gave would add up to nothing that is meant."""
     made = opened_summed(tmp_path)
@@ -258,6 +296,7 @@ def test_under_another_charter_of_an_owner_no_share_is_given(tmp_path: Path) -> 
         made.of.close()
 
 
+@pytest.mark.soak
 def test_the_chinese_suite_adds_up_too(tmp_path: Path) -> None:
     made = opened_summed(tmp_path, Suite.GUOMI)
     try:
