@@ -167,6 +167,8 @@ def test_export_holds_no_count_of_rows(card: Scorecard) -> None:
         ([("inf", "x", "1"), ("2", "y", "0")], "line 2: number: no finite number; leave"),
         ([("1_0", "x", "1"), ("2", "y", "0")], "line 2: number: no finite number"),
         ([], "no rows"),
+        ([("1", "a\nMALFORMED", "1"), ("2", "y", "0")], "line 2: trade: a class has at most 200"),
+        ([("1", "y", "1"), ("2", "\u202ex", "0")], "line 3: trade: a class has at most 200"),
         ([(str(at), f"firm {at}", str(at % 2)) for at in range(99)], "trade: 69 classes"),
     ],
 )

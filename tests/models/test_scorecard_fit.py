@@ -159,6 +159,8 @@ def test_what_stands_out_is_told(
         "copy": columns["pay_0"],
         "noise": draw.normal(size=len(labels)),
         "constant": np.ones(len(labels)),
+        "label by another name": labels * 10 + draw.random(len(labels)),
+        "label in words": ["bad" if label else "good" for label in labels.tolist()],
         **columns,
     }
     notes = {(note.kind, note.column) for note in fit_card(some, labels, asked()).notes}
@@ -166,6 +168,8 @@ def test_what_stands_out_is_told(
         (NoteKind.SUSPICIOUS, "pay_0"),
         (NoteKind.LITTLE_VALUE, "noise"),
         (NoteKind.ONE_BIN, "constant"),
+        (NoteKind.TELLS_LABEL, "label by another name"),
+        (NoteKind.TELLS_LABEL, "label in words"),
     } <= notes
     assert not any(note.kind is NoteKind.FEW_EVENTS for note in fitted.notes)
 

@@ -10,16 +10,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from saferoom_client.files import read_model, write_file
 from saferoom_client.scores import Scale
 from saferoom_client.tongue import later
 from saferoom_proto.encoding import JSON_LIMIT_BYTES
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements.base import Part
+from saferoom_proto.statements.base import Part, ShortText
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Points = Annotated[int, Field(ge=-(10**6), le=10**6)]
 Index = Annotated[float, Field(ge=0)]
@@ -30,7 +29,7 @@ class KeptBin(Part):
 
     low: float | None = None
     high: float | None = None
-    classes: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field()] = ()
+    classes: tuple[ShortText, ...] = ()
     missing: bool = False
     events: Number
     others: Number
@@ -50,7 +49,7 @@ class KeptBin(Part):
 class KeptColumn(Part):
     """A column: its bins, the last of missing values, and its weight in log-odds."""
 
-    name: Name
+    name: ShortText
     weight: float
     value: Index
     """How much its bins tell: the information value."""
@@ -221,7 +220,7 @@ class Scorecard(Part):
     """
 
     format: Literal["saferoom-scorecard/v1"] = "saferoom-scorecard/v1"
-    name: Name
+    name: ShortText
     time: datetime
     scale: KeptScale
     intercept: float

@@ -18,6 +18,7 @@ from saferoom_client.records.faults import Fault
 from saferoom_client.records.sources import open_source
 from saferoom_client.tongue import later
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements.base import shown_as_written
 
 EVENT: Final = "1"
 NUMBER_RULE: Final = later(
@@ -25,7 +26,10 @@ NUMBER_RULE: Final = later(
     " --classes"
 )
 LABEL_RULE: Final = later("a label: the event's (--event), or one other value for all else")
+CLASS_RULE: Final = later("a class has at most 200 characters, all of which can be seen")
 _MOST_TOLD: Final = 20
+_MOST_CHARACTERS: Final = 200
+"""Of a name or a class, as a card keeps it."""
 _CHUNK: Final = 1 << 20
 
 
@@ -108,7 +112,7 @@ def read_rows(path: Path, asked: Columns, kinds: Mapping[str, bool] | None = Non
         if (kinds is not None and name not in kinds) or name in besides:
             continue
         if kinds[name] if kinds is not None else _of_classes(name, column, asked):
-            classes[name] = [text.strip() for text in column]
+            classes[name] = list(_classes(name, column, texts.lines, faults))
         else:
             numbers[name] = list(_numbers(name, column, texts.lines, faults))
     _refuse(path, faults)
@@ -174,8 +178,11 @@ def _wanted(
         chosen = tuple(kinds)
     else:
         chosen = asked.named or tuple(name for name in heading if name not in left)
-        if set(chosen) & {*label, *asked.leave, *asked.kept} or not chosen or "" in chosen:
-            raise bad_file(path, "columns that count have names, and are others than the label")
+        if set(chosen) & {*label, *asked.leave, *asked.kept} or not chosen:
+            raise bad_file(path, "columns that count are others than the label")
+        for name in chosen:
+            if not name or not _is_shown(name):
+                raise bad_file(path, "a column's name has 1 to 200 characters that can be seen")
     taken = {*label, *asked.kept, *chosen}
     return {name: at for at, name in enumerate(heading) if name in taken}
 
@@ -201,6 +208,23 @@ def _of_classes(name: str, column: Iterable[str], asked: Columns) -> bool:
         return True
     texts = {text.strip() for text in column} - {""}
     return bool(texts) and all(_number(text) is None for text in texts)
+
+
+def _classes(
+    name: str, column: Iterable[str], lines: Iterable[int], faults: list[Fault]
+) -> Iterable[str]:
+    for text, line in zip(column, lines, strict=True):
+        if not _is_shown(text.strip()):
+            faults.append(Fault(line, name, CLASS_RULE))
+        yield text.strip()
+
+
+def _is_shown(text: str) -> bool:
+    """Tell whether a text is kept and shown as it is."""
+    try:
+        return len(shown_as_written(text)) <= _MOST_CHARACTERS
+    except ValueError:
+        return False
 
 
 def _numbers(

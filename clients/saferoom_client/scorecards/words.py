@@ -10,6 +10,10 @@ from saferoom_client.tongue import later, say
 
 _NOTES: Final = {
     "ONE_BIN": later("{column}: left out, since the rules of bins leave it a single one."),
+    "TELLS_LABEL": later(
+        "{column}: left out, since it all but tells the label: it may have been written after the"
+        " event."
+    ),
     "LITTLE_VALUE": later("{column}: left out, since it tells little ({value:.3f})."),
     "OTHER_SIGN": later(
         "{column}: beside the other columns its weight goes against its bins ({value:.3f}); it may"

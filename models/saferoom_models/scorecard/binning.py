@@ -149,6 +149,16 @@ def bin_column(counts: Counts, rules: Rules) -> Binned | None:
     return Binned(tuple(bins), sum(_value(each.count, total) for each in told), known)
 
 
+def apart(counts: Counts) -> float:
+    """Tell how far apart rows with the event and others lie: the most that their shares differ."""
+    _, single = _pre_bins(counts)
+    sums = tuple(accumulate(single, initial=Count()))
+    whole = sums[-1]
+    if not whole.events or not whole.others:
+        return 0.0
+    return max(abs(one.events / whole.events - one.others / whole.others) for one in sums)
+
+
 def weight_of_evidence(count: Count, total: Count) -> float:
     """Give the log-odds of the event in a bin, less those of all rows."""
     return math.log(count.events / count.others) - math.log(total.events / total.others)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from saferoom_models.scorecard.binning import Binned, Rules, bin_column
+from saferoom_models.scorecard.binning import Binned, Rules, apart, bin_column
 from saferoom_models.scorecard.card import Card, ToPoints, Values, make_card, place
 from saferoom_models.scorecard.counts import (
     Counts,
@@ -29,6 +29,9 @@ SUSPICIOUS_VALUE: Final = 0.5
 written after the event (Siddiqi 2006, chapter 6)."""
 EVENTS_PER_COLUMN: Final = 10
 """Peduzzi and others, J. Clin. Epidemiol. 49 (1996): fewer, and weights are not to be relied on."""
+_TELLS_LABEL: Final = 0.9
+"""How far apart rows with the event and others lie along a column that is the label by another
+name: no bin of it has enough of both."""
 _UNBOUNDED: Final = 1e6
 """The inverse ridge: none to speak of. Few bins of enough rows each are what holds the weights."""
 _MOST_ROUNDS: Final = 1000
@@ -38,6 +41,7 @@ class NoteKind(StrEnum):
     """What stood out about a column. Never renamed, never reused."""
 
     ONE_BIN = "ONE_BIN"
+    TELLS_LABEL = "TELLS_LABEL"
     LITTLE_VALUE = "LITTLE_VALUE"
     OTHER_SIGN = "OTHER_SIGN"
     SUSPICIOUS = "SUSPICIOUS"
@@ -115,7 +119,8 @@ def fit_card(columns: Mapping[str, Values], labels: Integers, asked: Asked) -> F
         if binned is not None and binned.value >= asked.least_value:
             chosen[name] = binned
         elif binned is None:
-            notes.append(Note(NoteKind.ONE_BIN, name))
+            sure = apart(counts) >= _TELLS_LABEL
+            notes.append(Note(NoteKind.TELLS_LABEL if sure else NoteKind.ONE_BIN, name))
         else:
             notes.append(Note(NoteKind.LITTLE_VALUE, name, binned.value))
     # Step 2: the regression, without columns whose weight has the other sign beside the rest.
