@@ -34,6 +34,7 @@ __all__ = [
     "cancel_job",
     "list_jobs",
     "read_report",
+    "require_report",
     "submit_job",
     "take_part",
     "watch_job",
@@ -170,6 +171,18 @@ async def cancel_job(session: Session, job: str, why: str) -> JobEnd:
 def read_report(folder: JobFolder) -> TrainingReport | None:
     """Give a job's report; none where there is no model, or none yet."""
     return TrainingReport.read(folder.report) if folder.report.exists() else None
+
+
+def require_report(folder: JobFolder) -> TrainingReport:
+    """Give a job's report.
+
+    Raises:
+        SafeRoomError: `UNKNOWN_STATEMENT` where there is no model, or none yet.
+    """
+    if (report := read_report(folder)) is not None:
+        return report
+    rule = later("this job has no model: saferoom job list")
+    raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
 
 
 def _read_again(folder: JobFolder, file: Path | None) -> TrainingTable:

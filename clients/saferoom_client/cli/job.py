@@ -24,7 +24,14 @@ from saferoom_client.cli.job_words import (
     describe_report,
     listed_row,
 )
-from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group
+from saferoom_client.cli.options import (
+    HtmlOption,
+    JsonOption,
+    PdfOption,
+    ProfileOption,
+    WhyOption,
+    group,
+)
 from saferoom_client.cli.output import show
 from saferoom_client.cli.tables import table
 from saferoom_client.files import require_writable, write_file
@@ -148,13 +155,8 @@ def cancel(
 def report(
     job: JobName,
     profile: ProfileOption,
-    html: Annotated[
-        Path | None,
-        typer.Option(help="Write a page here, with charts and a model card.", dir_okay=False),
-    ] = None,
-    pdf: Annotated[
-        Path | None, typer.Option(help="Write the same page here as PDF.", dir_okay=False)
-    ] = None,
+    html: HtmlOption = None,
+    pdf: PdfOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what can be told of a trained model, offline."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,7 +10,15 @@ import typer
 from rich.console import Console
 
 from saferoom_client.bars import require_drawing
-from saferoom_client.cli.options import JsonOption, NewFile, ProfileOption, group, pairs
+from saferoom_client.cli.options import (
+    HtmlOption,
+    JsonOption,
+    NewFile,
+    PdfOption,
+    ProfileOption,
+    group,
+    pairs,
+)
 from saferoom_client.cli.output import show
 from saferoom_client.cli.scorecard_words import (
     describe_card,
@@ -19,7 +28,7 @@ from saferoom_client.cli.scorecard_words import (
     values_document,
 )
 from saferoom_client.files import require_writable, write_file
-from saferoom_client.jobs import JobRows, read_report
+from saferoom_client.jobs import JobRows, require_report
 from saferoom_client.report.pdf import require_pdf
 from saferoom_client.room import Room
 from saferoom_client.scorecards.applying import score_table, score_values, write_points, write_woe
@@ -157,31 +166,15 @@ def show_(file: CardFile, as_json: JsonOption = False) -> None:
 
 @app.command()
 def report(
-    file: CardFile,
-    html: Annotated[
-        Path | None,
-        typer.Option(help="Write a page here, with charts and a model card.", dir_okay=False),
-    ] = None,
-    pdf: Annotated[
-        Path | None, typer.Option(help="Write the same page here as PDF.", dir_okay=False)
-    ] = None,
-    as_json: JsonOption = False,
+    file: CardFile, html: HtmlOption = None, pdf: PdfOption = None, as_json: JsonOption = False
 ) -> None:
     """Write a card's report, with charts and a model card."""
     _require_some(html, pdf, places="--html, --pdf")
-    require_writable(html, pdf)
     require_drawing()
     if pdf is not None:
         require_pdf()
-    card = Scorecard.read(file)
-    told: dict[str, object] = {"card": card.name}
-    lines: list[str] = []
-    for path, write, kind in ((html, write_page, "html"), (pdf, write_pdf, "pdf")):
-        if path is not None:
-            write_file(path, write(card))
-            told[kind] = str(path)
-            lines.append(say("wrote the page to {path}; it holds your own numbers", path=path))
-    show(as_json, told, *lines)
+    told = later("wrote the page to {path}; it holds your own numbers")
+    _write(file, {"html": (html, write_page), "pdf": (pdf, write_pdf)}, told, as_json=as_json)
 
 
 @app.command()
@@ -197,16 +190,9 @@ def export(
 ) -> None:
     """Write a card for other systems: its bins and points, and no counts of rows."""
     _require_some(pmml, onnx, places="--pmml, --onnx")
-    require_writable(pmml, onnx)
-    card = Scorecard.read(file)
-    told: dict[str, object] = {"card": card.name}
-    lines: list[str] = []
-    for path, write, kind in ((pmml, card_as_pmml, "pmml"), (onnx, card_as_onnx, "onnx")):
-        if path is not None:
-            write_file(path, write(card))
-            told[kind] = str(path)
-            lines.append(say("wrote {path}", path=path))
-    show(as_json, told, *lines)
+    told = later("wrote {path}")
+    files = {"pmml": (pmml, card_as_pmml), "onnx": (onnx, card_as_onnx)}
+    _write(file, files, told, as_json=as_json)
 
 
 @app.command()
@@ -282,10 +268,7 @@ def join(
     card = Scorecard.read(file)
     with Room.open(profile) as room:
         folder = find_job(room.profile, job)
-        found = read_report(folder)
-        if found is None:
-            rule = later("this job has no model: saferoom job list")
-            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
+        found = require_report(folder)
         view = room.get_template(folder.request.template)
     kept = folder.rows
     own = JobRows(rows or Path(kept.file), kept.label, kept.subject, kept.columns).read()
@@ -306,6 +289,24 @@ def join(
     half.write(out)
     lines = describe_card(half)
     show(as_json, _document(half, "card", out), *lines, say("wrote {path}", path=out))
+
+
+def _write(
+    file: Path,
+    files: Mapping[str, tuple[Path | None, Callable[[Scorecard], bytes]]],
+    message: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Write a card in the forms that a file was named for: all of them, or none."""
+    card = Scorecard.read(file)
+    wanted = {kind: (path, make) for kind, (path, make) in files.items() if path is not None}
+    require_writable(*(path for path, _ in wanted.values()))
+    made = {kind: (path, make(card)) for kind, (path, make) in wanted.items()}
+    for path, data in made.values():
+        write_file(path, data)
+    document = {"card": card.name, **{kind: str(path) for kind, (path, _) in made.items()}}
+    show(as_json, document, *(say(message, path=path) for path, _ in made.values()))
 
 
 def _document(card: Scorecard, kind: str, path: Path) -> dict[str, object]:
