@@ -48,10 +48,12 @@ sys.exit(status[0] if status else "it ended without a status")
 Run = Callable[[list[str], socket.socket], int]
 """What runs with its arguments; gives its status. The socket ends with whoever called."""
 
-_MODULES: Final = (
+_COMMANDS: Final = (
     *("org", "room", "issuer", "agent", "charter", "trust", "feature", "data", "template"),
     *("agreement", "consent", "check", "receipt", "log", "pause"),
 )
+_LATE: Final = ("saferoom_proto.formula.parse", "cryptography.hazmat.backends.openssl.backend")
+"""What they import only when they need it, and most do."""
 
 
 def put_command(folder: Path, path: Path) -> None:
@@ -95,8 +97,8 @@ def _answer(call: socket.socket, run: Run) -> None:
 
 def main(path: str) -> None:
     """Serve the commands at a socket's path."""
-    for name in _MODULES:
-        import_module(f"saferoom_client.cli.{name}")
+    for name in (*(f"saferoom_client.cli.{each}" for each in _COMMANDS), *_LATE):
+        import_module(name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         # Only a socket that is listened to gets the name by which callers know that it is there.
         listener.bind(f"{path}.new")
