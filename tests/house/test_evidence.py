@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,14 +52,20 @@ MAKERS = {
 }
 
 
+@cache
+def calls(folder: Path) -> Mapping[str, set[str]]:
+    """List what a folder's modules call by name, with the modules that do."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Call):
+                found[_called(node.func)].add(path.name)
+    return dict(found)
+
+
 def makers(folder: Path, evidence: str) -> set[str]:
     """List the modules of a folder that call an evidence type."""
-    return {
-        path.name
-        for path in folder.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_bytes()))
-        if isinstance(node, ast.Call) and _called(node.func) == evidence
-    }
+    return calls(folder).get(evidence, set())
 
 
 def kinds(folder: Path) -> dict[str, str]:

@@ -10,7 +10,8 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from tests.house.test_evidence import ENCLAVE, MAKERS
@@ -69,11 +70,14 @@ HONEST = (
 )
 
 
-def modules(root: Path) -> Iterator[tuple[Path, ast.Module]]:
+@cache
+def modules(root: Path) -> Sequence[tuple[Path, ast.Module]]:
     """Give the server's and the enclaves' modules, parsed."""
-    for folder in (root / "saferoom", root / "enclaves"):
-        for path in sorted(folder.rglob("*.py")):
-            yield path, ast.parse(path.read_bytes())
+    return [
+        (path, ast.parse(path.read_bytes()))
+        for folder in (root / "saferoom", root / "enclaves")
+        for path in sorted(folder.rglob("*.py"))
+    ]
 
 
 def rights(root: Path) -> list[tuple[str, str]]:

@@ -51,7 +51,8 @@ def asserts(function: Function) -> bool:
 def asserting(known: list[Function], borrowed: frozenset[str] = frozenset()) -> frozenset[str]:
     """Name the functions that assert, themselves or through a function that does."""
     found = borrowed | {function.name for function in known if asserts(function)}
-    while more := {function.name for function in known if calls(function) & found} - found:
+    called = [(function.name, calls(function)) for function in known]
+    while more := {name for name, names in called if names & found} - found:
         found |= more
     return found
 
