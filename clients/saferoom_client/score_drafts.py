@@ -50,6 +50,12 @@ def draft_score(
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("job", rule)])
     owners = len(training.owners)
     told = tuple(edges) or default_edges(owners)
+    if owners > 1 and owners * len(told) >= MOST_BANDS:
+        most = (MOST_BANDS - 1) // owners
+        rule = say(
+            "the sum of {owners} owners' bands has at most {most} edges", owners=owners, most=most
+        )
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("edge", rule)])
     several = {"job": report.job} if owners > 1 else {}
     title = view.template.title
     return {
@@ -99,7 +105,9 @@ def describe_points(document: Mapping[str, object], scale: Scale) -> Iterator[st
 
 def default_edges(owners: int) -> tuple[Decimal, ...]:
     """Give edges for so many owners: of several, as many as the sum has bands for."""
-    return DEFAULT_EDGES if owners == 1 else _OF_SEVERAL[: max((MOST_BANDS - 1) // owners, 1)]
+    if owners == 1:
+        return DEFAULT_EDGES
+    return _OF_SEVERAL if owners * len(_OF_SEVERAL) < MOST_BANDS else (Decimal(0),)
 
 
 def middles(edges: Sequence[Decimal], owners: int = 1) -> tuple[Decimal, ...]:

@@ -15,7 +15,13 @@ from saferoom_client.aio import AsyncRoom
 from saferoom_client.cli.output import notes_of
 from saferoom_client.issuer import Issuer
 from saferoom_client.question import Question
-from saferoom_client.score_drafts import describe_points, draft_score, edges_of, middles
+from saferoom_client.score_drafts import (
+    default_edges,
+    describe_points,
+    draft_score,
+    edges_of,
+    middles,
+)
 from saferoom_client.scores import Scale, ScoreAnswer, own_part
 from saferoom_client.sheet.facts import read_sheet
 from saferoom_client.sheet.words import Language
@@ -239,6 +245,9 @@ def test_of_a_model_that_lies_with_several_owners_the_sum_is_drafted(
     )
     job = "sha256:" + "8" * 64
     report = TrainingReport.model_construct(model=MODEL, job=job)
+    with pytest.raises(SafeRoomError) as refused:
+        draft_score(view, report, name="of-two", purpose="pre-loan", edges=[Decimal(0)] * 4)
+    assert refused.value.fields[0].rule == "the sum of 2 owners' bands has at most 3 edges"
     draft = draft_score(view, report, name="of-two", purpose="pre-loan", edges=edges)
     asked = Score.model_validate_json(json.dumps(draft["score"]))
     assert (asked.model, asked.job, asked.owners) == (MODEL, job, ("court", "tax"))
@@ -279,6 +288,17 @@ async def test_a_score_names_its_reasons_and_so_does_its_receipt(
         if len({_refuses(_written(altered), trust, pinned, which) for which in (0, 1)}) > 1
     ]
     assert not differing
+
+
+@pytest.mark.parametrize("owners", range(1, 8))
+def test_the_usual_edges_of_so_many_owners_make_a_score(owners: int) -> None:
+    edges = default_edges(owners)
+    features = tuple(f"{owner}.paid" for owner in "abcdefg"[:owners])
+    changes: dict[str, object] = {"features": features, "edges": edges}
+    changes |= {"stands_for": middles(edges, owners)}
+    changes |= {"job": MODEL} if owners > 1 else {}
+    asked = Score.model_validate(ASKED.model_dump() | changes)
+    assert asked.stands_for[0] < 0 < asked.stands_for[-1]
 
 
 def summed_case() -> Case:
