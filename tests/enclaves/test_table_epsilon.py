@@ -97,7 +97,7 @@ def test_no_sequence_of_plans_tells_a_group_more_than_the_least_cap(
     for group, plan, thousandths in asked:
         one = told(group, f"{plan} {thousandths}", str(Decimal(thousandths) / 1000))
         if refused(one, list(before), (group,)) is None:
-            before = PaidNoise(pay(one, before, [group]), one, None).after(before)
+            before = PaidNoise(pay(one, before, [group]), one, made=False).after(before)
     for group in ("ring", "other"):
         theirs = {each.plan: each.privacy.epsilon for each in before if each.group == group}
         assert sum(theirs.values()) <= 1

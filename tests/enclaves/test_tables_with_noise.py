@@ -11,8 +11,17 @@ import pytest
 from pydantic import ValidationError
 
 from saferoom_enclaves.statistics import laplace
+from saferoom_enclaves.tables.privacy import NoisyNumbers
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Aggregate, MeasureKind, Outcome, PrivacySpent, TableMeasure
+from saferoom_proto.statements import (
+    Aggregate,
+    Agreement,
+    MeasureKind,
+    Outcome,
+    PrivacySpent,
+    Purpose,
+    TableMeasure,
+)
 from saferoom_proto.statements.aggregate import Privacy, TableRules
 from simulator.bank import SimBank
 from simulator.sample import Approved
@@ -95,6 +104,42 @@ def test_two_plans_with_the_same_cells_have_noise_of_their_own_and_add_up(own: T
     assert spent(own, one, alone) == paid("0.5", "0.5")
     # What was told is told again, though nothing is left.
     assert own.ask(one, ring) == first
+
+
+def test_groups_that_a_bank_links_have_one_budget(own: TableRoom) -> None:
+    one, other, third = (own.approved(f"noisy-{at}", noisy("size")) for at in range(3))
+    ring, _, alone = own.banks
+    own.ask(one, ring)
+    told = own.ask(other, alone)
+    agreed = [
+        each
+        for each in own.world.streams["tax"].statements
+        if each.payload_type == Agreement.payload_type()
+    ]
+    own.tax.agree(alone, (Purpose.PRODUCT_DESIGN,), "ring", replaces=agreed[-1])
+    own.enclave.follow()
+    assert [spent(own, third, bank) for bank in (ring, alone)] == [Reason.OVER_BUDGET] * 2
+    assert spent(own, other, ring) == paid("0", "1")
+    assert own.ask(other, ring) == told
+
+
+def forget(*_: object) -> None:
+    """Keep nothing."""
+
+
+def test_numbers_that_are_gone_are_not_made_anew(
+    own: TableRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can take a row away while the enclave runs would average noise away by it."""
+    tables = own.approved("noisy", noisy("size"))
+    monkeypatch.setattr(NoisyNumbers, "keep", forget)
+    own.ask(tables)
+    with pytest.raises(SafeRoomError) as caught:
+        own.enclave.tabulate(own.request(tables))
+    assert caught.value.reason is Reason.STORE_DAMAGED
+    # A price reads none of them.
+    priced = own.said(own.enclave.tabulate(own.request(tables, price=True)))
+    assert (priced.reason, priced.privacy) == (Reason.PRICE_ONLY, paid("0", "0.5"))
 
 
 def test_of_the_same_records_all_tables_have_noise_or_none_and_others_a_budget_of_their_own(

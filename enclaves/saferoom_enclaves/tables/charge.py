@@ -133,7 +133,7 @@ def charge_table(
         detail = f"these tables were made {MOST_ANSWERS} times: the receipts hold what was told"
         raise SafeRoomError(Reason.OVER_BUDGET, detail)
     plan = admitted.tables.plan(epoch)
-    noise = _noise(admitted, kept, plan, accounts, groups)
+    noise = _noise(admitted, kept, plan, groups)
     features = {each.shape.ref: each for each in kept.account.features}
     for ref, pinned in admitted.tables.features.items():
         definition = FeatureDefinition.of(pinned.definition)
@@ -173,7 +173,6 @@ def _noise(
     admitted: AdmittedTable,
     kept: KeptAccount,
     plan: ReleasePlan,
-    accounts: TableAccounts,
     groups: CollusionGroups,
 ) -> PaidNoise | None:
     """Charge a plan with noise to the asker's group; give nothing for a plan without."""
@@ -185,7 +184,7 @@ def _noise(
         return None
     told = _told_with_noise(admitted, privacy, plan)
     paid = pay(told, before.noisy, groups.linked(told.group))
-    return PaidNoise(paid, told, accounts.noisy.read(kept.records, told.plan))
+    return PaidNoise(paid, told, told.plan in before.plans)
 
 
 def price_table(

@@ -35,21 +35,29 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.statements.tables import PrivacySpent
+from saferoom_proto.tables.told import Numbers
 
 
 @dataclass(frozen=True, slots=True)
 class _OverStore:
-    """Has a child make tables over a snapshot that is held open for it."""
+    """Has a child make tables over a snapshot that is held open for it, but for those it has.
+
+    Attributes:
+        opened: the snapshot.
+        tables: its columns.
+        work: has a child make tables.
+        kept: numbers with noise that were told before; made anew, it could be averaged away.
+    """
 
     opened: Opened
     tables: tuple[Table, ...]
     work: StoreWork
+    kept: tuple[Numbers, ...] | None
 
     def tabulate(self, charged: ChargedTable) -> Tabulated:
         """Make the tables, and check that they are those of the plan."""
-        if charged.noise is not None and charged.noise.numbers is not None:
-            # Their noise is theirs for good: made anew, it could be averaged away.
-            return Tabulated(numbers=charged.noise.numbers, shown=())
+        if self.kept is not None:
+            return Tabulated(numbers=self.kept, shown=())
         order = Tabulate(
             tables=self.tables,
             aggregate=charged.admitted.tables.aggregate,
@@ -161,9 +169,10 @@ class TableDesk:
             charged = self._charged(asked, self._seen(asked), moment)
             if isinstance(charged, Judged):
                 return charged
+            kept = self._kept(charged)
         opened = self._data.opened()
         schema = self._rules.standing.schemas[opened.schema]
-        over = _OverStore(opened.held(), schema.loaded, self._work)
+        over = _OverStore(opened.held(), schema.loaded, self._work, kept)
         return BegunTable(envelope, charged, over, self._log)
 
     def finish(self, begun: BegunTable, sealed: SealedTables | None) -> Judged:
@@ -194,6 +203,13 @@ class TableDesk:
         """Note, within a transaction, that a new epoch's records are those of an earlier one."""
         self._accounts.same_records(epoch, earlier)
 
+    def _kept(self, charged: ChargedTable) -> tuple[Numbers, ...] | None:
+        """Read numbers with noise that were told before; a price needs none of these megabytes."""
+        noise = charged.noise
+        if noise is None or not noise.made:
+            return None
+        return self._accounts.noisy.read(charged.kept.records, noise.told.plan)
+
     def _seen(self, asked: AskedTable) -> Seen:
         return self._requests.look_up(asked.request, asked.request_id)
 
@@ -215,7 +231,7 @@ class TableDesk:
                 epoch=moment.grounds.epoch,
                 now=moment.now,
             )
-            if charged.noise is not None and charged.noise.numbers is None:
+            if charged.noise is not None and not charged.noise.made:
                 require_noise()
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:

@@ -113,7 +113,7 @@ class TableGate:
         plaintext = told.to_bytes()
         after = charged.after(made.shown)
         noise = charged.noise
-        if noise is not None and noise.numbers is None:
+        if noise is not None and not noise.made:
             self._accounts.noisy.keep(charged.kept.records, noise.told.plan, made.numbers)
         self._accounts.write(charged.kept, after, moment.now)
         payload = self._payload(

@@ -66,12 +66,12 @@ class PaidNoise:
     Attributes:
         paid: with what.
         told: to which group, if it is answered.
-        numbers: as they were told first; none if they are to be made.
+        made: whether its numbers were made before: they are kept, and told again.
     """
 
     paid: PrivacySpent
     told: ToldWithNoise
-    numbers: tuple[Numbers, ...] | None
+    made: bool
 
     def after(self, noisy: tuple[ToldWithNoise, ...]) -> tuple[ToldWithNoise, ...]:
         """Give what was told to whom, once it is answered."""
@@ -110,11 +110,15 @@ class NoisyNumbers:
     def __init__(self, state: State) -> None:
         self._state: Final = state
 
-    def read(self, records: int, plan: str) -> tuple[Numbers, ...] | None:
-        """Read a plan's numbers; none if it was not told about these records."""
+    def read(self, records: int, plan: str) -> tuple[Numbers, ...]:
+        """Read the numbers of a plan that was told about these records.
+
+        Raises:
+            SafeRoomError: `STORE_DAMAGED` if they are not there: made anew, they could be averaged.
+        """
         row = self._state.get(_TABLE, self._key(records, plan))
         if row is None:
-            return None
+            raise SafeRoomError(Reason.STORE_DAMAGED, f"no row of {_TABLE}")
         try:
             return _Kept.model_validate_json(row.content).numbers
         except ValidationError as error:
