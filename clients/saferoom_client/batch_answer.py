@@ -13,7 +13,7 @@ from saferoom_proto.batch_receipt import BatchPart, BatchReceipt, folded
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
-from saferoom_proto.reasons import Reason
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import BatchRelease
 from saferoom_proto.uscc import SUBJECT_BYTES
 from saferoom_proto.wire import Recorded
@@ -38,8 +38,8 @@ class RowAnswer:
 
     @property
     def told(self) -> Truth | Band | None:
-        """All parts folded into one answer; none if any owner refused."""
-        return folded(list(self.parts.values()), self.certificate)
+        """All parts folded into one answer; none if any owner refused, or shares make no whole."""
+        return self._folded[0]
 
     @property
     def truth(self) -> Truth | None:
@@ -49,8 +49,24 @@ class RowAnswer:
 
     @property
     def reason(self) -> Reason | None:
-        """Why the first owner that refused did; none if all answered."""
-        return next((each for each in self.parts.values() if isinstance(each, Reason)), None)
+        """Why the first owner that refused did; none if all answered.
+
+        `BAD_PROOF` where shares add up to no band: an owner lied about this row, and about which
+        one nobody can tell. The other rows are none the worse for it.
+        """
+        for each in self.parts.values():
+            if isinstance(each, Reason):
+                return each
+        return self._folded[1]
+
+    @property
+    def _folded(self) -> tuple[Truth | Band | None, Reason | None]:
+        try:
+            return folded(list(self.parts.values()), self.certificate), None
+        except SafeRoomError as error:
+            if error.reason is not Reason.BAD_PROOF:
+                raise
+            return None, error.reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from saferoom_client.applicants import read_applicants
+from saferoom_client.batch_answer import RowAnswer
 from saferoom_client.cli.score_file import SCORE_COLUMNS, own_of
 from saferoom_client.scores import own_part
+from saferoom_proto.answer import Band
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.uscc import make_uscc
 from tests.client.test_cli import USAGE, run
 from tests.client.test_scores import OWN, report
+from tests.proto.golden_scores import score_certificate, scores_of_two
 
 ONE, TWO = make_uscc(1), make_uscc(2)
 
@@ -66,6 +70,16 @@ def test_what_is_wrong_in_the_file_is_told_with_its_place(
     said, places = faults(tmp_path / "firms.csv", text)
     assert said is reason
     assert any(told in place for place in places), places
+
+
+@pytest.mark.parametrize("number", [5, MODULUS - 1])
+def test_a_row_whose_shares_make_no_band_is_refused_alone(number: int) -> None:
+    """An owner that gives any number for one row does not take the others from the bank."""
+    certificate = score_certificate(scores_of_two())
+    lied = RowAnswer(1, ONE, {"court": Share(number), "tax": Share(0)}, certificate)
+    assert (lied.told, lied.truth, lied.reason) == (None, None, Reason.BAD_PROOF)
+    sound = RowAnswer(2, TWO, {"court": Share(MODULUS - 1), "tax": Share(5)}, certificate)
+    assert (sound.told, sound.reason) == (Band(5), None)
 
 
 @pytest.mark.parametrize(
