@@ -92,6 +92,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}JobService/WatchJob": _BOTH_SIDES,
         f"{_ROOM}JobService/ListJobs": _BOTH_SIDES,
         f"{_ROOM}JobService/CancelJob": _INSTITUTION,
+        f"{_ROOM}JobService/TrainInRoom": _INSTITUTION,
         f"{_ROOM}FederationService/ProposeFederation": _INSTITUTION,
         f"{_ROOM}FederationService/JoinFederation": _INSTITUTION,
         f"{_ROOM}FederationService/EndFederation": _INSTITUTION,

@@ -22,12 +22,12 @@ from saferoom.job_words import JobWords
 from saferoom.jobs import Jobs
 from saferoom.limits import Limits
 from saferoom.links import Links
+from saferoom.made import FITS, TABLES, Made
 from saferoom.refusals import Refusals
 from saferoom.services.batch import BatchService
 from saferoom.services.check import CheckService
 from saferoom.services.job import JobService
 from saferoom.services.table import TableService
-from saferoom.tables import Tables
 from saferoom_proto.v1.batch_pb2_grpc import add_BatchServiceServicer_to_server as add_batch
 from saferoom_proto.v1.check_pb2_grpc import add_CheckServiceServicer_to_server as add_check
 from saferoom_proto.v1.job_pb2_grpc import add_JobServiceServicer_to_server as add_job
@@ -83,7 +83,8 @@ async def add_answering(
         refusals=refusals,
         limits=Limits(limits.batches, limits.batches_per_caller, "jobs"),
     )
-    add_job(JobService(jobs), server)
-    tables = Tables(checks=checks, links=links, refusals=refusals)
+    fits = Made(FITS, checks=checks, links=links, refusals=refusals)
+    add_job(JobService(jobs, fits), server)
+    tables = Made(TABLES, checks=checks, links=links, refusals=refusals)
     add_table(TableService(tables), server)
-    return checks, costs, batches, jobs, tables
+    return checks, costs, batches, jobs, fits, tables

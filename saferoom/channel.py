@@ -110,6 +110,11 @@ class EnclaveChannel:
         call = self._stub.Tabulate(wire.tabulate_request(request), timeout=seconds)
         return wire.tabulated_from(await _answered(call))
 
+    async def fit_model(self, request: Envelope, seconds: float) -> Judged:
+        """Have a model trained."""
+        call = self._stub.FitModel(wire.fit_request(request), timeout=seconds)
+        return wire.fitted_from(await _answered(call))
+
     async def report(
         self, request: Envelope, disputes: Sequence[Envelope], seconds: float
     ) -> Judged:

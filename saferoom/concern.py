@@ -18,8 +18,8 @@
 | dispute withdrawal                                         |                                     |
 | release                                                    | its institution, its owner, the     |
 |                                                            | subject asked about                 |
-| batch release, table release, job admission, job release,  | its institution, its owner          |
-| job cancel                                                 |                                     |
+| batch release, table release, fit release, job admission,  | its institution, its owner          |
+| job release, job cancel                                    |                                     |
 | federation proposal                                        | the banks that it names             |
 | federation join, federation end, federation result         | the banks that its federation names |
 | refusal, cost estimate                                     | its institution, the owner it names,|
@@ -68,6 +68,7 @@ from saferoom_proto.statements import (
     FederationJoin,
     FederationProposal,
     FederationResult,
+    FitRelease,
     JobAdmission,
     JobCancel,
     JobRelease,
@@ -150,6 +151,7 @@ def _asked(
         | JobCancel
         | CostEstimate
         | TableRelease
+        | FitRelease
         | Refusal
     ],
 ) -> _Names:
@@ -185,6 +187,7 @@ CONCERNED: Final[Mapping[str, _Names]] = {
     JobCancel.KIND: _asked(JobCancel),
     CostEstimate.KIND: _asked(CostEstimate),
     TableRelease.KIND: _asked(TableRelease),
+    FitRelease.KIND: _asked(FitRelease),
     Refusal.KIND: _asked(Refusal),
     FederationProposal.KIND: lambda found: {*load(found.envelope, FederationProposal).banks},
 }

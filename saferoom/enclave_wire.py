@@ -148,6 +148,16 @@ def tabulated_from(message: enclave_pb2.TabulateResponse) -> Judged:
     return Judged(outbox_entry_from(message.entry), message.sealed)
 
 
+def fit_request(request: Envelope) -> enclave_pb2.FitModelRequest:
+    """Put a request for a training in the room on the wire."""
+    return enclave_pb2.FitModelRequest(request=envelope_to_proto(request))
+
+
+def fitted_from(message: enclave_pb2.FitModelResponse) -> Judged:
+    """Take an enclave's word on a training in the room off the wire."""
+    return Judged(outbox_entry_from(message.entry), message.sealed)
+
+
 def report_request(request: Envelope, disputes: Sequence[Envelope]) -> enclave_pb2.ReportRequest:
     """Put a request for a report on the wire, and what is said of its subject's disputes."""
     return enclave_pb2.ReportRequest(

@@ -18,6 +18,7 @@ from saferoom_proto.statements import (
     CheckRequest,
     CostRequest,
     Digest,
+    FitRequest,
     JobRequest,
     Name,
     Outcome,
@@ -124,6 +125,15 @@ def table_gist(envelope: Envelope) -> TableGist:
         SafeRoomError: `MALFORMED`; the faults name the fields.
     """
     return _read(envelope, TableRequest.payload_type(), TableGist)
+
+
+def fit_gist(envelope: Envelope) -> JobGist:
+    """Read what the room goes by in a request for a training in the room.
+
+    Raises:
+        SafeRoomError: `MALFORMED`; the faults name the fields.
+    """
+    return _read(envelope, FitRequest.payload_type(), JobGist)
 
 
 def release_gist(envelope: Envelope) -> ReleaseGist:

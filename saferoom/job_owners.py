@@ -51,7 +51,10 @@ class JobOwners:
         Raises:
             SafeRoomError: `UNKNOWN_STATEMENT`; `NOT_ALLOWED` for a template of another kind.
         """
-        training = self._register.template(template).says.training
+        says = self._register.template(template).says
+        training = says.training
+        if says.fit is not None:
+            return Sides(says.fit.owner, ())  # listed among jobs, and over at once
         if training is None:
             raise SafeRoomError(Reason.NOT_ALLOWED, "the template trains nothing")
         host = training.hosted_by

@@ -26,6 +26,7 @@ from saferoom_proto.statements import (
     CostEstimate,
     Disclosure,
     Endorsement,
+    FitRelease,
     JobCancel,
     JobRelease,
     Payload,
@@ -246,7 +247,14 @@ class Outbox:
 
 def _uses(says: Payload) -> tuple[UseRow, ...]:
     match says:
-        case Release() | BatchRelease() | CostEstimate() | TableRelease() | JobRelease():
+        case (
+            Release()
+            | BatchRelease()
+            | CostEstimate()
+            | TableRelease()
+            | JobRelease()
+            | FitRelease()
+        ):
             # Which subject it concerns is known once its question is; a batch's rows are not kept.
             return (UseRow(says.owner, says.request),)
         case Disclosure():

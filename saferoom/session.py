@@ -203,6 +203,10 @@ class Session:
         """Have tables made."""
         return await self._channel.tabulate(request, TABLE_SECONDS)
 
+    async def fit_model(self, request: Envelope) -> Judged:
+        """Have a model trained on the owner's columns."""
+        return await self._channel.fit_model(request, TABLE_SECONDS)
+
     async def report(self, request: Envelope, disputes: Sequence[Envelope]) -> Judged:
         """Have what is public of a subject told, with what it disputes marked."""
         return await self._channel.report(request, disputes, JUDGE_SECONDS)

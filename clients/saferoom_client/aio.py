@@ -12,6 +12,7 @@ from saferoom_client import (
     costs,
     disputes,
     federations,
+    fits,
     handovers,
     holdings,
     jobs,
@@ -121,6 +122,8 @@ class AsyncRoom(Session):
     score = scores.score
     score_many = score_batches.score_many
     ask_scores = score_batches.ask_scores
+    train_in_room = fits.train_in_room
+    take_up_fit = fits.take_up_fit
     submit_job = jobs.submit_job
     take_part = jobs.take_part
     list_jobs = jobs.list_jobs

@@ -47,6 +47,7 @@ def in_words(
         *_plans("a training", _OF_TRAINING, before.training, now.training),
         *_plans("a report", _OF_REPORT, before.report, now.report),
         *_plans("scores", _OF_SCORES, before.score, now.score),
+        *_plans("a training in the room", _OF_FIT, before.fit, now.fit),
     ]
     if before.signer != now.signer:
         said.append("another certificate signed it")
@@ -100,6 +101,20 @@ _OF_TABLES = {
     "rules": "the rules",
     "privacy": "the noise",
     "groups": "what names legal groups",
+}
+
+
+_OF_FIT = {
+    "algorithm": "how is trained",
+    "features": "the columns",
+    "label": "what is foretold",
+    "inverse_ridge": "the inverse ridge",
+    "trees": "the most trees",
+    "leaves": "the most leaves of a tree",
+    "least_rows": "the fewest rows",
+    "least_events": "the fewest rows of the rarer label",
+    "releases": "what is told of the model",
+    "runs": "how many trainings there may be",
 }
 
 

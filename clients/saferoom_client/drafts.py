@@ -55,6 +55,7 @@ _ASKS: Final = {
     "Training": "training",
     "Report": "report",
     "Score": "score",
+    "Fit": "fit",
 }
 """Where each kind of template says what it asks."""
 

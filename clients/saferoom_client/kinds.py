@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "Training": "job submit",
     "Aggregate": "stats ask",
     "Report": "report ask",
+    "Fit": "job submit",
 }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from enum import StrEnum
 
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
+from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.use_receipt import UseReceipt
 
-ReceiptFile = Receipt | BatchReceipt | RowReceipt | UseReceipt | TableReceipt | ReportReceipt
+ReceiptFile = (
+    Receipt | BatchReceipt | RowReceipt | UseReceipt | TableReceipt | ReportReceipt | FitReceipt
+)
 
 
 class Kind(StrEnum):
@@ -22,3 +25,4 @@ class Kind(StrEnum):
     USE = "saferoom-use/v1"
     TABLE = "saferoom-table-receipt/v1"
     REPORT = "saferoom-report-receipt/v1"
+    FIT = "saferoom-fit-receipt/v1"

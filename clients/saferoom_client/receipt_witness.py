@@ -22,6 +22,7 @@ from saferoom_proto.batch_receipt import (
     verify_row_receipt,
 )
 from saferoom_proto.checkpoint import Checkpoint, format_proof, parse_proof
+from saferoom_proto.fit_receipt import FitReceipt, verify_fit_receipt
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
@@ -131,18 +132,20 @@ def verify(receipt: ReceiptFile, trust: Trust) -> None:
             verify_use_receipt(receipt, trust)
         case TableReceipt():
             verify_table_receipt(receipt, trust)
+        case FitReceipt():
+            verify_fit_receipt(receipt, trust)
         case ReportReceipt():
             verify_report_receipt(receipt, trust)
 
 
 def _proofs(receipt: ReceiptFile) -> tuple[str, ...]:
-    if isinstance(receipt, UseReceipt | TableReceipt):
+    if isinstance(receipt, UseReceipt | TableReceipt | FitReceipt):
         return (receipt.proof,)
     return tuple(part.proof for part in receipt.parts)
 
 
 def _renewed(receipt: AnyReceipt, proofs: Sequence[str]) -> AnyReceipt:
-    if isinstance(receipt, UseReceipt | TableReceipt):
+    if isinstance(receipt, UseReceipt | TableReceipt | FitReceipt):
         return receipt.model_copy(update={"proof": proofs[0]})
     parts = tuple(
         part.model_copy(update={"proof": proof})

@@ -20,6 +20,7 @@ from saferoom_client import (
     costs,
     disputes,
     federations,
+    fits,
     handovers,
     holdings,
     jobs,
@@ -223,6 +224,8 @@ class Room:
     score = _waiting(scores.score)
     score_many = _waiting(score_batches.score_many)
     ask_scores = _waiting(score_batches.ask_scores)
+    train_in_room = _waiting(fits.train_in_room)
+    take_up_fit = _waiting(fits.take_up_fit)
     submit_job = _waiting(jobs.submit_job)
     take_part = _waiting(jobs.take_part)
     list_jobs = _waiting(jobs.list_jobs)

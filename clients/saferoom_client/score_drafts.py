@@ -10,10 +10,12 @@ from typing import Final, cast
 
 from saferoom_client.scores import Scale
 from saferoom_client.tongue import later, say
+from saferoom_client.trained import TrainedModel
 from saferoom_client.training.report import TrainingReport
 from saferoom_client.values import TemplateView
 from saferoom_proto.answer import MOST_BANDS
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Fit
 
 DEFAULT_EDGES: Final = tuple(map(Decimal, ("-0.75", "-0.25", "0.25", "0.75")))
 """In log-odds. An owner's standardised columns average to nothing over the rows of training, so its
@@ -24,7 +26,7 @@ _OF_SEVERAL: Final = tuple(map(Decimal, ("-0.5", "0.5")))
 
 def draft_score(
     view: TemplateView,
-    report: TrainingReport,
+    report: TrainingReport | TrainedModel,
     *,
     name: str,
     purpose: str,
@@ -42,12 +44,15 @@ def draft_score(
         reasons: the most features that are to be named beside a band.
 
     Raises:
-        SafeRoomError: `NOT_ALLOWED` if the template trains nothing.
+        SafeRoomError: `NOT_ALLOWED` if the template trains nothing, or trees are to give reasons.
     """
-    training = view.template.training
+    training = view.template.training or view.template.fit
     if training is None:
         rule = "the job's template trains nothing"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("job", rule)])
+    if reasons and isinstance(training, Fit) and training.trees is not None:
+        rule = "reasons are of weights: trees have none"
+        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("reasons", rule)])
     owners = len(training.owners)
     told = tuple(edges) or default_edges(owners)
     if owners > 1 and owners * len(told) >= MOST_BANDS:

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from saferoom_client.checks import evidence_of, kept_view, told_of
 from saferoom_client.evidence import CheckEvidence
+from saferoom_client.fits import is_trained_in_room
 from saferoom_client.kinds import another_kind
 from saferoom_client.question import VALID_FOR, make_question
 from saferoom_client.refused import Refused
@@ -163,7 +164,11 @@ async def score(
     """
     view = await kept_view(session, template)
     asked = scored(view)
-    part = None if own is None else own_part(own_report(session, view), own)
+    if own is None:
+        # A model that was trained in the room is whole there: nothing is added to its band.
+        part = 0.0 if is_trained_in_room(session.profile, asked.model) else None
+    else:
+        part = own_part(own_report(session, view), own)
     question = make_question(
         session.profile,
         view,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
 
 from saferoom_client.heads import require_witnessed
 from saferoom_client.kinds import another_kind
+from saferoom_client.made import (
+    VALID_FOR,
+    WAITED_SECONDS,
+    Waiting,
+    asked_until_made,
+    ignore_waiting,
+    shown,
+)
 from saferoom_client.question import BACKDATED, read_purpose
-from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
 from saferoom_client.values import TemplateView
@@ -19,7 +23,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import Aggregate, Purpose, TableRelease, TableRequest, load
+from saferoom_proto.statements import Aggregate, Purpose, TableRelease, TableRequest
 from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
 from saferoom_proto.tables.asked import plan_of, rules_of
 from saferoom_proto.tables.dryrun import Expected, dry_run
@@ -27,21 +31,7 @@ from saferoom_proto.tables.plan import Margin, ReleasePlan
 from saferoom_proto.tables.receipt import TableReceipt, VerifiedTables, verify_table_receipt
 from saferoom_proto.tables.told import open_tables
 from saferoom_proto.v1 import table_pb2
-from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
-
-VALID_FOR: Final = timedelta(minutes=9)
-"""Tables of a large store take minutes, and what allowed them is looked at again at their end."""
-WAITED_SECONDS: Final = 540.0
-"""How long tables are waited for: as long as the request is valid."""
-_AGAIN: Final = frozenset({Reason.DEADLINE})
-"""The room ends a call after its deadline; it goes on making the tables, and is asked again."""
-
-Waiting = Callable[[], None]
-"""Told each time that the room is asked again."""
-
-
-def ignore_waiting() -> None:
-    """Show nothing."""
+from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +119,12 @@ async def _asked(
     require_tables(view)
     key = SealingKey.generate()
     request = _request(session, view, wanted, key)
-    told = await _told(session, request, waiting, waited_seconds)
+    ask = table_pb2.MakeTablesRequest(request=envelope_to_proto(request))
+
+    async def call(left: float, /) -> table_pb2.MakeTablesResponse:
+        return await session.call(session.tables.MakeTables, ask, left)
+
+    told = await asked_until_made(session, call, waiting, waited_seconds)
     # Step 2: the enclave's word, its place in the log, and all that it names.
     word = recorded_from_proto(told.release)
     session.grounds.require_recorded(word)
@@ -140,7 +135,8 @@ async def _asked(
     if told.sealed:
         opened = open_tables(told.sealed, key, request.digest, release.owner).decode().rstrip(" ")
     # Step 4: all of it once more, as anybody verifies it.
-    receipt = await _receipt(session, view, request, word, opened)
+    fields = await shown(session, view, request, word, release)
+    receipt = TableReceipt.model_validate({**fields, "tables": opened})
     verified = verify_table_receipt(receipt, session.profile.trust)
     return TableAnswer(verified, receipt, view)
 
@@ -200,55 +196,3 @@ def _request(session: Session, view: TemplateView, wanted: _Wanted, key: Sealing
             price=wanted.price,
         )
     )
-
-
-async def _told(
-    session: Session, request: Envelope, waiting: Waiting, seconds: float
-) -> table_pb2.MakeTablesResponse:
-    """Ask, and ask again while the tables are being made."""
-    ask = table_pb2.MakeTablesRequest(request=envelope_to_proto(request))
-    clock = asyncio.get_running_loop().time
-    end = clock() + seconds
-    while True:
-        left = max(0.1, end - clock())
-        try:
-            return await session.call(
-                session.tables.MakeTables, ask, min(left, session.deadline_seconds)
-            )
-        except Refused as refused:
-            if refused.reason not in _AGAIN or clock() >= end:
-                raise
-        waiting()
-
-
-async def _receipt(
-    session: Session,
-    view: TemplateView,
-    request: Envelope,
-    word: Recorded,
-    tables: str | None,
-) -> TableReceipt:
-    """Gather the statements that an enclave's word names."""
-    statement, release = session.grounds.statement, load(word.statement, TableRelease)
-    part = view.certificate.part(release.owner)
-    charter = await statement(release.charter)
-    return TableReceipt(
-        request=_text(request),
-        template=_text(view.envelope),
-        certificate=view.certificate.to_bytes().decode(),
-        owner=release.owner,
-        charters=(_text(charter),),
-        features=tuple(_text(view.statements[use.feature]) for use in part.features),
-        approvals=tuple([_text(await statement(digest)) for digest in release.approvals]),
-        agreement=_text(await statement(release.agreement)),
-        endorsement=_text(await statement(release.endorsement)),
-        release=_text(word.statement),
-        salt=b64(word.salt),
-        proof=word.proof,
-        tables=tables,
-        handovers=session.grounds.handovers_to(release.owner, charter),
-    )
-
-
-def _text(envelope: Envelope) -> str:
-    return envelope.to_json().decode()

@@ -22,6 +22,8 @@ from saferoom_proto.statements import (
     CostEstimate,
     CostRequest,
     Disclosure,
+    FitRelease,
+    FitRequest,
     JobAdmission,
     JobRelease,
     JobRequest,
@@ -41,7 +43,7 @@ class UseKind(StrEnum):
     TABLE = "table"
     """Of everybody together."""
     JOB = "job"
-    """Of joint training, about nobody alone."""
+    """Of training, jointly or in the room: about nobody alone."""
     LOOK = "look"
     """By the subject itself: what is held about it."""
 
@@ -51,6 +53,8 @@ _USE_KINDS: Final[Mapping[str | None, UseKind]] = {
     BatchRequest.payload_type(): UseKind.BATCH,
     CostEstimate.payload_type(): UseKind.PRICE,
     CostRequest.payload_type(): UseKind.PRICE,
+    FitRelease.payload_type(): UseKind.JOB,
+    FitRequest.payload_type(): UseKind.JOB,
     TableRelease.payload_type(): UseKind.TABLE,
     TableRequest.payload_type(): UseKind.TABLE,
     JobAdmission.payload_type(): UseKind.JOB,

@@ -19,6 +19,7 @@ from saferoom_proto.statements import (
     BatchRelease,
     CostEstimate,
     Disclosure,
+    FitRelease,
     JobAdmission,
     JobRelease,
     Refusal,
@@ -153,7 +154,7 @@ async def _said(session: Session, word: Recorded, index: int) -> Use:
             return replace(use, reason=said.reason, epoch=_epoch(last), rows=rows)
         case JobAdmission():
             return replace(use, epoch=said.store.epoch)
-        case TableRelease() | JobRelease():
+        case TableRelease() | JobRelease() | FitRelease():
             return replace(use, reason=said.reason, epoch=_epoch(said.store))
         case CostEstimate():
             return replace(use, reason=said.refused, epoch=_epoch(said.store))

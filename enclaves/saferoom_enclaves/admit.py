@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar, final
+from typing import Final, final
 
 from saferoom_enclaves.approved import ApprovedUse, ApprovedUses, BoundUse
 from saferoom_enclaves.consents import Consents, Covering
@@ -19,13 +19,14 @@ from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
 from saferoom_proto import hpke
+from saferoom_proto.asked import Question
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     BatchRequest,
     CheckRequest,
-    CostRequest,
+    FitRequest,
     JobRequest,
     TableRequest,
     load,
@@ -35,9 +36,6 @@ from saferoom_proto.verification import PinnedAgreement, verify_request
 
 LONGEST_WINDOW: Final = timedelta(minutes=10)
 """From not_before to not_after, for a single check."""
-
-
-R = TypeVar("R", CheckRequest, BatchRequest, CostRequest, TableRequest, JobRequest)
 
 
 class _Identification(Right):
@@ -134,7 +132,9 @@ def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
     return Asked(_IDENTIFIED, request, envelope.digest, reply_key, agreement)
 
 
-def agreed(envelope: Envelope, request: R, standing: Standing, now: datetime) -> PinnedAgreement:
+def agreed(
+    envelope: Envelope, request: Question, standing: Standing, now: datetime
+) -> PinnedAgreement:
     """Find the agreement under which a member of an institution signed a request.
 
     Raises:
@@ -233,7 +233,9 @@ def require_model(
 
 
 def require_of_now(
-    request: SubjectRequest | BatchRequest | TableRequest | JobRequest, rules: Rules, now: datetime
+    request: SubjectRequest | BatchRequest | TableRequest | JobRequest | FitRequest,
+    rules: Rules,
+    now: datetime,
 ) -> None:
     """Hold a request to its window, to what is paused, and to its template's purposes.
 

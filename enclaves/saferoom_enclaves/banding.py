@@ -14,8 +14,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from saferoom_enclaves.children.fit_jobs import BoostedTold
 from saferoom_enclaves.children.jobs import NO_BAND, Score
-from saferoom_enclaves.columns import Codes, columns_like, read, width
+from saferoom_enclaves.columns import Codes, Floats, columns_like, read, width
+from saferoom_models.pooled.trees import Boosted, Node
 from saferoom_models.vertical.points import bands, kept, log_odds, reasons
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
@@ -59,7 +61,10 @@ def banded(store: duckdb.DuckDBPyConnection, job: Score, tables: Mapping[str, Ta
         raise SafeRoomError(Reason.CONFLICT, "the model has other columns") from error
     scales = np.array([np.inf if each is None else each for each in model.scales])
     whole, weights = kept(columns, means, scales), np.array(model.weights)
-    points = log_odds(whole, weights)
+    if model.boosted is None:
+        points = log_odds(whole, weights) + model.intercept
+    else:
+        points = _by_trees(model.boosted, model.intercept, columns)
     told = bands(points, job.edges).astype(np.uint8)
     lost = np.zeros(len(subjects), np.uint64)
     if job.reasons:
@@ -70,3 +75,11 @@ def banded(store: duckdb.DuckDBPyConnection, job: Score, tables: Mapping[str, Ta
         lost[silent] = 0
     # Nobody comes first, and goes last.
     return BandedRows(subjects[1:], np.roll(told, -1), np.roll(lost, -1))
+
+
+def _by_trees(boosted: BoostedTold, baseline: float, columns: Floats) -> Floats:
+    trees = tuple(
+        tuple(Node(one.column, one.threshold, one.left, one.right, one.value) for one in tree)
+        for tree in boosted.trees
+    )
+    return Boosted(boosted.edges, trees, baseline).log_odds(columns)

@@ -92,10 +92,15 @@ def columns_like(found: Sequence[Read], subjects: Codes, fill: Floats) -> tuple[
     Returns:
         The columns, as `columns` gives them; and whether all features are silent about a subject.
     """
+    whole, silent = columns_known(found, subjects)
+    return np.where(np.isnan(whole), fill, whole), silent
+
+
+def columns_known(found: Sequence[Read], subjects: Codes) -> tuple[Floats, Flags]:
+    """Make columns as `columns_like` does, with nothing in the place of what is unknown."""
     made = [_made(each, subjects) for each in found]
     whole = np.column_stack([values for values, _ in made])
-    silent = np.logical_and.reduce([~known for _, known in made])
-    return np.where(np.isnan(whole), fill, whole), silent
+    return whole, np.logical_and.reduce([~known for _, known in made])
 
 
 def _read(store: duckdb.DuckDBPyConnection, gate: Gate, feature: FeatureDefinition) -> Read:

@@ -11,6 +11,7 @@
     AskedJob ─▶ AdmittedJob ─▶ ChargedJob ─▶ SealedModel ─▶ ReleasedJob
                                                   (job_admit, job_charge, job_gate)
                               ChargedJob ─▶ SealedColumns ─▶ ReleasedColumns      (job_columns)
+    AskedFit ─▶ AdmittedFit ─▶ ChargedFit ─▶ SealedFit ─▶ ReleasedFit   (fits: admit, charge, gate)
     Needed ─▶ a record is fetched for an allowed question          (fetched: wanting)
 
 Each kind is made in one module only. Its constructor asks for a right whose class is private to

@@ -18,6 +18,7 @@ from saferoom_enclaves.state import Row, State
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Instant
 from saferoom_proto.statements.base import Part
+from saferoom_proto.statements.training import Runs as Allowed
 
 _TABLE: Final = "job_runs"
 
@@ -64,8 +65,18 @@ class Runs:
         Raises:
             SafeRoomError: `OVER_BUDGET` if as many ran as may; nothing is counted then.
         """
-        asked, allowed = admitted.asked, admitted.use.training.runs
+        asked = admitted.asked
         template, group = asked.request.template, asked.agreement.agreement.group
+        run = self.next(template, group, admitted.use.training.runs, now)
+        self.note(template, group, now)
+        return ChargedJob(_JOB_CHARGED, admitted, run)
+
+    def next(self, template: str, group: str, allowed: Allowed, now: datetime) -> int:
+        """Tell the how manieth another job of a template would be; none is counted.
+
+        Raises:
+            SafeRoomError: as `charge`.
+        """
         since = now - timedelta(days=allowed.days)
         ran = sum(
             at > since
@@ -78,11 +89,14 @@ class Runs:
         if ran >= allowed.most:
             detail = f"{ran} jobs in {allowed.days} days, at most {allowed.most}"
             raise SafeRoomError(Reason.OVER_BUDGET, detail)
+        return ran + 1
+
+    def note(self, template: str, group: str, now: datetime) -> None:
+        """Count a job."""
         # All are kept, not only those of this period: another template's certificate may ask more.
         earlier, row = self._read(template, group)
         kept = _Earlier(at=(*earlier.at, now)).model_dump_json().encode()
         self._state.put(_TABLE, self._key(template, group), kept, row)
-        return ChargedJob(_JOB_CHARGED, admitted, ran + 1)
 
     @staticmethod
     def recall(admitted: AdmittedJob, job: str, run: int) -> ChargedJob:

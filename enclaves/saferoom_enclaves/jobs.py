@@ -12,6 +12,7 @@ from typing import Final
 
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.data import Data
+from saferoom_enclaves.fits.desk import FitDesk
 from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.job_admit import AskedJob, admit_job, identify_job, require_cancelled
 from saferoom_enclaves.job_book import JobBook
@@ -30,6 +31,7 @@ from saferoom_enclaves.judge import PASSING
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.state import State
+from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.job_channel import MOST_ROOM_ITEMS, SECRET_BYTES
@@ -48,6 +50,7 @@ class Jobs:
         journal: the enclave's chain.
         ready: under what it speaks now; refuses while it may not.
         data: the store.
+        work: has children fit models.
         randomness: gives so many random bytes.
         peers: verifies other owners' enclaves.
         log: the operator's.
@@ -62,6 +65,7 @@ class Jobs:
         journal: Journal,
         ready: Callable[[], Moment],
         data: Data,
+        work: StoreWork,
         randomness: Callable[[int], bytes],
         peers: Peers,
         log: Log,
@@ -79,6 +83,19 @@ class Jobs:
         self._runs: Final = Runs(state, rules.standing)
         partners = Partners(state, rules.standing)
         ground = JobGround(self._book, rules, self._trainings, self._runs, data, partners)
+        self.fits: Final = FitDesk(
+            state=state,
+            rules=rules,
+            requests=requests,
+            journal=journal,
+            data=data,
+            work=work,
+            ground=ground,
+            ready=ready,
+            randomness=randomness,
+            log=log,
+        )
+        """How trainings in the room are answered: jobs that are over at once."""
         self.course: Final = JobCourse(ground)
         """How jobs are carried on."""
         self.hosting: Final = JobHosting(ground, peers)

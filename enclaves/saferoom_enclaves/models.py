@@ -30,11 +30,13 @@ class Model:
         job: how it stands.
         digest: of the part.
         columns: the names of the part's columns.
+        of_trees: whether no weight of it says what a column adds.
     """
 
     job: JobRecord
     digest: str
     columns: tuple[str, ...]
+    of_trees: bool = False
 
 
 class Models:
@@ -60,8 +62,10 @@ class Models:
             row = self._state.get(MODELS, self._state.cipher.find(MODELS, job.job))
             if row is not None:
                 digest = model_digest(job.job, row.content)
-                columns = cast("list[str]", _read(row.content)["names"])
-                self._known[digest] = self._known[job.job] = Model(job, digest, tuple(columns))
+                whole = _read(row.content)
+                columns = cast("list[str]", whole["names"])
+                model = Model(job, digest, tuple(columns), of_trees=bool(whole.get("boosted")))
+                self._known[digest] = self._known[job.job] = model
 
     def told(self, model: Model) -> ModelTold:
         """Read a model's weights, and how its columns are scaled; outside of transactions."""
@@ -69,7 +73,8 @@ class Models:
         if row is None:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "the model is gone")
         whole = _read(row.content)
-        told = {name: whole[name] for name in ("weights", "means", "scales")}
+        # Only a model that was trained in the room has more than these three.
+        told = {name: whole[name] for name in ModelTold.model_fields if name in whole}
         return ModelTold.model_validate_json(json.dumps(told))
 
     def usable(
@@ -109,6 +114,9 @@ class Models:
         if part.askers is Askers.ALL and template.proposer != model.job.institution:
             # Its weights were fitted to the trainer's labels: nobody else opens it to competitors.
             detail = "only the institution that trained a model proposes it for all"
+            raise SafeRoomError(Reason.NOT_ALLOWED, detail)
+        if part.reasons and model.of_trees:
+            detail = "reasons are of weights: trees have none"
             raise SafeRoomError(Reason.NOT_ALLOWED, detail)
         # Step 3: what it reads is what it was trained on.
         recipes = {each.definition.full_name: each.definition.recipe_digest for each in features}

@@ -239,6 +239,7 @@ class OpenEnclave:
             journal=self.journal,
             ready=self.ready,
             data=self.data,
+            work=around.work,
             randomness=around.randomness,
             peers=Peers(
                 self.standing,

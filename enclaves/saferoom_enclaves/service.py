@@ -19,14 +19,16 @@ from saferoom_enclaves.batch_service import BatchCalls
 from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.fetched.broker import Broker
 from saferoom_enclaves.fetched.calls import Fetching
+from saferoom_enclaves.fits.desk import BegunFit
 from saferoom_enclaves.job_service import JobCalls
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
 from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.made_calls import MadeCalls
 from saferoom_enclaves.places import Turns
 from saferoom_enclaves.reports.service import ReportCalls
 from saferoom_enclaves.storework import StoreWork
-from saferoom_enclaves.tables.service import TableCalls
+from saferoom_enclaves.tables.desk import BegunTable
 from saferoom_enclaves.whereabouts import Whereabouts
 from saferoom_enclaves.worker import Worker, to_its_end
 from saferoom_proto.dsse import Envelope
@@ -80,7 +82,12 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._fetching: Final = Fetching(worker, broker, log)
         self._jobs: Final = JobCalls(worker, work)
         self._batches: Final = BatchCalls(worker, self._tick)
-        self._tables: Final = TableCalls(worker, self._tick)
+        self._tables: Final = MadeCalls(
+            worker, self._tick, lambda own: own.tables, BegunTable.make, "tables"
+        )
+        self._fits: Final = MadeCalls(
+            worker, self._tick, lambda own: own.jobs.fits, BegunFit.make, "trainings"
+        )
         self._reports: Final = ReportCalls(worker, self._tick)
         self._tick_seconds = 0.0
 
@@ -211,6 +218,13 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         """Make tables."""
         async with self._refusing(context, "Tabulate"):
             return wire.tabulate_response(await self._tables.answer(wire.tables_of(request)))
+
+    async def FitModel(  # noqa: N802
+        self, request: enclave_pb2.FitModelRequest, context: Context
+    ) -> enclave_pb2.FitModelResponse:
+        """Train a model in the room."""
+        async with self._refusing(context, "FitModel"):
+            return wire.fit_response(await self._fits.answer(wire.fit_of(request)))
 
     async def Report(  # noqa: N802
         self, request: enclave_pb2.ReportRequest, context: Context

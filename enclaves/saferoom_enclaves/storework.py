@@ -21,7 +21,7 @@ from saferoom_enclaves.answers import (
     require_file,
 )
 from saferoom_enclaves.band_index import BandIndex, ScoreOrder
-from saferoom_enclaves.children import jobs
+from saferoom_enclaves.children import fit_jobs, jobs
 from saferoom_enclaves.children.bounds import Bounds, Ending
 from saferoom_enclaves.children.frames import Frame
 from saferoom_enclaves.children.workshop import ChildError, Heard, Job, Workshop
@@ -262,6 +262,11 @@ class StoreWork:
         seconds = self._allowance.feature_seconds * (len(order.features) + 1)
         return self._done(order, files, self.bounds(seconds, self._allowance.index_bytes))
 
+    def fit(self, order: fit_jobs.Fit, files: tuple[int, int]) -> Frame:
+        """Have a model fitted to a store, and its rows written into the last of the files."""
+        most = self._allowance.index_bytes
+        return self._done(order, files, self.bounds(self._allowance.table_seconds, most))
+
     def about(self, store: int, order: jobs.About) -> jobs.Found:
         """Read what a store holds about one subject, or what a provider's answer does.
 
@@ -352,6 +357,7 @@ class StoreWork:
             | jobs.Columns
             | jobs.Score
             | jobs.MakeKey
+            | fit_jobs.Fit
         ),
         files: tuple[int, ...],
         bounds: Bounds,

@@ -122,6 +122,16 @@ def tabulate_response(judged: Judged) -> enclave_pb2.TabulateResponse:
     return enclave_pb2.TabulateResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
 
 
+def fit_of(request: enclave_pb2.FitModelRequest) -> Envelope:
+    """Take a request for a training in the room off the wire."""
+    return envelope_from_proto(request.request)
+
+
+def fit_response(judged: Judged) -> enclave_pb2.FitModelResponse:
+    """Put the word on a training in the room on the wire."""
+    return enclave_pb2.FitModelResponse(entry=outbox_entry(judged.entry), sealed=judged.sealed)
+
+
 def report_of(request: enclave_pb2.ReportRequest) -> tuple[Envelope, tuple[Envelope, ...]]:
     """Take a request for a report off the wire, and what is said of its subject's disputes."""
     disputes = tuple(envelope_from_proto(each) for each in request.disputes)

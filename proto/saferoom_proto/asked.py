@@ -12,12 +12,13 @@ from saferoom_proto.statements import (
     BatchRequest,
     CheckRequest,
     CostRequest,
+    FitRequest,
     JobRequest,
     TableRequest,
     load,
 )
 
-Question = CheckRequest | BatchRequest | CostRequest | TableRequest | JobRequest
+Question = CheckRequest | BatchRequest | CostRequest | TableRequest | JobRequest | FitRequest
 
 _KINDS: Final[tuple[type[Question], ...]] = (
     CheckRequest,
@@ -25,6 +26,7 @@ _KINDS: Final[tuple[type[Question], ...]] = (
     CostRequest,
     TableRequest,
     JobRequest,
+    FitRequest,
 )
 _BY_TYPE: Final[Mapping[str, type[Question]]] = MappingProxyType(
     {kind.payload_type(): kind for kind in _KINDS}
@@ -45,6 +47,6 @@ def open_question(envelope: Envelope) -> Question:
 
 def subject_of(question: Question) -> str | None:
     """Give whom a question is about; a batch names its subjects in its rows, others nobody."""
-    if isinstance(question, BatchRequest | TableRequest | JobRequest):
+    if isinstance(question, BatchRequest | TableRequest | JobRequest | FitRequest):
         return None
     return question.subject

@@ -7,7 +7,7 @@ so equal inputs give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, ClassVar
 
@@ -16,6 +16,8 @@ from pydantic import Field
 from saferoom_proto.answer import Band, Told, Truth, fold
 from saferoom_proto.conjunction import NO_CHARTERS, pinned_charters
 from saferoom_proto.dsse import Envelope, media_type, pae
+from saferoom_proto.feature_uses import require_defined, use_by
+from saferoom_proto.fit_part import derive_fit_part
 from saferoom_proto.formula import (
     FeatureRef,
     Node,
@@ -50,7 +52,11 @@ from saferoom_proto.statements.training import TrainingPart
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import COUNTED, classes_of, plan_of
 from saferoom_proto.tables.part import TableColumn, TablePart
-from saferoom_proto.trainable import pinned_charter, require_columns, trained_columns
+from saferoom_proto.trainable import (
+    pinned_charter,
+    require_columns,
+    trained_columns,
+)
 
 
 class ReleaseCertificate(Payload):
@@ -110,6 +116,8 @@ def owners_of(template: Template) -> tuple[str, ...]:
         return template.report.owners
     if template.score is not None:
         return template.score.owners
+    if template.fit is not None:
+        return (template.fit.owner,)
     return tuple(owner_parts(template))
 
 
@@ -132,6 +140,9 @@ def features_named(template: Template) -> tuple[FeatureRef, ...]:
         return ()
     if template.score is not None:
         return tuple(sorted(map(FeatureRef.parse, template.score.features), key=str))
+    if template.fit is not None:
+        named = (*template.fit.features, template.fit.label)
+        return tuple(sorted(map(FeatureRef.parse, named), key=str))
     return tuple(sorted(features_of(parse_formula(template.check)), key=str))
 
 
@@ -159,7 +170,7 @@ def derive_part(
         SafeRoomError: `UNKNOWN_FEATURE`, `OFF_GRID`, or `NOT_ALLOWED` for a level 4 feature.
     """
     refs = sorted(features_of(node), key=str)
-    _require_defined("check", refs, pinned)
+    require_defined("check", refs, pinned)
     most = max_cuts(node, {ref: pinned[ref].shape for ref in refs})
     uses = tuple(_use(pinned[ref], most[ref]) for ref in refs)
     silent = any(pinned[ref].shape.can_be_unknown for ref in refs)
@@ -183,7 +194,7 @@ def derive_table_part(
             `MALFORMED` or `TOO_LARGE` for what is no plan.
     """
     refs = [FeatureRef.parse(name) for name in aggregate.features]
-    _require_defined("aggregate", refs, pinned)
+    require_defined("aggregate", refs, pinned)
     shapes = {ref: pinned[ref].shape for ref in refs}
     plan = plan_of(aggregate, shapes)
     told = [FeatureRef.parse(name) for name in aggregate.told_of]
@@ -192,7 +203,7 @@ def derive_table_part(
         rule = f"{detailed[0]} is of level 4: tables with it count, and tell nothing else"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("aggregate.measures", rule)])
     uses = tuple(
-        _use_by(pinned[ref], len(classes_of(shapes[ref])) if ref in told else 1)
+        use_by(pinned[ref], len(classes_of(shapes[ref])) if ref in told else 1)
         for ref in sorted(refs, key=str)
     )
     table = TablePart(
@@ -237,13 +248,13 @@ def derive_training_part(
             values are stated; `BAD_CHARTER` for an owner without one; `TOO_LARGE`.
     """
     refs = [FeatureRef.parse(name) for name in training.features_of(owner)]
-    _require_defined("training.features", refs, pinned)
+    require_defined("training.features", refs, pinned)
     columns = trained_columns(refs, {ref: pinned[ref].definition for ref in refs})
     return OwnerPart(
         owner=owner,
         charter=pinned_charter(owner, training, charters),
         formula="",
-        features=tuple(_use_by(pinned[ref]) for ref in sorted(refs, key=str)),
+        features=tuple(use_by(pinned[ref]) for ref in sorted(refs, key=str)),
         answers=0,
         needs_consent=False,
         training=TrainingPart.of(training, tuple(columns)),
@@ -300,11 +311,11 @@ def derive_score_part(
     if several and owner not in charters:
         raise SafeRoomError(Reason.BAD_CHARTER, f"{owner} has no charter in force")
     refs = [FeatureRef.parse(name) for name in score.features_of(owner)]
-    _require_defined(field, refs, pinned)
+    require_defined(field, refs, pinned)
     definitions = {ref: pinned[ref].definition for ref in refs}
     silent = not several and any(each.absent is Absent.UNKNOWN for each in definitions.values())
     part = ScorePart.of(score, tuple(trained_columns(refs, definitions, field)), silent=silent)
-    uses = tuple(_use_by(pinned[ref], part.answers, charged=True) for ref in sorted(refs, key=str))
+    uses = tuple(use_by(pinned[ref], part.answers, charged=True) for ref in sorted(refs, key=str))
     return OwnerPart(
         owner=owner,
         charter=charters[owner] if several else None,
@@ -314,29 +325,6 @@ def derive_score_part(
         needs_consent=any(use.charged for use in uses),
         score=part,
     )
-
-
-def _use_by(pinned: PinnedFeature, cells: int = 1, *, charged: bool = False) -> FeatureUse:
-    """Say how something else than a formula uses a feature, charged or not."""
-    definition = pinned.definition
-    return FeatureUse(
-        feature=definition.full_name,
-        digest=pinned.digest,
-        level=definition.level,
-        family=definition.family,
-        most_cells=cells,
-        charged=charged and definition.level >= CONSENT_FROM_LEVEL,
-    )
-
-
-def _require_defined(
-    field: str, refs: Iterable[FeatureRef], pinned: Mapping[FeatureRef, PinnedFeature]
-) -> None:
-    faults = [
-        FieldFault(field, f"{ref} is not defined by its owner") for ref in refs if ref not in pinned
-    ]
-    if faults:
-        raise SafeRoomError(Reason.UNKNOWN_FEATURE, faults[0].rule, faults)
 
 
 def _use(pinned: PinnedFeature, cuts: int) -> FeatureUse:
@@ -381,6 +369,8 @@ def derive_certificate(
             derive_score_part(each, opened.score, features, charters)
             for each in opened.score.owners
         )
+    elif opened.fit is not None:
+        parts = (derive_fit_part(opened.fit, features),)
     else:
         nodes = owner_parts(opened)
         pinned = pinned_charters(opened, nodes, charters)

@@ -34,6 +34,8 @@ from saferoom_proto.statements import (
     CheckRequest,
     Consent,
     Feature,
+    FitRelease,
+    FitRequest,
     Outcome,
     Release,
     TableRelease,
@@ -225,9 +227,9 @@ def _verify_part(
 
 
 def require_about(
-    release: Release | TableRelease,
+    release: Release | TableRelease | FitRelease,
     request_id: str,
-    request: CheckRequest | TableRequest,
+    request: CheckRequest | TableRequest | FitRequest,
     charter: PinnedCharter,
 ) -> None:
     """Refuse with `BAD_PROOF` unless a release is the word on this very request, in its window."""

@@ -12,6 +12,7 @@ from saferoom_proto.statements import (
     BatchRelease,
     CostEstimate,
     Disclosure,
+    FitRelease,
     JobAdmission,
     JobRelease,
     KeyChange,
@@ -34,6 +35,7 @@ Spoken = (
     | KeyChange
     | Recovered
     | TableRelease
+    | FitRelease
 )
 
 _KINDS: Final[tuple[type[Spoken], ...]] = (
@@ -48,6 +50,7 @@ _KINDS: Final[tuple[type[Spoken], ...]] = (
     KeyChange,
     Recovered,
     TableRelease,
+    FitRelease,
 )
 
 SPOKEN: Final[Mapping[str, type[Spoken]]] = MappingProxyType(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import Feature, FeatureKind
+from saferoom_proto.statements import Feature, FeatureKind, Fit
 from saferoom_proto.statements.training import MOST_COLUMNS, Training, columns_of
 
 MOST_LEVEL = 3
@@ -41,6 +41,22 @@ def require_columns(count: int) -> None:
     if count > MOST_COLUMNS:
         rule = f"its features make {count} columns; at most {MOST_COLUMNS}"
         raise SafeRoomError(Reason.TOO_LARGE, rule, [FieldFault(_FIELD, rule)])
+
+
+def require_rows(fit: Fit, columns: int) -> None:
+    """Refuse with `NOT_ALLOWED` a training in the room that asks for too few rows for its columns.
+
+    Which rows there are is then looked at by the enclave alone.
+    """
+    for field, asked, fewest in zip(
+        ("least_rows", "least_events"),
+        (fit.least_rows, fit.least_events),
+        fit.fewest(columns),
+        strict=True,
+    ):
+        if asked < fewest:
+            rule = f"{asked} is too few for what is fitted: at least {fewest}"
+            raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault(f"fit.{field}", rule)])
 
 
 def pinned_charter(owner: str, training: Training, charters: Mapping[str, str]) -> str | None:

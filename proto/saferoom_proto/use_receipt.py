@@ -32,6 +32,8 @@ from saferoom_proto.statements import (
     CostEstimate,
     CostRequest,
     Disclosure,
+    FitRelease,
+    FitRequest,
     JobAdmission,
     JobRelease,
     JobRequest,
@@ -47,7 +49,14 @@ from saferoom_proto.verification import verify_by_enclave, verify_endorsement
 
 FORMAT: Final = "saferoom-use/v1"
 UseWord = (
-    Release | BatchRelease | CostEstimate | Disclosure | TableRelease | JobAdmission | JobRelease
+    Release
+    | BatchRelease
+    | CostEstimate
+    | Disclosure
+    | TableRelease
+    | JobAdmission
+    | JobRelease
+    | FitRelease
 )
 """What an enclave says of a use."""
 _WORDS: Final[tuple[type[UseWord], ...]] = (
@@ -58,6 +67,7 @@ _WORDS: Final[tuple[type[UseWord], ...]] = (
     TableRelease,
     JobAdmission,
     JobRelease,
+    FitRelease,
 )
 USE_WORDS: Final[Mapping[str, type[UseWord]]] = MappingProxyType(
     {kind.payload_type(): kind for kind in _WORDS}
@@ -71,6 +81,7 @@ _QUESTIONS: Final[Mapping[type[UseWord], type[Question]]] = MappingProxyType(
         TableRelease: TableRequest,
         JobAdmission: JobRequest,
         JobRelease: JobRequest,
+        FitRelease: FitRequest,
     }
 )
 _Text = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, TypeVar
 
+from saferoom_proto.asked import Question
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import (
@@ -27,13 +28,10 @@ from saferoom_proto.spoken import Spoken
 from saferoom_proto.statements import (
     Agreement,
     Approval,
-    BatchRequest,
     CertificateRevocation,
     Charter,
-    CheckRequest,
     Consent,
     ConsentRevocation,
-    CostRequest,
     DisputeAnswer,
     Endorsement,
     Evidence,
@@ -41,12 +39,10 @@ from saferoom_proto.statements import (
     Feature,
     FeatureTrial,
     Head,
-    JobRequest,
     Pause,
     Payload,
     Recovery,
     Schema,
-    TableRequest,
     Template,
     TemplateRefusal,
     Withdrawal,
@@ -68,7 +64,7 @@ ByApprover = TypeVar(
     DisputeAnswer,
 )
 ByEnclave = TypeVar("ByEnclave", bound=Spoken)
-Asked = TypeVar("Asked", CheckRequest, BatchRequest, JobRequest, CostRequest, TableRequest)
+Asked = TypeVar("Asked", bound=Question)
 
 NONE_REVOKED: Final[Mapping[str, datetime]] = MappingProxyType({})
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

@@ -11,14 +11,17 @@ from saferoom import job_wire, wire
 from saferoom.identity import current_caller
 from saferoom.job_pieces import JobPiece
 from saferoom.jobs import Jobs
+from saferoom.made import Made
+from saferoom_proto.statements import FitRelease
 from saferoom_proto.v1 import job_pb2, job_pb2_grpc
 
 
 class JobService(job_pb2_grpc.JobServiceServicer):
     """Passes jobs on, and tells of them."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, fits: Made[FitRelease]) -> None:
         self._jobs: Final = jobs
+        self._fits: Final = fits
 
     async def SubmitJob(
         self, request: job_pb2.SubmitJobRequest, context: object
@@ -57,3 +60,11 @@ class JobService(job_pb2_grpc.JobServiceServicer):
         """End a job."""
         release = await self._jobs.cancel(current_caller(), wire.envelope(request.cancel))
         return job_pb2.CancelJobResponse(release=wire.recorded(release))
+
+    async def TrainInRoom(
+        self, request: job_pb2.TrainInRoomRequest, context: object
+    ) -> job_pb2.TrainInRoomResponse:
+        """Train on one owner's columns."""
+        asked = wire.envelope(request.request)
+        release, sealed = await self._fits.make(current_caller(), asked)
+        return job_pb2.TrainInRoomResponse(release=wire.recorded(release), sealed=sealed)

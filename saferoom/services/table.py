@@ -7,14 +7,15 @@ from typing import Final
 
 from saferoom import wire
 from saferoom.identity import current_caller
-from saferoom.tables import Tables
+from saferoom.made import Made
+from saferoom_proto.statements import TableRelease
 from saferoom_proto.v1 import table_pb2, table_pb2_grpc
 
 
 class TableService(table_pb2_grpc.TableServiceServicer):
     """Answers requests for tables."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Made[TableRelease]) -> None:
         self._tables: Final = tables
 
     async def MakeTables(

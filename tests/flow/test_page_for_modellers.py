@@ -13,6 +13,7 @@ from tests.flow.pages import DOCS, Block, moved, read_page, sections, typing_in
 from tests.flow.processes import free_port
 
 PAGE: Final = "modellers.md"
+IN_ROOM: Final = "training-in-the-room.md"
 COMMANDS: Final = (
     *("job submit", "job resume", "job watch", "job list", "job cancel", "job report"),
     *("template propose", "agreement propose"),
@@ -55,6 +56,8 @@ def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
         python.chmod(0o700)
         for block in [*before, *rest]:
             hand.do(_of_many(moved(block, port)))
+        for block in read_page(IN_ROOM):
+            hand.do(moved(block, port))
         hand.do(Block("a_modellers_day.py", "python", _code(NOTEBOOK)))
         hand.do(Block(None, "sh", DAY))
         assert (hand.folder / "report.png").stat().st_size > 0

@@ -48,6 +48,11 @@ MAKERS = {
         "SealedColumns": "job_columns.py",
         "ReleasedColumns": "job_columns.py",
         "Needed": "wanting.py",
+        "AskedFit": "admit.py",
+        "AdmittedFit": "admit.py",
+        "ChargedFit": "charge.py",
+        "SealedFit": "gate.py",
+        "ReleasedFit": "gate.py",
     },
 }
 

@@ -42,6 +42,8 @@ from saferoom_proto.statements import (
     FeatureKind,
     Figure,
     Finding,
+    FitFigure,
+    FitMethod,
     JobOutcome,
     JobStep,
     MeasureKind,
@@ -60,6 +62,7 @@ from tests.proto.golden_answers import (
     words_on_enclaves,
 )
 from tests.proto.golden_federation import words_on_federations
+from tests.proto.golden_fits import fits_formats, words_on_fits
 from tests.proto.golden_jobs import channel_formats, words_on_jobs
 from tests.proto.golden_owners import definitions, orders, owners_words
 from tests.proto.golden_premises import words_at_the_owner
@@ -102,7 +105,7 @@ def payloads() -> dict[str, Payload]:
         | words_at_the_owner()
     )
     made |= subjects_words() | words_on_jobs() | templates() | words_on_tables()
-    made |= report_templates() | scores_statements()
+    made |= words_on_fits() | report_templates() | scores_statements()
     made |= words_on_federations()
     return made | {"release-certificate": certificate()}
 
@@ -195,6 +198,7 @@ def others() -> dict[str, str]:
         **channel_formats(),
         **tables_formats(),
         **reports_formats(),
+        **fits_formats(),
         **scores_formats(),
     }
 
@@ -222,6 +226,7 @@ def words() -> dict[str, list[str]]:
     lists: Iterable[Iterable[str]] = (
         Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth, Finding,
         Figure, TrainingMethod, JobOutcome, JobStep, MeasureKind, Mark, Askers,
+        FitMethod, FitFigure,
     )  # fmt: skip
     return {getattr(each, "__name__", ""): [str(word) for word in each] for each in lists}
 

@@ -10,6 +10,7 @@ from saferoom_proto.statements import (
     BatchRequest,
     CheckRequest,
     CostRequest,
+    FitRequest,
     Head,
     HoldingsRequest,
     JobRequest,
@@ -30,6 +31,7 @@ NEVER_RECORDED: Final = frozenset(
             JobRequest,
             CostRequest,
             TableRequest,
+            FitRequest,
             HoldingsRequest,
         ),  # named by their answers
         *(Head, Launch, Switchboard),  # said to one machine, for a moment

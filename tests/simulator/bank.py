@@ -17,6 +17,7 @@ from saferoom_proto.statements import (
     Aggregate,
     CheckRequest,
     CostRequest,
+    Fit,
     Parameter,
     Purpose,
     Report,
@@ -103,6 +104,12 @@ class SimBank:
     ) -> tuple[Envelope, Envelope]:
         """Publish a template of joint training and its release certificate."""
         return self._published(self._template(name, purposes, kind="Training", training=training))
+
+    def fits(
+        self, name: str, fit: Fit, purposes: Sequence[Purpose] = (Purpose.PRODUCT_DESIGN,)
+    ) -> tuple[Envelope, Envelope]:
+        """Publish a template of a training in the room and its release certificate."""
+        return self._published(self._template(name, purposes, kind="Fit", fit=fit))
 
     def report(
         self, name: str, report: Report, purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,)

@@ -24,27 +24,34 @@ MEMORY: Final = Path("/dev/shm")
 WORK: Final = "saferoom_enclaves.children.work"
 _PROGRAM: Final = """
 import importlib, os, socket, sys
-sys.path[:0] = sys.argv[3:]
+sys.path[:0] = sys.argv[4:]
 importlib.import_module(sys.argv[2])
-importlib.import_module("saferoom_enclaves.children.partner")
+for ready in ["saferoom_enclaves.children.partner", *filter(None, sys.argv[3].split(","))]:
+    importlib.import_module(ready)
 from saferoom_enclaves.children.forkserver import serve
 serve(socket.socket(fileno=int(sys.argv[1])), lambda: sys.modules[sys.argv[2]])
 """
 
 
 def start(
-    folder: Path, *, work: str = WORK, sandbox: bool = False, memory_bytes: int = 4 << 30
+    folder: Path,
+    *,
+    work: str = WORK,
+    sandbox: bool = False,
+    memory_bytes: int = 4 << 30,
+    ready: tuple[str, ...] = (),
 ) -> tuple[subprocess.Popen[bytes], Workshop]:
     """Start a fork server whose children do the jobs of a module."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     tests = [str(Path(__file__).parents[1] / each) for each in ("", "enclaves")]
     command = [sys.executable, "-I", "-B", "-c", _PROGRAM, str(theirs.fileno()), work]
+    command.append(",".join(ready))
     command += tests
     with theirs:
         process = subprocess.Popen(
             command,
             pass_fds=(theirs.fileno(),),
-            env={"OPENBLAS_NUM_THREADS": "1"},
+            env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -70,9 +77,9 @@ def scratch() -> Path:
 
 
 @cache
-def children() -> StoreWork:
-    """Give the children that enclaves in this process have."""
-    process, workshop = start(scratch())
+def children(*ready: str) -> StoreWork:
+    """Give the children that enclaves in this process have, with more modules ready if wanted."""
+    process, workshop = start(scratch(), ready=ready)
 
     def end() -> None:
         workshop.close()

@@ -20,6 +20,7 @@ from saferoom_enclaves.keys import EnclaveKeys
 from saferoom_enclaves.loads import LoadReport
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.opened import Surroundings
+from saferoom_enclaves.storework import StoreWork
 from saferoom_proto import verdict
 from saferoom_proto.answer import Told, Truth
 from saferoom_proto.blind import Offer, is_offer
@@ -77,15 +78,19 @@ class EnclaveHarness(Attended):
         owner: whose.
         folder: where its state and sealed store lie.
         start: unlock it and follow the stream at once.
+        ready: modules that its children have imported already.
     """
 
-    def __init__(self, owner: SimOwner, folder: Path, *, start: bool = True) -> None:
+    def __init__(
+        self, owner: SimOwner, folder: Path, *, start: bool = True, ready: tuple[str, ...] = ()
+    ) -> None:
         self.folder = folder / f"enclave-{owner.name}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.scratch: Final = scratch()
         self.log: Final = io.StringIO()
         """All that the enclave wrote to its log."""
-        self.keys, self.enclave = _made(owner, self.folder, self.log)
+        self._work: Final = children(*ready)
+        self.keys, self.enclave = _made(owner, self.folder, self.log, self._work)
         super().__init__(owner, self.enclave)
         if start:
             self.unlock()
@@ -219,6 +224,15 @@ class EnclaveHarness(Attended):
         with closing(begun):
             return self.enclave.tables.finish(begun, begun.make())
 
+    def fit(self, request: Envelope) -> Judged:
+        """Have a model trained in the room, as the service does; a plain refusal is raised."""
+        desk = self.enclave.jobs.fits
+        begun = desk.begin(request)
+        if isinstance(begun, Judged):
+            return begun
+        with closing(begun):
+            return desk.finish(begun, begun.make())
+
     def report(self, request: Envelope, disputes: Sequence[Envelope] = ()) -> Judged:
         """Have a report told, as the service does; a plain refusal is raised."""
         begun = self.enclave.reports.begin(request, tuple(disputes))
@@ -257,7 +271,7 @@ class EnclaveHarness(Attended):
         """Put another folder into the place of its own, while it is down."""
         self.enclave.close()
         self.folder = folder
-        self.keys, self.enclave = _made(self.owner, self.folder, self.log)
+        self.keys, self.enclave = _made(self.owner, self.folder, self.log, self._work)
         self._reached = self.enclave
 
     def kill(self, *, follow: bool = True) -> None:
@@ -270,17 +284,19 @@ class EnclaveHarness(Attended):
         self._again(follow=follow)
 
     def _again(self, *, follow: bool, recoveries: Sequence[Envelope] = ()) -> None:
-        self.keys, self.enclave = _made(self.owner, self.folder, self.log)
+        self.keys, self.enclave = _made(self.owner, self.folder, self.log, self._work)
         self._reached = self.enclave
         self.unlock(recoveries)
         if follow:
             self.follow()
 
 
-def _made(owner: SimOwner, folder: Path, log: io.StringIO) -> tuple[EnclaveKeys, Enclave]:
+def _made(
+    owner: SimOwner, folder: Path, log: io.StringIO, work: StoreWork
+) -> tuple[EnclaveKeys, Enclave]:
     clock = owner.world.clock
     keys = EnclaveKeys.generate(clock.utc(), owner.world.seeds.suite)
     makeup = Makeup(keys, SOFTWARE, Confinement(0, ("everything",)))
-    around = Surroundings(folder, children(), EnclaveClock(clock), os.urandom, Log(owner.name, log))
+    around = Surroundings(folder, work, EnclaveClock(clock), os.urandom, Log(owner.name, log))
     attester = SoftwareAttester(keys.identity)
     return keys, Enclave(owner.charter, makeup, attester, around, MOST_LOAD_BYTES)

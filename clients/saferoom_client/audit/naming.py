@@ -25,6 +25,7 @@ KINDS: Final = (
     *(later("endorsement"), later("evidence-claims")),
     *(later("federation-end"), later("federation-join"), later("federation-proposal")),
     later("federation-result"),
+    later("fit-release"),
     *(later("feature"), later("feature-trial"), later("job-admission"), later("job-cancel")),
     *(later("job-release"), later("key-change"), later("key-handover")),
     *(later("load-order"), later("pause"), later("recovered"), later("recovery")),

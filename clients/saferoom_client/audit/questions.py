@@ -32,6 +32,7 @@ from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.covering import require_consent_covers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import parse_object, unb64
+from saferoom_proto.fit_receipt import FitReceipt, verify_fit_receipt
 from saferoom_proto.formula import FeatureRef, bind, cuts, parameters, parse_formula
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -223,6 +224,9 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
         case Kind.TABLE:
             table = TableReceipt.from_json(data)
             _keep_places(name, [(table.release, verify_table_receipt(table, trust).index)], found)
+        case Kind.FIT:
+            fit = FitReceipt.from_json(data)
+            _keep_places(name, [(fit.release, verify_fit_receipt(fit, trust).said.index)], found)
         case _:
             raise SafeRoomError(Reason.MALFORMED, "not a receipt")
 

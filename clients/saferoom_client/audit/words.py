@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from saferoom_client.audit.book import Book, Ending
+from saferoom_client.audit.fits import Fits, OfNobody
 from saferoom_client.audit.jobs import Admissions
 from saferoom_client.audit.reports import require_public
 from saferoom_client.records.coverage import Store
@@ -33,6 +34,7 @@ from saferoom_proto.statements import (
     Consent,
     CostEstimate,
     Disclosure,
+    FitRelease,
     JobAdmission,
     JobOutcome,
     JobRelease,
@@ -49,7 +51,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.verification import ByEnclave, PinnedCharter, verify_by_enclave
 
-Judged = Release | BatchRelease | JobAdmission | JobRelease | TableRelease
+Judged = Release | BatchRelease | OfNobody
 """A word on what an institution asked, which rests on an agreement and, if granted, approvals."""
 
 
@@ -83,6 +85,7 @@ class Words:
         self.crossed = 0
         """Answers that a revocation crossed on its way to their enclave."""
         self._admissions: Final = Admissions()
+        self._fits: Final = Fits()
         self._certified: Final[dict[tuple[str, str], Certified]] = {}
         self.spoken: Spoken | None = None
         """What an enclave said that was judged last, if it was its own word, allowed or not."""
@@ -95,6 +98,7 @@ class Words:
             JobRelease.payload_type(): self._job_release,
             CostEstimate.payload_type(): self._estimate,
             TableRelease.payload_type(): self._tables,
+            FitRelease.payload_type(): self._fit,
             Acknowledgement.payload_type(): self._acknowledgement,
             Disclosure.payload_type(): self._disclosure,
             Snapshot.payload_type(): self._snapshot,
@@ -142,17 +146,15 @@ class Words:
     def _job_release(self, statement: Envelope) -> None:
         said = load(statement, JobRelease)
         word = self._spoken(statement, said, JobRelease)
-        if word is None:
-            return
-        if said.outcome is JobOutcome.RELEASED:
+        if word is not None and said.outcome is JobOutcome.RELEASED:
             self._require_allowed(said, word)
             self._admissions.require(said, self._certificate(said))
-            return
-        self._require_agreed(said, word, granted=False)
-        if said.cancel is not None:
-            self._book.require_before(said.cancel, "cancel")
+        elif word is not None:
+            self._require_agreed(said, word, granted=False)
+            if said.cancel is not None:
+                self._book.require_before(said.cancel, "cancel")
 
-    def _require_allowed(self, said: JobAdmission | JobRelease | TableRelease, word: Word) -> None:
+    def _require_allowed(self, said: OfNobody, word: Word) -> None:
         """Require all that lets through what is about nobody alone: there is no consent to it."""
         self._require_agreed(said, word, granted=True)
         self._require_running(said, word)
@@ -160,19 +162,27 @@ class Words:
 
     def _estimate(self, statement: Envelope) -> None:
         said = load(statement, CostEstimate)
-        word = self._spoken(statement, said, CostEstimate)
-        if word is not None:
+        if (word := self._spoken(statement, said, CostEstimate)) is not None:
             self._require_agreed(said, word, granted=False)
 
     def _tables(self, statement: Envelope) -> None:
         said = load(statement, TableRelease)
         word = self._spoken(statement, said, TableRelease)
-        if word is None:
-            return
-        if said.outcome is Outcome.ANSWERED:
+        if word is not None and said.outcome is Outcome.ANSWERED:
             self._require_allowed(said, word)
-        else:
+        elif word is not None:
             self._require_agreed(said, word, granted=False)
+
+    def _fit(self, statement: Envelope) -> None:
+        said = load(statement, FitRelease)
+        word = self._spoken(statement, said, FitRelease)
+        if word is not None and said.run is None:
+            self._require_agreed(said, word, granted=False)
+        elif word is not None:
+            # Withheld or not, it was fitted to records: what lets that through must stand.
+            self._require_allowed(said, word)
+            agreed = self._book.agreements[said.agreement].says.agreement
+            self._fits.take(said, self._certificate(said), agreed)
 
     def _acknowledgement(self, statement: Envelope) -> None:
         said = load(statement, Acknowledgement)
@@ -314,9 +324,7 @@ class Words:
             if ending.entry > first:
                 self._require_not_over(word, ending, Reason.NOT_APPROVED)
 
-    def _require_running(
-        self, said: Release | JobAdmission | JobRelease | TableRelease, word: Word
-    ) -> None:
+    def _require_running(self, said: Release | OfNobody, word: Word) -> None:
         """Refuse an answer while its owner had stopped all use, or that template's."""
         stops = self._book.stops.get(said.owner)
         if stops is None:

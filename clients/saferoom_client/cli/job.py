@@ -33,8 +33,15 @@ from saferoom_client.cli.options import (
     group,
 )
 from saferoom_client.cli.output import show
+from saferoom_client.cli.room_jobs import (
+    report_in_room,
+    require_no_rows,
+    resume_in_room,
+    submit_in_room,
+)
 from saferoom_client.cli.tables import table
 from saferoom_client.files import require_writable, write_file
+from saferoom_client.fits import Chosen, find_fit
 from saferoom_client.jobs import JobEnd, JobRows, read_report
 from saferoom_client.report.pdf import require_pdf
 from saferoom_client.room import Room
@@ -53,7 +60,8 @@ _BAR_COLUMNS: Final = 20
 
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or the first digits of it.")]
 RowsOption = Annotated[
-    Path, typer.Option("--rows", help="Your table: CSV, Excel, Parquet or Arrow.", exists=True)
+    Path | None,
+    typer.Option("--rows", help="Your table: CSV, Excel, Parquet or Arrow.", exists=True),
 ]
 
 
@@ -62,8 +70,10 @@ def submit(
     template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name.")],
     profile: ProfileOption,
     *,
-    rows: RowsOption,
-    label: Annotated[str, typer.Option(help="The column of labels: 1 for the event, else 0.")],
+    rows: RowsOption = None,
+    label: Annotated[
+        str | None, typer.Option(help="The column of labels: 1 for the event, else 0.")
+    ] = None,
     purpose: Annotated[str, typer.Option(help="What the model is for.")],
     column: Annotated[
         list[str], typer.Option(help="A column to train on; repeat it. All others, if not given.")
@@ -79,16 +89,30 @@ def submit(
     rank: Annotated[
         int, typer.Option(min=2, max=8, help="2, 4, 6 or 8: a higher rank is more exact.")
     ] = 4,
+    trees: Annotated[
+        int | None, typer.Option(min=1, help="Of a training in the room: how many trees.")
+    ] = None,
+    leaves: Annotated[
+        int | None, typer.Option(min=2, help="Of a training in the room: the most of a tree.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Take part at once, to the end.")
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask for a training, and take part in it to its end."""
-    own = JobRows(rows, label, subject_column, tuple(column))
+    """Ask for a training, and take part in it to its end; in the room, give no rows."""
     inverse_ridge = _number(ridge)
     bar, told = progress_bar(quiet=as_json)
     with Room.open(profile) as room, _workers() as executor:
+        view = room.get_template(template)
+        if view.template.fit is not None:
+            require_no_rows(view, rows, label)
+            chosen = Chosen(inverse_ridge, trees, leaves)
+            submit_in_room(room, view, purpose, chosen, as_json=as_json)
+            return
+        if rows is None or label is None:
+            raise typer.BadParameter(later("give your table with --rows, and its --label"))
+        own = JobRows(rows, label, subject_column, tuple(column))
         with _saying_where_it_shows(), bar:
             told(JobProgress(Stage.ASKING))
             folder = room.submit_job(
@@ -118,6 +142,9 @@ def resume(
 ) -> None:
     """Take a job up where it stopped, to its end."""
     with Room.open(profile) as room, _workers() as executor:
+        if (kept := find_fit(room.profile, job)) is not None:
+            resume_in_room(room, kept, as_json=as_json)
+            return
         _go_through(room, job, rows, executor, as_json=as_json)
 
 
@@ -139,6 +166,21 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
         jobs = room.list_jobs()
     document = {"jobs": [each.document() for each in jobs]}
     show(as_json, document, *table(LISTED_HEADINGS, [listed_row(each) for each in jobs]))
+
+
+@app.command(name="show")
+def show_(job: JobName, profile: ProfileOption, as_json: JsonOption = False) -> None:
+    """Show how one job stands."""
+    with Room.open(profile) as room:
+        if (kept := find_fit(room.profile, job)) is not None:
+            report_in_room(kept, None, as_json=as_json)
+            return
+        named = job if ":" in job else find_job(room.profile, job).job
+        view = next((each for each in room.list_jobs() if each.job == named), None)
+    if view is None:
+        rule = later("the room lists no such job: saferoom job list")
+        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
+    show(as_json, view.document(), *table(LISTED_HEADINGS, [listed_row(view)]))
 
 
 @app.command()
@@ -164,6 +206,9 @@ def report(
     if pdf is not None:
         require_pdf()
     with Room.open(profile) as room:
+        if (kept := find_fit(room.profile, job)) is not None:
+            report_in_room(kept, html, as_json=as_json)
+            return
         folder = find_job(room.profile, job)
     found = read_report(folder)
     if found is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from saferoom_client.cli.feature import points
+from saferoom_client.cli.fit_words import describe_fit, describe_fit_part
 from saferoom_client.cli.limits_words import learnable
 from saferoom_client.cli.report_words import describe_report_part
 from saferoom_client.cli.score_words import (
@@ -68,6 +69,8 @@ def _told_by(view: TemplateView, part: OwnerPart) -> Iterator[str]:
     """Tell what one owner's enclave does, by the part's kind."""
     if part.training is not None:
         yield from describe_training_part(view, part, part.training)
+    elif part.fit is not None:
+        yield from describe_fit_part(view, part, part.fit)
     elif part.report is not None:
         yield from describe_report_part(view, part, part.report)
     elif part.table is not None:
@@ -87,6 +90,13 @@ def _asked(template: Template) -> Iterator[str]:
             purposes=purposes,
         )
         yield from describe_training(template.training)
+    elif template.fit is not None:
+        yield say(
+            "  {proposer} asks, for {purposes}, to train a model in the room:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
+        yield from describe_fit(template.fit)
     elif template.report is not None:
         yield say(
             "  {proposer} asks, for {purposes}, for a report of what is public of one subject:",
@@ -177,7 +187,7 @@ def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
 
 
 def _costs(template: Template, price: TemplatePrice) -> str:
-    if template.training is not None:
+    if template.training is not None or template.fit is not None:
         return say("a model")
     if template.report is not None:
         return say("nothing")  # public by law: neither charged nor asked of the subject

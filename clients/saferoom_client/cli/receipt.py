@@ -10,6 +10,7 @@ import typer
 
 from saferoom_client import standalone
 from saferoom_client.cli.answer_words import asked_by, in_document, in_words, reasons_of
+from saferoom_client.cli.fit_words import shown_fit
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import naming, read_receipt, require_kind
@@ -27,6 +28,7 @@ from saferoom_client.sheet.row_facts import read_row_sheet
 from saferoom_client.sheet.words import Language
 from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
+from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
 from saferoom_proto.reports.receipt import ReportReceipt
@@ -146,20 +148,27 @@ _CHECKED_REFUSAL = later("the charters, agreements, enclaves, what each of them 
 def _verified(receipt: ReceiptFile, pinned: Trust) -> Shown:
     match receipt:
         case UseReceipt():
-            return shown_use(receipt, pinned)
+            shown = shown_use(receipt, pinned)
         case TableReceipt():
-            return shown_table(receipt, pinned)
+            shown = shown_table(receipt, pinned)
+        case FitReceipt():
+            shown = shown_fit(receipt, pinned)
         case ReportReceipt():
-            return shown_report(receipt, pinned)
+            shown = shown_report(receipt, pinned)
         case BatchReceipt():
-            return shown_batch(receipt, pinned)
+            shown = shown_batch(receipt, pinned)
         case RowReceipt():
-            return shown_row(receipt, pinned)
+            shown = shown_row(receipt, pinned)
         case Receipt():
-            verified = verify_receipt(receipt, pinned)
-            what = say(_CHECKED if verified.answer else _CHECKED_REFUSAL)
-            told = say("verified: {what}", what=what)
-            return Shown({"verified": True, **_document(verified)}, (told, *_lines(verified)))
+            shown = _shown_check(receipt, pinned)
+    return shown
+
+
+def _shown_check(receipt: Receipt, pinned: Trust) -> Shown:
+    verified = verify_receipt(receipt, pinned)
+    what = say(_CHECKED if verified.answer else _CHECKED_REFUSAL)
+    told = say("verified: {what}", what=what)
+    return Shown({"verified": True, **_document(verified)}, (told, *_lines(verified)))
 
 
 def _lines(verified: VerifiedReceipt) -> list[str]:

@@ -12,6 +12,7 @@ from saferoom_client.receipt_kinds import Kind, ReceiptFile
 from saferoom_client.tongue import later
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.encoding import parse_object
+from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.reports.receipt import ReportReceipt
@@ -34,6 +35,7 @@ _READERS: Final[dict[Kind, Callable[[bytes], ReceiptFile]]] = {
     Kind.USE: UseReceipt.from_json,
     Kind.TABLE: TableReceipt.from_json,
     Kind.REPORT: ReportReceipt.from_json,
+    Kind.FIT: FitReceipt.from_json,
 }
 
 
@@ -80,6 +82,9 @@ def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:
             refusal.add_note(f"saferoom receipt verify {path}")
         case Kind.TABLE:
             refusal = _unusable(path, later("it is the receipt of tables"), step=False)
+            refusal.add_note(f"saferoom receipt verify {path}")
+        case Kind.FIT:
+            refusal = _unusable(path, later("it is the receipt of a training"), step=False)
             refusal.add_note(f"saferoom receipt verify {path}")
         case Kind.REPORT:
             refusal = _unusable(path, later("it is the receipt of a report"), step=False)

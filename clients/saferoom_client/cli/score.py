@@ -22,13 +22,12 @@ from saferoom_client.cli.output import mapping, show
 from saferoom_client.cli.receipt_files import show_answer, unwritten, write_refusal
 from saferoom_client.cli.score_file import score_file
 from saferoom_client.files import require_writable
-from saferoom_client.jobs import require_report
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_client.score_drafts import describe_points, draft_score, edges_of
 from saferoom_client.scores import Scale, ScoreAnswer
 from saferoom_client.tongue import later, say
-from saferoom_client.training.folder import find_job
+from saferoom_client.trained import trained_model
 from saferoom_client.yaml_text import write_yaml
 from saferoom_proto.statements.score import MOST_REASONS
 
@@ -69,10 +68,9 @@ def draft(
     scale = Scale(double=double)
     edges = tuple(map(_decimal, edge)) or edges_of(edge_points, scale)
     with Room.open(profile) as room:
-        folder = find_job(room.profile, job)
-        report = require_report(folder)
-        view = room.get_template(folder.request.template)
-    document = draft_score(view, report, name=name, purpose=purpose, edges=edges, reasons=reasons)
+        trained = trained_model(room.profile, job)
+        view = room.get_template(trained.template)
+    document = draft_score(view, trained, name=name, purpose=purpose, edges=edges, reasons=reasons)
     show(as_json, document, write_yaml(document).rstrip(), *describe_points(document, scale))
 
 

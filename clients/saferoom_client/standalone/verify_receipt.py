@@ -1240,6 +1240,7 @@ VERIFIERS: dict[str, Callable[[Doc, Trust], Told]] = {
 ELSEWHERE = {
     "saferoom-table-receipt/v1": "tables",
     "saferoom-report-receipt/v1": "a report",
+    "saferoom-fit-receipt/v1": "a training in the room",
 }
 """Receipts that are verified by the client alone."""
 VERIFIED = (

@@ -57,6 +57,7 @@ def the_work() -> Work:
     # A thread for each processor of the host would be started with numpy, and as many with scipy,
     # to wait in loops: on a host that is busy they held tables up for minutes.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = "1"  # likewise with scikit-learn
     # In a child only: DuckDB comes with it.
     from saferoom_enclaves.children import work  # noqa: PLC0415
 

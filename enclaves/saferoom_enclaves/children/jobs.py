@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from saferoom_enclaves.children.fit_jobs import BoostedTold, Fit, Fitted
 from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.rows import MAX_TOLD
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
@@ -212,11 +213,16 @@ class ColumnsRead(Part):
 
 
 class ModelTold(Part):
-    """The room's part of a model. A column that was left out of training has no scale."""
+    """The room's part of a model. A column that was left out of training has no scale.
+
+    The whole of one that was trained in the room: it has an intercept, and may be of trees.
+    """
 
     weights: tuple[float, ...]
     means: tuple[float, ...]
     scales: tuple[float | None, ...]
+    intercept: float = 0.0
+    boosted: BoostedTold | None = None
 
 
 class Score(Part):
@@ -309,6 +315,7 @@ class Order(Part):
         | Columns
         | Score
         | MakeKey
+        | Fit
         | Align
         | Train,
         Field(discriminator="kind"),
@@ -328,5 +335,6 @@ class Answer(Part):
         | ColumnsRead
         | Banded
         | KeyMade
+        | Fitted
         | Failed
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from saferoom_enclaves.banding import banded
 from saferoom_enclaves.children import frames
+from saferoom_enclaves.children.fit_jobs import Fit, Fitted
 from saferoom_enclaves.children.jobs import (
     About,
     Align,
@@ -94,11 +95,11 @@ def do(frame: frames.Frame, channel: socket.socket) -> None:
 
 
 def _done(
-    job: Build | Materialise | Check | Try | About | Tabulate | Columns | Score | MakeKey,
+    job: Build | Materialise | Check | Try | About | Tabulate | Columns | Score | MakeKey | Fit,
     files: tuple[int, ...],
     channel: socket.socket,
 ) -> tuple[
-    Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Banded | KeyMade,
+    Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Banded | KeyMade | Fitted,
     BinaryIO | None,
 ]:
     """Do a job; gives a file beside the answer if one was built."""
@@ -120,11 +121,8 @@ def _done(
             answer = _columns(job, files)
         case Score():
             answer = _score(job, files)
-        case MakeKey():
-            # What makes keys is here for nobody else.
-            from saferoom_enclaves.children.match_keys import match_key  # noqa: PLC0415
-
-            answer = match_key(job)
+        case MakeKey() | Fit():
+            answer = _late(job, files)
         case _:
             assert_never(job)
     return answer, file
@@ -243,6 +241,24 @@ def _about(job: About, files: tuple[int, ...]) -> Found:
     schema = {wanted.table.name: wanted.table for wanted in job.tables}
     values = values_of(store, job.features, schema, job.subject)
     return Found(tables=tables, values=values)
+
+
+def _late(job: MakeKey | Fit, files: tuple[int, ...]) -> KeyMade | Fitted:
+    """Do what needs a library that is here for nobody else."""
+    if isinstance(job, MakeKey):
+        from saferoom_enclaves.children.match_keys import match_key  # noqa: PLC0415
+
+        return match_key(job)
+    return _fit(job, files)
+
+
+def _fit(job: Fit, files: tuple[int, ...]) -> Fitted:
+    # Only where a model is fitted: scikit-learn comes with it, a second and 100 MB.
+    from saferoom_enclaves.fitting import fitted  # noqa: PLC0415
+
+    memory, written = files
+    with os.fdopen(written, "wb") as file:
+        return fitted(open_store(memory), job, file)
 
 
 def _tabulate(job: Tabulate, files: tuple[int, ...]) -> Tabulated:

@@ -7,8 +7,7 @@
     privacy     the ledger of epsilon, and the numbers that were told with noise
     charge      the account is there, and the plan goes with it                   ChargedTable
     gate        made by a child, under seal; then sealed to the asker, signed     ReleasedTables
-    desk        the steps in order
-    service     the same over gRPC, one at a time, beside the work
+    desk        the steps in order; `made_calls` goes them over gRPC
 
 What a child does is in `tabulating.py`; the rules in `saferoom_enclaves.statistics`.
 """

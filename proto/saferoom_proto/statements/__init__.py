@@ -80,6 +80,13 @@ from saferoom_proto.statements.federation import (
     FederationResult,
     SharedColumn,
 )
+from saferoom_proto.statements.fit import (
+    Fit,
+    FitFigure,
+    FitMethod,
+    FitRelease,
+    FitRequest,
+)
 from saferoom_proto.statements.handover import KeyHandover, KeyUse, RootHandover
 from saferoom_proto.statements.head import Head, Refusal
 from saferoom_proto.statements.job import (
@@ -157,6 +164,11 @@ __all__ = [
     "FederationResult",
     "Figure",
     "Finding",
+    "Fit",
+    "FitFigure",
+    "FitMethod",
+    "FitRelease",
+    "FitRequest",
     "Head",
     "HoldingsRequest",
     "IdentityIssuer",

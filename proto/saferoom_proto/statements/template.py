@@ -25,6 +25,7 @@ from saferoom_proto.statements.base import (
     ValidFor,
     distinct,
 )
+from saferoom_proto.statements.fit import Fit
 from saferoom_proto.statements.report import Report
 from saferoom_proto.statements.score import Score
 from saferoom_proto.statements.training import Training
@@ -53,7 +54,7 @@ Purposes = Annotated[
 
 
 class Template(Payload):
-    """A check, tables, a training, a report or scores. Approvals sign its digest.
+    """A check, tables, a training, a report, scores or a fit. Approvals sign its digest.
 
     Signed by who proposes it.
 
@@ -63,7 +64,7 @@ class Template(Payload):
     KIND: ClassVar[str] = "template"
     SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
 
-    kind: Literal["Check", "Aggregate", "Training", "Report", "Score"]
+    kind: Literal["Check", "Aggregate", "Training", "Report", "Score", "Fit"]
     name: Name
     title: Title
     proposer: Name
@@ -77,6 +78,7 @@ class Template(Payload):
     training: Annotated[Training | None, Field(exclude_if=operator.not_)] = None
     report: Annotated[Report | None, Field(exclude_if=operator.not_)] = None
     score: Annotated[Score | None, Field(exclude_if=operator.not_)] = None
+    fit: Annotated[Fit | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Template:
@@ -90,6 +92,8 @@ class Template(Payload):
             raise ValueError("a Report, and no other kind, names tables and columns: report")
         if (self.kind == "Score") != (self.score is not None):
             raise ValueError("a Score, and no other kind, says what is scored: score")
+        if (self.kind == "Fit") != (self.fit is not None):
+            raise ValueError("a Fit, and no other kind, says what is trained in the room: fit")
         if self.kind != "Check" and (self.params or self.returns is not Returns.PARTS):
             raise ValueError("only a Check has parameters, or says what it returns")
         return self

@@ -13,32 +13,17 @@ from pydantic import Field
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.encoding import unb64
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt import (
-    open_charters,
-    open_template,
-    require_about,
-    require_approved,
-    require_same,
-    verify_features,
-    verify_recorded,
-)
 from saferoom_proto.receipt_part import Handovers, read_receipt
-from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template, load
+from saferoom_proto.sealed_receipt import verify_said
+from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template
 from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import plan_of
 from saferoom_proto.tables.plan import ReleasePlan
 from saferoom_proto.tables.told import MOST_BYTES, Tables, Told, commitment
 from saferoom_proto.trust import Trust
-from saferoom_proto.verification import (
-    verify_agreement,
-    verify_by_enclave,
-    verify_endorsement,
-    verify_request,
-)
 
 FORMAT: Final = "saferoom-table-receipt/v1"
 LIMIT_BYTES: Final = 4 * MOST_BYTES
@@ -113,53 +98,30 @@ def verify_table_receipt(receipt: TableReceipt, trust: Trust) -> VerifiedTables:
     Raises:
         SafeRoomError: the reason names the first step that fails.
     """
-    # Step 1: the request. Its signature is checked against the agreement below.
-    request_envelope = Envelope.from_text(receipt.request)
-    request = load(request_envelope, TableRequest)
-    if request.room != trust.origin:
-        raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
-    # Step 2: the template, and its release certificate derived anew from the pinned features.
-    asked = (request.template, request.certificate)
-    template, certificate = open_template(receipt.template, receipt.certificate, [receipt], asked)
-    # Step 3: the charter under its pinned root; the enclave's key under the charter; its word.
-    charter = open_charters(receipt.owner, receipt.charters, trust, receipt.handovers)
-    endorsement_envelope = Envelope.from_text(receipt.endorsement)
-    statement = Envelope.from_text(receipt.release)
-    moment = load(statement, TableRelease).time
-    endorsement = verify_endorsement(endorsement_envelope, charter, moment)
-    release = verify_by_enclave(statement, endorsement, endorsement_envelope.digest, TableRelease)
-    require_about(release, request_envelope.digest, request, charter)
-    # Step 4: who asked, refused or not: an agreement's key signed the request.
-    agreement_envelope = Envelope.from_text(receipt.agreement)
-    agreement = verify_agreement(agreement_envelope, charter)
-    require_same(release.agreement, agreement_envelope.digest, "agreement")
-    verify_request(request_envelope, TableRequest, agreement, moment)
-    verify_features(receipt, charter, certificate)
-    # Step 5: what allowed it.
+    # Steps 1 to 6: all but the tables.
+    said = verify_said(receipt, trust, TableRequest, TableRelease)
+    release = said.release
     if release.outcome is Outcome.ANSWERED:
-        if request.price:
+        if said.request.price:
             raise SafeRoomError(Reason.BAD_PROOF, "its price was asked, and no tables")
-        agreement.agreement.require_valid(moment)
-        _require_charged(release, template)
-        require_approved(receipt.approvals, release.approvals, charter, certificate)
-    # Step 6: its place in the log, and the tables under their commitment.
-    checkpoint, index = verify_recorded(statement.digest, unb64(receipt.salt), receipt.proof, trust)
+        _require_charged(release, said.template)
+    # Step 7: the tables under their commitment.
     if (receipt.tables is None) != (release.outcome is Outcome.REFUSED):
         raise SafeRoomError(Reason.BAD_PROOF, "tables are missing, or too many")
     tables = None
     if receipt.tables is not None:
         opened = Tables.from_bytes(receipt.tables.encode())
-        plan = planned(template, receipt.features, opened.epoch)
+        plan = planned(said.template, receipt.features, opened.epoch)
         tables = require_told(release, opened, plan)
     return VerifiedTables(
-        request,
-        request_envelope.digest,
-        template,
-        certificate,
+        said.request,
+        said.request_id,
+        said.template,
+        said.certificate,
         release,
         tables,
-        checkpoint,
-        index,
+        said.checkpoint,
+        said.index,
     )
 
 

@@ -1148,6 +1148,58 @@ class TabulateResponse(_message.Message):
 Global___TabulateResponse: _TypeAlias = TabulateResponse  # noqa: Y015
 
 @_typing.final
+class FitModelRequest(_message.Message):
+    """An institution's request for a training in the room."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _evidence_pb2.Envelope:
+        """The institution's statement."""
+
+    def __init__(
+        self,
+        *,
+        request: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FitModelRequest: _TypeAlias = FitModelRequest  # noqa: Y015
+
+@_typing.final
+class FitModelResponse(_message.Message):
+    """The enclave's word on it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    sealed: _builtins.bytes
+    """The model's card, sealed to the asker; empty for a refusal."""
+    @_builtins.property
+    def entry(self) -> Global___OutboxEntry:
+        """The fit release, to be recorded."""
+
+    def __init__(
+        self,
+        *,
+        entry: Global___OutboxEntry = ...,
+        sealed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FitModelResponse: _TypeAlias = FitModelResponse  # noqa: Y015
+
+@_typing.final
 class ReportRequest(_message.Message):
     """An institution's request for a report about one subject."""
 

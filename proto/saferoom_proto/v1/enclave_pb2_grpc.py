@@ -98,6 +98,11 @@ class EnclaveServiceStub:
                 request_serializer=enclave_pb2.TabulateRequest.SerializeToString,
                 response_deserializer=enclave_pb2.TabulateResponse.FromString,
                 _registered_method=True)
+        self.FitModel = channel.unary_unary(
+                '/saferoom.v1.EnclaveService/FitModel',
+                request_serializer=enclave_pb2.FitModelRequest.SerializeToString,
+                response_deserializer=enclave_pb2.FitModelResponse.FromString,
+                _registered_method=True)
         self.Report = channel.unary_unary(
                 '/saferoom.v1.EnclaveService/Report',
                 request_serializer=enclave_pb2.ReportRequest.SerializeToString,
@@ -198,6 +203,11 @@ class EnclaveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Tabulate(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FitModel(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -304,6 +314,11 @@ def add_EnclaveServiceServicer_to_server(servicer, server):
                     servicer.Tabulate,
                     request_deserializer=enclave_pb2.TabulateRequest.FromString,
                     response_serializer=enclave_pb2.TabulateResponse.SerializeToString,
+            ),
+            'FitModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.FitModel,
+                    request_deserializer=enclave_pb2.FitModelRequest.FromString,
+                    response_serializer=enclave_pb2.FitModelResponse.SerializeToString,
             ),
             'Report': grpc.unary_unary_rpc_method_handler(
                     servicer.Report,

@@ -61,6 +61,8 @@ class EnclaveServiceStub:
     """Shows a subject all that is held about it."""
     Tabulate: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TabulateRequest, _enclave_pb2.TabulateResponse]
     """Makes tables of everybody together, and says its word on the request for them."""
+    FitModel: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.FitModelRequest, _enclave_pb2.FitModelResponse]
+    """Trains a model on one owner's columns, and says its word on the request for it."""
     Report: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.ReportRequest, _enclave_pb2.ReportResponse]
     """Tells what is public by law about one subject, and says its word on the request for it."""
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
@@ -107,6 +109,8 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     """Shows a subject all that is held about it."""
     Tabulate: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TabulateRequest, _enclave_pb2.TabulateResponse]  # type: ignore[assignment]
     """Makes tables of everybody together, and says its word on the request for them."""
+    FitModel: _aio.UnaryUnaryMultiCallable[_enclave_pb2.FitModelRequest, _enclave_pb2.FitModelResponse]  # type: ignore[assignment]
+    """Trains a model on one owner's columns, and says its word on the request for it."""
     Report: _aio.UnaryUnaryMultiCallable[_enclave_pb2.ReportRequest, _enclave_pb2.ReportResponse]  # type: ignore[assignment]
     """Tells what is public by law about one subject, and says its word on the request for it."""
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
@@ -234,6 +238,14 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.TabulateResponse, _abc.Awaitable[_enclave_pb2.TabulateResponse]]:
         """Makes tables of everybody together, and says its word on the request for them."""
+
+    @_abc_1.abstractmethod
+    def FitModel(
+        self,
+        request: _enclave_pb2.FitModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enclave_pb2.FitModelResponse, _abc.Awaitable[_enclave_pb2.FitModelResponse]]:
+        """Trains a model on one owner's columns, and says its word on the request for it."""
 
     @_abc_1.abstractmethod
     def Report(

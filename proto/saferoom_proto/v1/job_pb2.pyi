@@ -494,3 +494,55 @@ class JobStatus(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobStatus: _TypeAlias = JobStatus  # noqa: Y015
+
+@_typing.final
+class TrainInRoomRequest(_message.Message):
+    """A signed request for a training in the room."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _evidence_pb2.Envelope:
+        """The institution's statement."""
+
+    def __init__(
+        self,
+        *,
+        request: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainInRoomRequest: _TypeAlias = TrainInRoomRequest  # noqa: Y015
+
+@_typing.final
+class TrainInRoomResponse(_message.Message):
+    """The enclave's word, and what is told of the model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    sealed: _builtins.bytes
+    """The model's card, HPKE-sealed to the request's reply key; empty for a refusal."""
+    @_builtins.property
+    def release(self) -> _evidence_pb2.Recorded:
+        """The fit release, with its proof."""
+
+    def __init__(
+        self,
+        *,
+        release: _evidence_pb2.Recorded = ...,
+        sealed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["release", b"release", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainInRoomResponse: _TypeAlias = TrainInRoomResponse  # noqa: Y015

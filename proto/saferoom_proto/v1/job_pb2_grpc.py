@@ -53,6 +53,11 @@ class JobServiceStub:
                 request_serializer=job_pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=job_pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.TrainInRoom = channel.unary_unary(
+                '/saferoom.v1.JobService/TrainInRoom',
+                request_serializer=job_pb2.TrainInRoomRequest.SerializeToString,
+                response_deserializer=job_pb2.TrainInRoomResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
@@ -78,6 +83,11 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TrainInRoom(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -109,6 +119,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=job_pb2.CancelJobRequest.FromString,
                     response_serializer=job_pb2.CancelJobResponse.SerializeToString,
+            ),
+            'TrainInRoom': grpc.unary_unary_rpc_method_handler(
+                    servicer.TrainInRoom,
+                    request_deserializer=job_pb2.TrainInRoomRequest.FromString,
+                    response_serializer=job_pb2.TrainInRoomResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

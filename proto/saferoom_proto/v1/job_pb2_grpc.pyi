@@ -43,6 +43,11 @@ class JobServiceStub:
     """Lists the jobs of the caller's institution, or those at the caller's enclave."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.CancelJobResponse]
     """Ends a job of the caller's institution."""
+    TrainInRoom: _grpc.UnaryUnaryMultiCallable[_job_pb2.TrainInRoomRequest, _job_pb2.TrainInRoomResponse]
+    """Trains a model on one owner's columns. A repeat of the same request brings the same bytes.
+
+    The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
+    """
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -59,6 +64,11 @@ class JobServiceAsyncStub(JobServiceStub):
     """Lists the jobs of the caller's institution, or those at the caller's enclave."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Ends a job of the caller's institution."""
+    TrainInRoom: _aio.UnaryUnaryMultiCallable[_job_pb2.TrainInRoomRequest, _job_pb2.TrainInRoomResponse]  # type: ignore[assignment]
+    """Trains a model on one owner's columns. A repeat of the same request brings the same bytes.
+
+    The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
+    """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Jobs of joint training. What the two sides say to each other passes the room sealed."""
@@ -102,5 +112,16 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.CancelJobResponse, _abc.Awaitable[_job_pb2.CancelJobResponse]]:
         """Ends a job of the caller's institution."""
+
+    @_abc_1.abstractmethod
+    def TrainInRoom(
+        self,
+        request: _job_pb2.TrainInRoomRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_pb2.TrainInRoomResponse, _abc.Awaitable[_job_pb2.TrainInRoomResponse]]:
+        """Trains a model on one owner's columns. A repeat of the same request brings the same bytes.
+
+        The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
+        """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -294,6 +294,9 @@ class FakeEnclave(enclave_pb2_grpc.EnclaveServiceServicer):
     def Tabulate(self, request: object, context: object) -> NoReturn:
         raise NotImplementedError("tables are tested with real enclaves")
 
+    def FitModel(self, request: object, context: object) -> NoReturn:
+        raise NotImplementedError("trainings in the room are tested with real enclaves")
+
     def TellLoad(self, request: object, context: object) -> NoReturn:
         raise NotImplementedError("loads that go on are tested with real enclaves")
 

@@ -1,52 +1,79 @@
-"""Tables in the room: a signed request passed to its owner's enclave, and the word recorded.
+"""What an owner's enclave makes of many records at one request: tables, or a model.
 
 The room goes the steps of a check (`docs/life-of-a-check.md`) with a request that is about nobody.
-It sees who asked whom by which template; the tables are sealed to the asker, and kept by the
+It sees who asked whom by which template; what is made is sealed to the asker, and kept by the
 enclave alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from saferoom.checks import Checks
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.exchange import Judged
-from saferoom.gist import table_gist
+from saferoom.gist import RequestGist, fit_gist, table_gist
 from saferoom.links import Links
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals
+from saferoom.session import Session
 from saferoom.state.rows import RequestRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Outcome, TableRelease
+from saferoom_proto.statements import FitRelease, Outcome, TableRelease
 
-Told = tuple[Recorded[TableRelease], bytes]
-"""The enclave's recorded word, and the sealed tables; none for a refusal."""
+Word = TypeVar("Word", TableRelease, FitRelease)
 
 
-class Tables:
-    """Passes requests for tables to enclaves and records what they say.
+@dataclass(frozen=True, slots=True)
+class Making(Generic[Word]):
+    """A kind of request, and of the word on it.
+
+    Attributes:
+        kind: of its template.
+        gist: reads what the room goes by.
+        word: the enclave's.
+        ask: has an enclave make it.
+    """
+
+    kind: str
+    gist: Callable[[Envelope], RequestGist]
+    word: type[Word]
+    ask: Callable[[Session, Envelope], Awaitable[Judged]]
+
+
+TABLES: Final = Making("Aggregate", table_gist, TableRelease, Session.tabulate)
+FITS: Final = Making("Fit", fit_gist, FitRelease, Session.fit_model)
+
+
+class Made(Generic[Word]):
+    """Passes requests to enclaves and records what they say.
 
     Args:
+        making: which requests.
         checks: authorises, as for a check.
         links: reaches the enclaves.
         refusals: makes the room's own.
     """
 
-    def __init__(self, *, checks: Checks, links: Links, refusals: Refusals) -> None:
+    def __init__(
+        self, making: Making[Word], *, checks: Checks, links: Links, refusals: Refusals
+    ) -> None:
+        self._making: Final = making
         self._checks: Final = checks
         self._links: Final = links
         self._refusals: Final = refusals
-        self._under_way: Final[dict[str, asyncio.Task[Told]]] = {}
+        self._under_way: Final[dict[str, asyncio.Task[tuple[Recorded[Word], bytes]]]] = {}
 
-    async def make(self, caller: Caller, envelope: Envelope) -> Told:
-        """Answer a signed request for tables.
+    async def make(self, caller: Caller, envelope: Envelope) -> tuple[Recorded[Word], bytes]:
+        """Answer a signed request: the enclave's recorded word, and what is sealed, if anything.
 
-        Whoever leaves, or whose call ends before the tables are made, asks again and waits for the
-        same word.
+        Whoever leaves, or whose call ends before it is made, asks again and waits for the same
+        word.
 
         Args:
             caller: step 1, authentication, made it.
@@ -56,8 +83,8 @@ class Tables:
             RequestRefusedError: the room or an enclave refused without a verdict, recorded.
             SafeRoomError: `MALFORMED` for what is no such request.
         """
-        request = table_gist(envelope)
-        approved = await self._checks.authorise(caller, envelope, request, "Aggregate")
+        request = self._making.gist(envelope)
+        approved = await self._checks.authorise(caller, envelope, request, self._making.kind)
         task = self._under_way.get(envelope.digest)
         if task is None:
             task = asyncio.create_task(self._told(approved))
@@ -70,16 +97,16 @@ class Tables:
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=seconds)
 
-    def _finished(self, request_id: str, task: asyncio.Task[Told]) -> None:
+    def _finished(self, request_id: str, task: asyncio.Task[tuple[Recorded[Word], bytes]]) -> None:
         del self._under_way[request_id]
         if not task.cancelled():
             task.exception()  # its callers may all have left; then nobody else looks at it
 
-    async def _told(self, approved: Approved) -> Told:
+    async def _told(self, approved: Approved) -> tuple[Recorded[Word], bytes]:
         (owner,) = approved.owners
         try:
             session = self._links.serving(owner)
-            judged = await session.tabulate(approved.envelope)
+            judged = await self._making.ask(session, approved.envelope)
             return await self._record(owner, approved, judged, session.outbox), judged.sealed
         except SafeRoomError as error:
             raise await self._refusals.record(
@@ -91,13 +118,13 @@ class Tables:
 
     async def _record(
         self, owner: str, approved: Approved, judged: Judged, outbox: Outbox
-    ) -> Recorded[TableRelease]:
+    ) -> Recorded[Word]:
         """Verify that an enclave's word is its own, and on this request; and record it."""
-        release = await outbox.verified(judged.entry.statement, TableRelease)
+        release = await outbox.verified(judged.entry.statement, self._making.word)
         said = (release.owner, release.request, release.institution)
         if said != (owner, approved.envelope.digest, approved.request.institution):
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word is on another request")
         if (release.outcome is Outcome.ANSWERED) != bool(judged.sealed):
-            raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word has other tables")
+            raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word came with something else")
         asked = RequestRow(approved.request.institution, approved.envelope)
-        return await outbox.record(TableRelease, release, judged.entry, owner, asked)
+        return await outbox.record(self._making.word, release, judged.entry, owner, asked)

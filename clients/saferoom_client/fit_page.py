@@ -1,0 +1,77 @@
+"""A model card of a training in the room, as one page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from saferoom_client.sheet.render import html
+from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
+from saferoom_client.tongue import later, say, spoken
+from saferoom_proto.fit_receipt import VerifiedFit
+from saferoom_proto.fits import ModelCard
+
+USES: Final = (
+    later("To score by bands, under a template of its own and with each subject's consent."),
+    later("To see how far the owner's records foretell the label."),
+)
+LIMITS: Final = (
+    later("It was measured once, on rows held out of the same records; others may differ."),
+    later("The attack on membership goes by the loss alone: better ones may tell more."),
+    later("Labels and columns are as the owner holds them; nobody else can check them."),
+)
+
+
+def write_fit_page(verified: VerifiedFit) -> str:
+    """Write the page in the language that is spoken."""
+    card = verified.card
+    return html(
+        Page(
+            language=spoken(),
+            title=say("Model of {template}", template=verified.template.name),
+            lead=say(
+                "What {institution} was told of a model that {owner} trained within its enclave.",
+                institution=verified.request.institution,
+                owner=verified.release.owner,
+            ),
+            tone="refused" if card is None else "yes",
+            answer=say("refused, {reason}", reason=verified.release.reason)
+            if card is None
+            else say("AUC {auc} on rows held out", auc=card.auc or "-"),
+            sections=() if card is None else tuple(_sections(verified, card)),
+        )
+    )
+
+
+def _sections(verified: VerifiedFit, card: ModelCard) -> Iterator[Section]:
+    figures = {
+        say("rows"): None if card.rows is None else f"{card.rows:,}",
+        "AUC": card.auc,
+        "KS": card.ks,
+        say("membership"): card.membership,
+        say("by chance"): card.by_chance,
+    }
+    yield Section(
+        say("How far it tells"),
+        tuple(Row(name, value) for name, value in figures.items() if value is not None),
+    )
+    if card.weights is not None:
+        yield Section(
+            say("Weights of standardised columns"),
+            tuple(Row(each.column, each.weight) for each in card.weights),
+        )
+    request, release = verified.request, verified.release
+    yield Section(
+        say("Model card"),
+        (
+            Row(say("kind"), str(verified.part.algorithm)),
+            Row(say("of"), ", ".join(verified.part.columns)),
+            Row(say("label"), verified.part.label),
+            Row(say("purpose"), str(request.purpose)),
+            Row(say("for"), "\n".join(map(say, USES))),
+            Row(say("limits"), "\n".join(map(say, LIMITS))),
+            Row(say("when"), moment(release.time)),
+            Row(say("job"), verified.said.request_id, Form.CODE),
+            Row(say("the model"), str(release.model), Form.CODE),
+        ),
+    )

@@ -1,0 +1,326 @@
+"""Training in the room: asked for, opened only once all of it verifies, and kept.
+
+Each is kept in the member's folder before it is asked for: whoever was stopped asks for the very
+same again, and it counts once.
+
+fits/…/request.json   the signed request, and the key that its card is sealed to, itself sealed
+fits/…/receipt.json   what shows all of it to anybody, offline; the card is in it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import StringConstraints, ValidationError
+
+from saferoom_client.advice import Again
+from saferoom_client.files import PUBLIC_FILE, make_folder, read_file, read_model, write_file
+from saferoom_client.files import write_model as write_document
+from saferoom_client.heads import require_witnessed
+from saferoom_client.kinds import another_kind
+from saferoom_client.made import (
+    VALID_FOR,
+    WAITED_SECONDS,
+    Waiting,
+    asked_until_made,
+    ignore_waiting,
+    shown,
+)
+from saferoom_client.profile import Profile
+from saferoom_client.question import BACKDATED, read_purpose
+from saferoom_client.refused import Refused
+from saferoom_client.session import Session
+from saferoom_client.templates import get_template
+from saferoom_client.training.folder import open_sealed, seal, short
+from saferoom_client.values import TemplateView
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, unb64
+from saferoom_proto.fit_receipt import FitReceipt, VerifiedFit, verify_fit_receipt
+from saferoom_proto.fits import open_card
+from saferoom_proto.hpke import SealingKey
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import Fit, FitRelease, FitRequest, Purpose, load
+from saferoom_proto.statements.base import (
+    Base64,
+    Part,
+    field_faults,
+    fresh_nonce,
+    whole_milliseconds,
+)
+from saferoom_proto.v1 import job_pb2
+from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
+
+FITS: Final = "fits"
+_REQUEST: Final = "request.json"
+_RECEIPT: Final = "receipt.json"
+_FOLDERS: Final = f"{'[0-9a-f]' * 16}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is chosen for a training in the room; by default the most that its template allows.
+
+    Attributes:
+        inverse_ridge: scikit-learn's C, of a logistic regression.
+        trees, leaves: of boosting.
+    """
+
+    inverse_ridge: Decimal | None = None
+    trees: int | None = None
+    leaves: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FitAnswer:
+    """An enclave's verified word on a training in the room.
+
+    Attributes:
+        job: its name: the digest of the request.
+        verified: what the receipt shows; its card is none if it was refused.
+        receipt: where that is kept.
+    """
+
+    job: str
+    verified: VerifiedFit
+    receipt: Path
+
+    @property
+    def refused(self) -> Reason | None:
+        """Why there is no model; none if there is one."""
+        return self.verified.release.reason
+
+
+class _Kept(Part):
+    format: Literal["saferoom-fit/v1"] = "saferoom-fit/v1"
+    request: Annotated[str, StringConstraints(max_length=64 * 1024)]
+    key: Base64
+    """Sealed."""
+
+
+class KeptFit:
+    """A training in the room that a member asked for.
+
+    Args:
+        profile: the member.
+        folder: where it is kept.
+    """
+
+    def __init__(self, profile: Profile, folder: Path) -> None:
+        kept = read_model(folder / _REQUEST, _Kept)
+        self._profile: Final = profile
+        self._sealed: Final = unb64(kept.key)
+        self._request: Final = folder / _REQUEST
+        self.envelope: Final = Envelope.from_text(kept.request)
+        self.request: Final = load(self.envelope, FitRequest)
+        self.receipt: Final = folder / _RECEIPT
+
+    @classmethod
+    def make(cls, profile: Profile, envelope: Envelope, key: SealingKey) -> KeptFit:
+        """Keep a request that was signed, before it is asked."""
+        folder = make_folder(make_folder(profile.folder / FITS) / short(envelope.digest))
+        sealed = seal(profile, envelope.digest, _REQUEST, key.to_bytes())
+        kept = _Kept(request=envelope.to_json().decode(), key=b64(sealed))
+        write_document(folder / _REQUEST, kept)
+        return cls(profile, folder)
+
+    @property
+    def job(self) -> str:
+        """Its name: the digest of the request."""
+        return self.envelope.digest
+
+    def key(self) -> SealingKey:
+        """Give the key that its card is sealed to."""
+        opened = open_sealed(self._profile, self.job, self._request, self._sealed)
+        return SealingKey.from_bytes(opened)
+
+    def verified(self) -> VerifiedFit | None:
+        """Give what became of it, offline; none where no word on it is kept."""
+        if not self.receipt.exists():
+            return None
+        return verify_fit_receipt(
+            FitReceipt.from_json(read_file(self.receipt)), self._profile.trust
+        )
+
+    def discard(self) -> None:
+        """Let it go: the room refused the request, and nothing has begun."""
+        self._request.unlink(missing_ok=True)
+        self._request.parent.rmdir()
+
+
+async def train_in_room(
+    session: Session,
+    template: str,
+    *,
+    purpose: Purpose | str,
+    chosen: Chosen | None = None,
+    waiting: Waiting = ignore_waiting,
+    waited_seconds: float = WAITED_SECONDS,
+) -> FitAnswer:
+    """Have a model trained on one owner's columns, within its enclave.
+
+    Args:
+        session: of the institution that asks.
+        template: its digest, or its name for the newest of that name.
+        purpose: what the model is for, one of the template's purposes.
+        chosen: within the template's bounds.
+        waiting: is told each time that the room is asked again, while it is being trained.
+        waited_seconds: how long to wait for it.
+
+    Returns:
+        The enclave's word, verified: the model's card, or why there is none.
+
+    Raises:
+        Refused: the room could not ask, or no enclave has judged it; `reason` says why.
+        SafeRoomError: what came back does not verify and is not returned.
+    """
+    view = await get_template(session, template)
+    fit = required_fit(view)
+    envelope, key = _signed(session, view, _within(fit, chosen or Chosen()), read_purpose(purpose))
+    kept = KeptFit.make(session.profile, envelope, key)
+    try:
+        return await _asked(session, kept, view, waiting, waited_seconds)
+    except Refused as refused:
+        if refused.again is Again.SAME:
+            refused.add_note(f"saferoom job resume {kept.job}")
+        elif refused.again is Again.NEW:
+            kept.discard()
+        raise
+
+
+async def take_up_fit(
+    session: Session,
+    job: str,
+    *,
+    waiting: Waiting = ignore_waiting,
+    waited_seconds: float = WAITED_SECONDS,
+) -> FitAnswer:
+    """Ask again for a training in the room that broke off; as `train_in_room`, and counted once."""
+    kept = find_fit(session.profile, job)
+    if kept is None:
+        raise _unknown(job)
+    if (verified := kept.verified()) is not None:
+        return FitAnswer(kept.job, verified, kept.receipt)
+    view = await get_template(session, kept.request.template)
+    return await _asked(session, kept, view, waiting, waited_seconds)
+
+
+def kept_fits(profile: Profile) -> list[KeptFit]:
+    """Give the trainings in the room of this member folder, by name."""
+    folders = sorted((profile.folder / FITS).glob(_FOLDERS))
+    return [KeptFit(profile, each) for each in folders if (each / _REQUEST).exists()]
+
+
+def find_fit(profile: Profile, named: str) -> KeptFit | None:
+    """Find one by its digest, or by the first digits of it; none if that names no one of them."""
+    digits = named.partition(":")[2] or named
+    found = [
+        each
+        for each in kept_fits(profile)
+        if digits and each.job.partition(":")[2].startswith(digits)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def is_trained_in_room(profile: Profile, model: str) -> bool:
+    """Tell whether a model is one that this member had trained in the room: it is whole there."""
+    return any(
+        each.receipt.exists()
+        and load(
+            Envelope.from_text(FitReceipt.from_json(read_file(each.receipt)).release), FitRelease
+        ).model
+        == model
+        for each in kept_fits(profile)
+    )
+
+
+def required_fit(view: TemplateView) -> Fit:
+    """Give what a template of a training in the room asks; `NOT_ALLOWED` for another kind."""
+    if view.template.fit is None:
+        raise another_kind(view)
+    return view.template.fit
+
+
+async def _asked(
+    session: Session, kept: KeptFit, view: TemplateView, waiting: Waiting, seconds: float
+) -> FitAnswer:
+    ask = job_pb2.TrainInRoomRequest(request=envelope_to_proto(kept.envelope))
+
+    async def call(left: float, /) -> job_pb2.TrainInRoomResponse:
+        return await session.call(session.jobs.TrainInRoom, ask, left)
+
+    told = await asked_until_made(session, call, waiting, seconds)
+    # Step 1: the enclave's word, its place in the log, and all that it names.
+    word = recorded_from_proto(told.release)
+    session.grounds.require_recorded(word)
+    await require_witnessed(session)
+    release, _ = await session.grounds.word(word.statement, FitRelease)
+    # Step 2: the seal.
+    card = None
+    if told.sealed:
+        card = open_card(told.sealed, kept.key(), kept.job, release.owner).decode().rstrip(" ")
+    # Step 3: all of it once more, as anybody verifies it.
+    fields = await shown(session, view, kept.envelope, word, release)
+    receipt = FitReceipt.model_validate({**fields, "card": card})
+    verified = verify_fit_receipt(receipt, session.profile.trust)
+    write_file(kept.receipt, receipt.to_json(), PUBLIC_FILE)
+    return FitAnswer(kept.job, verified, kept.receipt)
+
+
+def _signed(
+    session: Session, view: TemplateView, chosen: Chosen, purpose: Purpose
+) -> tuple[Envelope, SealingKey]:
+    key, now = SealingKey.generate(), whole_milliseconds(session.clock())
+    fields: dict[str, object] = {
+        "room": session.profile.card.origin,
+        "institution": session.profile.member.organisation,
+        "template": view.envelope.digest,
+        "certificate": view.certificate.digest,
+        "purpose": purpose,
+        "inverse_ridge": chosen.inverse_ridge,
+        "trees": chosen.trees,
+        "leaves": chosen.leaves,
+        "nonce": fresh_nonce(),
+        "not_before": now - BACKDATED,
+        "not_after": now + VALID_FOR,
+        "reply_key": b64(key.public),
+    }
+    try:
+        return session.sign(FitRequest.model_validate(fields)), key
+    except ValidationError as error:
+        raise SafeRoomError(Reason.MALFORMED, "job", field_faults(error)) from None
+
+
+def _within(fit: Fit, chosen: Chosen) -> Chosen:
+    """Fill in what was not chosen, and refuse what the template does not allow."""
+    bounds = fit.inverse_ridge
+    ridge = chosen.inverse_ridge
+    if bounds is not None and ridge is None:
+        ridge = min(max(Decimal(1), bounds.least), bounds.most)
+    made = Chosen(
+        ridge,
+        fit.trees if chosen.trees is None else chosen.trees,
+        fit.leaves if chosen.leaves is None else chosen.leaves,
+    )
+    for name, asked, least, most in (
+        ("inverse_ridge", made.inverse_ridge, bounds and bounds.least, bounds and bounds.most),
+        ("trees", made.trees, 1, fit.trees),
+        ("leaves", made.leaves, 2, fit.leaves),
+    ):
+        if asked is None:
+            continue
+        if most is None or least is None:
+            rule = f"the template's algorithm has none: {fit.algorithm}"
+        elif least <= asked <= most:
+            continue
+        else:
+            rule = f"the template allows {least} to {most}"
+        raise SafeRoomError(Reason.OFF_DOMAIN, rule, [FieldFault(name, rule)])
+    return made
+
+
+def _unknown(job: str) -> SafeRoomError:
+    rule = f"{job} is no one training in the room of this member folder"
+    return SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])

@@ -1,0 +1,94 @@
+"""What a child is asked to fit in the room, and the closed form in which it answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_proto.statements.base import Part
+from saferoom_proto.statements.feature import Table
+from saferoom_proto.statements.fit import MOST_LEAVES, MOST_TREES
+from saferoom_proto.statements.training import MOST_COLUMNS
+
+_Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_MOST_NODES = 2 * MOST_LEAVES
+
+
+class Fit(Part):
+    """Fit a model to the store. With it: the store, and a file to write the rows to.
+
+    A ridge is a logistic regression's; else trees and leaves are boosting's.
+    """
+
+    kind: Literal["fit"] = "fit"
+    tables: tuple[Table, ...]
+    features: tuple[FeatureDefinition, ...]
+    label: FeatureDefinition
+    columns: tuple[str, ...]
+    """The names of the features' columns."""
+    inverse_ridge: float | None
+    trees: _Count
+    leaves: _Count
+    seed: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    least_rows: _Count
+    least_events: _Count
+    most_numbers: _Count
+    """Rows times columns beyond which nothing is fitted."""
+
+
+class NodeTold(Part):
+    """A node of a tree, as `saferoom_models.pooled.boosting` has it."""
+
+    column: Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
+    threshold: _Count
+    left: Annotated[int, Field(ge=0, lt=_MOST_NODES)]
+    right: Annotated[int, Field(ge=0, lt=_MOST_NODES)]
+    value: _Finite
+
+
+class BoostedTold(Part):
+    """Edges of bins by column, and trees."""
+
+    edges: tuple[tuple[_Finite, ...], ...]
+    trees: Annotated[
+        tuple[Annotated[tuple[NodeTold, ...], Field(max_length=_MOST_NODES)], ...],
+        Field(max_length=MOST_TREES),
+    ]
+
+
+class ModelFitted(Part):
+    """A whole model, as it is kept: of boosting, weights and scales say nothing.
+
+    Unknown numbers are foretold as if they were the means.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[_Finite, ...]
+    means: tuple[_Finite, ...]
+    scales: tuple[_Finite | None, ...]
+    intercept: _Finite
+    boosted: BoostedTold | None
+
+
+class Made(Part):
+    """A model and what was measured; the file now holds the rows' codes, then their numbers.
+
+    The label's number is the last of each row.
+    """
+
+    rows: _Count
+    model: ModelFitted
+    auc: _Share
+    ks: _Share
+    membership: _Share
+    by_chance: _Share
+
+
+class Fitted(Part):
+    """A model; none where there are too few rows, or too many, or no column tells them apart."""
+
+    made: Made | None

@@ -1,0 +1,201 @@
+"""A request for a training in the room, from its envelope to the enclave's word on it.
+
+    identify, admit, charge    (begin)     a refusal is a verdict: signed, an entry of the chain
+    fit a model                (beside the work, in a child: any thread waits for it)
+    admit and charge again     (finish)    what allowed it must still hold
+    release, or withhold                   one commit with the model, the run, and of whom it is
+
+One request is under way at a time. Whatever stops it in between has told nothing and counted
+nothing: the same request makes the same model again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Final
+
+from saferoom_enclaves.admit import Rules
+from saferoom_enclaves.data import Data
+from saferoom_enclaves.fits.admit import AskedFit, admit_fit, identify_fit
+from saferoom_enclaves.fits.charge import ChargedFit, charge_fit
+from saferoom_enclaves.fits.gate import FitGate, ReleasedFit, SealedFit, make_fit
+from saferoom_enclaves.fits.work import OverStore
+from saferoom_enclaves.gate import Moment
+from saferoom_enclaves.job_ground import JobGround
+from saferoom_enclaves.journal import Journal, Judged
+from saferoom_enclaves.judge import PASSING
+from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.requests import Requests, Seen
+from saferoom_enclaves.state import State
+from saferoom_enclaves.storework import StoreWork
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import StoreState
+
+_SEEDS: Final = "fit_seed"
+_LIBRARY: Final = "sklearn"
+
+
+@dataclass(frozen=True, slots=True)
+class BegunFit:
+    """A request whose model may be fitted: in any thread, and nobody waits for it."""
+
+    envelope: Envelope
+    charged: ChargedFit
+    seed: bytes
+    over: OverStore
+    log: Log
+
+    def make(self) -> SealedFit | None:
+        """Fit the model, once; none whatever failed, for that may depend on records.
+
+        Raises:
+            SafeRoomError: `UNAVAILABLE` if there is nobody to do it.
+        """
+        try:
+            return make_fit(self.charged, self.over, self.seed)
+        except Exception as error:
+            if isinstance(error, SafeRoomError) and error.reason is Reason.UNAVAILABLE:
+                raise
+            request = self.charged.admitted.asked.job
+            self.log.error("withheld", request=request, places=places(error))  # noqa: TRY400 - the log is the enclave's own
+            return None
+
+    def close(self) -> None:
+        """Let the store go: whoever began it does, whatever becomes of it."""
+        self.over.opened.close()
+
+
+class FitDesk:
+    """Answers requests for trainings in the room.
+
+    Args:
+        state: the enclave's database, opened.
+        rules: what requests are held to.
+        requests: which were asked before.
+        journal: the enclave's chain.
+        data: the store.
+        work: has children fit models.
+        ground: what jobs are held to.
+        ready: under what it speaks now; refuses while it may not.
+        randomness: gives so many random bytes.
+        log: the operator's.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        rules: Rules,
+        requests: Requests,
+        journal: Journal,
+        data: Data,
+        work: StoreWork,
+        ground: JobGround,
+        ready: Callable[[], Moment],
+        randomness: Callable[[int], bytes],
+        log: Log,
+    ) -> None:
+        self._state: Final = state
+        self._rules: Final = rules
+        self._requests: Final = requests
+        self._journal: Final = journal
+        self._data: Final = data
+        self._work: Final = work
+        self._ground: Final = ground
+        self._gate: Final = FitGate(state, journal, ground, randomness)
+        self._ready: Final = ready
+        self._log: Final = log
+
+    def expect(self, envelope: Envelope) -> Judged | AskedFit:
+        """Tell who asks, before it waits for its turn; a repeat gets the same bytes.
+
+        Raises:
+            SafeRoomError: as `identify_fit`; `LOCKED`, `STALE_HEAD`, `OUTBOX_WAITING`.
+        """
+        asked = identify_fit(envelope, self._rules.standing, self._ready().now)
+        seen = self._seen(asked)
+        return asked if seen.answered is None else self._journal.read(seen.answered)
+
+    def begin(self, envelope: Envelope) -> Judged | BegunFit:
+        """Let a model be fitted, or refuse it; whoever gets it closes it.
+
+        Raises:
+            SafeRoomError: as `expect`; `NO_DATA` while there is no store to train on;
+                `TOO_MANY_REQUESTS`; `NOT_INSTALLED` where the enclave has no scikit-learn.
+        """
+        asked = self.expect(envelope)
+        if isinstance(asked, Judged):
+            return asked
+        if find_spec(_LIBRARY) is None:
+            rule = "the owner's enclave lacks scikit-learn: pip install 'saferoom[room]' there"
+            raise SafeRoomError(Reason.NOT_INSTALLED, rule, [FieldFault("enclave", rule)])
+        moment = self._ready()
+        with self._state.transaction():
+            charged = self._charged(asked, self._seen(asked), moment)
+            if isinstance(charged, Judged):
+                return charged
+        opened = self._data.opened()
+        schema = self._rules.standing.schemas[opened.schema]
+        over = OverStore(opened.held(), schema.loaded, self._work)
+        return BegunFit(envelope, charged, self._seed(charged), over, self._log)
+
+    def finish(self, begun: BegunFit, sealed: SealedFit | None) -> Judged:
+        """Let out what was made, if all that allowed it at the beginning still holds.
+
+        Raises:
+            SafeRoomError: as `begin`; `UNAVAILABLE` if the store was changed meanwhile.
+        """
+        asked = self.expect(begun.envelope)
+        if isinstance(asked, Judged):
+            return asked
+        moment = self._ready()
+        with self._state.transaction():
+            seen = self._seen(asked)
+            charged = self._charged(asked, seen, moment)
+            if isinstance(charged, Judged):
+                return charged
+            if charged.store != begun.charged.store:
+                raise SafeRoomError(Reason.UNAVAILABLE, "the store was changed meanwhile")
+            return self._remembered(asked, seen, self._gate.release(charged, sealed, moment))
+
+    def _seed(self, charged: ChargedFit) -> bytes:
+        """Say which rows are held out: always the same of one template over one store.
+
+        So another request of the same measures by the same rows and tells nothing that comes of
+        others; and by a secret of this enclave, so nobody chooses who is held out.
+        """
+        certificate = charged.admitted.asked.request.certificate
+        return self._state.cipher.find(_SEEDS, certificate, charged.store.digest)
+
+    def _seen(self, asked: AskedFit) -> Seen:
+        return self._requests.look_up(asked.request, asked.job)
+
+    def _charged(self, asked: AskedFit, seen: Seen, moment: Moment) -> ChargedFit | Judged:
+        """Admit and charge, or record the refusal."""
+        self._ground.book.require_room_for(asked.request.institution, asked.group)
+        try:
+            admitted = admit_fit(asked, seen, self._rules, moment.now)
+            read = (*admitted.use.fit.features, admitted.use.fit.label)
+            store = self._store(moment, {*map(FeatureRef.parse, read)})
+            return charge_fit(admitted, self._ground.runs, store, moment.now)
+        except SafeRoomError as refusal:
+            if refusal.reason in PASSING:
+                raise
+            self._log.refused(asked.job, asked.request.institution, refusal)
+            return self._remembered(asked, seen, self._gate.refuse(asked, refusal.reason, moment))
+
+    def _store(self, moment: Moment, features: set[FeatureRef]) -> StoreState:
+        """Give the store; `NO_DATA` unless all features that are read are computed of it."""
+        store, missing = moment.grounds.store, features - self._data.index().features
+        if store is None or missing:
+            raise SafeRoomError(Reason.NO_DATA, "a feature of the template is not computed")
+        return store
+
+    def _remembered(self, asked: AskedFit, seen: Seen, released: ReleasedFit) -> Judged:
+        judged = released.judged
+        self._requests.remember(asked.request, asked.job, seen, judged.entry.chain_index)
+        return judged

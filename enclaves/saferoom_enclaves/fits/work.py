@@ -1,0 +1,97 @@
+"""Has a child fit a model over a snapshot that is held open for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from saferoom_enclaves.answers import answered, frozen, garbled
+from saferoom_enclaves.children.fit_jobs import Fit, Fitted, Made
+from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.fits.charge import ChargedFit
+from saferoom_enclaves.indexing import Opened
+from saferoom_enclaves.job_ground import MOST_NUMBERS
+from saferoom_enclaves.job_partners import TrainedOn
+from saferoom_enclaves.storework import StoreWork
+from saferoom_proto.statements.feature import Table
+from saferoom_proto.uscc import SUBJECT_BYTES
+
+_NUMBER_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome:
+    """What a child made of the records.
+
+    Attributes:
+        made: the model, and what was measured.
+        trained_on: of whom and of what; the label is its last column.
+    """
+
+    made: Made
+    trained_on: TrainedOn
+
+
+@dataclass(frozen=True, slots=True)
+class OverStore:
+    """Fits models over a snapshot.
+
+    Attributes:
+        opened: the snapshot.
+        tables: its schema.
+        work: has children work.
+    """
+
+    opened: Opened
+    tables: tuple[Table, ...]
+    work: StoreWork
+
+    def fit(self, charged: ChargedFit, seed: bytes) -> Outcome | None:
+        """Fit a model, in any thread; none where a child finds too few rows for it.
+
+        Args:
+            charged: what is asked.
+            seed: says which rows are held out; nobody outside knows it.
+
+        Raises:
+            SafeRoomError: `UNAVAILABLE` if there is nobody to do it; what a child ends with.
+        """
+        use, request = charged.admitted.use, charged.admitted.asked.request
+        order = Fit(
+            tables=self.tables,
+            features=tuple(FeatureDefinition.of(each.definition) for each in use.features),
+            label=FeatureDefinition.of(use.label.definition),
+            columns=use.part.columns,
+            inverse_ridge=None if request.inverse_ridge is None else float(request.inverse_ridge),
+            trees=request.trees or 0,
+            leaves=request.leaves or 0,
+            seed=seed.hex(),
+            least_rows=use.fit.least_rows,
+            least_events=use.fit.least_events,
+            most_numbers=MOST_NUMBERS,
+        )
+        written = os.memfd_create("rows", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            frame = self.work.fit(order, (self.opened.memory, written))
+            frame.close()
+            made = answered(frame, Fitted).made
+            if made is None:
+                return None
+            columns = (*use.part.columns, use.fit.label)
+            return Outcome(made, _rows(written, made, columns))
+        finally:
+            os.close(written)
+
+
+def _rows(written: int, made: Made, columns: tuple[str, ...]) -> TrainedOn:
+    """Hold what a child wrote to what it said, and to what it was asked for."""
+    model, width = made.model, len(columns)
+    lengths = {len(model.names), len(model.weights), len(model.means), len(model.scales)}
+    if lengths != {width - 1} or (*model.names, columns[-1]) != columns:
+        raise garbled("a model of other columns")
+    codes, numbers = SUBJECT_BYTES * made.rows, _NUMBER_BYTES * width * made.rows
+    content = bytes(frozen(written))
+    if len(content) != codes + numbers:
+        raise garbled("other rows than it said")
+    return TrainedOn(content[:codes], columns, content[codes:])

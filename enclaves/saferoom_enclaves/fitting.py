@@ -1,0 +1,144 @@
+"""Fits a model to what a store holds; in a child, by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+import duckdb
+import numpy as np
+
+from saferoom_enclaves.children.fit_jobs import (
+    BoostedTold,
+    Fit,
+    Fitted,
+    Made,
+    ModelFitted,
+    NodeTold,
+)
+from saferoom_enclaves.columns import Codes, Floats, columns_known, read
+from saferoom_models.pooled import boosting, logistic
+from saferoom_models.pooled.measure import measure
+from saferoom_models.pooled.rows import Parts, means_of, split
+from saferoom_models.pooled.trees import Boosted
+from saferoom_models.refusals import JointTrainingError, Refusal
+from saferoom_models.vertical.arrays import Integers
+from saferoom_proto.statements.fit import FEWEST_IN_LEAF, HELD_OUT
+
+_TOO_THIN: Final = frozenset({Refusal.NO_SUPPORT, Refusal.BAD_COLUMNS})
+"""What records alone decide: it is told in no other words than that there are too few."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Rows:
+    """What is fitted to.
+
+    Attributes:
+        subjects: their codes, ascending.
+        values: of the features' columns; not a number where one is unknown.
+        labels: 1 for the event.
+    """
+
+    subjects: Codes
+    values: Floats
+    labels: Integers
+
+
+def fitted(store: duckdb.DuckDBPyConnection, job: Fit, file: BinaryIO) -> Fitted:
+    """Fit a model, measure it on rows held out, and write down the rows that it is of.
+
+    Raises:
+        SafeRoomError: MALFORMED_SQL, a feature cannot be computed; TOO_LARGE, memory is exhausted.
+    """
+    # Step 1: of whom any feature tells, and the label is known.
+    rows = _rows(store, job)
+    events = int(rows.labels.sum())
+    rarer = min(events, len(rows.labels) - events)
+    numbers = len(rows.labels) * (len(job.columns) + 1)
+    if len(rows.labels) < job.least_rows or rarer < job.least_events or numbers > job.most_numbers:
+        return Fitted(made=None)
+    # Step 2: three of four are trained on; their means stand where numbers are unknown.
+    parts = split(rows.labels, bytes.fromhex(job.seed), HELD_OUT)
+    means = means_of(rows.values[parts.train])
+    values = np.where(np.isnan(rows.values), means, rows.values)
+    try:
+        model, log_odds = _fit(job, values, rows.labels, parts, means)
+    except JointTrainingError as error:
+        if error.reason in _TOO_THIN:
+            return Fitted(made=None)
+        raise
+    # Step 3: what can be told; and the rows, for whoever keeps trainings apart.
+    measured = measure(log_odds, rows.labels, parts)
+    file.write(rows.subjects.tobytes())
+    known = np.where(np.isnan(rows.values), 0.0, rows.values)  # a column beside it says so
+    file.write(np.column_stack([known, rows.labels]).astype(np.float64).tobytes())
+    return Fitted(
+        made=Made(
+            rows=len(rows.labels),
+            model=model,
+            auc=measured.auc,
+            ks=measured.ks,
+            membership=measured.membership,
+            by_chance=measured.by_chance,
+        )
+    )
+
+
+def _rows(store: duckdb.DuckDBPyConnection, job: Fit) -> _Rows:
+    found = read(store, (*job.features, job.label), {each.name: each for each in job.tables})
+    features, label = found[:-1], found[-1:]
+    subjects = np.unique(np.concatenate([each.codes for each in features]))
+    values, silent = columns_known(features, subjects)
+    told, _ = columns_known(label, subjects)
+    labels = told[:, 0]
+    kept = ~silent & np.isfinite(labels)
+    return _Rows(subjects[kept], values[kept], (labels[kept] != 0).astype(np.int64))
+
+
+def _fit(
+    job: Fit, values: Floats, labels: Integers, parts: Parts, means: Floats
+) -> tuple[ModelFitted, Floats]:
+    """Fit to the rows of training; gives the model, and the log-odds of all rows."""
+    train, known = values[parts.train], labels[parts.train]
+    if job.inverse_ridge is not None:
+        line = logistic.fit(job.columns, train, known, job.inverse_ridge)
+        return _told(job.columns, line), line.log_odds(values)
+    trees = boosting.fit(train, known, trees=job.trees, leaves=job.leaves, fewest=FEWEST_IN_LEAF)
+    # What stands where a number is unknown is kept alike; weights and scales say nothing.
+    nothing = np.zeros(len(job.columns))
+    line = logistic.Logistic(nothing, means, nothing + np.inf, trees.baseline)
+    return _told(job.columns, line, trees), trees.log_odds(values)
+
+
+def _told(
+    names: Sequence[str], line: logistic.Logistic, boosted: Boosted | None = None
+) -> ModelFitted:
+    scales = (scale if np.isfinite(scale) else None for scale in line.scales.tolist())
+    return ModelFitted(
+        names=tuple(names),
+        weights=tuple(line.weights.tolist()),
+        means=tuple(line.means.tolist()),
+        scales=tuple(scales),
+        intercept=line.intercept,
+        boosted=None if boosted is None else _trees(boosted),
+    )
+
+
+def _trees(boosted: Boosted) -> BoostedTold:
+    return BoostedTold(
+        edges=boosted.edges,
+        trees=tuple(
+            tuple(
+                NodeTold(
+                    column=node.column,
+                    threshold=node.threshold,
+                    left=node.left,
+                    right=node.right,
+                    value=node.value,
+                )
+                for node in tree
+            )
+            for tree in boosted.trees
+        ),
+    )

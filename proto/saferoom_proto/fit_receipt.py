@@ -1,0 +1,120 @@
+"""A fit's receipt: one file that shows offline what was trained in the room, allowed and told.
+
+It needs nothing from the room: only the keys that its reader pinned when it joined (`Trust`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from saferoom_proto.checkpoint import Checkpoint
+from saferoom_proto.fits import SIZE, ModelCard
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.receipt_part import Handovers, read_receipt
+from saferoom_proto.sealed_receipt import Said, verify_said
+from saferoom_proto.statements import FitRelease, FitRequest, Outcome, Template
+from saferoom_proto.statements.base import Base64, Owner, Part
+from saferoom_proto.statements.fit import FitPart
+from saferoom_proto.suite import suite_of
+from saferoom_proto.trust import Trust
+
+FORMAT: Final = "saferoom-fit-receipt/v1"
+LIMIT_BYTES: Final = 4 * SIZE + (4 << 20)
+"""A card, written as text within text, and what allowed it."""
+
+
+class FitReceipt(Part):
+    """What the file holds. Envelopes are DSSE JSON documents, as text."""
+
+    format: Literal["saferoom-fit-receipt/v1"] = FORMAT
+    request: str
+    template: str
+    certificate: str
+    """The release certificate's payload, as approvals and request name it."""
+    owner: Owner
+    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+    """The charter in force, and before it those that lead to it from the pinned root."""
+    features: tuple[str, ...]
+    approvals: tuple[str, ...]
+    agreement: str
+    endorsement: str
+    release: str
+    salt: Base64
+    proof: str
+    card: str | None
+    """What was opened, a JSON document; none for a refusal."""
+    handovers: Handovers = ()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> FitReceipt:
+        """Read a receipt file; `MALFORMED` names the field."""
+        return read_receipt(cls, data, LIMIT_BYTES)
+
+    def to_json(self) -> bytes:
+        """Write a receipt file."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedFit:
+    """What a fit's receipt verifiably shows.
+
+    Attributes:
+        said: what was asked and said.
+        part: what the owner's enclave could let out.
+        card: what was told; none for a refusal.
+    """
+
+    said: Said[FitRequest, FitRelease]
+    part: FitPart
+    card: ModelCard | None
+
+    @property
+    def release(self) -> FitRelease:
+        """The enclave's word."""
+        return self.said.release
+
+    @property
+    def request(self) -> FitRequest:
+        """What was asked, by whom."""
+        return self.said.request
+
+    @property
+    def template(self) -> Template:
+        """The template, as it was approved."""
+        return self.said.template
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Of the log that the word stands in."""
+        return self.said.checkpoint
+
+
+def verify_fit_receipt(receipt: FitReceipt, trust: Trust) -> VerifiedFit:
+    """Verify a fit's receipt offline.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails.
+    """
+    # Steps 1 to 6: all but the card.
+    said = verify_said(receipt, trust, FitRequest, FitRelease)
+    release, part = said.release, said.certificate.part(receipt.owner).fit
+    if part is None:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "the template trains nothing in the room")
+    if (receipt.card is None) != (release.outcome is Outcome.REFUSED):
+        raise SafeRoomError(Reason.BAD_PROOF, "a card is missing, or one too many")
+    if receipt.card is None:
+        return VerifiedFit(said, part, None)
+    # Step 7: the card, under its commitment, with what the template lets be told and no more.
+    card = ModelCard.from_bytes(receipt.card.encode())
+    if suite_of(release.request).digest(card.to_bytes()) != release.answer:
+        raise SafeRoomError(Reason.BAD_PROOF, "not the card that the word commits to")
+    epoch = None if release.store is None else release.store.epoch
+    told = (card.room, card.owner, card.request, card.template, card.epoch)
+    if told != (release.room, release.owner, release.request, release.template, epoch):
+        raise SafeRoomError(Reason.BAD_PROOF, "the card is about something else")
+    card.require_allowed(part)
+    return VerifiedFit(said, part, card)

@@ -1,0 +1,117 @@
+"""What is told of a model that was trained in the room: its card, sealed to the asker.
+
+The plaintext is JSON, filled up with spaces to a size that the template alone decides. The release
+carries a hash of the whole; the salt in it keeps that commitment from being guessed. Numbers are
+text, as they were rounded: no reader rounds again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from saferoom_proto import hpke
+from saferoom_proto.encoding import check_digest, parse_object
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.base import Digest, Owner, Part, field_faults
+from saferoom_proto.statements.fit import FitFigure, FitPart
+from saferoom_proto.statements.training import MOST_COLUMNS, MOST_ROWS
+
+SIZE: Final = 64 * 1024
+"""The weights of 500 columns fit, whose names have at most 100 characters each: all cards look
+alike."""
+
+_LABEL: Final = b"saferoom fit v1\n"
+
+Hundredths = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,3}\.[0-9]{2}$")]
+"""A number rounded to 0.01."""
+Share = Annotated[str, StringConstraints(pattern=r"^(0\.[0-9]{2}|1\.00)$")]
+
+
+class ToldWeight(Part):
+    """A standardised column's weight; zero where it was left out."""
+
+    column: str
+    weight: Hundredths
+
+
+class ModelCard(Part):
+    """What is told of a model.
+
+    Attributes:
+        room, owner, request, template: what it is the word on.
+        epoch: of the store that it was trained on.
+        rows: trained and measured on together, in tens.
+        auc, ks: on rows held out.
+        membership: of whoever guesses by their loss which rows were trained on: how much more often
+            it is right of those than wrong of the others, at its best threshold.
+        by_chance: how much that comes to in one of a thousand models that tell nothing.
+        weights: a logistic regression's.
+        salt: 32 random bytes, base64.
+    """
+
+    format: Literal["saferoom-model-card/v1"] = "saferoom-model-card/v1"
+    room: str
+    owner: Owner
+    request: Digest
+    template: Digest
+    epoch: Annotated[int, Field(ge=1)]
+    rows: Annotated[int | None, Field(ge=0, le=MOST_ROWS, multiple_of=10)]
+    auc: Share | None
+    ks: Share | None
+    membership: Share
+    by_chance: Share
+    weights: Annotated[tuple[ToldWeight, ...] | None, Field(max_length=MOST_COLUMNS)]
+    salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+
+    def to_bytes(self) -> bytes:
+        """Write the plaintext, filled up.
+
+        Raises:
+            SafeRoomError: `TOO_LARGE` past `SIZE`.
+        """
+        plaintext = self.model_dump_json().encode()
+        if len(plaintext) > SIZE:
+            raise SafeRoomError(Reason.TOO_LARGE, f"a model card of more than {SIZE} bytes")
+        return plaintext.ljust(SIZE)  # JSON may end in spaces (RFC 8259 section 2)
+
+    @classmethod
+    def from_bytes(cls, plaintext: bytes) -> ModelCard:
+        """Read a plaintext; `MALFORMED` names the field."""
+        parse_object(plaintext, SIZE)
+        try:
+            return cls.model_validate_json(plaintext)
+        except ValidationError as error:
+            raise SafeRoomError(Reason.MALFORMED, "a model card", field_faults(error)) from None
+
+    def require_allowed(self, part: FitPart) -> None:
+        """Refuse with `BAD_PROOF` a card that tells other figures than a template lets it."""
+        told = {
+            FitFigure.ROWS: self.rows,
+            FitFigure.AUC: self.auc,
+            FitFigure.KS: self.ks,
+            FitFigure.WEIGHTS: self.weights,
+        }
+        if {figure for figure, value in told.items() if value is not None} != {*part.releases}:
+            raise SafeRoomError(Reason.BAD_PROOF, "the card tells other figures than were approved")
+        if self.weights is not None and [one.column for one in self.weights] != [*part.columns]:
+            raise SafeRoomError(Reason.BAD_PROOF, "the card has weights of other columns")
+
+
+def seal_card(plaintext: bytes, reply_key: bytes, request_id: str, owner: str) -> bytes:
+    """Seal a plaintext to the institution that asked."""
+    return hpke.seal(reply_key, plaintext, info=_info(request_id, owner))
+
+
+def open_card(sealed: bytes, key: hpke.SealingKey, request_id: str, owner: str) -> bytes:
+    """Open what an owner's enclave sealed to the asker.
+
+    Raises:
+        SafeRoomError: `BAD_SEAL` if it was sealed to another key, request or owner.
+    """
+    return key.open(sealed, info=_info(request_id, owner))
+
+
+def _info(request_id: str, owner: str) -> bytes:
+    return _LABEL + check_digest(request_id).encode() + b"\n" + owner.encode()

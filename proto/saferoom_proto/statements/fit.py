@@ -1,0 +1,263 @@
+"""Training in the room: all columns, and the label, lie with an owner; one question, one answer.
+
+`docs/training-in-the-room.md` says what leaves, and what that could tell.
+"""
+
+from __future__ import annotations
+
+import operator
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements.base import (
+    Digest,
+    FeatureName,
+    Instant,
+    Name,
+    Nonce,
+    Owner,
+    Part,
+    Payload,
+    Purpose,
+    Usage,
+    distinct,
+)
+from saferoom_proto.statements.enclave import ChainLink, Outcome, StoreState, StreamPosition
+from saferoom_proto.statements.feature import Number
+from saferoom_proto.statements.request import LONGEST_WINDOW, ReplyKey, require_window
+from saferoom_proto.statements.training import (
+    FEWEST_ROWS,
+    MOST_COLUMNS,
+    MOST_FEATURES,
+    MOST_ROWS,
+    MOST_RUNS,
+    Bounds,
+    Runs,
+)
+
+FEWEST_OF_EACH_LABEL = 50
+"""Rows of the rarer label: a model of fewer would be about these firms."""
+FEWEST_IN_LEAF = 50
+"""Rows of training in a leaf or a bin: what it says is said of so many, and of none alone."""
+ROWS_A_PARAMETER = 10
+"""Rows of training for each weight or leaf, and of the rarer label for each weight: below that a
+fit follows single rows (Peduzzi et al. 1996, for logistic regression)."""
+HELD_OUT = 4
+"""One row of so many is held out of the training, and measures it."""
+MOST_TREES = 200
+MOST_LEAVES = 31
+
+
+class FitMethod(StrEnum):
+    """How is trained."""
+
+    LOGISTIC = "logistic-1"
+    """scikit-learn's logistic regression of standardised columns, with a ridge."""
+    BOOSTING = "boosting-1"
+    """scikit-learn's histogram gradient boosting of binned columns, at a learning rate of 0.1."""
+
+
+class FitFigure(StrEnum):
+    """What may be told of a model; how well its rows can be told from others is told always."""
+
+    ROWS = "rows"
+    """How many rows it was trained and measured on, in tens."""
+    AUC = "auc"
+    KS = "ks"
+    WEIGHTS = "weights"
+    """A logistic regression's, of standardised columns, rounded to 0.01."""
+
+
+class Fit(Part):
+    """A training in the room: what the columns are, what is foretold, and what is told.
+
+    Attributes:
+        algorithm: how is trained.
+        features: the columns are their values.
+        label: a flag of the same owner, which is foretold; true is the event.
+        inverse_ridge: scikit-learn's C, of a logistic regression.
+        trees, leaves: the most there may be, of boosting; leaves in one tree.
+        least_rows: the fewest subjects, held out ones among them.
+        least_events: the fewest of the rarer label.
+        releases: what is told.
+        runs: how many trainings there may be in a period, whatever became of each.
+    """
+
+    algorithm: FitMethod
+    features: Annotated[
+        tuple[FeatureName, ...],
+        Field(min_length=1, max_length=MOST_FEATURES),
+        AfterValidator(distinct),
+    ]
+    label: FeatureName
+    inverse_ridge: Annotated[Bounds | None, Field(exclude_if=operator.not_)] = None
+    trees: Annotated[int | None, Field(ge=1, le=MOST_TREES, exclude_if=operator.not_)] = None
+    leaves: Annotated[int | None, Field(ge=2, le=MOST_LEAVES, exclude_if=operator.not_)] = None
+    least_rows: Annotated[int, Field(ge=FEWEST_ROWS, le=MOST_ROWS)]
+    least_events: Annotated[int, Field(ge=FEWEST_OF_EACH_LABEL, le=MOST_ROWS)]
+    releases: Annotated[
+        tuple[FitFigure, ...], Field(max_length=len(FitFigure)), AfterValidator(distinct)
+    ]
+    runs: Runs
+
+    @model_validator(mode="after")
+    def _whole(self) -> Fit:
+        if len({name.partition(".")[0] for name in (*self.features, self.label)}) != 1:
+            raise ValueError("features and label are of one owner, so far")
+        if self.label in self.features:
+            raise ValueError("the label is none of the features")
+        logistic = self.algorithm is FitMethod.LOGISTIC
+        if logistic != (self.inverse_ridge is not None):
+            raise ValueError("logistic-1, and nothing else, has bounds: inverse_ridge")
+        if {self.trees is None, self.leaves is None} != {logistic}:
+            raise ValueError("boosting-1, and nothing else, says how many: trees, leaves")
+        if FitFigure.WEIGHTS in self.releases and not logistic:
+            raise ValueError("only logistic-1 has weights that can be told")
+        return self
+
+    @property
+    def owner(self) -> str:
+        """Whose features it reads."""
+        return self.label.partition(".")[0]
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The same, as of what may have several."""
+        return (self.owner,)
+
+    def fewest(self, columns: int) -> tuple[int, int]:
+        """Say how many rows, and how many of the rarer label, so many columns need."""
+        if self.trees is None or self.leaves is None:
+            parameters, weights = columns + 1, columns
+        else:
+            parameters, weights = self.trees * self.leaves, 0
+        # Three of four rows are trained on.
+        rows, events = (
+            -(-each * ROWS_A_PARAMETER * HELD_OUT // (HELD_OUT - 1))
+            for each in (parameters, weights)
+        )
+        return max(rows, FEWEST_ROWS), max(events, FEWEST_OF_EACH_LABEL)
+
+
+class FitPart(Part):
+    """What an owner's enclave lets out of a training in the room.
+
+    Attributes:
+        algorithm: how is trained.
+        columns: their names, in order.
+        label: what is foretold.
+        inverse_ridge, trees, leaves: as the template has them.
+        least_rows, least_events: below them nothing is told.
+        releases: what is told.
+        runs: how often.
+    """
+
+    algorithm: FitMethod
+    columns: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
+    label: FeatureName
+    inverse_ridge: Annotated[Bounds | None, Field(exclude_if=operator.not_)] = None
+    trees: Annotated[int | None, Field(exclude_if=operator.not_)] = None
+    leaves: Annotated[int | None, Field(exclude_if=operator.not_)] = None
+    least_rows: Annotated[int, Field(ge=FEWEST_ROWS)]
+    least_events: Annotated[int, Field(ge=FEWEST_OF_EACH_LABEL)]
+    releases: tuple[FitFigure, ...]
+    runs: Runs
+
+    @classmethod
+    def of(cls, fit: Fit, columns: tuple[str, ...]) -> FitPart:
+        """Derive it from what the template asks and the columns that its features give."""
+        return cls(
+            algorithm=fit.algorithm,
+            columns=columns,
+            label=fit.label,
+            inverse_ridge=fit.inverse_ridge,
+            trees=fit.trees,
+            leaves=fit.leaves,
+            least_rows=fit.least_rows,
+            least_events=fit.least_events,
+            releases=fit.releases,
+            runs=fit.runs,
+        )
+
+
+class FitRequest(Payload):
+    """Asks for a training in the room; by an agreement's key. Its digest names the job.
+
+    What may be chosen lies within the template's bounds.
+    """
+
+    KIND: ClassVar[str] = "fit-request"
+    SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
+
+    institution: Name
+    template: Digest
+    certificate: Digest
+    purpose: Purpose
+    inverse_ridge: Annotated[Number | None, Field(gt=0)]
+    """Of a logistic regression."""
+    trees: Annotated[int | None, Field(ge=1, le=MOST_TREES)]
+    """Of boosting; so are the most leaves of each tree."""
+    leaves: Annotated[int | None, Field(ge=2, le=MOST_LEAVES)]
+    nonce: Nonce
+    not_before: Instant
+    not_after: Instant
+    reply_key: ReplyKey
+    """Made for this request: what is told is sealed to it."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> FitRequest:
+        require_window(self.not_before, self.not_after, LONGEST_WINDOW)
+        chosen = (self.trees is not None, self.leaves is not None)
+        if chosen not in {(True, True), (False, False)} or (self.inverse_ridge is None) != any(
+            chosen
+        ):
+            raise ValueError("a ridge, or trees and their leaves")
+        return self
+
+
+class FitRelease(Payload):
+    """An enclave's signed word on a training in the room: there is a model, or it is refused.
+
+    Nothing in it depends on a record but that there is a model: what is told of that is sealed to
+    the asker, and `answer` commits to it. The model itself stays sealed in the enclave; `model`
+    commits to it, under a salt that stays there.
+    """
+
+    KIND: ClassVar[str] = "fit-release"
+    SIGNED_BY: ClassVar[Usage] = Usage.ENCLAVE
+
+    owner: Owner
+    request: Digest
+    institution: Name
+    endorsement: Digest
+    charter: Digest
+    template: Digest
+    certificate: Digest
+    approvals: tuple[Digest, ...]
+    agreement: Digest
+    stream: StreamPosition
+    store: StoreState | None
+    outcome: Outcome
+    reason: Reason | None
+    run: Annotated[int | None, Field(ge=1, le=MOST_RUNS)]
+    """The how manieth it is in its period: what was withheld counts too. None if none was made."""
+    model: Digest | None
+    answer: Digest | None
+    chain: ChainLink
+    time: Instant
+
+    @model_validator(mode="after")
+    def _whole(self) -> FitRelease:
+        answered = self.outcome is Outcome.ANSWERED
+        if answered == (self.reason is not None):
+            raise ValueError("a refusal, and no answer, has a reason")
+        if {self.model is not None, self.answer is not None} != {answered}:
+            raise ValueError("an answer, and no refusal, has a model and a commitment")
+        if answered and (self.store is None or not self.approvals):
+            raise ValueError("an answer names its approvals and its store")
+        if (self.run is not None) != (answered or self.reason is Reason.WITHHELD):
+            raise ValueError("what was made counts as a run, and nothing else does")
+        return self

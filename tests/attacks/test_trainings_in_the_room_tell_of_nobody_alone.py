@@ -1,0 +1,143 @@
+"""What a bank could try with trainings in the room, and what a room that lies could."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from saferoom_enclaves.fits import gate
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64
+from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import FitRelease, FitRequest, load, seal_statement
+from simulator.fitted import FEATURES, Firms, FitRoom, asked, boosted, firms
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[FitRoom]:
+    """Give a room that a test may break."""
+    made = FitRoom.make(tmp_path)
+    yield made
+    made.enclave.close()
+
+
+def changed(held: Firms, count: int) -> Firms:
+    """Give the same firms, of which the first so many came into arrears or did not."""
+    arrears = held.arrears.copy()
+    arrears[:count] = 1 - arrears[:count]
+    return replace(held, arrears=arrears)
+
+
+def refusal(room: FitRoom, request: Envelope) -> Reason:
+    """Ask for what no enclave says a word on; give why."""
+    with pytest.raises(SafeRoomError) as caught:
+        room.enclave.fit(request)
+    return caught.value.reason
+
+
+def test_two_trainings_that_differ_by_few_firms_are_not_both_told(room: FitRoom) -> None:
+    held, of = firms(), room.approved(asked())
+    other = room.approved(boosted(features=FEATURES[1:]), "other")
+    assert room.ask(of).reason is None
+    room.load(changed(held, 1))
+    assert room.ask(of).reason is Reason.WITHHELD, "one label more than before"
+    assert room.ask(of, room.banks[1]).reason is Reason.WITHHELD, "another bank of the group"
+    judged = room.enclave.fit(room.trees(other))
+    assert room.said(judged).reason is Reason.WITHHELD, "another template with the same label"
+    assert room.ask(of, room.banks[2]).reason is None, "nobody of its group knows the first"
+    room.load(changed(held, 10))
+    assert room.ask(of).reason is None
+
+
+def test_a_firm_that_joins_or_leaves_is_not_told_by_the_difference(room: FitRoom) -> None:
+    held, of = firms(), room.approved(asked())
+    assert room.ask(of).reason is None
+    room.load(replace(held, paid=held.paid[:-1]))
+    assert room.ask(of).reason is Reason.WITHHELD, "the last firm is gone"
+    room.load(replace(held, paid=held.paid[:-10]))
+    assert room.ask(of).reason is None
+
+
+def test_an_asker_chooses_neither_who_is_held_out_nor_gets_another_split(room: FitRoom) -> None:
+    of = room.approved(asked())
+    cards = {
+        (card.auc, card.ks, card.membership)
+        for request in (room.request(of) for _ in range(3))
+        for card in (room.card(request, room.enclave.fit(request)),)
+    }
+    assert len(cards) == 1, "a nonce gives another split"
+
+
+def test_a_model_whose_rows_can_be_told_from_others_stays(
+    room: FitRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = room.approved(asked())
+    monkeypatch.setattr(gate, "MOST_MEMBERSHIP", -1.0)
+    said = room.ask(of)
+    assert (said.reason, said.run, said.model) == (Reason.WITHHELD, 1, None)
+
+
+def test_few_rows_or_few_of_one_label_are_withheld_in_one_word(tmp_path: Path) -> None:
+    room = FitRoom.make(tmp_path, firms(rate=-6.0))
+    try:
+        few_rows = room.ask(room.approved(asked(least_rows=2000), "rows"))
+        few_events = room.ask(room.approved(asked(), "events"))
+        assert few_rows.reason is few_events.reason is Reason.WITHHELD
+        told = {"request", "template", "certificate", "approvals", "chain", "stream", "time"}
+        assert few_rows.model_dump(exclude=told) == few_events.model_dump(exclude=told)
+    finally:
+        room.enclave.close()
+
+
+def test_a_template_cannot_ask_for_fewer_rows_than_what_it_fits_needs(room: FitRoom) -> None:
+    reasons: list[Reason] = []
+    for fit in (
+        boosted(trees=50, leaves=8),
+        asked(features=("tax.late", "tax.arrears"), label="tax.age"),
+        asked(least_events=50),
+    ):
+        with pytest.raises(SafeRoomError) as caught:
+            room.bank.fits("thin", fit)
+        reasons.append(caught.value.reason)
+    assert reasons == [Reason.NOT_ALLOWED] * 3
+    for changes in (
+        {"least_rows": 999},
+        {"least_events": 49},
+        {"features": ("court.dishonest",)},
+        {"features": ("tax.arrears",)},
+    ):
+        with pytest.raises(ValueError, match="1 validation error"):
+            asked(**changes)
+
+
+def test_what_another_signed_or_altered_trains_nothing(room: FitRoom) -> None:
+    of = room.approved(asked())
+    genuine = room.request(of)
+    request = load(genuine, FitRequest)
+    forged = seal_statement(request, SigningKey.generate())
+    altered = Envelope(genuine.payload_type, genuine.payload + b" ", genuine.signatures)
+    reasons = {refusal(room, each) for each in (forged, altered)}
+    assert reasons <= {Reason.BAD_SIGNATURE, Reason.MALFORMED}
+    first = room.said(room.enclave.fit(genuine))
+    stolen = request.model_copy(update={"reply_key": b64(room.banks[2].reply.public)})
+    again = room.said(room.enclave.fit(seal_statement(stolen, room.bank.key)))
+    assert (first.reason, again.reason) == (None, Reason.NONCE_REUSED)
+
+
+def test_the_word_that_the_room_sees_is_the_same_of_good_and_bad_models(tmp_path: Path) -> None:
+    words: list[FitRelease] = []
+    for name, rate in (("few", -2.0), ("many", 0.0)):
+        room = FitRoom.make(tmp_path / name, firms(rate=rate))
+        try:
+            words.append(room.ask(room.approved(asked())))
+        finally:
+            room.enclave.close()
+    digests = {"store", "request", "endorsement", "charter", "approvals", "agreement"}
+    digests |= {"template", "certificate", "stream", "chain", "model", "answer", "time"}
+    first, second = (each.model_dump(exclude=digests) for each in words)
+    assert first == second
+    assert first["reason"] is None
