@@ -43,6 +43,8 @@ class BandIndex:
         allowed = [*range(part.bands)] + ([NO_BAND] if part.silent else [])
         if bytes(self._bands).translate(None, bytes(allowed)):
             raise SafeRoomError(Reason.MALFORMED, "a band that the score does not have")
+        if self._lost is not None:
+            _require_reasons(self._lost, self._bands, part)
 
     def band(self, subject: str) -> Truth | Band:
         """Give a subject's band, or that nothing is known of it."""
@@ -81,6 +83,16 @@ class BandIndex:
         if self._lost is None:
             return told, np.zeros((len(told), 0), np.uint8)
         return told, np.frombuffer(self._lost, np.uint8).reshape(-1, REASONS_BYTES)[at]
+
+
+def _require_reasons(lost: memoryview, bands: memoryview, part: ScorePart) -> None:
+    """Refuse sets of reasons that the score does not have, or that stand beside no band."""
+    sets = np.frombuffer(lost, dtype=">u8")
+    named = np.unpackbits(np.frombuffer(lost, np.uint8).reshape(-1, REASONS_BYTES), axis=1)
+    beside_none = sets[np.frombuffer(bands, np.uint8) == NO_BAND].any()
+    most = int(named.sum(axis=1).max())
+    if beside_none or most > part.reasons or int(sets.max()) >> part.features:
+        raise SafeRoomError(Reason.MALFORMED, "reasons that the score does not have")
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,10 +93,21 @@ def test_a_child_that_lies_about_reasons_is_not_believed(scoring: Scoring) -> No
     part = standing.certificates[scoring.asked.certificate.digest].part("tax").score
     assert part is not None
     code = scoring.said.world.subject(1).uscc.encode()
-    for content in (code + b"\x00\x00", code + b"\x00\x00" + bytes(8), code + bytes(19)):
+    bands, none = b"\x00\x01", bytes(8)
+    for content in (
+        code + bands,  # no reasons
+        code + bands + none,  # of one of two only
+        code + bands + none + none + b"\0",
+        code + bands + bytes(7) + b"\3" + none,  # two where one may be
+        code + bands + bytes(7) + b"\4" + none,  # of a third feature
+        code + b"\xff\x01" + bytes(7) + b"\1" + none,  # beside nothing
+    ):
         with pytest.raises(SafeRoomError) as refused:
             BandIndex(memoryview(content), 1, part)
         assert refused.value.reason is Reason.MALFORMED
+    assert part.features == len(READ)
+    sound = BandIndex(memoryview(code + bands + bytes(7) + b"\2" + none), 1, part)
+    assert sound.band(code.decode()) == Band(1, 2)
 
 
 def test_reasons_of_rows_are_those_of_each_row_alone() -> None:

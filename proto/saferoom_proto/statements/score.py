@@ -145,7 +145,7 @@ class ScorePart(Part):
         Raises:
             SafeRoomError: `TOO_LARGE` for more answers than any budget buys.
         """
-        sets = sum(math.comb(len(score.features), named) for named in range(score.reasons + 1))
+        sets = _sets(len(score.features), score.reasons)
         answers = (len(score.edges) + 1) * sets + silent
         if answers > MOST_ANSWERS:
             rule = f"{answers} different answers; no budget buys more than {MOST_ANSWERS}"
@@ -167,6 +167,14 @@ class ScorePart(Part):
         return len(self.edges) + 1
 
     @property
+    def features(self) -> int:
+        """Of how many features reasons are, as the number of their sets says; 0 without any."""
+        named = 0
+        while self.reasons and _sets(named, self.reasons) < self.sets:
+            named += 1
+        return named
+
+    @property
     def silent(self) -> bool:
         """Whether "not found" is an answer."""
         return self.answers > self.bands * self.sets
@@ -182,3 +190,8 @@ class ScorePart(Part):
         of += (f"{self.reasons} reasons",) if self.reasons else ()
         told = "\n".join((_MARK, self.model, *of, *map(format_number, self.edges), *free))
         return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _sets(features: int, most: int) -> int:
+    """Count the sets of at most so many of some features, with none."""
+    return sum(math.comb(features, named) for named in range(most + 1))
