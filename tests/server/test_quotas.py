@@ -17,7 +17,7 @@ from saferoom_proto.v1 import check_pb2, identity_pb2
 from saferoom_proto.wire import envelope_to_proto
 from simulator import sample
 from tests.server.conftest import Ready, make_ready
-from tests.server.room.opened import Calls, opened
+from tests.server.room.opened import Calls, opened, until
 
 LIMITS = "[limits]\ncalls = 40\ncalls_per_caller = 4\n"
 
@@ -43,10 +43,13 @@ async def quota_of(calls: Calls) -> Quota | None:
 async def test_every_call_tells_what_more_its_caller_may_have_under_way(ready: Ready) -> None:
     calls = ready.room.calls("bank-a", "desk")
     assert await quota_of(calls) == Quota(limit=4, remaining=3)
-    ready.room.behave("tax", delay_seconds=1)
+    ready.room.behave("tax", delay_seconds=2)
     slow = [asyncio.ensure_future(calls.check.Check(asked(ready), timeout=20)) for _ in range(2)]
-    await asyncio.sleep(0.3)
-    assert await quota_of(calls) == Quota(limit=4, remaining=1)
+
+    async def both_are_there() -> bool:
+        return await quota_of(calls) == Quota(limit=4, remaining=1)
+
+    await until(both_are_there)
     await asyncio.gather(*slow)
     assert await quota_of(calls) == Quota(limit=4, remaining=3)
 
