@@ -12,7 +12,8 @@ from tests.flow.live import LiveRoom
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
     """Give a room with two owners, two banks and five subjects, ready for checks."""
-    room = LiveRoom(tmp_path_factory.mktemp("live"))
+    brokers = {"tax": tmp_path_factory.mktemp("b")}
+    room = LiveRoom(tmp_path_factory.mktemp("live"), brokers=brokers)
     try:
         room.start()
         room.equip()

@@ -9,12 +9,13 @@ Whoever wants another shape takes the steps one by one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
+from saferoom.config import CONFIG_FILE
 from saferoom.room import add_issuer, init_room
 from saferoom_client.agent.folder import KeyAgent, Policy
 from saferoom_client.files import read_model
@@ -82,6 +83,8 @@ class LiveRoom:
     processes: Processes = field(init=False)
     consents: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     schemas: dict[str, str] = field(default_factory=dict[str, str])
+    brokers: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    """Where enclaves of owners listen for their brokers."""
 
     def __post_init__(self) -> None:
         self.processes = Processes(self.folder / "logs")
@@ -113,6 +116,10 @@ class LiveRoom:
     def make(self) -> None:
         """Make the folders of the operator, the issuer, the owners and all members."""
         init_room(self.room, ORIGIN, f"{self.host}:{free_port(self.host)}")
+        config, section = self.room / CONFIG_FILE, "[enclaves.brokers]"
+        named = (f'{owner} = "{folder}"' for owner, folder in self.brokers.items())
+        text = config.read_text("utf-8")
+        config.write_text(text.replace(section, "\n".join((section, *named))), "utf-8")
         self.issuer.save(self.folder / "issuer")
         add_issuer(self.room, self.issuer.name, self.issuer.pem.encode())
         code, dependencies = measure_code(), measure_dependencies()
