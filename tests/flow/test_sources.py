@@ -40,7 +40,7 @@ aggregate:
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def asked(live: LiveRoom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     """Have the tax office's arrears asked of a provider, and a check about them approved."""
     schema = tax_schema()

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from saferoom_client.cli.options import SuiteOption, require_suite
+from saferoom_client.demo.city import show_city
 from saferoom_client.demo.data import read_records
 from saferoom_client.demo.play import Play
 from saferoom_client.demo.processes import Processes
@@ -46,6 +47,7 @@ def run(
             play.be_refused,
             partial(train, stage, screen, play.records, play.cast["silent"]),
             partial(tabulate, stage, screen),
+            partial(show_city, stage, screen),
             play.meet_a_dishonest_server,
             play.verify,
         ):

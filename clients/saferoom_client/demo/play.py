@@ -230,7 +230,7 @@ class Play:
         )
 
     def meet_a_dishonest_server(self) -> None:
-        """Act 9: the server is taken over, keys and all; the enclaves refuse what it makes up."""
+        """Act 10: the server is taken over, keys and all; the enclaves refuse what it makes up."""
         self.screen.act(say("The server is taken over; it calls everything fine"))
         stage = self.stage
         with stage.open("bank-a", "desk") as bank:
@@ -255,7 +255,7 @@ class Play:
         self.screen.done(say("the honest server is back; the enclaves serve again"))
 
     def verify(self) -> None:
-        """Act 10: receipts and the log, verified by whoever trusts nobody."""
+        """Act 11: receipts and the log, verified by whoever trusts nobody."""
         self.screen.act(say("Receipts verify offline; the log is whole"))
         trust = Profile.load(self.stage.member("auditor", "desk")).trust
         folder = self.stage.folder / "receipts"
