@@ -5,9 +5,12 @@ from __future__ import annotations
 import bz2
 import csv
 import importlib.util
+import json
 import math
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, cast
@@ -35,6 +38,7 @@ from saferoom_models.vertical.arrays import Integers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CLIENTS: Final = ROOT / "clients/saferoom_client/demo/data/uci_card_default.csv.bz2"
+EVALUATE: Final = Path(__file__).with_name("evaluate_pmml.py")
 HOSTILE: Final = ('say "hi" \\ bye', "<b> & 'c'", "两年以上", " a b ", "=1+1")
 
 
@@ -285,22 +289,28 @@ def _on_edges(card: Card) -> dict[str, Values]:
 def test_another_evaluator_gives_the_same_points_and_reasons(
     odd: tuple[Card, dict[str, Values]], tmp_path: Path
 ) -> None:
-    from pypmml import Model  # noqa: PLC0415 - it starts a Java machine
-
     card, columns = odd
     file = tmp_path / "card.pmml"
     file.write_bytes(to_pmml(card, name="card", about="a test's"))
-    model = Model.load(str(file))
-    rows = [_rows(columns, slice(0, 40)), _on_edges(card)]
-    for some in rows:
+    expected: list[tuple[int, list[str]]] = []
+    given: list[dict[str, object]] = []
+    for some in (_rows(columns, slice(0, 40)), _on_edges(card)):
         each = card.column_points(card.places(some))
-        ranked = card.reasons(each)
-        for at, got in enumerate(each):
-            given = {name: _plain(values[at]) for name, values in some.items()}
-            told = model.predict(given)
-            assert told["points"] == got.sum(), given
-            names = [card.columns[column].name for column in ranked[at]]
-            assert [told[f"reason_{rank}"] for rank in range(1, len(names) + 1)] == names
+        for at, reasons in enumerate(card.reasons(each)):
+            given.append({name: _plain(values[at]) for name, values in some.items()})
+            expected.append((int(each[at].sum()), [card.columns[one].name for one in reasons]))
+    done = subprocess.run(
+        [sys.executable, str(EVALUATE), str(file)],
+        input=json.dumps(given).encode(),
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    told = cast("list[dict[str, object]]", json.loads(done.stdout))
+    for (points_of, names), row, got in zip(expected, given, told, strict=True):
+        assert got["points"] == points_of, row
+        assert [got[f"reason_{rank}"] for rank in range(1, len(names) + 1)] == names, row
 
 
 def _plain(value: object) -> object:
