@@ -25,6 +25,14 @@ def room(tmp_path: Path) -> Iterator[FitRoom]:
     made.enclave.close()
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FitRoom]:
+    """Give a room whose records nobody changes."""
+    made = FitRoom.make(tmp_path_factory.mktemp("fits"))
+    yield made
+    made.enclave.close()
+
+
 def changed(held: Firms, count: int) -> Firms:
     """Give the same firms, of which the first so many came into arrears or did not."""
     arrears = held.arrears.copy()
@@ -53,6 +61,7 @@ def test_two_trainings_that_differ_by_few_firms_are_not_both_told(room: FitRoom)
     assert room.ask(of).reason is None
 
 
+@pytest.mark.soak
 def test_a_firm_that_joins_or_leaves_is_not_told_by_the_difference(room: FitRoom) -> None:
     held, of = firms(), room.approved(asked())
     assert room.ask(of).reason is None
@@ -62,22 +71,22 @@ def test_a_firm_that_joins_or_leaves_is_not_told_by_the_difference(room: FitRoom
     assert room.ask(of).reason is None
 
 
-def test_an_asker_chooses_neither_who_is_held_out_nor_gets_another_split(room: FitRoom) -> None:
-    of = room.approved(asked())
+def test_an_asker_chooses_neither_who_is_held_out_nor_gets_another_split(kept: FitRoom) -> None:
+    of = kept.approved(asked(), "split")
     cards = {
         (card.auc, card.ks, card.membership)
-        for request in (room.request(of) for _ in range(3))
-        for card in (room.card(request, room.enclave.fit(request)),)
+        for request in (kept.request(of) for _ in range(3))
+        for card in (kept.card(request, kept.enclave.fit(request)),)
     }
     assert len(cards) == 1, "a nonce gives another split"
 
 
 def test_a_model_whose_rows_can_be_told_from_others_stays(
-    room: FitRoom, monkeypatch: pytest.MonkeyPatch
+    kept: FitRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = room.approved(asked())
+    of = kept.approved(asked(), "told")
     monkeypatch.setattr(gate, "MOST_MEMBERSHIP", -1.0)
-    said = room.ask(of)
+    said = kept.ask(of)
     assert (said.reason, said.run, said.model) == (Reason.WITHHELD, 1, None)
 
 
@@ -93,7 +102,7 @@ def test_few_rows_or_few_of_one_label_are_withheld_in_one_word(tmp_path: Path) -
         room.enclave.close()
 
 
-def test_a_template_cannot_ask_for_fewer_rows_than_what_it_fits_needs(room: FitRoom) -> None:
+def test_a_template_cannot_ask_for_fewer_rows_than_what_it_fits_needs(kept: FitRoom) -> None:
     reasons: list[Reason] = []
     for fit in (
         boosted(trees=50, leaves=8),
@@ -101,7 +110,7 @@ def test_a_template_cannot_ask_for_fewer_rows_than_what_it_fits_needs(room: FitR
         asked(least_events=50),
     ):
         with pytest.raises(SafeRoomError) as caught:
-            room.bank.fits("thin", fit)
+            kept.bank.fits("thin", fit)
         reasons.append(caught.value.reason)
     assert reasons == [Reason.NOT_ALLOWED] * 3
     for changes in (
@@ -114,20 +123,21 @@ def test_a_template_cannot_ask_for_fewer_rows_than_what_it_fits_needs(room: FitR
             asked(**changes)
 
 
-def test_what_another_signed_or_altered_trains_nothing(room: FitRoom) -> None:
-    of = room.approved(asked())
-    genuine = room.request(of)
+def test_what_another_signed_or_altered_trains_nothing(kept: FitRoom) -> None:
+    of = kept.approved(asked(), "forged")
+    genuine = kept.request(of)
     request = load(genuine, FitRequest)
     forged = seal_statement(request, SigningKey.generate())
     altered = Envelope(genuine.payload_type, genuine.payload + b" ", genuine.signatures)
-    reasons = {refusal(room, each) for each in (forged, altered)}
+    reasons = {refusal(kept, each) for each in (forged, altered)}
     assert reasons <= {Reason.BAD_SIGNATURE, Reason.MALFORMED}
-    first = room.said(room.enclave.fit(genuine))
-    stolen = request.model_copy(update={"reply_key": b64(room.banks[2].reply.public)})
-    again = room.said(room.enclave.fit(seal_statement(stolen, room.bank.key)))
+    first = kept.said(kept.enclave.fit(genuine))
+    stolen = request.model_copy(update={"reply_key": b64(kept.banks[2].reply.public)})
+    again = kept.said(kept.enclave.fit(seal_statement(stolen, kept.bank.key)))
     assert (first.reason, again.reason) == (None, Reason.NONCE_REUSED)
 
 
+@pytest.mark.soak
 def test_the_word_that_the_room_sees_is_the_same_of_good_and_bad_models(tmp_path: Path) -> None:
     words: list[FitRelease] = []
     for name, rate in (("few", -2.0), ("many", 0.0)):

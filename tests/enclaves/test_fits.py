@@ -174,38 +174,38 @@ def test_a_repeat_gets_the_same_bytes_and_counts_once_over_a_kill(own: FitRoom) 
     assert told[0].membership == told[1].membership
 
 
-def test_a_group_s_trainings_are_counted_together_with_what_was_withheld(own: FitRoom) -> None:
-    of = own.approved(asked(least_rows=2000, runs={"most": 2, "days": 30}))
-    assert (refused(own, of), own.ask(of, own.banks[1]).run) == (Reason.WITHHELD, 2)
-    assert refused(own, of) is Reason.OVER_BUDGET
-    assert own.ask(of, own.banks[2]).run == 1, "another group's"
+def test_a_group_s_trainings_are_counted_together_with_what_was_withheld(room: FitRoom) -> None:
+    of = room.approved(asked(least_rows=2000, runs={"most": 2, "days": 30}), "group")
+    assert (refused(room, of), room.ask(of, room.banks[1]).run) == (Reason.WITHHELD, 2)
+    assert refused(room, of) is Reason.OVER_BUDGET
+    assert room.ask(of, room.banks[2]).run == 1, "another group's"
 
 
 def test_what_breaks_in_a_child_is_withheld_and_nothing_is_told_of_it(
-    own: FitRoom, monkeypatch: pytest.MonkeyPatch
+    room: FitRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = own.approved(asked())
+    of = room.approved(asked(), "broken")
 
     def killed(*_: object) -> None:
         raise SafeRoomError(Reason.INTERNAL, "the child was killed")
 
     with monkeypatch.context() as broken:
         broken.setattr(StoreWork, "fit", killed)
-        assert refused(own, of) is Reason.WITHHELD
-    assert own.ask(of).run == 2
+        assert refused(room, of) is Reason.WITHHELD
+    assert room.ask(of).run == 2
 
 
 def test_an_enclave_without_scikit_learn_says_what_to_install(
-    own: FitRoom, monkeypatch: pytest.MonkeyPatch
+    room: FitRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = own.approved(asked())
+    of = room.approved(asked(), "bare")
 
     def none(_: str) -> None:
         return None
 
     monkeypatch.setattr(desk, "find_spec", none)
     with pytest.raises(SafeRoomError) as caught:
-        own.enclave.fit(own.request(of))
+        room.enclave.fit(room.request(of))
     assert caught.value.reason is Reason.NOT_INSTALLED
     assert "pip install 'saferoom[room]'" in caught.value.fields[0].rule
 
@@ -233,12 +233,12 @@ def test_a_load_or_a_pause_in_between_stops_it_and_it_is_not_counted(own: FitRoo
     assert (said.reason, said.run) == (Reason.PAUSED, None)
 
 
-def test_a_model_of_the_room_scores_by_bands(own: FitRoom) -> None:
+def test_a_model_of_the_room_scores_by_bands(room: FitRoom) -> None:
     held = firms()
     for first, fit in ((1, asked()), (6, boosted())):
-        of = own.approved(fit, f"fit-{first}")
-        request: Envelope = own.request(of) if first == 1 else own.trees(of)
-        said = own.said(own.enclave.fit(request))
+        of = room.approved(fit, f"fit-{first}")
+        request: Envelope = room.request(of) if first == 1 else room.trees(of)
+        said = room.said(room.enclave.fit(request))
         assert said.model is not None
         score = Score(
             model=said.model,
@@ -247,13 +247,13 @@ def test_a_model_of_the_room_scores_by_bands(own: FitRoom) -> None:
             edges=(Decimal(-1), Decimal(0)),
             stands_for=(Decimal(-2), Decimal("-0.5"), Decimal(1)),
         )
-        template, certificate = own.bank.scores(f"by-{first}", score, (Purpose.PRE_LOAN,))
-        own.tax.approve(template, certificate.digest)
-        own.enclave.follow()
-        own.enclave.enclave.settle(60)
-        bands = own.bands(Approved(template, certificate), range(first, first + 4))
+        template, certificate = room.bank.scores(f"by-{first}", score, (Purpose.PRE_LOAN,))
+        room.tax.approve(template, certificate.digest)
+        room.enclave.follow()
+        room.enclave.enclave.settle(60)
+        bands = room.bands(Approved(template, certificate), range(first, first + 4))
         values = numbers(held, np.arange(first - 1, first + 3))
-        points = foretold(own.kept(request.digest), values)
+        points = foretold(room.kept(request.digest), values)
         assert bands == [Band(1 + int(one >= -1) + int(one >= 0)) for one in points]
 
 
