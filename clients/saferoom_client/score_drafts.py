@@ -55,6 +55,7 @@ def draft_score(
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("reasons", rule)])
     owners = len(training.owners)
     told = tuple(edges) or default_edges(owners)
+    told = _equally_wide(told) if owners > 1 else told
     if owners > 1 and owners * len(told) >= MOST_BANDS:
         most = (MOST_BANDS - 1) // owners
         rule = say(
@@ -78,6 +79,17 @@ def draft_score(
             **({"reasons": reasons} if reasons else {}),
         },
     }
+
+
+def _equally_wide(edges: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
+    """Give edges that lie equally far apart, where but rounding (`_PLACES`) has them differ."""
+    if len(edges) <= 2:  # noqa: PLR2004 - one band between them
+        return edges
+    unit = Decimal(1).scaleb(-_PLACES)
+    width = ((edges[-1] - edges[0]) / (len(edges) - 1)).quantize(unit)
+    even = tuple(edges[0] + width * at for at in range(len(edges)))
+    rounded = all(abs(one - other) <= unit for one, other in zip(edges, even, strict=True))
+    return even if rounded else edges  # others are refused as they are proposed
 
 
 def edges_of(points: Sequence[float], scale: Scale) -> tuple[Decimal, ...]:

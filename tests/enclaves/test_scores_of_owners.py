@@ -18,7 +18,7 @@ from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
 from saferoom_proto.shares import MODULUS, Share
-from saferoom_proto.statements import Purpose, Score, load
+from saferoom_proto.statements import Purpose, Score, load, seal_statement
 from saferoom_proto.suite import Suite
 from saferoom_proto.uscc import make_uscc
 from simulator.batch import FILLER, ask_batch, batch_of, judge_batch
@@ -279,6 +279,24 @@ def test_an_owner_that_did_not_approve_gives_no_share(summed: Summed) -> None:
         "court": Reason.NOT_APPROVED,
         "water": Reason.NOT_APPROVED,
     }
+
+
+@pytest.mark.parametrize("kind", ["Score", "Check"])
+@pytest.mark.parametrize("left", [("tax",), ("tax", "water")])
+def test_no_enclave_hides_among_fewer_than_all_owners(
+    summed: Summed, kind: str, left: tuple[str, ...]
+) -> None:
+    """Alone it would hide its part by nothing, whatever its approvers signed."""
+    of, room = summed.of, summed.of.room
+    asked = summed.asked if kind == "Score" else of.sound
+    whole = load(asked.certificate, ReleaseCertificate)
+    cut = whole.model_copy(update={"parts": tuple(map(whole.part, left))})
+    certificate = room.world.publish(seal_statement(cut, room.bank.key))
+    room.tax.approve(asked.template, certificate.digest)
+    of.follow()
+    few = Approved(asked.template, certificate)
+    question = summed.question(1, few) if kind == "Score" else of.question(asked=few)
+    assert of.enclaves["tax"].ask(question).reason is Reason.CERTIFICATE_MISMATCH
 
 
 @pytest.mark.soak

@@ -130,7 +130,9 @@ def _lines(answer: ScoreAnswer, scale: Scale) -> Sequence[str]:
     first = say("not found") if answer.band is None else _band(answer)
     told: dict[str, str] = {}
     if answer.stands_for is not None:
-        told[say("the owner's part")] = say("{number} of the log-odds", number=answer.stands_for)
+        several = len(answer.evidence.parts) > 1
+        part = later("the owners' parts") if several else later("the owner's part")
+        told[say(part)] = say("{number} of the log-odds", number=answer.stands_for)
     if answer.own is not None:
         told[say("your own part")] = say("{number} of the log-odds", number=f"{answer.own:+.3f}")
     if found is not None:
