@@ -171,7 +171,8 @@ class Loaded:
 
     Attributes:
         snapshot: none if rows were refused.
-        sealed_faults: which, sealed to whoever ordered the load; empty if none were.
+        sealed_faults: which, sealed to whoever ordered the load; empty if none were. Of linked
+            tables always there: how many rows found their subject.
     """
 
     snapshot: OutboxEntry | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -18,8 +18,9 @@ from saferoom_enclaves.children import jobs
 from saferoom_enclaves.children.frames import Frame
 from saferoom_enclaves.rows import RULES
 from saferoom_enclaves.vault import freeze
+from saferoom_proto.load import Change
+from saferoom_proto.load_links import LEFT_RULES
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.feature import Table
 
 T = TypeVar("T")
 
@@ -37,16 +38,36 @@ def answered(frame: Frame, form: type[T]) -> T:
     return answer
 
 
-def require_built(built: jobs.Built, tables: Mapping[str, Table]) -> None:
+def require_built(built: jobs.Built, order: jobs.Build) -> None:
     """Hold what a child says of rows to the schema's names and the rows' rules."""
+    tables = {table.name: table for table in order.tables}
     if built.rows.keys() != tables.keys() or built.bad_row_count < bool(built.bad_rows):
         raise garbled("rows of other tables")
-    for row in built.bad_rows:
+    for row in (*built.bad_rows, *built.left):
         columns = (
             {column.name for column in tables[row.table].columns} if row.table in tables else ()
         )
         if (row.column and row.column not in columns) or row.rule not in RULES:
             raise garbled("a bad row that cannot be")
+    _require_linked(built, order)
+
+
+def _require_linked(built: jobs.Built, order: jobs.Build) -> None:
+    """Hold links to the order: of each linked table that came, and none left that may not be."""
+    came = [
+        table.name
+        for table, change in zip(order.tables, order.changes, strict=True)
+        if table.link is not None and change is not Change.KEEP
+    ]
+    told = [link.table for link in built.links]
+    whole = built.bad_row_count > 0 or len(told) == len(came)
+    if not whole or len(set(told)) != len(told) or not set(told) <= set(came):
+        raise garbled("links of other tables")
+    leaves = [link.table for link in built.links if link.left and not built.bad_row_count]
+    if not {*leaves, *(row.table for row in built.left)} <= set(order.leaves):
+        raise garbled("rows left out that may not be")
+    if any(row.rule not in LEFT_RULES for row in built.left):
+        raise garbled("a row left out that cannot be")
 
 
 def require_about(found: jobs.TableFound, wanted: jobs.TableWanted, subject: str) -> None:

@@ -14,7 +14,7 @@ Until the commit the old store answers; a load that fails anywhere before leaves
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Final, Protocol
@@ -24,7 +24,7 @@ from saferoom_enclaves.indexing import Computed, Opened
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.kept_loads import KeptLoad
 from saferoom_enclaves.marks import Marks
-from saferoom_enclaves.rows import BuiltStore
+from saferoom_enclaves.rows import BadRow, BuiltStore
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.vault import freeze
@@ -32,7 +32,8 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.load import PIECE_BYTES, LoadHeader, LoadOpener
-from saferoom_proto.load_faults import MOST_ROWS, Faults, FaultyRow, seal_faults
+from saferoom_proto.load_faults import MOST_ROWS, Faults, FaultyRow, seal_faults, seal_links
+from saferoom_proto.load_links import require_linked_anew
 from saferoom_proto.load_order import MOST_AHEAD, OpenedOrder
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -87,11 +88,16 @@ class NewStore:
     statement: Envelope
     records_of: int | None = None
     """The earlier epoch whose records it holds, where its owner goes back to them."""
+    sealed_links: bytes = b""
+    """For who ordered it: how many rows of linked tables found their subject; empty of others."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What became of a load: a snapshot's entry, or sealed, the rows for which there is none."""
+    """What became of a load: a snapshot's entry, or sealed, the rows for which there is none.
+
+    Of linked tables both: sealed stands how many rows found their subject.
+    """
 
     snapshot: OutboxEntry | None
     sealed_faults: bytes = b""
@@ -109,7 +115,8 @@ class LoadJob:
 
     Raises:
         SafeRoomError: `MALFORMED` if its tables are not the schema's; `TOO_LARGE`; `CONFLICT` or
-            `NO_DATA` for a change without the snapshot that it follows.
+            `NO_DATA` for a change without the snapshot that it follows; `CONFLICT` for one that
+            brings a map and not all that is linked by it.
     """
 
     def __init__(
@@ -119,6 +126,9 @@ class LoadJob:
         tables = {table.name: table for table in grant.schema.loaded}
         if {table.name for table in grant.header.tables} != tables.keys():
             raise SafeRoomError(Reason.MALFORMED, "a load brings every table of the schema")
+        require_linked_anew(
+            grant.schema.loaded, {table.name: table.change for table in grant.header.tables}
+        )
         self._announced: Final = sum(each.pieces for each in grant.header.tables) * PIECE_BYTES
         if self._announced > most_bytes:
             raise SafeRoomError(Reason.TOO_LARGE, f"a load has at most {most_bytes} bytes")
@@ -171,7 +181,8 @@ class LoadJob:
         tables = [(self._tables[name], file.fileno()) for name, file in self._files.items()]
         changes = tuple(table.change for table in self.grant.header.tables)
         before = None if self._before is None else self._before.memory
-        built = self._work.build(tables, changes, before)
+        leaves = [table.name for table in self.grant.header.tables if table.leaves]
+        built = self._work.build(tables, changes, before, leaves)
         if built.plaintext is None:
             self.settled()
             return LoadReport(None, self._sealed_faults(built))
@@ -188,17 +199,27 @@ class LoadJob:
             opened.close()
             raise
         ordered = grant.ordered
-        return NewStore(opened, computed, built.rows, ordered.order, ordered.statement)
+        return NewStore(
+            opened,
+            computed,
+            built.rows,
+            ordered.order,
+            ordered.statement,
+            sealed_links=self._sealed_links(built) if built.links else b"",
+        )
 
     def _sealed_faults(self, built: BuiltStore) -> bytes:
         """Seal what is wrong with the rows: not even where is for the room to know."""
-        rows = tuple(
-            FaultyRow(table=row.table, line=row.line, column=row.column or None, rule=row.rule)
-            for row in built.bad_rows[:MOST_ROWS]
-        )
+        faults = Faults(rows=_told(built.bad_rows), count=built.bad_row_count, links=built.links)
         order = self.grant.ordered.order
-        faults = Faults(rows=rows, count=built.bad_row_count)
         return seal_faults(faults, unb64(order.reply_key), self.grant.header.digest)
+
+    def _sealed_links(self, built: BuiltStore) -> bytes:
+        """Seal which rows were left out, and how many found their subject."""
+        count = sum(link.left for link in built.links)
+        faults = Faults(rows=_told(built.left), count=count, links=built.links)
+        ordered, digest = self.grant.ordered, self.grant.header.digest
+        return seal_links(faults, unb64(ordered.order.reply_key), digest, ordered.content_key)
 
     def settled(self) -> None:
         """Keep nothing of it: it was taken, or its rows were refused."""
@@ -248,6 +269,13 @@ def require_next(order: StoreOrder, marks: Marks, now: datetime) -> None:
         raise SafeRoomError(Reason.CONFLICT, "ordered before an order that was taken")
     if order.at > now + MOST_AHEAD:
         raise SafeRoomError(Reason.NOT_YET_VALID, f"the order is of {order.at}")
+
+
+def _told(rows: Sequence[BadRow]) -> tuple[FaultyRow, ...]:
+    return tuple(
+        FaultyRow(table=row.table, line=row.line, column=row.column or None, rule=row.rule)
+        for row in rows[:MOST_ROWS]
+    )
 
 
 def _before(grant: LoadGrant, data: Data) -> Opened:

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, Protocol
 
 from saferoom_proto.load import Change
-from saferoom_proto.load_faults import MOST_ROWS
+from saferoom_proto.load_faults import MOST_ROWS, LinkCount
+from saferoom_proto.load_links import (
+    LEFT_RULES,
+    LONG_RULE,
+    NUMBER_RULE,
+    OFTEN_RULE,
+    PERIOD_RULE,
+    is_number,
+)
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements.feature import ColumnType, Table
 
@@ -56,6 +64,7 @@ FORMS: Final[dict[ColumnType, Form]] = {
 
 RULES: Final = frozenset(
     {HEADING_RULE, QUOTING_RULE, WIDTH_RULE, TEXT_RULE, KEY_RULE}
+    | {NUMBER_RULE, PERIOD_RULE, LONG_RULE, OFTEN_RULE, *LEFT_RULES}
     | {form.rule for form in FORMS.values()}
 )
 """All that can be wrong with a row."""
@@ -63,11 +72,16 @@ RULES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TableLoad:
-    """One table of a load: its schema, its rows as CSV, and what they do to those before."""
+    """One table of a load: its schema, its rows as CSV, and what they do to those before.
+
+    Attributes:
+        leaves: rows of a linked table that lead to no subject, or to two, are left out.
+    """
 
     schema: Table
     csv: BinaryIO | bytes
     change: Change = Change.WHOLE
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,10 @@ class BadRow:
     rule: str
 
 
+Fault = tuple[int, str, str]
+"""A line, a column and a rule."""
+
+
 @dataclass(slots=True)
 class BadRows:
     """The bad rows of a load: the first `MAX_TOLD` faults, and how many rows there are."""
@@ -94,8 +112,8 @@ class BadRows:
     told: list[BadRow] = field(default_factory=list[BadRow])
     count: int = 0
 
-    def add(self, table: str, faults: Sequence[tuple[int, str, str]]) -> None:
-        """Takes the faults (line, column, rule) of a batch."""
+    def add(self, table: str, faults: Sequence[Fault]) -> None:
+        """Takes the faults of a batch."""
         self.count += len({line for line, _, _ in faults})
         room = max(0, MAX_TOLD - len(self.told))
         self.told += [BadRow(table, *fault) for fault in sorted(faults)[:room]]
@@ -111,12 +129,16 @@ class BuiltStore:
         rows: how many rows each table has.
         bad_rows: the first faults, at most `MAX_TOLD`.
         bad_row_count: how many rows are bad.
+        left: of the rows that were left out, the first, at most `MAX_TOLD`.
+        links: of each linked table that rows came for, what became of them.
     """
 
     plaintext: BinaryIO | None
     rows: dict[str, int]
     bad_rows: tuple[BadRow, ...]
     bad_row_count: int
+    left: tuple[BadRow, ...] = ()
+    links: tuple[LinkCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +147,17 @@ class Batch:
 
     lines: list[int]
     columns: list[list[str | None]]
-    faults: list[tuple[int, str, str]]
+    faults: list[Fault]
 
 
-def read_batches(load: TableLoad, parse_subject: Callable[[str], str]) -> Iterator[Batch]:
+def read_batches(
+    load: TableLoad, numbers: Collection[str], parse_subject: Callable[[str], str]
+) -> Iterator[Batch]:
     """Reads a table in batches of text, held to the rules that are not about a column's type.
 
     Args:
         load: the table.
+        numbers: its columns that hold the numbers of a map or of what a map leads from.
         parse_subject: gives a subject's code in its one form, or raises SafeRoomError.
     """
     data = io.BytesIO(load.csv) if isinstance(load.csv, bytes) else load.csv
@@ -140,7 +165,7 @@ def read_batches(load: TableLoad, parse_subject: Callable[[str], str]) -> Iterat
     text = io.TextIOWrapper(data, "utf-8-sig", errors="surrogateescape", newline="")
     try:
         reader = csv.reader(text, strict=True)
-        names = [column.name for column in load.schema.columns]
+        names = [column.name for column in load.schema.brought]
         heading = next(reader, list[str]())
         if sorted(heading) != sorted(names):
             yield Batch([], [[] for _ in names], [(1, "", HEADING_RULE)])
@@ -150,10 +175,15 @@ def read_batches(load: TableLoad, parse_subject: Callable[[str], str]) -> Iterat
             columns = [[record[at] or None for record in records] for at in order]
             batch = Batch(lines, columns, faults)
             _check_text(names, batch)
-            _check_subjects(names.index(load.schema.key), load.schema.key, batch, parse_subject)
+            is_linked = load.schema.link is not None
+            for name in numbers:
+                _check_numbers(names.index(name), name, batch, needed=not is_linked)
+            if not is_linked:
+                key = load.schema.key
+                _check_subjects(names.index(key), key, batch, parse_subject)
             yield batch
     except csv.Error:
-        yield Batch([], [[] for _ in load.schema.columns], [(1, "", QUOTING_RULE)])
+        yield Batch([], [[] for _ in load.schema.brought], [(1, "", QUOTING_RULE)])
     finally:
         text.detach()
 
@@ -166,14 +196,14 @@ class _Reader(Protocol):
     def __next__(self) -> list[str]: ...
 
 
-_Records = tuple[list[int], list[list[str]], list[tuple[int, str, str]]]
+_Records = tuple[list[int], list[list[str]], list[Fault]]
 
 
 def _records(reader: _Reader, width: int) -> Iterator[_Records]:
     """Reads records of the right width with the lines they begin on; the others are faults."""
     lines: list[int] = []
     records: list[list[str]] = []
-    faults: list[tuple[int, str, str]] = []
+    faults: list[Fault] = []
     while True:
         line = reader.line_num + 1
         try:
@@ -226,6 +256,15 @@ def _check_subjects(key: int, name: str, batch: Batch, parse_subject: Callable[[
         column[row] = parsed[value]
         if column[row] is None:
             batch.faults.append((batch.lines[row], name, KEY_RULE))
+
+
+def _check_numbers(at: int, name: str, batch: Batch, *, needed: bool) -> None:
+    # A row without a number leads to nobody, which is told as such; a map's row says something.
+    batch.faults.extend(
+        (batch.lines[row], name, NUMBER_RULE)
+        for row, value in enumerate(batch.columns[at])
+        if (needed if value is None else not is_number(value))
+    )
 
 
 def _parsed(value: str, parse_subject: Callable[[str], str]) -> str | None:

@@ -347,7 +347,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         committed = self._worker.run(lambda own: own.commit_store(built))
         entry = await to_its_end(committed)
         job.settled()
-        return LoadReport(entry)
+        return LoadReport(entry, built.sealed_links)
 
     async def _tell(self, where: Whereabouts) -> None:
         tick = await self._worker.run(lambda own: own.charter.charter.release_tick_milliseconds)

@@ -12,8 +12,9 @@ import resource
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Final
@@ -22,9 +23,26 @@ import duckdb
 import numpy as np
 
 from saferoom_enclaves.engine import connect, lock, silenced
-from saferoom_enclaves.rows import FORMS, BadRows, Batch, BuiltStore, TableLoad, read_batches
+from saferoom_enclaves.linking import (
+    LED,
+    Linking,
+    map_faults,
+    period_faults,
+    role_of,
+)
+from saferoom_enclaves.rows import (
+    FORMS,
+    BadRows,
+    Batch,
+    BuiltStore,
+    Fault,
+    TableLoad,
+    read_batches,
+)
 from saferoom_enclaves.sandbox.kernel import system_call
 from saferoom_proto.load import Change
+from saferoom_proto.load_faults import LinkCount
+from saferoom_proto.load_links import require_linked_anew
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import ColumnType, Table
 from saferoom_proto.uscc import parse_uscc
@@ -49,19 +67,23 @@ def build_database(
     """Builds a store from tables, held to their schemas row by row.
 
     Args:
-        tables: every table of the store, in the order in which to build them.
+        tables: every table of the store.
         scratch: a folder on tmpfs that belongs to this process alone. What a killed build left
             there is removed first.
         parse_subject: gives a subject's code in the one form that is stored, or raises.
         before: memfd of the store that tables change; needed where one is not whole.
 
     Raises:
-        SafeRoomError: BAD_CONFIG, the folder is not in memory; CONFLICT, another build has it;
+        SafeRoomError: BAD_CONFIG, the folder is not in memory; CONFLICT, another build has it, or
+            rows would stay that an earlier map linked;
             MALFORMED, a table's schema cannot be a store's; TOO_LARGE, memory is exhausted;
             INTERNAL, DuckDB failed otherwise.
     """
-    _require_schemas([load.schema for load in tables])
-    bad = BadRows()
+    schemas = [load.schema for load in tables]
+    _require_schemas(schemas)
+    require_linked_anew(schemas, {load.schema.name: load.change for load in tables})
+    # Maps come before what is linked by them.
+    ordered = sorted(tables, key=lambda load: load.schema.link is not None)
     rows: dict[str, int] = {}
     with _build_folder(scratch) as folder:
         path = folder / "store"
@@ -71,13 +93,16 @@ def build_database(
                 building.execute(f"ATTACH '/proc/self/fd/{before}' AS before (READ_ONLY)")
             building.execute("USE store")
             lock(building)
-            for load in tables:
-                rows[load.schema.name] = _change(building, load, bad, parse_subject)
+            filling = _Filling(building, {each.name: each for each in schemas}, parse_subject)
+            for load in ordered:
+                rows[load.schema.name] = _change(filling, load)
             building.execute("CHECKPOINT store")  # leaves no write-ahead log beside the file
             building.execute("USE memory")
             building.execute("DETACH store")
+        bad, left = filling.bad, filling.left
         plaintext = None if bad.count else path.open("rb")
-    return BuiltStore(plaintext, rows, tuple(bad.told), bad.count)
+    links = tuple(filling.links)
+    return BuiltStore(plaintext, rows, tuple(bad.told), bad.count, tuple(left.told), links)
 
 
 def open_store(memfd: int) -> duckdb.DuckDBPyConnection:
@@ -106,55 +131,93 @@ def _memory() -> int:
     return MEMORY_BYTES if limit == resource.RLIM_INFINITY else max(MEMORY_BYTES, limit // _SHARE)
 
 
-def _change(
-    building: duckdb.DuckDBPyConnection,
-    load: TableLoad,
-    bad: BadRows,
-    parse_subject: Callable[[str], str],
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """A store that is being filled.
+
+    Attributes:
+        building: the connection to it.
+        schemas: all its tables, by name.
+        parse_subject: gives a subject's code in its one form.
+        bad: the rows for which there will be none.
+        left: the rows that are left out of it.
+        links: what became of the rows of each linked table.
+    """
+
+    building: duckdb.DuckDBPyConnection
+    schemas: Mapping[str, Table]
+    parse_subject: Callable[[str], str]
+    bad: BadRows = field(default_factory=BadRows)
+    left: BadRows = field(default_factory=BadRows)
+    links: list[LinkCount] = field(default_factory=list[LinkCount])
+
+
+def _change(filling: _Filling, load: TableLoad) -> int:
     """Makes a table of a load's rows and of those before that stay; returns how many it has."""
-    name, key = load.schema.name, load.schema.key
-    if load.change is Change.WHOLE:
-        return _fill(building, load, bad, parse_subject)
+    name, key, building = load.schema.name, load.schema.key, filling.building
     if load.change is Change.KEEP:
         building.execute(f'CREATE TABLE "{name}" AS FROM before."{name}"')
     else:
-        _fill(building, load, bad, parse_subject)
-        codes = f'SELECT DISTINCT "{key}" AS code FROM "{name}"'  # noqa: S608 - a schema's names
-        building.execute(f"CREATE TEMP TABLE named AS {codes}")
-        if load.change is Change.DELETE:
-            building.execute(f'DELETE FROM "{name}"')  # noqa: S608
-        building.execute(
-            f'INSERT INTO "{name}" FROM before."{name}" AS held'
-            f' WHERE NOT EXISTS (FROM named WHERE named.code = held."{key}")'
-        )
-        building.execute("DROP TABLE named")
+        brought, linking = _fill(filling, load)
+        if load.change in {Change.REPLACE, Change.DELETE}:
+            _keep_others(building, load.change, name, key)
+        if linking is not None:
+            filling.links.append(linking.count(brought, filled=not filling.bad.count))
+        if load.change is Change.WHOLE:
+            return brought
     counted = building.execute(f'SELECT count(*) FROM "{name}"').fetchone()  # noqa: S608
     return int(counted[0]) if counted else 0
 
 
-def _fill(
-    building: duckdb.DuckDBPyConnection,
-    load: TableLoad,
-    bad: BadRows,
-    parse_subject: Callable[[str], str],
-) -> int:
-    """Makes a table and fills it, unless a row of the load is bad; returns its number of rows."""
-    schema = load.schema
+def _keep_others(building: duckdb.DuckDBPyConnection, change: Change, name: str, key: str) -> None:
+    """Takes over the rows about subjects that a table's new rows do not name."""
+    codes = f'SELECT DISTINCT "{key}" AS code FROM "{name}"'  # noqa: S608 - a schema's names
+    building.execute(f"CREATE TEMP TABLE _named AS {codes}")
+    if change is Change.DELETE:
+        building.execute(f'DELETE FROM "{name}"')  # noqa: S608
+    building.execute(
+        f'INSERT INTO "{name}" FROM before."{name}" AS held'
+        f' WHERE NOT EXISTS (FROM _named WHERE _named.code = held."{key}")'
+    )
+    building.execute("DROP TABLE _named")
+
+
+def _fill(filling: _Filling, load: TableLoad) -> tuple[int, Linking | None]:
+    """Makes a table and fills it, unless a row of the load is bad.
+
+    Returns:
+        How many rows it got, and what led them to their subjects, if they name none.
+    """
+    schema, building, bad = load.schema, filling.building, filling.bad
     columns = ", ".join(f'"{column.name}" {column.type}' for column in schema.columns)
     building.execute(f'CREATE TABLE "{schema.name}" ({columns})')
-    casts = ", ".join(f"CAST(c{at} AS {column.type})" for at, column in enumerate(schema.columns))
+    places = {column.name: f"c{at}" for at, column in enumerate(schema.brought)}
+    casts = ", ".join(
+        f"CAST({places.get(column.name, '_led.one')} AS {column.type})" for column in schema.columns
+    )
+    role = role_of(schema, filling.schemas.values())
+    # A map with a bad row is not filled: by it nothing is led.
+    link = None if bad.count else schema.link
+    linking = None if link is None else Linking(building, schema, link, filling.schemas[link.map])
     rows = 0
     building.execute("BEGIN")
-    for batch in read_batches(load, parse_subject):
-        rows += len(batch.lines)
+    for batch in read_batches(load, role.numbers, filling.parse_subject):
         building.register("_batch", _arrays(batch))
-        bad.add(schema.name, [*batch.faults, *_misfits(building, schema, batch)])
+        faults = [*batch.faults, *_misfits(building, schema, batch)]
+        faults += period_faults(building, schema, role.links, batch)
+        stray = [] if linking is None else linking.lead(faults)
+        (filling.left if load.leaves else bad).add(schema.name, stray)
+        bad.add(schema.name, faults)
+        wrong = {line for line, _, _ in faults}
+        rows += len(batch.lines) - len(stray) - (len(wrong & set(batch.lines)) if wrong else 0)
         if not bad.count:
-            building.execute(f'INSERT INTO "{schema.name}" SELECT {casts} FROM _batch')  # noqa: S608
+            led = "_batch" if linking is None else LED
+            building.execute(f'INSERT INTO "{schema.name}" SELECT {casts} FROM {led}')  # noqa: S608
         building.unregister("_batch")
     building.execute("COMMIT")
-    return rows
+    if role.links and not bad.count:
+        bad.add(schema.name, map_faults(building, schema, role.links))
+    return rows, linking
 
 
 def _arrays(batch: Batch) -> dict[str, np.ndarray[tuple[int], np.dtype[np.generic]]]:
@@ -163,12 +226,10 @@ def _arrays(batch: Batch) -> dict[str, np.ndarray[tuple[int], np.dtype[np.generi
     return {"line": np.array(batch.lines, dtype=np.int64), **arrays}
 
 
-def _misfits(
-    building: duckdb.DuckDBPyConnection, schema: Table, batch: Batch
-) -> list[tuple[int, str, str]]:
+def _misfits(building: duckdb.DuckDBPyConnection, schema: Table, batch: Batch) -> list[Fault]:
     """Finds the values that are not of their column's form, as line, column and rule."""
-    found: list[tuple[int, str, str]] = []
-    for at, column in enumerate(schema.columns):
+    found: list[Fault] = []
+    for at, column in enumerate(schema.brought):
         form = FORMS.get(column.type)
         if form is None or not batch.lines:
             continue

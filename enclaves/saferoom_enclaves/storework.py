@@ -111,6 +111,7 @@ class StoreWork:
         tables: Sequence[tuple[Table, int]],
         changes: Sequence[Change] = (),
         before: int | None = None,
+        leaves: Sequence[str] = (),
     ) -> BuiltStore:
         """Build a store from tables, held to their schemas row by row.
 
@@ -118,6 +119,7 @@ class StoreWork:
             tables: each table's schema, and its rows as CSV: memory that nobody can write.
             changes: what each table's rows do to those before; without them they are all rows.
             before: the store that is changed; none where nothing of it is kept.
+            leaves: the linked tables whose rows are left out that lead to no subject, or to two.
 
         Raises:
             SafeRoomError: BAD_CONFIG, the scratch folder is not in memory; MALFORMED, a table's
@@ -134,20 +136,24 @@ class StoreWork:
         )
         schemas = tuple(schema for schema, _ in tables)
         told = tuple(changes) or (Change.WHOLE,) * len(schemas)
-        order = jobs.Build(tables=schemas, changes=told, scratch=str(self._scratch))
+        order = jobs.Build(
+            tables=schemas, changes=told, leaves=tuple(leaves), scratch=str(self._scratch)
+        )
         frame = self._done(order, (*(file for _, file in tables), *kept), bounds)
         try:
             built = answered(frame, jobs.Built)
-            require_built(built, {schema.name: schema for schema in schemas})
+            require_built(built, order)
             require_file(frame.files, bounds.output_bytes, wanted=not built.bad_row_count)
         except BaseException:
             frame.close()
             raise
         plaintext = os.fdopen(frame.files[0], "rb") if frame.files else None
-        bad_rows = tuple(
-            BadRow(row.table, row.line, row.column, row.rule) for row in built.bad_rows
+        bad, left = (
+            tuple(BadRow(row.table, row.line, row.column, row.rule) for row in rows)
+            for rows in (built.bad_rows, built.left)
         )
-        return BuiltStore(plaintext, dict(built.rows), bad_rows, built.bad_row_count)
+        rows, count = dict(built.rows), built.bad_row_count
+        return BuiltStore(plaintext, rows, bad, count, left, built.links)
 
     def compute(
         self, store: int, tables: Sequence[Table], features: Sequence[FeatureDefinition]

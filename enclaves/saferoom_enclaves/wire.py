@@ -217,7 +217,8 @@ def load_of(header: owner_pb2.LoadHeader) -> tuple[LoadHeader, bytes]:
     """Take a load's header and its sealed key off the wire."""
     _require(all(table.change in _CHANGES for table in header.tables), "piece.header.change")
     tables = tuple(
-        LoadTable(table.name, table.pieces, _CHANGES[table.change]) for table in header.tables
+        LoadTable(table.name, table.pieces, _CHANGES[table.change], table.leaves)
+        for table in header.tables
     )
     return LoadHeader(header.owner, header.schema, tables), header.sealed_key
 

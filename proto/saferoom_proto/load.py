@@ -55,20 +55,27 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadTable:
-    """A table of a load: its name in the schema, its number of pieces, what they do."""
+    """A table of a load: its name in the schema, its number of pieces, what they do.
+
+    Attributes:
+        leaves: rows that link to nobody, or to two, are left out; without it none may.
+    """
 
     name: str
     pieces: int
     change: Change = Change.WHOLE
+    leaves: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.pieces <= MAX_PIECES:
             raise SafeRoomError(Reason.MALFORMED, "a table of a load has at least one piece")
 
     @classmethod
-    def of(cls, name: str, size_bytes: int, change: Change = Change.WHOLE) -> LoadTable:
+    def of(
+        cls, name: str, size_bytes: int, change: Change = Change.WHOLE, *, leaves: bool = False
+    ) -> LoadTable:
         """Announce a table of so many bytes; an empty one has one empty piece."""
-        return cls(name, max(1, -(-size_bytes // PIECE_BYTES)), change)
+        return cls(name, max(1, -(-size_bytes // PIECE_BYTES)), change, leaves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +100,11 @@ class LoadHeader:
     @property
     def digest(self) -> str:
         """Name the header, by the hash of its schema's suite."""
-        # A load of whole tables is named as it was before there were changes.
+        # A load of whole tables is named as it was before there were changes and links.
         tables = [
             {"name": table.name, "pieces": table.pieces}
             | ({} if table.change is Change.WHOLE else {"change": str(table.change)})
+            | ({"leaves": True} if table.leaves else {})
             for table in self.tables
         ]
         document = {"owner": self.owner, "schema": self.schema, "tables": tables}

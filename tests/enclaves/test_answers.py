@@ -18,9 +18,11 @@ from saferoom_enclaves.features import FeatureRule
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.storework import Allowance, StoreWork
 from saferoom_enclaves.vault import freeze
+from saferoom_proto.load_links import UNLINKED_RULE
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import FeatureKind
 from simulator.children import children
+from tests.enclaves.linked import BILLS, MAP
 from tests.enclaves.tables import ARREARS, SUBJECTS, VAT, as_csv
 from tests.enclaves.test_materialise import feature
 
@@ -151,6 +153,38 @@ def test_an_answer_about_a_load_names_only_what_its_schema_has(
     assert refused(lambda: lied_to(GOOD | changes, files=(file,)).build([(ARREARS, memory)]))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(file)  # it was closed
+
+
+LINK: Final = {"table": "bills", "linked": 1, "unlinked": 0, "ended": 0, "ambiguous": 0}
+LINKED: Final[dict[str, object]] = {
+    "rows": {"accounts": 1, "bills": 1},
+    "bad_rows": [],
+    "bad_row_count": 0,
+    "links": [LINK | {"unused": 0}],
+}
+LEFT: Final = {"table": "bills", "line": 2, "column": "account", "rule": UNLINKED_RULE}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"links": []},
+        {"links": [LINK | {"unused": 0, "table": "accounts"}]},
+        {"links": [LINK | {"unused": 0}] * 2},
+        {"links": [LINK | {"unused": 0, "ambiguous": 1}]},  # none may be left out
+        {"left": [LEFT]},
+        {"left": [LEFT | {"table": "accounts"}]},
+        {"left": [LEFT | {"rule": CANARY}]},
+    ],
+)
+def test_an_answer_about_links_leaves_out_what_its_order_does(
+    changes: dict[str, object], memory: int, tmp_path: Path
+) -> None:
+    (tmp_path / "store").write_bytes(b"x")
+    file = os.open(tmp_path / "store", os.O_RDONLY)
+    (tmp_path / "store").unlink()
+    tables = [(MAP, memory), (BILLS, memory)]
+    assert refused(lambda: lied_to(LINKED | changes, files=(file,)).build(tables))
 
 
 @pytest.mark.parametrize("kind", ["a file with a name", "nothing in it", "a folder", "a pipe"])

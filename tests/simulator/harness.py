@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,23 +106,33 @@ class EnclaveHarness(Attended):
         self,
         tables: Mapping[str, bytes],
         schema: str | None = None,
-        change: Change = Change.WHOLE,
+        change: Change | Mapping[str, Change] = Change.WHOLE,
+        leaves: Collection[str] = (),
     ) -> LoadReport:
         """Load tables from CSV, sealed and ordered as the owner's client does it."""
-        return self.load_pieces(*self.sealed(tables, schema, change))
+        return self.load_pieces(*self.sealed(tables, schema, change, leaves))
 
     def sealed(
         self,
         tables: Mapping[str, bytes],
         schema: str | None = None,
-        change: Change = Change.WHOLE,
+        change: Change | Mapping[str, Change] = Change.WHOLE,
+        leaves: Collection[str] = (),
     ) -> tuple[LoadHeader, bytes, Sequence[bytes]]:
-        """Seal tables from CSV, and order their load; what `load_pieces` passes on."""
+        """Seal tables from CSV, and order their load; what `load_pieces` passes on.
+
+        The change is that of every table, or of each by its name; `leaves` names the linked tables
+        whose rows may be left out.
+        """
         schema = schema or self.newest_schema()
+        of = dict.fromkeys(tables, change) if isinstance(change, Change) else change
         header = LoadHeader(
             self.owner.name,
             schema,
-            tuple(LoadTable.of(name, len(data), change) for name, data in tables.items()),
+            tuple(
+                LoadTable.of(name, len(data), of[name], leaves=name in leaves)
+                for name, data in tables.items()
+            ),
         )
         key = make_content_key()
         sealed_key = self.order(header, key)
@@ -183,7 +193,7 @@ class EnclaveHarness(Attended):
                 return built
             entry = self.enclave.commit_store(built)
             job.settled()
-            return LoadReport(entry)
+            return LoadReport(entry, built.sealed_links)
         finally:
             job.close()
 

@@ -17,6 +17,7 @@ from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.rows import MAX_TOLD
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.load import Change
+from saferoom_proto.load_faults import LinkCount
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements.aggregate import Aggregate, TableRules
 from saferoom_proto.statements.base import FeatureName, Owner, Part, Uscc
@@ -34,6 +35,8 @@ class Build(Part):
     kind: Literal["build"] = "build"
     tables: tuple[Table, ...]
     changes: tuple[Change, ...]
+    leaves: tuple[Owner, ...] = ()
+    """The linked tables whose rows are left out that lead to no subject, or to two."""
     scratch: str
 
 
@@ -52,6 +55,8 @@ class Built(Part):
     rows: dict[Owner, _Count]
     bad_rows: Annotated[tuple[BadRowTold, ...], Field(max_length=MAX_TOLD)]
     bad_row_count: _Count
+    left: Annotated[tuple[BadRowTold, ...], Field(max_length=MAX_TOLD)] = ()
+    links: tuple[LinkCount, ...] = ()
 
 
 class Materialise(Part):

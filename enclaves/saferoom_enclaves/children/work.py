@@ -133,15 +133,19 @@ def _build(job: Build, files: tuple[int, ...]) -> tuple[Built, BinaryIO | None]:
     for file in rows:  # whoever wrote it left its place at the end
         os.lseek(file, 0, os.SEEK_SET)
     loads = [
-        TableLoad(table, os.fdopen(file, "rb"), change)
+        TableLoad(table, os.fdopen(file, "rb"), change, table.name in job.leaves)
         for table, file, change in zip(job.tables, rows, job.changes, strict=True)
     ]
     built = build_database(loads, Path(job.scratch), before=kept[0] if kept else None)
-    bad_rows = tuple(
-        BadRowTold(table=row.table, line=row.line, column=row.column, rule=row.rule)
-        for row in built.bad_rows
+    bad, left = (
+        tuple(
+            BadRowTold(table=row.table, line=row.line, column=row.column, rule=row.rule)
+            for row in rows
+        )
+        for rows in (built.bad_rows, built.left)
     )
-    told = Built(rows=built.rows, bad_rows=bad_rows, bad_row_count=built.bad_row_count)
+    count, links = built.bad_row_count, built.links
+    told = Built(rows=built.rows, bad_rows=bad, bad_row_count=count, left=left, links=links)
     return told, built.plaintext
 
 

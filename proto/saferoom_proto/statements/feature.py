@@ -23,6 +23,7 @@ from saferoom_proto.statements.base import (
     Version,
     shown_as_written,
 )
+from saferoom_proto.statements.link import Link
 from saferoom_proto.statements.source import Source
 
 Number = Annotated[Decimal, Field(max_digits=18, decimal_places=6)]
@@ -175,6 +176,8 @@ class Feature(Payload):
 
 CONSENT_FROM_LEVEL = 2
 """Level 1 is public by law; from level 2 on, a check needs consent and is charged (section 7)."""
+NAMES_SOMEBODY = 4
+"""The level of identifiers: no thresholds are asked of them (section 7)."""
 MAX_GRID = 7
 MIN_CLASSES = 2
 MAX_CLASSES = 8
@@ -209,6 +212,8 @@ class Table(Part):
     columns: Annotated[tuple[Column, ...], Field(min_length=2, max_length=400)]
     source: Annotated[Source | None, Field(exclude_if=operator.not_)] = None
     """Whose rows are asked for, one subject at a time; none where they are loaded."""
+    link: Annotated[Link | None, Field(exclude_if=operator.not_)] = None
+    """How its rows find their subject; none where they name it."""
 
     @model_validator(mode="after")
     def _keyed(self) -> Table:
@@ -217,7 +222,35 @@ class Table(Part):
             raise ValueError("a column's name stands twice")
         if self.key not in names:
             raise ValueError("the key column is not among the columns")
+        if self.link is not None:
+            self._linked(self.link)
         return self
+
+    def _linked(self, link: Link) -> None:
+        if self.source is not None:
+            raise ValueError("rows that a source answers with name their subject: no link")
+        self.require_number(link, link.column)
+        if link.at is not None and self.type_of(link.at) not in {ColumnType.DATE, ColumnType.TEXT}:
+            raise ValueError(f"{self.name} has no {link.at} of DATE, nor of TEXT for months")
+
+    def require_number(self, link: Link, column: str) -> None:
+        """Refuse with `ValueError` a linking column that is not one of level 4."""
+        found = next((each for each in self.columns if each.name == column), None)
+        if found is None or found.type is not ColumnType.TEXT or found.name == self.key:
+            raise ValueError(f"{self.name} has no {column} of TEXT beside its key")
+        if found.level < NAMES_SOMEBODY:
+            raise ValueError(f"{column} links to {link.map}: its level is 4")
+
+    def type_of(self, column: str) -> ColumnType | None:
+        """Give a column's type; none of one that is not there."""
+        return next((each.type for each in self.columns if each.name == column), None)
+
+    @property
+    def brought(self) -> tuple[Column, ...]:
+        """The columns that a file brings: the key of linked rows is filled in."""
+        if self.link is None:
+            return self.columns
+        return tuple(column for column in self.columns if column.name != self.key)
 
 
 class Schema(Payload):
@@ -235,6 +268,23 @@ class Schema(Payload):
         days = {(each.source.name, each.source.days) for each in self.tables if each.source}
         if len({name for name, _ in days}) != len(days):
             raise ValueError("a source's tables are held for the same number of days")
+        return self
+
+    @model_validator(mode="after")
+    def _mapped(self) -> Schema:
+        tables = {table.name: table for table in self.tables}
+        for table in self.tables:
+            if (link := table.link) is None:
+                continue
+            found = tables.get(link.map)
+            if found is None or found.source is not None or found.link is not None:
+                raise ValueError(
+                    f"{link.map}, the map of {table.name}, is no table that names whose"
+                )
+            found.require_number(link, link.column)
+            days = [each for each in (link.since, link.until) if each is not None]
+            if strange := [each for each in days if found.type_of(each) is not ColumnType.DATE]:
+                raise ValueError(f"{link.map}, the map of {table.name}, has no DATE {strange[0]}")
         return self
 
     @property

@@ -1378,7 +1378,9 @@ class LoadResponse(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     SEALED_FAULTS_FIELD_NUMBER: _builtins.int
     sealed_faults: _builtins.bytes
-    """Which rows were refused, HPKE-sealed to the order's reply key; empty if none were."""
+    """Which rows were refused, HPKE-sealed to the order's reply key; empty if none were. Of a load of
+    linked tables, always: how many rows found their subject, and which were left out.
+    """
     @_builtins.property
     def snapshot(self) -> Global___OutboxEntry:
         """The snapshot statement, to be recorded; none if rows were refused."""

@@ -915,22 +915,26 @@ class LoadTable(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PIECES_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
+    LEAVES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name in the schema."""
     pieces: _builtins.int
     """How many sealed pieces it has."""
     change: Global___LoadChange.ValueType
     """What its rows do to those of the snapshot that the load follows."""
+    leaves: _builtins.bool
+    """Whether its rows that link to nobody, or to two subjects, are left out; without it none may."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         pieces: _builtins.int = ...,
         change: Global___LoadChange.ValueType = ...,
+        leaves: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "name", b"name", "pieces", b"pieces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "leaves", b"leaves", "name", b"name", "pieces", b"pieces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -945,7 +949,9 @@ class LoadDataResponse(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     SEALED_FAULTS_FIELD_NUMBER: _builtins.int
     sealed_faults: _builtins.bytes
-    """Which rows were refused, HPKE-sealed to the order's reply key; empty if none were."""
+    """Which rows were refused, HPKE-sealed to the order's reply key; empty if none were. Of a load of
+    linked tables, always: how many rows found their subject, and which were left out.
+    """
     @_builtins.property
     def snapshot(self) -> _evidence_pb2.Recorded:
         """The enclave's snapshot statement; none if rows were refused."""
