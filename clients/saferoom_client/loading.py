@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -29,7 +29,7 @@ from saferoom_proto.load import (
     LoadTable,
     make_content_key,
 )
-from saferoom_proto.load_faults import open_faults
+from saferoom_proto.load_faults import Faults, open_faults, open_links
 from saferoom_proto.load_order import LoadOrder, seal_order
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Endorsement, Snapshot, load
@@ -105,6 +105,7 @@ async def load_data(
     tables: Mapping[str, str | Path],
     *,
     changes: Mapping[str, Change] | None = None,
+    leaves: Collection[str] = (),
     progress: Progress = ignore_progress,
     earlier: Told = ignore_earlier,
     deadline_seconds: float = LOAD_DEADLINE_SECONDS,
@@ -120,6 +121,7 @@ async def load_data(
         tables: each table's CSV file, UTF-8 with a heading.
         changes: what the rows of a table do to those of the snapshot in use; of a table that is
             named here and brings no file, all rows stay.
+        leaves: linked tables whose rows are left out that lead to no subject, or to two.
         progress: is told how many bytes of how many have been sent.
         earlier: is told what became of an earlier load that broke off.
         deadline_seconds: how long sending and validating may take.
@@ -133,7 +135,7 @@ async def load_data(
             enclave's on this load.
     """
     owner = session.owner
-    planned = await asyncio.to_thread(_plan, session, schema, tables, changes or {})
+    planned = await asyncio.to_thread(_plan, session, schema, tables, changes or {}, leaves)
     # Step 1: order it, after the snapshot that the enclave answers from now.
     endorsed = await get_endorsed(session, owner)
     taken = await _taken(session, planned, endorsed)
@@ -165,12 +167,15 @@ async def load_data(
     # Step 3: the enclave's word on it: what is wrong with it, for this client only, or a snapshot.
     if not told.HasField("snapshot"):
         return _refused(planned, told.sealed_faults)
-    recorded = recorded_from_proto(told.snapshot)
-    return LoadReport(await _open_taken(session, planned, order, recorded), recorded, (), 0)
+    return await _loaded(session, planned, order, told)
 
 
 def _plan(
-    session: Session, schema: str, tables: Mapping[str, str | Path], changes: Mapping[str, Change]
+    session: Session,
+    schema: str,
+    tables: Mapping[str, str | Path],
+    changes: Mapping[str, Change],
+    leaves: Collection[str],
 ) -> _Load:
     owner = session.owner
     forget_old(session.profile.folder)
@@ -186,7 +191,10 @@ def _plan(
     header = LoadHeader(
         owner,
         schema,
-        tuple(LoadTable.of(name, sizes[name], told[name] or Change.WHOLE) for name in sizes),
+        tuple(
+            LoadTable.of(name, size, told[name] or Change.WHOLE, leaves=name in leaves)
+            for name, size in sizes.items()
+        ),
     )
     ordered, total = tuple(files.get(name) for name in sizes), sum(sizes.values())
     content = Content.read(header, ordered)
@@ -254,7 +262,9 @@ def _order(session: Session, planned: _Load, follows: str | None) -> LoadOrder:
 def _header(planned: _Load, sealed_key: bytes, kept: int) -> owner_pb2.LoadHeader:
     header = planned.header
     tables = [
-        owner_pb2.LoadTable(name=one.name, pieces=one.pieces, change=_CHANGES[one.change])
+        owner_pb2.LoadTable(
+            name=one.name, pieces=one.pieces, change=_CHANGES[one.change], leaves=one.leaves
+        )
         for one in header.tables
     ]
     return owner_pb2.LoadHeader(
@@ -308,8 +318,23 @@ def _read_piece(file: BinaryIO, path: Path, *, last: bool) -> bytes:
 
 def _refused(planned: _Load, sealed_faults: bytes) -> LoadReport:
     faults = open_faults(sealed_faults, planned.reply, planned.header.digest)
-    rows = tuple(BadRow(row.table, row.line, row.column or "", row.rule) for row in faults.rows)
-    return LoadReport(None, None, rows, faults.count)
+    return LoadReport(None, None, _rows(faults), faults.count, links=faults.links)
+
+
+async def _loaded(
+    session: Session, planned: _Load, order: Envelope, told: owner_pb2.LoadDataResponse
+) -> LoadReport:
+    """Tell of a load that was taken, and of linked tables, what became of their rows."""
+    recorded = recorded_from_proto(told.snapshot)
+    snapshot = await _open_taken(session, planned, order, recorded)
+    if not told.sealed_faults:
+        return LoadReport(snapshot, recorded, (), 0)
+    links = open_links(told.sealed_faults, planned.reply, planned.header.digest, planned.key)
+    return LoadReport(snapshot, recorded, (), 0, _rows(links), links.links)
+
+
+def _rows(faults: Faults) -> tuple[BadRow, ...]:
+    return tuple(BadRow(row.table, row.line, row.column or "", row.rule) for row in faults.rows)
 
 
 async def _open_taken(

@@ -14,6 +14,7 @@ from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.load_faults import LinkCount
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.rollback import RollbackOrder
@@ -117,12 +118,19 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What became of a load: a new snapshot, or the rows for which it was refused whole."""
+    """What became of a load: a new snapshot, or the rows for which it was refused whole.
+
+    Attributes:
+        left: of the rows that were left out, the first.
+        links: what became of the rows of each linked table: the enclave's own count.
+    """
 
     snapshot: Snapshot | None
     recorded: Recorded | None
     bad_rows: tuple[BadRow, ...]
     bad_row_count: int
+    left: tuple[BadRow, ...] = ()
+    links: tuple[LinkCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from saferoom_client.cli.faults import fault_lines
+from saferoom_client.cli.link_words import (
+    counted,
+    left_lines,
+    left_out_next,
+    link_lines,
+    links_document,
+)
 from saferoom_client.cli.options import (
     JsonOption,
     ProfileOption,
@@ -30,8 +37,10 @@ from saferoom_client.records.report import read_report, write_report
 from saferoom_client.records.sources import ENCODINGS
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
-from saferoom_client.values import StoreVersion
+from saferoom_client.values import LoadReport, StoreVersion
 from saferoom_proto.load import Change
+from saferoom_proto.load_faults import LinkCount
+from saferoom_proto.load_links import require_linked_anew
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Schema, Snapshot
 
@@ -65,6 +74,14 @@ AgainstOption = Annotated[
     Path | None,
     typer.Option(help="An earlier report: tell what has drifted.", dir_okay=False, exists=True),
 ]
+LeaveOption = Annotated[
+    bool,
+    typer.Option(
+        "--leave-unlinked",
+        help="Leave out the rows whose number leads to no subject, or to two; else nothing is"
+        " loaded.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,7 @@ class _Wishes:
     report: Path | None
     against: Path | None
     whole: bool = True
+    leaves: bool = False
 
     def __post_init__(self) -> None:
         if self.encoding is not None and self.encoding not in ENCODINGS:
@@ -109,6 +127,7 @@ def _held(
                 rejects,
                 encoding=wishes.encoding,
                 whole=wishes.whole,
+                leaves=wishes.leaves,
                 progress=count,
             )
         )
@@ -128,10 +147,11 @@ def check(
     rejects: RejectsOption = None,
     report: ReportOption = None,
     against: AgainstOption = None,
+    leave_unlinked: LeaveOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Hold files to your newest tables and the catalogue; nothing is sent."""
-    wishes = _Wishes(encoding, rejects, report, against)
+    wishes = _Wishes(encoding, rejects, report, against, leaves=leave_unlinked)
     given = pairs(files, "TABLE=FILE")
     with Room.open(profile) as room:
         newest = room.get_schema()
@@ -142,9 +162,16 @@ def check(
             if found.bad:
                 _show_bad(found.bad, found.told, wishes, as_json=as_json)
             rows = {name: each.quality.rows for name, each in found.held.items()}
+            left = found.left
     told = ", ".join(_rows(name, count) for name, count in rows.items())
-    document: dict[str, object] = {"rows": rows, "bad_row_count": 0, "bad_rows": ()}
-    show(as_json, document, say("every row is good: {told}", told=told))
+    document: dict[str, object] = {"rows": rows, "bad_row_count": 0, "bad_rows": (), "left": left}
+    good = say("no row is bad: {told}", told=told) if left else None
+    show(
+        as_json,
+        document,
+        good or say("every row is good: {told}", told=told),
+        *left_lines(left, wishes.rejects),
+    )
 
 
 @app.command()
@@ -164,13 +191,14 @@ def load(
             " and keep the others."
         ),
     ] = None,
+    leave_unlinked: LeaveOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Seal files to your own enclave and load them: all or nothing."""
     if change is Change.KEEP:
         raise SafeRoomError(Reason.MALFORMED, "", [FieldFault("--change", _CHANGE_RULE)])
     whole = change in {None, Change.WHOLE}
-    wishes = _Wishes(encoding, rejects, report, against, whole=whole)
+    wishes = _Wishes(encoding, rejects, report, against, whole=whole, leaves=leave_unlinked)
     given = pairs(files, "TABLE=FILE")
     digest = digest_of(schema, "--schema", "schema show")
     with Room.open(profile) as room:
@@ -180,12 +208,16 @@ def load(
             refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("--schema", rule)])
             refusal.add_note("saferoom schema show")
             raise refusal
+        tables = newest[0].tables
+        kept = {} if whole else {each.name: Change.KEEP for each in tables}
+        changes = {**kept, **dict.fromkeys(given, change or Change.WHOLE)}
+        require_linked_anew(tables, changes)
+        linked = {each.name for each in tables if each.link is not None and each.name in given}
+        leaves = linked if leave_unlinked else set[str]()
         with _held(room, newest[0], given, wishes, quiet=as_json) as found:
             if found.bad:
                 _show_bad(found.bad, found.told, wishes, as_json=as_json)
             bar, move = progress_of("loading", quiet=as_json)
-            kept = {} if whole else {each.name: Change.KEEP for each in newest[0].tables}
-            changes = {**kept, **dict.fromkeys(found.files, change or Change.WHOLE)}
             heard: list[Earlier] = []
 
             def earlier(what: Earlier, sent: int) -> None:
@@ -196,7 +228,12 @@ def load(
             with bar:
                 try:
                     loaded = room.load_data(
-                        digest, found.files, changes=changes, progress=move, earlier=earlier
+                        digest,
+                        found.files,
+                        changes=changes,
+                        leaves=leaves,
+                        progress=move,
+                        earlier=earlier,
                     )
                 except SafeRoomError as refusal:
                     # As by a load whose sender was killed when all of it had arrived.
@@ -205,8 +242,8 @@ def load(
                     raise
     if loaded.snapshot is None:
         rows = [(row.table, Fault(row.line, row.column, row.rule)) for row in loaded.bad_rows]
-        _show_bad(loaded.bad_row_count, rows, wishes, as_json=as_json)
-    _show_loaded(loaded.snapshot, heard, as_json=as_json)
+        _show_bad(loaded.bad_row_count, rows, wishes, as_json=as_json, links=loaded.links)
+    _show_loaded(loaded, loaded.snapshot, heard, linked, as_json=as_json)
 
 
 _EARLIER = {
@@ -216,7 +253,14 @@ _EARLIER = {
 }
 
 
-def _show_loaded(snapshot: Snapshot, heard: Sequence[Earlier], *, as_json: bool) -> None:
+def _show_loaded(
+    loaded: LoadReport,
+    snapshot: Snapshot,
+    heard: Sequence[Earlier],
+    linked: Collection[str],
+    *,
+    as_json: bool,
+) -> None:
     store = snapshot.store
     rows = ", ".join(_rows(name, count) for name, count in snapshot.rows.items())
     show(
@@ -226,13 +270,20 @@ def _show_loaded(snapshot: Snapshot, heard: Sequence[Earlier], *, as_json: bool)
             "store": store.digest,
             "rows": snapshot.rows,
             "earlier": heard[-1] if heard else None,
+            "links": links_document(loaded),
         },
         say("loaded {rows}; the store is at epoch {epoch}", rows=rows, epoch=store.epoch),
+        *link_lines(loaded, linked),
     )
 
 
 def _show_bad(
-    count: int, told: Sequence[tuple[str, Fault]], wishes: _Wishes, *, as_json: bool
+    count: int,
+    told: Sequence[tuple[str, Fault]],
+    wishes: _Wishes,
+    *,
+    as_json: bool,
+    links: Sequence[LinkCount] = (),
 ) -> NoReturn:
     """Show the rows for which nothing was loaded, and end."""
     bad = [{"table": name, **fault._asdict()} for name, fault in told]
@@ -246,7 +297,9 @@ def _show_bad(
         say("nothing was loaded: {bad_row_count:,} rows break the schema", bad_row_count=count),
         *table(("TABLE", "LINE", "COLUMN", "RULE"), rows),
         *written,
+        *counted(links),
         say("next: correct the files and load them again"),
+        *left_out_next(fault.rule for _, fault in told),
     )
     raise typer.Exit(REFUSED_ROWS)
 

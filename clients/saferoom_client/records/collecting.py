@@ -21,6 +21,7 @@ from saferoom_client.records.annex import catalogue
 from saferoom_client.records.blanks import sheet_name
 from saferoom_client.records.faults import Fault
 from saferoom_client.records.holding import Held, Reject, hold
+from saferoom_client.records.linking import links_of
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
 
@@ -45,6 +46,11 @@ class Collected:
     def bad(self) -> int:
         """How many rows are bad."""
         return sum(each.bad for each in self.held.values())
+
+    @property
+    def left(self) -> dict[str, int]:
+        """How many rows of each linked table are left out, by what its map says here."""
+        return {name: each.left for name, each in self.held.items() if each.left}
 
     @property
     def told(self) -> list[tuple[str, Fault]]:
@@ -99,6 +105,7 @@ def collected(
     *,
     encoding: str | None = None,
     whole: bool = True,
+    leaves: bool = False,
     progress: Callable[[int], None],
 ) -> Generator[Collected]:
     """Hold the files of a load to their tables.
@@ -109,6 +116,7 @@ def collected(
         rejects: takes the bad rows.
         encoding: of CSV files; found out where it is not said.
         whole: whether every table has to have a file.
+        leaves: whether rows are left out that lead to no subject, or to two; else they are bad.
         progress: is told how many rows more have been read.
 
     Raises:
@@ -118,9 +126,12 @@ def collected(
     _require_known([table.name for table in tables], files, whole=whole)
     held: dict[str, Held] = {}
     paths: dict[str, Path] = {}
+    links = links_of(tables, files)
+    # A map is read before what it leads from.
+    ordered = sorted(tables, key=lambda table: table.link is not None)
     with ExitStack() as stack:
         stack.callback(rejects.close)
-        for table in (each for each in tables if each.name in files):
+        for table in (each for each in ordered if each.name in files):
             path, sheets = _place(files[table.name], table.name)
             out: BinaryIO = stack.enter_context(tempfile.TemporaryFile())
             held[table.name] = hold(
@@ -130,8 +141,12 @@ def collected(
                 rejects.of(table),
                 encoding=encoding,
                 sheets=sheets,
+                links=links[table.name],
+                leaves=leaves,
                 progress=progress,
             )
+            for _, said in links[table.name].maps:
+                said.is_whole = not held[table.name].bad
             out.flush()
             paths[table.name] = Path(f"/proc/self/fd/{out.fileno()}")
         yield Collected(held, paths)

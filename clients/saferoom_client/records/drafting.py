@@ -39,7 +39,7 @@ def draft_tables(
         old = tables[name]
         columns = (*old.columns, column)
         told = {"name": name, "title": old.title, "key": old.key, "source": old.source}
-        tables[name] = Table.model_validate({**told, "columns": columns})
+        tables[name] = Table.model_validate({**told, "columns": columns, "link": old.link})
     return tuple(tables.values())
 
 

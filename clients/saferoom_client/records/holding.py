@@ -24,6 +24,7 @@ from saferoom_client.files import bad_file
 from saferoom_client.records.annex import FieldType, TableForm, catalogue
 from saferoom_client.records.faults import Fault
 from saferoom_client.records.forms import FORMS, PLAIN, Form, rule_about
+from saferoom_client.records.linking import TableLinks
 from saferoom_client.records.quality import ColumnQuality, TableQuality
 from saferoom_client.records.rules import Repeats, RowRules
 from saferoom_client.records.sources import Batch, open_source
@@ -47,12 +48,14 @@ class Held:
         heading: of the file.
         bad: how many rows are bad.
         told: the first faults.
+        left: how many rows will be left out, since they lead to no subject, or to two.
     """
 
     heading: tuple[str, ...]
     quality: TableQuality
     bad: int = 0
     told: list[Fault] = field(default_factory=list[Fault])
+    left: int = 0
 
     def tell(self, fault: Fault) -> None:
         """Keep a fault to be shown."""
@@ -98,6 +101,8 @@ def hold(
     *,
     encoding: str | None = None,
     sheets: Sequence[str] = (),
+    links: TableLinks | None = None,
+    leaves: bool = False,
     progress: Callable[[int], None] = ignore_rows,
 ) -> Held:
     """Hold a file to its table, and write its rows in their one form.
@@ -109,6 +114,8 @@ def hold(
         reject: is given every fault.
         encoding: of a CSV file; found out where it is not said.
         sheets: names that the sheet of a workbook may have.
+        links: what the table is to the links of its store.
+        leaves: whether rows that lead to no subject, or to two, are left out; else they are bad.
         progress: is told how many rows more have been read.
 
     Raises:
@@ -116,7 +123,8 @@ def hold(
     """
     form = catalogue().tables.get(table.name)
     columns = _columns(table, form)
-    names = [column.name for column in table.columns]
+    names = [column.name for column in table.brought]
+    links = links or TableLinks(table)
     rules = RowRules(form, names)
     unique = form.unique if form and set(form.unique) <= set(names) else ()
     repeats = Repeats([names.index(name) for name in unique])
@@ -128,10 +136,16 @@ def hold(
     with open_source(path, encoding=encoding, sheets=sheets) as source:
         held = Held(source.heading, quality)
         places = _places(path, source.heading, table)
-        key = names.index(table.key)
+        key = names.index(table.key) if table.link is None else None
         for batch in source.batches:
             cleaned, faults = _cleaned(batch, places, columns, names, key)
             faults += rules.faults(batch.lines, cleaned)
+            faults += links.bad(batch.lines, cleaned)
+            stray = list(links.stray(batch.lines, cleaned, {row for row, _ in faults}))
+            if leaves:
+                _leave(held, batch, stray, reject)
+            else:
+                faults += stray
             repeats.note(batch.lines, cleaned, {row for row, _ in faults})
             writer.writerows(zip(*cleaned, strict=True))
             _reject(held, batch, faults, reject)
@@ -142,6 +156,7 @@ def hold(
         held.bad += 1
         reject(fault, ())
     quality.bad = held.bad
+    quality.left = held.left
     text.flush()
     text.detach()
     return held
@@ -151,7 +166,7 @@ def _columns(table: Table, form: TableForm | None) -> list[_Column]:
     """Say how a table's columns are written: as the catalogue has them, where it has them so."""
     known = {column.name: column for column in form.columns} if form else {}
     columns: list[_Column] = []
-    for column in table.columns:
+    for column in table.brought:
         own = known.get(column.name)
         if column.name == table.key:
             type_ = FieldType.USCC
@@ -165,7 +180,11 @@ def _columns(table: Table, form: TableForm | None) -> list[_Column]:
 
 
 def _cleaned(
-    batch: Batch, places: Sequence[int], columns: Sequence[_Column], names: Sequence[str], key: int
+    batch: Batch,
+    places: Sequence[int],
+    columns: Sequence[_Column],
+    names: Sequence[str],
+    key: int | None,
 ) -> tuple[list[list[str]], list[tuple[int, Fault]]]:
     """Bring a batch into its form; give each fault with the place of its row in the batch."""
     cleaned: list[list[str]] = []
@@ -189,6 +208,13 @@ def _cleaned(
     return cleaned, faults
 
 
+def _leave(held: Held, batch: Batch, stray: Sequence[tuple[int, Fault]], reject: Reject) -> None:
+    """Tell the rows of a batch that are left out; each is given to its owner like a bad one."""
+    held.left += len(stray)
+    for row, fault in stray:
+        reject(fault, tuple(column[row] for column in batch.columns))
+
+
 def _reject(held: Held, batch: Batch, faults: list[tuple[int, Fault]], reject: Reject) -> None:
     """Tell the faults of a batch in the order of its lines."""
     if not faults and not batch.faults:
@@ -210,7 +236,7 @@ def _places(path: Path, heading: Sequence[str], table: Table) -> list[int]:
     plain = [_plain(title) for title in heading]
     called = {
         column.name: {_plain(each) for each in (column.name, column.title.zh, column.title.en)}
-        for column in table.columns
+        for column in table.brought
     }
     found: dict[str, list[int]] = {
         name: [at for at, title in enumerate(plain) if title in titles]

@@ -142,6 +142,8 @@ class TableQuality:
     columns: list[ColumnQuality]
     rows: int = 0
     bad: int = 0
+    left: int = 0
+    """Rows that lead to no subject, or to two, and are left out."""
 
     def newest(self, today: date) -> str | None:
         """Give the newest day or month that has come: how fresh the records are."""

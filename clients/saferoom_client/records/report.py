@@ -71,8 +71,10 @@ def read_report(path: Path) -> dict[str, TableQuality]:
 
 
 def _table(table: TableQuality, before: TableQuality | None, today: date) -> str:
-    good = table.rows - table.bad
+    good = table.rows - table.bad - table.left
     told = say("{rows:,} rows, {bad:,} of them bad", rows=table.rows, bad=table.bad)
+    if table.left:
+        told += say("; {left:,} are left out: their number leads to no subject", left=table.left)
     share = f"{good / table.rows:.2%}" if table.rows else "-"
     earlier = {column.name: column for column in before.columns} if before else {}
     headings = (
