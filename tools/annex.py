@@ -50,7 +50,8 @@ Every list of the annex ends with 等 ("and so on"): it is a minimum.
 files to fill in ([for data owners](owners.md)). Levels: 1 public by law, 2 not secret,
 3 commercial secret, 4 identifiers and record-level detail. Flags: **P** personal information,
 **S** an identifier, **K** a join key. The key of a table holds the subject's code; where the annex
-forgets it, a column `uscc` comes first.
+forgets it, a column `uscc` comes first. Records that name an account or a certificate alone are
+linked to subjects inside the enclave ([for data owners](owners.md#9-tables-that-name-an-account)).
 """
 
 

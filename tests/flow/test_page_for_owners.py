@@ -40,7 +40,7 @@ def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
         *of(6, "kind: Check", "template propose"),
         *(*own[4], *of(7, "agreement propose"), *own[5]),
         *(*others[8], *of(9, "--keep question.json")),
-        *(*own[6], *own[7], *own[8]),
+        *(*own[6], *own[7], *own[8], *own[9]),
     ]
     port = free_port()
     with typing_in(tmp_path) as hand:
