@@ -22,7 +22,7 @@ from saferoom_attacks.tricks import play
 from saferoom_client.batch_answer import BatchAnswer
 from saferoom_client.question import Question as Signed
 from saferoom_client.room import Room
-from saferoom_proto.answer import Truth
+from saferoom_proto.answer import Band, Truth
 from saferoom_proto.batch import Record, split
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import verify_receipt
@@ -160,8 +160,8 @@ class RoomOracle:
             for name, (_, after) in zip(names, record.charges, strict=False):
                 self._note(bank, subject, name, after)
         outcomes = [record.outcome for record in records]
-        # A check of one owner has no shares.
-        return [each for each in outcomes if not isinstance(each, Share)]
+        # A check of one owner has neither shares nor bands.
+        return [each for each in outcomes if not isinstance(each, Share | Band)]
 
     def _counted(self, questions: int) -> None:
         with self._lock:
