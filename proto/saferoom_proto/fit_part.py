@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from saferoom_proto.feature_uses import require_defined, use_by
+from saferoom_proto.fits import require_room
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.owner_part import OwnerPart
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import FeatureKind, Fit
-from saferoom_proto.statements.fit import FitPart
+from saferoom_proto.statements.fit import FitFigure, FitPart
 from saferoom_proto.trainable import require_rows, trained_columns
 
 
@@ -19,7 +20,7 @@ def derive_fit_part(fit: Fit, pinned: Mapping[FeatureRef, PinnedFeature]) -> Own
 
     Raises:
         SafeRoomError: as `derive_training_part`; `NOT_ALLOWED` for a label that is no flag,
-            or for too few rows.
+            or for too few rows; `TOO_LARGE` for weights that a card has no room for.
     """
     label = FeatureRef.parse(fit.label)
     refs = [FeatureRef.parse(name) for name in fit.features]
@@ -31,6 +32,8 @@ def derive_fit_part(fit: Fit, pinned: Mapping[FeatureRef, PinnedFeature]) -> Own
         rule = f"{label} is no flag: what is foretold is true or false"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("fit.label", rule)])
     require_rows(fit, len(columns))
+    if FitFigure.WEIGHTS in fit.releases:
+        require_room(columns)
     return OwnerPart(
         owner=fit.owner,
         charter=None,

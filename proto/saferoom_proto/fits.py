@@ -7,20 +7,26 @@ text, as they were rounded: no reader rounds again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
+from pydantic_core import to_json
 
 from saferoom_proto import hpke
 from saferoom_proto.encoding import check_digest, parse_object
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.base import Digest, Owner, Part, field_faults
 from saferoom_proto.statements.fit import FitFigure, FitPart
 from saferoom_proto.statements.training import MOST_COLUMNS, MOST_ROWS
 
 SIZE: Final = 64 * 1024
-"""The weights of 500 columns fit, whose names have at most 100 characters each: all cards look
-alike."""
+"""All cards look alike; a template whose columns' names do not fit is refused (`require_room`)."""
+MOST_WEIGHT: Final = 999
+"""The largest weight of a standardised column that is told: one beyond it follows single rows."""
+_HEAD: Final = 2048
+"""Bytes of a card beside its weights, at most."""
+_WEIGHT: Final = len('{"column":,"weight":"-999.00"},')
 
 _LABEL: Final = b"saferoom fit v1\n"
 
@@ -97,6 +103,17 @@ class ModelCard(Part):
             raise SafeRoomError(Reason.BAD_PROOF, "the card tells other figures than were approved")
         if self.weights is not None and [one.column for one in self.weights] != [*part.columns]:
             raise SafeRoomError(Reason.BAD_PROOF, "the card has weights of other columns")
+
+
+def require_room(columns: Iterable[str]) -> None:
+    """Refuse with `TOO_LARGE` columns whose weights a card may have no room for.
+
+    Asked when a template is proposed: whether a card is told must not hang on the weights' signs.
+    """
+    size = _HEAD + sum(len(to_json(name)) + _WEIGHT for name in columns)
+    if size > SIZE:
+        rule = f"the weights of so many columns with such long names take {size} bytes of {SIZE}"
+        raise SafeRoomError(Reason.TOO_LARGE, rule, [FieldFault("fit.releases", rule)])
 
 
 def seal_card(plaintext: bytes, reply_key: bytes, request_id: str, owner: str) -> bytes:

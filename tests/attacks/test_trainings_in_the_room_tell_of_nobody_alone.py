@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from saferoom_enclaves.fits import gate
+from saferoom_enclaves.children.fit_jobs import BoostedTold
+from saferoom_enclaves.fits import desk, gate
+from saferoom_proto import fits as cards_told
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import FitRelease, FitRequest, load, seal_statement
+from simulator.bank import WINDOW
 from simulator.fitted import FEATURES, Firms, FitRoom, asked, boosted, firms
 
 
@@ -72,13 +77,70 @@ def test_a_firm_that_joins_or_leaves_is_not_told_by_the_difference(room: FitRoom
 
 
 def test_an_asker_chooses_neither_who_is_held_out_nor_gets_another_split(kept: FitRoom) -> None:
-    of = kept.approved(asked(), "split")
+    of, again = kept.approved(asked(), "split"), kept.approved(asked(), "split-again")
     cards = {
         (card.auc, card.ks, card.membership)
-        for request in (kept.request(of) for _ in range(3))
+        for request in (kept.request(each) for each in (of, of, again))
         for card in (kept.card(request, kept.enclave.fit(request)),)
     }
-    assert len(cards) == 1, "a nonce gives another split"
+    assert len(cards) == 1, "a nonce, or another template over these columns, gives another split"
+
+
+def test_who_lets_its_time_run_out_has_no_model_fitted_for_nothing(kept: FitRoom) -> None:
+    of = kept.approved(asked(), "short")
+    request = kept.request(of, not_after=kept.world.now() + timedelta(seconds=1))
+    trainings = kept.enclave.enclave.jobs.fits
+    begun = trainings.begin(request)
+    assert isinstance(begun, desk.BegunFit)
+    kept.world.clock.advance(2)
+    with closing(begun):
+        said = kept.said(trainings.finish(begun, None))
+    assert (said.reason, said.run) == (Reason.EXPIRED, None)
+    late = kept.request(of, not_before=kept.world.now() - WINDOW, not_after=kept.world.now())
+    assert kept.said(kept.enclave.fit(late)).reason is Reason.EXPIRED, "nothing was fitted"
+    assert kept.ask(of).run == 2, "and the first one counted"
+
+
+def test_a_weight_that_no_card_has_room_for_is_withheld_and_counts(
+    kept: FitRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighed = asked(releases=["weights"])
+    of, silent = kept.approved(weighed, "weighed"), kept.approved(asked(), "silent")
+    monkeypatch.setattr(gate, "MOST_WEIGHT", 0)
+    said = kept.ask(of)
+    assert (said.reason, said.run) == (Reason.WITHHELD, 1)
+    assert kept.ask(silent).reason is None, "a weight that is not told has no bound"
+    monkeypatch.setattr(cards_told, "SIZE", 2100)
+    with pytest.raises(SafeRoomError) as caught:
+        kept.bank.fits("wordy", weighed)
+    assert caught.value.reason is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"left": 0},
+        {"right": 0},
+        {"right": 3},
+        {"column": 1},
+    ],
+    ids=str,
+)
+def test_trees_of_a_child_that_was_taken_over_have_no_walk_without_an_end(
+    changes: dict[str, int],
+) -> None:
+    leaf = {"column": 0, "threshold": 0, "left": 0, "right": 0, "value": 0.5}
+    root = leaf | {"left": 1, "right": 2}
+    good = {"edges": ((1.0, 2.0),), "trees": ((root, leaf, leaf),)}
+    assert BoostedTold.model_validate(good).trees[0][0].right == 2
+    for bad in (
+        good | {"trees": ((root | changes, leaf, leaf),)},
+        good | {"trees": ((root, root, leaf),)},
+        good | {"trees": ((),)},
+        good | {"edges": ((2.0, 1.0),)},
+    ):
+        with pytest.raises(ValueError, match="1 validation error"):
+            BoostedTold.model_validate(bad)
 
 
 def test_a_model_whose_rows_can_be_told_from_others_stays(

@@ -8,9 +8,10 @@ import pytest
 
 from saferoom_client.audit.fits import Fits
 from saferoom_proto.encoding import sha256_digest
-from saferoom_proto.fits import ModelCard
+from saferoom_proto.fits import SIZE, ModelCard, ToldWeight, require_room
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Agreement, FitRelease
+from saferoom_proto.statements.training import MOST_COLUMNS
 from tests.proto.golden_fits import card, fit_certificate, words_on_fits
 from tests.proto.golden_owners import owners_words
 
@@ -66,3 +67,21 @@ def test_all_cards_are_of_one_length_and_read_again() -> None:
         card(rows=1234)
     with pytest.raises(ValueError, match="should match pattern"):
         card(auc="0.734")
+
+
+def test_a_card_has_room_for_all_weights_of_a_template_that_may_tell_them() -> None:
+    names = [f"tax.{'x' * 100} 税 {at:03}" for at in range(MOST_COLUMNS)]
+    with pytest.raises(SafeRoomError) as caught:
+        require_room(names)
+    assert caught.value.reason is Reason.TOO_LARGE
+    fit = next(most for most in range(len(names), 0, -1) if not _too_many(names[:most]))
+    weights = tuple(ToldWeight(column=name, weight="-999.00") for name in names[:fit])
+    assert len(card(weights=weights).to_bytes()) == SIZE
+
+
+def _too_many(names: list[str]) -> bool:
+    try:
+        require_room(names)
+    except SafeRoomError:
+        return True
+    return False

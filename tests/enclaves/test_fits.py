@@ -27,7 +27,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.fits import open_card
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import FitRequest, Outcome, Purpose, Score, load
+from saferoom_proto.statements import FitRequest, Outcome, Purpose, Score, Template, load
 from simulator.fitted import FEATURES, Firms, FitRoom, asked, boosted, firms, numbers
 from simulator.sample import Approved
 
@@ -84,7 +84,9 @@ def parts_of(room: FitRoom, of: Approved, held: Firms) -> Parts:
     """Say which rows were held out, as nobody outside of the enclave can."""
     opened = room.enclave.enclave._require_open()
     store = opened.data.opened().state.digest
-    seed = opened.state.cipher.find("fit_seed", of.certificate.digest, store)
+    fit = load(of.template, Template).fit
+    assert fit is not None
+    seed = opened.state.cipher.find("fit_seed", fit.label, *sorted(fit.features), store)
     return split(held.arrears, seed, 4)
 
 

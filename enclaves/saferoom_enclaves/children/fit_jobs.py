@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_proto.statements.base import Part
@@ -58,6 +58,20 @@ class BoostedTold(Part):
         tuple[Annotated[tuple[NodeTold, ...], Field(max_length=_MOST_NODES)], ...],
         Field(max_length=MOST_TREES),
     ]
+
+    @model_validator(mode="after")
+    def _walkable(self) -> BoostedTold:
+        """Every node leads on, to places and columns that there are: no walk is without an end."""
+        for tree in self.trees:
+            for at, node in enumerate(tree):
+                leaf = node.left == node.right == 0
+                if not (leaf or at < min(node.left, node.right)):
+                    raise ValueError("a node that leads back")
+                if max(node.left, node.right) >= len(tree) or node.column >= len(self.edges):
+                    raise ValueError("a node that leads nowhere")
+        if not all(self.trees) or any(list(one) != sorted(set(one)) for one in self.edges):
+            raise ValueError("a tree without a root, or edges that do not ascend")
+        return self
 
 
 class ModelFitted(Part):

@@ -6,7 +6,8 @@
     release, or withhold                   one commit with the model, the run, and of whom it is
 
 One request is under way at a time. Whatever stops it in between has told nothing and counted
-nothing: the same request makes the same model again.
+nothing: the same request makes the same model again. But one whose own time is over meanwhile
+counts, though its word, `EXPIRED`, names no run: else an asker had models fitted for nothing.
 """
 
 from __future__ import annotations
@@ -157,19 +158,25 @@ class FitDesk:
             seen = self._seen(asked)
             charged = self._charged(asked, seen, moment)
             if isinstance(charged, Judged):
+                if moment.now >= asked.request.not_after:
+                    # How long it took told something, and the asker chose when its time is over.
+                    self._gate.overtaken(begun.charged, moment)
                 return charged
             if charged.store != begun.charged.store:
                 raise SafeRoomError(Reason.UNAVAILABLE, "the store was changed meanwhile")
             return self._remembered(asked, seen, self._gate.release(charged, sealed, moment))
 
     def _seed(self, charged: ChargedFit) -> bytes:
-        """Say which rows are held out: always the same of one template over one store.
+        """Say which rows are held out: always the same of the same features over one store.
 
-        So another request of the same measures by the same rows and tells nothing that comes of
-        others; and by a secret of this enclave, so nobody chooses who is held out.
+        So another request measures by the same rows and tells nothing that comes of others, and so
+        does another template over these columns, by whatever name or algorithm; and by a secret of
+        this enclave, so nobody chooses who is held out.
         """
-        certificate = charged.admitted.asked.request.certificate
-        return self._state.cipher.find(_SEEDS, certificate, charged.store.digest)
+        fit = charged.admitted.use.fit
+        return self._state.cipher.find(
+            _SEEDS, fit.label, *sorted(fit.features), charged.store.digest
+        )
 
     def _seen(self, asked: AskedFit) -> Seen:
         return self._requests.look_up(asked.request, asked.job)

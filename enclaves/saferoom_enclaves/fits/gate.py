@@ -2,7 +2,7 @@
 
 The model stays here, sealed like that of a job. What is not told, and why, is told in one word,
 whichever of these it was: too few rows or too few of one label; too near to what an earlier job was
-trained on; its rows could be told from others.
+trained on; its rows could be told from others; a weight beyond what a card has room for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.state import State
 from saferoom_proto.answer import SALT_BYTES
 from saferoom_proto.encoding import b64
-from saferoom_proto.fits import ModelCard, ToldWeight, seal_card
+from saferoom_proto.fits import MOST_WEIGHT, ModelCard, ToldWeight, seal_card
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import FitFigure, FitRelease, JobOutcome, JobStep, Outcome
 from saferoom_proto.suite import suite_of
@@ -128,7 +128,7 @@ class FitGate:
         ground.runs.note(asked.request.template, asked.group, moment.now)
         # Step 2: whether it may be told.
         found = None if sealed is None else sealed.open(_FIT_RELEASED)
-        fitted = self._tellable(asked, found, moment)
+        fitted = self._tellable(charged, found, moment)
         if fitted is None:
             released = self._say(asked, moment, Reason.WITHHELD, charged)
             ground.book.keep(_record(charged, released.judged, None, moment))
@@ -159,9 +159,20 @@ class FitGate:
         """Sign a refusal of what was not looked into: it does not count."""
         return self._say(asked, moment, reason, None)
 
-    def _tellable(self, asked: AskedFit, fitted: Fitted | None, moment: Moment) -> Fitted | None:
+    def overtaken(self, charged: ChargedFit, moment: Moment) -> None:
+        """Count what was fitted and is not told, for its asker let its time run out meanwhile."""
+        asked = charged.admitted.asked
+        self._ground.runs.note(asked.request.template, asked.group, moment.now)
+
+    def _tellable(
+        self, charged: ChargedFit, fitted: Fitted | None, moment: Moment
+    ) -> Fitted | None:
         """Give what may be told, and keep of whom it is; none if it is withheld."""
         if fitted is None or fitted.made.membership > MOST_MEMBERSHIP + fitted.made.by_chance:
+            return None
+        asked, told = charged.admitted.asked, charged.admitted.use.fit.releases
+        # What no card has room for is withheld like the rest: a failure would count no run.
+        if FitFigure.WEIGHTS in told and max(map(abs, fitted.made.model.weights)) > MOST_WEIGHT:
             return None
         try:
             self._ground.partners.keep_apart(asked.group, asked.job, fitted.trained_on, moment.now)

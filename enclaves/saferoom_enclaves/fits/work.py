@@ -90,6 +90,8 @@ def _rows(written: int, made: Made, columns: tuple[str, ...]) -> TrainedOn:
     lengths = {len(model.names), len(model.weights), len(model.means), len(model.scales)}
     if lengths != {width - 1} or (*model.names, columns[-1]) != columns:
         raise garbled("a model of other columns")
+    if model.boosted is not None and len(model.boosted.edges) != width - 1:
+        raise garbled("trees of other columns")
     codes, numbers = SUBJECT_BYTES * made.rows, _NUMBER_BYTES * width * made.rows
     content = bytes(frozen(written))
     if len(content) != codes + numbers:
