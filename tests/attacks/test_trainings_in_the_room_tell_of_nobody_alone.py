@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 import pytest
 
 from saferoom_enclaves.children.fit_jobs import BoostedTold
 from saferoom_enclaves.fits import desk, gate
+from saferoom_enclaves.job_partners import Partners, TrainedOn
+from saferoom_enclaves.job_work import RefusedError
 from saferoom_proto import fits as cards_told
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import FitRelease, FitRequest, load, seal_statement
+from saferoom_proto.uscc import make_uscc
 from simulator.bank import WINDOW
 from simulator.fitted import FEATURES, Firms, FitRoom, asked, boosted, firms
+
+DIGEST: Final = "sha256:" + "0" * 64
 
 
 @pytest.fixture
@@ -64,6 +72,31 @@ def test_two_trainings_that_differ_by_few_firms_are_not_both_told(room: FitRoom)
     assert room.ask(of, room.banks[2]).reason is None, "nobody of its group knows the first"
     room.load(changed(held, 10))
     assert room.ask(of).reason is None
+
+
+def test_a_joint_training_is_held_to_one_in_the_room(kept: FitRoom) -> None:
+    """The same book holds both; the label of the one is a column of the other."""
+    held, bank = firms(), kept.banks[2]
+    assert kept.ask(kept.approved(asked(), "apart"), bank).reason is None
+    opened = kept.enclave.enclave._require_open()
+    partners = Partners(opened.state, kept.enclave.enclave.jobs.fits._rules.standing)
+    codes = "".join(make_uscc(at + 1) for at in range(len(held.paid))).encode()
+    for few, withheld in ((0, False), (1, True), (9, True), (10, False)):
+        for column, values in (("tax.arrears", held.arrears), ("tax.late", held.late)):
+            told = values.astype(np.float64)
+            told[:few] = 1 - told[:few]
+            joint = TrainedOn(codes, (column,), told.tobytes())
+            with opened.state.transaction():
+                asked_for = partial(partners.keep_apart, "alone", DIGEST, joint, kept.world.now())
+                assert _is_withheld(asked_for) is withheld, (column, few)
+
+
+def _is_withheld(judge: Callable[[], None]) -> bool:
+    try:
+        judge()
+    except RefusedError as refused:
+        return refused.reason is Reason.WITHHELD
+    return False
 
 
 @pytest.mark.soak

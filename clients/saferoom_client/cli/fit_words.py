@@ -93,6 +93,7 @@ def describe_fit_part(view: TemplateView, part: OwnerPart, fit: FitPart) -> Iter
         most=fit.runs.most,
         days=fit.runs.days,
     )
+    yield say("    another template over the same columns has trainings of its own: they add up")
 
 
 def describe_outcome(verified: VerifiedFit, job: str) -> Iterator[str]:
