@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,8 +14,9 @@ from typing import Final
 import numpy as np
 import pytest
 
-from saferoom_enclaves.children.fit_jobs import BoostedTold
+from saferoom_enclaves.children.fit_jobs import BoostedTold, Made
 from saferoom_enclaves.fits import desk, gate
+from saferoom_enclaves.fits.work import _rows
 from saferoom_enclaves.job_partners import Partners, TrainedOn
 from saferoom_enclaves.job_work import RefusedError
 from saferoom_proto import fits as cards_told
@@ -246,3 +248,25 @@ def test_the_word_that_the_room_sees_is_the_same_of_good_and_bad_models(tmp_path
     first, second = (each.model_dump(exclude=digests) for each in words)
     assert first == second
     assert first["reason"] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"names": ("tax.b",)}, {"weights": (0.0, 0.0)}, {"boosted": {"edges": ((), ()), "trees": ()}}],
+    ids=lambda each: next(iter(each)),
+)
+def test_a_model_of_other_columns_than_were_asked_for_is_not_kept(
+    changes: dict[str, object],
+) -> None:
+    told: dict[str, object] = {"names": ("tax.a",), "weights": (0.5,), "means": (0.0,)}
+    told |= {"scales": (1.0,), "intercept": 0.0, "boosted": None} | changes
+    shares = dict.fromkeys(("auc", "ks", "membership", "by_chance"), 0.5)
+    made = Made.model_validate({"rows": 0, "model": told, **shares})
+    nothing = os.memfd_create("rows", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with pytest.raises(SafeRoomError) as caught:
+            _rows(nothing, made, ("tax.a", "tax.arrears"))
+    finally:
+        os.close(nothing)
+    assert caught.value.reason is Reason.INTERNAL
+    assert "columns" in caught.value.detail
