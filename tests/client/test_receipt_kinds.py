@@ -11,6 +11,7 @@ from saferoom_client.cli.output import notes_of
 from saferoom_client.cli.receipt_kinds import kind_of, require_kind
 from saferoom_client.receipt_kinds import Kind
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
+from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.reports.receipt import ReportReceipt
@@ -21,7 +22,15 @@ FILE = Path("receipt.json")
 
 
 def test_the_kinds_are_those_that_are_written() -> None:
-    written = (Receipt, BatchReceipt, RowReceipt, UseReceipt, TableReceipt, ReportReceipt)
+    written = (
+        Receipt,
+        BatchReceipt,
+        RowReceipt,
+        UseReceipt,
+        TableReceipt,
+        ReportReceipt,
+        FitReceipt,
+    )
     assert [each.model_fields["format"].default for each in written] == list(Kind)
 
 
