@@ -60,6 +60,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let the interpreter clear all away at its end: DuckDB's binding calls the rest leaks."""
+    gc.unfreeze()
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Run twice as many tests at once as there are processors: half of them wait."""
     return 2 * len(os.sched_getaffinity(0))
