@@ -225,7 +225,10 @@ def test_what_is_asked_wrongly_is_refused_in_three_parts(
     ],
 )
 def test_what_cannot_be_done_with_a_card_is_refused(words: tuple[str, ...], kept: Path) -> None:
-    refused(*(kept if word == "CARD" else word for word in words))
+    before = kept.read_bytes()
+    told = refused(*(kept if word == "CARD" else word for word in words))
+    assert "  next  " in told
+    assert kept.read_bytes() == before
 
 
 def test_a_column_to_keep_hides_no_points(table: Path, kept: Path, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.job_ground import JobGround
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.judge import PASSING
-from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.logs import Log
+from saferoom_enclaves.making import made_or_none
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.state import State
 from saferoom_enclaves.storework import StoreWork
@@ -56,14 +57,8 @@ class BegunFit:
         Raises:
             SafeRoomError: `UNAVAILABLE` if there is nobody to do it.
         """
-        try:
-            return make_fit(self.charged, self.over, self.seed)
-        except Exception as error:
-            if isinstance(error, SafeRoomError) and error.reason is Reason.UNAVAILABLE:
-                raise
-            request = self.charged.admitted.asked.job
-            self.log.error("withheld", request=request, places=places(error))  # noqa: TRY400 - the log is the enclave's own
-            return None
+        request = self.charged.admitted.asked.job
+        return made_or_none(lambda: make_fit(self.charged, self.over, self.seed), request, self.log)
 
     def close(self) -> None:
         """Let the store go: whoever began it does, whatever becomes of it."""

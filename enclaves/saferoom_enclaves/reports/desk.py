@@ -20,6 +20,7 @@ from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.judge import PASSING
 from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.making import made_or_none
 from saferoom_enclaves.reports.admit import AdmittedReport, admit_report
 from saferoom_enclaves.reports.approved import PublicTable
 from saferoom_enclaves.reports.disputed import Marks, Said
@@ -74,14 +75,8 @@ class BegunReport:
         Raises:
             SafeRoomError: `UNAVAILABLE` if there is nobody to read it.
         """
-        try:
-            return read_report(self.admitted, self.over)
-        except Exception as error:
-            if isinstance(error, SafeRoomError) and error.reason is Reason.UNAVAILABLE:
-                raise
-            request = self.admitted.asked.request_id
-            self.log.error("withheld", request=request, places=places(error))  # noqa: TRY400 - the log is the enclave's own
-            return None
+        request = self.admitted.asked.request_id
+        return made_or_none(lambda: read_report(self.admitted, self.over), request, self.log)
 
     def close(self) -> None:
         """Let the store go: whoever began it does, whatever becomes of it."""

@@ -22,7 +22,8 @@ from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.judge import PASSING
-from saferoom_enclaves.logs import Log, places
+from saferoom_enclaves.logs import Log
+from saferoom_enclaves.making import made_or_none
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.state import State
 from saferoom_enclaves.statistics.laplace import require_noise
@@ -90,14 +91,8 @@ class BegunTable:
         Raises:
             SafeRoomError: `UNAVAILABLE` if there is nobody to make them.
         """
-        try:
-            return make_tables(self.charged, self.over)
-        except Exception as error:
-            if isinstance(error, SafeRoomError) and error.reason is Reason.UNAVAILABLE:
-                raise
-            request = self.charged.admitted.asked.request_id
-            self.log.error("withheld", request=request, places=places(error))  # noqa: TRY400 - the log is the enclave's own
-            return None
+        request = self.charged.admitted.asked.request_id
+        return made_or_none(lambda: make_tables(self.charged, self.over), request, self.log)
 
     def close(self) -> None:
         """Let the store go: whoever began it does, whatever becomes of it."""
