@@ -19,13 +19,13 @@ from pydantic import StringConstraints, ValidationError
 from saferoom_client.advice import Again
 from saferoom_client.files import PUBLIC_FILE, make_folder, read_file, read_model, write_file
 from saferoom_client.files import write_model as write_document
-from saferoom_client.heads import require_witnessed
 from saferoom_client.kinds import another_kind
 from saferoom_client.made import (
     VALID_FOR,
     WAITED_SECONDS,
     Waiting,
     asked_until_made,
+    heard,
     ignore_waiting,
     shown,
 )
@@ -39,7 +39,7 @@ from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
 from saferoom_proto.fit_receipt import FitReceipt, VerifiedFit, verify_fit_receipt
-from saferoom_proto.fits import open_card
+from saferoom_proto.fits import CARD_SEAL
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Fit, FitRelease, FitRequest, Purpose, load
@@ -254,13 +254,11 @@ async def _asked(
     told = await asked_until_made(session, call, waiting, seconds)
     # Step 1: the enclave's word, its place in the log, and all that it names.
     word = recorded_from_proto(told.release)
-    session.grounds.require_recorded(word)
-    await require_witnessed(session)
-    release, _ = await session.grounds.word(word.statement, FitRelease)
+    release = await heard(session, word, FitRelease)
     # Step 2: the seal.
     card = None
     if told.sealed:
-        card = open_card(told.sealed, kept.key(), kept.job, release.owner).decode().rstrip(" ")
+        card = CARD_SEAL.open(told.sealed, kept.key(), kept.job, release.owner).decode().rstrip(" ")
     # Step 3: all of it once more, as anybody verifies it.
     fields = await shown(session, view, kept.envelope, word, release)
     receipt = FitReceipt.model_validate({**fields, "card": card})

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, Protocol, TypeVar
 
+from saferoom_client.heads import require_witnessed
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
@@ -27,6 +28,7 @@ Waiting = Callable[[], None]
 """Told each time that the room is asked again."""
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
+W = TypeVar("W", TableRelease, FitRelease)
 
 
 def ignore_waiting() -> None:
@@ -53,6 +55,18 @@ async def asked_until_made(session: Session, call: Call[A], waiting: Waiting, se
             if refused.reason not in _AGAIN or clock() >= end:
                 raise
         waiting()
+
+
+async def heard(session: Session, told: Recorded, kind: type[W]) -> W:
+    """Give an enclave's word of a kind, verified: it, its place in the log, and all that it names.
+
+    Raises:
+        SafeRoomError: as `Grounds.require_recorded`, `require_witnessed` and `Grounds.word`.
+    """
+    session.grounds.require_recorded(told)
+    await require_witnessed(session)
+    release, _ = await session.grounds.word(told.statement, kind)
+    return release
 
 
 async def shown(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from saferoom_client.heads import require_witnessed
 from saferoom_client.kinds import another_kind
 from saferoom_client.made import (
     VALID_FOR,
     WAITED_SECONDS,
     Waiting,
     asked_until_made,
+    heard,
     ignore_waiting,
     shown,
 )
@@ -29,7 +29,7 @@ from saferoom_proto.tables.asked import plan_of, rules_of
 from saferoom_proto.tables.dryrun import Expected, dry_run
 from saferoom_proto.tables.plan import Margin, ReleasePlan
 from saferoom_proto.tables.receipt import TableReceipt, VerifiedTables, verify_table_receipt
-from saferoom_proto.tables.told import open_tables
+from saferoom_proto.tables.told import TABLES_SEAL
 from saferoom_proto.v1 import table_pb2
 from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
 
@@ -127,13 +127,12 @@ async def _asked(
     told = await asked_until_made(session, call, waiting, waited_seconds)
     # Step 2: the enclave's word, its place in the log, and all that it names.
     word = recorded_from_proto(told.release)
-    session.grounds.require_recorded(word)
-    await require_witnessed(session)
-    release, _ = await session.grounds.word(word.statement, TableRelease)
+    release = await heard(session, word, TableRelease)
     # Step 3: the seal.
     opened = None
     if told.sealed:
-        opened = open_tables(told.sealed, key, request.digest, release.owner).decode().rstrip(" ")
+        plain = TABLES_SEAL.open(told.sealed, key, request.digest, release.owner)
+        opened = plain.decode().rstrip(" ")
     # Step 4: all of it once more, as anybody verifies it.
     fields = await shown(session, view, request, word, release)
     receipt = TableReceipt.model_validate({**fields, "tables": opened})

@@ -13,8 +13,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import to_json
 
-from saferoom_proto import hpke
-from saferoom_proto.encoding import check_digest, parse_object
+from saferoom_proto.asker_seal import AskerSeal
+from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.base import Digest, Owner, Part, field_faults
 from saferoom_proto.statements.fit import FitFigure, FitPart
@@ -28,7 +28,7 @@ _HEAD: Final = 2048
 """Bytes of a card beside its weights, at most."""
 _WEIGHT: Final = len('{"column":,"weight":"-999.00"},')
 
-_LABEL: Final = b"saferoom fit v1\n"
+CARD_SEAL: Final = AskerSeal("fit v1")
 
 Hundredths = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,3}\.[0-9]{2}$")]
 """A number rounded to 0.01."""
@@ -114,21 +114,3 @@ def require_room(columns: Iterable[str]) -> None:
     if size > SIZE:
         rule = f"the weights of so many columns with such long names take {size} bytes of {SIZE}"
         raise SafeRoomError(Reason.TOO_LARGE, rule, [FieldFault("fit.releases", rule)])
-
-
-def seal_card(plaintext: bytes, reply_key: bytes, request_id: str, owner: str) -> bytes:
-    """Seal a plaintext to the institution that asked."""
-    return hpke.seal(reply_key, plaintext, info=_info(request_id, owner))
-
-
-def open_card(sealed: bytes, key: hpke.SealingKey, request_id: str, owner: str) -> bytes:
-    """Open what an owner's enclave sealed to the asker.
-
-    Raises:
-        SafeRoomError: `BAD_SEAL` if it was sealed to another key, request or owner.
-    """
-    return key.open(sealed, info=_info(request_id, owner))
-
-
-def _info(request_id: str, owner: str) -> bytes:
-    return _LABEL + check_digest(request_id).encode() + b"\n" + owner.encode()

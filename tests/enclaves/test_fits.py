@@ -24,7 +24,7 @@ from saferoom_models.pooled.trees import binned
 from saferoom_models.vertical.columns import prepare
 from saferoom_proto.answer import Band
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.fits import open_card
+from saferoom_proto.fits import CARD_SEAL
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import FitRequest, Outcome, Purpose, Score, Template, load
@@ -158,7 +158,7 @@ def test_what_may_not_be_told_is_not_on_the_card(room: FitRoom) -> None:
     assert (card.rows, card.auc, card.ks, card.weights) == (None, None, None, None)
     assert float(card.membership) <= float(card.by_chance)
     with pytest.raises(SafeRoomError) as caught:
-        open_card(judged.sealed, SealingKey.generate(), request.digest, "tax")
+        CARD_SEAL.open(judged.sealed, SealingKey.generate(), request.digest, "tax")
     assert caught.value.reason is Reason.BAD_SEAL
 
 

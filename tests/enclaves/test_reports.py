@@ -15,7 +15,7 @@ from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.reports.told import Mark, MarkedColumn, OwnerReport, open_report
+from saferoom_proto.reports.told import REPORT_SEAL, Mark, MarkedColumn, OwnerReport
 from saferoom_proto.statements import (
     CheckRequest,
     ColumnType,
@@ -107,7 +107,7 @@ def test_a_report_opens_for_who_asked_only(room: ReportRoom) -> None:
         (room.bank.reply, request.digest, "tax"),
     ):
         with pytest.raises(SafeRoomError) as caught:
-            open_report(judged.sealed, key, request_id, owner)
+            REPORT_SEAL.open(judged.sealed, key, request_id, owner)
         assert caught.value.reason is Reason.BAD_SEAL
 
 

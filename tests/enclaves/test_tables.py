@@ -26,7 +26,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.aggregate import TableRules
-from saferoom_proto.tables.told import open_tables
+from saferoom_proto.tables.told import TABLES_SEAL
 from simulator.sample import Approved, feature
 from simulator.tabled import COUNT, SIZES, TableRoom, added, firms, numbers, plan, to_csv
 
@@ -96,7 +96,7 @@ def test_the_word_is_signed_in_the_chain_and_commits_to_what_was_sealed(room: Ta
     assert (said.template, said.certificate) == (tables.template.digest, tables.certificate.digest)
     assert len(said.approvals) == room.tax.charter.charter.threshold
     with pytest.raises(SafeRoomError) as caught:
-        open_tables(judged.sealed, SealingKey.generate(), request.digest, "tax")
+        TABLES_SEAL.open(judged.sealed, SealingKey.generate(), request.digest, "tax")
     assert caught.value.reason is Reason.BAD_SEAL
 
 

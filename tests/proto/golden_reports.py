@@ -6,13 +6,13 @@ from saferoom_proto.certificate import derive_certificate
 from saferoom_proto.encoding import b64
 from saferoom_proto.reports.receipt import ReportReceipt, ReportReceiptPart
 from saferoom_proto.reports.told import (
+    REPORT_SEAL,
     Mark,
     MarkedColumn,
     OwnerReport,
     ReportedColumn,
     ReportedTable,
     commitment,
-    report_info,
 )
 from saferoom_proto.statements import (
     ColumnType,
@@ -111,6 +111,6 @@ def reports_formats() -> dict[str, str]:
         "owner report": told.rstrip().decode(),
         "owner report length": str(len(told)),
         "owner report commitment": commitment(told),
-        "owner report seal info": report_info(digest("report request"), "tax").decode(),
+        "owner report seal info": REPORT_SEAL.info(digest("report request"), "tax").decode(),
         "report receipt": report_receipt().to_json().decode(),
     }

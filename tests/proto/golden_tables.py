@@ -26,7 +26,7 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from saferoom_proto.tables.receipt import TableReceipt
-from saferoom_proto.tables.told import Tables, commitment, tables_info
+from saferoom_proto.tables.told import TABLES_SEAL, Tables, commitment
 from tests.proto.golden_owners import definitions
 from tests.proto.golden_seeds import (
     AT,
@@ -190,6 +190,6 @@ def tables_formats() -> dict[str, str]:
         "tables": told.rstrip().decode(),
         "tables length": str(len(told)),
         "tables commitment": commitment(told),
-        "tables seal info": tables_info(digest("table request"), "tax").decode(),
+        "tables seal info": TABLES_SEAL.info(digest("table request"), "tax").decode(),
         "table receipt": table_receipt().to_json().decode(),
     }

@@ -23,7 +23,7 @@ from saferoom_proto.tables.plan import (
 )
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.tables.rules import Rules
-from saferoom_proto.tables.told import FEWEST_BYTES, MOST_BYTES, Tables, open_tables, seal_tables
+from saferoom_proto.tables.told import FEWEST_BYTES, MOST_BYTES, TABLES_SEAL, Tables
 from tests.proto.golden_seeds import digest
 from tests.proto.golden_tables import table_receipt, tables
 from tests.proto.test_certificate import KEY, ROOM, feature, features
@@ -178,11 +178,11 @@ def test_length_says_nothing_of_many_numbers_either(cells: int) -> None:
 def test_tables_open_for_the_asker_of_that_request_at_that_owner_only() -> None:
     key, request = SealingKey.generate(), digest("request")
     plaintext = tables().to_bytes()
-    sealed = seal_tables(plaintext, key.public, request, "tax")
-    assert Tables.from_bytes(open_tables(sealed, key, request, "tax")) == tables()
+    sealed = TABLES_SEAL.seal(plaintext, key.public, request, "tax")
+    assert Tables.from_bytes(TABLES_SEAL.open(sealed, key, request, "tax")) == tables()
     for other, owner in ((digest("another"), "tax"), (request, "court")):
         with pytest.raises(SafeRoomError) as caught:
-            open_tables(sealed, key, other, owner)
+            TABLES_SEAL.open(sealed, key, other, owner)
         assert caught.value.reason is Reason.BAD_SEAL
 
 

@@ -16,7 +16,7 @@ from saferoom_enclaves.journal import Judged
 from saferoom_proto.answer import SALT_BYTES, Told
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
-from saferoom_proto.fits import ModelCard, open_card
+from saferoom_proto.fits import CARD_SEAL, ModelCard
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     Absent,
@@ -202,7 +202,7 @@ class FitRoom:
     def card(self, request: Envelope, judged: Judged, bank: SimBank | None = None) -> ModelCard:
         """Open a card as who asked for it."""
         key = (bank or self.bank).reply
-        return ModelCard.from_bytes(open_card(judged.sealed, key, request.digest, "tax"))
+        return ModelCard.from_bytes(CARD_SEAL.open(judged.sealed, key, request.digest, "tax"))
 
     def ask(self, of: Approved, bank: SimBank | None = None, **changes: object) -> FitRelease:
         """Ask, and give the enclave's word."""

@@ -10,7 +10,7 @@ from typing import Final
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
-from saferoom_proto.reports.told import OwnerReport, open_report, require_told
+from saferoom_proto.reports.told import REPORT_SEAL, OwnerReport, require_told
 from saferoom_proto.statements import (
     ColumnType,
     Release,
@@ -135,6 +135,6 @@ class ReportRoom:
         self, request: Envelope, judged: Judged, serial: int = 1, report: Report | None = None
     ) -> OwnerReport:
         """Open a report as who asked for it, with all that a client checks of it."""
-        plaintext = open_report(judged.sealed, self.bank.reply, request.digest, "court")
+        plaintext = REPORT_SEAL.open(judged.sealed, self.bank.reply, request.digest, "court")
         part = ReportPart.of(report or plan(), "court")
         return require_told(self.said(judged), plaintext, self.firm(serial).uscc, part)

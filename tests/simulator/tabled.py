@@ -26,7 +26,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.tables.asked import plan_of
-from saferoom_proto.tables.told import Tables, Told, open_tables
+from saferoom_proto.tables.told import TABLES_SEAL, Tables, Told
 from saferoom_proto.uscc import make_uscc
 from simulator.bank import SimBank
 from simulator.harness import EnclaveHarness
@@ -156,7 +156,7 @@ class TableRoom:
     ) -> tuple[Told, ...]:
         """Open tables as who asked for them."""
         key = (bank or self.bank).reply
-        tables = Tables.from_bytes(open_tables(judged.sealed, key, request.digest, "tax"))
+        tables = Tables.from_bytes(TABLES_SEAL.open(judged.sealed, key, request.digest, "tax"))
         template = load(of.template, Template)
         assert template.aggregate is not None
         shapes = {ref: each.shape for ref, each in self.world.features.items()}

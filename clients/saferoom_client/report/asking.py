@@ -25,7 +25,7 @@ from saferoom_proto.reports.receipt import (
     VerifiedReport,
     verify_report_receipt,
 )
-from saferoom_proto.reports.told import open_report
+from saferoom_proto.reports.told import REPORT_SEAL
 from saferoom_proto.statements import Outcome, Purpose, Refusal, Release, load
 from saferoom_proto.v1 import check_pb2
 from saferoom_proto.wire import Part, envelope_to_proto, part_from_proto
@@ -171,7 +171,7 @@ async def _receipt_part(
     report = None
     if release.outcome is Outcome.ANSWERED:
         key = question.reply_key
-        report = open_report(part.sealed, key, question.request_id, release.owner).decode()
+        report = REPORT_SEAL.open(part.sealed, key, question.request_id, release.owner).decode()
     return ReportReceiptPart(
         owner=release.owner,
         charters=(evidence.charter.to_json().decode(),),

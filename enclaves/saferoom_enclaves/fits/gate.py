@@ -25,7 +25,7 @@ from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.state import State
 from saferoom_proto.answer import SALT_BYTES
 from saferoom_proto.encoding import b64
-from saferoom_proto.fits import MOST_WEIGHT, ModelCard, ToldWeight, seal_card
+from saferoom_proto.fits import CARD_SEAL, MOST_WEIGHT, ModelCard, ToldWeight
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import FitFigure, FitRelease, JobOutcome, JobStep, Outcome
 from saferoom_proto.suite import suite_of
@@ -138,7 +138,7 @@ class FitGate:
         self._state.put(MODELS, self._state.cipher.find(MODELS, asked.job), kept)
         # Step 4: its card goes to whoever asked.
         card = self._card(charged, fitted.made, moment).to_bytes()
-        to_asker = seal_card(card, asked.reply_key, asked.job, moment.grounds.owner)
+        to_asker = CARD_SEAL.seal(card, asked.reply_key, asked.job, moment.grounds.owner)
         judged = self._journal.append(
             _payload(
                 self._journal,

@@ -13,7 +13,7 @@ from saferoom_enclaves.reports.admit import AdmittedReport
 from saferoom_proto.answer import SALT_BYTES
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
-from saferoom_proto.reports.told import OwnerReport, ReportedTable, commitment, seal_report
+from saferoom_proto.reports.told import REPORT_SEAL, OwnerReport, ReportedTable, commitment
 from saferoom_proto.statements import Outcome, StoreState, Title
 from saferoom_proto.suite import suite_of
 
@@ -125,7 +125,7 @@ class ReportGate:
             charges=(),
             answer=commitment(plaintext, suite_of(asked.request_id)),
         )
-        to_asker = seal_report(plaintext, asked.reply_key, asked.request_id, grounds.owner)
+        to_asker = REPORT_SEAL.seal(plaintext, asked.reply_key, asked.request_id, grounds.owner)
         judged = self._journal.append(payload, moment.now, sealed=to_asker)
         return ReleasedReport(_REPORT_RELEASED, judged)
 

@@ -19,7 +19,7 @@ from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Outcome, TableRelease
 from saferoom_proto.statements.tables import PrivacySpent
 from saferoom_proto.suite import suite_of
-from saferoom_proto.tables.told import Tables, commitment, seal_tables
+from saferoom_proto.tables.told import TABLES_SEAL, Tables, commitment
 
 
 class Tabulating(Protocol):
@@ -126,7 +126,7 @@ class TableGate:
             answer=commitment(plaintext, suite_of(asked.request_id)),
             privacy=None if noise is None else noise.paid,
         )
-        to_asker = seal_tables(plaintext, asked.reply_key, asked.request_id, grounds.owner)
+        to_asker = TABLES_SEAL.seal(plaintext, asked.reply_key, asked.request_id, grounds.owner)
         judged = self._journal.append(payload, moment.now, sealed=to_asker)
         return ReleasedTables(_TABLES_RELEASED, judged)
 

@@ -12,8 +12,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from saferoom_proto import hpke
-from saferoom_proto.encoding import check_digest, parse_object
+from saferoom_proto.asker_seal import AskerSeal
+from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import (
     Digest,
@@ -35,7 +35,7 @@ MOST_BYTES: Final = 1024 * 1024
 """Twelve owners' parts (`statements.report.MOST_OWNERS`) stay below what a client takes at once."""
 MOST_MARKS: Final = 1024
 
-_LABEL: Final = b"saferoom report v1\n"
+REPORT_SEAL: Final = AskerSeal("report v1")
 
 Value = Annotated[str, StringConstraints(max_length=64 * 1024)]
 
@@ -162,22 +162,3 @@ def require_told(release: Release, plaintext: bytes, subject: str, part: ReportP
     if named != [(each.table, each.columns) for each in part.tables]:
         raise SafeRoomError(Reason.BAD_PROOF, "the report tells other columns than were approved")
     return told
-
-
-def seal_report(plaintext: bytes, reply_key: bytes, request_id: str, owner: str) -> bytes:
-    """Seal a plaintext to the institution that asked."""
-    return hpke.seal(reply_key, plaintext, info=report_info(request_id, owner))
-
-
-def open_report(sealed: bytes, key: hpke.SealingKey, request_id: str, owner: str) -> bytes:
-    """Open what an owner's enclave sealed to the asker.
-
-    Raises:
-        SafeRoomError: `BAD_SEAL` if it was sealed to another key, request or owner.
-    """
-    return key.open(sealed, info=report_info(request_id, owner))
-
-
-def report_info(request_id: str, owner: str) -> bytes:
-    """Give the HPKE info under which an owner's part is sealed for one request."""
-    return _LABEL + check_digest(request_id).encode() + b"\n" + owner.encode()

@@ -16,8 +16,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from saferoom_proto import hpke
-from saferoom_proto.encoding import check_digest, parse_object
+from saferoom_proto.asker_seal import AskerSeal
+from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.base import Digest, Owner, Part, field_faults
 from saferoom_proto.suite import Suite
@@ -29,7 +29,7 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 """Half of what a client takes in one message; sixteen measures in 20,000 cells each, at most 20
 bytes a number."""
 
-_LABEL: Final = b"saferoom tables v1\n"
+TABLES_SEAL: Final = AskerSeal("tables v1")
 
 _WIDEST: Final = 17
 """A whole number below 2**53 with its sign; any other has three digits and an exponent."""
@@ -137,25 +137,6 @@ class Tables(Part):
 def commitment(plaintext: bytes, suite: Suite = Suite.INTERNATIONAL) -> str:
     """Commit to a plaintext, as a release of a suite does."""
     return suite.digest(plaintext)
-
-
-def seal_tables(plaintext: bytes, reply_key: bytes, request_id: str, owner: str) -> bytes:
-    """Seal a plaintext to the institution that asked."""
-    return hpke.seal(reply_key, plaintext, info=tables_info(request_id, owner))
-
-
-def open_tables(sealed: bytes, key: hpke.SealingKey, request_id: str, owner: str) -> bytes:
-    """Open what an owner's enclave sealed to the asker.
-
-    Raises:
-        SafeRoomError: `BAD_SEAL` if it was sealed to another key, request or owner.
-    """
-    return key.open(sealed, info=tables_info(request_id, owner))
-
-
-def tables_info(request_id: str, owner: str) -> bytes:
-    """Give the HPKE info under which an owner's tables are sealed for one request."""
-    return _LABEL + check_digest(request_id).encode() + b"\n" + owner.encode()
 
 
 def _classes(plan: ReleasePlan, columns: Margin) -> list[tuple[str, ...]]:
