@@ -57,6 +57,8 @@ class SeenLedger(Part):
 
     size: Annotated[int, Field(ge=0)]
     root: Base64
+    unseen_since: Instant | None = None
+    """Since when the enclave goes by more than the charter's witnesses are known to have seen."""
 
 
 class Marks(Part):

@@ -23,7 +23,7 @@ from saferoom_enclaves.marks import SeenLedger
 from saferoom_enclaves.rowform import pack_arrival, unpack_arrival
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
-from saferoom_enclaves.witnessed import Witnesses, Word
+from saferoom_enclaves.witnessed import Known, Witnesses
 from saferoom_proto import chain, merkle
 from saferoom_proto.checkpoint import Checkpoint, open_checkpoint
 from saferoom_proto.dsse import Envelope
@@ -66,7 +66,7 @@ class _Checked:
     position: StreamPosition
     checkpoint: Checkpoint
     proven: list[int]
-    word: Word | None
+    known: Known
 
 
 class Follower:
@@ -133,7 +133,7 @@ class Follower:
             raise
         self._clock.advance_to(checked.head.time)
         self._freshness.accept(checked.head.nonce)
-        self._witnesses.accept(checked.word)
+        self._witnesses.accept(checked.known)
         return acknowledged
 
     def _check(self, delivery: Delivery) -> _Checked:
@@ -156,11 +156,11 @@ class Follower:
         # is said to stand in it.
         checkpoint = self._check_ledger(head, charter, delivery)
         proven = self._journal.check(delivery.proofs, checkpoint)
-        word = self._witnesses.check(
+        known = self._witnesses.check(
             charter.charter, checkpoint, delivery.cosigned, delivery.cosigned_consistency
         )
         position = StreamPosition(sequence=sequence, running=running)
-        return _Checked(head, position, checkpoint, proven, word)
+        return _Checked(head, position, checkpoint, proven, known)
 
     def _check_ledger(self, head: Head, charter: PinnedCharter, delivery: Delivery) -> Checkpoint:
         key = VerifyKey.from_public(charter.charter.room_keys.ledger)
@@ -180,7 +180,11 @@ class Follower:
     def _take(self, delivery: Delivery, checked: _Checked, now: datetime) -> list[OutboxEntry]:
         # Step 4: each statement under its number; what it says takes effect if it verifies.
         first = self._state.marks.position.stream.sequence + 1
-        ledger = SeenLedger(size=checked.checkpoint.size, root=b64(checked.checkpoint.root))
+        ledger = SeenLedger(
+            size=checked.checkpoint.size,
+            root=b64(checked.checkpoint.root),
+            unseen_since=checked.known.unseen_since,
+        )
         self._state.marks = self._state.marks.with_stream(
             checked.position, ledger, max(now, checked.head.time)
         )

@@ -74,6 +74,12 @@ class Watched:
         self.enclave.delivery()  # whatever waits in the outbox is in the log now
         self.enclave.enclave.deliver(self.delivery(self.cosigned(*which, ago=ago)))
 
+    def stay_at(self, log: SimLedger, *which: int) -> None:
+        """Let time pass in which the enclave's log grows, and witnesses are shown another state."""
+        self.world.clock.advance(20)
+        note = self.cosigned(*(which or (0, 1, 2)), ledger=log)
+        self.enclave.enclave.deliver(self.delivery(note, log.size))
+
     def reason(self) -> Reason:
         """Ask; tell why nothing is answered."""
         with pytest.raises(SafeRoomError) as refused:
@@ -180,6 +186,62 @@ def test_a_log_that_is_stopped_for_the_enclave_alone_stops_its_answers(watched: 
         watched.world.clock.advance(20)
         watched.enclave.enclave.deliver(watched.delivery(old, size))
     assert watched.reason() is Reason.NOT_WITNESSED
+
+
+def test_witnesses_that_are_kept_at_an_old_log_stop_the_answers(watched: Watched) -> None:
+    """The server shows witnesses nothing newer: they cosign what both its logs begin with."""
+    watched.deliver(0, 1, 2)
+    stopped = watched.world.ledger.copy()
+    watched.enclave.follow()
+    watched.world.ledger.append(b"what the enclave alone is shown")
+    for _ in range(AGE // 20 + 1):
+        watched.stay_at(stopped)
+        assert watched.truth() is Truth.YES
+    watched.stay_at(stopped)
+    assert watched.reason() is Reason.NOT_WITNESSED
+    # Once they see the rest, it is answered again.
+    watched.deliver(0, 2)
+    assert watched.truth() is Truth.YES
+
+
+def test_a_log_that_grows_slowly_behind_the_witnesses_stops_the_answers_too(
+    watched: Watched,
+) -> None:
+    """Words come, each on a little more, and always on less than the enclave went by an age ago."""
+    logs: list[SimLedger] = []
+    watched.deliver(0, 1)
+    for _ in range(5):
+        watched.world.ledger.append(b"more")
+        logs.append(watched.world.ledger.copy())
+        watched.stay_at(logs[0])
+    for log in logs[:-1]:
+        watched.stay_at(log)
+        assert watched.reason() is Reason.NOT_WITNESSED
+    watched.deliver(0, 1)
+    assert watched.truth() is Truth.YES
+
+
+def test_an_enclave_that_is_started_anew_still_counts_since_when(watched: Watched) -> None:
+    watched.deliver(0, 1, 2)
+    stopped = watched.world.ledger.copy()
+    watched.enclave.follow()
+    for _ in range(4):
+        watched.world.ledger.append(b"more")
+        watched.stay_at(stopped)
+        watched.enclave.restart(follow=False)
+    watched.stay_at(stopped)
+    assert watched.reason() is Reason.NOT_WITNESSED
+    watched.deliver(0, 1)
+    assert watched.truth() is Truth.YES
+
+
+def test_witnesses_that_stay_close_behind_a_busy_log_are_enough(watched: Watched) -> None:
+    watched.deliver(0, 1)
+    before = watched.world.ledger.copy()
+    for _ in range(12):
+        behind, before = before, watched.world.ledger.copy()
+        watched.stay_at(behind, 1, 2)
+        assert watched.truth() is Truth.YES
 
 
 def test_a_head_behind_what_was_cosigned_is_refused(watched: Watched) -> None:
