@@ -9,7 +9,7 @@ from saferoom_client.demo.consenting import grant
 from saferoom_client.demo.data import Borrower
 from saferoom_client.demo.play import require_refusal
 from saferoom_client.demo.screen import Screen
-from saferoom_client.demo.stage import APPROVERS, THRESHOLD, Stage
+from saferoom_client.demo.stage import Stage
 from saferoom_client.drafts import read_template
 from saferoom_client.profile import Profile
 from saferoom_client.score_drafts import draft_score
@@ -63,9 +63,7 @@ def _propose_and_approve(stage: Stage, screen: Screen, report: TrainingReport) -
         path = stage.folder / f"{TEMPLATE}.yaml"
         path.write_text(write_yaml(draft), "utf-8")
         proposal = bank.propose_template(read_template(path, bank.profile))
-    for approver in APPROVERS[:THRESHOLD]:
-        with stage.open(report.owner, approver) as room:
-            room.approve(room.get_template(proposal.recorded.statement.digest))
+    stage.approve(report.owner, proposal.recorded.statement.digest)
     screen.done(
         say(
             "{name}: {owner} approves that the bank is told in which of {bands} bands the model"

@@ -260,6 +260,12 @@ class Stage:
 
             self.processes.wait_until(serving, "an enclave is not serving", ENCLAVES_SECONDS)
 
+    def approve(self, owner: str, template: str) -> None:
+        """Have as many of an owner's approvers approve a template, by its digest, as must agree."""
+        for approver in APPROVERS[:THRESHOLD]:
+            with self.open(owner, approver) as room:
+                room.approve(room.get_template(template))
+
     def sign_agreements(self, institution: str) -> None:
         """Let every owner and an institution agree: two approvers and the bank sign."""
         for owner in self.owners:
