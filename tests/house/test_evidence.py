@@ -32,14 +32,14 @@ MAKERS = {
         "ChargedRows": "batch_charge.py",
         "SealedRows": "batch_gate.py",
         "ReleasedRows": "batch_gate.py",
-        "AskedTable": "admit.py",
-        "AdmittedTable": "admit.py",
-        "ChargedTable": "charge.py",
-        "SealedTables": "gate.py",
-        "ReleasedTables": "gate.py",
-        "AdmittedReport": "admit.py",
-        "SealedReport": "gate.py",
-        "ReleasedReport": "gate.py",
+        "AskedTable": "tables/admit.py",
+        "AdmittedTable": "tables/admit.py",
+        "ChargedTable": "tables/charge.py",
+        "SealedTables": "tables/gate.py",
+        "ReleasedTables": "tables/gate.py",
+        "AdmittedReport": "reports/admit.py",
+        "SealedReport": "reports/gate.py",
+        "ReleasedReport": "reports/gate.py",
         "AskedJob": "job_admit.py",
         "AdmittedJob": "job_admit.py",
         "ChargedJob": "job_charge.py",
@@ -47,12 +47,12 @@ MAKERS = {
         "ReleasedJob": "job_gate.py",
         "SealedColumns": "job_columns.py",
         "ReleasedColumns": "job_columns.py",
-        "Needed": "wanting.py",
-        "AskedFit": "admit.py",
-        "AdmittedFit": "admit.py",
-        "ChargedFit": "charge.py",
-        "SealedFit": "gate.py",
-        "ReleasedFit": "gate.py",
+        "Needed": "fetched/wanting.py",
+        "AskedFit": "fits/admit.py",
+        "AdmittedFit": "fits/admit.py",
+        "ChargedFit": "fits/charge.py",
+        "SealedFit": "fits/gate.py",
+        "ReleasedFit": "fits/gate.py",
     },
 }
 
@@ -64,7 +64,7 @@ def calls(folder: Path) -> Mapping[str, set[str]]:
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Call):
-                found[_called(node.func)].add(path.name)
+                found[_called(node.func)].add(path.relative_to(folder).as_posix())
     return dict(found)
 
 
@@ -76,7 +76,7 @@ def makers(folder: Path, evidence: str) -> set[str]:
 def kinds(folder: Path) -> dict[str, str]:
     """List an enclave's kinds of evidence, with the modules that define them."""
     return {
-        node.name: path.name
+        node.name: path.relative_to(folder).as_posix()
         for path in folder.rglob("*.py")
         for node in ast.parse(path.read_bytes()).body
         if isinstance(node, ast.ClassDef)

@@ -95,7 +95,7 @@ def rights(root: Path) -> list[tuple[str, str]]:
                 case ast.AnnAssign(ast.Name(name), value=ast.Call(ast.Name(made))) | ast.Assign(
                     [ast.Name(name)], ast.Call(ast.Name(made))
                 ) if made in classes:
-                    found.append((name, path.name))
+                    found.append((name, path.relative_to(root / ENCLAVE).as_posix()))
                     classes.discard(made)
                 case _:
                     pass
@@ -136,7 +136,7 @@ def test_the_right_to_make_evidence_stays_in_its_module(root: Path) -> None:
     names = {name for name, _ in kept}
     assert len(names) == len(kept)
     seen = {
-        (name, path.name)
+        (name, path.relative_to(root).as_posix())
         for path, tree in modules(root)
         for name in (
             *(alias.name for alias in imported(tree)),
@@ -144,7 +144,7 @@ def test_the_right_to_make_evidence_stays_in_its_module(root: Path) -> None:
         )
         if name in names
     }
-    assert seen == set(kept)
+    assert seen == {(name, f"{ENCLAVE}/{module}") for name, module in kept}
 
 
 def test_no_module_that_holds_evidence_makes_things_by_copying(root: Path) -> None:
