@@ -19,7 +19,7 @@ from typing import Final
 import duckdb
 import numpy as np
 
-from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.vertical.owners import OwnerColumns
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from benchmarks.credit_sets import CreditSet
-from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.vertical.columns import Prepared, prepare
 from saferoom_models.vertical.course import Trained
 from saferoom_models.vertical.label_side import LabelSide

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final
 
+from saferoom_client.session import Session
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.merkle import verify_consistency
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.witnesses import Witnessed, WitnessPolicy
+from saferoom_proto.statements.witnesses import Witnessed
 from saferoom_proto.v1 import ledger_pb2
-
-if TYPE_CHECKING:
-    from saferoom_client.session import Session
 
 _CHECKS_IN_ONE_AGE: Final = 4
 
@@ -39,15 +37,6 @@ class Grown:
     newest: Checkpoint
     since: Checkpoint | None
     witnessed: Witnessed | None
-
-
-@dataclass(slots=True)
-class Reliance:
-    """Whom a session relies on, and when it last held the log against their word."""
-
-    policy: WitnessPolicy | None
-    due: float = 0.0
-    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def require_grown(session: Session) -> Grown:

@@ -16,10 +16,10 @@ import grpc
 from saferoom_client.backoff import Pauses
 from saferoom_client.channel import open_channel
 from saferoom_client.grounds import Grounds
-from saferoom_client.heads import Reliance
 from saferoom_client.profile import Profile
 from saferoom_client.question import ReplyKeys
 from saferoom_client.refused import Refused, refusal_of
+from saferoom_client.reliance import Reliance
 from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.quota import Quota

@@ -18,12 +18,12 @@ from saferoom_enclaves.children.fit_jobs import (
     NodeTold,
 )
 from saferoom_enclaves.columns import Codes, Floats, columns_known, read
+from saferoom_models.arrays import Integers
 from saferoom_models.pooled import boosting, logistic
 from saferoom_models.pooled.measure import measure
 from saferoom_models.pooled.rows import Parts, means_of, split
 from saferoom_models.pooled.trees import Boosted
 from saferoom_models.refusals import JointTrainingError, Refusal
-from saferoom_models.vertical.arrays import Integers
 from saferoom_proto.statements.fit import FEWEST_IN_LEAF, HELD_OUT
 
 _TOO_THIN: Final = frozenset({Refusal.NO_SUPPORT, Refusal.BAD_COLUMNS})

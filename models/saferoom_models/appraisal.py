@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedKFold
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.participant import Participant
-from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.columns import Finding, prepare
 
 FOLDS: Final = 5

@@ -16,13 +16,13 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.psi import messages
 from saferoom_models.psi.label_set import LabelSet
 from saferoom_models.psi.terms import AlignmentTerms
 from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_models.vertical import messages as training
 from saferoom_models.vertical import saved
-from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.columns import Prepared, prepare
 from saferoom_models.vertical.course import Progress, Trained
 from saferoom_models.vertical.label_side import LabelSide

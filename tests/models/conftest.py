@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.vertical.columns import Prepared, prepare
 from saferoom_models.vertical.course import Trained
 from saferoom_models.vertical.label_side import LabelSide

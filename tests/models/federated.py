@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.horizontal.aggregator import Aggregator
-from saferoom_models.horizontal.columns import Floats, Integers
 from saferoom_models.horizontal.messages import Kind
 from saferoom_models.horizontal.participant import Own, Participant
 from saferoom_models.horizontal.terms import Column, Member, Terms

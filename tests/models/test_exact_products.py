@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenseal import sealapi as seal
 
+from saferoom_models.arrays import Integers
 from saferoom_models.refusals import JointTrainingError, Refusal
-from saferoom_models.vertical.arrays import Integers
 from saferoom_models.vertical.blinding import Blinder, Term
 from saferoom_models.vertical.columns import check_exact
 from saferoom_models.vertical.foreign import REPLY, SEALED, open_ciphertext, open_public_key

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from saferoom_models.arrays import Floats
 from saferoom_models.horizontal import masks, messages, shamir
-from saferoom_models.horizontal.columns import Floats
 from saferoom_models.horizontal.messages import AGGREGATOR, Due, Kind, set_of, write, write_set
 from saferoom_models.horizontal.sums import own_moments, own_newton
 from saferoom_models.horizontal.unmasking import read_words, write_words

@@ -24,7 +24,7 @@ from benchmarks.joint_runs import (
     quality,
     train_jointly,
 )
-from saferoom_models.vertical.arrays import Floats
+from saferoom_models.arrays import Floats
 from saferoom_models.vertical.columns import FindingKind
 from saferoom_models.vertical.descent import Block, Recursion, inverse_hessian
 from saferoom_models.vertical.owners import OwnerColumns, part_of_owner

@@ -21,6 +21,7 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 from threadpoolctl import threadpool_limits
 
+from saferoom_models.arrays import Integers
 from saferoom_models.scorecard.binning import Interval, Rules, Shape
 from saferoom_models.scorecard.card import Card, Values
 from saferoom_models.scorecard.counts import Count
@@ -34,7 +35,6 @@ from saferoom_models.scorecard.measures import (
 )
 from saferoom_models.scorecard.onnx_file import to_onnx
 from saferoom_models.scorecard.pmml_file import to_pmml
-from saferoom_models.vertical.arrays import Integers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CLIENTS: Final = ROOT / "clients/saferoom_client/demo/data/uci_card_default.csv.bz2"

@@ -7,8 +7,8 @@ import os
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from saferoom_models.arrays import Floats
 from saferoom_models.vertical import foreign, messages
-from saferoom_models.vertical.arrays import Floats
 from saferoom_models.vertical.messages import MessageKind
 from saferoom_models.vertical.room_side import RoomSide
 from saferoom_models.vertical.scheme import DEGREE, MODULUS, scheme

@@ -23,7 +23,7 @@ from saferoom_client.scorecards.table import Columns, Rows, read_rows, read_valu
 from saferoom_client.tongue import later
 
 if TYPE_CHECKING:
-    from saferoom_models.vertical.arrays import Integers
+    from saferoom_models.arrays import Integers
 
 LINE: Final = "line"
 POINTS: Final = "points"

@@ -28,10 +28,10 @@ from saferoom_client.scores import Scale
 from saferoom_client.tongue import later
 
 if TYPE_CHECKING:
+    from saferoom_models.arrays import Integers
     from saferoom_models.scorecard.binning import Rules
     from saferoom_models.scorecard.card import Values
     from saferoom_models.scorecard.fit import Asked, Fitted
-    from saferoom_models.vertical.arrays import Integers
 
 HELD_OUT: Final = 0.3
 LEAST_SHARE: Final = 0.05

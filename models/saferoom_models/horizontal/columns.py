@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.horizontal.model import CLIP, Finding, FindingKind
 from saferoom_models.horizontal.terms import MOST_OWN_ROWS, SHARE_OF_ROWS, Terms
 from saferoom_models.refusals import JointTrainingError, Refusal
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 OWN_SUPPORT: Final = 10
 """Own rows that differ from a column's commonest value: fewer are taken as that value. Whatever the

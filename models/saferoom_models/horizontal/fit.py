@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from saferoom_models.horizontal.columns import Floats
+from saferoom_models.arrays import Floats
 from saferoom_models.horizontal.model import CLIP, Finding, FindingKind, Model
 from saferoom_models.horizontal.sums import MOMENT_BITS, SUPPORT, Moments, Newton
 from saferoom_models.horizontal.terms import FEW_EVENTS, Terms, check_numbers

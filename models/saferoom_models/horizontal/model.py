@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from saferoom_models.refusals import JointTrainingError, Refusal
 
 if TYPE_CHECKING:
-    from saferoom_models.horizontal.columns import Floats
+    from saferoom_models.arrays import Floats
 
 CLIP: Final = 8.0
 """Standardised values beyond are taken as this: no one row decides a weight."""

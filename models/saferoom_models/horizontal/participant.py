@@ -16,8 +16,9 @@ from typing import Final, cast
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.horizontal import messages, sums
-from saferoom_models.horizontal.columns import Floats, Integers, hold, prepare
+from saferoom_models.horizontal.columns import hold, prepare
 from saferoom_models.horizontal.course import Course
 from saferoom_models.horizontal.fit import Scaling, model_of
 from saferoom_models.horizontal.masks import Words

@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from saferoom_models.horizontal.columns import Floats, Integers, Rows
+from saferoom_models.arrays import Floats, Integers
+from saferoom_models.horizontal.columns import Rows
 from saferoom_models.horizontal.masks import Words
 from saferoom_models.horizontal.terms import MOST_OWN_ROWS, Terms
 from saferoom_models.refusals import JointTrainingError, Refusal

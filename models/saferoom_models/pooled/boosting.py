@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.pooled.trees import Boosted, Node, binned
 from saferoom_models.refusals import JointTrainingError, Refusal
-from saferoom_models.vertical.arrays import Floats, Integers
 
 LEARNING_RATE: Final = 0.1
 SHRINKING: Final = 1.0

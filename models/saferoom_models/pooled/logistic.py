@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.vertical.columns import prepare
 from saferoom_models.vertical.points import kept, log_odds
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.pooled.rows import Parts
-from saferoom_models.vertical.arrays import Floats, Integers
 
 BY_CHANCE: Final = 0.001
 """How often a model that tells nothing of membership comes to `by_chance` or more."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.arrays import Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)

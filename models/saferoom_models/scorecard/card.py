@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.scorecard.binning import Bin, Binned, Classes, Interval
 from saferoom_models.scorecard.faults import Fault, ScorecardError
-from saferoom_models.vertical.arrays import Floats, Integers
 
 MOST_REASONS: Final = 4
 """As many as lenders tell an applicant (Regulation B, comment 9(b)(2)-1: not more than four)."""

@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.scorecard.faults import Fault, ScorecardError
-from saferoom_models.vertical.arrays import Floats, Integers
 
 MOST_PRE_BINS: Final = 32
 """Twentieths are usual; some more cost little, and let a cut lie where a column has its steps."""

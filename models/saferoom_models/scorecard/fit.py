@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.scorecard.binning import Binned, Rules, apart, bin_column
 from saferoom_models.scorecard.card import Card, ToPoints, Values, make_card, place
 from saferoom_models.scorecard.counts import (
@@ -21,7 +22,6 @@ from saferoom_models.scorecard.counts import (
     count_numbers,
 )
 from saferoom_models.scorecard.faults import Fault, ScorecardError
-from saferoom_models.vertical.arrays import Floats, Integers
 
 LEAST_VALUE: Final = 0.02
 SUSPICIOUS_VALUE: Final = 0.5

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.scorecard.counts import Count, count_labels
 from saferoom_models.scorecard.faults import Fault, ScorecardError
-from saferoom_models.vertical.arrays import Floats, Integers
 
 BANDS: Final = 10
 DRAWS: Final = 1000

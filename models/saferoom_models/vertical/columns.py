@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.refusals import JointTrainingError, Refusal
-from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.points import COLUMN_BITS, kept
 from saferoom_models.vertical.scheme import MODULUS
 from saferoom_models.vertical.sigmoid import RESIDUAL_BITS

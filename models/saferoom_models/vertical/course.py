@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.refusals import JointTrainingError, Refusal
-from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.columns import Finding, FindingKind, Prepared
 from saferoom_models.vertical.descent import Block, Recursion
 from saferoom_models.vertical.points import kept, log_odds

@@ -23,8 +23,8 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats
 from saferoom_models.refusals import JointTrainingError, Refusal
-from saferoom_models.vertical.arrays import Floats
 from saferoom_models.vertical.terms import MEMORY, SCALARS
 
 DIVERGED: Final = 1e3

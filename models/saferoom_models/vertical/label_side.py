@@ -17,9 +17,9 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_models.vertical import foreign, messages, saved
-from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.columns import (
     GRADIENT_BITS,
     Finding,

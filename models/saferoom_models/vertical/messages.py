@@ -20,9 +20,9 @@ from typing import Final
 
 import numpy as np
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_models.vertical import foreign
-from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.scheme import MODULUS
 from saferoom_models.vertical.sigmoid import mark_count
 from saferoom_models.vertical.terms import SCALARS, Terms

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from saferoom_models.arrays import Floats
 from saferoom_models.refusals import JointTrainingError, Refusal
-from saferoom_models.vertical.arrays import Floats
 from saferoom_models.vertical.columns import Prepared, prepare
 from saferoom_models.vertical.course import Trained
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saferoom_models.vertical.arrays import Integers
+from saferoom_models.arrays import Integers
 from saferoom_models.vertical.scheme import DEGREE, MODULUS
 
 # Milliseconds on one core of what a choice of k changes (a prototype's);

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.arrays import Floats, Integers
 
 COLUMN_BITS: Final = 10
 CLIP: Final = 8.0

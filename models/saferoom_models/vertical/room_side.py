@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from tenseal import sealapi as seal
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_models.vertical import foreign, messages, saved
-from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.blinding import Blinder, Term
 from saferoom_models.vertical.columns import (
     GRADIENT_BITS,

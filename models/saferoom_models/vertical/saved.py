@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from saferoom_models.arrays import Floats, Integers
 from saferoom_models.refusals import JointTrainingError, Refusal
-from saferoom_models.vertical.arrays import Floats, Integers
 from saferoom_models.vertical.columns import Prepared
 
 _MAGIC: Final = b"SRJS\x00\x01"

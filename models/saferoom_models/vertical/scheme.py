@@ -23,7 +23,7 @@ from typing import Final, Protocol
 import numpy as np
 from tenseal import sealapi as seal
 
-from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.arrays import Floats, Integers
 
 NAME: Final = "BFV-8192-60.60.60.18-T50"
 """Stands in the terms: sides with other parameters do not start."""

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from saferoom_models.vertical.arrays import Floats, Integers
+from saferoom_models.arrays import Floats, Integers
 
 POINTS: Final = 401
 REACH: Final = 10.0
