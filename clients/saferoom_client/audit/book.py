@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from saferoom_client.audit.disputes import Disputes
 from saferoom_client.audit.federations import Federated
+from saferoom_client.audit.linked import Linked
 from saferoom_client.audit.stops import Stops
 from saferoom_client.audit.streams import Streams
 from saferoom_client.records.coverage import Store
@@ -71,6 +72,8 @@ class Book:
     )
     ends: dict[str, Ending] = field(default_factory=dict[str, Ending])
     """By the agreement that they end, by itself or by one that replaces it."""
+    linked: dict[str, Linked] = field(default_factory=dict[str, Linked])
+    """By owner: what its agreements say of who shares what it learns."""
     consents: dict[str, Placed[Consent]] = field(default_factory=dict[str, Placed[Consent]])
     revocations: dict[tuple[str, str], Ending] = field(
         default_factory=dict[tuple[str, str], Ending]

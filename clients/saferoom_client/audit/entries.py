@@ -7,6 +7,7 @@ from typing import Final
 
 from saferoom_client.audit.book import Book, Ending, Placed
 from saferoom_client.audit.federations import Federated, require_federation
+from saferoom_client.audit.linked import Linked
 from saferoom_client.audit.stops import Stops
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
@@ -173,6 +174,7 @@ def _agreement(book: Book, entry: int, statement: Envelope) -> None:
         return
     pinned = verify_agreement(statement, book.charter(says.owner))
     book.agreements[statement.digest] = Placed(entry, pinned)
+    book.linked.setdefault(says.owner, Linked()).take(entry, pinned)
     if says.replaces is not None:
         book.require_before(says.replaces, "agreement that it replaces")
         book.ends.setdefault(says.replaces, Ending(entry, book.latest))
@@ -184,6 +186,7 @@ def _agreement_end(book: Book, entry: int, statement: Envelope) -> None:
         return
     verify_by_named_approver(statement, book.charter(says.owner), AgreementEnd)
     book.require_before(says.agreement, "agreement")
+    book.linked.setdefault(says.owner, Linked()).end(says.agreement)
     book.ends.setdefault(says.agreement, Ending(entry, max(book.latest, says.at)))
 
 
