@@ -21,6 +21,9 @@ table_room.py   asks the room for tables through the SDK
 table_intruder.py  what is possible by what was told, by linear programmes
 table_attack.py what an attack on tables is, and its verdict
 table_attacks.py   all of those
+wager.py        an attack that guesses where chance has a part in what is told, and its verdict
+blurred.py      the firms that tables with noise are told of, and gates with too little noise
+noise_attacks.py   all attacks on tables with noise
 catalogue.py    all of them by name, with bounds and controls
 suite.py        runs them
 command.py      what `saferoom attack` calls

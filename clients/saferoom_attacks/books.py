@@ -24,7 +24,6 @@ GROUPS: Final = 8
 EACH: Final = 60
 FIRMS: Final = GROUPS * EACH
 LEVEL: Final = 2
-CLASSES: Final = tuple(f"c{number}" for number in range(GROUPS))
 FEW: Final = (3, 5, 2, 4, 1, 5, 3, 4)
 """How many firms of each group are in the set that is attacked."""
 GRADED: Final = (41, 67, 53, 72, 58, 49, 63, 77)
@@ -53,24 +52,33 @@ class Book:
         column: of the table.
         kind: classes, a flag, or an amount.
         grid: of an amount.
+        owner: whose it is.
+        many: how many classes it has.
     """
 
     name: str
     column: str
     kind: FeatureKind
     grid: tuple[int, ...] = ()
+    owner: str = OWNER
+    many: int = GROUPS
 
     @property
     def ref(self) -> FeatureRef:
         """Its full name."""
-        return FeatureRef(OWNER, self.name)
+        return FeatureRef(self.owner, self.name)
 
     @property
     def shape(self) -> FeatureShape:
         """Give its classes, as tables have them."""
         grid = tuple(Decimal(cut) for cut in self.grid)
-        classes = CLASSES if self.kind is FeatureKind.CLASSES else ()
+        classes = self.classes if self.kind is FeatureKind.CLASSES else ()
         return FeatureShape(self.ref, self.kind, grid, classes, Absent.FALSE)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Name its classes, if it has such."""
+        return tuple(f"c{number}" for number in range(self.many))
 
     def code(self, row: Row) -> int:
         """Give the number of a firm's class."""
@@ -81,7 +89,7 @@ class Book:
         """Write it as its owner signs it."""
         fields: dict[str, object] = {
             "room": room,
-            "owner": OWNER,
+            "owner": self.owner,
             "name": self.name,
             "version": 1,
             "title": _title(self.name),
@@ -98,7 +106,7 @@ class Book:
         if self.grid:
             fields["grid"] = tuple(Decimal(cut) for cut in self.grid)
         if self.kind is FeatureKind.CLASSES:
-            fields["classes"] = tuple(ClassCell(name=each, values=(each,)) for each in CLASSES)
+            fields["classes"] = tuple(ClassCell(name=each, values=(each,)) for each in self.classes)
         return Feature.model_validate(fields)
 
 
@@ -211,9 +219,9 @@ def _promote(firms: Sequence[dict[str, int]]) -> None:
             firm["grade"] = grade + 1
 
 
-def csv_of(firms: Sequence[Row]) -> str:
+def csv_of(firms: Sequence[Row], books: Sequence[Book] = BOOKS) -> str:
     """Write the store's file."""
-    columns = _columns()
+    columns = _columns(books)
     lines = [",".join(("uscc", *columns))]
     for serial, firm in enumerate(firms, _FIRST_SERIAL):
         told = (_written(kind, firm[name]) for name, kind in columns.items())
@@ -221,25 +229,25 @@ def csv_of(firms: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def schema(room: str) -> Schema:
+def schema(room: str, books: Sequence[Book] = BOOKS) -> Schema:
     """Write the table as its owner signs it."""
-    types = {"uscc": ColumnType.TEXT} | {name: _TYPES[kind] for name, kind in _columns().items()}
+    kinds = {name: _TYPES[kind] for name, kind in _columns(books).items()}
     columns = [
         Column(name=name, type=kind, level=LEVEL, title=_title(name))
-        for name, kind in types.items()
+        for name, kind in ({"uscc": ColumnType.TEXT} | kinds).items()
     ]
     table = Table(name="entries", title=_title("entries"), key="uscc", columns=tuple(columns))
-    return Schema(room=room, owner=OWNER, version=1, tables=(table,))
+    return Schema(room=room, owner=books[0].owner, version=1, tables=(table,))
 
 
-def _columns() -> dict[str, FeatureKind]:
-    return {each.column: each.kind for each in BOOKS}
+def _columns(books: Sequence[Book]) -> dict[str, FeatureKind]:
+    return {each.column: each.kind for each in books}
 
 
 def _written(kind: FeatureKind, value: int) -> str:
     match kind:
         case FeatureKind.CLASSES:
-            return CLASSES[value]
+            return f"c{value}"
         case FeatureKind.FLAG:
             return "true" if value else "false"
         case _:

@@ -13,12 +13,15 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Final
 
-from saferoom_attacks.attack import Attack, Finding
+from saferoom_attacks.attack import Attack
+from saferoom_attacks.blurred import NoiseOracle
 from saferoom_attacks.catalogue import ATTACKS
+from saferoom_attacks.noise_attacks import NOISE_ATTACKS
 from saferoom_attacks.report import document, held, markdown, row
-from saferoom_attacks.suite import Progress, Say, Scale, Suite
-from saferoom_attacks.table_attack import TableAttack, TableFinding
+from saferoom_attacks.suite import Found, Progress, Say, Scale, Suite
+from saferoom_attacks.table_attack import TableAttack
 from saferoom_attacks.table_attacks import TABLE_ATTACKS
+from saferoom_attacks.wager import Bet, Wager
 from saferoom_client.sandbox.leftovers import LOCK, alone_in
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
@@ -43,8 +46,9 @@ class Run:
             [each for each in attacks if isinstance(each, Attack)],
             Scale.of(queries, seed),
             [each for each in attacks if isinstance(each, TableAttack)],
+            [each for each in attacks if isinstance(each, Wager)],
         )
-        self.findings: list[Finding | TableFinding] = []
+        self.findings: list[Found] = []
         self._now = datetime.now(UTC)
 
     def play(self, folder: Path | None, say: Say, progress: Progress) -> None:
@@ -61,7 +65,8 @@ class Run:
     @property
     def whole(self) -> bool:
         """Whether it came to its end."""
-        return len(self.findings) == len(self.suite.attacks) + len(self.suite.tables)
+        suite = self.suite
+        return len(self.findings) == len(suite.attacks) + len(suite.tables) + len(suite.noise)
 
     def rows(self) -> list[tuple[str, ...]]:
         """Give the table's lines."""
@@ -76,11 +81,12 @@ class Run:
         return markdown(self.findings, self.suite.scale, _version(), machine(), self._now)
 
 
-ALL: Final = (*ATTACKS, *TABLE_ATTACKS)
+AnyAttack = Attack | TableAttack | Wager[NoiseOracle]
+ALL: Final[tuple[AnyAttack, ...]] = (*ATTACKS, *TABLE_ATTACKS, *NOISE_ATTACKS)
 """Every attack, in the order in which they run."""
 
 
-def chosen(only: Sequence[str]) -> tuple[Attack | TableAttack, ...]:
+def chosen(only: Sequence[str]) -> tuple[AnyAttack, ...]:
     """Give the attacks of these names, or all."""
     names = {attack.name for attack in ALL}
     if unknown := sorted(set(only) - names):
@@ -100,8 +106,12 @@ def listed() -> list[dict[str, object]]:
             "bound": {"en": each.why.en, "zh": each.why.zh},
             "control": {"en": each.lacks.en, "zh": each.lacks.zh},
         }
-        for each in ALL
+        for each in map(_shown, ALL)
     ]
+
+
+def _shown(attack: AnyAttack) -> Attack | TableAttack | Bet:
+    return attack.bet if isinstance(attack, Wager) else attack
 
 
 def machine() -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from saferoom_attacks import books
+from saferoom_attacks import blurred, books
 from saferoom_attacks.ask import (
     BANK,
     BANKS,
@@ -65,11 +65,11 @@ ATTACKED: Final = Cast(
     written="",
     registrars=(REGISTRAR,),
 )
-WITH_BOOKS: Final = replace(
-    ATTACKED,
-    owners={**ATTACKED.owners, books.OWNER: Title(en="Books of Nowhere", zh="乌有市账簿局")},
-)
-"""With the owner whose tables are attacked."""
+_ALSO: Final = {
+    books.OWNER: Title(en="Books of Nowhere", zh="乌有市账簿局"),
+    blurred.OWNER: Title(en="Statistics of Nowhere", zh="乌有市统计局"),
+}
+"""Owners whose tables are attacked."""
 _PAPER: Final = sha256_digest(b"A scan of a made-up paper.")
 _YEAR: Final = timedelta(days=365)
 _AT_ONCE: Final = 16
@@ -79,6 +79,11 @@ _LIFTED: Final = {"bad_requests_at_once": "100000", "bad_requests_per_second": "
 WITHDRAWN: Final = "withdrawn"
 FORMERLY: Final = "former-least"
 UNAPPROVED: Final = "unapproved"
+
+
+def cast_with(*owners: str) -> Cast:
+    """Give the members, with some of the owners whose tables are attacked."""
+    return replace(ATTACKED, owners={**ATTACKED.owners, **{each: _ALSO[each] for each in owners}})
 
 
 @dataclass(frozen=True, slots=True)

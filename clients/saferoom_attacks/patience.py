@@ -38,11 +38,11 @@ def verdict_of(ask: Callable[[], T]) -> T:
 
 
 def reason_of(refused: SafeRoomError) -> Reason:
-    """Give the reason of a verdict, as what an attacker was told; a state ends the run.
+    """Give the reason of a verdict, as what an attacker was told; what is none ends the run.
 
     Raises:
-        SafeRoomError: the state.
+        SafeRoomError: the state, or that something is not installed.
     """
-    if refused.reason in STATES:
+    if refused.reason in STATES or refused.reason is Reason.NOT_INSTALLED:
         raise refused
     return refused.reason

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from saferoom_attacks.attack import Finding, Verdict
+from saferoom_attacks.attack import Verdict
 from saferoom_attacks.measure import Learned
-from saferoom_attacks.suite import Scale
+from saferoom_attacks.suite import Found, Scale
 from saferoom_attacks.table_attack import Left, TableFinding
+from saferoom_attacks.wager import Gained, Wagered
 
 HEADINGS: Final = (
     "attack",
@@ -25,7 +26,6 @@ HEADINGS: Final = (
 )
 
 
-Found = Finding | TableFinding
 NOTHING_CHARGED: Final = "-"
 """Where tables are told nothing is charged: what was told before is protected with it."""
 
@@ -39,6 +39,8 @@ def row(finding: Found) -> tuple[str, ...]:
     """Write a finding as a line of the table."""
     if isinstance(finding, TableFinding):
         return _table_row(finding)
+    if isinstance(finding, Wagered):
+        return _wagered_row(finding)
     attack = finding.attack
     return (
         attack.name,
@@ -107,9 +109,26 @@ def _table_row(finding: TableFinding) -> tuple[str, ...]:
     )
 
 
+def _wagered_row(finding: Wagered) -> tuple[str, ...]:
+    attack, room, control, charged = finding.attack, finding.room, finding.control, finding.charged
+    return (
+        attack.name,
+        f"{room.accuracy:.1%}",
+        f"{attack.prior:.1%}",
+        f"{room.bits:.2f}",
+        NOTHING_CHARGED if charged is None else f"{charged:.2f}",
+        f"{attack.bits:.2f}",
+        f"{control.accuracy:.1%}, {control.bits:.2f}",
+        f"{finding.queries:,}",
+        finding.verdict,
+    )
+
+
 def _entry(finding: Found) -> dict[str, object]:
     if isinstance(finding, TableFinding):
         return _table_entry(finding)
+    if isinstance(finding, Wagered):
+        return _wagered_entry(finding)
     attack = finding.attack
     return {
         "name": attack.name,
@@ -169,3 +188,23 @@ def _left(finding: TableFinding, left: Sequence[Left]) -> dict[str, object]:
         "values": min(each.values for each in left),
         "bits": finding.bits(left),
     }
+
+
+def _wagered_entry(finding: Wagered) -> dict[str, object]:
+    attack = finding.attack
+    return {
+        "name": attack.name,
+        "verdict": finding.verdict,
+        "title": {"en": attack.title.en, "zh": attack.title.zh},
+        "prior": attack.prior,
+        "bound": {"bits": attack.bits, "accuracy": attack.allowed, "why": attack.why.en},
+        "charged_bits": finding.charged,
+        "room": _gained(finding.room),
+        "control": {**_gained(finding.control), "lacks": attack.lacks.en},
+        "queries": finding.queries,
+        "seconds": round(finding.seconds, 3),
+    }
+
+
+def _gained(one: Gained) -> dict[str, object]:
+    return {"targets": one.targets, "accuracy": one.accuracy, "bits": one.bits}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -12,14 +13,18 @@ from typing import Final
 
 from saferoom_attacks.ask import Oracle
 from saferoom_attacks.attack import Attack, Chance, Finding
+from saferoom_attacks.blurred import OWNER as BLURRED
+from saferoom_attacks.blurred import NoiseOracle
+from saferoom_attacks.books import OWNER as BOOKS
 from saferoom_attacks.books import rows
 from saferoom_attacks.firms import EVERY, KNOWN, Record, codes
-from saferoom_attacks.ground import ATTACKED, WITH_BOOKS, Ground
+from saferoom_attacks.ground import Ground, cast_with
 from saferoom_attacks.measure import Learned, learned
 from saferoom_attacks.room_oracle import RoomOracle
 from saferoom_attacks.table_ask import HomeGate, TableOracle
 from saferoom_attacks.table_attack import Left, TableAttack, TableFinding
-from saferoom_attacks.table_room import TableRoom
+from saferoom_attacks.table_room import BlurredRoom, TableRoom
+from saferoom_attacks.wager import Gained, Wager, Wagered, posterior
 from saferoom_client.demo.processes import Processes
 from saferoom_client.demo.stage import Stage
 
@@ -63,6 +68,9 @@ class Scale:
         return cls(seed, copies, max(4, left // (_ROUND_QUESTIONS * records * copies)), queries)
 
 
+Found = Finding | TableFinding | Wagered
+
+
 @dataclass(frozen=True, slots=True)
 class Suite:
     """Some attacks at some scale.
@@ -71,11 +79,13 @@ class Suite:
         attacks: which, on checks.
         scale: how large.
         tables: which, on tables.
+        noise: which, on tables with noise.
     """
 
     attacks: Sequence[Attack]
     scale: Scale
     tables: Sequence[TableAttack] = ()
+    noise: Sequence[Wager[NoiseOracle]] = ()
 
     def targets(self) -> dict[str, dict[str, Record]]:
         """Give each attack its own targets, so that none spends another's budgets."""
@@ -87,7 +97,7 @@ class Suite:
             first += len(records)
         return allotted
 
-    def run(self, ground: Ground, progress: Progress) -> Iterator[Finding | TableFinding]:
+    def run(self, ground: Ground, progress: Progress) -> Iterator[Found]:
         """Attack a room that was opened with these targets."""
         allotted, name = self.targets(), ""
 
@@ -99,14 +109,22 @@ class Suite:
             name = attack.name
             told(oracle.asked)
             yield self.attack(attack, oracle, allotted[attack.name])
-        if not self.tables:
-            return
-        room = TableRoom(ground, lambda tables: told(oracle.asked + tables))
-        room.build(rows(self.scale.seed))
-        for on_tables in self.tables:
-            name = on_tables.name
-            told(oracle.asked + room.asked)
-            yield self.attack_tables(on_tables, room)
+        asked = oracle.asked
+        if self.tables:
+            room = TableRoom(ground, lambda tables: told(asked + tables))
+            room.build(rows(self.scale.seed))
+            for on_tables in self.tables:
+                name = on_tables.name
+                told(asked + room.asked)
+                yield self.attack_tables(on_tables, room)
+            asked += room.asked
+        if self.noise:
+            before = asked
+            blurred = BlurredRoom(ground, lambda more: told(before + more), self.scale.seed)
+            for on_noise in self.noise:
+                name = on_noise.name
+                told(before + blurred.asked)
+                yield self.attack_noise(on_noise, blurred)
 
     def attack_tables(self, attack: TableAttack, oracle: TableOracle) -> TableFinding:
         """Play one attack on tables, and its control."""
@@ -121,6 +139,22 @@ class Suite:
         firms = rows(self.scale.seed)
         chance = Chance(self.scale.seed, min(self.scale.rounds, CONTROL_ROUNDS))
         return attack.play(HomeGate(firms, attack.control), firms, chance)
+
+    def attack_noise(self, attack: Wager[NoiseOracle], oracle: NoiseOracle) -> Wagered:
+        """Play one attack on tables with noise, and its control."""
+        before, paid, began = oracle.asked, oracle.charged, time.monotonic()
+        room = attack.run(oracle, Chance(self.scale.seed, self.scale.rounds))
+        seconds, queries = time.monotonic() - began, oracle.asked - before
+        charges = [more - paid.get(group, 0) for group, more in oracle.charged.items()]
+        epsilon = float(max(charges, default=0))
+        charged = posterior(epsilon, attack.bet.prior) / attack.bet.prior
+        control = self.control_noise(attack)
+        return Wagered(attack.bet, room, control, math.log2(charged), queries, seconds)
+
+    def control_noise(self, attack: Wager[NoiseOracle]) -> Gained:
+        """Play an attack on tables with noise against its control."""
+        chance = Chance(self.scale.seed, CONTROL_ROUNDS)
+        return attack.run(attack.control(chance), chance)
 
     def attack(self, attack: Attack, oracle: Oracle, firms: Mapping[str, Record]) -> Finding:
         """Play one attack, and its control."""
@@ -159,9 +193,8 @@ class Suite:
         for each in allotted.values():
             firms |= each
         with Processes(folder / "logs") as processes:
-            ground = Ground(
-                Stage(folder, processes, WITH_BOOKS if self.tables else ATTACKED), firms
-            )
+            also = [*([BOOKS] if self.tables else []), *([BLURRED] if self.noise else [])]
+            ground = Ground(Stage(folder, processes, cast_with(*also)), firms)
             try:
                 ground.build(say)
                 say("the firms consent")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import combinations
 from typing import Final, Protocol
 
 from saferoom_attacks.books import SALES, Book, Row, size_of
+from saferoom_proto.statements import Aggregate, MeasureKind, TableMeasure
+from saferoom_proto.statements.aggregate import Privacy, TableRules
 
 THRESHOLD: Final = 10
 """The room's: no number about fewer (saferoom_proto.tables.rules)."""
@@ -34,17 +37,25 @@ class Plan:
         ways: margins of up to so many of them are told.
         added: sales are added up; else firms are counted.
         base: what counts are rounded to multiples of.
+        only: the margins that are told, instead of all.
+        privacy: noise in the place of rules.
+        number: tells plans apart that ask the same.
+        common: whoever asks, asks by the one template that the first bank proposed.
     """
 
     columns: tuple[Book, ...]
     ways: int
     added: bool = False
     base: int = BASE
+    only: tuple[tuple[Book, ...], ...] = ()
+    privacy: Privacy | None = None
+    number: int = 0
+    common: bool = False
 
     @property
     def margins(self) -> list[tuple[Book, ...]]:
         """All its margins, the total first."""
-        return [
+        return list(self.only) or [
             margin for ways in range(self.ways + 1) for margin in combinations(self.columns, ways)
         ]
 
@@ -132,3 +143,21 @@ def summed(firms: Iterable[Row], margin: Sequence[Book], added: bool) -> dict[Ce
         cell = (names, tuple(book.code(firm) for book in margin))
         found[cell] = found.get(cell, 0.0) + (firm[SALES.column] if added else 1)
     return found
+
+
+def aggregate_of(plan: Plan) -> Aggregate:
+    """Write a plan as a template has it."""
+    measure = TableMeasure(kind=MeasureKind.COUNT)
+    if plan.added:
+        measure = TableMeasure(
+            kind=MeasureKind.SUM, of=str(SALES.ref), low=Decimal(0), high=Decimal(HIGHEST)
+        )
+    margins = tuple(tuple(str(book.ref) for book in margin) for margin in plan.only)
+    return Aggregate(
+        dimensions=tuple(str(book.ref) for book in plan.columns),
+        measures=(measure,),
+        ways=None if margins else plan.ways,
+        margins=margins,
+        rules=TableRules() if plan.privacy else TableRules(base=plan.base),
+        privacy=plan.privacy,
+    )

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from saferoom_attacks.ask import BANK, RIVALS
-from saferoom_attacks.books import BOOKS, OWNER, SALES, Row, csv_of, schema
+from saferoom_attacks.ask import ALLIES, BANK, RIVALS, group_of
+from saferoom_attacks.blurred import BLURRED, blurred_rows, width_of
+from saferoom_attacks.books import BOOKS, Book, Row, csv_of, schema
 from saferoom_attacks.ground import Ground
 from saferoom_attacks.patience import reason_of, verdict_of
-from saferoom_attacks.table_ask import HIGHEST, Cell, Plan, Sheet
+from saferoom_attacks.table_ask import Cell, Plan, Sheet, aggregate_of
 from saferoom_client.demo.stage import APPROVERS, THRESHOLD
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import (
-    Aggregate,
-    MeasureKind,
-    Purpose,
-    TableMeasure,
-    Template,
-    Title,
-)
-from saferoom_proto.statements.aggregate import TableRules
+from saferoom_proto.statements import Purpose, Template, Title
 from saferoom_proto.tables.asked import classes_of
 from saferoom_proto.tables.told import Told
 
-ASKERS: Final = (BANK, *RIVALS[:3])
-"""Banks that may ask for tables, each a group of its own."""
+ASKERS: Final = (BANK, *RIVALS[:3], *ALLIES[:2])
+"""Banks that may ask for tables: four groups of one, and two of another."""
 PURPOSE: Final = Purpose.PRODUCT_DESIGN
-_CODES: Final = {
-    str(book.ref): {name: code for code, name in enumerate(classes_of(book.shape))}
-    for book in BOOKS
-}
-_NAMES: Final = {str(book.ref): book.name for book in BOOKS}
 
 
 class TableRoom:
@@ -43,11 +31,17 @@ class TableRoom:
     Args:
         ground: the room; the owner of the books is in it.
         told: is told how many tables were asked for.
+        books: the owner's columns.
     """
 
-    def __init__(self, ground: Ground, told: Callable[[int], None]) -> None:
+    def __init__(
+        self, ground: Ground, told: Callable[[int], None], books: Sequence[Book] = BOOKS
+    ) -> None:
         self._ground: Final = ground
         self._told: Final = told
+        self._books: Final = books
+        self._owner: Final = books[0].owner
+        self._charged: Final[dict[str, Decimal]] = {}
         self._templates: Final[dict[tuple[str, Plan], str]] = {}
         self._schema = ""
         self._count = 0
@@ -57,29 +51,36 @@ class TableRoom:
         """How many requests for tables there were."""
         return self._count
 
+    @property
+    def charged(self) -> Mapping[str, Decimal]:
+        """What each group was charged, by what the enclave signed."""
+        return dict(self._charged)
+
     def build(self, firms: Sequence[Row]) -> None:
         """Have the owner define its books, load them, and agree with banks."""
-        owner, origin = self._ground.room(OWNER, APPROVERS[0]), self._ground.stage.cast.origin
-        self._schema = owner.put_schema(schema(origin)).statement.digest
-        for book in BOOKS:
+        origin = self._ground.stage.cast.origin
+        owner = self._ground.room(self._owner, APPROVERS[0])
+        self._schema = owner.put_schema(schema(origin, self._books)).statement.digest
+        for book in self._books:
             owner.put_feature(book.statement(origin))
         for bank in ASKERS:
-            self._ground.agree(bank, (PURPOSE,), owner=OWNER)
+            self._ground.agree(bank, (PURPOSE,), owner=self._owner)
         self.next_period(firms)
 
     def next_period(self, firms: Sequence[Row]) -> None:
         """Have the owner load its next records."""
         path = self._ground.stage.file("entries.csv")
-        path.write_text(csv_of(firms), "utf-8")
-        owner = self._ground.room(OWNER, APPROVERS[0])
+        path.write_text(csv_of(firms, self._books), "utf-8")
+        owner = self._ground.room(self._owner, APPROVERS[0])
         if owner.load_data(self._schema, {"entries": path}).snapshot is None:
             raise SafeRoomError(Reason.INTERNAL, "the made-up books have bad rows")
 
     def tell(self, bank: str, plan: Plan) -> Sheet:
         """Have a template proposed and approved, and ask by it; nothing if all is refused."""
-        if (bank, plan) not in self._templates:
-            self._templates[bank, plan] = self._approved(bank, plan)
-        template, room = self._templates[bank, plan], self._ground.room(bank)
+        proposer = ASKERS[0] if plan.common else bank
+        if (proposer, plan) not in self._templates:
+            self._templates[proposer, plan] = self._approved(proposer, plan)
+        template, room = self._templates[proposer, plan], self._ground.room(bank)
         self._count += 1
         self._told(self._count)
         try:
@@ -87,7 +88,16 @@ class TableRoom:
         except SafeRoomError as refused:
             reason_of(refused)
             return {}
-        return dict(pair for table in answer.verified.tables or () for pair in _read(table).items())
+        if plan.privacy is not None and answer.refused not in {None, Reason.OVER_BUDGET}:
+            # Silence for another reason would hold any bound.
+            raise SafeRoomError(Reason.INTERNAL, f"tables with noise: {answer.refused}")
+        if (paid := answer.verified.release.privacy) is not None and answer.refused is None:
+            group = group_of(bank)
+            self._charged[group] = self._charged.get(group, Decimal(0)) + paid.charged
+        by_name = {str(book.ref): book for book in self._books}
+        return dict(
+            pair for table in answer.verified.tables or () for pair in _read(table, by_name).items()
+        )
 
     def _approved(self, bank: str, plan: Plan) -> str:
         room = self._ground.room(bank)
@@ -104,32 +114,55 @@ class TableRoom:
         )
         digest = room.propose_template(template).recorded.statement.digest
         for approver in APPROVERS[:THRESHOLD]:
-            desk = self._ground.room(OWNER, approver)
+            desk = self._ground.room(self._owner, approver)
             desk.approve(desk.get_template(digest))
         return digest
 
 
-def aggregate_of(plan: Plan) -> Aggregate:
-    """Write a plan as a template has it."""
-    measure = TableMeasure(kind=MeasureKind.COUNT)
-    if plan.added:
-        measure = TableMeasure(
-            kind=MeasureKind.SUM, of=str(SALES.ref), low=Decimal(0), high=Decimal(HIGHEST)
-        )
-    return Aggregate(
-        dimensions=tuple(str(book.ref) for book in plan.columns),
-        measures=(measure,),
-        ways=plan.ways,
-        rules=TableRules(base=plan.base),
-    )
-
-
-def _read(told: Told) -> dict[Cell, float]:
+def _read(told: Told, books: Mapping[str, Book]) -> dict[Cell, float]:
     """Read a table's numbers; what is withheld stands in no cell."""
-    names = tuple(_NAMES[column] for column in told.columns)
-    found: dict[Cell, float] = {}
-    for cell in told.cells:
-        if cell.number is not None:
-            pairs = zip(told.columns, cell.classes, strict=True)
-            found[names, tuple(_CODES[column][name] for column, name in pairs)] = float(cell.number)
-    return found
+    columns = [books[column] for column in told.columns]
+    names = tuple(book.name for book in columns)
+    classes = [classes_of(book.shape) for book in columns]
+    return {
+        (names, tuple(map(_place, classes, cell.classes))): float(cell.number)
+        for cell in told.cells
+        if cell.number is not None
+    }
+
+
+def _place(classes: Sequence[str], name: str) -> int:
+    return classes.index(name)
+
+
+class BlurredRoom:
+    """Asks an open room for tables with noise.
+
+    Args:
+        ground: the room; the owner of the blurred firms is in it.
+        told: is told how many tables were asked for.
+        seed: of the firms.
+    """
+
+    def __init__(self, ground: Ground, told: Callable[[int], None], seed: int) -> None:
+        self._room: Final = TableRoom(ground, told, BLURRED)
+        self.firms: Final[Sequence[Row]] = blurred_rows(seed)
+        self._room.build(self.firms)
+
+    @property
+    def asked(self) -> int:
+        """How many requests for tables there were."""
+        return self._room.asked
+
+    @property
+    def charged(self) -> Mapping[str, Decimal]:
+        """What each group was charged, by what the enclave signed."""
+        return self._room.charged
+
+    def tell(self, bank: str, plan: Plan) -> Sheet:
+        """Ask; nothing if it is refused."""
+        return self._room.tell(bank, plan)
+
+    def width(self, plan: Plan) -> float:
+        """Tell the scale of the noise, which everybody knows by the plan."""
+        return width_of(plan)

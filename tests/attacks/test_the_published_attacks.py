@@ -253,6 +253,8 @@ def test_a_busy_room_is_asked_again_and_a_broken_one_fails_the_run(
     # It is no refusal that an attacker was told, or a room that is down would hold every bound.
     with pytest.raises(SafeRoomError, match="gone"):
         patience.reason_of(gone.value)
+    with pytest.raises(SafeRoomError, match="no noise"):
+        patience.reason_of(SafeRoomError(Reason.NOT_INSTALLED, "no noise"))
     assert patience.reason_of(SafeRoomError(Reason.OVER_BUDGET, "")) is Reason.OVER_BUDGET
 
 
