@@ -115,6 +115,7 @@ _OF_FIT = {
     "least_events": "the fewest rows of the rarer label",
     "releases": "what is told of the model",
     "runs": "how many trainings there may be",
+    "bands": "the noise of bands",
 }
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from saferoom_client.band_words import bands_section, spent_words
+from saferoom_client.report.pdf import pdf
 from saferoom_client.sheet.render import html
 from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
 from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.fit_receipt import VerifiedFit
 from saferoom_proto.fits import ModelCard
+from saferoom_proto.statements import FitRelease
 
 USES: Final = (
     later("To score by bands, under a template of its own and with each subject's consent."),
@@ -22,25 +25,41 @@ LIMITS: Final = (
 )
 
 
-def write_fit_page(verified: VerifiedFit) -> str:
-    """Write the page in the language that is spoken."""
+def page_of(verified: VerifiedFit) -> Page:
+    """Make the page in the language that is spoken.
+
+    Raises:
+        SafeRoomError: `NOT_INSTALLED` where there are bands, and nothing to draw them with.
+    """
     card = verified.card
-    return html(
-        Page(
-            language=spoken(),
-            title=say("Model of {template}", template=verified.template.name),
-            lead=say(
-                "What {institution} was told of a model that {owner} trained within its enclave.",
-                institution=verified.request.institution,
-                owner=verified.release.owner,
-            ),
-            tone="refused" if card is None else "yes",
-            answer=say("refused, {reason}", reason=verified.release.reason)
-            if card is None
-            else say("AUC {auc} on rows held out", auc=card.auc or "-"),
-            sections=() if card is None else tuple(_sections(verified, card)),
-        )
+    return Page(
+        language=spoken(),
+        title=say("Model of {template}", template=verified.template.name),
+        lead=say(
+            "What {institution} was told of a model that {owner} trained within its enclave.",
+            institution=verified.request.institution,
+            owner=verified.release.owner,
+        ),
+        tone="refused" if card is None else "yes",
+        answer=say("refused, {reason}", reason=verified.release.reason)
+        if card is None
+        else say("AUC {auc} on rows held out", auc=card.auc or "-"),
+        sections=() if card is None else tuple(_sections(verified, card)),
     )
+
+
+def write_page(verified: VerifiedFit) -> bytes:
+    """Write the page as HTML; as `page_of`."""
+    return html(page_of(verified)).encode()
+
+
+def write_pdf(verified: VerifiedFit) -> bytes:
+    """Write the page as PDF.
+
+    Raises:
+        SafeRoomError: as `page_of`; `NOT_INSTALLED`; `MALFORMED` for a character that no font has.
+    """
+    return pdf(page_of(verified), verified.release.time)
 
 
 def _sections(verified: VerifiedFit, card: ModelCard) -> Iterator[Section]:
@@ -60,6 +79,8 @@ def _sections(verified: VerifiedFit, card: ModelCard) -> Iterator[Section]:
             say("Weights of standardised columns"),
             tuple(Row(each.column, each.weight) for each in card.weights),
         )
+    if card.bands is not None and verified.part.bands is not None:
+        yield bands_section(card.bands, verified.part.bands.epsilon)
     request, release = verified.request, verified.release
     yield Section(
         say("Model card"),
@@ -70,8 +91,14 @@ def _sections(verified: VerifiedFit, card: ModelCard) -> Iterator[Section]:
             Row(say("purpose"), str(request.purpose)),
             Row(say("for"), "\n".join(map(say, USES))),
             Row(say("limits"), "\n".join(map(say, LIMITS))),
+            *_spent(release),
             Row(say("when"), moment(release.time)),
             Row(say("job"), verified.said.request_id, Form.CODE),
             Row(say("the model"), str(release.model), Form.CODE),
         ),
     )
+
+
+def _spent(release: FitRelease) -> Iterator[Row]:
+    if release.privacy is not None:
+        yield Row("epsilon", spent_words(release.privacy))

@@ -18,6 +18,7 @@ from saferoom_enclaves.children.fit_jobs import (
     NodeTold,
 )
 from saferoom_enclaves.columns import Codes, Floats, columns_known, read
+from saferoom_enclaves.risk_bands import noisy_bands
 from saferoom_models.arrays import Integers
 from saferoom_models.pooled import boosting, logistic
 from saferoom_models.pooled.measure import measure
@@ -70,6 +71,9 @@ def fitted(store: duckdb.DuckDBPyConnection, job: Fit, file: BinaryIO) -> Fitted
         raise
     # Step 3: what can be told; and the rows, for whoever keeps trainings apart.
     measured = measure(log_odds, rows.labels, parts)
+    bands = None
+    if job.epsilon is not None:
+        bands = noisy_bands(log_odds, rows.labels, parts, job.epsilon)
     file.write(rows.subjects.tobytes())
     known = np.where(np.isnan(rows.values), 0.0, rows.values)  # a column beside it says so
     file.write(np.column_stack([known, rows.labels]).astype(np.float64).tobytes())
@@ -81,6 +85,7 @@ def fitted(store: duckdb.DuckDBPyConnection, job: Fit, file: BinaryIO) -> Fitted
             ks=measured.ks,
             membership=measured.membership,
             by_chance=measured.by_chance,
+            bands=bands,
         )
     )
 

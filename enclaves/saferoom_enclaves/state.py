@@ -57,6 +57,7 @@ _FOUND: Final = (
     "job_part",
     "job_runs",
     "aligned",
+    "fit_bands",
     "model",
     "fetched",
     "reports",

@@ -106,6 +106,7 @@ def verify_fit_receipt(receipt: FitReceipt, trust: Trust) -> VerifiedFit:
         raise SafeRoomError(Reason.NOT_ALLOWED, "the template trains nothing in the room")
     if (receipt.card is None) != (release.outcome is Outcome.REFUSED):
         raise SafeRoomError(Reason.BAD_PROOF, "a card is missing, or one too many")
+    _require_charged(release, part)
     if receipt.card is None:
         return VerifiedFit(said, part, None)
     # Step 7: the card, under its commitment, with what the template lets be told and no more.
@@ -118,3 +119,13 @@ def verify_fit_receipt(receipt: FitReceipt, trust: Trust) -> VerifiedFit:
         raise SafeRoomError(Reason.BAD_PROOF, "the card is about something else")
     card.require_allowed(part)
     return VerifiedFit(said, part, card)
+
+
+def _require_charged(release: FitRelease, part: FitPart) -> None:
+    """Refuse with `BAD_PROOF` a word that says of noise what its template does not."""
+    charged = None if release.privacy is None else release.privacy.charged
+    due = None if part.bands is None or release.run is None else part.bands.epsilon
+    if charged != due:
+        raise SafeRoomError(Reason.BAD_PROOF, f"charged {charged}, and its bands tell {due}")
+    if release.privacy is not None and part.bands and release.privacy.cap > part.bands.cap:
+        raise SafeRoomError(Reason.BAD_PROOF, "the cap is above the template's")

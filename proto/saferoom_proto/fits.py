@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from saferoom_proto.asker_seal import AskerSeal
 from saferoom_proto.encoding import parse_object
+from saferoom_proto.fit_bands import ToldBands, require_told
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.base import Digest, Owner, Part, field_faults
 from saferoom_proto.statements.fit import FitFigure, FitPart
@@ -33,6 +34,10 @@ CARD_SEAL: Final = AskerSeal("fit v1")
 Hundredths = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,3}\.[0-9]{2}$")]
 """A number rounded to 0.01."""
 Share = Annotated[str, StringConstraints(pattern=r"^(0\.[0-9]{2}|1\.00)$")]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class ToldWeight(Part):
@@ -55,6 +60,7 @@ class ModelCard(Part):
         by_chance: how much that comes to in one of a thousand models that tell nothing.
         weights: a logistic regression's.
         salt: 32 random bytes, base64.
+        bands: of the rows held out, the riskiest first, with noise.
     """
 
     format: Literal["saferoom-model-card/v1"] = "saferoom-model-card/v1"
@@ -70,6 +76,7 @@ class ModelCard(Part):
     by_chance: Share
     weights: Annotated[tuple[ToldWeight, ...] | None, Field(max_length=MOST_COLUMNS)]
     salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+    bands: Annotated[ToldBands | None, Field(exclude_if=_is_none)] = None
 
     def to_bytes(self) -> bytes:
         """Write the plaintext, filled up.
@@ -98,11 +105,14 @@ class ModelCard(Part):
             FitFigure.AUC: self.auc,
             FitFigure.KS: self.ks,
             FitFigure.WEIGHTS: self.weights,
+            FitFigure.BANDS: self.bands,
         }
         if {figure for figure, value in told.items() if value is not None} != {*part.releases}:
             raise SafeRoomError(Reason.BAD_PROOF, "the card tells other figures than were approved")
         if self.weights is not None and [one.column for one in self.weights] != [*part.columns]:
             raise SafeRoomError(Reason.BAD_PROOF, "the card has weights of other columns")
+        if self.bands is not None and part.bands is not None:
+            require_told(self.bands, part.bands.epsilon, part.bands.least)
 
 
 def require_room(columns: Iterable[str]) -> None:

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from saferoom_client.audit.fits import Fits
+from saferoom_client.audit.linked import Learners
+from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.fits import SIZE, ModelCard, ToldWeight, require_room
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Agreement, FitRelease
+from saferoom_proto.statements import FitRelease, PrivacySpent
+from saferoom_proto.statements.fit import FitBands
 from saferoom_proto.statements.training import MOST_COLUMNS
 from tests.proto.golden_fits import card, fit_certificate, words_on_fits
-from tests.proto.golden_owners import owners_words
 
 CERTIFICATE = fit_certificate()
-AGREEMENT = owners_words()["agreement"]
+OWN = Learners("ring", ("ring",))
+DIGEST = sha256_digest(b"another template")
 PART = CERTIFICATE.part("tax").fit
 
 
-def release(request: str, run: int, days: float = 0) -> FitRelease:
+def release(request: str, run: int, days: float = 0, spent: str | None = None) -> FitRelease:
     """An enclave's word, as the golden one but for some fields."""
     said = words_on_fits()["fit-release"]
     assert isinstance(said, FitRelease)
     time = said.time + timedelta(days=days)
+    privacy = None
+    if spent is not None:
+        charged, total, cap = map(Decimal, spent.split("/"))
+        privacy = PrivacySpent(charged=charged, spent=total, cap=cap)
     changes = {"request": sha256_digest(request.encode()), "run": run, "time": time}
-    return said.model_copy(update=changes)
+    return said.model_copy(update={**changes, "privacy": privacy})
 
 
-def refusal(fits: Fits, said: FitRelease) -> Reason | None:
+def banded(epsilon: str = "0.5", cap: str = "1") -> ReleaseCertificate:
+    """Give a certificate of bands."""
+    assert PART is not None
+    bands = FitBands(epsilon=Decimal(epsilon), cap=Decimal(cap))
+    part = CERTIFICATE.part("tax")
+    fit = PART.model_copy(update={"bands": bands})
+    return CERTIFICATE.model_copy(update={"parts": (part.model_copy(update={"fit": fit}),)})
+
+
+def refusal(
+    fits: Fits, said: FitRelease, of: ReleaseCertificate = CERTIFICATE, by: Learners = OWN
+) -> Reason | None:
     """Have a word taken; give why it is held against its enclave."""
-    assert isinstance(AGREEMENT, Agreement)
     try:
-        fits.take(said, CERTIFICATE, AGREEMENT)
+        fits.take(said, of, by)
     except SafeRoomError as error:
         return error.reason
     return None
@@ -47,6 +65,39 @@ def test_a_request_is_trained_once_and_each_training_is_counted() -> None:
     assert refusal(fits, release("third", 3)) is None
     assert refusal(fits, release("more", 7)) is Reason.OVER_BUDGET, "more than six"
     assert refusal(fits, release("later", 1, days=31)) is None
+
+
+def test_bands_are_charged_each_time_and_add_up_for_linked_groups() -> None:
+    fits, of = Fits(), banded()
+    alone, linked = Learners("alone", ("alone",)), Learners("alone", ("alone", "ring"))
+    assert refusal(fits, release("first", 1, spent="0.5/0.5/1"), of) is None
+    assert refusal(fits, release("other", 1, spent="0.5/0.5/1"), of, alone) is None
+    assert refusal(fits, release("second", 2, spent="0.5/0.5/1"), of) is Reason.STORE_ROLLED_BACK
+    assert refusal(fits, release("third", 3, spent="0.5/1/1"), of) is Reason.OVER_BUDGET
+    assert refusal(fits, release("later", 1, days=31, spent="0.5/0.5/1"), of) is None
+    both = refusal(fits, release("both", 2, days=31, spent="0.5/0.5/1"), of, linked)
+    assert both is Reason.STORE_ROLLED_BACK, "an agreement linked them since"
+
+
+@pytest.mark.parametrize(
+    ("spent", "reason"),
+    [
+        (None, Reason.CERTIFICATE_MISMATCH),
+        ("0.4/0.4/1", Reason.OVER_BUDGET),
+        ("0/0/1", Reason.OVER_BUDGET),
+        ("0.5/0.5/2", Reason.OVER_BUDGET),
+        ("0.5/1.5/1", Reason.OVER_BUDGET),
+    ],
+)
+def test_an_enclave_that_charges_bands_otherwise_is_found(
+    spent: str | None, reason: Reason
+) -> None:
+    assert refusal(Fits(), release("one", 1, spent=spent), banded()) is reason
+    assert refusal(Fits(), release("one", 1, spent="0.5/0.5/1")) is Reason.CERTIFICATE_MISMATCH
+    strict = Fits()
+    assert refusal(strict, release("one", 1, spent="0.5/0.5/0.5"), banded(cap="0.5")) is None
+    wide = release("two", 1, spent="0.5/1/1").model_copy(update={"template": DIGEST})
+    assert refusal(strict, wide, banded()) is Reason.OVER_BUDGET, "the least cap holds for all"
 
 
 def test_a_card_tells_what_was_approved_and_nothing_else() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.encoding import b64
@@ -17,6 +18,7 @@ from saferoom_proto.statements import (
     FitRequest,
     Outcome,
     Payload,
+    PrivacySpent,
     Purpose,
     Template,
     seal_statement,
@@ -71,6 +73,13 @@ def fit_certificate() -> ReleaseCertificate:
     return derive_certificate(seal_statement(fit_template(), key("desk")), features)
 
 
+BANDED: dict[str, object] = {
+    "releases": ("rows", "bands"),
+    "bands": {"epsilon": "0.5", "cap": "1.5", "least": 20},
+}
+SPENT = PrivacySpent(charged=Decimal("0.5"), spent=Decimal(1), cap=Decimal("1.5"))
+
+
 def words_on_fits() -> dict[str, Payload]:
     """Give what an institution asks, and what an enclave signs about it."""
     asked: dict[str, object] = {
@@ -121,6 +130,8 @@ def words_on_fits() -> dict[str, Payload]:
         "fit-request of trees": FitRequest.model_validate(request | trees, strict=False),
         "fit-release": FitRelease.model_validate(said),
         "fit-release that withholds": FitRelease.model_validate(said | withheld),
+        "template of a fit with bands": fit_template(**BANDED),
+        "fit-release with bands": FitRelease.model_validate(said | {"privacy": SPENT}),
         "fit-release that refuses": FitRelease.model_validate(said | refused),
     }
 
@@ -142,6 +153,13 @@ def card(**changes: object) -> ModelCard:
         "salt": b64(seed("salt")),
     }
     return ModelCard.model_validate(fields | changes)
+
+
+def _banded() -> ModelCard:
+    riskiest = {"events": 260, "others": 740, "foretold": "0.251"}
+    safest = {"events": 60, "others": 2940, "foretold": "0.022"}
+    none = {"auc": None, "ks": None, "weights": None}
+    return card(**none, bands=(riskiest, safest))
 
 
 def fit_receipt() -> FitReceipt:
@@ -168,6 +186,7 @@ def fits_formats() -> dict[str, str]:
     told = card().to_bytes()
     return {
         "model card": told.rstrip().decode(),
+        "model card with bands": _banded().to_bytes().rstrip().decode(),
         "model card length": str(len(told)),
         "model card commitment": Suite.INTERNATIONAL.digest(told),
         "fit receipt": fit_receipt().to_json().decode(),

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from saferoom_client.audit.disputes import Disputes
 from saferoom_client.audit.federations import Federated
-from saferoom_client.audit.linked import Linked
+from saferoom_client.audit.linked import Learners, Linked
 from saferoom_client.audit.stops import Stops
 from saferoom_client.audit.streams import Streams
 from saferoom_client.records.coverage import Store
@@ -111,6 +111,12 @@ class Book:
         if found is None or found.charter.owner != owner:
             raise SafeRoomError(Reason.BAD_CHARTER, f"no charter of {owner} stands before it")
         return found
+
+    def learners(self, owner: str, agreement: str, place: int) -> Learners:
+        """Give who learns what an enclave told under an agreement, at a place of its stream."""
+        group = self.agreements[agreement].says.agreement.group
+        groups = self.linked.get(owner, Linked()).groups(self.streams.reached(owner, place))
+        return Learners(group, groups.linked(group))
 
     def require_before(self, digest: str, what: str) -> int:
         """Give the entry of a statement that stands in the log already.

@@ -6,10 +6,24 @@ follows from the agreements of its owner, in the order of the log, and from how 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.verification import PinnedAgreement
+
+
+@dataclass(frozen=True, slots=True)
+class Learners:
+    """Who learns what an institution is told.
+
+    Attributes:
+        group: the institution's own.
+        linked: the groups that share what they learn with it, itself among them.
+    """
+
+    group: str
+    linked: Sequence[str]
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ from typing import Final
 
 from saferoom_client.audit.accounts import Accounts, Charged
 from saferoom_client.audit.book import Book
-from saferoom_client.audit.linked import Linked
 from saferoom_client.audit.noise import Noise
 from saferoom_client.audit.questions import Opened
 from saferoom_client.audit.tables import Together
@@ -122,11 +121,8 @@ class Spending:
             return  # nothing was told, or it is found by the rules of answers
         records = self._tables.records(said.owner, said.store.epoch)
         # It was charged and signed in one transaction: by the agreements that it had heard of then.
-        heard = self._book.streams.reached(said.owner, said.stream.sequence)
-        groups = self._book.linked.get(said.owner, Linked()).groups(heard)
-        group = agreement.says.agreement.group
-        linked = groups.linked(group)
-        yield from self._noise.take(said, records, aggregate.privacy, group, linked)
+        by = self._book.learners(said.owner, said.agreement, said.stream.sequence)
+        yield from self._noise.take(said, records, aggregate.privacy, by.group, by.linked)
 
     def _faults(self, entry: int, said: Release) -> Iterator[SafeRoomError]:
         answered = said.outcome is Outcome.ANSWERED

@@ -181,8 +181,8 @@ class Words:
         elif word is not None:
             # Withheld or not, it was fitted to records: what lets that through must stand.
             self._require_allowed(said, word)
-            agreed = self._book.agreements[said.agreement].says.agreement
-            self._fits.take(said, self._certificate(said), agreed)
+            learners = self._book.learners(said.owner, said.agreement, said.stream.sequence)
+            self._fits.take(said, self._certificate(said), learners)
 
     def _acknowledgement(self, statement: Envelope) -> None:
         said = load(statement, Acknowledgement)

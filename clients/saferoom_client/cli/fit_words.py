@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from saferoom_client.band_words import (
+    HEADINGS,
+    band_rows,
+    bands_document,
+    describe_bands,
+    describe_bands_asked,
+    spent_words,
+)
+from saferoom_client.cli.noise_words import spent_document
 from saferoom_client.cli.output import Shown, mapping, moment
 from saferoom_client.cli.table_words import describe_features
 from saferoom_client.cli.tables import table
@@ -28,6 +37,7 @@ _FIGURES: Final = {
     FitFigure.AUC: later("AUC on rows held out, to 0.01"),
     FitFigure.KS: later("KS on rows held out, to 0.01"),
     FitFigure.WEIGHTS: later("the model's weights of standardised columns, to 0.01"),
+    FitFigure.BANDS: later("bands of the rows held out, with noise"),
 }
 _CHECKED: Final = later("the charters, agreement, approvals, enclave, the card, and the log")
 _CHECKED_REFUSAL: Final = later("the charters, agreement, enclave, what it said, and the log")
@@ -82,6 +92,8 @@ def describe_fit_part(view: TemplateView, part: OwnerPart, fit: FitPart) -> Iter
         yield say("    no leaf and no bin of fewer than {rows} rows", rows=FEWEST_IN_LEAF)
     told = ", ".join(say(_FIGURES[each]) for each in fit.releases) or say("nothing")
     yield say("    what leaves: {told}", told=told)
+    if fit.bands is not None:
+        yield from describe_bands_asked(part.owner, fit, fit.bands)
     yield say("    and how well an attack tells the rows it was trained on from others")
     yield say(
         "    the model stays sealed in the enclave of {owner}; a score by it is another template",
@@ -113,6 +125,8 @@ def describe_outcome(verified: VerifiedFit, job: str) -> Iterator[str]:
             most=verified.part.runs.most,
             days=verified.part.runs.days,
         )
+    if release.privacy is not None:
+        yield say("  epsilon {spent}", spent=spent_words(release.privacy))
     if release.model is not None:
         yield say("  model   {model}; it stays sealed with the owner", model=release.model)
 
@@ -142,6 +156,11 @@ def describe_card(verified: VerifiedFit) -> Iterator[str]:
     if card.weights is not None:
         rows = [(each.column, each.weight) for each in card.weights]
         yield from (f"  {line}" for line in table(("column", "weight"), rows))
+    asked = verified.part.bands
+    if card.bands is not None and asked is not None:
+        told = table(HEADINGS, band_rows(card.bands)) if card.bands else ()
+        yield from (f"  {line}" for line in told)
+        yield from (f"  {line}" for line in describe_bands(card.bands, asked.epsilon))
 
 
 def _card(verified: VerifiedFit, card: ModelCard) -> dict[str, str]:
@@ -167,7 +186,7 @@ def _card(verified: VerifiedFit, card: ModelCard) -> dict[str, str]:
 
 def fit_document(verified: VerifiedFit, job: str) -> dict[str, object]:
     """Write it for a program."""
-    release = verified.release
+    release, card = verified.release, verified.card
     return {
         "job": job,
         "owner": release.owner,
@@ -177,7 +196,9 @@ def fit_document(verified: VerifiedFit, job: str) -> dict[str, object]:
         "run": release.run,
         "model": release.model,
         "time": release.time.isoformat(),
-        "card": None if verified.card is None else verified.card.model_dump(mode="json"),
+        "privacy": spent_document(release.privacy),
+        "card": None if card is None else card.model_dump(mode="json"),
+        "curve": None if card is None else bands_document(card.bands),
     }
 
 

@@ -173,7 +173,7 @@ def show_(job: JobName, profile: ProfileOption, as_json: JsonOption = False) -> 
     """Show how one job stands."""
     with Room.open(profile) as room:
         if (kept := find_fit(room.profile, job)) is not None:
-            report_in_room(kept, None, as_json=as_json)
+            report_in_room(kept, None, None, as_json=as_json)
             return
         named = job if ":" in job else find_job(room.profile, job).job
         view = next((each for each in room.list_jobs() if each.job == named), None)
@@ -207,7 +207,7 @@ def report(
         require_pdf()
     with Room.open(profile) as room:
         if (kept := find_fit(room.profile, job)) is not None:
-            report_in_room(kept, html, as_json=as_json)
+            report_in_room(kept, html, pdf, as_json=as_json)
             return
         folder = find_job(room.profile, job)
     found = read_report(folder)

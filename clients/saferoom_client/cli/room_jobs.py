@@ -12,7 +12,7 @@ from rich.status import Status
 from saferoom_client.cli.fit_words import describe_card, describe_outcome, fit_document
 from saferoom_client.cli.output import show
 from saferoom_client.files import write_file
-from saferoom_client.fit_page import write_fit_page
+from saferoom_client.fit_page import write_page, write_pdf
 from saferoom_client.fits import Chosen, FitAnswer, KeptFit
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
@@ -50,15 +50,16 @@ def resume_in_room(room: Room, kept: KeptFit, *, as_json: bool) -> None:
     _show(answer, as_json=as_json)
 
 
-def report_in_room(kept: KeptFit, html: Path | None, *, as_json: bool) -> None:
+def report_in_room(kept: KeptFit, html: Path | None, pdf: Path | None, *, as_json: bool) -> None:
     """Show what a kept training in the room came to, offline."""
     verified = require_word(kept)
     document = fit_document(verified, kept.job)
     lines = [*describe_outcome(verified, kept.job), *describe_card(verified)]
-    if html is not None:
-        write_file(html, write_fit_page(verified).encode())
-        document["html"] = str(html)
-        lines.append(say("wrote the page to {path}", path=html))
+    for path, write in ((html, write_page), (pdf, write_pdf)):
+        if path is not None:
+            write_file(path, write(verified))
+            document["html" if path is html else "pdf"] = str(path)
+            lines.append(say("wrote the page to {path}", path=path))
     show(as_json, document, *lines)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from saferoom_enclaves.features import FeatureDefinition
+from saferoom_proto.fit_bands import MOST_BANDS
+from saferoom_proto.statements.aggregate import Epsilon
 from saferoom_proto.statements.base import Part
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.statements.fit import MOST_LEAVES, MOST_TREES
@@ -15,6 +17,7 @@ from saferoom_proto.statements.training import MOST_COLUMNS
 _Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, le=1)]
+_Noisy = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]
 _MOST_NODES = 2 * MOST_LEAVES
 
 
@@ -38,6 +41,8 @@ class Fit(Part):
     least_events: _Count
     most_numbers: _Count
     """Rows times columns beyond which nothing is fitted."""
+    epsilon: Epsilon | None
+    """Of the bands of the rows held out; none where no bands are told."""
 
 
 class NodeTold(Part):
@@ -88,6 +93,14 @@ class ModelFitted(Part):
     boosted: BoostedTold | None
 
 
+class NoisyBandMade(Part):
+    """A band of the rows held out: numbers with their noise, as `saferoom_proto.fit_bands`."""
+
+    events: _Noisy
+    others: _Noisy
+    foretold: _Noisy
+
+
 class Made(Part):
     """A model and what was measured; the file now holds the rows' codes, then their numbers.
 
@@ -100,6 +113,8 @@ class Made(Part):
     ks: _Share
     membership: _Share
     by_chance: _Share
+    bands: Annotated[tuple[NoisyBandMade, ...] | None, Field(max_length=MOST_BANDS)] = None
+    """The riskiest first; no exact number leaves the child."""
 
 
 class Fitted(Part):

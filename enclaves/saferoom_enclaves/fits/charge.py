@@ -12,8 +12,9 @@ from typing import Final, final
 
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.fits.admit import AdmittedFit
+from saferoom_enclaves.fits.bands import BandLedger
 from saferoom_enclaves.job_charge import Runs
-from saferoom_proto.statements import StoreState
+from saferoom_proto.statements import PrivacySpent, StoreState
 
 
 class _Charging(Right):
@@ -31,23 +32,29 @@ class ChargedFit(Evidence):
     Attributes:
         run: the how manieth in its period.
         store: of which it is.
+        privacy: what its bands are charged; none where none are told.
     """
 
     right: InitVar[_Charging]
     admitted: AdmittedFit
     run: int
     store: StoreState
+    privacy: PrivacySpent | None
 
     def __post_init__(self, right: _Charging) -> None:
         _FIT_CHARGED.require(right)
 
 
-def charge_fit(admitted: AdmittedFit, runs: Runs, store: StoreState, now: datetime) -> ChargedFit:
-    """Hold a request to the runs there may be; `Runs.note` counts it, in the same transaction.
+def charge_fit(
+    admitted: AdmittedFit, runs: Runs, bands: BandLedger, store: StoreState, now: datetime
+) -> ChargedFit:
+    """Hold a request to the runs there may be, and to what bands may tell.
+
+    `Runs.note` and `BandLedger.note` count it, in the transaction of its outcome.
 
     Raises:
-        SafeRoomError: `OVER_BUDGET` if as many ran as may.
+        SafeRoomError: `OVER_BUDGET` if as many ran as may, or bands told as much as they may.
     """
     asked = admitted.asked
     run = runs.next(asked.request.template, asked.group, admitted.use.fit.runs, now)
-    return ChargedFit(_FIT_CHARGED, admitted, run, store)
+    return ChargedFit(_FIT_CHARGED, admitted, run, store, bands.price(admitted, now))

@@ -20,6 +20,7 @@ from typing import Final
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.fits.admit import AskedFit, admit_fit, identify_fit
+from saferoom_enclaves.fits.bands import BandLedger
 from saferoom_enclaves.fits.charge import ChargedFit, charge_fit
 from saferoom_enclaves.fits.gate import FitGate, ReleasedFit, SealedFit, make_fit
 from saferoom_enclaves.fits.work import OverStore
@@ -31,6 +32,7 @@ from saferoom_enclaves.logs import Log
 from saferoom_enclaves.making import made_or_none
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.state import State
+from saferoom_enclaves.statistics.laplace import require_noise
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
@@ -102,7 +104,8 @@ class FitDesk:
         self._data: Final = data
         self._work: Final = work
         self._ground: Final = ground
-        self._gate: Final = FitGate(state, journal, ground, randomness)
+        self._bands: Final = BandLedger(state, rules.standing)
+        self._gate: Final = FitGate(state, journal, ground, self._bands, randomness)
         self._ready: Final = ready
         self._log: Final = log
 
@@ -121,7 +124,8 @@ class FitDesk:
 
         Raises:
             SafeRoomError: as `expect`; `NO_DATA` while there is no store to train on;
-                `TOO_MANY_REQUESTS`; `NOT_INSTALLED` where the enclave has no scikit-learn.
+                `TOO_MANY_REQUESTS`; `NOT_INSTALLED` where the enclave has no scikit-learn, or
+                for bands no OpenDP.
         """
         asked = self.expect(envelope)
         if isinstance(asked, Judged):
@@ -134,6 +138,8 @@ class FitDesk:
             charged = self._charged(asked, self._seen(asked), moment)
             if isinstance(charged, Judged):
                 return charged
+            if charged.privacy is not None:
+                require_noise()
         opened = self._data.opened()
         schema = self._rules.standing.schemas[opened.schema]
         over = OverStore(opened.held(), schema.loaded, self._work)
@@ -183,7 +189,7 @@ class FitDesk:
             admitted = admit_fit(asked, seen, self._rules, moment.now)
             read = (*admitted.use.fit.features, admitted.use.fit.label)
             store = self._store(moment, {*map(FeatureRef.parse, read)})
-            return charge_fit(admitted, self._ground.runs, store, moment.now)
+            return charge_fit(admitted, self._ground.runs, self._bands, store, moment.now)
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:
                 raise

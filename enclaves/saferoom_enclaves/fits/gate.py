@@ -15,6 +15,7 @@ from typing import Final, Protocol, final
 from saferoom_enclaves.children.fit_jobs import Made
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.fits.admit import AskedFit
+from saferoom_enclaves.fits.bands import BandLedger
 from saferoom_enclaves.fits.charge import ChargedFit
 from saferoom_enclaves.fits.work import Outcome as Fitted
 from saferoom_enclaves.gate import Moment
@@ -25,6 +26,7 @@ from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.state import State
 from saferoom_proto.answer import SALT_BYTES
 from saferoom_proto.encoding import b64
+from saferoom_proto.fit_bands import BandNoise, NoisyBand, ToldBand, told_bands
 from saferoom_proto.fits import CARD_SEAL, MOST_WEIGHT, ModelCard, ToldWeight
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import FitFigure, FitRelease, JobOutcome, JobStep, Outcome
@@ -97,6 +99,7 @@ class FitGate:
         state: the enclave's database, opened. All is done within its transactions.
         journal: the enclave's chain.
         ground: what jobs are held to: runs, earlier sets, the book of jobs.
+        bands: charges bands, and keeps their numbers.
         randomness: gives so many random bytes.
     """
 
@@ -105,11 +108,13 @@ class FitGate:
         state: State,
         journal: Journal,
         ground: JobGround,
+        bands: BandLedger,
         randomness: Callable[[int], bytes],
     ) -> None:
         self._state: Final = state
         self._journal: Final = journal
         self._ground: Final = ground
+        self._bands: Final = bands
         self._randomness: Final = randomness
 
     def release(self, charged: ChargedFit, sealed: SealedFit | None, moment: Moment) -> ReleasedFit:
@@ -125,7 +130,7 @@ class FitGate:
         """
         asked, ground = charged.admitted.asked, self._ground
         # Step 1: it counts, whatever becomes of it.
-        ground.runs.note(asked.request.template, asked.group, moment.now)
+        self._count(charged, moment)
         # Step 2: whether it may be told.
         found = None if sealed is None else sealed.open(_FIT_RELEASED)
         fitted = self._tellable(charged, found, moment)
@@ -161,8 +166,12 @@ class FitGate:
 
     def overtaken(self, charged: ChargedFit, moment: Moment) -> None:
         """Count what was fitted and is not told, for its asker let its time run out meanwhile."""
+        self._count(charged, moment)
+
+    def _count(self, charged: ChargedFit, moment: Moment) -> None:
         asked = charged.admitted.asked
         self._ground.runs.note(asked.request.template, asked.group, moment.now)
+        self._bands.note(charged.admitted, moment.now)
 
     def _tellable(
         self, charged: ChargedFit, fitted: Fitted | None, moment: Moment
@@ -207,7 +216,16 @@ class FitGate:
             by_chance=_hundredths(made.by_chance),
             weights=weights if FitFigure.WEIGHTS in told else None,
             salt=b64(self._randomness(SALT_BYTES)),
+            bands=self._told_bands(charged, made),
         )
+
+    def _told_bands(self, charged: ChargedFit, made: Made) -> tuple[ToldBand, ...] | None:
+        asked = charged.admitted.use.fit.bands
+        if asked is None or made.bands is None:
+            return None
+        kept = self._bands.first(charged.admitted, charged.store, made.bands)
+        numbers = [NoisyBand(each.events, each.others, each.foretold) for each in kept]
+        return told_bands(numbers, BandNoise.of(asked.epsilon).counts, asked.least)
 
 
 def _payload(
@@ -241,6 +259,7 @@ def _payload(
         answer=answer,
         chain=journal.link,
         time=moment.now,
+        privacy=None if charged is None else charged.privacy,
     )
 
 

@@ -70,6 +70,7 @@ class OverStore:
             least_rows=use.fit.least_rows,
             least_events=use.fit.least_events,
             most_numbers=MOST_NUMBERS,
+            epsilon=None if use.fit.bands is None else use.fit.bands.epsilon,
         )
         written = os.memfd_create("rows", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
@@ -78,6 +79,8 @@ class OverStore:
             made = answered(frame, Fitted).made
             if made is None:
                 return None
+            if (made.bands is None) != (use.fit.bands is None):
+                raise garbled("bands that were not asked for, or none")
             columns = (*use.part.columns, use.fit.label)
             return Outcome(made, _rows(written, made, columns))
         finally:

@@ -18,7 +18,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.tables.privacy import Noise
 
 INSTALL: Final = "pip install 'saferoom[privacy]'"
-"""What an enclave's operator types for tables with noise."""
+"""What an enclave's operator types for tables and bands with noise."""
 
 _SCALES: Final = 8
 """How many are tried, each the next float: a division is at most one off."""
@@ -59,7 +59,9 @@ def require_noise() -> None:
         SafeRoomError: `NOT_INSTALLED`.
     """
     if importlib.util.find_spec("opendp") is None:
-        raise SafeRoomError(Reason.NOT_INSTALLED, f"tables with noise need OpenDP: {INSTALL}")
+        raise SafeRoomError(
+            Reason.NOT_INSTALLED, f"what is told with noise needs OpenDP: {INSTALL}"
+        )
 
 
 def blurred(exact: Sequence[int], noise: Noise) -> list[int]:

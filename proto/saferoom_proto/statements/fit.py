@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, model_validator
 
 from saferoom_proto.reasons import Reason
+from saferoom_proto.statements.aggregate import LEAST_EPSILON, MOST_CAP, MOST_EPSILON, Epsilon
 from saferoom_proto.statements.base import (
     Digest,
     FeatureName,
@@ -28,6 +29,7 @@ from saferoom_proto.statements.base import (
 from saferoom_proto.statements.enclave import ChainLink, Outcome, StoreState, StreamPosition
 from saferoom_proto.statements.feature import Number
 from saferoom_proto.statements.request import LONGEST_WINDOW, ReplyKey, require_window
+from saferoom_proto.statements.tables import PrivacySpent
 from saferoom_proto.statements.training import (
     FEWEST_ROWS,
     MOST_COLUMNS,
@@ -49,6 +51,8 @@ HELD_OUT = 4
 """One row of so many is held out of the training, and measures it."""
 MOST_TREES = 200
 MOST_LEAVES = 31
+FEWEST_IN_BAND = 10
+"""Rows of each label in a band of a model's card: the threshold of tables."""
 
 
 class FitMethod(StrEnum):
@@ -69,6 +73,32 @@ class FitFigure(StrEnum):
     KS = "ks"
     WEIGHTS = "weights"
     """A logistic regression's, of standardised columns, rounded to 0.01."""
+    BANDS = "bands"
+    """Bands of the rows held out by their scores: how many came to the event, and were foretold to;
+    with noise (ADR 52)."""
+
+
+class FitBands(Part):
+    """With how much noise the bands of a model's card leave.
+
+    Whatever is known of one row that is held out, its model and all other rows: the odds of what it
+    says change by a factor of e to the power of epsilon at most.
+
+    Attributes:
+        epsilon: what the bands of one training tell.
+        cap: what those of all models of this owner tell one group of institutions in a period.
+        least: the fewest rows with the event, and the fewest others, in a band.
+    """
+
+    epsilon: Annotated[Epsilon, Field(ge=LEAST_EPSILON, le=MOST_EPSILON)]
+    cap: Annotated[Epsilon, Field(ge=LEAST_EPSILON, le=MOST_CAP)]
+    least: Annotated[int, Field(ge=FEWEST_IN_BAND, le=MOST_ROWS)] = FEWEST_IN_BAND
+
+    @model_validator(mode="after")
+    def _within(self) -> FitBands:
+        if self.epsilon > self.cap:
+            raise ValueError("one training's epsilon is within the cap of all")
+        return self
 
 
 class Fit(Part):
@@ -84,6 +114,7 @@ class Fit(Part):
         least_events: the fewest of the rarer label.
         releases: what is told.
         runs: how many trainings there may be in a period, whatever became of each.
+        bands: with how much noise bands are told, where they are.
     """
 
     algorithm: FitMethod
@@ -102,6 +133,7 @@ class Fit(Part):
         tuple[FitFigure, ...], Field(max_length=len(FitFigure)), AfterValidator(distinct)
     ]
     runs: Runs
+    bands: Annotated[FitBands | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _whole(self) -> Fit:
@@ -116,6 +148,8 @@ class Fit(Part):
             raise ValueError("boosting-1, and nothing else, says how many: trees, leaves")
         if FitFigure.WEIGHTS in self.releases and not logistic:
             raise ValueError("only logistic-1 has weights that can be told")
+        if (FitFigure.BANDS in self.releases) != (self.bands is not None):
+            raise ValueError("where bands are told, and nowhere else, stands their noise: bands")
         return self
 
     @property
@@ -153,6 +187,7 @@ class FitPart(Part):
         least_rows, least_events: below them nothing is told.
         releases: what is told.
         runs: how often.
+        bands: with how much noise.
     """
 
     algorithm: FitMethod
@@ -165,6 +200,7 @@ class FitPart(Part):
     least_events: Annotated[int, Field(ge=FEWEST_OF_EACH_LABEL)]
     releases: tuple[FitFigure, ...]
     runs: Runs
+    bands: Annotated[FitBands | None, Field(exclude_if=operator.not_)] = None
 
     @classmethod
     def of(cls, fit: Fit, columns: tuple[str, ...]) -> FitPart:
@@ -180,6 +216,7 @@ class FitPart(Part):
             least_events=fit.least_events,
             releases=fit.releases,
             runs=fit.runs,
+            bands=fit.bands,
         )
 
 
@@ -248,6 +285,9 @@ class FitRelease(Payload):
     answer: Digest | None
     chain: ChainLink
     time: Instant
+    privacy: Annotated[PrivacySpent | None, Field(exclude_if=operator.not_)] = None
+    """Where bands may be told: what this training was charged, whatever became of it, and what the
+    bands of this owner's models told its asker's group in the period."""
 
     @model_validator(mode="after")
     def _whole(self) -> FitRelease:
@@ -260,4 +300,6 @@ class FitRelease(Payload):
             raise ValueError("an answer names its approvals and its store")
         if (self.run is not None) != (answered or self.reason is Reason.WITHHELD):
             raise ValueError("what was made counts as a run, and nothing else does")
+        if self.privacy is not None and (self.run is None or not self.privacy.within):
+            raise ValueError("what counts as a run is charged, within the cap, and nothing else is")
         return self

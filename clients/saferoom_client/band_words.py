@@ -1,0 +1,171 @@
+"""Bands of a model's card in words, in the terminal, on a page and for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Final
+
+from saferoom_client.bars import bars
+from saferoom_client.sheet.rows import Form, Row, Section
+from saferoom_client.table_words import odds_words
+from saferoom_client.tongue import later, say
+from saferoom_proto.fit_bands import MOST_BANDS, BandNoise, Curve, ToldBand
+from saferoom_proto.formula import format_number
+from saferoom_proto.statements import PrivacySpent
+from saferoom_proto.statements.aggregate import FEWEST_DAYS
+from saferoom_proto.statements.fit import FitBands, FitPart
+
+HEADINGS: Final = (
+    later("band"),
+    later("rows"),
+    later("events"),
+    later("bad rate"),
+    later("foretold"),
+    later("lift"),
+    later("events so far"),
+    later("others so far"),
+)
+"""Of a table of bands."""
+
+
+def describe_bands_asked(owner: str, part: FitPart, bands: FitBands) -> Iterator[str]:
+    """Tell an approver what bands tell, and with how much noise."""
+    yield say(
+        "    the bands: of the rows held out, in at most {most} by score, how many came to {label},"
+        " how many did not, and what the model foretold them; none of fewer than {least} of either"
+        " by those numbers, and no point of a curve between",
+        most=MOST_BANDS,
+        label=part.label,
+        least=bands.least,
+    )
+    yield say(
+        "      with noise: whatever one of these rows says changes the odds of what is told by a"
+        " factor of e^{epsilon} = {odds} at most; of a count 19 of 20 are within {error}",
+        epsilon=bands.epsilon,
+        odds=odds_words(bands.epsilon),
+        error=format_number(BandNoise.of(bands.epsilon).counts.margin_of_error),
+    )
+    yield say(
+        "      of rows that were trained on, three of four, nothing is promised by that; a ridge or"
+        " trees chosen otherwise are charged anew, and the same gives the same numbers to whoever"
+        " asks"
+    )
+    yield say(
+        "      epsilon: at most {cap} in {days} days of all models of {owner}, for an institution"
+        " and those that share what they learn; each training is charged, whatever became of it",
+        cap=bands.cap,
+        days=max(FEWEST_DAYS, part.runs.days),
+        owner=owner,
+    )
+
+
+def spent_words(spent: PrivacySpent) -> str:
+    """Tell what a training was charged for its bands, and what is left."""
+    return say(
+        "{charged} charged, {spent} of {cap} spent by your group",
+        charged=spent.charged,
+        spent=spent.spent,
+        cap=spent.cap,
+    )
+
+
+def band_rows(bands: tuple[ToldBand, ...]) -> list[tuple[str, ...]]:
+    """Lay bands out as a table's rows, under `HEADINGS`."""
+    return [
+        (
+            str(number),
+            f"{band.rows:,}",
+            f"{band.events:,}",
+            f"{band.rate:.1%}",
+            f"{float(band.foretold):.1%}",
+            f"{lift:.2f}",
+            f"{events:.0%}",
+            f"{others:.0%}",
+        )
+        for number, (band, lift, (others, events)) in enumerate(Curve(bands).lines(), 1)
+    ]
+
+
+def describe_bands(bands: tuple[ToldBand, ...], epsilon: Decimal) -> Iterator[str]:
+    """Tell what stands below a table of bands."""
+    if not bands:
+        yield say("no bands: too few rows are held out for two of them, by numbers with noise")
+        return
+    yield _within(epsilon)
+    yield _calibration(Curve(bands))
+
+
+def bands_section(bands: tuple[ToldBand, ...], epsilon: Decimal) -> Section:
+    """Lay bands out for a page, with a chart of what was foretold and what came.
+
+    Raises:
+        SafeRoomError: `NOT_INSTALLED`.
+    """
+    heading = say("Bands of the rows held out, the riskiest first")
+    if not bands:
+        return Section(heading, (Row(say("none"), "".join(describe_bands(bands, epsilon))),))
+    curve = Curve(bands)
+    numbers = [str(at) for at in range(1, len(bands) + 1)]
+    series = {
+        say("bad rate"): [each.rate for each in bands],
+        say("foretold"): [float(each.foretold) for each in bands],
+    }
+    return Section(
+        heading,
+        (
+            Row("", bars(numbers, series), Form.DRAWING),
+            *(
+                Row(say("band {number}", number=number), _line(*line))
+                for number, line in enumerate(curve.lines(), 1)
+            ),
+            Row(say("calibration"), _calibration(curve)),
+            Row(say("noise"), _within(epsilon)),
+        ),
+    )
+
+
+def bands_document(bands: tuple[ToldBand, ...] | None) -> dict[str, object] | None:
+    """Write what follows of bands for a program; none where none are told."""
+    if not bands:
+        return None
+    curve = Curve(bands)
+    return {
+        "rates": [each.rate for each in bands],
+        "lifts": list(curve.lifts),
+        "roc": [list(each) for each in curve.points],
+        "ks": curve.ks,
+        "calibration_error": curve.calibration_error,
+    }
+
+
+def _line(band: ToldBand, lift: float, reached: Sequence[float]) -> str:
+    return say(
+        "{rows:,} rows, {rate:.1%} bad, {foretold:.1%} foretold, lift {lift:.2f}; with those before"
+        " it {events:.0%} of the events and {others:.0%} of the others",
+        rows=band.rows,
+        rate=band.rate,
+        foretold=float(band.foretold),
+        lift=lift,
+        events=reached[1],
+        others=reached[0],
+    )
+
+
+def _within(epsilon: Decimal) -> str:
+    error = BandNoise.of(epsilon).counts.margin_of_error
+    return say(
+        "by numbers with noise (epsilon {epsilon}): of a count 19 of 20 are within {error} of the"
+        " true number, in a band of several joined ones within more",
+        epsilon=epsilon,
+        error=format_number(error),
+    )
+
+
+def _calibration(curve: Curve) -> str:
+    return say(
+        "rates are {error:.1%} from what was foretold, on average over rows; KS at bands' edges"
+        " {ks:.2f}",
+        error=curve.calibration_error,
+        ks=curve.ks,
+    )
