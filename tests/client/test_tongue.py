@@ -107,6 +107,16 @@ def test_the_locale_speaks_in_a_process_of_its_own() -> None:
     assert "Show this message" not in shown
 
 
+@pytest.mark.parametrize("command", [("data", "load"), ("agreement", "propose"), ("job", "submit")])
+def test_no_word_of_a_help_page_is_cut_off_in_chinese(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = RUNNER.invoke(app, ["--lang", "zh", *command, "--help"]).output
+    assert "SAFEROOM_PROFILE" in shown
+    assert "…" not in shown
+
+
 def test_another_language_than_the_two_is_a_usage_error() -> None:
     told = RUNNER.invoke(app, ["--lang", "fr", "whoami"])
     assert told.exit_code == 2

@@ -242,6 +242,7 @@ class _Command(_Shown, Protocol):
     """Of a group only."""
     get_help_option: Callable[[object], _Shown | None]
     get_usage: Callable[[object], str]
+    format_help: Callable[[object, object], None]
 
 
 def commands_in(command: object) -> Iterator[_Command]:
@@ -262,7 +263,16 @@ def translated(command: object) -> object:
             each.subcommand_metavar = say(each.subcommand_metavar)
         each.get_help_option = partial(_help_option, each.get_help_option)
         each.get_usage = partial(_usage, each.get_usage)
+        each.format_help = partial(_whole_help, each.format_help)
     return command
+
+
+def _whole_help(show: Callable[[object, object], None], context: object, formatter: object) -> None:
+    """Show a help page with every word of it."""
+    from saferoom_client.cli.help_pages import fold_long_words  # noqa: PLC0415 - for help only
+
+    fold_long_words()
+    show(context, formatter)
 
 
 def _usage(make: Callable[[object], str], context: object) -> str:
