@@ -143,7 +143,12 @@ def require_one_of(caller: Caller, *organisations: str) -> None:
 
 def _require_newer(version: int, newest: int) -> None:
     if version <= newest:
-        raise SafeRoomError(Reason.CONFLICT, f"version {version} after version {newest}")
+        rule = f"version {newest} is recorded already: write a later one"
+        raise SafeRoomError(
+            Reason.CONFLICT,
+            f"version {version} after version {newest}",
+            [FieldFault("version", rule)],
+        )
 
 
 def _charter(envelope: Envelope, charter: Charter, ground: Ground) -> tuple[str, ...]:
@@ -199,7 +204,8 @@ def template_rule(certificate: Envelope) -> Rule[Template]:
         ground.register.require_not_revoked(signer, ground.now)
         earlier = ground.register.newest_named(template.name)
         if earlier is not None and earlier.says.proposer != template.proposer:
-            raise SafeRoomError(Reason.CONFLICT, "another organisation's template has this name")
+            rule = "another organisation's template has this name"
+            raise SafeRoomError(Reason.CONFLICT, rule, [FieldFault("name", rule)])
         _require_derived(envelope, certificate.digest, ground.register)
         return owners_of(template)
 

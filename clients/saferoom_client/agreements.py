@@ -9,6 +9,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import verify_issued
 from saferoom_proto.keys import SigningKey
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Agreement, AgreementEnd, load
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.v1 import template_pb2
@@ -90,4 +91,7 @@ def add_signature(agreement: Envelope, key: SigningKey) -> Envelope:
         SafeRoomError: `MALFORMED` if it is no agreement, or this key has signed it already.
     """
     load(agreement, Agreement)
+    if key.verify_key.keyid in {each.keyid for each in agreement.signatures}:
+        rule = "you have signed it already"
+        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("signatures", rule)])
     return dsse.add_signature(agreement, key)

@@ -11,6 +11,7 @@ from typing import Final
 
 from saferoom_client.batch import Batch
 from saferoom_client.batch_answer import BatchAnswer, PartAnswer
+from saferoom_client.batch_faults import faults_of
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
@@ -48,6 +49,7 @@ from saferoom_proto.wire import Recorded, recorded_from_proto
 REASONED_CODES: Final = frozenset(REASONED.values())
 _KNOWN: Final = bytes([*OUTCOMES, SHARED, *REASONED_CODES])
 _NO_CONSENT: Final = bytes(CONSENT_BYTES)
+_OF_PARAMETERS: Final = frozenset({Reason.OFF_DOMAIN, Reason.OFF_GRID})
 
 
 @dataclass(slots=True)
@@ -84,7 +86,8 @@ class Opening:
             raise SafeRoomError(Reason.BAD_PROOF, "a part of another owner, or one too many")
         if release.reason is not None:
             told = {"request_id": batch.request_id, "owner": owner}
-            raise Refused(SafeRoomError(release.reason, "the batch as a whole"), told)
+            faults = faults_of(batch, self._view) if release.reason in _OF_PARAMETERS else ()
+            raise Refused(SafeRoomError(release.reason, "the batch as a whole", faults), told)
         require_about(release, batch.envelope, self._view.certificate)
         # Step 3: what allowed it, span by span.
         for span in release.spans:

@@ -159,6 +159,8 @@ def _beside(path: Path) -> tuple[int, str]:
         raise bad_file(path, os.strerror(errno.EISDIR))
     try:
         return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except FileNotFoundError as error:
+        raise bad_file(path, "there is no such folder to write it to") from error
     except OSError as error:
         raise bad_file(path, error.strerror or "it can not be written") from error
 

@@ -51,6 +51,12 @@ class Refused(SafeRoomError):  # noqa: N818 - it is a refusal, and reads as one 
         metadata = {"request_id": self.request_id, "owner": self.owner}
         return (Refused, (error, metadata, self._receipt))
 
+    def __str__(self) -> str:
+        """Name what was wrong in the caller's own message: a program's log shows this line."""
+        if not self.fields:
+            return super().__str__()
+        return f"{self.reason}: {'; '.join(f'{each.field}: {each.rule}' for each in self.fields)}"
+
     @property
     def again(self) -> Again:
         """Whether to send the same question again, to ask anew, or neither."""

@@ -34,6 +34,7 @@ MAX_TABLES: Final = 8
 
 _GATE_BYTES: Final = 64 << 20
 _SOME_DATE: Final = date(2000, 1, 1)
+_NO_SELECT: Final = "Only SELECT statements can be serialized to json!"
 _SERIALISE: Final = (
     "SELECT json_serialize_sql($1, skip_null := true, skip_empty := true, skip_default := true)"
 )
@@ -135,9 +136,10 @@ class Gate:
         tree = Node.parse(str(row[0]) if row else "")
         if tree.parts.get("error") is not False:
             place = tree.parts.get("position")
-            raise walk.refusal(
-                tree.text("error_message")[:200], int(place) if isinstance(place, str) else 0
-            )
+            # DuckDB speaks of what the gate asked of it, and not of what the author wrote.
+            told = tree.text("error_message")[:200]
+            rule = "one plain SELECT is expected" if told == _NO_SELECT else told
+            raise walk.refusal(rule, int(place) if isinstance(place, str) else 0)
         statements = tree.nodes("statements")
         if len(statements) != 1:
             raise walk.refusal("exactly one statement is expected")

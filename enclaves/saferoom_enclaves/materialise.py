@@ -111,11 +111,7 @@ def check_definition(feature: FeatureDefinition, tables: Mapping[str, Table]) ->
     try:
         sql = gate.check(feature.sql)
         if sql.level > feature.level:
-            rule = (
-                f"it reads {sql.secret}, of level {sql.level}: its own level must be {sql.level} or"
-                f" more, not {feature.level}"
-            )
-            raise _refused(feature, rule)
+            raise _refused(feature, _too_low(sql.secret, sql.level, feature.level))
         if any(source != feature.source for source in sql.sources):
             raise _refused(feature, FeatureRule.SOURCE)
         found = _index(gate.connection, gate, [feature], tables, lambda _: None, everybody=None)
@@ -353,6 +349,10 @@ def _tags(connection: duckdb.DuckDBPyConnection, form: StatedForm, subjects: int
             if said := in_form(value, form):
                 tags[row] = np.frombuffer(tag_of(said), dtype=np.uint8)
     return tags
+
+
+def _too_low(name: str, level: int, own: int) -> str:
+    return f"it reads {name}, of level {level}: its own level must be {level} or more, not {own}"
 
 
 def _refused(feature: FeatureDefinition, rule: str) -> SafeRoomError:

@@ -73,7 +73,7 @@ def test_nothing_is_asked_where_its_receipt_could_not_be_written(
     place = tmp_path / "no-such-folder" / "receipt.json"
     said = run("check", *QUESTION, option, str(place), "-p", str(desk.folder))
     assert said.exit_code == 1
-    assert f"  at    {place}: it is not there" in said.output.splitlines()
+    assert f"  at    {place}: there is no such folder to write it to" in said.output.splitlines()
     assert "UNAVAILABLE" not in said.output
 
 
@@ -86,9 +86,29 @@ def test_no_batch_is_asked_where_its_answers_could_not_be_written(
     for names in (("--out", "none/a.csv"), ("--out", "a.csv", "--receipt", "none/r.json")):
         paths = [str(tmp_path / each) if "." in each else each for each in names]
         said = run("check", "steady", *batch, *paths)
-        assert "it is not there" in said.output
+        assert "there is no such folder to write it to" in said.output
         assert "UNAVAILABLE" not in said.output
     assert [path.name for path in tmp_path.iterdir() if "csv" in path.name] == ["applicants.csv"]
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (("--subject", SUBJECT, "--again"), "--again asks what is kept as it is"),
+        (("--param", "least=5", "--again"), "--again asks what is kept as it is"),
+        (("steady", "--again"), "--again asks what is kept as it is"),
+        (("steady", "--purpose", "pre-loan", "--subject", SUBJECT, "--file"), "do not go with"),
+        (("steady", "--purpose", "pre-loan", "--keep", "kept.json", "--file"), "do not go with"),
+    ],
+)
+def test_no_answer_is_shown_to_another_question_than_was_typed(
+    desk: Profile, tmp_path: Path, words: tuple[str, ...], rule: str
+) -> None:
+    file = tmp_path / "question.json"
+    file.write_text("{}", "ascii")
+    said = run("check", *words, str(file), "-p", str(desk.folder))
+    assert said.exit_code == USAGE
+    assert rule in said.output
 
 
 def test_days_past_the_end_of_the_calendar_are_refused(desk: Profile) -> None:

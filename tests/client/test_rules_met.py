@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from saferoom_client.cli.drafts_met import DRAFTS, DRAFTS_WITH_VALUES
 from saferoom_client.cli.faults_met import FAULTS, FAULTS_WITH_VALUES
 from saferoom_client.cli.rules_met import RULES, WITH_VALUES, say_rule
 from saferoom_client.tongue import Language, speak
@@ -25,17 +26,17 @@ def givers() -> str:
         "clients/saferoom_city",
         "models/saferoom_models",
     )
-    here = {"rules_met.py", "faults_met.py", "foreign_rules.py"}
+    here = {"rules_met.py", "faults_met.py", "drafts_met.py", "foreign_rules.py"}
     modules = (path for place in places for path in (TOP / place).rglob("*.py"))
     return "".join(path.read_text("utf-8") for path in modules if path.name not in here)
 
 
-@pytest.mark.parametrize("rule", [*RULES, *FAULTS])
+@pytest.mark.parametrize("rule", [*RULES, *FAULTS, *DRAFTS])
 def test_every_rule_that_is_listed_is_given_somewhere(rule: str, givers: str) -> None:
     assert f'"{rule}"' in givers
 
 
-@pytest.mark.parametrize("rule", [*WITH_VALUES, *FAULTS_WITH_VALUES])
+@pytest.mark.parametrize("rule", [*WITH_VALUES, *FAULTS_WITH_VALUES, *DRAFTS_WITH_VALUES])
 def test_every_rule_with_values_is_given_somewhere(rule: str, givers: str) -> None:
     between = (re.escape(part) for part in re.split(r"\{\w+\}", rule))
     assert re.search(r"\{[^{}\n]+\}".join(between), givers), rule
@@ -46,7 +47,7 @@ def test_every_rule_with_values_is_given_somewhere(rule: str, givers: str) -> No
     [
         ("Field required", "missing", "缺少"),
         ("String should have at least 1 character", "it may not be empty", "不能为空"),
-        ("Input should be 2, 4, 6 or 8", "it must be 2, 4, 6 or 8", "须为 2, 4, 6 or 8"),
+        ("Input should be 2, 4, 6 or 8", "it must be 2, 4, 6 or 8", "须为 2, 4, 6 或 8"),
         (
             "own.csv: no column bad in its heading",
             "own.csv: no column bad in its heading",

@@ -249,6 +249,7 @@ def test_a_batch_that_may_not_run_is_refused_as_a_whole(
     with live.open("bank-a", "desk") as room, pytest.raises(Refused) as refused:
         room.check_many("steady-payer", ROWS, purpose="pre-loan", params=params)
     assert refused.value.reason is reason
+    assert "params." in str(refused.value)
 
 
 def test_a_room_that_stays_open_follows_a_feature_that_changes(live: LiveRoom) -> None:

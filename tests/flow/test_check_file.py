@@ -110,6 +110,19 @@ def test_the_state_of_another_list_is_not_taken_up(
     assert "other applicants" in told["places"][0]["rule"]
 
 
+def test_a_batch_off_the_grid_names_the_row_and_stands_in_no_later_ones_way(
+    live: LiveRoom, folder: Path
+) -> None:
+    (folder / "list.csv").write_text(f"uscc,least\n{POOR},5000\n{STEADY},4999\n", "utf-8")
+    words = ("check", "steady-payer", "--file", folder / "list.csv", "--purpose", "pre-loan")
+    asked = (*words, "--out", folder / "answers.csv")
+    told = json.loads(run(live, *asked, "--json", ok=False))["error"]
+    assert told["reason"] == "OFF_GRID"
+    assert [each["field"] for each in told["places"]] == ["rows[1].params.least"]
+    (folder / "list.csv").write_text(f"uscc,least\n{POOR},5000\n{STEADY},5000\n", "utf-8")
+    assert json.loads(run(live, *asked, "--json"))["counts"] == {"yes": 1, "no": 1, "not_found": 0}
+
+
 def test_nothing_is_written_over_and_nothing_is_sent_for_bad_lines(
     live: LiveRoom, folder: Path
 ) -> None:

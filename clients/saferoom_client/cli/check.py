@@ -73,6 +73,12 @@ def check(
     """Ask a check about one subject or a file of them, and print the verified answer."""
     _require_new(blind=blind, given=file or again)
     given = pairs(param, "NAME=VALUE")
+    if again is not None and (template or subject or purpose or given or file or keep):
+        raise typer.BadParameter(
+            later("--again asks what is kept as it is: give no other question")
+        )
+    if file is not None and (subject or keep or request):
+        raise typer.BadParameter(later("--subject, --keep and --request do not go with --file"))
     require_writable(receipt, keep, request)
     with Room.open(profile) as room:
         if file is not None:

@@ -14,6 +14,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
+from saferoom_client.advice import Again
 from saferoom_client.applicants import read_applicants, summary, write_answers
 from saferoom_client.batch import Asked, Batch, make_batch
 from saferoom_client.batches import Progress
@@ -102,6 +103,11 @@ class FileAsked:
         refuse_existing(self.out)
         require_writable(self.out, self.receipt_file)
 
+    def forget_if_final(self, refused: Refused) -> None:
+        """Remove the signed batch where asking the same again is of no use: another is signed."""
+        if refused.again is Again.NEW:
+            self.state.unlink(missing_ok=True)
+
     def finish(self, receipt: BatchReceipt, written: Callable[[], bytes]) -> None:
         """Write the receipt, then the answers; the signed batch is not needed any more."""
         write_file(self.receipt_file, receipt.to_json())
@@ -118,7 +124,7 @@ def check_file(room: Room, asked: FileAsked, *, as_json: bool) -> None:
     names = view.template.params.keys() - asked.params.keys()
     applicants = read_applicants(asked.file, names, asked.column)
     batch, again = keep_batch(room, asked, view, applicants.rows())
-    answer = ask_on(lambda told: room.ask_many(batch, progress=told), quiet=as_json)
+    answer = ask_on(asked, lambda told: room.ask_many(batch, progress=told), quiet=as_json)
     asked.finish(answer.receipt, lambda: write_answers(applicants, answer))
     show_rows(asked, answer.request_id, summary(answer), again=again, as_json=as_json)
 
@@ -140,7 +146,9 @@ def keep_batch(
         return made, False
     kept = Batch.from_json(read_private(asked.state))
     if _question(kept) != _question(made):
-        rule = "it belongs to a batch about other applicants; finish that one, or remove the file"
+        rule = (
+            "it belongs to a batch of other applicants or values; finish that, or remove the file"
+        )
         raise bad_file(asked.state, rule)
     return kept, True
 
@@ -157,10 +165,13 @@ def _question(batch: Batch) -> tuple[object, ...]:
     )
 
 
-def ask_on(ask: Callable[[Progress], T], *, quiet: bool) -> T:
+def ask_on(asked: FileAsked, ask: Callable[[Progress], T], *, quiet: bool) -> T:
     """Ask a batch until nothing is in its way, or it was tried often enough."""
     try:
         return _asked_on(ask, quiet=quiet)
+    except Refused as refused:
+        asked.forget_if_final(refused)
+        raise
     except KeyboardInterrupt:
         typer.echo(say("stopped; type the same again, and it goes on where it was"), err=True)
         raise

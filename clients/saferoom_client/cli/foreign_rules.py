@@ -168,6 +168,8 @@ def in_our_words(rule: str) -> str | None:
     for known, message in _SAID:
         if found := known.fullmatch(rule):
             values = found.groupdict()
+            if choices := values.get("choices"):
+                values["choices"] = choices.replace(" or ", say(" or "))
             return say(message, **values) if values else say(message)
     return None
 

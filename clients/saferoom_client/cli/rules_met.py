@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from saferoom_client.cli.drafts_met import DRAFTS_WITH_VALUES
 from saferoom_client.cli.faults_met import FAULTS_WITH_VALUES
 from saferoom_client.cli.foreign_rules import in_our_words, without_prefix
 from saferoom_client.tongue import later, say
@@ -163,10 +164,16 @@ RULES: Final = (
     later("cannot be read"),
     later("it has no rows"),
     later("is more than a day from the room's time: sign it anew"),
+    later("it belongs to a batch of other applicants or values; finish that, or remove the file"),
+    later("there is no such folder to write it to"),
+    later("you have signed it already"),
+    later("another organisation's template has this name"),
 )
 """A test finds each in the code that gives it."""
 
 WITH_VALUES: Final = (
+    later("version {version} is recorded already: write a later one"),
+    later("1 to {most} characters"),
     later("a load that brings the map {name} brings all rows linked by it"),
     later("{map}, the map of {table}, is no table that names whose"),
     later("{map}, the map of {table}, has no DATE {column}"),
@@ -286,7 +293,7 @@ WITH_VALUES: Final = (
 _PLACE: Final = re.compile(r"\\{(\w+)\\}")
 _SHAPES: Final = tuple(
     (re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(message)), re.DOTALL), message)
-    for message in (*WITH_VALUES, *FAULTS_WITH_VALUES)
+    for message in (*WITH_VALUES, *FAULTS_WITH_VALUES, *DRAFTS_WITH_VALUES)
 )
 
 

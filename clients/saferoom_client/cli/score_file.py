@@ -37,7 +37,7 @@ def score_file(room: Room, asked: FileAsked, scale: Scale, *, as_json: bool) -> 
     given = {*names} & {*applicants.heading}
     own = own_of(asked.file, applicants, own_report(room.session, view)) if given else ()
     batch, again = keep_batch(room, asked, view, applicants.subjects)
-    scores = ask_on(lambda told: room.ask_scores(batch, own, progress=told), quiet=as_json)
+    scores = ask_on(asked, lambda told: room.ask_scores(batch, own, progress=told), quiet=as_json)
     asked.finish(scores.receipt, lambda: _written(applicants, scores, scale))
     named = {str(band): in_words(band) for band in map(Band, range(1, scores.bands + 1))}
     counts = _counts(scores, named)

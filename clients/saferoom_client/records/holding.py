@@ -248,8 +248,8 @@ def _places(path: Path, heading: Sequence[str], table: Table) -> list[int]:
         near = difflib.get_close_matches(
             _plain(strange[0]), [title for titles in called.values() for title in titles], 1
         )
-        hint = f"; near it: {near[0]}" if near else ""
-        raise bad_file(path, f"its heading has {strange[0]!r}, which no column is called{hint}")
+        rule = f"its heading has {strange[0]!r}, which no column is called"
+        raise bad_file(path, f"{rule}; near it: {near[0]}" if near else rule)
     titled = {column.name: column.title.zh for column in table.columns}
     if missing := [name for name, places in found.items() if not places]:
         told = ", ".join(f"{name} ({titled[name]})" for name in missing)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from saferoom_proto.blind import CIPHERTEXT_BYTES
 from saferoom_proto.encoding import unb64
@@ -38,7 +38,17 @@ def _reply_key(value: str) -> str:
 
 ReplyKey = Annotated[Base64, AfterValidator(_reply_key)]
 """HPKE public key (ML-KEM-768 and X25519, 1,216 bytes) that what comes back is sealed to."""
-ParameterValue = Annotated[str, StringConstraints(min_length=1, max_length=64)] | bool
+_MOST_CHARACTERS: Final = 64
+
+
+def _short(value: str | bool) -> str | bool:
+    # Checked here and not by a constraint: a union names its members in what it refuses.
+    if isinstance(value, str) and not 1 <= len(value) <= _MOST_CHARACTERS:
+        raise ValueError(f"1 to {_MOST_CHARACTERS} characters")
+    return value
+
+
+ParameterValue = Annotated[str | bool, AfterValidator(_short)]
 
 
 def require_window(not_before: datetime, not_after: datetime, longest: timedelta) -> None:
