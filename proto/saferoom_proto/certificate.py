@@ -30,12 +30,11 @@ from saferoom_proto.formula import (
 from saferoom_proto.formula import features as features_of
 from saferoom_proto.matchable import require_matchable
 from saferoom_proto.owner_part import FeatureUse, OwnerPart
-from saferoom_proto.pinned import MAX_CHECK_LEVEL, PinnedFeature
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.shares import Share, added_up
 from saferoom_proto.statements import (
     Absent,
-    Aggregate,
     Digest,
     Payload,
     Purpose,
@@ -50,8 +49,7 @@ from saferoom_proto.statements.report import Report, ReportPart
 from saferoom_proto.statements.score import Score, ScorePart
 from saferoom_proto.statements.training import TrainingPart
 from saferoom_proto.suite import suite_of
-from saferoom_proto.tables.asked import COUNTED, classes_of, plan_of
-from saferoom_proto.tables.part import TableColumn, TablePart
+from saferoom_proto.table_parts import table_parts
 from saferoom_proto.trainable import (
     pinned_charter,
     require_columns,
@@ -109,7 +107,7 @@ class ReleaseCertificate(Payload):
 def owners_of(template: Template) -> tuple[str, ...]:
     """Name the owners that a template asks anything of, in order."""
     if template.aggregate is not None:
-        return (template.aggregate.owner,)
+        return template.aggregate.asked_of
     if template.training is not None:
         return template.training.owners
     if template.report is not None:
@@ -127,6 +125,8 @@ def rests_on(template: Template) -> tuple[str, ...]:
         return template.training.owners
     if template.score is not None:
         return template.score.owners if template.score.job is not None else ()
+    if template.aggregate is not None:
+        return template.aggregate.owners
     return tuple(owner_parts(template)) if template.returns is Returns.CONJUNCTION else ()
 
 
@@ -181,50 +181,6 @@ def derive_part(
         features=uses,
         answers=3 if silent and charter is None else 2,
         needs_consent=any(use.level >= CONSENT_FROM_LEVEL for use in uses),
-    )
-
-
-def derive_table_part(
-    aggregate: Aggregate, pinned: Mapping[FeatureRef, PinnedFeature]
-) -> OwnerPart:
-    """Derive the part of the one owner whose features a template's tables are made of.
-
-    Raises:
-        SafeRoomError: `UNKNOWN_FEATURE`; `NOT_ALLOWED` for what no table tells of a feature;
-            `MALFORMED` or `TOO_LARGE` for what is no plan.
-    """
-    refs = [FeatureRef.parse(name) for name in aggregate.features]
-    require_defined("aggregate", refs, pinned)
-    shapes = {ref: pinned[ref].shape for ref in refs}
-    plan = plan_of(aggregate, shapes)
-    told = [FeatureRef.parse(name) for name in aggregate.told_of]
-    detailed = [ref for ref in told if pinned[ref].definition.level > MAX_CHECK_LEVEL]
-    if detailed and any(each.kind not in COUNTED for each in aggregate.measures):
-        rule = f"{detailed[0]} is of level 4: tables with it count, and tell nothing else"
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("aggregate.measures", rule)])
-    uses = tuple(
-        use_by(pinned[ref], len(classes_of(shapes[ref])) if ref in told else 1)
-        for ref in sorted(refs, key=str)
-    )
-    table = TablePart(
-        columns=tuple(
-            TableColumn(feature=each.name, classes=each.classes) for each in plan.dimensions
-        ),
-        measures=aggregate.measures,
-        tables=len(plan.measures) * len(plan.margins),
-        cells=plan.numbers,
-        rules=aggregate.rules,
-        privacy=aggregate.privacy,
-        groups=aggregate.groups,
-    )
-    return OwnerPart(
-        owner=aggregate.owner,
-        charter=None,
-        formula="",
-        features=uses,
-        answers=0,
-        needs_consent=False,
-        table=table,
     )
 
 
@@ -359,7 +315,7 @@ def derive_certificate(
     """
     opened = load(template, Template)
     if opened.aggregate is not None:
-        parts = (derive_table_part(opened.aggregate, features),)
+        parts = table_parts(opened.aggregate, features, charters)
     elif opened.training is not None:
         parts = _training_parts(opened.training, features, charters)
     elif opened.report is not None:

@@ -15,6 +15,7 @@ from saferoom_proto.receipt import (
     open_template,
     require_about,
     require_approved,
+    require_pinned,
     require_same,
     verify_features,
     verify_recorded,
@@ -61,6 +62,15 @@ class SealedReceipt(SaidPart, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Heard(Generic[Word]):
+    """One owner's word, verified, and its place in the log."""
+
+    release: Word
+    checkpoint: Checkpoint
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Said(Generic[Ask, Word]):
     """What was asked and said, verified."""
 
@@ -95,6 +105,33 @@ def verify_said(
     # Step 2: the template, and its release certificate derived anew from the pinned features.
     named = (request.template, request.certificate)
     template, certificate = open_template(receipt.template, receipt.certificate, [receipt], named)
+    # Steps 3 to 6: the enclave's word.
+    heard = verify_heard(receipt, request_envelope, certificate, trust, (asked, word))
+    said = (heard.release, heard.checkpoint, heard.index)
+    return Said(request, request_envelope.digest, template, certificate, *said)
+
+
+def verify_heard(
+    receipt: SaidPart,
+    request_envelope: Envelope,
+    certificate: ReleaseCertificate,
+    trust: Trust,
+    kinds: tuple[type[Ask], type[Word]],
+) -> Heard[Word]:
+    """Verify one owner's word on a request, offline; steps 3 to 6 of `verify_said`.
+
+    Args:
+        receipt: the owner's part of what the file holds.
+        request_envelope: the request.
+        certificate: its template's, derived anew.
+        trust: the keys that its reader pinned.
+        kinds: of the request, and of the enclave's word.
+
+    Raises:
+        SafeRoomError: the reason names the first step that fails.
+    """
+    asked, word = kinds
+    request = load(request_envelope, asked)
     # Step 3: the charter under its pinned root; the enclave's key under the charter; its word.
     charter = open_charters(receipt.owner, receipt.charters, trust, receipt.handovers)
     endorsement_envelope = Envelope.from_text(receipt.endorsement)
@@ -113,6 +150,7 @@ def verify_said(
     if release.outcome is Outcome.ANSWERED:
         agreement.agreement.require_valid(moment)
         require_approved(receipt.approvals, release.approvals, charter, certificate)
+        require_pinned(charter, certificate.part(receipt.owner))
     # Step 6: its place in the log.
     checkpoint, index = verify_recorded(statement.digest, unb64(receipt.salt), receipt.proof, trust)
-    return Said(request, request_envelope.digest, template, certificate, release, checkpoint, index)
+    return Heard(release, checkpoint, index)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Final
 
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.encoding import b64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason
+from saferoom_proto.shares import MODULUS, Share
 from saferoom_proto.statements import (
     Aggregate,
     Feature,
     MeasureKind,
     Outcome,
+    OwnersPeriod,
     Payload,
     Privacy,
     PrivacySpent,
@@ -26,6 +29,8 @@ from saferoom_proto.statements import (
     seal_statement,
 )
 from saferoom_proto.tables.receipt import TableReceipt
+from saferoom_proto.tables.sum_receipt import SumPart, SumReceipt
+from saferoom_proto.tables.summed import SHARES_SEAL, TableShares, in_tables
 from saferoom_proto.tables.told import TABLES_SEAL, Tables, commitment
 from tests.proto.golden_owners import definitions
 from tests.proto.golden_seeds import (
@@ -41,6 +46,8 @@ from tests.proto.golden_seeds import (
     sealing,
     seed,
 )
+
+_OF_ALL_OWNERS: Final = ("request", "template", "certificate")
 
 
 def templates() -> dict[str, Payload]:
@@ -72,7 +79,9 @@ def templates() -> dict[str, Payload]:
     noisy = every.model_copy(
         update={"privacy": Privacy(epsilon=Decimal("0.5"), cap=Decimal("1.25"))}
     )
+    summed = listed.model_copy(update={"privacy": noisy.privacy, "owners": ("tax", "vat", "west")})
     return {
+        "template of a sum over owners": Template.model_validate({**given, "aggregate": summed}),
         "template of tables of groups": Template.model_validate({**given, "aggregate": grouped}),
         "template of tables with noise": Template.model_validate({**given, "aggregate": noisy}),
         "template of tables": Template.model_validate({**given, "aggregate": every}),
@@ -135,9 +144,11 @@ def words_on_tables() -> dict[str, Payload]:
         "reply_key": b64(_reply().public),
     }
     priced = refused | {"reason": Reason.PRICE_ONLY, "privacy": spent}
+    periods = tuple(OwnersPeriod(owner=each, epoch=at) for at, each in enumerate(("tax", "vat"), 7))
     return {
         "table-request": TableRequest.model_validate(request),
         "table-request for a price": TableRequest.model_validate(request | {"price": True}),
+        "table-request for a sum": TableRequest.model_validate(request | {"periods": periods}),
         "table-release of a price": TableRelease.model_validate(said | priced),
         "table-release": TableRelease.model_validate(said),
         "table-release that refuses": TableRelease.model_validate(said | refused),
@@ -183,6 +194,29 @@ def table_receipt() -> TableReceipt:
     )
 
 
+def table_shares() -> TableShares:
+    """Make one owner's shares of a sum: of nothing, and the largest there is."""
+    return TableShares(
+        room=ROOM,
+        owner="tax",
+        request=digest("table request"),
+        template=digest("template"),
+        epoch=7,
+        shares=in_tables([[Share(0), Share(MODULUS - 1)], [Share(1)]]),
+        salt=b64(seed("salt")),
+    )
+
+
+def sum_receipt() -> SumReceipt:
+    """Make a receipt file of a sum; its envelopes are not, since only the form matters here."""
+    held = table_receipt().model_dump(exclude={"format", *_OF_ALL_OWNERS, "tables"})
+    parts = tuple(
+        SumPart.model_validate(held | {"owner": owner, "shares": shares})
+        for owner, shares in (("tax", "{}"), ("vat", "{}"), ("west", None))
+    )
+    return SumReceipt(request="request", template="template", certificate="{}", parts=parts)
+
+
 def tables_formats() -> dict[str, str]:
     """Give every format of tables that is sealed, hashed or kept."""
     told = tables().to_bytes()
@@ -192,4 +226,8 @@ def tables_formats() -> dict[str, str]:
         "tables commitment": commitment(told),
         "tables seal info": TABLES_SEAL.info(digest("table request"), "tax").decode(),
         "table receipt": table_receipt().to_json().decode(),
+        "table shares": table_shares().to_bytes().rstrip().decode(),
+        "table shares length": str(len(table_shares().to_bytes())),
+        "table shares seal info": SHARES_SEAL.info(digest("table request"), "tax").decode(),
+        "sum receipt": sum_receipt().to_json().decode(),
     }

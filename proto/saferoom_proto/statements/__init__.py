@@ -104,7 +104,12 @@ from saferoom_proto.statements.request import CheckRequest
 from saferoom_proto.statements.score import Askers, Score
 from saferoom_proto.statements.source import Source
 from saferoom_proto.statements.subject import ConsentRequest, HoldingsRequest
-from saferoom_proto.statements.tables import PrivacySpent, TableRelease, TableRequest
+from saferoom_proto.statements.tables import (
+    OwnersPeriod,
+    PrivacySpent,
+    TableRelease,
+    TableRequest,
+)
 from saferoom_proto.statements.template import (
     Agreement,
     AgreementEnd,
@@ -188,6 +193,7 @@ __all__ = [
     "Name",
     "Outcome",
     "Owner",
+    "OwnersPeriod",
     "Paper",
     "Parameter",
     "Pause",

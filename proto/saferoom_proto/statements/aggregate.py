@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from saferoom_proto.statements.base import FeatureName, Part, distinct
+from saferoom_proto.statements.base import FeatureName, Owner, Part, distinct
 from saferoom_proto.statements.feature import Label, Number
 
 MAX_WAYS = 3
@@ -20,6 +20,11 @@ MAX_MEASURES = 16
 MAX_MARGINS = 1351
 """All margins of up to three of twenty columns."""
 
+
+FEWEST_SUMMED = 3
+"""Owners of a sum: of two, each would know the other's part from its own (ADR 54)."""
+MOST_SUMMED = 16
+"""Each makes a number with each other one for every cell; and noise adds up, too."""
 
 FEWEST_DAYS = 30
 """Between tables of different records: a month, in which more than a few change (ADR 31)."""
@@ -36,6 +41,8 @@ class MeasureKind(StrEnum):
 
 
 _ADDED = frozenset({MeasureKind.SUM, MeasureKind.MEAN})
+_OF_PARTS = frozenset({MeasureKind.COUNT, MeasureKind.SUM, MeasureKind.HISTOGRAM})
+"""What can be added up over owners: a mean or share of parts is none of the whole."""
 
 
 def _is_none(value: object) -> bool:
@@ -147,6 +154,9 @@ class Aggregate(Part):
     The features are one owner's. Each is a column with the classes that its grid or partition
     gives, and "unknown" where its absence means that. Margins are listed, or all of up to so many
     columns (`ways`), the total among them.
+
+    Of several owners (`owners`) only the sum of their cells is told. Features are named as the
+    first's; every other owner has those of the same names after the point, with the same classes.
     """
 
     dimensions: Annotated[
@@ -165,6 +175,10 @@ class Aggregate(Part):
     groups: Annotated[FeatureName | None, Field(exclude_if=_is_none)] = None
     """A feature of stated values that names each subject's legal group, by any code; those of one
     group are one unit. Nothing of it is told."""
+    owners: Annotated[
+        tuple[Owner, ...], Field(max_length=MOST_SUMMED, exclude_if=lambda each: not each)
+    ] = ()
+    """Whose cells are added up, in the order of their names; none of one owner's tables."""
 
     @model_validator(mode="after")
     def _whole(self) -> Aggregate:
@@ -176,22 +190,62 @@ class Aggregate(Part):
             raise ValueError("what names legal groups is neither a column nor measured")
         if (self.ways is None) != bool(self.margins):
             raise ValueError("margins are listed, or `ways` says of how many columns all are told")
-        if len({name.partition(".")[0] for name in self.features}) != 1:
-            raise ValueError("the features are of one owner")
+        if {name.partition(".")[0] for name in (*self.told_of, self.groups) if name} != {
+            self.asked_of[0]
+        }:
+            raise ValueError(
+                "the features are of one owner; of a sum they are named as the first's"
+            )
+        if self.owners:
+            self._require_summed()
         return self
+
+    def _require_summed(self) -> None:
+        if len(self.owners) < FEWEST_SUMMED or list(self.owners) != sorted(set(self.owners)):
+            raise ValueError("a sum is over three owners or more, in the order of their names")
+        if self.privacy is None:
+            # Whether a total is about too few, or one owner's mostly, nobody could tell.
+            raise ValueError("a sum over owners leaves with noise only: say `privacy`")
+        if any(each.kind not in _OF_PARTS for each in self.measures):
+            raise ValueError("over owners are added up: count, sum, histogram")
+
+    def of(self, owner: str) -> Aggregate:
+        """Give what a sum asks of one of its owners, by that owner's own features."""
+
+        def own(name: str) -> str:
+            return f"{owner}.{name.partition('.')[2]}"
+
+        return self.model_copy(
+            update={
+                "owners": (),
+                "dimensions": tuple(map(own, self.dimensions)),
+                "margins": tuple(tuple(map(own, margin)) for margin in self.margins),
+                "measures": tuple(
+                    each if each.of is None else each.model_copy(update={"of": own(each.of)})
+                    for each in self.measures
+                ),
+            }
+        )
+
+    @property
+    def asked_of(self) -> tuple[str, ...]:
+        """Whose features they are: one owner's, or those of each owner of a sum."""
+        return self.owners or (self.owner,)
 
     @property
     def told_of(self) -> tuple[str, ...]:
-        """Every feature that is told of, each once."""
+        """Every feature that is told of, each once; of a sum, as the first owner's are named."""
         measured = (each.of for each in self.measures if each.of is not None)
         return tuple(dict.fromkeys((*self.dimensions, *measured)))
 
     @property
     def features(self) -> tuple[str, ...]:
         """Every feature it reads, each once."""
+        if self.owners:
+            return tuple(name for owner in self.owners for name in self.of(owner).told_of)
         return self.told_of if self.groups is None else (*self.told_of, self.groups)
 
     @property
     def owner(self) -> str:
-        """Whose features they are."""
+        """Whose features they are; of a sum, the first owner."""
         return self.dimensions[0].partition(".")[0]

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements.aggregate import MOST_CAP, MOST_EPSILON, Epsilon
+from saferoom_proto.statements.aggregate import MOST_CAP, MOST_EPSILON, MOST_SUMMED, Epsilon
 from saferoom_proto.statements.base import (
     Digest,
     Instant,
@@ -25,6 +25,13 @@ from saferoom_proto.statements.request import LONGEST_WINDOW, ReplyKey, require_
 
 MOST_TOGETHER = 1_000_000
 """A bound on a number that is signed; a store's epoch ends long before."""
+
+
+class OwnersPeriod(Part):
+    """The period of an owner's store that a sum is asked about."""
+
+    owner: Owner
+    epoch: Annotated[int, Field(ge=1)]
 
 
 class TableRequest(Payload):
@@ -48,10 +55,20 @@ class TableRequest(Payload):
     """Made for this request: the tables are sealed to it."""
     price: Annotated[bool, Field(exclude_if=lambda each: not each)] = False
     """Asks for no tables, but for what they would cost: its answer is a refusal that says so."""
+    periods: Annotated[
+        tuple[OwnersPeriod, ...],
+        Field(max_length=MOST_SUMMED, exclude_if=lambda each: not each),
+    ] = ()
+    """Of a sum over owners: about which period of each, in the order of their names. So each
+    owner's enclave sees whose records are others than in the sums that it gave its part to. Who
+    asks for a price may leave them out, and learns them by it."""
 
     @model_validator(mode="after")
     def _in_order(self) -> TableRequest:
         require_window(self.not_before, self.not_after, LONGEST_WINDOW)
+        owners = [each.owner for each in self.periods]
+        if owners != sorted(set(owners)):
+            raise ValueError("each owner's period stands once, in the order of the owners' names")
         return self
 
 

@@ -7,10 +7,12 @@ never written by hand; so is the part of a release certificate that it gives.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final, assert_never
 
 from saferoom_proto.formula import FeatureRef, FeatureShape, format_number
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import Aggregate, MeasureKind, TableMeasure, TableRules
 from saferoom_proto.statements.feature import FeatureKind, StatedForm
@@ -67,6 +69,24 @@ def plan_of(aggregate: Aggregate, shapes: Shapes, epoch: int = 0) -> ReleasePlan
         raise SafeRoomError(error.reason, error.detail, faults) from None
 
 
+def plan_of_sum(aggregate: Aggregate, shapes: Shapes) -> ReleasePlan:
+    """Derive the plan of all owners' cells together: its columns have no owner in their names."""
+
+    def short(name: str) -> str:
+        return name.partition(".")[2]
+
+    plan = plan_of(aggregate.of(aggregate.owner), shapes)
+    return replace(
+        plan,
+        dimensions=tuple(replace(each, name=short(each.name)) for each in plan.dimensions),
+        variables=tuple(replace(each, name=short(each.name)) for each in plan.variables),
+        measures=tuple(
+            replace(each, of=short(each.of)) if each.of else each for each in plan.measures
+        ),
+        margins=tuple(tuple(map(short, margin)) for margin in plan.margins),
+    )
+
+
 def rules_of(rules: TableRules) -> Rules:
     """Give the rules of one table by itself; that of the days is the enclave's account's."""
     return Rules(**rules.model_dump(exclude={"days"}))
@@ -97,6 +117,22 @@ def classes_of(shape: FeatureShape) -> tuple[str, ...]:
 def amount_of(feature: str) -> str:
     """Name the amounts of a feature in a plan, where its classes have the feature's own name."""
     return f"{feature}, added up"
+
+
+def require_alike(aggregate: Aggregate, pinned: Mapping[FeatureRef, PinnedFeature]) -> None:
+    """Refuse a sum of cells that do not mean the same at every owner.
+
+    Raises:
+        SafeRoomError: `NOT_ALLOWED`, naming the owner's feature.
+    """
+    first = aggregate.of(aggregate.owner)
+    for owner in aggregate.owners[1:]:
+        for like, name in zip(first.told_of, aggregate.of(owner).told_of, strict=True):
+            one, other = (pinned[FeatureRef.parse(each)] for each in (like, name))
+            if classes_of(one.shape) != classes_of(other.shape):
+                raise _not_so(other.shape.ref, f"its classes are others than those of {like}")
+            if one.definition.unit != other.definition.unit:
+                raise _not_so(other.shape.ref, f"its unit is another than that of {like}")
 
 
 def _require_codes(shape: FeatureShape) -> None:

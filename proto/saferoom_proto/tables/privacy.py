@@ -23,6 +23,8 @@ COUNTS: Final = ""
 _FINER: Final = 6
 """A step is so many powers of ten below a variable's larger bound: what is lost by it in a whole
 table is nothing beside its noise, and sums of a hundred million subjects are exact."""
+_CLOSE: Final = 1e-6
+"""In scales: far below the step that a margin of error is rounded up to."""
 CONFIDENCE: Final = 0.95
 """How often a number is within its margin of error: the usual share (ISO 3534-1, 1.28)."""
 
@@ -69,6 +71,41 @@ def noise_of(plan: ReleasePlan, epsilon: Decimal) -> Mapping[str, Noise]:
         margins[each.name] = sum(_steps_touched(each, bool(margin)) for margin in plan.margins)
     part = Fraction(epsilon) / len(margins)
     return {name: Noise(steps[name], touched, part) for name, touched in margins.items()}
+
+
+def margin_of_sum(noise: Noise, owners: int) -> Decimal:
+    """Give within what a sum is of the true one, nineteen times of twenty.
+
+    Each of so many owners adds noise of its own; of one it is `Noise.margin_of_error`.
+    """
+    if owners == 1:
+        return noise.margin_of_error
+    low, high = 0.0, 1.0
+    while 2 * _beyond(high, owners) > 1 - CONFIDENCE:
+        low, high = high, 2 * high
+    while high - low > _CLOSE:
+        middle = (low + high) / 2
+        if 2 * _beyond(middle, owners) > 1 - CONFIDENCE:
+            low = middle
+        else:
+            high = middle
+    return noise.step * math.ceil(high * float(noise.scale))
+
+
+def _beyond(scales: float, owners: int) -> float:
+    """Give how probable it is that a sum of Laplace noises passes so many scales.
+
+    A Laplace noise is the difference of two waiting times (Kotz, Kozubowski and Podgorski 2001,
+    2.2). So theirs all passes, if of two streams of events with one rate the first has j of the
+    owners' events by then, and the second all of its own before the first has the rest: fair
+    tosses. Whole steps are spread a little less than this.
+    """
+    return math.exp(-scales) * sum(
+        scales**j
+        / math.factorial(j)
+        * sum(math.comb(owners - 1 + i, i) / 2 ** (owners + i) for i in range(owners - j))
+        for j in range(owners)
+    )
 
 
 def step_of(variable: Variable) -> Decimal:

@@ -104,7 +104,7 @@ def verify_table_receipt(receipt: TableReceipt, trust: Trust) -> VerifiedTables:
     if release.outcome is Outcome.ANSWERED:
         if said.request.price:
             raise SafeRoomError(Reason.BAD_PROOF, "its price was asked, and no tables")
-        _require_charged(release, said.template)
+        require_charged(release, said.template)
     # Step 7: the tables under their commitment.
     if (receipt.tables is None) != (release.outcome is Outcome.REFUSED):
         raise SafeRoomError(Reason.BAD_PROOF, "tables are missing, or too many")
@@ -141,7 +141,7 @@ def require_told(release: TableRelease, tables: Tables, plan: ReleasePlan) -> tu
     return tables.by_plan(plan)
 
 
-def _require_charged(release: TableRelease, template: Template) -> None:
+def require_charged(release: TableRelease, template: Template) -> None:
     """Check that an answer was charged what its plan's noise costs."""
     privacy = None if template.aggregate is None else template.aggregate.privacy
     if (privacy is None) != (release.privacy is None):
@@ -159,7 +159,7 @@ def planned(template: Template, features: tuple[str, ...], epoch: int) -> Releas
     Raises:
         SafeRoomError: `NOT_ALLOWED` for a template of another kind.
     """
-    if template.aggregate is None:
-        raise SafeRoomError(Reason.NOT_ALLOWED, "the template is not of tables")
+    if template.aggregate is None or template.aggregate.owners:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "the template is not of one owner's tables")
     shapes = {ref: each.shape for ref, each in pin(map(Envelope.from_text, features)).items()}
     return plan_of(template.aggregate, shapes, epoch)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 from typing import Annotated, Final, Literal
 
@@ -33,6 +34,7 @@ TABLES_SEAL: Final = AskerSeal("tables v1")
 
 _WIDEST: Final = 17
 """A whole number below 2**53 with its sign; any other has three digits and an exponent."""
+_LONG: Final = "{:.9e}"
 _AROUND_ALL: Final = 1024
 """What stands around the numbers: names, digests, salt; half of it is room to spare."""
 
@@ -102,11 +104,7 @@ class Tables(Part):
         """
         # Each number with its quotes and comma, each table with its brackets and comma.
         most = _AROUND_ALL + sum(3 + (3 + _WIDEST) * len(each) for each in self.numbers)
-        size = max(FEWEST_BYTES, 1 << (most - 1).bit_length())
-        if size > MOST_BYTES:
-            raise SafeRoomError(Reason.TOO_LARGE, f"tables of more than {MOST_BYTES} bytes")
-        # JSON may end in spaces (RFC 8259 section 2).
-        return self.model_dump_json().encode().ljust(size)
+        return filled_up(self.model_dump_json().encode(), most)
 
     @classmethod
     def from_bytes(cls, plaintext: bytes) -> Tables:
@@ -123,15 +121,42 @@ class Tables(Part):
         Raises:
             SafeRoomError: `BAD_PROOF` if they are of another plan.
         """
-        named = [(measure, margin) for measure in plan.measures for margin in plan.margins]
-        shapes = [_classes(plan, measure.told_in(margin)) for measure, margin in named]
-        if [len(each) for each in self.numbers] != [math.prod(map(len, each)) for each in shapes]:
-            raise SafeRoomError(Reason.BAD_PROOF, "the tables are not those of the plan")
-        laid = zip(named, shapes, self.numbers, strict=True)
-        return tuple(
-            Told(measure, margin, measure.told_in(margin), tuple(_cells(classes, numbers)))
-            for (measure, margin), classes, numbers in laid
-        )
+        return laid_out(self.numbers, plan)
+
+
+def laid_out(tables: tuple[Numbers, ...], plan: ReleasePlan) -> tuple[Told, ...]:
+    """Lay out numbers, for each measure each margin, by the plan that they answer.
+
+    Raises:
+        SafeRoomError: `BAD_PROOF` if they are of another plan.
+    """
+    named = [(measure, margin) for measure in plan.measures for margin in plan.margins]
+    shapes = [_classes(plan, measure.told_in(margin)) for measure, margin in named]
+    if [len(each) for each in tables] != [math.prod(map(len, each)) for each in shapes]:
+        raise SafeRoomError(Reason.BAD_PROOF, "the tables are not those of the plan")
+    return tuple(
+        Told(measure, margin, measure.told_in(margin), tuple(_cells(classes, numbers)))
+        for (measure, margin), classes, numbers in zip(named, shapes, tables, strict=True)
+    )
+
+
+def written(number: Decimal) -> str:
+    """Write a number that is told as it is; one too wide for that, in ten digits."""
+    text = f"{number:f}"
+    return text if len(text.lstrip("-")) < _WIDEST else _LONG.format(number)
+
+
+def filled_up(document: bytes, least: int) -> bytes:
+    """Fill a JSON document up with spaces to a power of two, by a length that its plan alone says.
+
+    Raises:
+        SafeRoomError: `TOO_LARGE` past `MOST_BYTES`.
+    """
+    size = max(FEWEST_BYTES, 1 << (least - 1).bit_length())
+    if size > MOST_BYTES:
+        raise SafeRoomError(Reason.TOO_LARGE, f"tables of more than {MOST_BYTES} bytes")
+    # JSON may end in spaces (RFC 8259 section 2).
+    return document.ljust(size)
 
 
 def commitment(plaintext: bytes, suite: Suite = Suite.INTERNATIONAL) -> str:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsaferoom_proto/v1/table.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"C\n\x11MakeTablesRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"L\n\x12MakeTablesResponse\x12&\n\x07release\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x32]\n\x0cTableService\x12M\n\nMakeTables\x12\x1e.saferoom.v1.MakeTablesRequest\x1a\x1f.saferoom.v1.MakeTablesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsaferoom_proto/v1/table.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\"t\n\x11MakeTablesRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x05owner\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9_]{0,62})?$\"L\n\x12MakeTablesResponse\x12&\n\x07release\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x32]\n\x0cTableService\x12M\n\nMakeTables\x12\x1e.saferoom.v1.MakeTablesRequest\x1a\x1f.saferoom.v1.MakeTablesResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\222\003\002\010\002'
   _globals['_MAKETABLESREQUEST'].fields_by_name['request']._loaded_options = None
   _globals['_MAKETABLESREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_MAKETABLESREQUEST'].fields_by_name['owner']._loaded_options = None
+  _globals['_MAKETABLESREQUEST'].fields_by_name['owner']._serialized_options = b'\272H\035r\0332\031^([a-z][a-z0-9_]{0,62})?$'
   _globals['_MAKETABLESREQUEST']._serialized_start=80
-  _globals['_MAKETABLESREQUEST']._serialized_end=147
-  _globals['_MAKETABLESRESPONSE']._serialized_start=149
-  _globals['_MAKETABLESRESPONSE']._serialized_end=225
-  _globals['_TABLESERVICE']._serialized_start=227
-  _globals['_TABLESERVICE']._serialized_end=320
+  _globals['_MAKETABLESREQUEST']._serialized_end=196
+  _globals['_MAKETABLESRESPONSE']._serialized_start=198
+  _globals['_MAKETABLESRESPONSE']._serialized_end=274
+  _globals['_TABLESERVICE']._serialized_start=276
+  _globals['_TABLESERVICE']._serialized_end=369
 # @@protoc_insertion_point(module_scope)

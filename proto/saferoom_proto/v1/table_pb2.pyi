@@ -24,6 +24,9 @@ class MakeTablesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Of a sum, whose enclave is asked; it may be empty where the tables are of one owner."""
     @_builtins.property
     def request(self) -> _evidence_pb2.Envelope:
         """The institution's statement."""
@@ -32,10 +35,11 @@ class MakeTablesRequest(_message.Message):
         self,
         *,
         request: _evidence_pb2.Envelope = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -50,7 +54,7 @@ class MakeTablesResponse(_message.Message):
     RELEASE_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
-    """The tables, HPKE-sealed to the request's reply key; empty for a refusal."""
+    """The tables, or the shares of a sum, HPKE-sealed to the request's reply key; empty for a refusal."""
     @_builtins.property
     def release(self) -> _evidence_pb2.Recorded:
         """The table release, with its proof."""

@@ -34,7 +34,11 @@ class TableServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TableServiceAsyncStub: ...
     MakeTables: _grpc.UnaryUnaryMultiCallable[_table_pb2.MakeTablesRequest, _table_pb2.MakeTablesResponse]
-    """Asks for a template's tables. A repeat of the same signed request brings the same bytes.
+    """Asks one owner's enclave for a template's tables. A repeat of the same signed request brings the
+    same bytes.
+
+    Of a sum over owners each is asked by the same signed request; its word comes with shares, and
+    who asked adds them up.
 
     The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
     """
@@ -45,7 +49,11 @@ class TableServiceAsyncStub(TableServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     MakeTables: _aio.UnaryUnaryMultiCallable[_table_pb2.MakeTablesRequest, _table_pb2.MakeTablesResponse]  # type: ignore[assignment]
-    """Asks for a template's tables. A repeat of the same signed request brings the same bytes.
+    """Asks one owner's enclave for a template's tables. A repeat of the same signed request brings the
+    same bytes.
+
+    Of a sum over owners each is asked by the same signed request; its word comes with shares, and
+    who asked adds them up.
 
     The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
     """
@@ -59,7 +67,11 @@ class TableServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _table_pb2.MakeTablesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_table_pb2.MakeTablesResponse, _abc.Awaitable[_table_pb2.MakeTablesResponse]]:
-        """Asks for a template's tables. A repeat of the same signed request brings the same bytes.
+        """Asks one owner's enclave for a template's tables. A repeat of the same signed request brings the
+        same bytes.
+
+        Of a sum over owners each is asked by the same signed request; its word comes with shares, and
+        who asked adds them up.
 
         The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
         """
