@@ -261,7 +261,7 @@ class ApprovedUses:
             require_matchable(template, parts, standing.features)
             if template.returns is Returns.CONJUNCTION:
                 charter = standing.charter.digest
-                _require_conjoined(standing.certificates[certificate], tuple(parts))
+                require_conjoined(standing.certificates[certificate], tuple(parts))
             return parts[owner], derive_part(owner, parts[owner], standing.features, charter)
 
         (node, part), approvals = approved(
@@ -281,7 +281,7 @@ class ApprovedUses:
             shapes=shapes,
             approvals=approvals,
             definitions=definitions,
-            hiding=self._hiding(part, standing.certificates[certificate]),
+            hiding=self.hiding(part, standing.certificates[certificate]),
             blind=template.returns is Returns.BLIND,
         )
 
@@ -291,15 +291,19 @@ class ApprovedUses:
         if owner not in score.owners:
             raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a score of another owner")
         if score.job is not None:
-            _require_conjoined(certificate, score.owners)
+            require_conjoined(certificate, score.owners)
         charters = {owner: standing.charter.digest}
         part = derive_score_part(owner, score, standing.features, charters)
         if part.score is None:
             raise SafeRoomError(Reason.INTERNAL, "a part of a score that is none")
         return part.score, part
 
-    def _hiding(self, own_part: OwnerPart, certificate: ReleaseCertificate) -> Hiding | None:
-        """Agree with the owners whose charters an approved certificate of shares pins."""
+    def hiding(self, own_part: OwnerPart, certificate: ReleaseCertificate) -> Hiding | None:
+        """Agree with the owners whose charters an approved certificate of shares pins.
+
+        Raises:
+            SafeRoomError: `CERTIFICATE_MISMATCH` for a charter that is not known, or was followed.
+        """
         if not own_part.shared:
             return None
         standing = self._standing
@@ -312,7 +316,7 @@ class ApprovedUses:
         return self._pairing.hiding(own, others)
 
 
-def _require_conjoined(certificate: ReleaseCertificate, owners: tuple[str, ...]) -> None:
+def require_conjoined(certificate: ReleaseCertificate, owners: tuple[str, ...]) -> None:
     """Refuse a certificate of shares whose parts are not the owners' of what is asked."""
     if len(owners) < 2 or tuple(part.owner for part in certificate.parts) != owners:  # noqa: PLR2004
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "not the formula's owners")

@@ -1,9 +1,9 @@
-"""What hides one owner's part of a private conjunction: numbers that only its enclave can make.
+"""What hides one owner's part of what several answer: numbers that only its enclave can make.
 
 One key is the owner's own, and one is shared with each other owner of the formula: their pairing
-keys agree on it. What they hide is hidden anew for every question, row and output, and the same
-again whenever the same is asked: also by an enclave that started anew, or lost its folder, since
-all of them come from the pairing key that the key agent releases.
+keys agree on it. What they hide is hidden anew for every question, row, output and cell, and the
+same again whenever the same is asked: also by an enclave that started anew, or lost its folder,
+since all of them come from the pairing key that the key agent releases.
 
 Source: PROTOCOLS section 6; RFC 7748 (X25519), RFC 5869 (HKDF), RFC 2104 (HMAC). Why the numbers
 count as uniform, and what happens where a key is another's: docs/adr/0043.
@@ -27,6 +27,7 @@ from saferoom_proto.verification import PinnedCharter
 _OWN: Final = b"saferoom conjunction own v1\n"
 _BETWEEN: Final = b"saferoom conjunction between v1\n"
 _PLACE: Final = b"saferoom conjunction place v1\n"
+_CELL: Final = b"saferoom sum of tables place v1\n"
 _NO_ROW: Final = bytes(ROW_BYTES)
 
 
@@ -48,9 +49,14 @@ class ShareContext:
         return _PLACE + digest_bytes(self.request_id) + place
 
 
+def place_of_cell(request_id: str, table: int, cell: int) -> bytes:
+    """Name a cell of tables: by the request, and by its place in what the request's plan tells."""
+    return _CELL + digest_bytes(request_id) + table.to_bytes(4, "big") + cell.to_bytes(4, "big")
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Hiding:
-    """Hides one owner's part of one formula, or of one score. It has no text form.
+    """Hides one owner's part of one formula, score or sum. It has no text form.
 
     Attributes:
         suite: whose HMAC makes the numbers.

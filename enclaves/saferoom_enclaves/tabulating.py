@@ -60,7 +60,8 @@ def tabulate(store: duckdb.DuckDBPyConnection, job: Tabulate) -> Tabulated:
     # Step 3: with noise, where the plan has it in the place of rules.
     if job.aggregate.privacy is not None:
         noisy = with_noise(plan, columns, job.aggregate.privacy.epsilon)
-        return Tabulated(numbers=noisy.numbers(), shown=())
+        told = noisy.in_steps() if job.in_steps else noisy.numbers()
+        return Tabulated(numbers=told, shown=())
     # Step 4: else the plan, protected together with what was released before, and rounded.
     protected = protect(plan, columns, before, rules_of(job.rules))
     numbers = tuple(

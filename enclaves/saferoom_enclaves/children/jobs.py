@@ -193,6 +193,8 @@ class Tabulate(Part):
     """By whose base and digits they are rounded before they are by the plan's."""
     groups: FeatureName | None = None
     """Which of the features names legal groups."""
+    in_steps: bool = False
+    """Numbers are told in whole steps: others are added to them."""
 
 
 class Tabulated(Part):

@@ -22,10 +22,8 @@ from saferoom_enclaves.statistics.tabulate import Columns
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.tables.plan import Margin, Measure, MeasureKind, ReleasePlan
 from saferoom_proto.tables.privacy import COUNTS, Noise, bounds_of, noise_of
+from saferoom_proto.tables.told import written
 
-_WIDEST: Final = 16
-"""Digits of a number that is told as it is (`told.Written`, without its sign)."""
-_LONG: Final = "{:.9e}"
 _MEANS: Final = "{:.6g}"
 """Digits of a mean or share; noise blurs more."""
 
@@ -40,6 +38,27 @@ class NoisyTables:
     plan: ReleasePlan
     noise: Mapping[str, Noise]
     families: Mapping[str, Noisy]
+
+    def in_steps(self) -> tuple[tuple[str, ...], ...]:
+        """Give counts and sums in whole steps, to be added to other owners'; in the same order.
+
+        Raises:
+            SafeRoomError: `INTERNAL` for means and shares, of which no whole is made so.
+        """
+        return tuple(
+            tuple(map(str, self._whole(measure, margin).reshape(-1).tolist()))
+            for measure in self.plan.measures
+            for margin in self.plan.margins
+        )
+
+    def _whole(self, measure: Measure, margin: Margin) -> Integers:
+        match measure.kind:
+            case MeasureKind.COUNT | MeasureKind.HISTOGRAM:
+                return self._counts(measure.told_in(margin))
+            case MeasureKind.SUM:
+                return self.families[measure.of][margin]
+            case MeasureKind.MEAN | MeasureKind.SHARE:
+                raise SafeRoomError(Reason.INTERNAL, f"a {measure.kind} is added to no other")
 
     def numbers(self) -> tuple[tuple[str | None, ...], ...]:
         """Give what is told: for each measure each margin, in the plan's order."""
@@ -56,7 +75,7 @@ class NoisyTables:
             case MeasureKind.SUM:
                 step = self.noise[measure.of].step
                 sums = self.families[measure.of][margin].reshape(-1).tolist()
-                return (_written(each * step) for each in sums)
+                return (written(each * step) for each in sums)
             case MeasureKind.MEAN:
                 return self._means(measure, margin)
             case MeasureKind.SHARE:
@@ -150,8 +169,3 @@ def _divided(parts: Integers | Floats, whole: Integers) -> Floats:
 def _parts(numbers: Floats) -> Iterator[str | None]:
     for each in numbers.reshape(-1).tolist():
         yield None if np.isnan(each) else _MEANS.format(each)
-
-
-def _written(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text if len(text.lstrip("-")) <= _WIDEST else _LONG.format(number)

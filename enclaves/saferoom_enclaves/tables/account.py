@@ -16,9 +16,10 @@ from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.state import Row, State
 from saferoom_enclaves.tables.privacy import NoisyNumbers, ToldWithNoise
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
+from saferoom_enclaves.tables.sums import ToldSums
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import FEWEST_DAYS, TableRules
-from saferoom_proto.statements.base import Digest, FeatureName, Instant, Name, Part
+from saferoom_proto.statements.base import Digest, FeatureName, Instant, Name, Owner, Part
 
 _TABLE: Final = "tables"
 
@@ -49,6 +50,7 @@ class TableAccount(Part):
         times: how often each institution was told each plan's tables, or they could not be made.
         groups: the feature by which subjects of one legal group are one unit, if any plan names it.
         noisy: which groups were told which plans with noise; then no table is told without.
+        owners: with whose cells this owner's were added up; none where its tables were its own.
     """
 
     plans: tuple[Digest, ...] = ()
@@ -59,6 +61,7 @@ class TableAccount(Part):
     times: tuple[TimesTold, ...] = ()
     noisy: tuple[ToldWithNoise, ...] = ()
     groups: FeatureName | None = None
+    owners: tuple[Owner, ...] = ()
 
     def told(self, institution: str, plan: str) -> int:
         """Tell how often an institution was told a plan's tables, or they could not be made."""
@@ -118,11 +121,13 @@ class TableAccounts:
 
     Attributes:
         noisy: the numbers that were told with noise.
+        sums: which sums over owners this one gave its cells to.
     """
 
     def __init__(self, state: State) -> None:
         self._state: Final = state
         self.noisy: Final = NoisyNumbers(state)
+        self.sums: Final = ToldSums(state)
 
     def read(self, epoch: int) -> KeptAccount:
         """Read the account of an epoch's records; empty if nothing was released about them."""

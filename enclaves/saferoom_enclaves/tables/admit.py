@@ -14,6 +14,7 @@ from saferoom_enclaves.tables.approved import ApprovedTables, approved_tables
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import TableRequest, load
 from saferoom_proto.verification import PinnedAgreement
 
@@ -81,5 +82,9 @@ def admit_table(asked: AskedTable, seen: Seen, rules: Rules, now: datetime) -> A
     request = asked.request
     seen.require_fresh_nonce()
     require_of_now(request, rules, now)
-    tables = approved_tables(rules.standing, request.template, request.certificate)
+    tables = approved_tables(rules.standing, rules.uses, request.template, request.certificate)
+    named = tuple(each.owner for each in request.periods)
+    if named != tables.owners and not (request.price and not named):
+        detail = "a sum is asked about a period of each of its owners, and nothing else is"
+        raise SafeRoomError(Reason.MALFORMED, detail)
     return AdmittedTable(_TABLE_ADMITTED, asked, tables)

@@ -7,13 +7,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from saferoom_enclaves.approved import approved, require_known
+from saferoom_enclaves.approved import ApprovedUses, approved, require_conjoined, require_known
+from saferoom_enclaves.pairing import Hiding
 from saferoom_enclaves.standing import Standing
-from saferoom_proto.certificate import OwnerPart, derive_table_part
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.owner_part import OwnerPart
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Aggregate
+from saferoom_proto.table_parts import derive_table_part
 from saferoom_proto.tables.asked import plan_of
 from saferoom_proto.tables.plan import ReleasePlan
 
@@ -23,16 +25,20 @@ class ApprovedTables:
     """A template of tables and its certificate, as this owner's approvers signed them.
 
     Attributes:
-        aggregate: what the template asks.
+        aggregate: what the template asks of this owner.
+        owners: of a sum, all whose cells are added up; of this owner's tables none.
         certificate: digest of its release certificate.
         features: those that it reads, by name.
         approvals: the digests of the approvals that count.
+        hiding: of a sum, what hides this owner's cells from the asker.
     """
 
     aggregate: Aggregate
+    owners: tuple[str, ...]
     certificate: str
     features: Mapping[FeatureRef, PinnedFeature]
     approvals: tuple[str, ...]
+    hiding: Hiding | None
 
     def require_computed(self, computed: AbstractSet[FeatureRef]) -> None:
         """Refuse with `NO_DATA` unless the features that it reads are among those there."""
@@ -45,11 +51,14 @@ class ApprovedTables:
         return plan_of(self.aggregate, shapes, epoch)
 
 
-def approved_tables(standing: Standing, template: str, certificate: str) -> ApprovedTables:
+def approved_tables(
+    standing: Standing, uses: ApprovedUses, template: str, certificate: str
+) -> ApprovedTables:
     """Give the approved tables of a known template under a certificate, by their digests.
 
     Args:
         standing: what is in force: the statements, and this owner's features.
+        uses: agrees with other owners on what hides parts of a sum.
         template: digest of the template.
         certificate: digest of its release certificate.
 
@@ -58,14 +67,20 @@ def approved_tables(standing: Standing, template: str, certificate: str) -> Appr
     """
     require_known(standing, template, certificate)
     owner: Final = standing.charter.charter.owner
-    aggregate = standing.templates[template].aggregate
-    if aggregate is None or aggregate.owner != owner:
+    asked = standing.templates[template].aggregate
+    if asked is None or owner not in asked.asked_of:
         raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a template of another kind or owner")
+    aggregate, charter, known = asked, None, standing.certificates[certificate]
+    if asked.owners:
+        # Among fewer than all owners it would hide its cells by less, whatever was signed.
+        require_conjoined(known, asked.owners)
+        aggregate, charter = asked.of(owner), standing.charter.digest
 
     def derived() -> OwnerPart:
-        return derive_table_part(aggregate, standing.features)
+        return derive_table_part(aggregate, standing.features, charter)
 
-    _, approvals = approved(standing, template, certificate, derived, lambda part: part)
+    part, approvals = approved(standing, template, certificate, derived, lambda part: part)
     refs = (FeatureRef.parse(name) for name in aggregate.features)
     features = {ref: standing.features[ref] for ref in refs}
-    return ApprovedTables(aggregate, certificate, features, approvals)
+    hiding = uses.hiding(part, known)
+    return ApprovedTables(aggregate, asked.owners, certificate, features, approvals, hiding)

@@ -17,9 +17,10 @@ from saferoom_enclaves.tables.account import KeptAccount, TableAccount, TableAcc
 from saferoom_enclaves.tables.admit import AdmittedTable
 from saferoom_enclaves.tables.privacy import PaidNoise, ToldWithNoise, pay, price
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
+from saferoom_enclaves.tables.sums import ToldSum
 from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements.aggregate import Privacy, TableRules
+from saferoom_proto.statements.aggregate import FEWEST_SUMMED, Privacy, TableRules
 from saferoom_proto.statements.tables import PrivacySpent
 from saferoom_proto.tables.plan import ReleasePlan
 from saferoom_proto.tables.rules import MOST_ANSWERS
@@ -50,6 +51,7 @@ class ChargedTable(Evidence):
         first: by whose base and digits the first tables of these records were rounded; all others
             are rounded by those before they are by their own.
         groups: by which feature subjects are one unit, for this plan or any before it.
+        parts: of a sum, whose cells about which periods it adds up.
         noise: what it was charged, of tables with noise; such are held to nothing else.
     """
 
@@ -63,6 +65,7 @@ class ChargedTable(Evidence):
     first: TableRules
     noise: PaidNoise | None = None
     groups: str | None = None
+    parts: ToldSum | None = None
 
     def __post_init__(self, right: _Charging) -> None:
         _TABLE_CHARGED.require(right)
@@ -81,6 +84,7 @@ class ChargedTable(Evidence):
             times=before.told_once_more(institution, certificate),
             groups=self.groups,
             noisy=before.noisy if self.noise is None else self.noise.after(before.noisy),
+            owners=self.admitted.tables.owners,
         )
 
     def unmade(self) -> TableAccount:
@@ -114,25 +118,20 @@ def charge_table(
         SafeRoomError: `OVER_BUDGET` in a period that is closed, too soon after tables of other
             records, when it was told the same tables too often, or where its group has too little
             of epsilon left; `CONFLICT` for a feature that was defined, or bounded, in another way
-            in tables before, for other legal groups, and for noise beside tables without;
+            in tables before, for other legal groups, for noise beside tables without, and for a
+            sum that another could be subtracted from; `NOT_ALLOWED` for a sum of which the asker's
+            group knows so many parts that fewer than three are left;
             `TOO_LARGE` if all plans together have too many cells.
     """
     kept = accounts.read(epoch)
-    # What was released and forgotten could be subtracted from whatever is released now. The records
-    # of an earlier period may have come back with a later number.
-    if kept.records <= marks.closed_epoch:
-        raise SafeRoomError(Reason.OVER_BUDGET, "what was released of this period is forgotten")
-    # Tables of records that a few changed between, subtracted, would tell of those few (ADR 31).
     rules = admitted.tables.aggregate.rules
-    until = marks.forgotten_until + timedelta(days=rules.days)
-    others = accounts.other_records_until(kept.records, rules.days)
-    if now < (until if others is None else max(until, others)):
-        raise SafeRoomError(Reason.OVER_BUDGET, "tables of other records were told too recently")
+    _require_waited(kept, accounts, marks, rules.days, now)
     certificate = admitted.tables.certificate
     if kept.account.told(admitted.asked.request.institution, certificate) >= MOST_ANSWERS:
         detail = f"these tables were made {MOST_ANSWERS} times: the receipts hold what was told"
         raise SafeRoomError(Reason.OVER_BUDGET, detail)
     plan = admitted.tables.plan(epoch)
+    parts = _parts(admitted, accounts, kept.account, groups, epoch)
     noise = _noise(admitted, kept, plan, groups)
     features = {each.shape.ref: each for each in kept.account.features}
     for ref, pinned in admitted.tables.features.items():
@@ -158,7 +157,55 @@ def charge_table(
         kept.account.rules if kept.account.plans else rules,
         noise,
         _groups(admitted, kept.account),
+        parts,
     )
+
+
+def _require_waited(
+    kept: KeptAccount, accounts: TableAccounts, marks: Marks, days: int, now: datetime
+) -> None:
+    """Refuse tables of a period that is closed, and too soon after tables of other records."""
+    # What was released and forgotten could be subtracted from whatever is released now. The records
+    # of an earlier period may have come back with a later number.
+    if kept.records <= marks.closed_epoch:
+        raise SafeRoomError(Reason.OVER_BUDGET, "what was released of this period is forgotten")
+    # Tables of records that a few changed between, subtracted, would tell of those few (ADR 31).
+    until = marks.forgotten_until + timedelta(days=days)
+    others = accounts.other_records_until(kept.records, days)
+    if now < (until if others is None else max(until, others)):
+        raise SafeRoomError(Reason.OVER_BUDGET, "tables of other records were told too recently")
+
+
+def _parts(
+    admitted: AdmittedTable,
+    accounts: TableAccounts,
+    before: TableAccount,
+    groups: CollusionGroups,
+    epoch: int,
+) -> ToldSum | None:
+    """Hold a sum over owners to those before it; give nothing for tables of this owner alone."""
+    owners, asked = admitted.tables.owners, admitted.asked
+    owner = admitted.tables.aggregate.owner
+    # What is told of an owner alone, or with others, is its part of a sum, or leaves another's.
+    if before.plans and before.owners != owners:
+        detail = "earlier tables were of this owner alone, or added up with other owners'"
+        raise SafeRoomError(Reason.CONFLICT, detail)
+    if not owners:
+        return None
+    group = asked.agreement.agreement.group
+    linked = groups.linked(group)
+    # Whoever asks, or shares what it learns with who does, knows its own cells already.
+    knowing = {each for other in linked for each in groups.institutions().get(other, ())}
+    if len({*owners} - knowing) < FEWEST_SUMMED:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "the asker's group would see fewer than three")
+    if not asked.request.periods:
+        return None
+    own = next(each.epoch for each in asked.request.periods if each.owner == owner)
+    if own != epoch:
+        raise SafeRoomError(Reason.CONFLICT, "the sum is asked about another period of this owner")
+    told = ToldSum(group=group, periods=asked.request.periods)
+    accounts.sums.require_apart(told, linked)
+    return told
 
 
 def _groups(admitted: AdmittedTable, before: TableAccount) -> str | None:

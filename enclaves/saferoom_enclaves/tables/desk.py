@@ -69,6 +69,7 @@ class _OverStore:
             rules=charged.rules,
             first=charged.first,
             groups=charged.groups,
+            in_steps=bool(charged.admitted.tables.owners),
         )
         made = self.work.tabulate(self.opened.memory, order)
         if sum(map(len, made.numbers)) != charged.plan.numbers:
