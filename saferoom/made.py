@@ -8,7 +8,7 @@ enclave alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar
@@ -23,10 +23,12 @@ from saferoom.refusals import Refusals
 from saferoom.session import Session
 from saferoom.state.rows import RequestRow
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import FitRelease, Outcome, TableRelease
 
 Word = TypeVar("Word", TableRelease, FitRelease)
+_Key = tuple[str, str]
+"""A request's id, and whose enclave it is asked of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,16 @@ class Making(Generic[Word]):
     gist: Callable[[Envelope], RequestGist]
     word: type[Word]
     ask: Callable[[Session, Envelope], Awaitable[Judged]]
+
+
+def _one_of(owners: Sequence[str], named: str) -> str:
+    """Give whose enclave is asked: the one that is named, or the only one."""
+    if not named and len(owners) == 1:
+        return owners[0]
+    if named not in owners:
+        fault = FieldFault("owner", f"one of these is expected: {', '.join(owners)}")
+        raise SafeRoomError(Reason.MALFORMED, fault.rule, [fault])
+    return named
 
 
 TABLES: Final = Making("Aggregate", table_gist, TableRelease, Session.tabulate)
@@ -67,9 +79,11 @@ class Made(Generic[Word]):
         self._checks: Final = checks
         self._links: Final = links
         self._refusals: Final = refusals
-        self._under_way: Final[dict[str, asyncio.Task[tuple[Recorded[Word], bytes]]]] = {}
+        self._under_way: Final[dict[_Key, asyncio.Task[tuple[Recorded[Word], bytes]]]] = {}
 
-    async def make(self, caller: Caller, envelope: Envelope) -> tuple[Recorded[Word], bytes]:
+    async def make(
+        self, caller: Caller, envelope: Envelope, owner: str = ""
+    ) -> tuple[Recorded[Word], bytes]:
         """Answer a signed request: the enclave's recorded word, and what is sealed, if anything.
 
         Whoever leaves, or whose call ends before it is made, asks again and waits for the same
@@ -78,18 +92,21 @@ class Made(Generic[Word]):
         Args:
             caller: step 1, authentication, made it.
             envelope: the signed request.
+            owner: of several, whose enclave is asked; empty where there is one.
 
         Raises:
             RequestRefusedError: the room or an enclave refused without a verdict, recorded.
-            SafeRoomError: `MALFORMED` for what is no such request.
+            SafeRoomError: `MALFORMED` for what is no such request, or for another owner.
         """
         request = self._making.gist(envelope)
         approved = await self._checks.authorise(caller, envelope, request, self._making.kind)
-        task = self._under_way.get(envelope.digest)
+        of = _one_of(approved.owners, owner)
+        key = (envelope.digest, of)
+        task = self._under_way.get(key)
         if task is None:
-            task = asyncio.create_task(self._told(approved))
-            self._under_way[envelope.digest] = task
-            task.add_done_callback(partial(self._finished, envelope.digest))
+            task = asyncio.create_task(self._told(approved, of))
+            self._under_way[key] = task
+            task.add_done_callback(partial(self._finished, key))
         return await asyncio.shield(task)
 
     async def drain(self, seconds: float) -> None:
@@ -97,13 +114,12 @@ class Made(Generic[Word]):
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=seconds)
 
-    def _finished(self, request_id: str, task: asyncio.Task[tuple[Recorded[Word], bytes]]) -> None:
-        del self._under_way[request_id]
+    def _finished(self, key: _Key, task: asyncio.Task[tuple[Recorded[Word], bytes]]) -> None:
+        del self._under_way[key]
         if not task.cancelled():
             task.exception()  # its callers may all have left; then nobody else looks at it
 
-    async def _told(self, approved: Approved) -> tuple[Recorded[Word], bytes]:
-        (owner,) = approved.owners
+    async def _told(self, approved: Approved, owner: str) -> tuple[Recorded[Word], bytes]:
         try:
             session = self._links.serving(owner)
             judged = await self._making.ask(session, approved.envelope)

@@ -23,5 +23,5 @@ class TableService(table_pb2_grpc.TableServiceServicer):
     ) -> table_pb2.MakeTablesResponse:
         """Ask."""
         asked = wire.envelope(request.request)
-        release, sealed = await self._tables.make(current_caller(), asked)
+        release, sealed = await self._tables.make(current_caller(), asked, request.owner)
         return table_pb2.MakeTablesResponse(release=wire.recorded(release), sealed=sealed)
