@@ -26,6 +26,7 @@ from saferoom_client import (
     score_batches,
     scores,
     stats,
+    sums,
     templates,
     usage,
     use_receipts,
@@ -116,6 +117,8 @@ class AsyncRoom(Session):
     tabulate = stats.tabulate
     expect_tables = stats.expect_tables
     price_tables = stats.price_tables
+    add_up = sums.add_up
+    price_sum = sums.price_sum
     ask_report = asking.ask_report
     cost = costs.cost
     price = costs.price

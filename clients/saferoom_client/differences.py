@@ -101,6 +101,7 @@ _OF_TABLES = {
     "rules": "the rules",
     "privacy": "the noise",
     "groups": "what names legal groups",
+    "owners": "whose cells are added up",
 }
 
 

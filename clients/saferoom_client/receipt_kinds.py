@@ -9,10 +9,18 @@ from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
+from saferoom_proto.tables.sum_receipt import SumReceipt
 from saferoom_proto.use_receipt import UseReceipt
 
 ReceiptFile = (
-    Receipt | BatchReceipt | RowReceipt | UseReceipt | TableReceipt | ReportReceipt | FitReceipt
+    Receipt
+    | BatchReceipt
+    | RowReceipt
+    | UseReceipt
+    | TableReceipt
+    | ReportReceipt
+    | FitReceipt
+    | SumReceipt
 )
 
 
@@ -26,3 +34,4 @@ class Kind(StrEnum):
     TABLE = "saferoom-table-receipt/v1"
     REPORT = "saferoom-report-receipt/v1"
     FIT = "saferoom-fit-receipt/v1"
+    SUM = "saferoom-sum-receipt/v1"

@@ -28,6 +28,7 @@ from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
 from saferoom_proto.statements.witnesses import Vouched, Witnessed, WitnessPolicy, vouched_by
 from saferoom_proto.tables.receipt import TableReceipt, verify_table_receipt
+from saferoom_proto.tables.sum_receipt import SumReceipt, verify_sum_receipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
 from saferoom_proto.v1 import ledger_pb2
@@ -132,6 +133,8 @@ def verify(receipt: ReceiptFile, trust: Trust) -> None:
             verify_use_receipt(receipt, trust)
         case TableReceipt():
             verify_table_receipt(receipt, trust)
+        case SumReceipt():
+            verify_sum_receipt(receipt, trust)
         case FitReceipt():
             verify_fit_receipt(receipt, trust)
         case ReportReceipt():

@@ -34,6 +34,7 @@ from saferoom_client import (
     score_batches,
     scores,
     stats,
+    sums,
     templates,
     usage,
     use_receipts,
@@ -218,6 +219,8 @@ class Room:
     tabulate = _waiting(stats.tabulate)
     expect_tables = _waiting(stats.expect_tables)
     price_tables = _waiting(stats.price_tables)
+    add_up = _waiting(sums.add_up)
+    price_sum = _waiting(sums.price_sum)
     ask_report = _waiting(asking.ask_report)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)

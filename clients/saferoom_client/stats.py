@@ -23,9 +23,15 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import Aggregate, Purpose, TableRelease, TableRequest
+from saferoom_proto.statements import (
+    Aggregate,
+    OwnersPeriod,
+    Purpose,
+    TableRelease,
+    TableRequest,
+)
 from saferoom_proto.statements.base import fresh_nonce, whole_milliseconds
-from saferoom_proto.tables.asked import plan_of, rules_of
+from saferoom_proto.tables.asked import plan_of, plan_of_sum, rules_of
 from saferoom_proto.tables.dryrun import Expected, dry_run
 from saferoom_proto.tables.plan import Margin, ReleasePlan
 from saferoom_proto.tables.receipt import TableReceipt, VerifiedTables, verify_table_receipt
@@ -78,7 +84,7 @@ async def tabulate(
         Refused: the room could not ask, or no enclave has judged it; `reason` says why.
         SafeRoomError: what came back does not verify and is not returned.
     """
-    wanted = _Wanted(template, read_purpose(purpose), price=False)
+    wanted = Wanted(template, read_purpose(purpose), price=False)
     return await _asked(session, wanted, waiting, waited_seconds)
 
 
@@ -100,25 +106,36 @@ async def price_tables(session: Session, template: str, *, purpose: Purpose | st
         Refused: the room could not ask.
         SafeRoomError: what came back does not verify.
     """
-    wanted = _Wanted(template, read_purpose(purpose), price=True)
+    wanted = Wanted(template, read_purpose(purpose), price=True)
     return await _asked(session, wanted, ignore_waiting, WAITED_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        template: its digest or name.
+        purpose: what for.
+        price: whether only what it would cost.
+        periods: of a sum over owners, about which period of each.
+    """
+
     template: str
     purpose: Purpose
     price: bool
+    periods: tuple[OwnersPeriod, ...] = ()
 
 
 async def _asked(
-    session: Session, wanted: _Wanted, waiting: Waiting, waited_seconds: float
+    session: Session, wanted: Wanted, waiting: Waiting, waited_seconds: float
 ) -> TableAnswer:
     # Step 1: the template, verified; and a signed request with a fresh reply key.
     view = await get_template(session, wanted.template)
-    require_tables(view)
+    if require_tables(view).owners:
+        raise another_kind(view)
     key = SealingKey.generate()
-    request = _request(session, view, wanted, key)
+    request = signed_request(session, view, wanted, key)
     ask = table_pb2.MakeTablesRequest(request=envelope_to_proto(request))
 
     async def call(left: float, /) -> table_pb2.MakeTablesResponse:
@@ -162,9 +179,10 @@ async def expect_tables(
 
 
 def plan_by(view: TemplateView) -> ReleasePlan:
-    """Give the plan of a template of tables."""
+    """Give the plan of a template of tables; of a sum, of all owners' cells together."""
     shapes = {ref: pinned.shape for ref, pinned in view.features.items()}
-    return plan_of(require_tables(view), shapes)
+    aggregate = require_tables(view)
+    return plan_of_sum(aggregate, shapes) if aggregate.owners else plan_of(aggregate, shapes)
 
 
 def require_tables(view: TemplateView) -> Aggregate:
@@ -179,7 +197,10 @@ def require_tables(view: TemplateView) -> Aggregate:
     return aggregate
 
 
-def _request(session: Session, view: TemplateView, wanted: _Wanted, key: SealingKey) -> Envelope:
+def signed_request(
+    session: Session, view: TemplateView, wanted: Wanted, key: SealingKey
+) -> Envelope:
+    """Sign a request for a template's tables, for as long as they may take."""
     now = whole_milliseconds(session.clock())
     return session.sign(
         TableRequest(
@@ -193,5 +214,6 @@ def _request(session: Session, view: TemplateView, wanted: _Wanted, key: Sealing
             not_after=now + VALID_FOR,
             reply_key=b64(key.public),
             price=wanted.price,
+            periods=wanted.periods,
         )
     )

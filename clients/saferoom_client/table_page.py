@@ -9,6 +9,7 @@ from saferoom_client.bars import bars
 from saferoom_client.sheet.render import html
 from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
 from saferoom_client.stats import TableAnswer
+from saferoom_client.sums import SumAnswer
 from saferoom_client.table_words import all_together, heading, of_all
 from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.reasons import Reason
@@ -28,6 +29,10 @@ _ROUNDED: Final = later(
 _NOISY: Final = later(
     "What {owner}'s enclave told {institution} of all its subjects together, verified; each number"
     " has noise of its own."
+)
+_SUMMED: Final = later(
+    "What the enclaves of {owners} told {institution} of all their subjects together, added up and"
+    " verified; each owner's numbers have noise of their own."
 )
 
 
@@ -53,6 +58,42 @@ def write_page(answer: TableAnswer) -> str:
             sections=(*_sections(tables), _whence(answer)),
         )
     )
+
+
+def write_sum_page(answer: SumAnswer) -> str:
+    """Write the page of a sum over owners; as `write_page`."""
+    verified = answer.verified
+    tables = verified.tables or ()
+    return html(
+        Page(
+            language=spoken(),
+            title=say("Tables of {template}", template=verified.template.name),
+            lead=say(
+                _SUMMED,
+                owners=", ".join(verified.words),
+                institution=verified.request.institution,
+            ),
+            tone="yes",
+            answer=of_all(tables),
+            sections=(*_sections(tables), _of_whom(answer)),
+        )
+    )
+
+
+def _of_whom(answer: SumAnswer) -> Section:
+    told = (
+        Row(
+            owner,
+            say(
+                "period {epoch}, told at {moment}, entry {index} of the log",
+                epoch=0 if heard.release.store is None else heard.release.store.epoch,
+                moment=moment(heard.release.time),
+                index=heard.index,
+            ),
+        )
+        for owner, heard in answer.verified.words.items()
+    )
+    return Section(say("Whence"), (*told, Row(say("request"), answer.verified.request_id)))
 
 
 def _sections(tables: Sequence[Told]) -> Iterator[Section]:

@@ -11,7 +11,7 @@ from saferoom_client.tongue import later, say
 from saferoom_proto.formula import format_number
 from saferoom_proto.statements import MeasureKind
 from saferoom_proto.tables.plan import Measure, ReleasePlan
-from saferoom_proto.tables.privacy import noise_of, odds
+from saferoom_proto.tables.privacy import margin_of_sum, noise_of, odds
 from saferoom_proto.tables.told import Told
 
 MEASURES: Final = {
@@ -47,12 +47,18 @@ def of_all(tables: Sequence[Told]) -> str:
     )
 
 
-def errors_of(plan: ReleasePlan, epsilon: Decimal) -> Iterator[tuple[str, str]]:
-    """Name what noise is added to, and within what of the true number nineteen of twenty are."""
+def errors_of(plan: ReleasePlan, epsilon: Decimal, owners: int = 1) -> Iterator[tuple[str, str]]:
+    """Name what noise is added to, and within what of the true number nineteen of twenty are.
+
+    Args:
+        plan: of the tables.
+        epsilon: what they tell.
+        owners: how many add noise of their own, each as much.
+    """
     for name, noise in noise_of(plan, epsilon).items():
         of = name.partition(",")[0]
         what = say("sums of {feature}", feature=of) if of else say("counts")
-        yield what, format_number(noise.margin_of_error)
+        yield what, format_number(margin_of_sum(noise, owners))
 
 
 def odds_words(epsilon: Decimal) -> str:

@@ -16,6 +16,7 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
+from saferoom_proto.tables.sum_receipt import SumReceipt
 from saferoom_proto.use_receipt import UseReceipt
 
 FILE = Path("receipt.json")
@@ -30,6 +31,7 @@ def test_the_kinds_are_those_that_are_written() -> None:
         TableReceipt,
         ReportReceipt,
         FitReceipt,
+        SumReceipt,
     )
     assert [each.model_fields["format"].default for each in written] == list(Kind)
 

@@ -257,7 +257,7 @@ def test_a_receipt_of_all_owners_verifies_offline_and_none_that_was_altered(
     assert altered(parts=(east, north, west, west)) is Reason.CERTIFICATE_MISMATCH
     assert altered(request=second.request) is Reason.BAD_PROOF
     assert with_west(approvals=west.approvals[:1]) is Reason.NOT_APPROVED
-    assert with_west(agreement=east.agreement) is Reason.BAD_SIGNATURE
+    assert with_west(agreement=east.agreement) is Reason.BAD_CHARTER
 
 
 def test_a_refused_sum_has_a_receipt_too_and_it_tells_no_number(

@@ -47,6 +47,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.tables.receipt import TableReceipt, verify_table_receipt
+from saferoom_proto.tables.sum_receipt import SumReceipt, verify_sum_receipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt, VerifiedUse, verify_use_receipt
 from saferoom_proto.verification import PinnedAgreement, verify_request
@@ -224,6 +225,11 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
         case Kind.TABLE:
             table = TableReceipt.from_json(data)
             _keep_places(name, [(table.release, verify_table_receipt(table, trust).index)], found)
+        case Kind.SUM:
+            added = SumReceipt.from_json(data)
+            words = verify_sum_receipt(added, trust).words
+            places = [(part.release, words[part.owner].index) for part in added.parts]
+            _keep_places(name, places, found)
         case Kind.FIT:
             fit = FitReceipt.from_json(data)
             _keep_places(name, [(fit.release, verify_fit_receipt(fit, trust).said.index)], found)

@@ -14,6 +14,7 @@ from saferoom_client.audit.accounts import Accounts, Charged
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.noise import Noise
 from saferoom_client.audit.questions import Opened
+from saferoom_client.audit.sums import Sums
 from saferoom_client.audit.tables import Together
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureShape
@@ -58,6 +59,7 @@ class Spending:
         self._accounts: Final = Accounts()
         self._tables: Final = Together()
         self._noise: Final = Noise()
+        self._sums: Final = Sums()
         self._snapshots: Final[dict[tuple[str, str], int]] = {}
         self._chains: Final[dict[str, _Chain]] = {}
         self._used: Final[dict[tuple[str, str], int]] = {}
@@ -123,6 +125,7 @@ class Spending:
         # It was charged and signed in one transaction: by the agreements that it had heard of then.
         by = self._book.learners(said.owner, said.agreement, said.stream.sequence)
         yield from self._noise.take(said, records, aggregate.privacy, by.group, by.linked)
+        yield from self._sums.take(said, records, aggregate, by.group, by.linked)
 
     def _faults(self, entry: int, said: Release) -> Iterator[SafeRoomError]:
         answered = said.outcome is Outcome.ANSWERED

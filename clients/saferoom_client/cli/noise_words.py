@@ -14,15 +14,21 @@ from saferoom_proto.statements import PrivacySpent
 from saferoom_proto.tables.plan import ReleasePlan
 
 
-def noise_lines(plan: ReleasePlan, epsilon: Decimal, indent: str = "") -> Iterator[str]:
-    """Tell what a plan's epsilon means, and how wide its noise is."""
-    yield indent + say(
+def noise_lines(
+    plan: ReleasePlan, epsilon: Decimal, indent: str = "", owners: int = 1
+) -> Iterator[str]:
+    """Tell what a plan's epsilon means, and how wide its noise is; of a sum, the owners' all."""
+    rule = later(
         "whatever one subject's records say changes the odds of any answer by a factor of"
-        " e^{epsilon} = {odds} at most",
-        epsilon=epsilon,
-        odds=odds_words(epsilon),
+        " e^{epsilon} = {odds} at most"
     )
-    for what, error in errors_of(plan, epsilon):
+    if owners > 1:
+        rule = later(
+            "whatever one subject's records say at one owner changes the odds of any answer by a"
+            " factor of e^{epsilon} = {odds} at most; a subject of several owners' counts at each"
+        )
+    yield indent + say(rule, epsilon=epsilon, odds=odds_words(epsilon))
+    for what, error in errors_of(plan, epsilon, owners):
         yield indent + say(
             "{what}: 19 of 20 are within {error} of the true number", what=what, error=error
         )
@@ -86,12 +92,8 @@ def together_lines(told: Sequence[TableAnswer]) -> Iterator[str]:
             yield say(rule, asked=asked, owner=owner, left=max(Decimal(0), left))
 
 
-def price_document(told: Sequence[TableAnswer]) -> list[dict[str, object]]:
-    """Write prices for a program, in the order in which they were asked."""
-    return [_price_document(each) for each in told]
-
-
-def _price_document(told: TableAnswer) -> dict[str, object]:
+def price_document(told: TableAnswer) -> dict[str, object]:
+    """Write a price for a program."""
     release, privacy = told.verified.release, require_tables(told.view).privacy
     refused = None if told.refused is Reason.PRICE_ONLY else told.refused
     errors = () if privacy is None else errors_of(plan_by(told.view), privacy.epsilon)

@@ -17,6 +17,7 @@ from saferoom_client.cli.receipt_kinds import naming, read_receipt, require_kind
 from saferoom_client.cli.receipt_rows import row, shown_batch, shown_row
 from saferoom_client.cli.receipt_witness import shown_vouching, witness
 from saferoom_client.cli.report_receipt import shown_report
+from saferoom_client.cli.sum_words import shown_sum
 from saferoom_client.cli.table_receipt import shown_table
 from saferoom_client.cli.use_receipt import shown_use
 from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
@@ -34,6 +35,7 @@ from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.statements import Returns
 from saferoom_proto.tables.receipt import TableReceipt
+from saferoom_proto.tables.sum_receipt import SumReceipt
 from saferoom_proto.trust import Trust
 from saferoom_proto.use_receipt import UseReceipt
 
@@ -151,6 +153,8 @@ def _verified(receipt: ReceiptFile, pinned: Trust) -> Shown:
             shown = shown_use(receipt, pinned)
         case TableReceipt():
             shown = shown_table(receipt, pinned)
+        case SumReceipt():
+            shown = shown_sum(receipt, pinned)
         case FitReceipt():
             shown = shown_fit(receipt, pinned)
         case ReportReceipt():

@@ -17,6 +17,7 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
+from saferoom_proto.tables.sum_receipt import SumReceipt
 from saferoom_proto.trust import UnpinnedError
 from saferoom_proto.use_receipt import UseReceipt
 
@@ -36,6 +37,7 @@ _READERS: Final[dict[Kind, Callable[[bytes], ReceiptFile]]] = {
     Kind.TABLE: TableReceipt.from_json,
     Kind.REPORT: ReportReceipt.from_json,
     Kind.FIT: FitReceipt.from_json,
+    Kind.SUM: SumReceipt.from_json,
 }
 
 
@@ -80,7 +82,7 @@ def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:
         case Kind.USE:
             refusal = _unusable(path, later("it is the receipt of a use"), step=False)
             refusal.add_note(f"saferoom receipt verify {path}")
-        case Kind.TABLE:
+        case Kind.TABLE | Kind.SUM:
             refusal = _unusable(path, later("it is the receipt of tables"), step=False)
             refusal.add_note(f"saferoom receipt verify {path}")
         case Kind.FIT:

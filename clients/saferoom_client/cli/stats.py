@@ -24,18 +24,26 @@ from saferoom_client.cli.noise_words import (
 from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, group
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.cli.plainly import listed_document, listed_row
+from saferoom_client.cli.sum_words import (
+    sum_document,
+    sum_lines,
+    sum_price_document,
+    sum_price_lines,
+)
 from saferoom_client.cli.table_receipt import tables_document
 from saferoom_client.cli.tables import table
 from saferoom_client.files import PUBLIC_FILE, bad_file, read_file, require_writable, write_file
 from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_client.stats import TableAnswer, plan_by, require_tables
-from saferoom_client.table_page import write_page
+from saferoom_client.sums import SumAnswer
+from saferoom_client.table_page import write_page, write_sum_page
 from saferoom_client.table_words import count_withheld, heading, of_all
 from saferoom_client.templates import ListedTemplate
 from saferoom_client.tongue import later, say
 from saferoom_client.yaml_text import read_yaml
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.statements import TableRelease
 from saferoom_proto.tables.dryrun import Expected, Outlook
 from saferoom_proto.tables.plan import Margin, ReleasePlan
 from saferoom_proto.tables.told import Told
@@ -62,7 +70,9 @@ STEPS = {
     Reason.CONFLICT: later(
         "Earlier tables of these records have a feature, or its bounds, otherwise: ask by those, or"
         " of the owner's next load. Or they left with noise, and these would without, or the other"
-        " way round."
+        " way round. Or, of a sum over owners: of these records an owner told tables alone, or a"
+        " sum of others; or since your last sum so few owners have loaded that the two would tell"
+        " of them: wait until the others have loaded too."
     ),
     Reason.TOO_LARGE: later(
         "No more plans fit to those that were told of these records: ask by one of those, or of the"
@@ -110,20 +120,40 @@ def ask(
     asked = Asked(profile, template, purpose=purpose, steps=STEPS)
     working = Console(stderr=True, quiet=as_json).status(say("the tables are being made"))
     with Room.open(profile) as room, saying_next(asked), working:
-        answer = room.tabulate(template, purpose=purpose)
+        answer = _asked(room, template, purpose)
     if receipt is not None:
         write_file(receipt, answer.receipt.to_json(), PUBLIC_FILE)
-    if answer.refused is not None:
-        verdict = SafeRoomError(answer.refused, "the enclave's verdict")
-        told = {"request_id": answer.verified.request_id, "owner": answer.verified.release.owner}
+    refused = _refused(answer)
+    if refused is not None and refused.reason is not None:
+        verdict = SafeRoomError(refused.reason, "the enclave's verdict")
+        told = {"request_id": answer.verified.request_id, "owner": refused.owner}
         with saying_next(asked):
             raise Refused(verdict, told)
     tables = answer.verified.tables or ()
     if csv_file is not None:
         write_file(csv_file, _csv(plan_by(answer.view), tables).encode(), PUBLIC_FILE)
     if chart is not None:
-        write_file(chart, write_page(answer).encode(), PUBLIC_FILE)
-    show(as_json, _document(answer, tables), *_lines(answer, tables))
+        page = write_page(answer) if isinstance(answer, TableAnswer) else write_sum_page(answer)
+        write_file(chart, page.encode(), PUBLIC_FILE)
+    if isinstance(answer, TableAnswer):
+        show(as_json, _document(answer, tables), *_tables(tables), *_lines(answer, tables))
+    else:
+        show(as_json, sum_document(answer.verified), *_tables(tables), *sum_lines(answer))
+
+
+def _asked(room: Room, template: str, purpose: str) -> TableAnswer | SumAnswer:
+    """Ask one owner for its tables, or several for their sum."""
+    view = room.get_template(template)
+    if require_tables(view).owners:
+        return room.add_up(view.envelope.digest, purpose=purpose)
+    return room.tabulate(view.envelope.digest, purpose=purpose)
+
+
+def _refused(answer: TableAnswer | SumAnswer) -> TableRelease | None:
+    """Give the enclave's word that it is refused; none if it is answered."""
+    if isinstance(answer, SumAnswer):
+        return answer.refusal
+    return None if answer.refused is None else answer.verified.release
 
 
 @app.command()
@@ -138,14 +168,28 @@ def cost(
 ) -> None:
     """See what tables would cost and whether they would be refused; none are made."""
     told: list[TableAnswer] = []
+    documents: list[dict[str, object]] = []
     lines: list[str] = []
     with Room.open(profile) as room:
         for template in templates:
             asked = Asked(profile, template, purpose=purpose, steps=STEPS)
             with saying_next(asked):
-                told.append(room.price_tables(template, purpose=purpose))
-            lines += price_lines(told[-1], asked)
-    show(as_json, price_document(told), *lines, *together_lines(told))
+                priced = _priced(room, template, purpose)
+            if isinstance(priced, TableAnswer):
+                told.append(priced)
+                documents.append(price_document(priced))
+                lines += price_lines(priced, asked)
+            else:
+                documents.append(sum_price_document(priced))
+                lines += sum_price_lines(priced, asked)
+    show(as_json, documents, *lines, *together_lines(told))
+
+
+def _priced(room: Room, template: str, purpose: str) -> TableAnswer | SumAnswer:
+    view = room.get_template(template)
+    if require_tables(view).owners:
+        return room.price_sum(view.envelope.digest, purpose=purpose)
+    return room.price_tables(view.envelope.digest, purpose=purpose)
 
 
 @app.command(name="dry-run")
@@ -163,10 +207,10 @@ def dry_run(
         view = room.get_template(template)
         plan = plan_by(view)
         expected = room.expect_tables(template, _counts(counts, plan))
-    privacy = require_tables(view).privacy
-    ending = [say(_MORE_WITHHELD)]
-    if privacy is not None:
-        ending = list(noise_lines(plan, privacy.epsilon))
+    aggregate, ending = require_tables(view), [say(_MORE_WITHHELD)]
+    if aggregate.privacy is not None:
+        owners = len(aggregate.asked_of)
+        ending = list(noise_lines(plan, aggregate.privacy.epsilon, owners=owners))
     show(as_json, _expected_document(expected), *_expected_lines(expected), *ending)
 
 
@@ -198,13 +242,13 @@ def _row(listed: ListedTemplate) -> tuple[str, ...]:
 def _numbers(listed: ListedTemplate) -> int | None:
     if listed.view is None:
         return None
+    # Of a sum over owners each gives shares of the same numbers.
     parts = listed.view.certificate.parts
-    return sum(part.table.cells for part in parts if part.table is not None)
+    return max(part.table.cells for part in parts if part.table is not None)
 
 
-def _lines(answer: TableAnswer, tables: Sequence[Told]) -> Iterator[str]:
+def _tables(tables: Sequence[Told]) -> Iterator[str]:
     """Lay the tables out: those of the same columns side by side."""
-    verified = answer.verified
     side_by_side: dict[Margin, list[Told]] = {}
     for told in tables:
         side_by_side.setdefault(told.columns, []).append(told)
@@ -216,6 +260,11 @@ def _lines(answer: TableAnswer, tables: Sequence[Told]) -> Iterator[str]:
         ]
         yield from table(headings, rows)
         yield ""
+
+
+def _lines(answer: TableAnswer, tables: Sequence[Told]) -> Iterator[str]:
+    """Tell what follows the tables."""
+    verified = answer.verified
     release = verified.release
     yield of_all(tables)
     yield from mapping(

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from saferoom_client.cli.feature import cell_names
 from saferoom_client.cli.noise_words import noise_lines
-from saferoom_client.stats import plan_by
+from saferoom_client.stats import plan_by, require_tables
 from saferoom_client.table_words import odds_words
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
@@ -28,6 +28,11 @@ LEVELS = {
 
 def describe_plan(plan: Aggregate) -> Iterator[str]:
     """Tell what the tables are, before the owner's part."""
+    if plan.owners:
+        yield say(
+            "    added up over {owners}: only the sum of all their cells is told, no owner's own",
+            owners=", ".join(plan.owners),
+        )
     yield say("    by {columns}", columns=", ".join(plan.dimensions))
     for measure in plan.measures:
         yield say("    of each cell: {told}", told=measure_words(measure))
@@ -51,6 +56,8 @@ def describe_tables(view: TemplateView, part: OwnerPart, table: TablePart) -> It
         tables=table.tables,
     )
     yield from _held_back(table) if table.privacy is None else _noise(view, table.privacy)
+    if part.shared:
+        yield from _summed(view, part.owner)
     yield say("    tables of other records: not within {days} days of these", days=rules.days)
     yield from describe_features(view, part)
     for column in table.columns:
@@ -68,7 +75,8 @@ def _noise(view: TemplateView, privacy: Privacy) -> Iterator[str]:
         " number with noise (differential privacy, epsilon {epsilon})",
         epsilon=privacy.epsilon,
     )
-    yield from noise_lines(plan_by(view), privacy.epsilon, "    ")
+    owners = len(require_tables(view).asked_of)
+    yield from noise_lines(plan_by(view), privacy.epsilon, "    ", owners)
     yield say(
         "    of the same records a group of institutions is told {cap} at most by all such plans:"
         " a factor of {odds}; groups that share what they are told add up",
@@ -76,6 +84,23 @@ def _noise(view: TemplateView, privacy: Privacy) -> Iterator[str]:
         odds=odds_words(privacy.cap),
     )
     yield say("    of the same records no table leaves without noise, before these or after")
+
+
+def _summed(view: TemplateView, owner: str) -> Iterator[str]:
+    """Tell what a sum hides of an owner, and from whom."""
+    others = ", ".join(each for each in require_tables(view).owners if each != owner)
+    yield say(
+        "    its cells leave as shares: neither bank, room nor any other owner learns them, unless"
+        " all of {others} join forces with the bank, have nobody in a cell, or tell theirs by"
+        " another way",
+        others=others,
+    )
+    yield say(
+        "    of the same records {owner} tells no table alone, and adds to no sum of other owners;"
+        " each sum that a group of institutions is told is the same as one before, or differs by"
+        " three owners' records or more",
+        owner=owner,
+    )
 
 
 def _held_back(table: TablePart) -> Iterator[str]:

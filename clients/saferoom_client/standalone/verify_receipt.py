@@ -1239,6 +1239,7 @@ VERIFIERS: dict[str, Callable[[Doc, Trust], Told]] = {
 }
 ELSEWHERE = {
     "saferoom-table-receipt/v1": "tables",
+    "saferoom-sum-receipt/v1": "tables of several owners together",
     "saferoom-report-receipt/v1": "a report",
     "saferoom-fit-receipt/v1": "a training in the room",
 }
