@@ -78,6 +78,7 @@ def test_a_program_reads_the_same_and_one_owner_at_a_time(live: LiveRoom) -> Non
         ),
         ((POOR, "self"), ("consent", "show", "sha256:" + "0" * 64), "UNKNOWN_STATEMENT"),
         ((POOR, "self"), ("mine", "--owner", "nobody"), "saferoom trust pin nobody ROOT"),
+        ((POOR, "self"), ("mine", "--owner", "nobody"), "of nobody: not shown now"),
     ],
 )
 def test_what_cannot_be_is_said_in_words(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
 from saferoom_client import Refused
+from saferoom_client.cli import app
 from saferoom_client.consent_requests import consent_of
 from saferoom_client.uses import UsesPage
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -149,6 +151,10 @@ def test_a_subject_grants_what_a_bank_asked_it_for(live: LiveRoom) -> None:
         consent = consent_of(room.session, asked)
         room.grant_consent(consent)
         given = room.list_consents()[-1].consent
+    firm = str(live.member(CURIOUS, "self"))
+    words = ["consent", "grant", "--request", digest, "-p", firm]
+    shown = CliRunner().invoke(app, words, input="n\n").output
+    assert "you granted this already; both count:" in shown
     assert (given.institution, given.notice, given.uses) == ("bank-b", asked.request.notice, 2)
     with live.open(POOR, "self") as room:
         assert not room.list_consent_requests()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from saferoom_client.cli.consent_asking import (
     show_,
 )
 from saferoom_client.cli.named_in_consent import require_known
+from saferoom_client.cli.narrow import folded
 from saferoom_client.cli.options import (
     DaysOption,
     JsonOption,
@@ -211,12 +213,31 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
 def _asked(room: Room, digest: str, *, yes: bool, quiet: bool) -> Consent:
     """Show what a bank asks for, with its risk notice, and write the consent to it."""
     asked = room.get_consent_request(digest)
+    consent = consent_of(room.session, asked)
     if not quiet:
-        for line in describe_request(asked):
+        for line in (*describe_request(asked), *_given_before(room, consent)):
             typer.echo(line)
     if not yes:
         typer.confirm(say("Grant this?"), abort=True)
-    return consent_of(room.session, asked)
+    return consent
+
+
+def _given_before(room: Room, consent: Consent) -> Iterator[str]:
+    """Tell of consents to the same that are in force: another would count beside them."""
+    for each in room.list_consents():
+        given = each.consent
+        if (
+            not each.revoked
+            and consent.valid_from < given.valid_to
+            and _says(given) == _says(consent)
+        ):
+            yield from folded(say("you granted this already; both count:"), 1)
+            yield from folded(each.digest, 2)
+
+
+def _says(consent: Consent) -> tuple[object, ...]:
+    """What a consent lets whom do, whenever it was given."""
+    return (consent.institution, consent.purposes, consent.features, consent.uses, consent.notice)
 
 
 def _show_given(as_json: bool, consent: Consent, digest: str, done: str) -> None:

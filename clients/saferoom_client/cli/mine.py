@@ -143,6 +143,8 @@ def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
     if not uses_only:
         yield from heading(say("what others could have learned"))
         told = [line for own in gathered.held.values() for line in describe_learned(own)]
+        unseen = [*gathered.refused, *sorted(gathered.unpinned)]
+        told += [say("  of {owner}: not shown now", owner=owner) for owner in unseen]
         yield from told or [say("  nothing that was charged")]
     yield from heading(say("uses: {count}, the newest first", count=len(gathered.uses)))
     for use in gathered.uses:
