@@ -53,6 +53,11 @@ def test_every_rule_with_values_is_given_somewhere(rule: str, givers: str) -> No
             "own.csv: no column bad in its heading",
             "own.csv: 表头中没有列 bad",
         ),
+        (
+            "own.csv: no column default in its heading",
+            "own.csv: no column default in its heading",
+            "own.csv: 表头中没有列 default",
+        ),
         ("must be at least 1 characters", "it may not be empty", "不能为空"),
         ("Input should be greater than or equal to 1", "it must be 1 or more", "须不小于 1"),
         ("Value error, an address is HOST:PORT", "an address is HOST:PORT", "地址须为 HOST:PORT"),

@@ -97,6 +97,11 @@ def test_a_bank_is_let_in_and_sent_away_again(live: LiveRoom, tmp_path: Path) ->
         assert bool(told["recorded"]) == (not told["missing"]) == (number == 1)
         file = signed
     agreement = Envelope.from_json(Path(file).read_bytes()).digest
+    # Another beside it would be recorded, and heeded by no enclave.
+    second = ("--purpose", "in-loan", "--key", f"desk={signer}", "--out", file + "3")
+    desk("agreement", "propose", "--owner", "tax", "--institution", "bank-b", *second)
+    refused = approvers[0]("agreement", "sign", file + "3", "--out", file + "4", "-y", status=1)
+    assert f"{agreement} is in force beside it" in refused
     assert "a budget of its own" in desk("agreement", "show", agreement)
     # A consent to it.
     notice = tmp_path / "notice.txt"

@@ -29,10 +29,10 @@ from saferoom_client.profile import Profile, read_signer
 from saferoom_client.question import read_purpose
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
-from saferoom_client.tongue import say
+from saferoom_client.tongue import later, say
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Agreement, load, seal_statement
 from saferoom_proto.statements.template import InstitutionKey
 
@@ -102,6 +102,7 @@ def sign(
             typer.echo(line, err=as_json)
         typer.confirm(say("Sign exactly this?"), abort=True, err=as_json)
     with Room.open(profile) as room:
+        _require_alone(room, load(proposed, Agreement))
         envelope = add_signature(proposed, room.profile.signing_key)
         missing = room.missing_signatures(envelope)
         recorded = None if missing else room.put_agreement(envelope)
@@ -163,6 +164,20 @@ def show_(
         lines.append(say("  It was ended, or another took its place."))
     document = {"digest": digest, **found[0].agreement.model_dump(mode="json")}
     show(as_json, document | {"ended": found[0].ended}, *lines)
+
+
+def _require_alone(room: Room, agreement: Agreement) -> None:
+    """Refuse one beside another that is in force: the owner's enclave would not heed it."""
+    for each in room.list_agreements():
+        other = each.agreement
+        sides = (other.owner, other.institution) == (agreement.owner, agreement.institution)
+        meet = other.valid_from < agreement.valid_to and agreement.valid_from < other.valid_to
+        if sides and meet and not each.ended and each.digest != agreement.replaces:
+            rule = f"{each.digest} is in force beside it: the enclave would heed that one alone"
+            refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("replaces", rule)])
+            refusal.add_note(later("Have it proposed anew, with --replaces and this digest; or:"))
+            refusal.add_note(f"saferoom agreement end {each.digest} --why WHY")
+            raise refusal
 
 
 @app.command()

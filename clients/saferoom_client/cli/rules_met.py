@@ -174,6 +174,7 @@ RULES: Final = (
 WITH_VALUES: Final = (
     later("version {version} is recorded already: write a later one"),
     later("1 to {most} characters"),
+    later("{digest} is in force beside it: the enclave would heed that one alone"),
     later("a load that brings the map {name} brings all rows linked by it"),
     later("{map}, the map of {table}, is no table that names whose"),
     later("{map}, the map of {table}, has no DATE {column}"),
@@ -290,6 +291,8 @@ WITH_VALUES: Final = (
 )
 """The same, with values in them; the code that gives one holds its words."""
 
+_IN_WORDS: Final = frozenset({"rule", "detail", "error", "why", "what", "field", "kind"})
+"""Places that hold words of ours; what stands in another is a name or a value of the user's own."""
 _PLACE: Final = re.compile(r"\\{(\w+)\\}")
 _SHAPES: Final = tuple(
     (re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(message)), re.DOTALL), message)
@@ -306,7 +309,10 @@ def say_rule(rule: str) -> str:
         return whole
     for shape, message in _SHAPES:
         if found := shape.fullmatch(rule):
-            told = {name: say_rule(value) for name, value in found.groupdict().items()}
+            told = {
+                name: say_rule(value) if name in _IN_WORDS else value
+                for name, value in found.groupdict().items()
+            }
             return say(message, **told)
     about, colon, told = rule.partition(": ")
     return f"{about}: {say_rule(told)}" if colon else rule
