@@ -1,4 +1,4 @@
-"""Commands about scorecards: fit, show, report, export, apply, and join to a joint model."""
+"""Commands about scorecards: fit, tables, show, report, export, apply, join to a joint model."""
 
 from __future__ import annotations
 
@@ -20,6 +20,27 @@ from saferoom_client.cli.options import (
     pairs,
 )
 from saferoom_client.cli.output import show
+from saferoom_client.cli.scorecard_options import (
+    BinEventsOption,
+    BinShareOption,
+    BinsOption,
+    CardFile,
+    ClassesOption,
+    ColumnOption,
+    DoubleOption,
+    EventOption,
+    LabelOption,
+    LeaveOption,
+    NameOption,
+    OddsOption,
+    PointsOption,
+    ReceiptFiles,
+    RiskOption,
+    ShareOption,
+    TableFile,
+    TestOption,
+    ValueOption,
+)
 from saferoom_client.cli.scorecard_words import (
     describe_card,
     describe_scored,
@@ -29,6 +50,7 @@ from saferoom_client.cli.scorecard_words import (
 )
 from saferoom_client.files import require_writable, write_file
 from saferoom_client.jobs import JobRows, require_report
+from saferoom_client.profile import Profile
 from saferoom_client.report.pdf import require_pdf
 from saferoom_client.room import Room
 from saferoom_client.scorecards.applying import score_table, score_values, write_points, write_woe
@@ -47,6 +69,8 @@ from saferoom_client.scorecards.fitting import (
 from saferoom_client.scorecards.joint import join_card
 from saferoom_client.scorecards.page import write_page, write_pdf
 from saferoom_client.scorecards.table import EVENT, Columns
+from saferoom_client.scorecards.tabled import EVENT as TRUE
+from saferoom_client.scorecards.tabled import card_of_tables
 from saferoom_client.scores import Scale
 from saferoom_client.templates import approved_by
 from saferoom_client.tongue import later, say
@@ -56,62 +80,6 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 app = group("Make scorecards of your own rows, read, export and apply them; no room is needed.")
 
 _USUAL: Final = Scale()
-
-CardFile = Annotated[
-    Path,
-    typer.Argument(
-        metavar="CARD", help="The card's file.", exists=True, dir_okay=False, show_default=False
-    ),
-]
-LabelOption = Annotated[
-    str | None, typer.Option(help="The column of labels, to measure the points with.")
-]
-EventOption = Annotated[str, typer.Option(help="The label of the event.")]
-
-
-RiskOption = Annotated[
-    list[str],
-    typer.Option(
-        help="How risk goes along a column, NAME=rising, falling, either or free; without a"
-        " name for all other columns; repeat it."
-    ),
-]
-ClassesOption = Annotated[
-    list[str],
-    typer.Option("--classes", help="A column of classes that look like numbers; repeat it."),
-]
-TableFile = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TABLE",
-        help="Your table: CSV, Excel, Parquet or Arrow.",
-        exists=True,
-        dir_okay=False,
-        show_default=False,
-    ),
-]
-ShareOption = Annotated[
-    float, typer.Option(help="The share of rows that is held out, to measure with.")
-]
-TestOption = Annotated[
-    Path | None, typer.Option(help="A table to measure with, as of a later year.", exists=True)
-]
-BinShareOption = Annotated[float, typer.Option(help="The least share of rows in a bin.")]
-BinEventsOption = Annotated[
-    int, typer.Option(help="The fewest events in a bin, and the fewest others.")
-]
-BinsOption = Annotated[int, typer.Option(help="The most bins, beside that of missing values.")]
-ValueOption = Annotated[
-    float, typer.Option(min=0, help="Columns of less information value are left out.")
-]
-PointsOption = Annotated[float, typer.Option(help="Points at the base odds.")]
-OddsOption = Annotated[float, typer.Option(help="Base odds: so many good to one bad.")]
-DoubleOption = Annotated[float, typer.Option(help="Points to double the odds.")]
-ColumnOption = Annotated[
-    list[str], typer.Option(help="A column to take; repeat it. All others, if not given.")
-]
-LeaveOption = Annotated[list[str], typer.Option(help="A column not to take; repeat it.")]
-NameOption = Annotated[str, typer.Option(help="The card's name; its file's, if not given.")]
 
 
 @app.command()
@@ -155,6 +123,45 @@ def fit(
     lines = describe_card(card)
     step = say("next: saferoom scorecard report {path} --html card.html", path=out)
     show(as_json, _document(card, "card", out), *lines, say("wrote {path}", path=out), step)
+
+
+@app.command()
+def tables(
+    receipts: ReceiptFiles,
+    profile: ProfileOption,
+    out: NewFile,
+    *,
+    label: Annotated[str, typer.Option(help="The feature that is foretold.")],
+    event: Annotated[str, typer.Option(help="The label's class that is the event.")] = TRUE,
+    name: NameOption = "",
+    column: ColumnOption = [],  # noqa: B006 - Typer copies it
+    leave: LeaveOption = [],  # noqa: B006
+    risk: RiskOption = [],  # noqa: B006
+    least_share: BinShareOption = LEAST_SHARE,
+    least_events: BinEventsOption = LEAST_EVENTS,
+    most_bins: BinsOption = MOST_BINS,
+    least_value: ValueOption = LEAST_VALUE,
+    points: PointsOption = _USUAL.points,
+    odds: OddsOption = _USUAL.odds,
+    double: DoubleOption = _USUAL.double,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a card over an owner's columns, of tables by the label that its gate let out."""
+    require_writable(out)
+    wanted = Wanted(
+        Columns(label, event, tuple(column), tuple(leave)),
+        Scale(points, odds, double),
+        shapes=_shapes(risk),
+        least_share=least_share,
+        least_events=least_events,
+        most_bins=most_bins,
+        least_value=least_value,
+    )
+    trust = Profile.load(profile).trust
+    card = card_of_tables(receipts, wanted, trust, name=name or out.stem)
+    card.write(out)
+    lines = describe_card(card, bins=True)
+    show(as_json, _document(card, "card", out), *lines, say("wrote {path}", path=out))
 
 
 @app.command(name="show")

@@ -42,6 +42,14 @@ def describe_card(card: Scorecard, *, bins: bool = False) -> Iterator[str]:
                 later("under"): card.joint.template,
             }
         )
+    for each in card.tables:
+        yield from mapping(
+            {
+                later("of tables of"): f"{each.owner}: {each.template}",
+                later("request"): each.request,
+                later("columns"): ", ".join(each.columns) or say("none"),
+            }
+        )
     if card.held is not None:
         told: dict[str, object] = {
             later("held out"): _rows(card.held),

@@ -213,10 +213,36 @@ class KeptJoint(Part):
     approvals: tuple[KeptApproval, ...]
 
 
+class KeptTables(Part):
+    """Tables of an owner's that passed its gate, whose counts a card stands on."""
+
+    receipt: str
+    """SHA-256 of the receipt's file."""
+    request: str
+    institution: str
+    owner: str
+    template: str
+    template_digest: str
+    certificate: str
+    purpose: str
+    epoch: Number
+    """Of the owner's store."""
+    time: datetime
+    entry: Number
+    """Of the owner's word, in the log."""
+    columns: tuple[str, ...]
+    """Those that the card has of it."""
+    base: Number | None
+    """To whose multiples counts were rounded; none of counts with noise."""
+    epsilon: str | None
+    """Of the noise."""
+
+
 class Scorecard(Part):
     """A scorecard. `fitted` and `held` are measured with this card's own points.
 
-    A half of a joint model has neither: without the owner's part its points rank nobody.
+    A half of a joint model has neither: without the owner's part its points rank nobody. Nor has
+    one of tables: nobody gave rows to measure it with.
     """
 
     format: Literal["saferoom-scorecard/v1"] = "saferoom-scorecard/v1"
@@ -234,14 +260,19 @@ class Scorecard(Part):
     membership: KeptMembership | None
     notes: tuple[KeptNote, ...]
     joint: KeptJoint | None = None
+    tables: Annotated[
+        tuple[KeptTables, ...], Field(max_length=64, exclude_if=lambda each: not each)
+    ] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         names = [each.name for each in self.columns]
         if len(set(names)) != len(names):
             raise ValueError("a column stands twice in it")
-        if (self.fitted is None) != (self.joint is not None):
-            raise ValueError("a half of a joint model is not measured alone, and every other is")
+        if (self.fitted is None) != (self.joint is not None or bool(self.tables)):
+            raise ValueError(
+                "a half of a joint model, and a card of tables, is not measured, and every other is"
+            )
         return self
 
     @classmethod

@@ -37,6 +37,9 @@ def about(card: Scorecard) -> str:
         f"{scale.points:g} points are {scale.odds:g} without the event to one with it,"
         f" {scale.double:g} more are odds twice as good; made {card.time:%Y-%m-%d}"
     )
+    if card.tables:
+        owners = ", ".join(dict.fromkeys(each.owner for each in card.tables))
+        return f"Scorecard {card.name}, of tables of {owners}: {told}."
     if card.joint is None:
         return f"Scorecard {card.name}: {told}."
     owners = ", ".join(card.joint.owners)

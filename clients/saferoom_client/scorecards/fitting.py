@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,9 +84,9 @@ def fit_scorecard(
     """
     with saying_faults(str(table)):
         # Step 1: all that can be refused before a row is read.
-        asked = _asked(wanted)
+        asked = asked_of(wanted)
         rows = read_rows(table, wanted.columns)
-        _require_named(wanted, rows)
+        require_ordered(wanted, rows.numbers)
         # Step 2: the rows it is fitted on, and those it is measured with.
         inside, outside = _split(rows, wanted)
         found = _fit(inside, asked)
@@ -95,7 +95,8 @@ def fit_scorecard(
         return _kept(found, inside, outside, wanted=wanted, on=on, name=name, now=now)
 
 
-def _asked(wanted: Wanted) -> Asked:
+def asked_of(wanted: Wanted) -> Asked:
+    """Give it as the arithmetic takes it; `MALFORMED` names what is no way for risk to go."""
     from saferoom_models.scorecard.binning import Rules, Shape  # noqa: PLC0415 - an extra
     from saferoom_models.scorecard.fit import Asked  # noqa: PLC0415
 
@@ -113,9 +114,10 @@ def _asked(wanted: Wanted) -> Asked:
     )
 
 
-def _require_named(wanted: Wanted, rows: Rows) -> None:
+def require_ordered(wanted: Wanted, numbers: Container[str]) -> None:
+    """Refuse to have risk go along what is no column of numbers."""
     for name in wanted.shapes:
-        if name != _OTHERS and name not in rows.numbers:
+        if name != _OTHERS and name not in numbers:
             rule = later("risk goes along a column of numbers that counts; this is none")
             raise refused(f"--risk {name}", rule)
 

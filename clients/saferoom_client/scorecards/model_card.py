@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from saferoom_client.scorecards.document import KeptJoint, KeptMembership, Scorecard
+from saferoom_client.scorecards.document import KeptJoint, KeptTables, Scorecard
 from saferoom_client.sheet.rows import Form, Row, Section, moment
 from saferoom_client.tongue import later, say
 
@@ -23,6 +23,12 @@ _HALF: Final = later(
     "Alone it ranks nobody: its points were fitted beside the owner's half. A total is as exact as"
     " the owner's bands are."
 )
+_OF_TABLES: Final = (
+    later("It was measured with no rows: nobody gave any. Watch it from the first applicant on."),
+    later("Counts are rounded or have noise, and rows of whom the label is unknown are left out."),
+    later("Rows of another time, product or place may behave otherwise: watch the stability."),
+    later("Labels and columns are as the owner holds them; nobody else can check them."),
+)
 _SHAPES: Final = {
     "free": later("risk goes as it does"),
     "rising": later("risk rises"),
@@ -39,7 +45,12 @@ def model_card(card: Scorecard) -> Section:
 def _rows(card: Scorecard) -> Iterator[Row]:
     yield Row(
         say("kind"),
-        say("Logistic regression on weights of evidence of bins, in whole points.")
+        say(
+            "Fisher's discriminant on weights of evidence of bins, in whole points, of counts that"
+            " an owner's gate let out."
+        )
+        if card.tables
+        else say("Logistic regression on weights of evidence of bins, in whole points.")
         if card.joint is None
         else say(
             "One half of a logistic regression over both sides' columns, trained on weights of"
@@ -58,7 +69,8 @@ def _rows(card: Scorecard) -> Iterator[Row]:
             held=card.on.held_out,
         ),
     )
-    yield Row(say("that file"), f"sha256:{card.on.digest}", Form.CODE)
+    if not card.tables:
+        yield Row(say("that file"), f"sha256:{card.on.digest}", Form.CODE)
     rules = card.rules
     yield Row(
         say("bounds"),
@@ -74,16 +86,20 @@ def _rows(card: Scorecard) -> Iterator[Row]:
     )
     for name, shape in rules.shapes.items():
         yield Row(say("along {column}", column=name or say("other columns")), _shape(shape))
-    if card.joint is None:
+    if card.tables:
+        for each in card.tables:
+            yield from _tables(each)
+    elif card.joint is None:
         yield Row(
             say("approved by"),
             say("Nobody in a room: it is made of the institution's own rows alone."),
         )
     else:
         yield from _joint(card.joint)
-    yield Row(say("membership inference"), _membership(card.membership))
+    yield Row(say("membership inference"), _membership(card))
     yield Row(say("for"), "\n".join(map(say, _USES)))
     limits = _LIMITS if card.joint is None else (_HALF, *_LIMITS)
+    limits = _OF_TABLES if card.tables else limits
     yield Row(say("limits"), "\n".join(map(say, limits)))
     yield Row(say("when"), moment(card.time))
 
@@ -127,7 +143,35 @@ def _joint(joint: KeptJoint) -> Iterator[Row]:
     yield Row(say("the owner's half"), joint.model, Form.CODE)
 
 
-def _membership(told: KeptMembership | None) -> str:
+def _tables(told: KeptTables) -> Iterator[Row]:
+    noise = (
+        say("rounded to multiples of {base}", base=told.base)
+        if told.epsilon is None
+        else say("with noise, epsilon {epsilon}", epsilon=told.epsilon)
+    )
+    yield Row(
+        say("tables of {owner}", owner=told.owner),
+        say(
+            "{template}, period {epoch}, {noise}: {columns}",
+            template=told.template,
+            epoch=told.epoch,
+            noise=noise,
+            columns=", ".join(told.columns) or say("no column of it tells enough"),
+        ),
+    )
+    yield Row(
+        say("asked by"),
+        say("{institution}, for {purpose}", institution=told.institution, purpose=told.purpose),
+    )
+    yield Row(say("request"), told.request, Form.CODE)
+    yield Row(say("that receipt"), f"sha256:{told.receipt}", Form.CODE)
+    yield Row(say("entry of the log"), f"{told.entry}, {moment(told.time)}")
+
+
+def _membership(card: Scorecard) -> str:
+    told = card.membership
+    if card.tables:
+        return say("Not measured: it is made of tables, which tell of nobody alone.")
     if told is None:
         return say("Not measured: nobody holds joint scores of rows.")
     return say(

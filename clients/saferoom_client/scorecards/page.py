@@ -56,6 +56,15 @@ def write_pdf(card: Scorecard) -> bytes:
 
 def _lead(card: Scorecard) -> str:
     scale = card.scale
+    if card.tables:
+        return say(
+            "{points:g} points are {odds:g} without the event to one with it; {double:g} more are"
+            " odds twice as good. It holds counts that {owners} let out.",
+            points=scale.points,
+            odds=scale.odds,
+            double=scale.double,
+            owners=_owners(card),
+        )
     return say(
         "{points:g} points are {odds:g} without the event to one with it; {double:g} more are odds"
         " twice as good. It holds counts of your own rows.",
@@ -72,10 +81,16 @@ def _answer(card: Scorecard) -> str:
             auc=card.held.auc.value,
             ks=card.held.ks.value,
         )
+    if card.tables:
+        return say("Of tables of {owners}, and of no rows: not measured", owners=_owners(card))
     return say(
         "Your half of a model trained with {owners}: the owner's points are to be added",
         owners=say(", ").join(card.joint.owners if card.joint is not None else ()),
     )
+
+
+def _owners(card: Scorecard) -> str:
+    return say(", ").join(dict.fromkeys(each.owner for each in card.tables))
 
 
 def _sections(card: Scorecard) -> Iterator[Section]:

@@ -29,6 +29,12 @@ _NOTES: Final = {
     "FEW_EVENTS": later(
         "Few events for so many columns, fewer than 10 for each: do not rely on single weights."
     ),
+    "WEIGHED_ALONE": later(
+        "Each column counts for all that it tells by itself: what two tell alike counts twice."
+        " Tables of two columns and the label, no number of them withheld, would weigh them."
+    ),
+    "SAME": later("{column}: left out, since it all but tells the same as another ({value:.3f})."),
+    "WITHHELD": later("{column}: left out, since a number of it was withheld."),
 }
 
 

@@ -16,6 +16,7 @@ from saferoom_models.arrays import Floats, Integers
 from saferoom_models.scorecard.binning import Binned, Rules, apart, bin_column
 from saferoom_models.scorecard.card import Card, ToPoints, Values, make_card, place
 from saferoom_models.scorecard.counts import (
+    Count,
     Counts,
     count_classes,
     count_labels,
@@ -47,6 +48,8 @@ class NoteKind(StrEnum):
     SUSPICIOUS = "SUSPICIOUS"
     MISSING_UNKNOWN = "MISSING_UNKNOWN"
     FEW_EVENTS = "FEW_EVENTS"
+    WEIGHED_ALONE = "WEIGHED_ALONE"
+    SAME = "SAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +103,39 @@ def fit_card(columns: Mapping[str, Values], labels: Integers, asked: Asked) -> F
     Raises:
         ScorecardError: `FEW_EVENTS`, `NO_COLUMNS`, `BAD_COUNTS`, `NOT_CONVERGED`.
     """
-    notes: list[Note] = []
     # Step 1: bins of every column, from its counts alone.
     total = count_labels(labels)
     if not total.events or not total.others:
         raise ScorecardError(Fault.FEW_EVENTS, "rows with the event and without it are needed")
+    counted: dict[str, Counts] = {
+        name: count_numbers(values, labels)
+        if isinstance(values, np.ndarray)
+        else count_classes(values, labels)
+        for name, values in columns.items()
+    }
+    chosen, notes = choose(counted, asked)
+    # Step 2: the regression, without columns whose weight has the other sign beside the rest.
+    woe = {
+        name: np.array([each.woe for each in binned.bins])[place(binned.bins, columns[name])]
+        for name, binned in chosen.items()
+    }
+    weights, intercept, turned = _same_sign(woe, labels)
+    notes += [Note(NoteKind.OTHER_SIGN, name, chosen[name].value) for name in turned]
+    # Step 3: points, and what is to be looked at.
+    kept = [(name, chosen[name], weight) for name, weight in weights.items()]
+    card = make_card(kept, intercept, asked.scale)
+    return Fitted(card, (*notes, *looked_at(kept, total)))
+
+
+def choose(columns: Mapping[str, Counts], asked: Asked) -> tuple[dict[str, Binned], list[Note]]:
+    """Give the bins of columns that tell enough, and what stood out of the others.
+
+    Raises:
+        ScorecardError: `BAD_COUNTS` naming the column.
+    """
     chosen: dict[str, Binned] = {}
-    for name, values in columns.items():
-        counts: Counts = (
-            count_numbers(values, labels)
-            if isinstance(values, np.ndarray)
-            else count_classes(values, labels)
-        )
+    notes: list[Note] = []
+    for name, counts in columns.items():
         try:
             binned = bin_column(counts, asked.rules.get(name, asked.default))
         except ScorecardError as error:
@@ -123,20 +147,7 @@ def fit_card(columns: Mapping[str, Values], labels: Integers, asked: Asked) -> F
             notes.append(Note(NoteKind.TELLS_LABEL if sure else NoteKind.ONE_BIN, name))
         else:
             notes.append(Note(NoteKind.LITTLE_VALUE, name, binned.value))
-    # Step 2: the regression, without columns whose weight has the other sign beside the rest.
-    woe = {
-        name: np.array([each.woe for each in binned.bins])[place(binned.bins, columns[name])]
-        for name, binned in chosen.items()
-    }
-    weights, intercept, turned = _same_sign(woe, labels)
-    notes += [Note(NoteKind.OTHER_SIGN, name, chosen[name].value) for name in turned]
-    # Step 3: points, and what is to be looked at.
-    kept = [(name, chosen[name], weight) for name, weight in weights.items()]
-    card = make_card(kept, intercept, asked.scale)
-    notes += _looked_at(kept)
-    if min(total.events, total.others) < EVENTS_PER_COLUMN * len(kept):
-        notes.append(Note(NoteKind.FEW_EVENTS, ""))
-    return Fitted(card, tuple(notes))
+    return chosen, notes
 
 
 def _same_sign(
@@ -161,7 +172,9 @@ def _same_sign(
     raise ScorecardError(Fault.NO_COLUMNS, "no column tells enough; see the rules of bins")
 
 
-def _looked_at(kept: Sequence[tuple[str, Binned, float]]) -> list[Note]:
+def looked_at(kept: Sequence[tuple[str, Binned, float]], total: Count) -> list[Note]:
+    """Say what is to be looked at of the columns of a card."""
+    few = min(total.events, total.others) < EVENTS_PER_COLUMN * len(kept)
     return [
         *(
             Note(NoteKind.SUSPICIOUS, name, binned.value)
@@ -173,4 +186,5 @@ def _looked_at(kept: Sequence[tuple[str, Binned, float]]) -> list[Note]:
             for name, binned, _ in kept
             if not binned.missing_known and binned.bins[-1].count.rows
         ),
+        *([Note(NoteKind.FEW_EVENTS, "")] if few else []),
     ]
