@@ -18,10 +18,12 @@ from saferoom_proto.fit_bands import (
     needed,
     told_bands,
 )
+from saferoom_proto.fit_receipt import _require_charged
 from saferoom_proto.fits import ModelCard
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import FitRelease
 from saferoom_proto.statements.fit import FitPart
-from tests.proto.golden_fits import BANDED, card, fit_certificate, fit_template
+from tests.proto.golden_fits import BANDED, card, fit_certificate, fit_template, words_on_fits
 
 NOISE = BandNoise.of(Decimal(1)).counts
 NUMBERS = st.integers(-60, 300)
@@ -134,3 +136,44 @@ def test_a_card_with_all_bands_is_as_long_as_every_other() -> None:
     assert len(full.to_bytes()) == len(card().to_bytes())
     assert ModelCard.from_bytes(full.to_bytes()) == full
     assert b"bands" not in card().to_bytes(), "who has none says nothing of them"
+
+
+@pytest.mark.parametrize(
+    ("charged", "changes", "reason"),
+    [
+        ("0.5", {}, None),
+        (None, {}, Reason.BAD_PROOF),
+        ("0.4", {}, Reason.BAD_PROOF),
+        ("0", {}, Reason.BAD_PROOF),
+        ("0.5", {"bands": None, "releases": ("rows",)}, Reason.BAD_PROOF),
+        (None, {"bands": None, "releases": ("rows",)}, None),
+        ("0.5", {"bands": {"epsilon": "0.5", "cap": "1"}}, Reason.BAD_PROOF),
+    ],
+)
+def test_a_receipts_word_is_charged_as_its_template_says(
+    charged: str | None, changes: dict[str, object], reason: Reason | None
+) -> None:
+    said = words_on_fits()["fit-release with bands"]
+    assert isinstance(said, FitRelease)
+    assert said.privacy is not None
+    spent = None
+    if charged is not None:
+        spent = said.privacy.model_copy(update={"charged": Decimal(charged)})
+    found = None
+    try:
+        _require_charged(said.model_copy(update={"privacy": spent}), part(**changes))
+    except SafeRoomError as error:
+        found = error.reason
+    assert found is reason
+
+
+def test_what_is_no_run_is_charged_nothing_and_nobody_is_told_past_the_cap() -> None:
+    words = words_on_fits()
+    said, refused = words["fit-release with bands"], words["fit-release that refuses"]
+    assert isinstance(said, FitRelease)
+    assert isinstance(refused, FitRelease)
+    assert said.privacy is not None
+    over = said.privacy.model_copy(update={"spent": Decimal(2)})
+    for word, privacy in ((refused, said.privacy), (said, over)):
+        with pytest.raises(ValueError, match="counts as a run is charged"):
+            FitRelease.model_validate(dict(word) | {"privacy": privacy})
