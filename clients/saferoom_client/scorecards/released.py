@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,5 +154,5 @@ def values_in(shape: FeatureShape, classes: Sequence[str]) -> Values:
         return ["" if each == unknown else each for each in classes]
     grid = [float(each) for each in shape.grid]
     # A band holds its lower edge; the first has none, and ends at the first edge.
-    lows = dict(zip(known, (grid[0] - 1, *grid), strict=False))
+    lows = dict(zip(known, (math.nextafter(grid[0], -math.inf), *grid), strict=False))
     return np.array([np.nan if each == unknown else lows[each] for each in classes])

@@ -25,7 +25,6 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Instant, StoreState
 from saferoom_proto.statements.aggregate import FEWEST_DAYS
 from saferoom_proto.statements.base import Part
-from saferoom_proto.statements.fit import FitBands
 from saferoom_proto.statements.tables import PrivacySpent
 
 _TABLE: Final = "fit_bands"
@@ -83,7 +82,7 @@ class BandLedger:
 
     def note(self, admitted: AdmittedFit, now: datetime) -> None:
         """Charge a training, in the transaction that counts it."""
-        bands: FitBands | None = admitted.use.fit.bands
+        bands = admitted.use.fit.bands
         if bands is None:
             return
         group, days = admitted.asked.group, admitted.use.fit.runs.days
@@ -127,7 +126,11 @@ class BandLedger:
         ridge = None if request.inverse_ridge is None else float(request.inverse_ridge)
         epsilon = None if use.fit.bands is None else float(use.fit.bands.epsilon)
         chosen = map(str, (epsilon, ridge, request.trees, request.leaves))
-        recipes = [each.definition.recipe_digest for each in (use.label, *use.features)]
+        # By name and recipe: the one says which rows are held out, the other what they hold.
+        label, *features = (
+            f"{each.definition.full_name} {each.definition.recipe_digest}"
+            for each in (use.label, *use.features)
+        )
         return self._state.cipher.find(
-            _TABLE, store.digest, use.fit.algorithm, *chosen, recipes[0], *sorted(recipes[1:])
+            _TABLE, store.digest, use.fit.algorithm, *chosen, label, *sorted(features)
         )
