@@ -3,8 +3,9 @@
 One thread at a time uses it. Within a transaction rows are staged in memory and read from there;
 they are written, many with one statement, and on disk when it ends (WAL, synchronous=FULL). An
 exception leaves everything as it was, marks included. Sealing shows that a row was altered; that
-rows were dropped or put back to an older state while the enclave was down shows in their tally, a
-sum of keyed hashes that is sealed with the marks.
+rows were dropped or put back to an older state shows in their tally, a sum of keyed hashes that is
+sealed with the marks: it is held to all rows at opening, and before a transaction if anybody else
+wrote to the files meanwhile.
 
 Source: Clarke, Devadas, van Dijk, Gassend and Suh, "Incremental Multiset Hash Functions and Their
 Application to Memory Integrity Checking", ASIACRYPT 2003 (MSet-Add-Hash).
@@ -24,6 +25,7 @@ from saferoom_enclaves.keyring import Keyring
 from saferoom_enclaves.marks import Marks, Position, beginning
 from saferoom_enclaves.rowcipher import RowCipher
 from saferoom_enclaves.rowform import read_part
+from saferoom_enclaves.untouched import Untouched
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.suite import Suite
 
@@ -126,6 +128,7 @@ class State:
         self._staged: dict[_Place, _Staged] = {}
         self._undo: list[Callable[[], object]] = []
         self._under_way = False
+        self._files: Final = Untouched(path)
         # One thread at a time uses it, but not always the one that made it.
         self._db: Final = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
@@ -140,7 +143,11 @@ class State:
             self._db.close()
             raise SafeRoomError(Reason.STORE_DAMAGED, f"not a database: {error}") from error
         self._sealed_marks: bytes | None = None if found is None else cast("bytes", found[1])
-        self._claimed: Final = self._beginning.position if found is None else _position(found[0])
+        self._claimed: Final = (
+            self._beginning.position
+            if found is None
+            else read_part(str(found[0]).encode(), Position)
+        )
         self.marks = self._beginning
 
     def _prepare(self) -> None:
@@ -177,9 +184,9 @@ class State:
             marks = read_part(cipher.open(_MARKS, _MARKS_KEY, self._sealed_marks), Marks)
         if marks.position != self._claimed:
             raise SafeRoomError(Reason.STORE_ROLLED_BACK, "the position in clear is another")
-        tally = self._count(cipher)
-        if f"{tally:064x}" != (marks.tally or f"{0:064x}"):
-            raise SafeRoomError(Reason.STORE_ROLLED_BACK, "rows are missing or of another time")
+        self._files.leave()
+        tally = int(marks.tally or "0", 16)
+        self._require_all(cipher, tally)
         self._ring, self._cipher, self.marks, self._tally = ring, cipher, marks, tally
 
     def _opened_ring(self, store_key: bytes) -> Keyring:
@@ -215,7 +222,9 @@ class State:
 
     def forget_replaced(self) -> None:
         """Take out of the write-ahead log what was written there before; outside transactions."""
+        self._require_untouched()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._files.leave()
 
     def _use(self, ring: Keyring) -> None:
         self._ring, self._cipher = ring, RowCipher(ring)
@@ -232,6 +241,7 @@ class State:
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Make one durable commit of what happens within, or nothing of it."""
+        self._require_untouched()
         changes, marks = self._changes, self.marks
         self._under_way = True
         try:
@@ -239,7 +249,9 @@ class State:
                 yield
                 # What changed nothing waits for no disk.
                 if changes != self._changes or marks is not self.marks:
+                    self._files.require()
                     self._commit()
+                    self._files.leave()
         finally:
             self._under_way = False
             self._staged.clear()
@@ -357,6 +369,17 @@ class State:
                 some = values[start : start + 2 * _ROWS]
                 self._db.execute(into + ", ".join(["(?, ?)"] * (len(some) // 2)), some)
 
+    def _require_untouched(self) -> None:
+        """Hold all rows to their tally again, if anybody else wrote to the files."""
+        if self._cipher is not None and (seen := self._files.look()) is not None:
+            self._db.execute("PRAGMA shrink_memory")  # its pages in memory are older than the files
+            self._require_all(self._cipher, self._tally)
+            self._files.leave(seen)
+
+    def _require_all(self, cipher: RowCipher, tally: int) -> None:
+        if self._count(cipher) != tally:
+            raise SafeRoomError(Reason.STORE_ROLLED_BACK, "rows are missing or of another time")
+
     def _count(self, cipher: RowCipher) -> int:
         total = 0
         for table in (*_NUMBERED, *_FOUND):
@@ -366,12 +389,6 @@ class State:
 
     def _one(self, query: str, *values: int | bytes) -> tuple[object, ...] | None:
         return cast("tuple[object, ...] | None", self._db.execute(query, values).fetchone())
-
-
-def _position(document: object) -> Position:
-    if not isinstance(document, str):
-        raise SafeRoomError(Reason.STORE_DAMAGED, "the position is not readable")
-    return read_part(document.encode(), Position)
 
 
 def _key_bytes(key: int | bytes) -> bytes:

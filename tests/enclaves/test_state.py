@@ -9,6 +9,7 @@ import pytest
 
 from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import State
+from saferoom_enclaves.untouched import Untouched
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from simulator import EnclaveHarness, Sample
@@ -158,6 +159,79 @@ def test_an_old_row_put_back_in_its_place_is_noticed(tmp_path: Path) -> None:
         state.put("uses", FOUND, b"newer", state.get("uses", FOUND))
     state.close()
     assert tampered(path, f"UPDATE uses SET sealed = x'{old}'") is Reason.STORE_ROLLED_BACK
+
+
+def behind_its_back(path: Path, statement: str) -> None:
+    """Alter the database of an enclave that runs, as who may write to its folder needs no lock."""
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    with sqlite3.connect(copy) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute(statement)
+    database.close()
+    # The kernel's clock ticks every few milliseconds.
+    tick, before = path.with_name("tick"), path.stat().st_ctime_ns
+    while tick.touch() or tick.stat().st_ctime_ns <= before:
+        pass
+    with path.open("r+b") as file:
+        file.write(copy.read_bytes())
+
+
+def running(path: Path) -> tuple[State, str]:
+    """Give a database that is open, all of it in one file; and how a row was sealed before."""
+    state = opened(path)
+    with state.transaction():
+        state.put("uses", FOUND, b"content")
+    row = state.get("uses", FOUND)
+    assert row is not None
+    with state.transaction():
+        state.put("uses", FOUND, b"newer", row)
+    state.forget_replaced()
+    return state, row.sealed.hex()
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM uses", "UPDATE uses SET sealed = x'{old}'"])
+def test_rows_that_are_dropped_or_put_back_while_it_runs_are_noticed_at_once(
+    tmp_path: Path, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, old = running(tmp_path / "db")
+    behind_its_back(tmp_path / "db", statement.format(old=old))
+    for _ in range(2):
+        with pytest.raises(SafeRoomError, match="STORE_ROLLED_BACK"), state.transaction():
+            state.put("entry", 0, b"charged anew")
+    # Where nobody looked, the row would be gone, and what is charged begun anew.
+    monkeypatch.setattr(Untouched, "look", found_untouched)
+    row = state.get("uses", FOUND)
+    assert row is None or row.content == b"content"
+    with state.transaction():
+        state.put("entry", 0, b"charged anew")
+    state.close()
+
+
+def found_untouched(_: Untouched) -> None:
+    """Look away."""
+
+
+def test_what_was_read_while_somebody_wrote_counts_for_nothing(tmp_path: Path) -> None:
+    state, _ = running(tmp_path / "db")
+
+    def charge() -> None:
+        with state.transaction():
+            state.put("entry", 0, b"charged")
+            # Gone, and back again, before it is committed.
+            behind_its_back(tmp_path / "db", "SELECT 1")
+
+    with pytest.raises(SafeRoomError, match="UNAVAILABLE"):
+        charge()
+    assert state.get("entry", 0) is None
+    # All rows are as they were, so it goes on; and so it does after a change that alters none.
+    (tmp_path / "db").chmod(0o640)
+    with state.transaction():
+        state.put("entry", 0, b"charged")
+    state.close()
+    state = opened(tmp_path / "db")
+    assert state.get("entry", 0) is not None
+    state.close()
 
 
 def test_an_altered_row_does_not_open(tmp_path: Path) -> None:
