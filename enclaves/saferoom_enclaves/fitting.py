@@ -22,7 +22,7 @@ from saferoom_enclaves.risk_bands import noisy_bands
 from saferoom_models.arrays import Integers
 from saferoom_models.pooled import boosting, logistic
 from saferoom_models.pooled.measure import measure
-from saferoom_models.pooled.rows import Parts, means_of, split
+from saferoom_models.pooled.rows import Parts, ends_of, means_of, split
 from saferoom_models.pooled.trees import Boosted
 from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_proto.statements.fit import FEWEST_IN_LEAF, HELD_OUT
@@ -59,12 +59,9 @@ def fitted(store: duckdb.DuckDBPyConnection, job: Fit, file: BinaryIO) -> Fitted
     numbers = len(rows.labels) * (len(job.columns) + 1)
     if len(rows.labels) < job.least_rows or rarer < job.least_events or numbers > job.most_numbers:
         return Fitted(made=None)
-    # Step 2: three of four are trained on; their means stand where numbers are unknown.
-    parts = split(rows.labels, bytes.fromhex(job.seed), HELD_OUT)
-    means = means_of(rows.values[parts.train])
-    values = np.where(np.isnan(rows.values), means, rows.values)
+    # Step 2: three of four are trained on.
     try:
-        model, log_odds = _fit(job, values, rows.labels, parts, means)
+        model, log_odds, parts = _trained(job, rows)
     except JointTrainingError as error:
         if error.reason in _TOO_THIN:
             return Fitted(made=None)
@@ -101,11 +98,27 @@ def _rows(store: duckdb.DuckDBPyConnection, job: Fit) -> _Rows:
     return _Rows(subjects[kept], values[kept], (labels[kept] != 0).astype(np.int64))
 
 
+def _trained(job: Fit, rows: _Rows) -> tuple[ModelFitted, Floats, Parts]:
+    """Fit a model to rows of training; gives all rows' log-odds, too, and which were held out.
+
+    Raises:
+        JointTrainingError: as `logistic.fit` and `boosting.fit`.
+    """
+    parts = split(rows.labels, bytes.fromhex(job.seed), HELD_OUT)
+    # Within ends that many rows are beyond: how far a single one lies out alters no mean, no scale
+    # and no weight. Rows are foretold as they are.
+    ends = ends_of(rows.values[parts.train], FEWEST_IN_LEAF)
+    means = means_of(np.clip(rows.values[parts.train], *ends))
+    values = np.where(np.isnan(rows.values), means, rows.values)
+    train = np.clip(values[parts.train], *ends)
+    model, log_odds = _fit(job, values, train, rows.labels[parts.train], means)
+    return model, log_odds, parts
+
+
 def _fit(
-    job: Fit, values: Floats, labels: Integers, parts: Parts, means: Floats
+    job: Fit, values: Floats, train: Floats, known: Integers, means: Floats
 ) -> tuple[ModelFitted, Floats]:
-    """Fit to the rows of training; gives the model, and the log-odds of all rows."""
-    train, known = values[parts.train], labels[parts.train]
+    """Fit to the rows of training and their labels; gives the model, and all rows' log-odds."""
     if job.inverse_ridge is not None:
         line = logistic.fit(job.columns, train, known, job.inverse_ridge)
         return _told(job.columns, line), line.log_odds(values)

@@ -19,7 +19,7 @@ from saferoom_enclaves.fits import desk
 from saferoom_enclaves.job_kept import MODELS, model_digest
 from saferoom_enclaves.storework import StoreWork
 from saferoom_models.pooled.boosting import LEARNING_RATE, SHRINKING
-from saferoom_models.pooled.rows import Parts, means_of, split
+from saferoom_models.pooled.rows import Parts, ends_of, means_of, split
 from saferoom_models.pooled.trees import binned
 from saferoom_models.vertical.columns import prepare
 from saferoom_proto.answer import Band
@@ -96,8 +96,9 @@ def test_a_logistic_regression_is_scikit_learn_s_on_the_same_rows(room: FitRoom)
     judged = room.enclave.fit(request)
     card, parts = room.card(request, judged), parts_of(room, of, held)
     whole = numbers(held, np.arange(len(held.arrears)))
-    filled = np.where(np.isnan(whole), means_of(whole[parts.train]), whole)
-    ready = prepare([str(at) for at in range(5)], filled[parts.train])
+    ends = ends_of(whole[parts.train], 50)
+    filled = np.where(np.isnan(whole), means_of(np.clip(whole[parts.train], *ends)), whole)
+    ready = prepare([str(at) for at in range(5)], np.clip(filled[parts.train], *ends))
     pooled = LogisticRegression(C=0.5, tol=1e-6, max_iter=2000)
     pooled.fit(ready.values, held.arrears[parts.train])
     model = room.kept(request.digest)
@@ -120,7 +121,8 @@ def test_trees_are_scikit_learn_s_and_no_bin_or_leaf_is_small(room: FitRoom) -> 
     assert model.boosted is not None
     parts = parts_of(room, of, held)
     whole = numbers(held, np.arange(len(held.arrears)))
-    filled = np.where(np.isnan(whole), means_of(whole[parts.train]), whole)
+    ends = ends_of(whole[parts.train], 50)
+    filled = np.where(np.isnan(whole), means_of(np.clip(whole[parts.train], *ends)), whole)
     bins = binned(filled[parts.train], model.boosted.edges)
     pooled = HistGradientBoostingClassifier(
         learning_rate=LEARNING_RATE,

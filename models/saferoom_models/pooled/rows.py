@@ -42,3 +42,23 @@ def means_of(values: Floats) -> Floats:
     known = ~np.isnan(values)
     counts = known.sum(axis=0)
     return np.where(known, values, 0.0).sum(axis=0) / np.maximum(counts, 1)
+
+
+def ends_of(values: Floats, fewest: int) -> tuple[Floats, Floats]:
+    """Give each column's ends: so many known rows are at or beyond either of them.
+
+    What is trained on is brought within its ends, so that no mean, scale or weight follows how far
+    one row lies out.
+
+    Args:
+        values: shape (rows, columns); not a number where one is unknown.
+        fewest: rows; of a column with fewer than twice as many, both ends are in the middle.
+    """
+    ends: list[tuple[float, float]] = []
+    for column in values.T:
+        known = np.sort(column[~np.isnan(column)])
+        low = min(fewest - 1, (len(known) - 1) // 2)
+        high = max(len(known) - fewest, len(known) // 2)
+        ends.append((float(known[low]), float(known[high])) if len(known) else (0.0, 0.0))
+    lows, highs = np.array(ends, np.float64).reshape(-1, 2).T
+    return lows, highs
