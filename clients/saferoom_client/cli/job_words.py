@@ -17,15 +17,15 @@ from saferoom_proto.reasons import CATALOGUE, Reason
 from saferoom_proto.statements import JobOutcome, JobStep
 
 LISTED_HEADINGS: Final = (
-    "job",
-    "owner",
-    "institution",
-    "state",
-    "round",
-    "in",
-    "out",
-    "began",
-    "reason",
+    later("job"),
+    later("owner"),
+    later("institution"),
+    later("state"),
+    later("round"),
+    later("in"),
+    later("out"),
+    later("began"),
+    later("reason"),
 )
 
 _STAGES: Final = {

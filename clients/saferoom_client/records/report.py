@@ -28,6 +28,7 @@ _STYLE: Final = (
     "body{font:15px/1.5 sans-serif;margin:2em auto;max-width:70em;padding:0 1em}"
     "table{border-collapse:collapse;width:100%}"
     "td,th{border-bottom:1px solid #ccc;padding:.3em .6em;text-align:left}"
+    "h1,h2,td,th{overflow-wrap:anywhere}"
     ".n{text-align:right}.bad{background:#fde2e0}.watch{background:#fff3cd}"
 )
 
@@ -49,7 +50,9 @@ def write_report(
     body = "".join(_table(each, before.get(each.name), made.date()) for each in tables)
     lang = "zh-CN" if spoken() is Language.ZH else "en"
     return (
-        f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html><html lang="{lang}"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title>"
         f"<style>{_STYLE}</style><h1>{escape(title)}</h1>"
         f"<p>{made:%Y-%m-%d %H:%M} UTC</p>{body}"
         f'<script type="application/json" id="counted">{counted}</script></html>\n'

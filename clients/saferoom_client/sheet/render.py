@@ -30,13 +30,16 @@ h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
 section { break-inside: avoid-page; margin: 0 0 1.8rem; }
 h2 { font-size: 1.1rem; border-bottom: 1px solid #cfd6df; padding-bottom: .3rem;
   margin: 0 0 .4rem; }
-dl { display: grid; grid-template-columns: minmax(9rem, 13rem) 1fr; gap: .25rem 1rem; margin: 0; }
+dl { display: grid; grid-template-columns: minmax(9rem, 13rem) minmax(0, 1fr); gap: .25rem 1rem;
+  margin: 0; }
 dt { color: #55606f; } dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
+svg { max-width: 100%; height: auto; }
 code, pre { font: 12.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; background: #f3f5f8;
   padding: .5rem .7rem; }
 @media print { body { padding: 0; max-width: none; font-size: 11px; } }
-@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } }
+@media (max-width: 40rem) { dl { grid-template-columns: minmax(0, 1fr); }
+  dd { margin-bottom: .5rem; } }
 """
 _LANGUAGE: Final = {Language.EN: "en", Language.ZH: "zh-CN"}
 _DIGEST: Final = re.compile(r"(?:sha256|sm3):[0-9a-f]{64}", re.ASCII)
