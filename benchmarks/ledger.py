@@ -2,7 +2,8 @@
 
     .venv/bin/python -m benchmarks.ledger [--folder FOLDER] [--entries 100000] [--seconds 3]
 
-Each append carries what one check records: the request, the release statement and a sealed answer.
+Each append carries what one check records: the request, the release statement, a sealed answer, and
+whom it concerns.
 It counts once entry, tree, rows and a signed checkpoint are durable and its proof is written out.
 """
 
@@ -30,7 +31,7 @@ from saferoom.ledger.entries import NewEntry
 from saferoom.ledger.ledger import Ledger
 from saferoom.ledger.mark import drop_mark
 from saferoom.state.database import Database
-from saferoom.state.rows import AnswerRow, RequestRow, StatementRow
+from saferoom.state.rows import AnswerRow, AskedRow, RequestRow, StatementRow, UseRow
 from saferoom_proto.dsse import Envelope, Signature
 from saferoom_proto.keys import SigningKey
 
@@ -84,6 +85,9 @@ def checks() -> Iterator[NewEntry]:
             StatementRow("release", release),
             RequestRow("bank", request),
             AnswerRow(request.digest, "tax", "bank", release.digest, os.urandom(SEALED_BYTES)),
+            AskedRow(request.digest),
+            UseRow("tax"),
+            UseRow(os.urandom(9).hex().upper()),
         )
         yield NewEntry("release", release.digest, os.urandom(32), rows)
 

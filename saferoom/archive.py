@@ -20,6 +20,7 @@ from saferoom.register import Organisation
 from saferoom.state import tables
 from saferoom.state.columns import Signatures
 from saferoom.state.database import Database
+from saferoom.state.digests import first_digits, has_digest, number_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.statements import Dispute
 
@@ -98,11 +99,11 @@ _FOUND: Final = (
     .outerjoin(tables.salt, tables.salt.c.entry_idx == _STATEMENT.entry_idx)
     .join(tables.checkpoint, tables.checkpoint.c.size == _CHECKPOINT_SIZE)
 )
-_BY_DIGEST: Final = _FOUND.where(_STATEMENT.digest == bindparam("digest"))
+_BY_DIGEST: Final = _FOUND.where(has_digest(tables.statement, bindparam("digest")))
 NEWEST: Final = (1 << 63) - 1
 """Past every entry: the largest number that SQLite holds."""
 _MENTIONED: Final = (
-    _FOUND.join(tables.mention, tables.mention.c.statement_digest == _STATEMENT.digest)
+    _FOUND.join(tables.mention, tables.mention.c.statement == _STATEMENT.number)
     .where(tables.mention.c.what == bindparam("what"))
     .where(tables.mention.c.value.in_(bindparam("values", expanding=True)))
     .where(_STATEMENT.entry_idx < bindparam("before"))
@@ -110,8 +111,8 @@ _MENTIONED: Final = (
 _OTHER: Final = tables.mention.alias("other")
 _MENTIONED_BOTH: Final = (
     select(_STATEMENT.payload_type, _STATEMENT.payload, _STATEMENT.signatures)
-    .join(tables.mention, tables.mention.c.statement_digest == _STATEMENT.digest)
-    .join(_OTHER, _OTHER.c.statement_digest == _STATEMENT.digest)
+    .join(tables.mention, tables.mention.c.statement == _STATEMENT.number)
+    .join(_OTHER, _OTHER.c.statement == _STATEMENT.number)
     .where(tables.mention.c.what == bindparam("what"))
     .where(tables.mention.c.value == bindparam("value"))
     .where(_OTHER.c.what == bindparam("other_what"))
@@ -128,8 +129,8 @@ _WITHDRAWN: Final = exists().where(
 )
 _STANDING: Final = (
     select(_STATEMENT.digest)
-    .join(tables.mention, tables.mention.c.statement_digest == _STATEMENT.digest)
-    .join(_OTHER, _OTHER.c.statement_digest == _STATEMENT.digest)
+    .join(tables.mention, tables.mention.c.statement == _STATEMENT.number)
+    .join(_OTHER, _OTHER.c.statement == _STATEMENT.number)
     .where(tables.mention.c.what == About.DISPUTES_OF_SUBJECT)
     .where(tables.mention.c.value == bindparam("subject"))
     .where(_OTHER.c.what == About.DISPUTES_TO_OWNER, _OTHER.c.value == bindparam("owner"))
@@ -144,8 +145,8 @@ _FEDERATION: Final = (
 _FEDERATIONS: Final = select(tables.federation_message.c.federation).distinct()
 _ANSWERS: Final = (
     _FOUND.add_columns(tables.answer.c.owner, tables.answer.c.institution, tables.answer.c.sealed)
-    .join(tables.answer, tables.answer.c.release_digest == _STATEMENT.digest)
-    .where(tables.answer.c.request_id == bindparam("request_id"))
+    .join(tables.answer, tables.answer.c.release == _STATEMENT.number)
+    .where(tables.answer.c.request == number_of(tables.request, "request_id"))
 )
 _USES: Final = (
     _FOUND.add_columns(
@@ -153,9 +154,10 @@ _USES: Final = (
         tables.request.c.payload.label("asked"),
         tables.request.c.signatures.label("asked_signatures"),
     )
-    .join(tables.entry, tables.entry.c.statement_digest == _STATEMENT.digest)
+    .join(tables.entry, has_digest(tables.statement, tables.entry.c.statement_digest))
     .join(tables.use, tables.use.c.entry_idx == tables.entry.c.idx)
-    .outerjoin(tables.request, tables.request.c.request_id == tables.use.c.request_id)
+    .join(tables.asked, tables.asked.c.entry_idx == tables.entry.c.idx)
+    .outerjoin(tables.request, has_digest(tables.request, tables.asked.c.request_id))
     .where(tables.use.c.whom == bindparam("whom"))
     .where(tables.use.c.entry_idx < bindparam("before"))
     .order_by(tables.use.c.entry_idx.desc())
@@ -173,7 +175,11 @@ _OF_KINDS: Final = (
 )
 _NEWEST: Final = (
     select(tables.entry.c.idx, _STATEMENT.payload_type, _STATEMENT.payload, _STATEMENT.signatures)
-    .join(tables.statement, _STATEMENT.digest == tables.entry.c.statement_digest)
+    .join_from(
+        tables.entry,
+        tables.statement,
+        has_digest(tables.statement, tables.entry.c.statement_digest),
+    )
     .where(tables.entry.c.kind.in_(bindparam("kinds", expanding=True)))
     .where(tables.entry.c.idx < bindparam("before"))
     .order_by(tables.entry.c.idx.desc())
@@ -187,7 +193,7 @@ _STREAM: Final = (
         _STATEMENT.payload,
         _STATEMENT.signatures,
     )
-    .join(tables.statement, _STATEMENT.digest == tables.stream.c.statement_digest)
+    .join(tables.statement, _STATEMENT.number == tables.stream.c.statement)
     .where(tables.stream.c.owner == bindparam("owner"))
     .where(tables.stream.c.sequence > bindparam("after"))
     .where(tables.stream.c.sequence <= bindparam("up_to"))
@@ -195,7 +201,9 @@ _STREAM: Final = (
     .limit(bindparam("most"))
 )
 
-_LOOKUP: Final = "SELECT payload_type, payload, signatures FROM statement WHERE digest = ?"
+_LOOKUP: Final = (
+    "SELECT payload_type, payload, signatures FROM statement WHERE found_by = ? AND digest = ?"
+)
 
 
 class Archive:
@@ -242,7 +250,7 @@ class Archive:
         """
         found = cast(
             "tuple[str, bytes, str] | None",
-            self._database.lookups.execute(_LOOKUP, (digest,)).fetchone(),
+            self._database.lookups.execute(_LOOKUP, (first_digits(digest), digest)).fetchone(),
         )
         if found is None:
             return None

@@ -16,7 +16,7 @@ from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.gist import cost_gist
 from saferoom.notary import Notary
 from saferoom.refusals import Refusals
-from saferoom.state.rows import RequestRow, UseRow
+from saferoom.state.rows import AskedRow, RequestRow, UseRow
 from saferoom.undisturbed import Undisturbed
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -112,7 +112,7 @@ class Costs:
 
 def _rows(
     owner: str, approved: Approved, entry_idx: int | None = None
-) -> tuple[RequestRow | UseRow, ...]:
+) -> tuple[RequestRow | UseRow | AskedRow, ...]:
     """Give what is kept beside a price: what was asked, and whom it concerns."""
     request, request_id = approved.request, approved.envelope.digest
     return (

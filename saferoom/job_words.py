@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from saferoom import uses
 from saferoom.archive import Archive
 from saferoom.endorsement import Endorsed
 from saferoom.evidence import Approved, Recorded
@@ -13,7 +14,7 @@ from saferoom.job_carried import Talking
 from saferoom.job_pieces import JobStatus, OwnerPapers
 from saferoom.notary import Notary
 from saferoom.outbox import Outbox
-from saferoom.state.rows import AnswerRow, RequestRow, Row, UseRow
+from saferoom.state.rows import AnswerRow, RequestRow, Row
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobAdmission, JobRelease
@@ -125,7 +126,7 @@ class JobWords:
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word is on another job")
         await outbox.take_cancel(entry)
         recorded = await self._notary.record(
-            JobRelease, None, entry.statement, salt=entry.salt, rows=(UseRow(owner, job),)
+            JobRelease, None, entry.statement, salt=entry.salt, rows=uses.concerning((owner,), job)
         )
         outbox.recorded(entry.chain_index, recorded.index)
         return recorded

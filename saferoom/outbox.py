@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
+from saferoom import uses
 from saferoom.archive import Archive
 from saferoom.evidence import Recorded
 from saferoom.exchange import OutboxEntry
 from saferoom.gist import ReleaseGist, release_gist
 from saferoom.notary import Notary
-from saferoom.state.rows import RequestRow, UseRow
+from saferoom.state.rows import AskedRow, RequestRow, UseRow
 from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import VerifyKey
@@ -159,7 +160,7 @@ class Outbox:
             said,
             entry.statement,
             salt=entry.salt,
-            rows=(asked, UseRow(owner, asked.envelope.digest)),
+            rows=(asked, *uses.concerning((owner,), asked.envelope.digest)),
         )
         if self.is_recorded(entry.chain_index):
             await self._notary.keep(asked)  # the outbox, by which it may have come, knows none
@@ -245,7 +246,7 @@ class Outbox:
         return self._endorsements[digest]
 
 
-def _uses(says: Payload) -> tuple[UseRow, ...]:
+def _uses(says: Payload) -> tuple[UseRow | AskedRow, ...]:
     match says:
         case (
             Release()
@@ -256,9 +257,9 @@ def _uses(says: Payload) -> tuple[UseRow, ...]:
             | FitRelease()
         ):
             # Which subject it concerns is known once its question is; a batch's rows are not kept.
-            return (UseRow(says.owner, says.request),)
+            return uses.concerning((says.owner,), says.request)
         case Disclosure():
-            return tuple(UseRow(whom, says.request) for whom in (says.owner, says.subject))
+            return uses.concerning((says.owner, says.subject), says.request)
         case _:
             return ()
 

@@ -7,9 +7,10 @@ its institution, the subject that it asks about, and the owners whose enclaves w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from saferoom.state.rows import RequestRow, UseRow
+from saferoom.state.rows import AskedRow, RequestRow, UseRow
 from saferoom_proto.asked import open_question, subject_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import SafeRoomError
@@ -18,9 +19,23 @@ _CODE: Final = re.compile("[0-9A-Z]{18}", re.ASCII)
 """A subject's code: no owner's name looks like one."""
 
 
+def concerning(
+    whom: Iterable[str], request_id: str, entry_idx: int | None = None
+) -> tuple[UseRow | AskedRow, ...]:
+    """Give the rows by which a word on a question is found; none if it concerns nobody.
+
+    Args:
+        whom: the owner's name, the subject's code.
+        request_id: the question's digest.
+        entry_idx: the word's entry, if it was recorded earlier.
+    """
+    rows = tuple(UseRow(each, entry_idx) for each in whom)
+    return (AskedRow(request_id, entry_idx), *rows) if rows else ()
+
+
 def answered(
     owner: str, subject: str, request_id: str, entry_idx: int | None = None
-) -> tuple[UseRow, ...]:
+) -> tuple[UseRow | AskedRow, ...]:
     """Give the rows by which an enclave's word on a question is found.
 
     Args:
@@ -30,24 +45,24 @@ def answered(
         entry_idx: the word's entry, if it was recorded earlier.
     """
     about = (subject,) if _CODE.fullmatch(subject) else ()
-    return tuple(UseRow(whom, request_id, entry_idx) for whom in (owner, *about))
+    return concerning((owner, *about), request_id, entry_idx)
 
 
 def refused(
     question: Envelope, institution: str, owner: str | None
-) -> tuple[RequestRow | UseRow, ...]:
+) -> tuple[RequestRow | UseRow | AskedRow, ...]:
     """Give what is kept of a question that the room refuses, and by whom the refusal is found.
 
     A question that is not well formed, or another institution's, is about nobody; nor is it kept:
     nobody fills the disk with what an enclave would not read.
     """
-    own = () if owner is None else (UseRow(owner, question.digest),)
+    own = () if owner is None else (owner,)
     try:
         request = open_question(question)
     except SafeRoomError:
-        return own
+        return concerning(own, question.digest)
     if request.institution != institution:
-        return own
+        return concerning(own, question.digest)
     subject = subject_of(request)
-    about = () if subject is None else (UseRow(subject, question.digest),)
-    return (RequestRow(institution, question), *about, *own)
+    about = () if subject is None else (subject,)
+    return (RequestRow(institution, question), *concerning((*about, *own), question.digest))

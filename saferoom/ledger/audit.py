@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 from saferoom.ledger.entries import StreamHead, Tip
 from saferoom.ledger.mark import Mark
 from saferoom.state import tables
+from saferoom.state.digests import first_digits, has_digest
 from saferoom_proto import merkle
 from saferoom_proto.chain import extend
 from saferoom_proto.checkpoint import open_checkpoint
@@ -54,6 +55,7 @@ _NODES: Final = (
 )
 _STATEMENT: Final = (
     tables.statement.c.digest,
+    tables.statement.c.found_by,
     tables.statement.c.payload_type,
     tables.statement.c.payload,
     tables.statement.c.entry_idx,
@@ -63,7 +65,9 @@ _STATEMENTS: Final = select(*_STATEMENT).join_from(tables.statement, tables.entr
 _STATEMENTS_SINCE: Final = (
     select(*_STATEMENT)
     .join_from(
-        tables.entry, tables.statement, tables.statement.c.digest == tables.entry.c.statement_digest
+        tables.entry,
+        tables.statement,
+        has_digest(tables.statement, tables.entry.c.statement_digest),
     )
     .where(tables.entry.c.idx >= bindparam("start"))
 )
@@ -263,6 +267,7 @@ def _check_statements(rows: Iterable[Row[*tuple[object, ...]]], rest: Callable[[
         with _at(f"statement {row.digest}"):
             digest = _digest(row)
             _require(row.digest == digest, "its bytes have another digest")
+            _require(row.found_by == first_digits(digest), "it is not found by its digest")
             if row.entry_idx is not None:
                 fits = row.statement_digest == digest
                 _require(fits, f"entry {row.entry_idx} is of another statement")

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
 from sqlalchemy.sql.dml import UpdateBase
 
 from saferoom.ledger.entries import NewEntry, NewRows, StreamHead, Tip
 from saferoom.state import tables
+from saferoom.state.digests import number_of
 from saferoom.state.rows import ORDER, Place, Row, StatementRow
 from saferoom_proto import merkle
 from saferoom_proto.chain import extend
@@ -22,7 +23,12 @@ Values = Mapping[str, object]
 _ENTRY: Final = insert(tables.entry)
 _SALT: Final = insert(tables.salt)
 _NODE: Final = insert(tables.node)
-_STREAM: Final = insert(tables.stream)
+_STREAM: Final = insert(tables.stream).values(
+    owner=bindparam("followed_by"),
+    sequence=bindparam("place"),
+    statement=number_of(tables.statement, "statement_digest"),
+    running=bindparam("running_hash"),
+)
 
 
 class Batch:
@@ -110,10 +116,10 @@ class Batch:
             self.streams[owner] = head
             self._stream_rows.append(
                 {
-                    "owner": owner,
-                    "sequence": head.sequence,
+                    "followed_by": owner,
+                    "place": head.sequence,
                     "statement_digest": statement.digest,
-                    "running": head.running,
+                    "running_hash": head.running,
                 }
             )
 

@@ -27,6 +27,7 @@ from saferoom.memory import give_back
 from saferoom.state import rows as state_rows
 from saferoom.state import tables
 from saferoom.state.database import Database
+from saferoom.state.digests import has_digest
 from saferoom_proto.checkpoint import cosign_note, format_proof
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.groupcommit import GroupCommit
@@ -51,14 +52,16 @@ _ENTRIES: Final = (
     )
     .join_from(tables.entry, tables.salt, isouter=True)
     .join(
-        tables.statement, tables.statement.c.digest == tables.entry.c.statement_digest, isouter=True
+        tables.statement,
+        has_digest(tables.statement, tables.entry.c.statement_digest),
+        isouter=True,
     )
     .where(tables.entry.c.idx >= bindparam("start"))
     .order_by(tables.entry.c.idx)
     .limit(bindparam("most"))
 )
 _INDEX: Final = select(tables.statement.c.entry_idx).where(
-    tables.statement.c.digest == bindparam("digest")
+    has_digest(tables.statement, bindparam("digest"))
 )
 
 

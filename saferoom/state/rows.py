@@ -17,6 +17,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import UpdateBase
 
 from saferoom.state import tables
+from saferoom.state.digests import first_digits, number_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import check_digest
 
@@ -53,7 +54,9 @@ class StatementRow:
     def values(self, place: Place) -> Mapping[str, object]:
         """Give the row's columns."""
         return {
+            "number": None,  # SQLite gives it the next
             "digest": self.envelope.digest,
+            "found_by": first_digits(self.envelope.digest),
             "kind": self.kind,
             "payload_type": self.envelope.media_type,
             "payload": self.envelope.payload,
@@ -73,7 +76,11 @@ class MentionRow:
         statement_digest: of the statement, whose own row stands beside it.
     """
 
-    SQL: ClassVar[UpdateBase] = insert(tables.mention)
+    SQL: ClassVar[UpdateBase] = insert(tables.mention).values(
+        what=bindparam("about"),
+        value=bindparam("named"),
+        statement=number_of(tables.statement, "statement_digest"),
+    )
 
     what: str
     value: str
@@ -85,8 +92,8 @@ class MentionRow:
     def values(self, place: Place) -> Mapping[str, object]:  # noqa: ARG002 - as the others
         """Give the row's columns."""
         return {
-            "what": self.what,
-            "value": self.value,
+            "about": self.what,
+            "named": self.value,
             "statement_digest": self.statement_digest,
         }
 
@@ -95,7 +102,8 @@ class MentionRow:
 class RequestRow:
     """A signed request, by the digest of its signed bytes; the first of equal ones is kept."""
 
-    SQL: ClassVar[UpdateBase] = sqlite.insert(tables.request).on_conflict_do_nothing()
+    # A trigger leaves out what stands there already (`request_once`).
+    SQL: ClassVar[UpdateBase] = insert(tables.request)
 
     institution: str
     envelope: Envelope
@@ -103,7 +111,9 @@ class RequestRow:
     def values(self, place: Place) -> Mapping[str, object]:
         """Give the row's columns."""
         return {
+            "number": None,  # SQLite gives it the next
             "request_id": self.envelope.digest,
+            "found_by": first_digits(self.envelope.digest),
             "institution": self.institution,
             "payload_type": self.envelope.media_type,
             "payload": self.envelope.payload,
@@ -123,7 +133,14 @@ class AnswerRow:
             row is written with.
     """
 
-    SQL: ClassVar[UpdateBase] = insert(tables.answer)
+    SQL: ClassVar[UpdateBase] = insert(tables.answer).values(
+        request=number_of(tables.request, "request_id"),
+        owner=bindparam("answers"),
+        institution=bindparam("asks"),
+        release=number_of(tables.statement, "release_digest"),
+        sealed=bindparam("sealed_answer"),
+        entry_idx=bindparam("stands_at"),
+    )
 
     request_id: str
     owner: str
@@ -140,11 +157,11 @@ class AnswerRow:
         """Give the row's columns."""
         return {
             "request_id": self.request_id,
-            "owner": self.owner,
-            "institution": self.institution,
+            "answers": self.owner,
+            "asks": self.institution,
             "release_digest": self.release_digest,
-            "sealed": self.sealed,
-            "entry_idx": place.entry_idx if self.entry_idx is None else self.entry_idx,
+            "sealed_answer": self.sealed,
+            "stands_at": place.entry_idx if self.entry_idx is None else self.entry_idx,
         }
 
 
@@ -154,7 +171,6 @@ class UseRow:
 
     Attributes:
         whom: the subject's code, or the owner's name.
-        request_id: the question.
         entry_idx: the word's entry, if that was written earlier; None for the entry that the row
             is written with.
     """
@@ -162,6 +178,27 @@ class UseRow:
     SQL: ClassVar[UpdateBase] = sqlite.insert(tables.use).on_conflict_do_nothing()
 
     whom: str
+    entry_idx: int | None = None
+
+    def values(self, place: Place) -> Mapping[str, object]:
+        """Give the row's columns."""
+        return {
+            "whom": self.whom,
+            "entry_idx": place.entry_idx if self.entry_idx is None else self.entry_idx,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    """The question that a word is on; what stands there already stays.
+
+    Attributes:
+        request_id: the question.
+        entry_idx: as of `UseRow`.
+    """
+
+    SQL: ClassVar[UpdateBase] = sqlite.insert(tables.asked).on_conflict_do_nothing()
+
     request_id: str
     entry_idx: int | None = None
 
@@ -171,7 +208,6 @@ class UseRow:
     def values(self, place: Place) -> Mapping[str, object]:
         """Give the row's columns."""
         return {
-            "whom": self.whom,
             "entry_idx": place.entry_idx if self.entry_idx is None else self.entry_idx,
             "request_id": self.request_id,
         }
@@ -328,6 +364,7 @@ Row = (
     | RequestRow
     | AnswerRow
     | UseRow
+    | AskedRow
     | OrganisationRow
     | OrganisationRoles
     | PrincipalRow
@@ -343,6 +380,7 @@ ORDER: Final[tuple[type[Row], ...]] = (
     RequestRow,
     AnswerRow,
     UseRow,
+    AskedRow,
     OrganisationRow,
     OrganisationRoles,
     PrincipalRow,

@@ -2,6 +2,10 @@
 
 The triggers guard against mistakes. Whoever can write the file can drop them; that is noticed when
 the ledger opens (`saferoom.ledger.audit`), and by everyone who keeps a checkpoint.
+
+Digests are random, so an index of them is written all over. There are two, of statements and of
+requests, and each holds 12 of 64 digits (`saferoom.state.digests`); rows refer to each other by
+numbers, which only ever grow.
 """
 
 from __future__ import annotations
@@ -82,23 +86,26 @@ checkpoint: Final = Table(
 statement: Final = Table(
     "statement",
     METADATA,
-    Column("digest", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("found_by", Text, nullable=False, index=True),
     Column("kind", Text, nullable=False, index=True),
     Column("payload_type", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("signatures", Signatures, nullable=False),
     Column("entry_idx", Integer, ForeignKey(entry.c.idx)),
     Column("accepted_at", Instant, nullable=False),
+    CheckConstraint("found_by = substr(digest, -64, 12)", name="found_by"),
     sqlite_strict=True,
 )
-"""Signed statements, their bytes as they came."""
+"""Signed statements, their bytes as they came; no two of one digest: a trigger refuses."""
 
 stream: Final = Table(
     "stream",
     METADATA,
     Column("owner", Text, primary_key=True),
     Column("sequence", Integer, primary_key=True, autoincrement=False),
-    Column("statement_digest", Text, ForeignKey(statement.c.digest), nullable=False),
+    Column("statement", Integer, ForeignKey(statement.c.number), nullable=False),
     Column("running", Text, nullable=False),
     CheckConstraint("sequence >= 1", name="sequence"),
     sqlite_strict=True,
@@ -111,7 +118,13 @@ mention: Final = Table(
     METADATA,
     Column("what", Text, primary_key=True),
     Column("value", Text, primary_key=True),
-    Column("statement_digest", Text, ForeignKey(statement.c.digest), primary_key=True),
+    Column(
+        "statement",
+        Integer,
+        ForeignKey(statement.c.number),
+        primary_key=True,
+        autoincrement=False,
+    ),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -147,23 +160,32 @@ principal: Final = Table(
 request: Final = Table(
     "request",
     METADATA,
-    Column("request_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("found_by", Text, nullable=False, index=True),
     Column("institution", Text, nullable=False),
     Column("payload_type", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("signatures", Signatures, nullable=False),
     Column("accepted_at", Instant, nullable=False),
+    CheckConstraint("found_by = substr(request_id, -64, 12)", name="found_by"),
     sqlite_strict=True,
 )
-"""Signed requests, by the digest of their signed bytes."""
+"""Signed requests, by the digest of their signed bytes. A trigger keeps the first of equal ones."""
 
 answer: Final = Table(
     "answer",
     METADATA,
-    Column("request_id", Text, ForeignKey(request.c.request_id), primary_key=True),
+    Column(
+        "request",
+        Integer,
+        ForeignKey(request.c.number),
+        primary_key=True,
+        autoincrement=False,
+    ),
     Column("owner", Text, primary_key=True),
     Column("institution", Text, nullable=False),
-    Column("release_digest", Text, ForeignKey(statement.c.digest), nullable=False),
+    Column("release", Integer, ForeignKey(statement.c.number), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("entry_idx", Integer, ForeignKey(entry.c.idx), nullable=False),
     sqlite_strict=True,
@@ -181,12 +203,20 @@ use: Final = Table(
         primary_key=True,
         autoincrement=False,
     ),
-    Column("request_id", Text, nullable=False),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 """Whom the log's words on questions concern: the code of the subject asked about, and the name of
-the owner asked. The two never look alike. The question may not be there, or come later."""
+the owner asked. The two never look alike."""
+
+asked: Final = Table(
+    "asked",
+    METADATA,
+    Column("entry_idx", Integer, ForeignKey(entry.c.idx), primary_key=True, autoincrement=False),
+    Column("request_id", Text, nullable=False),
+    sqlite_strict=True,
+)
+"""The question that a word of the log is on. It may not be there, or come later."""
 
 federation_message: Final = Table(
     "federation_message",
@@ -199,4 +229,4 @@ federation_message: Final = Table(
 )
 """What happened in each federated training, in order: banks' messages, masked as they came."""
 
-APPEND_ONLY: Final = (entry, node, checkpoint, statement, stream, mention, use)
+APPEND_ONLY: Final = (entry, node, checkpoint, statement, stream, mention, use, asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from alembic import command
@@ -17,8 +18,8 @@ def upgrade(connection: Connection, path: Path) -> None:
     """Run the migrations that the database lacks, all of them or none.
 
     Raises:
-        SafeRoomError: `BAD_CONFIG` if a newer version of the program made it; `STORE_DAMAGED` if it
-            is no such database.
+        SafeRoomError: `BAD_CONFIG` if a newer version of the program made it; `UNAVAILABLE` if the
+            disk is full, and then nothing is changed; `STORE_DAMAGED` if it is no such database.
     """
     config = Config()
     config.set_main_option("script_location", "saferoom.state:migrations")
@@ -30,4 +31,9 @@ def upgrade(connection: Connection, path: Path) -> None:
         detail = f"a newer version of the program made {path}"
         raise SafeRoomError(Reason.BAD_CONFIG, detail) from error
     except DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            detail = (
+                f"{path} is as it was: bringing it up to date takes twice its size in free disk"
+            )
+            raise SafeRoomError(Reason.UNAVAILABLE, detail) from error
         raise SafeRoomError(Reason.STORE_DAMAGED, f"{path} is no database of ours") from error

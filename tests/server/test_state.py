@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, insert, select, text
+from sqlalchemy import Connection, Engine, create_engine, insert, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
@@ -43,10 +45,10 @@ def schema(connection: Connection) -> dict[str, object]:
             "options": (without_rowid, strict),
             "columns": rows(f"PRAGMA table_xinfo({name})"),
             "foreign keys": rows(f"PRAGMA foreign_key_list({name})"),
-            "indexes": [
-                (index, rows(f"PRAGMA index_xinfo({index[1]})"))
+            "indexes": {
+                index[1:]: rows(f"PRAGMA index_xinfo({index[1]})")
                 for index in rows(f"PRAGMA index_list({name})")
-            ],
+            },
             "checks": sorted(
                 line.strip(" \t,") for line in str(sql).splitlines() if "CHECK" in line
             ),
@@ -232,13 +234,34 @@ def test_more_readers_than_connections_wait_their_turn(database: Database) -> No
     assert seen == [7] * 40
 
 
+def at_revision(path: Path, revision: str) -> Engine:
+    """Make a database as an earlier version of the program left it; dispose of what this gives."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "saferoom.state:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return engine
+
+
+def uses(path: Path) -> list[tuple[object, ...]]:
+    """Bring a database up to date and give its uses: whom they concern, where, the question."""
+    use, asked = tables.use.c, tables.asked.c
+    query = select(use.whom, use.entry_idx, asked.request_id).join(
+        tables.asked, asked.entry_idx == use.entry_idx
+    )
+    with Database.open(path) as database, database.read() as reading:
+        return sorted(tuple(row) for row in reading.execute(query))
+
+
 def test_uses_before_the_table_of_uses_are_found_in_it(tmp_path: Path) -> None:
     path = tmp_path / "room.db"
-    with Database.open(path) as database, database.writer.begin():
-        _fill_before_uses(database.writer)
-    with Database.open(path) as database, database.read() as reading:
-        found = reading.execute(select(tables.use).order_by(tables.use.c.entry_idx)).all()
-    assert sorted(found) == sorted(
+    engine = at_revision(path, "0002")
+    with engine.begin() as connection:
+        _fill_before_uses(connection)
+    engine.dispose()
+    assert uses(path) == sorted(
         [
             ("tax", 0, "sha256:" + "a" * 64),
             ("91990000000001011G", 0, "sha256:" + "a" * 64),
@@ -248,10 +271,7 @@ def test_uses_before_the_table_of_uses_are_found_in_it(tmp_path: Path) -> None:
 
 
 def _fill_before_uses(connection: Connection) -> None:
-    """Undo the migration, and write what a room held before it: a release, and two refusals."""
-    connection.exec_driver_sql("DROP TABLE federation_message")
-    connection.exec_driver_sql("DROP TABLE use")
-    connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+    """Write what a room held: a release, and two refusals."""
     words = ('"tax"', '"court"', "null")
     for index, owner in enumerate(words):
         digest, asked = f"sha256:{index:064}", "sha256:" + "abc"[index] * 64
@@ -275,10 +295,9 @@ def _fill_before_uses(connection: Connection) -> None:
 def test_batches_and_prices_before_they_were_uses_are_found_among_them(tmp_path: Path) -> None:
     path = tmp_path / "room.db"
     price, batch = ("sha256:" + letter * 64 for letter in "ab")
-    with Database.open(path) as database, database.writer.begin():
-        write = database.writer.exec_driver_sql
-        write("DROP TABLE federation_message")
-        write("UPDATE alembic_version SET version_num = '0004'")
+    engine = at_revision(path, "0004")
+    with engine.begin() as connection:
+        write = connection.exec_driver_sql
         for index, kind in enumerate(("cost-estimate", "batch-release")):
             digest, asked = f"sha256:{index:064}", (price, batch)[index]
             payload = f'{{"owner":"tax","request":"{asked}"}}'.encode()
@@ -292,8 +311,7 @@ def test_batches_and_prices_before_they_were_uses_are_found_among_them(tmp_path:
             )
             question = b'{"subject":"91990000000001011G"}' if kind == "cost-estimate" else b"{}"
             write("INSERT INTO request VALUES (?, 'bank', 't', ?, '[]', 0)", (asked, question))
-    with Database.open(path) as database, database.read() as reading:
-        found = reading.execute(select(tables.use)).all()
-    assert sorted(found) == sorted(
+    engine.dispose()
+    assert uses(path) == sorted(
         [("tax", 0, price), ("91990000000001011G", 0, price), ("tax", 1, batch)]
     )

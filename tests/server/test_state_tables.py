@@ -19,6 +19,7 @@ from saferoom.state.database import Database
 from saferoom.state.rows import (
     ORDER,
     AnswerRow,
+    AskedRow,
     MentionRow,
     OrganisationRow,
     Place,
@@ -67,12 +68,12 @@ def fill(connection: Connection) -> None:
             {
                 "owner": "tax",
                 "sequence": 1,
-                "statement_digest": envelope.digest,
+                "statement": 1,
                 "running": "sha256:" + "1" * 64,
             },
         )
-        use = UseRow("tax", "sha256:" + "2" * 64)
-        connection.execute(insert(tables.use), dict(use.values(Place(0, NOON))))
+        for row in (UseRow("tax"), AskedRow("sha256:" + "2" * 64)):
+            connection.execute(row.SQL, dict(row.values(Place(0, NOON))))
         mention = MentionRow("consent.subject", "somebody", envelope.digest)
         connection.execute(MentionRow.SQL, dict(mention.values(Place(0, NOON))))
 
@@ -125,8 +126,11 @@ def test_a_salt_may_be_deleted_and_leaves_no_trace_in_the_file(tmp_path: Path) -
         ("salt", "(0, zeroblob(32))"),  # of no entry
         ("node", "(0, 0, zeroblob(20))"),
         ("node", "(-1, 0, zeroblob(32))"),
-        ("stream", "('tax', 1, 'sha256:00', 'r')"),  # of no statement
-        ("answer", "('sha256:00', 'tax', 'bank', 'sha256:00', x'00', 0)"),
+        ("stream", "('tax', 1, 7, 'r')"),  # of no statement
+        ("answer", "(7, 'tax', 'bank', 7, x'00', 0)"),
+        ("answer", "(NULL, 'tax', 'bank', NULL, x'00', 0)"),
+        ("statement", "(NULL, 'sha256:00', '01', 'k', 't', x'00', '[]', NULL, 0)"),
+        ("request", "(NULL, 'sha256:00', '01', 'bank', 't', x'00', '[]', 0)"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_refused(database: Database, table: str, values: str) -> None:
@@ -204,7 +208,7 @@ def test_rows_are_written_as_they_are(database: Database) -> None:
     assert released.accepted_at == NOON
     assert (requested.request_id, requested.payload) == (asked.digest, b'{"a":1}')
     assert requested.payload_type == "application/vnd.saferoom.request.v1+json"
-    assert answered == (asked.digest, "tax", "bank", release.digest, b"sealed", 0)
+    assert answered == (requested.number, "tax", "bank", released.number, b"sealed", 0)
     assert enrolled == ("bank", "The Bank", "银行", ("institution", "auditor"), NOON)
 
 

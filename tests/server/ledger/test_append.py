@@ -185,7 +185,8 @@ async def test_each_owners_stream_is_numbered_without_gaps(database: Database) -
         by_index = {position.index: number for number, position in enumerate(positions)}
         tip = ledger.tip()
     with database.read() as connection:
-        rows = connection.execute(select(tables.stream)).all()
+        followed = select(tables.stream, tables.statement.c.digest).join(tables.statement)
+        rows = connection.execute(followed).all()
     for owner in owners:
         of_owner = [
             envelope(by_index[index]) for index in range(200) if owner in concerned[by_index[index]]
@@ -194,7 +195,7 @@ async def test_each_owners_stream_is_numbered_without_gaps(database: Database) -
         wholes = [each.whole for each in of_owner]
         stream = [row for row in rows if row.owner == owner]
         assert [row.sequence for row in stream] == list(range(1, len(digests) + 1))
-        assert [row.statement_digest for row in stream] == digests
+        assert [row.digest for row in stream] == digests
         assert [row.running for row in stream] == [
             head_of(wholes[: n + 1]) for n in range(len(digests))
         ]

@@ -83,12 +83,13 @@ REWRITINGS = [
     ("INSERT INTO node VALUES (4, 0, randomblob(32))", "node"),
     (f"UPDATE statement SET payload = x'7b7d' WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
     (f"UPDATE statement SET payload_type = '' WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
+    (f"UPDATE statement SET found_by = '0' WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
     (f"UPDATE statement SET entry_idx = 1 WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
     (f"UPDATE statement SET entry_idx = 77 WHERE digest = '{DIGESTS[6]}'", DIGESTS[6]),
     ("UPDATE stream SET running = 'none' WHERE owner = 'tax' AND sequence = 3", "tax/3"),
     ("DELETE FROM stream WHERE owner = 'tax' AND sequence = 3", "tax/4"),
     ("UPDATE stream SET sequence = 99 WHERE owner = 'court' AND sequence = 3", "court/99"),
-    (f"UPDATE stream SET statement_digest = '{DIGESTS[0]}' WHERE sequence = 1", "/1"),
+    ("UPDATE stream SET statement = 1 WHERE sequence = 1", "/1"),
 ]
 
 
