@@ -224,7 +224,7 @@ class Ledger:
             SafeRoomError: `MALFORMED` if that tree is not there or has no such entry.
         """
         self._require_size("size", size)
-        return self._nodes.compute(partial(inclusion_path, index, size, suite=self._suite))
+        return self._nodes.path(partial(inclusion_path, index, size, suite=self._suite))
 
     def tlog_proof(self, position: Position) -> str:
         """Give the proof of a position that goes into a receipt: a C2SP tlog-proof.
@@ -245,7 +245,7 @@ class Ledger:
             SafeRoomError: `MALFORMED` unless 0 < size1 <= size2 <= the log's size.
         """
         self._require_size("size2", size2)
-        return self._nodes.compute(partial(consistency_path, size1, size2, suite=self._suite))
+        return self._nodes.path(partial(consistency_path, size1, size2, suite=self._suite))
 
     def entries(self, start: int, limit: int) -> tuple[Entry, ...]:
         """Give entries in order from a start; at most the limit and never more than `PAGE`.

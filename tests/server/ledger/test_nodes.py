@@ -30,8 +30,10 @@ async def test_proofs_do_not_depend_on_what_memory_holds(
 ) -> None:
     nodes = Nodes(database, capacity)
     for index in [*range(SIZE), *range(SIZE)]:
-        path = nodes.compute(partial(inclusion_path, index, SIZE))
+        path = nodes.path(partial(inclusion_path, index, SIZE))
+        assert path == nodes.path(partial(inclusion_path, index, SIZE))
         assert path == nodes.compute(partial(inclusion_path, index, SIZE))
+        assert path == Nodes(database).compute(partial(inclusion_path, index, SIZE))
         verify_inclusion(index, SIZE, leaf_hash(leaf_of(consent(index))), path, root)
 
 
@@ -41,7 +43,7 @@ async def test_many_threads_may_prove_at_once(database: Database, root: bytes) -
 
     def prove(first: int) -> None:
         for index in range(first, SIZE, 5):
-            path = nodes.compute(partial(inclusion_path, index, SIZE))
+            path = nodes.path(partial(inclusion_path, index, SIZE))
             verify_inclusion(index, SIZE, leaf_hash(leaf_of(consent(index))), path, root)
             verified.append(index)
 
@@ -56,4 +58,7 @@ async def test_many_threads_may_prove_at_once(database: Database, root: bytes) -
 async def test_a_subtree_that_the_disk_lacks_is_named(database: Database, root: bytes) -> None:
     with pytest.raises(SafeRoomError, match="the subtree 0/45 is missing") as refusal:
         Nodes(database).compute(lambda node: node(0, 44) + node(0, 45) + root)
+    assert refusal.value.reason is Reason.BAD_PROOF
+    with pytest.raises(SafeRoomError, match="the subtree 0/45 is missing") as refusal:
+        Nodes(database).path(lambda node: (node(0, 44), node(0, 45)))
     assert refusal.value.reason is Reason.BAD_PROOF
