@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from saferoom_client.bars import bars
+from saferoom_client.bars import bars, curve
 from saferoom_client.sheet.rows import Form, Row, Section
 from saferoom_client.table_words import odds_words
 from saferoom_client.tongue import later, say
@@ -105,21 +105,23 @@ def bands_section(bands: tuple[ToldBand, ...], epsilon: Decimal) -> Section:
     heading = say("Bands of the rows held out, the riskiest first")
     if not bands:
         return Section(heading, (Row(say("none"), "".join(describe_bands(bands, epsilon))),))
-    curve = Curve(bands)
+    follows = Curve(bands)
     numbers = [str(at) for at in range(1, len(bands) + 1)]
     series = {
         say("bad rate"): [each.rate for each in bands],
         say("foretold"): [float(each.foretold) for each in bands],
     }
+    roc = curve(follows.points, say("others so far"), say("events so far"))
     return Section(
         heading,
         (
             Row("", bars(numbers, series), Form.DRAWING),
             *(
                 Row(say("band {number}", number=number), _line(*line))
-                for number, line in enumerate(curve.lines(), 1)
+                for number, line in enumerate(follows.lines(), 1)
             ),
-            Row(say("calibration"), _calibration(curve)),
+            Row("", roc, Form.DRAWING),
+            Row(say("calibration"), _calibration(follows)),
             Row(say("noise"), _within(epsilon)),
         ),
     )
@@ -129,13 +131,13 @@ def bands_document(bands: tuple[ToldBand, ...] | None) -> dict[str, object] | No
     """Write what follows of bands for a program; none where none are told."""
     if not bands:
         return None
-    curve = Curve(bands)
+    follows = Curve(bands)
     return {
         "rates": [each.rate for each in bands],
-        "lifts": list(curve.lifts),
-        "roc": [list(each) for each in curve.points],
-        "ks": curve.ks,
-        "calibration_error": curve.calibration_error,
+        "lifts": list(follows.lifts),
+        "roc": [list(each) for each in follows.points],
+        "ks": follows.ks,
+        "calibration_error": follows.calibration_error,
     }
 
 
@@ -162,10 +164,10 @@ def _within(epsilon: Decimal) -> str:
     )
 
 
-def _calibration(curve: Curve) -> str:
+def _calibration(follows: Curve) -> str:
     return say(
         "rates are {error:.1%} from what was foretold, on average over rows; KS at bands' edges"
         " {ks:.2f}",
-        error=curve.calibration_error,
-        ks=curve.ks,
+        error=follows.calibration_error,
+        ks=follows.ks,
     )

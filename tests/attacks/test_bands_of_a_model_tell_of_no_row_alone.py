@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.children.fit_jobs import NoisyBandMade
 from saferoom_enclaves.fits import desk, gate
+from saferoom_enclaves.marks import Marks
 from saferoom_enclaves.risk_bands import noisy_bands
 from saferoom_enclaves.statistics import laplace
 from saferoom_models.pooled.bands import Counted, count_bands
@@ -257,6 +258,18 @@ def test_a_repeat_over_a_kill_and_the_same_records_anew_are_no_way_around(kept: 
     later = kept.ask(of, own).privacy
     assert later is not None
     assert later.spent == 1, "after a month, all that was spent is over"
+
+
+def test_what_a_lost_folder_forgot_counts_as_told_for_a_month(
+    kept: FitRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daily: dict[str, object] = {"runs": {"most": 6, "days": 1}}
+    own = bank_of(kept, "forgot")
+    of, silent = kept.approved(asked(**(TOLD | daily)), "f-1"), kept.approved(asked(**daily), "f-2")
+    ago = kept.world.now() - timedelta(days=10)
+    monkeypatch.setattr(Marks, "forgotten_until", ago)
+    assert kept.ask(of, own).reason is Reason.OVER_BUDGET
+    assert kept.ask(silent, own).reason is None, "its runs of that day are over"
 
 
 def test_an_enclave_without_opendp_says_what_to_install_and_charges_nothing(

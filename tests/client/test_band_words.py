@@ -58,7 +58,9 @@ def test_a_table_of_bands_has_rates_lifts_and_the_curve_at_edges() -> None:
 
 def test_a_page_draws_bands_and_a_program_reads_what_follows_of_them() -> None:
     section = bands_section(BANDS, Decimal("0.5"))
-    assert section.rows[0].form is Form.DRAWING
+    drawn = [each.value for each in section.rows if each.form is Form.DRAWING]
+    assert ["events so far" in each for each in drawn] == [False, True]
+    assert all(each.startswith("<svg") and "<script" not in each for each in drawn)
     assert "lift 1.50" in section.rows[1].value
     assert bands_section((), Decimal("0.5")).rows[0].form is Form.TEXT
     document = bands_document(BANDS)

@@ -143,9 +143,10 @@ def _columns(
                 notes.append(KeptNote(kind=WITHHELD, column=name, value=0.0))
             else:
                 found[name] = counts
-    for name in (*asked.named, *asked.leave):
-        if not any(name in each.shapes for each in told):
-            raise refused(f"--column {name}", later("no receipt has such a column"))
+    for option, names in (("--column", asked.named), ("--leave", asked.leave)):
+        for name in names:
+            if not any(name in each.shapes for each in told):
+                raise refused(f"{option} {name}", later("no receipt has such a column"))
     if not found:
         rule = later("of every column a number was withheld: ask for fewer classes, or with noise")
         raise refused("receipts", rule, "saferoom stats --help")
