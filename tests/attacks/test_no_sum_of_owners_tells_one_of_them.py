@@ -44,8 +44,15 @@ def test_whoever_waits_until_one_owner_loads_alone_subtracts_nothing(room: Offic
     assert set(refused(room, of, at=2).values()) == {None}
     # The control: all have loaded, and no part stands in both sums.
     room.a_month_later()
+    former = room.enclaves["west"].enclave.store
+    assert former is not None
     room.load("north", "east")
     assert room.summed(of) != first
+    # Whose records are its former ones again has its former numbers, under a period that is new.
+    room.load("west")
+    room.go_back("west", former.digest)
+    assert refused(room, of)["west"] is Reason.CONFLICT
+    assert "of records that were gone back to no sum" in room.enclaves["west"].log.getvalue()
 
 
 def sums(**periods: int) -> ToldSum:

@@ -23,8 +23,10 @@ def told(
     sums: Sums,
     request: str,
     periods: dict[str, int],
+    *,
     group: str = "ring",
     owners: tuple[str, ...] = OFFICES,
+    records: int | None = None,
     **other: object,
 ) -> list[Reason]:
     """Take the words of owners on a request, each about a period; give what is wrong."""
@@ -40,7 +42,8 @@ def told(
         said = word.model_copy(update=fields | other)
         aggregate = sums_of(owners=owners if len(owners) > 1 else OFFICES)
         plan = aggregate if len(owners) > 1 else aggregate.of(owner)
-        found += [each.reason for each in sums.take(said, (owner, epoch), plan, group, (group,))]
+        faults = sums.take(said, (owner, records or epoch), plan, group, (group,))
+        found += [each.reason for each in faults]
     return found
 
 
@@ -75,6 +78,11 @@ def test_sums_of_other_owners_and_tables_alone_of_the_same_records_are_found() -
     assert alone == [Reason.CONFLICT]
     wider = told(sums, "wider", FIRST | {"yonder": 1}, owners=FOUR)
     assert wider == [Reason.CONFLICT] * 4
+
+
+def test_a_sum_of_records_that_were_gone_back_to_is_found() -> None:
+    sums = Sums()
+    assert told(sums, "one", {"east": 3}, records=1) == [Reason.CONFLICT]
 
 
 def test_one_owner_more_over_periods_of_all_the_others_is_no_violation() -> None:

@@ -96,6 +96,23 @@ def test_the_page_shows_the_draft_that_is_proposed_here() -> None:
     assert DRAFT in (DOCS / "statistics.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("was", "wrong", "told"),
+    [
+        ("[east, north, west]", "[east, north]", "a sum is over three owners or more"),
+        ("[east, north, west]", "[north, west, yonder]", "of a sum they are named as the first's"),
+        ("  privacy: {epsilon: 0.5, cap: 1}\n", "", "a sum over owners leaves with noise only"),
+        ("kind: sum", "kind: mean", "over owners are added up: count, sum, histogram"),
+    ],
+)
+def test_who_drafts_no_sum_is_told_what_one_is(
+    room: LiveRoom, tmp_path: Path, was: str, wrong: str, told: str
+) -> None:
+    assert was in DRAFT
+    (draft := tmp_path / "sums.yaml").write_text(DRAFT.replace(was, wrong), "utf-8")
+    assert told in typed(room, "bank-a", "desk", "template", "propose", str(draft), fails=True)
+
+
 def test_an_approver_reads_what_is_told_and_what_hides_its_own_cells(
     room: LiveRoom, approved: str
 ) -> None:
@@ -129,6 +146,7 @@ def test_a_sum_is_priced_told_shown_and_audited(room: LiveRoom, approved: str) -
     report = json.loads(typed(room, "auditor", "desk", "audit", "verify", "--json"))
     assert report["violations"] == []
     assert "east, north, west" in page.read_text("utf-8")
+    assert NAME in typed(room, "north", "li", "uses")
     assert "vat_paid" in numbers.read_text("utf-8").partition("\n")[0]
 
 

@@ -111,6 +111,12 @@ class Offices:
                 enclave.load({"firms": to_csv(rows_of(at))})
                 self.loads[name] += 1
 
+    def go_back(self, name: str, store: str) -> None:
+        """Have an office go back to earlier records."""
+        enclave = self.enclaves[name]
+        enclave.roll_back(enclave.rollback_order(store))
+        self.loads[name] += 1
+
     def a_month_later(self) -> None:
         """Let so many days pass that tables of other records may be told."""
         self.world.clock.advance(31 * 24 * 3600)

@@ -67,6 +67,9 @@ class Sums:
             yield SafeRoomError(Reason.CONFLICT, detail)
         if not aggregate.owners:
             return
+        if records[1] != said.store.epoch:
+            detail = "a sum of records that its owner went back to, which others take for new ones"
+            yield SafeRoomError(Reason.CONFLICT, detail)
         request = self._requests.setdefault(said.request, _Request())
         request.periods[said.owner] = said.store.epoch
         request.told_to[said.owner] = (group, linked)

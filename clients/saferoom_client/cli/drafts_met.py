@@ -20,6 +20,11 @@ DRAFTS: Final = (
     later("the key column is not among the columns"),
     later("a Check, and no other kind, has a formula: check"),
     later("declared and used must be the same, and of the same feature"),
+    # Tables (`saferoom_proto/statements/aggregate.py`).
+    later("the features are of one owner; of a sum they are named as the first's"),
+    later("a sum is over three owners or more, in the order of their names"),
+    later("a sum over owners leaves with noise only: say `privacy`"),
+    later("over owners are added up: count, sum, histogram"),
     # A feature's SQL (`saferoom_enclaves/feature_sql.py`, `feature_expressions.py`).
     later("the statement cannot be read"),
     later("exactly one statement is expected"),
@@ -62,6 +67,9 @@ DRAFTS: Final = (
 
 DRAFTS_WITH_VALUES: Final = (
     later("line {line} column {column}: {rule}"),
+    # A sum over owners.
+    later("its classes are others than those of {feature}"),
+    later("its unit is another than that of {feature}"),
     # A feature, and its SQL.
     later("a grid has at most {most} thresholds, each above the one before"),
     later("a partition has {least} to {most} classes"),

@@ -119,7 +119,8 @@ def charge_table(
             records, when it was told the same tables too often, or where its group has too little
             of epsilon left; `CONFLICT` for a feature that was defined, or bounded, in another way
             in tables before, for other legal groups, for noise beside tables without, and for a
-            sum that another could be subtracted from; `NOT_ALLOWED` for a sum of which the asker's
+            sum that another could be subtracted from, or of records that were gone back to;
+            `NOT_ALLOWED` for a sum of which the asker's
             group knows so many parts that fewer than three are left;
             `TOO_LARGE` if all plans together have too many cells.
     """
@@ -131,7 +132,7 @@ def charge_table(
         detail = f"these tables were made {MOST_ANSWERS} times: the receipts hold what was told"
         raise SafeRoomError(Reason.OVER_BUDGET, detail)
     plan = admitted.tables.plan(epoch)
-    parts = _parts(admitted, accounts, kept.account, groups, epoch)
+    parts = _parts(admitted, accounts, kept, groups, epoch)
     noise = _noise(admitted, kept, plan, groups)
     features = {each.shape.ref: each for each in kept.account.features}
     for ref, pinned in admitted.tables.features.items():
@@ -179,12 +180,12 @@ def _require_waited(
 def _parts(
     admitted: AdmittedTable,
     accounts: TableAccounts,
-    before: TableAccount,
+    kept: KeptAccount,
     groups: CollusionGroups,
     epoch: int,
 ) -> ToldSum | None:
     """Hold a sum over owners to those before it; give nothing for tables of this owner alone."""
-    owners, asked = admitted.tables.owners, admitted.asked
+    owners, asked, before = admitted.tables.owners, admitted.asked, kept.account
     owner = admitted.tables.aggregate.owner
     # What is told of an owner alone, or with others, is its part of a sum, or leaves another's.
     if before.plans and before.owners != owners:
@@ -198,6 +199,9 @@ def _parts(
     knowing = {each for other in linked for each in groups.institutions().get(other, ())}
     if len({*owners} - knowing) < FEWEST_SUMMED:
         raise SafeRoomError(Reason.NOT_ALLOWED, "the asker's group would see fewer than three")
+    # The other owners take a new period for other records; these have their former numbers again.
+    if kept.records != epoch:
+        raise SafeRoomError(Reason.CONFLICT, "of records that were gone back to no sum is told")
     if not asked.request.periods:
         return None
     own = next(each.epoch for each in asked.request.periods if each.owner == owner)
