@@ -85,6 +85,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}CheckService/GetCheck": _INSTITUTION,
         f"{_ROOM}UseService/ListUses": frozenset({Role.SUBJECT, Role.OWNER}),
         f"{_ROOM}CheckService/Cost": _INSTITUTION,
+        f"{_ROOM}CheckService/AskList": _INSTITUTION,
         f"{_ROOM}BatchService/CheckMany": _INSTITUTION,
         f"{_ROOM}TableService/MakeTables": _INSTITUTION,
         f"{_ROOM}JobService/SubmitJob": _INSTITUTION,

@@ -22,7 +22,7 @@ from saferoom.job_words import JobWords
 from saferoom.jobs import Jobs
 from saferoom.limits import Limits
 from saferoom.links import Links
-from saferoom.made import FITS, TABLES, Made
+from saferoom.made import FITS, TABLES, Made, lists
 from saferoom.refusals import Refusals
 from saferoom.services.batch import BatchService
 from saferoom.services.check import CheckService
@@ -61,7 +61,8 @@ async def add_answering(
         clock=clock,
     )
     costs = Costs(checks=checks, judges=links, notary=books.notary, refusals=refusals)
-    add_check(CheckService(checks, costs, Consents(books.archive)), server)
+    listed = Made(lists(books.archive), checks=checks, links=links, refusals=refusals)
+    add_check(CheckService(checks, costs, Consents(books.archive), listed), server)
     batches = Batches(
         checks=checks,
         judges=links,
@@ -87,4 +88,4 @@ async def add_answering(
     add_job(JobService(jobs, fits), server)
     tables = Made(TABLES, checks=checks, links=links, refusals=refusals)
     add_table(TableService(tables), server)
-    return checks, costs, batches, jobs, fits, tables
+    return checks, costs, batches, jobs, fits, tables, listed

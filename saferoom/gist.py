@@ -20,6 +20,7 @@ from saferoom_proto.statements import (
     Digest,
     FitRequest,
     JobRequest,
+    ListRequest,
     Name,
     Outcome,
     Purpose,
@@ -61,7 +62,7 @@ class JobGist(RequestGist):
 
 
 class TableGist(RequestGist):
-    """The same of a request for tables, which are about nobody."""
+    """The same of a request for tables or a list, which name nobody."""
 
     subject: _ShortText = ""
 
@@ -125,6 +126,15 @@ def table_gist(envelope: Envelope) -> TableGist:
         SafeRoomError: `MALFORMED`; the faults name the fields.
     """
     return _read(envelope, TableRequest.payload_type(), TableGist)
+
+
+def list_gist(envelope: Envelope) -> TableGist:
+    """Read what the room goes by in a request for a page of a list.
+
+    Raises:
+        SafeRoomError: `MALFORMED`; the faults name the fields.
+    """
+    return _read(envelope, ListRequest.payload_type(), TableGist)
 
 
 def fit_gist(envelope: Envelope) -> JobGist:

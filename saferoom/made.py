@@ -1,4 +1,4 @@
-"""What an owner's enclave makes of many records at one request: tables, or a model.
+"""What an owner's enclave makes of many records at one request: tables, a model, or a list.
 
 The room goes the steps of a check (`docs/life-of-a-check.md`) with a request that is about nobody.
 It sees who asked whom by which template; what is made is sealed to the asker, and kept by the
@@ -13,20 +13,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar
 
+from saferoom.archive import Archive
 from saferoom.checks import Checks
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.exchange import Judged
-from saferoom.gist import RequestGist, fit_gist, table_gist
+from saferoom.gist import RequestGist, fit_gist, list_gist, table_gist
 from saferoom.links import Links
 from saferoom.outbox import Outbox
 from saferoom.refusals import Refusals
+from saferoom.reports import disputes_in
 from saferoom.session import Session
 from saferoom.state.rows import RequestRow
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import FitRelease, Outcome, TableRelease
+from saferoom_proto.statements import FitRelease, Outcome, Release, TableRelease, Template, load
 
-Word = TypeVar("Word", TableRelease, FitRelease)
+Word = TypeVar("Word", TableRelease, FitRelease, Release)
 _Key = tuple[str, str]
 """A request's id, and whose enclave it is asked of."""
 
@@ -60,6 +62,24 @@ def _one_of(owners: Sequence[str], named: str) -> str:
 
 TABLES: Final = Making("Aggregate", table_gist, TableRelease, Session.tabulate)
 FITS: Final = Making("Fit", fit_gist, FitRelease, Session.fit_model)
+
+
+def lists(archive: Archive) -> Making[Release]:
+    """Give how lists are made: with what was said of disputes in their registers.
+
+    Args:
+        archive: holds it, and the templates.
+    """
+
+    async def ask(session: Session, envelope: Envelope) -> Judged:
+        template = await archive.find(list_gist(envelope).template)
+        listing = None if template is None else load(template.envelope, Template).listing
+        if listing is None:
+            raise SafeRoomError(Reason.NOT_ALLOWED, "a template of another kind")
+        said = await disputes_in(archive, listing.owner, listing.table)
+        return await session.report(envelope, said)
+
+    return Making("List", list_gist, Release, ask)
 
 
 class Made(Generic[Word]):

@@ -34,7 +34,7 @@ from saferoom_client import (
     versions,
 )
 from saferoom_client.audit import run
-from saferoom_client.report import asking
+from saferoom_client.report import asking, listing
 from saferoom_client.session import Session
 
 
@@ -120,6 +120,7 @@ class AsyncRoom(Session):
     add_up = sums.add_up
     price_sum = sums.price_sum
     ask_report = asking.ask_report
+    ask_list = listing.ask_list
     cost = costs.cost
     price = costs.price
     score = scores.score

@@ -46,6 +46,7 @@ def in_words(
         *_plans("tables", _OF_TABLES, before.aggregate, now.aggregate),
         *_plans("a training", _OF_TRAINING, before.training, now.training),
         *_plans("a report", _OF_REPORT, before.report, now.report),
+        *_plans("a list", _OF_LIST, before.listing, now.listing),
         *_plans("scores", _OF_SCORES, before.score, now.score),
         *_plans("a training in the room", _OF_FIT, before.fit, now.fit),
     ]
@@ -136,6 +137,13 @@ _OF_TRAINING = {
 
 
 _OF_REPORT = {"columns": "the columns of which tables"}
+_OF_LIST = {
+    "table": "which register",
+    "columns": "the columns",
+    "only": "which of its rows count",
+    "by": "what picks the firms",
+    "most": "the most firms",
+}
 _OF_SCORES = {
     "model": "the model",
     "training": "what the model was trained under",

@@ -56,6 +56,7 @@ _ASKS: Final = {
     "Report": "report",
     "Score": "score",
     "Fit": "fit",
+    "List": "listing",
 }
 """Where each kind of template says what it asks."""
 

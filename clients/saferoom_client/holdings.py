@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from saferoom_client.heads import require_witnessed
-from saferoom_client.own_rows import own_rows
+from saferoom_client.own_rows import own_lists, own_rows
 from saferoom_client.question import BACKDATED, VALID_FOR
 from saferoom_client.session import Session
 from saferoom_client.use import Use
@@ -34,7 +34,8 @@ class OwnHoldings:
         disclosure: the enclave's word, with its place in the log.
         index: its entry there.
         rows: its rows in batches, each verified, the newest batch first.
-        unproven: in how many more batches it is whose word the room does not prove.
+        lists: pages of lists that told of it, each verified, the newest first.
+        unproven: in how many more batches and lists it is whose word the room does not prove.
     """
 
     holdings: Holdings
@@ -42,6 +43,7 @@ class OwnHoldings:
     disclosure: Recorded
     index: int
     rows: tuple[Use, ...]
+    lists: tuple[Use, ...]
     unproven: int
 
 
@@ -82,9 +84,11 @@ async def get_holdings(session: Session, owner: str) -> OwnHoldings:
         each.feature: session.grounds.feature(await session.grounds.statement(each.digest), charter)
         for each in held.features
     }
-    # Step 5: its rows in batches, each under the enclave's recorded word.
-    rows, unproven = await own_rows(session, held)
-    return OwnHoldings(held, features, recorded, index, rows, unproven)
+    # Step 5: its rows in batches, and the lists that told of it, each under the enclave's recorded
+    # word.
+    rows, of_batches = await own_rows(session, held)
+    lists, of_lists = await own_lists(session, held)
+    return OwnHoldings(held, features, recorded, index, rows, lists, of_batches + of_lists)
 
 
 def _request(session: Session, owner: str, key: SealingKey) -> HoldingsRequest:

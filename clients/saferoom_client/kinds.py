@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "Aggregate": "stats ask",
     "Report": "report ask",
     "Fit": "job submit",
+    "List": "listing ask",
 }
 
 

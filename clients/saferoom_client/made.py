@@ -1,4 +1,4 @@
-"""What an enclave makes of many records at one request, tables or a model: asked for, and shown."""
+"""What an enclave makes of many records at one request: tables, a model, a list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import FitRelease, TableRelease
+from saferoom_proto.statements import FitRelease, Release, TableRelease
 from saferoom_proto.wire import Recorded
 
 VALID_FOR: Final = timedelta(minutes=9)
@@ -28,7 +28,7 @@ Waiting = Callable[[], None]
 """Told each time that the room is asked again."""
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
-W = TypeVar("W", TableRelease, FitRelease)
+W = TypeVar("W", TableRelease, FitRelease, Release)
 
 
 def ignore_waiting() -> None:
@@ -74,7 +74,7 @@ async def shown(
     view: TemplateView,
     request: Envelope,
     word: Recorded,
-    release: TableRelease | FitRelease,
+    release: TableRelease | FitRelease | Release,
 ) -> dict[str, object]:
     """Gather the statements that an enclave's word names: the fields of a receipt but one."""
     statement = session.grounds.statement

@@ -1,4 +1,4 @@
-"""Rows of batches as an owner's enclave shows them to their subject, each verified."""
+"""Rows of batches, and lists, as an owner's enclave shows them to their subject: verified."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.holdings import HeldBatch, Holdings
+from saferoom_proto.holdings import HeldBatch, HeldList, Holdings
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import BatchRelease, Charge, load
+from saferoom_proto.statements import BatchRelease, Charge, ListRequest, Release, load
 from saferoom_proto.v1 import ledger_pb2
 from saferoom_proto.wire import Recorded
 
@@ -49,6 +49,52 @@ async def own_rows(session: Session, held: Holdings) -> tuple[tuple[Use, ...], i
     told = await asyncio.gather(*(rows_of(batch) for batch in held.batches))
     rows = tuple(use for uses in told if uses is not None for use in uses)
     return rows, sum(uses is None for uses in told)
+
+
+async def own_lists(session: Session, held: Holdings) -> tuple[tuple[Use, ...], int]:
+    """Verify the pages of lists that an owner's enclave says it told of the subject.
+
+    Whom a page told of is known to its asker and to the enclave, whose word it is that the subject
+    was among them.
+
+    Returns:
+        The pages, the newest first, and of how many the room proves no place in the log.
+
+    Raises:
+        SafeRoomError: as `own_rows`.
+    """
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def page_of(shown: HeldList) -> Use | None:
+        async with places:
+            try:
+                return await _page(session, held, shown)
+            except UnprovenError:
+                return None
+
+    told = await asyncio.gather(*map(page_of, held.lists))
+    pages = tuple(use for use in told if use is not None)
+    return pages, len(told) - len(pages)
+
+
+async def _page(session: Session, held: Holdings, shown: HeldList) -> Use:
+    statement, question = Envelope.from_text(shown.word), Envelope.from_text(shown.question)
+    word, _ = await session.grounds.word(statement, Release)
+    if word.owner != held.owner or question.payload_type != ListRequest.payload_type():
+        raise SafeRoomError(Reason.BAD_PROOF, "a list of another owner's enclave, or no list")
+    recorded, index = await _proven(session, statement, unb64(shown.salt))
+    use = Use(
+        index=index,
+        word=recorded,
+        owner=word.owner,
+        institution=word.institution,
+        request_id=word.request,
+        template=word.template,
+        reason=word.reason,
+        time=word.time,
+        epoch=None if word.store is None else word.store.epoch,
+    )
+    return use.with_question(question)
 
 
 async def _rows(session: Session, held: Holdings, batch: HeldBatch) -> tuple[Use, ...]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.reports.list_receipt import ListReceipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.tables.sum_receipt import SumReceipt
@@ -19,6 +20,7 @@ ReceiptFile = (
     | UseReceipt
     | TableReceipt
     | ReportReceipt
+    | ListReceipt
     | FitReceipt
     | SumReceipt
 )
@@ -33,5 +35,6 @@ class Kind(StrEnum):
     USE = "saferoom-use/v1"
     TABLE = "saferoom-table-receipt/v1"
     REPORT = "saferoom-report-receipt/v1"
+    LIST = "saferoom-list-receipt/v1"
     FIT = "saferoom-fit-receipt/v1"
     SUM = "saferoom-sum-receipt/v1"

@@ -25,6 +25,7 @@ from saferoom_proto.checkpoint import Checkpoint, format_proof, parse_proof
 from saferoom_proto.fit_receipt import FitReceipt, verify_fit_receipt
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
+from saferoom_proto.reports.list_receipt import ListReceipt, verify_list_receipt
 from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
 from saferoom_proto.statements.witnesses import Vouched, Witnessed, WitnessPolicy, vouched_by
 from saferoom_proto.tables.receipt import TableReceipt, verify_table_receipt
@@ -137,18 +138,20 @@ def verify(receipt: ReceiptFile, trust: Trust) -> None:
             verify_sum_receipt(receipt, trust)
         case FitReceipt():
             verify_fit_receipt(receipt, trust)
+        case ListReceipt():
+            verify_list_receipt(receipt, trust)
         case ReportReceipt():
             verify_report_receipt(receipt, trust)
 
 
 def _proofs(receipt: ReceiptFile) -> tuple[str, ...]:
-    if isinstance(receipt, UseReceipt | TableReceipt | FitReceipt):
+    if isinstance(receipt, UseReceipt | TableReceipt | FitReceipt | ListReceipt):
         return (receipt.proof,)
     return tuple(part.proof for part in receipt.parts)
 
 
 def _renewed(receipt: AnyReceipt, proofs: Sequence[str]) -> AnyReceipt:
-    if isinstance(receipt, UseReceipt | TableReceipt | FitReceipt):
+    if isinstance(receipt, UseReceipt | TableReceipt | FitReceipt | ListReceipt):
         return receipt.model_copy(update={"proof": proofs[0]})
     parts = tuple(
         part.model_copy(update={"proof": proof})

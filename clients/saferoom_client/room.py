@@ -44,7 +44,7 @@ from saferoom_client import (
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.audit import run
 from saferoom_client.profile import Profile
-from saferoom_client.report import asking
+from saferoom_client.report import asking, listing
 from saferoom_client.session import DEADLINE_SECONDS, Clock, Session, utc_now
 
 P = ParamSpec("P")
@@ -222,6 +222,7 @@ class Room:
     add_up = _waiting(sums.add_up)
     price_sum = _waiting(sums.price_sum)
     ask_report = _waiting(asking.ask_report)
+    ask_list = _waiting(listing.ask_list)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)
     score = _waiting(scores.score)

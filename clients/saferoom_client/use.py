@@ -27,6 +27,7 @@ from saferoom_proto.statements import (
     JobAdmission,
     JobRelease,
     JobRequest,
+    ListRequest,
     TableRelease,
     TableRequest,
 )
@@ -42,6 +43,8 @@ class UseKind(StrEnum):
     PRICE = "price"
     TABLE = "table"
     """Of everybody together."""
+    LIST = "list"
+    """Of those of a district or an industry who stand on a register; about nobody beforehand."""
     JOB = "job"
     """Of training, jointly or in the room: about nobody alone."""
     LOOK = "look"
@@ -55,6 +58,7 @@ _USE_KINDS: Final[Mapping[str | None, UseKind]] = {
     CostRequest.payload_type(): UseKind.PRICE,
     FitRelease.payload_type(): UseKind.JOB,
     FitRequest.payload_type(): UseKind.JOB,
+    ListRequest.payload_type(): UseKind.LIST,
     TableRelease.payload_type(): UseKind.TABLE,
     TableRequest.payload_type(): UseKind.TABLE,
     JobAdmission.payload_type(): UseKind.JOB,
@@ -156,6 +160,8 @@ class Use:
         match self.request:
             case CheckRequest() | CostRequest():
                 return self.request.params
+            case ListRequest():
+                return {"code": self.request.code, "page": str(self.request.page)}
             case BatchRequest() if self.row is not None:
                 return self.request.params[self.row.row.parameters]
             case _:

@@ -28,6 +28,7 @@ from saferoom_proto.statements import (
     CheckRequest,
     FitRequest,
     JobRequest,
+    ListRequest,
     TableRequest,
     load,
 )
@@ -42,11 +43,16 @@ class _Identification(Right):
     __slots__ = ()
 
 
+class _ListIdentification(Right):
+    __slots__ = ()
+
+
 class _Admission(Right):
     __slots__ = ()
 
 
 _IDENTIFIED: Final = _Identification()
+_LIST_IDENTIFIED: Final = _ListIdentification()
 _ADMITTED: Final = _Admission()
 
 
@@ -69,6 +75,22 @@ class Asked(Evidence):
         """Of a blind match, the id of its first message."""
         match = self.request.match
         return self.request_id if match is None else match.offer
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class AskedList(Evidence):
+    """A request for a page of a list that a known institution signed."""
+
+    right: InitVar[_ListIdentification]
+    envelope: Envelope
+    request: ListRequest
+    request_id: str
+    reply_key: bytes
+    agreement: PinnedAgreement
+
+    def __post_init__(self, right: _ListIdentification) -> None:
+        _LIST_IDENTIFIED.require(right)
 
 
 @final
@@ -130,6 +152,21 @@ def identify(envelope: Envelope, standing: Standing, now: datetime) -> Asked:
     hpke.require_public(reply_key)
     agreement = agreed(envelope, request, standing, now)
     return Asked(_IDENTIFIED, request, envelope.digest, reply_key, agreement)
+
+
+def identify_public(envelope: Envelope, standing: Standing, now: datetime) -> Asked | AskedList:
+    """Find out whose question it is: for a report about a subject, or for a page of a list.
+
+    Raises:
+        SafeRoomError: as `identify`.
+    """
+    if envelope.payload_type != ListRequest.payload_type():
+        return identify(envelope, standing, now)
+    request = load(envelope, ListRequest)
+    reply_key = unb64(request.reply_key)
+    hpke.require_public(reply_key)
+    agreement = agreed(envelope, request, standing, now)
+    return AskedList(_LIST_IDENTIFIED, envelope, request, envelope.digest, reply_key, agreement)
 
 
 def agreed(
@@ -233,7 +270,7 @@ def require_model(
 
 
 def require_of_now(
-    request: SubjectRequest | BatchRequest | TableRequest | JobRequest | FitRequest,
+    request: SubjectRequest | BatchRequest | TableRequest | JobRequest | FitRequest | ListRequest,
     rules: Rules,
     now: datetime,
 ) -> None:

@@ -82,6 +82,23 @@ def require_about(found: jobs.TableFound, wanted: jobs.TableWanted, subject: str
         raise garbled("other columns than the table's")
 
 
+def require_picked(found: jobs.Picked, order: jobs.Pick) -> None:
+    """Hold a page to what was asked: of the firms that its list has left for it, and no others.
+
+    Raises:
+        SafeRoomError: `TOO_LARGE` for more rows than are wanted; `INTERNAL`.
+    """
+    if len(found.rows) > order.most_rows:
+        raise SafeRoomError(Reason.TOO_LARGE, "more rows on a page than are wanted")
+    firms = {row[0] for row in found.rows if row}
+    if any(len(row) != len(order.columns) + 1 for row in found.rows) or None in firms:
+        raise garbled("a row that was not asked for")
+    left = min(order.firms, max(0, found.firms - order.first))
+    whole = found.firms <= order.most and (not found.more or found.firms == order.most)
+    if not whole or len(firms) != left:
+        raise garbled("other firms than were asked for")
+
+
 def require_file(files: Sequence[int], most_bytes: int, *, wanted: bool) -> None:
     """Hold a store's file to what a child can have made; one comes with good rows only."""
     if bool(files) != wanted:

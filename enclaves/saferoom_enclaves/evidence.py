@@ -3,7 +3,8 @@
     Asked ─▶ Admitted ─▶ Charged ─▶ Sealed[...] ───▶ Released          (admit, charge, gate)
     Inquired ─▶ Appraised ─────────────────────────▶ Released          (appraise, gate)
     Claimed ──────────────────────▶ Sealed[Held] ──▶ Released          (claim, gate)
-    Asked ─▶ AdmittedReport ─▶ SealedReport ─▶ ReleasedReport          (reports: admit, gate)
+    Asked, AskedList ─▶ AdmittedReport ─▶ SealedReport ─▶ ReleasedReport
+                                                                       (reports: admit, gate)
     AskedTable ─▶ AdmittedTable ─▶ ChargedTable ─▶ SealedTables ─▶ ReleasedTables
                                     (tables: admit, charge, gate)
     AskedBatch ─▶ AdmittedRows ─▶ ChargedRows ─▶ SealedRows ─▶ ReleasedRows

@@ -15,7 +15,7 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime
 from typing import Final, Generic, Protocol, TypeVar, final
 
-from saferoom_enclaves.admit import Admitted, Asked
+from saferoom_enclaves.admit import Admitted, Asked, AskedList
 from saferoom_enclaves.appraise import Appraised
 from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.charge import Charged
@@ -241,7 +241,7 @@ class Gate:
 
     def refuse(
         self,
-        asked: Asked,
+        asked: Asked | AskedList,
         reason: Reason,
         moment: Moment,
         charges: tuple[Charge, ...] = (),
@@ -304,6 +304,8 @@ class Gate:
             accounts=held.accounts,
             batches=held.batches,
             earlier=held.earlier,
+            lists=held.lists,
+            earlier_lists=held.earlier_lists,
             salt=b64(self._randomness(SALT_BYTES)),
         )
         plaintext = told.fitted().to_bytes()
@@ -328,7 +330,7 @@ class Gate:
 
 
 def answer_word(
-    asked: Asked,
+    asked: Asked | AskedList,
     moment: Moment,
     link: ChainLink,
     *,
@@ -339,7 +341,7 @@ def answer_word(
     charges: tuple[Charge, ...],
     answer: str | None,
 ) -> Release:
-    """Write the enclave's word on a request about one subject, as the next link of its chain."""
+    """Write the enclave's word on a question, as the next link of its chain."""
     request, grounds = asked.request, moment.grounds
     return Release(
         room=grounds.room,

@@ -1,4 +1,4 @@
-"""What is held about one subject: its rows, its features' values, who asked, and in which batches.
+"""What is held about one subject: rows, features' values, who asked, in which batches and lists.
 
 What is read goes under seal at once (`gate.collect`) and leaves to its subject only. A child reads
 it (`reading.py`), beside the work; what it gives is held to the schema and to the subject here.
@@ -22,10 +22,18 @@ from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.fetched.computing import memory_of
 from saferoom_enclaves.fetched.records import FetchedAbout, FetchedRecords
 from saferoom_enclaves.indexing import Opened
+from saferoom_enclaves.reports.shown import FoundLists
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.storework import StoreWork
-from saferoom_proto.holdings import HeldAccount, HeldBatch, HeldColumn, HeldFeature, HeldTable
+from saferoom_proto.holdings import (
+    HeldAccount,
+    HeldBatch,
+    HeldColumn,
+    HeldFeature,
+    HeldList,
+    HeldTable,
+)
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
@@ -53,6 +61,8 @@ class Held:
     accounts: tuple[HeldAccount, ...]
     batches: tuple[HeldBatch, ...]
     earlier: int
+    lists: tuple[HeldList, ...]
+    earlier_lists: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,7 @@ class Reading:
     fetched: tuple[FetchedAbout, ...]
     accounts: tuple[HeldAccount, ...]
     batches: FoundBatches
+    lists: FoundLists
     work: StoreWork
 
     def read(self) -> Held:
@@ -98,6 +109,8 @@ class Reading:
             features,
             self.accounts,
             *self.batches.read(),
+            self.lists.lists,
+            self.lists.earlier,
         )
 
     def _of(self, place: Place) -> tuple[tuple[HeldTable, ...], tuple[HeldFeature, ...]]:
@@ -153,6 +166,7 @@ class Records:
         standing: schema, features and agreements.
         spending: the leakage ledger.
         batches: finds the rows about a subject in batches.
+        lists: finds the pages of lists that showed a subject.
         fetched: what was fetched of sources.
     """
 
@@ -164,6 +178,7 @@ class Records:
         spending: Spending,
         batches: Callable[[Search], FoundBatches],
         *,
+        lists: Callable[[str], FoundLists],
         fetched: FetchedRecords,
     ) -> None:
         self._data: Final = data
@@ -171,6 +186,7 @@ class Records:
         self._standing: Final = standing
         self._spending: Final = spending
         self._batches: Final = batches
+        self._lists: Final = lists
         self._fetched: Final = fetched
 
     def about(self, search: Search, now: datetime) -> Reading:
@@ -200,6 +216,7 @@ class Records:
             fetched=self._fetched.held(subject, now),
             accounts=self._accounts(subject),
             batches=self._batches(search),
+            lists=self._lists(subject),
             work=self._work,
             opened=opened.held(),  # last: nothing that fails leaves it open
         )

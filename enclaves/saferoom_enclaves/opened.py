@@ -35,6 +35,7 @@ from saferoom_enclaves.offers import KeyPool, Offers
 from saferoom_enclaves.pairing import Pairing
 from saferoom_enclaves.reports.desk import ReportDesk
 from saferoom_enclaves.reports.gate import ReportGate
+from saferoom_enclaves.reports.shown import ShownLists
 from saferoom_enclaves.reports.times import TimesReported
 from saferoom_enclaves.requests import Requests
 from saferoom_enclaves.spending import Spending
@@ -140,6 +141,7 @@ class OpenEnclave:
             randomness=randomness,
             log=log,
         )
+        self._shown: Final = ShownLists(state, self.journal)
         self.disclosures: Final = self._disclosures(spending, gate, around)
         self.tables: Final = self._table_desk(rules, requests, around)
         self.reports: Final = self._report_desk(rules, requests, gate, around)
@@ -202,6 +204,7 @@ class OpenEnclave:
             self.standing,
             spending,
             self.batches.about,
+            lists=self._shown.about,
             fetched=self.fetched,
         )
         return Disclosures(
@@ -225,7 +228,7 @@ class OpenEnclave:
             data=self.data,
             work=around.work,
             gate=gate,
-            reports=ReportGate(self.journal, around.randomness),
+            reports=ReportGate(self.journal, self._shown, around.randomness),
             times=TimesReported(self.state),
             ready=self.ready,
             log=around.log,

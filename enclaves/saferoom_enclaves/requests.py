@@ -12,10 +12,16 @@ from typing import Final
 from saferoom_enclaves.rowform import pack, unpack
 from saferoom_enclaves.state import State
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import BatchRequest, FitRequest, JobRequest, TableRequest
+from saferoom_proto.statements import (
+    BatchRequest,
+    FitRequest,
+    JobRequest,
+    ListRequest,
+    TableRequest,
+)
 from saferoom_proto.statements.request import SubjectRequest
 
-Remembered = SubjectRequest | BatchRequest | TableRequest | JobRequest | FitRequest
+Remembered = SubjectRequest | BatchRequest | TableRequest | JobRequest | FitRequest | ListRequest
 """A request that has a nonce, and that is answered once."""
 
 _INDEX_BYTES: Final = 8

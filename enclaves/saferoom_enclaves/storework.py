@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from saferoom_enclaves.answers import (
     answered,
@@ -19,6 +19,7 @@ from saferoom_enclaves.answers import (
     require_about,
     require_built,
     require_file,
+    require_picked,
 )
 from saferoom_enclaves.band_index import BandIndex, ScoreOrder
 from saferoom_enclaves.children import fit_jobs, jobs
@@ -35,10 +36,11 @@ from saferoom_proto.load import Change
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
 
+A = TypeVar("A")
+
 _LEAST_FILE_BYTES: Final = 64 << 20
 """A store of a few rows takes DuckDB 256 KiB a table and more."""
-_STORE_PER_LOAD: Final = 3
-"""A store is smaller than its tables as text, but for short ones."""
+_STORE_PER_LOAD: Final = 3  # a store is smaller than its tables as text, but for short ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Allowance:
         check_seconds: the longest that the check of one feature may take.
         build_seconds: the longest that building a store may take.
         trial_seconds: the longest that a trial of one feature may take.
-        about_seconds: the longest that reading about one subject may take.
+        about_seconds: the longest that reading about one subject, or a page of a list, may take.
         table_seconds: the longest that making one plan's tables may take.
         key_seconds: the longest that making a key for a blind match may take.
         index_bytes: the largest index of cells.
@@ -280,10 +282,7 @@ class StoreWork:
             SafeRoomError: TOO_LARGE, a table has more rows than the most; DEADLINE; INTERNAL;
                 UNAVAILABLE, there is no fork server.
         """
-        bounds = self._bounds(self._allowance.about_seconds, output_bytes=1)
-        frame = self._done(order, (store,), bounds)
-        frame.close()
-        found = answered(frame, jobs.Found)
+        found = self._told(order, (store,), self._allowance.about_seconds, jobs.Found)
         if len(found.tables) != len(order.tables) or len(found.values) != len(order.features):
             raise garbled("other tables or features than were asked for")
         for each, told in zip(order.tables, found.tables, strict=True):
@@ -292,12 +291,20 @@ class StoreWork:
                 raise SafeRoomError(Reason.TOO_LARGE, "more rows in a table than are wanted")
         return found
 
+    def pick(self, store: int, order: jobs.Pick) -> jobs.Picked:
+        """Read a page of a list.
+
+        Raises:
+            SafeRoomError: as `about`.
+        """
+        found = self._told(order, (store,), self._allowance.about_seconds, jobs.Picked)
+        require_picked(found, order)
+        return found
+
     def match_key(self) -> MatchKey:
         """Have a key made for one blind match; DEADLINE, INTERNAL or UNAVAILABLE if not."""
-        bounds = self._bounds(self._allowance.key_seconds, output_bytes=1)
-        frame = self._done(jobs.MakeKey(bits=MODULUS_BITS), (), bounds)
-        frame.close()
-        made = answered(frame, jobs.KeyMade)
+        bits, seconds = jobs.MakeKey(bits=MODULUS_BITS), self._allowance.key_seconds
+        made = self._told(bits, (), seconds, jobs.KeyMade)
         return MatchKey.of(int(made.p, 16), int(made.q, 16), int(made.mask, 16))
 
     def tabulate(self, store: int, order: jobs.Tabulate) -> jobs.Tabulated:
@@ -310,10 +317,7 @@ class StoreWork:
         Raises:
             SafeRoomError: TOO_LARGE; DEADLINE; INTERNAL; UNAVAILABLE, there is no fork server.
         """
-        bounds = self._bounds(self._allowance.table_seconds, output_bytes=1)
-        frame = self._done(order, (store,), bounds)
-        frame.close()
-        return answered(frame, jobs.Tabulated)
+        return self._told(order, (store,), self._allowance.table_seconds, jobs.Tabulated)
 
     def _computed(
         self,
@@ -351,20 +355,15 @@ class StoreWork:
             os.close(written)
         return index, {features[at].shape.ref: rule for at, rule in places.items()}
 
+    def _told(self, order: jobs.Once, files: tuple[int, ...], seconds: float, kind: type[A]) -> A:
+        """Have a child answer that writes nothing."""
+        frame = self._done(order, files, self._bounds(seconds, output_bytes=1))
+        frame.close()
+        return answered(frame, kind)
+
     def _done(
         self,
-        order: (
-            jobs.Build
-            | jobs.Materialise
-            | jobs.Check
-            | jobs.Try
-            | jobs.About
-            | jobs.Tabulate
-            | jobs.Columns
-            | jobs.Score
-            | jobs.MakeKey
-            | fit_jobs.Fit
-        ),
+        order: jobs.Once,
         files: tuple[int, ...],
         bounds: Bounds,
         heard: Heard = lambda _: None,

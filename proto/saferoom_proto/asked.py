@@ -1,4 +1,4 @@
-"""What an institution asks: a check, a batch of them, what a check would cost, tables, a job."""
+"""What an institution asks: a check, a batch of them, its price, tables, a list, a job."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from saferoom_proto.statements import (
     CostRequest,
     FitRequest,
     JobRequest,
+    ListRequest,
     TableRequest,
     load,
 )
 
-Question = CheckRequest | BatchRequest | CostRequest | TableRequest | JobRequest | FitRequest
+Question = (
+    CheckRequest | BatchRequest | CostRequest | TableRequest | JobRequest | FitRequest | ListRequest
+)
+OfNobody = BatchRequest | TableRequest | JobRequest | FitRequest | ListRequest
+"""Questions that name no subject, or name it in their rows."""
 
 _KINDS: Final[tuple[type[Question], ...]] = (
     CheckRequest,
@@ -27,6 +32,7 @@ _KINDS: Final[tuple[type[Question], ...]] = (
     TableRequest,
     JobRequest,
     FitRequest,
+    ListRequest,
 )
 _BY_TYPE: Final[Mapping[str, type[Question]]] = MappingProxyType(
     {kind.payload_type(): kind for kind in _KINDS}
@@ -47,6 +53,6 @@ def open_question(envelope: Envelope) -> Question:
 
 def subject_of(question: Question) -> str | None:
     """Give whom a question is about; a batch names its subjects in its rows, others nobody."""
-    if isinstance(question, BatchRequest | TableRequest | JobRequest | FitRequest):
+    if isinstance(question, OfNobody):
         return None
     return question.subject

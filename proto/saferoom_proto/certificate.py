@@ -31,6 +31,7 @@ from saferoom_proto.formula import features as features_of
 from saferoom_proto.matchable import require_matchable
 from saferoom_proto.owner_part import FeatureUse, OwnerPart
 from saferoom_proto.pinned import PinnedFeature
+from saferoom_proto.public_part import derive_list_part, derive_report_part
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.shares import Share, added_up
 from saferoom_proto.statements import (
@@ -45,7 +46,6 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.feature import CONSENT_FROM_LEVEL
-from saferoom_proto.statements.report import Report, ReportPart
 from saferoom_proto.statements.score import Score, ScorePart
 from saferoom_proto.statements.training import TrainingPart
 from saferoom_proto.suite import suite_of
@@ -108,14 +108,12 @@ def owners_of(template: Template) -> tuple[str, ...]:
     """Name the owners that a template asks anything of, in order."""
     if template.aggregate is not None:
         return template.aggregate.asked_of
-    if template.training is not None:
-        return template.training.owners
-    if template.report is not None:
-        return template.report.owners
-    if template.score is not None:
-        return template.score.owners
-    if template.fit is not None:
-        return (template.fit.owner,)
+    one = template.fit or template.listing
+    if one is not None:
+        return (one.owner,)
+    several = template.training or template.report or template.score
+    if several is not None:
+        return several.owners
     return tuple(owner_parts(template))
 
 
@@ -136,7 +134,7 @@ def features_named(template: Template) -> tuple[FeatureRef, ...]:
         return tuple(sorted(map(FeatureRef.parse, template.aggregate.features), key=str))
     if template.training is not None:
         return tuple(sorted(map(FeatureRef.parse, template.training.features), key=str))
-    if template.report is not None:
+    if template.report is not None or template.listing is not None:
         return ()
     if template.score is not None:
         return tuple(sorted(map(FeatureRef.parse, template.score.features), key=str))
@@ -229,19 +227,6 @@ def _training_parts(
     return parts
 
 
-def derive_report_part(report: Report, owner: str) -> OwnerPart:
-    """Derive one owner's part of a report: it follows from the template alone."""
-    return OwnerPart(
-        owner=owner,
-        charter=None,
-        formula="",
-        features=(),
-        answers=0,
-        needs_consent=False,
-        report=ReportPart.of(report, owner),
-    )
-
-
 def derive_score_part(
     owner: str,
     score: Score,
@@ -320,6 +305,8 @@ def derive_certificate(
         parts = _training_parts(opened.training, features, charters)
     elif opened.report is not None:
         parts = tuple(derive_report_part(opened.report, each) for each in opened.report.owners)
+    elif opened.listing is not None:
+        parts = (derive_list_part(opened.listing),)
     elif opened.score is not None:
         parts = tuple(
             derive_score_part(each, opened.score, features, charters)

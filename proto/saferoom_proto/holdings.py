@@ -42,6 +42,10 @@ _LABEL: Final = b"saferoom holdings v1\n"
 MOST_BATCHES: Final = 64
 """Shown at once: two months of nightly ones, some 8 KiB each."""
 
+MOST_LISTS: Final = 64
+"""Shown at once, some 6 KiB each; how many more there were is counted."""
+_SELDOM: Final = ("batches", "earlier", "lists", "earlier_lists")
+
 Document = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]
 Value = Annotated[str, StringConstraints(max_length=64 * 1024)]
 
@@ -122,6 +126,20 @@ class HeldBatch(Part):
     more: Count = 0
 
 
+class HeldList(Part):
+    """A page of a list on which the subject was told, with the enclave's word on it.
+
+    Attributes:
+        question: what was asked, a DSSE JSON document.
+        word: the enclave's, likewise.
+        salt: opens the word's entry of the log.
+    """
+
+    question: Document
+    word: Document
+    salt: Base64
+
+
 class Holdings(Part):
     """What one owner's enclave holds about one subject."""
 
@@ -139,15 +157,24 @@ class Holdings(Part):
     """Those that have rows about the subject, the newest first."""
     earlier: Count = 0
     """How many more there were before these."""
+    lists: Annotated[tuple[HeldList, ...], Field(max_length=MOST_LISTS)] = ()
+    """Pages of lists that showed the subject, the newest first."""
+    earlier_lists: Count = 0
+    """How many more there were before these."""
     salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
     """32 random bytes, base64."""
 
     def fitted(self) -> Holdings:
-        """Count the batches only, where they would leave no room for the records."""
-        if not self.batches or len(self._written()) <= MOST_BYTES:
+        """Count the batches and lists only, where they would leave no room for the records."""
+        if not (self.batches or self.lists) or len(self._written()) <= MOST_BYTES:
             return self
-        earlier = self.earlier + len(self.batches)
-        return self.model_copy(update={"batches": (), "earlier": earlier})
+        counted = {
+            "batches": (),
+            "earlier": self.earlier + len(self.batches),
+            "lists": (),
+            "earlier_lists": self.earlier_lists + len(self.lists),
+        }
+        return self.model_copy(update=counted)
 
     def to_bytes(self) -> bytes:
         """Write the plaintext, filled up.
@@ -162,8 +189,8 @@ class Holdings(Part):
         return written.ljust(max(FEWEST_BYTES, 1 << (len(written) - 1).bit_length()))
 
     def _written(self) -> bytes:
-        # Most subjects are in no batch: what is not there is not written.
-        absent = {name for name in ("batches", "earlier") if not getattr(self, name)}
+        # Most subjects are in no batch and on no list: what is not there is not written.
+        absent = {name for name in _SELDOM if not getattr(self, name)}
         return self.model_dump_json(exclude=absent).encode()
 
     @classmethod

@@ -14,6 +14,7 @@ from saferoom_proto.shares import Share
 from saferoom_proto.statements import Digest, Owner
 from saferoom_proto.statements.base import FeatureName, Part
 from saferoom_proto.statements.fit import FitPart
+from saferoom_proto.statements.listing import Listing
 from saferoom_proto.statements.report import ReportPart
 from saferoom_proto.statements.score import ScorePart
 from saferoom_proto.statements.training import TrainingPart
@@ -52,10 +53,11 @@ class OwnerPart(Part):
     report: Annotated[ReportPart | None, Field(exclude_if=operator.not_)] = None
     score: Annotated[ScorePart | None, Field(exclude_if=operator.not_)] = None
     fit: Annotated[FitPart | None, Field(exclude_if=operator.not_)] = None
+    listing: Annotated[Listing | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> OwnerPart:
-        others = (self.table, self.training, self.report, self.score, self.fit)
+        others = (self.table, self.training, self.report, self.score, self.fit, self.listing)
         told = (bool(self.formula), *(each is not None for each in others))
         if sum(told) != 1 or bool(self.formula) != (self.answers >= _YES_AND_NO):
             raise ValueError("a part is of one kind, and a formula's has its answers")

@@ -36,6 +36,7 @@ from saferoom_proto.statements import (
     Feature,
     FitRelease,
     FitRequest,
+    ListRequest,
     Outcome,
     Release,
     TableRelease,
@@ -229,7 +230,7 @@ def _verify_part(
 def require_about(
     release: Release | TableRelease | FitRelease,
     request_id: str,
-    request: CheckRequest | TableRequest | FitRequest,
+    request: CheckRequest | TableRequest | FitRequest | ListRequest,
     charter: PinnedCharter,
 ) -> None:
     """Refuse with `BAD_PROOF` unless a release is the word on this very request, in its window."""

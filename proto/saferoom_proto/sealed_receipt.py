@@ -24,7 +24,9 @@ from saferoom_proto.receipt_part import SaidPart
 from saferoom_proto.statements import (
     FitRelease,
     FitRequest,
+    ListRequest,
     Outcome,
+    Release,
     TableRelease,
     TableRequest,
     Template,
@@ -38,8 +40,8 @@ from saferoom_proto.verification import (
     verify_request,
 )
 
-Ask = TypeVar("Ask", TableRequest, FitRequest)
-Word = TypeVar("Word", TableRelease, FitRelease)
+Ask = TypeVar("Ask", TableRequest, FitRequest, ListRequest)
+Word = TypeVar("Word", TableRelease, FitRelease, Release)
 
 
 class SealedReceipt(SaidPart, Protocol):

@@ -16,7 +16,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from saferoom_proto.asked import Question
+from saferoom_proto.asked import Question, open_question
 from saferoom_proto.batch import Record
 from saferoom_proto.batch_row import SubjectRow, verify_row
 from saferoom_proto.dsse import Envelope
@@ -37,6 +37,7 @@ from saferoom_proto.statements import (
     JobAdmission,
     JobRelease,
     JobRequest,
+    ListRequest,
     Release,
     TableRelease,
     TableRequest,
@@ -73,15 +74,15 @@ USE_WORDS: Final[Mapping[str, type[UseWord]]] = MappingProxyType(
     {kind.payload_type(): kind for kind in _WORDS}
 )
 """Its kinds by their payload types."""
-_QUESTIONS: Final[Mapping[type[UseWord], type[Question]]] = MappingProxyType(
+_QUESTIONS: Final[Mapping[type[UseWord], tuple[type[Question], ...]]] = MappingProxyType(
     {
-        Release: CheckRequest,
-        BatchRelease: BatchRequest,
-        CostEstimate: CostRequest,
-        TableRelease: TableRequest,
-        JobAdmission: JobRequest,
-        JobRelease: JobRequest,
-        FitRelease: FitRequest,
+        Release: (CheckRequest, ListRequest),
+        BatchRelease: (BatchRequest,),
+        CostEstimate: (CostRequest,),
+        TableRelease: (TableRequest,),
+        JobAdmission: (JobRequest,),
+        JobRelease: (JobRequest,),
+        FitRelease: (FitRequest,),
     }
 )
 _Text = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]
@@ -175,7 +176,9 @@ def verify_use_receipt(receipt: UseReceipt, trust: Trust) -> VerifiedUse:
 def _asked(question: Envelope, word: UseWord) -> Question:
     if isinstance(word, Disclosure) or question.digest != word.request:
         raise SafeRoomError(Reason.BAD_PROOF, "another question than the word is about")
-    request = load(question, _QUESTIONS[type(word)])
+    request = open_question(question)
+    if not isinstance(request, _QUESTIONS[type(word)]):
+        raise SafeRoomError(Reason.BAD_PROOF, "a question of another kind than the word is about")
     asked = (request.institution, request.template, request.certificate)
     if asked != (word.institution, word.template, word.certificate):
         raise SafeRoomError(Reason.BAD_PROOF, "the word names another asker or template")

@@ -10,16 +10,21 @@ from saferoom.checks import Checks
 from saferoom.consents import Consents
 from saferoom.costs import Costs
 from saferoom.identity import current_caller
+from saferoom.made import Made
+from saferoom_proto.statements import Release
 from saferoom_proto.v1 import check_pb2, check_pb2_grpc
 
 
 class CheckService(check_pb2_grpc.CheckServiceServicer):
     """Answers signed questions."""
 
-    def __init__(self, checks: Checks, costs: Costs, consents: Consents) -> None:
+    def __init__(
+        self, checks: Checks, costs: Costs, consents: Consents, lists: Made[Release]
+    ) -> None:
         self._checks: Final = checks
         self._costs: Final = costs
         self._consents: Final = consents
+        self._lists: Final = lists
 
     async def Check(
         self, request: check_pb2.CheckRequest, context: object
@@ -41,3 +46,11 @@ class CheckService(check_pb2_grpc.CheckServiceServicer):
         asked = wire.envelope(request.request)
         words = await self._costs.cost(current_caller(), asked)
         return wire.cost_response(asked.digest, words)
+
+    async def AskList(
+        self, request: check_pb2.AskListRequest, context: object
+    ) -> check_pb2.AskListResponse:
+        """Give a page of a list."""
+        asked = wire.envelope(request.request)
+        release, sealed = await self._lists.make(current_caller(), asked)
+        return check_pb2.AskListResponse(release=wire.recorded(release), sealed=sealed)

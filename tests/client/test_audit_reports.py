@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -14,6 +15,7 @@ from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Release, Snapshot, StoreState, load
 from saferoom_proto.trust import Trust
+from simulator.listed import ListRoom, registers
 from simulator.reported import ReportRoom, lists
 
 HEARD = 10
@@ -83,3 +85,22 @@ def test_the_schema_of_the_records_counts_whatever_the_newest_says(
     made.stores["court"] = Store(lists(court=3), snapshot.model_copy(update={"store": other}))
     require_public(made, said, certificate, HEARD)
     assert said.store != other
+
+
+@pytest.mark.parametrize("raised", [{"trade": 2}, {"off": 3}, {"code": 2}], ids=str)
+def test_a_list_that_rested_on_a_column_above_level_1_is_a_violation(
+    tmp_path: Path, raised: dict[str, int]
+) -> None:
+    room = ListRoom.make(tmp_path)
+    of = room.approved()
+    said = room.said(room.enclave.report(room.request(of)))
+    room.enclave.close()
+    certificate = load(of.certificate, ReleaseCertificate)
+    made = Book(cast("Trust", None))
+    for entry, schema in enumerate((registers(), registers(**raised, version=2)), 1):
+        digest = f"sha256:{entry:064x}"
+        require_public(made, said, certificate, HEARD)
+        made.schemas[digest], made.entries[digest] = schema, entry * 5
+    with pytest.raises(SafeRoomError) as caught:
+        require_public(made, said, certificate, HEARD)
+    assert caught.value.reason is Reason.NOT_ALLOWED

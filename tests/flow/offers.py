@@ -41,7 +41,7 @@ del PAID[UNKNOWN]
 PAID.update({make_uscc(1000 + at): (500, 3_000, 20_000, 60_000)[at % 4] for at in range(80)})
 DISHONEST: Final = (LISTED,)
 CASE: Final = "2026豫0402执17号"
-"""Public by law, as the one column of the live room that is."""
+"""Public by law, as are the codes of the firms whose cases these are."""
 
 VAT: Final = "tax.vat_paid"
 COURT: Final = "court.dishonest"
@@ -81,7 +81,7 @@ def tax_schema() -> Schema:
 
 def court_schema() -> Schema:
     columns = (
-        column("uscc", ColumnType.TEXT, 4),
+        column("uscc", ColumnType.TEXT, 1),
         column("listed", ColumnType.BOOLEAN, 2),
         column("case_no", ColumnType.TEXT, 1),
     )

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from saferoom_proto.statements import ListRequest
+from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
 from tests.flow.live import LiveRoom
 from tests.flow.offers import FICKLE
 from tests.flow.pages import DOCS, Hand, read_page, typing_in
 
 PAGE = "reports.md"
 COMMANDS = ("ask", "show", "own", "draft")
+OF_LISTS = ("ask", "show", "list")
 
 
 @pytest.fixture
@@ -34,6 +37,11 @@ def test_the_page_works_as_it_stands(live: LiveRoom, hand: Hand) -> None:
         hand.do(block)
     assert (hand.folder / "report.pdf").read_bytes().startswith(b"%PDF-")
     assert "豫0402执17号" in (hand.folder / "report.html").read_text("utf-8")
+    # A firm is shown the lists that told of it, and can show that they were asked for.
+    shown = [UseReceipt.from_json(each.read_bytes()) for each in hand.folder.glob("shown/*.json")]
+    trust = live.profile("auditor", "desk").trust
+    asked = [verify_use_receipt(each, trust).request for each in shown]
+    assert any(isinstance(each, ListRequest) and each.code == "9900" for each in asked)
     # The room is others' too: what is disputed here is taken back.
     with live.open(FICKLE, "self") as room:
         for each in room.list_disputes():
@@ -41,6 +49,7 @@ def test_the_page_works_as_it_stands(live: LiveRoom, hand: Hand) -> None:
                 room.withdraw_dispute(each.digest)
 
 
-def test_the_page_names_every_command_of_reports() -> None:
+def test_the_page_names_every_command_of_reports_and_lists() -> None:
     text = (DOCS / PAGE).read_text("utf-8")
     assert [each for each in COMMANDS if f"saferoom report {each}" not in text] == []
+    assert [each for each in OF_LISTS if f"listing {each}" not in text] == []

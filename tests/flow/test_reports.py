@@ -195,7 +195,7 @@ def test_a_subject_sees_its_own_and_what_it_disputes_is_marked(
     firm, bank = (FICKLE, "self"), ("bank-a", "desk")
     told = json.loads(typed(live, firm, "report", "own", "--owner", "court", "--json"))
     (court,) = told["parts"]
-    assert [each["rows"] for each in court["tables"]] == [[{"case_no": CASE}]]
+    assert [each["rows"] for each in court["tables"]] == [[{"uscc": FICKLE, "case_no": CASE}]]
     words = ("--owner", "court", "--field", "cases.case_no", "--words", "This was settled.")
     typed(live, firm, "dispute", "open", *words)
     ask = ("report", "ask", template, "--subject", FICKLE, *ASK)

@@ -20,6 +20,7 @@ MAKERS = {
     SERVER: {"Caller": "identity.py", "Approved": "checks.py", "Recorded": "notary.py"},
     ENCLAVE: {
         "Asked": "admit.py",
+        "AskedList": "admit.py",
         "Admitted": "admit.py",
         "Charged": "charge.py",
         "Inquired": "appraise.py",

@@ -49,6 +49,7 @@ from saferoom_proto.statements import (
     MeasureKind,
     Outcome,
     Payload,
+    PickedBy,
     Purpose,
     Returns,
     TrainingMethod,
@@ -64,6 +65,7 @@ from tests.proto.golden_answers import (
 from tests.proto.golden_federation import words_on_federations
 from tests.proto.golden_fits import fits_formats, words_on_fits
 from tests.proto.golden_jobs import channel_formats, words_on_jobs
+from tests.proto.golden_lists import list_statements, lists_formats
 from tests.proto.golden_owners import definitions, orders, owners_words
 from tests.proto.golden_premises import words_at_the_owner
 from tests.proto.golden_reports import report_templates, reports_formats
@@ -106,7 +108,7 @@ def payloads() -> dict[str, Payload]:
     )
     made |= subjects_words() | words_on_jobs() | templates() | words_on_tables()
     made |= words_on_fits() | report_templates() | scores_statements()
-    made |= words_on_federations()
+    made |= words_on_federations() | list_statements()
     return made | {"release-certificate": certificate()}
 
 
@@ -198,6 +200,7 @@ def others() -> dict[str, str]:
         **channel_formats(),
         **tables_formats(),
         **reports_formats(),
+        **lists_formats(),
         **fits_formats(),
         **scores_formats(),
     }
@@ -226,7 +229,7 @@ def words() -> dict[str, list[str]]:
     lists: Iterable[Iterable[str]] = (
         Reason, Purpose, ColumnType, FeatureKind, Absent, Outcome, Returns, Truth, Finding,
         Figure, TrainingMethod, JobOutcome, JobStep, MeasureKind, Mark, Askers,
-        FitMethod, FitFigure,
+        FitMethod, FitFigure, PickedBy,
     )  # fmt: skip
     return {getattr(each, "__name__", ""): [str(word) for word in each] for each in lists}
 

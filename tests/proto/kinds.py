@@ -15,6 +15,7 @@ from saferoom_proto.statements import (
     HoldingsRequest,
     JobRequest,
     Launch,
+    ListRequest,
     Payload,
     Switchboard,
     TableRequest,
@@ -32,6 +33,7 @@ NEVER_RECORDED: Final = frozenset(
             CostRequest,
             TableRequest,
             FitRequest,
+            ListRequest,
             HoldingsRequest,
         ),  # named by their answers
         *(Head, Launch, Switchboard),  # said to one machine, for a moment

@@ -18,6 +18,8 @@ from saferoom_proto.statements import (
     CheckRequest,
     CostRequest,
     Fit,
+    Listing,
+    ListRequest,
     Parameter,
     Purpose,
     Report,
@@ -117,6 +119,12 @@ class SimBank:
         """Publish a template of a report and its release certificate."""
         return self._published(self._template(name, purposes, kind="Report", report=report))
 
+    def listing(
+        self, name: str, listing: Listing, purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,)
+    ) -> tuple[Envelope, Envelope]:
+        """Publish a template of a list and its release certificate."""
+        return self._published(self._template(name, purposes, kind="List", listing=listing))
+
     def scores(
         self, name: str, score: Score, purposes: Sequence[Purpose] = (Purpose.PRE_LOAN,)
     ) -> tuple[Envelope, Envelope]:
@@ -132,20 +140,36 @@ class SimBank:
         **changes: object,
     ) -> Envelope:
         """Sign a request for tables; fields can be changed by name, and another key may sign."""
+        fields = self._about_nobody(template, certificate) | {"purpose": Purpose.PRODUCT_DESIGN}
+        payload = TableRequest.model_validate(fields | changes)
+        return seal_statement(payload, self.key if key is None else key)
+
+    def list_request(
+        self,
+        template: Envelope,
+        certificate: Envelope,
+        *,
+        key: SigningKey | None = None,
+        **changes: object,
+    ) -> Envelope:
+        """Sign a request for the first page of a list; fields can be changed by name."""
+        asked = {"purpose": Purpose.PRE_LOAN, "page": 1}
+        fields = self._about_nobody(template, certificate) | asked
+        payload = ListRequest.model_validate(fields | changes)
+        return seal_statement(payload, self.key if key is None else key)
+
+    def _about_nobody(self, template: Envelope, certificate: Envelope) -> dict[str, object]:
         now = self.world.now()
-        fields: dict[str, object] = {
+        return {
             "room": self.world.room,
             "institution": self.name,
             "template": template.digest,
             "certificate": certificate.digest,
-            "purpose": Purpose.PRODUCT_DESIGN,
             "nonce": b64(self.world.seeds.fresh(16)),
             "not_before": now,
             "not_after": now + WINDOW,
             "reply_key": b64(self.reply.public),
         }
-        payload = TableRequest.model_validate(fields | changes)
-        return seal_statement(payload, self.key if key is None else key)
 
     def certificate(self, template: Envelope) -> Envelope:
         """Derive a template's release certificate from the features in force."""

@@ -37,6 +37,7 @@ from saferoom_proto.formula import FeatureRef, bind, cuts, parameters, parse_for
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, verify_receipt
+from saferoom_proto.reports.list_receipt import ListReceipt, verify_list_receipt
 from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
 from saferoom_proto.statements import (
     BatchRelease,
@@ -222,6 +223,13 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
             places = [(part.release, told[part.owner].index) for part in report.parts]
             _keep_places(name, places, found)
             _keep(name, report.request, found)
+        case kind:
+            _read_of_nobody(kind, name, data, trust, found)
+
+
+def _read_of_nobody(kind: object, name: str, data: bytes, trust: Trust, found: Receipts) -> None:
+    """Read a receipt that is about no subject: only its words' places are held to the log."""
+    match kind:
         case Kind.TABLE:
             table = TableReceipt.from_json(data)
             _keep_places(name, [(table.release, verify_table_receipt(table, trust).index)], found)
@@ -230,6 +238,9 @@ def _read(name: str, data: bytes, trust: Trust, found: Receipts) -> None:
             words = verify_sum_receipt(added, trust).words
             places = [(part.release, words[part.owner].index) for part in added.parts]
             _keep_places(name, places, found)
+        case Kind.LIST:
+            page = ListReceipt.from_json(data)
+            _keep_places(name, [(page.release, verify_list_receipt(page, trust).said.index)], found)
         case Kind.FIT:
             fit = FitReceipt.from_json(data)
             _keep_places(name, [(fit.release, verify_fit_receipt(fit, trust).said.index)], found)

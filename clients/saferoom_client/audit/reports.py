@@ -1,7 +1,7 @@
-"""A report's release, held to its owner's schemas: every column was public by law when it was told.
+"""The release of a report or a list, held to its owner's schemas: all was public when it was told.
 
 The auditor sees the schemas, and what each snapshot was loaded under: nothing of a record is needed
-to see that a report named a column above level 1.
+to see that one named a column above level 1. Whom a list showed, the log does not say.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saferoom_client.audit.book import Book
+from saferoom_client.report.approving import told_columns
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Release, Schema
@@ -27,11 +28,9 @@ def require_public(book: Book, said: Release, certificate: ReleaseCertificate, h
     Raises:
         SafeRoomError: `NOT_ALLOWED`.
     """
-    report = certificate.part(said.owner).report
-    if report is None:
-        return
-    told = [(each.table, column) for each in report.tables for column in each.columns]
+    part = certificate.part(said.owner)
     for schema in _schemas(book, said, heard):
+        told = told_columns(part, schema)
         levels = {
             (t.name, column.name): column.level for t in schema.tables for column in t.columns
         }

@@ -61,6 +61,7 @@ COMMANDS: Final = {
     "cost": Entry("cost:cost", "See what a check would cost."),
     "job": Entry("job:app", "Train a model together with an owner."),
     "report": Entry("report:app", "Ask for what is public about one subject."),
+    "listing": Entry("listing:app", "Ask who of a district stands on a public register."),
     "score": Entry("score:app", "Score with a trained model."),
     "scorecard": Entry("scorecard:app", "Make and use scorecards of your own rows."),
     "federation": Entry("federation:app", "Train a model together with other banks."),

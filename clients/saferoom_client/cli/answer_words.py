@@ -12,9 +12,12 @@ _SHARE = later("its share of the answer")
 
 
 def asked_by(template: Template) -> str:
-    """Say what a template asks: its formula, or whose score."""
+    """Say what a template asks: its formula, whose score, or which register."""
     if template.score is not None:
         return say("the score of the model {model}", model=template.score.model)
+    if template.listing is not None:
+        owner, table = template.listing.owner, template.listing.table
+        return say("who stands in {table} of {owner}", table=table, owner=owner)
     return " ".join(template.check.split())
 
 

@@ -13,7 +13,15 @@ from saferoom_client.holdings import OwnHoldings
 from saferoom_client.tongue import say, titled
 from saferoom_client.use import Use
 from saferoom_proto.holdings import HeldAccount, HeldTable
-from saferoom_proto.statements import Absent, BatchRequest, Feature, FeatureKind, Returns, Template
+from saferoom_proto.statements import (
+    Absent,
+    BatchRequest,
+    Feature,
+    FeatureKind,
+    ListRequest,
+    Returns,
+    Template,
+)
 
 
 def describe_held(own: OwnHoldings) -> Iterator[str]:
@@ -99,6 +107,16 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
             else say("for {purpose}", purpose=use.request.purpose),
             2,
         )
+    yield from _became(use, template)
+    if use.consent is not None:
+        yield from folded(say("under your consent {consent}", consent=use.consent), 2)
+
+
+def _became(use: Use, template: Template | None) -> Iterator[str]:
+    """Tell what became of a use."""
+    if isinstance(use.request, ListRequest) and use.answered:
+        yield from folded(say("its page of the list told of you; nothing was charged"), 2)
+        return
     if use.row is not None and isinstance(use.request, BatchRequest):
         number, rows = use.row.row.index + 1, use.request.rows
         yield from folded(say("row {number:,} of a batch of {rows:,}", number=number, rows=rows), 2)
@@ -113,8 +131,6 @@ def describe_use(use: Use, template: Template | None) -> Iterator[str]:
         )
     else:
         yield from folded(say("refused: {reason}", reason=use.reason), 2)
-    if use.consent is not None:
-        yield from folded(say("under your consent {consent}", consent=use.consent), 2)
 
 
 def _reasons(use: Use, template: Template | None) -> Iterator[str]:

@@ -69,7 +69,7 @@ def mine(
     ] = [],  # noqa: B006 - Typer copies it
     uses_only: Annotated[
         bool,
-        typer.Option("--uses-only", help="Only who asked what: no records, no batches."),
+        typer.Option("--uses-only", help="Only who asked what: no records, batches or lists."),
     ] = False,
     receipts: Annotated[
         Path | None,
@@ -102,7 +102,7 @@ def _ask(room: Room, gathered: _Mine, owner: str, *, uses_only: bool) -> None:
     elif not uses_only:
         try:
             gathered.held[owner] = own = room.get_holdings(owner)
-            gathered.uses += own.rows
+            gathered.uses += (*own.rows, *own.lists)
         except SafeRoomError as error:
             if error.reason not in _PASSING:
                 raise
@@ -151,7 +151,9 @@ def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
         template = None if use.template is None else gathered.templates.get(use.template)
         yield from describe_use(use, template)
     if uses_only:
-        yield from folded(say("rows of batches are shown with the records: without --uses-only"))
+        yield from folded(
+            say("rows of batches, and lists, are shown with the records: without --uses-only")
+        )
     yield from _beyond(gathered)
     yield ""
     yield from folded(say("wrong? saferoom dispute open --use ENTRY --words '...'"))
@@ -160,16 +162,20 @@ def _lines(gathered: _Mine, *, uses_only: bool) -> Iterator[str]:
 
 
 def _beyond(gathered: _Mine) -> Iterator[str]:
-    """Tell of batches whose rows are not in the list."""
+    """Tell of batches and lists that are not among the uses."""
     for owner, own in gathered.held.items():
         if earlier := own.holdings.earlier:
             yield from folded(
                 say("{owner}: in {earlier:,} earlier batches, too", owner=owner, earlier=earlier)
             )
+        if earlier := own.holdings.earlier_lists:
+            yield from folded(
+                say("{owner}: on {earlier:,} earlier lists, too", owner=owner, earlier=earlier)
+            )
         if own.unproven:
             yield from folded(
                 say(
-                    "{owner}: in {count:,} batches that the log does not show; ask the auditor",
+                    "{owner}: in {count:,} batches or lists that the log lacks; ask the auditor",
                     owner=owner,
                     count=own.unproven,
                 )

@@ -8,6 +8,7 @@ from typing import Final
 from saferoom_client.cli.feature import points
 from saferoom_client.cli.fit_words import describe_fit, describe_fit_part
 from saferoom_client.cli.limits_words import learnable
+from saferoom_client.cli.list_words import describe_list_part
 from saferoom_client.cli.report_words import describe_report_part
 from saferoom_client.cli.score_words import (
     describe_score,
@@ -73,6 +74,8 @@ def _told_by(view: TemplateView, part: OwnerPart) -> Iterator[str]:
         yield from describe_fit_part(view, part, part.fit)
     elif part.report is not None:
         yield from describe_report_part(view, part, part.report)
+    elif part.listing is not None:
+        yield from describe_list_part(view, part, part.listing)
     elif part.table is not None:
         yield from describe_tables(view, part, part.table)
     elif part.score is not None:
@@ -100,6 +103,12 @@ def _asked(template: Template) -> Iterator[str]:
     elif template.report is not None:
         yield say(
             "  {proposer} asks, for {purposes}, for a report of what is public of one subject:",
+            proposer=template.proposer,
+            purposes=purposes,
+        )
+    elif template.listing is not None:
+        yield say(
+            "  {proposer} asks, for {purposes}, for lists of what is public:",
             proposer=template.proposer,
             purposes=purposes,
         )
@@ -189,7 +198,7 @@ def listed_row(listed: ListedTemplate) -> tuple[str, ...]:
 def _costs(template: Template, price: TemplatePrice) -> str:
     if template.training is not None or template.fit is not None:
         return say("a model")
-    if template.report is not None:
+    if template.report is not None or template.listing is not None:
         return say("nothing")  # public by law: neither charged nor asked of the subject
     if template.aggregate is not None:
         return say("tables")  # of nobody: no subject's budget is charged

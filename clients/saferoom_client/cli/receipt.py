@@ -11,6 +11,7 @@ import typer
 from saferoom_client import standalone
 from saferoom_client.cli.answer_words import asked_by, in_document, in_words, reasons_of
 from saferoom_client.cli.fit_words import shown_fit
+from saferoom_client.cli.list_receipt import shown_list
 from saferoom_client.cli.options import InputFile, JsonOption, NewFile, group
 from saferoom_client.cli.output import Shown, mapping, moment, show
 from saferoom_client.cli.receipt_kinds import naming, read_receipt, require_kind
@@ -32,6 +33,7 @@ from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
+from saferoom_proto.reports.list_receipt import ListReceipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.statements import Returns
 from saferoom_proto.tables.receipt import TableReceipt
@@ -157,6 +159,8 @@ def _verified(receipt: ReceiptFile, pinned: Trust) -> Shown:
             shown = shown_sum(receipt, pinned)
         case FitReceipt():
             shown = shown_fit(receipt, pinned)
+        case ListReceipt():
+            shown = shown_list(receipt, pinned)
         case ReportReceipt():
             shown = shown_report(receipt, pinned)
         case BatchReceipt():

@@ -15,6 +15,7 @@ from saferoom_proto.encoding import parse_object
 from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.reports.list_receipt import ListReceipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.tables.sum_receipt import SumReceipt
@@ -38,6 +39,7 @@ _READERS: Final[dict[Kind, Callable[[bytes], ReceiptFile]]] = {
     Kind.REPORT: ReportReceipt.from_json,
     Kind.FIT: FitReceipt.from_json,
     Kind.SUM: SumReceipt.from_json,
+    Kind.LIST: ListReceipt.from_json,
 }
 
 
@@ -91,6 +93,12 @@ def require_kind(path: Path, data: bytes, *wanted: Kind) -> Kind:
         case Kind.REPORT:
             refusal = _unusable(path, later("it is the receipt of a report"), step=False)
             refusal.add_note(f"saferoom receipt verify {path}")
+        case Kind.LIST:
+            refusal = _unusable(path, later("it is the receipt of a page of a list"), step=False)
+            refusal.add_note(f"saferoom receipt verify {path}")
+        case _ if Kind.LIST in wanted:
+            refusal = _unusable(path, later("it is no receipt of a list"), step=False)
+            refusal.add_note(later("Give the file that `saferoom listing ask --receipt` wrote."))
         case _ if Kind.REPORT in wanted:
             refusal = _unusable(path, later("it is no receipt of a report"), step=False)
             refusal.add_note(later("Give the file that `saferoom report ask --receipt` wrote."))

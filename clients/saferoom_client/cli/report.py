@@ -22,6 +22,13 @@ from saferoom_client.cli.options import (
     group,
 )
 from saferoom_client.cli.output import moment, show
+from saferoom_client.cli.page_file import (
+    OutOption,
+    proof_in,
+    require_page_kind,
+    write_page,
+    written_to,
+)
 from saferoom_client.cli.plainly import listed_document, listed_row
 from saferoom_client.cli.receipt_kinds import naming, require_kind
 from saferoom_client.cli.tables import table
@@ -41,14 +48,11 @@ from saferoom_client.report.content import (
 )
 from saferoom_client.report.draft import SOURCE, public_of, written
 from saferoom_client.report.page import mark_words, page_of
-from saferoom_client.report.pdf import pdf, require_pdf
 from saferoom_client.room import Room
-from saferoom_client.sheet.render import html, text
 from saferoom_client.templates import ListedTemplate
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.yaml_text import write_yaml
-from saferoom_proto.encoding import dump
-from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
 from saferoom_proto.statements import Title
 from saferoom_proto.trust import Trust
@@ -64,8 +68,6 @@ STEPS: Final = {
     Reason.TOO_MANY_REQUESTS: later("One report of yours is under way at that owner: wait for it."),
 }
 """What is advised where an enclave refuses a report."""
-_PDF: Final = ".pdf"
-_KINDS: Final = (".html", _PDF, ".json", ".txt")
 _PASSING: Final = frozenset(
     {
         Reason.NO_DATA,
@@ -80,13 +82,6 @@ _PASSING: Final = frozenset(
     }
 )
 """Refusals of one owner that say nothing about the others."""
-
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", help="Write it as a page: .html, .pdf, .json or .txt.", dir_okay=False
-    ),
-]
 
 
 @app.command()
@@ -103,7 +98,7 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Ask every owner's enclave that a template names, verify each part, and print the report."""
-    _require_kind(out)
+    require_page_kind(out)
     require_writable(out, receipt)
     asked = Asked(profile, template, subject, purpose, steps=STEPS)
     working = Console(stderr=True, quiet=as_json).status(say("the report is put together"))
@@ -113,7 +108,7 @@ def ask(
     if receipt is not None:
         write_file(receipt, answer.receipt.to_json(), PUBLIC_FILE)
     _write(content, out)
-    show(as_json, document(content), *_lines(content), *_written(out), *_proof(receipt))
+    show(as_json, document(content), *_lines(content), *written_to(out), *proof_in(receipt))
 
 
 @app.command(name="show")
@@ -124,7 +119,7 @@ def show_(
     as_json: JsonOption = False,
 ) -> None:
     """Show the report that a receipt holds, once it verifies; the room is not asked."""
-    _require_kind(out)
+    require_page_kind(out)
     require_writable(out)
     data = read_file(file)
     require_kind(file, data, Kind.REPORT)
@@ -132,7 +127,7 @@ def show_(
         trust = read_model(profile / TRUST, Trust)
         content = of_receipt(verify_report_receipt(ReportReceipt.from_json(data), trust))
     _write(content, out)
-    show(as_json, document(content), *_lines(content), *_written(out))
+    show(as_json, document(content), *_lines(content), *written_to(out))
 
 
 @app.command()
@@ -149,13 +144,13 @@ def own(
 
     It is read with your own key, as `saferoom mine` does, and takes one of the day's readings.
     """
-    _require_kind(out)
+    require_page_kind(out)
     require_writable(out)
     working = Console(stderr=True, quiet=as_json).status(say("the report is put together"))
     with Room.open(profile) as room, working:
         content = _own(room, owner)
     _write(content, out)
-    show(as_json, document(content), *_lines(content), *_written(out))
+    show(as_json, document(content), *_lines(content), *written_to(out))
 
 
 @app.command(name="list")
@@ -231,30 +226,9 @@ def _own(room: Room, owners: list[str]) -> Content:
     return of_holdings(room.profile.member.organisation, room.profile.card.origin, held, missing)
 
 
-def _require_kind(out: Path | None) -> None:
-    """Refuse, before anybody is asked, a page that cannot be written."""
-    if out is None:
-        return
-    if out.suffix.lower() not in _KINDS:
-        rule = say("one of {renderers} at the end of its name", renderers=", ".join(_KINDS))
-        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--out", rule)])
-    if out.suffix.lower() == _PDF:
-        require_pdf()
-
-
 def _write(content: Content, out: Path | None) -> None:
-    if out is None:
-        return
-    match out.suffix.lower():
-        case ".json":
-            data = dump(document(content)) + b"\n"
-        case ".pdf":
-            data = pdf(page_of(content), _latest(content))
-        case ".txt":
-            data = text(page_of(content)).encode()
-        case _:
-            data = html(page_of(content)).encode()
-    write_file(out, data, PUBLIC_FILE)
+    if out is not None:
+        write_page(out, document(content), page_of(content), _latest(content))
 
 
 def _latest(content: Content) -> datetime:
@@ -298,13 +272,3 @@ def _row(listed: ListedTemplate) -> tuple[str, ...]:
     report = listed.template.report
     columns = 0 if report is None else len(report.columns)
     return (name, proposer, approved, f"{columns:,}", digest)
-
-
-def _written(out: Path | None) -> Iterator[str]:
-    if out is not None:
-        yield say("wrote {path}", path=out)
-
-
-def _proof(receipt: Path | None) -> Iterator[str]:
-    if receipt is not None:
-        yield say("the proof is {file}: keep it too", file=receipt)

@@ -15,7 +15,7 @@ from saferoom_client.holdings import OwnHoldings
 from saferoom_client.report.asking import ReportAnswer
 from saferoom_proto.reasons import Reason
 from saferoom_proto.reports.receipt import VerifiedReport
-from saferoom_proto.reports.told import MarkedColumn
+from saferoom_proto.reports.told import MarkedColumn, ReportedColumn
 from saferoom_proto.statements import ColumnType, Disclosure, Title, load
 from saferoom_proto.statements.report import PUBLIC_LEVEL
 
@@ -161,7 +161,7 @@ def document(content: Content) -> dict[str, object]:
                 "time": part.at.isoformat(),
                 "epoch": part.epoch,
                 "entry": part.index,
-                "tables": [_table_document(table) for table in part.tables],
+                "tables": [table_document(table) for table in part.tables],
             }
             for part in content.parts
         ],
@@ -179,7 +179,18 @@ def plain(value: str) -> str:
     )
 
 
-def _table_document(table: ContentTable) -> dict[str, object]:
+def columns_of(
+    columns: Iterable[ReportedColumn], marks: Iterable[MarkedColumn]
+) -> tuple[ContentColumn, ...]:
+    """Give columns as they were told, each with what stands of it."""
+    kept = tuple(marks)
+    return tuple(
+        ContentColumn(each.name, each.title, each.type, _mark(kept, each.name)) for each in columns
+    )
+
+
+def table_document(table: ContentTable) -> dict[str, object]:
+    """Write a table for a program."""
     return {
         "name": table.name,
         "title": table.title.model_dump(),
@@ -208,12 +219,7 @@ def _parts(verified: VerifiedReport) -> Iterable[ContentPart]:
             ContentTable(
                 table.name,
                 table.title,
-                tuple(
-                    ContentColumn(
-                        column.name, column.title, column.type, _mark(table.marks, column.name)
-                    )
-                    for column in table.columns
-                ),
+                columns_of(table.columns, table.marks),
                 table.rows,
             )
             for table in told.tables

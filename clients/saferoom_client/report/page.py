@@ -100,13 +100,14 @@ def _section(part: ContentPart, table: ContentTable) -> Section:
         if column.mark is not None
     )
     records = tuple(
-        Row(f"{number:,}", "\n".join(_lines(table, row)))
+        Row(f"{number:,}", "\n".join(record_lines(table, row)))
         for number, row in enumerate(table.rows, 1)
     )
     return Section(heading, (*marks, *(records or (Row(say("records"), say("none")),))))
 
 
-def _lines(table: ContentTable, row: tuple[str | None, ...]) -> Iterator[str]:
+def record_lines(table: ContentTable, row: tuple[str | None, ...]) -> Iterator[str]:
+    """Say what a record holds, a line for each column that has a value."""
     for column, value in zip(table.columns, row, strict=True):
         if value is not None:
             mark = "" if column.mark is None else " *"

@@ -1183,12 +1183,14 @@ def verify_use(receipt: Doc, trust: Trust) -> Told:
     asked = maybe(receipt, "question")
     told: Told = {"kind": "use", "owner": says["owner"], "time": says["time"]}
     if asked is not None:
-        request = read_statement(asked, ASKED.get(word.kind) or wrong("a question too many"))
+        kinds = ASKED.get(word.kind) or wrong("a question too many")
+        request = read_statement(asked, *kinds)
         fields = ("institution", "template", "certificate")
         same = all(request.says[field] == says[field] for field in fields)
         require(same, "the word names another asker or template")
         require(request.digest == says["request"], "another question than the word is about")
-        told |= {"about": request.says.get("subject", "a batch"), "for": request.says["purpose"]}
+        nobody = "a list" if request.kind == "list-request" else "a batch"
+        told |= {"about": request.says.get("subject", nobody), "for": request.says["purpose"]}
     if word.kind == "disclosure":
         told |= {"about": says["subject"], "outcome": "shown what is held about it"}
     elif word.kind == "cost-estimate":
@@ -1226,11 +1228,11 @@ def verify_shown_row(shown: Doc, batch: Statement, word: Statement) -> Told:
 
 
 ASKED = {
-    "release": "check-request",
-    "batch-release": "batch-request",
-    "cost-estimate": "cost-request",
+    "release": ("check-request", "list-request"),
+    "batch-release": ("batch-request",),
+    "cost-estimate": ("cost-request",),
 }
-"""What an enclave says of a use, and the question it answers."""
+"""What an enclave says of a use, and the questions that it answers."""
 VERIFIERS: dict[str, Callable[[Doc, Trust], Told]] = {
     "saferoom-receipt/v1": verify_check,
     "saferoom-row-receipt/v1": verify_row,
@@ -1241,6 +1243,7 @@ ELSEWHERE = {
     "saferoom-table-receipt/v1": "tables",
     "saferoom-sum-receipt/v1": "tables of several owners together",
     "saferoom-report-receipt/v1": "a report",
+    "saferoom-list-receipt/v1": "a page of a list",
     "saferoom-fit-receipt/v1": "a training in the room",
 }
 """Receipts that are verified by the client alone."""

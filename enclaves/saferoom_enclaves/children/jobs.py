@@ -2,8 +2,8 @@
 
 A child that held records says nothing in words of its own: what it found is told in numbers, names
 of the schema, and rules of closed lists. The exceptions are the check of a feature, which sees no
-record and may quote the database; and what is held about one subject, the values at the shares of a
-feature that is tried, and the numbers of tables, which go under seal.
+record and may quote the database; and what is held about one subject, a page of a list, the values
+at the shares of a feature that is tried, and the numbers of tables, which go under seal.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from saferoom_proto.reasons import Reason
 from saferoom_proto.statements.aggregate import Aggregate, TableRules
 from saferoom_proto.statements.base import FeatureName, Owner, Part, Uscc
 from saferoom_proto.statements.feature import Table
+from saferoom_proto.statements.listing import Code, Only
 from saferoom_proto.tables.told import Numbers
 
 _Place = Annotated[int, Field(ge=0, lt=1 << 16)]
@@ -169,10 +170,43 @@ class TableFound(Part):
 
 
 class Found(Part):
-    """What is held. Beside `Tried`, the one answer that holds records' values."""
+    """What is held. It, `Picked` and `Tried` are the answers that hold records' values."""
 
     tables: tuple[TableFound, ...]
     values: tuple[str | None, ...]
+
+
+class Pick(Part):
+    """Read a page of a list. With it comes the store."""
+
+    kind: Literal["pick"] = "pick"
+    table: Table
+    """The register, with no more columns than are told or its rows are held to."""
+    columns: tuple[Owner, ...]
+    """Those that are told."""
+    only: tuple[Only, ...]
+    by: Table | None
+    """The table whose column picks the firms; none where the division in their codes does."""
+    by_column: Owner | None
+    code: Code
+    first: _Count
+    """How many firms stand on the pages before."""
+    firms: _Count
+    """The most of this page, and of the whole list."""
+    most: _Count
+    most_rows: _Count
+
+
+class Picked(Part):
+    """A page of a list: how many firms the whole has, whether there are more, and rows.
+
+    Attributes:
+        rows: each with its firm's code, then the told columns as text; none where there is none.
+    """
+
+    firms: _Count
+    more: bool
+    rows: tuple[tuple[str | None, ...], ...]
 
 
 class Tabulate(Part):
@@ -309,39 +343,31 @@ class Failed(Part):
     reason: Reason
 
 
+Once = Build | Materialise | Check | Try | About | Pick | Tabulate | Columns | Score | MakeKey | Fit
+"""What a child does that answers once."""
+Outcome = (
+    Built
+    | Cells
+    | Checked
+    | Tried
+    | Found
+    | Picked
+    | Tabulated
+    | ColumnsRead
+    | Banded
+    | KeyMade
+    | Fitted
+)
+"""What comes of it."""
+
+
 class Order(Part):
     """A job as it arrives."""
 
-    job: Annotated[
-        Build
-        | Materialise
-        | Check
-        | Try
-        | About
-        | Tabulate
-        | Columns
-        | Score
-        | MakeKey
-        | Fit
-        | Align
-        | Train,
-        Field(discriminator="kind"),
-    ]
+    job: Annotated[Once | Align | Train, Field(discriminator="kind")]
 
 
 class Answer(Part):
     """A job's outcome."""
 
-    answer: (
-        Built
-        | Cells
-        | Checked
-        | Tried
-        | Found
-        | Tabulated
-        | ColumnsRead
-        | Banded
-        | KeyMade
-        | Fitted
-        | Failed
-    )
+    answer: Outcome | Failed

@@ -33,7 +33,11 @@ from saferoom_enclaves.children.jobs import (
     KeyMade,
     MakeKey,
     Materialise,
+    Once,
     Order,
+    Outcome,
+    Pick,
+    Picked,
     Score,
     Tabulate,
     Tabulated,
@@ -46,7 +50,7 @@ from saferoom_enclaves.features import ABSENT, FeatureRule
 from saferoom_enclaves.fetched import MOST_BYTES
 from saferoom_enclaves.fetched.answer import open_answer
 from saferoom_enclaves.materialise import check_definition, materialise
-from saferoom_enclaves.reading import rows_about, values_at, values_of
+from saferoom_enclaves.reading import picked, rows_about, values_at, values_of
 from saferoom_enclaves.rows import TableLoad
 from saferoom_enclaves.store import build_database, open_store
 from saferoom_enclaves.trying import tried
@@ -95,13 +99,8 @@ def do(frame: frames.Frame, channel: socket.socket) -> None:
 
 
 def _done(
-    job: Build | Materialise | Check | Try | About | Tabulate | Columns | Score | MakeKey | Fit,
-    files: tuple[int, ...],
-    channel: socket.socket,
-) -> tuple[
-    Built | Cells | Checked | Tried | Found | Tabulated | ColumnsRead | Banded | KeyMade | Fitted,
-    BinaryIO | None,
-]:
+    job: Once, files: tuple[int, ...], channel: socket.socket
+) -> tuple[Outcome, BinaryIO | None]:
     """Do a job; gives a file beside the answer if one was built."""
     file: BinaryIO | None = None
     match job:
@@ -113,8 +112,8 @@ def _done(
             answer = _check(job)
         case Try():
             answer = _try(job, files)
-        case About():
-            answer = _about(job, files)
+        case About() | Pick():
+            answer = _read(job, files)
         case Tabulate():
             answer = _tabulate(job, files)
         case Columns():
@@ -232,6 +231,10 @@ def _score(job: Score, files: tuple[int, ...]) -> Banded:
         if job.reasons:
             file.write(made.lost.astype(">u8").tobytes())
     return Banded(subjects=len(made.subjects))
+
+
+def _read(job: About | Pick, files: tuple[int, ...]) -> Found | Picked:
+    return picked(open_store(files[0]), job) if isinstance(job, Pick) else _about(job, files)
 
 
 def _about(job: About, files: tuple[int, ...]) -> Found:

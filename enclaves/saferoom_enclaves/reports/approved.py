@@ -1,4 +1,4 @@
-"""What the owner approved of a report, and that all of it is public by law by the owner's schema.
+"""What the owner approved of a report or a list, all of it public by law by the owner's schema.
 
 Two schemas are looked at: that of the records in use, and the newest one. So a column whose level
 its owner raises, or that it takes out of its schema, is told no more from the moment that the
@@ -12,22 +12,23 @@ from dataclasses import dataclass
 from saferoom_enclaves.approved import approved, require_known
 from saferoom_enclaves.children.jobs import TableWanted
 from saferoom_enclaves.standing import Standing
-from saferoom_proto.certificate import OwnerPart, derive_report_part
+from saferoom_proto.owner_part import OwnerPart
+from saferoom_proto.public_part import derive_list_part, derive_report_part
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Column, Schema, Table
+from saferoom_proto.statements import Column, Listing, Schema, Table
 from saferoom_proto.statements.report import PUBLIC_LEVEL, ReportPart, ReportPartTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ApprovedReport:
-    """This owner's part of a report template, as its approvers signed it.
+    """This owner's part of a template of a report or a list, as its approvers signed it.
 
     Attributes:
-        part: the tables and columns.
+        part: the tables and columns of a report; or the list.
         approvals: the digests of the approvals that count.
     """
 
-    part: ReportPart
+    part: ReportPart | Listing
     approvals: tuple[str, ...]
 
 
@@ -60,25 +61,60 @@ class PublicTable:
 
 
 def approved_report(standing: Standing, template: str, certificate: str) -> ApprovedReport:
-    """Give this owner's part of a known report under a certificate, by their digests.
+    """Give this owner's part of a known report or list under a certificate, by their digests.
 
     Raises:
         SafeRoomError: `CERTIFICATE_MISMATCH`, also for a template of another kind; `NOT_APPROVED`.
     """
     require_known(standing, template, certificate)
     owner = standing.charter.charter.owner
-    report = standing.templates[template].report
-    if report is None or owner not in report.owners:
-        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a template of another kind or owner")
+    known = standing.templates[template]
 
     def derived() -> OwnerPart:
-        return derive_report_part(report, owner)
+        if known.report is not None and owner in known.report.owners:
+            return derive_report_part(known.report, owner)
+        if known.listing is not None and owner == known.listing.owner:
+            return derive_list_part(known.listing)
+        raise SafeRoomError(Reason.CERTIFICATE_MISMATCH, "a template of another kind or owner")
 
-    _, approvals = approved(standing, template, certificate, derived, lambda part: part)
-    return ApprovedReport(ReportPart.of(report, owner), approvals)
+    part, approvals = approved(standing, template, certificate, derived, lambda part: part)
+    told = part.report or part.listing
+    if told is None:
+        raise SafeRoomError(Reason.INTERNAL, "a part of what is public that is none")
+    return ApprovedReport(told, approvals)
 
 
-def public_tables(part: ReportPart, standing: Standing, schema: str) -> tuple[PublicTable, ...]:
+def public_tables(
+    part: ReportPart | Listing, standing: Standing, schema: str
+) -> tuple[PublicTable, ...]:
+    """Hold the columns of a report or a list to the levels of their owner's schemas.
+
+    Of a list these are the columns that are told, those that its rows are held to, that which picks
+    its firms, and wherever these are the one with the firm's code: a list tells who stands there.
+
+    Args:
+        part: a report's tables and columns; or a list.
+        standing: has the schemas in force.
+        schema: digest of that of the records in use.
+
+    Raises:
+        SafeRoomError: as `_public_tables`.
+    """
+    known = standing.schemas.get(schema)
+    if isinstance(part, Listing):
+        columns = part.read if known is None else part.read_under(known)
+        part = ReportPart(
+            tables=tuple(
+                ReportPartTable(
+                    table=name, columns=tuple(column for own, column in columns if own == name)
+                )
+                for name in part.tables
+            )
+        )
+    return _public_tables(part, standing, schema)
+
+
+def _public_tables(part: ReportPart, standing: Standing, schema: str) -> tuple[PublicTable, ...]:
     """Hold a report's columns to the levels of their owner's schemas.
 
     Args:

@@ -1,4 +1,4 @@
-"""A request for a report, from its envelope to the enclave's word on it, in the order of its steps.
+"""A request for a report or a list, from its envelope to the enclave's word, step by step.
 
 identify, admit            (begin)     a refusal is a verdict: signed, an entry of the chain
 read the public columns    (beside the work, in a child: any thread waits for it)
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from saferoom_enclaves.admit import Asked, Rules, identify
-from saferoom_enclaves.children.jobs import About
+from saferoom_enclaves.admit import Asked, AskedList, Rules, identify_public
+from saferoom_enclaves.children.jobs import About, Pick, Picked
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.gate import Gate, Moment
 from saferoom_enclaves.indexing import Opened
@@ -25,17 +25,15 @@ from saferoom_enclaves.reports.admit import AdmittedReport, admit_report
 from saferoom_enclaves.reports.approved import PublicTable
 from saferoom_enclaves.reports.disputed import Marks, Said
 from saferoom_enclaves.reports.gate import Read, ReportGate, SealedReport, read_report
+from saferoom_enclaves.reports.listing import MOST_ROWS, described, laid_out, read_page
 from saferoom_enclaves.reports.times import TimesReported
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.state import State
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.reports.told import ReportedColumn, ReportedTable
-from saferoom_proto.statements import Title
-
-MOST_ROWS: Final = 10_000
-"""Rows of one table about one subject; what is public by law about a firm are dozens."""
+from saferoom_proto.reports.told import ReportedTable
+from saferoom_proto.statements import Listing, Title
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +45,34 @@ class _OverStore:
     work: StoreWork
 
     def read(self, admitted: AdmittedReport) -> Read:
-        """Read the admitted columns, and mark those that the subject disputes."""
-        wanted = [table.wanted for table in admitted.tables]
-        subject = admitted.asked.request.subject
+        """Read the admitted columns, and mark those that are disputed."""
+        asked, told = admitted.asked, admitted.report.part
+        if isinstance(asked, AskedList) and isinstance(told, Listing):
+            page = read_page(told, admitted.tables, asked.request, self._picked)
+            read = laid_out(told, admitted.tables, page, self.said.marks())
+        elif isinstance(asked, Asked):
+            read = self._about(asked.request.subject, admitted.tables)
+        else:
+            raise SafeRoomError(Reason.INTERNAL, "a list was admitted as a report, or the reverse")
+        return Read(self.opened.state, self.opened.schema, read)
+
+    def _picked(self, order: Pick) -> Picked:
+        return self.work.pick(self.opened.memory, order)
+
+    def _about(self, subject: str, public: tuple[PublicTable, ...]) -> tuple[ReportedTable, ...]:
+        wanted = [table.wanted for table in public]
         order = About(subject=subject, tables=tuple(wanted), features=(), most_rows=MOST_ROWS)
         found = self.work.about(self.opened.memory, order)
-        marks = self.said.marks()
-        tables = tuple(
-            _told(public, [each.name for each in want.table.columns], rows.rows, marks)
-            for public, want, rows in zip(admitted.tables, wanted, found.tables, strict=True)
+        marks = self.said.marks().get(subject, {})
+        return tuple(
+            _told(table, [each.name for each in want.table.columns], rows.rows, marks)
+            for table, want, rows in zip(public, wanted, found.tables, strict=True)
         )
-        return Read(self.opened.state, self.opened.schema, tables)
 
 
 @dataclass(frozen=True, slots=True)
 class BegunReport:
-    """A report that may be read: in any thread, and nobody waits for it."""
+    """A report or a list that may be read: in any thread, and nobody waits for it."""
 
     envelope: Envelope
     admitted: AdmittedReport
@@ -84,7 +94,7 @@ class BegunReport:
 
 
 class ReportDesk:
-    """Answers requests for reports.
+    """Answers requests for reports and lists.
 
     Args:
         state: the enclave's database, opened.
@@ -127,13 +137,13 @@ class ReportDesk:
         self._ready: Final = ready
         self._log: Final = log
 
-    def expect(self, envelope: Envelope) -> Judged | Asked:
+    def expect(self, envelope: Envelope) -> Judged | Asked | AskedList:
         """Tell who asks, before it waits for its turn; a repeat gets the same bytes.
 
         Raises:
             SafeRoomError: as `identify`; `LOCKED`, `STALE_HEAD`, `OUTBOX_WAITING`.
         """
-        asked = identify(envelope, self._rules.standing, self._ready().now)
+        asked = identify_public(envelope, self._rules.standing, self._ready().now)
         seen = self._seen(asked)
         return asked if seen.answered is None else self._journal.read(seen.answered)
 
@@ -142,7 +152,7 @@ class ReportDesk:
 
         Args:
             envelope: the request.
-            said: what is said of the subject's disputes with this owner.
+            said: what is said of disputes with this owner: of a report's subject, or of anybody.
 
         Raises:
             SafeRoomError: as `expect`; `NO_DATA` while there is nothing to read it from.
@@ -157,7 +167,7 @@ class ReportDesk:
                 return admitted
         standing = self._rules.standing
         disputes = Said(
-            subject=asked.request.subject,
+            subject=asked.request.subject if isinstance(asked, Asked) else None,
             statements=said,
             charter=standing.charter,
             charters=dict(standing.charters),
@@ -207,10 +217,12 @@ class ReportDesk:
     def _title(self) -> Title:
         return self._rules.standing.charter.charter.title
 
-    def _seen(self, asked: Asked) -> Seen:
+    def _seen(self, asked: Asked | AskedList) -> Seen:
         return self._requests.look_up(asked.request, asked.request_id)
 
-    def _admitted(self, asked: Asked, seen: Seen, moment: Moment) -> AdmittedReport | Judged:
+    def _admitted(
+        self, asked: Asked | AskedList, seen: Seen, moment: Moment
+    ) -> AdmittedReport | Judged:
         """Admit, or record the refusal."""
         try:
             opened = self._data.opened()
@@ -223,7 +235,7 @@ class ReportDesk:
             judged = self._gate.refuse(asked, refusal.reason, moment).judged
             return self._remembered(asked, seen, judged)
 
-    def _remembered(self, asked: Asked, seen: Seen, judged: Judged) -> Judged:
+    def _remembered(self, asked: Asked | AskedList, seen: Seen, judged: Judged) -> Judged:
         index = judged.entry.chain_index
         self._requests.remember(asked.request, asked.request_id, seen, index)
         return judged
@@ -238,9 +250,7 @@ def _told(
     """Lay out a table: each row once, and none that says nothing."""
     at = [names.index(column.name) for column in public.columns]
     told = dict.fromkeys(tuple(row[each] for each in at) for row in rows)
-    columns = tuple(
-        ReportedColumn(name=each.name, title=each.title, type=each.type) for each in public.columns
-    )
+    columns = described(public.columns)
     shown = {each.name for each in columns}
     return ReportedTable(
         name=public.table.name,

@@ -27,15 +27,15 @@ from saferoom_proto.verification import PinnedCharter, verify_by_named_approver
 
 _Spoken = Dispute | DisputeWithdrawal | DisputeAnswer
 Marks = Mapping[str, tuple[MarkedColumn, ...]]
-"""By table: what stands of its columns, one for each column."""
+"""Of one subject, by table: what stands of its columns, one for each column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is said of a subject's disputes with this owner, and by whom it may be.
+    """What is said of subjects' disputes with this owner, and by whom it may be.
 
     Attributes:
-        subject: whose disputes.
+        subject: whose disputes; none for everybody's.
         statements: as the room hands them over.
         charter: in force.
         charters: the owner's, by their digests: those that were in force too.
@@ -43,40 +43,30 @@ class Said:
         now: the present instant: nothing that is dated later counts.
     """
 
-    subject: str
+    subject: str | None
     statements: tuple[Envelope, ...]
     charter: PinnedCharter
     charters: Mapping[str, PinnedCharter]
     revoked: Mapping[str, datetime]
     now: datetime
 
-    def marks(self) -> Marks:
-        """Verify all of it, and tell what stands of each column."""
-        disputes: dict[str, Dispute] = {}
-        withdrawn: set[str] = set()
-        answers: list[DisputeAnswer] = []
+    def marks(self) -> Mapping[str, Marks]:
+        """Verify all of it, and tell by subject what stands of each column."""
+        said: dict[str, list[tuple[str, _Spoken]]] = {}
         for statement in self.statements:
-            said = self._verified(statement)
-            if isinstance(said, Dispute):
-                disputes[statement.digest] = said
-            elif isinstance(said, DisputeWithdrawal):
-                withdrawn.add(said.dispute)
-            elif said is not None:
-                answers.append(said)
-        newest = {each.dispute: each for each in sorted(answers, key=lambda one: one.at)}
-        return _by_table(
-            (dispute, newest.get(digest))
-            for digest, dispute in disputes.items()
-            if digest not in withdrawn
-        )
+            if (spoken := self._verified(statement)) is not None:
+                said.setdefault(spoken.subject, []).append((statement.digest, spoken))
+        return {subject: _of_subject(spoken) for subject, spoken in said.items()}
 
     def _verified(self, statement: Envelope) -> _Spoken | None:
-        """Open what was said by whom it may be, about this subject, by now; none for all else."""
+        """Open what was said by whom it may be, about whom it is, by now; none for all else."""
         try:
             said = self._opened(statement)
         except SafeRoomError:
             return None
-        return said if said.subject == self.subject and said.at <= self.now else None
+        return (
+            said if said.subject == (self.subject or said.subject) and said.at <= self.now else None
+        )
 
     def _opened(self, statement: Envelope) -> _Spoken:
         if statement.payload_type == DisputeAnswer.payload_type():
@@ -99,6 +89,26 @@ class Said:
         revoked = self.revoked.get(fingerprint)
         if revoked is not None and revoked <= at:
             raise SafeRoomError(Reason.CERTIFICATE_REVOKED, "the subject's")
+
+
+def _of_subject(said: Iterable[tuple[str, _Spoken]]) -> Marks:
+    """Tell what stands of each column by what one subject and the owner said, with its digest."""
+    disputes: dict[str, Dispute] = {}
+    withdrawn: set[str] = set()
+    answers: list[DisputeAnswer] = []
+    for digest, each in said:
+        if isinstance(each, Dispute):
+            disputes[digest] = each
+        elif isinstance(each, DisputeWithdrawal):
+            withdrawn.add(each.dispute)
+        else:
+            answers.append(each)
+    newest = {each.dispute: each for each in sorted(answers, key=lambda one: one.at)}
+    return _by_table(
+        (dispute, newest.get(digest))
+        for digest, dispute in disputes.items()
+        if digest not in withdrawn
+    )
 
 
 def _by_table(disputes: Iterable[tuple[Dispute, DisputeAnswer | None]]) -> Marks:

@@ -1,4 +1,4 @@
-"""Reports over gRPC: a few at a time, read beside the work."""
+"""Reports and lists over gRPC: a few at a time, read beside the work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WAITING: Final = 32
 
 
 class ReportCalls:
-    """Serves requests for reports.
+    """Serves requests for reports and lists.
 
     Args:
         worker: has the enclave do one thing at a time.
@@ -32,7 +32,7 @@ class ReportCalls:
         self._turns: Final = Turns(AT_ONCE, WAITING, "reports")
 
     async def answer(self, asked: Envelope, disputes: tuple[Envelope, ...]) -> Judged:
-        """Answer a request for a report.
+        """Answer a request for a report or a page of a list.
 
         Raises:
             SafeRoomError: a plain refusal.

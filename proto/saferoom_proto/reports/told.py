@@ -8,7 +8,7 @@ in it keeps that commitment from being guessed.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
@@ -34,6 +34,8 @@ FEWEST_BYTES: Final = 16 * 1024
 MOST_BYTES: Final = 1024 * 1024
 """Twelve owners' parts (`statements.report.MOST_OWNERS`) stay below what a client takes at once."""
 MOST_MARKS: Final = 1024
+
+T = TypeVar("T", bound=Part)
 
 REPORT_SEAL: Final = AskerSeal("report v1")
 
@@ -92,6 +94,10 @@ class ReportedTable(Part):
         return self
 
 
+Salt = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+"""32 random bytes, base64."""
+
+
 class OwnerReport(Part):
     """What one owner's enclave tells of one subject."""
 
@@ -107,8 +113,12 @@ class OwnerReport(Part):
     schema_digest: Digest
     tables: Annotated[tuple[ReportedTable, ...], Field(min_length=1, max_length=MOST_TABLES)]
     at: Instant
-    salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
-    """32 random bytes, base64."""
+    salt: Salt
+
+    @property
+    def told_with(self) -> tuple[object, ...]:
+        """What it shares with its release."""
+        return self.room, self.owner, self.request, self.template, self.store, self.at
 
     def to_bytes(self) -> bytes:
         """Write the plaintext, filled up.
@@ -116,25 +126,61 @@ class OwnerReport(Part):
         Raises:
             SafeRoomError: `TOO_LARGE` past `MOST_BYTES`.
         """
-        written = self.model_dump_json().encode()
-        if len(written) > MOST_BYTES:
-            raise SafeRoomError(Reason.TOO_LARGE, f"a part of more than {MOST_BYTES} bytes")
-        # JSON may end in spaces (RFC 8259 section 2).
-        return written.ljust(max(FEWEST_BYTES, 1 << (len(written) - 1).bit_length()))
+        return filled_up(self)
 
     @classmethod
     def from_bytes(cls, plaintext: bytes) -> OwnerReport:
         """Read a plaintext; `MALFORMED` names the field."""
-        parse_object(plaintext, MOST_BYTES)
-        try:
-            return cls.model_validate_json(plaintext)
-        except ValidationError as error:
-            raise SafeRoomError(Reason.MALFORMED, "report", field_faults(error)) from None
+        return read_plain(cls, plaintext, "report")
+
+
+def filled_up(told: Part) -> bytes:
+    """Write what is told, filled up with spaces to the next power of two.
+
+    Raises:
+        SafeRoomError: `TOO_LARGE` past `MOST_BYTES`.
+    """
+    written = told.model_dump_json().encode()
+    if len(written) > MOST_BYTES:
+        raise SafeRoomError(Reason.TOO_LARGE, f"more than {MOST_BYTES} bytes")
+    # JSON may end in spaces (RFC 8259 section 2).
+    return written.ljust(max(FEWEST_BYTES, 1 << (len(written) - 1).bit_length()))
+
+
+def read_plain(kind: type[T], plaintext: bytes, what: str) -> T:
+    """Read what was filled up; `MALFORMED` names the field."""
+    parse_object(plaintext, MOST_BYTES)
+    try:
+        return kind.model_validate_json(plaintext)
+    except ValidationError as error:
+        raise SafeRoomError(Reason.MALFORMED, what, field_faults(error)) from None
 
 
 def commitment(plaintext: bytes, suite: Suite = Suite.INTERNATIONAL) -> str:
     """Commit to a plaintext, as a release of a suite does."""
     return suite.digest(plaintext)
+
+
+class Told(Protocol):
+    """What was told with a release."""
+
+    @property
+    def told_with(self) -> tuple[object, ...]:
+        """What it shares with its release (`require_of`)."""
+        ...
+
+
+def require_committed(release: Release, plaintext: bytes) -> None:
+    """Refuse with `BAD_PROOF` a plaintext that a release does not commit to."""
+    if release.answer is None or commitment(plaintext, suite_of(release.answer)) != release.answer:
+        raise SafeRoomError(Reason.BAD_PROOF, "not what the release commits to")
+
+
+def require_of(release: Release, told: Told) -> None:
+    """Refuse with `BAD_PROOF` what says that it was told with another release."""
+    word = (release.room, release.owner, release.request, release.template)
+    if told.told_with != (*word, release.store, release.time):
+        raise SafeRoomError(Reason.BAD_PROOF, "it was told with another release")
 
 
 def require_told(release: Release, plaintext: bytes, subject: str, part: ReportPart) -> OwnerReport:
@@ -143,19 +189,9 @@ def require_told(release: Release, plaintext: bytes, subject: str, part: ReportP
     Raises:
         SafeRoomError: `BAD_PROOF`; `MALFORMED` for what no enclave writes.
     """
-    if release.answer is None or commitment(plaintext, suite_of(release.answer)) != release.answer:
-        raise SafeRoomError(Reason.BAD_PROOF, "not the report that the release commits to")
+    require_committed(release, plaintext)
     told = OwnerReport.from_bytes(plaintext)
-    says = (told.room, told.owner, told.request, told.template, told.store, told.at)
-    if says != (
-        release.room,
-        release.owner,
-        release.request,
-        release.template,
-        release.store,
-        release.time,
-    ):
-        raise SafeRoomError(Reason.BAD_PROOF, "the report is of another release")
+    require_of(release, told)
     if told.subject != subject:
         raise SafeRoomError(Reason.BAD_PROOF, "the report is about another subject")
     named = [(each.name, tuple(column.name for column in each.columns)) for each in told.tables]

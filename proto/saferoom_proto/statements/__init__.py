@@ -97,6 +97,7 @@ from saferoom_proto.statements.job import (
     JobRequest,
     JobStep,
 )
+from saferoom_proto.statements.listing import ListedBy, Listing, ListRequest, Only, PickedBy
 from saferoom_proto.statements.premises import Launch, Switchboard
 from saferoom_proto.statements.recovery import Recovered, Recovery
 from saferoom_proto.statements.report import Report, ReportTable
@@ -189,8 +190,12 @@ __all__ = [
     "KeyUse",
     "Launch",
     "LevelLimits",
+    "ListRequest",
+    "ListedBy",
+    "Listing",
     "MeasureKind",
     "Name",
+    "Only",
     "Outcome",
     "Owner",
     "OwnersPeriod",
@@ -198,6 +203,7 @@ __all__ = [
     "Parameter",
     "Pause",
     "Payload",
+    "PickedBy",
     "Privacy",
     "PrivacySpent",
     "PublicKey",

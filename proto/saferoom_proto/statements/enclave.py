@@ -136,7 +136,8 @@ class Release(Payload):
     """An enclave's signed word on one request: answered or refused, under which evidence.
 
     The answer itself is not here: its commitment is, SHA-256 over what was sealed to the asker: a
-    check's 50 bytes (`saferoom_proto.answer`), or a part of a report (`saferoom_proto.reports`).
+    check's 50 bytes (`saferoom_proto.answer`), a part of a report, or a page of a list
+    (`saferoom_proto.reports`).
     """
 
     KIND: ClassVar[str] = "release"

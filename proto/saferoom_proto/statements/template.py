@@ -26,6 +26,7 @@ from saferoom_proto.statements.base import (
     distinct,
 )
 from saferoom_proto.statements.fit import Fit
+from saferoom_proto.statements.listing import Listing
 from saferoom_proto.statements.report import Report
 from saferoom_proto.statements.score import Score
 from saferoom_proto.statements.training import Training
@@ -54,7 +55,7 @@ Purposes = Annotated[
 
 
 class Template(Payload):
-    """A check, tables, a training, a report, scores or a fit. Approvals sign its digest.
+    """A check, tables, a training, a report, a list, scores or a fit. Approvals sign its digest.
 
     Signed by who proposes it.
 
@@ -64,7 +65,7 @@ class Template(Payload):
     KIND: ClassVar[str] = "template"
     SIGNED_BY: ClassVar[Usage] = Usage.INSTITUTION
 
-    kind: Literal["Check", "Aggregate", "Training", "Report", "Score", "Fit"]
+    kind: Literal["Check", "Aggregate", "Training", "Report", "Score", "Fit", "List"]
     name: Name
     title: Title
     proposer: Name
@@ -79,6 +80,7 @@ class Template(Payload):
     report: Annotated[Report | None, Field(exclude_if=operator.not_)] = None
     score: Annotated[Score | None, Field(exclude_if=operator.not_)] = None
     fit: Annotated[Fit | None, Field(exclude_if=operator.not_)] = None
+    listing: Annotated[Listing | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Template:
@@ -94,6 +96,8 @@ class Template(Payload):
             raise ValueError("a Score, and no other kind, says what is scored: score")
         if (self.kind == "Fit") != (self.fit is not None):
             raise ValueError("a Fit, and no other kind, says what is trained in the room: fit")
+        if (self.kind == "List") != (self.listing is not None):
+            raise ValueError("a List, and no other kind, says which firms it lists: listing")
         if self.kind != "Check" and (self.params or self.returns is not Returns.PARTS):
             raise ValueError("only a Check has parameters, or says what it returns")
         return self

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from saferoom_proto.v1 import evidence_pb2 as saferoom__proto_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsaferoom_proto/v1/check.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\">\n\x0c\x43heckRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"n\n\rCheckResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12 \n\x05parts\x18\x02 \x03(\x0b\x32\x11.saferoom.v1.Part\x12\'\n\x08\x63onsents\x18\x03 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"I\n\x0fGetCheckRequest\x12\x36\n\nrequest_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^(sha256|sm3):[0-9a-f]{64}$\"4\n\x10GetCheckResponse\x12 \n\x05parts\x18\x01 \x03(\x0b\x32\x11.saferoom.v1.Part\"=\n\x0b\x43ostRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"L\n\x0c\x43ostResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\testimates\x18\x02 \x03(\x0b\x32\x15.saferoom.v1.Recorded2\xd4\x01\n\x0c\x43heckService\x12>\n\x05\x43heck\x12\x19.saferoom.v1.CheckRequest\x1a\x1a.saferoom.v1.CheckResponse\x12G\n\x08GetCheck\x12\x1c.saferoom.v1.GetCheckRequest\x1a\x1d.saferoom.v1.GetCheckResponse\x12;\n\x04\x43ost\x12\x18.saferoom.v1.CostRequest\x1a\x19.saferoom.v1.CostResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsaferoom_proto/v1/check.proto\x12\x0bsaferoom.v1\x1a saferoom_proto/v1/evidence.proto\">\n\x0c\x43heckRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"n\n\rCheckResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12 \n\x05parts\x18\x02 \x03(\x0b\x32\x11.saferoom.v1.Part\x12\'\n\x08\x63onsents\x18\x03 \x03(\x0b\x32\x15.saferoom.v1.Envelope\"I\n\x0fGetCheckRequest\x12\x36\n\nrequest_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^(sha256|sm3):[0-9a-f]{64}$\"4\n\x10GetCheckResponse\x12 \n\x05parts\x18\x01 \x03(\x0b\x32\x11.saferoom.v1.Part\"=\n\x0b\x43ostRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"L\n\x0c\x43ostResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\testimates\x18\x02 \x03(\x0b\x32\x15.saferoom.v1.Recorded\"@\n\x0e\x41skListRequest\x12.\n\x07request\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"I\n\x0f\x41skListResponse\x12&\n\x07release\x18\x01 \x01(\x0b\x32\x15.saferoom.v1.Recorded\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x32\x9a\x02\n\x0c\x43heckService\x12>\n\x05\x43heck\x12\x19.saferoom.v1.CheckRequest\x1a\x1a.saferoom.v1.CheckResponse\x12G\n\x08GetCheck\x12\x1c.saferoom.v1.GetCheckRequest\x1a\x1d.saferoom.v1.GetCheckResponse\x12;\n\x04\x43ost\x12\x18.saferoom.v1.CostRequest\x1a\x19.saferoom.v1.CostResponse\x12\x44\n\x07\x41skList\x12\x1b.saferoom.v1.AskListRequest\x1a\x1c.saferoom.v1.AskListResponseB\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCHECKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\037r\0352\033^(sha256|sm3):[0-9a-f]{64}$'
   _globals['_COSTREQUEST'].fields_by_name['request']._loaded_options = None
   _globals['_COSTREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_ASKLISTREQUEST'].fields_by_name['request']._loaded_options = None
+  _globals['_ASKLISTREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CHECKREQUEST']._serialized_start=80
   _globals['_CHECKREQUEST']._serialized_end=142
   _globals['_CHECKRESPONSE']._serialized_start=144
@@ -51,6 +53,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COSTREQUEST']._serialized_end=446
   _globals['_COSTRESPONSE']._serialized_start=448
   _globals['_COSTRESPONSE']._serialized_end=524
-  _globals['_CHECKSERVICE']._serialized_start=527
-  _globals['_CHECKSERVICE']._serialized_end=739
+  _globals['_ASKLISTREQUEST']._serialized_start=526
+  _globals['_ASKLISTREQUEST']._serialized_end=590
+  _globals['_ASKLISTRESPONSE']._serialized_start=592
+  _globals['_ASKLISTRESPONSE']._serialized_end=665
+  _globals['_CHECKSERVICE']._serialized_start=668
+  _globals['_CHECKSERVICE']._serialized_end=950
 # @@protoc_insertion_point(module_scope)

@@ -174,3 +174,55 @@ class CostResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CostResponse: _TypeAlias = CostResponse  # noqa: Y015
+
+@_typing.final
+class AskListRequest(_message.Message):
+    """A signed request for a page of a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _evidence_pb2.Envelope:
+        """The institution's statement: a list-request."""
+
+    def __init__(
+        self,
+        *,
+        request: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskListRequest: _TypeAlias = AskListRequest  # noqa: Y015
+
+@_typing.final
+class AskListResponse(_message.Message):
+    """The enclave's word, and the page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    sealed: _builtins.bytes
+    """The page, HPKE-sealed to the request's reply key; empty for a refusal."""
+    @_builtins.property
+    def release(self) -> _evidence_pb2.Recorded:
+        """The release, with its proof."""
+
+    def __init__(
+        self,
+        *,
+        release: _evidence_pb2.Recorded = ...,
+        sealed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["release", b"release", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskListResponse: _TypeAlias = AskListResponse  # noqa: Y015

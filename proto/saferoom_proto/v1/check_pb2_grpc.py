@@ -43,6 +43,11 @@ class CheckServiceStub:
                 request_serializer=check_pb2.CostRequest.SerializeToString,
                 response_deserializer=check_pb2.CostResponse.FromString,
                 _registered_method=True)
+        self.AskList = channel.unary_unary(
+                '/saferoom.v1.CheckService/AskList',
+                request_serializer=check_pb2.AskListRequest.SerializeToString,
+                response_deserializer=check_pb2.AskListResponse.FromString,
+                _registered_method=True)
 
 
 class CheckServiceServicer:
@@ -58,6 +63,11 @@ class CheckServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Cost(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AskList(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -79,6 +89,11 @@ def add_CheckServiceServicer_to_server(servicer, server):
                     servicer.Cost,
                     request_deserializer=check_pb2.CostRequest.FromString,
                     response_serializer=check_pb2.CostResponse.SerializeToString,
+            ),
+            'AskList': grpc.unary_unary_rpc_method_handler(
+                    servicer.AskList,
+                    request_deserializer=check_pb2.AskListRequest.FromString,
+                    response_serializer=check_pb2.AskListResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(

@@ -43,6 +43,12 @@ class CheckServiceStub:
     """Gives the recorded parts of an earlier request of the caller's institution."""
     Cost: _grpc.UnaryUnaryMultiCallable[_check_pb2.CostRequest, _check_pb2.CostResponse]
     """Asks what a check would cost, and whether it would be refused, and for what. It charges nothing."""
+    AskList: _grpc.UnaryUnaryMultiCallable[_check_pb2.AskListRequest, _check_pb2.AskListResponse]
+    """Asks for a page of a list of what is public. A repeat of the same signed request brings the same
+    bytes.
+
+    The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
+    """
 
 @_typing.type_check_only
 class CheckServiceAsyncStub(CheckServiceStub):
@@ -59,6 +65,12 @@ class CheckServiceAsyncStub(CheckServiceStub):
     """Gives the recorded parts of an earlier request of the caller's institution."""
     Cost: _aio.UnaryUnaryMultiCallable[_check_pb2.CostRequest, _check_pb2.CostResponse]  # type: ignore[assignment]
     """Asks what a check would cost, and whether it would be refused, and for what. It charges nothing."""
+    AskList: _aio.UnaryUnaryMultiCallable[_check_pb2.AskListRequest, _check_pb2.AskListResponse]  # type: ignore[assignment]
+    """Asks for a page of a list of what is public. A repeat of the same signed request brings the same
+    bytes.
+
+    The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
+    """
 
 class CheckServiceServicer(metaclass=_abc_1.ABCMeta):
     """One signed question about one subject, and its answer with a receipt."""
@@ -90,5 +102,17 @@ class CheckServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_check_pb2.CostResponse, _abc.Awaitable[_check_pb2.CostResponse]]:
         """Asks what a check would cost, and whether it would be refused, and for what. It charges nothing."""
+
+    @_abc_1.abstractmethod
+    def AskList(
+        self,
+        request: _check_pb2.AskListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_check_pb2.AskListResponse, _abc.Awaitable[_check_pb2.AskListResponse]]:
+        """Asks for a page of a list of what is public. A repeat of the same signed request brings the same
+        bytes.
+
+        The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
+        """
 
 def add_CheckServiceServicer_to_server(servicer: CheckServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1201,7 +1201,7 @@ Global___FitModelResponse: _TypeAlias = FitModelResponse  # noqa: Y015
 
 @_typing.final
 class ReportRequest(_message.Message):
-    """An institution's request for a report about one subject."""
+    """An institution's request for a report about one subject, or for a page of a list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1209,12 +1209,12 @@ class ReportRequest(_message.Message):
     DISPUTES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def request(self) -> _evidence_pb2.Envelope:
-        """The institution's statement: a check-request by a template of kind Report."""
+        """The institution's statement: a check-request by a template of kind Report, or a list-request."""
 
     @_builtins.property
     def disputes(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Envelope]:
-        """What the subject disputed with this owner, what the owner answered, and what the subject took
-        back; the enclave verifies each, and marks the columns.
+        """What the subject, or of a list anybody, disputed with this owner, what the owner answered, and
+        what was taken back; the enclave verifies each, and marks the columns.
         """
 
     def __init__(
@@ -1240,7 +1240,7 @@ class ReportResponse(_message.Message):
     ENTRY_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
-    """Its part of the report, sealed to the asker; empty for a refusal."""
+    """Its part of the report, or the page, sealed to the asker; empty for a refusal."""
     @_builtins.property
     def entry(self) -> Global___OutboxEntry:
         """The release, to be recorded."""

@@ -64,7 +64,9 @@ class EnclaveServiceStub:
     FitModel: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.FitModelRequest, _enclave_pb2.FitModelResponse]
     """Trains a model on one owner's columns, and says its word on the request for it."""
     Report: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.ReportRequest, _enclave_pb2.ReportResponse]
-    """Tells what is public by law about one subject, and says its word on the request for it."""
+    """Tells what is public by law about one subject, or a page of a list of it, and says its word on
+    the request for it.
+    """
     Load: _grpc.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]
     """Takes a load."""
     TellLoad: _grpc.UnaryUnaryMultiCallable[_enclave_pb2.TellLoadRequest, _enclave_pb2.TellLoadResponse]
@@ -112,7 +114,9 @@ class EnclaveServiceAsyncStub(EnclaveServiceStub):
     FitModel: _aio.UnaryUnaryMultiCallable[_enclave_pb2.FitModelRequest, _enclave_pb2.FitModelResponse]  # type: ignore[assignment]
     """Trains a model on one owner's columns, and says its word on the request for it."""
     Report: _aio.UnaryUnaryMultiCallable[_enclave_pb2.ReportRequest, _enclave_pb2.ReportResponse]  # type: ignore[assignment]
-    """Tells what is public by law about one subject, and says its word on the request for it."""
+    """Tells what is public by law about one subject, or a page of a list of it, and says its word on
+    the request for it.
+    """
     Load: _aio.StreamUnaryMultiCallable[_enclave_pb2.LoadRequest, _enclave_pb2.LoadResponse]  # type: ignore[assignment]
     """Takes a load."""
     TellLoad: _aio.UnaryUnaryMultiCallable[_enclave_pb2.TellLoadRequest, _enclave_pb2.TellLoadResponse]  # type: ignore[assignment]
@@ -253,7 +257,9 @@ class EnclaveServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _enclave_pb2.ReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_enclave_pb2.ReportResponse, _abc.Awaitable[_enclave_pb2.ReportResponse]]:
-        """Tells what is public by law about one subject, and says its word on the request for it."""
+        """Tells what is public by law about one subject, or a page of a list of it, and says its word on
+        the request for it.
+        """
 
     @_abc_1.abstractmethod
     def Load(
