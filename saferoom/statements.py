@@ -219,7 +219,9 @@ class Statements:
             elif not held.roles and _titles(held) == _titles(organisation):
                 await self._change_roles(organisation)
             elif held != organisation:
-                raise SafeRoomError(Reason.CONFLICT, f"{organisation.name} is enrolled otherwise")
+                rule = "is enrolled already, with other roles or titles"
+                fault = FieldFault(organisation.name, rule)
+                raise SafeRoomError(Reason.CONFLICT, f"{organisation.name} {rule}", [fault])
 
         await self._accepting.run_within(self._turns.alone(), enrolled)
         return organisation
@@ -242,7 +244,8 @@ class Statements:
             if held is None:
                 raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"{name} is not enrolled")
             if name == operator:
-                raise SafeRoomError(Reason.CONFLICT, "the operator does not revoke itself")
+                rule = "the operator does not revoke itself"
+                raise SafeRoomError(Reason.CONFLICT, rule, [FieldFault(name, rule)])
             left = Organisation(name, held.title_en, held.title_zh, frozenset())
             await self._change_roles(left)
             return left

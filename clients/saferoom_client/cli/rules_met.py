@@ -167,6 +167,9 @@ RULES: Final = (
     later("it belongs to a batch of other applicants or values; finish that, or remove the file"),
     later("there is no such folder to write it to"),
     later("you have signed it already"),
+    later("is enrolled already, with other roles or titles"),
+    later("the operator does not revoke itself"),
+    later("is open already, in another window"),
     later("another organisation's template has this name"),
 )
 """A test finds each in the code that gives it."""

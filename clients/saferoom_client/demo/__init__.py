@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from saferoom_client.demo.screen import Screen
 from saferoom_client.demo.stage import Stage
 from saferoom_client.demo.tables import tabulate
 from saferoom_client.demo.training import train
+from saferoom_client.tongue import later
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.suite import Suite
 
@@ -63,6 +65,23 @@ def _clear(folder: Path) -> None:
             rule = "is not empty and not a demo's; name another folder"
             fault = FieldFault(str(folder), rule)
             raise SafeRoomError(Reason.BAD_CONFIG, f"{folder} {rule}", [fault])
+        _require_closed(folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     mark.write_text("Made by `saferoom demo`; the next one makes it anew.\n")
+
+
+def _require_closed(folder: Path) -> None:
+    """Refuse to remove the folder of a room that runs: its server holds a lock beside its state."""
+    lock = folder / "room" / "state.db.lock"
+    if not lock.exists():
+        return
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            rule = "is open already, in another window"
+            fault = FieldFault(str(folder), rule)
+            refusal = SafeRoomError(Reason.CONFLICT, f"{folder} {rule}", [fault])
+            refusal.add_note(later("Close it there with Ctrl-C, or name another folder."))
+            raise refusal from None
