@@ -24,7 +24,9 @@ table_attacks.py   all of those
 wager.py        an attack that guesses where chance has a part in what is told, and its verdict
 blurred.py      the firms that tables with noise are told of, and gates with too little noise
 noise_attacks.py   all attacks on tables with noise
-model_attacks.py   attacks on models that are trained in a room, played in one process
+model_attacks.py   attacks on models that are trained in a room, played in one process; so are
+score_attacks.py   those on scores of several owners, and
+federated_attacks.py   that on banks that train together
 catalogue.py    all of them by name, with bounds and controls
 suite.py        runs them
 command.py      what `saferoom attack` calls

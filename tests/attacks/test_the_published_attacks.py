@@ -23,6 +23,7 @@ from saferoom_attacks.catalogue import ATTACKS
 from saferoom_attacks.command import ALL as EVERY_ATTACK
 from saferoom_attacks.command import Run, chosen, clear_leftovers
 from saferoom_attacks.evolving import breed, questions, worth
+from saferoom_attacks.federated_attacks import FEDERATED_ATTACKS
 from saferoom_attacks.firms import (
     CHECKS,
     EVERY,
@@ -36,6 +37,7 @@ from saferoom_attacks.firms import (
 from saferoom_attacks.measure import Learned, Seen, learned, mutual_bits
 from saferoom_attacks.model import GateModel
 from saferoom_attacks.model_attacks import MODEL_ATTACKS
+from saferoom_attacks.score_attacks import SCORE_ATTACKS
 from saferoom_attacks.suite import Scale, Suite
 from saferoom_client.cli import app
 from saferoom_client.sandbox.leftovers import LOCK, alone_in
@@ -46,7 +48,7 @@ from tests.attacks.simulated import SimRoom, simulated
 from tests.flow.pages import DOCS, read_page, typing_in
 
 SCALE = Scale(seed=1, copies=1, rounds=4)
-IN_ONE_PROCESS = (*MODEL_ATTACKS,)
+IN_ONE_PROCESS = (*MODEL_ATTACKS, *SCORE_ATTACKS, *FEDERATED_ATTACKS)
 """Attacks that the page tells of, and the command does not play."""
 
 
