@@ -11,6 +11,7 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -42,6 +43,8 @@ _WEAK_Y: Final = frozenset({0, 1, _PRIME - 1, _ORDER_8_Y, _PRIME - _ORDER_8_Y})
 many messages, so that its holder could deny every one of them. RFC 8032 leaves them in."""
 
 _SCHEMES: Final = {Suite.INTERNATIONAL: "ed25519", Suite.GUOMI: "sm2"}
+_KEYS_KEPT: Final = 1024
+"""About 1 MB: every key of a room. An audit reads the same few for each entry, three times over."""
 _PEM_LINE: Final = 64  # RFC 7468 section 2
 _PEM: Final = re.compile(
     rb"\s*-----BEGIN PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*"
@@ -79,14 +82,14 @@ class VerifyKey:
         digest = suite.hash(self.raw).hex()
         object.__setattr__(self, "keyid", f"{_SCHEMES[suite]}:{digest[:_KEYID_HEX]}")
 
-    @classmethod
-    def from_public(cls, text: str) -> Self:
+    @staticmethod
+    def from_public(text: str) -> VerifyKey:
         """Read the base64 form that statements carry.
 
         Raises:
             SafeRoomError: `MALFORMED`.
         """
-        return cls(unb64(text))
+        return _read(text)
 
     def verify(self, sig: bytes, data: bytes) -> None:
         """Check that this key signed these bytes.
@@ -203,6 +206,12 @@ class _Sm2Public:
     def verify(self, signature: bytes, data: bytes, /) -> None:
         if not sm2.verified(self.raw, signature, data):
             raise InvalidSignature
+
+
+@lru_cache(maxsize=_KEYS_KEPT)
+def _read(text: str) -> VerifyKey:
+    """Read a public key, or give what the same text was read as before: it is frozen."""
+    return VerifyKey(unb64(text))
 
 
 def _ed25519(raw: bytes) -> Ed25519PublicKey:

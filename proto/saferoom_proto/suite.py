@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac as standard_hmac
+import re
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -20,9 +21,6 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from saferoom_proto.reasons import Reason, SafeRoomError
-
-_DIGEST_HEX: Final = 64
-"""Both hashes have 256 bits."""
 
 
 class Running(Protocol):
@@ -92,7 +90,8 @@ class Suite(StrEnum):
 
 
 _PREFIXES: Final = {Suite.INTERNATIONAL: "sha256:", Suite.GUOMI: "sm3:"}
-_HEX: Final = frozenset("0123456789abcdef")
+_SUITES: Final = {prefix: suite for suite, prefix in _PREFIXES.items()}
+_DIGEST: Final = re.compile("(sha256:|sm3:)[0-9a-f]{64}")
 
 
 def suite_of(digest: str) -> Suite:
@@ -101,11 +100,10 @@ def suite_of(digest: str) -> Suite:
     Raises:
         SafeRoomError: `MALFORMED`.
     """
-    for suite, prefix in _PREFIXES.items():
-        hashed = digest.removeprefix(prefix)
-        if hashed is not digest and len(hashed) == _DIGEST_HEX and _HEX.issuperset(hashed):
-            return suite
-    raise SafeRoomError(Reason.MALFORMED, "not a digest")
+    found = _DIGEST.fullmatch(digest)
+    if found is None:
+        raise SafeRoomError(Reason.MALFORMED, "not a digest")
+    return _SUITES[found[1]]
 
 
 class _RunningSm3:
