@@ -18,7 +18,7 @@ from saferoom_enclaves.fetched.wanting import Recipe
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from simulator.fetching import BOUND_SECONDS, FetchRoom, fetch_room, row, write_config
-from simulator.provider import Authority, Exchange, answer_of, provider
+from simulator.provider import HOST, Authority, Exchange, answer_of, authority, provider
 
 SAID = {"tax_arrears": [row("12000")]}
 SECRET = "4711.0815"
@@ -287,11 +287,14 @@ def test_a_provider_that_does_not_answer_is_unavailable_and_costs_nothing(room: 
     assert SECRET not in room.enclave.log.getvalue()
 
 
-def test_a_provider_that_another_authority_vouches_for_is_not_asked(
-    room: FetchRoom, tmp_path: Path
+@pytest.mark.parametrize(
+    ("signer", "strict"), [(Authority.make("stranger"), True), (authority(), False)]
+)
+def test_a_provider_whose_certificate_is_not_in_order_is_not_asked(
+    room: FetchRoom, tmp_path: Path, signer: Authority, *, strict: bool
 ) -> None:
     port, ours = room.provider.port, room.folder
-    with provider(tmp_path, Authority.make("stranger")) as other:
+    with provider(tmp_path, signer.issue("provider", HOST, strict=strict)) as other:
         write_config(ours, ours / "s", other.port)
         room.disconnect()
         room.connect()

@@ -30,6 +30,19 @@ HOST: Final = "127.0.0.1"
 Rows = Mapping[str, Sequence[Mapping[str, object]]]
 
 
+_MAY_SIGN_CERTIFICATES: Final = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Authority:
     """Vouches for both sides of the provider's TLS."""
@@ -44,12 +57,23 @@ class Authority:
         subject = _name(name)
         made = _begun(subject, subject, key.public_key())
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        made = made.add_extension(_MAY_SIGN_CERTIFICATES, critical=True)
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        made = made.add_extension(own, critical=False)
         return cls(key, made.sign(key, SHA256()))
 
-    def issue(self, name: str, address: str | None = None) -> tuple[bytes, bytes]:
-        """Make a certificate and its key, PEM; for a server if an address is given."""
+    def issue(
+        self, name: str, address: str | None = None, *, strict: bool = True
+    ) -> tuple[bytes, bytes]:
+        """Make a certificate and its key, PEM; for a server if an address is given.
+
+        One that is not strict lacks what RFC 5280 asks for: by which key it was signed.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         made = _begun(_name(name), self.certificate.subject, key.public_key())
+        if strict:
+            by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+            made = made.add_extension(by, critical=False)
         if address is not None:
             names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
             made = made.add_extension(names, critical=False)
@@ -151,16 +175,15 @@ class Provider:
 
 
 @contextmanager
-def provider(folder: Path, vouched_by: Authority | None = None) -> Generator[Provider]:
+def provider(folder: Path, shown: tuple[bytes, bytes] | None = None) -> Generator[Provider]:
     """Run a provider, and write what its broker needs beside it.
 
     Args:
         folder: for the broker's certificates: `ca.pem`, `client.pem`, `client.key`.
-        vouched_by: for the provider's own certificate, another authority than the broker trusts.
+        shown: the provider's certificate and its key, if not as the broker wants them.
     """
-    own = vouched_by or authority()
     folder.mkdir(parents=True, exist_ok=True)
-    certificate, key = own.issue("provider", HOST)
+    certificate, key = shown or authority().issue("provider", HOST)
     (folder / "server.pem").write_bytes(certificate + key)
     certificate, key = authority().issue("broker of tax")
     (folder / "ca.pem").write_bytes(authority().pem)

@@ -73,6 +73,8 @@ def tls_of(folder: Path, source: SourceConfig) -> ssl.SSLContext:
     except OSError as error:
         raise bad_file(folder / source.authorities, "no certificates in PEM") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # As Python 3.13 does by itself: what one version refuses, the others do, too.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
     try:
         context.load_cert_chain(folder / source.certificate, key)
     except OSError as error:
