@@ -61,6 +61,7 @@ ACCESS: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_ROOM}OwnerService/GetLoadProgress": _OWNER,
         f"{_ROOM}OwnerService/Rollback": _OWNER,
         f"{_ROOM}OwnerService/ListSnapshots": _OWNER,
+        f"{_ROOM}OwnerService/ListStores": frozenset({Role.OPERATOR, Role.AUDITOR}),
         f"{_ROOM}OwnerService/AttendKeys": _OWNER,
         f"{_ROOM}TemplateService/ProposeTemplate": _BOTH_SIDES,
         f"{_ROOM}TemplateService/GetTemplate": MEMBERS,

@@ -22,6 +22,14 @@ class StoreVersion:
     order: Envelope
 
 
+@dataclass(frozen=True, slots=True)
+class StoreHeld:
+    """An owner's newest snapshot, and the schema that it names."""
+
+    snapshot: Recorded[Snapshot]
+    schema: Envelope
+
+
 class Versions:
     """Finds snapshots, and the words on changes of the key that they are sealed under.
 
@@ -45,6 +53,17 @@ class Versions:
                 raise SafeRoomError(Reason.INTERNAL, "a snapshot without its order")
             versions.append(StoreVersion(snapshot, order))
         return tuple(versions)
+
+    async def newest(self, owner: str) -> StoreHeld | None:
+        """Give an owner's newest snapshot; none if nothing was loaded."""
+        found = await self._archive.about(About.SNAPSHOTS_OF_OWNER, owner, most=1)
+        if not found:
+            return None
+        snapshot = self._notary.prove(found[0], load(found[0].envelope, Snapshot))
+        schema = self._archive.statement(snapshot.said.schema_digest)
+        if schema is None:  # it is recorded before the snapshot that names it
+            raise SafeRoomError(Reason.INTERNAL, "a snapshot without its schema")
+        return StoreHeld(snapshot, schema)
 
     async def newest_key_change(self, owner: str) -> Recorded[KeyChange] | None:
         """Give an enclave's newest word on a change of its store's key."""

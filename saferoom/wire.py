@@ -28,7 +28,7 @@ from saferoom.refusals import Word
 from saferoom.register import Organisation
 from saferoom.roll import Enrolled
 from saferoom.statements import Revoked
-from saferoom.versions import StoreVersion
+from saferoom.versions import StoreHeld, StoreVersion
 from saferoom_proto import wire
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.entry import leaf
@@ -208,6 +208,18 @@ def snapshots_response(versions: Iterable[StoreVersion]) -> owner_pb2.ListSnapsh
                 snapshot=recorded(each.snapshot), order=wire.envelope_to_proto(each.order)
             )
             for each in versions
+        ]
+    )
+
+
+def stores_response(stores: Iterable[StoreHeld]) -> owner_pb2.ListStoresResponse:
+    """Tell what each owner has brought."""
+    return owner_pb2.ListStoresResponse(
+        stores=[
+            owner_pb2.StoreHeld(
+                snapshot=recorded(each.snapshot), schema=wire.envelope_to_proto(each.schema)
+            )
+            for each in stores
         ]
     )
 

@@ -26,6 +26,7 @@ from saferoom_client import (
     score_batches,
     scores,
     stats,
+    stores,
     sums,
     templates,
     usage,
@@ -121,6 +122,7 @@ class AsyncRoom(Session):
     price_sum = sums.price_sum
     ask_report = asking.ask_report
     ask_list = listing.ask_list
+    list_stores = stores.list_stores
     cost = costs.cost
     price = costs.price
     score = scores.score

@@ -46,6 +46,7 @@ _OF_OWNERS: Final = (
     "GetEnclaveChain",
     "RecoverEnclave",
     "ListSnapshots",
+    "ListStores",
     "GetLoadProgress",
 )
 """The owners' calls that may be sent again.

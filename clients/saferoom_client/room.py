@@ -34,6 +34,7 @@ from saferoom_client import (
     score_batches,
     scores,
     stats,
+    stores,
     sums,
     templates,
     usage,
@@ -223,6 +224,7 @@ class Room:
     price_sum = _waiting(sums.price_sum)
     ask_report = _waiting(asking.ask_report)
     ask_list = _waiting(listing.ask_list)
+    list_stores = _waiting(stores.list_stores)
     cost = _waiting(costs.cost)
     price = _waiting(costs.price)
     score = _waiting(scores.score)

@@ -201,6 +201,13 @@ class OwnerService(owner_pb2_grpc.OwnerServiceServicer):
         versions = await self._versions.of(current_caller().organisation)
         return wire.snapshots_response(versions)
 
+    async def ListStores(
+        self, request: owner_pb2.ListStoresRequest, context: object
+    ) -> owner_pb2.ListStoresResponse:
+        """Tell what each owner has brought."""
+        held = [await self._versions.newest(owner) for owner in self._register.owners]
+        return wire.stores_response([each for each in held if each is not None])
+
     async def AttendKeys(
         self, request_iterator: AsyncIterator[owner_pb2.AttendKeysRequest], context: object
     ) -> AsyncIterator[owner_pb2.AttendKeysResponse]:

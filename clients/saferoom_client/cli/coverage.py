@@ -1,9 +1,11 @@
-"""The auditor's command on how far the plan is carried out."""
+"""The auditor's and the operator's command on how far the plan is carried out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,10 +15,11 @@ from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import progress_of, show
 from saferoom_client.cli.tables import table
 from saferoom_client.records.annex import catalogue
-from saferoom_client.records.coverage import Brought, Coverage, coverage
+from saferoom_client.records.coverage import Brought, Coverage, Store, coverage
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.tongue import say, titled
+from saferoom_client.values import Role
 
 DOUBTFUL = 1
 """Exit status where the log that it is read from breaks a rule."""
@@ -31,25 +34,45 @@ def plan(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell how far the plan is carried out: who brought how much of which type, and when."""
-    bar, move = progress_of("entries", quiet=as_json)
-    with Room.open(profile) as room, bar:
-        require_auditor(room)
-        report = room.audit_log(progress=move)
+    """Tell how far the plan is carried out: who brought how much of which type, and when.
+
+    An auditor reads it from the whole log, an operator from each enclave's last word.
+    """
+    found = _found(profile, quiet=as_json)
     now = utc_now()
-    whole = coverage(catalogue(), report.stores, now)
+    whole = coverage(catalogue(), found.stores, now)
     shown = [each for each in whole if older_than is None or _is_older(each, older_than, now)]
     document = {
         "at": now.isoformat(),
-        "violations": len(report.violations),
-        "unpinned": list(report.unpinned),
+        "whole_log": found.violations is not None,
+        "violations": found.violations,
+        "unpinned": list(found.unpinned),
         "types": [_document(each, now) for each in shown],
     }
-    show(
-        as_json, document, *_lines(whole, shown, now), *_doubts(report.unpinned, report.violations)
-    )
-    if report.violations:
+    show(as_json, document, *_lines(whole, shown, now), *_doubts(found))
+    if found.violations:
         raise typer.Exit(DOUBTFUL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What owners hold, of whom it is not judged, and the violations of the log, if it was read."""
+
+    stores: tuple[Store, ...]
+    unpinned: tuple[str, ...]
+    violations: int | None
+
+
+def _found(profile: Path, *, quiet: bool) -> _Found:
+    bar, move = progress_of("entries", quiet=quiet)
+    with Room.open(profile) as room, bar:
+        roles = room.whoami().roles
+        if Role.OPERATOR in roles and Role.AUDITOR not in roles:
+            held = room.list_stores()
+            return _Found(held.stores, held.unpinned, None)
+        require_auditor(room)
+        report = room.audit_log(progress=move)
+    return _Found(report.stores, tuple(report.unpinned), len(report.violations))
 
 
 def _is_older(one: Coverage, days: int, now: datetime) -> bool:
@@ -92,13 +115,15 @@ def _cells(each: Brought, tables: int, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _doubts(unpinned: Sequence[str], violations: Sequence[object]) -> Iterator[str]:
-    for owner in unpinned:
+def _doubts(found: _Found) -> Iterator[str]:
+    for owner in found.unpinned:
         yield say(
             "not judged: the words of {owner}; pin its root: saferoom trust pin {owner} ROOT",
             owner=owner,
         )
-    if violations:
+    if found.violations is None:
+        yield say("by the last word of each enclave that the room gives; an auditor reads them all")
+    if found.violations:
         yield say("the log breaks rules: do not rest on this; next: saferoom audit verify")
 
 

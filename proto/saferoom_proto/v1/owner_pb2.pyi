@@ -1090,6 +1090,77 @@ class StoreVersion(_message.Message):
 Global___StoreVersion: _TypeAlias = StoreVersion  # noqa: Y015
 
 @_typing.final
+class ListStoresRequest(_message.Message):
+    """Asks what each owner has brought."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStoresRequest: _TypeAlias = ListStoresRequest  # noqa: Y015
+
+@_typing.final
+class ListStoresResponse(_message.Message):
+    """What each owner has brought."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STORES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stores(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreHeld]:
+        """In order of the owners' names; none of an owner that has loaded nothing."""
+
+    def __init__(
+        self,
+        *,
+        stores: _abc.Iterable[Global___StoreHeld] = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stores", b"stores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStoresResponse: _TypeAlias = ListStoresResponse  # noqa: Y015
+
+@_typing.final
+class StoreHeld(_message.Message):
+    """An owner's newest snapshot, and the schema that it names."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def snapshot(self) -> _evidence_pb2.Recorded:
+        """The enclave's statement."""
+
+    @_builtins.property
+    def schema(self) -> _evidence_pb2.Envelope:
+        """The owner's statement."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: _evidence_pb2.Recorded = ...,
+        schema: _evidence_pb2.Envelope = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schema", b"schema", "snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schema", b"schema", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoreHeld: _TypeAlias = StoreHeld  # noqa: Y015
+
+@_typing.final
 class AttendKeysRequest(_message.Message):
     """What a key agent says."""
 

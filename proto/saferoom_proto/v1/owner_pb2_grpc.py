@@ -118,6 +118,11 @@ class OwnerServiceStub:
                 request_serializer=owner_pb2.ListSnapshotsRequest.SerializeToString,
                 response_deserializer=owner_pb2.ListSnapshotsResponse.FromString,
                 _registered_method=True)
+        self.ListStores = channel.unary_unary(
+                '/saferoom.v1.OwnerService/ListStores',
+                request_serializer=owner_pb2.ListStoresRequest.SerializeToString,
+                response_deserializer=owner_pb2.ListStoresResponse.FromString,
+                _registered_method=True)
         self.AttendKeys = channel.stream_stream(
                 '/saferoom.v1.OwnerService/AttendKeys',
                 request_serializer=owner_pb2.AttendKeysRequest.SerializeToString,
@@ -213,6 +218,11 @@ class OwnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSnapshots(self, request, context):
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStores(self, request, context):
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -314,6 +324,11 @@ def add_OwnerServiceServicer_to_server(servicer, server):
                     servicer.ListSnapshots,
                     request_deserializer=owner_pb2.ListSnapshotsRequest.FromString,
                     response_serializer=owner_pb2.ListSnapshotsResponse.SerializeToString,
+            ),
+            'ListStores': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStores,
+                    request_deserializer=owner_pb2.ListStoresRequest.FromString,
+                    response_serializer=owner_pb2.ListStoresResponse.SerializeToString,
             ),
             'AttendKeys': grpc.stream_stream_rpc_method_handler(
                     servicer.AttendKeys,

@@ -71,6 +71,10 @@ class OwnerServiceStub:
     """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order."""
     ListSnapshots: _grpc.UnaryUnaryMultiCallable[_owner_pb2.ListSnapshotsRequest, _owner_pb2.ListSnapshotsResponse]
     """Lists the snapshots of the caller's own store, with the orders they carried out."""
+    ListStores: _grpc.UnaryUnaryMultiCallable[_owner_pb2.ListStoresRequest, _owner_pb2.ListStoresResponse]
+    """Gives each owner's newest snapshot, by which operators and auditors see how far the plan is
+    carried out: how many rows of which tables, loaded when. No record is told.
+    """
     AttendKeys: _grpc.StreamStreamMultiCallable[_owner_pb2.AttendKeysRequest, _owner_pb2.AttendKeysResponse]
     """The owner's key agent attends here: it challenges its enclave and releases its key."""
 
@@ -117,6 +121,10 @@ class OwnerServiceAsyncStub(OwnerServiceStub):
     """Has the enclave go back to an earlier snapshot that it still keeps, by an approver's order."""
     ListSnapshots: _aio.UnaryUnaryMultiCallable[_owner_pb2.ListSnapshotsRequest, _owner_pb2.ListSnapshotsResponse]  # type: ignore[assignment]
     """Lists the snapshots of the caller's own store, with the orders they carried out."""
+    ListStores: _aio.UnaryUnaryMultiCallable[_owner_pb2.ListStoresRequest, _owner_pb2.ListStoresResponse]  # type: ignore[assignment]
+    """Gives each owner's newest snapshot, by which operators and auditors see how far the plan is
+    carried out: how many rows of which tables, loaded when. No record is told.
+    """
     AttendKeys: _aio.StreamStreamMultiCallable[_owner_pb2.AttendKeysRequest, _owner_pb2.AttendKeysResponse]  # type: ignore[assignment]
     """The owner's key agent attends here: it challenges its enclave and releases its key."""
 
@@ -268,6 +276,16 @@ class OwnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_owner_pb2.ListSnapshotsResponse, _abc.Awaitable[_owner_pb2.ListSnapshotsResponse]]:
         """Lists the snapshots of the caller's own store, with the orders they carried out."""
+
+    @_abc_1.abstractmethod
+    def ListStores(
+        self,
+        request: _owner_pb2.ListStoresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_owner_pb2.ListStoresResponse, _abc.Awaitable[_owner_pb2.ListStoresResponse]]:
+        """Gives each owner's newest snapshot, by which operators and auditors see how far the plan is
+        carried out: how many rows of which tables, loaded when. No record is told.
+        """
 
     @_abc_1.abstractmethod
     def AttendKeys(
