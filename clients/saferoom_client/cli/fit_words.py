@@ -170,13 +170,13 @@ def _card(verified: VerifiedFit, card: ModelCard) -> dict[str, str]:
     else:
         chosen = say("{trees} trees of {leaves} leaves", trees=request.trees, leaves=request.leaves)
     told = {
-        "model": say(_METHODS[part.algorithm]) + "; " + chosen,
+        later("model"): say(_METHODS[part.algorithm]) + "; " + chosen,
         "of": ", ".join(part.columns),
         "label": part.label,
         "records": say("{owner}, period {epoch}", owner=card.owner, epoch=card.epoch),
         "rows": None if card.rows is None else f"{card.rows:,}",
-        "AUC, held out": card.auc,
-        "KS, held out": card.ks,
+        later("AUC, held out"): card.auc,
+        later("KS, held out"): card.ks,
         "membership": card.membership,
         "purpose": str(request.purpose),
         "at": moment(verified.release.time),
