@@ -31,8 +31,8 @@ def vat(bits: str, absent: Absent, grid: tuple[str, ...] = VAT_GRID, **changes: 
         (
             vat("3", Absent.UNKNOWN),
             (
-                "in which of 4 parts of its 8 bands, by 2 of 7 thresholds, never more,"
-                " or that nothing is held"
+                "in which of 4 parts of its 8 bands, by 2 of 7 thresholds, each chosen by the"
+                " answers before it, never more, or that nothing is held"
             ),
         ),
         (vat("2", Absent.FALSE, VAT_GRID[:3]), "which of 4 bands, never more"),

@@ -80,7 +80,7 @@ def _words(shape: FeatureShape, questions: int) -> str:
         case _ if questions < shape.cuts:
             return say(
                 "in which of {told} parts of its {cells} bands, by {questions} of {cuts}"
-                " thresholds, never more",
+                " thresholds, each chosen by the answers before it, never more",
                 told=shape.cells_told(questions) - shape.can_be_unknown,
                 cells=shape.cells,
                 questions=questions,
