@@ -219,11 +219,20 @@ class Standing:
         # Weighed first: a statement whose signature was spoilt on its way must not stand in the way
         # of the same one whole.
         if statement.digest not in self._kept:
+            if statement.payload_type == Agreement.payload_type():
+                self._heed(statement)
             self._weigh(statement)
             self._kept[statement.digest] = statement
-            if statement.payload_type == Agreement.payload_type():
-                agreed = load(statement, Agreement)
-                self.groups.take(agreed.institution, agreed.group)
+
+    def _heed(self, statement: Envelope) -> None:
+        """Let an agreement count for what it restricts, also once an approver of it has left.
+
+        Who was in a group knows what that was told, and what was replaced does not come back.
+        """
+        agreed = self._by_either(lambda charter: verify_agreement(statement, charter)).agreement
+        self.groups.take(agreed.institution, agreed.group)
+        if agreed.replaces is not None:
+            self._ended.add(agreed.replaces)
 
     def _weigh(self, statement: Envelope) -> None:
         if statement.payload_type == Schema.payload_type():
@@ -246,8 +255,6 @@ class Standing:
             )
             if other.digest not in gone and not apart:
                 raise SafeRoomError(Reason.CONFLICT, "another agreement is in force beside it")
-        if agreement.replaces is not None:
-            self._ended.add(agreement.replaces)
         known.append(pinned)
 
     def _weigh_schema(self, statement: Envelope) -> None:

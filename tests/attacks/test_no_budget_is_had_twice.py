@@ -11,8 +11,8 @@ import pytest
 from saferoom_proto.answer import Told, Truth
 from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.formula import FeatureRef
-from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import Agreement, CostEstimate, Feature, load
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import Agreement, CostEstimate, Feature, Purpose, load
 from simulator import Approved, EnclaveHarness, Sample, SimBank, tax_csv
 from simulator.batch import ask_batch, steady_batch
 from simulator.sample import AS_OF, VAT_GRID
@@ -57,6 +57,41 @@ def test_another_group_in_the_next_agreement_brings_no_other_budget(
     assert load(judged.entry.statement, CostEstimate).refused is Reason.OVER_BUDGET
     enclave.restart()
     assert told(enclave, room, VAT_GRID[2]) is Reason.OVER_BUDGET
+
+
+@pytest.mark.parametrize("again_from_disk", [False, True])
+def test_an_approver_who_leaves_takes_no_link_and_no_end_along(
+    room: Sample, enclave: EnclaveHarness, *, again_from_disk: bool
+) -> None:
+    """Agreements that a later charter bears no more still say who was told what, and what ended."""
+    room = again(room, budget_bits=TWO_CUTS)
+    signers, other = room.tax.approvers, room.other_bank
+    li, signers["li"] = signers["li"], signers["wang"]
+    wider = room.tax.agree(other)
+    signers["li"] = li
+    narrower = room.tax.agree(other, (Purpose.IN_LOAN,), replaces=wider)
+    room.consent(1, other)
+    enclave.follow()
+    assert load(narrower, Agreement).replaces == wider.digest
+    assert told(enclave, room, VAT_GRID[3]) is Truth.NO
+    assert told(enclave, room, VAT_GRID[1]) is Truth.YES
+    # Li signed the agreement with one bank, and what replaced the one with the other.
+    signers["li"] = room.world.seeds.signing("successor of li")
+    room.tax.adopt()
+    enclave.follow()
+    if again_from_disk:
+        enclave.restart()
+    else:
+        enclave.unlock()
+        enclave.follow()
+    room.world.clock.advance(1)
+    room.tax.agree(room.bank, group="fresh")
+    room.tax.approve(room.steady.template, room.steady.certificate.digest)
+    enclave.follow()
+    assert told(enclave, room, VAT_GRID[2]) is Reason.OVER_BUDGET
+    assert told(enclave, room, VAT_GRID[1]) is Truth.YES  # a repeat stays free
+    with pytest.raises(SafeRoomError, match="NO_AGREEMENT"):
+        enclave.judge(room.question(1, VAT_GRID[3], bank=other))
 
 
 def test_whoever_leaves_a_group_takes_along_what_its_friends_were_told(

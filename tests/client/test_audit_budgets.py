@@ -80,6 +80,21 @@ def test_an_account_that_was_begun_anew_under_another_group_is_found() -> None:
     assert found(story) == [(len(story.log) - 1, Reason.OVER_BUDGET)]
 
 
+def test_groups_are_linked_by_an_agreement_that_nobody_asked_under() -> None:
+    """An enclave that leaves it out begins an account anew."""
+    story = Story().begin()
+    story.release(Truth.YES, charges=charged(1, ONE_CUT))
+    friend = story.world.bank("bank-b")
+    own = story.tax.agree(friend)
+    story.follow(own, story.tax.agree(friend, group="bank-a", replaces=own))
+    story.bank, story.agreement = friend, own
+    story.consent = story.subject.consent(friend, VAT)
+    story.follow(story.consent)
+    story.release(Truth.YES, charges=charged(1, ONE_CUT))
+    at = len(story.log) - 1
+    assert (at, Reason.OVER_BUDGET) in found(story)
+
+
 def test_what_batches_charged_in_between_is_no_violation() -> None:
     story = Story().begin()
     story.release(Truth.YES, charges=charged(1, ONE_CUT))
@@ -155,7 +170,7 @@ def test_a_period_counts_for_36_months_after_its_end(months: int, faults: int) -
         features = {VAT[0]: (opened, shape)}
         asked = Charged(
             account=("tax", "bank-a", "S"),
-            institution="bank-a",
+            linked=("bank-a",),
             epoch=epoch,
             moment=moment,
             charter=charter,

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from saferoom_client.audit.accounts import Accounts, Charged
+from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.statements import Charge, Charter, Feature, FeatureKind, load
 from saferoom_proto.statements.score import ScorePart
@@ -48,7 +49,7 @@ class Replay:
             for each in charter.limits
         ]
         self.charter = charter.model_copy(update={"limits": tuple(widened)})
-        self.accounts = Accounts()
+        self.accounts, self.groups = Accounts(), CollusionGroups()
 
     def charge(
         self,
@@ -60,9 +61,10 @@ class Replay:
         """Charge a question, of free features too; gives how much is wrong with it."""
         read = [*(each for each, _, _ in charges), *free]
         features = {each.full_name: (each, PinnedFeature(each, "").shape) for each in read}
+        self.groups.take("bank-a", group)
         charged = Charged(
             account=("tax", group, "91990000000001011G"),
-            institution="bank-a",
+            linked=self.groups.linked(group),
             epoch=1,
             moment=NOW,
             charter=self.charter,

@@ -25,7 +25,7 @@ def faults(accounts: Accounts, moment: datetime, before: int, after: int) -> int
     charge = Charge(feature=FLAG.full_name, cells_before=before, cells_after=after)
     asked = Charged(
         account=("tax", "bank-a", "S"),
-        institution="bank-a",
+        linked=("bank-a",),
         epoch=1,
         moment=moment,
         charter=charter,

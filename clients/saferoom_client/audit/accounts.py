@@ -20,7 +20,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from saferoom_proto.collusion import CollusionGroups
 from saferoom_proto.formula import NULL, Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charge, Charter, Feature
@@ -41,7 +40,7 @@ class Charged:
 
     Attributes:
         account: the owner, the collusion group and the subject.
-        institution: who asked.
+        linked: the groups that share what they learn with it, itself among them.
         epoch: the store's; what was asked of a source has a period of its own.
         moment: when.
         charter: the limits in force.
@@ -53,7 +52,7 @@ class Charged:
     """
 
     account: tuple[str, str, str]
-    institution: str
+    linked: Sequence[str]
     epoch: int
     moment: datetime
     charter: Charter
@@ -103,8 +102,6 @@ class Accounts:
     _of: dict[tuple[str, str, str], _Account] = field(
         default_factory=dict[tuple[str, str, str], _Account]
     )
-    _groups: dict[str, CollusionGroups] = field(default_factory=dict[str, CollusionGroups])
-    """By owner: as far as their institutions asked."""
     _closed: dict[str, int] = field(default_factory=dict[str, int])
     """By owner: the last period that its enclave counts as spent, having forgotten what was."""
     _opened: dict[str, dict[int, datetime]] = field(default_factory=dict[str, dict[int, datetime]])
@@ -171,10 +168,8 @@ class Accounts:
 
     def _linked(self, charged: Charged) -> list[_Account]:
         """Give the accounts of all groups that share what they learned, the asker's included."""
-        owner, group, subject = charged.account
-        groups = self._groups.setdefault(owner, CollusionGroups())
-        groups.take(charged.institution, group)
-        return [self._of.setdefault((owner, each, subject), {}) for each in groups.linked(group)]
+        owner, _, subject = charged.account
+        return [self._of.setdefault((owner, each, subject), {}) for each in charged.linked]
 
     def _over_cap(
         self, family: str, linked: Sequence[_Account], charged: Charged

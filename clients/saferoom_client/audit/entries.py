@@ -174,7 +174,7 @@ def _agreement(book: Book, entry: int, statement: Envelope) -> None:
         return
     pinned = verify_agreement(statement, book.charter(says.owner))
     book.agreements[statement.digest] = Placed(entry, pinned)
-    book.linked.setdefault(says.owner, Linked()).take(entry, pinned)
+    book.linked.setdefault(says.owner, Linked()).take(entry, says)
     if says.replaces is not None:
         book.require_before(says.replaces, "agreement that it replaces")
         book.ends.setdefault(says.replaces, Ending(entry, book.latest))
@@ -186,7 +186,6 @@ def _agreement_end(book: Book, entry: int, statement: Envelope) -> None:
         return
     verify_by_named_approver(statement, book.charter(says.owner), AgreementEnd)
     book.require_before(says.agreement, "agreement")
-    book.linked.setdefault(says.owner, Linked()).end(says.agreement)
     book.ends.setdefault(says.agreement, Ending(entry, max(book.latest, says.at)))
 
 

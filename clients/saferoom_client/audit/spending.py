@@ -159,11 +159,11 @@ class Spending:
             return
         asked = None if opened is None else opened.asked(said, self._book)
         self.replayed += 1
-        agreed = agreement.says.agreement
+        by = self._book.learners(said.owner, said.agreement, said.stream.sequence)
         yield from self._accounts.charge(
             Charged(
-                account=(said.owner, agreed.group, subject),
-                institution=agreed.institution,
+                account=(said.owner, by.group, subject),
+                linked=by.linked,
                 epoch=0 if said.store is None else said.store.epoch,
                 moment=said.time,
                 charter=charter.charter,
