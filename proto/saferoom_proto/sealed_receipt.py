@@ -100,10 +100,7 @@ def verify_said(
         SafeRoomError: the reason names the first step that fails.
     """
     # Step 1: the request. Its signature is checked against the agreement below.
-    request_envelope = Envelope.from_text(receipt.request)
-    request = load(request_envelope, asked)
-    if request.room != trust.origin:
-        raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
+    request_envelope, request = open_request(receipt.request, trust, asked)
     # Step 2: the template, and its release certificate derived anew from the pinned features.
     named = (request.template, request.certificate)
     template, certificate = open_template(receipt.template, receipt.certificate, [receipt], named)
@@ -111,6 +108,19 @@ def verify_said(
     heard = verify_heard(receipt, request_envelope, certificate, trust, (asked, word))
     said = (heard.release, heard.checkpoint, heard.index)
     return Said(request, request_envelope.digest, template, certificate, *said)
+
+
+def open_request(text: str, trust: Trust, asked: type[Ask]) -> tuple[Envelope, Ask]:
+    """Open a receipt's request, of the pinned room; whose it is, the agreement shows later.
+
+    Raises:
+        SafeRoomError: `MALFORMED`; `BAD_PROOF` for one of another room.
+    """
+    envelope = Envelope.from_text(text)
+    request = load(envelope, asked)
+    if request.room != trust.origin:
+        raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
+    return envelope, request
 
 
 def verify_heard(

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from saferoom_client.cli.sum_words import charged_notes
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -143,6 +144,10 @@ def test_an_owner_that_refuses_leaves_nothing_to_add_up(room: Offices) -> None:
     with pytest.raises(SafeRoomError) as caught:
         add_up(room.shares(request, judged), room.plan(of))
     assert caught.value.reason is Reason.BAD_PROOF
+    # Its receipt says who refused, and the asker is told what the others charged.
+    verified = verify_sum_receipt(room.receipt(of, request, judged), room.world.trust())
+    assert (verified.tables, verified.refused and verified.refused.owner) == (None, "west")
+    assert [note.partition(" charged")[0] for note in charged_notes(verified)] == ["east", "north"]
 
 
 def test_of_the_same_records_no_table_is_told_alone(room: Offices, counted: Approved) -> None:

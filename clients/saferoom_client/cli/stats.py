@@ -25,6 +25,7 @@ from saferoom_client.cli.options import InputFile, JsonOption, ProfileOption, gr
 from saferoom_client.cli.output import mapping, moment, show
 from saferoom_client.cli.plainly import listed_document, listed_row
 from saferoom_client.cli.sum_words import (
+    charged_notes,
     sum_document,
     sum_lines,
     sum_price_document,
@@ -127,8 +128,12 @@ def ask(
     if refused is not None and refused.reason is not None:
         verdict = SafeRoomError(refused.reason, "the enclave's verdict")
         told = {"request_id": answer.verified.request_id, "owner": refused.owner}
+        refusal = Refused(verdict, told)
+        if isinstance(answer, SumAnswer):
+            for note in charged_notes(answer.verified):
+                refusal.add_note(note)
         with saying_next(asked):
-            raise Refused(verdict, told)
+            raise refusal
     tables = answer.verified.tables or ()
     if csv_file is not None:
         write_file(csv_file, _csv(plan_by(answer.view), tables).encode(), PUBLIC_FILE)

@@ -55,6 +55,17 @@ def _said(said: TableRelease) -> str:
     )
 
 
+def charged_notes(verified: VerifiedSum) -> Iterator[str]:
+    """Tell, of a sum that one owner refused, what the others charged all the same."""
+    for owner, heard in verified.words.items():
+        if heard.release.reason is None and heard.release.privacy is not None:
+            yield say(
+                "{owner} charged epsilon {charged}; the same tables asked again cost nothing more",
+                owner=owner,
+                charged=heard.release.privacy.charged,
+            )
+
+
 def sum_lines(answer: SumAnswer) -> Iterator[str]:
     """Tell what follows the totals."""
     verified, aggregate = answer.verified, require_tables(answer.view)

@@ -19,8 +19,8 @@ from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import open_template
 from saferoom_proto.receipt_part import Handovers, read_receipt
-from saferoom_proto.sealed_receipt import Heard, verify_heard
-from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template, load
+from saferoom_proto.sealed_receipt import Heard, open_request, verify_heard
+from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template
 from saferoom_proto.statements.aggregate import FEWEST_SUMMED, MOST_SUMMED
 from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.suite import suite_of
@@ -108,10 +108,7 @@ def verify_sum_receipt(receipt: SumReceipt, trust: Trust) -> VerifiedSum:
         SafeRoomError: the reason names the first step that fails.
     """
     # Step 1: the request, and its template and certificate with all owners' features.
-    envelope = Envelope.from_text(receipt.request)
-    request = load(envelope, TableRequest)
-    if request.room != trust.origin:
-        raise SafeRoomError(Reason.BAD_PROOF, "a receipt of another room")
+    envelope, request = open_request(receipt.request, trust, TableRequest)
     named = (request.template, request.certificate)
     template, certificate = open_template(
         receipt.template, receipt.certificate, receipt.parts, named
