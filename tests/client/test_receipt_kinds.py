@@ -14,6 +14,7 @@ from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
 from saferoom_proto.fit_receipt import FitReceipt
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt
+from saferoom_proto.reports.list_receipt import ListReceipt
 from saferoom_proto.reports.receipt import ReportReceipt
 from saferoom_proto.tables.receipt import TableReceipt
 from saferoom_proto.tables.sum_receipt import SumReceipt
@@ -30,6 +31,7 @@ def test_the_kinds_are_those_that_are_written() -> None:
         UseReceipt,
         TableReceipt,
         ReportReceipt,
+        ListReceipt,
         FitReceipt,
         SumReceipt,
     )
