@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from saferoom_enclaves.reports import times
+from saferoom_enclaves.reports.desk import BegunReport
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -23,6 +24,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.listing import ListRequest, division_of
+from saferoom_proto.suite import Suite
 from simulator.listed import BY_DISTRICT, BY_TRADE, REGISTER, ListRoom, listing, registers
 from simulator.sample import Approved
 
@@ -69,7 +71,9 @@ def test_a_list_tells_who_of_a_trade_stands_on_the_register_and_of_nobody_else(
     assert [each.name for each in page.columns] == ["case_no", "court"]
     assert set(told(room.ask(room.approved(), "F"))) == {room.code(4)}
     assert set(told(room.ask(room.approved(), "C2612"))) == {room.code(2)}
-    assert told(room.ask(room.approved(), "Z")) == {}
+    # A code is compared by its letters: it is no pattern, and no part of a query.
+    for code in ("Z", "%", "_26", "C26%", "'||'", "c26"):
+        assert told(room.ask(room.approved(), code)) == {}
 
 
 def test_a_district_is_that_of_the_code(room: ListRoom) -> None:
@@ -249,6 +253,47 @@ def test_of_many_lists_the_newest_are_shown_and_the_others_counted(
 
 def _code(question: str) -> str:
     return load(Envelope.from_text(question), ListRequest).code
+
+
+def test_a_list_is_told_in_a_room_of_the_commercial_suite(tmp_path: Path) -> None:
+    own = ListRoom.make(tmp_path, Suite.GUOMI)
+    page = own.ask(own.approved())
+    assert set(told(page)) == {own.code(1), own.code(2)}
+    assert page.request.startswith("sm3:")
+    assert len(own.held(1).lists) == 1
+    own.enclave.close()
+
+
+def test_a_firm_with_more_rows_than_a_page_may_have_withholds_its_page_and_no_other(
+    own: ListRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (
+        "saferoom_proto.reports.listed",
+        "saferoom_proto.statements.listing",
+        "saferoom_enclaves.reports.listing",
+    ):
+        monkeypatch.setattr(f"{module}.PAGE_FIRMS", 2)
+    monkeypatch.setattr("saferoom_enclaves.reports.listing.MOST_ROWS", 3)
+    rows = [(who, f"case-{who}", "1", "Xinhua", "", "C26") for who in range(1, 5)]
+    first = min(range(1, 5), key=own.code)
+    own.load([*rows, *((first, f"more-{at}", "1", "Xinhua", "", "C26") for at in range(3))])
+    of = own.approved()
+    assert refused(own, of) is Reason.WITHHELD
+    assert len(told(own.ask(of, page=2))) == 2
+
+
+def test_a_schema_that_raises_a_level_while_a_page_is_read_stops_it(own: ListRoom) -> None:
+    of = own.approved()
+    desk = own.enclave.enclave.reports
+    begun = desk.begin(own.request(of), ())
+    assert isinstance(begun, BegunReport)
+    sealed = begun.read()
+    own.office.publish_schema(registers(code=2, version=2))
+    own.enclave.follow()
+    said = own.said(desk.finish(begun, sealed))
+    begun.close()
+    assert said.reason is Reason.NOT_ALLOWED
+    assert own.held(1).lists == ()
 
 
 def test_a_list_opens_for_who_asked_only(room: ListRoom) -> None:

@@ -16,6 +16,7 @@ from saferoom_proto.use_receipt import verify_use_receipt
 from tests.flow.live import LiveRoom
 from tests.flow.offers import CASE, FICKLE, LISTED, STEADY
 from tests.flow.test_reports import run, typed
+from tests.flow.test_second_verifier import loaded
 
 DRAFT = """\
 kind: List
@@ -97,8 +98,29 @@ def test_the_owner_sees_that_a_list_was_asked_for_and_can_show_it(
         (use,) = (each for each in room.list_uses().uses if each.request_id == asked.request_id)
         receipt = room.use_receipt(use)
     assert (use.kind, use.subject, use.index) == ("list", None, asked.index)
-    used = verify_use_receipt(receipt, live.profile("auditor", "desk").trust)
-    assert used.request == asked.request
+    trust = live.profile("auditor", "desk").trust
+    assert verify_use_receipt(receipt, trust).request == asked.request
+    # The second verifier reads it too, and says of the page's receipt that it does not.
+    theirs, pinned = loaded(), trust.model_dump_json().encode()
+    told = theirs.verify(receipt.to_json(), pinned)
+    assert (told["about"], told["for"], told["outcome"]) == ("a list", "pre-loan", "answered")
+    with pytest.raises(theirs.Wrong, match="a receipt of a page of a list"):
+        theirs.verify(answer.receipt.to_json(), pinned)
+
+
+def test_an_approver_reads_it_and_signs_no_list_of_what_is_not_public(
+    live: LiveRoom, template: str, tmp_path: Path
+) -> None:
+    shown = " ".join(typed(live, ("court", "li"), "template", "show", template).split())
+    assert "tells which firms stand in cases, with their codes and of each row: case_no" in shown
+    assert "of 6 digits at least at most 100 firms of a list" in shown
+    draft = tmp_path / "secret.yaml"
+    secret = DRAFT.replace("flow-public-list", "flow-secret-list")
+    draft.write_text(secret + "  only: [{column: listed, values: ['true']}]\n", "utf-8")
+    told = typed(live, BANK, "template", "propose", str(draft), "--json")
+    digest = str(json.loads(told)["template"])
+    status, told = run(live, ("court", "li"), "template", "approve", digest, "--yes")
+    assert (status, "cases.listed: of level 2 by your schema" in told) == (1, True)
 
 
 def test_who_asks_amiss_is_told_how(live: LiveRoom, template: str, tmp_path: Path) -> None:

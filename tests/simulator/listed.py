@@ -25,6 +25,7 @@ from saferoom_proto.statements import (
     load,
 )
 from saferoom_proto.statements.listing import division_of
+from saferoom_proto.suite import Suite
 from simulator.bank import SimBank
 from simulator.harness import EnclaveHarness
 from simulator.owner import SimOwner
@@ -88,9 +89,9 @@ class ListRoom:
     banks: tuple[SimBank, SimBank]
 
     @classmethod
-    def make(cls, folder: Path) -> ListRoom:
+    def make(cls, folder: Path, suite: Suite = Suite.INTERNATIONAL) -> ListRoom:
         """Make the room."""
-        world = World(0)
+        world = World(0, suite=suite)
         office = world.owner("office")
         office.publish_schema(registers())
         banks = (world.bank("bank-a"), world.bank("bank-b"))

@@ -66,6 +66,8 @@ KINDS = {
     " not_after reply_key",
     "batch-request": "room institution template certificate params purpose rows root nonce"
     " not_before not_after reply_key",
+    "list-request": "room institution template certificate code page purpose nonce not_before"
+    " not_after reply_key",
     "release": "room owner request institution endorsement charter template certificate approvals"
     " agreement consent stream store outcome reason charges answer chain time",
     "batch-release": "room owner request institution endorsement charter template certificate"
