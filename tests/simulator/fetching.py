@@ -32,7 +32,7 @@ from saferoom_proto.statements import (
 )
 from simulator.bank import SimBank
 from simulator.harness import EnclaveHarness, Verdict
-from simulator.provider import HOST, Authority, Provider, Rows, provider
+from simulator.provider import HOST, Provider, Rows, provider
 from simulator.sample import (
     TAX_TABLES,
     Approved,
@@ -218,7 +218,6 @@ def fetch_room(
     *,
     connected: bool = True,
     loaded: bool = True,
-    vouched_by: Authority | None = None,
     **limits: object,
 ) -> Generator[FetchRoom]:
     """Give the room, its broker connected; limits are those of the source in `broker.toml`."""
@@ -232,7 +231,7 @@ def fetch_room(
         enclave.load({"firms": tax_csv(said.world)})
     socket = folder / "broker" / "s"
     socket.parent.mkdir(mode=0o700)
-    with provider(folder / "broker", vouched_by) as running, _loop() as loop:
+    with provider(folder / "broker") as running, _loop() as loop:
         write_config(socket.parent, socket, running.port, **limits)
         log = Log("tax", enclave.log)
         broker = Broker(log)
