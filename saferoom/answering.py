@@ -17,6 +17,7 @@ from saferoom.checks import Checks
 from saferoom.config import LimitsConfig
 from saferoom.consents import Consents
 from saferoom.costs import Costs
+from saferoom.job_fits import FitsOfOwners
 from saferoom.job_owners import JobOwners
 from saferoom.job_words import JobWords
 from saferoom.jobs import Jobs
@@ -84,7 +85,8 @@ async def add_answering(
         refusals=refusals,
         limits=Limits(limits.batches, limits.batches_per_caller, "jobs"),
     )
-    fits = Made(FITS, checks=checks, links=links, refusals=refusals)
+    several = FitsOfOwners(links, owners, words)
+    fits = Made(FITS, checks=checks, links=links, refusals=refusals, several=several)
     add_job(JobService(jobs, fits), server)
     tables = Made(TABLES, checks=checks, links=links, refusals=refusals)
     add_table(TableService(tables), server)

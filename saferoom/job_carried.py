@@ -12,8 +12,10 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from saferoom.exchange import Judged
 from saferoom.job_pieces import (
     AskPart,
+    FitPiece,
     GivenPart,
     JobAnswer,
     JobHeard,
@@ -98,9 +100,9 @@ class Carried:
         self._left = False
 
     async def told(
-        self, first: JobPiece, pieces: AsyncIterator[JobPiece]
+        self, first: JobPiece | FitPiece, pieces: AsyncIterator[JobPiece]
     ) -> AsyncGenerator[JobTold]:
-        """Give what the host tells its label side."""
+        """Give what the host tells its label side, or whoever asked for a training in the room."""
         host = self._enclaves.serving(self._sides.host)
         self._do(self._hear(first, pieces))
         told = host.jobs.work_on_job(self._said())
@@ -134,12 +136,17 @@ class Carried:
             self._work.discard(task)
             task.result()
 
-    async def _hear(self, first: JobPiece, pieces: AsyncIterator[JobPiece]) -> None:
-        await self._heard.put(first)
+    async def _hear(self, first: JobPiece | FitPiece, pieces: AsyncIterator[JobPiece]) -> None:
+        fits = isinstance(first, FitPiece)
+        if not fits:
+            await self._heard.put(first)
         for giver in self._sides.givers:
             # Without them the host says whose enclave it waits for, once it needs it.
             with suppress(SafeRoomError):
                 await self._heard.put(self._papers(giver))
+        if fits:  # it is one question, and owed one answer
+            self._owed += 1
+            await self._heard.put(first)
         async for piece in pieces:
             self._owed += piece.message.last
             await self._heard.put(piece)
@@ -147,7 +154,7 @@ class Carried:
         await self._end_unless_owed()
 
     async def _answered(self, said: JobTold) -> None:
-        if isinstance(said, JobAnswer) and said.piece.message.last:
+        if isinstance(said, Judged) or (isinstance(said, JobAnswer) and said.piece.message.last):
             self._owed -= 1
             await self._end_unless_owed()
 

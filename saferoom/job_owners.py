@@ -15,12 +15,12 @@ from typing import Final
 
 from saferoom.archive import Archive
 from saferoom.job_carried import Carried, Sides
-from saferoom.job_pieces import ENDED, JobPiece, JobStatus, JobTold, OwnerPapers
-from saferoom.job_words import Enclaves, JobWords, is_refusal
+from saferoom.job_pieces import ENDED, FitPiece, JobPiece, JobStatus, JobTold, OwnerPapers
+from saferoom.job_words import Enclaves, JobWords
 from saferoom.register import Register
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobAdmission, JobRelease, load
+from saferoom_proto.statements import FitRelease, JobAdmission, JobRelease, load
 
 LOOK_SECONDS: Final = 3.0
 """How often it is looked whether a job of several owners has ended at one of them."""
@@ -54,17 +54,22 @@ class JobOwners:
         says = self._register.template(template).says
         training = says.training
         if says.fit is not None:
-            return Sides(says.fit.owner, ())  # listed among jobs, and over at once
+            return Sides(says.fit.hosted_by, says.fit.givers)  # at its host it is over at once
         if training is None:
             raise SafeRoomError(Reason.NOT_ALLOWED, "the template trains nothing")
         host = training.hosted_by
         return Sides(host, tuple(each for each in training.owners if each != host))
 
     def sides_by(self, word: Envelope) -> Sides | None:
-        """Tell whose enclaves take part in a job, by a word on it; none if it is on no job."""
+        """Tell whose enclaves take part in a job, by a word on it; none if it is on no job.
+
+        Nor of a training in the room: nobody takes part in one, and its asker waits for it.
+        """
         for kind in (JobAdmission, JobRelease):
             if word.payload_type == kind.payload_type():
-                return self.sides(load(word, kind).template)
+                template = load(word, kind).template
+                is_fit = self._register.template(template).says.fit is not None
+                return None if is_fit else self.sides(template)
         return None
 
     def papers(self, owner: str) -> OwnerPapers:
@@ -79,9 +84,12 @@ class JobOwners:
         return OwnerPapers(owner, endorsed.statement)
 
     async def carry(
-        self, sides: Sides, first: JobPiece, pieces: AsyncIterator[JobPiece]
+        self, sides: Sides, first: JobPiece | FitPiece, pieces: AsyncIterator[JobPiece]
     ) -> AsyncGenerator[JobTold]:
-        """Carry a job's messages, and what its host asks of the givers meanwhile."""
+        """Carry a job's messages, and what its host asks of the givers meanwhile.
+
+        Of a training in the room its request is the first, and there are no messages.
+        """
         carried = Carried(self._enclaves, self.papers, sides)
         async with aclosing(carried.told(first, pieces)) as told:
             async for each in told:
@@ -96,8 +104,9 @@ class JobOwners:
         self.look_after(sides, job, release)
 
     async def _end(self, job: str, release: Envelope, owners: Iterable[str]) -> None:
-        said = load(release, JobRelease)
-        cancel = None if said.cancel is None else await self._archive.find(said.cancel)
+        said = _last_word(release)
+        order = said.cancel if isinstance(said, JobRelease) else None
+        cancel = None if order is None else await self._archive.find(order)
         for owner in owners:
             # Where it did not begin there is nothing to end. One that is down is told later, by
             # `_look`, or hears of it when it asks.
@@ -109,7 +118,7 @@ class JobOwners:
                     entry = await jobs.end_job_as(await self._papers_of(said), release)
                 await self._words.ended(owner, job, entry)
 
-    async def _papers_of(self, said: JobRelease) -> OwnerPapers:
+    async def _papers_of(self, said: JobRelease | FitRelease) -> OwnerPapers:
         """Give what the enclave that said this was to be known by then."""
         endorsement = await self._archive.find(said.endorsement)
         if endorsement is None:
@@ -137,9 +146,10 @@ class JobOwners:
         """
         began, ended = dict[str, set[str]](), dict[str, set[str]]()
         sides, release = dict[str, Sides](), dict[str, Envelope]()
-        for word in await self._archive.of_kinds((JobAdmission.KIND, JobRelease.KIND)):
-            over = is_refusal(word)
-            said = load(word, JobRelease if over else JobAdmission)
+        kinds = (JobAdmission.KIND, JobRelease.KIND, FitRelease.KIND)
+        for word in await self._archive.of_kinds(kinds):
+            over = word.payload_type != JobAdmission.payload_type()
+            said = _last_word(word) if over else load(word, JobAdmission)
             with suppress(SafeRoomError):  # a word that is on no job keeps no room shut
                 host = sides.setdefault(said.request, self.sides(said.template)).host
                 (ended if over else began).setdefault(said.request, set()).add(said.owner)
@@ -184,3 +194,9 @@ class JobOwners:
                 return None
             raise
         return status
+
+
+def _last_word(word: Envelope) -> JobRelease | FitRelease:
+    """Read an enclave's last word on a job: of a training in the room its host's is a fit's."""
+    fits = word.payload_type == FitRelease.payload_type()
+    return load(word, FitRelease if fits else JobRelease)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from saferoom.enclave_wire import outbox_entry_from
+from saferoom.enclave_wire import fit_request, fitted_from, outbox_entry_from
 from saferoom.exchange import Judged, OutboxEntry
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -60,9 +60,19 @@ class OwnerPapers:
     endorsement: Envelope
 
 
-JobTold = JobAnswer | AskPart | OutboxEntry
-"""What an enclave says while it works on a job: pieces, and at last how the job ended."""
-JobHeard = JobPiece | OwnerPapers | GivenPart
+@dataclass(frozen=True, slots=True)
+class FitPiece:
+    """A request for a training in the room on several owners' columns: it has no label side."""
+
+    request: Envelope
+
+
+JobTold = JobAnswer | AskPart | OutboxEntry | Judged
+"""What an enclave says while it works on a job: pieces, and at last how the job ended.
+
+Of a training in the room at last its word, with what is sealed to the asker.
+"""
+JobHeard = JobPiece | OwnerPapers | GivenPart | FitPiece
 """What an enclave hears while it works on a job."""
 
 
@@ -95,6 +105,8 @@ def work_request(heard: JobHeard) -> enclave_pb2.WorkOnJobRequest:
         case GivenPart():
             given = enclave_pb2.GivenPiece(owner=heard.owner, last=heard.last, data=heard.data)
             return enclave_pb2.WorkOnJobRequest(given=given)
+        case FitPiece():
+            return enclave_pb2.WorkOnJobRequest(fit=fit_request(heard.request))
         case _:
             return enclave_pb2.WorkOnJobRequest(piece=heard)
 
@@ -131,6 +143,8 @@ def told_from(message: enclave_pb2.WorkOnJobResponse) -> JobTold:
             return AskPart(message.ask.owner, message.ask.data, message.ask.last)
         case "ended":
             return outbox_entry_from(message.ended)
+        case "fitted":
+            return fitted_from(message.fitted)
         case _:
             raise SafeRoomError(Reason.INTERNAL, "the enclave tells nothing known")
 

@@ -6,6 +6,8 @@ from saferoom import wire
 from saferoom.evidence import Recorded
 from saferoom.job_pieces import JobAnswer
 from saferoom.jobs import Submitted
+from saferoom.made import Told
+from saferoom_proto.statements import FitRelease
 from saferoom_proto.v1 import job_pb2
 
 
@@ -16,6 +18,16 @@ def submitted(told: Submitted) -> job_pb2.SubmitJobResponse:
         sealed_channel=told.word.said,
         others=[wire.recorded(each) for each in told.others],
     )
+
+
+def trained(told: Told[FitRelease]) -> job_pb2.TrainInRoomResponse:
+    """Tell an asker what became of a training in the room."""
+    response = job_pb2.TrainInRoomResponse(
+        sealed=told.sealed, others=[wire.recorded(each) for each in told.others]
+    )
+    if told.word is not None:
+        response.release.CopyFrom(wire.recorded(told.word))
+    return response
 
 
 def part(told: JobAnswer | Recorded[None]) -> job_pb2.TakePartResponse:

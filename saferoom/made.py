@@ -1,4 +1,4 @@
-"""What an owner's enclave makes of many records at one request: tables, a model, or a list.
+"""What owners' enclaves make of many records at one request: tables, a model, or a list.
 
 The room goes the steps of a check (`docs/life-of-a-check.md`) with a request that is about nobody.
 It sees who asked whom by which template; what is made is sealed to the asker, and kept by the
@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from saferoom.archive import Archive
 from saferoom.checks import Checks
@@ -30,7 +30,7 @@ from saferoom_proto.statements import FitRelease, Outcome, Release, TableRelease
 
 Word = TypeVar("Word", TableRelease, FitRelease, Release)
 _Key = tuple[str, str]
-"""A request's id, and whose enclave it is asked of."""
+"""A request's id, and whose enclave it is asked of; nobody's alone where they make it together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,38 @@ def _one_of(owners: Sequence[str], named: str) -> str:
         fault = FieldFault("owner", f"one of these is expected: {', '.join(owners)}")
         raise SafeRoomError(Reason.MALFORMED, fault.rule, [fault])
     return named
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[Word]):
+    """What is told of a request.
+
+    Attributes:
+        word: the enclave's; of several owners the host's, and none where another one refused.
+        sealed: what is for the asker alone, if anything.
+        others: of several owners, the words by which the others let it begin, or refused it.
+    """
+
+    word: Recorded[Word] | None
+    sealed: bytes
+    others: tuple[Recorded[bytes], ...] = ()
+
+    @property
+    def of_one(self) -> Recorded[Word]:
+        """The word where one owner was asked, who always gives it."""
+        if self.word is None:
+            raise SafeRoomError(Reason.INTERNAL, "one owner was asked, and gave no word")
+        return self.word
+
+
+class Several(Protocol[Word]):
+    """Has several owners' enclaves make something together."""
+
+    async def told(
+        self, approved: Approved, record: Callable[[str, Judged], Awaitable[Recorded[Word]]]
+    ) -> Told[Word]:
+        """Have it made; the host's word is verified and recorded by `record`."""
+        ...
 
 
 TABLES: Final = Making("Aggregate", table_gist, TableRelease, Session.tabulate)
@@ -90,20 +122,26 @@ class Made(Generic[Word]):
         checks: authorises, as for a check.
         links: reaches the enclaves.
         refusals: makes the room's own.
+        several: has several owners' enclaves make it together, where they may.
     """
 
     def __init__(
-        self, making: Making[Word], *, checks: Checks, links: Links, refusals: Refusals
+        self,
+        making: Making[Word],
+        *,
+        checks: Checks,
+        links: Links,
+        refusals: Refusals,
+        several: Several[Word] | None = None,
     ) -> None:
         self._making: Final = making
         self._checks: Final = checks
         self._links: Final = links
         self._refusals: Final = refusals
-        self._under_way: Final[dict[_Key, asyncio.Task[tuple[Recorded[Word], bytes]]]] = {}
+        self._several: Final = several
+        self._under_way: Final[dict[_Key, asyncio.Task[Told[Word]]]] = {}
 
-    async def make(
-        self, caller: Caller, envelope: Envelope, owner: str = ""
-    ) -> tuple[Recorded[Word], bytes]:
+    async def make(self, caller: Caller, envelope: Envelope, owner: str = "") -> Told[Word]:
         """Answer a signed request: the enclave's recorded word, and what is sealed, if anything.
 
         Whoever leaves, or whose call ends before it is made, asks again and waits for the same
@@ -120,7 +158,8 @@ class Made(Generic[Word]):
         """
         request = self._making.gist(envelope)
         approved = await self._checks.authorise(caller, envelope, request, self._making.kind)
-        of = _one_of(approved.owners, owner)
+        together = self._several is not None and len(approved.owners) > 1 and not owner
+        of = "" if together else _one_of(approved.owners, owner)
         key = (envelope.digest, of)
         task = self._under_way.get(key)
         if task is None:
@@ -134,23 +173,32 @@ class Made(Generic[Word]):
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=seconds)
 
-    def _finished(self, key: _Key, task: asyncio.Task[tuple[Recorded[Word], bytes]]) -> None:
+    def _finished(self, key: _Key, task: asyncio.Task[Told[Word]]) -> None:
         del self._under_way[key]
         if not task.cancelled():
             task.exception()  # its callers may all have left; then nobody else looks at it
 
-    async def _told(self, approved: Approved, owner: str) -> tuple[Recorded[Word], bytes]:
+    async def _told(self, approved: Approved, owner: str) -> Told[Word]:
         try:
+            if self._several is not None and not owner:
+                return await self._told_by_several(approved, self._several)
             session = self._links.serving(owner)
             judged = await self._making.ask(session, approved.envelope)
-            return await self._record(owner, approved, judged, session.outbox), judged.sealed
+            recorded = await self._record(owner, approved, judged, session.outbox)
+            return Told(recorded, judged.sealed)
         except SafeRoomError as error:
             raise await self._refusals.record(
                 error,
                 institution=approved.request.institution,
                 question=approved.envelope,
-                owner=owner,
+                owner=owner or None,
             ) from error
+
+    async def _told_by_several(self, approved: Approved, several: Several[Word]) -> Told[Word]:
+        async def record(host: str, judged: Judged) -> Recorded[Word]:
+            return await self._record(host, approved, judged, self._links.serving(host).outbox)
+
+        return await several.told(approved, record)
 
     async def _record(
         self, owner: str, approved: Approved, judged: Judged, outbox: Outbox

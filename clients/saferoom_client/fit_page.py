@@ -35,11 +35,7 @@ def page_of(verified: VerifiedFit) -> Page:
     return Page(
         language=spoken(),
         title=say("Model of {template}", template=verified.template.name),
-        lead=say(
-            "What {institution} was told of a model that {owner} trained within its enclave.",
-            institution=verified.request.institution,
-            owner=verified.release.owner,
-        ),
+        lead=_lead(verified),
         tone="refused" if card is None else "yes",
         answer=say("refused, {reason}", reason=verified.release.reason)
         if card is None
@@ -60,6 +56,23 @@ def write_pdf(verified: VerifiedFit) -> bytes:
         SafeRoomError: as `page_of`; `NOT_INSTALLED`; `MALFORMED` for a character that no font has.
     """
     return pdf(page_of(verified), verified.release.time)
+
+
+def _lead(verified: VerifiedFit) -> str:
+    asked, owner = verified.request.institution, verified.release.owner
+    if verified.givers:
+        return say(
+            "What {institution} was told of a model that {owner} trained within its enclave, with"
+            " columns of {others} too.",
+            institution=asked,
+            owner=owner,
+            others=", ".join(each.owner for each in verified.givers),
+        )
+    return say(
+        "What {institution} was told of a model that {owner} trained within its enclave.",
+        institution=asked,
+        owner=owner,
+    )
 
 
 def _sections(verified: VerifiedFit, card: ModelCard) -> Iterator[Section]:
@@ -86,7 +99,7 @@ def _sections(verified: VerifiedFit, card: ModelCard) -> Iterator[Section]:
         say("Model card"),
         (
             Row(say("kind"), str(verified.part.algorithm)),
-            Row(say("of"), ", ".join(verified.part.columns)),
+            Row(say("of"), ", ".join(verified.columns)),
             Row(say("label"), verified.part.label),
             Row(say("purpose"), str(request.purpose)),
             Row(say("for"), "\n".join(map(say, USES))),

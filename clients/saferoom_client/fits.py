@@ -9,6 +9,7 @@ fits/…/receipt.json   what shows all of it to anybody, offline; the card is in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -28,12 +29,14 @@ from saferoom_client.made import (
     heard,
     ignore_waiting,
     shown,
+    shown_of,
 )
 from saferoom_client.profile import Profile
 from saferoom_client.question import BACKDATED, read_purpose
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
+from saferoom_client.tongue import say
 from saferoom_client.training.folder import open_sealed, seal, short
 from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
@@ -42,7 +45,16 @@ from saferoom_proto.fit_receipt import FitReceipt, VerifiedFit, verify_fit_recei
 from saferoom_proto.fits import CARD_SEAL
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import Fit, FitRelease, FitRequest, Purpose, load
+from saferoom_proto.statements import (
+    Fit,
+    FitRelease,
+    FitRequest,
+    JobAdmission,
+    JobOutcome,
+    JobRelease,
+    Purpose,
+    load,
+)
 from saferoom_proto.statements.base import (
     Base64,
     Part,
@@ -51,7 +63,7 @@ from saferoom_proto.statements.base import (
     whole_milliseconds,
 )
 from saferoom_proto.v1 import job_pb2
-from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
+from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
 
 FITS: Final = "fits"
 _REQUEST: Final = "request.json"
@@ -159,7 +171,7 @@ async def train_in_room(
     waiting: Waiting = ignore_waiting,
     waited_seconds: float = WAITED_SECONDS,
 ) -> FitAnswer:
-    """Have a model trained on one owner's columns, within its enclave.
+    """Have a model trained on owners' columns, within the enclave of whose label it is.
 
     Args:
         session: of the institution that asks.
@@ -252,6 +264,9 @@ async def _asked(
         return await session.call(session.jobs.TrainInRoom, ask, left)
 
     told = await asked_until_made(session, call, waiting, seconds)
+    others = [recorded_from_proto(each) for each in told.others]
+    if not told.HasField("release"):
+        raise await _refused_by(session, kept, others)
     # Step 1: the enclave's word, its place in the log, and all that it names.
     word = recorded_from_proto(told.release)
     release = await heard(session, word, FitRelease)
@@ -261,10 +276,28 @@ async def _asked(
         card = CARD_SEAL.open(told.sealed, kept.key(), kept.job, release.owner).decode().rstrip(" ")
     # Step 3: all of it once more, as anybody verifies it.
     fields = await shown(session, view, kept.envelope, word, release)
-    receipt = FitReceipt.model_validate({**fields, "card": card})
+    givers = tuple([await _giver(session, view, each) for each in others])
+    receipt = FitReceipt.model_validate({**fields, "card": card, "givers": givers})
     verified = verify_fit_receipt(receipt, session.profile.trust)
     write_file(kept.receipt, receipt.to_json(), PUBLIC_FILE)
     return FitAnswer(kept.job, verified, kept.receipt)
+
+
+async def _giver(session: Session, view: TemplateView, word: Recorded) -> dict[str, object]:
+    """Gather what shows that another owner's enclave let it begin."""
+    return await shown_of(session, view, word, await heard(session, word, JobAdmission))
+
+
+async def _refused_by(session: Session, kept: KeptFit, words: Sequence[Recorded]) -> Refused:
+    """Give the refusal of an owner whose columns were to be trained on, once it verifies."""
+    if len(words) != 1:
+        raise SafeRoomError(Reason.BAD_PROOF, "no enclave's word")
+    said = await heard(session, words[0], JobRelease)
+    if said.request != kept.job or said.outcome is JobOutcome.RELEASED or said.reason is None:
+        raise SafeRoomError(Reason.BAD_PROOF, "the enclave's word is about something else")
+    rule = say("the enclave of {owner} lets it not begin", owner=said.owner)
+    told = {"request_id": kept.job, "owner": said.owner}
+    return Refused(SafeRoomError(said.reason, rule, [FieldFault("job", rule)]), told)
 
 
 def _signed(

@@ -14,7 +14,13 @@ from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import FitRelease, Release, TableRelease
+from saferoom_proto.statements import (
+    FitRelease,
+    JobAdmission,
+    JobRelease,
+    Release,
+    TableRelease,
+)
 from saferoom_proto.wire import Recorded
 
 VALID_FOR: Final = timedelta(minutes=9)
@@ -28,7 +34,7 @@ Waiting = Callable[[], None]
 """Told each time that the room is asked again."""
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
-W = TypeVar("W", TableRelease, FitRelease, Release)
+W = TypeVar("W", TableRelease, FitRelease, Release, JobAdmission, JobRelease)
 
 
 def ignore_waiting() -> None:
@@ -77,13 +83,25 @@ async def shown(
     release: TableRelease | FitRelease | Release,
 ) -> dict[str, object]:
     """Gather the statements that an enclave's word names: the fields of a receipt but one."""
-    statement = session.grounds.statement
-    part = view.certificate.part(release.owner)
-    charter = await statement(release.charter)
     return {
         "request": _text(request),
         "template": _text(view.envelope),
         "certificate": view.certificate.to_bytes().decode(),
+        **await shown_of(session, view, word, release),
+    }
+
+
+async def shown_of(
+    session: Session,
+    view: TemplateView,
+    word: Recorded,
+    release: TableRelease | FitRelease | Release | JobAdmission,
+) -> dict[str, object]:
+    """Gather the statements that one owner's word names: the fields of its part of a receipt."""
+    statement = session.grounds.statement
+    part = view.certificate.part(release.owner)
+    charter = await statement(release.charter)
+    return {
         "owner": release.owner,
         "charters": (_text(charter),),
         "features": tuple(_text(view.statements[use.feature]) for use in part.features),

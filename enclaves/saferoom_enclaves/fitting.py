@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import duckdb
@@ -17,7 +16,8 @@ from saferoom_enclaves.children.fit_jobs import (
     ModelFitted,
     NodeTold,
 )
-from saferoom_enclaves.columns import Codes, Floats, columns_known, read
+from saferoom_enclaves.columns import Floats
+from saferoom_enclaves.fit_rows import Given, Rows, read_rows
 from saferoom_enclaves.risk_bands import noisy_bands
 from saferoom_models.arrays import Integers
 from saferoom_models.pooled import boosting, logistic
@@ -31,32 +31,19 @@ _TOO_THIN: Final = frozenset({Refusal.NO_SUPPORT, Refusal.BAD_COLUMNS})
 """What records alone decide: it is told in no other words than that there are too few."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Rows:
-    """What is fitted to.
-
-    Attributes:
-        subjects: their codes, ascending.
-        values: of the features' columns; not a number where one is unknown.
-        labels: 1 for the event.
-    """
-
-    subjects: Codes
-    values: Floats
-    labels: Integers
-
-
-def fitted(store: duckdb.DuckDBPyConnection, job: Fit, file: BinaryIO) -> Fitted:
+def fitted(
+    store: duckdb.DuckDBPyConnection, job: Fit, file: BinaryIO, given: Given | None = None
+) -> Fitted:
     """Fit a model, measure it on rows held out, and write down the rows that it is of.
 
     Raises:
-        SafeRoomError: MALFORMED_SQL, a feature cannot be computed; TOO_LARGE, memory is exhausted.
+        SafeRoomError: as `read_rows`.
     """
-    # Step 1: of whom any feature tells, and the label is known.
-    rows = _rows(store, job)
+    # Step 1: of whom any feature tells, and the label is known; of several owners, all hold.
+    rows = read_rows(store, job, given)
     events = int(rows.labels.sum())
     rarer = min(events, len(rows.labels) - events)
-    numbers = len(rows.labels) * (len(job.columns) + 1)
+    numbers = len(rows.labels) * (len(job.names) + 1)
     if len(rows.labels) < job.least_rows or rarer < job.least_events or numbers > job.most_numbers:
         return Fitted(made=None)
     # Step 2: three of four are trained on.
@@ -87,29 +74,19 @@ def fitted(store: duckdb.DuckDBPyConnection, job: Fit, file: BinaryIO) -> Fitted
     )
 
 
-def _rows(store: duckdb.DuckDBPyConnection, job: Fit) -> _Rows:
-    found = read(store, (*job.features, job.label), {each.name: each for each in job.tables})
-    features, label = found[:-1], found[-1:]
-    subjects = np.unique(np.concatenate([each.codes for each in features]))
-    values, silent = columns_known(features, subjects)
-    told, _ = columns_known(label, subjects)
-    labels = told[:, 0]
-    kept = ~silent & np.isfinite(labels)
-    return _Rows(subjects[kept], values[kept], (labels[kept] != 0).astype(np.int64))
-
-
-def _trained(job: Fit, rows: _Rows) -> tuple[ModelFitted, Floats, Parts]:
+def _trained(job: Fit, rows: Rows) -> tuple[ModelFitted, Floats, Parts]:
     """Fit a model to rows of training; gives all rows' log-odds, too, and which were held out.
 
     Raises:
         JointTrainingError: as `logistic.fit` and `boosting.fit`.
     """
+    whole = rows.whole
     parts = split(rows.labels, bytes.fromhex(job.seed), HELD_OUT)
     # Within ends that many rows are beyond: how far a single one lies out alters no mean, no scale
     # and no weight. Rows are foretold as they are.
-    ends = ends_of(rows.values[parts.train], FEWEST_IN_LEAF)
-    means = means_of(np.clip(rows.values[parts.train], *ends))
-    values = np.where(np.isnan(rows.values), means, rows.values)
+    ends = ends_of(whole[parts.train], FEWEST_IN_LEAF)
+    means = means_of(np.clip(whole[parts.train], *ends))
+    values = np.where(np.isnan(whole), means, whole)
     train = np.clip(values[parts.train], *ends)
     model, log_odds = _fit(job, values, train, rows.labels[parts.train], means)
     return model, log_odds, parts
@@ -120,13 +97,13 @@ def _fit(
 ) -> tuple[ModelFitted, Floats]:
     """Fit to the rows of training and their labels; gives the model, and all rows' log-odds."""
     if job.inverse_ridge is not None:
-        line = logistic.fit(job.columns, train, known, job.inverse_ridge)
-        return _told(job.columns, line), line.log_odds(values)
+        line = logistic.fit(job.names, train, known, job.inverse_ridge)
+        return _told(job.names, line), line.log_odds(values)
     trees = boosting.fit(train, known, trees=job.trees, leaves=job.leaves, fewest=FEWEST_IN_LEAF)
     # What stands where a number is unknown is kept alike; weights and scales say nothing.
-    nothing = np.zeros(len(job.columns))
+    nothing = np.zeros(len(job.names))
     line = logistic.Logistic(nothing, means, nothing + np.inf, trees.baseline)
-    return _told(job.columns, line, trees), trees.log_odds(values)
+    return _told(job.names, line, trees), trees.log_odds(values)
 
 
 def _told(

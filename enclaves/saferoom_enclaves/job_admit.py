@@ -19,7 +19,15 @@ from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobCancel, JobRequest, Training, load
+from saferoom_proto.statements import (
+    Fit,
+    FitRequest,
+    JobCancel,
+    JobRequest,
+    Training,
+    load,
+)
+from saferoom_proto.statements.training import MOST_ROWS
 from saferoom_proto.verification import PinnedAgreement
 
 
@@ -38,11 +46,14 @@ _JOB_ADMITTED: Final = _Admission()
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class AskedJob(Evidence):
-    """A job that a known institution signed."""
+    """A job that a known institution signed.
+
+    Of a training in the room over several owners' columns, this owner's part is such a job.
+    """
 
     right: InitVar[_Identification]
     envelope: Envelope
-    request: JobRequest
+    request: JobRequest | FitRequest
     channel_key: bytes
     agreement: PinnedAgreement
 
@@ -53,6 +64,16 @@ class AskedJob(Evidence):
     def job(self) -> str:
         """The digest by which everybody knows it."""
         return self.envelope.digest
+
+    @property
+    def items(self) -> int:
+        """How many subjects a host asks about at once, filled up with nobody."""
+        return self.request.items if isinstance(self.request, JobRequest) else MOST_ROWS
+
+    @property
+    def rounds(self) -> int:
+        """The most rounds; none where nobody has messages to say."""
+        return self.request.rounds if isinstance(self.request, JobRequest) else 0
 
 
 @final
@@ -74,8 +95,12 @@ def identify_job(envelope: Envelope, standing: Standing, now: datetime) -> Asked
     Raises:
         SafeRoomError: `MALFORMED`, `NO_AGREEMENT` or `BAD_SIGNATURE`; none of these is recorded.
     """
-    request = load(envelope, JobRequest)
-    channel_key = unb64(request.channel_key)
+    if envelope.payload_type == FitRequest.payload_type():
+        request = load(envelope, FitRequest)
+        channel_key = unb64(request.reply_key)
+    else:
+        request = load(envelope, JobRequest)
+        channel_key = unb64(request.channel_key)
     hpke.require_public(channel_key)
     agreement = agreed(envelope, request, standing, now)
     return AskedJob(_JOB_IDENTIFIED, envelope, request, channel_key, agreement)
@@ -93,7 +118,7 @@ def admit_job(
     seen.require_fresh_nonce()
     require_of_now(request, rules, now)
     use = trainings.use(request.template, request.certificate)
-    _require_within(request, use.training)
+    require_within(request, use.training)
     return AdmittedJob(_JOB_ADMITTED, asked, use)
 
 
@@ -119,12 +144,32 @@ def require_cancelled(
     envelope.verify(asked.agreement.keys(now, standing.revoked_certificates))
 
 
-def _require_within(request: JobRequest, training: Training) -> None:
-    bounds = training.inverse_ridge
-    for name, within in (
-        ("columns", request.columns <= training.label_columns),
-        ("rounds", request.rounds <= training.rounds),
-        ("inverse_ridge", bounds.least <= request.inverse_ridge <= bounds.most),
-    ):
+def require_within(request: JobRequest | FitRequest, training: Training | Fit) -> None:
+    """Refuse with `OFF_DOMAIN` what lies beyond what a template allows, or is of another kind."""
+    if isinstance(request, JobRequest) and isinstance(training, Training):
+        bounds = training.inverse_ridge
+        chosen = (
+            ("columns", request.columns <= training.label_columns),
+            ("rounds", request.rounds <= training.rounds),
+            ("inverse_ridge", bounds.least <= request.inverse_ridge <= bounds.most),
+        )
+    elif isinstance(request, FitRequest) and isinstance(training, Fit):
+        chosen = _chosen(request, training)
+    else:
+        raise SafeRoomError(Reason.NOT_ALLOWED, "the template trains by another kind of request")
+    for name, within in chosen:
         if not within:
             raise SafeRoomError(Reason.OFF_DOMAIN, f"{name}: beyond what the template allows")
+
+
+def _chosen(request: FitRequest, fit: Fit) -> tuple[tuple[str, bool], ...]:
+    ridge, bounds = request.inverse_ridge, fit.inverse_ridge
+    trees, leaves = request.trees or 0, request.leaves or 0
+    if (ridge is None) != (bounds is None):
+        raise SafeRoomError(Reason.OFF_DOMAIN, "the template trains by another algorithm")
+    ridged = ridge is None or bounds is None or bounds.least <= ridge <= bounds.most
+    return (
+        ("inverse_ridge", ridged),
+        ("trees", trees <= (fit.trees or 0)),
+        ("leaves", leaves <= (fit.leaves or 0)),
+    )

@@ -145,7 +145,7 @@ class JobCourse:
         Too few of them are nobody: nothing is said of them, and the job ends as by the others.
         """
         admitted = due.charged.admitted
-        return common if are_enough(admitted.use, admitted.asked.request, common) else b""
+        return common if are_enough(admitted.use, admitted.asked, common) else b""
 
     def columns(self, due: Due, common: bytes) -> Columns:
         """Let the room's columns of the common subjects be read, if these are enough.
@@ -154,7 +154,7 @@ class JobCourse:
             RefusedError: `WITHHELD`: too few; `CONFLICT`: the store was loaded anew.
         """
         admitted = due.charged.admitted
-        return self._ground.wanted(admitted.use, admitted.asked.request, due.record, common)
+        return self._ground.wanted(admitted.use, admitted.asked, due.record, common)
 
     def aligned(self, due: Due, aligned: Aligned, codes: bytes) -> Answered:
         """Keep the first half of an alignment."""

@@ -176,7 +176,7 @@ class JobGate:
         asked, use = charged.admitted.asked, charged.admitted.use
         kept = self._randomness(_SALT_BYTES) + sealed.open(_JOB_RELEASED)
         self._state.put(MODELS, self._state.cipher.find(MODELS, asked.job), kept)
-        told = use.told.releases
+        told = use.releases
         rounded = course.rows // _ROUNDED_TO * _ROUNDED_TO
         payload = self._word(
             Named.of(asked),

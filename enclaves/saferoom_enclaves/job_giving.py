@@ -124,7 +124,7 @@ class JobGiving:
             raise SafeRoomError(Reason.MALFORMED, "columns of a subject that was not found first")
         admitted, codes = heard.charged.admitted, asked.tobytes()
         try:
-            return self._ground.wanted(admitted.use, admitted.asked.request, record, codes)
+            return self._ground.wanted(admitted.use, admitted.asked, record, codes)
         except RefusedError as refusal:
             return self._refused(heard, refusal.reason)
 
@@ -239,7 +239,7 @@ class JobGiving:
 
 def _subjects(heard: Heard) -> NDArray[np.bytes_]:
     """Read whom an ask names; it is of one length, whoever that is."""
-    if len(heard.body) != heard.charged.admitted.asked.request.items * SUBJECT_BYTES:
+    if len(heard.body) != heard.charged.admitted.asked.items * SUBJECT_BYTES:
         raise SafeRoomError(Reason.MALFORMED, "other than as many as the label side brings")
     codes = between.named_in(heard.body)
     if len(codes) % SUBJECT_BYTES:

@@ -8,7 +8,7 @@ from typing import Final
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.gate import Moment
-from saferoom_enclaves.job_admit import admit_job, identify_job
+from saferoom_enclaves.job_admit import AskedJob, admit_job, identify_job
 from saferoom_enclaves.job_book import JobBook
 from saferoom_enclaves.job_charge import ChargedJob, Runs
 from saferoom_enclaves.job_kept import JobRecord
@@ -78,7 +78,7 @@ class JobGround:
             raise RefusedError(Reason.CONFLICT, "the store was loaded anew: submit another job")
 
     def wanted(
-        self, use: ApprovedTraining, request: JobRequest, record: JobRecord, common: bytes
+        self, use: ApprovedTraining, asked: AskedJob, record: JobRecord, common: bytes
     ) -> Columns:
         """Let this owner's columns of the common subjects be read, if these are enough.
 
@@ -88,7 +88,7 @@ class JobGround:
         self.require_store(record)
         rows, columns = len(common) // SUBJECT_BYTES, len(use.columns)
         if not (
-            are_enough(use, request, common)
+            are_enough(use, asked, common)
             and rows <= MOST_ROWS
             and rows * columns <= MOST_NUMBERS
             and rows * use.most_given <= MOST_GIVEN
@@ -104,8 +104,10 @@ class JobGround:
         )
 
 
-def are_enough(use: ApprovedTraining, request: JobRequest, common: bytes) -> bool:
+def are_enough(use: ApprovedTraining, asked: AskedJob, common: bytes) -> bool:
     """Tell whether there are as many common subjects as the template and the numbers ask."""
-    rows = len(common) // SUBJECT_BYTES
+    rows, request = len(common) // SUBJECT_BYTES, asked.request
+    if not isinstance(request, JobRequest):
+        return rows >= use.training.least_rows
     numbers = max(request.columns + OWN_SUMS, len(use.columns)) * request.rounds
     return rows >= use.training.least_rows and rows >= numbers * SHARE_OF_ROWS

@@ -24,6 +24,15 @@ class OtherEndedError(SafeRoomError):
         self.owner: Final = owner
         self.given: Final = given
 
+    @property
+    def ending(self) -> tuple[JobOutcome, Reason]:
+        """How the job ends here."""
+        outcome, reason = self.given.outcome, self.given.reason
+        if outcome is None or outcome not in _ENDINGS or reason is None:
+            # With a model, or by its institution: then this enclave is told by those themselves.
+            return JobOutcome.FAILED, Reason.CONFLICT
+        return outcome, reason
+
 
 class JobHosting:
     """Asks givers.
@@ -37,15 +46,17 @@ class JobHosting:
         self._book: Final = ground.book
         self._peers: Final = peers
 
-    def ask(self, due: Due, papers: Papers, step: Step, body: bytes) -> tuple[Ask, Peer]:
+    def ask(
+        self, job: str, certificate: str, papers: Papers, step: Step, body: bytes
+    ) -> tuple[Ask, Peer]:
         """Seal an ask to a giver.
 
         Raises:
             SafeRoomError: what `Peers.verified` refuses; a plain refusal.
         """
         now = self._book.ready().now
-        peer = self._peers.verified(papers, due.record.certificate, now)
-        return between.make_ask(due.record.job, step, self._peers.own, peer, body), peer
+        peer = self._peers.verified(papers, certificate, now)
+        return between.make_ask(job, step, self._peers.own, peer, body), peer
 
     def told(self, ask: Ask, peer: Peer, sealed: bytes) -> tuple[Given, bytes]:
         """Open a giver's answer: what it tells, and the bytes that go with it.
@@ -61,8 +72,5 @@ class JobHosting:
 
     def ended(self, due: Due, at_giver: OtherEndedError) -> Judged:
         """End a job as it ended at a giver."""
-        outcome, reason = at_giver.given.outcome, at_giver.given.reason
-        if outcome is None or outcome not in _ENDINGS or reason is None:
-            # With a model, or by its institution: then this enclave is told by those themselves.
-            outcome, reason = JobOutcome.FAILED, Reason.CONFLICT
+        outcome, reason = at_giver.ending
         return self._book.end(due.record, outcome, reason, self._book.ready())

@@ -1,4 +1,4 @@
-"""The line of a job's label side, as its enclave hears it: messages in pieces.
+"""The line of a job, as its host's enclave hears it: its label side's messages, in pieces.
 
 In between comes what the room brings of other owners' enclaves.
 """
@@ -6,11 +6,12 @@ In between comes what the room brings of other owners' enclaves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final, TypeVar
 
 from saferoom_enclaves import job_wire
 from saferoom_enclaves.job_peers import Papers
+from saferoom_enclaves.worker import to_its_end
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.v1 import enclave_pb2
 
@@ -99,7 +100,34 @@ class Line:
             if piece.last:
                 return bytes(answer)
 
-    async def asked(self, working: asyncio.Future[T]) -> enclave_pb2.WorkOnJobResponse | None:
+    async def first(self) -> enclave_pb2.WorkOnJobRequest:
+        """Give the first piece that is no papers.
+
+        Raises:
+            SafeRoomError: `MALFORMED` if there is none.
+        """
+        heard = await self._heard()
+        if heard is None:
+            raise SafeRoomError(Reason.MALFORMED, "taking part begins with the job's name")
+        return heard
+
+    async def asks(
+        self, working: asyncio.Future[T]
+    ) -> AsyncGenerator[enclave_pb2.WorkOnJobResponse]:
+        """Give the pieces of asks until what is under way is done; if nobody hears them, it ends.
+
+        Raises:
+            Exception: whatever ended it.
+        """
+        try:
+            while (ask := await self._asked(working)) is not None:
+                yield ask
+        finally:
+            if not working.done():  # what waits for another enclave waits no more
+                self.stop()
+            await to_its_end(working)
+
+    async def _asked(self, working: asyncio.Future[T]) -> enclave_pb2.WorkOnJobResponse | None:
         """Give the next piece of an ask; none once what is under way is done."""
         getting = asyncio.ensure_future(self._asks.get())
         try:

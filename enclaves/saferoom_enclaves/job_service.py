@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from functools import cache
 from typing import Final
@@ -18,19 +18,21 @@ from saferoom_enclaves.children import jobs as orders
 from saferoom_enclaves.children.bounds import Ending
 from saferoom_enclaves.children.workshop import ChildError
 from saferoom_enclaves.enclave import Enclave
+from saferoom_enclaves.fits.calls import FitCalls
+from saferoom_enclaves.job_between import Kept as Told
 from saferoom_enclaves.job_between import Step, open_state, seal_state
 from saferoom_enclaves.job_course import OPENING, Answered, Due
 from saferoom_enclaves.job_giving import Heard
 from saferoom_enclaves.job_hosting import OtherEndedError
 from saferoom_enclaves.job_kept import JobRecord, Kept
 from saferoom_enclaves.job_line import Line, Pieces
-from saferoom_enclaves.job_others import Brought, Others, chosen, side_by_side
-from saferoom_enclaves.job_work import JobWork, Partner, RefusedError, places_of
+from saferoom_enclaves.job_model import part_of_model
+from saferoom_enclaves.job_others import Brought, Joint, Others, chosen, side_by_side
+from saferoom_enclaves.job_work import JobWork, Partner, RefusedError, Trained, places_of
 from saferoom_enclaves.places import Places
 from saferoom_enclaves.storework import StoreWork
 from saferoom_enclaves.worker import Worker, to_its_end
 from saferoom_proto.job_channel import alignment_job, job_hex
-from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobRequest, load
 from saferoom_proto.v1 import enclave_pb2, job_pb2
 
@@ -48,9 +50,11 @@ class JobCalls:
     Args:
         worker: has the enclave do one thing at a time.
         work: gives children.
+        fits: trains in the room on several owners' columns.
     """
 
-    def __init__(self, worker: Worker, work: StoreWork) -> None:
+    def __init__(self, worker: Worker, work: StoreWork, fits: FitCalls) -> None:
+        self._fits: Final = fits
         self._worker: Final = worker
         self._work: Final = work
         self._columns: Final = JobWork(work)
@@ -113,16 +117,20 @@ class JobCalls:
         return enclave_pb2.TellJobsResponse(jobs=await self._worker.run(told))
 
     async def work_on(self, pieces: Pieces) -> Responses:
-        """Answer a label side's messages until the job ends, or it leaves.
+        """Answer a label side's messages until the job ends, or it leaves; or train in the room.
 
         Raises:
             SafeRoomError: a plain refusal.
         """
-        first = await anext(pieces, None)
-        if first is None:
-            raise SafeRoomError(Reason.MALFORMED, "taking part begins with the job's name")
+        line = Line(pieces)
+        first = await line.first()
+        if first.HasField("fit"):
+            async with aclosing(self._fits.work_on(first.fit, line)) as told:
+                async for response in told:
+                    yield response
+            return
         job = job_wire.joined_of(first)
-        before, line = self._lines.get(job), Line(pieces)
+        before = self._lines.get(job)
         self._lines[job] = line
         try:
             if before is not None:
@@ -156,13 +164,10 @@ class JobCalls:
             try:
                 while (heard := await line.message()) is not None:
                     working = asyncio.ensure_future(side.answer(*heard))
-                    try:
-                        while (ask := await line.asked(working)) is not None:
+                    async with aclosing(line.asks(working)) as asks:
+                        async for ask in asks:
                             yield ask
-                    finally:
-                        if not working.done():  # what waits for another enclave waits no more
-                            line.stop()
-                        answered = await to_its_end(working)
+                    answered = working.result()
                     for piece in job_wire.pieces(answered.number, answered.sealed):
                         yield piece
                     if answered.ended is not None:
@@ -233,7 +238,7 @@ class _AtWork:
         several = bool(due.charged.admitted.use.others)
         if several and due.record.next:
             # Before anything is known: that the job waits tells nothing of who is common.
-            self._others.require_all(due)
+            self._others.require_all(self._joint(due))
         if not self._partner.is_there:
             order = orders.Align(
                 job=alignment_job(self._request),
@@ -250,13 +255,13 @@ class _AtWork:
         if several:
             found = common
             common = await self._worker.run(lambda own: own.jobs.course.enough(due, found))
-            places = await self._others.held(due, common)
+            places = await self._others.held(self._joint(due), common)
             common = chosen(common, places)
         wanted = await self._worker.run(lambda own: own.jobs.course.columns(due, common))
         columns = await asyncio.to_thread(self._columns.read_columns, wanted)
         if several:
             # The others judge for themselves, before the label side is told anything.
-            self._brought = await self._others.columns(due, common)
+            self._brought = await self._others.columns(self._joint(due), common)
             aligned = await asyncio.to_thread(self._partner.aligned, places)
         # The next child knows columns, and none of these subjects.
         await self.close()
@@ -267,15 +272,34 @@ class _AtWork:
     async def _train(self, due: Due) -> Answered:
         several = bool(due.charged.admitted.use.others)
         if several and (self._trains or self._brought is not None):
-            await self._others.go_on(due)
+            await self._others.go_on(self._joint(due))
         if not self._trains:
             await self._begin_to_train(due, several=several)
         trained = await asyncio.to_thread(self._partner.trained, due.message)
         if several and trained.over:
-            trained = await self._others.keep(due, trained)
+            trained = await self._kept(due, trained)
         elif several:
             trained = replace(trained, state=seal_state(self._state_key, trained.state))
         return await self._worker.run(lambda own: own.jobs.course.trained(due, trained))
+
+    async def _kept(self, due: Due, trained: Trained) -> Trained:
+        """Have the other owners keep their parts of the model; gives what is the host's own."""
+        asks = await self._worker.run(lambda own: own.jobs.stands(due.record.job).asks)
+        told = Told(rounds=max(1, trained.rounds), converged=trained.converged, asks=asks)
+        await self._others.keep(self._joint(due), told, trained.model)
+        own = due.charged.admitted.use.told.columns
+        return replace(trained, model=part_of_model(trained.model, own))
+
+    @staticmethod
+    def _joint(due: Due) -> Joint:
+        admitted = due.charged.admitted
+        return Joint(
+            due.record.job,
+            due.record.certificate,
+            admitted.use.others,
+            admitted.asked.items,
+            lambda own: own.jobs.course.asking(due),
+        )
 
     async def _begin_to_train(self, due: Due, *, several: bool) -> None:
         request, record = self._request, due.record
@@ -293,7 +317,7 @@ class _AtWork:
         state = await self._part(due, Kept.STATE)
         if several:
             common = await self._part(due, Kept.CODES)
-            brought = self._brought or await self._others.columns(due, common)
+            brought = self._brought or await self._others.columns(self._joint(due), common)
             self._state_key, self._brought = brought.key, None
             columns = await asyncio.to_thread(side_by_side, columns, record.rows, brought)
             state = open_state(self._state_key, state) if state else b""

@@ -123,7 +123,7 @@ class JobWork:
             features=tuple(FeatureDefinition.of(each) for each in wanted.features),
         )
         rows = len(wanted.subjects) // SUBJECT_BYTES
-        with _memory(wanted.subjects) as subjects, _memory() as written:
+        with lent_memory(wanted.subjects) as subjects, lent_memory() as written:
             frame = self._work.read_columns(order, (wanted.opened.memory, subjects, written))
             frame.close()
             read = answered(frame, jobs.ColumnsRead)
@@ -180,7 +180,7 @@ class Partner:
         return Trained(answer, state, model, told.over, told.rounds, told.converged)
 
     def _begin(self, order: jobs.Align | jobs.Train, contents: Sequence[bytes]) -> None:
-        files = [self._holds.enter_context(_memory(content)) for content in contents]
+        files = [self._holds.enter_context(lent_memory(content)) for content in contents]
         bounds = self._work.bounds(TALK_SECONDS, _STREAM_BYTES)
         talk = self._holds.enter_context(self._work.workshop.converse(bounds))
         told = talk.begin(jobs.Order(job=order).model_dump_json().encode(), files)
@@ -213,7 +213,7 @@ def _require_taken(told: jobs.Exchanged) -> None:
 
 
 @contextmanager
-def _memory(content: bytes = b"") -> Generator[int]:
+def lent_memory(content: bytes = b"") -> Generator[int]:
     """Lend memory that a child is given."""
     file = os.memfd_create("job", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

@@ -36,7 +36,17 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.job_channel import MOST_ROOM_ITEMS, SECRET_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobCancel, JobOutcome, JobRelease, JobStep, load
+from saferoom_proto.statements import (
+    FitRelease,
+    FitRequest,
+    JobCancel,
+    JobOutcome,
+    JobRelease,
+    JobRequest,
+    JobStep,
+    Outcome,
+    load,
+)
 from saferoom_proto.verification import verify_by_enclave
 
 
@@ -178,7 +188,7 @@ class Jobs:
                 institution's own, which it tells itself, or one on a model that has no part here;
                 what `Peers.verified` refuses; `BAD_SIGNATURE`.
         """
-        moment, said = self._book.ready(), load(release, JobRelease)
+        moment, said = self._book.ready(), _last_word(release)
         record = self._book.stands(said.request)
         word = self._book.word(record)
         if word is not None:
@@ -186,23 +196,26 @@ class Jobs:
         # It may be told late: the endorsement was in force when it was said, as the job was.
         told_of = said.time if record.began <= said.time <= moment.now else moment.now
         peer = self._peers.verified(papers, record.certificate, told_of)
-        verify_by_enclave(release, peer.endorsement, peer.digest, JobRelease)
+        verify_by_enclave(release, peer.endorsement, peer.digest, type(said))
         about = (said.institution, said.template, said.certificate)
         if about != (record.institution, record.template, record.certificate):
             raise SafeRoomError(Reason.CONFLICT, "a word on another job")
-        if said.outcome is JobOutcome.RELEASED and said.owner == record.host:
+        outcome = _outcome_of(said)
+        if outcome is JobOutcome.RELEASED and said.owner == record.host:
             return self.giving.released(record, moment)
         if said.reason is None:
             raise SafeRoomError(Reason.CONFLICT, "a giver's model, or its institution's own word")
-        return self._book.end(record, said.outcome, said.reason, moment)
+        return self._book.end(record, outcome, said.reason, moment)
 
     def _begun(self, asked: AskedJob, seen: Seen, moment: Moment) -> Judged:
         admitted = admit_job(asked, seen, self._rules, self._trainings, moment.now)
         use, index, store = admitted.use, self._data.index(), moment.grounds.store
         hosts = use.training.hosted_by == moment.grounds.owner
+        if hosts and isinstance(asked.request, FitRequest):
+            raise SafeRoomError(Reason.NOT_ALLOWED, "here it is no job: its host is asked once")
         if store is None or {each.ref for each in use.features} - index.features:
             raise SafeRoomError(Reason.NO_DATA, "a feature of the template is not computed")
-        if index.subjects > MOST_ROOM_ITEMS:
+        if isinstance(asked.request, JobRequest) and index.subjects > MOST_ROOM_ITEMS:
             raise SafeRoomError(Reason.TOO_LARGE, "more subjects than an alignment may have")
         charged = self._runs.charge(admitted, moment.now)
         secret = self._book.randomness(SECRET_BYTES)
@@ -226,7 +239,7 @@ class Jobs:
             began=moment.now,
             moved=moment.now,
             not_after=asked.request.not_after,
-            rounds=asked.request.rounds,
+            rounds=asked.rounds,
         )
         self.course.carries(record.job)
         self._book.keep(record)
@@ -239,3 +252,21 @@ class Jobs:
         )
         ending = Ending(JobOutcome.REFUSED, JobStep.ADMISSION, refusal.reason)
         return self._book.gate.end(Named.of(asked), ending, moment).judged
+
+
+def _last_word(release: Envelope) -> JobRelease | FitRelease:
+    """Read another enclave's last word on a job: of a training in the room its host's is a fit's.
+
+    Raises:
+        SafeRoomError: `MALFORMED`.
+    """
+    fitted = release.payload_type == FitRelease.payload_type()
+    return load(release, FitRelease if fitted else JobRelease)
+
+
+def _outcome_of(said: JobRelease | FitRelease) -> JobOutcome:
+    if isinstance(said, JobRelease):
+        return said.outcome
+    if said.outcome is Outcome.ANSWERED:
+        return JobOutcome.RELEASED
+    return JobOutcome.REFUSED if said.reason is Reason.WITHHELD else JobOutcome.FAILED

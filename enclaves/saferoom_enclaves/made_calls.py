@@ -39,6 +39,8 @@ A_co = TypeVar("A_co", bound=_Asked, covariant=True)
 B = TypeVar("B", bound=_Begun)
 S_contra = TypeVar("S_contra", contravariant=True)
 S = TypeVar("S")
+Making = Callable[[B], Awaitable[S | None]]
+"""Makes what is asked for."""
 
 
 class Desk(Protocol[A_co, B, S_contra]):
@@ -82,8 +84,12 @@ class MadeCalls(Generic[B, S]):
         self._make: Final = make
         self._turns: Final = Turns(1, WAITING, what)
 
-    async def answer(self, asked: Envelope) -> Judged:
+    async def answer(self, asked: Envelope, make: Making[B, S] | None = None) -> Judged:
         """Answer a request.
+
+        Args:
+            asked: the request.
+            make: makes what is asked for, where that takes more than a thread.
 
         Raises:
             SafeRoomError: a plain refusal.
@@ -93,18 +99,19 @@ class MadeCalls(Generic[B, S]):
             pass
         elif isinstance(expected.request, TableRequest) and expected.request.price:
             # Nothing is made: it waits for nobody's tables.
-            expected = await to_its_end(self._made(asked))
+            expected = await to_its_end(self._made(asked, make))
         else:
             async with self._turns.turn(expected.request.institution):
                 # What waits holds no store open; what begins comes to its end.
-                expected = await to_its_end(self._made(asked))
+                expected = await to_its_end(self._made(asked, make))
         await self._tick()
         return expected
 
-    async def _made(self, asked: Envelope) -> Judged:
+    async def _made(self, asked: Envelope, make: Making[B, S] | None) -> Judged:
         begun = await self._worker.run(lambda own: self._desk(own).begin(asked))
         if isinstance(begun, Judged):
             return begun
         with closing(begun):
-            sealed = await asyncio.to_thread(self._make, begun)
+            made = asyncio.to_thread(self._make, begun) if make is None else make(begun)
+            sealed = await made
             return await self._worker.run(lambda own: self._desk(own).finish(begun, sealed))

@@ -19,7 +19,7 @@ from saferoom_enclaves.batch_service import BatchCalls
 from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.fetched.broker import Broker
 from saferoom_enclaves.fetched.calls import Fetching
-from saferoom_enclaves.fits.desk import BegunFit
+from saferoom_enclaves.fits.calls import FitCalls
 from saferoom_enclaves.job_service import JobCalls
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
@@ -80,14 +80,12 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
         self._disclosures: Final = Turns(AT_ONCE, WAITING, "disclosures")
         self._trials: Final = Turns(AT_ONCE, WAITING, "trials")
         self._fetching: Final = Fetching(worker, broker, log)
-        self._jobs: Final = JobCalls(worker, work)
         self._batches: Final = BatchCalls(worker, self._tick)
         self._tables: Final = MadeCalls(
             worker, self._tick, lambda own: own.tables, BegunTable.make, "tables"
         )
-        self._fits: Final = MadeCalls(
-            worker, self._tick, lambda own: own.jobs.fits, BegunFit.make, "trainings"
-        )
+        self._fits: Final = FitCalls(worker, self._tick)
+        self._jobs: Final = JobCalls(worker, work, self._fits)
         self._reports: Final = ReportCalls(worker, self._tick)
         self._tick_seconds = 0.0
 
@@ -224,7 +222,7 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
     ) -> enclave_pb2.FitModelResponse:
         """Train a model in the room."""
         async with self._refusing(context, "FitModel"):
-            return wire.fit_response(await self._fits.answer(wire.fit_of(request)))
+            return await self._fits.answer(request)
 
     async def Report(  # noqa: N802
         self, request: enclave_pb2.ReportRequest, context: Context

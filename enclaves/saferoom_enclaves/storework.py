@@ -270,8 +270,8 @@ class StoreWork:
         seconds = self._allowance.feature_seconds * (len(order.features) + 1)
         return self._done(order, files, self.bounds(seconds, self._allowance.index_bytes))
 
-    def fit(self, order: fit_jobs.Fit, files: tuple[int, int]) -> Frame:
-        """Have a model fitted to a store, and its rows written into the last of the files."""
+    def fit(self, order: fit_jobs.FitOrder, files: tuple[int, ...]) -> Frame:
+        """Have a model fitted to a store, or its rows named, and written into the second file."""
         most = self._allowance.index_bytes
         return self._done(order, files, self.bounds(self._allowance.table_seconds, most))
 

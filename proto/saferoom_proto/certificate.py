@@ -17,7 +17,7 @@ from saferoom_proto.answer import Band, Told, Truth, fold
 from saferoom_proto.conjunction import NO_CHARTERS, pinned_charters
 from saferoom_proto.dsse import Envelope, media_type, pae
 from saferoom_proto.feature_uses import require_defined, use_by
-from saferoom_proto.fit_part import derive_fit_part
+from saferoom_proto.fit_part import derive_fit_parts
 from saferoom_proto.formula import (
     FeatureRef,
     Node,
@@ -108,10 +108,9 @@ def owners_of(template: Template) -> tuple[str, ...]:
     """Name the owners that a template asks anything of, in order."""
     if template.aggregate is not None:
         return template.aggregate.asked_of
-    one = template.fit or template.listing
-    if one is not None:
-        return (one.owner,)
-    several = template.training or template.report or template.score
+    if template.listing is not None:
+        return (template.listing.owner,)
+    several = template.training or template.report or template.score or template.fit
     if several is not None:
         return several.owners
     return tuple(owner_parts(template))
@@ -121,6 +120,8 @@ def rests_on(template: Template) -> tuple[str, ...]:
     """Name the owners whose charters a template's certificate pins, in order."""
     if template.training is not None and template.training.host is not None:
         return template.training.owners
+    if template.fit is not None:
+        return template.fit.owners if template.fit.givers else ()
     if template.score is not None:
         return template.score.owners if template.score.job is not None else ()
     if template.aggregate is not None:
@@ -206,7 +207,7 @@ def derive_training_part(
     columns = trained_columns(refs, {ref: pinned[ref].definition for ref in refs})
     return OwnerPart(
         owner=owner,
-        charter=pinned_charter(owner, training, charters),
+        charter=pinned_charter(owner, training.owners, charters),
         formula="",
         features=tuple(use_by(pinned[ref]) for ref in sorted(refs, key=str)),
         answers=0,
@@ -313,7 +314,7 @@ def derive_certificate(
             for each in opened.score.owners
         )
     elif opened.fit is not None:
-        parts = (derive_fit_part(opened.fit, features),)
+        parts = derive_fit_parts(opened.fit, features, charters)
     else:
         nodes = owner_parts(opened)
         pinned = pinned_charters(opened, nodes, charters)

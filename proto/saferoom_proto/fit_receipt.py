@@ -5,25 +5,51 @@ It needs nothing from the room: only the keys that its reader pinned when it joi
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from saferoom_proto.checkpoint import Checkpoint
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.fit_part import all_columns
 from saferoom_proto.fits import SIZE, ModelCard
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt_part import Handovers, read_receipt
-from saferoom_proto.sealed_receipt import Said, verify_said
-from saferoom_proto.statements import FitRelease, FitRequest, Outcome, Template
+from saferoom_proto.sealed_receipt import Said, verify_heard, verify_said
+from saferoom_proto.statements import (
+    FitRelease,
+    FitRequest,
+    JobAdmission,
+    Outcome,
+    Template,
+)
 from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.statements.fit import FitPart
+from saferoom_proto.statements.training import MOST_OWNERS
 from saferoom_proto.suite import suite_of
 from saferoom_proto.trust import Trust
 
 FORMAT: Final = "saferoom-fit-receipt/v1"
 LIMIT_BYTES: Final = 4 * SIZE + (4 << 20)
 """A card, written as text within text, and what allowed it."""
+
+
+class GiverPart(Part):
+    """Of another owner, whose columns were trained on too: that its enclave let it begin."""
+
+    owner: Owner
+    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+    features: tuple[str, ...]
+    approvals: tuple[str, ...]
+    agreement: str
+    endorsement: str
+    release: str
+    """Its job-admission."""
+    salt: Base64
+    proof: str
+    handovers: Handovers = ()
 
 
 class FitReceipt(Part):
@@ -47,6 +73,10 @@ class FitReceipt(Part):
     card: str | None
     """What was opened, a JSON document; none for a refusal."""
     handovers: Handovers = ()
+    givers: Annotated[
+        tuple[GiverPart, ...], Field(max_length=MOST_OWNERS, exclude_if=operator.not_)
+    ] = ()
+    """In order; receipts of one owner are written without."""
 
     @classmethod
     def from_json(cls, data: bytes) -> FitReceipt:
@@ -66,11 +96,18 @@ class VerifiedFit:
         said: what was asked and said.
         part: what the owner's enclave could let out.
         card: what was told; none for a refusal.
+        givers: of several owners, the words by which the others let it begin.
     """
 
     said: Said[FitRequest, FitRelease]
     part: FitPart
     card: ModelCard | None
+    givers: tuple[JobAdmission, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all owners' columns, those of the enclave that trained first."""
+        return (*self.part.columns, *_others(self.said))
 
     @property
     def release(self) -> FitRelease:
@@ -100,16 +137,21 @@ def verify_fit_receipt(receipt: FitReceipt, trust: Trust) -> VerifiedFit:
         SafeRoomError: the reason names the first step that fails.
     """
     # Steps 1 to 6: all but the card.
-    said = verify_said(receipt, trust, FitRequest, FitRelease)
+    said = verify_said(receipt, trust, FitRequest, FitRelease, receipt.givers)
     release, part = said.release, said.certificate.part(receipt.owner).fit
     if part is None:
         raise SafeRoomError(Reason.NOT_ALLOWED, "the template trains nothing in the room")
+    fit = said.template.fit
+    if fit is None or fit.owner != release.owner:
+        raise SafeRoomError(Reason.BAD_PROOF, "another owner's enclave than the template's host")
+    # Step 7: of several owners, that each of the others let it begin, and counted it.
+    givers = tuple(_verify_admission(each, receipt, said, trust) for each in receipt.givers)
     if (receipt.card is None) != (release.outcome is Outcome.REFUSED):
         raise SafeRoomError(Reason.BAD_PROOF, "a card is missing, or one too many")
     _require_charged(release, part)
     if receipt.card is None:
-        return VerifiedFit(said, part, None)
-    # Step 7: the card, under its commitment, with what the template lets be told and no more.
+        return VerifiedFit(said, part, None, givers)
+    # Step 8: the card, under its commitment, with what the template lets be told and no more.
     card = ModelCard.from_bytes(receipt.card.encode())
     if suite_of(release.request).digest(card.to_bytes()) != release.answer:
         raise SafeRoomError(Reason.BAD_PROOF, "not the card that the word commits to")
@@ -117,8 +159,24 @@ def verify_fit_receipt(receipt: FitReceipt, trust: Trust) -> VerifiedFit:
     told = (card.room, card.owner, card.request, card.template, card.epoch)
     if told != (release.room, release.owner, release.request, release.template, epoch):
         raise SafeRoomError(Reason.BAD_PROOF, "the card is about something else")
-    card.require_allowed(part)
-    return VerifiedFit(said, part, card)
+    card.require_allowed(part, _others(said), fit.givers)
+    return VerifiedFit(said, part, card, givers)
+
+
+def _others(said: Said[FitRequest, FitRelease]) -> list[str]:
+    """Name the columns of the other owners than that of the enclave that trained."""
+    parts = said.certificate.parts
+    return all_columns(each for each in parts if each.owner != said.release.owner)
+
+
+def _verify_admission(
+    giver: GiverPart, receipt: FitReceipt, said: Said[FitRequest, FitRelease], trust: Trust
+) -> JobAdmission:
+    asked, kinds = Envelope.from_text(receipt.request), (FitRequest, JobAdmission)
+    heard = verify_heard(giver, asked, said.certificate, trust, kinds)
+    if heard.index >= said.index:
+        raise SafeRoomError(Reason.BAD_PROOF, "let begin after it had ended")
+    return heard.release
 
 
 def _require_charged(release: FitRelease, part: FitPart) -> None:

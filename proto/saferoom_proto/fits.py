@@ -7,7 +7,8 @@ text, as they were rounded: no reader rounds again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -19,7 +20,7 @@ from saferoom_proto.fit_bands import ToldBands, require_told
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.base import Digest, Owner, Part, field_faults
 from saferoom_proto.statements.fit import FitFigure, FitPart
-from saferoom_proto.statements.training import MOST_COLUMNS, MOST_ROWS
+from saferoom_proto.statements.training import MOST_COLUMNS, MOST_OWNERS, MOST_ROWS
 
 SIZE: Final = 64 * 1024
 """All cards look alike; a template whose columns' names do not fit is refused (`require_room`)."""
@@ -59,6 +60,7 @@ class ModelCard(Part):
             it is right of those than wrong of the others, at its best threshold.
         by_chance: how much that comes to in one of a thousand models that tell nothing.
         weights: a logistic regression's.
+        givers: the other owners whose columns were trained on, if any.
         salt: 32 random bytes, base64.
         bands: of the rows held out, the riskiest first, with noise.
     """
@@ -75,6 +77,9 @@ class ModelCard(Part):
     membership: Share
     by_chance: Share
     weights: Annotated[tuple[ToldWeight, ...] | None, Field(max_length=MOST_COLUMNS)]
+    givers: Annotated[
+        tuple[Owner, ...], Field(max_length=MOST_OWNERS, exclude_if=operator.not_)
+    ] = ()
     salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
     bands: Annotated[ToldBands | None, Field(exclude_if=_is_none)] = None
 
@@ -98,8 +103,18 @@ class ModelCard(Part):
         except ValidationError as error:
             raise SafeRoomError(Reason.MALFORMED, "a model card", field_faults(error)) from None
 
-    def require_allowed(self, part: FitPart) -> None:
-        """Refuse with `BAD_PROOF` a card that tells other figures than a template lets it."""
+    def require_allowed(
+        self, part: FitPart, others: Sequence[str] = (), givers: Sequence[str] = ()
+    ) -> None:
+        """Refuse with `BAD_PROOF` a card that tells other figures than a template lets it.
+
+        Args:
+            part: of the owner whose enclave trained.
+            others: the names of the other owners' columns.
+            givers: the other owners.
+        """
+        if [*self.givers] != [*givers]:
+            raise SafeRoomError(Reason.BAD_PROOF, "the card is of other owners' columns")
         told = {
             FitFigure.ROWS: self.rows,
             FitFigure.AUC: self.auc,
@@ -109,7 +124,8 @@ class ModelCard(Part):
         }
         if {figure for figure, value in told.items() if value is not None} != {*part.releases}:
             raise SafeRoomError(Reason.BAD_PROOF, "the card tells other figures than were approved")
-        if self.weights is not None and [one.column for one in self.weights] != [*part.columns]:
+        named = None if self.weights is None else [one.column for one in self.weights]
+        if named is not None and named != [*part.columns, *others]:
             raise SafeRoomError(Reason.BAD_PROOF, "the card has weights of other columns")
         if self.bands is not None and part.bands is not None:
             require_told(self.bands, part.bands.epsilon, part.bands.least)

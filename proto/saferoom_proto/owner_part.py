@@ -40,8 +40,8 @@ class OwnerPart(Part):
 
     owner: Owner
     charter: Digest | None
-    """Where owners' enclaves rest on each other's keys, as in a training, a score or a sum of
-    several owners: the owner's charter, so that who approves the whole approves these keys."""
+    """Where owners' enclaves rest on each other's keys, as in a training, a fit, a score or a sum
+    of several owners: the owner's charter, so that who approves the whole approves these keys."""
     formula: str
     features: tuple[FeatureUse, ...]
     answers: Annotated[int, Field(ge=0, le=3)]
@@ -66,7 +66,7 @@ class OwnerPart(Part):
     @property
     def shared(self) -> bool:
         """Whether an answer is a share, of a conjunction, or of a score or tables of owners."""
-        return self.charter is not None and self.training is None
+        return self.charter is not None and self.training is None and self.fit is None
 
     @property
     def charged(self) -> tuple[FeatureUse, ...]:

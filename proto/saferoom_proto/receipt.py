@@ -36,6 +36,7 @@ from saferoom_proto.statements import (
     Feature,
     FitRelease,
     FitRequest,
+    JobAdmission,
     ListRequest,
     Outcome,
     Release,
@@ -228,7 +229,7 @@ def _verify_part(
 
 
 def require_about(
-    release: Release | TableRelease | FitRelease,
+    release: Release | TableRelease | FitRelease | JobAdmission,
     request_id: str,
     request: CheckRequest | TableRequest | FitRequest | ListRequest,
     charter: PinnedCharter,
@@ -238,7 +239,7 @@ def require_about(
     asked = (request_id, request.institution, request.template, request.certificate)
     if (*said, release.charter) != (*asked, charter.digest):
         raise SafeRoomError(Reason.BAD_PROOF, "the release is about another question")
-    answered = release.outcome is Outcome.ANSWERED
+    answered = isinstance(release, JobAdmission) or release.outcome is Outcome.ANSWERED
     if answered and not request.not_before <= release.time < request.not_after:
         raise SafeRoomError(Reason.BAD_PROOF, "answered outside of the question's window")
 

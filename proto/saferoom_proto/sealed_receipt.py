@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -20,10 +21,11 @@ from saferoom_proto.receipt import (
     verify_features,
     verify_recorded,
 )
-from saferoom_proto.receipt_part import SaidPart
+from saferoom_proto.receipt_part import OwnFeatures, SaidPart
 from saferoom_proto.statements import (
     FitRelease,
     FitRequest,
+    JobAdmission,
     ListRequest,
     Outcome,
     Release,
@@ -41,7 +43,7 @@ from saferoom_proto.verification import (
 )
 
 Ask = TypeVar("Ask", TableRequest, FitRequest, ListRequest)
-Word = TypeVar("Word", TableRelease, FitRelease, Release)
+Word = TypeVar("Word", TableRelease, FitRelease, Release, JobAdmission)
 
 
 class SealedReceipt(SaidPart, Protocol):
@@ -86,7 +88,11 @@ class Said(Generic[Ask, Word]):
 
 
 def verify_said(
-    receipt: SealedReceipt, trust: Trust, asked: type[Ask], word: type[Word]
+    receipt: SealedReceipt,
+    trust: Trust,
+    asked: type[Ask],
+    word: type[Word],
+    others: Sequence[OwnFeatures] = (),
 ) -> Said[Ask, Word]:
     """Verify all but what was sealed, offline.
 
@@ -95,6 +101,7 @@ def verify_said(
         trust: the keys that its reader pinned.
         asked: the kind of the request.
         word: the kind of the enclave's word.
+        others: of several owners, what the receipt holds of the others'.
 
     Raises:
         SafeRoomError: the reason names the first step that fails.
@@ -103,7 +110,9 @@ def verify_said(
     request_envelope, request = open_request(receipt.request, trust, asked)
     # Step 2: the template, and its release certificate derived anew from the pinned features.
     named = (request.template, request.certificate)
-    template, certificate = open_template(receipt.template, receipt.certificate, [receipt], named)
+    template, certificate = open_template(
+        receipt.template, receipt.certificate, [receipt, *others], named
+    )
     # Steps 3 to 6: the enclave's word.
     heard = verify_heard(receipt, request_envelope, certificate, trust, (asked, word))
     said = (heard.release, heard.checkpoint, heard.index)
@@ -159,7 +168,7 @@ def verify_heard(
     verify_request(request_envelope, asked, agreement, moment)
     verify_features(receipt, charter, certificate)
     # Step 5: what allowed it.
-    if release.outcome is Outcome.ANSWERED:
+    if isinstance(release, JobAdmission) or release.outcome is Outcome.ANSWERED:
         agreement.agreement.require_valid(moment)
         require_approved(receipt.approvals, release.approvals, charter, certificate)
         require_pinned(charter, certificate.part(receipt.owner))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, FeatureKind, Fit
-from saferoom_proto.statements.training import MOST_COLUMNS, Training, columns_of
+from saferoom_proto.statements.training import MOST_COLUMNS, columns_of
 
 MOST_LEVEL = 3
 """Identifiers and details of records (level 4) are never a feature of a model."""
@@ -59,13 +59,13 @@ def require_rows(fit: Fit, columns: int) -> None:
             raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault(f"fit.{field}", rule)])
 
 
-def pinned_charter(owner: str, training: Training, charters: Mapping[str, str]) -> str | None:
+def pinned_charter(owner: str, owners: Sequence[str], charters: Mapping[str, str]) -> str | None:
     """Give the charter that an owner's part pins: where there are other owners, and only there.
 
     Raises:
         SafeRoomError: `BAD_CHARTER` for an owner without one.
     """
-    if training.host is None:
+    if len(owners) == 1:
         return None
     if owner not in charters:
         raise SafeRoomError(Reason.BAD_CHARTER, f"{owner} has no charter in force")

@@ -80,8 +80,9 @@ _QUESTIONS: Final[Mapping[type[UseWord], tuple[type[Question], ...]]] = MappingP
         BatchRelease: (BatchRequest,),
         CostEstimate: (CostRequest,),
         TableRelease: (TableRequest,),
-        JobAdmission: (JobRequest,),
-        JobRelease: (JobRequest,),
+        # At a giver a training in the room is a job.
+        JobAdmission: (JobRequest, FitRequest),
+        JobRelease: (JobRequest, FitRequest),
         FitRelease: (FitRequest,),
     }
 )

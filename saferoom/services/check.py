@@ -52,5 +52,5 @@ class CheckService(check_pb2_grpc.CheckServiceServicer):
     ) -> check_pb2.AskListResponse:
         """Give a page of a list."""
         asked = wire.envelope(request.request)
-        release, sealed = await self._lists.make(current_caller(), asked)
-        return check_pb2.AskListResponse(release=wire.recorded(release), sealed=sealed)
+        told = await self._lists.make(current_caller(), asked)
+        return check_pb2.AskListResponse(release=wire.recorded(told.of_one), sealed=told.sealed)

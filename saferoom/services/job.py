@@ -64,7 +64,6 @@ class JobService(job_pb2_grpc.JobServiceServicer):
     async def TrainInRoom(
         self, request: job_pb2.TrainInRoomRequest, context: object
     ) -> job_pb2.TrainInRoomResponse:
-        """Train on one owner's columns."""
+        """Train on owners' columns."""
         asked = wire.envelope(request.request)
-        release, sealed = await self._fits.make(current_caller(), asked)
-        return job_pb2.TrainInRoomResponse(release=wire.recorded(release), sealed=sealed)
+        return job_wire.trained(await self._fits.make(current_caller(), asked))

@@ -23,5 +23,6 @@ class TableService(table_pb2_grpc.TableServiceServicer):
     ) -> table_pb2.MakeTablesResponse:
         """Ask."""
         asked = wire.envelope(request.request)
-        release, sealed = await self._tables.make(current_caller(), asked, request.owner)
-        return table_pb2.MakeTablesResponse(release=wire.recorded(release), sealed=sealed)
+        told = await self._tables.make(current_caller(), asked, request.owner)
+        release = wire.recorded(told.of_one)
+        return table_pb2.MakeTablesResponse(release=release, sealed=told.sealed)

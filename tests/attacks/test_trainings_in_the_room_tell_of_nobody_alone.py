@@ -265,7 +265,7 @@ def test_a_model_of_other_columns_than_were_asked_for_is_not_kept(
     nothing = os.memfd_create("rows", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with pytest.raises(SafeRoomError) as caught:
-            _rows(nothing, made, ("tax.a", "tax.arrears"))
+            _rows(nothing, made, ("tax.a",), ("tax.a", "tax.arrears"))
     finally:
         os.close(nothing)
     assert caught.value.reason is Reason.INTERNAL

@@ -104,7 +104,8 @@ def test_a_card_tells_what_was_approved_and_nothing_else() -> None:
     assert PART is not None
     weights = tuple({"column": each, "weight": "0.10"} for each in PART.columns)
     card(weights=weights).require_allowed(PART)
-    for told in (card(weights=weights, auc=None), card(weights=None), card()):
+    others = card(weights=weights, givers=("court",))
+    for told in (card(weights=weights, auc=None), card(weights=None), card(), others):
         with pytest.raises(SafeRoomError) as caught:
             told.require_allowed(PART)
         assert caught.value.reason is Reason.BAD_PROOF

@@ -220,7 +220,7 @@ def test_a_load_or_a_pause_in_between_stops_it_and_it_is_not_counted(own: FitRoo
     fits = own.enclave.enclave.jobs.fits
     begun = fits.begin(request)
     assert isinstance(begun, desk.BegunFit)
-    made = begun.make()
+    made = begun.make_alone()
     own.load(firms(seed=2))
     with pytest.raises(SafeRoomError) as caught:
         fits.finish(begun, made)
@@ -230,7 +230,7 @@ def test_a_load_or_a_pause_in_between_stops_it_and_it_is_not_counted(own: FitRoo
     other = own.request(of)
     begun = fits.begin(other)
     assert isinstance(begun, desk.BegunFit)
-    made = begun.make()
+    made = begun.make_alone()
     own.tax.pause(of.template)
     own.enclave.follow()
     said = own.said(fits.finish(begun, made))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.encoding import b64
-from saferoom_proto.fit_receipt import FitReceipt
+from saferoom_proto.fit_receipt import FitReceipt, GiverPart
 from saferoom_proto.fits import ModelCard
-from saferoom_proto.pinned import pin
+from saferoom_proto.formula import FeatureRef
+from saferoom_proto.pinned import PinnedFeature, pin
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     Feature,
@@ -66,11 +68,14 @@ def fit_template(**changes: object) -> Template:
 
 def fit_certificate() -> ReleaseCertificate:
     """Derive its release certificate."""
+    return derive_certificate(seal_statement(fit_template(), key("desk")), _pinned())
+
+
+def _pinned() -> Mapping[FeatureRef, PinnedFeature]:
     defined = [each for each in definitions().values() if isinstance(each, Feature)]
     flag = next(each for each in defined if each.full_name == "court.listed")
     late = flag.model_copy(update={"owner": "tax", "name": "late", "level": 2})
-    features = pin(seal_statement(each, key("li")) for each in (*defined, late))
-    return derive_certificate(seal_statement(fit_template(), key("desk")), features)
+    return pin(seal_statement(each, key("li")) for each in (*defined, late))
 
 
 BANDED: dict[str, object] = {
@@ -78,6 +83,17 @@ BANDED: dict[str, object] = {
     "bands": {"epsilon": "0.5", "cap": "1.5", "least": 20},
 }
 SPENT = PrivacySpent(charged=Decimal("0.5"), spent=Decimal(1), cap=Decimal("1.5"))
+
+
+def fit_of_two() -> Template:
+    """Give a template of a training over two owners' columns."""
+    return fit_template(features=("court.listed", "tax.vat"))
+
+
+def certificate_of_two() -> ReleaseCertificate:
+    """Derive its release certificate, which pins both owners' charters."""
+    charters = {owner: digest(f"charter of {owner}") for owner in ("court", "tax")}
+    return derive_certificate(seal_statement(fit_of_two(), key("desk")), _pinned(), charters)
 
 
 def words_on_fits() -> dict[str, Payload]:
@@ -126,6 +142,8 @@ def words_on_fits() -> dict[str, Payload]:
         "template of a fit": fit_template(),
         "template of a fit of trees": fit_template(**boosting, releases=("auc",)),
         "release-certificate of a fit": fit_certificate(),
+        "template of a fit of two owners": fit_of_two(),
+        "release-certificate of a fit of two owners": certificate_of_two(),
         "fit-request": FitRequest.model_validate(request, strict=False),
         "fit-request of trees": FitRequest.model_validate(request | trees, strict=False),
         "fit-release": FitRelease.model_validate(said),
@@ -162,9 +180,10 @@ def _banded() -> ModelCard:
     return card(**none, bands=(riskiest, safest))
 
 
-def fit_receipt() -> FitReceipt:
+def fit_receipt(*givers: GiverPart) -> FitReceipt:
     """Make a receipt file; its envelopes are not, since only the form matters here."""
     return FitReceipt(
+        givers=givers,
         request="request",
         template="template",
         certificate="{}",
@@ -181,6 +200,21 @@ def fit_receipt() -> FitReceipt:
     )
 
 
+def giver_part() -> GiverPart:
+    """Make the part of another owner's enclave that let it begin."""
+    return GiverPart(
+        owner="court",
+        charters=("charter",),
+        features=("feature",),
+        approvals=("approval",),
+        agreement="agreement",
+        endorsement="endorsement",
+        release="admission",
+        salt=b64(seed("salt")),
+        proof="proof",
+    )
+
+
 def fits_formats() -> dict[str, str]:
     """Give every format of trainings in the room that is sealed, hashed or kept."""
     told = card().to_bytes()
@@ -190,4 +224,6 @@ def fits_formats() -> dict[str, str]:
         "model card length": str(len(told)),
         "model card commitment": Suite.INTERNATIONAL.digest(told),
         "fit receipt": fit_receipt().to_json().decode(),
+        "model card of two owners": card(givers=("court",)).to_bytes().rstrip().decode(),
+        "fit receipt of two owners": fit_receipt(giver_part()).to_json().decode(),
     }

@@ -241,7 +241,7 @@ class EnclaveHarness(Attended):
         if isinstance(begun, Judged):
             return begun
         with closing(begun):
-            return desk.finish(begun, begun.make())
+            return desk.finish(begun, begun.make_alone())
 
     def report(self, request: Envelope, disputes: Sequence[Envelope] = ()) -> Judged:
         """Have a report told, as the service does; a plain refusal is raised."""

@@ -14,6 +14,7 @@ from typing import Final, cast
 
 import numpy as np
 
+from saferoom_enclaves.fits.calls import FitCalls
 from saferoom_enclaves.job_kept import JobRows, Kept
 from saferoom_enclaves.job_service import JobCalls
 from saferoom_enclaves.journal import Judged
@@ -112,7 +113,7 @@ class JobRoom:
     def serve(self) -> None:
         """Serve it, after its start."""
         self.worker = Worker(self.enclave.enclave)
-        self.calls = JobCalls(self.worker, children())
+        self.calls = serve_jobs(self.worker)
 
     @property
     def owner(self) -> SimOwner:
@@ -156,6 +157,15 @@ class JobRoom:
     ) -> LabelSideOfJob:
         """Bring a bank's customers: so many, from one of the room's on."""
         return LabelSideOfJob(self, bank or self.said.bank, _brought(self.said, begins, count))
+
+
+def serve_jobs(worker: Worker) -> JobCalls:
+    """Serve an enclave's jobs, as its service does."""
+
+    async def tick() -> None:
+        """Wait for no tick."""
+
+    return JobCalls(worker, children(), FitCalls(worker, tick))
 
 
 def job_room(

@@ -38,8 +38,12 @@ class Fits:
         self._at: Final[dict[tuple[str, str, str], list[datetime]]] = {}
         self._charged: Final[dict[tuple[str, str], list[_Charged]]] = {}
 
-    def take(self, said: FitRelease, certificate: ReleaseCertificate, by: Learners) -> None:
+    def take(
+        self, said: FitRelease | JobAdmission, certificate: ReleaseCertificate, by: Learners
+    ) -> None:
         """Hold a training to those before it of the same institutions.
+
+        A giver counts it when it lets it begin, the host when it was made.
 
         Groups that share what they learn are counted together by the enclave; here each by itself,
         so the run that it names is at least what stands in the log.
@@ -62,7 +66,8 @@ class Fits:
         if not run <= said.run <= part.runs.most:
             detail = f"it is run {run} of at most {part.runs.most}, and says {said.run}"
             raise SafeRoomError(Reason.OVER_BUDGET, detail)
-        self._take_bands(said, part, by)
+        if isinstance(said, FitRelease):
+            self._take_bands(said, part, by)
 
     def _take_bands(self, said: FitRelease, part: FitPart, by: Learners) -> None:
         """Hold what bands were charged to what linked groups were charged before."""

@@ -15,8 +15,8 @@ from datetime import timedelta
 from typing import Final
 
 from saferoom_client.audit.book import Book, Ending
-from saferoom_client.audit.fits import Fits, OfNobody
-from saferoom_client.audit.jobs import Admissions
+from saferoom_client.audit.fits import OfNobody
+from saferoom_client.audit.jobs import Trainings
 from saferoom_client.audit.reports import require_public
 from saferoom_client.records.coverage import Store
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
@@ -84,8 +84,7 @@ class Words:
         self._handed: Final[dict[tuple[KeyUse, str], str]] = {}
         self.crossed = 0
         """Answers that a revocation crossed on its way to their enclave."""
-        self._admissions: Final = Admissions()
-        self._fits: Final = Fits()
+        self._trainings: Final = Trainings()
         self._certified: Final[dict[tuple[str, str], Certified]] = {}
         self.spoken: Spoken | None = None
         """What an enclave said that was judged last, if it was its own word, allowed or not."""
@@ -141,14 +140,15 @@ class Words:
         word = self._spoken(statement, said, JobAdmission)
         if word is not None:
             self._require_allowed(said, word)
-            self._admissions.take(said, self._certificate(said))
+            learners = self._book.learners(said.owner, said.agreement, said.stream.sequence)
+            self._trainings.begun(said, self._certificate(said), learners)
 
     def _job_release(self, statement: Envelope) -> None:
         said = load(statement, JobRelease)
         word = self._spoken(statement, said, JobRelease)
         if word is not None and said.outcome is JobOutcome.RELEASED:
             self._require_allowed(said, word)
-            self._admissions.require(said, self._certificate(said))
+            self._trainings.ended(said, self._certificate(said))
         elif word is not None:
             self._require_agreed(said, word, granted=False)
             if said.cancel is not None:
@@ -182,7 +182,7 @@ class Words:
             # Withheld or not, it was fitted to records: what lets that through must stand.
             self._require_allowed(said, word)
             learners = self._book.learners(said.owner, said.agreement, said.stream.sequence)
-            self._fits.take(said, self._certificate(said), learners)
+            self._trainings.fitted(said, self._certificate(said), learners)
 
     def _acknowledgement(self, statement: Envelope) -> None:
         said = load(statement, Acknowledgement)

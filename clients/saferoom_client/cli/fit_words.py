@@ -13,6 +13,7 @@ from saferoom_client.band_words import (
     describe_bands_asked,
     spent_words,
 )
+from saferoom_client.cli.beside_others import beside_others
 from saferoom_client.cli.noise_words import spent_document
 from saferoom_client.cli.output import Shown, mapping, moment
 from saferoom_client.cli.table_words import describe_features
@@ -64,10 +65,20 @@ def describe_fit(fit: Fit) -> Iterator[str]:
             trees=fit.trees,
             leaves=fit.leaves,
         )
+    if fit.givers:
+        yield say(
+            "    the columns of {owners} are brought together there, for the subjects that all of"
+            " these owners hold",
+            owners=", ".join(fit.owners),
+        )
 
 
 def describe_fit_part(view: TemplateView, part: OwnerPart, fit: FitPart) -> Iterator[str]:
     """Tell what an owner's enclave does for a training in the room, and what of it gets out."""
+    asked = view.template.fit
+    if asked is not None and part.owner != asked.owner:
+        yield from _describe_giver(view, part, fit, asked.owner)
+        return
     yield say(
         "  {owner} ({title}) trains on {columns} columns of its own, and its own label:",
         owner=part.owner,
@@ -75,6 +86,8 @@ def describe_fit_part(view: TemplateView, part: OwnerPart, fit: FitPart) -> Iter
         columns=len(fit.columns),
     )
     yield from describe_features(view, part)
+    if asked is not None and asked.givers:
+        yield from beside_others(part.owner, asked.owner)
     yield say(
         "    of all subjects of whom any feature tells and the label is known, without asking them;"
         " one of {parts} is held out, and measures the model",
@@ -99,6 +112,45 @@ def describe_fit_part(view: TemplateView, part: OwnerPart, fit: FitPart) -> Iter
         "    the model stays sealed in the enclave of {owner}; a score by it is another template",
         owner=part.owner,
     )
+    yield from _runs(fit)
+
+
+def _describe_giver(view: TemplateView, part: OwnerPart, fit: FitPart, host: str) -> Iterator[str]:
+    """Tell an owner whose columns are trained on in another's enclave what becomes of them."""
+    yield say(
+        "  {owner} ({title}) brings {columns} columns:",
+        owner=part.owner,
+        title=titled(view.charters[part.owner].charter.title),
+        columns=len(fit.columns),
+    )
+    yield from describe_features(view, part)
+    yield from beside_others(part.owner, host)
+    yield say(
+        "    of which subjects {host} knows the label, the enclave of {owner} is told, and keeps"
+        " those alone that all owners hold",
+        host=host,
+        owner=part.owner,
+    )
+    yield say(
+        "    fewer than {rows} of these, or rows that differ from an earlier training's by 1 to"
+        " {nearest}: nothing is given or told, and it counts",
+        rows=fit.least_rows,
+        nearest=NEAREST_SETS - 1,
+    )
+    yield say(
+        "    what leaves in the end: the card that {host}'s enclave tells the institution, of the"
+        " whole model",
+        host=host,
+    )
+    yield say(
+        "    the weights of these columns stay sealed in the enclave of {owner}; a score by them is"
+        " another template",
+        owner=part.owner,
+    )
+    yield from _runs(fit)
+
+
+def _runs(fit: FitPart) -> Iterator[str]:
     yield say(
         "    at most {most} trainings in {days} days for an institution and those that share what"
         " they learn, whatever became of each",
@@ -114,6 +166,15 @@ def describe_outcome(verified: VerifiedFit, job: str) -> Iterator[str]:
     yield say("trained in the room") if verified.card is not None else say("refused")
     yield say("  id      {job}", job=job)
     yield say("  by      the enclave of {owner}", owner=release.owner)
+    for each in verified.givers:
+        yield say(
+            "  with    the columns of {owner}, whose enclave let it begin: run {run} of at most"
+            " {most} in {days} days",
+            owner=each.owner,
+            run=each.run,
+            most=verified.part.runs.most,
+            days=verified.part.runs.days,
+        )
     if release.reason is not None:
         words = CATALOGUE[release.reason]
         yield say("  why     {reason}: {what}", reason=release.reason, what=say(words.what))
@@ -171,9 +232,9 @@ def _card(verified: VerifiedFit, card: ModelCard) -> dict[str, str]:
         chosen = say("{trees} trees of {leaves} leaves", trees=request.trees, leaves=request.leaves)
     told = {
         later("model"): say(_METHODS[part.algorithm]) + "; " + chosen,
-        "of": ", ".join(part.columns),
+        "of": ", ".join(verified.columns),
         "label": part.label,
-        "records": say("{owner}, period {epoch}", owner=card.owner, epoch=card.epoch),
+        "records": "; ".join(_records(verified, card)),
         "rows": None if card.rows is None else f"{card.rows:,}",
         later("AUC, held out"): card.auc,
         later("KS, held out"): card.ks,
@@ -182,6 +243,12 @@ def _card(verified: VerifiedFit, card: ModelCard) -> dict[str, str]:
         "at": moment(verified.release.time),
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _records(verified: VerifiedFit, card: ModelCard) -> Iterator[str]:
+    yield say("{owner}, period {epoch}", owner=card.owner, epoch=card.epoch)
+    for each in verified.givers:
+        yield say("{owner}, period {epoch}", owner=each.owner, epoch=each.store.epoch)
 
 
 def fit_document(verified: VerifiedFit, job: str) -> dict[str, object]:
@@ -194,6 +261,7 @@ def fit_document(verified: VerifiedFit, job: str) -> dict[str, object]:
         "outcome": str(release.outcome),
         "reason": None if release.reason is None else str(release.reason),
         "run": release.run,
+        "givers": [{"owner": each.owner, "run": each.run} for each in verified.givers],
         "model": release.model,
         "time": release.time.isoformat(),
         "privacy": spent_document(release.privacy),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from saferoom_client.cli.beside_others import beside_others
 from saferoom_client.cli.table_words import describe_features
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
@@ -56,7 +57,9 @@ def describe_training_part(
     )
     yield from describe_features(view, part)
     if training.host is not None:
-        yield from _beside_others(part.owner, training.host)
+        yield from beside_others(part.owner, training.host)
+        if part.owner != training.host:
+            yield from _told_of_customers(part.owner, training.host)
     yield say(
         "    which of the institution's customers it holds, the enclave learns first; then the"
         " institution does, of its own ones alone, without asking the subjects"
@@ -87,25 +90,7 @@ def describe_training_part(
     )
 
 
-def _beside_others(owner: str, host: str) -> Iterator[str]:
-    """Tell an owner where its columns go, and whom that rests on."""
-    if owner == host:
-        yield say(
-            "    this owner's enclave is the host: the others' columns are opened in a child of it"
-            " for each job, kept nowhere, and gone with the child"
-        )
-        return
-    yield say(
-        "    these columns leave {owner}'s enclave: sealed to the enclave of {host}, they are"
-        " opened in a child of it for each job, kept nowhere, and gone with the child",
-        owner=owner,
-        host=host,
-    )
-    yield say(
-        "    that rests on {host}'s key agent, which endorses that enclave: whoever holds it, or is"
-        " root on that host without confidential hardware, could read these columns",
-        host=host,
-    )
+def _told_of_customers(owner: str, host: str) -> Iterator[str]:
     yield say(
         "    which of the institution's customers {host} holds, the enclave of {owner} is told,"
         " and keeps those alone that all owners hold",

@@ -21,9 +21,25 @@ _Noisy = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]
 _MOST_NODES = 2 * MOST_LEAVES
 
 
+class FindRows(Part):
+    """Name whom a model would be fitted to. With it: the store, and a file to write them to."""
+
+    kind: Literal["find-rows"] = "find-rows"
+    tables: tuple[Table, ...]
+    features: tuple[FeatureDefinition, ...]
+    label: FeatureDefinition
+
+
+class RowsFound(Part):
+    """How many the file names: their codes, ascending."""
+
+    rows: _Count
+
+
 class Fit(Part):
     """Fit a model to the store. With it: the store, and a file to write the rows to.
 
+    Of several owners two more: whom it is fitted to, and the others' columns of them, row by row.
     A ridge is a logistic regression's; else trees and leaves are boosting's.
     """
 
@@ -33,6 +49,8 @@ class Fit(Part):
     label: FeatureDefinition
     columns: tuple[str, ...]
     """The names of the features' columns."""
+    others: tuple[str, ...] = ()
+    """Those of the other owners' columns, which stand behind them."""
     inverse_ridge: float | None
     trees: _Count
     leaves: _Count
@@ -43,6 +61,15 @@ class Fit(Part):
     """Rows times columns beyond which nothing is fitted."""
     epsilon: Epsilon | None
     """Of the bands of the rows held out; none where no bands are told."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns."""
+        return (*self.columns, *self.others)
+
+
+FitOrder = FindRows | Fit
+"""What a child is asked for a training in the room."""
 
 
 class NodeTold(Part):
@@ -92,6 +119,18 @@ class ModelFitted(Part):
     intercept: _Finite
     boosted: BoostedTold | None
 
+    def part(self, columns: int) -> ModelFitted:
+        """Take the part of the first so many columns; the whole is a part of itself."""
+        if self.boosted is not None or columns == len(self.names):
+            return self
+        cut = {
+            "names": self.names[:columns],
+            "weights": self.weights[:columns],
+            "means": self.means[:columns],
+            "scales": self.scales[:columns],
+        }
+        return self.model_copy(update=cut)
+
 
 class NoisyBandMade(Part):
     """A band of the rows held out: numbers with their noise, as `saferoom_proto.fit_bands`."""
@@ -104,7 +143,7 @@ class NoisyBandMade(Part):
 class Made(Part):
     """A model and what was measured; the file now holds the rows' codes, then their numbers.
 
-    The label's number is the last of each row.
+    The numbers are this owner's own; the label's is the last of each row.
     """
 
     rows: _Count

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from saferoom_enclaves.children.fit_jobs import BoostedTold, Fit, Fitted
+from saferoom_enclaves.children.fit_jobs import BoostedTold, FindRows, Fit, Fitted, RowsFound
 from saferoom_enclaves.features import FeatureDefinition, FeatureRule
 from saferoom_enclaves.rows import MAX_TOLD
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
@@ -343,7 +343,20 @@ class Failed(Part):
     reason: Reason
 
 
-Once = Build | Materialise | Check | Try | About | Pick | Tabulate | Columns | Score | MakeKey | Fit
+Once = (
+    Build
+    | Materialise
+    | Check
+    | Try
+    | About
+    | Pick
+    | Tabulate
+    | Columns
+    | Score
+    | MakeKey
+    | FindRows
+    | Fit
+)
 """What a child does that answers once."""
 Outcome = (
     Built
@@ -356,6 +369,7 @@ Outcome = (
     | ColumnsRead
     | Banded
     | KeyMade
+    | RowsFound
     | Fitted
 )
 """What comes of it."""

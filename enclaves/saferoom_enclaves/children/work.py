@@ -13,7 +13,7 @@ import numpy as np
 
 from saferoom_enclaves.banding import banded
 from saferoom_enclaves.children import frames
-from saferoom_enclaves.children.fit_jobs import Fit, Fitted
+from saferoom_enclaves.children.fit_jobs import FindRows, Fit, Fitted, RowsFound
 from saferoom_enclaves.children.jobs import (
     About,
     Align,
@@ -49,6 +49,7 @@ from saferoom_enclaves.columns import columns
 from saferoom_enclaves.features import ABSENT, FeatureRule
 from saferoom_enclaves.fetched import MOST_BYTES
 from saferoom_enclaves.fetched.answer import open_answer
+from saferoom_enclaves.fit_rows import Given, find_rows
 from saferoom_enclaves.materialise import check_definition, materialise
 from saferoom_enclaves.reading import picked, rows_about, values_at, values_of
 from saferoom_enclaves.rows import TableLoad
@@ -120,7 +121,7 @@ def _done(
             answer = _columns(job, files)
         case Score():
             answer = _score(job, files)
-        case MakeKey() | Fit():
+        case MakeKey() | FindRows() | Fit():
             answer = _late(job, files)
         case _:
             assert_never(job)
@@ -250,12 +251,16 @@ def _about(job: About, files: tuple[int, ...]) -> Found:
     return Found(tables=tables, values=values)
 
 
-def _late(job: MakeKey | Fit, files: tuple[int, ...]) -> KeyMade | Fitted:
+def _late(job: MakeKey | FindRows | Fit, files: tuple[int, ...]) -> KeyMade | RowsFound | Fitted:
     """Do what needs a library that is here for nobody else."""
     if isinstance(job, MakeKey):
         from saferoom_enclaves.children.match_keys import match_key  # noqa: PLC0415
 
         return match_key(job)
+    if isinstance(job, FindRows):
+        memory, written = files
+        with os.fdopen(written, "wb") as file:
+            return find_rows(open_store(memory), job, file)
     return _fit(job, files)
 
 
@@ -263,9 +268,9 @@ def _fit(job: Fit, files: tuple[int, ...]) -> Fitted:
     # Only where a model is fitted: scikit-learn comes with it, a second and 100 MB.
     from saferoom_enclaves.fitting import fitted  # noqa: PLC0415
 
-    memory, written = files
+    memory, written, *given = files
     with os.fdopen(written, "wb") as file:
-        return fitted(open_store(memory), job, file)
+        return fitted(open_store(memory), job, file, Given.of(given))
 
 
 def _tabulate(job: Tabulate, files: tuple[int, ...]) -> Tabulated:

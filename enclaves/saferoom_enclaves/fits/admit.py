@@ -9,13 +9,13 @@ from typing import Final, final
 from saferoom_enclaves.admit import Rules, agreed, require_of_now
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.fits.approved import ApprovedFit, approved_fit
+from saferoom_enclaves.job_admit import require_within
 from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.standing import Standing
 from saferoom_proto import hpke
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
-from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Fit, FitRequest, load
+from saferoom_proto.statements import FitRequest, load
 from saferoom_proto.verification import PinnedAgreement
 
 
@@ -92,22 +92,5 @@ def admit_fit(asked: AskedFit, seen: Seen, rules: Rules, now: datetime) -> Admit
     seen.require_fresh_nonce()
     require_of_now(request, rules, now)
     use = approved_fit(rules.standing, request.template, request.certificate)
-    _require_within(request, use.fit)
+    require_within(request, use.fit)
     return AdmittedFit(_FIT_ADMITTED, asked, use)
-
-
-def _require_within(request: FitRequest, fit: Fit) -> None:
-    ridge, bounds = request.inverse_ridge, fit.inverse_ridge
-    trees, leaves = request.trees or 0, request.leaves or 0
-    if (ridge is None) != (bounds is None):
-        raise SafeRoomError(Reason.OFF_DOMAIN, "the template trains by another algorithm")
-    for name, within in (
-        (
-            "inverse_ridge",
-            ridge is None or bounds is None or bounds.least <= ridge <= bounds.most,
-        ),
-        ("trees", trees <= (fit.trees or 0)),
-        ("leaves", leaves <= (fit.leaves or 0)),
-    ):
-        if not within:
-            raise SafeRoomError(Reason.OFF_DOMAIN, f"{name}: beyond what the template allows")

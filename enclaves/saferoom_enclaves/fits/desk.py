@@ -23,9 +23,10 @@ from saferoom_enclaves.fits.admit import AskedFit, admit_fit, identify_fit
 from saferoom_enclaves.fits.bands import BandLedger
 from saferoom_enclaves.fits.charge import ChargedFit, charge_fit
 from saferoom_enclaves.fits.gate import FitGate, ReleasedFit, SealedFit, make_fit
-from saferoom_enclaves.fits.work import OverStore
+from saferoom_enclaves.fits.work import Beside, OverStore
 from saferoom_enclaves.gate import Moment
-from saferoom_enclaves.job_ground import JobGround
+from saferoom_enclaves.job_ground import MOST_GIVEN, JobGround
+from saferoom_enclaves.job_uses import columns_of_part
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.judge import PASSING
 from saferoom_enclaves.logs import Log
@@ -38,6 +39,8 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import StoreState
+from saferoom_proto.statements.training import MOST_ROWS
+from saferoom_proto.uscc import SUBJECT_BYTES
 
 _SEEDS: Final = "fit_seed"
 _LIBRARY: Final = "sklearn"
@@ -53,14 +56,47 @@ class BegunFit:
     over: OverStore
     log: Log
 
-    def make(self) -> SealedFit | None:
+    def make_alone(self) -> SealedFit | None:
+        """Fit the model on this owner's columns alone; as `make`.
+
+        Raises:
+            SafeRoomError: `CONFLICT` if other owners' are fitted too.
+        """
+        if self.charged.admitted.use.others:
+            raise SafeRoomError(Reason.CONFLICT, "the other owners' enclaves are not asked")
+        return self.make(None)
+
+    def make(self, beside: Beside | None) -> SealedFit | None:
         """Fit the model, once; none whatever failed, for that may depend on records.
+
+        Args:
+            beside: what other owners gave.
 
         Raises:
             SafeRoomError: `UNAVAILABLE` if there is nobody to do it.
         """
         request = self.charged.admitted.asked.job
-        return made_or_none(lambda: make_fit(self.charged, self.over, self.seed), request, self.log)
+
+        def make() -> SealedFit:
+            return make_fit(self.charged, self.over, self.seed, beside)
+
+        return made_or_none(make, request, self.log)
+
+    def find(self) -> bytes:
+        """Find whom it would be fitted to; nobody whatever failed.
+
+        Raises:
+            SafeRoomError: as `make`.
+        """
+        request = self.charged.admitted.asked.job
+        return made_or_none(lambda: self.over.find(self.charged), request, self.log) or b""
+
+    def enough(self, subjects: bytes) -> bytes:
+        """Give the subjects if they are enough, and no more than may be given; else nobody."""
+        use, rows = self.charged.admitted.use, len(subjects) // SUBJECT_BYTES
+        most = max((len(columns_of_part(each)) for each in use.others), default=0)
+        enough = use.fit.least_rows <= rows <= MOST_ROWS and rows * most <= MOST_GIVEN
+        return subjects if enough else b""
 
     def close(self) -> None:
         """Let the store go: whoever began it does, whatever becomes of it."""
@@ -145,8 +181,12 @@ class FitDesk:
         over = OverStore(opened.held(), schema.loaded, self._work)
         return BegunFit(envelope, charged, self._seed(charged), over, self._log)
 
-    def finish(self, begun: BegunFit, sealed: SealedFit | None) -> Judged:
+    def finish(self, begun: BegunFit, sealed: SealedFit | Reason | None) -> Judged:
         """Let out what was made, if all that allowed it at the beginning still holds.
+
+        Args:
+            begun: what is asked.
+            sealed: what was fitted; the reason if another owner's enclave ended it.
 
         Raises:
             SafeRoomError: as `begin`; `UNAVAILABLE` if the store was changed meanwhile.
@@ -165,6 +205,8 @@ class FitDesk:
                 return charged
             if charged.store != begun.charged.store:
                 raise SafeRoomError(Reason.UNAVAILABLE, "the store was changed meanwhile")
+            if isinstance(sealed, Reason):
+                return self._remembered(asked, seen, self._gate.refuse(asked, sealed, moment))
             return self._remembered(asked, seen, self._gate.release(charged, sealed, moment))
 
     def _seed(self, charged: ChargedFit) -> bytes:
@@ -187,8 +229,8 @@ class FitDesk:
         self._ground.book.require_room_for(asked.request.institution, asked.group)
         try:
             admitted = admit_fit(asked, seen, self._rules, moment.now)
-            read = (*admitted.use.fit.features, admitted.use.fit.label)
-            store = self._store(moment, {*map(FeatureRef.parse, read)})
+            read = {each.ref for each in (*admitted.use.features, admitted.use.label)}
+            store = self._store(moment, read)
             return charge_fit(admitted, self._ground.runs, self._bands, store, moment.now)
         except SafeRoomError as refusal:
             if refusal.reason in PASSING:

@@ -7,6 +7,7 @@ trained on; its rows could be told from others; a weight beyond what a card has 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass
 from decimal import Decimal
@@ -17,6 +18,7 @@ from saferoom_enclaves.evidence import Evidence, Hidden, Right
 from saferoom_enclaves.fits.admit import AskedFit
 from saferoom_enclaves.fits.bands import BandLedger
 from saferoom_enclaves.fits.charge import ChargedFit
+from saferoom_enclaves.fits.work import Beside
 from saferoom_enclaves.fits.work import Outcome as Fitted
 from saferoom_enclaves.gate import Moment
 from saferoom_enclaves.job_ground import JobGround
@@ -42,7 +44,7 @@ _TENS: Final = 10
 class Fitting(Protocol):
     """Fits a model to the store."""
 
-    def fit(self, charged: ChargedFit, seed: bytes) -> Fitted | None:
+    def fit(self, charged: ChargedFit, seed: bytes, beside: Beside | None = None) -> Fitted | None:
         """Fit a model; none where there are too few rows for it."""
         ...
 
@@ -87,9 +89,31 @@ class ReleasedFit(Evidence):
         _FIT_RELEASED.require(right)
 
 
-def make_fit(charged: ChargedFit, fitting: Fitting, seed: bytes) -> SealedFit:
-    """Fit a model, in any thread; `seed` says which rows are held out."""
-    return SealedFit(_FIT_EXECUTED, fitting.fit(charged, seed))
+def make_fit(
+    charged: ChargedFit, fitting: Fitting, seed: bytes, beside: Beside | None = None
+) -> SealedFit:
+    """Fit a model, in any thread, beside what others gave; `seed` says which rows are held out."""
+    return SealedFit(_FIT_EXECUTED, fitting.fit(charged, seed, beside))
+
+
+def whole_model(sealed: SealedFit) -> bytes | None:
+    """Give a model of several owners, to be cut: the others' enclaves keep their parts of it.
+
+    What an enclave may not tell of it, it is not told by having a part: that is the host's word.
+    """
+    fitted = sealed.open(_FIT_RELEASED)
+    if fitted is None or fitted.made.model.boosted is not None:
+        return None
+    model = fitted.made.model
+    return json.dumps(
+        {
+            "names": model.names,
+            "weights": model.weights,
+            "means": model.means,
+            "scales": model.scales,
+            "findings": (),
+        }
+    ).encode()
 
 
 class FitGate:
@@ -139,7 +163,9 @@ class FitGate:
             ground.book.keep(_record(charged, released.judged, None, moment))
             return released
         # Step 3: the model is kept, sealed, as a job's is.
-        kept = self._randomness(SALT_BYTES) + fitted.made.model.model_dump_json().encode()
+        # Of several owners, this one's part, with what belongs to no column.
+        own = fitted.made.model.part(len(charged.admitted.use.part.columns))
+        kept = self._randomness(SALT_BYTES) + own.model_dump_json().encode()
         self._state.put(MODELS, self._state.cipher.find(MODELS, asked.job), kept)
         # Step 4: its card goes to whoever asked.
         card = self._card(charged, fitted.made, moment).to_bytes()
@@ -209,6 +235,7 @@ class FitGate:
             request=asked.job,
             template=asked.request.template,
             epoch=charged.store.epoch,
+            givers=charged.admitted.use.fit.givers,
             rows=made.rows // _TENS * _TENS if FitFigure.ROWS in told else None,
             auc=_hundredths(made.auc) if FitFigure.AUC in told else None,
             ks=_hundredths(made.ks) if FitFigure.KS in told else None,

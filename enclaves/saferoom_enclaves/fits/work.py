@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from saferoom_enclaves.answers import answered, frozen, garbled
-from saferoom_enclaves.children.fit_jobs import Fit, Fitted, Made
+from saferoom_enclaves.children.fit_jobs import FindRows, Fit, Fitted, Made, RowsFound
 from saferoom_enclaves.features import FeatureDefinition
 from saferoom_enclaves.fits.charge import ChargedFit
 from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.job_ground import MOST_NUMBERS
 from saferoom_enclaves.job_partners import TrainedOn
+from saferoom_enclaves.job_work import lent_memory
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.uscc import SUBJECT_BYTES
@@ -26,11 +27,19 @@ class Outcome:
 
     Attributes:
         made: the model, and what was measured.
-        trained_on: of whom and of what; the label is its last column.
+        trained_on: of whom and of what of this owner's; the label is its last column.
     """
 
     made: Made
     trained_on: TrainedOn
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Beside:
+    """What other owners gave: whom all of them hold, and their columns of these, row by row."""
+
+    subjects: bytes
+    columns: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,33 @@ class OverStore:
     tables: tuple[Table, ...]
     work: StoreWork
 
-    def fit(self, charged: ChargedFit, seed: bytes) -> Outcome | None:
+    def find(self, charged: ChargedFit) -> bytes:
+        """Find whom a model would be fitted to, in any thread: their codes.
+
+        Raises:
+            SafeRoomError: as `fit`.
+        """
+        use = charged.admitted.use
+        order = FindRows(
+            tables=self.tables,
+            features=tuple(FeatureDefinition.of(each.definition) for each in use.features),
+            label=FeatureDefinition.of(use.label.definition),
+        )
+        with lent_memory() as written:
+            frame = self.work.fit(order, (self.opened.memory, written))
+            frame.close()
+            rows, codes = answered(frame, RowsFound).rows, bytes(frozen(written))
+        if len(codes) != rows * SUBJECT_BYTES:
+            raise garbled("other rows than it said")
+        return codes
+
+    def fit(self, charged: ChargedFit, seed: bytes, beside: Beside | None = None) -> Outcome | None:
         """Fit a model, in any thread; none where a child finds too few rows for it.
 
         Args:
             charged: what is asked.
             seed: says which rows are held out; nobody outside knows it.
+            beside: of several owners, what the others gave.
 
         Raises:
             SafeRoomError: `UNAVAILABLE` if there is nobody to do it; what a child ends with.
@@ -63,6 +93,7 @@ class OverStore:
             features=tuple(FeatureDefinition.of(each.definition) for each in use.features),
             label=FeatureDefinition.of(use.label.definition),
             columns=use.part.columns,
+            others=use.columns[len(use.part.columns) :],
             inverse_ridge=None if request.inverse_ridge is None else float(request.inverse_ridge),
             trees=request.trees or 0,
             leaves=request.leaves or 0,
@@ -72,30 +103,38 @@ class OverStore:
             most_numbers=MOST_NUMBERS,
             epsilon=None if use.fit.bands is None else use.fit.bands.epsilon,
         )
-        written = os.memfd_create("rows", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            frame = self.work.fit(order, (self.opened.memory, written))
+        given = () if beside is None else (beside.subjects, beside.columns)
+        with ExitStack() as until_fitted:
+            written, *lent = (
+                until_fitted.enter_context(lent_memory(each)) for each in (b"", *given)
+            )
+            frame = self.work.fit(order, (self.opened.memory, written, *lent))
             frame.close()
             made = answered(frame, Fitted).made
             if made is None:
                 return None
             if (made.bands is None) != (use.fit.bands is None):
                 raise garbled("bands that were not asked for, or none")
-            columns = (*use.part.columns, use.fit.label)
-            return Outcome(made, _rows(written, made, columns))
-        finally:
-            os.close(written)
+            kept = (*use.part.columns, use.fit.label)
+            return Outcome(made, _rows(written, made, use.columns, kept))
 
 
-def _rows(written: int, made: Made, columns: tuple[str, ...]) -> TrainedOn:
-    """Hold what a child wrote to what it said, and to what it was asked for."""
-    model, width = made.model, len(columns)
-    lengths = {len(model.names), len(model.weights), len(model.means), len(model.scales)}
-    if lengths != {width - 1} or (*model.names, columns[-1]) != columns:
+def _rows(written: int, made: Made, whole: tuple[str, ...], columns: tuple[str, ...]) -> TrainedOn:
+    """Hold what a child wrote to what it said, and to what it was asked for.
+
+    Args:
+        written: what it wrote.
+        made: what it said.
+        whole: all owners' columns, which the model is of.
+        columns: this owner's own and the label, which the rows are of.
+    """
+    model = made.model
+    lengths = {len(model.weights), len(model.means), len(model.scales)}
+    if lengths != {len(whole)} or model.names != whole:
         raise garbled("a model of other columns")
-    if model.boosted is not None and len(model.boosted.edges) != width - 1:
+    if model.boosted is not None and len(model.boosted.edges) != len(whole):
         raise garbled("trees of other columns")
-    codes, numbers = SUBJECT_BYTES * made.rows, _NUMBER_BYTES * width * made.rows
+    codes, numbers = SUBJECT_BYTES * made.rows, _NUMBER_BYTES * len(columns) * made.rows
     content = bytes(frozen(written))
     if len(content) != codes + numbers:
         raise garbled("other rows than it said")

@@ -1,6 +1,8 @@
-"""Training in the room: all columns, and the label, lie with an owner; one question, one answer.
+"""Training in the room: all columns, and the label, lie with owners; one question, one answer.
 
-`docs/training-in-the-room.md` says what leaves, and what that could tell.
+Of several owners, the one whose flag is foretold hosts: its enclave trains, and the others give it
+their columns for that one job. `docs/training-in-the-room.md` says what leaves, and what that could
+tell.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from saferoom_proto.statements.training import (
     FEWEST_ROWS,
     MOST_COLUMNS,
     MOST_FEATURES,
+    MOST_OWNERS,
     MOST_ROWS,
     MOST_RUNS,
     Bounds,
@@ -107,7 +110,7 @@ class Fit(Part):
     Attributes:
         algorithm: how is trained.
         features: the columns are their values.
-        label: a flag of the same owner, which is foretold; true is the event.
+        label: a flag of one of the owners, which is foretold; true is the event. Its owner hosts.
         inverse_ridge: scikit-learn's C, of a logistic regression.
         trees, leaves: the most there may be, of boosting; leaves in one tree.
         least_rows: the fewest subjects, held out ones among them.
@@ -137,11 +140,18 @@ class Fit(Part):
 
     @model_validator(mode="after")
     def _whole(self) -> Fit:
-        if len({name.partition(".")[0] for name in (*self.features, self.label)}) != 1:
-            raise ValueError("features and label are of one owner, so far")
+        owners = self.owners
+        if self.owner not in owners:
+            raise ValueError("the label's owner, who hosts, has one of the features too, so far")
+        if len(owners) > MOST_OWNERS:
+            raise ValueError(f"features are of at most {MOST_OWNERS} owners")
         if self.label in self.features:
             raise ValueError("the label is none of the features")
         logistic = self.algorithm is FitMethod.LOGISTIC
+        if len(owners) > 1 and not logistic:
+            raise ValueError("features of several owners are for logistic-1 alone, so far")
+        if len(owners) > 1 and self.bands is not None:
+            raise ValueError("bands with noise are of one owner's features alone, so far")
         if logistic != (self.inverse_ridge is not None):
             raise ValueError("logistic-1, and nothing else, has bounds: inverse_ridge")
         if {self.trees is None, self.leaves is None} != {logistic}:
@@ -154,13 +164,27 @@ class Fit(Part):
 
     @property
     def owner(self) -> str:
-        """Whose features it reads."""
+        """Whose flag is foretold: in that owner's enclave it is trained."""
         return self.label.partition(".")[0]
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """The same, as of what may have several."""
-        return (self.owner,)
+        """Whose features it reads, in order."""
+        return tuple(sorted({name.partition(".")[0] for name in self.features}))
+
+    @property
+    def hosted_by(self) -> str:
+        """In whose enclave it is trained."""
+        return self.owner
+
+    @property
+    def givers(self) -> tuple[str, ...]:
+        """Whose columns are opened in the host's enclave; nobody's where there is one owner."""
+        return tuple(each for each in self.owners if each != self.owner)
+
+    def features_of(self, owner: str) -> tuple[str, ...]:
+        """Name one owner's features that it reads, in the template's order."""
+        return tuple(name for name in self.features if name.partition(".")[0] == owner)
 
     def fewest(self, columns: int) -> tuple[int, int]:
         """Say how many rows, and how many of the rarer label, so many columns need."""
@@ -181,8 +205,8 @@ class FitPart(Part):
 
     Attributes:
         algorithm: how is trained.
-        columns: their names, in order.
-        label: what is foretold.
+        columns: the names of this owner's columns, in order.
+        label: what is foretold; whose it is, in whose enclave the columns are opened.
         inverse_ridge, trees, leaves: as the template has them.
         least_rows, least_events: below them nothing is told.
         releases: what is told.
@@ -257,6 +281,8 @@ class FitRequest(Payload):
 
 class FitRelease(Payload):
     """An enclave's signed word on a training in the room: there is a model, or it is refused.
+
+    Of several owners it is the host's; the others let it begin and end it by words on a job.
 
     Nothing in it depends on a record but that there is a model: what is told of that is sealed to
     the asker, and `answer` commits to it. The model itself stays sealed in the enclave; `model`

@@ -698,6 +698,7 @@ class WorkOnJobRequest(_message.Message):
     PIECE_FIELD_NUMBER: _builtins.int
     PAPERS_FIELD_NUMBER: _builtins.int
     GIVEN_FIELD_NUMBER: _builtins.int
+    FIT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def piece(self) -> _job_pb2.TakePartRequest:
         """The label side made it; the switchboard passes it on."""
@@ -710,18 +711,25 @@ class WorkOnJobRequest(_message.Message):
     def given(self) -> Global___GivenPiece:
         """Of its answer to an ask."""
 
+    @_builtins.property
+    def fit(self) -> Global___FitModelRequest:
+        """In the place of a label side's piece, behind the papers: a training in the room on several
+        owners' columns, which has no label side.
+        """
+
     def __init__(
         self,
         *,
         piece: _job_pb2.TakePartRequest = ...,
         papers: Global___OwnerPapers = ...,
         given: Global___GivenPiece = ...,
+        fit: Global___FitModelRequest = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "papers", b"papers", "piece", b"piece", "said", b"said"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fit", b"fit", "given", b"given", "papers", b"papers", "piece", b"piece", "said", b"said"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "papers", b"papers", "piece", b"piece", "said", b"said"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fit", b"fit", "given", b"given", "papers", b"papers", "piece", b"piece", "said", b"said"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_said: _TypeAlias = _typing.Literal["piece", "papers", "given"]  # noqa: Y015
+    _WhichOneofReturnType_said: _TypeAlias = _typing.Literal["piece", "papers", "given", "fit"]  # noqa: Y015
     _WhichOneofArgType_said: _TypeAlias = _typing.Literal["said", b"said"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_said) -> _WhichOneofReturnType_said | None: ...
 
@@ -795,6 +803,7 @@ class WorkOnJobResponse(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
+    FITTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def joined(self) -> _job_pb2.JobJoined:
         """Comes first."""
@@ -811,6 +820,10 @@ class WorkOnJobResponse(_message.Message):
     def ask(self) -> Global___AskPiece:
         """Of an ask, to be carried to another owner's enclave."""
 
+    @_builtins.property
+    def fitted(self) -> Global___FitModelResponse:
+        """Comes last, of a training in the room: the word on it."""
+
     def __init__(
         self,
         *,
@@ -818,12 +831,13 @@ class WorkOnJobResponse(_message.Message):
         message: _job_pb2.JobPiece = ...,
         ended: Global___OutboxEntry = ...,
         ask: Global___AskPiece = ...,
+        fitted: Global___FitModelResponse = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ended", b"ended", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ended", b"ended", "fitted", b"fitted", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ended", b"ended", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ended", b"ended", "fitted", b"fitted", "joined", b"joined", "message", b"message", "piece", b"piece"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["joined", "message", "ended", "ask"]  # noqa: Y015
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["joined", "message", "ended", "ask", "fitted"]  # noqa: Y015
     _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
 

@@ -527,21 +527,29 @@ class TrainInRoomResponse(_message.Message):
 
     RELEASE_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
     """The model's card, HPKE-sealed to the request's reply key; empty for a refusal."""
     @_builtins.property
     def release(self) -> _evidence_pb2.Recorded:
         """The fit release, with its proof."""
 
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_pb2.Recorded]:
+        """Of several owners' columns: the job-admissions of the others, in the owners' order. Where one of
+        them refused, its job-release alone, and no fit release.
+        """
+
     def __init__(
         self,
         *,
         release: _evidence_pb2.Recorded = ...,
         sealed: _builtins.bytes = ...,
+        others: _abc.Iterable[_evidence_pb2.Recorded] = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["release", b"release", "sealed", b"sealed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["others", b"others", "release", b"release", "sealed", b"sealed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -44,7 +44,7 @@ class JobServiceStub:
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.CancelJobResponse]
     """Ends a job of the caller's institution."""
     TrainInRoom: _grpc.UnaryUnaryMultiCallable[_job_pb2.TrainInRoomRequest, _job_pb2.TrainInRoomResponse]
-    """Trains a model on one owner's columns. A repeat of the same request brings the same bytes.
+    """Trains a model on owners' columns, within an enclave. A repeat of the same request brings the same bytes.
 
     The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
     """
@@ -65,7 +65,7 @@ class JobServiceAsyncStub(JobServiceStub):
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Ends a job of the caller's institution."""
     TrainInRoom: _aio.UnaryUnaryMultiCallable[_job_pb2.TrainInRoomRequest, _job_pb2.TrainInRoomResponse]  # type: ignore[assignment]
-    """Trains a model on one owner's columns. A repeat of the same request brings the same bytes.
+    """Trains a model on owners' columns, within an enclave. A repeat of the same request brings the same bytes.
 
     The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
     """
@@ -119,7 +119,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.TrainInRoomRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.TrainInRoomResponse, _abc.Awaitable[_job_pb2.TrainInRoomResponse]]:
-        """Trains a model on one owner's columns. A repeat of the same request brings the same bytes.
+        """Trains a model on owners' columns, within an enclave. A repeat of the same request brings the same bytes.
 
         The word may be a refusal: that stands in it, signed by the enclave. A gRPC error is the room's.
         """

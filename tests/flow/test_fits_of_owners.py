@@ -1,0 +1,160 @@
+"""A training in the room over two owners' columns, through a real room: asked by a bank."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from saferoom_client.cli import app
+from saferoom_client.drafts import read_template
+from saferoom_client.fits import FitAnswer
+from saferoom_client.refused import Refused
+from saferoom_client.score_drafts import draft_score
+from saferoom_client.trained import trained_model
+from saferoom_client.training.states import JobState
+from saferoom_client.yaml_text import write_yaml
+from saferoom_proto.encoding import b64
+from saferoom_proto.fit_receipt import FitReceipt, verify_fit_receipt
+from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import Absent, FeatureKind, Fit, Purpose, Template
+from saferoom_proto.uscc import make_uscc
+from tests.flow.live import LiveRoom
+from tests.flow.offers import COURT, POOR, STEADY, VAT, feature, title
+from tests.flow.test_jobs_survive import FIRMS
+
+pytestmark = pytest.mark.soak
+
+LATE = "tax.late"
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
+    """Give a room of two owners with firms enough, of whom the tax office knows who was late."""
+    folder = tmp_path_factory.mktemp("fits")
+    live = LiveRoom(folder)
+    try:
+        live.start()
+        live.define()
+        with live.open("tax", "li") as office:
+            office.put_feature(
+                feature(
+                    {
+                        "owner": "tax",
+                        "name": "late",
+                        "title": title("Was late"),
+                        "level": 3,
+                        "family": "turnover",
+                        "sql": "SELECT uscc AS subject, paid < 20000 OR paid % 9000 < 1500 AS value"
+                        " FROM vat",
+                        "kind": FeatureKind.FLAG,
+                        "absent": Absent.FALSE,
+                        "budget_bits": Decimal(1),
+                    }
+                )
+            )
+        paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(FIRMS))
+        listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(FIRMS - 100))
+        load(live, folder, "tax", "vat", "uscc,paid\n" + paid)
+        load(live, folder, "court", "cases", "uscc,listed,case_no\n" + listed)
+        for owner in live.owners:
+            live.agree(owner, "bank-a")
+        propose(live, "arrears-2")
+        yield live
+    finally:
+        live.processes.stop()
+
+
+def load(live: LiveRoom, folder: Path, owner: str, table: str, rows: str) -> None:
+    path = folder / f"{table}.csv"
+    path.write_text(rows, "utf-8")
+    with live.open(owner, "li") as office:
+        assert not office.load_data(live.schemas[owner], {table: path}).bad_row_count
+
+
+def propose(live: LiveRoom, name: str, **changes: object) -> None:
+    """Have a bank propose a training, and both owners approve it."""
+    fields: dict[str, object] = {
+        "algorithm": "logistic-1",
+        "features": [COURT, VAT],
+        "label": LATE,
+        "inverse_ridge": {"least": "0.01", "most": "1"},
+        "least_rows": 1000,
+        "least_events": 60,
+        "releases": ["rows", "auc", "ks", "weights"],
+        "runs": {"most": 6, "days": 30},
+    }
+    with live.open("bank-a", "desk") as bank:
+        template = Template(
+            room=bank.profile.card.origin,
+            kind="Fit",
+            name=name,
+            title=title("arrears"),
+            proposer="bank-a",
+            signer=b64(bank.profile.signing_certificate),
+            purposes=(Purpose.PRODUCT_DESIGN,),
+            fit=Fit.model_validate(fields | changes, strict=False),
+        )
+        digest = bank.propose_template(template).recorded.statement.digest
+    live.approve(digest)
+
+
+def audited(room: LiveRoom) -> dict[str, object]:
+    with room.open("auditor", "desk") as auditor:
+        folder = str(auditor.profile.folder)
+    return json.loads(CliRunner().invoke(app, ["audit", "verify", "-p", folder, "--json"]).output)
+
+
+def train(room: LiveRoom) -> FitAnswer:
+    with room.open("bank-a", "desk") as bank:
+        return bank.train_in_room("arrears-2", purpose="product-design")
+
+
+def test_a_bank_has_two_owners_train_together(room: LiveRoom) -> None:
+    answer = train(room)
+    verified = answer.verified
+    assert verified.card is not None
+    assert (verified.card.owner, verified.card.givers) == ("tax", ("court",))
+    assert verified.card.rows == FIRMS - 100
+    (court,) = verified.givers
+    assert (court.owner, court.run, court.columns) == ("court", 1, 1)
+    # Offline, by the file alone.
+    receipt = FitReceipt.from_json(answer.receipt.read_bytes())
+    with room.open("bank-a", "desk") as bank:
+        trust = bank.profile.trust
+        (listed,) = [each for each in bank.list_jobs() if each.job == answer.job]
+    assert verify_fit_receipt(receipt, trust).card == verified.card
+    assert (listed.owner, listed.state) == ("tax", JobState.RELEASED)
+    # Either owner sees that its enclave took part, and how that ended.
+    for owner in room.owners:
+        with room.open(owner, "li") as office:
+            (seen,) = [each for each in office.list_jobs() if each.job == answer.job]
+            assert (seen.owner, seen.state) == (owner, JobState.RELEASED)
+            uses = [each for each in office.list_uses().uses if each.request_id == answer.job]
+        assert uses
+    told = audited(room)
+    assert (told["violations"], told["unjudged"]) == ([], 0)
+
+
+def test_its_parts_are_scored_with(room: LiveRoom, tmp_path: Path) -> None:
+    answer = train(room)
+    with room.open("bank-a", "desk") as bank:
+        view = bank.get_template(answer.verified.request.template)
+        model = trained_model(bank.profile, answer.job)
+        draft = draft_score(view, model, name="late-2", purpose="pre-loan", edges=(Decimal(0),))
+        (path := tmp_path / "late-2.yaml").write_text(write_yaml(draft), "utf-8")
+        proposal = bank.propose_template(read_template(path, bank.profile))
+    room.approve(proposal.recorded.statement.digest)
+    with room.open("bank-a", "desk") as bank:
+        with pytest.raises(Refused) as refused:
+            bank.score("late-2", subject=STEADY, purpose="pre-loan")
+        assert refused.value.reason is Reason.NO_CONSENT
+        for firm in (STEADY, POOR):
+            room.consent(firm, "bank-a")
+        scored = bank.score("late-2", subject=STEADY, purpose="pre-loan")
+    assert scored.bands == 3
+    assert {each.feature for each in scored.charges} == {COURT, VAT}
