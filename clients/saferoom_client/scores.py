@@ -263,8 +263,10 @@ def own_part(report: TrainingReport, values: Mapping[str, float]) -> float:
         SafeRoomError: `OFF_DOMAIN` names a column that is missing, unknown or no number.
     """
     names = {weight.name for weight in report.weights}
+    known = ", ".join(sorted(names))
+    strange = f"no column of yours that the model reads; those are {known}"
     faults = [
-        FieldFault(f"own.{name}", "missing" if name in names else "unknown")
+        FieldFault(f"own.{name}", "missing" if name in names else strange)
         for name in sorted(names ^ values.keys())
     ]
     faults += [
@@ -273,7 +275,9 @@ def own_part(report: TrainingReport, values: Mapping[str, float]) -> float:
         if not math.isfinite(value)
     ]
     if faults:
-        raise SafeRoomError(Reason.OFF_DOMAIN, faults[0].rule, faults)
+        refusal = SafeRoomError(Reason.OFF_DOMAIN, faults[0].rule, faults)
+        refusal.add_note(later("Give a number for each of your columns that the model reads."))
+        raise refusal
     return report.intercept + sum(
         contribution(weight, values[weight.name]) for weight in report.weights
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.tongue import later, say
 from saferoom_client.values import EnclaveState
 from saferoom_proto.reasons import Reason
@@ -34,7 +35,7 @@ def fault_lines(enclaves: Iterable[EnclaveState]) -> Iterator[str]:
             continue
         if not each.fault:
             continue
-        yield say("{owner} cannot answer: {fault}", owner=each.owner, fault=each.fault)
+        yield say("{owner} cannot answer: {fault}", owner=each.owner, fault=say_rule(each.fault))
         serves = each.state == "serving"
         if serves and each.fault.startswith(_OF_STORES):
             yield say(
@@ -52,7 +53,7 @@ def _locked(enclave: EnclaveState) -> Iterator[str]:
         yield say("{owner} cannot answer: it waits for its key", owner=owner)
         yield say("next: its owner runs its key agent: saferoom agent run AGENT")
         return
-    yield say("{owner} cannot answer: {fault}", owner=owner, fault=fault)
+    yield say("{owner} cannot answer: {fault}", owner=owner, fault=say_rule(fault))
     if unaccepted := _UNACCEPTED.search(fault):
         yield say(
             "next: if `saferoom measure` of code that its owner trusts gives this digest,"

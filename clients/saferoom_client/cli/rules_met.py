@@ -180,6 +180,10 @@ RULES: Final = (
 WITH_VALUES: Final = (
     later("version {version} is recorded already: write a later one"),
     later("1 to {most} characters"),
+    later("no column of yours that the model reads; those are {columns}"),
+    later("the key agent refuses: {why}"),
+    later("code {digest} is not accepted"),
+    later("dependencies {digest} are not accepted"),
     later("{digest} is in force beside it: the enclave would heed that one alone"),
     later("a load that brings the map {name} brings all rows linked by it"),
     later("{map}, the map of {table}, is no table that names whose"),
