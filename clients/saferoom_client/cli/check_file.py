@@ -18,7 +18,7 @@ from saferoom_client.advice import Again
 from saferoom_client.applicants import read_applicants, summary, write_answers
 from saferoom_client.batch import Asked, Batch, make_batch
 from saferoom_client.batches import Progress
-from saferoom_client.cli.output import mapping, progress_of, show
+from saferoom_client.cli.output import mapping, progress_of, saying_how_to_go_on, show
 from saferoom_client.files import (
     PUBLIC_FILE,
     bad_file,
@@ -168,12 +168,10 @@ def _question(batch: Batch) -> tuple[object, ...]:
 def ask_on(asked: FileAsked, ask: Callable[[Progress], T], *, quiet: bool) -> T:
     """Ask a batch until nothing is in its way, or it was tried often enough."""
     try:
-        return _asked_on(ask, quiet=quiet)
+        with saying_how_to_go_on():
+            return _asked_on(ask, quiet=quiet)
     except Refused as refused:
         asked.forget_if_final(refused)
-        raise
-    except KeyboardInterrupt:
-        typer.echo(say("stopped; type the same again, and it goes on where it was"), err=True)
         raise
 
 

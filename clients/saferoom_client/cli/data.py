@@ -26,7 +26,7 @@ from saferoom_client.cli.options import (
     group,
     pairs,
 )
-from saferoom_client.cli.output import moment, progress_of, show
+from saferoom_client.cli.output import moment, progress_of, saying_how_to_go_on, show
 from saferoom_client.cli.rules_met import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.files import require_writable, write_file
@@ -225,7 +225,7 @@ def load(
                 if not as_json:
                     typer.echo(say(_EARLIER[what], megabytes=sent / 1e6), err=True)
 
-            with bar:
+            with saying_how_to_go_on(), bar:
                 try:
                     loaded = room.load_data(
                         digest,

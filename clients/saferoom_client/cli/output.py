@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,6 +216,16 @@ def progress_of(what: str, *, quiet: bool) -> tuple[Progress, Callable[[int, int
         bar.update(task, completed=done, total=total or None)  # zero: nobody knows
 
     return bar, move
+
+
+@contextmanager
+def saying_how_to_go_on() -> Generator[None]:
+    """Say to whoever presses Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(say("stopped; type the same again, and it goes on where it was"), err=True)
+        raise
 
 
 def mapping(document: Mapping[str, object]) -> list[str]:
