@@ -47,9 +47,9 @@ def describe_bands_asked(owner: str, part: FitPart, bands: FitBands) -> Iterator
         error=format_number(BandNoise.of(bands.epsilon).counts.margin_of_error),
     )
     yield say(
-        "      of rows that were trained on, three of four, nothing is promised by that; a ridge or"
-        " trees chosen otherwise are charged anew, and the same gives the same numbers to whoever"
-        " asks"
+        "      of rows that were trained on, three of four, nothing is promised by that: that"
+        " nobody knows which these are keeps them; a ridge or trees chosen otherwise are charged"
+        " anew, and the same gives the same numbers to whoever asks"
     )
     yield say(
         "      epsilon: at most {cap} in {days} days of all models of {owner}, for an institution"
