@@ -21,7 +21,6 @@ HONEST: Final = BANKS - 2
 """The other bank that does not help."""
 VALUES: Final = 16
 """Numbers of events that a bank can have, beyond what everybody knows of it."""
-TWICE: Final = 2
 _SUMS: Final = 2 * VALUES - 1
 """Different sums of two banks' numbers: so many guesses among all pairs are right."""
 
@@ -43,7 +42,7 @@ def lost(oracle: FederatedOracle, chance: Chance) -> list[Guess]:
     """Lose a bank after the first sum, and subtract the next one from it."""
     dice = Random(f"federated {chance.seed}")  # noqa: S311 -- an experiment's, to be repeated
     guesses: list[Guess] = []
-    for truth in (*range(VALUES),) * TWICE:
+    for truth in range(VALUES):
         events = [*(dice.randrange(VALUES) for _ in range(TARGET)), truth]
         opened = oracle.sums(events)
         everyone = frozenset(range(BANKS))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from saferoom_attacks.attack import Chance, Verdict
 from saferoom_attacks.model_attacks import (
@@ -18,6 +21,14 @@ from saferoom_attacks.report import row
 from saferoom_attacks.wager import Wager, Wagered, gained
 from saferoom_models.pooled.rows import ends_of
 from tests.attacks.simulated_models import SimBands, SimCards
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Fit with one thread, as an enclave's child does: on busy machines two wait for each other."""
+    with threadpool_limits(limits=1):
+        yield
+
 
 SHORT, LONG = Chance(1, 30), Chance(1, 500)
 
