@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from saferoom_client.audit.jobs import Admissions
+from saferoom_client.audit.jobs import Admissions, Trainings
+from saferoom_client.audit.linked import Learners
+from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import JobAdmission, JobRelease
+from saferoom_proto.statements import FitRelease, JobAdmission, JobRelease, Outcome, Payload
+from tests.proto.golden_fits import certificate_of_two as fit_of_two
+from tests.proto.golden_fits import words_on_fits
 from tests.proto.golden_jobs import certificate_of_two, training_certificate, words_on_jobs
 
 HOST, GIVER = "tax", "court"
@@ -60,3 +64,57 @@ def test_a_job_of_one_owner_asks_nobody_else() -> None:
     assert refusal(lambda: admissions.require(release(), certificate_of_two())) is (
         Reason.NOT_APPROVED
     )
+
+
+def of_two(kind: str, owner: str, request: str = "first", **changes: object) -> Payload:
+    """An enclave's word on a training of two owners, as the golden one but for some fields."""
+    said = (words_on_jobs() | words_on_fits())[kind]
+    fields = {"owner": owner, "request": sha256_digest(request.encode()), "run": 1} | changes
+    if kind == "job-release":
+        del fields["run"]
+    return said.model_copy(update=fields)
+
+
+def held_against(*words: Payload) -> Reason | None:
+    """Have words taken in their order; give why one is held against its enclave."""
+    trainings, by, certificate = Trainings(), Learners("ring", ("ring",)), fit_of_two()
+    try:
+        for said in words:
+            match said:
+                case JobAdmission():
+                    trainings.begun(said, certificate, by)
+                case FitRelease():
+                    trainings.fitted(said, certificate, by)
+                case JobRelease():
+                    trainings.ended(said, certificate)
+                case _:
+                    raise AssertionError(said)
+    except SafeRoomError as error:
+        return error.reason
+    return None
+
+
+def test_a_model_of_two_owners_is_held_to_what_each_said_before() -> None:
+    begun, made = of_two("job-admission", "court"), of_two("fit-release", "tax")
+    ended = of_two("job-release", "court")
+    assert held_against(begun, made, ended) is None
+    # The host trained on columns that their owner's enclave did not let it have.
+    assert held_against(made) is Reason.NOT_APPROVED
+    assert held_against(of_two("job-admission", "court", "another"), made) is Reason.NOT_APPROVED
+    # A giver says that there is a model before its host does.
+    assert held_against(begun, ended) is Reason.NOT_APPROVED
+    # A giver's runs are counted as the host's are, and once for a request.
+    assert held_against(begun, begun) is Reason.CONFLICT
+    second = of_two("job-admission", "court", "second")
+    assert held_against(begun, second) is Reason.OVER_BUDGET
+    assert held_against(begun, of_two("job-admission", "court", "second", run=2)) is None
+    # Withheld, it was no model: but it is a run of both.
+    withheld = of_two(
+        "fit-release",
+        "tax",
+        outcome=Outcome.REFUSED,
+        reason=Reason.WITHHELD,
+        model=None,
+        answer=None,
+    )
+    assert held_against(begun, withheld) is None

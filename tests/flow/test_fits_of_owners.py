@@ -19,8 +19,8 @@ from saferoom_client.trained import trained_model
 from saferoom_client.training.states import JobState
 from saferoom_client.yaml_text import write_yaml
 from saferoom_proto.encoding import b64
-from saferoom_proto.fit_receipt import FitReceipt, verify_fit_receipt
-from saferoom_proto.reasons import Reason
+from saferoom_proto.fit_receipt import FitReceipt, GiverPart, verify_fit_receipt
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Absent, FeatureKind, Fit, Purpose, Template
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
@@ -86,7 +86,7 @@ def propose(live: LiveRoom, name: str, **changes: object) -> None:
         "least_rows": 1000,
         "least_events": 60,
         "releases": ["rows", "auc", "ks", "weights"],
-        "runs": {"most": 6, "days": 30},
+        "runs": {"most": 20, "days": 30},
     }
     with live.open("bank-a", "desk") as bank:
         template = Template(
@@ -158,3 +158,69 @@ def test_its_parts_are_scored_with(room: LiveRoom, tmp_path: Path) -> None:
         scored = bank.score("late-2", subject=STEADY, purpose="pre-loan")
     assert scored.bands == 3
     assert {each.feature for each in scored.charges} == {COURT, VAT}
+
+
+def forged(receipt: FitReceipt, room: LiveRoom) -> Reason | None:
+    """Verify a receipt, and give why it is none."""
+    with room.open("bank-a", "desk") as bank:
+        trust = bank.profile.trust
+    try:
+        verify_fit_receipt(receipt, trust)
+    except SafeRoomError as refused:
+        return refused.reason
+    return None
+
+
+def test_a_receipt_without_a_giver_s_own_word_is_none(room: LiveRoom) -> None:
+    first, second = (FitReceipt.from_json(train(room).receipt.read_bytes()) for _ in range(2))
+    (own,), (other,) = first.givers, second.givers
+    assert forged(first, room) is None
+
+    def given(*givers: GiverPart) -> Reason | None:
+        return forged(first.model_copy(update={"givers": givers}), room)
+
+    def with_(**changes: object) -> Reason | None:
+        return given(own.model_copy(update=changes))
+
+    assert given() is Reason.UNKNOWN_FEATURE, "the certificate is not derived without its part"
+    assert given(own, own) is Reason.CERTIFICATE_MISMATCH
+    assert given(other) is Reason.BAD_PROOF, "it let another training begin"
+    assert with_(approvals=own.approvals[:1]) is Reason.NOT_APPROVED
+    assert with_(proof=other.proof) is Reason.BAD_PROOF
+    assert with_(salt=other.salt) is Reason.BAD_PROOF
+    host = {each: getattr(first, each) for each in ("charters", "endorsement", "release")}
+    assert with_(**host) is not None, "the host's word in the giver's place"
+    assert with_(owner="tax") is Reason.CERTIFICATE_MISMATCH
+    assert first.card is not None
+    card = first.card.replace('"givers":["court"]', '"givers":[]')
+    assert forged(first.model_copy(update={"card": card}), room) is Reason.BAD_PROOF
+
+
+def test_a_giver_that_refuses_is_named_and_nothing_is_trained(room: LiveRoom) -> None:
+    propose(room, "once", runs={"most": 1, "days": 30})
+    with room.open("bank-a", "desk") as bank:
+        bank.train_in_room("once", purpose="product-design")
+        with pytest.raises(Refused) as refused:
+            bank.train_in_room("once", purpose="product-design")
+    assert (refused.value.reason, refused.value.owner) == (Reason.OVER_BUDGET, "court")
+    told = audited(room)
+    assert (told["violations"], told["unjudged"]) == ([], 0)
+
+
+def test_the_shell_tells_every_owner(room: LiveRoom) -> None:
+    folder = str(room.member("bank-a", "desk"))
+
+    def typed(*words: str) -> str:
+        result = CliRunner().invoke(app, [*words, "-p", folder])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    shown = typed("template", "show", "arrears-2")
+    assert "these columns leave court's enclave" in shown
+    assert "of which subjects tax knows the label" in shown
+    told = typed("job", "submit", "arrears-2", "--purpose", "product-design")
+    assert "the columns of court, whose enclave let it begin: run" in told
+    assert COURT in told
+    (job,) = [line.split()[-1] for line in told.splitlines() if line.strip().startswith("id ")]
+    document = json.loads(typed("job", "show", job, "--json"))
+    assert [each["owner"] for each in document["givers"]] == ["court"]

@@ -68,10 +68,11 @@ def fit_template(**changes: object) -> Template:
 
 def fit_certificate() -> ReleaseCertificate:
     """Derive its release certificate."""
-    return derive_certificate(seal_statement(fit_template(), key("desk")), _pinned())
+    return derive_certificate(seal_statement(fit_template(), key("desk")), pinned())
 
 
-def _pinned() -> Mapping[FeatureRef, PinnedFeature]:
+def pinned() -> Mapping[FeatureRef, PinnedFeature]:
+    """Give the features that they read."""
     defined = [each for each in definitions().values() if isinstance(each, Feature)]
     flag = next(each for each in defined if each.full_name == "court.listed")
     late = flag.model_copy(update={"owner": "tax", "name": "late", "level": 2})
@@ -93,7 +94,7 @@ def fit_of_two() -> Template:
 def certificate_of_two() -> ReleaseCertificate:
     """Derive its release certificate, which pins both owners' charters."""
     charters = {owner: digest(f"charter of {owner}") for owner in ("court", "tax")}
-    return derive_certificate(seal_statement(fit_of_two(), key("desk")), _pinned(), charters)
+    return derive_certificate(seal_statement(fit_of_two(), key("desk")), pinned(), charters)
 
 
 def words_on_fits() -> dict[str, Payload]:
