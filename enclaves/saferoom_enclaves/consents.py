@@ -179,10 +179,12 @@ class Consents:
             SafeRoomError: it has no effect, and why.
         """
         revocation = load(statement, ConsentRevocation)
-        charter = self._standing.charter
-        signer = verify_subject_statement(statement, revocation, charter, arrived)
+        # Its issuer may be none of the charter's with which a fresh folder is started.
+        signer = self._standing.by_either(
+            lambda charter: verify_subject_statement(statement, revocation, charter, arrived)
+        )
         self._require_unrevoked(signer.fingerprint, arrived)
-        if revocation.room != charter.charter.room:
+        if revocation.room != self._standing.charter.charter.room:
             raise SafeRoomError(Reason.BAD_CHARTER, "a revocation of another room")
         key = self._revoked_key(revocation.consent, revocation.subject)
         if key not in self._revoked:

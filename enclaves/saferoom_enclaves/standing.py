@@ -229,7 +229,7 @@ class Standing:
 
         Who was in a group knows what that was told, and what was replaced does not come back.
         """
-        agreed = self._by_either(lambda charter: verify_agreement(statement, charter)).agreement
+        agreed = self.by_either(lambda charter: verify_agreement(statement, charter)).agreement
         self.groups.take(agreed.institution, agreed.group)
         if agreed.replaces is not None:
             self._ended.add(agreed.replaces)
@@ -302,7 +302,7 @@ class Standing:
         of_these[statement.digest] = statement
 
     def _take_withdrawal(self, statement: Envelope, arrived: datetime) -> None:
-        withdrawal = self._by_either(
+        withdrawal = self.by_either(
             lambda charter: verify_by_named_approver(statement, charter, Withdrawal)
         )
         # One dated ahead must not stand in the way of the approvals that follow it.
@@ -315,7 +315,7 @@ class Standing:
 
     def _take_pause(self, statement: Envelope, arrived: datetime) -> None:
         if load(statement, Pause).paused:
-            pause, charter = self._by_either(lambda charter: _named(statement, charter))
+            pause, charter = self.by_either(lambda charter: _named(statement, charter))
         else:  # what lets go on counts only while the charter in force bears it
             pause, charter = _named(statement, self.charter)
             _require_not_ahead(pause.at, arrived)
@@ -324,19 +324,19 @@ class Standing:
         self._stopped = frozenset(self._pauses.stopped(self.charter))
 
     def _take_end(self, statement: Envelope, _: datetime) -> None:
-        end = self._by_either(
+        end = self.by_either(
             lambda charter: verify_by_named_approver(statement, charter, AgreementEnd)
         )
         self._ended.add(end.agreement)
 
     def _take_revocation(self, statement: Envelope, _: datetime) -> None:
-        revocation = self._by_either(
+        revocation = self.by_either(
             lambda charter: verify_certificate_revocation(statement, charter)
         )
         known = self.revoked_certificates.get(revocation.fingerprint, revocation.at)
         self.revoked_certificates[revocation.fingerprint] = min(known, revocation.at)
 
-    def _by_either(self, verify: Callable[[PinnedCharter], R]) -> R:
+    def by_either(self, verify: Callable[[PinnedCharter], R]) -> R:
         """Verify what restricts under the charter of its place in the stream, or the one in force.
 
         They differ where the enclave was started with a charter that the stream comes to later.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -15,13 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope, sign
 from saferoom_proto.encoding import b64, sha256_digest
-from saferoom_proto.identity import fingerprint, organisation_uri
+from saferoom_proto.identity import fingerprint, organisation_uri, subject_uri
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Consent, Outcome, Purpose, load, seal_statement
 from saferoom_proto.statements.consent import Paper
 from simulator import EnclaveHarness, Sample
-from simulator.sample import FEATURES
+from simulator.issuer import SimIssuer
+from simulator.sample import FEATURES, tax_csv
 from tests.attacks.public import public
 
 SUBJECT = 8
@@ -244,3 +246,28 @@ def test_a_bank_does_not_learn_why_there_is_no_consent(
     assert {verdict.reason for verdict in verdicts} == {Reason.NO_CONSENT}
     first, *others = (public(verdict, placed=False) for verdict in verdicts)
     assert all(told == first for told in others)
+
+
+def test_what_was_taken_back_by_a_certificate_of_a_former_issuer_stays_so_in_a_fresh_folder(
+    room: Sample, tmp_path: Path
+) -> None:
+    """The stream holds it, and the charter that a new enclave starts with no longer its issuer."""
+    world, subject = room.world, room.world.subject(SUBJECT)
+    former = SimIssuer("former-issuer", world.room, world.seeds)
+    own = subject.certificate
+    room.tax.adopt(issuers=(world.issuer.pinned(), former.pinned()))
+    given = room.consent(SUBJECT)
+    subject.certificate = former.issue(subject_uri(subject.uscc), subject.key.verify_key)
+    world.publish(subject.revocation(given))
+    subject.certificate = own
+    room.tax.adopt()
+    room.tax.approve(room.steady.template, room.steady.certificate.digest)
+    enclave = EnclaveHarness(room.tax, tmp_path)
+    try:
+        enclave.load({"firms": tax_csv(world)})
+        require_refused(room, enclave)
+        room.consent(SUBJECT)
+        enclave.follow()
+        assert enclave.ask(room.question(SUBJECT)).truth is Truth.NOT_FOUND
+    finally:
+        enclave.close()
