@@ -1,0 +1,152 @@
+"""A training in the room over two owners' columns is carried by the room, between two enclaves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from saferoom.evidence import Approved, Recorded
+from saferoom.exchange import Judged
+from saferoom.job_carried import Carried, Sides
+from saferoom.job_fits import FitsOfOwners
+from saferoom.job_owners import JobOwners
+from saferoom.job_pieces import FitPiece, JobPiece, JobTold
+from saferoom.job_words import Enclaves as Serving
+from saferoom.job_words import JobWords
+from saferoom.made import Told
+from saferoom_enclaves.worker import Worker
+from saferoom_proto.dsse import Envelope
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import FitRelease, JobOutcome, JobRelease, load
+from simulator.harness import EnclaveHarness
+from simulator.job import JobRoom, serve_jobs
+from simulator.owners_fits import OwnersFits, two_owners
+from tests.server.test_job_carried import Enclaves, Near
+
+SIDES = Sides("tax", ("water",))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnersFits]:
+    """Give a room with two owners."""
+    with two_owners(tmp_path_factory.mktemp("fits")) as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Served:
+    """An enclave as it is served."""
+
+    enclave: EnclaveHarness
+    calls: object
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that the room let pass, with what of it is looked at."""
+
+    envelope: Envelope
+    template: str = "of two"
+
+    @property
+    def request(self) -> Asked:
+        """What the room goes by."""
+        return self
+
+
+@dataclass(frozen=True)
+class Said:
+    """A word, as it was recorded."""
+
+    statement: Envelope
+
+
+@dataclass
+class Room:
+    """The room's part: it carries, records in the order in which it hears, and spreads the end."""
+
+    place: OwnersFits
+    enclaves: Enclaves = field(init=False)
+    recorded: list[str] = field(default_factory=list[str])
+    ended: list[JobRelease] = field(default_factory=list[JobRelease])
+
+    def __post_init__(self) -> None:
+        """Serve both enclaves, in the running event loop."""
+        near = {
+            each.owner.name: Near(cast("JobRoom", Served(each, serve_jobs(Worker(each.enclave)))))
+            for each in (self.place.host, self.place.giver)
+        }
+        self.enclaves = Enclaves(near)
+
+    def sides(self, template: str) -> Sides:
+        """Tell whose enclaves take part."""
+        assert template == "of two"
+        return SIDES
+
+    def carry(
+        self, sides: Sides, first: FitPiece, pieces: AsyncIterator[JobPiece]
+    ) -> AsyncGenerator[JobTold]:
+        """Carry what the host asks."""
+        return Carried(self.enclaves, self.enclaves.papers, sides).told(first, pieces)
+
+    async def begun(self, owner: str, approved: Asked) -> Said:
+        """Have a giver let it begin."""
+        word = self.place.giver.enclave.jobs.begin(approved.envelope).entry.statement
+        self.recorded.append(f"{owner} {word.payload_type.split('.')[2]}")
+        return Said(word)
+
+    async def spread(self, sides: Sides, job: str, owner: str, release: Envelope) -> None:
+        """End it at the others."""
+        assert sides is SIDES
+        if owner == "tax":
+            host = self.place.papers_of_host()
+            ended = self.place.giver.enclave.jobs.end_as(host, release)
+            self.ended.append(load(ended.entry.statement, JobRelease))
+        assert job
+
+    async def told(self, request: Envelope) -> Told[FitRelease]:
+        """Ask, as the service does."""
+
+        async def record(host: str, judged: Judged) -> Recorded[FitRelease]:
+            self.recorded.append(f"{host} fit-release")
+            return cast("Recorded[FitRelease]", Said(judged.entry.statement))
+
+        fits = FitsOfOwners(
+            cast("Serving", self.enclaves), cast("JobOwners", self), cast("JobWords", self)
+        )
+        return await fits.told(cast("Approved", Asked(request)), record)
+
+
+async def test_the_givers_begin_the_host_trains_and_each_hears_the_end(place: OwnersFits) -> None:
+    room, of = Room(place), place.approved("carried")
+    request = place.room.request(of)
+    told = await room.told(request)
+    assert room.recorded == ["water job-admission", "tax fit-release"]
+    assert told.word is not None
+    word = load(told.word.statement, FitRelease)
+    assert (word.reason, bool(told.sealed), len(told.others)) == (None, True, 1)
+    assert [each.outcome for each in room.ended] == [JobOutcome.RELEASED]
+    # The same again is told the same.
+    again = await room.told(request)
+    assert (again.sealed, again.word) == (told.sealed, told.word)
+
+
+async def test_a_giver_that_refuses_ends_it_before_the_host_is_asked(place: OwnersFits) -> None:
+    room, of = Room(place), place.approved("refused", runs={"most": 1, "days": 30})
+    place.begun(place.room.request(of))
+    told = await room.told(place.room.request(of))
+    assert (told.word, told.sealed, room.recorded) == (None, b"", ["water job-release"])
+    assert load(told.others[0].statement, JobRelease).reason is Reason.OVER_BUDGET
+
+
+async def test_nothing_is_counted_while_one_of_them_does_not_serve(place: OwnersFits) -> None:
+    room, of = Room(place), place.approved("down")
+    for owner in ("tax", "water"):
+        room.enclaves.down = {owner}
+        with pytest.raises(SafeRoomError) as refused:
+            await room.told(place.room.request(of))
+        assert refused.value.reason is Reason.UNAVAILABLE
+    assert room.recorded == []
