@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from saferoom_attacks.attack import Verdict
+from saferoom_attacks.attack import Chance, Verdict
 from saferoom_attacks.blurred import NoiseOracle, blurred_rows
 from saferoom_attacks.command import chosen
 from saferoom_attacks.noise_attacks import NOISE_ATTACKS
@@ -90,9 +90,10 @@ def test_many_rooms_with_noise_pass_no_bound(seed: int) -> None:
 def test_over_many_rooms_no_guess_is_right_more_often_than_epsilon_allows() -> None:
     """Of 22,400 targets chance is within 0.03: noise that is too narrow shows."""
     attack = one("noise-averaging")
-    rooms = [SUITE.attack_noise(attack, SimNoise(blurred_rows(seed))) for seed in range(400)]
-    targets = sum(each.room.targets for each in rooms)
-    total = Gained(targets, sum(each.room.right for each in rooms), 0.5, None)
+    rooms = [attack.run(SimNoise(blurred_rows(seed)), Chance(seed, 8)) for seed in range(400)]
+    total = Gained(
+        sum(each.targets for each in rooms), sum(each.right for each in rooms), 0.5, None
+    )
     assert not total.beats(attack.bet.allowed)
     # And it is right more often than a coin, or there would be nothing to bound.
     assert total.beats(0.55)
