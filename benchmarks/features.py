@@ -16,7 +16,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.materialise import materialise
 from saferoom_enclaves.rows import TableLoad

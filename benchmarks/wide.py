@@ -25,7 +25,7 @@ import duckdb
 import numpy as np
 
 from benchmarks.features import FEATURES, SCHEMA
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.storework import Allowance, StoreWork
 from saferoom_enclaves.vault import open_snapshot, seal_snapshot
 from saferoom_proto.formula import FeatureRef

@@ -11,16 +11,16 @@ from typing import Protocol
 
 import grpc
 
-from saferoom.batches import Batches
+from saferoom.batches.desk import Batches
 from saferoom.books import Books
 from saferoom.checks import Checks
 from saferoom.config import LimitsConfig
 from saferoom.consents import Consents
 from saferoom.costs import Costs
-from saferoom.job_fits import FitsOfOwners
-from saferoom.job_owners import JobOwners
-from saferoom.job_words import JobWords
-from saferoom.jobs import Jobs
+from saferoom.jobs.desk import Jobs
+from saferoom.jobs.fits import FitsOfOwners
+from saferoom.jobs.owners import JobOwners
+from saferoom.jobs.words import JobWords
 from saferoom.limits import Limits
 from saferoom.links import Links
 from saferoom.made import FITS, TABLES, Made, lists

@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 import grpc
 from cryptography import x509
 
-from saferoom import batch_pieces, job_pieces
 from saferoom import enclave_wire as wire
-from saferoom.batch_pieces import BatchPiece
+from saferoom.batches import pieces as batch_pieces
+from saferoom.batches.pieces import BatchPiece
 from saferoom.enclave_wire import LoadHeader, LoadPiece
 from saferoom.exchange import (
     AttestedClaims,
@@ -26,7 +26,8 @@ from saferoom.exchange import (
     Standing,
     Unlocking,
 )
-from saferoom.job_pieces import JobHeard, JobStatus, JobTold, OwnerPapers
+from saferoom.jobs import pieces as job_pieces
+from saferoom.jobs.pieces import JobHeard, JobStatus, JobTold, OwnerPapers
 from saferoom.tls import KeyPair
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError

@@ -20,7 +20,7 @@ from saferoom.consent_requests import ConsentRequests
 from saferoom.courier import HeadSigner
 from saferoom.disputes import Disputes
 from saferoom.evidence import Role
-from saferoom.federations import Federations
+from saferoom.federations.desk import Federations
 from saferoom.health import Health, serve_reflection
 from saferoom.holdings import Holdings
 from saferoom.identity import Callers

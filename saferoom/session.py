@@ -22,7 +22,7 @@ from functools import partial
 from typing import Final
 
 from saferoom.archive import Archive
-from saferoom.batch_pieces import BatchPiece
+from saferoom.batches.pieces import BatchPiece
 from saferoom.channel import EnclaveChannel
 from saferoom.courier import Courier, HeadSigner
 from saferoom.enclave_wire import LoadHeader, LoadPiece

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.engine import silenced
-from saferoom_enclaves.feature_sql import Gate, wrapped
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
+from saferoom_enclaves.features.sql import Gate, wrapped
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Absent, FeatureKind, Table
 from saferoom_proto.uscc import SUBJECT_BYTES

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.indexing import Computed, Indexer, Opened, Wanted
 from saferoom_enclaves.logs import Log

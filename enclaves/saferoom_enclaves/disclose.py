@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from saferoom_enclaves.about_subjects import Search
+from saferoom_enclaves.batches.about_subjects import Search
 from saferoom_enclaves.claim import Claimed, Claims, claim
 from saferoom_enclaves.gate import Gate, Moment, Sealed, collect
 from saferoom_enclaves.held import Held, Reading, Records

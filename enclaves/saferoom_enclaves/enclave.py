@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Final
 
 from saferoom_enclaves.attest import Attestation, Attester, Makeup
-from saferoom_enclaves.batches import Batches
+from saferoom_enclaves.batches.desk import Batches
 from saferoom_enclaves.disclose import Disclosures
 from saferoom_enclaves.fetched.records import FetchedRecords
 from saferoom_enclaves.fetched.wanting import Needed
-from saferoom_enclaves.jobs import Jobs
+from saferoom_enclaves.jobs.desk import Jobs
 from saferoom_enclaves.journal import OutboxEntry
 from saferoom_enclaves.judge import Outcome
 from saferoom_enclaves.keys import ReleasedKeys, open_release

@@ -8,10 +8,10 @@
     AskedTable ─▶ AdmittedTable ─▶ ChargedTable ─▶ SealedTables ─▶ ReleasedTables
                                     (tables: admit, charge, gate)
     AskedBatch ─▶ AdmittedRows ─▶ ChargedRows ─▶ SealedRows ─▶ ReleasedRows
-                                                  (batch_admit, batch_charge, batch_gate)
+                                                  (batches: admit, charge, gate)
     AskedJob ─▶ AdmittedJob ─▶ ChargedJob ─▶ SealedModel ─▶ ReleasedJob
-                                                  (job_admit, job_charge, job_gate)
-                              ChargedJob ─▶ SealedColumns ─▶ ReleasedColumns      (job_columns)
+                                                  (jobs: admit, charge, gate)
+                              ChargedJob ─▶ SealedColumns ─▶ ReleasedColumns      (jobs: columns)
     AskedFit ─▶ AdmittedFit ─▶ ChargedFit ─▶ SealedFit ─▶ ReleasedFit   (fits: admit, charge, gate)
     Needed ─▶ a record is fetched for an allowed question          (fetched: wanting)
 

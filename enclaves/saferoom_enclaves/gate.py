@@ -17,7 +17,6 @@ from typing import Final, Generic, Protocol, TypeVar, final
 
 from saferoom_enclaves.admit import Admitted, Asked, AskedList
 from saferoom_enclaves.appraise import Appraised
-from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.charge import Charged
 from saferoom_enclaves.claim import Claimed
 from saferoom_enclaves.evidence import Evidence, Hidden, Right
@@ -25,6 +24,7 @@ from saferoom_enclaves.held import Held, Reading
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.offers import Matching
 from saferoom_enclaves.pairing import ShareContext
+from saferoom_enclaves.scores.index import BandIndex
 from saferoom_proto import holdings, hpke
 from saferoom_proto.answer import (
     SALT_BYTES,

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from saferoom_enclaves.about_subjects import FoundBatches, Search
+from saferoom_enclaves.batches.about_subjects import FoundBatches, Search
 from saferoom_enclaves.children.jobs import About, TableWanted
 from saferoom_enclaves.data import Data
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.fetched.computing import memory_of
 from saferoom_enclaves.fetched.records import FetchedAbout, FetchedRecords
 from saferoom_enclaves.indexing import Opened

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_enclaves.features import ABSENT
+from saferoom_enclaves.features.computed import ABSENT
 from saferoom_proto.formula import FeatureKind, FeatureRef, FeatureShape
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.stated import TAG_BYTES, tag_of

@@ -20,8 +20,6 @@ from saferoom_enclaves.appraise import (
     refuse,
 )
 from saferoom_enclaves.approved import ApprovedUse, BoundUse
-from saferoom_enclaves.band_index import BandIndex
-from saferoom_enclaves.bands import Bands
 from saferoom_enclaves.charge import Charged, charge
 from saferoom_enclaves.fetched.records import FetchedRecords, OneSubject
 from saferoom_enclaves.fetched.wanting import Needed
@@ -32,6 +30,8 @@ from saferoom_enclaves.logs import Log, places
 from saferoom_enclaves.offers import Matching, Offered, Offers
 from saferoom_enclaves.pricing import price
 from saferoom_enclaves.requests import Requests, Seen
+from saferoom_enclaves.scores.bands import Bands
+from saferoom_enclaves.scores.index import BandIndex
 from saferoom_enclaves.spending import Question, Spending
 from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope

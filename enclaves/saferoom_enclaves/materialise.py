@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.engine import silenced
-from saferoom_enclaves.feature_sql import CheckedSql, Gate, wrapped
-from saferoom_enclaves.features import ABSENT, FeatureDefinition, FeatureRule
+from saferoom_enclaves.features.computed import ABSENT, FeatureDefinition, FeatureRule
+from saferoom_enclaves.features.sql import CheckedSql, Gate, wrapped
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.stated import TAG_BYTES, in_form, tag_of
 from saferoom_proto.statements.feature import FeatureKind, StatedForm, Table

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from saferoom_enclaves.children.jobs import ModelTold
-from saferoom_enclaves.job_kept import MODELS, JobRecord, JobRows, model_digest
+from saferoom_enclaves.jobs.kept import MODELS, JobRecord, JobRows, model_digest
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State
 from saferoom_proto.pinned import PinnedFeature

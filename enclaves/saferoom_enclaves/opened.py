@@ -12,8 +12,7 @@ from typing import Final
 from saferoom_enclaves.admit import Rules
 from saferoom_enclaves.approved import ApprovedUses
 from saferoom_enclaves.attest import Makeup
-from saferoom_enclaves.bands import Bands
-from saferoom_enclaves.batches import Batches
+from saferoom_enclaves.batches.desk import Batches
 from saferoom_enclaves.clock import EnclaveClock
 from saferoom_enclaves.consents import Consents
 from saferoom_enclaves.data import Data
@@ -23,8 +22,8 @@ from saferoom_enclaves.fetched.records import FetchedRecords
 from saferoom_enclaves.freshness import Freshness
 from saferoom_enclaves.gate import Gate, Grounds, Moment
 from saferoom_enclaves.held import Records
-from saferoom_enclaves.job_peers import Peers
-from saferoom_enclaves.jobs import Jobs
+from saferoom_enclaves.jobs.desk import Jobs
+from saferoom_enclaves.jobs.peers import Peers
 from saferoom_enclaves.journal import Journal
 from saferoom_enclaves.judge import Judge
 from saferoom_enclaves.kept_loads import KeptLoads
@@ -38,6 +37,7 @@ from saferoom_enclaves.reports.gate import ReportGate
 from saferoom_enclaves.reports.shown import ShownLists
 from saferoom_enclaves.reports.times import TimesReported
 from saferoom_enclaves.requests import Requests
+from saferoom_enclaves.scores.bands import Bands
 from saferoom_enclaves.spending import Spending
 from saferoom_enclaves.standing import MOST_AHEAD, Standing
 from saferoom_enclaves.state import State

@@ -9,8 +9,8 @@ import duckdb
 
 from saferoom_enclaves.children.jobs import Pick, Picked, TableFound
 from saferoom_enclaves.engine import silenced
-from saferoom_enclaves.feature_sql import Gate, wrapped
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
+from saferoom_enclaves.features.sql import Gate, wrapped
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.statements.listing import DIVISION_DIGITS, DIVISION_FROM, Only

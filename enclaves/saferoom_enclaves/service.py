@@ -15,12 +15,12 @@ import grpc
 from google.protobuf.message import Message
 
 from saferoom_enclaves import wire
-from saferoom_enclaves.batch_service import BatchCalls
+from saferoom_enclaves.batches.service import BatchCalls
 from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.fetched.broker import Broker
 from saferoom_enclaves.fetched.calls import Fetching
 from saferoom_enclaves.fits.calls import FitCalls
-from saferoom_enclaves.job_service import JobCalls
+from saferoom_enclaves.jobs.service import JobCalls
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.loads import LoadJob, LoadReport
 from saferoom_enclaves.logs import Log, places

@@ -21,15 +21,15 @@ from saferoom_enclaves.answers import (
     require_file,
     require_picked,
 )
-from saferoom_enclaves.band_index import BandIndex, ScoreOrder
 from saferoom_enclaves.children import fit_jobs, jobs
 from saferoom_enclaves.children.bounds import Bounds, Ending
 from saferoom_enclaves.children.frames import Frame
 from saferoom_enclaves.children.workshop import ChildError, Heard, Job, Workshop
-from saferoom_enclaves.features import FeatureDefinition, FeatureRule
+from saferoom_enclaves.features.computed import FeatureDefinition, FeatureRule
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.offers import MatchKey
 from saferoom_enclaves.rows import BadRow, BuiltStore
+from saferoom_enclaves.scores.index import BandIndex, ScoreOrder
 from saferoom_proto.blind import MODULUS_BITS
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.load import Change

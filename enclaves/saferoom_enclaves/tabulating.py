@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.children.jobs import Tabulate, Tabulated
-from saferoom_enclaves.features import ABSENT, FeatureDefinition
+from saferoom_enclaves.features.computed import ABSENT, FeatureDefinition
 from saferoom_enclaves.materialise import Everybody, Materialised, materialise
 from saferoom_enclaves.statistics.groups import legal_groups
 from saferoom_enclaves.statistics.guard import KEPT, LEFT

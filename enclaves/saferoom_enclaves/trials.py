@@ -15,7 +15,7 @@ from typing import Final
 from saferoom_enclaves.children.jobs import Tried
 from saferoom_enclaves.data import Data
 from saferoom_enclaves.days import Days, Earlier
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import State

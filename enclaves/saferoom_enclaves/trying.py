@@ -17,8 +17,8 @@ from typing import Final, cast
 import duckdb
 
 from saferoom_enclaves.engine import silenced
-from saferoom_enclaves.feature_sql import CheckedSql, Gate, wrapped
-from saferoom_enclaves.features import FeatureDefinition, FeatureRule
+from saferoom_enclaves.features.computed import FeatureDefinition, FeatureRule
+from saferoom_enclaves.features.sql import CheckedSql, Gate, wrapped
 from saferoom_enclaves.materialise import Cells, fails, materialise
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final, cast
 
-from saferoom import batch_wire
-from saferoom.batch_pieces import BatchPiece
-from saferoom.batches import Batches
+from saferoom.batches import wire as batch_wire
+from saferoom.batches.desk import Batches
+from saferoom.batches.pieces import BatchPiece
 from saferoom.identity import current_caller
 from saferoom_proto.v1 import batch_pb2, batch_pb2_grpc
 

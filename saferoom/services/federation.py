@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Final, cast
 
 from saferoom import wire
-from saferoom.federations import Federations, Piece
+from saferoom.federations.desk import Federations, Piece
 from saferoom.identity import current_caller
 from saferoom_proto.statements import FederationEnd, FederationJoin, FederationResult
 from saferoom_proto.v1 import federation_pb2, federation_pb2_grpc

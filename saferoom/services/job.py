@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final, cast
 
-from saferoom import job_wire, wire
+from saferoom import wire
 from saferoom.identity import current_caller
-from saferoom.job_pieces import JobPiece
-from saferoom.jobs import Jobs
+from saferoom.jobs import wire as job_wire
+from saferoom.jobs.desk import Jobs
+from saferoom.jobs.pieces import JobPiece
 from saferoom.made import Made
 from saferoom_proto.statements import FitRelease
 from saferoom_proto.v1 import job_pb2, job_pb2_grpc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saferoom_enclaves.feature_sql import check_feature_sql
+from saferoom_enclaves.features.sql import check_feature_sql
 from saferoom_proto.reasons import SafeRoomError
 from simulator.sample import TAX_TABLES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saferoom_enclaves.features import FeatureDefinition, FeatureRule
+from saferoom_enclaves.features.computed import FeatureDefinition, FeatureRule
 from saferoom_enclaves.materialise import check_definition
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saferoom_enclaves import job_book, job_wire
-from saferoom_enclaves.job_work import Columns, JobWork
+from saferoom_enclaves.jobs import book as job_book
+from saferoom_enclaves.jobs import wire as job_wire
+from saferoom_enclaves.jobs.work import Columns, JobWork
 from saferoom_proto.answer import Truth
 from saferoom_proto.job_channel import Direction, seal_message
 from saferoom_proto.reasons import Reason, SafeRoomError

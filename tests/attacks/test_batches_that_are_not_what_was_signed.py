@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from saferoom_enclaves.batch_rows import Rows
+from saferoom_enclaves.batches.rows import Rows
 from saferoom_proto.batch import Row
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError

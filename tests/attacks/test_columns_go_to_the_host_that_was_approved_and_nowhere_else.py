@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saferoom_enclaves import job_between as between
-from saferoom_enclaves.job_between import Step, open_state, state_key
-from saferoom_enclaves.job_kept import JobRows, Kept
-from saferoom_enclaves.job_wire import papers_of
+from saferoom_enclaves.jobs import between
+from saferoom_enclaves.jobs.between import Step, open_state, state_key
+from saferoom_enclaves.jobs.kept import JobRows, Kept
+from saferoom_enclaves.jobs.wire import papers_of
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (

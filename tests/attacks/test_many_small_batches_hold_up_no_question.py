@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from saferoom_enclaves import about_subjects
+from saferoom_enclaves.batches import about_subjects
 from saferoom_enclaves.disclose import Begun
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Row

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from saferoom_enclaves import about_subjects
+from saferoom_enclaves.batches import about_subjects
 from saferoom_proto.batch import Row
 from saferoom_proto.uscc import parse_uscc
 from simulator import EnclaveHarness, Sample

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from saferoom_enclaves.batch_service import MOST_AT_ONCE
+from saferoom_enclaves.batches.service import MOST_AT_ONCE
 from saferoom_enclaves.places import Places
 from saferoom_proto.batch import ROW_BYTES, Row
 from saferoom_proto.reasons import Reason, SafeRoomError

@@ -17,8 +17,8 @@ import pytest
 from saferoom_enclaves.children.fit_jobs import BoostedTold, Made
 from saferoom_enclaves.fits import desk, gate
 from saferoom_enclaves.fits.work import _rows
-from saferoom_enclaves.job_partners import Partners, TrainedOn
-from saferoom_enclaves.job_work import RefusedError
+from saferoom_enclaves.jobs.partners import Partners, TrainedOn
+from saferoom_enclaves.jobs.work import RefusedError
 from saferoom_proto import fits as cards_told
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64

@@ -16,7 +16,7 @@ from saferoom_client.records.annex import TableForm, catalogue
 from saferoom_client.records.drafting import draft_tables
 from saferoom_client.records.offers import OfferedFeature, offers
 from saferoom_enclaves.engine import connect
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.materialise import Materialised, materialise
 from saferoom_proto.encoding import dump
 from saferoom_proto.statements.feature import Absent, Feature, Table

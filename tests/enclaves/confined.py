@@ -63,7 +63,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ways_out import datagram, outcome, unix_socket
 
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.storework import Allowance, StoreWork
 from saferoom_enclaves.vault import freeze, open_snapshot, seal_snapshot
 from saferoom_proto.formula import FeatureRef, FeatureShape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from saferoom_enclaves.feature_sql import MAX_CHARACTERS
+from saferoom_enclaves.features.sql import MAX_CHARACTERS
 from tests.enclaves.tables import SUBJECTS
 
 HONEST: Final = {

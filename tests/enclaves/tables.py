@@ -13,7 +13,7 @@ from typing import Final
 
 import duckdb
 
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.materialise import materialise
 from saferoom_enclaves.rows import BuiltStore, TableLoad

@@ -14,7 +14,7 @@ from saferoom_enclaves.answers import frozen
 from saferoom_enclaves.children.frames import Frame
 from saferoom_enclaves.children.jobs import About, TableWanted
 from saferoom_enclaves.children.workshop import ChildError, Heard, Job
-from saferoom_enclaves.features import FeatureRule
+from saferoom_enclaves.features.computed import FeatureRule
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.storework import Allowance, StoreWork
 from saferoom_enclaves.vault import freeze

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from saferoom_enclaves.batch_rows import Rows
+from saferoom_enclaves.batches.rows import Rows
 from saferoom_enclaves.consent_index import Scope
 from saferoom_enclaves.consents import Consents
 from saferoom_proto.answer import Told, Truth

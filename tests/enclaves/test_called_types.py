@@ -15,7 +15,7 @@ from saferoom_client.broker.provider import Outcome, get, tls_of
 from saferoom_client.records.annex import Column, InformationType, Mode, catalogue
 from saferoom_client.records.drafting import draft_tables
 from saferoom_client.records.offers import offers
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.fetched.answer import open_answer
 from saferoom_enclaves.materialise import materialise
 from saferoom_proto.statements import Feature, FeatureKind, Source, Table

@@ -15,7 +15,7 @@ from typing import Final, cast
 import grpc
 import pytest
 
-from saferoom_enclaves.features import FeatureRule
+from saferoom_enclaves.features.computed import FeatureRule
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError

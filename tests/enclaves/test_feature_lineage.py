@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saferoom_enclaves.engine import connect
-from saferoom_enclaves.feature_sql import CheckedSql, Gate, wrapped
+from saferoom_enclaves.features.sql import CheckedSql, Gate, wrapped
 from saferoom_proto.reasons import SafeRoomError
 from saferoom_proto.statements.feature import ColumnType
 from tests.enclaves.feature_corpus import HONEST

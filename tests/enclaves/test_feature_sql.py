@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 import pytest
 
-from saferoom_enclaves.feature_sql import Gate, check_feature_sql
-from saferoom_enclaves.feature_tree import Node
+from saferoom_enclaves.features.sql import Gate, check_feature_sql
+from saferoom_enclaves.features.tree import Node
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import ColumnType
 from tests.enclaves.feature_corpus import HONEST, HOSTILE, VALUE

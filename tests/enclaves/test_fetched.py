@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from saferoom_enclaves.features import FeatureRule
+from saferoom_enclaves.features.computed import FeatureRule
 from saferoom_enclaves.fetched import calls
 from saferoom_enclaves.fetched.calls import Fetching
 from saferoom_enclaves.logs import Log

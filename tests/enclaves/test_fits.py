@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from saferoom_enclaves.children.fit_jobs import ModelFitted
 from saferoom_enclaves.fits import desk
-from saferoom_enclaves.job_kept import MODELS, model_digest
+from saferoom_enclaves.jobs.kept import MODELS, model_digest
 from saferoom_enclaves.storework import StoreWork
 from saferoom_models.pooled.boosting import LEARNING_RATE, SHRINKING
 from saferoom_models.pooled.rows import Parts, ends_of, means_of, split

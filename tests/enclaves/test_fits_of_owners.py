@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from saferoom_enclaves.job_between import Step
+from saferoom_enclaves.jobs.between import Step
 from saferoom_models.pooled.rows import ends_of, means_of, split
 from saferoom_models.vertical.columns import prepare
 from saferoom_proto.reasons import Reason, SafeRoomError

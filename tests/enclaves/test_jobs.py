@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from saferoom_enclaves import job_course
-from saferoom_enclaves.job_kept import Kept
-from saferoom_enclaves.job_work import Partner, Trained
+from saferoom_enclaves.jobs import course as job_course
+from saferoom_enclaves.jobs.kept import Kept
+from saferoom_enclaves.jobs.work import Partner, Trained
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     JobAdmission,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from saferoom_enclaves import job_book, job_partners
+from saferoom_enclaves.jobs import book as job_book
+from saferoom_enclaves.jobs import partners as job_partners
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobAdmission, JobOutcome
 from simulator import tax_csv

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from saferoom_enclaves import job_between as between
-from saferoom_enclaves import job_course, job_ground, job_wire
-from saferoom_enclaves.job_between import Step
-from saferoom_enclaves.job_giving import Heard
-from saferoom_enclaves.job_kept import Kept
-from saferoom_enclaves.job_model import part_of_model
-from saferoom_enclaves.job_peers import Papers
+from saferoom_enclaves.jobs import between
+from saferoom_enclaves.jobs import course as job_course
+from saferoom_enclaves.jobs import ground as job_ground
+from saferoom_enclaves.jobs import wire as job_wire
+from saferoom_enclaves.jobs.between import Step
+from saferoom_enclaves.jobs.giving import Heard
+from saferoom_enclaves.jobs.kept import Kept
+from saferoom_enclaves.jobs.model import part_of_model
+from saferoom_enclaves.jobs.peers import Papers
 from saferoom_proto.job_channel import Direction, seal_message
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (

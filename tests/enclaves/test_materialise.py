@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.materialise import check_definition
 from saferoom_enclaves.rows import TableLoad

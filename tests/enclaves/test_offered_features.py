@@ -9,8 +9,8 @@ import numpy as np
 
 from saferoom_client.records.annex import catalogue
 from saferoom_client.records.offers import offers
-from saferoom_enclaves.feature_sql import Gate
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
+from saferoom_enclaves.features.sql import Gate
 from saferoom_enclaves.materialise import check_definition
 from saferoom_proto.statements.feature import Absent, FeatureKind
 from tests.client.made_city import city_rows

@@ -27,7 +27,7 @@ from saferoom_client.records.annex import catalogue
 from saferoom_client.records.faults import Fault
 from saferoom_client.records.holding import hold
 from saferoom_client.records.offers import offers
-from saferoom_enclaves.features import ABSENT, FeatureDefinition
+from saferoom_enclaves.features.computed import ABSENT, FeatureDefinition
 from saferoom_enclaves.materialise import materialise
 from saferoom_enclaves.rows import TableLoad
 from saferoom_proto.answer import Truth

@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 import pytest
 
-from saferoom_enclaves import about_subjects
+from saferoom_enclaves.batches import about_subjects
 from saferoom_enclaves.rowform import unpack_envelope
 from saferoom_proto import holdings as holdings_module
 from saferoom_proto.answer import Truth

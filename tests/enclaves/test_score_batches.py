@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from saferoom_client.batch_opening import require_sound
-from saferoom_enclaves.band_index import BandIndex
 from saferoom_enclaves.children.jobs import NO_BAND
+from saferoom_enclaves.scores.index import BandIndex
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.answer import Band, Truth
 from saferoom_proto.batch import BANDED, CHUNK_ROWS, CODES, CONSENT_BYTES, JudgedRows, Row, When

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pytest
 
-from saferoom_enclaves.band_index import BandIndex
+from saferoom_enclaves.scores.index import BandIndex
 from saferoom_models.vertical.points import log_odds, reasons
 from saferoom_proto.answer import Band, Told, Truth
 from saferoom_proto.batch import Row

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from saferoom_enclaves.approved import ApprovedUse, ApprovedUses
-from saferoom_enclaves.band_index import BandIndex
-from saferoom_enclaves.job_kept import MODELS
+from saferoom_enclaves.jobs.kept import MODELS
+from saferoom_enclaves.scores.index import BandIndex
 from saferoom_enclaves.storework import StoreWork
 from saferoom_models.vertical.columns import prepare
 from saferoom_models.vertical.points import bands, kept, log_odds

@@ -88,7 +88,7 @@ async def test_three_banks_train_the_pooled_fit_and_all_say_so_in_the_log(
     async with AsyncRoom.open(banks.live.member("auditor", "desk")) as auditor:
         assert (await auditor.audit_log()).violations == ()
     # A bank that has too many proposals open is refused.
-    monkeypatch.setattr("saferoom.federations.MOST_OPEN", 1)
+    monkeypatch.setattr("saferoom.federations.desk.MOST_OPEN", 1)
     with pytest.raises(Refused) as refused:
         await banks.propose((A, B, EAST), name="one-more")
     assert refused.value.reason is Reason.TOO_MANY_REQUESTS
@@ -133,8 +133,8 @@ async def ended_by_one(banks: Banks) -> None:
     kept = await banks.server.books.archive.federation_messages(federation)
     assert kept == (b"eCANCELLED: bank-east takes part no longer",)
     with pytest.MonkeyPatch.context() as later:
-        later.setattr("saferoom.federations.KEPT_FOR", timedelta(days=-40))
-        later.setattr("saferoom.federations.LOOK_SECONDS", 0.05)
+        later.setattr("saferoom.federations.desk.KEPT_FOR", timedelta(days=-40))
+        later.setattr("saferoom.federations.desk.LOOK_SECONDS", 0.05)
         await banks.reopen()
         books = banks.server.books
         assert await books.archive.federation_messages(federation) == ()

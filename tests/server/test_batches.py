@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 
-from saferoom.batch_pieces import BatchPiece
-from saferoom.batches import Batches, Judge, Judges, Piece
+from saferoom.batches.desk import Batches, Judge, Judges, Piece
+from saferoom.batches.pieces import BatchPiece
 from saferoom.checks import Checks
 from saferoom.evidence import Approved, Caller, Recorded
 from saferoom.exchange import (

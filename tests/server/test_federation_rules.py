@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from saferoom.evidence import Caller, Role
-from saferoom.federation_rules import PROPOSAL, word_rule
-from saferoom.federations import Federation
+from saferoom.federations.desk import Federation
+from saferoom.federations.rules import PROPOSAL, word_rule
 from saferoom.register import Organisation, Register
 from saferoom.rules import Ground, RoomFacts
 from saferoom_client.audit.federations import Federated, require_federation

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from saferoom.federation_run import EndedError, FederationRun
+from saferoom.federations.run import EndedError, FederationRun
 from saferoom_models.horizontal.messages import Kind
 from saferoom_proto.reasons import Reason, SafeRoomError
 from tests.models.federated import Federation, federation, name_of

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from saferoom import job_pieces
 from saferoom.enclave_wire import outbox_entry_from
 from saferoom.exchange import OutboxEntry
-from saferoom.job_carried import Carried, Sides
-from saferoom.job_pieces import JobAnswer, JobHeard, JobPiece, JobStatus, JobTold, OwnerPapers
-from saferoom_enclaves.job_kept import Kept
+from saferoom.jobs import pieces as job_pieces
+from saferoom.jobs.carried import Carried, Sides
+from saferoom.jobs.pieces import JobAnswer, JobHeard, JobPiece, JobStatus, JobTold, OwnerPapers
+from saferoom_enclaves.jobs.kept import Kept
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.job_channel import PIECE_BYTES
 from saferoom_proto.reasons import Reason, SafeRoomError

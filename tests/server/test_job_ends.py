@@ -8,19 +8,19 @@ from typing import cast
 
 import pytest
 
-from saferoom import job_owners
 from saferoom.archive import Archive
 from saferoom.checks import Checks
 from saferoom.evidence import Caller, Role
 from saferoom.exchange import OutboxEntry
-from saferoom.job_owners import JobOwners
-from saferoom.job_words import Enclaves as Links
-from saferoom.job_words import JobWords
-from saferoom.jobs import Jobs
+from saferoom.jobs import owners as job_owners
+from saferoom.jobs.desk import Jobs
+from saferoom.jobs.owners import JobOwners
+from saferoom.jobs.words import Enclaves as Links
+from saferoom.jobs.words import JobWords
 from saferoom.limits import Limits
 from saferoom.refusals import Refusals
 from saferoom.register import Held, Register
-from saferoom_enclaves.job_peers import Papers
+from saferoom_enclaves.jobs.peers import Papers
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.identity import Identity, IdentityKind
 from saferoom_proto.reasons import Reason, SafeRoomError

@@ -10,12 +10,12 @@ import pytest
 
 from saferoom.evidence import Approved, Recorded
 from saferoom.exchange import Judged
-from saferoom.job_carried import Carried, Sides
-from saferoom.job_fits import FitsOfOwners
-from saferoom.job_owners import JobOwners
-from saferoom.job_pieces import FitPiece, JobPiece, JobTold
-from saferoom.job_words import Enclaves as Serving
-from saferoom.job_words import JobWords
+from saferoom.jobs.carried import Carried, Sides
+from saferoom.jobs.fits import FitsOfOwners
+from saferoom.jobs.owners import JobOwners
+from saferoom.jobs.pieces import FitPiece, JobPiece, JobTold
+from saferoom.jobs.words import Enclaves as Serving
+from saferoom.jobs.words import JobWords
 from saferoom.made import Told
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.dsse import Envelope

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from saferoom_enclaves.batch_rows import Rows
+from saferoom_enclaves.batches.rows import Rows
 from saferoom_proto import merkle
 from saferoom_proto.batch import (
     CHUNK_ROWS,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saferoom_enclaves.children.fit_jobs import ModelFitted
-from saferoom_enclaves.job_kept import MODELS
+from saferoom_enclaves.jobs.kept import MODELS
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.answer import SALT_BYTES, Told
 from saferoom_proto.dsse import Envelope

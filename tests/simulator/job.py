@@ -15,8 +15,8 @@ from typing import Final, cast
 import numpy as np
 
 from saferoom_enclaves.fits.calls import FitCalls
-from saferoom_enclaves.job_kept import JobRows, Kept
-from saferoom_enclaves.job_service import JobCalls
+from saferoom_enclaves.jobs.kept import JobRows, Kept
+from saferoom_enclaves.jobs.service import JobCalls
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.worker import Worker
 from saferoom_models.participant import Brought, Course, Participant

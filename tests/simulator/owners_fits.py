@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from saferoom_enclaves import job_between as between
-from saferoom_enclaves.job_between import Step
-from saferoom_enclaves.job_kept import MODELS, JobRows, Kept
-from saferoom_enclaves.job_peers import Papers
+from saferoom_enclaves.jobs import between
+from saferoom_enclaves.jobs.between import Step
+from saferoom_enclaves.jobs.kept import MODELS, JobRows, Kept
+from saferoom_enclaves.jobs.peers import Papers
 from saferoom_enclaves.journal import Judged, OutboxEntry
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.answer import SALT_BYTES

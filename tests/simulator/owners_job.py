@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from saferoom_enclaves import job_between as between
-from saferoom_enclaves.job_giving import Heard
-from saferoom_enclaves.job_peers import Papers
-from saferoom_enclaves.job_service import JobCalls
-from saferoom_enclaves.job_wire import papers_of
+from saferoom_enclaves.jobs import between
+from saferoom_enclaves.jobs.giving import Heard
+from saferoom_enclaves.jobs.peers import Papers
+from saferoom_enclaves.jobs.service import JobCalls
+from saferoom_enclaves.jobs.wire import papers_of
 from saferoom_enclaves.journal import Judged
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.statements import JobOutcome, JobRelease, Purpose, load

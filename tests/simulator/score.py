@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from decimal import Decimal
 
-from saferoom_enclaves.job_kept import MODELS, JobRecord, JobRows, model_digest
+from saferoom_enclaves.jobs.kept import MODELS, JobRecord, JobRows, model_digest
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.statements import JobOutcome, Purpose, Score, StoreState
 from saferoom_proto.statements.training import columns_of

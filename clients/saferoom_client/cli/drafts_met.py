@@ -25,7 +25,7 @@ DRAFTS: Final = (
     later("a sum is over three owners or more, in the order of their names"),
     later("a sum over owners leaves with noise only: say `privacy`"),
     later("over owners are added up: count, sum, histogram"),
-    # A feature's SQL (`saferoom_enclaves/feature_sql.py`, `feature_expressions.py`).
+    # A feature's SQL (`saferoom_enclaves/features/sql.py`, `feature_expressions.py`).
     later("the statement cannot be read"),
     later("exactly one statement is expected"),
     later("one plain SELECT is expected"),

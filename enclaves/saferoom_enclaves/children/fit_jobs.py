@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_proto.fit_bands import MOST_BANDS
 from saferoom_proto.statements.aggregate import Epsilon
 from saferoom_proto.statements.base import Part

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from saferoom_enclaves.children.fit_jobs import BoostedTold, FindRows, Fit, Fitted, RowsFound
-from saferoom_enclaves.features import FeatureDefinition, FeatureRule
+from saferoom_enclaves.features.computed import FeatureDefinition, FeatureRule
 from saferoom_enclaves.rows import MAX_TOLD
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_proto.load import Change

@@ -11,7 +11,6 @@ from typing import BinaryIO, Final, assert_never
 import duckdb
 import numpy as np
 
-from saferoom_enclaves.banding import banded
 from saferoom_enclaves.children import frames
 from saferoom_enclaves.children.fit_jobs import FindRows, Fit, Fitted, RowsFound
 from saferoom_enclaves.children.jobs import (
@@ -46,13 +45,14 @@ from saferoom_enclaves.children.jobs import (
     Try,
 )
 from saferoom_enclaves.columns import columns
-from saferoom_enclaves.features import ABSENT, FeatureRule
+from saferoom_enclaves.features.computed import ABSENT, FeatureRule
 from saferoom_enclaves.fetched import MOST_BYTES
 from saferoom_enclaves.fetched.answer import open_answer
 from saferoom_enclaves.fit_rows import Given, find_rows
 from saferoom_enclaves.materialise import check_definition, materialise
 from saferoom_enclaves.reading import picked, rows_about, values_at, values_of
 from saferoom_enclaves.rows import TableLoad
+from saferoom_enclaves.scores.banding import banded
 from saferoom_enclaves.store import build_database, open_store
 from saferoom_enclaves.trying import tried
 from saferoom_proto.reasons import Reason, SafeRoomError

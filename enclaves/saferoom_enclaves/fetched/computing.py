@@ -9,7 +9,7 @@ from typing import Final
 
 from saferoom_enclaves.answers import garbled
 from saferoom_enclaves.children import jobs
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.storework import ComputedFeatures, StoreWork
 from saferoom_enclaves.vault import freeze
 from saferoom_proto.statements.feature import Table

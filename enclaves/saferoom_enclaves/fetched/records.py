@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from saferoom_enclaves.admit import Allowed
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.fetched.computing import compute_answer
 from saferoom_enclaves.fetched.kept import UNUSABLE, Kept, KeptAnswer
 from saferoom_enclaves.fetched.wanting import Needed, Recipe, want

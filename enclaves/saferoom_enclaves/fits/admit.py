@@ -9,7 +9,7 @@ from typing import Final, final
 from saferoom_enclaves.admit import Rules, agreed, require_of_now
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.fits.approved import ApprovedFit, approved_fit
-from saferoom_enclaves.job_admit import require_within
+from saferoom_enclaves.jobs.admit import require_within
 from saferoom_enclaves.requests import Seen
 from saferoom_enclaves.standing import Standing
 from saferoom_proto import hpke

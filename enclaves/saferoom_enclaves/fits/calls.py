@@ -15,10 +15,10 @@ from saferoom_enclaves import wire
 from saferoom_enclaves.fits.desk import BegunFit
 from saferoom_enclaves.fits.gate import SealedFit, whole_model
 from saferoom_enclaves.fits.work import Beside
-from saferoom_enclaves.job_between import Kept
-from saferoom_enclaves.job_hosting import OtherEndedError
-from saferoom_enclaves.job_line import Line
-from saferoom_enclaves.job_others import Joint, Others, chosen, side_by_side
+from saferoom_enclaves.jobs.between import Kept
+from saferoom_enclaves.jobs.hosting import OtherEndedError
+from saferoom_enclaves.jobs.line import Line
+from saferoom_enclaves.jobs.others import Joint, Others, chosen, side_by_side
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.made_calls import MadeCalls
 from saferoom_enclaves.worker import Worker

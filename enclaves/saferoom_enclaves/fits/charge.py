@@ -13,7 +13,7 @@ from typing import Final, final
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.fits.admit import AdmittedFit
 from saferoom_enclaves.fits.bands import BandLedger
-from saferoom_enclaves.job_charge import Runs
+from saferoom_enclaves.jobs.charge import Runs
 from saferoom_proto.statements import PrivacySpent, StoreState
 
 

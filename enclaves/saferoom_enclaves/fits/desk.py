@@ -25,8 +25,8 @@ from saferoom_enclaves.fits.charge import ChargedFit, charge_fit
 from saferoom_enclaves.fits.gate import FitGate, ReleasedFit, SealedFit, make_fit
 from saferoom_enclaves.fits.work import Beside, OverStore
 from saferoom_enclaves.gate import Moment
-from saferoom_enclaves.job_ground import MOST_GIVEN, JobGround
-from saferoom_enclaves.job_uses import columns_of_part
+from saferoom_enclaves.jobs.ground import MOST_GIVEN, JobGround
+from saferoom_enclaves.jobs.uses import columns_of_part
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.judge import PASSING
 from saferoom_enclaves.logs import Log

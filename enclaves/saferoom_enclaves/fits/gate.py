@@ -21,9 +21,9 @@ from saferoom_enclaves.fits.charge import ChargedFit
 from saferoom_enclaves.fits.work import Beside
 from saferoom_enclaves.fits.work import Outcome as Fitted
 from saferoom_enclaves.gate import Moment
-from saferoom_enclaves.job_ground import JobGround
-from saferoom_enclaves.job_kept import MODELS, JobRecord, model_digest
-from saferoom_enclaves.job_work import RefusedError
+from saferoom_enclaves.jobs.ground import JobGround
+from saferoom_enclaves.jobs.kept import MODELS, JobRecord, model_digest
+from saferoom_enclaves.jobs.work import RefusedError
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.state import State
 from saferoom_proto.answer import SALT_BYTES

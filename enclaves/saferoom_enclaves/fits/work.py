@@ -8,12 +8,12 @@ from typing import Final
 
 from saferoom_enclaves.answers import answered, frozen, garbled
 from saferoom_enclaves.children.fit_jobs import FindRows, Fit, Fitted, Made, RowsFound
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.fits.charge import ChargedFit
 from saferoom_enclaves.indexing import Opened
-from saferoom_enclaves.job_ground import MOST_NUMBERS
-from saferoom_enclaves.job_partners import TrainedOn
-from saferoom_enclaves.job_work import lent_memory
+from saferoom_enclaves.jobs.ground import MOST_NUMBERS
+from saferoom_enclaves.jobs.partners import TrainedOn
+from saferoom_enclaves.jobs.work import lent_memory
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.uscc import SUBJECT_BYTES

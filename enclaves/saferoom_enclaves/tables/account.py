@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.state import Row, State
 from saferoom_enclaves.tables.privacy import NoisyNumbers, ToldWithNoise
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, final
 
 from saferoom_enclaves.evidence import Evidence, Right
-from saferoom_enclaves.features import FeatureDefinition
+from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.marks import Marks
 from saferoom_enclaves.tables.account import KeptAccount, TableAccount, TableAccounts
 from saferoom_enclaves.tables.admit import AdmittedTable

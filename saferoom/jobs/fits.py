@@ -1,0 +1,84 @@
+"""Trainings in the room over several owners' columns: the givers let them begin, the host trains.
+
+Of the givers' part each is a job, with a word on its beginning and one on its end; the host's word
+on the whole is a fit's. What the host's enclave asks of the others' meanwhile is carried, sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Final
+
+from saferoom.evidence import Approved, Recorded
+from saferoom.exchange import Judged
+from saferoom.jobs.carried import Sides
+from saferoom.jobs.owners import JobOwners
+from saferoom.jobs.pieces import FitPiece, JobPiece
+from saferoom.jobs.words import Enclaves, JobWords, is_refusal
+from saferoom.made import Told
+from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements import FitRelease
+
+
+class FitsOfOwners:
+    """Has several owners' enclaves train together.
+
+    Args:
+        enclaves: the enclaves.
+        owners: carries between them.
+        words: records what the givers say.
+    """
+
+    def __init__(self, enclaves: Enclaves, owners: JobOwners, words: JobWords) -> None:
+        self._enclaves: Final = enclaves
+        self._owners: Final = owners
+        self._words: Final = words
+
+    async def told(
+        self,
+        approved: Approved,
+        record: Callable[[str, Judged], Awaitable[Recorded[FitRelease]]],
+    ) -> Told[FitRelease]:
+        """Have a model trained; a repeat is given the same words.
+
+        Args:
+            approved: the request.
+            record: verifies and records the host's word.
+
+        Raises:
+            SafeRoomError: a plain refusal of any of the enclaves: the same request goes on later.
+        """
+        sides = self._owners.sides(approved.request.template)
+        # Step 1: all serve, before any counts a run.
+        for owner in sides.in_order:
+            self._enclaves.serving(owner)
+        # Step 2: every giver lets it begin; one that refuses ends it at the others.
+        admitted = list[Recorded[bytes]]()
+        for giver in sides.givers:
+            word = await self._words.begun(giver, approved)
+            if is_refusal(word.statement):
+                await self._owners.spread(sides, approved.envelope.digest, giver, word.statement)
+                return Told(None, b"", (word,))
+            admitted.append(word)
+        # Step 3: the host trains, and asks them; then each hears what became of it.
+        judged = await self._trained(sides, approved)
+        recorded = await record(sides.host, judged)
+        await self._owners.spread(
+            sides, approved.envelope.digest, sides.host, judged.entry.statement
+        )
+        return Told(recorded, judged.sealed, tuple(admitted))
+
+    async def _trained(self, sides: Sides, approved: Approved) -> Judged:
+        carried = self._owners.carry(sides, FitPiece(approved.envelope), _nothing())
+        async with aclosing(carried) as told:
+            async for each in told:
+                if isinstance(each, Judged):
+                    return each
+        raise SafeRoomError(Reason.UNAVAILABLE, f"the enclave of {sides.host} says nothing more")
+
+
+async def _nothing() -> AsyncGenerator[JobPiece]:
+    """Give nothing: there is no label side."""
+    for piece in ():
+        yield piece
