@@ -249,6 +249,17 @@ def test_an_owner_tries_a_draft_and_only_a_sound_one_is_recorded(
     assert "only the owner's own tables" in elsewhere
     assert "recorded version 1 of tax.half_vat" in li("feature", "add", str(draft))
     assert "half_vat" in bank("feature", "list")
+    # A later version ends what was approved with this one, and its owner is told.
+    check = tmp_path / "half-check.yaml"
+    check.write_text(
+        "kind: Check\nname: half-of-vat\ntitle: {en: Half, zh: 一半}\npurposes: [pre-loan]\n"
+        "check: tax.half_vat >= 500\n",
+        "utf-8",
+    )
+    template = bank.json("template", "propose", str(check))["template"]
+    li("template", "approve", template, "--yes")
+    draft.write_text(draft.read_text("utf-8").replace("version: 1", "version: 2"), "utf-8")
+    assert "half-of-vat was approved with an earlier version" in li("feature", "add", str(draft))
 
 
 def test_an_owner_goes_back_to_an_earlier_load(live: LiveRoom, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from saferoom_client.records.annex import catalogue
 from saferoom_client.records.drafting import OWN_COLUMN, draft_tables
 from saferoom_client.room import Room
 from saferoom_client.tongue import say, titled
+from saferoom_proto.formula import FeatureRef
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Feature, FeatureKind, Schema
@@ -145,10 +146,16 @@ def add(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -
         with _of_file(draft):
             recorded = room.add_feature(feature)
         learned = _learned(room, feature)
+        stopped = _approved_before(room, feature)
     digest = recorded.statement.digest
     show(
         as_json,
-        {"feature": feature.full_name, "version": feature.version, "digest": digest},
+        {
+            "feature": feature.full_name,
+            "version": feature.version,
+            "digest": digest,
+            "approve_anew": stopped,
+        },
         say(
             "recorded version {version} of {full_name}: {digest}",
             version=feature.version,
@@ -156,6 +163,14 @@ def add(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) -
             digest=digest,
         ),
         learned,
+        *(
+            say(
+                "{name} was approved with an earlier version: nothing is answered by it until it"
+                " is approved anew; next: saferoom template show {name}",
+                name=name,
+            )
+            for name in stopped
+        ),
     )
 
 
@@ -190,6 +205,21 @@ def try_(draft: InputFile, profile: ProfileOption, as_json: JsonOption = False) 
         grid = ", ".join(str(each) for each in counted.suggested)
         lines.append(say("about as many subjects in each cell: grid: [{grid}]", grid=grid))
     show(as_json, document, *lines, learned)
+
+
+def _approved_before(room: Room, feature: Feature) -> list[str]:
+    """Name the templates that were approved with an earlier version of a feature."""
+    if feature.version == 1:
+        return []
+    ref = FeatureRef.parse(feature.full_name)
+    return [
+        each.template.name
+        for each in room.survey_templates()
+        if each.view is not None
+        and each.view.changed
+        and each.view.approvals
+        and ref in each.view.features
+    ]
 
 
 def _learned(room: Room, feature: Feature) -> str:
