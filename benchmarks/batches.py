@@ -159,8 +159,8 @@ def opened(live: LiveRoom, rows: int) -> list[str]:
         "vat",
         "uscc,paid\n" + "".join(f"{each},{at % 90_000}\n" for at, each in enumerate(subjects)),
     )
-    listed = "".join(f"{each},true\n" for each in subjects[::50])
-    offers.CSV["court"] = ("cases", "uscc,listed\n" + listed)
+    listed = "".join(f"{each},true,{offers.CASE}\n" for each in subjects[::50])
+    offers.CSV["court"] = ("cases", "uscc,listed,case_no\n" + listed)
     live.start()
     live.define()
     live.load()
