@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, cast
 
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.dml import Insert, UpdateBase
 
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 
@@ -25,7 +25,9 @@ class Ready:
     """One statement of SQL, ready to be executed for many rows."""
 
     def __init__(self, sql: UpdateBase) -> None:
-        compiled = sql.compile(dialect=_DIALECT)
+        # Nobody reads what rows got: a key that is looked up would be given back by RETURNING,
+        # and executemany of Python 3.13 does not step over such rows.
+        compiled = (sql.inline() if isinstance(sql, Insert) else sql).compile(dialect=_DIALECT)
         names = cast("Sequence[str] | None", compiled.positiontup)
         self._text: Final = str(compiled)
         processors = [
