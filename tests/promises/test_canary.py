@@ -304,7 +304,10 @@ def require_noticed(aviary: Aviary) -> None:
     assert '"feature": "tax.overflows", "rule": "it fails on the records"' in log
     printed = b"".join(aviary.sweep.seen["saferoom data"])
     assert b"paid" in printed  # the column is named, and the line
-    assert log.count(f"ended with -{int(signal.SIGKILL)}") == 2
+    killed = f"ended with -{int(signal.SIGKILL)}"
+    processes = aviary.live.processes
+    # Who notices it writes it down a moment later.
+    processes.wait_for(lambda: processes.log("server").count(killed) == 2, "two were not killed")
 
 
 def require_found_in_the_owners_own_files(aviary: Aviary) -> None:
