@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
@@ -43,9 +43,8 @@ from saferoom_proto.encoding import b64, digest_bytes, unb64
 from saferoom_proto.merkle import verify_inclusion
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, open_template
-from saferoom_proto.receipt_part import read_receipt
+from saferoom_proto.receipt_part import AskedFile, read_receipt
 from saferoom_proto.statements import BatchRelease, BatchRequest, Template, load
-from saferoom_proto.statements.base import Part
 from saferoom_proto.tree import Tree
 from saferoom_proto.trust import Trust
 
@@ -64,13 +63,10 @@ class BatchPart(PartGrounds):
     """Each as it was sealed: when it was judged, and its records."""
 
 
-class BatchReceipt(Part):
-    """What a batch's receipt file holds; envelopes are DSSE JSON documents, as text."""
+class BatchReceipt(AskedFile[Literal["saferoom-batch-receipt/v1"]]):
+    """What a batch's receipt file holds."""
 
     format: Literal["saferoom-batch-receipt/v1"] = "saferoom-batch-receipt/v1"
-    request: str
-    template: str
-    certificate: str
     blinding: str
     rows: _Bytes
     parts: Annotated[tuple[BatchPart, ...], Field(min_length=1, max_length=64)]
@@ -80,10 +76,6 @@ class BatchReceipt(Part):
         """Read a batch's receipt file; `MALFORMED` names the field."""
         # As long as its batch: its fields are what is bounded.
         return read_receipt(cls, data, len(data))
-
-    def to_json(self) -> bytes:
-        """Write a batch's receipt file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 class RowPart(PartGrounds):
@@ -97,28 +89,17 @@ class RowPart(PartGrounds):
     """From the row's outcome to the root that the word names."""
 
 
-class RowReceipt(Part):
+class RowReceipt(AskedFile[Literal["saferoom-row-receipt/v1"]]):
     """What a row's receipt file holds."""
 
+    most_bytes: ClassVar[int] = RECEIPT_LIMIT_BYTES
     format: Literal["saferoom-row-receipt/v1"] = "saferoom-row-receipt/v1"
-    request: str
-    template: str
-    certificate: str
     index: Annotated[int, Field(ge=0)]
     row: str
     blind: str
     path: _Path
     """From the row as it was asked to the root that the request names."""
     parts: Annotated[tuple[RowPart, ...], Field(min_length=1, max_length=64)]
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Self:
-        """Read a row's receipt file; `MALFORMED` names the field."""
-        return read_receipt(cls, data, RECEIPT_LIMIT_BYTES)
-
-    def to_json(self) -> bytes:
-        """Write a row's receipt file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.fit_part import all_columns
 from saferoom_proto.fits import SIZE, ModelCard
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt_part import Handovers, read_receipt
+from saferoom_proto.receipt_part import AskedFile, Handovers, OwnersWord
 from saferoom_proto.sealed_receipt import Said, verify_heard, verify_said
 from saferoom_proto.statements import (
     FitRelease,
@@ -25,7 +25,6 @@ from saferoom_proto.statements import (
     Outcome,
     Template,
 )
-from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.statements.fit import FitPart
 from saferoom_proto.statements.training import MOST_OWNERS
 from saferoom_proto.suite import suite_of
@@ -36,40 +35,17 @@ LIMIT_BYTES: Final = 4 * SIZE + (4 << 20)
 """A card, written as text within text, and what allowed it."""
 
 
-class GiverPart(Part):
-    """Of another owner, whose columns were trained on too: that its enclave let it begin."""
+class GiverPart(OwnersWord):
+    """Of another owner, whose columns were trained on too: the word by which its job began."""
 
-    owner: Owner
-    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
-    features: tuple[str, ...]
-    approvals: tuple[str, ...]
-    agreement: str
-    endorsement: str
-    release: str
-    """Its job-admission."""
-    salt: Base64
-    proof: str
     handovers: Handovers = ()
 
 
-class FitReceipt(Part):
+class FitReceipt(OwnersWord, AskedFile[Literal["saferoom-fit-receipt/v1"]]):
     """What the file holds. Envelopes are DSSE JSON documents, as text."""
 
+    most_bytes: ClassVar[int] = LIMIT_BYTES
     format: Literal["saferoom-fit-receipt/v1"] = FORMAT
-    request: str
-    template: str
-    certificate: str
-    """The release certificate's payload, as approvals and request name it."""
-    owner: Owner
-    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
-    """The charter in force, and before it those that lead to it from the pinned root."""
-    features: tuple[str, ...]
-    approvals: tuple[str, ...]
-    agreement: str
-    endorsement: str
-    release: str
-    salt: Base64
-    proof: str
     card: str | None
     """What was opened, a JSON document; none for a refusal."""
     handovers: Handovers = ()
@@ -77,15 +53,6 @@ class FitReceipt(Part):
         tuple[GiverPart, ...], Field(max_length=MOST_OWNERS, exclude_if=operator.not_)
     ] = ()
     """In order; receipts of one owner are written without."""
-
-    @classmethod
-    def from_json(cls, data: bytes) -> FitReceipt:
-        """Read a receipt file; `MALFORMED` names the field."""
-        return read_receipt(cls, data, LIMIT_BYTES)
-
-    def to_json(self) -> bytes:
-        """Write a receipt file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

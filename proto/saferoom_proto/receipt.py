@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -27,7 +27,7 @@ from saferoom_proto.entry import commitment as entry_commitment
 from saferoom_proto.entry import leaf
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt_part import Handovers, OwnFeatures, SaidPart, read_receipt
+from saferoom_proto.receipt_part import AskedFile, Handovers, OwnFeatures, SaidPart
 from saferoom_proto.roots import open_under
 from saferoom_proto.shares import Share
 from saferoom_proto.statements import (
@@ -82,24 +82,12 @@ class ReceiptPart(Part):
     handovers: Handovers = ()
 
 
-class Receipt(Part):
+class Receipt(AskedFile[Literal["saferoom-receipt/v1"]]):
     """What a receipt file holds."""
 
+    most_bytes: ClassVar[int] = RECEIPT_LIMIT_BYTES
     format: Literal["saferoom-receipt/v1"] = "saferoom-receipt/v1"
-    request: str
-    template: str
-    certificate: str
-    """The release certificate's payload, as approvals and request name it."""
     parts: Annotated[tuple[ReceiptPart, ...], Field(min_length=1, max_length=64)]
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Receipt:
-        """Read a receipt file; `MALFORMED` names the field."""
-        return read_receipt(cls, data, RECEIPT_LIMIT_BYTES)
-
-    def to_json(self) -> bytes:
-        """Write a receipt file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,23 @@
-"""What the receipts of checks, batches and reports have in common: an owner's part of each."""
+"""What receipts of all kinds have in common: that they are files, and an owner's part of each.
+
+Fields are written in the order of the bases from the last to the first, then those of the class:
+what was asked, an owner's word, what was opened.
+"""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pydantic import Field, ValidationError
 
 from saferoom_proto.encoding import parse_object
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements.base import Part, field_faults
+from saferoom_proto.statements.base import Base64, Owner, Part, field_faults
 
 P = TypeVar("P", bound=Part)
+F = TypeVar("F", bound=str)
 
 
 def read_receipt(kind: type[P], data: bytes, most_bytes: int) -> P:
@@ -39,6 +44,47 @@ Handovers = Annotated[
 
 Most receipts lack them, and are written without: readers from before know no such field.
 """
+
+
+class ReceiptFile(Part, Generic[F]):
+    """A receipt as a file, which says its format. Envelopes are DSSE JSON documents, as text."""
+
+    most_bytes: ClassVar[int]
+    """Of the largest there may be."""
+    format: F
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read a receipt file; `MALFORMED` names the field."""
+        return read_receipt(cls, data, cls.most_bytes)
+
+    def to_json(self) -> bytes:
+        """Write a receipt file."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+class AskedFile(ReceiptFile[F], Generic[F]):
+    """A receipt of a request by a template."""
+
+    request: str
+    template: str
+    certificate: str
+    """The release certificate's payload, as approvals and request name it."""
+
+
+class OwnersWord(Part):
+    """An owner's word and what it rests on, but for what was opened: envelopes as text."""
+
+    owner: Owner
+    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+    """The charter in force, and before it those that lead to it from the pinned root."""
+    features: tuple[str, ...]
+    approvals: tuple[str, ...]
+    agreement: str
+    endorsement: str
+    release: str
+    salt: Base64
+    proof: str
 
 
 class OwnFeatures(Protocol):

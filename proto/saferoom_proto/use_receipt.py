@@ -12,7 +12,7 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -23,7 +23,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import RECEIPT_LIMIT_BYTES, verify_recorded
-from saferoom_proto.receipt_part import Handovers, read_receipt
+from saferoom_proto.receipt_part import Handovers, ReceiptFile
 from saferoom_proto.roots import open_under
 from saferoom_proto.statements import (
     BatchRelease,
@@ -43,7 +43,7 @@ from saferoom_proto.statements import (
     TableRequest,
     load,
 )
-from saferoom_proto.statements.base import Base64, Part
+from saferoom_proto.statements.base import Base64
 from saferoom_proto.suite import suite_of
 from saferoom_proto.trust import Trust
 from saferoom_proto.verification import verify_by_enclave, verify_endorsement
@@ -89,9 +89,10 @@ _QUESTIONS: Final[Mapping[type[UseWord], tuple[type[Question], ...]]] = MappingP
 _Text = Annotated[str, StringConstraints(min_length=2, max_length=512 * 1024)]
 
 
-class UseReceipt(Part):
+class UseReceipt(ReceiptFile[Literal["saferoom-use/v1"]]):
     """What the file holds. Envelopes are DSSE JSON documents, as text."""
 
+    most_bytes: ClassVar[int] = RECEIPT_LIMIT_BYTES
     format: Literal["saferoom-use/v1"] = FORMAT
     charter: _Text
     endorsement: _Text
@@ -104,15 +105,6 @@ class UseReceipt(Part):
     row: Annotated[SubjectRow | None, Field(exclude_if=operator.not_)] = None
     """Of a batch, the row about its subject; the other rows are not in the file."""
     handovers: Handovers = ()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> UseReceipt:
-        """Read a file; `MALFORMED` names the field."""
-        return read_receipt(cls, data, RECEIPT_LIMIT_BYTES)
-
-    def to_json(self) -> bytes:
-        """Write a file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,23 +32,27 @@ SCAN = sha256_digest(b"A scan of a paper consent.")
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
-def require_refused(room: Sample, enclave: EnclaveHarness, serial: int = SUBJECT) -> None:
-    """Have a question refused for want of consent, free of charge and without a word more."""
+REFUSED = (Reason.NO_CONSENT, Outcome.REFUSED, (), None, b"")
+"""For want of consent: free of charge, and without a word more."""
+ANSWERED = (Truth.NOT_FOUND, [1, 1])
+"""An honest consent was all that was missing, and nothing was spent so far."""
+
+
+def outcome(room: Sample, enclave: EnclaveHarness, serial: int = SUBJECT) -> object:
+    """Ask about a subject; tell what a bank and the log see of a refusal."""
     enclave.follow()
     verdict = enclave.ask(room.question(serial))
-    assert verdict.reason is Reason.NO_CONSENT
-    assert verdict.release.outcome is Outcome.REFUSED
-    assert (verdict.release.charges, verdict.release.consent) == ((), None)
-    assert verdict.judged.sealed == b""
+    release = verdict.release
+    sealed = verdict.judged.sealed
+    return verdict.reason, release.outcome, release.charges, release.consent, sealed
 
 
-def require_answered(room: Sample, enclave: EnclaveHarness, serial: int = SUBJECT) -> None:
-    """Show that an honest consent is all that was missing, and that nothing was spent so far."""
+def with_consent(room: Sample, enclave: EnclaveHarness, serial: int = SUBJECT) -> object:
+    """Ask once more after an honest consent; tell the answer, and how much was spent before."""
     room.consent(serial)
     enclave.follow()
     verdict = enclave.ask(room.question(serial))
-    assert verdict.truth is Truth.NOT_FOUND
-    assert [charge.cells_before for charge in verdict.release.charges] == [1, 1]
+    return verdict.truth, [charge.cells_before for charge in verdict.release.charges]
 
 
 def signed(room: Sample, changes: Mapping[str, object], key: SigningKey | None = None) -> Envelope:
@@ -62,8 +66,8 @@ def signed(room: Sample, changes: Mapping[str, object], key: SigningKey | None =
 
 def test_another_banks_consent_does_not_travel(room: Sample, enclave: EnclaveHarness) -> None:
     room.consent(SUBJECT, room.other_bank)
-    require_refused(room, enclave)
-    require_answered(room, enclave)
+    assert outcome(room, enclave) == REFUSED
+    assert with_consent(room, enclave) == ANSWERED
 
 
 def test_another_banks_consent_cannot_be_readdressed(room: Sample, enclave: EnclaveHarness) -> None:
@@ -72,14 +76,14 @@ def test_another_banks_consent_cannot_be_readdressed(room: Sample, enclave: Encl
     assert payload != genuine.payload
     room.world.publish(Envelope(genuine.payload_type, payload, genuine.signatures))
     room.world.publish(sign(genuine.payload_type, payload, room.bank.key))
-    require_refused(room, enclave)
-    require_answered(room, enclave)
+    assert outcome(room, enclave) == REFUSED
+    assert with_consent(room, enclave) == ANSWERED
 
 
 def test_another_subjects_consent_does_not_serve(room: Sample, enclave: EnclaveHarness) -> None:
     room.consent(SUBJECT + 1)
-    require_refused(room, enclave)
-    require_answered(room, enclave)
+    assert outcome(room, enclave) == REFUSED
+    assert with_consent(room, enclave) == ANSWERED
 
 
 CHANGES: dict[str, Callable[[Sample], dict[str, object]]] = {
@@ -111,8 +115,8 @@ def test_a_consent_that_says_something_else_does_not_count(
     room: Sample, enclave: EnclaveHarness, how: str
 ) -> None:
     room.world.publish(signed(room, CHANGES[how](room)))
-    require_refused(room, enclave)
-    require_answered(room, enclave)
+    assert outcome(room, enclave) == REFUSED
+    assert with_consent(room, enclave) == ANSWERED
 
 
 def test_a_purpose_cannot_be_switched_after_the_consent(
@@ -142,17 +146,17 @@ def test_a_consent_taken_back_does_not_come_back_when_it_is_delivered_again(
     given = subject.give(room.bank, FEATURES)
     enclave.follow()
     subject.revoke(given)
-    require_refused(room, enclave)
+    assert outcome(room, enclave) == REFUSED
     room.world.streams["tax"].append(given)
-    require_refused(room, enclave)
+    assert outcome(room, enclave) == REFUSED
     # Nor in other envelopes: the same words are the same consent.
     again = sign(given.payload_type, given.payload, subject.key, room.bank.key)
     assert again.digest == given.digest
     room.world.streams["tax"].append(again)
-    require_refused(room, enclave)
+    assert outcome(room, enclave) == REFUSED
     enclave.restart()
-    require_refused(room, enclave)
-    require_answered(room, enclave)
+    assert outcome(room, enclave) == REFUSED
+    assert with_consent(room, enclave) == ANSWERED
 
 
 def test_uses_are_counted_over_repeats_kills_and_other_templates(
@@ -182,13 +186,13 @@ def test_only_a_registrar_of_the_charter_speaks_for_paper(
     room: Sample, enclave: EnclaveHarness, registrar: str
 ) -> None:
     on_paper(room, registrar)
-    require_refused(room, enclave)
+    assert outcome(room, enclave) == REFUSED
 
 
 def test_a_registrar_speaks_for_its_own_paper_only(room: Sample, enclave: EnclaveHarness) -> None:
     on_paper(room, "registry", paper=None)
     on_paper(room, "registry", paper=Paper(registrar="bank-a", scan=SCAN))
-    require_refused(room, enclave)
+    assert outcome(room, enclave) == REFUSED
     on_paper(room, "registry")
     enclave.follow()
     assert enclave.ask(room.question(SUBJECT)).truth is Truth.NOT_FOUND
@@ -216,10 +220,10 @@ def test_a_revoked_certificate_is_not_brought_back_by_its_twin(
     world.publish(world.issuer.revocation(subject.certificate, world.now()))
     world.clock.advance(1)
     room.consent(SUBJECT)
-    require_refused(room, enclave)
+    assert outcome(room, enclave) == REFUSED
     subject.certificate = other
     room.consent(SUBJECT)
-    require_refused(room, enclave)
+    assert outcome(room, enclave) == REFUSED
     assert "certificate was revoked" in enclave.log.getvalue()
 
 
@@ -229,7 +233,7 @@ def test_before_its_revocation_the_twin_serves_as_the_certificate_itself(
     # The control: what was refused above is the revocation, not the form.
     subject = room.world.subject(SUBJECT)
     subject.certificate = twin(subject.certificate)
-    require_answered(room, enclave)
+    assert with_consent(room, enclave) == ANSWERED
 
 
 def test_a_bank_does_not_learn_why_there_is_no_consent(
@@ -265,7 +269,7 @@ def test_what_was_taken_back_by_a_certificate_of_a_former_issuer_stays_so_in_a_f
     enclave = EnclaveHarness(room.tax, tmp_path)
     try:
         enclave.load({"firms": tax_csv(world)})
-        require_refused(room, enclave)
+        assert outcome(room, enclave) == REFUSED
         room.consent(SUBJECT)
         enclave.follow()
         assert enclave.ask(room.question(SUBJECT)).truth is Truth.NOT_FOUND

@@ -6,17 +6,14 @@ It needs nothing from the room: only the keys that its reader pinned when it joi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
-
-from pydantic import Field
+from typing import ClassVar, Final, Literal
 
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt_part import Handovers, read_receipt
+from saferoom_proto.receipt_part import AskedFile, Handovers, OwnersWord
 from saferoom_proto.reports.listed import OwnerList, require_listed
 from saferoom_proto.reports.told import MOST_BYTES
 from saferoom_proto.sealed_receipt import Said, verify_said
 from saferoom_proto.statements import ListRequest, Outcome, Release
-from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.statements.listing import Listing
 from saferoom_proto.trust import Trust
 
@@ -25,37 +22,14 @@ LIMIT_BYTES: Final = 4 * MOST_BYTES + (4 << 20)
 """The largest page, written as text within text, and what allowed it."""
 
 
-class ListReceipt(Part):
-    """What the file holds. Envelopes are DSSE JSON documents, as text."""
+class ListReceipt(OwnersWord, AskedFile[Literal["saferoom-list-receipt/v1"]]):
+    """What the file holds; no features, for a list reads columns."""
 
+    most_bytes: ClassVar[int] = LIMIT_BYTES
     format: Literal["saferoom-list-receipt/v1"] = FORMAT
-    request: str
-    template: str
-    certificate: str
-    """The release certificate's payload, as approvals and request name it."""
-    owner: Owner
-    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
-    """The charter in force, and before it those that lead to it from the pinned root."""
-    features: tuple[str, ...]
-    """None: a list reads columns."""
-    approvals: tuple[str, ...]
-    agreement: str
-    endorsement: str
-    release: str
-    salt: Base64
-    proof: str
     page: str | None
     """What was opened, a JSON document, filled up as it was sealed; none for a refusal."""
     handovers: Handovers = ()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> ListReceipt:
-        """Read a receipt file; `MALFORMED` names the field."""
-        return read_receipt(cls, data, LIMIT_BYTES)
-
-    def to_json(self) -> bytes:
-        """Write a receipt file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

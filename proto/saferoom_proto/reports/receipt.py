@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,7 @@ from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import verify_said
-from saferoom_proto.receipt_part import Handovers, read_receipt
+from saferoom_proto.receipt_part import AskedFile, Handovers
 from saferoom_proto.reports.told import MOST_BYTES, OwnerReport, require_told
 from saferoom_proto.statements import CheckRequest, Outcome, Release, Template, load
 from saferoom_proto.statements.base import Base64, Owner, Part
@@ -51,14 +51,11 @@ class ReportReceiptPart(Part):
         return ()
 
 
-class ReportReceipt(Part):
+class ReportReceipt(AskedFile[Literal["saferoom-report-receipt/v1"]]):
     """What the file holds."""
 
+    most_bytes: ClassVar[int] = LIMIT_BYTES
     format: Literal["saferoom-report-receipt/v1"] = FORMAT
-    request: str
-    template: str
-    certificate: str
-    """The release certificate's payload, as approvals and request name it."""
     parts: Annotated[tuple[ReportReceiptPart, ...], Field(min_length=1, max_length=MOST_OWNERS)]
 
     @model_validator(mode="after")
@@ -66,15 +63,6 @@ class ReportReceipt(Part):
         if len({part.owner for part in self.parts}) != len(self.parts):
             raise ValueError("an owner has one part")
         return self
-
-    @classmethod
-    def from_json(cls, data: bytes) -> ReportReceipt:
-        """Read a receipt file; `MALFORMED` names the field."""
-        return read_receipt(cls, data, LIMIT_BYTES)
-
-    def to_json(self) -> bytes:
-        """Write a receipt file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

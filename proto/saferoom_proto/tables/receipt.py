@@ -6,19 +6,16 @@ It needs nothing from the room: only the keys that its reader pinned when it joi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
-
-from pydantic import Field
+from typing import ClassVar, Final, Literal
 
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.receipt_part import Handovers, read_receipt
+from saferoom_proto.receipt_part import AskedFile, Handovers, OwnersWord
 from saferoom_proto.sealed_receipt import verify_said
 from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template
-from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import plan_of
 from saferoom_proto.tables.plan import ReleasePlan
@@ -30,36 +27,14 @@ LIMIT_BYTES: Final = 4 * MOST_BYTES
 """The largest tables, written as text within text, and what allowed them."""
 
 
-class TableReceipt(Part):
+class TableReceipt(OwnersWord, AskedFile[Literal["saferoom-table-receipt/v1"]]):
     """What the file holds. Envelopes are DSSE JSON documents, as text."""
 
+    most_bytes: ClassVar[int] = LIMIT_BYTES
     format: Literal["saferoom-table-receipt/v1"] = FORMAT
-    request: str
-    template: str
-    certificate: str
-    """The release certificate's payload, as approvals and request name it."""
-    owner: Owner
-    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
-    """The charter in force, and before it those that lead to it from the pinned root."""
-    features: tuple[str, ...]
-    approvals: tuple[str, ...]
-    agreement: str
-    endorsement: str
-    release: str
-    salt: Base64
-    proof: str
     tables: str | None
     """What was opened, a JSON document; none for a refusal."""
     handovers: Handovers = ()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> TableReceipt:
-        """Read a receipt file; `MALFORMED` names the field."""
-        return read_receipt(cls, data, LIMIT_BYTES)
-
-    def to_json(self) -> bytes:
-        """Write a receipt file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

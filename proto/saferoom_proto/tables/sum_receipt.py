@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -18,11 +18,10 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.pinned import pin
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.receipt import open_template
-from saferoom_proto.receipt_part import Handovers, read_receipt
+from saferoom_proto.receipt_part import AskedFile, Handovers, OwnersWord
 from saferoom_proto.sealed_receipt import Heard, open_request, verify_heard
 from saferoom_proto.statements import Outcome, TableRelease, TableRequest, Template
 from saferoom_proto.statements.aggregate import FEWEST_SUMMED, MOST_SUMMED
-from saferoom_proto.statements.base import Base64, Owner, Part
 from saferoom_proto.suite import suite_of
 from saferoom_proto.tables.asked import plan_of_sum
 from saferoom_proto.tables.receipt import require_charged
@@ -35,43 +34,21 @@ LIMIT_BYTES: Final = 2 * MOST_SUMMED * MOST_BYTES
 """The largest shares of all owners, written as text within text, and what allowed them."""
 
 
-class SumPart(Part):
+class SumPart(OwnersWord):
     """One owner's part of the file. Envelopes are DSSE JSON documents, as text."""
 
-    owner: Owner
-    charters: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
-    """The charter in force, and before it those that lead to it from the pinned root."""
-    features: tuple[str, ...]
-    approvals: tuple[str, ...]
-    agreement: str
-    endorsement: str
-    release: str
-    salt: Base64
-    proof: str
     shares: str | None
     """What was opened, a JSON document; none for a refusal."""
     handovers: Handovers = ()
 
 
-class SumReceipt(Part):
+class SumReceipt(AskedFile[Literal["saferoom-sum-receipt/v1"]]):
     """What the file holds."""
 
+    most_bytes: ClassVar[int] = LIMIT_BYTES
     format: Literal["saferoom-sum-receipt/v1"] = FORMAT
-    request: str
-    template: str
-    certificate: str
-    """The release certificate's payload, as approvals and request name it."""
     parts: Annotated[tuple[SumPart, ...], Field(min_length=FEWEST_SUMMED, max_length=MOST_SUMMED)]
     """Of every owner."""
-
-    @classmethod
-    def from_json(cls, data: bytes) -> SumReceipt:
-        """Read a receipt file; `MALFORMED` names the field."""
-        return read_receipt(cls, data, LIMIT_BYTES)
-
-    def to_json(self) -> bytes:
-        """Write a receipt file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
