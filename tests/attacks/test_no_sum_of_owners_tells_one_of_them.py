@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from saferoom_enclaves.tables.sums import ToldSum
-from saferoom_proto.reasons import Reason
+from saferoom_enclaves.state import State
+from saferoom_enclaves.tables.sums import ToldSum, ToldSums
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import OwnersPeriod
 from saferoom_proto.suite import Suite
 from simulator.added_up import OFFICES, Offices, rows_of, sums_of
@@ -74,6 +75,33 @@ def test_sums_differ_by_whose_cells_stand_in_one_of_them(
     later: dict[str, int], differing: int
 ) -> None:
     assert sums(east=1, north=1, west=1).differs_by(sums(**later)) == differing
+
+
+def test_whoever_asks_about_ever_other_periods_is_refused_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An enclave remembers so many sums, each of which a bank can make up periods for."""
+    monkeypatch.setattr("saferoom_enclaves.tables.sums.MOST_SUMS", 3)
+    state = State(tmp_path / "db")
+    state.open(bytes(32))
+    kept = ToldSums(state)
+
+    def ask(at: int, group: str, *linked: str) -> None:
+        told = sums(east=1, north=at, west=at, yonder=at).model_copy(update={"group": group})
+        with state.transaction():
+            kept.require_apart(told, (group, *linked))
+            kept.told(told)
+
+    for at in range(1, 4):
+        ask(at, "ring")
+    for group, linked in (("ring", ()), ("friends", ("ring",))):
+        with pytest.raises(SafeRoomError) as caught:
+            ask(4, group, *linked)
+        assert caught.value.reason is Reason.TOO_LARGE
+    # What was told may be told again; and another group has room of its own.
+    ask(3, "ring")
+    ask(4, "alone")
+    state.close()
 
 
 @pytest.mark.soak

@@ -21,7 +21,8 @@ from saferoom_proto.statements.tables import OwnersPeriod
 
 _TABLE: Final = "tables"
 MOST_SUMS: Final = 4096
-"""Of different owners or periods: of one group, a sum a month for centuries."""
+"""Of different owners or periods, told to those who share what they learn: a sum a month for
+centuries. Who asks about ever other periods uses up its own, and nobody else's."""
 
 
 class ToldSum(Part):
@@ -68,12 +69,12 @@ class ToldSums:
             SafeRoomError: `CONFLICT`; `TOO_LARGE` if too many are kept.
         """
         kept, _ = self._read()
-        for each in kept.told:
-            if each.group in linked and 0 < asked.differs_by(each) < FEWEST_SUMMED:
-                owners = asked.differs_by(each)
+        theirs = [each for each in kept.told if each.group in linked]
+        for each in theirs:
+            if 0 < (owners := asked.differs_by(each)) < FEWEST_SUMMED:
                 detail = f"beside an earlier sum it would tell of {owners} owners alone"
                 raise SafeRoomError(Reason.CONFLICT, detail)
-        if len(kept.told) >= MOST_SUMS and asked not in kept.told:
+        if len(theirs) >= MOST_SUMS and asked not in theirs:
             raise SafeRoomError(Reason.TOO_LARGE, f"more than {MOST_SUMS} sums")
 
     def told(self, told: ToldSum) -> None:
