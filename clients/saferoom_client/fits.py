@@ -273,7 +273,7 @@ async def _asked(
     # Step 2: the seal.
     card = None
     if told.sealed:
-        card = CARD_SEAL.open(told.sealed, kept.key(), kept.job, release.owner).decode().rstrip(" ")
+        card = CARD_SEAL.open_text(told.sealed, kept.key(), kept.job, release.owner).rstrip(" ")
     # Step 3: all of it once more, as anybody verifies it.
     fields = await shown(session, view, kept.envelope, word, release)
     givers = tuple([await _giver(session, view, each) for each in others])

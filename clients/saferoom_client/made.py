@@ -84,10 +84,17 @@ async def shown(
 ) -> dict[str, object]:
     """Gather the statements that an enclave's word names: the fields of a receipt but one."""
     return {
+        **shown_asked(view, request),
+        **await shown_of(session, view, word, release),
+    }
+
+
+def shown_asked(view: TemplateView, request: Envelope) -> dict[str, object]:
+    """Gather what was asked, of however many owners: it stands once in a receipt."""
+    return {
         "request": _text(request),
         "template": _text(view.envelope),
         "certificate": view.certificate.to_bytes().decode(),
-        **await shown_of(session, view, word, release),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from saferoom_client.kinds import another_kind
 from saferoom_client.made import (
@@ -13,16 +14,18 @@ from saferoom_client.made import (
     asked_until_made,
     heard,
     ignore_waiting,
-    shown,
+    shown_asked,
+    shown_of,
 )
 from saferoom_client.question import BACKDATED, read_purpose
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
 from saferoom_client.values import TemplateView
+from saferoom_proto.asker_seal import AskerSeal
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.hpke import SealingKey
-from saferoom_proto.reasons import Reason
+from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Aggregate,
     OwnersPeriod,
@@ -84,8 +87,8 @@ async def tabulate(
         Refused: the room could not ask, or no enclave has judged it; `reason` says why.
         SafeRoomError: what came back does not verify and is not returned.
     """
-    wanted = Wanted(template, read_purpose(purpose), price=False)
-    return await _asked(session, wanted, waiting, waited_seconds)
+    wanted = Wanted(read_purpose(purpose), price=False)
+    return await _asked(session, template, wanted, Patience(waiting, waited_seconds))
 
 
 async def price_tables(session: Session, template: str, *, purpose: Purpose | str) -> TableAnswer:
@@ -106,8 +109,8 @@ async def price_tables(session: Session, template: str, *, purpose: Purpose | st
         Refused: the room could not ask.
         SafeRoomError: what came back does not verify.
     """
-    wanted = Wanted(template, read_purpose(purpose), price=True)
-    return await _asked(session, wanted, ignore_waiting, WAITED_SECONDS)
+    wanted = Wanted(read_purpose(purpose), price=True)
+    return await _asked(session, template, wanted, PATIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,46 +118,103 @@ class Wanted:
     """What is asked for.
 
     Attributes:
-        template: its digest or name.
         purpose: what for.
         price: whether only what it would cost.
         periods: of a sum over owners, about which period of each.
     """
 
-    template: str
     purpose: Purpose
     price: bool
     periods: tuple[OwnersPeriod, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long tables are waited for.
+
+    Attributes:
+        waiting: is told each time that the room is asked again.
+        seconds: how long.
+    """
+
+    waiting: Waiting
+    seconds: float
+
+
+PATIENT: Final = Patience(ignore_waiting, WAITED_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SignedRequest:
+    """A request for a template's tables.
+
+    Attributes:
+        view: the template.
+        envelope: the request, signed.
+        key: made for it; what answers it is sealed to this key.
+    """
+
+    view: TemplateView
+    envelope: Envelope
+    key: SealingKey
+
+
 async def _asked(
-    session: Session, wanted: Wanted, waiting: Waiting, waited_seconds: float
+    session: Session, template: str, wanted: Wanted, patience: Patience
 ) -> TableAnswer:
     # Step 1: the template, verified; and a signed request with a fresh reply key.
-    view = await get_template(session, wanted.template)
-    if require_tables(view).owners:
+    view = await get_template(session, template)
+    aggregate = require_tables(view)
+    if aggregate.owners:
         raise another_kind(view)
-    key = SealingKey.generate()
-    request = signed_request(session, view, wanted, key)
-    ask = table_pb2.MakeTablesRequest(request=envelope_to_proto(request))
+    request = signed_request(session, view, wanted)
+    # Steps 2 and 3: the enclave's word, and the tables.
+    fields, opened = await told_by(session, request, aggregate.owner, TABLES_SEAL, patience)
+    # Step 4: all of it once more, as anybody verifies it.
+    receipt = TableReceipt.model_validate(
+        {**shown_asked(view, request.envelope), **fields, "tables": opened}
+    )
+    verified = verify_table_receipt(receipt, session.profile.trust)
+    return TableAnswer(verified, receipt, view)
+
+
+async def told_by(
+    session: Session, request: SignedRequest, owner: str, seal: AskerSeal, patience: Patience
+) -> tuple[dict[str, object], str | None]:
+    """Have one owner's enclave asked for tables, or for its part of a sum.
+
+    Args:
+        session: of the institution that asks.
+        request: what is asked.
+        owner: whose enclave.
+        seal: of what it tells.
+        patience: how long it is waited for.
+
+    Returns:
+        The statements that its word names, as fields of a receipt; and what it sealed, opened:
+        none if it refused.
+
+    Raises:
+        Refused: the room could not ask, or the enclave has not judged it.
+        SafeRoomError: what came back does not verify.
+    """
+    ask = table_pb2.MakeTablesRequest(request=envelope_to_proto(request.envelope), owner=owner)
 
     async def call(left: float, /) -> table_pb2.MakeTablesResponse:
         return await session.call(session.tables.MakeTables, ask, left)
 
-    told = await asked_until_made(session, call, waiting, waited_seconds)
+    told = await asked_until_made(session, call, patience.waiting, patience.seconds)
     # Step 2: the enclave's word, its place in the log, and all that it names.
     word = recorded_from_proto(told.release)
     release = await heard(session, word, TableRelease)
+    if release.owner != owner:
+        raise SafeRoomError(Reason.BAD_PROOF, "the room gave another owner's word")
     # Step 3: the seal.
     opened = None
     if told.sealed:
-        plain = TABLES_SEAL.open(told.sealed, key, request.digest, release.owner)
-        opened = plain.decode().rstrip(" ")
-    # Step 4: all of it once more, as anybody verifies it.
-    fields = await shown(session, view, request, word, release)
-    receipt = TableReceipt.model_validate({**fields, "tables": opened})
-    verified = verify_table_receipt(receipt, session.profile.trust)
-    return TableAnswer(verified, receipt, view)
+        plain = seal.open_text(told.sealed, request.key, request.envelope.digest, owner)
+        opened = plain.rstrip(" ")
+    return await shown_of(session, request.view, word, release), opened
 
 
 async def expect_tables(
@@ -197,12 +257,10 @@ def require_tables(view: TemplateView) -> Aggregate:
     return aggregate
 
 
-def signed_request(
-    session: Session, view: TemplateView, wanted: Wanted, key: SealingKey
-) -> Envelope:
+def signed_request(session: Session, view: TemplateView, wanted: Wanted) -> SignedRequest:
     """Sign a request for a template's tables, for as long as they may take."""
-    now = whole_milliseconds(session.clock())
-    return session.sign(
+    now, key = whole_milliseconds(session.clock()), SealingKey.generate()
+    envelope = session.sign(
         TableRequest(
             room=session.profile.card.origin,
             institution=session.profile.member.organisation,
@@ -217,3 +275,4 @@ def signed_request(
             periods=wanted.periods,
         )
     )
+    return SignedRequest(view, envelope, key)

@@ -8,24 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
 
 from saferoom_client.kinds import another_kind
-from saferoom_client.made import (
-    WAITED_SECONDS,
-    Waiting,
-    asked_until_made,
-    heard,
-    ignore_waiting,
-    shown,
-)
+from saferoom_client.made import WAITED_SECONDS, Waiting, ignore_waiting, shown_asked
 from saferoom_client.question import read_purpose
 from saferoom_client.session import Session
-from saferoom_client.stats import Wanted, signed_request
+from saferoom_client.stats import PATIENT, Patience, SignedRequest, Wanted, signed_request, told_by
 from saferoom_client.templates import get_template
 from saferoom_client.values import TemplateView
-from saferoom_proto.dsse import Envelope
-from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Aggregate, OwnersPeriod, Purpose, TableRelease
 from saferoom_proto.tables.sum_receipt import (
@@ -35,11 +25,6 @@ from saferoom_proto.tables.sum_receipt import (
     verify_sum_receipt,
 )
 from saferoom_proto.tables.summed import SHARES_SEAL
-from saferoom_proto.v1 import table_pb2
-from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
-
-_OF_ALL: Final = ("request", "template", "certificate")
-"""What stands once in a sum's receipt, whatever the owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +77,11 @@ async def add_up(
         SafeRoomError: what came back does not verify and is not returned.
     """
     view = await get_template(session, template)
-    patience = _Patience(waiting, waited_seconds)
-    priced = await _asked(session, view, _wanted(view, purpose, price=True), patience)
+    patience = Patience(waiting, waited_seconds)
+    priced = await _asked(session, view, Wanted(read_purpose(purpose), price=True), patience)
     if priced.refusal is not None:
         return priced
-    wanted = _wanted(view, purpose, price=False, periods=_periods(priced))
+    wanted = Wanted(read_purpose(purpose), price=False, periods=_periods(priced))
     return await _asked(session, view, wanted, patience)
 
 
@@ -119,13 +104,12 @@ async def price_sum(session: Session, template: str, *, purpose: Purpose | str) 
         SafeRoomError: what came back does not verify.
     """
     view = await get_template(session, template)
-    patience = _Patience(ignore_waiting, WAITED_SECONDS)
-    priced = await _asked(session, view, _wanted(view, purpose, price=True), patience)
+    priced = await _asked(session, view, Wanted(read_purpose(purpose), price=True), PATIENT)
     if priced.refusal is not None:
         return priced
     # Once more, with the periods: whether an earlier sum could be subtracted depends on them.
-    wanted = _wanted(view, purpose, price=True, periods=_periods(priced))
-    return await _asked(session, view, wanted, patience)
+    wanted = Wanted(read_purpose(purpose), price=True, periods=_periods(priced))
+    return await _asked(session, view, wanted, PATIENT)
 
 
 def require_sum(view: TemplateView) -> Aggregate:
@@ -140,23 +124,6 @@ def require_sum(view: TemplateView) -> Aggregate:
     return aggregate
 
 
-@dataclass(frozen=True, slots=True)
-class _Patience:
-    waiting: Waiting
-    seconds: float
-
-
-def _wanted(
-    view: TemplateView,
-    purpose: Purpose | str,
-    *,
-    price: bool,
-    periods: tuple[OwnersPeriod, ...] = (),
-) -> Wanted:
-    require_sum(view)
-    return Wanted(view.envelope.digest, read_purpose(purpose), price=price, periods=periods)
-
-
 def _periods(priced: SumAnswer) -> tuple[OwnersPeriod, ...]:
     """Give the period that each owner's enclave says it is in."""
     found: list[OwnersPeriod] = []
@@ -168,18 +135,14 @@ def _periods(priced: SumAnswer) -> tuple[OwnersPeriod, ...]:
 
 
 async def _asked(
-    session: Session, view: TemplateView, wanted: Wanted, patience: _Patience
+    session: Session, view: TemplateView, wanted: Wanted, patience: Patience
 ) -> SumAnswer:
     # Step 1: one signed request, with one fresh reply key, for all owners.
-    key = SealingKey.generate()
-    request = signed_request(session, view, wanted, key)
+    owners = require_sum(view).owners
+    request = signed_request(session, view, wanted)
     # Step 2: each owner's word, its place in the log, and its shares; the others are heard out.
     told = await asyncio.gather(
-        *(
-            _part(session, view, (request, key), owner, patience)
-            for owner in require_sum(view).owners
-        ),
-        return_exceptions=True,
+        *(_part(session, request, owner, patience) for owner in owners), return_exceptions=True
     )
     parts: list[SumPart] = []
     for each in told:
@@ -187,37 +150,14 @@ async def _asked(
             raise each
         parts.append(each)
     # Step 3: all of it once more, as anybody verifies it; and the sum.
-    receipt = SumReceipt(
-        request=request.to_json().decode(),
-        template=view.envelope.to_json().decode(),
-        certificate=view.certificate.to_bytes().decode(),
-        parts=tuple(parts),
+    receipt = SumReceipt.model_validate(
+        {**shown_asked(view, request.envelope), "parts": tuple(parts)}
     )
     return SumAnswer(verify_sum_receipt(receipt, session.profile.trust), receipt, view)
 
 
 async def _part(
-    session: Session,
-    view: TemplateView,
-    asked: tuple[Envelope, SealingKey],
-    owner: str,
-    patience: _Patience,
+    session: Session, request: SignedRequest, owner: str, patience: Patience
 ) -> SumPart:
-    request, key = asked
-    ask = table_pb2.MakeTablesRequest(request=envelope_to_proto(request), owner=owner)
-
-    async def call(left: float, /) -> table_pb2.MakeTablesResponse:
-        return await session.call(session.tables.MakeTables, ask, left)
-
-    told = await asked_until_made(session, call, patience.waiting, patience.seconds)
-    word = recorded_from_proto(told.release)
-    release = await heard(session, word, TableRelease)
-    if release.owner != owner:
-        raise SafeRoomError(Reason.BAD_PROOF, "the room gave another owner's word")
-    opened = None
-    if told.sealed:
-        plain = SHARES_SEAL.open(told.sealed, key, request.digest, owner)
-        opened = plain.decode().rstrip(" ")
-    fields = await shown(session, view, request, word, release)
-    own = {name: each for name, each in fields.items() if name not in _OF_ALL}
-    return SumPart.model_validate({**own, "shares": opened})
+    fields, opened = await told_by(session, request, owner, SHARES_SEAL, patience)
+    return SumPart.model_validate({**fields, "shares": opened})

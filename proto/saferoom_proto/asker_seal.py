@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from saferoom_proto import hpke
 from saferoom_proto.encoding import check_digest
+from saferoom_proto.reasons import Reason, SafeRoomError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,11 @@ class AskerSeal:
             SafeRoomError: `BAD_SEAL` if it was sealed to another key, kind, request or owner.
         """
         return key.open(sealed, info=self.info(request_id, owner))
+
+    def open_text(self, sealed: bytes, key: hpke.SealingKey, request_id: str, owner: str) -> str:
+        """Open a document; as `open`, and `BAD_SEAL` for what is no text, whoever sealed it."""
+        try:
+            return self.open(sealed, key, request_id, owner).decode()
+        except UnicodeDecodeError:
+            detail = f"what {owner}'s enclave sealed is no text"
+            raise SafeRoomError(Reason.BAD_SEAL, detail) from None

@@ -186,6 +186,16 @@ def test_tables_open_for_the_asker_of_that_request_at_that_owner_only() -> None:
         assert caught.value.reason is Reason.BAD_SEAL
 
 
+def test_an_enclave_that_seals_no_text_is_refused_in_words() -> None:
+    key, request = SealingKey.generate(), digest("request")
+    told = TABLES_SEAL.seal(tables().to_bytes(), key.public, request, "tax")
+    assert TABLES_SEAL.open_text(told, key, request, "tax") == tables().to_bytes().decode()
+    odd = TABLES_SEAL.seal(b"\xff{}", key.public, request, "tax")
+    with pytest.raises(SafeRoomError, match="tax's enclave sealed is no text") as caught:
+        TABLES_SEAL.open_text(odd, key, request, "tax")
+    assert caught.value.reason is Reason.BAD_SEAL
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2), st.permutations(["a", "b"]))
 def test_numbers_are_laid_out_by_the_plan_and_by_no_other(ways: int, names: list[str]) -> None:

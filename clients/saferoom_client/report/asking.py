@@ -171,7 +171,7 @@ async def _receipt_part(
     report = None
     if release.outcome is Outcome.ANSWERED:
         key = question.reply_key
-        report = REPORT_SEAL.open(part.sealed, key, question.request_id, release.owner).decode()
+        report = REPORT_SEAL.open_text(part.sealed, key, question.request_id, release.owner)
     return ReportReceiptPart(
         owner=release.owner,
         charters=(evidence.charter.to_json().decode(),),

@@ -95,7 +95,7 @@ async def ask_list(
     # Step 3: the seal.
     opened = None
     if release.outcome is Outcome.ANSWERED:
-        opened = LIST_SEAL.open(told.sealed, key, request.digest, release.owner).decode()
+        opened = LIST_SEAL.open_text(told.sealed, key, request.digest, release.owner)
     # Step 4: all of it once more, as anybody verifies it.
     fields = await shown(session, view, request, word, release)
     receipt = ListReceipt.model_validate({**fields, "page": opened})
