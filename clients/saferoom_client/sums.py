@@ -17,7 +17,7 @@ from saferoom_client.stats import PATIENT, Patience, SignedRequest, Wanted, sign
 from saferoom_client.templates import get_template
 from saferoom_client.values import TemplateView
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Aggregate, OwnersPeriod, Purpose, TableRelease
+from saferoom_proto.statements import Aggregate, OwnersPeriod, Purpose
 from saferoom_proto.tables.sum_receipt import (
     SumPart,
     SumReceipt,
@@ -40,12 +40,6 @@ class SumAnswer:
     verified: VerifiedSum
     receipt: SumReceipt
     view: TemplateView
-
-    @property
-    def refusal(self) -> TableRelease | None:
-        """The word of the first owner that would not give its part; none if all would."""
-        said = (each.release for each in self.verified.words.values())
-        return next((each for each in said if each.reason not in {None, Reason.PRICE_ONLY}), None)
 
 
 async def add_up(
@@ -79,7 +73,7 @@ async def add_up(
     view = await get_template(session, template)
     patience = Patience(waiting, waited_seconds)
     priced = await _asked(session, view, Wanted(read_purpose(purpose), price=True), patience)
-    if priced.refusal is not None:
+    if priced.verified.refused is not None:
         return priced
     wanted = Wanted(read_purpose(purpose), price=False, periods=_periods(priced))
     return await _asked(session, view, wanted, patience)
@@ -105,7 +99,7 @@ async def price_sum(session: Session, template: str, *, purpose: Purpose | str) 
     """
     view = await get_template(session, template)
     priced = await _asked(session, view, Wanted(read_purpose(purpose), price=True), PATIENT)
-    if priced.refusal is not None:
+    if priced.verified.refused is not None:
         return priced
     # Once more, with the periods: whether an earlier sum could be subtracted depends on them.
     wanted = Wanted(read_purpose(purpose), price=True, periods=_periods(priced))

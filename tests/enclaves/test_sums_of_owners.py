@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from saferoom_client.cli.sum_words import charged_notes
+from saferoom_client.cli.sum_words import charged_notes, shown_sum
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.encoding import unb64
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -148,6 +148,19 @@ def test_an_owner_that_refuses_leaves_nothing_to_add_up(room: Offices) -> None:
     verified = verify_sum_receipt(room.receipt(of, request, judged), room.world.trust())
     assert (verified.tables, verified.refused and verified.refused.owner) == (None, "west")
     assert [note.partition(" charged")[0] for note in charged_notes(verified)] == ["east", "north"]
+
+
+def test_a_receipt_of_a_price_names_the_owner_that_would_refuse_and_none_that_would_not(
+    room: Offices,
+) -> None:
+    of = room.approved("priced-not-by-west", sums_of(), "east", "north")
+    request = room.request(of, price=True)
+    receipt = room.receipt(of, request, room.ask(request))
+    words = verify_sum_receipt(receipt, room.world.trust()).words
+    assert words["east"].release.reason is Reason.PRICE_ONLY
+    document = shown_sum(receipt, room.world.trust()).document
+    assert isinstance(document, dict)
+    assert document["refused_by"] == "west"
 
 
 def test_of_the_same_records_no_table_is_told_alone(room: Offices, counted: Approved) -> None:

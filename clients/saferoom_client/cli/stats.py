@@ -157,7 +157,7 @@ def _asked(room: Room, template: str, purpose: str) -> TableAnswer | SumAnswer:
 def _refused(answer: TableAnswer | SumAnswer) -> TableRelease | None:
     """Give the enclave's word that it is refused; none if it is answered."""
     if isinstance(answer, SumAnswer):
-        return answer.refusal
+        return answer.verified.refused
     return None if answer.refused is None else answer.verified.release
 
 

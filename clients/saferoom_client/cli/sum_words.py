@@ -82,7 +82,7 @@ def sum_price_lines(answer: SumAnswer, asked: Asked) -> Iterator[str]:
     """Tell what a sum would cost at each owner, and whether all would give their parts."""
     verified, aggregate = answer.verified, require_tables(answer.view)
     yield f"{verified.template.name}:"
-    refused = answer.refusal
+    refused = verified.refused
     if refused is None or refused.reason is None:
         yield say("all owners would give their parts")
     else:
@@ -125,14 +125,13 @@ def sum_document(verified: VerifiedSum) -> dict[str, object]:
 
 def sum_price_document(answer: SumAnswer) -> dict[str, object]:
     """Write what a sum would cost for a program."""
-    aggregate, refused = require_tables(answer.view), answer.refusal
+    aggregate, refused = require_tables(answer.view), answer.verified.refused
     privacy = aggregate.privacy
     owners = len(aggregate.owners)
     errors = () if privacy is None else errors_of(plan_by(answer.view), privacy.epsilon, owners)
     return {
         **sum_document(answer.verified),
         "refused": None if refused is None else refused.reason,
-        "refused_by": None if refused is None else refused.owner,
         "epsilon": None if privacy is None else str(privacy.epsilon),
         "within": dict(errors),
     }

@@ -73,9 +73,9 @@ class VerifiedSum:
 
     @property
     def refused(self) -> TableRelease | None:
-        """The word of the first owner that refused; none if all answered."""
+        """The word of the first owner that would not give its part; none if all would."""
         said = (heard.release for heard in self.words.values())
-        return next((each for each in said if each.outcome is Outcome.REFUSED), None)
+        return next((each for each in said if each.reason not in {None, Reason.PRICE_ONLY}), None)
 
 
 def verify_sum_receipt(receipt: SumReceipt, trust: Trust) -> VerifiedSum:
