@@ -19,6 +19,7 @@ from saferoom_client.training.page import write_page, write_pdf
 from saferoom_client.training.progress import JobProgress, Stage
 from saferoom_client.training.report import Band, Note, TrainingReport, Weight
 from saferoom_models.vertical.columns import FindingKind
+from tests import needs
 
 EVIL = "<script>alert(1)</script>"
 
@@ -82,6 +83,7 @@ def test_the_page_is_chinese_where_chinese_is_spoken(chinese: None) -> None:
     assert "Model card" not in page
 
 
+@needs.chinese_font
 def test_the_page_is_pdf_with_its_drawings_and_takes_names_as_data(chinese: None) -> None:
     made = write_pdf(REPORT)
     assert made.startswith(b"%PDF-")

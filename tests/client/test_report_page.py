@@ -28,6 +28,7 @@ from saferoom_client.tongue import Language, speak
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.told import Mark, MarkedColumn
 from saferoom_proto.statements import ColumnType, Title
+from tests import needs
 
 AT = datetime(2026, 11, 30, 8, tzinfo=UTC)
 HOSTILE = (
@@ -103,6 +104,7 @@ def test_no_two_values_look_alike_and_programs_are_given_them_as_they_are() -> N
     assert [row["case_no"] for row in table["rows"]] == list(values)
 
 
+@needs.chinese_font
 def test_pdf_takes_all_that_a_page_says_as_data_and_is_the_same_file_again() -> None:
     # Read as markup, or as code, none of them is a document.
     broken = ('#panic("read as markup")', "#read(", "]", "$", "@nowhere", '"', "*")
@@ -114,6 +116,7 @@ def test_pdf_takes_all_that_a_page_says_as_data_and_is_the_same_file_again() -> 
     assert pdf(told, AT) == made
 
 
+@needs.chinese_font
 def test_what_is_copied_from_pdf_is_what_stands_there() -> None:
     made = pdf(page_of(content("公共信用报告" * 20, "sha256:" + "ab" * 32, "a" * 300)), AT)
     packed = re.findall(rb"/FlateDecode.*?stream\r?\n(.*?)\r?\nendstream", made, re.DOTALL)
@@ -122,6 +125,7 @@ def test_what_is_copied_from_pdf_is_what_stands_there() -> None:
     assert not any(b"200B" in each for each in meanings)
 
 
+@needs.chinese_font
 def test_a_character_that_no_font_has_is_an_error_and_no_empty_box() -> None:
     with pytest.raises(SafeRoomError) as caught:
         pdf(page_of(content("\U0002a6da")), AT)

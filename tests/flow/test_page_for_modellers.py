@@ -9,6 +9,7 @@ from typing import Final, cast
 
 import pytest
 
+from tests import needs
 from tests.flow.pages import DOCS, Block, moved, read_page, sections, typing_in
 from tests.flow.processes import free_port
 
@@ -39,6 +40,7 @@ def test_the_page_holds_the_modeller_s_commands() -> None:
     assert [each for each in COMMANDS if f"saferoom {each}" not in typed] == []
 
 
+@needs.chinese_font
 @pytest.mark.timeout(300)  # jobs, a notebook and scores: a minute where nothing else runs
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
     own, others = sections(PAGE), sections("by-hand.md")

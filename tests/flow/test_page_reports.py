@@ -8,6 +8,7 @@ import pytest
 
 from saferoom_proto.statements import ListRequest
 from saferoom_proto.use_receipt import UseReceipt, verify_use_receipt
+from tests import needs
 from tests.flow.live import LiveRoom
 from tests.flow.offers import FICKLE
 from tests.flow.pages import DOCS, Hand, read_page, typing_in
@@ -32,6 +33,7 @@ def hand(live: LiveRoom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
         yield hand
 
 
+@needs.chinese_font
 def test_the_page_works_as_it_stands(live: LiveRoom, hand: Hand) -> None:
     for block in read_page(PAGE):
         hand.do(block)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests import needs
 from tests.flow.pages import read_page, typing_in
 
 COMMANDS = ("fit", "show", "report", "apply", "export")
 
 
+@needs.chinese_font
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
     page = read_page("scorecards.md")
     typed = "".join(each.text for each in page if each.kind == "sh")

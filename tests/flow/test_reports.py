@@ -18,6 +18,7 @@ from saferoom_client.report.content import document, of_receipt
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
 from saferoom_proto.use_receipt import verify_use_receipt
+from tests import needs
 from tests.flow.live import LiveRoom
 from tests.flow.offers import CASE, FICKLE, LISTED, POOR, STEADY
 
@@ -170,6 +171,7 @@ def test_the_owner_the_subject_and_the_auditor_see_the_use(
     assert json.loads(typed(live, ("auditor", "desk"), *command))["violations"] == []
 
 
+@needs.chinese_font
 def test_a_bank_asks_in_the_shell_and_keeps_page_and_receipt(
     live: LiveRoom, template: str, tmp_path: Path
 ) -> None:
