@@ -73,7 +73,7 @@ class Said:
         default_factory=list[ledger_pb2.AddCosignatureRequest]
     )
     takes: asyncio.Event | None = None
-    """Where it is set, a cosignature is taken once it is."""
+    """Where there is one, a question or a cosignature is taken once it is set."""
     consistency: Callable[[int, int], tuple[bytes, ...]] | None = None
     leaves: list[bytes] = field(default_factory=list[bytes])
     openings: dict[int, tuple[Envelope, bytes]] = field(
@@ -144,6 +144,8 @@ async def check(
     if said.refusal is not None and said.refusals > 0:
         said.refusals -= 1
         await refuse(context, said.refusal, request_id=envelope.digest, owner="tax")
+    if said.takes is not None:
+        await said.takes.wait()
     parts = [part_to_proto(each) for each in said.parts(envelope)]
     return check_pb2.CheckResponse(request_id=envelope.digest, parts=parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import pkgutil
 from collections.abc import Iterator
@@ -73,7 +74,8 @@ async def test_a_room_that_does_not_answer_in_time_is_left(room: AsyncRoom, said
         purpose="pre-loan",
         params={"least": "5000"},
     )
-    impatient = AsyncRoom(room.profile, clock=room.clock, deadline_seconds=0.000_001)
+    said.takes = asyncio.Event()
+    impatient = AsyncRoom(room.profile, clock=room.clock, deadline_seconds=0.2)
     async with impatient:
         with pytest.raises(Refused) as refused:
             await impatient.ask(question)
