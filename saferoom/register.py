@@ -20,7 +20,7 @@ from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.identity import Identity, IdentityKind
 from saferoom_proto.pinned import PinnedFeature
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.roots import Line, line_of
 from saferoom_proto.statements import (
     Agreement,
@@ -328,6 +328,17 @@ class Register:
     def agreement(self, digest: str) -> Held[Agreement]:
         """Give an agreement."""
         return _known(self._agreements, digest, "agreement")
+
+    def require_alone(self, agreement: Agreement) -> None:
+        """Refuse with `CONFLICT` one beside another in force: the enclave would not heed it."""
+        known = self._between.get((agreement.owner, agreement.institution), ())
+        gone = {*self._ended, agreement.replaces, *(held.says.replaces for held in known)}
+        for held in known:
+            other = held.says
+            meet = other.valid_from < agreement.valid_to and agreement.valid_from < other.valid_to
+            if meet and held.digest not in gone:
+                rule = f"{held.digest} is in force beside it: the enclave would heed that one alone"
+                raise SafeRoomError(Reason.CONFLICT, rule, [FieldFault("replaces", rule)])
 
     def require_agreement(
         self, owner: str, institution: str, purpose: Purpose, now: datetime

@@ -284,6 +284,7 @@ def _agreement(envelope: Envelope, agreement: Agreement, ground: Ground) -> tupl
         raise SafeRoomError(Reason.MALFORMED, "institution", [fault])
     if ground.now >= agreement.valid_to:
         raise SafeRoomError(Reason.EXPIRED, "agreement")
+    ground.register.require_alone(agreement)
     return (agreement.owner,)
 
 
