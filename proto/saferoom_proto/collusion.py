@@ -34,6 +34,12 @@ class CollusionGroups:
         """Give the institutions that were ever in each group."""
         return {group: tuple(sorted(names)) for group, names in self._members.items()}
 
+    def knowing(self, group: str) -> frozenset[str]:
+        """Give the institutions that know what a group is told: all that were ever linked."""
+        return frozenset(
+            name for each in self.linked(group) for name in self._members.get(each, ())
+        )
+
     def linked(self, group: str) -> tuple[str, ...]:
         """Give the groups that share what they learn with one, itself included, in order."""
         found = self._linked.get(group)

@@ -19,7 +19,7 @@ from saferoom_proto.statements.training import MOST_COLUMNS
 from tests.proto.golden_fits import card, fit_certificate, words_on_fits
 
 CERTIFICATE = fit_certificate()
-OWN = Learners("ring", ("ring",))
+OWN = Learners("ring", ("ring",), frozenset())
 DIGEST = sha256_digest(b"another template")
 PART = CERTIFICATE.part("tax").fit
 
@@ -69,7 +69,9 @@ def test_a_request_is_trained_once_and_each_training_is_counted() -> None:
 
 def test_bands_are_charged_each_time_and_add_up_for_linked_groups() -> None:
     fits, of = Fits(), banded()
-    alone, linked = Learners("alone", ("alone",)), Learners("alone", ("alone", "ring"))
+    alone, linked = (
+        Learners("alone", groups, frozenset()) for groups in (("alone",), ("alone", "ring"))
+    )
     assert refusal(fits, release("first", 1, spent="0.5/0.5/1"), of) is None
     assert refusal(fits, release("other", 1, spent="0.5/0.5/1"), of, alone) is None
     assert refusal(fits, release("second", 2, spent="0.5/0.5/1"), of) is Reason.STORE_ROLLED_BACK

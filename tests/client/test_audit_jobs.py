@@ -77,7 +77,7 @@ def of_two(kind: str, owner: str, request: str = "first", **changes: object) -> 
 
 def held_against(*words: Payload) -> Reason | None:
     """Have words taken in their order; give why one is held against its enclave."""
-    trainings, by, certificate = Trainings(), Learners("ring", ("ring",)), fit_of_two()
+    trainings, by, certificate = Trainings(), Learners("ring", ("ring",), frozenset()), fit_of_two()
     try:
         for said in words:
             match said:

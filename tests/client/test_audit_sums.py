@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from saferoom_client.audit.book import Book
+from saferoom_client.audit.linked import Learners
+from saferoom_client.audit.run import Auditor
 from saferoom_client.audit.sums import Sums
+from saferoom_client.values import LogEntry
 from saferoom_proto.encoding import sha256_digest
+from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Outcome, TableRelease
 from saferoom_proto.statements.enclave import StoreState
-from simulator.added_up import OFFICES, sums_of
+from simulator.added_up import OFFICES, Offices, sums_of
 from tests.proto.golden_tables import words_on_tables
 
 FOUR: Final = (*OFFICES, "yonder")
@@ -27,6 +34,7 @@ def told(
     group: str = "ring",
     owners: tuple[str, ...] = OFFICES,
     records: int | None = None,
+    institutions: Sequence[str] = ("bank-a",),
     **other: object,
 ) -> list[Reason]:
     """Take the words of owners on a request, each about a period; give what is wrong."""
@@ -42,7 +50,8 @@ def told(
         said = word.model_copy(update=fields | other)
         aggregate = sums_of(owners=owners if len(owners) > 1 else OFFICES)
         plan = aggregate if len(owners) > 1 else aggregate.of(owner)
-        faults = sums.take(said, (owner, records or epoch), plan, group, (group,))
+        by = Learners(group, (group,), frozenset(institutions))
+        faults = sums.take(said, (owner, records or epoch), plan, by)
         found += [each.reason for each in faults]
     return found
 
@@ -90,3 +99,49 @@ def test_one_owner_more_over_periods_of_all_the_others_is_no_violation() -> None
     assert told(sums, "one", FIRST) == []
     later = SECOND | {"yonder": 1}
     assert told(sums, "two", later, owners=FOUR) == []
+
+
+@pytest.mark.parametrize(
+    ("owners", "institutions", "reasons"),
+    [
+        (OFFICES, ("bank-a", "north"), [Reason.NOT_ALLOWED] * 3),
+        (FOUR, ("bank-a", "north"), []),
+        (FOUR, ("east", "north"), [Reason.NOT_ALLOWED] * 4),
+    ],
+)
+def test_a_sum_of_which_who_learns_it_knows_too_many_parts_is_found(
+    owners: tuple[str, ...], institutions: tuple[str, ...], reasons: list[Reason]
+) -> None:
+    periods = dict.fromkeys(owners, 1)
+    assert told(Sums(), "one", periods, owners=owners, institutions=institutions) == reasons
+
+
+def audited(room: Offices) -> list[tuple[Reason, str]]:
+    """Have everything that the room's log holds audited; give the violations and who said it."""
+    auditor = Auditor(Book(room.world.trust()), [room.world.heads.verify_key], 0)
+    for index, statement in enumerate(room.world.ledger.statements):
+        salt = room.world.ledger.recorded(statement).salt
+        committed = leaf(commitment(salt, statement.digest))
+        auditor.take(LogEntry(index, committed, statement, salt))
+    auditor.finish()
+    return [(each.reason, each.named.whose) for each in auditor.violations]
+
+
+def test_enclaves_that_tell_an_owner_the_sum_of_the_two_others_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: three real enclaves that leave the rule out, and a whole log of what they said."""
+    room = Offices.make(tmp_path)
+    try:
+        office = room.banks[3]
+        of = room.approved("of-its-own", sums_of(), bank=office)
+        room.ask(room.request(of, room.bank))
+        room.ask(room.request(of, office))
+        room.follow()
+        assert audited(room) == []
+        monkeypatch.setattr("saferoom_enclaves.tables.charge.FEWEST_SUMMED", 2)
+        room.ask(room.request(of, office))
+        room.follow()
+        assert audited(room) == [(Reason.NOT_ALLOWED, each) for each in OFFICES]
+    finally:
+        room.close()

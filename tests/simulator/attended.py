@@ -81,6 +81,7 @@ class Attended:
         """Challenge the enclave and endorse what it claims; fields can be changed by name."""
         claims_envelope = self._reached.attest(self.world.seeds.fresh(32)).claims
         claims = load(claims_envelope, EvidenceClaims)
+        self.world.ledger.record(claims_envelope)
         now = self.world.now()
         fields: dict[str, object] = {
             "room": claims.room,
@@ -149,6 +150,8 @@ class Attended:
         reached = where.sequence + len(statements)
         outbox = self._reached.outbox(0)
         for entry in outbox:
+            if entry.order is not None:
+                self.world.ledger.record(entry.order)
             self.world.ledger.record(entry.statement, entry.salt)
         proofs = [self._proof(entry) for entry in outbox]
         fields: dict[str, object] = {"sequence": reached, "running": stream.running[reached]}

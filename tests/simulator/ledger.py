@@ -24,12 +24,15 @@ class SimLedger:
         self.size = 0
         self.index_of: dict[str, int] = {}
         """Where each statement stands, by its digest."""
+        self.statements: list[Envelope] = []
+        """In their order."""
 
     def copy(self) -> SimLedger:
         """Make another log with the same past, under the same key: two histories from here on."""
         other = SimLedger(self.origin, self.key, self._seeds)
         other._nodes, other._salts = dict(self._nodes), dict(self._salts)
         other.size, other.index_of = self.size, dict(self.index_of)
+        other.statements = list(self.statements)
         return other
 
     def record(self, statement: Envelope, salt: bytes | None = None) -> int:
@@ -39,6 +42,7 @@ class SimLedger:
             index = self.append(entry.leaf(entry.commitment(salt, statement.digest)))
             self._salts[index] = salt
             self.index_of[statement.digest] = index
+            self.statements.append(statement)
         return self.index_of[statement.digest]
 
     def append(self, leaf: bytes) -> int:

@@ -116,7 +116,7 @@ class Book:
         """Give who learns what an enclave told under an agreement, at a place of its stream."""
         group = self.agreements[agreement].says.agreement.group
         groups = self.linked.get(owner, Linked()).groups(self.streams.reached(owner, place))
-        return Learners(group, groups.linked(group))
+        return Learners(group, groups.linked(group), groups.knowing(group))
 
     def require_before(self, digest: str, what: str) -> int:
         """Give the entry of a statement that stands in the log already.

@@ -22,10 +22,12 @@ class Learners:
     Attributes:
         group: the institution's own.
         linked: the groups that share what they learn with it, itself among them.
+        institutions: those that were ever in any of these groups.
     """
 
     group: str
     linked: Sequence[str]
+    institutions: frozenset[str]
 
 
 class Linked:

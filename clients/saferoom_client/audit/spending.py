@@ -125,7 +125,7 @@ class Spending:
         # It was charged and signed in one transaction: by the agreements that it had heard of then.
         by = self._book.learners(said.owner, said.agreement, said.stream.sequence)
         yield from self._noise.take(said, records, aggregate.privacy, by.group, by.linked)
-        yield from self._sums.take(said, records, aggregate, by.group, by.linked)
+        yield from self._sums.take(said, records, aggregate, by)
 
     def _faults(self, entry: int, said: Release) -> Iterator[SafeRoomError]:
         answered = said.outcome is Outcome.ANSWERED

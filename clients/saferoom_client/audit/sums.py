@@ -1,4 +1,4 @@
-"""Sums over owners, replayed: none from which another could be subtracted (ADR 54).
+"""Sums over owners, replayed: of three others at least, and none that another leaves bare (ADR 54).
 
 An enclave's word says about which period its part is, and to which request it is an answer. So
 whose parts a request's sum adds up is known once all of its owners answered; a request that one
@@ -7,10 +7,11 @@ did not answer told nobody anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from saferoom_client.audit.linked import Learners
 from saferoom_client.audit.tables import Records
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Aggregate, Outcome, TableRelease
@@ -30,9 +31,7 @@ class _Request:
     """
 
     periods: dict[str, int] = field(default_factory=dict[str, int])
-    told_to: dict[str, tuple[str, Sequence[str]]] = field(
-        default_factory=dict[str, tuple[str, Sequence[str]]]
-    )
+    told_to: dict[str, Learners] = field(default_factory=dict[str, Learners])
 
 
 class Sums:
@@ -48,8 +47,7 @@ class Sums:
         said: TableRelease,
         records: Records,
         aggregate: Aggregate,
-        group: str,
-        linked: Sequence[str],
+        by: Learners,
     ) -> Iterator[SafeRoomError]:
         """Take an enclave's next word on tables; give what is wrong with it.
 
@@ -57,8 +55,7 @@ class Sums:
             said: the word.
             records: what its tables are about.
             aggregate: what its plan asks.
-            group: the asker's.
-            linked: the groups that share what they learn with it, itself among them.
+            by: who learns what its asker is told, as the enclave had heard by then.
         """
         if said.outcome is not Outcome.ANSWERED or said.store is None:
             return
@@ -67,12 +64,16 @@ class Sums:
             yield SafeRoomError(Reason.CONFLICT, detail)
         if not aggregate.owners:
             return
+        if len(others := {*aggregate.owners} - by.institutions) < FEWEST_SUMMED:
+            known = ", ".join(sorted({*aggregate.owners} - others))
+            detail = f"{known} or who shares what it learns asked: {len(others)} others are left"
+            yield SafeRoomError(Reason.NOT_ALLOWED, detail)
         if records[1] != said.store.epoch:
             detail = "a sum of records that its owner went back to, which others take for new ones"
             yield SafeRoomError(Reason.CONFLICT, detail)
         request = self._requests.setdefault(said.request, _Request())
         request.periods[said.owner] = said.store.epoch
-        request.told_to[said.owner] = (group, linked)
+        request.told_to[said.owner] = by
         if request.periods.keys() == {*aggregate.owners}:
             yield from self._complete(request)
 
@@ -80,14 +81,14 @@ class Sums:
         """Hold a sum to those that its owners gave to the same groups before."""
         parts = frozenset(request.periods.items())
         alone: set[str] = set()
-        for owner, (group, linked) in request.told_to.items():
+        for owner, by in request.told_to.items():
             told = self._told.setdefault(owner, [])
             for other, earlier in told:
                 differing = {each for each, _ in parts ^ earlier}
-                if other in linked and 0 < len(differing) < FEWEST_SUMMED:
+                if other in by.linked and 0 < len(differing) < FEWEST_SUMMED:
                     alone |= differing
-            if (group, parts) not in told:
-                told.append((group, parts))
+            if (by.group, parts) not in told:
+                told.append((by.group, parts))
         if alone:
             named = ", ".join(sorted(alone))
             detail = f"beside an earlier sum told to the same group it tells of {named} alone"

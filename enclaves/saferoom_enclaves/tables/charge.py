@@ -194,10 +194,8 @@ def _parts(
     if not owners:
         return None
     group = asked.agreement.agreement.group
-    linked = groups.linked(group)
     # Whoever asks, or shares what it learns with who does, knows its own cells already.
-    knowing = {each for other in linked for each in groups.institutions().get(other, ())}
-    if len({*owners} - knowing) < FEWEST_SUMMED:
+    if len({*owners} - groups.knowing(group)) < FEWEST_SUMMED:
         raise SafeRoomError(Reason.NOT_ALLOWED, "the asker's group would see fewer than three")
     # The other owners take a new period for other records; these have their former numbers again.
     if kept.records != epoch:
@@ -208,7 +206,7 @@ def _parts(
     if own != epoch:
         raise SafeRoomError(Reason.CONFLICT, "the sum is asked about another period of this owner")
     told = ToldSum(group=group, periods=asked.request.periods)
-    accounts.sums.require_apart(told, linked)
+    accounts.sums.require_apart(told, groups.linked(group))
     return told
 
 
