@@ -57,8 +57,8 @@ class SeenLedger(Part):
 
     size: Annotated[int, Field(ge=0)]
     root: Base64
-    unseen_since: Instant | None = None
-    """Since when the enclave goes by more than the charter's witnesses are known to have seen."""
+    unseen_since: Annotated[Instant | None, Field(exclude=True)] = None
+    """Stands in some folders, and is not gone by: after a start witnesses must have seen it all."""
 
 
 class Marks(Part):

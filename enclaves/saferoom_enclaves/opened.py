@@ -111,7 +111,7 @@ class OpenEnclave:
         self.journal: Final = Journal(state, makeup.keys.identity, randomness)
         self.kept_loads: Final = KeptLoads(around.folder, log)
         self.freshness: Final = Freshness(clock, randomness)
-        self.witnesses: Final = Witnesses(clock, state.marks.ledger)
+        self.witnesses: Final = Witnesses(clock)
         self.data: Final = Data(launch.charter.owner, around.folder, around.work, log)
         self.follower: Final = Follower(
             state=state,

@@ -180,11 +180,7 @@ class Follower:
     def _take(self, delivery: Delivery, checked: _Checked, now: datetime) -> list[OutboxEntry]:
         # Step 4: each statement under its number; what it says takes effect if it verifies.
         first = self._state.marks.position.stream.sequence + 1
-        ledger = SeenLedger(
-            size=checked.checkpoint.size,
-            root=b64(checked.checkpoint.root),
-            unseen_since=checked.known.unseen_since,
-        )
+        ledger = SeenLedger(size=checked.checkpoint.size, root=b64(checked.checkpoint.root))
         self._state.marks = self._state.marks.with_stream(
             checked.position, ledger, max(now, checked.head.time)
         )

@@ -5,8 +5,9 @@ to withhold a revocation, gets no fresh cosignatures for what it shows: witnesse
 and only the largest tree they have seen of it. So a checkpoint that enough of them cosigned lately
 must be a beginning of what the heads stand on. A beginning alone is little: every log begins with
 an old one, and a server that shows witnesses nothing newer has that cosigned for ever. So they must
-also have seen, within the same age, whatever the enclave goes by. Statements are taken without all
-this, as what they restrict must not wait; answers are not given.
+also have seen, within the same age, whatever the enclave goes by; and, before anything is answered,
+what it goes by first after a start or under a charter that names others. Statements are taken
+without all this, as what they restrict must not wait; answers are not given.
 
 How old the witnesses' word is counts on the enclave's clock, which the boot clock carries on.
 """
@@ -19,7 +20,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from saferoom_enclaves.clock import EnclaveClock
-from saferoom_enclaves.marks import SeenLedger
 from saferoom_proto.checkpoint import Checkpoint, open_checkpoint
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.merkle import verify_consistency
@@ -34,14 +34,6 @@ _STEPS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """By when as many witnesses as a policy asks for had cosigned what heads stand on."""
-
-    policy: WitnessPolicy
-    time: int
-
-
-@dataclass(frozen=True, slots=True)
 class Unseen:
     """Since when the enclave goes by a log of that size, which the witnesses may not have seen."""
 
@@ -51,24 +43,29 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the witnesses, once a delivery is taken.
+    """What is known of the witnesses of one policy, once a delivery is taken.
 
     Attributes:
-        word: the newest of enough of them.
+        policy: whose words these are; none if the charter asks for none.
+        first: the entries that the enclave went by first under that policy, since its start.
+        word: by when enough of them had cosigned what heads stand on, in seconds since 1970.
         seen: the most entries that enough of them are known to have seen.
         unseen: the heads beyond, the oldest first.
     """
 
-    word: Word | None = None
+    policy: WitnessPolicy | None = None
+    first: int = 0
+    word: int | None = None
     seen: int = 0
     unseen: tuple[Unseen, ...] = ()
 
-    def with_word(self, word: Word, size: int) -> Known:
-        """Know that enough of them cosigned so many entries."""
-        known = self.word
-        newer = known is None or known.policy != word.policy or known.time < word.time
+    def with_word(self, time: int, size: int) -> Known:
+        """Know that enough of them cosigned so many entries, unless it began with more."""
+        if size < self.first:
+            return self
+        word = time if self.word is None else max(time, self.word)
         unseen = tuple(each for each in self.unseen if each.size > size)
-        return Known(word if newer else known, max(self.seen, size), unseen)
+        return replace(self, word=word, seen=max(self.seen, size), unseen=unseen)
 
     def with_head(self, head: Unseen, apart: timedelta) -> Known:
         """Go by a head; those that are less apart, or too many, count as the first of them."""
@@ -90,19 +87,16 @@ class Known:
 class Witnesses:
     """Knows how old the witnesses' newest word is, and what they have not seen yet.
 
-    No word is known after a start. What had not been seen is, lest a server start an enclave anew
-    and anew.
+    Nothing is known after a start, nor under a charter with another policy: what only witnesses
+    that were replaced have seen, nobody has.
 
     Args:
         clock: the enclave's.
-        ledger: the newest checkpoint that the enclave accepted before.
     """
 
-    def __init__(self, clock: EnclaveClock, ledger: SeenLedger | None) -> None:
+    def __init__(self, clock: EnclaveClock) -> None:
         self._clock: Final = clock
-        since = None if ledger is None else ledger.unseen_since
-        before = () if ledger is None or since is None else (Unseen(since, ledger.size),)
-        self._known = Known(unseen=before)
+        self._known = Known()
 
     def check(
         self, charter: Charter, head: Checkpoint, cosigned: str, consistency: Sequence[bytes]
@@ -124,6 +118,8 @@ class Witnesses:
             return Known()
         now = self._clock.now()
         known = self._known
+        if known.policy != policy:
+            known = Known(policy, head.size)
         if cosigned:
             key = VerifyKey.from_public(charter.room_keys.ledger)
             witnessed = _counted(
@@ -132,7 +128,7 @@ class Witnesses:
             if witnessed is not None:
                 begun = witnessed.checkpoint
                 _require_begins(head, begun, consistency, key.suite)
-                known = known.with_word(Word(policy, witnessed.time), begun.size)
+                known = known.with_word(witnessed.time, begun.size)
         apart = timedelta(seconds=policy.max_age_seconds) / _STEPS
         return known.with_head(Unseen(whole_milliseconds(now), head.size), apart)
 
@@ -149,10 +145,12 @@ class Witnesses:
         """
         if policy is None:
             return
-        word, since = self._known.word, self._known.unseen_since
-        if word is None or word.policy != policy:
-            raise SafeRoomError(Reason.NOT_WITNESSED, "no word of the charter's witnesses yet")
-        policy.require_young(word.time, int(now.timestamp()))
+        known = self._known
+        if known.policy != policy or known.word is None:
+            detail = f"no word of the charter's witnesses on {known.first} entries yet"
+            raise SafeRoomError(Reason.NOT_WITNESSED, detail)
+        policy.require_young(known.word, int(now.timestamp()))
+        since = known.unseen_since
         if since is not None and now - since > timedelta(seconds=policy.max_age_seconds):
             behind = int((now - since).total_seconds())
             detail = f"the witnesses have not seen what the log grew by {behind} s ago"

@@ -6,7 +6,7 @@ witnesses' word: the charter asks for two of three.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,13 @@ COSIGNERS = (
     Cosigner.generate("owner.example/w", Algorithm.ML_DSA_44),
     Cosigner.generate("auditor.example/w", Algorithm.ML_DSA_44),
 )
+OTHERS = tuple(Cosigner.generate(f"{each}.example/w", Algorithm.ED25519) for each in "abc")
+
+
+def policy_of(cosigners: Sequence[Cosigner]) -> WitnessPolicy:
+    """Ask for two of these."""
+    keys = tuple(each.key.text for each in cosigners)
+    return WitnessPolicy(threshold=2, witnesses=keys, max_age_seconds=AGE)
 
 
 class HonestWitness:
@@ -39,7 +46,7 @@ class HonestWitness:
     def cosign(self, ledger: SimLedger, time: int) -> str:
         """Look at a log; raises if it is not the one it saw before."""
         head = ledger.checkpoint()
-        if self.seen is not None:
+        if self.seen is not None and self.seen.size:
             proof = ledger.consistency(self.seen.size) if self.seen.size < head.size else ()
             verify_consistency(self.seen.size, head.size, proof, self.seen.root, head.root)
         self.seen = head
@@ -74,6 +81,11 @@ class Watched:
         self.enclave.delivery()  # whatever waits in the outbox is in the log now
         self.enclave.enclave.deliver(self.delivery(self.cosigned(*which, ago=ago)))
 
+    def deliver_on(self, log: SimLedger) -> None:
+        """Bring a head, and the word of all witnesses on what the log began with."""
+        note = self.cosigned(0, 1, 2, ledger=log)
+        self.enclave.enclave.deliver(self.delivery(note, log.size))
+
     def stay_at(self, log: SimLedger, *which: int) -> None:
         """Let time pass in which the enclave's log grows, and witnesses are shown another state."""
         self.world.clock.advance(20)
@@ -99,12 +111,7 @@ class Watched:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
-    policy = WitnessPolicy(
-        threshold=2,
-        witnesses=tuple(each.key.text for each in COSIGNERS),
-        max_age_seconds=AGE,
-    )
-    said = sample("watched", witnesses=policy)
+    said = sample("watched", witnesses=policy_of(COSIGNERS))
     harness = EnclaveHarness(said.tax, tmp_path)
     harness.load({"firms": tax_csv(said.world)})
     for serial in (*FIRMS, 9):
@@ -232,6 +239,43 @@ def test_an_enclave_that_is_started_anew_still_counts_since_when(watched: Watche
     watched.stay_at(stopped)
     assert watched.reason() is Reason.NOT_WITNESSED
     watched.deliver(0, 1)
+    assert watched.truth() is Truth.YES
+
+
+def test_what_only_replaced_witnesses_saw_is_not_seen(watched: Watched) -> None:
+    """Witnesses that lie cosigned a log of the enclave's own; their owner names others instead."""
+    watched.deliver(0, 1, 2)
+    public = watched.world.ledger.copy()  # goes on with a revocation that the enclave's log lacks
+    watched.world.ledger.append(b"what the enclave alone is shown")
+    watched.deliver(0, 1, 2)
+    assert watched.truth() is Truth.YES
+    watched.said.tax.adopt(witnesses=policy_of(OTHERS))
+    watched.deliver(0, 1, 2)  # the liars saw the new charter's entry, too
+    watched.witnesses = [HonestWitness(each) for each in OTHERS]
+    watched.enclave.unlock()
+    # The enclave's log rests from here on: nothing in it is new.
+    watched.deliver_on(public)
+    assert watched.reason() is Reason.NOT_WITNESSED
+    # Once the others have seen it, too, only the rules on approvals stand in the way.
+    watched.deliver(0, 1)
+    assert watched.enclave.ask(watched.said.question()).reason is Reason.NOT_APPROVED
+
+
+def test_a_word_on_less_than_an_enclave_begins_with_is_none(watched: Watched) -> None:
+    """It runs for the first time, or anew, and witnesses are shown an empty log, or an old one."""
+    world = watched.world
+    watched.deliver_on(SimLedger(world.room, world.ledger.key, world.seeds))
+    assert watched.reason() is Reason.NOT_WITNESSED
+    old = world.ledger.copy()
+    world.ledger.append(b"what the enclave alone is shown")
+    watched.deliver(0, 1, 2)
+    assert watched.truth() is Truth.YES
+    watched.enclave.follow()
+    watched.enclave.restart()
+    watched.witnesses = [HonestWitness(each) for each in COSIGNERS]
+    watched.deliver_on(old)
+    assert watched.reason() is Reason.NOT_WITNESSED
+    watched.deliver(0, 1, 2)
     assert watched.truth() is Truth.YES
 
 
