@@ -331,7 +331,10 @@ def verify_claims(envelope: Envelope, evidence: Evidence, nonce: str) -> Evidenc
     """
     claims = load(envelope, EvidenceClaims)
     if (evidence.kind == "software") == bool(evidence.quote):
-        detail = f"{evidence.kind} evidence has {'a' if evidence.quote else 'no'} quote"
+        kind = evidence.kind
+        detail = (
+            f"{kind} evidence has a quote" if evidence.quote else f"{kind} evidence has no quote"
+        )
         raise SafeRoomError(Reason.BAD_EVIDENCE, detail)
     envelope.verify([VerifyKey.from_public(claims.identity)])
     if claims.nonce != nonce:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saferoom_client.audit.run import AuditReport, Violation
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
 from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.encoding import b64

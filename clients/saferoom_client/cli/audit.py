@@ -14,7 +14,7 @@ from saferoom_client.cli.auditors import require_auditor
 from saferoom_client.cli.coverage import plan
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import in_one_line, moment, progress_of, show
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.files import PUBLIC_FILE, require_writable, write_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now

@@ -27,7 +27,7 @@ from saferoom_client.cli.options import (
     pairs,
 )
 from saferoom_client.cli.output import moment, progress_of, saying_how_to_go_on, show
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.files import require_writable, write_file
 from saferoom_client.loading import Earlier

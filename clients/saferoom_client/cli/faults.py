@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.tongue import later, say
 from saferoom_client.values import EnclaveState
 from saferoom_proto.reasons import Reason

@@ -18,7 +18,7 @@ from saferoom_client.cli.federation_words import (
 from saferoom_client.cli.job import progress_bar
 from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group
 from saferoom_client.cli.output import progress_of, show
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.federating.scoring import score_file
 from saferoom_client.federating.taking_part import FederationProgress

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from saferoom_client.cli.output import moment
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.federating.scoring import FederationScored
 from saferoom_client.federating.view import FederationView

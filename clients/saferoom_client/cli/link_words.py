@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.tongue import say
 from saferoom_client.values import LoadReport

@@ -27,7 +27,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.tongue import say
 from saferoom_proto.reasons import SafeRoomError
 

@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from saferoom_client.cli.output import error_document, in_one_line, show
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.files import PUBLIC_FILE, write_file
 from saferoom_client.refused import Refused
 from saferoom_client.tongue import say

@@ -1,18 +1,10 @@
-"""The rules that people break most, listed for translation: they come over the wire in English.
-
-What a rule is about may stand before it, as in `tax.vat_paid: it is not one of the feature's
-thresholds`; what is about names and numbers stays as it is.
-"""
+"""The rules that people break most, listed for translation: they come over the wire in English."""
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from saferoom_client.cli.drafts_met import DRAFTS_WITH_VALUES
-from saferoom_client.cli.faults_met import FAULTS_WITH_VALUES
-from saferoom_client.cli.foreign_rules import in_our_words, without_prefix
-from saferoom_client.tongue import later, say
+from saferoom_client.tongue import later
 
 RULES: Final = (
     later("missing"),
@@ -300,29 +292,3 @@ WITH_VALUES: Final = (
     later("{feature} is asked of a source, about one subject at a time: no model reads it"),
 )
 """The same, with values in them; the code that gives one holds its words."""
-
-_IN_WORDS: Final = frozenset({"rule", "detail", "error", "why", "what", "field", "kind"})
-"""Places that hold words of ours; what stands in another is a name or a value of the user's own."""
-_PLACE: Final = re.compile(r"\\{(\w+)\\}")
-_SHAPES: Final = tuple(
-    (re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(message)), re.DOTALL), message)
-    for message in (*WITH_VALUES, *FAULTS_WITH_VALUES, *DRAFTS_WITH_VALUES)
-)
-
-
-def say_rule(rule: str) -> str:
-    """Give a rule in the language that is spoken, also where it stands after what it is about."""
-    if (ours := in_our_words(rule)) is not None:
-        return ours
-    rule = without_prefix(rule)
-    if (whole := say(rule)) != rule:
-        return whole
-    for shape, message in _SHAPES:
-        if found := shape.fullmatch(rule):
-            told = {
-                name: say_rule(value) if name in _IN_WORDS else value
-                for name, value in found.groupdict().items()
-            }
-            return say(message, **told)
-    about, colon, told = rule.partition(": ")
-    return f"{about}: {say_rule(told)}" if colon else rule

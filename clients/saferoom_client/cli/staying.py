@@ -13,7 +13,7 @@ from typing import Final
 import typer
 
 from saferoom_client.cli.output import in_one_line, moment
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.events import Event
 from saferoom_client.tongue import later, say
 

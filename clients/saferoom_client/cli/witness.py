@@ -18,7 +18,7 @@ from saferoom_client.cli.options import (
     group,
 )
 from saferoom_client.cli.output import in_one_line, mapping, print_error, show, show_units
-from saferoom_client.cli.rules_met import say_rule
+from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.cli.staying import run_until_told, teller
 from saferoom_client.events import Event, Happening
 from saferoom_client.files import read_model

@@ -197,12 +197,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         ),
         (
             "请保存回执文件。任一成员, 或持有下列公钥文件 trust.json 的审计人员, 均可运行以下任"
-            "一命令验证; 无须联网, 亦无须询问房间。"
+            "一命令验证; 无须联网, 亦无须询问安全屋。"
         ),
     ),
     "command": ("Command", "命令"),
     "file digest": ("SHA-256 of the receipt file", "回执文件 SHA-256"),
-    "origin": ("Room", "房间"),
+    "origin": ("Room", "安全屋"),
     "ledger key": ("Key of the log", "日志公钥"),
     "root": ("Charter root of {owner}", "{owner} 章程根公钥"),
     "what was verified": ("What was verified", "已验证事项"),

@@ -112,9 +112,9 @@ def hold(terms: Terms, standard: Floats) -> tuple[Floats, tuple[Finding, ...]]:
     cut = (own**2).mean(axis=0) > CLIP**2 / 2
     held = standard.copy()
     held[:, :-1][:, thin | cut] = 0.0
-    detail = f"standardised, fewer than {OWN_SUPPORT} rows carry it, or most are cut; taken as mean"
+    seen = f"standardised, fewer than {OWN_SUPPORT} rows carry it, or most are cut; taken as mean"
     findings = (
-        Finding(FindingKind.RARE_HERE, column.name, detail)
+        Finding(FindingKind.RARE_HERE, column.name, seen)
         for column, left_out in zip(terms.columns, thin | cut, strict=True)
         if left_out
     )
@@ -127,6 +127,6 @@ def _smooth(name: str, column: Floats) -> tuple[Floats, list[Finding]]:
     others = len(column) - int(counts.max())
     if others == 0 or others >= OWN_SUPPORT:
         return column, []
-    detail = f"{others} rows differ from the rest, fewer than {OWN_SUPPORT}; taken as the rest"
+    seen = f"{others} rows differ from the rest, fewer than {OWN_SUPPORT}; taken as the rest"
     commonest = float(kinds[counts.argmax()])
-    return np.full_like(column, commonest), [Finding(FindingKind.RARE_HERE, name, detail)]
+    return np.full_like(column, commonest), [Finding(FindingKind.RARE_HERE, name, seen)]
