@@ -44,6 +44,7 @@ ANSWERS: Final = (
     later("protected with {together} plans, and {least} had been let out by then"),
     later("the same tables were told to {institution} {times} times"),
     later("tables of other records were told at {at}, and wait {wait} days"),
+    later("{known} or who shares what it learns asked: {others} others are left"),
     later("the same request for tables was answered anew"),
     later("of a period that its owner closed"),
     later("an outcome that is not known"),
