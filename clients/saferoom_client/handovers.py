@@ -79,10 +79,18 @@ async def follow(session: Session, *, stolen: bool = False) -> Followed:
     session.profile = after.without_former_keys() if stolen else after
     if session.profile != before:
         session.profile.keep_room()
-        session.profile.keep_checkpoint(grown.note)
+        _keep_log(session.profile, grown.note)
         session.grounds.forget_notes()
     card = session.profile.card
     return Followed(card.ledger_key, card.heads_key, (*ledger, *heads))
+
+
+def _keep_log(profile: Profile, note: str) -> None:
+    """Keep a head that the next key signed, in place of those that only the former one did."""
+    profile.keep_checkpoint(note)
+    seen = profile.seen_log()
+    if seen is not None and seen.unseen is not None:
+        profile.keep_unseen(note, seen.unseen.model_copy(update={"checkpoint": note}))
 
 
 def _adopted(

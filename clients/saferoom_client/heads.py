@@ -2,7 +2,9 @@
 
 Whoever pinned witnesses is shown one log only, the one that they cosigned: what an answer came with
 is held against it again and again while a session lasts, never longer apart than a quarter of the
-age that the member allows. A log of its own, shown to one member, is noticed within that time.
+age that the member allows. A log of its own, shown to one member, is noticed within that time; and,
+where the witnesses are shown nothing new, once they lack for longer than the age what the member
+went by, be it in an earlier session.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from saferoom_client.profile import UnseenHead
 from saferoom_client.session import Session
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.merkle import verify_consistency
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.statements.witnesses import Witnessed
 from saferoom_proto.v1 import ledger_pb2
 
@@ -44,23 +48,31 @@ async def require_grown(session: Session) -> Grown:
 
     Raises:
         SafeRoomError: `BAD_PROOF`, `BAD_SIGNATURE`; `NOT_WITNESSED` if too few of the pinned
-            witnesses cosigned lately.
+            witnesses cosigned lately, or they lack what this member has gone by for longer.
     """
     grounds = session.grounds
     # Step 1: the newest head, by the log's own key.
-    seen, met = session.profile.seen_checkpoint(), grounds.met()
+    seen, met = session.profile.seen_log(), grounds.met()
     told = await session.call(session.ledger.GetCheckpoint, ledger_pb2.GetCheckpointRequest())
     newest = grounds.open_note(told.checkpoint)
     # Step 2: what the witnesses cosigned.
     witnessed = _witnessed(session, told.cosigned)
     # Step 3: it extends that, what was seen earlier, and what answers of this session came with: a
     # room that shows askers one log and others another is noticed here.
-    since = None if seen is None else grounds.open_note(seen)
+    since = None if seen is None else grounds.open_note(seen.checkpoint)
+    unseen = None if seen is None else seen.unseen
+    lacked = None if unseen is None else grounds.open_note(unseen.checkpoint)
     cosigned = None if witnessed is None else witnessed.checkpoint
-    for earlier in (cosigned, since, *met):
+    for earlier in (cosigned, since, lacked, *met):
         if earlier is not None:
             await require_extends(session, earlier, newest)
     grounds.forget_met(met)
+    # Step 4: the witnesses have seen what this member has gone by for longer than the age.
+    if cosigned is not None:
+        if lacked is None or lacked.size <= cosigned.size:
+            unseen = _unseen(session, told.checkpoint, newest, cosigned)
+            session.profile.keep_unseen(told.checkpoint, unseen)
+        _require_lately(session, unseen)
     return Grown(told.checkpoint, newest, since, witnessed)
 
 
@@ -113,3 +125,21 @@ def _witnessed(session: Session, notes: Sequence[str]) -> Witnessed | None:
                 raise
             refusal = error
     raise refusal
+
+
+def _unseen(
+    session: Session, note: str, newest: Checkpoint, cosigned: Checkpoint
+) -> UnseenHead | None:
+    if newest.size <= cosigned.size:
+        return None
+    return UnseenHead(checkpoint=note, since=whole_milliseconds(session.clock()))
+
+
+def _require_lately(session: Session, unseen: UnseenHead | None) -> None:
+    policy = session.reliance.policy
+    if policy is None or unseen is None:
+        return
+    seconds = int((session.clock() - unseen.since).total_seconds())
+    if seconds > policy.max_age_seconds:
+        detail = f"the witnesses have not seen what the log grew by {seconds} s ago"
+        raise SafeRoomError(Reason.NOT_WITNESSED, detail)

@@ -6,7 +6,8 @@ trust.json     the ledger key and the owners' charter roots that receipts are ve
 tls.pem .key   its certificate and key for the connection
 signing.pem .key  its certificate and key for statements, of the room's suite
 witnesses.json  the witnesses it relies on, if it relies on any
-log.json       the newest checkpoint of the room's log that it has verified
+log.json       the newest checkpoint of the room's log that it has verified, and which one its
+               witnesses have not seen yet
 """
 
 from __future__ import annotations
@@ -38,7 +39,13 @@ from saferoom_proto.identity import organisation_uri, read_identity, subject_uri
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.signing_certificate import certified_key
-from saferoom_proto.statements.base import Name, Origin, Part, PublicKey
+from saferoom_proto.statements.base import (
+    Instant,
+    Name,
+    Origin,
+    Part,
+    PublicKey,
+)
 from saferoom_proto.statements.witnesses import WitnessPolicy
 from saferoom_proto.suite import Suite
 from saferoom_proto.trust import Trust
@@ -120,11 +127,20 @@ class Member(Part):
         return self
 
 
+class UnseenHead(Part):
+    """A head that a member went by before its witnesses are known to have seen it."""
+
+    checkpoint: str
+    since: Instant
+
+
 class SeenLog(Part):
     """How far this member has verified the room's log."""
 
     checkpoint: str
     """A C2SP tlog-checkpoint."""
+    unseen: Annotated[UnseenHead | None, Field(exclude_if=operator.not_)] = None
+    """The oldest that the witnesses have not seen; none if they have seen all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +255,29 @@ class Profile:
         card = self.card.model_copy(update={"former_heads_keys": ()})
         return replace(self, trust=trust, card=card)
 
+    def seen_log(self) -> SeenLog | None:
+        """Give what this member verified of the log before, if it did."""
+        path = self.folder / LOG
+        return read_model(path, SeenLog) if path.exists() else None
+
     def seen_checkpoint(self) -> str | None:
         """Give the newest checkpoint that was verified, if there was one."""
-        path = self.folder / LOG
-        return read_model(path, SeenLog).checkpoint if path.exists() else None
+        seen = self.seen_log()
+        return None if seen is None else seen.checkpoint
 
     def keep_checkpoint(self, note: str) -> None:
         """Remember a verified checkpoint, durably; a key agent looks every few seconds."""
-        if note != self.seen_checkpoint():
-            write_model(self.folder / LOG, SeenLog(checkpoint=note))
+        seen = self.seen_log()
+        self._keep_log(SeenLog(checkpoint=note, unseen=None if seen is None else seen.unseen))
+
+    def keep_unseen(self, note: str, head: UnseenHead | None) -> None:
+        """Remember, durably, what the witnesses have not seen of a log with this verified head."""
+        seen = self.seen_log() or SeenLog(checkpoint=note)
+        self._keep_log(seen.model_copy(update={"unseen": head}))
+
+    def _keep_log(self, seen: SeenLog) -> None:
+        if seen != self.seen_log():
+            write_model(self.folder / LOG, seen)
 
     def witness_policy(self) -> WitnessPolicy | None:
         """Give the witnesses that this member relies on; none if it relies on none.

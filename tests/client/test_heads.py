@@ -154,6 +154,31 @@ async def test_every_head_that_was_met_is_held_against_the_log(relying: Relying)
     assert await relying.reason() is Reason.BAD_PROOF
 
 
+async def test_witnesses_that_are_kept_at_an_old_log_are_not_enough(relying: Relying) -> None:
+    """They cosign afresh what both logs of a room begin with, and this member is told the rest."""
+    world, profile = relying.said.case.world, relying.room.profile
+    old = world.ledger.checkpoint()
+    world.ledger.append(b"what this member alone is shown")
+    relying.cosign(0, 1, 2, head=old)
+    await asked(relying.room, relying.said)
+    world.clock.advance(AGE + 1)
+    world.ledger.append(b"more")
+    relying.cosign(0, 1, 2, head=old)
+    relying.forget()
+    assert await relying.reason() is Reason.NOT_WITNESSED
+    # In another session, too.
+    async with AsyncRoom(Profile.load(profile.folder), clock=world.now) as later:
+        with pytest.raises(SafeRoomError) as refused:
+            await later.verify_log()
+        assert refused.value.reason is Reason.NOT_WITNESSED
+        # Once they have seen the rest, it is told again.
+        relying.cosign(0, 1, 2)
+        assert (await later.verify_log()).witnessed is not None
+    seen = profile.seen_log()
+    assert seen is not None
+    assert seen.unseen is None
+
+
 async def test_verifying_the_log_tells_who_cosigned_it(relying: Relying) -> None:
     relying.cosign(0, 2)
     report = await relying.room.verify_log()

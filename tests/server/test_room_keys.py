@@ -19,7 +19,7 @@ from saferoom.server import Server
 from saferoom_client.handovers import follow
 from saferoom_client.heads import require_grown
 from saferoom_client.members import describe, whoami
-from saferoom_client.profile import Profile
+from saferoom_client.profile import Profile, UnseenHead
 from saferoom_client.session import Session
 from saferoom_proto.checkpoint import open_checkpoint
 from saferoom_proto.handover import Handover
@@ -71,6 +71,8 @@ async def test_a_member_follows_the_logs_key_and_what_it_kept_stays_valid(
     await joining.until_known(member)
     async with Session(member, clock=empty_room.world.now) as session:
         before = (await require_grown(session)).note
+        unseen = UnseenHead(checkpoint=before, since=empty_room.world.now())
+        member.keep_unseen(before, unseen)
         says = begin(empty_room.folder, "ledger").says
         await until_handed_over(empty_room)
         # Both sign: who pinned the former key notices nothing.
@@ -86,6 +88,11 @@ async def test_a_member_follows_the_logs_key_and_what_it_kept_stays_valid(
     kept = Profile.load(member.folder)
     assert kept.card.ledger_key == kept.trust.ledger_key == says.following
     assert [each.key for each in kept.trust.former_ledger_keys] == [says.former]
+    # What its witnesses lack, they lack since when they did, whoever signs it now.
+    seen = kept.seen_log()
+    assert seen is not None
+    assert seen.unseen == UnseenHead(checkpoint=seen.checkpoint, since=unseen.since)
+    assert kept.without_former_keys().trust.open_checkpoint(seen.checkpoint).size > 0
 
 
 async def test_a_member_that_was_away_the_whole_time_follows_afterwards(

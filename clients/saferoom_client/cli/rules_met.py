@@ -259,6 +259,7 @@ WITH_VALUES: Final = (
     later("under version {version} of the charter"),
     later("no pinned charter root for {owner}"),
     later("{threshold} of the witnesses last cosigned {seconds} s ago"),
+    later("the witnesses have not seen what the log grew by {seconds} s ago"),
     later("its chain ends at {index}, and nothing later is known: nothing to decide"),
     later("is above the limit in all, {whole}"),
     later("{place} is not empty"),
