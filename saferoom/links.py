@@ -16,7 +16,7 @@ from saferoom.place import LinkState, Place
 from saferoom.register import Register
 from saferoom.session import Office, Session
 from saferoom.switchboard import OwnEnd
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 DELIVER_SECONDS: Final = 5.0
 """The longest that whoever hands in a statement waits for enclaves to take it."""
@@ -132,9 +132,12 @@ class Links:
         """Give the session of an owner's enclave that serves.
 
         Raises:
-            SafeRoomError: `LOCKED` or `UNAVAILABLE`.
+            SafeRoomError: `LOCKED` or `UNAVAILABLE`; `UNKNOWN_STATEMENT` of who is no owner.
         """
         link = self._links.get(owner)
+        if link is None and owner not in self._register.owners:
+            fault = FieldFault("owner", f"{owner} is no data owner")
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"no enclave of {owner}", [fault])
         if link is None:
             raise SafeRoomError(Reason.UNAVAILABLE, f"{owner} has no enclave here")
         return link.serving()

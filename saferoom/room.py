@@ -210,19 +210,20 @@ def init_room(
     return card
 
 
-def add_issuer(folder: Path, name: str, certificate: bytes) -> None:
+def add_issuer(folder: Path, name: str, certificate: bytes, source: Path | None = None) -> None:
     """Let an identity issuer's certificates in; a server that runs sees it within a second.
 
     Args:
         folder: the room's.
         name: of the file.
         certificate: the issuer's own certificate, PEM.
+        source: where it was read, if anywhere: a refusal names that.
 
     Raises:
         SafeRoomError: `BAD_CONFIG` if it is no issuer's certificate, or the name is taken.
     """
     path = folder / "issuers" / f"{name}.pem"
-    _require_issuer(certificate, path)
+    _require_issuer(certificate, source or path)
     if path.exists():
         raise SafeRoomError(Reason.BAD_CONFIG, f"{path} is there already")
     _write(path, certificate)

@@ -8,7 +8,8 @@ it let nobody do anything: no enclave hears of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -26,6 +27,7 @@ from saferoom_proto.statements import (
     Dispute,
     DisputeAnswer,
     DisputeWithdrawal,
+    Schema,
 )
 from saferoom_proto.subject_verification import verify_by_subject, verify_consent_request
 from saferoom_proto.verification import (
@@ -37,6 +39,8 @@ from saferoom_proto.verification import (
 
 _MADE_WITHIN: Final = timedelta(days=1)
 """How old a request for consent may be when it comes: by its date it counts (`ConsentRequests`)."""
+_NEAR: Final = 0.5
+"""How much of two names is alike at least, of 1 (difflib): a column of another table still is."""
 
 
 def _may_consent(caller: Caller, consent: Consent) -> None:
@@ -126,7 +130,25 @@ def _dispute(envelope: Envelope, dispute: Dispute, ground: Ground) -> tuple[str,
     charter = ground.register.charter(dispute.owner)
     _, signer = verify_by_subject(envelope, Dispute, charter, ground.now)
     ground.register.require_not_revoked(signer.fingerprint, ground.now)
+    if dispute.field is not None:
+        _require_column(dispute.owner, dispute.field, ground.register.schemas(dispute.owner))
     return ()
+
+
+def _require_column(owner: str, field: str, schemas: Iterable[Schema]) -> None:
+    """Refuse what no tables of the owner ever had; a subject is shown all of its columns."""
+    columns = {
+        f"{table.name}.{column.name}"
+        for schema in schemas
+        for table in schema.tables
+        for column in table.columns
+    }
+    if field in columns:
+        return
+    rule = f"{owner} holds no {field}"
+    if near := difflib.get_close_matches(field, sorted(columns), cutoff=_NEAR):
+        rule += f"; near it: {', '.join(near)}"
+    raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "a field", [FieldFault("dispute.field", rule)])
 
 
 def _dispute_withdrawal(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from saferoom_client.session import Session
-from saferoom_client.values import GrantedAgreement
+from saferoom_client.values import GrantedAgreement, Lacking
 from saferoom_proto import dsse
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
@@ -56,7 +56,7 @@ async def list_agreements(session: Session) -> tuple[GrantedAgreement, ...]:
     return tuple(GrantedAgreement(one, digest, digest in ended) for one, digest in listed)
 
 
-async def missing_signatures(session: Session, agreement: Envelope) -> tuple[str, ...]:
+async def missing_signatures(session: Session, agreement: Envelope) -> tuple[Lacking, ...]:
     """Tell who must still sign an agreement: approvers of the owner, the institution.
 
     Verified under the owner's charter in force. Empty once it can be handed in.
@@ -70,15 +70,15 @@ async def missing_signatures(session: Session, agreement: Envelope) -> tuple[str
     signed = {each.keyid for each in agreement.signatures}
     approvers = charter.charter.approvers
     keys = zip(charter.approver_keys, approvers, strict=True)
-    left = [approver.name for key, approver in keys if key.keyid not in signed]
+    left = tuple(approver.name for key, approver in keys if key.keyid not in signed)
     lacking = charter.charter.threshold - (len(approvers) - len(left))
-    missing = [f"{lacking} of {', '.join(left)} of {opened.owner}"] if lacking > 0 else []
+    missing = [Lacking(opened.owner, left, lacking)] if lacking > 0 else []
     signers = [
         verify_issued(unb64(each.certificate), charter.issuer_certificates) for each in opened.keys
     ]
     if not any(signer.key.keyid in signed for signer in signers):
-        names = ", ".join(each.name for each in opened.keys)
-        missing.append(f"{names} of {opened.institution}")
+        names = tuple(each.name for each in opened.keys)
+        missing.append(Lacking(opened.institution, names, 1))
     if not missing:
         verify_agreement(agreement, charter)
     return tuple(missing)

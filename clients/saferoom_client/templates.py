@@ -12,7 +12,7 @@ from saferoom_client.owners import feature_statements
 from saferoom_client.refused import Refused
 from saferoom_client.report.approving import require_public
 from saferoom_client.session import Session
-from saferoom_client.values import Proposal, TemplateChanges, TemplateView
+from saferoom_client.values import Lacking, Proposal, TemplateChanges, TemplateView
 from saferoom_proto.certificate import ReleaseCertificate, derive_certificate, owners_of, rests_on
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
@@ -102,6 +102,26 @@ def approved_by(view: TemplateView, owner: str) -> tuple[str, ...]:
     """Name the approvers of an owner whose approvals count for the template as it is now."""
     signed = (name for name, genuine in _approvals(view, owner) if genuine)
     return tuple(sorted(set(signed)))
+
+
+def missing_approvals(view: TemplateView, *given: str) -> tuple[Lacking, ...]:
+    """Tell whose approvals a template still needs; empty once it can be asked.
+
+    Args:
+        view: of the template.
+        given: an owner and its approver's name, who has approved since.
+    """
+    missing: list[Lacking] = []
+    for part in view.certificate.parts:
+        charter = view.charters[part.owner].charter
+        approved = {
+            *approved_by(view, part.owner),
+            *(given[1:] if given[:1] == (part.owner,) else ()),
+        }
+        left = tuple(each.name for each in charter.approvers if each.name not in approved)
+        if len(approved) < charter.threshold:
+            missing.append(Lacking(part.owner, left, charter.threshold - len(approved)))
+    return tuple(missing)
 
 
 def forged_approvals(view: TemplateView, owner: str) -> tuple[str, ...]:

@@ -161,6 +161,15 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """Signatures that something still needs: of one organisation, so many of its people's."""
+
+    organisation: str
+    names: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateView:
     """A template with all that bears on it, verified under the pinned charter roots.
 

@@ -193,6 +193,23 @@ async def look_often(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
         await ready.room.until_state(owner, "serving")
 
 
+async def test_who_is_no_owner_has_no_endorsement_and_no_evidence(ready: Ready) -> None:
+    owner = ready.room.calls("bank-a").owner
+    asked = (
+        owner.GetEndorsement(owner_pb2.GetEndorsementRequest(owner="water"), timeout=SECONDS),
+        owner.GetEvidence(
+            owner_pb2.GetEvidenceRequest(owner="water", nonce=bytes(32)), timeout=SECONDS
+        ),
+    )
+    for call in asked:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        error = from_rpc_error(caught.value)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert error.reason is Reason.UNKNOWN_STATEMENT
+        assert [each.rule for each in error.fields] == ["water is no data owner"]
+
+
 async def test_the_endorsement_and_its_evidence_stand_in_the_log(ready: Ready) -> None:
     calls = ready.room.calls("bank-a")
     told = await calls.owner.GetEndorsement(

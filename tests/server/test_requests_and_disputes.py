@@ -204,6 +204,19 @@ async def test_a_dispute_is_about_a_use_of_the_subject_at_that_owner(ready: Read
     assert await reason_of(dispute(own, consent)) is Reason.UNKNOWN_STATEMENT
 
 
+async def test_a_dispute_is_about_a_column_that_its_owner_has(ready: Ready) -> None:
+    own = ready.room.subject_calls(ready.sample.world.subject(1))
+    told = {
+        field: await refusal_of(dispute(own, disputed(ready, field=field)))
+        for field in ("firms.vta", "firm.vat", "judgments.dishonest")
+    }
+    assert {reason for reason, _ in told.values()} == {Reason.UNKNOWN_STATEMENT}
+    rules = {field: rule for field, (_, rule) in told.items()}
+    assert rules["firms.vta"].startswith("tax holds no firms.vta; near it: firms.vat")
+    assert "; near it: firms.vat" in rules["firm.vat"]
+    assert rules["judgments.dishonest"] == "tax holds no judgments.dishonest"
+
+
 async def test_no_subject_floods_an_owner_with_disputes(ready: Ready) -> None:
     room, world = ready.room, ready.sample.world
     own, flood = room.subject_calls(world.subject(1)), [disputed(ready) for _ in range(110)]
@@ -215,7 +228,7 @@ async def test_no_subject_floods_an_owner_with_disputes(ready: Ready) -> None:
     assert reason is Reason.TOO_MANY_REQUESTS
     assert rule == "100 with tax are open or just taken back: wait for its answers"
     await dispute(own, flood[0])  # one that is there already is given back
-    elsewhere = disputed(ready, owner="court")
+    elsewhere = disputed(ready, owner="court", field="judgments.dishonest")
     await dispute(own, elsewhere)
     others = disputed(ready, 2)
     await dispute(room.subject_calls(world.subject(2)), others)

@@ -171,8 +171,10 @@ def test_only_an_issuers_certificate_is_admitted_and_each_name_once(tmp_path: Pa
     add_issuer(tmp_path / "room", "registry", issuer)
     for name, certificate in (("leaf", server), ("none", b"nothing"), ("registry", issuer)):
         with pytest.raises(SafeRoomError) as refusal:
-            add_issuer(tmp_path / "room", name, certificate)
+            add_issuer(tmp_path / "room", name, certificate, tmp_path / "given.pem")
         assert refusal.value.reason is Reason.BAD_CONFIG
+        named = "registry.pem is there already" if name == "registry" else "given.pem: "
+        assert named in refusal.value.detail
     assert Room.open(tmp_path / "room").issuers == (issuer.decode(),)
 
 

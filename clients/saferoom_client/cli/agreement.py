@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.agreements import add_signature
+from saferoom_client.cli.lacking_words import lacking_document, say_lacking
 from saferoom_client.cli.options import (
     DaysOption,
     InputFile,
@@ -111,7 +112,7 @@ def sign(
     document = {
         "agreement": envelope.digest,
         "signatures": len(envelope.signatures),
-        "missing": missing,
+        "missing": lacking_document(missing),
         "file": str(out),
         "recorded": recorded is not None,
     }
@@ -134,7 +135,7 @@ def sign(
             "signed {digest}, in {out}; it still needs {missing}",
             digest=envelope.digest,
             out=out,
-            missing="; ".join(missing),
+            missing=say_lacking(missing),
         ),
         say("next, there: saferoom agreement sign {out} --out SIGNED.json", out=out),
     )

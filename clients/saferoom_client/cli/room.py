@@ -76,7 +76,7 @@ def admit(
     as_json: JsonOption = False,
 ) -> None:
     """Let the members that an identity issuer names into the room, which may run."""
-    of_room("saferoom.room", "add_issuer")(folder, name, read_file(certificate))
+    of_room("saferoom.room", "add_issuer")(folder, name, read_file(certificate), certificate)
     show(
         as_json,
         {"issuer": name},

@@ -14,6 +14,7 @@ ROOMS: Final = (
     later("{source} can't be copied: {error}; a room that never ran has none"),
     later("{name} is of kind {kind}: ask by its own kind"),
     later("the enclave's verdict"),
+    later("{owner} holds no {column}"),
     later(
         "{counted} of your requests to this subject are open, or not yet {days} days old: let it "
         "answer those, or wait until they are"

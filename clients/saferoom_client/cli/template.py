@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.judging import judge, judged_document, tell
+from saferoom_client.cli.lacking_words import lacking_document, say_lacking
 from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import (
     InputFile,
@@ -21,6 +22,7 @@ from saferoom_client.cli.plainly import LISTED_HEADINGS, listed_document, listed
 from saferoom_client.cli.tables import table
 from saferoom_client.drafts import read_template
 from saferoom_client.room import Room
+from saferoom_client.templates import missing_approvals
 from saferoom_client.tongue import say
 
 app = group("Propose, judge and approve templates.")
@@ -85,12 +87,14 @@ def approve(
         recorded = room.approve(view)
         owner = room.profile.member.organisation
         name = room.profile.member.name
+    missing = missing_approvals(view, owner, name)
     document = {
         "template": digest,
         "certificate": view.certificate.digest,
         "owner": owner,
         "approver": name,
         "approval": recorded.statement.digest,
+        "missing": lacking_document(missing),
     }
     show(
         as_json,
@@ -102,6 +106,9 @@ def approve(
             template=view.template.name,
             digest=digest,
         ),
+        say("it still needs {missing}", missing=say_lacking(missing))
+        if missing
+        else say("it has all approvals that it needs"),
     )
 
 
