@@ -49,6 +49,13 @@ class Spent(Part):
     cells: Annotated[int, Field(ge=1)]
     scores: Annotated[tuple[Scored, ...], Field(exclude_if=operator.not_)] = ()
     """Those asked that read it, in order. Accounts had none at first."""
+    moved: Annotated[tuple[Owner, ...], Field(exclude_if=operator.not_)] = ()
+    """The families that it was in when it was asked of before, in the same period."""
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Every family that it was in when it was asked of."""
+        return frozenset((self.family, *self.moved))
 
     @property
     def of_cuts(self) -> int:
@@ -67,6 +74,7 @@ class Spent(Part):
             and {*other.grid} <= {*self.grid}
             and self.null >= other.null
             and {*other.scores} <= {*self.scores}
+            and other.families <= self.families
         )
 
 
@@ -102,6 +110,7 @@ def _both_asked(one: Spent, other: Spent) -> Spent:
         null=null,
         cells=told(_shape(one, grid), len(cuts), scores, null=null).n,
         scores=tuple(sorted(scores)),
+        moved=tuple(sorted((one.families | other.families) - {one.family})),
     )
 
 

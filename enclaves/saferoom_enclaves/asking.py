@@ -140,6 +140,7 @@ def _spent_on(ask: Ask, before: Spent | None, epoch: int, budget: Budget) -> Spe
         null=after.null,
         cells=price(shape, after).n,
         scores=tuple(sorted(after.scores)),
+        moved=() if before is None else tuple(sorted(before.families - {feature.family})),
     )
 
 

@@ -60,8 +60,8 @@ def price(spending: Spending, question: Question, charter: Charter, now: datetim
     families = _family_prices(
         asks,
         changed,
-        spending.counted(before.values(), now),
-        spending.counted(after.values(), now),
+        (spending.counted(before.values(), now), spending.counted(after.values(), now)),
+        spending.families,
         charter,
     )
     return Prices(tuple(features), families)
@@ -111,20 +111,20 @@ def _feature_price(
 def _family_prices(
     asks: tuple[Ask, ...],
     changed: list[Ask],
-    before: tuple[Spent, ...],
-    after: tuple[Spent, ...],
+    counted: tuple[tuple[Spent, ...], tuple[Spent, ...]],
+    families: Mapping[str, str],
     charter: Charter,
 ) -> tuple[FamilyPrice, ...]:
+    before, after = counted
     adds = {ask.feature.family for ask in changed}
     prices: list[FamilyPrice] = []
     for family in sorted({ask.feature.family for ask in asks}):
-        counted = changed if family in adds else asks
-        cap = cap_bits(family, counted, charter)
-        total = family_cells(in_family(family, counted, after))
+        cap = cap_bits(family, changed if family in adds else asks, charter)
+        total = family_cells(in_family(family, families, after))
         prices.append(
             FamilyPrice(
                 family=family,
-                bits_before=_shown(family_cells(in_family(family, counted, before))),
+                bits_before=_shown(family_cells(in_family(family, families, before))),
                 bits_after=_shown(total),
                 cap_bits=cap,
                 within=family not in adds or cap_of(cap).allows(total),

@@ -9,7 +9,7 @@ counts to each of them (`collusion`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -94,8 +94,19 @@ class Spending:
         self._state: Final = state
         self._accounts: Final = Accounts(state)
         self._forgotten: Final = ForgottenPeriods(state, standing)
+        self._standing: Final = standing
         self._groups: Final = standing.groups
         self._attempts: Final = Attempts(state)
+        self._families: tuple[int, Mapping[str, str]] = (-1, {})
+
+    @property
+    def families(self) -> Mapping[str, str]:
+        """The family that each feature is in now, by full name."""
+        known = self._standing.generation
+        if self._families[0] != known:
+            defined = [each.definition for each in self._standing.features.values()]
+            self._families = (known, {each.full_name: each.family for each in defined})
+        return self._families[1]
 
     def account(self, group: str, subject: str) -> tuple[Spent, ...]:
         """Give all that a group is charged for about a subject: also what linked groups asked."""
@@ -245,7 +256,8 @@ class Spending:
         if not changed:
             return before, tuple(charges)
         live = self.live(account.values(), now)
-        _require_within_caps(changed, self._with_forgotten(live, now), charter)
+        counted = self._with_forgotten(live, now)
+        _require_within_caps(changed, counted, self.families, charter)
         return live, tuple(charges)
 
     def live(self, account: Iterable[Spent], now: datetime) -> tuple[Spent, ...]:
@@ -281,20 +293,26 @@ def dearer(forgotten: Iterable[Spent], live: Iterable[Spent]) -> tuple[Spent, ..
     return tuple(most.values())
 
 
-def _require_within_caps(changed: list[Ask], live: tuple[Spent, ...], charter: Charter) -> None:
+def _require_within_caps(
+    changed: list[Ask], live: tuple[Spent, ...], families: Mapping[str, str], charter: Charter
+) -> None:
     """Hold each family that a question adds to to the cap of its features' levels."""
     for family in {ask.feature.family for ask in changed}:
-        rolling(in_family(family, changed, live), cap_of(cap_bits(family, changed, charter)))
+        rolling(in_family(family, families, live), cap_of(cap_bits(family, changed, charter)))
 
 
-def in_family(family: str, asks: Iterable[Ask], live: tuple[Spent, ...]) -> list[Cells]:
+def in_family(family: str, families: Mapping[str, str], live: tuple[Spent, ...]) -> list[Cells]:
     """Give what was spent in a family, by features that a question asks and by others.
 
     A score is one answer, however many features of the family it reads: it counts once in a period.
+
+    Args:
+        family: which.
+        families: the family that each feature is in now.
+        live: what was spent.
     """
-    family_of = {ask.feature.full_name: ask.feature.family for ask in asks}
-    # A feature that changed its family counts in the old one and in the new.
-    own = [each for each in live if family in (each.family, family_of.get(each.feature))]
+    # What was told of a feature counts in each family it was in then, and in the one it is in now.
+    own = [each for each in live if family in (*each.families, families.get(each.feature))]
     scores = {(each.epoch, score) for each in own for score in each.scores}
     return [*(Cells(each.of_cuts) for each in own), *(Cells(score.answers) for _, score in scores)]
 

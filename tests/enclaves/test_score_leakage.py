@@ -239,5 +239,5 @@ def test_a_score_over_features_of_one_family_counts_once_a_period_and_anew_in_th
         spent("tax.late", 6, SIX),
         spent("tax.late", 6, SIX, epoch=2),
     )
-    cells = sorted(each.n for each in in_family("money", (), live))
+    cells = sorted(each.n for each in in_family("money", {}, live))
     assert cells == [1, 1, 4, 6, 6]
