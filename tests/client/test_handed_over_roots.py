@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Final, cast
 
 import pytest
 
-from saferoom_client import standalone
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
@@ -21,22 +17,16 @@ from saferoom_proto.receipt import Receipt, verify_receipt
 from saferoom_proto.statements import Charter, load
 from saferoom_proto.trust import FormerRoot, Trust
 from simulator import SimOwner
+from tests.client.every_receipt import loaded_verifier
 from tests.client.made import Case, MadeEnclave, make_case
 from tests.client.story import Story
 
-VERIFIER: Final = Path(standalone.__file__).with_name("verify_receipt.py")
 FIRST: Final = "root of tax"
 
 
 @pytest.fixture(scope="module")
 def theirs() -> ModuleType:
-    """Load the verifier of one file as the program that it is."""
-    spec = importlib.util.spec_from_file_location("verifier_of_roots", VERIFIER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded_verifier("verifier_of_roots")
 
 
 def asked(case: Case, *handovers: Envelope) -> Receipt:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from saferoom_client.cli.sum_words import charged_notes, shown_sum
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.encoding import unb64
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.shares import MODULUS
 from saferoom_proto.statements import (
@@ -288,3 +289,26 @@ def test_a_refused_sum_has_a_receipt_too_and_it_tells_no_number(
     assert verified.tables is None
     assert verified.refused is not None
     assert verified.refused.reason is Reason.CONFLICT
+
+
+def test_a_receipt_of_all_owners_verifies_over_a_handover_of_the_logs_key(
+    room: Offices, counted: Approved
+) -> None:
+    world, request = room.world, room.request(counted)
+    judged, former, following = room.ask(request), world.ledger.key, SigningKey.generate()
+    before = room.receipt(counted, request, judged)
+    trust = world.trust_after(world.hand_over_log(following))
+    world.ledger.signers = (following,)
+    after = room.receipt(counted, request, judged)
+    world.ledger.signers = (former,)
+    late = room.receipt(counted, request, judged)
+    for receipt in (before, after):
+        assert verify_sum_receipt(receipt, trust).tables is not None
+    for receipt, pinned in (
+        (after, world.trust()),
+        (late, trust),
+        (before, trust.model_copy(update={"former_ledger_keys": ()})),
+    ):
+        with pytest.raises(SafeRoomError) as refused:
+            verify_sum_receipt(receipt, pinned)
+        assert refused.value.reason is Reason.BAD_SIGNATURE

@@ -140,7 +140,7 @@ class SimBank:
         **changes: object,
     ) -> Envelope:
         """Sign a request for tables; fields can be changed by name, and another key may sign."""
-        fields = self._about_nobody(template, certificate) | {"purpose": Purpose.PRODUCT_DESIGN}
+        fields = self.about_nobody(template, certificate) | {"purpose": Purpose.PRODUCT_DESIGN}
         payload = TableRequest.model_validate(fields | changes)
         return seal_statement(payload, self.key if key is None else key)
 
@@ -154,11 +154,12 @@ class SimBank:
     ) -> Envelope:
         """Sign a request for the first page of a list; fields can be changed by name."""
         asked = {"purpose": Purpose.PRE_LOAN, "page": 1}
-        fields = self._about_nobody(template, certificate) | asked
+        fields = self.about_nobody(template, certificate) | asked
         payload = ListRequest.model_validate(fields | changes)
         return seal_statement(payload, self.key if key is None else key)
 
-    def _about_nobody(self, template: Envelope, certificate: Envelope) -> dict[str, object]:
+    def about_nobody(self, template: Envelope, certificate: Envelope) -> dict[str, object]:
+        """Give what requests that name no subject have alike."""
         now = self.world.now()
         return {
             "room": self.world.room,

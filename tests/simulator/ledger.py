@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from saferoom_proto import entry, merkle
-from saferoom_proto.checkpoint import Checkpoint, format_proof, sign_checkpoint
+from saferoom_proto.checkpoint import Checkpoint, cosign_note, format_proof, sign_checkpoint
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.wire import Recorded
@@ -18,6 +18,8 @@ class SimLedger:
     def __init__(self, origin: str, key: SigningKey, seeds: Seeds) -> None:
         self.origin: Final = origin
         self.key: Final = key
+        self.signers: tuple[SigningKey, ...] = (key,)
+        """Who signs heads: two of them while the log's key is handed over."""
         self._seeds: Final = seeds
         self._nodes: dict[tuple[int, int], bytes] = {}
         self._salts: dict[int, bytes] = {}
@@ -62,7 +64,8 @@ class SimLedger:
 
     def note(self) -> str:
         """Give the signed head."""
-        return sign_checkpoint(self.checkpoint(), self.key)
+        first, *others = self.signers
+        return cosign_note(sign_checkpoint(self.checkpoint(), first), self.origin, others)
 
     def inclusion(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
         """Prove an entry under the head, or under an earlier size."""

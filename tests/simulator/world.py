@@ -10,11 +10,13 @@ from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.formula import FeatureRef
+from saferoom_proto.handover import lead_from, verify_handover
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.pinned import PinnedFeature
-from saferoom_proto.statements import Feature, Head, load, seal_statement
+from saferoom_proto.statements import Feature, Head, KeyHandover, KeyUse, load, seal_statement
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.suite import Suite
-from saferoom_proto.trust import Trust
+from saferoom_proto.trust import FormerKey, Trust
 from simulator.bank import SimBank
 from simulator.clock import Clock, SimClock
 from simulator.issuer import SimIssuer
@@ -117,3 +119,32 @@ class World:
         roots = {name: owner.root.verify_key.public for name, owner in self.owners.items()}
         ledger = self.ledger.key.verify_key.public
         return Trust(origin=self.room, ledger_key=ledger, charter_roots=roots)
+
+    # The log's key is handed over.
+
+    def hand_over_log(self, following: SigningKey, *keys: SigningKey) -> Envelope:
+        """Record that the log's key hands over, by both keys or by these; both sign from then on.
+
+        Which signs what is in `ledger.signers`.
+        """
+        former = self.ledger.key
+        says = KeyHandover(
+            room=self.room,
+            use=KeyUse.LEDGER,
+            former=former.verify_key.public,
+            following=following.verify_key.public,
+            time=self.now(),
+        )
+        statement = seal_statement(says, *(keys or (former, following)))
+        self.ledger.record(statement)
+        self.ledger.signers = (former, following)
+        return statement
+
+    def trust_after(self, handover: Envelope) -> Trust:
+        """Give what a member trusts who pinned the log's former key and followed."""
+        before = self.trust()
+        said = verify_handover(handover, self.room)
+        (led,) = lead_from(before.ledger_key, KeyUse.LEDGER, [said])
+        former = FormerKey(key=led.says.former, size=self.ledger.index_of[handover.digest])
+        changes = {"ledger_key": led.says.following, "former_ledger_keys": (former,)}
+        return before.model_copy(update=changes)
