@@ -18,7 +18,7 @@ from saferoom.config import LimitsConfig
 from saferoom.consents import Consents
 from saferoom.costs import Costs
 from saferoom.jobs.desk import Jobs
-from saferoom.jobs.fits import FitsOfOwners
+from saferoom.jobs.fits import FitEnds, FitsOfOwners
 from saferoom.jobs.owners import JobOwners
 from saferoom.jobs.words import JobWords
 from saferoom.limits import Limits
@@ -75,6 +75,8 @@ async def add_answering(
     words = JobWords(links, books.notary, books.archive)
     owners = JobOwners(links, books.register, books.archive, words)
     await owners.take_up()
+    several = FitsOfOwners(links, owners, words)
+    fits = Made(FITS, checks=checks, links=links, refusals=refusals, several=several)
     jobs = Jobs(
         checks=checks,
         enclaves=links,
@@ -84,9 +86,8 @@ async def add_answering(
         archive=books.archive,
         refusals=refusals,
         limits=Limits(limits.batches, limits.batches_per_caller, "jobs"),
+        fits=FitEnds(links, owners, fits.under_way),
     )
-    several = FitsOfOwners(links, owners, words)
-    fits = Made(FITS, checks=checks, links=links, refusals=refusals, several=several)
     add_job(JobService(jobs, fits), server)
     tables = Made(TABLES, checks=checks, links=links, refusals=refusals)
     add_table(TableService(tables), server)

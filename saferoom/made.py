@@ -168,6 +168,11 @@ class Made(Generic[Word]):
             task.add_done_callback(partial(self._finished, key))
         return await asyncio.shield(task)
 
+    def under_way(self, request: str) -> asyncio.Task[Told[Word]] | None:
+        """Give what is being made by a request of one enclave, or of several together, if it is."""
+        found = (task for (job, _), task in self._under_way.items() if job == request)
+        return next(found, None)
+
     async def drain(self, seconds: float) -> None:
         """Wait until all that is being made is made and recorded, and no longer than this."""
         if self._under_way:

@@ -117,8 +117,8 @@ class Outbox:
             raise _no_word(entry.statement)
         if kind is Snapshot:
             await self._take_order(entry)
-        if kind is JobRelease:
-            await self.take_cancel(entry)
+        if kind is JobRelease or kind is FitRelease:
+            await self.take_cancel(entry, kind)
         return await self._take(entry, kind)
 
     async def require_newest(self, owner: str, claimed: ChainLink, size: int) -> None:
@@ -155,6 +155,8 @@ class Outbox:
             owner: whose enclave it is.
             asked: the request.
         """
+        if isinstance(said, FitRelease):
+            await self.take_cancel(entry, FitRelease)
         recorded = await self._notary.record(
             kind,
             said,
@@ -228,9 +230,9 @@ class Outbox:
         else:
             await self._notary.record(LoadOrder, load(entry.order, LoadOrder), entry.order)
 
-    async def take_cancel(self, entry: OutboxEntry) -> None:
+    async def take_cancel(self, entry: OutboxEntry, kind: type[JobRelease | FitRelease]) -> None:
         """Record the institution's word that ended a job, before the release that names it."""
-        named = (await self.verified(entry.statement, JobRelease)).cancel
+        named = (await self.verified(entry.statement, kind)).cancel
         if named != (None if entry.order is None else entry.order.digest):
             raise SafeRoomError(Reason.MALFORMED, "a job's end without the cancel it names")
         if entry.order is not None:

@@ -12,6 +12,7 @@ from saferoom_client import (
     costs,
     disputes,
     federations,
+    fit_cancel,
     fits,
     handovers,
     holdings,
@@ -129,7 +130,10 @@ class AsyncRoom(Session):
     score_many = score_batches.score_many
     ask_scores = score_batches.ask_scores
     train_in_room = fits.train_in_room
+    prepare_fit = fits.prepare_fit
+    ask_fit = fits.ask_fit
     take_up_fit = fits.take_up_fit
+    cancel_fit = fit_cancel.cancel_fit
     submit_job = jobs.submit_job
     take_part = jobs.take_part
     list_jobs = jobs.list_jobs

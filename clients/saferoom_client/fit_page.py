@@ -37,9 +37,7 @@ def page_of(verified: VerifiedFit) -> Page:
         title=say("Model of {template}", template=verified.template.name),
         lead=_lead(verified),
         tone="refused" if card is None else "yes",
-        answer=say("refused, {reason}", reason=verified.release.reason)
-        if card is None
-        else say("AUC {auc} on rows held out", auc=card.auc or "-"),
+        answer=_answer(verified, card),
         sections=() if card is None else tuple(_sections(verified, card)),
     )
 
@@ -56,6 +54,14 @@ def write_pdf(verified: VerifiedFit) -> bytes:
         SafeRoomError: as `page_of`; `NOT_INSTALLED`; `MALFORMED` for a character that no font has.
     """
     return pdf(page_of(verified), verified.release.time)
+
+
+def _answer(verified: VerifiedFit, card: ModelCard | None) -> str:
+    if card is not None:
+        return say("AUC {auc} on rows held out", auc=card.auc or "-")
+    if verified.release.cancel is not None:
+        return say("cancelled")
+    return say("refused, {reason}", reason=verified.release.reason)
 
 
 def _lead(verified: VerifiedFit) -> str:

@@ -20,6 +20,7 @@ from pydantic import StringConstraints, ValidationError
 from saferoom_client.advice import Again
 from saferoom_client.files import PUBLIC_FILE, make_folder, read_file, read_model, write_file
 from saferoom_client.files import write_model as write_document
+from saferoom_client.fit_course import Seen, looked_at
 from saferoom_client.kinds import another_kind
 from saferoom_client.made import (
     VALID_FOR,
@@ -101,8 +102,13 @@ class FitAnswer:
 
     @property
     def refused(self) -> Reason | None:
-        """Why there is no model; none if there is one."""
+        """Why there is no model; none if there is one, or if it was cancelled."""
         return self.verified.release.reason
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether its own institution ended it."""
+        return self.verified.release.cancel is not None
 
 
 class _Kept(Part):
@@ -168,6 +174,7 @@ async def train_in_room(
     *,
     purpose: Purpose | str,
     chosen: Chosen | None = None,
+    seen: Seen | None = None,
     waiting: Waiting = ignore_waiting,
     waited_seconds: float = WAITED_SECONDS,
 ) -> FitAnswer:
@@ -178,6 +185,7 @@ async def train_in_room(
         template: its digest, or its name for the newest of that name.
         purpose: what the model is for, one of the template's purposes.
         chosen: within the template's bounds.
+        seen: is told how it stands, while it waits for its turn and is trained.
         waiting: is told each time that the room is asked again, while it is being trained.
         waited_seconds: how long to wait for it.
 
@@ -188,12 +196,31 @@ async def train_in_room(
         Refused: the room could not ask, or no enclave has judged it; `reason` says why.
         SafeRoomError: what came back does not verify and is not returned.
     """
+    kept = await prepare_fit(session, template, purpose=purpose, chosen=chosen)
+    return await ask_fit(session, kept, seen=seen, waiting=waiting, waited_seconds=waited_seconds)
+
+
+async def prepare_fit(
+    session: Session, template: str, *, purpose: Purpose | str, chosen: Chosen | None = None
+) -> KeptFit:
+    """Sign a request for a training in the room and keep it; as `train_in_room`, and not asked."""
     view = await get_template(session, template)
     fit = required_fit(view)
     envelope, key = _signed(session, view, _within(fit, chosen or Chosen()), read_purpose(purpose))
-    kept = KeptFit.make(session.profile, envelope, key)
+    return KeptFit.make(session.profile, envelope, key)
+
+
+async def ask_fit(
+    session: Session,
+    kept: KeptFit,
+    *,
+    seen: Seen | None = None,
+    waiting: Waiting = ignore_waiting,
+    waited_seconds: float = WAITED_SECONDS,
+) -> FitAnswer:
+    """Ask what was prepared; as `train_in_room`."""
     try:
-        return await _asked(session, kept, view, waiting, waited_seconds)
+        return await _asked(session, kept, seen, waiting, waited_seconds)
     except Refused as refused:
         if refused.again is Again.SAME:
             refused.add_note(f"saferoom job resume {kept.job}")
@@ -206,17 +233,15 @@ async def take_up_fit(
     session: Session,
     job: str,
     *,
+    seen: Seen | None = None,
     waiting: Waiting = ignore_waiting,
     waited_seconds: float = WAITED_SECONDS,
 ) -> FitAnswer:
     """Ask again for a training in the room that broke off; as `train_in_room`, and counted once."""
-    kept = find_fit(session.profile, job)
-    if kept is None:
-        raise _unknown(job)
+    kept = required_kept(session.profile, job)
     if (verified := kept.verified()) is not None:
         return FitAnswer(kept.job, verified, kept.receipt)
-    view = await get_template(session, kept.request.template)
-    return await _asked(session, kept, view, waiting, waited_seconds)
+    return await _asked(session, kept, seen, waiting, waited_seconds)
 
 
 def kept_fits(profile: Profile) -> list[KeptFit]:
@@ -234,6 +259,13 @@ def find_fit(profile: Profile, named: str) -> KeptFit | None:
         if digits and each.job.partition(":")[2].startswith(digits)
     ]
     return found[0] if len(found) == 1 else None
+
+
+def required_kept(profile: Profile, named: str) -> KeptFit:
+    """Find one; as `find_fit`, and refuse with `UNKNOWN_STATEMENT` where there is none."""
+    if (kept := find_fit(profile, named)) is None:
+        raise _unknown(named)
+    return kept
 
 
 def is_trained_in_room(profile: Profile, model: str) -> bool:
@@ -256,14 +288,16 @@ def required_fit(view: TemplateView) -> Fit:
 
 
 async def _asked(
-    session: Session, kept: KeptFit, view: TemplateView, waiting: Waiting, seconds: float
+    session: Session, kept: KeptFit, seen: Seen | None, waiting: Waiting, seconds: float
 ) -> FitAnswer:
+    view = await get_template(session, kept.request.template)
     ask = job_pb2.TrainInRoomRequest(request=envelope_to_proto(kept.envelope))
 
     async def call(left: float, /) -> job_pb2.TrainInRoomResponse:
         return await session.call(session.jobs.TrainInRoom, ask, left)
 
-    told = await asked_until_made(session, call, waiting, seconds)
+    async with looked_at(session, kept.job, seen):
+        told = await asked_until_made(session, call, waiting, seconds)
     others = [recorded_from_proto(each) for each in told.others]
     if not told.HasField("release"):
         raise await _refused_by(session, kept, others)

@@ -20,6 +20,7 @@ from saferoom_client import (
     costs,
     disputes,
     federations,
+    fit_cancel,
     fits,
     handovers,
     holdings,
@@ -231,7 +232,10 @@ class Room:
     score_many = _waiting(score_batches.score_many)
     ask_scores = _waiting(score_batches.ask_scores)
     train_in_room = _waiting(fits.train_in_room)
+    prepare_fit = _waiting(fits.prepare_fit)
+    ask_fit = _waiting(fits.ask_fit)
     take_up_fit = _waiting(fits.take_up_fit)
+    cancel_fit = _waiting(fit_cancel.cancel_fit)
     submit_job = _waiting(jobs.submit_job)
     take_part = _waiting(jobs.take_part)
     list_jobs = _waiting(jobs.list_jobs)

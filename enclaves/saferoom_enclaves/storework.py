@@ -24,7 +24,7 @@ from saferoom_enclaves.answers import (
 from saferoom_enclaves.children import fit_jobs, jobs
 from saferoom_enclaves.children.bounds import Bounds, Ending
 from saferoom_enclaves.children.frames import Frame
-from saferoom_enclaves.children.workshop import ChildError, Heard, Job, Workshop
+from saferoom_enclaves.children.workshop import ChildError, Heard, Job, Stop, Workshop
 from saferoom_enclaves.features.computed import FeatureDefinition, FeatureRule
 from saferoom_enclaves.index import FeatureIndex
 from saferoom_enclaves.offers import MatchKey
@@ -270,10 +270,11 @@ class StoreWork:
         seconds = self._allowance.feature_seconds * (len(order.features) + 1)
         return self._done(order, files, self.bounds(seconds, self._allowance.index_bytes))
 
-    def fit(self, order: fit_jobs.FitOrder, files: tuple[int, ...]) -> Frame:
+    def fit(self, order: fit_jobs.FitOrder, files: tuple[int, ...], stop: Stop) -> Frame:
         """Have a model fitted to a store, or its rows named, and written into the second file."""
-        most = self._allowance.index_bytes
-        return self._done(order, files, self.bounds(self._allowance.table_seconds, most))
+        bounds = self.bounds(self._allowance.table_seconds, self._allowance.index_bytes)
+        message = jobs.Order(job=order).model_dump_json().encode()
+        return self._workshop.run(Job(message, files, bounds, stop=stop))
 
     def about(self, store: int, order: jobs.About) -> jobs.Found:
         """Read what a store holds about one subject, or what a provider's answer does.

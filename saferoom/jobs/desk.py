@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from saferoom.evidence import Approved, Caller, Recorded, Role
 from saferoom.exchange import OutboxEntry
 from saferoom.gist import JobGist, job_gist
 from saferoom.jobs.carried import Sides
+from saferoom.jobs.fits import FitEnds
 from saferoom.jobs.owners import JobOwners
 from saferoom.jobs.pieces import ENDED, JobAnswer, JobPiece, JobStatus, JobTold, joined
 from saferoom.jobs.words import Enclaves, JobWords, is_refusal
@@ -60,6 +61,7 @@ class Jobs:
         archive: finds earlier words.
         refusals: makes the room's own.
         limits: how many label sides may take part at once.
+        fits: ends trainings in the room.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Jobs:
         archive: Archive,
         refusals: Refusals,
         limits: Limits,
+        fits: FitEnds,
     ) -> None:
         self._checks: Final = checks
         self._enclaves: Final = enclaves
@@ -82,6 +85,7 @@ class Jobs:
         self._archive: Final = archive
         self._refusals: Final = refusals
         self._limits: Final = limits
+        self._fits: Final = fits
         self._recording: Final = Undisturbed()
 
     async def submit(self, caller: Caller, envelope: Envelope) -> Submitted:
@@ -128,7 +132,7 @@ class Jobs:
         Raises:
             SafeRoomError: `UNKNOWN_STATEMENT` for a job that does not concern the caller.
         """
-        owner, _ = await self._taking(caller.organisation, job)
+        owner = await self._telling(caller.organisation, job)
         status = await self._status(owner, job)
         yield status
         while status.state not in ENDED:
@@ -155,20 +159,25 @@ class Jobs:
             found += [each for each in told if own or self._is_of(name, owner, each)]
         return sorted(found, key=lambda each: each.began, reverse=True)
 
-    async def cancel(self, caller: Caller, envelope: Envelope) -> Recorded[None]:
-        """End a job of the caller's institution.
+    async def cancel(self, caller: Caller, envelope: Envelope) -> Recorded[object]:
+        """End a job of the caller's institution, or a training in the room.
 
         Returns:
             How it ended: by this, or before.
 
         Raises:
-            SafeRoomError: `NOT_ALLOWED` for another institution's word; what the enclave refuses
-                with.
+            SafeRoomError: `NOT_ALLOWED` for another institution's word; `UNKNOWN_STATEMENT` for
+                what is not under way; what the enclave refuses with.
         """
         cancel = load(envelope, JobCancel)
         if cancel.institution != caller.organisation:
             raise SafeRoomError(Reason.NOT_ALLOWED, "another institution's word")
-        _, sides = await self._taking(caller.organisation, cancel.job, takes_part=True)
+        try:
+            _, sides = await self._taking(caller.organisation, cancel.job, takes_part=True)
+        except SafeRoomError as error:
+            if error.reason is not Reason.UNKNOWN_STATEMENT:
+                raise
+            return await self._recording.run(self._fits.cancel(cancel, envelope))
         return await self._recording.run(self._cancelled(sides, cancel.job, envelope))
 
     async def drain(self, seconds: float) -> None:
@@ -231,6 +240,23 @@ class Jobs:
         if not told:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "the enclave knows no such job")
         return told[0]
+
+    async def _telling(self, organisation: str, job: str) -> str:
+        """Find whose enclave tells an organisation of a job.
+
+        Of a training in the room the room keeps nothing before its end: enclaves are asked.
+
+        Raises:
+            SafeRoomError: as `_taking`.
+        """
+        with suppress(SafeRoomError):
+            return (await self._taking(organisation, job))[0]
+        for owner in self._register.owners:
+            with suppress(SafeRoomError):  # it serves nobody now, or knows no such job
+                status = await self._status(owner, job)
+                if organisation == owner or self._is_of(organisation, owner, status):
+                    return owner
+        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no job of yours")
 
     def _is_of(self, institution: str, owner: str, status: JobStatus) -> bool:
         """Tell whether a job is an institution's, and told by the enclave that has it."""

@@ -6,19 +6,24 @@ on the whole is a fit's. What the host's enclave asks of the others' meanwhile i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
 from saferoom.evidence import Approved, Recorded
-from saferoom.exchange import Judged
+from saferoom.exchange import Judged, OutboxEntry
 from saferoom.jobs.carried import Sides
 from saferoom.jobs.owners import JobOwners
 from saferoom.jobs.pieces import FitPiece, JobPiece
 from saferoom.jobs.words import Enclaves, JobWords, is_refusal
 from saferoom.made import Told
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import FitRelease
+from saferoom_proto.statements import FitRelease, JobCancel, load
+
+_LOOK_SECONDS: Final = 0.1
+"""How often it is tried to end what has not come to its enclave yet."""
 
 
 class FitsOfOwners:
@@ -76,6 +81,61 @@ class FitsOfOwners:
                 if isinstance(each, Judged):
                     return each
         raise SafeRoomError(Reason.UNAVAILABLE, f"the enclave of {sides.host} says nothing more")
+
+
+class FitEnds:
+    """Ends trainings in the room by their institution's word, at the enclave that trains.
+
+    Args:
+        enclaves: the enclaves.
+        owners: tells the others, where there are several.
+        under_way: gives what the room has an enclave make by a request, if it does.
+    """
+
+    def __init__(
+        self,
+        enclaves: Enclaves,
+        owners: JobOwners,
+        under_way: Callable[[str], asyncio.Task[Told[FitRelease]] | None],
+    ) -> None:
+        self._enclaves: Final = enclaves
+        self._owners: Final = owners
+        self._under_way: Final = under_way
+
+    async def cancel(self, cancel: JobCancel, envelope: Envelope) -> Recorded[object]:
+        """End a training.
+
+        Returns:
+            The enclave's word on it, recorded: that this ended it, or what came before.
+
+        Raises:
+            SafeRoomError: `UNKNOWN_STATEMENT` for what its enclave does not know; what that refuses
+                with.
+        """
+        made = self._under_way(cancel.job)
+        entry = await self._ended(cancel, envelope, made)
+        # Whoever asked for it, or left, has the same word recorded; after a crash nobody does.
+        if made is not None and (word := (await asyncio.shield(made)).word) is not None:
+            return word
+        host = self._enclaves.serving(cancel.owner)
+        recorded = await host.outbox.take(entry)
+        said = load(entry.statement, FitRelease)
+        sides = self._owners.sides(said.template)
+        await self._owners.spread(sides, cancel.job, sides.host, entry.statement)
+        return recorded
+
+    async def _ended(
+        self, cancel: JobCancel, envelope: Envelope, made: asyncio.Task[Told[FitRelease]] | None
+    ) -> OutboxEntry:
+        while True:
+            try:
+                return await self._enclaves.serving(cancel.owner).jobs.end_job(envelope)
+            except SafeRoomError as error:
+                unknown = error.reason is Reason.UNKNOWN_STATEMENT
+                if not unknown or made is None or made.done():
+                    raise
+            # It is on its way there: the room looks at it, or givers let it begin.
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _nothing() -> AsyncGenerator[JobPiece]:

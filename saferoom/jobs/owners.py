@@ -105,8 +105,7 @@ class JobOwners:
 
     async def _end(self, job: str, release: Envelope, owners: Iterable[str]) -> None:
         said = _last_word(release)
-        order = said.cancel if isinstance(said, JobRelease) else None
-        cancel = None if order is None else await self._archive.find(order)
+        cancel = None if said.cancel is None else await self._archive.find(said.cancel)
         for owner in owners:
             # Where it did not begin there is nothing to end. One that is down is told later, by
             # `_look`, or hears of it when it asks.

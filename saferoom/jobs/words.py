@@ -124,7 +124,7 @@ class JobWords:
         release = await outbox.verified(entry.statement, JobRelease)
         if (release.owner, release.request) != (owner, job):
             raise SafeRoomError(Reason.BAD_SIGNATURE, f"{owner}'s word is on another job")
-        await outbox.take_cancel(entry)
+        await outbox.take_cancel(entry, JobRelease)
         recorded = await self._notary.record(
             JobRelease, None, entry.statement, salt=entry.salt, rows=uses.concerning((owner,), job)
         )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from pydantic import ValidationError
 
 from saferoom_client.audit.fits import Fits
 from saferoom_client.audit.linked import Learners
@@ -65,6 +66,18 @@ def test_a_request_is_trained_once_and_each_training_is_counted() -> None:
     assert refusal(fits, release("third", 3)) is None
     assert refusal(fits, release("more", 7)) is Reason.OVER_BUDGET, "more than six"
     assert refusal(fits, release("later", 1, days=31)) is None
+
+
+def test_one_that_was_ended_once_it_had_begun_is_counted() -> None:
+    ended = words_on_fits()["fit-release that was cancelled"]
+    assert isinstance(ended, FitRelease)
+    fits = Fits()
+    assert refusal(fits, ended.model_copy(update={"run": 1})) is None
+    assert refusal(fits, release("next", 1)) is Reason.OVER_BUDGET, "counted short"
+    assert refusal(fits, release("after", 3)) is None
+    for wrong in ({"cancel": None}, {"reason": Reason.WITHHELD}, {"model": DIGEST}):
+        with pytest.raises(ValidationError):
+            FitRelease.model_validate(dict(ended) | wrong)
 
 
 def test_bands_are_charged_each_time_and_add_up_for_linked_groups() -> None:

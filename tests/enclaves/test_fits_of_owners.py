@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -10,6 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from saferoom_enclaves.jobs.between import Step
+from saferoom_enclaves.worker import Worker
 from saferoom_models.pooled.rows import ends_of, means_of, split
 from saferoom_models.vertical.columns import prepare
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -21,7 +23,10 @@ from saferoom_proto.statements import (
     load,
     seal_statement,
 )
+from saferoom_proto.v1 import enclave_pb2
+from saferoom_proto.wire import envelope_to_proto
 from simulator.fitted import firms, numbers
+from simulator.job import serve_jobs
 from simulator.owners_fits import FIRST, WATER_ROWS, Meters, OwnersFits, meters, two_owners
 
 TOLD = ["rows", "auc", "ks", "weights"]
@@ -103,6 +108,35 @@ async def test_a_giver_that_is_killed_between_its_count_and_the_card_goes_on(
     said, theirs = place.room.said(judged), place.spread(judged)
     assert (said.run, said.reason, theirs.outcome) == (1, None, JobOutcome.RELEASED)
     assert place.left(request.digest) == []
+
+
+async def test_one_that_is_ended_in_between_ends_at_both_and_leaves_nothing(
+    place: OwnersFits,
+) -> None:
+    of = place.approved("ended")
+    request = place.room.request(of)
+    assert isinstance(place.begun(request), JobAdmission)
+    order, calls = place.room.cancel(request), serve_jobs(Worker(place.host.enclave))
+    ending = list[asyncio.Task[object]]()
+
+    def ends(step: Step, sealed: bytes) -> bytes:
+        if step is Step.COLUMNS:
+            cancel = enclave_pb2.EndJobRequest(cancel=envelope_to_proto(order))
+            ending.append(asyncio.create_task(calls.end(cancel)))
+        return sealed
+
+    said = place.room.said(await place.fitted(request, ask=ends, by=calls))
+    assert (said.cancel, said.run, said.model, len(ending)) == (order.digest, 1, None, 1)
+    assert place.left(request.digest)
+    # The room brings the giver the same order; it is the institution's, and names the host.
+    theirs = load(place.giver.enclave.jobs.end(order).entry.statement, JobRelease)
+    assert (theirs.outcome, theirs.cancel) == (JobOutcome.CANCELLED, order.digest)
+    assert place.left(request.digest) == []
+    # It counted at both.
+    another = place.room.request(of)
+    admitted = place.begun(another)
+    assert isinstance(admitted, JobAdmission)
+    assert (admitted.run, place.room.said(await place.fitted(another)).run) == (2, 2)
 
 
 async def test_each_owner_s_runs_bound_it_and_a_refusal_gives_nothing(place: OwnersFits) -> None:

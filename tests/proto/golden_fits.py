@@ -137,6 +137,8 @@ def words_on_fits() -> dict[str, Payload]:
     none: dict[str, object] = {"outcome": Outcome.REFUSED, "model": None, "answer": None}
     withheld = {**none, "reason": Reason.WITHHELD}
     refused = {**none, "reason": Reason.NOT_APPROVED, "run": None, "approvals": (), "store": None}
+    cancelled = {**none, "cancel": digest("cancel")}
+    waited = {**cancelled, "run": None, "approvals": ()}
     trees = {"inverse_ridge": None, "trees": 100, "leaves": 8}
     boosting = {"algorithm": "boosting-1", "inverse_ridge": None, "trees": 10, "leaves": 7}
     return {
@@ -152,6 +154,8 @@ def words_on_fits() -> dict[str, Payload]:
         "template of a fit with bands": fit_template(**BANDED),
         "fit-release with bands": FitRelease.model_validate(said | {"privacy": SPENT}),
         "fit-release that refuses": FitRelease.model_validate(said | refused),
+        "fit-release that was cancelled": FitRelease.model_validate(said | cancelled),
+        "fit-release that was cancelled before it began": FitRelease.model_validate(said | waited),
     }
 
 

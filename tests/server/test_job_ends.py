@@ -14,6 +14,7 @@ from saferoom.evidence import Caller, Role
 from saferoom.exchange import OutboxEntry
 from saferoom.jobs import owners as job_owners
 from saferoom.jobs.desk import Jobs
+from saferoom.jobs.fits import FitEnds
 from saferoom.jobs.owners import JobOwners
 from saferoom.jobs.words import Enclaves as Links
 from saferoom.jobs.words import JobWords
@@ -195,6 +196,7 @@ async def test_a_job_that_its_host_never_let_begin_is_cancelled_where_it_began(
         archive=cast("Archive", log),
         refusals=cast("Refusals", None),
         limits=Limits(1, 1),
+        fits=cast("FitEnds", None),
     )
     bank = Identity(IdentityKind.ORGANISATION, side.bank.name, "desk", "")
     caller, cancel = Caller(bank, frozenset({Role.INSTITUTION})), side.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -11,16 +12,23 @@ import pytest
 from saferoom.evidence import Approved, Recorded
 from saferoom.exchange import Judged
 from saferoom.jobs.carried import Carried, Sides
-from saferoom.jobs.fits import FitsOfOwners
+from saferoom.jobs.fits import FitEnds, FitsOfOwners
 from saferoom.jobs.owners import JobOwners
-from saferoom.jobs.pieces import FitPiece, JobPiece, JobTold
+from saferoom.jobs.pieces import FitPiece, JobPiece, JobTold, OwnerPapers
 from saferoom.jobs.words import Enclaves as Serving
 from saferoom.jobs.words import JobWords
 from saferoom.made import Told
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import FitRelease, JobOutcome, JobRelease, load
+from saferoom_proto.statements import (
+    FitRelease,
+    JobCancel,
+    JobOutcome,
+    JobRelease,
+    load,
+    seal_statement,
+)
 from simulator.harness import EnclaveHarness
 from simulator.job import JobRoom, serve_jobs
 from simulator.owners_fits import OwnersFits, two_owners
@@ -72,6 +80,8 @@ class Room:
     enclaves: Enclaves = field(init=False)
     recorded: list[str] = field(default_factory=list[str])
     ended: list[JobRelease] = field(default_factory=list[JobRelease])
+    ends: Envelope | None = None
+    """The request that its institution ends."""
 
     def __post_init__(self) -> None:
         """Serve both enclaves, in the running event loop."""
@@ -102,8 +112,13 @@ class Room:
         """End it at the others."""
         assert sides is SIDES
         if owner == "tax":
-            host = self.place.papers_of_host()
-            ended = self.place.giver.enclave.jobs.end_as(host, release)
+            jobs, said = self.place.giver.enclave.jobs, load(release, FitRelease)
+            # As `JobOwners` does: an institution's own word is brought on as it stands.
+            ended = (
+                jobs.end_as(self.place.papers_of_host(), release)
+                if said.cancel is None
+                else jobs.end(self.place.room.cancel(self.ends or release))
+            )
             self.ended.append(load(ended.entry.statement, JobRelease))
         assert job
 
@@ -150,3 +165,42 @@ async def test_nothing_is_counted_while_one_of_them_does_not_serve(place: Owners
             await room.told(place.room.request(of))
         assert refused.value.reason is Reason.UNAVAILABLE
     assert room.recorded == []
+
+
+async def test_its_asker_ends_it_on_its_way_and_every_enclave_hears_that(
+    place: OwnersFits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, of = Room(place), place.approved("ended")
+    room.ends = request = place.room.request(of)
+    asked = asyncio.Event()
+    give = Near.give_to_job
+
+    async def gives_late(
+        near: Near, papers: OwnerPapers, ask: AsyncIterator[bytes]
+    ) -> AsyncGenerator[bytes]:
+        asked.set()
+        await asyncio.sleep(60)
+        async for data in give(near, papers, ask):
+            yield data
+
+    monkeypatch.setattr(Near, "give_to_job", gives_late)
+    making = asyncio.create_task(room.told(request))
+    order = place.room.cancel(request)
+    ends = FitEnds(
+        cast("Serving", room.enclaves),
+        cast("JobOwners", room),
+        lambda job: making if job == request.digest else None,
+    )
+    # The host does not know it yet: it is on its way there.
+    ended = await ends.cancel(load(order, JobCancel), order)
+    told = await making
+    assert told.word is not None
+    assert ended.statement == told.word.statement
+    said = load(ended.statement, FitRelease)
+    assert (said.cancel, said.reason, told.sealed) == (order.digest, None, b"")
+    assert [each.outcome for each in room.ended] == [JobOutcome.CANCELLED]
+    ends = FitEnds(cast("Serving", room.enclaves), cast("JobOwners", room), lambda _: None)
+    other = load(order, JobCancel).model_copy(update={"job": place.room.request(of).digest})
+    with pytest.raises(SafeRoomError) as refused:
+        await ends.cancel(other, seal_statement(other, place.room.bank.key))
+    assert refused.value.reason is Reason.UNKNOWN_STATEMENT

@@ -25,6 +25,7 @@ from saferoom_proto.statements import (
     Fit,
     FitRelease,
     FitRequest,
+    JobCancel,
     Purpose,
     load,
     seal_statement,
@@ -105,7 +106,13 @@ class FitRoom:
     banks: tuple[SimBank, ...]
 
     @classmethod
-    def make(cls, folder: Path, held: Firms | None = None) -> FitRoom:
+    def make(
+        cls,
+        folder: Path,
+        held: Firms | None = None,
+        *,
+        ready: tuple[str, ...] = ("saferoom_enclaves.fitting",),
+    ) -> FitRoom:
         """Make the room; banks a and b are of one collusion group, c of its own."""
         world = World(0)
         tax = world.owner("tax")
@@ -130,7 +137,7 @@ class FitRoom:
         banks = tuple(world.bank(name) for name in ("bank-a", "bank-b", "bank-c"))
         for bank, group in zip(banks, ("ring", "ring", "alone"), strict=True):
             tax.agree(bank, PURPOSES, group)
-        enclave = EnclaveHarness(tax, folder, ready=("saferoom_enclaves.fitting",))
+        enclave = EnclaveHarness(tax, folder, ready=ready)
         room = cls(world, tax, enclave, banks)
         room.load(firms() if held is None else held)
         return room
@@ -176,6 +183,19 @@ class FitRoom:
         """Sign a request for boosting."""
         chosen: dict[str, object] = {"inverse_ridge": None, "trees": 10, "leaves": 7}
         return self.request(of, bank, **(chosen | changes))
+
+    def cancel(self, request: Envelope, by: SimBank | None = None) -> Envelope:
+        """Have a bank say that it ends a training."""
+        bank = by or self.bank
+        word = JobCancel(
+            room=self.world.room,
+            institution=bank.name,
+            owner="tax",
+            job=request.digest,
+            why="other columns",
+            at=self.world.now(),
+        )
+        return seal_statement(word, bank.key)
 
     def said(self, judged: Judged) -> FitRelease:
         """Give the enclave's word."""

@@ -20,6 +20,7 @@ from saferoom_enclaves.jobs import between
 from saferoom_enclaves.jobs.between import Step
 from saferoom_enclaves.jobs.kept import MODELS, JobRows, Kept
 from saferoom_enclaves.jobs.peers import Papers
+from saferoom_enclaves.jobs.service import JobCalls
 from saferoom_enclaves.journal import Judged, OutboxEntry
 from saferoom_enclaves.worker import Worker
 from saferoom_proto.answer import SALT_BYTES
@@ -130,9 +131,11 @@ class OwnersFits:
         ask: Carry = lambda _, sealed: sealed,
         answer: Carry = lambda _, sealed: sealed,
         brings: bool = True,
+        by: JobCalls | None = None,
     ) -> Judged:
         """Have the host train, and carry what it asks; either may be altered on its way."""
         calls, theirs = (serve_jobs(Worker(each.enclave)) for each in (self.host, self.giver))
+        calls = by or calls
         sent = asyncio.Queue[enclave_pb2.WorkOnJobRequest]()
         if brings:
             sent.put_nowait(enclave_pb2.WorkOnJobRequest(papers=papers(self.giver)))

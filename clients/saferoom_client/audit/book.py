@@ -127,3 +127,8 @@ class Book:
         if digest not in self.entries:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"its {what} does not stand before it")
         return self.entries[digest]
+
+    def require_ended(self, cancel: str | None) -> None:
+        """Require an institution's word that ended something, if one is named; as before."""
+        if cancel is not None:
+            self.require_before(cancel, "cancel")

@@ -151,8 +151,7 @@ class Words:
             self._trainings.ended(said, self._certificate(said))
         elif word is not None:
             self._require_agreed(said, word, granted=False)
-            if said.cancel is not None:
-                self._book.require_before(said.cancel, "cancel")
+            self._book.require_ended(said.cancel)
 
     def _require_allowed(self, said: OfNobody, word: Word) -> None:
         """Require all that lets through what is about nobody alone: there is no consent to it."""
@@ -176,6 +175,7 @@ class Words:
     def _fit(self, statement: Envelope) -> None:
         said = load(statement, FitRelease)
         word = self._spoken(statement, said, FitRelease)
+        self._book.require_ended(said.cancel)
         if word is not None and said.run is None:
             self._require_agreed(said, word, granted=False)
         elif word is not None:

@@ -163,7 +163,7 @@ def _runs(fit: FitPart) -> Iterator[str]:
 def describe_outcome(verified: VerifiedFit, job: str) -> Iterator[str]:
     """Tell what became of a training in the room."""
     release = verified.release
-    yield say("trained in the room") if verified.card is not None else say("refused")
+    yield _outcome(verified)
     yield say("  id      {job}", job=job)
     yield say("  by      the enclave of {owner}", owner=release.owner)
     for each in verified.givers:
@@ -190,6 +190,15 @@ def describe_outcome(verified: VerifiedFit, job: str) -> Iterator[str]:
         yield say("  epsilon {spent}", spent=spent_words(release.privacy))
     if release.model is not None:
         yield say("  model   {model}; it stays sealed with the owner", model=release.model)
+
+
+def _outcome(verified: VerifiedFit) -> str:
+    release = verified.release
+    if release.cancel is None:
+        return say("trained in the room") if verified.card is not None else say("refused")
+    if release.run is None:
+        return say("cancelled before it was begun: it does not count")
+    return say("cancelled; it had begun, and counts as a run")
 
 
 def _next(reason: Reason) -> str:
@@ -260,6 +269,7 @@ def fit_document(verified: VerifiedFit, job: str) -> dict[str, object]:
         "template": verified.template.name,
         "outcome": str(release.outcome),
         "reason": None if release.reason is None else str(release.reason),
+        "cancel": release.cancel,
         "run": release.run,
         "givers": [{"owner": each.owner, "run": each.run} for each in verified.givers],
         "model": release.model,

@@ -34,9 +34,11 @@ from saferoom_client.cli.options import (
 )
 from saferoom_client.cli.output import show
 from saferoom_client.cli.room_jobs import (
+    cancel_in_room,
     report_in_room,
     require_no_rows,
     resume_in_room,
+    seen_in_room,
     submit_in_room,
 )
 from saferoom_client.cli.tables import table
@@ -152,7 +154,7 @@ def resume(
 def watch(job: JobName, profile: ProfileOption, as_json: JsonOption = False) -> None:
     """Show how a job stands, until it has ended; taking part is another command's."""
     with Room.open(profile) as room:
-        named = job if ":" in job else find_job(room.profile, job).job
+        named = _named(room, job)
         bar, told = progress_bar(quiet=as_json)
         with bar:
             view = room.watch_job(named, lambda one: told(_seen(one)))
@@ -172,10 +174,11 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
 def show_(job: JobName, profile: ProfileOption, as_json: JsonOption = False) -> None:
     """Show how one job stands."""
     with Room.open(profile) as room:
-        if (kept := find_fit(room.profile, job)) is not None:
+        kept = find_fit(room.profile, job)
+        if kept is not None and kept.receipt.exists():
             report_in_room(kept, None, None, as_json=as_json)
             return
-        named = job if ":" in job else find_job(room.profile, job).job
+        named = _named(room, job)
         view = next((each for each in room.list_jobs() if each.job == named), None)
     if view is None:
         rule = later("the room lists no such job: saferoom job list")
@@ -187,8 +190,11 @@ def show_(job: JobName, profile: ProfileOption, as_json: JsonOption = False) -> 
 def cancel(
     job: JobName, profile: ProfileOption, why: WhyOption, as_json: JsonOption = False
 ) -> None:
-    """End a job of yours."""
+    """End a job of yours, or a training in the room."""
     with Room.open(profile) as room:
+        if (kept := find_fit(room.profile, job)) is not None:
+            cancel_in_room(room, kept, why, as_json=as_json)
+            return
         end = room.cancel_job(job, why)
     show(as_json, _end_document(end), *describe_end(end))
 
@@ -328,8 +334,18 @@ def progress_bar(*, quiet: bool) -> tuple[Progress, Told]:
     return bar, move
 
 
+def _named(room: Room, job: str) -> str:
+    """Give the whole name of a job, of which the first digits may be enough."""
+    if ":" in job:
+        return job
+    kept = find_fit(room.profile, job)
+    return find_job(room.profile, job).job if kept is None else kept.job
+
+
 def _seen(view: JobView) -> JobProgress:
     """Give what the room sees of a job as its progress: no gradient, no separation."""
+    if not view.rounds:
+        return seen_in_room(view)
     stage = Stage.TRAINING if view.round else Stage.ALIGNING
     rounds = view.rounds if view.round else 0
     over = max(0, view.round - 1)

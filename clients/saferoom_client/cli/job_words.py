@@ -31,6 +31,7 @@ LISTED_HEADINGS: Final = (
 _STAGES: Final = {
     Stage.ASKING: later("reading your table, blinding its subjects and asking"),
     Stage.WAITING: later("the room cannot be reached; trying again"),
+    Stage.QUEUED: later("waiting for the enclave's turn"),
     Stage.ALIGNING: later("aligning: which subjects both hold"),
     Stage.TRAINING: later("training"),
     Stage.REPORTING: later("writing the report"),

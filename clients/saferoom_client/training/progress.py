@@ -19,6 +19,8 @@ class Stage(StrEnum):
     """The table is read and its subjects blinded, and then the enclave is asked."""
     WAITING = "waiting"
     """For the room, which cannot be reached."""
+    QUEUED = "queued"
+    """For the enclave's turn, behind other trainings in the room."""
     ALIGNING = "aligning"
     TRAINING = "training"
     REPORTING = "reporting"

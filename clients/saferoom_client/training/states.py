@@ -14,6 +14,8 @@ from saferoom_proto.v1 import job_pb2
 class JobState(StrEnum):
     """How far a job is."""
 
+    WAITING = "waiting"
+    """Of a training in the room: for its turn."""
     ALIGNING = "aligning"
     TRAINING = "training"
     RELEASED = "released"
@@ -24,10 +26,11 @@ class JobState(StrEnum):
     @classmethod
     def ended(cls) -> frozenset[JobState]:
         """Give the states that are ends."""
-        return frozenset(cls) - {cls.ALIGNING, cls.TRAINING}
+        return frozenset(cls) - {cls.WAITING, cls.ALIGNING, cls.TRAINING}
 
 
 _STATES: Final = {
+    job_pb2.JOB_STATE_WAITING: JobState.WAITING,
     job_pb2.JOB_STATE_ALIGNING: JobState.ALIGNING,
     job_pb2.JOB_STATE_TRAINING: JobState.TRAINING,
     job_pb2.JOB_STATE_RELEASED: JobState.RELEASED,

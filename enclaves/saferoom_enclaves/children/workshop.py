@@ -9,9 +9,9 @@ import select
 import socket
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Final, cast
 
 from saferoom_enclaves.attest import Confinement
@@ -38,6 +38,36 @@ _SAID: Final = re.compile(rb"said ([0-9]{1,5})")
 Heard = Callable[[int], None]
 
 
+class Stop:
+    """Gives work up, from any thread: its child is killed, and none is begun any more."""
+
+    def __init__(self) -> None:
+        self._lock: Final = Lock()
+        self._channel: socket.socket | None = None
+        self.given_up = False
+
+    def __call__(self) -> None:
+        """Give it up."""
+        with self._lock:
+            self.given_up = True
+            if self._channel is not None:
+                with suppress(OSError):  # its child has ended just now
+                    self._channel.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def over(self, channel: socket.socket) -> Generator[None]:
+        """Have the talk with a child end, too, once it is given up."""
+        with self._lock:
+            self._channel = channel
+            if self.given_up:
+                raise _given_up()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._channel = None
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a child is to do.
@@ -47,12 +77,19 @@ class Job:
         files: descriptors that go with it; they stay the caller's.
         bounds: what it may use.
         quiet_seconds: the longest that it may say nothing; none if its bounds are enough.
+        stop: gives it up; none if nothing does.
     """
 
     message: bytes
     files: tuple[int, ...]
     bounds: Bounds
     quiet_seconds: float | None = None
+    stop: Stop | None = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.stop is not None and self.stop.given_up
 
 
 class ChildError(SafeRoomError):
@@ -116,10 +153,15 @@ class Workshop:
             The child's answer, and the descriptor that came with it, if any. The child is gone.
 
         Raises:
-            ChildError: it ended without an answer, or gave one that is not of the form.
+            ChildError: it ended without an answer, gave one that is not of the form, or was given
+                up.
             SafeRoomError: `UNAVAILABLE`, there is no fork server.
         """
-        with self._places, self._child(job.bounds) as (channel, told):
+        with (
+            self._places,
+            self._child(job.bounds) as (channel, told),
+            (job.stop or Stop()).over(channel),
+        ):
             talk = _Talk(channel, told, job)
             try:
                 return talk.answer(heard)
@@ -199,7 +241,9 @@ class _Talk:
         return frame
 
     def failed(self) -> ChildError:
-        """Say why the child is gone."""
+        """Say why the child is gone, or that nobody waits for it any more."""
+        if self._job.given_up:
+            return _given_up()
         return _failed(_ending(self._told, self._deadline), self._job.bounds)
 
     def stopped(self) -> ChildError:
@@ -212,6 +256,8 @@ class _Talk:
 
     def _garbled(self, error: SafeRoomError) -> ChildError:
         """Say what a message that is not of the form means: a child killed in mid-word, or lies."""
+        if self._job.given_up:
+            return _given_up()
         ending = _ending(self._told, time.monotonic() + LAST_SECONDS)
         if ending in {None, Ending.DONE}:
             return ChildError(Reason.INTERNAL, error.detail, ending)
@@ -247,6 +293,10 @@ def _failed(ending: Ending | None, bounds: Bounds) -> ChildError:
             return ChildError(Reason.INTERNAL, "a child's process broke down", ending)
         case None:
             return ChildError(Reason.UNAVAILABLE, "nobody tells how a child ended", ending)
+
+
+def _given_up() -> ChildError:
+    return ChildError(Reason.CONFLICT, "given up", Ending.CANCELLED)
 
 
 def _gone() -> SafeRoomError:

@@ -1,7 +1,8 @@
 """Trainings in the room over gRPC: one at a time, beside the work.
 
 Over several owners' columns the host's enclave asks the others' while it trains; the room carries
-what they say to each other, sealed, as in a joint training.
+what they say to each other, sealed, as in a joint training. Whoever asked for one may end it: one
+that waits for its turn waits no more, and the child of one that is under way is killed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from functools import partial
 from typing import Final
 
 from saferoom_enclaves import wire
+from saferoom_enclaves.enclave import Enclave
 from saferoom_enclaves.fits.desk import BegunFit
 from saferoom_enclaves.fits.gate import SealedFit, whole_model
+from saferoom_enclaves.fits.under_way import FitsUnderWay, FitUnderWay
 from saferoom_enclaves.fits.work import Beside
 from saferoom_enclaves.jobs.between import Kept
 from saferoom_enclaves.jobs.hosting import OtherEndedError
@@ -22,12 +25,15 @@ from saferoom_enclaves.jobs.others import Joint, Others, chosen, side_by_side
 from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.made_calls import MadeCalls
 from saferoom_enclaves.worker import Worker
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
+from saferoom_proto.statements import JobCancel, load
 from saferoom_proto.statements.training import MOST_ROWS
 from saferoom_proto.uscc import SUBJECT_BYTES
 from saferoom_proto.v1 import enclave_pb2
 
 Trainings = MadeCalls[BegunFit, SealedFit | Reason]
+_Making = Callable[[BegunFit], Awaitable[SealedFit | Reason | None]]
 _ONE_ROUND: Final = Kept(rounds=1, converged=True, asks=0)
 """What a giver is told of the training: there are no messages, and no rounds of them."""
 
@@ -42,9 +48,12 @@ class FitCalls:
 
     def __init__(self, worker: Worker, tick: Callable[[], Awaitable[None]]) -> None:
         self._worker: Final = worker
+        self._tick: Final = tick
         self._made: Final[Trainings] = MadeCalls(
             worker, tick, lambda own: own.jobs.fits, BegunFit.make_alone, "trainings"
         )
+        self.under_way: Final = FitsUnderWay()
+        """How they stand."""
 
     async def answer(self, request: enclave_pb2.FitModelRequest) -> enclave_pb2.FitModelResponse:
         """Train on this owner's columns alone.
@@ -52,7 +61,11 @@ class FitCalls:
         Raises:
             SafeRoomError: a plain refusal.
         """
-        return wire.fit_response(await self._made.answer(wire.fit_of(request)))
+
+        async def alone(begun: BegunFit) -> SealedFit | None:
+            return await asyncio.to_thread(begun.make_alone)
+
+        return wire.fit_response(await self._answer(wire.fit_of(request), alone))
 
     async def work_on(
         self, request: enclave_pb2.FitModelRequest, line: Line
@@ -64,7 +77,7 @@ class FitCalls:
         """
         beside = partial(self._beside, Others(self._worker, line))
         working: asyncio.Future[Judged] = asyncio.ensure_future(
-            self._made.answer(wire.fit_of(request), beside)
+            self._answer(wire.fit_of(request), beside, line)
         )
         try:
             async for ask in line.asks(working):
@@ -73,6 +86,59 @@ class FitCalls:
             line.stop()
         fitted = wire.fit_response(working.result())
         yield enclave_pb2.WorkOnJobResponse(fitted=fitted)
+
+    async def end(self, order: Envelope) -> Judged | None:
+        """End a training by its institution's word: what waits or is under way is given up.
+
+        Returns:
+            The word on it, whatever that is; none for one that is unknown here.
+
+        Raises:
+            SafeRoomError: as `FitDesk.cancel`.
+        """
+        fit = self.under_way.find(load(order, JobCancel).job)
+        if fit is None:
+            return None
+        envelope = fit.asked.envelope
+        word = await self._worker.run(lambda own: own.jobs.fits.cancel(order, envelope, fit.begun))
+        fit.word = word
+        fit.give_up()
+        return word
+
+    async def _answer(self, envelope: Envelope, make: _Making, line: Line | None = None) -> Judged:
+        """Answer a request; it can be looked at and ended meanwhile."""
+
+        def expected(own: Enclave) -> Judged | FitUnderWay:
+            asked = own.jobs.fits.expect(envelope)
+            return (
+                asked if isinstance(asked, Judged) else FitUnderWay(asked, own.jobs.fits.now, line)
+            )
+
+        # Step 1: whoever asks the same again waits for the end of what is under way.
+        await self.under_way.wait_for(envelope.digest)
+        fit = await self._worker.run(expected)
+        if isinstance(fit, Judged):
+            await self._tick()
+            return fit
+        await self.under_way.wait_for(envelope.digest)
+        # Step 2: it waits for its turn, and is carried out.
+        fit.working = asyncio.ensure_future(
+            self._made.answer(envelope, partial(self._begun, fit, make))
+        )
+        self.under_way.add(fit)
+        try:
+            fit.word = await fit.working
+        except BaseException:
+            if fit.word is None:  # else its institution ended it
+                self.under_way.drop(fit)
+                raise
+        return fit.word
+
+    @staticmethod
+    async def _begun(fit: FitUnderWay, make: _Making, begun: BegunFit) -> SealedFit | Reason | None:
+        """Have a model fitted, unless it was ended just now."""
+        fit.begun = begun
+        return None if fit.word is not None else await make(begun)
 
     async def _beside(self, others: Others, begun: BegunFit) -> SealedFit | Reason | None:
         """Have a model fitted beside what others give; the reason if one of them ended it."""

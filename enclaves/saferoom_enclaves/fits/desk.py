@@ -6,14 +6,16 @@
     release, or withhold                   one commit with the model, the run, and of whom it is
 
 One request is under way at a time. Whatever stops it in between has told nothing and counted
-nothing: the same request makes the same model again. But one whose own time is over meanwhile
-counts, though its word, `EXPIRED`, names no run: else an asker had models fitted for nothing.
+nothing: the same request makes the same model again. But one that its asker ends once it has begun
+counts, and so does one whose own time is over meanwhile, though its word, `EXPIRED`, names no run:
+else an asker had models fitted for nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.util import find_spec
 from typing import Final
 
@@ -25,6 +27,7 @@ from saferoom_enclaves.fits.charge import ChargedFit, charge_fit
 from saferoom_enclaves.fits.gate import FitGate, ReleasedFit, SealedFit, make_fit
 from saferoom_enclaves.fits.work import Beside, OverStore
 from saferoom_enclaves.gate import Moment
+from saferoom_enclaves.jobs.admit import identify_job, require_cancelled
 from saferoom_enclaves.jobs.ground import MOST_GIVEN, JobGround
 from saferoom_enclaves.jobs.uses import columns_of_part
 from saferoom_enclaves.journal import Journal, Judged
@@ -145,6 +148,11 @@ class FitDesk:
         self._ready: Final = ready
         self._log: Final = log
 
+    @property
+    def now(self) -> datetime:
+        """The present instant, while it may speak."""
+        return self._ready().now
+
     def expect(self, envelope: Envelope) -> Judged | AskedFit:
         """Tell who asks, before it waits for its turn; a repeat gets the same bytes.
 
@@ -197,17 +205,41 @@ class FitDesk:
         moment = self._ready()
         with self._state.transaction():
             seen = self._seen(asked)
-            charged = self._charged(asked, seen, moment)
+            charged = self._still_charged(asked, seen, begun, moment)
             if isinstance(charged, Judged):
-                if moment.now >= asked.request.not_after:
-                    # How long it took told something, and the asker chose when its time is over.
-                    self._gate.overtaken(begun.charged, moment)
                 return charged
             if charged.store != begun.charged.store:
                 raise SafeRoomError(Reason.UNAVAILABLE, "the store was changed meanwhile")
             if isinstance(sealed, Reason):
                 return self._remembered(asked, seen, self._gate.refuse(asked, sealed, moment))
             return self._remembered(asked, seen, self._gate.release(charged, sealed, moment))
+
+    def cancel(self, order: Envelope, envelope: Envelope, begun: BegunFit | None) -> Judged:
+        """End a request by its institution's word; one that was answered stays as it is.
+
+        Args:
+            order: the institution's word.
+            envelope: the request.
+            begun: what of it is under way; none while it waits for its turn.
+
+        Raises:
+            SafeRoomError: as `begin`; as `require_cancelled`.
+        """
+        moment, standing = self._ready(), self._rules.standing
+        job = identify_job(envelope, standing, moment.now)
+        require_cancelled(order, job, moment.grounds.owner, standing, moment.now)
+        asked = self.expect(envelope)
+        if isinstance(asked, Judged):
+            return asked
+        with self._state.transaction():
+            seen = self._seen(asked)
+            charged = None
+            if begun is not None:
+                charged = self._still_charged(asked, seen, begun, moment)
+            if isinstance(charged, Judged):
+                return charged
+            released = self._gate.cancel(asked, charged, order, moment)
+            return self._remembered(asked, seen, released)
 
     def _seed(self, charged: ChargedFit) -> bytes:
         """Say which rows are held out: always the same of the same features over one store.
@@ -237,6 +269,16 @@ class FitDesk:
                 raise
             self._log.refused(asked.job, asked.request.institution, refusal)
             return self._remembered(asked, seen, self._gate.refuse(asked, refusal.reason, moment))
+
+    def _still_charged(
+        self, asked: AskedFit, seen: Seen, begun: BegunFit, moment: Moment
+    ) -> ChargedFit | Judged:
+        """Admit and charge what was under way; it counts, too, if its own time is over."""
+        charged = self._charged(asked, seen, moment)
+        if isinstance(charged, Judged) and moment.now >= asked.request.not_after:
+            # How long it took told something, and the asker chose when its time is over.
+            self._gate.overtaken(begun.charged, moment)
+        return charged
 
     def _store(self, moment: Moment, features: set[FeatureRef]) -> StoreState:
         """Give the store; `NO_DATA` unless all features that are read are computed of it."""

@@ -27,6 +27,7 @@ from saferoom_enclaves.jobs.work import RefusedError
 from saferoom_enclaves.journal import Journal, Judged
 from saferoom_enclaves.state import State
 from saferoom_proto.answer import SALT_BYTES
+from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
 from saferoom_proto.fit_bands import BandNoise, NoisyBand, ToldBand, told_bands
 from saferoom_proto.fits import CARD_SEAL, MOST_WEIGHT, ModelCard, ToldWeight
@@ -160,7 +161,7 @@ class FitGate:
         fitted = self._tellable(charged, found, moment)
         if fitted is None:
             released = self._say(asked, moment, Reason.WITHHELD, charged)
-            ground.book.keep(_record(charged, released.judged, None, moment))
+            ground.book.keep(_record(charged, released.judged, JobOutcome.REFUSED, moment))
             return released
         # Step 3: the model is kept, sealed, as a job's is.
         # Of several owners, this one's part, with what belongs to no column.
@@ -183,12 +184,30 @@ class FitGate:
             moment.now,
             sealed=to_asker,
         )
-        ground.book.keep(_record(charged, judged, fitted, moment))
+        ground.book.keep(_record(charged, judged, JobOutcome.RELEASED, moment))
         return ReleasedFit(_FIT_RELEASED, judged)
 
     def refuse(self, asked: AskedFit, reason: Reason, moment: Moment) -> ReleasedFit:
         """Sign a refusal of what was not looked into: it does not count."""
         return self._say(asked, moment, reason, None)
+
+    def cancel(
+        self, asked: AskedFit, charged: ChargedFit | None, order: Envelope, moment: Moment
+    ) -> ReleasedFit:
+        """Sign that its institution ended it; once it had begun it counts.
+
+        Args:
+            asked: what was asked.
+            charged: the run that it is; none if it had not begun.
+            order: the institution's word.
+            moment: under what, and when.
+        """
+        if charged is not None:
+            self._count(charged, moment)
+        released = self._say(asked, moment, order, charged)
+        if charged is not None:
+            self._ground.book.keep(_record(charged, released.judged, JobOutcome.CANCELLED, moment))
+        return released
 
     def overtaken(self, charged: ChargedFit, moment: Moment) -> None:
         """Count what was fitted and is not told, for its asker let its time run out meanwhile."""
@@ -216,12 +235,25 @@ class FitGate:
         return fitted
 
     def _say(
-        self, asked: AskedFit, moment: Moment, reason: Reason, charged: ChargedFit | None
+        self,
+        asked: AskedFit,
+        moment: Moment,
+        why: Reason | Envelope,
+        charged: ChargedFit | None,
     ) -> ReleasedFit:
+        """Sign that there is no model: for a reason, or by the institution's word."""
+        reason, order = (None, why) if isinstance(why, Envelope) else (why, None)
         payload = _payload(
-            self._journal, asked, moment, reason=reason, charged=charged, model=None, answer=None
+            self._journal,
+            asked,
+            moment,
+            reason=reason,
+            charged=charged,
+            model=None,
+            answer=None,
+            cancel=order,
         )
-        return ReleasedFit(_FIT_RELEASED, self._journal.append(payload, moment.now))
+        return ReleasedFit(_FIT_RELEASED, self._journal.append(payload, moment.now, order=order))
 
     def _card(self, charged: ChargedFit, made: Made, moment: Moment) -> ModelCard:
         asked, told = charged.admitted.asked, charged.admitted.use.fit.releases
@@ -264,6 +296,7 @@ def _payload(
     charged: ChargedFit | None,
     model: str | None,
     answer: str | None,
+    cancel: Envelope | None = None,
 ) -> FitRelease:
     request, grounds = asked.request, moment.grounds
     return FitRelease(
@@ -279,7 +312,7 @@ def _payload(
         agreement=asked.agreement.digest,
         stream=grounds.stream,
         store=grounds.store,
-        outcome=Outcome.ANSWERED if reason is None else Outcome.REFUSED,
+        outcome=Outcome.REFUSED if model is None else Outcome.ANSWERED,
         reason=reason,
         run=None if charged is None else charged.run,
         model=model,
@@ -287,15 +320,13 @@ def _payload(
         chain=journal.link,
         time=moment.now,
         privacy=None if charged is None else charged.privacy,
+        cancel=None if cancel is None else cancel.digest,
     )
 
 
-def _record(
-    charged: ChargedFit, judged: Judged, fitted: Fitted | None, moment: Moment
-) -> JobRecord:
+def _record(charged: ChargedFit, judged: Judged, outcome: JobOutcome, moment: Moment) -> JobRecord:
     """Give how it stands among jobs: it is over."""
     asked, use = charged.admitted.asked, charged.admitted.use
-    released = fitted is not None
     return JobRecord(
         job=asked.job,
         envelope=asked.envelope.to_json().decode(),
@@ -315,8 +346,8 @@ def _record(
         step=JobStep.TRAINING,
         rounds=0,
         ended=judged.entry.chain_index,
-        outcome=JobOutcome.RELEASED if released else JobOutcome.REFUSED,
-        reason=None if released else Reason.WITHHELD,
+        outcome=outcome,
+        reason=Reason.WITHHELD if outcome is JobOutcome.REFUSED else None,
     )
 
 

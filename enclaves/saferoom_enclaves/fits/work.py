@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from saferoom_enclaves.answers import answered, frozen, garbled
 from saferoom_enclaves.children.fit_jobs import FindRows, Fit, Fitted, Made, RowsFound
+from saferoom_enclaves.children.workshop import Stop
 from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.fits.charge import ChargedFit
 from saferoom_enclaves.indexing import Opened
@@ -50,11 +51,13 @@ class OverStore:
         opened: the snapshot.
         tables: its schema.
         work: has children work.
+        stop: gives it up.
     """
 
     opened: Opened
     tables: tuple[Table, ...]
     work: StoreWork
+    stop: Stop = field(default_factory=Stop)
 
     def find(self, charged: ChargedFit) -> bytes:
         """Find whom a model would be fitted to, in any thread: their codes.
@@ -69,7 +72,7 @@ class OverStore:
             label=FeatureDefinition.of(use.label.definition),
         )
         with lent_memory() as written:
-            frame = self.work.fit(order, (self.opened.memory, written))
+            frame = self.work.fit(order, (self.opened.memory, written), self.stop)
             frame.close()
             rows, codes = answered(frame, RowsFound).rows, bytes(frozen(written))
         if len(codes) != rows * SUBJECT_BYTES:
@@ -108,7 +111,7 @@ class OverStore:
             written, *lent = (
                 until_fitted.enter_context(lent_memory(each)) for each in (b"", *given)
             )
-            frame = self.work.fit(order, (self.opened.memory, written, *lent))
+            frame = self.work.fit(order, (self.opened.memory, written, *lent), self.stop)
             frame.close()
             made = answered(frame, Fitted).made
             if made is None:

@@ -54,7 +54,7 @@ class JobCalls:
     """
 
     def __init__(self, worker: Worker, work: StoreWork, fits: FitCalls) -> None:
-        self._fits: Final = fits
+        self.fits: Final = fits
         self._worker: Final = worker
         self._work: Final = work
         self._columns: Final = JobWork(work)
@@ -72,7 +72,10 @@ class JobCalls:
         """End a job."""
         cancel = job_wire.cancel_of(request)
         if cancel is not None:
-            return job_wire.end_response(await self._worker.run(lambda own: own.jobs.end(cancel)))
+            ended = await self.fits.end(cancel)
+            if ended is None:
+                ended = await self._worker.run(lambda own: own.jobs.end(cancel))
+            return job_wire.end_response(ended)
         papers, release = job_wire.elsewhere_of(request)
         ended = await self._worker.run(lambda own: own.jobs.end_as(papers, release))
         return job_wire.end_response(ended)
@@ -107,12 +110,18 @@ class JobCalls:
         return await self._worker.run(lambda own: own.jobs.giving.read(heard, columns))
 
     async def tell(self, request: enclave_pb2.TellJobsRequest) -> enclave_pb2.TellJobsResponse:
-        """Tell how jobs stand."""
+        """Tell how jobs stand; trainings in the room that have not ended, too."""
+        fit = self.fits.under_way.find(request.job)
+        if fit is not None:
+            return enclave_pb2.TellJobsResponse(jobs=[fit.status()])
 
         def told(own: Enclave) -> list[job_pb2.JobStatus]:
             jobs = own.jobs
-            found = [jobs.stands(request.job)] if request.job else jobs.newest()
-            return [job_wire.status(each, jobs.word(each)) for each in found]
+            if request.job:
+                record = jobs.stands(request.job)
+                return [job_wire.status(record, jobs.word(record))]
+            kept = [job_wire.status(each, jobs.word(each)) for each in jobs.newest()]
+            return kept + self.fits.under_way.statuses(each.job for each in kept)
 
         return enclave_pb2.TellJobsResponse(jobs=await self._worker.run(told))
 
@@ -125,7 +134,7 @@ class JobCalls:
         line = Line(pieces)
         first = await line.first()
         if first.HasField("fit"):
-            async with aclosing(self._fits.work_on(first.fit, line)) as told:
+            async with aclosing(self.fits.work_on(first.fit, line)) as told:
                 async for response in told:
                     yield response
             return

@@ -306,7 +306,8 @@ class FitRelease(Payload):
     outcome: Outcome
     reason: Reason | None
     run: Annotated[int | None, Field(ge=1, le=MOST_RUNS)]
-    """The how manieth it is in its period: what was withheld counts too. None if none was made."""
+    """The how manieth it is in its period: what was withheld counts too, and so does what was ended
+    once it had begun. None if none was made."""
     model: Digest | None
     answer: Digest | None
     chain: ChainLink
@@ -314,17 +315,20 @@ class FitRelease(Payload):
     privacy: Annotated[PrivacySpent | None, Field(exclude_if=operator.not_)] = None
     """Where bands may be told: what this training was charged, whatever became of it, and what the
     bands of this owner's models told its asker's group in the period."""
+    cancel: Annotated[Digest | None, Field(exclude_if=operator.not_)] = None
+    """The institution's word that ended it; it stands in the place of a reason."""
 
     @model_validator(mode="after")
     def _whole(self) -> FitRelease:
         answered = self.outcome is Outcome.ANSWERED
-        if answered == (self.reason is not None):
+        if [answered, self.reason is not None, self.cancel is not None].count(True) != 1:
             raise ValueError("a refusal, and no answer, has a reason")
         if {self.model is not None, self.answer is not None} != {answered}:
             raise ValueError("an answer, and no refusal, has a model and a commitment")
         if answered and (self.store is None or not self.approvals):
             raise ValueError("an answer names its approvals and its store")
-        if (self.run is not None) != (answered or self.reason is Reason.WITHHELD):
+        made = answered or self.reason is Reason.WITHHELD
+        if self.cancel is None and (self.run is not None) != made:
             raise ValueError("what was made counts as a run, and nothing else does")
         if self.privacy is not None and (self.run is None or not self.privacy.within):
             raise ValueError("what counts as a run is charged, within the cap, and nothing else is")

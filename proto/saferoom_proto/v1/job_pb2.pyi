@@ -40,6 +40,8 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     """Its institution or its owner ended it."""
     JOB_STATE_FAILED: _JobState.ValueType  # 6
     """It could not go on."""
+    JOB_STATE_WAITING: _JobState.ValueType  # 7
+    """Of a training in the room: it waits for its turn."""
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
     """How far a job is."""
@@ -58,6 +60,8 @@ JOB_STATE_CANCELLED: JobState.ValueType  # 5
 """Its institution or its owner ended it."""
 JOB_STATE_FAILED: JobState.ValueType  # 6
 """It could not go on."""
+JOB_STATE_WAITING: JobState.ValueType  # 7
+"""Of a training in the room: it waits for its turn."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 @_typing.final
@@ -406,7 +410,7 @@ class CancelJobResponse(_message.Message):
     RELEASE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def release(self) -> _evidence_pb2.Recorded:
-        """The job-release, with its proof."""
+        """The job-release, with its proof; of a training in the room the fit-release."""
 
     def __init__(
         self,
@@ -468,7 +472,7 @@ class JobStatus(_message.Message):
     reason: _builtins.str
     """Why there is no model; empty where there is one, or none yet."""
     release: _builtins.str
-    """The digest of the job-release; empty before it."""
+    """The digest of the job-release, or fit-release; empty before it."""
     def __init__(
         self,
         *,

@@ -42,7 +42,7 @@ class JobServiceStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_job_pb2.ListJobsRequest, _job_pb2.ListJobsResponse]
     """Lists the jobs of the caller's institution, or those at the caller's enclave."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.CancelJobResponse]
-    """Ends a job of the caller's institution."""
+    """Ends a job of the caller's institution, or a training in the room."""
     TrainInRoom: _grpc.UnaryUnaryMultiCallable[_job_pb2.TrainInRoomRequest, _job_pb2.TrainInRoomResponse]
     """Trains a model on owners' columns, within an enclave. A repeat of the same request brings the same bytes.
 
@@ -63,7 +63,7 @@ class JobServiceAsyncStub(JobServiceStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_job_pb2.ListJobsRequest, _job_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Lists the jobs of the caller's institution, or those at the caller's enclave."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.CancelJobResponse]  # type: ignore[assignment]
-    """Ends a job of the caller's institution."""
+    """Ends a job of the caller's institution, or a training in the room."""
     TrainInRoom: _aio.UnaryUnaryMultiCallable[_job_pb2.TrainInRoomRequest, _job_pb2.TrainInRoomResponse]  # type: ignore[assignment]
     """Trains a model on owners' columns, within an enclave. A repeat of the same request brings the same bytes.
 
@@ -111,7 +111,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.CancelJobResponse, _abc.Awaitable[_job_pb2.CancelJobResponse]]:
-        """Ends a job of the caller's institution."""
+        """Ends a job of the caller's institution, or a training in the room."""
 
     @_abc_1.abstractmethod
     def TrainInRoom(
