@@ -1,12 +1,13 @@
-"""What a consent covers: whose, to whom, for what, about which features, when."""
+"""What a consent covers, whose, to whom, for what, about which features, when; who may give it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from saferoom_proto.identity import Identity, IdentityKind
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Consent, Feature
+from saferoom_proto.statements import Consent, ConsentRevocation, Feature
 from saferoom_proto.statements.request import SubjectRequest
 
 
@@ -27,3 +28,19 @@ def require_consent_covers(
         by_type = bool(feature.information_types) and types.issuperset(feature.information_types)
         if feature.full_name not in consent.features and not by_type:
             raise SafeRoomError(Reason.NO_CONSENT, f"does not cover {feature.full_name}")
+
+
+def require_giver(
+    payload: Consent | ConsentRevocation, signer: Identity, registrars: Sequence[str]
+) -> None:
+    """Refuse with `NO_CONSENT` unless its signer is its subject, or a registrar for its paper."""
+    paper = payload.paper if isinstance(payload, Consent) else None
+    if signer.kind is IdentityKind.SUBJECT:
+        if signer.organisation != payload.subject:
+            raise SafeRoomError(Reason.NO_CONSENT, "signed by another subject")
+        if paper is not None:
+            raise SafeRoomError(Reason.NO_CONSENT, "a subject that signs itself needs no paper")
+    elif signer.organisation not in registrars:
+        raise SafeRoomError(Reason.NO_CONSENT, "signed by an organisation that is no registrar")
+    elif isinstance(payload, Consent) and (paper is None or paper.registrar != signer.organisation):
+        raise SafeRoomError(Reason.NO_CONSENT, "a registrar signs for paper it registered itself")

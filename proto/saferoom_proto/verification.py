@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from saferoom_proto.asked import Question
+from saferoom_proto.covering import require_giver
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import (
     Certified,
     Identity,
-    IdentityKind,
     verify_identity,
     verify_issued,
 )
@@ -282,18 +282,7 @@ def verify_subject_statement(
     der = unb64(payload.certificate)
     identity, key = verify_identity(der, charter.issuer_certificates, now)
     envelope.verify([key])
-    paper = payload.paper if isinstance(payload, Consent) else None
-    if identity.kind is IdentityKind.SUBJECT:
-        if identity.organisation != payload.subject:
-            raise SafeRoomError(Reason.NO_CONSENT, "signed by another subject")
-        if paper is not None:
-            raise SafeRoomError(Reason.NO_CONSENT, "a subject that signs itself needs no paper")
-    elif identity.organisation not in charter.charter.registrars:
-        raise SafeRoomError(Reason.NO_CONSENT, "signed by an organisation that is no registrar")
-    elif isinstance(payload, Consent) and (
-        paper is None or paper.registrar != identity.organisation
-    ):
-        raise SafeRoomError(Reason.NO_CONSENT, "a registrar signs for paper it registered itself")
+    require_giver(payload, identity, charter.charter.registrars)
     return identity
 
 

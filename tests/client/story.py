@@ -13,16 +13,38 @@ from saferoom_client.values import LogEntry
 from saferoom_proto import chain
 from saferoom_proto.answer import Answer, Truth
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.encoding import b64, sha256_digest
 from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import SigningKey
+from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import ChainLink, Charge, FeatureKind, StreamPosition
+from saferoom_proto.statements import (
+    BatchRelease,
+    ChainLink,
+    Charge,
+    FeatureKind,
+    Outcome,
+    Payload,
+    Release,
+    Snapshot,
+    Span,
+    StoreState,
+    StreamPosition,
+    load,
+    seal_statement,
+)
 from simulator import SimBank, SimOwner, SimSubject, World
-from tests.client.made import MadeEnclave, feature
+from simulator.sample import TAX_TABLES, schema
+from tests.client.made import NOTHING, MadeEnclave, feature
 
 VAT = ("tax.vat_paid",)
 ONE_CUT = 3
 """Cells that one threshold of the feature tells apart: below, from there on, and unknown."""
+
+
+def records(epoch: int) -> str:
+    """Name the records of a period."""
+    return sha256_digest(f"records {epoch}".encode())
 
 
 @dataclass
@@ -47,16 +69,20 @@ class Story:
         self.agreement = self.tax.agree(self.bank)
         self.consent = self.subject.consent(self.bank, VAT)
         self.enclave = MadeEnclave(self.tax, evidence=self.tax.charters[0].digest)
+        tables = schema("tax", *TAX_TABLES)
+        self.schema = seal_statement(tables, self.tax.approvers["li"])
+        self.store: StoreState | None = None
 
     def begin(self, *left_out: Envelope) -> Story:
         """Write all that an answer needs, but for what is left out."""
         grounds = (
-            *(self.tax.charters[0], self.feature, self.template, self.certificate),
+            *(self.tax.charters[0], self.schema, self.feature, self.template, self.certificate),
             *(*self.approvals, self.agreement, self.consent),
         )
         self.follow(*(each for each in grounds if each not in left_out))
         if self.enclave.endorsement not in left_out:
             self.log.append(self.enclave.endorsement)
+        self.load()
         return self
 
     def follow(self, *statements: Envelope) -> None:
@@ -67,6 +93,58 @@ class Story:
     def hear_nothing_of(self, statement: Envelope) -> None:
         """Write a statement that the enclave has not heard of when it speaks next."""
         self.log.append(statement)
+
+    def order(self, approver: str = "li", **changes: object) -> Envelope:
+        """Write an approver's order for a load in the place of what was loaded last."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": "tax",
+            "approver": approver,
+            "load": NOTHING,
+            "key": NOTHING,
+            "follows": None if self.store is None else self.store.digest,
+            "reply_key": b64(self.enclave.sealing.public),
+            "at": self.world.now(),
+        }
+        order = LoadOrder.model_validate(fields | changes)
+        self.log.append(seal_statement(order, self.tax.approvers["li"]))
+        return self.log[-1]
+
+    def load(self, epoch: int = 1, order: Envelope | None = None, **changes: object) -> Envelope:
+        """Have the enclave load records as an approver orders, which opens a period."""
+        fields: dict[str, object] = {
+            "room": self.world.room,
+            "owner": "tax",
+            "endorsement": self.enclave.endorsement.digest,
+            "schema_digest": self.schema.digest,
+            "store": StoreState(epoch=epoch, digest=records(epoch)),
+            "previous": self.store,
+            "order": (order or self.order()).digest,
+            "rows": {},
+            "chain": self.link,
+            "time": self.world.now(),
+        }
+        snapshot = Snapshot.model_validate(fields | changes)
+        self.store = snapshot.store
+        return self.say(snapshot)
+
+    def say(self, payload: Payload) -> Envelope:
+        """Have the enclave say something more."""
+        self.log.append(seal_statement(payload, self.enclave.identity))
+        self.spoken.append(self.log[-1])
+        return self.log[-1]
+
+    @property
+    def heard(self) -> StreamPosition:
+        """How far the enclave has followed."""
+        running = chain.head_of(each.whole for each in self.followed)
+        return StreamPosition(sequence=len(self.followed), running=running)
+
+    @property
+    def link(self) -> ChainLink:
+        """Where the enclave's next word stands in its chain."""
+        previous = chain.head_of(each.digest for each in self.spoken)
+        return ChainLink(index=len(self.spoken), previous=previous)
 
     def release(
         self, said: Truth | Reason = Truth.YES, key: SigningKey | None = None, /, **changes: object
@@ -82,13 +160,9 @@ class Story:
             "approvals": tuple(sorted(each.digest for each in self.approvals)),
             "agreement": self.agreement.digest,
             "consent": self.consent.digest,
-            "stream": StreamPosition(
-                sequence=len(self.followed),
-                running=chain.head_of(each.whole for each in self.followed),
-            ),
-            "chain": ChainLink(
-                index=len(self.spoken), previous=chain.head_of(each.digest for each in self.spoken)
-            ),
+            "stream": self.heard,
+            "store": self.store,
+            "chain": self.link,
         }
         answer = said if isinstance(said, Reason) else Answer(said, os.urandom(32)).to_bytes()
         part = self.enclave.release(
@@ -97,6 +171,34 @@ class Story:
         self.log.append(part.release.statement)
         self.spoken.append(part.release.statement)
         return part.release.statement
+
+    def batch(self, *spans: Span, **changes: object) -> Envelope:
+        """Have the enclave say that it judged a batch whose rows stand in spans."""
+        said = load(self.release(), Release)
+        self.log.remove(self.spoken.pop())  # it says the same, of more rows
+        fields = {
+            name: getattr(said, name) for name in BatchRelease.model_fields if hasattr(said, name)
+        }
+        judged = {
+            "outcome": Outcome.ANSWERED,
+            "answered": sum(span.rows for span in spans if span.approvals),
+            "refused": sum(span.rows for span in spans if not span.approvals),
+            "root": NOTHING,
+            "spans": spans,
+        }
+        return self.say(BatchRelease.model_validate(fields | judged | changes))
+
+    def span(self, rows: int = 1, **changes: object) -> Span:
+        """Give rows that were judged on what the enclave has heard by now."""
+        fields: dict[str, object] = {
+            "rows": rows,
+            "charter": self.tax.charter.digest,
+            "agreement": self.agreement.digest,
+            "approvals": tuple(sorted(each.digest for each in self.approvals)),
+            "store": self.store,
+            "stream": self.heard,
+        }
+        return Span.model_validate(fields | changes)
 
     def audit(
         self, since: int = 0, spoilt: Sequence[int] = (), receipts: Receipts | None = None

@@ -13,7 +13,6 @@ from saferoom_client.audit.entries import TAKES
 from saferoom_client.audit.run import Auditor
 from saferoom_client.audit.words import Words
 from saferoom_client.values import LogEntry
-from saferoom_proto import chain
 from saferoom_proto.answer import Truth
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
@@ -21,7 +20,6 @@ from saferoom_proto.entry import commitment, leaf
 from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
-    ChainLink,
     Dispute,
     Feature,
     FeatureTrial,
@@ -30,8 +28,6 @@ from saferoom_proto.statements import (
     Payload,
     Refusal,
     Release,
-    Snapshot,
-    StoreState,
     TemplateRefusal,
     load,
     seal_statement,
@@ -311,19 +307,8 @@ def test_what_is_said_of_disputes_is_said_by_the_two_sides() -> None:
     story = Story().begin()
     tax, firm = story.tax, story.subject
     first, second = firm.dispute(), firm.dispute()
-    snapshot = Snapshot(
-        room=story.world.room,
-        owner="tax",
-        endorsement=story.enclave.endorsement.digest,
-        schema_digest=story.feature.digest,
-        store=StoreState(epoch=8, digest=story.feature.digest),
-        previous=None,
-        order=story.feature.digest,
-        rows={},
-        chain=ChainLink(index=0, previous=chain.GENESIS),
-        time=story.world.now(),
-    )
-    loaded = seal_statement(snapshot, story.enclave.identity)
+    loaded = story.load(8)
+    story.log.remove(loaded)
     corrected = tax.answer(first, finding=Finding.CORRECTED, epoch=8)
     story.log += [first, second, tax.answer(first), firm.withdraw(second), loaded, corrected]
     assert story.found() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 from saferoom_client.audit.jobs import Admissions, Trainings
@@ -64,6 +65,31 @@ def test_a_job_of_one_owner_asks_nobody_else() -> None:
     assert refusal(lambda: admissions.require(release(), certificate_of_two())) is (
         Reason.NOT_APPROVED
     )
+
+
+def test_a_model_of_a_job_that_never_began_is_found() -> None:
+    alone = training_certificate()
+    assert refusal(lambda: Admissions().require(release(), alone)) is Reason.NOT_APPROVED
+
+
+def test_a_joint_training_begins_as_often_as_it_may_and_is_taken_up_again_as_it_was() -> None:
+    trainings, certificate = Trainings(), training_certificate()
+    by, runs = Learners("ring", ("ring",), frozenset()), certificate.part(HOST).training
+    assert runs is not None
+    most, days = runs.runs.most, timedelta(days=runs.runs.days)
+
+    def begun(job: int, run: int, later: timedelta = timedelta(0)) -> Reason | None:
+        first = admission(HOST)
+        changes = {"request": sha256_digest(f"{job}".encode()), "run": run}
+        said = first.model_copy(update=changes | {"time": first.time + later})
+        return refusal(lambda: trainings.begun(said, certificate, by))
+
+    for job in range(1, most + 1):
+        assert begun(job, job) is None
+        assert begun(job, job) is None
+    assert begun(most + 1, most) is Reason.OVER_BUDGET  # it forgot one
+    assert begun(most + 2, most + 2) is Reason.OVER_BUDGET
+    assert begun(most + 3, 1, days) is None
 
 
 def of_two(kind: str, owner: str, request: str = "first", **changes: object) -> Payload:

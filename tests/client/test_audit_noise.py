@@ -19,12 +19,14 @@ from saferoom_proto.statements import (
     Outcome,
     Privacy,
     PrivacySpent,
+    Snapshot,
     StreamPosition,
     TableRelease,
 )
 from simulator import SimBank, World
 from simulator.sample import feature
 from simulator.tabled import plan
+from tests.proto.golden_answers import enclaves_words
 from tests.proto.golden_tables import words_on_tables
 
 WITHIN = Privacy(epsilon=Decimal("0.5"), cap=Decimal("0.75"))
@@ -131,6 +133,15 @@ class Log:
         self.take(self.tax.charters[0])
         asked = plan("late").model_copy(update={"privacy": WITHIN})
         self.template = self.take(self.bank.tables("noisy", asked)[0])
+        told = words_on_tables()["table-release with noise"]
+        assert isinstance(told, TableRelease)
+        loaded = enclaves_words()["snapshot"]
+        assert isinstance(loaded, Snapshot)
+        fields = {"owner": "tax", "store": told.store, "previous": None}
+        first = loaded.chain.model_copy(update={"index": 0})
+        faults = self.spending.take(0, loaded.model_copy(update=fields | {"chain": first}))
+        assert list(faults) == []
+        self.spoken = 1
 
     def take(self, statement: Envelope) -> Envelope:
         TAKES[statement.payload_type](self.book, len(self.entries), statement)

@@ -9,55 +9,21 @@ import pytest
 
 from saferoom_client.audit.questions import Receipts
 from saferoom_client.audit.rows import JudgedRow
-from saferoom_proto import chain
 from saferoom_proto.answer import Truth
 from saferoom_proto.batch import Record, When
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import (
     BatchRelease,
-    ChainLink,
-    Outcome,
-    Release,
-    Span,
     load,
-    seal_statement,
 )
-from tests.client.made import NOTHING
 from tests.client.story import ONE_CUT, Story
 
 
 def judged(story: Story) -> JudgedRow:
     """Have the enclave judge a batch of one row, and say so; gives the row as its receipt does."""
-    said = load(story.release(), Release)
-    span = Span(
-        rows=1,
-        charter=said.charter,
-        agreement=said.agreement,
-        approvals=said.approvals,
-        store=said.store,
-        stream=said.stream,
-    )
-    fields = {
-        name: getattr(said, name) for name in BatchRelease.model_fields if hasattr(said, name)
-    }
-    word = BatchRelease.model_validate(
-        fields
-        | {
-            "request": NOTHING,
-            "outcome": Outcome.ANSWERED,
-            "answered": 1,
-            "refused": 0,
-            "root": NOTHING,
-            "spans": (span,),
-            "chain": ChainLink(
-                index=len(story.spoken),
-                previous=chain.head_of(each.digest for each in story.spoken),
-            ),
-        }
-    )
-    statement = seal_statement(word, story.enclave.identity)
-    story.log.append(statement)
-    story.spoken.append(statement)
+    story.release()
+    statement = story.batch(story.span())
+    word = load(statement, BatchRelease)
     milliseconds = int(story.world.now().timestamp() * 1000)
     return JudgedRow(
         name="row.json",

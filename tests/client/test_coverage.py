@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from saferoom_client.records.annex import catalogue
 from saferoom_client.records.coverage import Store, coverage
 from saferoom_client.records.drafting import draft_tables
-from saferoom_proto import chain
-from saferoom_proto.dsse import Envelope
 from saferoom_proto.statements import ChainLink, Schema, Snapshot, StoreState, seal_statement
 from saferoom_proto.statements.feature import Table
 from tests.client.story import Story
@@ -95,30 +93,18 @@ def test_two_owners_may_bring_the_same_type() -> None:
 
 def test_an_audit_takes_the_last_word_of_each_enclave_and_none_that_is_not_right() -> None:
     story = Story().begin()
-    schema = Schema(room=story.world.room, owner="tax", version=1, tables=tuple(tables("3.1")))
-    signed = story.tax.publish_schema(schema)
-    story.follow(signed)
-    assert story.audit().stores == ()
-
-    def said(rows: int, index: int, previous: list[Envelope]) -> Envelope:
-        word = snapshot(story, "tax", signed.digest, {"tax_credit_grade": rows})
-        link = ChainLink(index=index, previous=chain_of(previous))
-        moved = {"chain": link, "time": story.world.now()}
-        return seal_statement(word.model_copy(update=moved), story.enclave.identity)
-
-    first = said(5, 0, [])
-    second = said(9, 1, [first])
-    story.log += [first, second]
+    (before,) = story.audit().stores
+    schema = Schema(room=story.world.room, owner="tax", version=2, tables=tuple(tables("3.1")))
+    story.schema = story.tax.publish_schema(schema)
+    story.follow(story.schema)
+    story.load(2, rows={"tax_credit_grade": 5})
+    story.load(3, rows={"tax_credit_grade": 9})
     audited = story.audit()
+    assert before.snapshot.rows == {}
     assert [each.snapshot.rows for each in audited.stores] == [{"tax_credit_grade": 9}]
     assert audited.violations == []
-    forged = snapshot(story, "tax", signed.digest, {"tax_credit_grade": 99})
+    forged = snapshot(story, "tax", story.schema.digest, {"tax_credit_grade": 99})
     story.log.append(seal_statement(forged, story.bank.key))
     audited = story.audit()
     assert [each.snapshot.rows for each in audited.stores] == [{"tax_credit_grade": 9}]
     assert len(audited.violations) == 1
-
-
-def chain_of(spoken: list[Envelope]) -> str:
-    """Give the head of an enclave's chain after some words."""
-    return chain.head_of(each.digest for each in spoken)

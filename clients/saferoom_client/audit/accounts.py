@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from saferoom_client.audit.stated import Stated
 from saferoom_proto.formula import NULL, Cut, FeatureKind, FeatureShape, format_number
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Charge, Charter, Feature
@@ -79,7 +80,8 @@ class Charged:
 class _Spent:
     """What is known of one feature in one period: the least that it can have been charged."""
 
-    family: str
+    families: set[str]
+    """Those that it was in when it was asked of."""
     cells: int = 1
     cuts: frozenset[str] = frozenset()
     scores: dict[str, int] = field(default_factory=dict[str, int])
@@ -107,6 +109,7 @@ class Accounts:
     _opened: dict[str, dict[int, datetime]] = field(default_factory=dict[str, dict[int, datetime]])
     _went_on: dict[str, datetime] = field(default_factory=dict[str, datetime])
     """By owner: when its enclave last went on from an older copy."""
+    _stated: Stated = field(default_factory=Stated)
 
     def open_period(self, owner: str, epoch: int, moment: datetime) -> None:
         """Take note of a snapshot: the periods before it end."""
@@ -142,7 +145,7 @@ class Accounts:
             if self._is_closed(owner, place[1]):
                 yield from _spent_again(charge)
                 continue
-            spent = account.setdefault(place, _Spent(feature.family))
+            spent = account.setdefault(place, _Spent({feature.family}))
             asked = None if charged.asked is None else charged.asked.get(charge.feature)
             here = [one[place] for one in linked if place in one]
             known = max(one.cells for one in here)
@@ -151,6 +154,9 @@ class Accounts:
                 rule = f"charged from {before} cells on after {known} were told: it was set back"
                 yield _over(f"{charge.feature}: {rule}")
             yield from faults_of(charge, feature, charged.charter)
+            yield from self._stated.take(
+                charged.account, charged.linked, charged.moment, charge, feature
+            )
             spent.cuts |= asked or frozenset()
             for one in here:
                 spent.scores |= one.scores
@@ -162,7 +168,8 @@ class Accounts:
             spent.scores |= asks
             if charge.cells_after > charge.cells_before:
                 grown.add(feature.family)
-            spent.cells, spent.family = max(spent.cells, charge.cells_after), feature.family
+            spent.cells = max(spent.cells, charge.cells_after)
+            spent.families.add(feature.family)
         for family in sorted(grown):
             yield from self._over_cap(family, linked, charged)
 
@@ -181,7 +188,7 @@ class Accounts:
         for account in linked:
             for place, spent in account.items():
                 ended = _ended(place[1], begun, since)
-                if spent.family != family or ended:
+                if family not in spent.families or ended:
                     continue
                 most[place] = max(spent.of_cuts, most.get(place, 1))
                 # A score is one answer, however many features of the family it reads.

@@ -14,12 +14,15 @@ from saferoom_client.audit.streams import Streams
 from saferoom_client.records.coverage import Store
 from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.dsse import Envelope
+from saferoom_proto.load_order import LoadOrder
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.statements import Approval, Consent, Endorsement, Feature, Schema
 from saferoom_proto.trust import Trust
 from saferoom_proto.verification import PinnedAgreement, PinnedCharter
 
 T = TypeVar("T")
+StoreOrder = LoadOrder | RollbackOrder
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -39,10 +42,20 @@ class Ending:
         entry: where it stands.
         not_before: an instant at which it had not been recorded yet: the latest that was named
             before it.
+        at: of a withdrawal, when it counts from at the earliest: approvals from before do not.
     """
 
     entry: int
     not_before: datetime
+    at: datetime = LONG_AGO
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """An order for a load or a rollback, as the log holds it; nobody has verified it."""
+
+    statement: Envelope
+    says: StoreOrder
 
 
 @dataclass(slots=True)
@@ -58,10 +71,16 @@ class Book:
     charters: dict[str, PinnedCharter] = field(default_factory=dict[str, PinnedCharter])
     endorsements: dict[str, Endorsement] = field(default_factory=dict[str, Endorsement])
     features: dict[str, Feature] = field(default_factory=dict[str, Feature])
+    defined: dict[str, list[Placed[Envelope]]] = field(
+        default_factory=dict[str, list[Placed[Envelope]]]
+    )
+    """Every definition of a feature, by its full name."""
     templates: dict[str, Envelope] = field(default_factory=dict[str, Envelope])
     certificates: dict[str, ReleaseCertificate] = field(
         default_factory=dict[str, ReleaseCertificate]
     )
+    underived: set[str] = field(default_factory=set[str])
+    """Certificates that are not what their templates and features come to."""
     approvals: dict[str, Placed[Approval]] = field(default_factory=dict[str, Placed[Approval]])
     withdrawals: dict[tuple[str, str], list[Ending]] = field(
         default_factory=dict[tuple[str, str], list[Ending]]
@@ -83,8 +102,8 @@ class Book:
     """Certificates, by their fingerprints."""
     stops: dict[str, Stops] = field(default_factory=dict[str, Stops])
     """By owner."""
-    rollbacks: dict[str, str] = field(default_factory=dict[str, str])
-    """By the order that went back: to which snapshot's records."""
+    orders: dict[str, Ordered] = field(default_factory=dict[str, Ordered])
+    """For loads and rollbacks."""
     recoveries: dict[str, Envelope] = field(default_factory=dict[str, Envelope])
     """What approvers said about older copies of their enclave."""
     disputes: Disputes = field(default_factory=Disputes)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from saferoom_client.audit.book import Book, Ending, Placed
+from saferoom_client.audit.book import Book, Ending, Ordered, Placed, StoreOrder
 from saferoom_client.audit.federations import Federated, require_federation
 from saferoom_client.audit.linked import Linked
 from saferoom_client.audit.stops import Stops
-from saferoom_proto.certificate import ReleaseCertificate
+from saferoom_proto.certificate import ReleaseCertificate, derive_certificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.federation import ByBank, said_at, verify_by_bank
 from saferoom_proto.identity import verify_issued
 from saferoom_proto.load_order import LoadOrder
+from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.roots import Line, open_under
@@ -106,11 +107,12 @@ def _endorsement(book: Book, entry: int, statement: Envelope) -> None:
 
 
 def _feature(book: Book, entry: int, statement: Envelope) -> None:
-    del entry
-    owner = load(statement, Feature).owner
-    if owner not in book.unpinned:
-        feature = verify_by_any_approver(statement, book.charter(owner), Feature)
-        book.features[statement.digest] = feature
+    feature = load(statement, Feature)
+    if feature.owner not in book.unpinned:
+        verify_by_any_approver(statement, book.charter(feature.owner), Feature)
+        book.defined.setdefault(feature.full_name, []).append(Placed(entry, statement))
+    # Another owner's certificate may name it, whoever may vouch for it.
+    book.features[statement.digest] = feature
 
 
 def _schema(book: Book, entry: int, statement: Envelope) -> None:
@@ -135,6 +137,21 @@ def _certificate(book: Book, entry: int, statement: Envelope) -> None:
         for use in part.features:
             book.require_before(use.digest, f"feature {use.feature}")
     book.certificates[statement.digest] = says
+    if not _is_derived(book, says, statement):
+        book.underived.add(statement.digest)
+
+
+def _is_derived(book: Book, says: ReleaseCertificate, statement: Envelope) -> bool:
+    """Tell whether a certificate is what its template and the features that it names come to."""
+    uses = [use for part in says.parts for use in part.features]
+    charters = {part.owner: part.charter for part in says.parts if part.charter is not None}
+    try:
+        pinned = [PinnedFeature(book.features[use.digest], use.digest) for use in uses]
+        features = {each.ref: each for each in pinned}
+        derived = derive_certificate(book.templates[says.template], features, charters)
+    except (KeyError, SafeRoomError):
+        return False
+    return derived.digest == statement.digest
 
 
 def _approval(book: Book, entry: int, statement: Envelope) -> None:
@@ -153,7 +170,7 @@ def _withdrawal(book: Book, entry: int, statement: Envelope) -> None:
     if says.owner in book.unpinned:
         return
     verify_by_named_approver(statement, book.charter(says.owner), Withdrawal)
-    ending = Ending(entry, max(book.latest, says.at))
+    ending = Ending(entry, max(book.latest, says.at), min(book.latest, says.at))
     book.withdrawals.setdefault((says.owner, says.template), []).append(ending)
 
 
@@ -299,10 +316,14 @@ def _known(kind: type[Payload]) -> Take:
     return take
 
 
-def _rollback(book: Book, entry: int, statement: Envelope) -> None:
-    """Note to which records an order goes back; whose snapshot names it has verified it."""
-    del entry
-    book.rollbacks[statement.digest] = load(statement, RollbackOrder).to
+def _ordered(kind: type[StoreOrder]) -> Take:
+    """Take an order for a load or a rollback; it is verified by whose snapshot names it."""
+
+    def take(book: Book, entry: int, statement: Envelope) -> None:
+        del entry
+        book.orders[statement.digest] = Ordered(statement, load(statement, kind))
+
+    return take
 
 
 def _by_named(kind: type[ByApprover]) -> Take:
@@ -367,6 +388,6 @@ TAKES: Final[Mapping[str, Take]] = {
     FederationEnd.payload_type(): _federation_end,
     FederationResult.payload_type(): _federation_result,
     JobCancel.payload_type(): _known(JobCancel),
-    LoadOrder.payload_type(): _known(LoadOrder),
-    RollbackOrder.payload_type(): _rollback,
+    LoadOrder.payload_type(): _ordered(LoadOrder),
+    RollbackOrder.payload_type(): _ordered(RollbackOrder),
 }

@@ -16,7 +16,7 @@ from saferoom_client.audit.naming import NAMELESS, Named, named
 from saferoom_client.audit.questions import Receipts, read_receipts
 from saferoom_client.audit.rows import JudgedRow, require_row
 from saferoom_client.audit.spending import Spending
-from saferoom_client.audit.words import Words
+from saferoom_client.audit.words import RESTED_ON, Words
 from saferoom_client.chains import Chains
 from saferoom_client.heads import require_grown
 from saferoom_client.log import LogTree, Progress, all_entries, ignore_progress
@@ -130,7 +130,7 @@ class Auditor:
     @property
     def crossed(self) -> int:
         """How many answers a revocation crossed on its way to their enclave."""
-        return self._words.crossed
+        return self._words.grounds.crossed
 
     @property
     def replayed(self) -> int:
@@ -205,7 +205,7 @@ class Auditor:
                 take(book, index, statement)
             elif (judge := self._words.judges.get(kind)) is None:
                 self.unjudged += 1
-            elif index >= self._since:
+            elif index >= self._since or kind in RESTED_ON:
                 judge(statement)
             else:
                 self._words.spoken = open_spoken(statement)  # judged when it was audited

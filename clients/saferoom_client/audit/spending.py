@@ -14,14 +14,17 @@ from saferoom_client.audit.accounts import Accounts, Charged
 from saferoom_client.audit.book import Book
 from saferoom_client.audit.noise import Noise
 from saferoom_client.audit.questions import Opened
+from saferoom_client.audit.stores import Stores
 from saferoom_client.audit.sums import Sums
 from saferoom_client.audit.tables import Together
 from saferoom_proto.certificate import OwnerPart
 from saferoom_proto.formula import FeatureShape
 from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom_proto.rollback import RollbackOrder
 from saferoom_proto.spoken import Spoken
 from saferoom_proto.statements import (
+    BatchRelease,
     Feature,
     Outcome,
     Recovered,
@@ -60,6 +63,7 @@ class Spending:
         self._tables: Final = Together()
         self._noise: Final = Noise()
         self._sums: Final = Sums()
+        self._stores: Final = Stores(book)
         self._snapshots: Final[dict[tuple[str, str], int]] = {}
         self._chains: Final[dict[str, _Chain]] = {}
         self._used: Final[dict[tuple[str, str], int]] = {}
@@ -89,27 +93,39 @@ class Spending:
             chain.waiting.clear()
 
     def _one(self, entry: int, said: Spoken) -> Iterator[Fault]:
-        if isinstance(said, Snapshot):
-            self._accounts.open_period(said.owner, said.store.epoch, said.time)
-            self._note_records(said)
-        if isinstance(said, Recovered):
-            if said.closed_epoch < (last := self._accounts.last_period(said.owner)):
-                detail = f"it closes the periods up to {said.closed_epoch}, and {last} began before"
-                yield entry, SafeRoomError(Reason.OVER_BUDGET, detail)
-            self._accounts.close(said.owner, said.closed_epoch, said.time)
-            self._tables.close(said.owner, said.closed_epoch, said.time)
-        if isinstance(said, TableRelease):
-            for fault in self._of_tables(said):
-                yield entry, fault
-        if isinstance(said, Release):
-            for fault in self._faults(entry, said):
-                yield entry, fault
+        for fault in self._found(entry, said):
+            yield entry, fault
+
+    def _found(self, entry: int, said: Spoken) -> Iterator[SafeRoomError]:
+        yield from self._stores.take(said)
+        match said:
+            case Snapshot():
+                self._accounts.open_period(said.owner, said.store.epoch, said.time)
+                self._note_records(said)
+            case Recovered():
+                if said.closed_epoch < (last := self._accounts.last_period(said.owner)):
+                    closed = said.closed_epoch
+                    detail = f"it closes the periods up to {closed}, and {last} began before"
+                    yield SafeRoomError(Reason.OVER_BUDGET, detail)
+                self._accounts.close(said.owner, said.closed_epoch, said.time)
+                self._tables.close(said.owner, said.closed_epoch, said.time)
+            case TableRelease():
+                yield from self._of_tables(said)
+            case Release():
+                yield from self._faults(entry, said)
+            case BatchRelease(outcome=Outcome.ANSWERED):
+                yield from self._repeated(entry, said)
+            case _:
+                pass
 
     def _note_records(self, said: Snapshot) -> None:
         """Note whose records a period has, where its owner went back to them."""
         self._snapshots[said.owner, said.store.digest] = said.store.epoch
-        to = self._book.rollbacks.get(said.order)
-        earlier = None if to is None else self._snapshots.get((said.owner, to))
+        ordered = self._book.orders.get(said.order)
+        order = None if ordered is None else ordered.says
+        if not isinstance(order, RollbackOrder):
+            return
+        earlier = self._snapshots.get((said.owner, order.to))
         if earlier is not None:
             self._tables.same_records(said.owner, said.store.epoch, earlier)
 
@@ -182,7 +198,7 @@ class Spending:
                 found[use.feature] = (feature, PinnedFeature(feature, use.digest).shape)
         return found
 
-    def _repeated(self, entry: int, said: Release) -> Iterator[SafeRoomError]:
+    def _repeated(self, entry: int, said: Release | BatchRelease) -> Iterator[SafeRoomError]:
         first = self._answered.setdefault((said.owner, said.request), entry)
         if first != entry:
             detail = f"the question that entry {first} answers was answered anew"

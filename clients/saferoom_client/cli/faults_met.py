@@ -85,6 +85,16 @@ FAULTS: Final = (
     later("given to another institution"),
     later("given for another purpose"),
     later("not in force now"),
+    later("its agreement was not in force"),
+    later("its certificate is not what its template and their features come to"),
+    later("an approval from before it was withdrawn"),
+    later("what it calls its order is none"),
+    later("its order is another owner's or room's"),
+    later("its order follows other records"),
+    later("its order is not by the approver that it names"),
+    later("its order was carried out before"),
+    later("it replaces other records than were there"),
+    later("it goes back to records that were never loaded"),
 )
 """A test finds each in the code that gives it."""
 
@@ -120,6 +130,12 @@ FAULTS_WITH_VALUES: Final = (
     later("the release names another {what}"),
     later("the receipt lacks a named {what}"),
     later("does not cover {feature}"),
+    later("{answered} rows were answered, and {judged} rest on approvals"),
+    later("{feature} was defined anew in entry {entry}"),
+    later("{count} values were stated in a day, of {most}"),
+    later("{count} values were stated, of {most} ever"),
+    later("it tells of period {epoch}, which is not of its last snapshot"),
+    later("it opens period {epoch}, and {last} was open"),
 )
 """The same, with values in them; the code that gives one holds its words."""
 
