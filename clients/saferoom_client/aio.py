@@ -13,6 +13,7 @@ from saferoom_client import (
     disputes,
     federations,
     fit_cancel,
+    fit_prices,
     fits,
     handovers,
     holdings,
@@ -134,6 +135,7 @@ class AsyncRoom(Session):
     ask_fit = fits.ask_fit
     take_up_fit = fits.take_up_fit
     cancel_fit = fit_cancel.cancel_fit
+    price_fit = fit_prices.price_fit
     submit_job = jobs.submit_job
     take_part = jobs.take_part
     list_jobs = jobs.list_jobs

@@ -70,6 +70,18 @@ def spent_words(spent: PrivacySpent) -> str:
     )
 
 
+def price_words(price: PrivacySpent, owner: str) -> str:
+    """Tell what a training would be charged for its bands, and what is left before it."""
+    return say(
+        "epsilon: {charged} would be charged; of {cap} for bands of all models of {owner} your"
+        " group has {left} left",
+        charged=price.charged,
+        cap=price.cap,
+        owner=owner,
+        left=price.left,
+    )
+
+
 def band_rows(bands: tuple[ToldBand, ...]) -> list[tuple[str, ...]]:
     """Lay bands out as a table's rows, under `HEADINGS`."""
     return [

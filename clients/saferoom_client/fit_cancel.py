@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from saferoom_client.fits import FitAnswer, required_fit, required_kept, take_up_fit
+from saferoom_client.fit_requests import required_fit
+from saferoom_client.fits import FitAnswer, required_kept, take_up_fit
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template

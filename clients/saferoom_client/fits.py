@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import StringConstraints, ValidationError
+from pydantic import StringConstraints
 
 from saferoom_client.advice import Again
 from saferoom_client.files import PUBLIC_FILE, make_folder, read_file, read_model, write_file
 from saferoom_client.files import write_model as write_document
 from saferoom_client.fit_course import Seen, looked_at
-from saferoom_client.kinds import another_kind
+from saferoom_client.fit_requests import Chosen, signed_fit
 from saferoom_client.made import (
-    VALID_FOR,
     WAITED_SECONDS,
     Waiting,
     asked_until_made,
@@ -33,7 +31,7 @@ from saferoom_client.made import (
     shown_of,
 )
 from saferoom_client.profile import Profile
-from saferoom_client.question import BACKDATED, read_purpose
+from saferoom_client.question import read_purpose
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
@@ -47,7 +45,6 @@ from saferoom_proto.fits import CARD_SEAL
 from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
-    Fit,
     FitRelease,
     FitRequest,
     JobAdmission,
@@ -59,9 +56,6 @@ from saferoom_proto.statements import (
 from saferoom_proto.statements.base import (
     Base64,
     Part,
-    field_faults,
-    fresh_nonce,
-    whole_milliseconds,
 )
 from saferoom_proto.v1 import job_pb2
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
@@ -70,20 +64,6 @@ FITS: Final = "fits"
 _REQUEST: Final = "request.json"
 _RECEIPT: Final = "receipt.json"
 _FOLDERS: Final = f"{'[0-9a-f]' * 16}"
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What is chosen for a training in the room; by default the most that its template allows.
-
-    Attributes:
-        inverse_ridge: scikit-learn's C, of a logistic regression.
-        trees, leaves: of boosting.
-    """
-
-    inverse_ridge: Decimal | None = None
-    trees: int | None = None
-    leaves: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +185,7 @@ async def prepare_fit(
 ) -> KeptFit:
     """Sign a request for a training in the room and keep it; as `train_in_room`, and not asked."""
     view = await get_template(session, template)
-    fit = required_fit(view)
-    envelope, key = _signed(session, view, _within(fit, chosen or Chosen()), read_purpose(purpose))
+    envelope, key = signed_fit(session, view, chosen or Chosen(), read_purpose(purpose))
     return KeptFit.make(session.profile, envelope, key)
 
 
@@ -280,13 +259,6 @@ def is_trained_in_room(profile: Profile, model: str) -> bool:
     )
 
 
-def required_fit(view: TemplateView) -> Fit:
-    """Give what a template of a training in the room asks; `NOT_ALLOWED` for another kind."""
-    if view.template.fit is None:
-        raise another_kind(view)
-    return view.template.fit
-
-
 async def _asked(
     session: Session, kept: KeptFit, seen: Seen | None, waiting: Waiting, seconds: float
 ) -> FitAnswer:
@@ -332,58 +304,6 @@ async def _refused_by(session: Session, kept: KeptFit, words: Sequence[Recorded]
     rule = say("the enclave of {owner} lets it not begin", owner=said.owner)
     told = {"request_id": kept.job, "owner": said.owner}
     return Refused(SafeRoomError(said.reason, rule, [FieldFault("job", rule)]), told)
-
-
-def _signed(
-    session: Session, view: TemplateView, chosen: Chosen, purpose: Purpose
-) -> tuple[Envelope, SealingKey]:
-    key, now = SealingKey.generate(), whole_milliseconds(session.clock())
-    fields: dict[str, object] = {
-        "room": session.profile.card.origin,
-        "institution": session.profile.member.organisation,
-        "template": view.envelope.digest,
-        "certificate": view.certificate.digest,
-        "purpose": purpose,
-        "inverse_ridge": chosen.inverse_ridge,
-        "trees": chosen.trees,
-        "leaves": chosen.leaves,
-        "nonce": fresh_nonce(),
-        "not_before": now - BACKDATED,
-        "not_after": now + VALID_FOR,
-        "reply_key": b64(key.public),
-    }
-    try:
-        return session.sign(FitRequest.model_validate(fields)), key
-    except ValidationError as error:
-        raise SafeRoomError(Reason.MALFORMED, "job", field_faults(error)) from None
-
-
-def _within(fit: Fit, chosen: Chosen) -> Chosen:
-    """Fill in what was not chosen, and refuse what the template does not allow."""
-    bounds = fit.inverse_ridge
-    ridge = chosen.inverse_ridge
-    if bounds is not None and ridge is None:
-        ridge = min(max(Decimal(1), bounds.least), bounds.most)
-    made = Chosen(
-        ridge,
-        fit.trees if chosen.trees is None else chosen.trees,
-        fit.leaves if chosen.leaves is None else chosen.leaves,
-    )
-    for name, asked, least, most in (
-        ("inverse_ridge", made.inverse_ridge, bounds and bounds.least, bounds and bounds.most),
-        ("trees", made.trees, 1, fit.trees),
-        ("leaves", made.leaves, 2, fit.leaves),
-    ):
-        if asked is None:
-            continue
-        if most is None or least is None:
-            rule = f"the template's algorithm has none: {fit.algorithm}"
-        elif least <= asked <= most:
-            continue
-        else:
-            rule = f"the template allows {least} to {most}"
-        raise SafeRoomError(Reason.OFF_DOMAIN, rule, [FieldFault(name, rule)])
-    return made
 
 
 def _unknown(job: str) -> SafeRoomError:

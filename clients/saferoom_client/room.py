@@ -21,6 +21,7 @@ from saferoom_client import (
     disputes,
     federations,
     fit_cancel,
+    fit_prices,
     fits,
     handovers,
     holdings,
@@ -236,6 +237,7 @@ class Room:
     ask_fit = _waiting(fits.ask_fit)
     take_up_fit = _waiting(fits.take_up_fit)
     cancel_fit = _waiting(fit_cancel.cancel_fit)
+    price_fit = _waiting(fit_prices.price_fit)
     submit_job = _waiting(jobs.submit_job)
     take_part = _waiting(jobs.take_part)
     list_jobs = _waiting(jobs.list_jobs)

@@ -97,8 +97,8 @@ class MadeCalls(Generic[B, S]):
         expected = await self._worker.run(lambda own: self._desk(own).expect(asked))
         if isinstance(expected, Judged):
             pass
-        elif isinstance(expected.request, TableRequest) and expected.request.price:
-            # Nothing is made: it waits for nobody's tables.
+        elif expected.request.price:
+            # Nothing is made: it waits for nobody else's turn.
             expected = await to_its_end(self._made(asked, make))
         else:
             async with self._turns.turn(expected.request.institution):

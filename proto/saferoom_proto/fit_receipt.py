@@ -115,7 +115,7 @@ def verify_fit_receipt(receipt: FitReceipt, trust: Trust) -> VerifiedFit:
     givers = tuple(_verify_admission(each, receipt, said, trust) for each in receipt.givers)
     if (receipt.card is None) != (release.outcome is Outcome.REFUSED):
         raise SafeRoomError(Reason.BAD_PROOF, "a card is missing, or one too many")
-    _require_charged(release, part)
+    _require_charged(said.request, release, part)
     if receipt.card is None:
         return VerifiedFit(said, part, None, givers)
     # Step 8: the card, under its commitment, with what the template lets be told and no more.
@@ -146,10 +146,15 @@ def _verify_admission(
     return heard.release
 
 
-def _require_charged(release: FitRelease, part: FitPart) -> None:
+def _require_charged(request: FitRequest, release: FitRelease, part: FitPart) -> None:
     """Refuse with `BAD_PROOF` a word that says of noise what its template does not."""
+    if request.price and release.run is not None:
+        raise SafeRoomError(Reason.BAD_PROOF, "its price was asked, and no model")
+    if release.privacy is not None and release.run is None and not request.price:
+        raise SafeRoomError(Reason.BAD_PROOF, "its model was asked, and no price")
     charged = None if release.privacy is None else release.privacy.charged
-    due = None if part.bands is None or release.run is None else part.bands.epsilon
+    counts = release.run is not None or release.reason is Reason.PRICE_ONLY
+    due = None if part.bands is None or not (counts or charged) else part.bands.epsilon
     if charged != due:
         raise SafeRoomError(Reason.BAD_PROOF, f"charged {charged}, and its bands tell {due}")
     if release.privacy is not None and part.bands and release.privacy.cap > part.bands.cap:

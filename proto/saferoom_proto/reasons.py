@@ -162,7 +162,7 @@ CATALOGUE: Final[dict[Reason, Words]] = {
     Reason.PAUSED: Words(_STATE, "The owner has paused this use.", "Ask the owner."),
     Reason.OVER_BUDGET: Words("RESOURCE_EXHAUSTED", "The question would tell more than the owner allows.", "Ask again in the next period, or ask a question already asked."),
     Reason.CONSENT_USED_UP: Words("RESOURCE_EXHAUSTED", "The consent's number of uses is spent.", "Ask the subject for a new consent."),
-    Reason.PRICE_ONLY: Words(_STATE, "Only the price of tables was asked; none were made.", "Ask for the tables themselves."),
+    Reason.PRICE_ONLY: Words(_STATE, "Only the price was asked; nothing was made.", "Ask for the thing itself."),
     Reason.MODEL_OUTDATED: Words(_STATE, "A feature that the model reads is computed otherwise than when it was trained.", "Train it anew, and propose a template of the new model."),
     Reason.NOT_YET_VALID: Words(_STATE, "It is not valid yet.", "Check your clock; wait for its first instant."),
     Reason.EXPIRED: Words(_STATE, "It is no longer valid.", "Make a new one."),

@@ -139,6 +139,7 @@ def words_on_fits() -> dict[str, Payload]:
     refused = {**none, "reason": Reason.NOT_APPROVED, "run": None, "approvals": (), "store": None}
     cancelled = {**none, "cancel": digest("cancel")}
     waited = {**cancelled, "run": None, "approvals": ()}
+    price = {**refused, "reason": Reason.PRICE_ONLY, "privacy": SPENT}
     trees = {"inverse_ridge": None, "trees": 100, "leaves": 8}
     boosting = {"algorithm": "boosting-1", "inverse_ridge": None, "trees": 10, "leaves": 7}
     return {
@@ -149,6 +150,10 @@ def words_on_fits() -> dict[str, Payload]:
         "release-certificate of a fit of two owners": certificate_of_two(),
         "fit-request": FitRequest.model_validate(request, strict=False),
         "fit-request of trees": FitRequest.model_validate(request | trees, strict=False),
+        "fit-request of a price": FitRequest.model_validate(
+            request | {"price": True}, strict=False
+        ),
+        "fit-release of a price": FitRelease.model_validate(said | price),
         "fit-release": FitRelease.model_validate(said),
         "fit-release that withholds": FitRelease.model_validate(said | withheld),
         "template of a fit with bands": fit_template(**BANDED),

@@ -21,7 +21,7 @@ from saferoom_proto.fit_bands import (
 from saferoom_proto.fit_receipt import _require_charged
 from saferoom_proto.fits import ModelCard
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import FitRelease
+from saferoom_proto.statements import FitRelease, FitRequest
 from saferoom_proto.statements.fit import FitPart
 from tests.proto.golden_fits import BANDED, card, fit_certificate, fit_template, words_on_fits
 
@@ -138,6 +138,36 @@ def test_a_card_with_all_bands_is_as_long_as_every_other() -> None:
     assert b"bands" not in card().to_bytes(), "who has none says nothing of them"
 
 
+def asked(*, price: bool = False) -> FitRequest:
+    request = words_on_fits()["fit-request of a price" if price else "fit-request"]
+    assert isinstance(request, FitRequest)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("word", "price", "changes", "refused"),
+    [
+        ("of a price", True, {}, False),
+        ("of a price", True, {"reason": Reason.OVER_BUDGET, "privacy": None}, False),
+        ("of a price", True, {"privacy": None}, True),
+        ("of a price", False, {}, True),
+        ("with bands", True, {}, True),
+        ("that refuses", True, {}, False),
+    ],
+)
+def test_a_receipt_of_a_price_says_what_its_bands_would_be_charged_and_is_of_no_model(
+    word: str, price: bool, changes: dict[str, object], refused: bool
+) -> None:
+    said = words_on_fits()[f"fit-release {word}"]
+    assert isinstance(said, FitRelease)
+    found = None
+    try:
+        _require_charged(asked(price=price), said.model_copy(update=changes), part())
+    except SafeRoomError as error:
+        found = error.reason
+    assert found is (Reason.BAD_PROOF if refused else None)
+
+
 @pytest.mark.parametrize(
     ("charged", "changes", "reason"),
     [
@@ -161,7 +191,8 @@ def test_a_receipts_word_is_charged_as_its_template_says(
         spent = said.privacy.model_copy(update={"charged": Decimal(charged)})
     found = None
     try:
-        _require_charged(said.model_copy(update={"privacy": spent}), part(**changes))
+        word = said.model_copy(update={"privacy": spent})
+        _require_charged(asked(), word, part(**changes))
     except SafeRoomError as error:
         found = error.reason
     assert found is reason
@@ -174,6 +205,14 @@ def test_what_is_no_run_is_charged_nothing_and_nobody_is_told_past_the_cap() -> 
     assert isinstance(refused, FitRelease)
     assert said.privacy is not None
     over = said.privacy.model_copy(update={"spent": Decimal(2)})
-    for word, privacy in ((refused, said.privacy), (said, over)):
-        with pytest.raises(ValueError, match="counts as a run is charged"):
+    priced = words["fit-release of a price"]
+    assert isinstance(priced, FitRelease)
+    for word, privacy, rule in (
+        (refused, said.privacy, "counts as a run is charged"),
+        (said, over, "within the cap"),
+        (priced, over, "within the cap"),
+    ):
+        with pytest.raises(ValueError, match=rule):
             FitRelease.model_validate(dict(word) | {"privacy": privacy})
+    beyond = dict(priced) | {"reason": Reason.OVER_BUDGET, "privacy": over}
+    assert FitRelease.model_validate(beyond).privacy == over

@@ -11,6 +11,7 @@ from saferoom_client.band_words import (
     bands_document,
     describe_bands,
     describe_bands_asked,
+    price_words,
     spent_words,
 )
 from saferoom_client.cli.beside_others import beside_others
@@ -18,6 +19,7 @@ from saferoom_client.cli.noise_words import spent_document
 from saferoom_client.cli.output import Shown, mapping, moment
 from saferoom_client.cli.table_words import describe_features
 from saferoom_client.cli.tables import table
+from saferoom_client.fit_prices import FitPrice
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart
@@ -199,6 +201,36 @@ def _outcome(verified: VerifiedFit) -> str:
     if release.run is None:
         return say("cancelled before it was begun: it does not count")
     return say("cancelled; it had begun, and counts as a run")
+
+
+def describe_price(told: FitPrice) -> Iterator[str]:
+    """Tell what a training would cost, and whether it would be refused."""
+    release, reason = told.verified.release, told.refused
+    yield f"{told.verified.template.name}:"
+    if reason is None:
+        yield say("the model would be trained")
+    else:
+        what = say(CATALOGUE[reason].what)
+        yield say("it would be refused, {reason}: {what}", reason=reason, what=what)
+        yield say("  next  {step}", step=_next(reason))
+    if release.privacy is not None:
+        yield price_words(release.privacy, release.owner)
+    elif told.verified.part.bands is None:
+        yield say("nothing is charged: the card tells no bands; it counts as a run")
+    yield say("nothing was charged; the request stands in the log")
+    yield say("  id    {request_id}", request_id=told.verified.said.request_id)
+
+
+def price_document(told: FitPrice) -> dict[str, object]:
+    """Write a price for a program."""
+    release = told.verified.release
+    return {
+        "template": told.verified.template.name,
+        "owner": release.owner,
+        "request_id": told.verified.said.request_id,
+        "refused": told.refused,
+        "privacy": spent_document(release.privacy),
+    }
 
 
 def _next(reason: Reason) -> str:

@@ -24,6 +24,7 @@ from saferoom_client.cli.job_words import (
     describe_report,
     listed_row,
 )
+from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import (
     HtmlOption,
     JsonOption,
@@ -35,6 +36,7 @@ from saferoom_client.cli.options import (
 from saferoom_client.cli.output import show
 from saferoom_client.cli.room_jobs import (
     cancel_in_room,
+    price_in_room,
     report_in_room,
     require_no_rows,
     resume_in_room,
@@ -130,6 +132,18 @@ def submit(
             _show_admitted(folder, as_json=as_json)
             return
         _go_through(room, folder.job, None, executor, as_json=as_json)
+
+
+@app.command()
+def cost(
+    template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its digest, or its name.")],
+    profile: ProfileOption,
+    purpose: Annotated[str, typer.Option(help="What the model is for.")],
+    as_json: JsonOption = False,
+) -> None:
+    """See what a training in the room would cost and whether it would be refused; none is made."""
+    with Room.open(profile) as room, saying_next(Asked(profile, template, purpose=purpose)):
+        price_in_room(room, room.get_template(template), purpose, as_json=as_json)
 
 
 @app.command()

@@ -63,12 +63,11 @@ def price_lines(told: TableAnswer, asked: Asked) -> Iterator[str]:
     else:
         yield from noise_lines(plan, privacy.epsilon)
     if release.privacy is not None:
-        before = release.privacy.spent - release.privacy.charged
         yield say(
             "epsilon: {charged} would be charged; of these records your group has {left} of {cap}"
             " left",
             charged=release.privacy.charged,
-            left=max(Decimal(0), release.privacy.cap - before),
+            left=release.privacy.left,
             cap=release.privacy.cap,
         )
     yield say("nothing was charged; the request stands in the log")
@@ -85,11 +84,11 @@ def together_lines(told: Sequence[TableAnswer]) -> Iterator[str]:
     for owner, prices in by_owner.items():
         if len(prices) > 1:
             asked = sum((each.charged for each in prices.values()), Decimal(0))
-            left = min(each.cap - each.spent + each.charged for each in prices.values())
+            left = min(each.left for each in prices.values())
             rule = later("all together: epsilon {asked} of {owner}'s records, of {left} left")
             if asked > left:
                 rule = later("not all together: epsilon {asked} of {owner}'s records, {left} left")
-            yield say(rule, asked=asked, owner=owner, left=max(Decimal(0), left))
+            yield say(rule, asked=asked, owner=owner, left=left)
 
 
 def price_document(told: TableAnswer) -> dict[str, object]:

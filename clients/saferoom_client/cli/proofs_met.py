@@ -167,6 +167,8 @@ PROOFS: Final = (
     later("it says of noise what its plan does not"),
     later("it was charged otherwise than its plan says"),
     later("the template is not of one owner's tables"),
+    later("its model was asked, and no price"),
+    later("its price was asked, and no model"),
     later("its price was asked, and no tables"),
     later("the template is of no sum over owners"),
     later("it is about another period than was asked"),

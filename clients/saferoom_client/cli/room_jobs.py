@@ -12,7 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from saferoom_client.cli.fit_words import describe_card, describe_outcome, fit_document
+from saferoom_client.cli.fit_words import (
+    describe_card,
+    describe_outcome,
+    describe_price,
+    fit_document,
+    price_document,
+)
 from saferoom_client.cli.job_words import describe_progress
 from saferoom_client.cli.output import show
 from saferoom_client.files import write_file
@@ -46,6 +52,12 @@ def submit_in_room(
     with _ended_by_interrupt(room, kept), _working(as_json=as_json) as seen:
         answer = room.ask_fit(kept, seen=seen)
     _show(answer, as_json=as_json)
+
+
+def price_in_room(room: Room, view: TemplateView, purpose: str, *, as_json: bool) -> None:
+    """Ask what a training in the room would cost, and show it."""
+    told = room.price_fit(view.envelope.digest, purpose=purpose)
+    show(as_json, price_document(told), *describe_price(told))
 
 
 def resume_in_room(room: Room, kept: KeptFit, *, as_json: bool) -> None:

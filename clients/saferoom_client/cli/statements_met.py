@@ -105,7 +105,7 @@ STATEMENTS: Final = (
     later("a refusal, and no answer, has a reason"),
     later("an answer, and no refusal, has a model and a commitment"),
     later("what was made counts as a run, and nothing else does"),
-    later("what counts as a run is charged, within the cap, and nothing else is"),
+    later("what counts as a run is charged, and nothing else is"),
     later("a key does not follow itself"),
     later("a root does not follow itself"),
     later("both roots are of one crypto suite"),

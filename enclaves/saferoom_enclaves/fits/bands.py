@@ -59,25 +59,31 @@ class BandLedger:
         self._standing: Final = standing
 
     def price(self, admitted: AdmittedFit, now: datetime) -> PrivacySpent | None:
-        """Tell what a training is charged; none where no bands are told, nor is anything noted.
+        """Tell what a training costs, within the cap or not; nothing is noted.
+
+        Returns:
+            None where no bands are told, or nobody knows what was told before.
+        """
+        fit = admitted.use.fit
+        if fit.bands is None or self._forgot(admitted, now):
+            return None
+        before = list(self._counting(admitted.asked.group, _days(admitted), now))
+        spent = sum((each.epsilon for each in before), fit.bands.epsilon)
+        cap = min([fit.bands.cap, *(each.cap for each in before)])
+        return PrivacySpent(charged=fit.bands.epsilon, spent=spent, cap=cap)
+
+    def pay(self, admitted: AdmittedFit, now: datetime) -> PrivacySpent | None:
+        """Tell what a training is charged, or refuse it; as `price`.
 
         Raises:
             SafeRoomError: `OVER_BUDGET` beyond the least cap of what counts.
         """
-        fit = admitted.use.fit
-        if fit.bands is None:
-            return None
-        days = max(FEWEST_DAYS, fit.runs.days)
-        if self._state.marks.forgotten_until > now - timedelta(days=days):
-            # What was told in a span that a lost copy knew, nobody can tell.
-            raise SafeRoomError(Reason.OVER_BUDGET, "bands of a forgotten span count as told")
-        before = list(self._counting(admitted.asked.group, days, now))
-        spent = sum((each.epsilon for each in before), fit.bands.epsilon)
-        cap = min([fit.bands.cap, *(each.cap for each in before)])
-        priced = PrivacySpent(charged=fit.bands.epsilon, spent=spent, cap=cap)
-        if not priced.within:
-            detail = f"epsilon: it would come to {spent}, and {cap} is the cap"
+        priced = self.price(admitted, now)
+        if priced is not None and not priced.within:
+            detail = f"epsilon: it would come to {priced.spent}, and {priced.cap} is the cap"
             raise SafeRoomError(Reason.OVER_BUDGET, detail)
+        if priced is None and admitted.use.fit.bands is not None:
+            raise SafeRoomError(Reason.OVER_BUDGET, "bands of a forgotten span count as told")
         return priced
 
     def note(self, admitted: AdmittedFit, now: datetime) -> None:
@@ -105,6 +111,10 @@ class BandLedger:
             return read_part(row.content, _Kept).bands
         self._state.put(_TABLE, key, _Kept(bands=made).model_dump_json().encode())
         return made
+
+    def _forgot(self, admitted: AdmittedFit, now: datetime) -> bool:
+        """Tell whether a lost copy knew what was told in a part of the span that counts."""
+        return self._state.marks.forgotten_until > now - timedelta(days=_days(admitted))
 
     def _counting(self, group: str, days: int, now: datetime) -> Iterator[_Charged]:
         for linked in self._standing.groups.linked(group):
@@ -134,3 +144,7 @@ class BandLedger:
         return self._state.cipher.find(
             _TABLE, store.digest, use.fit.algorithm, *chosen, label, *sorted(features)
         )
+
+
+def _days(admitted: AdmittedFit) -> int:
+    return max(FEWEST_DAYS, admitted.use.fit.runs.days)

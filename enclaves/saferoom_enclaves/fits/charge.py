@@ -57,4 +57,4 @@ def charge_fit(
     """
     asked = admitted.asked
     run = runs.next(asked.request.template, asked.group, admitted.use.fit.runs, now)
-    return ChargedFit(_FIT_CHARGED, admitted, run, store, bands.price(admitted, now))
+    return ChargedFit(_FIT_CHARGED, admitted, run, store, bands.pay(admitted, now))

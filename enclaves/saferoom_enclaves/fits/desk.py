@@ -1,6 +1,7 @@
 """A request for a training in the room, from its envelope to the enclave's word on it.
 
     identify, admit, charge    (begin)     a refusal is a verdict: signed, an entry of the chain
+    (the price alone           (begin)     is a refusal that says it)
     fit a model                (beside the work, in a child: any thread waits for it)
     admit and charge again     (finish)    what allowed it must still hold
     release, or withhold                   one commit with the model, the run, and of whom it is
@@ -41,7 +42,7 @@ from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import FeatureRef
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import StoreState
+from saferoom_proto.statements import PrivacySpent, StoreState
 from saferoom_proto.statements.training import MOST_ROWS
 from saferoom_proto.uscc import SUBJECT_BYTES
 
@@ -184,6 +185,9 @@ class FitDesk:
                 return charged
             if charged.privacy is not None:
                 require_noise()
+            if asked.request.price:
+                priced = self._gate.refuse(asked, Reason.PRICE_ONLY, moment, charged.privacy)
+                return self._remembered(asked, self._seen(asked), priced)
         opened = self._data.opened()
         schema = self._rules.standing.schemas[opened.schema]
         over = OverStore(opened.held(), schema.loaded, self._work)
@@ -257,10 +261,13 @@ class FitDesk:
         return self._requests.look_up(asked.request, asked.job)
 
     def _charged(self, asked: AskedFit, seen: Seen, moment: Moment) -> ChargedFit | Judged:
-        """Admit and charge, or record the refusal."""
+        """Admit and charge, or record the refusal; with the price where that was asked."""
         self._ground.book.require_room_for(asked.request.institution, asked.group)
+        price: PrivacySpent | None = None
         try:
             admitted = admit_fit(asked, seen, self._rules, moment.now)
+            if asked.request.price:
+                price = self._bands.price(admitted, moment.now)
             read = {each.ref for each in (*admitted.use.features, admitted.use.label)}
             store = self._store(moment, read)
             return charge_fit(admitted, self._ground.runs, self._bands, store, moment.now)
@@ -268,7 +275,9 @@ class FitDesk:
             if refusal.reason in PASSING:
                 raise
             self._log.refused(asked.job, asked.request.institution, refusal)
-            return self._remembered(asked, seen, self._gate.refuse(asked, refusal.reason, moment))
+            told = price if refusal.reason is Reason.OVER_BUDGET else None
+            refused = self._gate.refuse(asked, refusal.reason, moment, told)
+            return self._remembered(asked, seen, refused)
 
     def _still_charged(
         self, asked: AskedFit, seen: Seen, begun: BegunFit, moment: Moment

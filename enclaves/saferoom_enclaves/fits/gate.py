@@ -32,7 +32,14 @@ from saferoom_proto.encoding import b64
 from saferoom_proto.fit_bands import BandNoise, NoisyBand, ToldBand, told_bands
 from saferoom_proto.fits import CARD_SEAL, MOST_WEIGHT, ModelCard, ToldWeight
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import FitFigure, FitRelease, JobOutcome, JobStep, Outcome
+from saferoom_proto.statements import (
+    FitFigure,
+    FitRelease,
+    JobOutcome,
+    JobStep,
+    Outcome,
+    PrivacySpent,
+)
 from saferoom_proto.suite import suite_of
 
 MOST_MEMBERSHIP: Final = 0.1
@@ -178,6 +185,7 @@ class FitGate:
                 moment,
                 reason=None,
                 charged=charged,
+                privacy=charged.privacy,
                 model=model_digest(asked.job, kept),
                 answer=suite_of(asked.job).digest(card),
             ),
@@ -187,9 +195,18 @@ class FitGate:
         ground.book.keep(_record(charged, judged, JobOutcome.RELEASED, moment))
         return ReleasedFit(_FIT_RELEASED, judged)
 
-    def refuse(self, asked: AskedFit, reason: Reason, moment: Moment) -> ReleasedFit:
-        """Sign a refusal of what was not looked into: it does not count."""
-        return self._say(asked, moment, reason, None)
+    def refuse(
+        self,
+        asked: AskedFit,
+        reason: Reason,
+        moment: Moment,
+        price: PrivacySpent | None = None,
+    ) -> ReleasedFit:
+        """Sign a refusal of what was not looked into, with its price if that was asked.
+
+        It does not count.
+        """
+        return self._say(asked, moment, reason, None, price)
 
     def cancel(
         self, asked: AskedFit, charged: ChargedFit | None, order: Envelope, moment: Moment
@@ -240,6 +257,7 @@ class FitGate:
         moment: Moment,
         why: Reason | Envelope,
         charged: ChargedFit | None,
+        price: PrivacySpent | None = None,
     ) -> ReleasedFit:
         """Sign that there is no model: for a reason, or by the institution's word."""
         reason, order = (None, why) if isinstance(why, Envelope) else (why, None)
@@ -249,6 +267,7 @@ class FitGate:
             moment,
             reason=reason,
             charged=charged,
+            privacy=price if charged is None else charged.privacy,
             model=None,
             answer=None,
             cancel=order,
@@ -294,6 +313,7 @@ def _payload(
     *,
     reason: Reason | None,
     charged: ChargedFit | None,
+    privacy: PrivacySpent | None,
     model: str | None,
     answer: str | None,
     cancel: Envelope | None = None,
@@ -319,7 +339,7 @@ def _payload(
         answer=answer,
         chain=journal.link,
         time=moment.now,
-        privacy=None if charged is None else charged.privacy,
+        privacy=privacy,
         cancel=None if cancel is None else cancel.digest,
     )
 

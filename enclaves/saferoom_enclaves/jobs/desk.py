@@ -211,8 +211,8 @@ class Jobs:
         admitted = admit_job(asked, seen, self._rules, self._trainings, moment.now)
         use, index, store = admitted.use, self._data.index(), moment.grounds.store
         hosts = use.training.hosted_by == moment.grounds.owner
-        if hosts and isinstance(asked.request, FitRequest):
-            raise SafeRoomError(Reason.NOT_ALLOWED, "here it is no job: its host is asked once")
+        if isinstance(asked.request, FitRequest) and (hosts or asked.request.price):
+            raise SafeRoomError(Reason.NOT_ALLOWED, "no job: its host is asked, and its price too")
         if store is None or {each.ref for each in use.features} - index.features:
             raise SafeRoomError(Reason.NO_DATA, "a feature of the template is not computed")
         if isinstance(asked.request, JobRequest) and index.subjects > MOST_ROOM_ITEMS:

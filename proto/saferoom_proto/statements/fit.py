@@ -267,6 +267,8 @@ class FitRequest(Payload):
     not_after: Instant
     reply_key: ReplyKey
     """Made for this request: what is told is sealed to it."""
+    price: Annotated[bool, Field(exclude_if=operator.not_)] = False
+    """Asks for no model, but for what it would cost: its answer is a refusal that says so."""
 
     @model_validator(mode="after")
     def _in_order(self) -> FitRequest:
@@ -314,7 +316,8 @@ class FitRelease(Payload):
     time: Instant
     privacy: Annotated[PrivacySpent | None, Field(exclude_if=operator.not_)] = None
     """Where bands may be told: what this training was charged, whatever became of it, and what the
-    bands of this owner's models told its asker's group in the period."""
+    bands of this owner's models told its asker's group in the period. Of one whose price alone was
+    asked, what would be."""
     cancel: Annotated[Digest | None, Field(exclude_if=operator.not_)] = None
     """The institution's word that ended it; it stands in the place of a reason."""
 
@@ -330,6 +333,12 @@ class FitRelease(Payload):
         made = answered or self.reason is Reason.WITHHELD
         if self.cancel is None and (self.run is not None) != made:
             raise ValueError("what was made counts as a run, and nothing else does")
-        if self.privacy is not None and (self.run is None or not self.privacy.within):
-            raise ValueError("what counts as a run is charged, within the cap, and nothing else is")
+        if self.privacy is not None:
+            self._require_in_place(self.privacy)
         return self
+
+    def _require_in_place(self, privacy: PrivacySpent) -> None:
+        if self.run is None and self.reason not in {Reason.PRICE_ONLY, Reason.OVER_BUDGET}:
+            raise ValueError("what counts as a run is charged, and nothing else is")
+        if self.reason is not Reason.OVER_BUDGET and not privacy.within:
+            raise ValueError("what is charged keeps what is spent within the cap")

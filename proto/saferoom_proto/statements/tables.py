@@ -102,6 +102,11 @@ class PrivacySpent(Part):
         """
         return self.charged == 0 or self.spent <= self.cap
 
+    @property
+    def left(self) -> Decimal:
+        """What may be charged yet, this one included: where its price is asked, before it."""
+        return max(Decimal(0), self.cap - self.spent + self.charged)
+
 
 class TableRelease(Payload):
     """An enclave's signed word on a request for tables: answered or refused, under what.
