@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
 from saferoom.evidence import Caller, Role
 from saferoom.rules import Ground, Rule, require_one_of
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import fingerprint, read_identity
+from saferoom_proto.load_order import MOST_AHEAD
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import (
     CertificateRevocation,
@@ -28,6 +29,7 @@ from saferoom_proto.statements import (
     DisputeAnswer,
     DisputeWithdrawal,
     Schema,
+    load,
 )
 from saferoom_proto.subject_verification import verify_by_subject, verify_consent_request
 from saferoom_proto.verification import (
@@ -37,8 +39,9 @@ from saferoom_proto.verification import (
     verify_subject_statement,
 )
 
+OnDispute = TypeVar("OnDispute", Dispute, DisputeWithdrawal)
 _MADE_WITHIN: Final = timedelta(days=1)
-"""How old a request for consent may be when it comes: by its date it counts (`ConsentRequests`)."""
+"""How old what is told by its date may be when it comes: requests for consent, and disputes."""
 _NEAR: Final = 0.5
 """How much of two names is alike at least, of 1 (difflib): a column of another table still is."""
 
@@ -127,9 +130,7 @@ def _consent_request(
 
 
 def _dispute(envelope: Envelope, dispute: Dispute, ground: Ground) -> tuple[str, ...]:
-    charter = ground.register.charter(dispute.owner)
-    _, signer = verify_by_subject(envelope, Dispute, charter, ground.now)
-    ground.register.require_not_revoked(signer.fingerprint, ground.now)
+    _require_own(envelope, Dispute, ground)
     if dispute.field is not None:
         _require_column(dispute.owner, dispute.field, ground.register.schemas(dispute.owner))
     return ()
@@ -154,15 +155,37 @@ def _require_column(owner: str, field: str, schemas: Iterable[Schema]) -> None:
 def _dispute_withdrawal(
     envelope: Envelope, withdrawal: DisputeWithdrawal, ground: Ground
 ) -> tuple[str, ...]:
-    charter = ground.register.charter(withdrawal.owner)
-    _, signer = verify_by_subject(envelope, DisputeWithdrawal, charter, ground.now)
-    ground.register.require_not_revoked(signer.fingerprint, ground.now)
+    del withdrawal
+    _require_own(envelope, DisputeWithdrawal, ground)
     return ()
+
+
+def _require_own(envelope: Envelope, kind: type[OnDispute], ground: Ground) -> None:
+    """Check that the subject itself says it, now: by a certificate valid now, and by its date.
+
+    An auditor holds it to its date. So nobody alone brings an audit to find a fault in the log, or
+    a dispute that its owner would have left open for long.
+    """
+    said = load(envelope, kind)
+    _require_made_now(said.at, ground.now)
+    charter = ground.register.charter(said.owner)
+    _, signer = verify_by_subject(envelope, kind, charter, ground.now)
+    verify_by_subject(envelope, kind, charter, said.at)
+    ground.register.require_not_revoked(signer.fingerprint, ground.now)
+
+
+def _require_made_now(at: datetime, now: datetime) -> None:
+    if at > now + MOST_AHEAD:
+        raise SafeRoomError(Reason.NOT_YET_VALID, "at", [FieldFault("at", "is ahead of now")])
+    if now - at > _MADE_WITHIN:
+        rule = "is more than a day ago: say it anew"
+        raise SafeRoomError(Reason.EXPIRED, "at", [FieldFault("at", rule)])
 
 
 def _dispute_answer(envelope: Envelope, answer: DisputeAnswer, ground: Ground) -> tuple[str, ...]:
     charter = ground.register.charter(answer.owner)
     verify_by_named_approver(envelope, charter, DisputeAnswer)
+    _require_made_now(answer.at, ground.now)
     if answer.charter != charter.digest:
         raise SafeRoomError(Reason.CONFLICT, "answered under a charter that is not in force")
     return ()

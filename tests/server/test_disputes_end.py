@@ -11,6 +11,8 @@ import pytest
 from saferoom import disputes as of_disputes
 from saferoom import reports
 from saferoom.disputes import REMEMBERED
+from saferoom_proto.encoding import b64
+from saferoom_proto.identity import subject_uri
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import Finding
 from simulator import SimOwner, SimSubject
@@ -143,15 +145,46 @@ async def test_what_is_settled_makes_room_for_more_and_nothing_else_does(
     await dispute(sides.firms, firm.dispute())
     assert await reason_of(dispute(sides.firms, firm.dispute())) is Reason.TOO_MANY_REQUESTS
     await dispute(sides.firms, said[1])  # it is there already
-    # Nor does opening and taking back fill the log, whatever date it bears.
+    # Nor does opening and taking back fill the log.
     for _ in range(FEW):
         each = other.dispute()
         await dispute(sides.others, each)
         await withdraw(sides.others, other.withdraw(each))
-    old = other.dispute(at=other.world.now() - timedelta(days=90))
-    assert await reason_of(dispute(sides.others, old)) is Reason.TOO_MANY_REQUESTS
+    assert await reason_of(dispute(sides.others, other.dispute())) is Reason.TOO_MANY_REQUESTS
     other.world.clock.advance(REMEMBERED.total_seconds() + 1)
     await dispute(sides.others, other.dispute())
+
+
+@pytest.mark.parametrize(
+    ("days", "reason"),
+    [(-1.1, Reason.EXPIRED), (0.1, Reason.NOT_YET_VALID)],
+    ids=["older", "ahead"],
+)
+async def test_what_is_said_of_a_dispute_is_of_the_day_on_which_it_comes(
+    sides: Sides, days: float, reason: Reason
+) -> None:
+    """An auditor reckons by its date when the owner should have settled it."""
+    firm, office = sides.firm, sides.office
+    at = firm.world.now() + timedelta(days=days)
+    said = firm.dispute()
+    await dispute(sides.firms, said)
+    assert await reason_of(dispute(sides.firms, firm.dispute(at=at))) is reason
+    assert await reason_of(withdraw(sides.firms, firm.withdraw(said, at=at))) is reason
+    assert await reason_of(answer(sides.offices, office.answer(said, at=at))) is reason
+
+
+async def test_no_subject_alone_has_an_audit_find_a_fault_of_the_log(sides: Sides) -> None:
+    """What is dated before its certificate was valid is one: such a dispute is not taken."""
+    firm, world = sides.firm, sides.firm.world
+    certified = world.issuer.issue(subject_uri(firm.uscc), firm.key.verify_key, world.now())
+    at = world.now() - timedelta(hours=1)
+    early = firm.dispute(certificate=b64(certified), at=at)
+    assert await reason_of(dispute(sides.firms, early)) is Reason.NOT_YET_VALID
+    said = firm.dispute()
+    await dispute(sides.firms, said)
+    taken_back = firm.withdraw(said, certificate=b64(certified), at=at)
+    assert await reason_of(withdraw(sides.firms, taken_back)) is Reason.NOT_YET_VALID
+    assert await disputes(sides.firms) == [said.digest]
 
 
 async def test_no_owner_buries_a_subject_under_answers_to_one_dispute(
@@ -182,7 +215,8 @@ async def test_what_other_owners_are_told_takes_no_room_from_what_a_report_is_ma
     answers = [office.answer(said, finding=each) for each in (PASSED_ON, CORRECTED)]
     for each in answers:
         await answer(sides.offices, each)
-    await dispute(sides.firms, firm.dispute(owner="court", words="of another owner " * 100))
+    court, words = {"owner": "court", "field": "judgments.dishonest"}, "of another owner " * 100
+    await dispute(sides.firms, firm.dispute(**court, words=words))
     room = len(said.payload) + len(answers[-1].payload)
     monkeypatch.setattr(reports, "MOST_BYTES", room)
     # Of the answers the newest, and what ends a dispute never without it.

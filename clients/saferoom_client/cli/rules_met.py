@@ -35,6 +35,8 @@ RULES: Final = (
     later("one is under way: wait for its end"),
     later("as many as may be are under way: wait for the end of one"),
     later("is more than a day ago: have the request signed anew"),
+    later("is more than a day ago: say it anew"),
+    later("is ahead of now"),
     later("it fails on the records"),
     later("a subject has more than one row: aggregate by the subject"),
     later("18 characters, 0-9 and A-Y without I, O, S and V; six digits from the 3rd"),
