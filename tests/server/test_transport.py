@@ -207,6 +207,17 @@ async def test_a_message_that_breaks_a_rule_is_refused_with_the_field_and_not_th
     assert "SECRET" not in ready.room.log.getvalue()
 
 
+async def test_a_message_of_half_a_million_faults_holds_up_nobody(ready: Ready) -> None:
+    empty = evidence_pb2.Envelope(signatures=[evidence_pb2.Signature()] * (500 << 10))
+    flood = check_pb2.CheckRequest(request=empty).SerializeToString()
+    assert len(flood) < MAX_MESSAGE_BYTES
+    check = raw(ready.room.channel(ready.room.member("bank-a")), "/saferoom.v1.CheckService/Check")
+    error = await asyncio.wait_for(refused(check(flood, timeout=SECONDS)), SECONDS)
+    told = from_rpc_error(error)
+    assert told.reason is Reason.MALFORMED
+    assert len(told.fields) == 1  # to name them all took the room a minute and a half
+
+
 async def test_bytes_that_are_no_message_are_refused(empty_room: OpenedRoom) -> None:
     channel = empty_room.channel(empty_room.member("operator"))
     error = await refused(raw(channel, WHO)(b"\xff\xff\xff", timeout=5))
