@@ -201,14 +201,22 @@ class Story:
         return Span.model_validate(fields | changes)
 
     def audit(
-        self, since: int = 0, spoilt: Sequence[int] = (), receipts: Receipts | None = None
+        self,
+        since: int = 0,
+        spoilt: Sequence[int] = (),
+        receipts: Receipts | None = None,
+        erased: Sequence[int] = (),
     ) -> Auditor:
-        """Have the log audited; the leaves of spoilt entries commit to something else."""
+        """Have the log audited; the leaves of spoilt entries commit to something else.
+
+        So may those of erased ones, which no salt opens any more.
+        """
         book, heads = Book(self.world.trust()), [self.world.heads.verify_key]
         auditor = Auditor(book, heads, since, receipts)
         for index, statement in enumerate(self.log):
-            salt = os.urandom(32)
-            committed = bytes(32) if index in spoilt else commitment(salt, statement.digest)
+            salt = b"" if index in erased else os.urandom(32)
+            hidden = index in (*spoilt, *erased)
+            committed = bytes(32) if hidden else commitment(salt, statement.digest)
             auditor.take(LogEntry(index, leaf(committed), statement, salt))
         auditor.finish()
         return auditor

@@ -138,6 +138,19 @@ def test_a_rollback_is_a_period_of_its_own_and_none_that_was_there() -> None:
     assert story.found() == last(story, Reason.STORE_ROLLED_BACK)
 
 
+def test_a_word_that_is_hidden_behind_an_erased_entry_leaves_a_gap() -> None:
+    """Nothing vouches for what a room shows in the place of what it erased."""
+    story = Story().begin()
+    first = told(story)
+    at = len(story.log) - 1
+    assert story.audit(erased=[at]).violations == []
+    hidden = story.release()
+    story.release()
+    story.log[story.log.index(hidden)] = first
+    found = story.audit(erased=[at + 1]).violations
+    assert (at + 2, Reason.BAD_PROOF) in [(each.entry, each.reason) for each in found]
+
+
 def test_a_certificate_that_calls_a_feature_free_lets_nothing_out() -> None:
     """As many approvers as are needed signed it, and the enclave charged nothing."""
     story = Story()

@@ -177,9 +177,8 @@ class Auditor:
         """Judge what shows only once all entries are read."""
         for entry, broken in self._chains.breaks():
             self._note(entry, broken.reason, broken.detail)
-        if not self.erased:
-            for entry, missing in self._chains.gaps():
-                self._note(entry, missing.reason, missing.detail)
+        for entry, missing in self._chains.gaps():
+            self._note(entry, missing.reason, missing.detail)
         for entry, fault in self._spending.finish():
             self._note(entry, fault.reason, fault.detail)
         for row in self._receipts.rows:
