@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saferoom_client.cli import main
+from saferoom_client.start import main
 
 if __name__ == "__main__":
     main()

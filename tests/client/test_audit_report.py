@@ -77,8 +77,9 @@ def test_nothing_that_the_log_says_runs_or_is_fetched() -> None:
     assert HOSTILE in "\n".join(shown.text)
 
 
-def test_a_report_of_another_form_is_refused_before_the_log_is_read() -> None:
-    words = ["audit", "verify", "-p", "nobody", "--report", "audit.pdf"]
+@pytest.mark.parametrize("option", ["--out", "--report"])
+def test_a_report_of_another_form_is_refused_before_the_log_is_read(option: str) -> None:
+    words = ["audit", "verify", "-p", "nobody", option, "audit.pdf"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1
-    assert "--report: a page ends in .html" in result.output
+    assert f"{option}: a page ends in .html" in result.output

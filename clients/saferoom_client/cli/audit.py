@@ -14,8 +14,9 @@ from saferoom_client.cli.auditors import require_auditor
 from saferoom_client.cli.coverage import plan
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import in_one_line, moment, progress_of, show
+from saferoom_client.cli.page_options import FormerReport, PageOption, page_file
 from saferoom_client.cli.rules_said import say_rule
-from saferoom_client.files import PUBLIC_FILE, require_writable, write_file
+from saferoom_client.files import PUBLIC_FILE, write_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
 from saferoom_client.sheet.render import html
@@ -24,7 +25,6 @@ from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 
 app = group("Audit the room's log, trusting nobody in the room.")
 
-PAGE_SUFFIX = ".html"
 FOUND = 1
 """Exit status where anything is wrong."""
 
@@ -50,20 +50,15 @@ def verify(
             file_okay=False,
         ),
     ] = None,
-    page: Annotated[
-        Path | None,
-        typer.Option("--report", help="Write a page for people: one .html file.", dir_okay=False),
-    ] = None,
+    out: PageOption = None,
+    former: FormerReport = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify the whole log: its tree, what its entries are, and that every answer was allowed.
 
     Each violation is told with its entry; the exit status is 1 if there is any.
     """
-    if page is not None and page.suffix.lower() != PAGE_SUFFIX:
-        rule = f"a page ends in {PAGE_SUFFIX}"
-        raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--report", rule)])
-    require_writable(page)
+    page = page_file(out, former)
     bar, move = progress_of("entries", quiet=as_json)
     with Room.open(profile) as room, bar:
         require_auditor(room)

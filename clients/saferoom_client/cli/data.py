@@ -27,6 +27,7 @@ from saferoom_client.cli.options import (
     pairs,
 )
 from saferoom_client.cli.output import moment, progress_of, saying_how_to_go_on, show
+from saferoom_client.cli.page_options import FormerReport, PageOption, page_file
 from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.files import require_writable, write_file
@@ -67,9 +68,6 @@ RejectsOption = Annotated[
     Path | None,
     typer.Option(help="A CSV file for the bad rows, with the rule of each.", dir_okay=False),
 ]
-ReportOption = Annotated[
-    Path | None, typer.Option(help="An HTML file for the report on quality.", dir_okay=False)
-]
 AgainstOption = Annotated[
     Path | None,
     typer.Option(help="An earlier report: tell what has drifted.", dir_okay=False, exists=True),
@@ -99,7 +97,7 @@ class _Wishes:
         if self.encoding is not None and self.encoding not in ENCODINGS:
             rule = f"it is {' or '.join(ENCODINGS)}"
             raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--encoding", rule)])
-        require_writable(self.rejects, self.report)
+        require_writable(self.rejects)
 
 
 @contextmanager
@@ -145,13 +143,14 @@ def check(
     *,
     encoding: EncodingOption = None,
     rejects: RejectsOption = None,
-    report: ReportOption = None,
+    out: PageOption = None,
+    former: FormerReport = None,
     against: AgainstOption = None,
     leave_unlinked: LeaveOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Hold files to your newest tables and the catalogue; nothing is sent."""
-    wishes = _Wishes(encoding, rejects, report, against, leaves=leave_unlinked)
+    wishes = _Wishes(encoding, rejects, page_file(out, former), against, leaves=leave_unlinked)
     given = pairs(files, "TABLE=FILE")
     with Room.open(profile) as room:
         newest = room.get_schema()
@@ -182,7 +181,8 @@ def load(
     *,
     encoding: EncodingOption = None,
     rejects: RejectsOption = None,
-    report: ReportOption = None,
+    out: PageOption = None,
+    former: FormerReport = None,
     against: AgainstOption = None,
     change: Annotated[
         Change | None,
@@ -198,16 +198,14 @@ def load(
     if change is Change.KEEP:
         raise SafeRoomError(Reason.MALFORMED, "", [FieldFault("--change", _CHANGE_RULE)])
     whole = change in {None, Change.WHOLE}
+    report = page_file(out, former)
     wishes = _Wishes(encoding, rejects, report, against, whole=whole, leaves=leave_unlinked)
     given = pairs(files, "TABLE=FILE")
     digest = digest_of(schema, "--schema", "schema show")
     with Room.open(profile) as room:
         newest = room.get_schema()
         if newest is None or newest[1] != digest:
-            rule = "not your newest tables"
-            refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("--schema", rule)])
-            refusal.add_note("saferoom schema show")
-            raise refusal
+            raise _of_older_tables()
         tables = newest[0].tables
         kept = {} if whole else {each.name: Change.KEEP for each in tables}
         changes = {**kept, **dict.fromkeys(given, change or Change.WHOLE)}
@@ -244,6 +242,13 @@ def load(
         rows = [(row.table, Fault(row.line, row.column, row.rule)) for row in loaded.bad_rows]
         _show_bad(loaded.bad_row_count, rows, wishes, as_json=as_json, links=loaded.links)
     _show_loaded(loaded, loaded.snapshot, heard, linked, as_json=as_json)
+
+
+def _of_older_tables() -> SafeRoomError:
+    rule = "not your newest tables"
+    refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("--schema", rule)])
+    refusal.add_note("saferoom schema show")
+    return refusal
 
 
 _EARLIER = {

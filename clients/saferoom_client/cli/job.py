@@ -26,14 +26,13 @@ from saferoom_client.cli.job_words import (
 )
 from saferoom_client.cli.next_steps import Asked, saying_next
 from saferoom_client.cli.options import (
-    HtmlOption,
     JsonOption,
-    PdfOption,
     ProfileOption,
     WhyOption,
     group,
 )
 from saferoom_client.cli.output import show
+from saferoom_client.cli.page_options import FormerHtml, FormerPdf, PagesOption, page_files
 from saferoom_client.cli.room_jobs import (
     cancel_in_room,
     price_in_room,
@@ -44,10 +43,9 @@ from saferoom_client.cli.room_jobs import (
     submit_in_room,
 )
 from saferoom_client.cli.tables import table
-from saferoom_client.files import require_writable, write_file
+from saferoom_client.files import write_file
 from saferoom_client.fits import Chosen, find_fit
 from saferoom_client.jobs import JobEnd, JobRows, read_report
-from saferoom_client.report.pdf import require_pdf
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 from saferoom_client.training.folder import JobFolder, find_job
@@ -190,7 +188,7 @@ def show_(job: JobName, profile: ProfileOption, as_json: JsonOption = False) -> 
     with Room.open(profile) as room:
         kept = find_fit(room.profile, job)
         if kept is not None and kept.receipt.exists():
-            report_in_room(kept, None, None, as_json=as_json)
+            report_in_room(kept, {}, as_json=as_json)
             return
         named = _named(room, job)
         view = next((each for each in room.list_jobs() if each.job == named), None)
@@ -217,17 +215,17 @@ def cancel(
 def report(
     job: JobName,
     profile: ProfileOption,
-    html: HtmlOption = None,
-    pdf: PdfOption = None,
+    *,
+    out: PagesOption = [],  # noqa: B006 - Typer makes each call's own
+    html: FormerHtml = None,
+    pdf: FormerPdf = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what can be told of a trained model, offline."""
-    require_writable(html, pdf)
-    if pdf is not None:
-        require_pdf()
+    pages = page_files(out, html, pdf)
     with Room.open(profile) as room:
         if (kept := find_fit(room.profile, job)) is not None:
-            report_in_room(kept, html, pdf, as_json=as_json)
+            report_in_room(kept, pages, as_json=as_json)
             return
         folder = find_job(room.profile, job)
     found = read_report(folder)
@@ -239,12 +237,14 @@ def report(
         raise refusal
     lines = list(describe_report(found))
     document = found.model_dump(mode="json")
-    for path, write in ((html, write_page), (pdf, write_pdf)):
-        if path is not None:
-            write_file(path, write(found))
-            document["html" if path is html else "pdf"] = str(path)
-            lines.append(say("wrote the page to {path}; it holds your own numbers", path=path))
+    for form, path in pages.items():
+        write_file(path, _PAGES[form](found))
+        document[form] = str(path)
+        lines.append(say("wrote the page to {path}; it holds your own numbers", path=path))
     show(as_json, document, *lines)
+
+
+_PAGES: Final = {"html": write_page, "pdf": write_pdf}
 
 
 def _go_through(
@@ -264,7 +264,7 @@ def _go_through(
     lines = list(describe_end(end))
     if end.report is not None:
         lines += describe_report(end.report)
-        lines.append(say("next: saferoom job report {job} --html report.html", job=end.job))
+        lines.append(say("next: saferoom job report {job} --out report.html", job=end.job))
     show(as_json, _end_document(end), *lines)
     if end.release.outcome is not JobOutcome.RELEASED:
         raise typer.Exit(_FAILED)

@@ -47,13 +47,6 @@ BlindOption = Annotated[
     ),
 ]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the log.")]
-HtmlOption = Annotated[
-    Path | None,
-    typer.Option(help="Write a page here, with charts and a model card.", dir_okay=False),
-]
-PdfOption = Annotated[
-    Path | None, typer.Option(help="Write the same page here as PDF.", dir_okay=False)
-]
 PurposeOption = Annotated[
     list[str],
     typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -81,17 +81,19 @@ def seen_in_room(view: JobView) -> JobProgress:
     return JobProgress(Stage.QUEUED if view.state is JobState.WAITING else Stage.TRAINING)
 
 
-def report_in_room(kept: KeptFit, html: Path | None, pdf: Path | None, *, as_json: bool) -> None:
+def report_in_room(kept: KeptFit, pages: Mapping[str, Path], *, as_json: bool) -> None:
     """Show what a kept training in the room came to, offline."""
     verified = require_word(kept)
     document = fit_document(verified, kept.job)
     lines = [*describe_outcome(verified, kept.job), *describe_card(verified)]
-    for path, write in ((html, write_page), (pdf, write_pdf)):
-        if path is not None:
-            write_file(path, write(verified))
-            document["html" if path is html else "pdf"] = str(path)
-            lines.append(say("wrote the page to {path}", path=path))
+    for form, path in pages.items():
+        write_file(path, _PAGES[form](verified))
+        document[form] = str(path)
+        lines.append(say("wrote the page to {path}", path=path))
     show(as_json, document, *lines)
+
+
+_PAGES: Final = {"html": write_page, "pdf": write_pdf}
 
 
 def require_word(kept: KeptFit) -> VerifiedFit:

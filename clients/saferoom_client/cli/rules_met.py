@@ -222,7 +222,7 @@ WITH_VALUES: Final = (
     later("{path}: not an issuer's certificate"),
     later("{path}: it may not issue certificates"),
     later("the log has {size} entries"),
-    later("a page ends in {suffix}"),
+    later("a page ends in {forms}"),
     later("the same row stands in line {line}"),
     later("another owner's draft: you are of {organisation}"),
     later("this folder is a member of {room}"),

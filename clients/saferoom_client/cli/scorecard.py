@@ -11,15 +11,14 @@ from rich.console import Console
 
 from saferoom_client.bars import require_drawing
 from saferoom_client.cli.options import (
-    HtmlOption,
     JsonOption,
     NewFile,
-    PdfOption,
     ProfileOption,
     group,
     pairs,
 )
 from saferoom_client.cli.output import show
+from saferoom_client.cli.page_options import FormerHtml, FormerPdf, PagesOption, page_files
 from saferoom_client.cli.scorecard_options import (
     BinEventsOption,
     BinShareOption,
@@ -51,7 +50,6 @@ from saferoom_client.cli.scorecard_words import (
 from saferoom_client.files import require_writable, write_file
 from saferoom_client.jobs import JobRows, require_report
 from saferoom_client.profile import Profile
-from saferoom_client.report.pdf import require_pdf
 from saferoom_client.room import Room
 from saferoom_client.scorecards.applying import score_table, score_values, write_points, write_woe
 from saferoom_client.scorecards.cards import refused
@@ -121,7 +119,7 @@ def fit(
         card = fit_scorecard(table, wanted, name=name or out.stem)
     card.write(out)
     lines = describe_card(card)
-    step = say("next: saferoom scorecard report {path} --html card.html", path=out)
+    step = say("next: saferoom scorecard report {path} --out card.html", path=out)
     show(as_json, _document(card, "card", out), *lines, say("wrote {path}", path=out), step)
 
 
@@ -173,15 +171,24 @@ def show_(file: CardFile, as_json: JsonOption = False) -> None:
 
 @app.command()
 def report(
-    file: CardFile, html: HtmlOption = None, pdf: PdfOption = None, as_json: JsonOption = False
+    file: CardFile,
+    *,
+    out: PagesOption = [],  # noqa: B006 - Typer makes each call's own
+    html: FormerHtml = None,
+    pdf: FormerPdf = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a card's report, with charts and a model card."""
-    _require_some(html, pdf, places="--html, --pdf")
+    pages = page_files(out, html, pdf)
+    _require_some(*pages.values(), places="--out")
     require_drawing()
-    if pdf is not None:
-        require_pdf()
     told = later("wrote the page to {path}; it holds your own numbers")
-    _write(file, {"html": (html, write_page), "pdf": (pdf, write_pdf)}, told, as_json=as_json)
+    _write(
+        file, {form: (path, _PAGES[form]) for form, path in pages.items()}, told, as_json=as_json
+    )
+
+
+_PAGES: Final = {"html": write_page, "pdf": write_pdf}
 
 
 @app.command()
