@@ -24,6 +24,9 @@ table_attacks.py   all of those
 wager.py        an attack that guesses where chance has a part in what is told, and its verdict
 blurred.py      the firms that tables with noise are told of, and gates with too little noise
 noise_attacks.py   all attacks on tables with noise
+offices.py      the owners that sums are told of, and gates that tell an owner's own
+sum_attacks.py  all attacks on sums over owners
+sum_room.py     asks the room for sums through the SDK
 model_attacks.py   attacks on models that are trained in a room, played in one process; so are
 score_attacks.py   those on scores of several owners, and
 federated_attacks.py   that on banks that train together

@@ -17,8 +17,10 @@ from saferoom_attacks.attack import Attack
 from saferoom_attacks.blurred import NoiseOracle
 from saferoom_attacks.catalogue import ATTACKS
 from saferoom_attacks.noise_attacks import NOISE_ATTACKS
+from saferoom_attacks.offices import SumOracle
 from saferoom_attacks.report import document, held, markdown, row
 from saferoom_attacks.suite import Found, Progress, Say, Scale, Suite
+from saferoom_attacks.sum_attacks import SUM_ATTACKS
 from saferoom_attacks.table_attack import TableAttack
 from saferoom_attacks.table_attacks import TABLE_ATTACKS
 from saferoom_attacks.wager import Bet, Wager
@@ -46,7 +48,8 @@ class Run:
             [each for each in attacks if isinstance(each, Attack)],
             Scale.of(queries, seed),
             [each for each in attacks if isinstance(each, TableAttack)],
-            [each for each in attacks if isinstance(each, Wager)],
+            [each for each in NOISE_ATTACKS if each in attacks],
+            [each for each in SUM_ATTACKS if each in attacks],
         )
         self.findings: list[Found] = []
         self._now = datetime.now(UTC)
@@ -66,7 +69,8 @@ class Run:
     def whole(self) -> bool:
         """Whether it came to its end."""
         suite = self.suite
-        return len(self.findings) == len(suite.attacks) + len(suite.tables) + len(suite.noise)
+        chosen = (suite.attacks, suite.tables, suite.noise, suite.sums)
+        return len(self.findings) == sum(map(len, chosen))
 
     def rows(self) -> list[tuple[str, ...]]:
         """Give the table's lines."""
@@ -81,8 +85,8 @@ class Run:
         return markdown(self.findings, self.suite.scale, _version(), machine(), self._now)
 
 
-AnyAttack = Attack | TableAttack | Wager[NoiseOracle]
-ALL: Final[tuple[AnyAttack, ...]] = (*ATTACKS, *TABLE_ATTACKS, *NOISE_ATTACKS)
+AnyAttack = Attack | TableAttack | Wager[NoiseOracle] | Wager[SumOracle]
+ALL: Final[tuple[AnyAttack, ...]] = (*ATTACKS, *TABLE_ATTACKS, *NOISE_ATTACKS, *SUM_ATTACKS)
 """Every attack, in the order in which they run."""
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from saferoom_attacks import blurred, books
+from saferoom_attacks import blurred, books, offices
 from saferoom_attacks.ask import (
     BANK,
     BANKS,
@@ -68,6 +68,10 @@ ATTACKED: Final = Cast(
 _ALSO: Final = {
     books.OWNER: Title(en="Books of Nowhere", zh="乌有市账簿局"),
     blurred.OWNER: Title(en="Statistics of Nowhere", zh="乌有市统计局"),
+    **{
+        name: Title(en=f"Tax office of Nowhere, {name}", zh=f"乌有市{zh}区税务局")
+        for name, zh in zip(offices.OWNERS, "东北南西", strict=True)
+    },
 }
 """Owners whose tables are attacked."""
 _PAPER: Final = sha256_digest(b"A scan of a made-up paper.")

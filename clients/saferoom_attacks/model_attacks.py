@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,15 @@ from saferoom_attacks.attack import Chance
 from saferoom_attacks.wager import Bet, Guess, Wager
 from saferoom_proto.statements import Title
 
+if TYPE_CHECKING:
+    from saferoom_models.pooled.rows import Parts
+
 ROWS: Final = 1000
 """The fewest that a template may ask for."""
 RIDGES: Final = (0.01, 1.0)
+TREES: Final = (5.0, 10.0)
+"""How many of seven leaves, in the place of a ridge."""
+LEAVES: Final = 7
 TARGET: Final = 0
 OFTEN: Final = 0.3
 LARGE, GIANT = 20.0, 2000.0
@@ -61,12 +67,13 @@ class CardOracle(Protocol):
         """How many models were trained."""
         ...
 
-    def cards(self, records: Records, ridges: Sequence[float], count: int, seed: int) -> Floats:
+    def cards(self, records: Records, chosen: Sequence[float], count: int, seed: int) -> Floats:
         """Tell the cards of so many rooms that hold the same records.
 
         Returns:
-            Of each room a row: for each ridge the weights, AUC and KS. What is held out is another
-            in each room, and nobody's to know.
+            Of each room a row: for each inverse ridge the weights, AUC and KS; or, for each number
+            of trees, AUC, KS and membership. What is held out is another in each room, and nobody's
+            to know.
         """
         ...
 
@@ -112,6 +119,19 @@ def auc(oracle: CardOracle, chance: Chance) -> list[Guess]:
     return _told_apart(oracle, _with_either_label(records), chance, slice(2, 4))
 
 
+def tree_label(oracle: CardOracle, chance: Chance) -> list[Guess]:
+    """Tell from cards of trees whether a firm like many had the event."""
+    return _told_apart(oracle, _with_either_label(records_of(chance)), chance, chosen=TREES)
+
+
+def tree_member(oracle: CardOracle, chance: Chance) -> list[Guess]:
+    """Tell from cards of trees whether a firm's row is among them, or another's in its place."""
+    there = records_of(chance)
+    values, labels = there.values.copy(), there.labels.copy()
+    values[TARGET], labels[TARGET] = (0.05, 1.0), 1  # it pays little, has the flag, and the event
+    return _told_apart(oracle, (there, Records(values, labels)), chance, chosen=TREES)
+
+
 def _with_either_label(records: Records) -> tuple[Records, Records]:
     found: list[Records] = []
     for value in (0, 1):
@@ -126,12 +146,13 @@ def _told_apart(
     either: tuple[Records, Records],
     chance: Chance,
     figures: slice = slice(None),
+    chosen: Sequence[float] = RIDGES,
 ) -> list[Guess]:
     """Learn from half of the cards what each secret's look like, and guess of the others."""
     count = max(_FEWEST_CARDS, chance.rounds)
     seeds = (2 * chance.seed, 2 * chance.seed + 1)
     told = [
-        oracle.cards(each, RIDGES, 2 * count, seed)[:, figures]
+        oracle.cards(each, chosen, 2 * count, seed)[:, figures]
         for each, seed in zip(either, seeds, strict=True)
     ]
     known = [each[:count] for each in told]
@@ -153,11 +174,13 @@ class OpenFits:
     Args:
         ends: columns are brought within their ends.
         secret: which rows are held out is nobody's to know, and figures are rounded.
+        trees: boosting is trained, else logistic regression.
     """
 
-    def __init__(self, *, ends: bool, secret: bool) -> None:
+    def __init__(self, *, ends: bool, secret: bool, trees: bool = False) -> None:
         self._ends: Final = ends
         self._secret: Final = secret
+        self._trees: Final = trees
         self._count = 0
 
     @property
@@ -165,11 +188,9 @@ class OpenFits:
         """How many models were trained."""
         return self._count
 
-    def cards(self, records: Records, ridges: Sequence[float], count: int, seed: int) -> Floats:
+    def cards(self, records: Records, chosen: Sequence[float], count: int, seed: int) -> Floats:
         """Tell the cards of so many rooms."""
         # scikit-learn is not there where nothing is trained.
-        from saferoom_models.pooled import logistic  # noqa: PLC0415
-        from saferoom_models.pooled.measure import measure  # noqa: PLC0415
         from saferoom_models.pooled.rows import Parts, ends_of, split  # noqa: PLC0415
 
         dice = np.random.default_rng(seed)
@@ -181,15 +202,29 @@ class OpenFits:
                 parts = split(records.labels, dice.bytes(32), 4)
             train = records.values[parts.train]
             train = np.clip(train, *ends_of(train, 50)) if self._ends else train
-            card: list[float] = []
-            for ridge in ridges:
-                self._count += 1
-                model = logistic.fit(("amount", "flag"), train, records.labels[parts.train], ridge)
-                found = measure(model.log_odds(records.values), records.labels, parts)
-                card += [*model.weights.tolist(), found.auc, found.ks]
+            card = [
+                figure for each in chosen for figure in self._figures(records, train, parts, each)
+            ]
             told.append([round(each, 2) for each in card] if self._secret else card)
         rows: Floats = np.resize(np.array(told), (count, len(told[0])))
         return rows
+
+    def _figures(
+        self, records: Records, train: Floats, parts: Parts, chosen: float
+    ) -> Sequence[float]:
+        """Train, and give what a card tells of it."""
+        from saferoom_models.pooled import boosting, logistic  # noqa: PLC0415
+        from saferoom_models.pooled.measure import measure  # noqa: PLC0415
+
+        self._count += 1
+        labels = records.labels[parts.train]
+        if self._trees:
+            trees = boosting.fit(train, labels, trees=int(chosen), leaves=LEAVES, fewest=50)
+            found = measure(trees.log_odds(records.values), records.labels, parts)
+            return found.auc, found.ks, found.membership
+        model = logistic.fit(("amount", "flag"), train, labels, chosen)
+        found = measure(model.log_odds(records.values), records.labels, parts)
+        return *model.weights.tolist(), found.auc, found.ks
 
 
 def _words(en: str, zh: str) -> Title:
@@ -246,5 +281,35 @@ MODEL_ATTACKS: Final[tuple[Wager[CardOracle], ...]] = (
         ),
         auc,
         lambda _: OpenFits(ends=True, secret=False),
+    ),
+    _on_cards(
+        Bet(
+            "trees-label",
+            _words(
+                "tells from cards of trees whether one firm had the event",
+                "由提升树的模型卡推断一家企业是否发生事件",
+            ),
+            _PRIOR,
+            _LIKE_MANY,
+            _BY_GATE,
+            _OPEN_SPLIT,
+        ),
+        tree_label,
+        lambda _: OpenFits(ends=True, secret=False, trees=True),
+    ),
+    _on_cards(
+        Bet(
+            "trees-member",
+            _words(
+                "tells from cards of trees whether a firm is among the rows",
+                "由提升树的模型卡推断一家企业是否在训练数据之中",
+            ),
+            _PRIOR,
+            _LIKE_MANY,
+            _BY_GATE,
+            _OPEN_SPLIT,
+        ),
+        tree_member,
+        lambda _: OpenFits(ends=True, secret=False, trees=True),
     ),
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from saferoom_attacks.ask import Oracle
 from saferoom_attacks.attack import Attack, Chance, Finding
@@ -20,7 +20,9 @@ from saferoom_attacks.books import rows
 from saferoom_attacks.firms import EVERY, KNOWN, Record, codes
 from saferoom_attacks.ground import Ground, cast_with
 from saferoom_attacks.measure import Learned, learned
+from saferoom_attacks.offices import OWNERS, SumOracle
 from saferoom_attacks.room_oracle import RoomOracle
+from saferoom_attacks.sum_room import SumRoom
 from saferoom_attacks.table_ask import HomeGate, TableOracle
 from saferoom_attacks.table_attack import Left, TableAttack, TableFinding
 from saferoom_attacks.table_room import BlurredRoom, TableRoom
@@ -68,6 +70,7 @@ class Scale:
         return cls(seed, copies, max(4, left // (_ROUND_QUESTIONS * records * copies)), queries)
 
 
+Home = TypeVar("Home")
 Found = Finding | TableFinding | Wagered
 
 
@@ -80,12 +83,14 @@ class Suite:
         scale: how large.
         tables: which, on tables.
         noise: which, on tables with noise.
+        sums: which, on sums over owners.
     """
 
     attacks: Sequence[Attack]
     scale: Scale
     tables: Sequence[TableAttack] = ()
     noise: Sequence[Wager[NoiseOracle]] = ()
+    sums: Sequence[Wager[SumOracle]] = ()
 
     def targets(self) -> dict[str, dict[str, Record]]:
         """Give each attack its own targets, so that none spends another's budgets."""
@@ -125,6 +130,14 @@ class Suite:
                 name = on_noise.name
                 told(before + blurred.asked)
                 yield self.attack_noise(on_noise, blurred)
+            asked += blurred.asked
+        if self.sums:
+            told_before = asked
+            several = SumRoom(ground, lambda more: told(told_before + more), self.scale.seed)
+            for on_sums in self.sums:
+                name = on_sums.name
+                told(told_before + several.asked)
+                yield self.attack_sums(on_sums, several)
 
     def attack_tables(self, attack: TableAttack, oracle: TableOracle) -> TableFinding:
         """Play one attack on tables, and its control."""
@@ -148,11 +161,18 @@ class Suite:
         charges = [more - paid.get(group, 0) for group, more in oracle.charged.items()]
         epsilon = float(max(charges, default=0))
         charged = posterior(epsilon, attack.bet.prior) / attack.bet.prior
-        control = self.control_noise(attack)
+        control = self.control_of(attack)
         return Wagered(attack.bet, room, control, math.log2(charged), queries, seconds)
 
-    def control_noise(self, attack: Wager[NoiseOracle]) -> Gained:
-        """Play an attack on tables with noise against its control."""
+    def attack_sums(self, attack: Wager[SumOracle], oracle: SumOracle) -> Wagered:
+        """Play one attack on sums over owners, and its control."""
+        before, began = oracle.asked, time.monotonic()
+        room = attack.run(oracle, Chance(self.scale.seed, self.scale.rounds))
+        seconds, queries = time.monotonic() - began, oracle.asked - before
+        return Wagered(attack.bet, room, self.control_of(attack), None, queries, seconds)
+
+    def control_of(self, attack: Wager[Home]) -> Gained:
+        """Play an attack that guesses against its control."""
         chance = Chance(self.scale.seed, CONTROL_ROUNDS)
         return attack.run(attack.control(chance), chance)
 
@@ -193,7 +213,8 @@ class Suite:
         for each in allotted.values():
             firms |= each
         with Processes(folder / "logs") as processes:
-            also = [*([BOOKS] if self.tables else []), *([BLURRED] if self.noise else [])]
+            also = [BOOKS] * bool(self.tables) + [BLURRED] * bool(self.noise)
+            also += [*OWNERS] * bool(self.sums)
             ground = Ground(Stage(folder, processes, cast_with(*also)), firms)
             try:
                 ground.build(say)

@@ -16,7 +16,7 @@ from saferoom_attacks.table_ask import Cell, Plan, Sheet, aggregate_of
 from saferoom_client.demo.stage import APPROVERS, THRESHOLD
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Purpose, Template, Title
+from saferoom_proto.statements import Aggregate, Purpose, Template, Title
 from saferoom_proto.tables.asked import classes_of
 from saferoom_proto.tables.told import Told
 
@@ -32,14 +32,20 @@ class TableRoom:
         ground: the room; the owner of the books is in it.
         told: is told how many tables were asked for.
         books: the owner's columns.
+        refusal: why tables with noise may be refused; silence for another reason ends the run.
     """
 
     def __init__(
-        self, ground: Ground, told: Callable[[int], None], books: Sequence[Book] = BOOKS
+        self,
+        ground: Ground,
+        told: Callable[[int], None],
+        books: Sequence[Book] = BOOKS,
+        refusal: Reason = Reason.OVER_BUDGET,
     ) -> None:
         self._ground: Final = ground
         self._told: Final = told
         self._books: Final = books
+        self._refusal: Final = refusal
         self._owner: Final = books[0].owner
         self._charged: Final[dict[str, Decimal]] = {}
         self._templates: Final[dict[tuple[str, Plan], str]] = {}
@@ -79,7 +85,10 @@ class TableRoom:
         """Have a template proposed and approved, and ask by it; nothing if all is refused."""
         proposer = ASKERS[0] if plan.common else bank
         if (proposer, plan) not in self._templates:
-            self._templates[proposer, plan] = self._approved(proposer, plan)
+            name = f"tables-{len(self._templates) + 1}"
+            self._templates[proposer, plan] = proposed(
+                self._ground, proposer, name, aggregate_of(plan)
+            )
         template, room = self._templates[proposer, plan], self._ground.room(bank)
         self._count += 1
         self._told(self._count)
@@ -88,7 +97,7 @@ class TableRoom:
         except SafeRoomError as refused:
             reason_of(refused)
             return {}
-        if plan.privacy is not None and answer.refused not in {None, Reason.OVER_BUDGET}:
+        if plan.privacy is not None and answer.refused not in {None, self._refusal}:
             # Silence for another reason would hold any bound.
             raise SafeRoomError(Reason.INTERNAL, f"tables with noise: {answer.refused}")
         if (paid := answer.verified.release.privacy) is not None and answer.refused is None:
@@ -99,24 +108,26 @@ class TableRoom:
             pair for table in answer.verified.tables or () for pair in _read(table, by_name).items()
         )
 
-    def _approved(self, bank: str, plan: Plan) -> str:
-        room = self._ground.room(bank)
-        name = f"tables-{len(self._templates) + 1}"
-        template = Template(
-            room=self._ground.stage.cast.origin,
-            kind="Aggregate",
-            name=name,
-            title=Title(en=name, zh=name),
-            proposer=bank,
-            signer=b64(room.profile.signing_certificate),
-            purposes=(PURPOSE,),
-            aggregate=aggregate_of(plan),
-        )
-        digest = room.propose_template(template).recorded.statement.digest
+
+def proposed(ground: Ground, bank: str, name: str, asked: Aggregate) -> str:
+    """Have a bank propose tables and their owners approve them; gives the template's digest."""
+    room = ground.room(bank)
+    template = Template(
+        room=ground.stage.cast.origin,
+        kind="Aggregate",
+        name=name,
+        title=Title(en=name, zh=name),
+        proposer=bank,
+        signer=b64(room.profile.signing_certificate),
+        purposes=(PURPOSE,),
+        aggregate=asked,
+    )
+    digest = room.propose_template(template).recorded.statement.digest
+    for owner in asked.asked_of:
         for approver in APPROVERS[:THRESHOLD]:
-            desk = self._ground.room(self._owner, approver)
+            desk = ground.room(owner, approver)
             desk.approve(desk.get_template(digest))
-        return digest
+    return digest
 
 
 def _read(told: Told, books: Mapping[str, Book]) -> dict[Cell, float]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from saferoom_attacks.model_attacks import Floats, Records
+from saferoom_attacks.model_attacks import LEAVES, Floats, Records
 from saferoom_enclaves.children.fit_jobs import Fit
 from saferoom_enclaves.fit_rows import Rows
 from saferoom_enclaves.fits.gate import _hundredths
@@ -33,26 +33,34 @@ def rows_of(records: Records) -> Rows:
 class SimCards:
     """Trains, measures and rounds; each room has a seed of its own."""
 
+    trees: bool = False
+    """Boosting is trained, else logistic regression."""
     asked: int = 0
     beyond: float = -1.0
     """The most that the gate's own measure of membership was beyond what chance gives."""
 
-    def cards(self, records: Records, ridges: Sequence[float], count: int, seed: int) -> Floats:
+    def cards(self, records: Records, chosen: Sequence[float], count: int, seed: int) -> Floats:
         dice = np.random.default_rng(seed)
         rows, told = rows_of(records), list[list[float]]()
         for _ in range(count):
             card, split = list[str](), dice.bytes(32).hex()
-            for ridge in ridges:
+            for each in chosen:
                 self.asked += 1
-                job = Fit.model_construct(
-                    columns=("amount", "flag"), inverse_ridge=ridge, trees=0, leaves=0, seed=split
-                )
-                model, log_odds, parts = _trained(job, rows)
+                model, log_odds, parts = _trained(self._job(each, split), rows)
                 found = measure(log_odds, records.labels, parts)
                 self.beyond = max(self.beyond, found.membership - found.by_chance)
-                card += map(_hundredths, (*model.weights, found.auc, found.ks))
+                figures = (found.auc, found.ks)
+                figures = (*figures, found.membership) if self.trees else (*model.weights, *figures)
+                card += map(_hundredths, figures)
             told.append(list(map(float, card)))
         return np.array(told)
+
+    def _job(self, chosen: float, split: str) -> Fit:
+        ridge, trees = (None, int(chosen)) if self.trees else (chosen, 0)
+        leaves = LEAVES if self.trees else 0
+        return Fit.model_construct(
+            columns=("amount", "flag"), inverse_ridge=ridge, trees=trees, leaves=leaves, seed=split
+        )
 
 
 @dataclass
@@ -68,14 +76,14 @@ class SimBands:
     secret: bool = True
     asked: int = 0
 
-    def cards(self, records: Records, ridges: Sequence[float], count: int, seed: int) -> Floats:
+    def cards(self, records: Records, chosen: Sequence[float], count: int, seed: int) -> Floats:
         dice = np.random.default_rng(seed)
         rows, told = rows_of(records), list[list[float]]()
         made: dict[tuple[str, float], tuple[Floats, Parts]] = {}
         for _ in range(count):
             split = dice.bytes(32).hex() if self.secret else "00" * 32
             card = list[float]()
-            for ridge in ridges[-1:] if self.trees else ridges:
+            for ridge in chosen[-1:] if self.trees else chosen:
                 self.asked += 1
                 if (split, ridge) not in made:
                     job = Fit.model_construct(

@@ -23,7 +23,7 @@ from saferoom_attacks.catalogue import ATTACKS
 from saferoom_attacks.command import ALL as EVERY_ATTACK
 from saferoom_attacks.command import Run, chosen, clear_leftovers
 from saferoom_attacks.evolving import breed, questions, worth
-from saferoom_attacks.federated_attacks import FEDERATED_ATTACKS
+from saferoom_attacks.federated_attacks import FEDERATED_ATTACKS, SERIES_ATTACKS
 from saferoom_attacks.firms import (
     CHECKS,
     EVERY,
@@ -48,7 +48,7 @@ from tests.attacks.simulated import SimRoom, simulated
 from tests.flow.pages import DOCS, read_page, typing_in
 
 SCALE = Scale(seed=1, copies=1, rounds=4)
-IN_ONE_PROCESS = (*MODEL_ATTACKS, *SCORE_ATTACKS, *FEDERATED_ATTACKS)
+IN_ONE_PROCESS = (*MODEL_ATTACKS, *SCORE_ATTACKS, *FEDERATED_ATTACKS, *SERIES_ATTACKS)
 """Attacks that the page tells of, and the command does not play."""
 
 

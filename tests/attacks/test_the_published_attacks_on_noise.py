@@ -9,7 +9,6 @@ import pytest
 
 from saferoom_attacks.attack import Chance, Verdict
 from saferoom_attacks.blurred import NoiseOracle, blurred_rows
-from saferoom_attacks.command import chosen
 from saferoom_attacks.noise_attacks import NOISE_ATTACKS
 from saferoom_attacks.report import row
 from saferoom_attacks.suite import Scale, Suite
@@ -20,8 +19,7 @@ SUITE = Suite((), Scale(seed=1, copies=1, rounds=8))
 
 
 def one(name: str) -> Wager[NoiseOracle]:
-    (attack,) = chosen([name])
-    assert isinstance(attack, Wager)
+    (attack,) = (each for each in NOISE_ATTACKS if each.name == name)
     return attack
 
 
@@ -44,7 +42,7 @@ def test_attacks_on_noise_stay_within_epsilon_one_after_the_other() -> None:
 def test_noise_that_protects_too_little_is_found_and_a_silent_control_fails(
     attack: Wager[NoiseOracle],
 ) -> None:
-    control = SUITE.control_noise(attack)
+    control = SUITE.control_of(attack)
     found = Wagered(attack.bet, control, control, None, 1, 0.1)
     assert found.verdict is Verdict.OVER_BOUND, row(found)
     silent = gained([Guess(0.5, 0.0)] * 50, 0.5)

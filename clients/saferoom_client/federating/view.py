@@ -273,6 +273,14 @@ async def _proposals(session: Session) -> tuple[Proposed, ...]:
     return await all_pages(page)
 
 
+def told_apart(earlier: FederationProposal, now: FederationProposal) -> frozenset[str]:
+    """Give the banks whose part two trainings over the same rows would tell; mostly none."""
+    apart = frozenset({*earlier.banks} ^ {*now.banks})
+    recent = now.valid_from - earlier.valid_to < REMEMBERED
+    alike = {each.name for each in earlier.columns} & {each.name for each in now.columns}
+    return apart if recent and alike and len(apart) < LEAST_APART else frozenset()
+
+
 async def check_apart(session: Session, view: FederationView, *, joining: bool) -> None:
     """Refuse to take part where another training would, with this one, tell one bank's part.
 
@@ -288,14 +296,10 @@ async def check_apart(session: Session, view: FederationView, *, joining: bool) 
     Raises:
         SafeRoomError: `CONFLICT` naming the other one.
     """
-    columns = {column.name for column in view.proposal.columns}
     for each in await _proposals(session):
         earlier = each.proposal
-        apart = set(earlier.banks) ^ set(view.proposal.banks)
-        recent = view.proposal.valid_from - earlier.valid_to < REMEMBERED
-        alike = bool(columns & {column.name for column in earlier.columns})
-        near = 0 < len(apart) < LEAST_APART
-        if each.federation == view.federation or not (recent and alike and near):
+        apart = told_apart(earlier, view.proposal)
+        if each.federation == view.federation or not apart:
             continue
         trained = await get_federation(session, each.federation)
         mine = FederationFolder(session.profile, each.federation)
