@@ -19,6 +19,8 @@ from saferoom_client.sheet.words import Language, reason, say
 from saferoom_proto.answer import Truth
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Consent, load
+from tests.client.desks import Desk
+from tests.client.every_receipt import fit
 from tests.client.made import make_case
 from tests.client.tampering import BROKEN, Told, altered, flipped, text_in, told
 
@@ -184,6 +186,25 @@ def test_the_command_writes_a_page_or_nothing(whole: Told, tmp_path: Path) -> No
     )
     assert done.exit_code == 1
     assert not out.exists()
+
+
+def test_a_training_has_a_page_too_in_the_language_that_is_asked_for(tmp_path: Path) -> None:
+    desk = Desk()
+    kept, trust = tmp_path / "fit.json", tmp_path / "trust.json"
+    written = fit(desk, ())
+    kept.write_bytes(written.to_json())
+    trust.write_text(desk.world.trust().model_dump_json())
+    command = ("receipt", "export", str(kept), "--trust", str(trust), "--out")
+    for name, language, known in (("a.html", "en", "Model card"), ("a.txt", "zh", "模型卡")):
+        out = tmp_path / name
+        done = CliRunner().invoke(app, [*command, str(out), "--lang", language])
+        assert done.exit_code == 0, done.output
+        assert "wrote" in done.output  # the command itself goes on in its user's language
+        assert known in out.read_text("utf-8")
+    kept.write_bytes(written.model_copy(update={"salt": "A" * 43 + "="}).to_json())
+    refused = CliRunner().invoke(app, [*command, str(tmp_path / "b.html")])
+    assert refused.exit_code == 1
+    assert not (tmp_path / "b.html").exists()
 
 
 def test_every_verdict_has_its_words_in_both_languages() -> None:

@@ -22,15 +22,17 @@ from saferoom_client.cli.sum_words import shown_sum
 from saferoom_client.cli.table_receipt import shown_table
 from saferoom_client.cli.use_receipt import shown_use
 from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
+from saferoom_client.fit_page import page_of as fit_page
 from saferoom_client.profile import TRUST
 from saferoom_client.receipt_kinds import Kind, ReceiptFile
-from saferoom_client.sheet.facts import read_sheet
+from saferoom_client.sheet.facts import Sheet, read_sheet
 from saferoom_client.sheet.render import html, text
 from saferoom_client.sheet.row_facts import read_row_sheet
+from saferoom_client.sheet.rows import Page
 from saferoom_client.sheet.words import Language
-from saferoom_client.tongue import later, say, spoken
+from saferoom_client.tongue import later, say, speak, spoken
 from saferoom_proto.batch_receipt import BatchReceipt, RowReceipt
-from saferoom_proto.fit_receipt import FitReceipt
+from saferoom_proto.fit_receipt import FitReceipt, verify_fit_receipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.receipt import Receipt, VerifiedReceipt, verify_receipt
 from saferoom_proto.reports.list_receipt import ListReceipt
@@ -112,14 +114,10 @@ def export(
         rule = say("one of {renderers} at the end of its name", renderers=", ".join(_RENDERERS))
         raise SafeRoomError(Reason.MALFORMED, rule, [FieldFault("--out", rule)])
     data, pinned, language = read_file(file), _trust(profile, trust), language or spoken()
-    kind = require_kind(file, data, Kind.CHECK, Kind.ROW)
+    require_kind(file, data, Kind.CHECK, Kind.ROW, Kind.FIT)
     with naming(file, profile if trust is None else None):
-        if kind is Kind.ROW:
-            sheet = read_row_sheet(RowReceipt.from_json(data), pinned, language)
-        else:
-            sheet = read_sheet(Receipt.from_json(data), pinned, language)
+        sheet, answer = _page_of(read_receipt(file, data), pinned, language)
     write_file(out, render(sheet).encode(), PUBLIC_FILE)
-    answer = None if sheet.truth is None else str(sheet.truth)
     document = {"file": str(out), "language": language, "answer": answer}
     show(
         as_json,
@@ -147,6 +145,27 @@ _TRUTHS: Final = (later("yes"), later("no"), later("not_found"))
 _RENDERERS: Final = {".html": html, ".txt": text}
 _CHECKED = later("the charters, agreements, approvals, consents, enclaves, answers, and the log")
 _CHECKED_REFUSAL = later("the charters, agreements, enclaves, what each of them said, and the log")
+
+
+def _page_of(
+    receipt: ReceiptFile, pinned: Trust, language: Language
+) -> tuple[Sheet | Page, str | None]:
+    """Make the page of what a receipt proves, and give its answer, if it has one."""
+    match receipt:
+        case FitReceipt():
+            verified, outside = verify_fit_receipt(receipt, pinned), spoken()
+            speak(language)  # as the page is to be
+            try:
+                return fit_page(verified), None
+            finally:
+                speak(outside)
+        case RowReceipt():
+            sheet = read_row_sheet(receipt, pinned, language)
+        case Receipt():
+            sheet = read_sheet(receipt, pinned, language)
+        case _:
+            raise SafeRoomError(Reason.MALFORMED, later("it has no page"))
+    return sheet, None if sheet.truth is None else str(sheet.truth)
 
 
 def _verified(receipt: ReceiptFile, pinned: Trust) -> Shown:
