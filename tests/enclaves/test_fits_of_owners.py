@@ -48,6 +48,15 @@ def refusal(call: Callable[[], object]) -> Reason | None:
     return None
 
 
+def test_a_price_begins_nothing_at_a_giver_and_is_the_host_s_to_tell(place: OwnersFits) -> None:
+    request = place.room.request(place.approved("priced"), price=True)
+    refused = place.begun(request)
+    assert isinstance(refused, JobRelease)
+    assert (refused.outcome, refused.reason) == (JobOutcome.REFUSED, Reason.NOT_ALLOWED)
+    told = place.room.said(place.host.fit(request))
+    assert (told.reason, told.run, told.privacy) == (Reason.PRICE_ONLY, None, None)
+
+
 async def test_columns_of_two_owners_are_fitted_together(place: OwnersFits) -> None:
     of = place.approved("told", releases=TOLD)
     request = place.room.request(of)
