@@ -66,7 +66,7 @@ FORGED: Final = (
             *("horizontal/aggregator.py", "horizontal/masks.py", "horizontal/messages.py"),
             *("horizontal/shamir.py", "horizontal/unmasking.py", "pooled/", "psi/messages.py"),
             *("psi/points.py", "psi/room_set.py", "vertical/foreign.py", "vertical/label_side.py"),
-            *("vertical/messages.py", "vertical/room_side.py"),
+            *("vertical/measuring.py", "vertical/messages.py", "vertical/room_side.py"),
         )
     ),
     "clients/saferoom_client/standalone/",

@@ -10,11 +10,19 @@ from saferoom_client.bars import bars, curve
 from saferoom_client.sheet.rows import Form, Row, Section
 from saferoom_client.table_words import odds_words
 from saferoom_client.tongue import later, say
-from saferoom_proto.fit_bands import MOST_BANDS, BandNoise, Curve, ToldBand
+from saferoom_proto.fit_bands import MOST_BANDS, BandNoise, Curve, ToldBand, measured_noise
 from saferoom_proto.formula import format_number
 from saferoom_proto.statements import PrivacySpent
 from saferoom_proto.statements.aggregate import FEWEST_DAYS
-from saferoom_proto.statements.fit import FitBands, FitPart
+from saferoom_proto.statements.fit import FitPart
+from saferoom_proto.statements.training import (
+    HELD_OUT,
+    MEASURED_BANDS,
+    MOST_MEASURED,
+    FitBands,
+    TrainingPart,
+)
+from saferoom_proto.tables.privacy import Noise
 
 HEADINGS: Final = (
     later("band"),
@@ -50,6 +58,36 @@ def describe_bands_asked(owner: str, part: FitPart, bands: FitBands) -> Iterator
         "      of rows that were trained on, three of four, nothing is promised by that: that"
         " nobody knows which these are keeps them; a ridge or trees chosen otherwise are charged"
         " anew, and the same gives the same numbers to whoever asks"
+    )
+    yield say(
+        "      epsilon: at most {cap} in {days} days of all models of {owner}, for an institution"
+        " and those that share what they learn; each training is charged, whatever became of it",
+        cap=bands.cap,
+        days=max(FEWEST_DAYS, part.runs.days),
+        owner=owner,
+    )
+
+
+def describe_measuring(part: TrainingPart, bands: FitBands, owner: str) -> Iterator[str]:
+    """Tell an approver what is told of a joint model's rows held out, and with how much noise."""
+    yield say(
+        "    one common row of {of}, {most:,} at most, is not trained on: of these the institution"
+        " is told how many came to the event, and how many did not, in {bands} bands of both sides'"
+        " log-odds, which nobody sees of a row",
+        of=HELD_OUT,
+        most=MOST_MEASURED,
+        bands=MEASURED_BANDS,
+    )
+    yield say(
+        "      with noise: whatever one of these rows says changes the odds of what is told by a"
+        " factor of e^{epsilon} = {odds} at most; of a count 19 of 20 are within {error}",
+        epsilon=bands.epsilon,
+        odds=odds_words(bands.epsilon),
+        error=format_number(measured_noise(bands.epsilon).margin_of_error),
+    )
+    yield say(
+        "      that holds for an institution that follows the protocol; the enclave cannot see"
+        " whether what it counts for it are single rows"
     )
     yield say(
         "      epsilon: at most {cap} in {days} days of all models of {owner}, for an institution"
@@ -99,24 +137,33 @@ def band_rows(bands: tuple[ToldBand, ...]) -> list[tuple[str, ...]]:
     ]
 
 
-def describe_bands(bands: tuple[ToldBand, ...], epsilon: Decimal) -> Iterator[str]:
+def describe_bands(
+    bands: tuple[ToldBand, ...], epsilon: Decimal, noise: Noise | None = None
+) -> Iterator[str]:
     """Tell what stands below a table of bands."""
     if not bands:
         yield say("no bands: too few rows are held out for two of them, by numbers with noise")
         return
-    yield _within(epsilon)
+    yield _within(epsilon, noise)
     yield _calibration(Curve(bands))
 
 
-def bands_section(bands: tuple[ToldBand, ...], epsilon: Decimal) -> Section:
+def bands_section(
+    bands: tuple[ToldBand, ...], epsilon: Decimal, noise: Noise | None = None
+) -> Section:
     """Lay bands out for a page, with a chart of what was foretold and what came.
+
+    Args:
+        bands: the riskiest first.
+        epsilon: what they may tell.
+        noise: of their counts; by default that of a training in the room.
 
     Raises:
         SafeRoomError: `NOT_INSTALLED`.
     """
     heading = say("Bands of the rows held out, the riskiest first")
     if not bands:
-        return Section(heading, (Row(say("none"), "".join(describe_bands(bands, epsilon))),))
+        return Section(heading, (Row(say("none"), "".join(describe_bands(bands, epsilon, noise))),))
     follows = Curve(bands)
     numbers = [str(at) for at in range(1, len(bands) + 1)]
     series = {
@@ -134,7 +181,7 @@ def bands_section(bands: tuple[ToldBand, ...], epsilon: Decimal) -> Section:
             ),
             Row("", roc, Form.DRAWING),
             Row(say("calibration"), _calibration(follows)),
-            Row(say("noise"), _within(epsilon)),
+            Row(say("noise"), _within(epsilon, noise)),
         ),
     )
 
@@ -166,8 +213,8 @@ def _line(band: ToldBand, lift: float, reached: Sequence[float]) -> str:
     )
 
 
-def _within(epsilon: Decimal) -> str:
-    error = BandNoise.of(epsilon).counts.margin_of_error
+def _within(epsilon: Decimal, noise: Noise | None) -> str:
+    error = (noise or BandNoise.of(epsilon).counts).margin_of_error
     return say(
         "by numbers with noise (epsilon {epsilon}): of a count 19 of 20 are within {error} of the"
         " true number, in a band of several joined ones within more",

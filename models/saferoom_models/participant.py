@@ -1,8 +1,8 @@
 """The label side of a whole job: alignment, then training, as one machine under one numbering.
 
 Its message n waits for the answer n: 0 and 1 align, 2 opens the training, and each round has three
-more. Its state can be saved before each message is sent; a killed participant sends the same bytes
-again.
+more; where the model is measured on rows held out, one more does that. Its state can be saved
+before each message is sent; a killed participant sends the same bytes again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from saferoom_models.vertical import saved
 from saferoom_models.vertical.columns import Prepared, prepare
 from saferoom_models.vertical.course import Progress, Trained
 from saferoom_models.vertical.label_side import LabelSide
-from saferoom_models.vertical.terms import Terms
+from saferoom_models.vertical.measuring import LabelMeasuring, Measured, split_rows
+from saferoom_models.vertical.terms import Terms, rows_held_out
 
 OPENING: Final = 2
 """The number of the message that opens the training."""
@@ -72,6 +73,7 @@ class Course:
         job: the job's name, 64 hexadecimal digits.
         room_columns: how many columns the room has.
         inverse_ridge, rank, rounds: of `Terms`.
+        measured: whether rows are held out, on which the model is measured.
     """
 
     job: str
@@ -79,6 +81,7 @@ class Course:
     inverse_ridge: float
     rank: int
     rounds: int
+    measured: bool = False
 
 
 class Participant:
@@ -100,7 +103,10 @@ class Participant:
         self._course: Course | None = None
         self._terms: Terms | None = None
         self._side: LabelSide | None = None
+        self._measuring: LabelMeasuring | None = None
         self._over = False
+        self.measured: Measured | None = None
+        """How the model ranks the rows held out; none before it is over, or where none are."""
         self.number = 0
         """Of the message that waits for its answer."""
 
@@ -115,7 +121,7 @@ class Participant:
     @property
     def waiting(self) -> bytes:
         """The message that waits for its answer; it can be sent again as it is."""
-        return self._side.waiting if self._side else self._set.waiting
+        return (self._measuring or self._side or self._set).waiting
 
     @property
     def largest_answer(self) -> int:
@@ -148,8 +154,11 @@ class Participant:
             JointTrainingError: what is wrong with it; or, once the rows are known, with what this
                 side brings of them.
         """
-        if self._side is not None:
-            following = self._side.answer(message)
+        if self._measuring is not None:
+            self.measured, following = self._measuring.answer(message), None
+            self._over = True
+        elif self._side is not None:
+            following = self._side.answer(message) or self._measure()
             self._over = following is None
         elif self._set.over:
             following = self._open()  # refused when the rows came; it is refused again
@@ -166,20 +175,42 @@ class Participant:
         self._terms, self._side = terms, side
         return opening
 
+    def _measure(self) -> bytes | None:
+        """Ask how the rows held out are ranked, once the model is there; none where none are."""
+        if self._terms is None or self._side is None or not self._terms.measured:
+            return None
+        self._measuring = self._measurer(self._terms, self._side)
+        return self._measuring.begin()
+
+    def _measurer(self, terms: Terms, side: LabelSide) -> LabelMeasuring:
+        values, labels = self.held_out()
+        return LabelMeasuring(terms, side.trained().points(values), labels, side.log_odds)
+
     def _rows(self) -> tuple[Terms, Prepared, Integers]:
-        if self._course is None:
-            raise JointTrainingError(Refusal.OUT_OF_ORDER, "the job was not admitted yet")
-        values, labels = self._brought.taken(self._set.aligned)
+        course = self._admitted()
+        values, labels = self.common()
         terms = Terms(
-            self._course.job,
+            course.job,
             rows=len(labels),
             label_columns=values.shape[1],
-            room_columns=self._course.room_columns,
-            inverse_ridge=self._course.inverse_ridge,
-            rank=self._course.rank,
-            rounds=self._course.rounds,
+            room_columns=course.room_columns,
+            inverse_ridge=course.inverse_ridge,
+            rank=course.rank,
+            rounds=course.rounds,
+            measured=len(self._split()[1]),
         )
         return terms, prepare(tuple(self._brought.columns), values), labels
+
+    def _admitted(self) -> Course:
+        if self._course is None:
+            raise JointTrainingError(Refusal.OUT_OF_ORDER, "the job was not admitted yet")
+        return self._course
+
+    def _split(self) -> tuple[Integers, Integers]:
+        """Choose which of the common rows train and which are held out."""
+        rows = len(self._set.aligned)
+        course = self._admitted()
+        return split_rows(course.job, rows, rows_held_out(rows) if course.measured else 0)
 
     @property
     def separation(self) -> float:
@@ -203,15 +234,28 @@ class Participant:
         return self._side.trained()
 
     def common(self) -> tuple[Floats, Integers]:
-        """Give the values and labels of the common rows, in both sides' order."""
-        return self._brought.taken(self._set.aligned)
+        """Give the values and labels of the common rows that train, in both sides' order."""
+        return self._taken(self._split()[0])
+
+    def held_out(self) -> tuple[Floats, Integers]:
+        """Give those of the rows held out."""
+        return self._taken(self._split()[1])
+
+    def _taken(self, places: Integers) -> tuple[Floats, Integers]:
+        return self._brought.taken(np.asarray(self._set.aligned, np.int64)[places].tolist())
 
     def save(self) -> bytes:
         """Give the state, secrets in it; take it before `waiting` is sent."""
-        return saved.write_state(
-            {"number": np.array([self.number]), "over": np.array([self._over], np.int64)},
-            {"set": self._set.save(), "side": self._side.save() if self._side else b""},
-        )
+        arrays: dict[str, Floats | Integers] = {
+            "number": np.array([self.number]),
+            "over": np.array([self._over], np.int64),
+        }
+        if self.measured is not None:
+            arrays["counts"] = np.array([self.measured.events, self.measured.others], np.int64)
+        data = {"set": self._set.save(), "side": self._side.save() if self._side else b""}
+        if self._measuring is not None:
+            data["measuring"] = self._measuring.save()
+        return saved.write_state(arrays, data)
 
     @classmethod
     def resume(
@@ -236,4 +280,9 @@ class Participant:
         if side := found.data("side"):
             own._terms, columns, labels = own._rows()
             own._side = LabelSide.resume(own._terms, columns, labels, side)
+        if own._terms is not None and own._side is not None and found.has("measuring"):
+            own._measuring = own._measurer(own._terms, own._side)
+            own._measuring.restore(found.data("measuring"))
+            if own._over:
+                own.measured = own._measuring.measured(*found.integers("counts").tolist())
         return own

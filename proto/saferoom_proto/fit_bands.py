@@ -53,6 +53,14 @@ class BandNoise:
         return cls(Noise(Decimal(1), _CELLS_TOUCHED, part), Noise(STEP, risks, part))
 
 
+def measured_noise(epsilon: Decimal) -> Noise:
+    """Say what noise counts of a joint model's rows held out have: all of epsilon is theirs.
+
+    The label is the label side's own, so a row that changes leaves one count and joins another.
+    """
+    return Noise(Decimal(1), _CELLS_TOUCHED, Fraction(epsilon))
+
+
 @dataclass(frozen=True, slots=True)
 class NoisyBand:
     """Numbers of one band that have their noise, in steps; any of them may be below nothing."""

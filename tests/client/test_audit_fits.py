@@ -15,8 +15,7 @@ from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.fits import SIZE, ModelCard, ToldWeight, require_room
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import FitRelease, PrivacySpent
-from saferoom_proto.statements.fit import FitBands
-from saferoom_proto.statements.training import MOST_COLUMNS
+from saferoom_proto.statements.training import MOST_COLUMNS, FitBands
 from tests.proto.golden_fits import card, fit_certificate, words_on_fits
 
 CERTIFICATE = fit_certificate()

@@ -107,7 +107,7 @@ def test_every_finding_has_words(chinese: None) -> None:
 
 def test_the_terminals_words_say_what_cannot_be_told() -> None:
     told = "\n".join(describe_report(REPORT))
-    assert "1,200 common subjects, 300 with the event; 7 rounds" in told
+    assert "trained on 1,200 common subjects, 300 with the event; 7 rounds" in told
     assert "no joint AUC" in told
     assert "limit" in told
 

@@ -25,9 +25,9 @@ NOTEBOOK: Final = DOCS.parent / "examples" / "a_modellers_day.ipynb"
 DAY: Final = """
 python a_modellers_day.py
 # prints: the owner's features: tax.vat_paid
-# prints: 1,400 rows
+# prints: 1,450 rows
 # prints: round 1: separation
-# prints: released over 1,300 common subjects
+# prints: released over 1,350 common subjects
 # prints: the owner's half: band
 # prints: both halves
 # prints: released round

@@ -37,6 +37,9 @@ def test_the_messages_hold_what_the_page_lists_and_no_more(recorded: Recorded) -
         MessageKind.PRODUCTS: 0,
         MessageKind.MASKED: recorded.terms.room_columns + 9,
         MessageKind.SCALARS: 9,
+        # The rounded log-odds, once more.
+        MessageKind.MEASURE: 1,
+        MessageKind.MEASURED: 0,
     }
     for exchange, (asked, answered) in enumerate(
         zip(recorded.to_room, recorded.to_label, strict=True)

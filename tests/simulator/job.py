@@ -78,7 +78,7 @@ def asked(**changes: object) -> Training:
         "rounds": 25,
         "least_rows": 1000,
         "least_events": 50,
-        "releases": tuple(Figure),
+        "releases": (Figure.ROWS, Figure.ROUNDS, Figure.CONVERGENCE),
         "runs": Runs(most=3, days=30),
     }
     return Training.model_validate(fields | changes)
@@ -252,6 +252,7 @@ class LabelSideOfJob:
             float(request.inverse_ridge),
             request.rank,
             request.rounds,
+            measured=admission.privacy is not None,
         )
         self.course = course
         self.side.admit(course)

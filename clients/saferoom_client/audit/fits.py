@@ -1,6 +1,7 @@
 """Trainings in the room: as many as the template allows, each counted, none made twice.
 
-So is what their bands were charged: epsilon adds up over all models of an owner, by groups.
+So is what their bands were charged, and those of joint jobs: epsilon adds up over all models of an
+owner, by groups.
 
 What an enclave kept apart from earlier jobs, and what it measured, the log does not show.
 """
@@ -17,7 +18,8 @@ from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import FitRelease, JobAdmission, JobRelease, TableRelease
 from saferoom_proto.statements.aggregate import FEWEST_DAYS
-from saferoom_proto.statements.fit import FitBands, FitPart
+from saferoom_proto.statements.fit import FitPart
+from saferoom_proto.statements.training import FitBands, TrainingPart
 
 OfNobody = JobAdmission | JobRelease | TableRelease | FitRelease
 """A word that is about nobody alone: there is no consent to it."""
@@ -69,7 +71,19 @@ class Fits:
         if isinstance(said, FitRelease):
             self._take_bands(said, part, by)
 
-    def _take_bands(self, said: FitRelease, part: FitPart, by: Learners) -> None:
+    def begun(self, said: JobAdmission, part: TrainingPart, by: Learners) -> None:
+        """Hold a joint job to what bands were charged before; one that is taken up is charged once.
+
+        Raises:
+            SafeRoomError: as `take`, for bands.
+        """
+        if (said.owner, said.request) not in self._requests:
+            self._requests.add((said.owner, said.request))
+            self._take_bands(said, part, by)
+
+    def _take_bands(
+        self, said: FitRelease | JobAdmission, part: FitPart | TrainingPart, by: Learners
+    ) -> None:
         """Hold what bands were charged to what linked groups were charged before."""
         if part.bands is None and said.privacy is None:
             return

@@ -106,6 +106,7 @@ class Trainings:
             self._fits.take(said, certificate, by)
         elif part.training is not None:
             self._runs.take(said, part.training.runs, by.group)
+            self._fits.begun(said, part.training, by)
 
     def ended(self, said: JobRelease, certificate: ReleaseCertificate) -> None:
         """Hold a job that ended with a model to its beginnings; as `Admissions.require`."""

@@ -25,6 +25,7 @@ DRAFTS: Final = (
     later("a sum is over three owners or more, in the order of their names"),
     later("a sum over owners leaves with noise only: say `privacy`"),
     later("over owners are added up: count, sum, histogram"),
+    later("with bands a quarter is held out: least_rows is at least 1333"),
     # A feature's SQL (`saferoom_enclaves/features/sql.py`, `feature_expressions.py`).
     later("the statement cannot be read"),
     later("exactly one statement is expected"),

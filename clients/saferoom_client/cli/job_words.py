@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from saferoom_client.band_words import HEADINGS, band_rows, describe_bands
 from saferoom_client.cli.output import mapping, moment
 from saferoom_client.cli.tables import table
 from saferoom_client.jobs import JobEnd
 from saferoom_client.tongue import later, say
 from saferoom_client.training.notes import note_words
 from saferoom_client.training.progress import JobProgress, Stage
-from saferoom_client.training.report import TrainingReport
+from saferoom_client.training.report import Held, TrainingReport
 from saferoom_client.training.states import JobView
+from saferoom_proto.fit_bands import measured_noise
 from saferoom_proto.reasons import CATALOGUE, Reason
 from saferoom_proto.statements import JobOutcome, JobStep
 
@@ -122,7 +124,8 @@ def _next(reason: Reason) -> str:
 def describe_report(report: TrainingReport) -> Iterator[str]:
     """Tell what can be told of a model."""
     yield say(
-        "{rows:,} common subjects, {events:,} with the event; {rounds} rounds{converged}",
+        "trained on {rows:,} common subjects, {events:,} with the event;"
+        " {rounds} rounds{converged}",
         rows=report.rows,
         events=report.events,
         rounds=report.rounds,
@@ -139,14 +142,35 @@ def describe_report(report: TrainingReport) -> Iterator[str]:
             }
         )
     )
-    yield say(
-        "  separation: mean foretold risk of those with the event, less that of the others. Nobody"
-        " holds joint scores of rows, so there is no joint AUC yet."
-    )
+    yield say("  separation: mean foretold risk of those with the event, less that of the others.")
+    if report.held is None:
+        yield say(
+            "  Nobody holds joint scores of rows, so there is no joint AUC: a template that tells"
+            " bands has rows held out and counted."
+        )
+    else:
+        yield from (f"  {line}" for line in _held(report.held))
     rows = [(each.name, f"{each.joint:+.3f}", f"{each.alone:+.3f}") for each in report.weights]
     yield from (f"  {line}" for line in table(("your column", "jointly", "alone"), rows))
     for note in report.notes:
         yield f"  {note_words(note)}"
+
+
+def _held(held: Held) -> Iterator[str]:
+    yield say(
+        "{rows:,} rows were held out, {events:,} of them with the event",
+        rows=held.rows,
+        events=held.events,
+    )
+    if held.auc is not None and held.ks is not None and held.margin is not None:
+        yield from mapping(
+            {
+                "AUC, jointly, held out": f"{held.auc:.3f} ± {held.margin:.3f}",
+                "KS, jointly, held out": f"{held.ks:.3f}",
+            }
+        )
+    yield from table(HEADINGS, band_rows(held.bands))
+    yield from describe_bands(held.bands, held.epsilon, measured_noise(held.epsilon))
 
 
 def _bytes(count: int) -> str:

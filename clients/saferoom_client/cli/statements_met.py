@@ -129,6 +129,7 @@ STATEMENTS: Final = (
     later("not_before is before not_after, by at most {minutes} minutes"),
     later("a ciphertext of a blind match has {ciphertext_bytes} bytes"),
     later("each edge is above the one before"),
+    later("a job begins within the cap of what bands may tell"),
     later("reasons are of one owner's score, and no more than its features"),
     later("a score of several owners names its job, and no other does"),
     later("for each owner a band more than edges, and each stands for a number"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from saferoom_client.band_words import describe_measuring
 from saferoom_client.cli.beside_others import beside_others
 from saferoom_client.cli.table_words import describe_features
 from saferoom_client.tongue import later, say, titled
@@ -17,6 +18,7 @@ _FIGURES: Final = {
     Figure.ROWS: later("how many rows it was trained on, in tens"),
     Figure.ROUNDS: later("how many rounds it took"),
     Figure.CONVERGENCE: later("whether it converged"),
+    Figure.BANDS: later("how it ranks rows held out"),
 }
 
 
@@ -82,6 +84,8 @@ def describe_training_part(
     )
     told = ", ".join(say(_FIGURES[each]) for each in training.releases) or say("nothing")
     yield say("    what leaves beside the institution's own weights: {told}", told=told)
+    if training.bands is not None:
+        yield from describe_measuring(training, training.bands, part.owner)
     yield say(
         "    at most {most} jobs in {days} days for an institution and those that share what they"
         " learn, whatever became of each",

@@ -56,6 +56,7 @@ TRAININGS: Final = (
     later("another message than the one that is due"),
     later("an answer of more than {most} bytes"),
     later("the channel's secret is not the one signed for"),
+    later("the job was charged another epsilon than approved"),
     later("the enclave's word is about another job"),
     later("the enclave's word names other approvals"),
     later("the agreement does not cover the job"),

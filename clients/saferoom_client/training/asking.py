@@ -30,6 +30,7 @@ from saferoom_proto.job_channel import alignment_job_of
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import JobRelease, JobRequest, Purpose, Training
 from saferoom_proto.statements.base import field_faults, fresh_nonce, whole_milliseconds
+from saferoom_proto.statements.training import rows_held_out
 from saferoom_proto.v1 import job_pb2
 from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
 
@@ -39,7 +40,10 @@ _ADMISSION_SECONDS: Final = 120.0
 """The enclave reads its features' values before it lets a job begin."""
 
 _REFUSALS: Final = {
-    Reason.OVER_BUDGET: later("as many jobs were run as the template allows in its period"),
+    Reason.OVER_BUDGET: later(
+        "as many jobs were run as the template allows in its period, or bands of the owner's models"
+        " told your group as much as they may"
+    ),
     Reason.NOT_APPROVED: later("the owner's approvers have not approved the template as it is now"),
 }
 """What a refusal of a job means, where the reason's own words are about a question."""
@@ -110,7 +114,9 @@ async def submit_job(
     ridge = _ridge(training, table, room_columns, inverse_ridge)
     most = training.rounds if rounds is None else rounds
     _require_within(training, table, most)
-    await asyncio.to_thread(machines.check_rows, table, room_columns, most, float(ridge))
+    held = 0 if training.bands is None else rows_held_out(len(table.labels))
+    shape = machines.Shape(room_columns, most, float(ridge), held)
+    await asyncio.to_thread(machines.check_rows, table, shape)
     # Step 3: the set, blinded; its digest is in the request.
     folder = await asyncio.to_thread(
         _sign,
@@ -188,6 +194,7 @@ def _sign(
             columns=rows.columns,
             digest=table.digest,
         ),
+        bands=_training(view).bands,
         channel_key=channel_key,
         state=participant.save(),
     )

@@ -36,6 +36,7 @@ from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import JobRequest, load
 from saferoom_proto.statements.base import Base64, Part
+from saferoom_proto.statements.training import FitBands
 from saferoom_proto.wire import Recorded
 
 JOBS: Final = "jobs"
@@ -72,6 +73,7 @@ class _Request(Part):
     rows: RowsFrom
     channel_key: Base64
     """Sealed."""
+    bands: FitBands | None = None
 
 
 class _Course(Part):
@@ -126,6 +128,8 @@ class JobFolder:
         self.givers: Final = kept.givers
         """The other owners whose columns are trained on."""
         self.rows: Final = kept.rows
+        self.bands: Final = kept.bands
+        """With how much noise rows held out are counted; none where none are."""
         self._channel_key: Final = kept.channel_key
 
     @classmethod
@@ -138,6 +142,7 @@ class JobFolder:
         owner: str,
         givers: tuple[str, ...] = (),
         rows: RowsFrom,
+        bands: FitBands | None = None,
         channel_key: SealingKey,
         state: bytes,
     ) -> JobFolder:
@@ -150,6 +155,7 @@ class JobFolder:
             owner=owner,
             givers=givers,
             rows=rows,
+            bands=bands,
             channel_key=b64(seal(profile, envelope.digest, _REQUEST, channel_key.to_bytes())),
         )
         write_document(folder / _REQUEST, kept)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from saferoom_client.extras import Extra, needing
@@ -14,7 +15,6 @@ from saferoom_client.training.table import TrainingTable
 from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_proto.job_channel import MOST_ROOM_ITEMS, alignment_job, job_hex
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import JobRequest
 
 if TYPE_CHECKING:
     from saferoom_models.participant import Brought, Course, Participant
@@ -69,7 +69,24 @@ def bring(table: TrainingTable) -> Brought:
     return Brought(table.subjects, table.labels, table.columns)
 
 
-def check_rows(table: TrainingTable, room_columns: int, rounds: int, ridge: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a training is to be, beside its table.
+
+    Attributes:
+        room_columns: how many the room has.
+        rounds: the most.
+        ridge: the inverse ridge.
+        held: rows held out, on which the model is measured.
+    """
+
+    room_columns: int
+    rounds: int
+    ridge: float
+    held: int = 0
+
+
+def check_rows(table: TrainingTable, shape: Shape) -> None:
     """Check a table as training would, before anything is asked; fewer rows may be common later.
 
     Raises:
@@ -82,7 +99,13 @@ def check_rows(table: TrainingTable, room_columns: int, rounds: int, ridge: floa
     with saying_refusals("before anything was asked"):
         brought.check()
         most = Terms(
-            "00" * 32, len(table.labels), len(table.columns), room_columns, ridge, rounds=rounds
+            "00" * 32,
+            len(table.labels) - shape.held,
+            len(table.columns),
+            shape.room_columns,
+            shape.ridge,
+            rounds=shape.rounds,
+            measured=shape.held,
         )
         check_events(most, min(events, len(table.labels) - events))
 
@@ -129,7 +152,7 @@ def take_up(
     terms = _alignment(alignment_job(request), request.items)
     with saying_refusals("taking it up"):
         return Participant.resume(
-            terms, brought, _course(request, folder.job, room_columns), folder.state(), executor
+            terms, brought, _course(folder, room_columns), folder.state(), executor
         )
 
 
@@ -139,10 +162,18 @@ def _alignment(job: str, items: int) -> AlignmentTerms:
     return AlignmentTerms(job, items, MOST_ROOM_ITEMS)
 
 
-def _course(request: JobRequest, job: str, room_columns: int) -> Course:
+def _course(folder: JobFolder, room_columns: int) -> Course:
     from saferoom_models.participant import Course  # noqa: PLC0415 - an extra
 
+    request = folder.request
     ridge = float(request.inverse_ridge)
     if not math.isfinite(ridge):
         raise SafeRoomError(Reason.MALFORMED, "inverse_ridge")
-    return Course(job_hex(job), room_columns, ridge, request.rank, request.rounds)
+    return Course(
+        job_hex(folder.job),
+        room_columns,
+        ridge,
+        request.rank,
+        request.rounds,
+        measured=folder.bands is not None,
+    )

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from saferoom_client.band_words import bands_section
 from saferoom_client.report.pdf import pdf
 from saferoom_client.sheet.render import html
 from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
 from saferoom_client.tongue import later, say, spoken
 from saferoom_client.training.charts import lift_chart, separation_chart, weights_chart
 from saferoom_client.training.notes import note_words
-from saferoom_client.training.report import TrainingReport
+from saferoom_client.training.report import Held, TrainingReport
+from saferoom_proto.fit_bands import measured_noise
 
 USES = (
     later("To understand which of your columns keep their weight beside the owner's."),
     later("As one half of a scorecard: the owner's half stays sealed in the owner's enclave."),
 )
 LIMITS = (
-    later("It was measured on the rows it was trained on; nobody holds joint scores of rows."),
     later("Only subjects that both sides hold are in it: others may behave otherwise."),
     later("Labels and columns are as the institution brought them; the owner cannot check them."),
     later("Where it scores, the owner's half is a band: a total is as exact as the bands are."),
+)
+
+
+_UNMEASURED = later(
+    "It was measured on the rows it was trained on; nobody holds joint scores of rows."
+)
+_MEASURED = later(
+    "It was measured once, on rows held out of the same ones, by counts with noise; others may"
+    " differ."
 )
 
 
@@ -83,6 +93,8 @@ def _sections(report: TrainingReport) -> Iterator[Section]:
             Row("", separation_chart(report), Form.DRAWING),
         ),
     )
+    if report.held is not None:
+        yield from _of_held(report.held)
     yield Section(
         say("Your columns alone, on rows held out"),
         (
@@ -136,6 +148,20 @@ def _sections(report: TrainingReport) -> Iterator[Section]:
     yield _card(report)
 
 
+def _of_held(held: Held) -> Iterator[Section]:
+    """Tell how the joint model ranks the rows held out."""
+    if held.auc is not None and held.ks is not None and held.margin is not None:
+        told = (
+            Row("AUC", f"{held.auc:.3f} ± {held.margin:.3f}"),
+            Row("KS", f"{held.ks:.3f}"),
+        )
+    else:
+        told = (Row("AUC", say("hidden by the noise")),)
+    rows = say("{rows:,}, {events:,} with the event", rows=held.rows, events=held.events)
+    yield Section(say("The joint model, on rows held out"), (Row(say("rows"), rows), *told))
+    yield bands_section(held.bands, held.epsilon, measured_noise(held.epsilon))
+
+
 def _card(report: TrainingReport) -> Section:
     """Make the model card: what it is, from what, for what, and what it is not."""
     return Section(
@@ -171,7 +197,10 @@ def _card(report: TrainingReport) -> Section:
             ),
             Row(say("purpose"), report.purpose),
             Row(say("for"), "\n".join(map(say, USES))),
-            Row(say("limits"), "\n".join(map(say, LIMITS))),
+            Row(
+                say("limits"),
+                "\n".join(map(say, (_UNMEASURED if report.held is None else _MEASURED, *LIMITS))),
+            ),
             Row(say("when"), moment(report.time)),
             Row(say("job"), report.job, Form.CODE),
             Row(say("the owner's half"), report.model, Form.CODE),

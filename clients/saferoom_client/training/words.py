@@ -40,6 +40,9 @@ async def open_admission(
     admission, charter = await _word(session, folder, recorded, JobAdmission)
     if admission.owner != folder.owner:
         raise SafeRoomError(Reason.BAD_PROOF, "another owner's enclave has the room's side")
+    charged = None if admission.privacy is None else admission.privacy.charged
+    if charged != (None if folder.bands is None else folder.bands.epsilon):
+        raise SafeRoomError(Reason.BAD_PROOF, "the job was charged another epsilon than approved")
     # Step 2: what allowed it, at this owner and at every other.
     await _require_grounds(session, folder, admission, charter)
     admitted = set[str]()

@@ -8,6 +8,7 @@ at the shares of a feature that is tried, and the numbers of tables, which go un
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
@@ -314,7 +315,8 @@ class Align(Part):
 class Train(Part):
     """Be the room's side of a training.
 
-    With it: the columns, the opening or nothing, a state or nothing, and a file for SEAL.
+    With it: the columns, the opening or nothing, a state or nothing, and a file for SEAL. Where
+    there is an epsilon, rows are held out, and counted with so much noise.
     """
 
     kind: Literal["train"] = "train"
@@ -325,6 +327,7 @@ class Train(Part):
     inverse_ridge: float
     rank: _Count
     rounds: _Count
+    epsilon: Decimal | None = None
 
 
 class Exchanged(Part):

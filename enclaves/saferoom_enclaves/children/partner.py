@@ -15,20 +15,22 @@ import json
 import os
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from saferoom_enclaves.children import frames
 from saferoom_enclaves.children.jobs import Align, Exchanged, Train
+from saferoom_enclaves.statistics.laplace import blurred
 from saferoom_models.psi.room_set import RoomSet
 from saferoom_models.psi.terms import AlignmentTerms
 from saferoom_models.refusals import JointTrainingError
+from saferoom_models.room_training import RoomTraining
 from saferoom_models.vertical import scheme
-from saferoom_models.vertical.columns import prepare
 from saferoom_models.vertical.course import Trained
-from saferoom_models.vertical.room_side import RoomSide
-from saferoom_models.vertical.terms import Terms
+from saferoom_models.vertical.terms import Terms, rows_held_out
+from saferoom_proto.fit_bands import measured_noise
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 MOST_HEARD_BYTES: Final = 256 << 20
@@ -103,24 +105,24 @@ def _train(job: Train, files: Sequence[int], channel: socket.socket) -> None:
             converged=trained is not None and trained.converged,
         )
         model = b"" if trained is None else _model(trained)
-        _say(channel, told, [answer, side.save(whole=False), model])
+        _say(channel, told, [answer, side.save(), model])
 
 
-def _taken_up(job: Train, columns: bytes, opening: bytes, state: bytes) -> RoomSide:
+def _taken_up(job: Train, columns: bytes, opening: bytes, state: bytes) -> RoomTraining:
+    held = 0 if job.epsilon is None else rows_held_out(job.rows)
     terms = Terms(
         job=job.job,
-        rows=job.rows,
+        rows=job.rows - held,
         label_columns=job.label_columns,
         room_columns=len(job.names),
         inverse_ridge=job.inverse_ridge,
         rank=job.rank,
         rounds=job.rounds,
+        measured=held,
     )
     values = np.frombuffer(columns, np.float64).reshape(job.rows, len(job.names))
-    prepared = prepare(job.names, values)
-    if state:
-        return RoomSide.resume(terms, prepared, os.urandom, state, opening)
-    return RoomSide(terms, prepared, os.urandom)
+    blur = None if job.epsilon is None else partial(blurred, noise=measured_noise(job.epsilon))
+    return RoomTraining(terms, job.names, values, os.urandom, blur=blur, kept=(state, opening))
 
 
 def _model(trained: Trained) -> bytes:

@@ -10,13 +10,14 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime, timedelta
 from typing import Final, final
 
+from saferoom_enclaves.band_charges import BandCharges
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.jobs.admit import AdmittedJob
 from saferoom_enclaves.rowform import read_part
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Instant
+from saferoom_proto.statements import Instant, PrivacySpent
 from saferoom_proto.statements.base import Part
 from saferoom_proto.statements.training import Runs as Allowed
 
@@ -33,11 +34,17 @@ _JOB_CHARGED: Final = _Charging()
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class ChargedJob(Evidence):
-    """An admitted job that was counted: the how manieth it is in its period."""
+    """An admitted job that was counted.
+
+    Attributes:
+        run: the how manieth it is in its period.
+        privacy: what its bands were charged when it began; none where none are told.
+    """
 
     right: InitVar[_Charging]
     admitted: AdmittedJob
     run: int
+    privacy: PrivacySpent | None
 
     def __post_init__(self, right: _Charging) -> None:
         _JOB_CHARGED.require(right)
@@ -58,18 +65,23 @@ class Runs:
     def __init__(self, state: State, standing: Standing) -> None:
         self._state: Final = state
         self._standing: Final = standing
+        self._bands: Final = BandCharges(state, standing)
 
     def charge(self, admitted: AdmittedJob, now: datetime) -> ChargedJob:
-        """Count a job.
+        """Count a job, and charge what rows held out will tell of it.
 
         Raises:
-            SafeRoomError: `OVER_BUDGET` if as many ran as may; nothing is counted then.
+            SafeRoomError: `OVER_BUDGET` if as many ran as may, or bands told as much as they may;
+                nothing is counted then.
         """
         asked = admitted.asked
         template, group = asked.request.template, asked.agreement.agreement.group
-        run = self.next(template, group, admitted.use.training.runs, now)
+        allowed, bands = admitted.use.training.runs, admitted.use.measured
+        run = self.next(template, group, allowed, now)
+        privacy = self._bands.pay(bands, allowed.days, group, now)
         self.note(template, group, now)
-        return ChargedJob(_JOB_CHARGED, admitted, run)
+        self._bands.note(bands, allowed.days, group, now)
+        return ChargedJob(_JOB_CHARGED, admitted, run, privacy)
 
     def next(self, template: str, group: str, allowed: Allowed, now: datetime) -> int:
         """Tell the how manieth another job of a template would be; none is counted.
@@ -99,11 +111,13 @@ class Runs:
         self._state.put(_TABLE, self._key(template, group), kept, row)
 
     @staticmethod
-    def recall(admitted: AdmittedJob, job: str, run: int) -> ChargedJob:
+    def recall(
+        admitted: AdmittedJob, job: str, run: int, privacy: PrivacySpent | None
+    ) -> ChargedJob:
         """Give again a job under way that was counted when it began."""
         if job != admitted.asked.job:
             raise SafeRoomError(Reason.INTERNAL, "another job was counted")
-        return ChargedJob(_JOB_CHARGED, admitted, run)
+        return ChargedJob(_JOB_CHARGED, admitted, run, privacy)
 
     def _read(self, template: str, group: str) -> tuple[_Earlier, Row | None]:
         row = self._state.get(_TABLE, self._key(template, group))

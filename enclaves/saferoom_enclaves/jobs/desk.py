@@ -31,6 +31,7 @@ from saferoom_enclaves.judge import PASSING
 from saferoom_enclaves.logs import Log
 from saferoom_enclaves.requests import Requests, Seen
 from saferoom_enclaves.state import State
+from saferoom_enclaves.statistics.laplace import require_noise
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64
@@ -217,6 +218,8 @@ class Jobs:
             raise SafeRoomError(Reason.NO_DATA, "a feature of the template is not computed")
         if isinstance(asked.request, JobRequest) and index.subjects > MOST_ROOM_ITEMS:
             raise SafeRoomError(Reason.TOO_LARGE, "more subjects than an alignment may have")
+        if use.measured is not None:
+            require_noise()
         charged = self._runs.charge(admitted, moment.now)
         secret = self._book.randomness(SECRET_BYTES)
         judged = self._book.gate.admit(charged, secret, store, moment).judged
@@ -236,6 +239,7 @@ class Jobs:
             host="" if hosts else use.training.hosted_by,
             store=store,
             run=charged.run,
+            privacy=charged.privacy,
             began=moment.now,
             moved=moment.now,
             not_after=asked.request.not_after,

@@ -162,6 +162,7 @@ class JobGate:
             run=charged.run,
             chain=self._journal.link,
             time=moment.now,
+            privacy=charged.privacy,
         )
         # A giver's secret is for the host's enclave, and goes there with the columns.
         info, sealed = channel_info(asked.job, grounds.owner), b""

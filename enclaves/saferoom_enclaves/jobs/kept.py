@@ -11,7 +11,15 @@ from saferoom_enclaves.rowform import read_part
 from saferoom_enclaves.state import State
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import Digest, Instant, JobOutcome, JobStep, Name, StoreState
+from saferoom_proto.statements import (
+    Digest,
+    Instant,
+    JobOutcome,
+    JobStep,
+    Name,
+    PrivacySpent,
+    StoreState,
+)
 from saferoom_proto.statements.base import Base64, FeatureName, Part
 from saferoom_proto.suite import suite_of
 
@@ -58,6 +66,7 @@ class JobRecord(Part):
             reads what it was trained on.
         store: of which the room's side is.
         run: the how manieth it is in its period.
+        privacy: what its bands were charged; none where none are told.
         began: when it was admitted.
         moved: when its last message was answered, or it ended.
         not_after: when its window is over.
@@ -94,6 +103,7 @@ class JobRecord(Part):
     recipes: dict[FeatureName, Digest] = Field(default_factory=dict)
     store: StoreState
     run: _Count
+    privacy: PrivacySpent | None = None
     began: Instant
     moved: Instant
     not_after: Instant

@@ -311,7 +311,7 @@ class _AtWork:
         )
 
     async def _begin_to_train(self, due: Due, *, several: bool) -> None:
-        request, record = self._request, due.record
+        request, record, bands = self._request, due.record, due.charged.admitted.use.measured
         order = orders.Train(
             job=job_hex(record.job),
             names=record.columns,
@@ -320,6 +320,7 @@ class _AtWork:
             inverse_ridge=float(request.inverse_ridge),
             rank=request.rank,
             rounds=request.rounds,
+            epsilon=None if bands is None else bands.epsilon,
         )
         columns = await self._part(due, Kept.COLUMNS)
         opening = await self._part(due, Kept.OPENING)

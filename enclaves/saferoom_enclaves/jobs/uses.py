@@ -17,7 +17,7 @@ from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Figure, Fit, Training
 from saferoom_proto.statements.fit import FitPart
-from saferoom_proto.statements.training import TrainingPart
+from saferoom_proto.statements.training import FitBands, TrainingPart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +55,11 @@ class ApprovedTraining:
     def columns(self) -> tuple[str, ...]:
         """The names of all owners' columns, this one's first."""
         return tuple(name for one in (self.part, *self.others) for name in columns_of_part(one))
+
+    @property
+    def measured(self) -> FitBands | None:
+        """With how much noise a joint training counts rows held out; none where it does not."""
+        return self.training.bands if isinstance(self.training, Training) else None
 
     @property
     def releases(self) -> tuple[Figure, ...]:

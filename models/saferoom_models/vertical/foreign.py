@@ -94,6 +94,17 @@ def open_ciphertext(data: bytes, kind: Kind) -> seal.Ciphertext:
     return found
 
 
+def open_factor(data: bytes) -> seal.Ciphertext:
+    """Read a sealed ciphertext and bring it into the form in which it is multiplied.
+
+    Raises:
+        JointTrainingError: as `open_ciphertext`.
+    """
+    opened = open_ciphertext(data, SEALED)
+    scheme().evaluator.transform_to_ntt_inplace(opened)
+    return opened
+
+
 def open_public_key(data: bytes) -> seal.PublicKey:
     """Read a foreign public key. Whether it was made honestly cannot be told from it.
 

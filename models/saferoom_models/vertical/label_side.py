@@ -58,8 +58,9 @@ class LabelSide:
         if columns.whole.shape != (terms.rows, terms.label_columns):
             raise JointTrainingError(Refusal.BAD_COLUMNS, "not as many rows or columns as agreed")
         self._terms, self._columns, self._labels = terms, columns, labels
-        self._log_odds = _base_log_odds(terms, labels)
-        self._sigmoid = split_sigmoid(round(2 * self._log_odds) / 2, terms.rank, terms.spread)
+        self.log_odds = _base_log_odds(terms, labels)
+        """Of the base rate."""
+        self._sigmoid = split_sigmoid(round(2 * self.log_odds) / 2, terms.rank, terms.spread)
         ones = np.ones(terms.rows, np.int64)
         sums = np.column_stack([ones, labels]) << COLUMN_BITS
         self._whole: Integers = np.hstack([columns.whole, sums])
@@ -79,7 +80,7 @@ class LabelSide:
         rate = float(self._labels.mean())
         inverse = inverse_hessian(self._values, rate * (1 - rate), self._penalties)
         weights = np.zeros(self._terms.label_columns + 1)
-        weights[-1] = self._log_odds
+        weights[-1] = self.log_odds
         return Block(inverse, weights)
 
     @property
@@ -110,7 +111,7 @@ class LabelSide:
             for group in range(packing.groups)
             for polynomial in packing.polynomials(self._whole, group)
         ]
-        rounded = round(2 * self._log_odds) / 2
+        rounded = round(2 * self.log_odds) / 2
         public = messages.write_scalars(np.append(rounded, self._sigmoid.marks()))
         return self._send(MessageKind.OPENING, [public, self._public, *sealed])
 

@@ -6,7 +6,7 @@ which size a message has follows from its kind and the terms, so all of it is ch
 part is used.
 
 Exchange 0 opens; exchange 3t + 1, 3t + 2 and 3t + 3 are round t's. The label side sends, the room
-answers.
+answers. Where the model is measured, an exchange after the last that rounds can have does it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from saferoom_models.refusals import JointTrainingError, Refusal
 from saferoom_models.vertical import foreign
 from saferoom_models.vertical.scheme import MODULUS
 from saferoom_models.vertical.sigmoid import mark_count
-from saferoom_models.vertical.terms import SCALARS, Terms
+from saferoom_models.vertical.terms import MEASURED_CELLS, MOST_ROUNDS, SCALARS, Terms
 
 VERSION: Final = 1
 _HEAD: Final = struct.Struct(">4sHHI32sI")
 _MAGIC: Final = b"SRJT"
 _LENGTH: Final = struct.Struct(">I")
 _WORD: Final = 8
+MEASURING: Final = 3 * MOST_ROUNDS + 1
+"""The number of the exchange that measures, however many rounds there were."""
 LARGEST_SCALAR: Final = 1e15
 """Far above any dot product of gradients over 300,000 rows; keeps sums finite."""
 
@@ -47,6 +49,8 @@ class MessageKind(IntEnum):
     PRODUCTS = 5
     MASKED = 6
     SCALARS = 7
+    MEASURE = 8
+    MEASURED = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,12 @@ def layout(kind: MessageKind, terms: Terms) -> list[Part]:
         MessageKind.PRODUCTS: _sealed(foreign.REPLY, room.groups + label.groups),
         MessageKind.MASKED: [_words("masked numbers", terms.room_columns), scalars],
         MessageKind.SCALARS: [scalars],
+        MessageKind.MEASURE: [
+            _words("log-odds", 1),
+            *_sealed(foreign.PUBLIC_KEY, 1),
+            *_sealed(foreign.SEALED, MEASURED_CELLS * terms.measured_packing.chunks),
+        ],
+        MessageKind.MEASURED: _sealed(foreign.REPLY, MEASURED_CELLS),
     }[kind]
 
 
@@ -97,6 +107,8 @@ def largest_message(terms: Terms) -> int:
 
 def kind_of(exchange: int, *, of_room: bool) -> MessageKind:
     """Say which kind an exchange has in each direction."""
+    if exchange == MEASURING:
+        return MessageKind.MEASURED if of_room else MessageKind.MEASURE
     step = 0 if exchange == 0 else 1 + (exchange - 1) % 3
     return MessageKind(2 * step + of_room)
 

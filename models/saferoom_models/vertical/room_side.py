@@ -74,7 +74,10 @@ class RoomSide:
         packing = terms.room_packing
         # Made once and kept for the job; a polynomial of zeros is no factor for SEAL.
         self._factors = [
-            [_factor(polynomial) for polynomial in packing.polynomials(columns.whole, group)]
+            [
+                scheme().multiplier(polynomial)
+                for polynomial in packing.polynomials(columns.whole, group)
+            ]
             for group in range(packing.groups)
         ]
         self._opened: _Opened | None = None
@@ -135,7 +138,7 @@ class RoomSide:
         check_exact(self._terms, self._columns.whole, sigmoid.largest_residual)
         blinder = Blinder(foreign.open_public_key(parts[1]))
         chunks = self._terms.label_packing.chunks
-        opened = [_open_factor(part) for part in parts[2:]]
+        opened = [foreign.open_factor(part) for part in parts[2:]]
         columns = [opened[at : at + chunks] for at in range(0, len(opened), chunks)]
         rate = 1 / (1 + np.exp(-log_odds))
         penalties = np.full(self._terms.room_columns, self._terms.penalty)
@@ -160,7 +163,7 @@ class RoomSide:
         for chunk in range(chunks):
             rows = slice(chunk * DEGREE, (chunk + 1) * DEGREE)
             terms = [
-                (_open_factor(parts[k * chunks + chunk]), _slots_factor(factor[rows]))
+                (foreign.open_factor(parts[k * chunks + chunk]), _slots_factor(factor[rows]))
                 for k, factor in enumerate(factors)
             ]
             replies.append(opened.blinder.reply(terms, scheme().slots(-hidden[rows])))
@@ -172,7 +175,7 @@ class RoomSide:
         """Step 4: the room's columns by the sealed share, sealed columns by the own share."""
         opened, _ = self._ready()
         room, label = self._terms.room_packing, self._terms.label_packing
-        sealed = [_open_factor(part) for part in parts]
+        sealed = [foreign.open_factor(part) for part in parts]
         masks: list[Integers] = []
         replies: list[bytes] = []
         for group, factors in enumerate(self._factors):
@@ -181,7 +184,7 @@ class RoomSide:
             masks.append(mask[room.places(group)])
             terms: list[Term] = list(zip(sealed, factors, strict=True))
             replies.append(opened.blinder.reply(terms, scheme().coefficients(mask)))
-        own = [_factor(chunk) for chunk in label.split(self._share)]
+        own = [scheme().multiplier(chunk) for chunk in label.split(self._share)]
         for group, columns in enumerate(opened.columns):
             # The label side may read its own columns' results, and nothing beside them.
             mask = uniform(DEGREE, self._entropy)
@@ -273,17 +276,6 @@ class RoomSide:
         side._share, side._masks = found.integers("share"), found.integers("masks")
         side._last, side._reply = found.data("last"), found.data("reply")
         return side
-
-
-def _open_factor(part: bytes) -> seal.Ciphertext:
-    """Read a sealed ciphertext and bring it into the form in which it is multiplied."""
-    opened = foreign.open_ciphertext(part, foreign.SEALED)
-    scheme().evaluator.transform_to_ntt_inplace(opened)
-    return opened
-
-
-def _factor(polynomial: Integers) -> seal.Plaintext | None:
-    return scheme().factor(scheme().coefficients(polynomial)) if polynomial.any() else None
 
 
 def _slots_factor(values: Integers) -> seal.Plaintext | None:

@@ -31,6 +31,10 @@ class Saved:
     def __init__(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         self._arrays = arrays
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is something of a name."""
+        return name in self._arrays
+
     def floats(self, name: str) -> Floats:
         """Give real numbers."""
         return self._get(name).astype(np.float64)

@@ -127,6 +127,13 @@ class Scheme:
         self.evaluator.transform_to_ntt_inplace(plain, self.top)
         return plain
 
+    def multiplier(self, values: Integers) -> seal.Plaintext | None:
+        """Make the factor with these coefficients; none of noughts, by which SEAL multiplies not.
+
+        Whoever multiplies leaves such a term out.
+        """
+        return self.factor(self.coefficients(values)) if values.any() else None
+
     def read_slots(self, plain: seal.Plaintext) -> Integers:
         """Give the 8192 numbers, from 0 to T - 1, in a plaintext's slots."""
         return np.array(self._encoder.decode_uint64(plain), dtype=np.uint64).astype(np.int64)

@@ -40,6 +40,13 @@ coefficients (correlation 0.9996) and 1.0 did not (0.945)."""
 SAFE_RIDGE: Final = 0.02
 """What is proposed then (correlation 0.99998 there)."""
 
+MEASURED_CELLS: Final = 32
+"""Cells of one side's log-odds, and bands of both sides' (`measuring`)."""
+MOST_MEASURED: Final = 2 * DEGREE
+"""Rows held out: two polynomials for each cell, 13 MB in all."""
+HELD_OUT: Final = 4
+"""One row of so many is held out, where the model is measured."""
+
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,6 +64,7 @@ class Terms:
         spread: standard deviation of logits where that split is most exact.
         rounds: the most rounds.
         tolerance: the preconditioned gradient's norm, of its first value, at which training ends.
+        measured: rows beside these, held out, on which the model is measured; 0 where it is not.
     """
 
     job: str
@@ -68,6 +76,7 @@ class Terms:
     spread: float = 1.5
     rounds: int = MOST_ROUNDS
     tolerance: float = 0.002
+    measured: int = 0
 
     def __post_init__(self) -> None:
         """Refuse terms that this protocol is not for."""
@@ -88,6 +97,7 @@ class Terms:
             ("spread", 1.0 <= self.spread <= 3.0),  # noqa: PLR2004 -- what was measured, and around
             ("rounds", 1 <= self.rounds <= MOST_ROUNDS),
             ("tolerance", 0 < self.tolerance < 1),
+            ("measured", 0 <= self.measured <= MOST_MEASURED),
         ):
             if not fine:
                 raise JointTrainingError(Refusal.BAD_TERMS, f"{name}: {getattr(self, name)!r}")
@@ -103,6 +113,8 @@ class Terms:
     def digest(self) -> bytes:
         """SHA-256 of these terms, the protocol's version and the scheme's parameters."""
         whole = asdict(self) | {"protocol": PROTOCOL, "scheme": NAME}
+        if not self.measured:
+            del whole["measured"]  # as terms were before there was such a thing
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest()
 
     @cached_property
@@ -116,6 +128,11 @@ class Terms:
         return pack_plain(self.rows, self.room_columns)
 
     @property
+    def measured_packing(self) -> Packing:
+        """How the cells of the rows held out are sealed: each by itself, to be added up anyhow."""
+        return Packing(self.measured, MEASURED_CELLS, 1)
+
+    @property
     def slot_chunks(self) -> int:
         """Ciphertexts that one number a row needs, in slots."""
         return -(-self.rows // DEGREE)
@@ -124,6 +141,11 @@ class Terms:
     def penalty(self) -> float:
         """What half the sum of squared weights is multiplied by in the loss."""
         return 1.0 / self.inverse_ridge
+
+
+def rows_held_out(rows: int) -> int:
+    """Say how many of so many rows are held out where the model is measured."""
+    return min(rows // HELD_OUT, MOST_MEASURED)
 
 
 def propose_ridge(events: int, columns: int) -> float:

@@ -14,7 +14,6 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, model_validator
 
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements.aggregate import LEAST_EPSILON, MOST_CAP, MOST_EPSILON, Epsilon
 from saferoom_proto.statements.base import (
     Digest,
     FeatureName,
@@ -40,6 +39,7 @@ from saferoom_proto.statements.training import (
     MOST_ROWS,
     MOST_RUNS,
     Bounds,
+    FitBands,
     Runs,
 )
 
@@ -54,8 +54,6 @@ HELD_OUT = 4
 """One row of so many is held out of the training, and measures it."""
 MOST_TREES = 200
 MOST_LEAVES = 31
-FEWEST_IN_BAND = 10
-"""Rows of each label in a band of a model's card: the threshold of tables."""
 
 
 class FitMethod(StrEnum):
@@ -79,29 +77,6 @@ class FitFigure(StrEnum):
     BANDS = "bands"
     """Bands of the rows held out by their scores: how many came to the event, and were foretold to;
     with noise (ADR 52)."""
-
-
-class FitBands(Part):
-    """With how much noise the bands of a model's card leave.
-
-    Whatever is known of one row that is held out, its model and all other rows: the odds of what it
-    says change by a factor of e to the power of epsilon at most.
-
-    Attributes:
-        epsilon: what the bands of one training tell.
-        cap: what those of all models of this owner tell one group of institutions in a period.
-        least: the fewest rows with the event, and the fewest others, in a band.
-    """
-
-    epsilon: Annotated[Epsilon, Field(ge=LEAST_EPSILON, le=MOST_EPSILON)]
-    cap: Annotated[Epsilon, Field(ge=LEAST_EPSILON, le=MOST_CAP)]
-    least: Annotated[int, Field(ge=FEWEST_IN_BAND, le=MOST_ROWS)] = FEWEST_IN_BAND
-
-    @model_validator(mode="after")
-    def _within(self) -> FitBands:
-        if self.epsilon > self.cap:
-            raise ValueError("one training's epsilon is within the cap of all")
-        return self
 
 
 class Fit(Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
@@ -24,6 +25,7 @@ from saferoom_proto.statements.base import (
 from saferoom_proto.statements.enclave import ChainLink, Count, StoreState, StreamPosition
 from saferoom_proto.statements.feature import Number
 from saferoom_proto.statements.request import ReplyKey
+from saferoom_proto.statements.tables import PrivacySpent
 from saferoom_proto.statements.training import MOST_COLUMNS, MOST_ROUNDS
 
 FEWEST_ITEMS = 100
@@ -132,6 +134,15 @@ class JobAdmission(Payload):
     """The how manieth it is in its period."""
     chain: ChainLink
     time: Instant
+    privacy: Annotated[PrivacySpent | None, Field(exclude_if=operator.not_)] = None
+    """Where rows held out are counted: what this job is charged, whatever becomes of it, and what
+    bands of this owner's models told its asker's group in the period."""
+
+    @model_validator(mode="after")
+    def _charged(self) -> JobAdmission:
+        if self.privacy is not None and not self.privacy.within:
+            raise ValueError("a job begins within the cap of what bands may tell")
+        return self
 
 
 class JobRelease(Payload):

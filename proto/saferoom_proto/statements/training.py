@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from saferoom_proto.statements.aggregate import LEAST_EPSILON, MOST_CAP, MOST_EPSILON, Epsilon
 from saferoom_proto.statements.base import FeatureName, Owner, Part, Title, distinct
 from saferoom_proto.statements.feature import Absent, Feature, FeatureKind, Number
 
@@ -27,6 +28,8 @@ MOST_FEATURES = 64
 MOST_OWNERS = 8
 """Each of them is asked before every answer to the label side."""
 FEWEST_EVENTS = 10
+FEWEST_IN_BAND = 10
+"""Rows of each label in a band of a model's card: the threshold of tables."""
 MOST_RUNS = 100
 """In one period: each is an alignment too, which tells a little of who else is there."""
 MOST_DAYS = 366
@@ -44,6 +47,14 @@ SCALARS_A_ROUND = 9
 """Dot products that one side tells the other in a round: L-BFGS with a memory of four steps."""
 
 
+HELD_OUT = 4
+"""One common row of so many is held out of a joint training whose model is measured."""
+MOST_MEASURED = 16_384
+"""So many rows of it are counted at most (`saferoom_models.vertical.measuring`)."""
+MEASURED_BANDS = 32
+"""Of two numbers each."""
+
+
 class TrainingMethod(StrEnum):
     """How is trained."""
 
@@ -59,6 +70,9 @@ class Figure(StrEnum):
     ROUNDS = "rounds"
     CONVERGENCE = "convergence"
     """Whether it ended because the gradient had become small."""
+    BANDS = "bands"
+    """How the model ranks rows held out, to the label side alone: events and others in bands of the
+    joint log-odds, with noise (ADR 62)."""
 
 
 class Bounds(Part):
@@ -81,6 +95,29 @@ class Runs(Part):
     days: Annotated[int, Field(ge=1, le=MOST_DAYS)]
 
 
+class FitBands(Part):
+    """With how much noise bands of the rows held out leave.
+
+    Whatever is known of one row that is held out, its model and all other rows: the odds of what it
+    says change by a factor of e to the power of epsilon at most.
+
+    Attributes:
+        epsilon: what the bands of one training tell.
+        cap: what those of all models of this owner tell one group of institutions in a period.
+        least: the fewest rows with the event, and the fewest others, in a band.
+    """
+
+    epsilon: Annotated[Epsilon, Field(ge=LEAST_EPSILON, le=MOST_EPSILON)]
+    cap: Annotated[Epsilon, Field(ge=LEAST_EPSILON, le=MOST_CAP)]
+    least: Annotated[int, Field(ge=FEWEST_IN_BAND, le=MOST_ROWS)] = FEWEST_IN_BAND
+
+    @model_validator(mode="after")
+    def _within(self) -> FitBands:
+        if self.epsilon > self.cap:
+            raise ValueError("one training's epsilon is within the cap of all")
+        return self
+
+
 class Training(Part):
     """A joint training: what the room brings, what the label side brings, and what is told.
 
@@ -96,6 +133,7 @@ class Training(Part):
         runs: how many jobs there may be in a period, whatever became of each.
         host: of several owners the one in whose enclave the room's side runs: the others' columns
             of the common subjects are opened there. None where there is one owner.
+        bands: with how much noise the rows held out are counted, where they are.
     """
 
     algorithm: TrainingMethod
@@ -114,6 +152,7 @@ class Training(Part):
     runs: Runs
     host: Annotated[Owner | None, Field(exclude_if=operator.not_)] = None
     """Trainings were of one owner at first: one of those is written without."""
+    bands: Annotated[FitBands | None, Field(exclude_if=operator.not_)] = None
 
     @model_validator(mode="after")
     def _hosted(self) -> Training:
@@ -124,6 +163,18 @@ class Training(Part):
             raise ValueError("a host stands only where features are of several owners")
         if len(owners) > 1 and self.host not in owners:
             raise ValueError("with features of several owners, host names one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _measured(self) -> Training:
+        if (Figure.BANDS in self.releases) != (self.bands is not None):
+            raise ValueError("where bands are told, and nowhere else, stands their noise: bands")
+        if self.bands is None:
+            return self
+        if len(self.owners) > 1:
+            raise ValueError("bands with noise are of one owner's features alone, so far")
+        if self.least_rows - rows_held_out(self.least_rows) < FEWEST_ROWS:
+            raise ValueError("with bands a quarter is held out: least_rows is at least 1333")
         return self
 
     @property
@@ -155,6 +206,7 @@ class TrainingPart(Part):
         runs: how often.
         host: in whose enclave its columns are opened beside those of others; none where there are
             no others.
+        bands: with how much noise the rows held out are counted.
     """
 
     columns: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
@@ -165,22 +217,30 @@ class TrainingPart(Part):
     releases: tuple[Figure, ...]
     runs: Runs
     host: Annotated[Owner | None, Field(exclude_if=operator.not_)] = None
+    bands: Annotated[FitBands | None, Field(exclude_if=operator.not_)] = None
 
     @classmethod
     def of(cls, training: Training, columns: tuple[str, ...]) -> TrainingPart:
         """Derive it from what the template asks and the columns that its features give."""
         # Its own sums rest on the room's columns too.
         own = training.label_columns + OWN_SUMS
+        measured = 0 if training.bands is None else 2 * MEASURED_BANDS
         return cls(
             columns=columns,
             label_columns=training.label_columns,
-            numbers=training.rounds * (own + SCALARS_A_ROUND),
+            numbers=training.rounds * (own + SCALARS_A_ROUND) + measured,
             least_rows=training.least_rows,
             least_events=training.least_events,
             releases=training.releases,
             runs=training.runs,
             host=training.host,
+            bands=training.bands,
         )
+
+
+def rows_held_out(rows: int) -> int:
+    """Say how many of so many common rows are held out where a model is measured."""
+    return min(rows // HELD_OUT, MOST_MEASURED)
 
 
 def columns_of(feature: Feature) -> tuple[str, ...]:
