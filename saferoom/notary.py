@@ -101,14 +101,6 @@ class Notary:
         found = await self._archive.find(digest)
         return None if found is None else self.prove(found, said)
 
-    def proves(self, found: Found) -> bool:
-        """Say whether a statement can be proven by now.
-
-        The archive reads what is committed; the log's head follows a moment later. What lies
-        between was acknowledged to nobody yet.
-        """
-        return found.position.size <= self._ledger.tip().size
-
     def prove(self, found: Found, said: T) -> Recorded[T]:
         """Prove a statement that the archive found, under its own commit's checkpoint."""
         proof = self._ledger.tlog_proof(found.position)

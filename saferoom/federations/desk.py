@@ -209,13 +209,12 @@ class Federations:
             SafeRoomError: `UNKNOWN_STATEMENT` for one that does not concern the caller.
         """
         found = await self._archive.find(federation)
-        if found is None or found.kind != FederationProposal.KIND or not self._notary.proves(found):
+        if found is None or found.kind != FederationProposal.KIND:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no federation of yours")
         proposal = load(found.envelope, FederationProposal)
         if caller.organisation not in proposal.banks and Role.AUDITOR not in caller.roles:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "no federation of yours")
-        held = await self._archive.about(About.WORDS_ON_FEDERATION, federation)
-        words = [each for each in held if self._notary.proves(each)]
+        words = await self._archive.about(About.WORDS_ON_FEDERATION, federation)
         run = self._runs.get(federation)
         return Federation(
             self._notary.prove(found, proposal),

@@ -231,7 +231,11 @@ class Ledger:
 
         A checkpoint of before a key was handed over gets the signature of the key in force beside
         the former's: it is of the same log.
+
+        Args:
+            position: that `append` gave, or that stands in the database.
         """
+        self._writer.wait_for(position.size)
         hashes = self.proof(position.index, position.size)
         note = position.note
         if note is not self.tip().note:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from threading import Condition
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -25,6 +26,8 @@ Item = NewEntry | NewRows
 Outcome = Position | None
 
 _CHECKPOINT: Final = insert(tables.checkpoint)
+_INSTANT_SECONDS: Final = 5.0
+"""Longer than a busy machine needs for the two steps in memory that follow a commit."""
 
 
 class Writer:
@@ -60,6 +63,7 @@ class Writer:
         self.keys: tuple[SigningKey, ...] = (key,)
         self._clock: Final = clock
         self._in_doubt = False
+        self._moved: Final = Condition()
         self.tip = self._begin() if tip is None else tip
 
     def commit(self, items: Sequence[Item]) -> Sequence[Outcome | Exception]:
@@ -85,8 +89,19 @@ class Writer:
             return self._apart(items, error)
         # Step 3: only now let anyone see it.
         self._nodes.keep(batch.nodes)
-        self.tip = Tip(batch.size, note, MappingProxyType(batch.streams), self.tip.suite)
+        with self._moved:
+            self.tip = Tip(batch.size, note, MappingProxyType(batch.streams), self.tip.suite)
+            self._moved.notify_all()
         return [None if index is None else Position(index, batch.size, note) for index in indexes]
+
+    def wait_for(self, size: int) -> None:
+        """Wait until the tip has come as far as the database, in any thread but the writer's.
+
+        Readers of the database see rows from their commit on, an instant before the tip does.
+        """
+        if self.tip.size < size:
+            with self._moved:
+                self._moved.wait_for(lambda: self.tip.size >= size, _INSTANT_SECONDS)
 
     def _plan(self, items: Sequence[Item], node: NodeReader) -> tuple[Batch, list[int | None], str]:
         batch = Batch(self.tip, node, self._clock())
