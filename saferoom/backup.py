@@ -33,8 +33,8 @@ from saferoom.room import CARD_FILE, Room
 from saferoom.scratch import BACKUP, scratch
 from saferoom.state.database import Database
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
-from saferoom_proto.statements import Digest, Instant, Payload, Usage, seal_statement
-from saferoom_proto.statements.base import Part, whole_milliseconds
+from saferoom_proto.statements import Instant, Payload, Usage, seal_statement
+from saferoom_proto.statements.base import OutsideDigest, Part, whole_milliseconds
 
 MANIFEST: Final = "manifest.json"
 STATE: Final = "state.db"
@@ -55,7 +55,7 @@ class KeptFile(Part):
 
     path: Annotated[str, StringConstraints(pattern=r"^[a-z]+/?[A-Za-z0-9._-]+$", max_length=200)]
     size: Annotated[int, Field(ge=0)]
-    digest: Digest
+    digest: OutsideDigest
 
 
 class Manifest(Payload):

@@ -19,18 +19,19 @@ import pytest
 from saferoom.backup import MANIFEST, Manifest, backup_room, new_backup_key
 from saferoom.logs import Level, make_log
 from saferoom.restore import confirm_restored, restore_room
-from saferoom.room import Room
+from saferoom.room import Room, add_issuer
 from saferoom.scratch import BACKUP, RESTORE
 from saferoom.server import Server
 from saferoom.whole import audit_room
 from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
 from saferoom_proto.dsse import Envelope
-from saferoom_proto.keys import SigningKey
+from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import load, seal_statement
-from simulator import sample
+from saferoom_proto.suite import Suite
+from simulator import Seeds, SimIssuer, World, sample
 from tests.server.conftest import Ready, make_ready
-from tests.server.room.opened import OpenedRoom, opened
+from tests.server.room.opened import OpenedRoom, make_room, opened
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -153,6 +154,32 @@ async def test_a_backup_of_a_room_that_writes_is_whole_and_its_room_opens_again(
         finally:
             await server.close()
     assert not list(bench.room.folder.glob(f"{BACKUP}*"))
+
+
+async def test_a_guomi_rooms_backup_is_restored(tmp_path: Path) -> None:
+    private, public = new_backup_key()
+    key, out, card = (tmp_path / name for name in ("backup.key", "room.tar.age", "card.json"))
+    key.write_text(f"{private}\n")
+    folder = make_room(tmp_path / "room", World("backup", suite=Suite.GUOMI))
+    connections = SimIssuer("connections", "room", Seeds("backup"))
+    add_issuer(folder, connections.name, connections.certificate.encode())
+    entries = await _served(folder)
+    await asyncio.to_thread(backup_room, folder, out, [public], NOW)
+    card.write_bytes(Room.open(folder).card().to_json())
+    Kept(out, tmp_path, card, key, public).restore(to="restored")
+    confirm_restored(tmp_path / "restored", [], nobody_saw_more=True)
+    (log_key,) = Room.open(tmp_path / "restored").ledger.public
+    assert VerifyKey.from_public(log_key).suite is Suite.GUOMI
+    assert await _served(tmp_path / "restored") == entries
+
+
+async def _served(folder: Path) -> int:
+    """Open a room's server; give how many entries its log has."""
+    server = await Server.open(Room.open(folder), log=make_log(Level.ERROR), command=("false",))
+    try:
+        return server.books.ledger.tip().size
+    finally:
+        await server.close()
 
 
 def test_nothing_of_a_backup_is_readable_without_its_key(kept: Kept) -> None:
