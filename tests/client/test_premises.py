@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from socket import AF_UNIX, socket
 from ssl import PEM_cert_to_DER_cert
 from typing import Any
 
@@ -184,11 +185,8 @@ def make_door(exchange: Exchange, make: Callable[[Path], None]) -> None:
     exchange.door()
 
 
-def test_a_door_is_read_as_it_was_written_and_gone_when_it_is_closed(scene: Scene) -> None:
-    exchange = scene.home.exchange
-    assert exchange.door() is None
-    exchange.open_socket_folder().touch()
-    door = DoorFile(
+def said(scene: Scene) -> DoorFile:
+    return DoorFile(
         certificate=scene.world.issuer.certificate,
         charter=scene.tax.charters[-1].digest,
         switchboard=scene.switchboard().digest,
@@ -196,6 +194,47 @@ def test_a_door_is_read_as_it_was_written_and_gone_when_it_is_closed(scene: Scen
         sandbox_missing=("namespaces",),
         launch=scene.switchboard().to_json().decode(),
     )
+
+
+def listen(path: Path) -> None:
+    with socket(AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+@pytest.mark.parametrize("folder_too", [False, True])
+def test_a_link_in_the_place_of_the_socket_opens_no_file_of_the_supervisors(
+    scene: Scene, *, folder_too: bool
+) -> None:
+    exchange, key = scene.home.exchange, scene.home.folder / "supervisor.key"
+    path = exchange.open_socket_folder()
+    elsewhere = path.parent.rename(exchange.folder / "moved")
+    if folder_too:
+        listen(elsewhere / path.name)
+        path.parent.symlink_to(elsewhere)
+    else:
+        path.parent.mkdir()
+        path.symlink_to(key)
+    before = [one.stat().st_mode for one in (key, elsewhere)]
+    with pytest.raises(SafeRoomError) as caught:
+        exchange.open_door(said(scene))
+    assert caught.value.reason is Reason.BAD_CONFIG
+    assert [one.stat().st_mode for one in (key, elsewhere)] == before
+    assert exchange.door() is None
+
+
+def test_what_cannot_be_cleared_away_is_a_refusal_and_ends_no_supervisor(scene: Scene) -> None:
+    exchange = scene.home.exchange
+    (exchange.folder / "door").symlink_to("nowhere")
+    with pytest.raises(SafeRoomError) as caught:
+        exchange.open_socket_folder()
+    assert caught.value.reason is Reason.BAD_CONFIG
+
+
+def test_a_door_is_read_as_it_was_written_and_gone_when_it_is_closed(scene: Scene) -> None:
+    exchange = scene.home.exchange
+    assert exchange.door() is None
+    listen(exchange.open_socket_folder())
+    door = said(scene)
     exchange.open_door(door)
     assert exchange.door() == door
     assert exchange.socket.stat().st_mode & 0o007 == 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -115,13 +116,16 @@ class Exchange:
         """Make the socket's folder anew, and give the socket's path."""
         self.close_door()
         path = self.socket
-        path.parent.mkdir()
-        path.parent.chmod(_SOCKET_FOLDER)
+        try:
+            path.parent.mkdir()
+        except OSError as error:  # the relay's user may have put something in its place
+            raise bad_file(path.parent, error.strerror or "it can not be made") from error
+        _set_mode(path.parent, _SOCKET_FOLDER, stat.S_ISDIR)
         return path
 
     def open_door(self, door: DoorFile) -> None:
         """Show the enclave that listens."""
-        self.socket.chmod(_SOCKET)
+        _set_mode(self.socket, _SOCKET, stat.S_ISSOCK)
         write_model(self.folder / DOOR, door, PUBLIC_FILE)
 
     def close_door(self) -> None:
@@ -139,6 +143,27 @@ def fitting(path: Path) -> Path:
     if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
         raise bad_file(path, f"a socket's path has at most {SOCKET_PATH_BYTES} bytes")
     return path
+
+
+def _set_mode(path: Path, mode: int, is_kind: Callable[[int], bool]) -> None:
+    """Set the mode of what stands here itself: the relay's user may put links in its place.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` if it is a link, lies behind one, or is of another kind.
+    """
+    folder = here = -1
+    try:
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        here = os.open(path.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        if not is_kind(os.fstat(here).st_mode):
+            raise bad_file(path, "something else was put in its place")
+        Path(f"/proc/self/fd/{here}").chmod(mode)
+    except OSError as error:
+        raise bad_file(path, error.strerror or "its mode can not be set") from error
+    finally:
+        for handle in (folder, here):
+            if handle >= 0:
+                os.close(handle)
 
 
 def read_untrusted(path: Path) -> bytes | None:
