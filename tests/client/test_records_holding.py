@@ -22,6 +22,7 @@ from saferoom_client.records.drafting import draft_tables
 from saferoom_client.records.faults import Fault
 from saferoom_client.records.forms import FORMS
 from saferoom_client.records.holding import Held, hold
+from saferoom_client.records.sources import open_source
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.uscc import make_uscc
@@ -293,6 +294,41 @@ def test_parquet_and_arrow_are_read_and_a_torn_one_is_noticed(
         assert "it is no whole Parquet or Arrow file" in refused(
             "hf_deposit_hf_payment_record", path
         )
+
+
+@pytest.mark.parametrize("hostile", ["bytes that are no text", "an end beyond the file"])
+def test_an_arrow_file_that_is_not_what_it_says_is_damaged(tmp_path: Path, hostile: str) -> None:
+    path, text = tmp_path / "file", b"of the column's only row"
+    with pyarrow.ipc.new_file(str(path), pa.schema([("uscc", pa.string())])) as writer:
+        writer.write_batch(pa.record_batch([pa.array([text.decode()])], ["uscc"]))
+    whole = path.read_bytes()
+    at = whole.index(text)
+    if hostile == "an end beyond the file":
+        at = whole.rindex(bytes(4) + len(text).to_bytes(4, "little"), 0, at) + 6
+    path.write_bytes(whole[:at] + b"\xff\x7f" + whole[at + 2 :])
+    with pytest.raises(SafeRoomError) as caught, open_source(path) as source:
+        list(source.batches)
+    assert caught.value.fields[0].rule == "it is damaged after row 0"
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "after"),
+    [
+        ("xl/_rels/workbook.xml.rels", b"worksheets/sheet1.xml", b"../../../etc/passwd"),
+        ("xl/styles.xml", b'numFmtId="0"', b'numFmtId="none"'),
+    ],
+)
+def test_a_workbook_whose_parts_do_not_fit_is_none(
+    tmp_path: Path, part: str, before: bytes, after: bytes
+) -> None:
+    path = workbook(tmp_path, ["uscc"], [ONE])
+    with zipfile.ZipFile(path) as kept:
+        parts = {name: kept.read(name) for name in kept.namelist()}
+    assert before in parts[part]
+    with zipfile.ZipFile(path, "w") as altered:
+        for name, data in parts.items():
+            altered.writestr(name, data.replace(before, after) if name == part else data)
+    assert refused("tax_credit_grade", path) == "it is no Excel workbook"
 
 
 def test_a_column_of_lists_is_named(tmp_path: Path) -> None:

@@ -30,7 +30,9 @@ QUOTING_RULE: Final = "fields are quoted as in RFC 4180 and have at most 131072 
 WIDTH_RULE: Final = "a row has as many fields as the heading"
 ROUNDED_RULE: Final = "Excel rounds numbers of more than 15 digits: make the column text"
 
-_BROKEN: Final = (BadZipFile, EOFError, KeyError, OSError, SyntaxError, ValueError, zlib.error)
+_BROKEN: Final = (
+    *(BadZipFile, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, zlib.error),
+)
 """What openpyxl, and what it unpacks and parses with, raise of a workbook that is not whole."""
 _EXACT: Final = 10**15
 """From here on Excel, which counts in doubles and shows 15 digits, may have changed a number."""
@@ -192,6 +194,8 @@ def _workbook(
     except _BROKEN as error:
         raise bad_file(path, "it is no Excel workbook") from error
     stack.callback(book.close)
+    if not book.sheetnames:
+        raise bad_file(path, "it is no Excel workbook")
     named = [name for name in book.sheetnames if name in sheets]
     if not named and len(book.sheetnames) > 1:
         told = ", ".join(book.sheetnames)
