@@ -76,3 +76,17 @@ def test_a_result_keeps_its_lines_and_nothing_else_of_that_kind(
     show(False, {}, text, LIE)
     assert "\x1b" not in (said := capsys.readouterr().out)
     assert "\u202e" not in said
+
+
+def test_json_on_a_terminal_means_the_same_and_steers_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = {"what": LIE + "\U000e0041\ud800", "中文": ["é"]}
+    show(True, told)
+    teller(as_json=True)(Event(Happening.DISCONNECTED, LIE))
+    said = capsys.readouterr().out
+    assert all(line.isprintable() for line in said.split("\n"))
+    document, _, line = said.rstrip("\n").rpartition("\n")
+    assert json.loads(document) == told
+    assert json.loads(line)["detail"] == LIE
+    assert "中文" in said

@@ -17,7 +17,7 @@ from saferoom_client.cli.federation_words import (
 )
 from saferoom_client.cli.job import progress_bar
 from saferoom_client.cli.options import JsonOption, ProfileOption, WhyOption, group
-from saferoom_client.cli.output import progress_of, show
+from saferoom_client.cli.output import in_one_line, progress_of, show
 from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.cli.tables import table
 from saferoom_client.federating.scoring import score_file
@@ -142,7 +142,7 @@ def list_(profile: ProfileOption, as_json: JsonOption = False) -> None:
 
     def skipped(federation: str, error: SafeRoomError) -> None:
         note = say("not shown, for it cannot be verified: {id}", id=federation)
-        typer.echo(f"{note}: {error.reason}: {error.detail}", err=True)
+        typer.echo(in_one_line(f"{note}: {error.reason}: {error.detail}"), err=True)
 
     with Room.open(profile) as room:
         found = room.list_federations(skipped=skipped)

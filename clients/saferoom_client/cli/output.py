@@ -66,11 +66,22 @@ class Shown:
 def show(as_json: bool, document: object, *lines: str) -> None:
     """Print a result: the document for a program, or the lines for people."""
     if as_json:
-        text = json.dumps(document, ensure_ascii=False, indent=1, default=str)
-        typer.echo(text)
+        typer.echo(json_text(document, indent=1))
         return
     for line in lines:
         typer.echo(as_written(line))
+
+
+def json_text(document: object, indent: int | None = None) -> str:
+    """Write JSON in which whatever changes how a terminal shows the rest stands escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent, default=str)
+    if text.replace("\n", "").isprintable():
+        return text
+    # A line feed here is one of the indentation: in a string it is escaped already.
+    return "".join(
+        one if one == "\n" or category(one) not in _HIDDEN else json.dumps(one)[1:-1]
+        for one in text
+    )
 
 
 def as_written(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -12,7 +11,7 @@ from typing import Final
 
 import typer
 
-from saferoom_client.cli.output import in_one_line, moment
+from saferoom_client.cli.output import in_one_line, json_text, moment
 from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.events import Event
 from saferoom_client.tongue import later, say
@@ -27,7 +26,7 @@ def teller(as_json: bool) -> Callable[[Event], None]:
             line = {"time": now.isoformat(), "event": event.what, "detail": event.detail}
             if event.command:
                 line["command"] = event.command
-            typer.echo(json.dumps(line, ensure_ascii=False))
+            typer.echo(json_text(line))
         else:
             told = in_one_line(say_rule(event.detail))
             typer.echo(f"{moment(now)}  {say(event.what)}: {told}")
