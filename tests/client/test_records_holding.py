@@ -299,8 +299,10 @@ def test_parquet_and_arrow_are_read_and_a_torn_one_is_noticed(
 @pytest.mark.parametrize("hostile", ["bytes that are no text", "an end beyond the file"])
 def test_an_arrow_file_that_is_not_what_it_says_is_damaged(tmp_path: Path, hostile: str) -> None:
     path, text = tmp_path / "file", b"of the column's only row"
-    with pyarrow.ipc.new_file(str(path), pa.schema([("uscc", pa.string())])) as writer:
-        writer.write_batch(pa.record_batch([pa.array([text.decode()])], ["uscc"]))
+    table = pa.table({"uscc": [text.decode()]})
+    writer = pyarrow.ipc.new_file(str(path), table.schema)
+    writer.write_table(table)
+    writer.close()
     whole = path.read_bytes()
     at = whole.index(text)
     if hostile == "an end beyond the file":

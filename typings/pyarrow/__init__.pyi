@@ -21,6 +21,7 @@ class Array:
     def to_pylist(self) -> list[str]: ...
 
 class RecordBatch:
+    def validate(self, *, full: bool = False) -> None: ...
     num_rows: int
     columns: list[Array]
     schema: Schema

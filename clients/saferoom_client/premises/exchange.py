@@ -11,6 +11,7 @@ takes from the other more than it checks, and no name in here is followed out of
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -156,7 +157,7 @@ def _set_mode(path: Path, mode: int, is_kind: Callable[[int], bool]) -> None:
         folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         here = os.open(path.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         if not is_kind(os.fstat(here).st_mode):
-            raise bad_file(path, "something else was put in its place")
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         Path(f"/proc/self/fd/{here}").chmod(mode)
     except OSError as error:
         raise bad_file(path, error.strerror or "its mode can not be set") from error
