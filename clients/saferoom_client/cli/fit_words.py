@@ -248,7 +248,7 @@ def describe_card(verified: VerifiedFit) -> Iterator[str]:
     if card is None:
         return
     yield say("Model card")
-    yield from (f"  {line}" for line in mapping(_card(verified, card)))
+    yield from (f"  {line}" for line in mapping(card_told(verified)))
     yield say(
         "  membership: of whoever guesses by their loss which rows were trained on, how much more"
         " often it is right of those than wrong of others; by chance it comes to {chance} in one"
@@ -265,8 +265,11 @@ def describe_card(verified: VerifiedFit) -> Iterator[str]:
         yield from (f"  {line}" for line in describe_bands(card.bands, asked.epsilon))
 
 
-def _card(verified: VerifiedFit, card: ModelCard) -> dict[str, str]:
-    request, part = verified.request, verified.part
+def card_told(verified: VerifiedFit) -> dict[str, str]:
+    """Name what a card tells, but for weights and bands; nothing where there is none."""
+    request, part, card = verified.request, verified.part, verified.card
+    if card is None:
+        return {}
     if request.inverse_ridge is not None:
         chosen = say("inverse ridge {ridge}", ridge=request.inverse_ridge)
     else:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from saferoom_client.cli.fit_compare import compare_in_room
 from saferoom_client.cli.job_words import (
     LISTED_HEADINGS,
     describe_end,
@@ -44,7 +45,7 @@ from saferoom_client.cli.room_jobs import (
 )
 from saferoom_client.cli.tables import table
 from saferoom_client.files import write_file
-from saferoom_client.fits import Chosen, find_fit
+from saferoom_client.fits import Chosen, find_fit, required_kept
 from saferoom_client.jobs import JobEnd, JobRows, read_report
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
@@ -209,6 +210,19 @@ def cancel(
             return
         end = room.cancel_job(job, why)
     show(as_json, _end_document(end), *describe_end(end))
+
+
+@app.command()
+def compare(
+    job: JobName,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="Another one.")],
+    profile: ProfileOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Show two models trained in the room beside each other, offline."""
+    with Room.open(profile) as room:
+        kept = (required_kept(room.profile, job), required_kept(room.profile, other))
+    compare_in_room(kept, as_json=as_json)
 
 
 @app.command()

@@ -1,0 +1,164 @@
+"""What a training in the room over two owners' columns takes, through a real room.
+
+    PYTHONPATH=tests .venv/bin/python -m benchmarks.owners_fits [--rows 30000] [--rounds 3]
+
+A server, two owners' enclaves and their key agents, each a process; the bank waits in this one. The
+tax office hosts, and the court gives one column of firms that all but a hundred are the same.
+Seconds are from the question to the verified card. Processor time is that of the server, the
+enclaves and their children; memory the most that any one of these has resident. Each round is a
+question of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final
+
+from benchmarks.gauges import children, resident_mib
+from saferoom_proto.encoding import b64
+from saferoom_proto.statements import Absent, FeatureKind, Fit, Purpose, Template
+from saferoom_proto.uscc import make_uscc
+from tests.flow.live import LiveRoom
+from tests.flow.offers import COURT, VAT, feature, title
+
+LOOK_SECONDS: Final = 0.05
+MISSING: Final = 100
+"""Firms of the tax office that the court does not hold."""
+_TIMES: Final = slice(11, 15)
+"""Of a process and of its children that it has waited for, in proc(5) after the name."""
+
+
+def below(pid: int) -> Iterator[int]:
+    """List a process and all that came of it."""
+    yield pid
+    for child in children(pid):
+        yield from below(child)
+
+
+def processor_seconds(pid: int) -> float:
+    """Read what a process, all that came of it, and what of that has ended, used."""
+    used = 0
+    for each in below(pid):
+        told = Path(f"/proc/{each}/stat").read_text("utf-8", "replace").rpartition(")")[2]
+        used += sum(map(int, told.split()[_TIMES]))
+    return used / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(slots=True)
+class Peak:
+    """The most memory that one process of a tree has resident, until told to stop."""
+
+    pid: int
+    stop: Event = field(default_factory=Event)
+    mib: float = 0.0
+
+    def run(self) -> None:
+        """Look again and again."""
+        while not self.stop.wait(LOOK_SECONDS):
+            for each in below(self.pid):
+                try:
+                    self.mib = max(self.mib, resident_mib(each))
+                except OSError:  # it has ended
+                    continue
+
+
+def make(live: LiveRoom, folder: Path, rows: int) -> None:
+    """Load both owners' firms, and have a training approved."""
+    live.start()
+    live.define()
+    late = {
+        "owner": "tax",
+        "name": "late",
+        "title": title("Was late"),
+        "level": 3,
+        "family": "turnover",
+        "sql": "SELECT uscc AS subject, paid < 20000 OR paid % 9000 < 1500 AS value FROM vat",
+        "kind": FeatureKind.FLAG,
+        "absent": Absent.FALSE,
+        "budget_bits": Decimal(1),
+    }
+    with live.open("tax", "li") as office:
+        office.put_feature(feature(late))
+    paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(rows))
+    listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(rows - MISSING))
+    tables = {
+        "tax": ("vat", "uscc,paid\n" + paid),
+        "court": ("cases", "uscc,listed,case_no\n" + listed),
+    }
+    for owner, (table, text) in tables.items():
+        (path := folder / f"{table}.csv").write_text(text, "utf-8")
+        with live.open(owner, "li") as office:
+            office.load_data(live.schemas[owner], {table: path})
+        live.agree(owner, "bank-a")
+    live.approve(propose(live))
+
+
+def propose(live: LiveRoom) -> str:
+    """Have the bank propose the training."""
+    asked: dict[str, object] = {
+        "algorithm": "logistic-1",
+        "features": [COURT, VAT],
+        "label": "tax.late",
+        "inverse_ridge": {"least": "0.01", "most": "1"},
+        "least_rows": 1000,
+        "least_events": 60,
+        "releases": ["rows", "auc", "ks", "weights"],
+        "runs": {"most": 20, "days": 30},
+    }
+    with live.open("bank-a", "desk") as bank:
+        template = Template(
+            room=bank.profile.card.origin,
+            kind="Fit",
+            name="both",
+            title=title("both"),
+            proposer="bank-a",
+            signer=b64(bank.profile.signing_certificate),
+            purposes=(Purpose.PRODUCT_DESIGN,),
+            fit=Fit.model_validate(asked, strict=False),
+        )
+        return bank.propose_template(template).recorded.statement.digest
+
+
+def ask(live: LiveRoom) -> str:
+    """Have the bank ask, and say what it took."""
+    server = live.processes.running["server"].pid
+    peak = Peak(server)
+    looking = Thread(target=peak.run)
+    looking.start()
+    began, used = time.perf_counter(), processor_seconds(server)
+    with live.open("bank-a", "desk") as bank:
+        card = bank.train_in_room("both", purpose="product-design").verified.card
+    seconds, used = time.perf_counter() - began, processor_seconds(server) - used
+    peak.stop.set()
+    looking.join()
+    if card is None:
+        raise SystemExit("it was withheld")
+    return f"{card.rows:,} rows  {seconds:.2f} s  {used:.2f} s cpu  {peak.mib:.0f} MiB"
+
+
+def main() -> None:
+    """Print a line for each question."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=30_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        live = LiveRoom(Path(made))
+        try:
+            make(live, Path(made), given.rows)
+            for _ in range(given.rounds):
+                print(ask(live), f" load {os.getloadavg()[0]:.1f}", flush=True)
+        finally:
+            live.processes.stop()
+
+
+if __name__ == "__main__":
+    main()
