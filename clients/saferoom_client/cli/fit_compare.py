@@ -39,7 +39,8 @@ def measured_alike(one: VerifiedFit, other: VerifiedFit) -> bool:
 
 def _measured_by(verified: VerifiedFit) -> object:
     stores = [verified.release.store, *(each.store for each in verified.givers)]
-    return verified.part.label, sorted(verified.columns), stores
+    records = [None if each is None else each.digest for each in stores]
+    return verified.part.label, sorted(verified.columns), records
 
 
 def _said(*, same: bool) -> str:
