@@ -211,3 +211,10 @@ async def test_the_room_that_leaves_one_that_waits_has_it_wait_no_more(room: Fit
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert calls.jobs.fits.under_way.find(waits.digest) is None
+
+
+async def test_whose_price_alone_was_asked_is_no_job(room: FitRoom) -> None:
+    calls, request = Calls(room), room.request(room.approved(asked(), "priced"), price=True)
+    assert (await calls.asks(request)).reason is Reason.PRICE_ONLY
+    listed = (await calls.jobs.tell(enclave_pb2.TellJobsRequest())).jobs
+    assert request.digest not in {each.job for each in listed}

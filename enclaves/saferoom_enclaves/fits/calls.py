@@ -120,6 +120,8 @@ class FitCalls:
         if isinstance(fit, Judged):
             await self._tick()
             return fit
+        if fit.asked.request.price:  # no job, and nothing waits
+            return await self._made.answer(envelope, make)
         await self.under_way.wait_for(envelope.digest)
         # Step 2: it waits for its turn, and is carried out.
         fit.working = asyncio.ensure_future(
