@@ -284,6 +284,11 @@ def _agreement(envelope: Envelope, agreement: Agreement, ground: Ground) -> tupl
         raise SafeRoomError(Reason.MALFORMED, "institution", [fault])
     if ground.now >= agreement.valid_to:
         raise SafeRoomError(Reason.EXPIRED, "agreement")
+    if agreement.replaces is not None:
+        replaced = ground.register.agreement(agreement.replaces).says
+        sides = (agreement.owner, agreement.institution)
+        if (replaced.owner, replaced.institution) != sides:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, "it replaces an agreement of others")
     ground.register.require_alone(agreement)
     return (agreement.owner,)
 

@@ -197,6 +197,19 @@ def test_a_consent_that_another_owners_registrar_took_is_found() -> None:
     assert story.found() == last(story, Reason.NO_CONSENT)
 
 
+def test_no_owner_ends_what_another_agreed() -> None:
+    """Else an enclave would stand accused that never hears of it."""
+    story = Story().begin()
+    court = story.world.owner("court")
+    story.hear_nothing_of(court.charters[0])
+    at = len(story.log)
+    story.hear_nothing_of(court.agree(story.bank, replaces=story.agreement))
+    story.hear_nothing_of(court.end(story.agreement))
+    story.world.clock.advance(PATIENCE)
+    told(story)
+    assert story.found() == [(at, Reason.UNKNOWN_STATEMENT), (at + 1, Reason.UNKNOWN_STATEMENT)]
+
+
 def test_an_approval_from_before_a_withdrawal_that_comes_after_it_counts_for_nothing() -> None:
     story = Story().begin()
     story.release()

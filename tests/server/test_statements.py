@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import timedelta
 
 import grpc
 import pytest
@@ -352,36 +351,6 @@ async def test_an_approver_does_not_sign_for_another(ready: Ready) -> None:
     request = template_pb2.ApproveRequest(approval=envelope_to_proto(forged))
     call = room.calls("tax").template.Approve(request, timeout=SECONDS)
     assert await reason_of(call) is Reason.BAD_SIGNATURE
-
-
-# Agreements.
-
-
-async def test_an_agreement_ends_and_questions_with_it(ready: Ready) -> None:
-    said, room = ready.sample, ready.room
-    listed = await room.calls("bank-a").template.ListAgreements(
-        template_pb2.ListAgreementsRequest(), timeout=SECONDS
-    )
-    agreements = [envelope_from_proto(each) for each in listed.agreements]
-    assert len(agreements) == 2
-    own = next(each for each in agreements if b'"owner":"tax"' in each.payload)
-    end = said.tax.end(own)
-    await room.calls("tax").template.EndAgreement(
-        template_pb2.EndAgreementRequest(end=envelope_to_proto(end)), timeout=SECONDS
-    )
-    assert await reason_of(room.ask("bank-a", ready.question())) is Reason.NO_AGREEMENT
-    await room.ask("bank-b", ready.question(said.other_bank))
-
-
-async def test_an_agreement_needs_both_sides_and_an_enrolled_institution(ready: Ready) -> None:
-    said, room = ready.sample, ready.room
-    put = room.calls("tax").template.PutAgreement
-    signed = said.tax.agreement(said.bank, valid_for=timedelta(days=30))
-    half = Envelope(signed.payload_type, signed.payload, signed.signatures[:1])
-    stranger = said.tax.agreement(said.world.bank("bank-z"))
-    for agreement, reason in ((half, Reason.BAD_SIGNATURE), (stranger, Reason.MALFORMED)):
-        request = template_pb2.PutAgreementRequest(agreement=envelope_to_proto(agreement))
-        assert await reason_of(put(request, timeout=SECONDS)) is reason
 
 
 # Consents.

@@ -147,6 +147,13 @@ class Book:
             raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"its {what} does not stand before it")
         return self.entries[digest]
 
+    def require_own(self, owner: str, agreement: str, what: str) -> None:
+        """Require an agreement of an owner's own, as before: nobody ends another's."""
+        self.require_before(agreement, what)
+        placed = self.agreements.get(agreement)
+        if placed is None or placed.says.agreement.owner != owner:
+            raise SafeRoomError(Reason.UNKNOWN_STATEMENT, f"its {what} does not stand before it")
+
     def require_ended(self, cancel: str | None) -> None:
         """Require an institution's word that ended something, if one is named; as before."""
         if cancel is not None:

@@ -193,7 +193,7 @@ def _agreement(book: Book, entry: int, statement: Envelope) -> None:
     book.agreements[statement.digest] = Placed(entry, pinned)
     book.linked.setdefault(says.owner, Linked()).take(entry, says)
     if says.replaces is not None:
-        book.require_before(says.replaces, "agreement that it replaces")
+        book.require_own(says.owner, says.replaces, "agreement that it replaces")
         book.ends.setdefault(says.replaces, Ending(entry, book.latest))
 
 
@@ -202,7 +202,7 @@ def _agreement_end(book: Book, entry: int, statement: Envelope) -> None:
     if says.owner in book.unpinned:
         return
     verify_by_named_approver(statement, book.charter(says.owner), AgreementEnd)
-    book.require_before(says.agreement, "agreement")
+    book.require_own(says.owner, says.agreement, "agreement")
     book.ends.setdefault(says.agreement, Ending(entry, max(book.latest, says.at)))
 
 
