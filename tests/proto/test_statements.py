@@ -63,6 +63,15 @@ def test_an_unknown_field_is_refused_by_name() -> None:
     assert [fault.field for fault in error.fields] == ["extra"]
 
 
+def test_faults_beyond_a_hundred_are_counted_and_not_told() -> None:
+    few, many = ({f"x{at}": 1 for at in range(count)} for count in (100, 20_000))
+    told = refused(signed(json.dumps(document() | few).encode())).fields
+    assert [fault.field for fault in told] == list(few)
+    (one,) = refused(signed(json.dumps(document() | many).encode())).fields
+    assert one.field == "(whole)"
+    assert one.rule.startswith("20000 faults")
+
+
 def test_a_missing_field_is_refused_by_name() -> None:
     fields = document()
     del fields["why"]

@@ -180,6 +180,7 @@ WITH_VALUES: Final = (
     later("the key agent refuses: {why}"),
     later("code {digest} is not accepted"),
     later("dependencies {digest} are not accepted"),
+    later("{found} faults: more than {told} are not told one by one"),
     later("{digest} is in force beside it: the enclave would heed that one alone"),
     later("a load that brings the map {name} brings all rows linked by it"),
     later("{map}, the map of {table}, is no table that names whose"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, cast
@@ -38,6 +36,7 @@ from saferoom_client.refused import Refused
 from saferoom_client.room import Room
 from saferoom_client.stats import TableAnswer, plan_by, require_tables
 from saferoom_client.sums import SumAnswer
+from saferoom_client.table_csv import csv_of
 from saferoom_client.table_page import write_page, write_sum_page
 from saferoom_client.table_words import count_withheld, heading, of_all
 from saferoom_client.templates import ListedTemplate
@@ -136,7 +135,7 @@ def ask(
             raise refusal
     tables = answer.verified.tables or ()
     if csv_file is not None:
-        write_file(csv_file, _csv(plan_by(answer.view), tables).encode(), PUBLIC_FILE)
+        write_file(csv_file, csv_of(plan_by(answer.view), tables).encode(), PUBLIC_FILE)
     if chart is not None:
         page = write_page(answer) if isinstance(answer, TableAnswer) else write_sum_page(answer)
         write_file(chart, page.encode(), PUBLIC_FILE)
@@ -305,23 +304,6 @@ def _document(answer: TableAnswer, tables: Sequence[Told]) -> dict[str, object]:
         "privacy": spent_document(release.privacy),
         "tables": tables_document(tuple(tables)),
     }
-
-
-def _csv(plan: ReleasePlan, tables: Sequence[Told]) -> str:
-    """Write every number in a line of its own: a column's class is empty where all are together."""
-    names = [each.name for each in plan.dimensions]
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(["measure", "of", "classes", *names, "number", "withheld"])
-    for told in tables:
-        measure = told.measure
-        of = [str(measure.kind), measure.of.partition(",")[0], " / ".join(measure.classes)]
-        for cell in told.cells:
-            classes = dict(zip(told.columns, cell.classes, strict=True))
-            number = cell.number or ""
-            by = [classes.get(name, "") for name in names]
-            writer.writerow([*of, *by, number, "" if number else "yes"])
-    return written.getvalue()
 
 
 def _counts(path: Path, plan: ReleasePlan) -> dict[str, tuple[int, ...]]:

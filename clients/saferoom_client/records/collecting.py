@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import BinaryIO, TextIO
 
 from saferoom_client.files import PRIVATE_FILE, bad_file
+from saferoom_client.formulas import as_text
 from saferoom_client.records.annex import catalogue
 from saferoom_client.records.blanks import sheet_name
 from saferoom_client.records.faults import Fault
@@ -24,10 +24,6 @@ from saferoom_client.records.holding import Held, Reject, hold
 from saferoom_client.records.linking import links_of
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements.feature import Table
-
-_COMPUTED: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What begins a formula in Excel and others, also of full width."""
-_NUMBER: Final = re.compile(r"[+-][0-9][0-9,.]*%?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ class Rejects:
                 csv.writer(self._file).writerow(self.headings)
             column = titles.get(fault.column, "")
             told = (table.name, fault.line, column, self.words(fault.rule))
-            csv.writer(self._file).writerow((*told, *map(_as_text, row)))
+            csv.writer(self._file).writerow((*told, *map(as_text, row)))
             self.written += 1
 
         return reject
@@ -184,16 +180,6 @@ def _place(text: str, table: str) -> tuple[Path, tuple[str, ...]]:
         return Path(name), (sheet,)
     form = catalogue().tables.get(table)
     return Path(text), (table, *((sheet_name(form),) if form else ()))
-
-
-def _as_text(value: str) -> str:
-    """Put an apostrophe before what a spreadsheet would compute: whoever is recorded wrote it.
-
-    Source: OWASP, CSV injection. A number computes nothing, so one with a sign stays as it is.
-    """
-    if not value.startswith(_COMPUTED) or _NUMBER.fullmatch(value):
-        return value
-    return f"'{value}"
 
 
 def _private(path: Path) -> TextIO:
