@@ -22,6 +22,7 @@ from saferoom_proto.statements import (
     JobRequest,
     JobStep,
     Payload,
+    PrivacySpent,
     Purpose,
     Runs,
     Template,
@@ -44,6 +45,8 @@ from tests.proto.golden_seeds import (
     sealing,
     seed,
 )
+
+_SPENT = PrivacySpent(charged=Decimal(1), spent=Decimal(2), cap=Decimal(3))
 
 
 def training() -> Template:
@@ -158,6 +161,7 @@ def words_on_jobs() -> dict[str, Payload]:
         "ended_in": JobStep.ALIGNMENT,
         "cancel": digest("cancel"),
     }
+    admitted = word | {"columns": 13, "channel": digest("channel"), "run": 2}
     return {
         "template of a training": training(),
         "release-certificate of a training": training_certificate(),
@@ -172,9 +176,8 @@ def words_on_jobs() -> dict[str, Payload]:
             why="the label was of the wrong year",
             at=AT,
         ),
-        "job-admission": JobAdmission.model_validate(
-            word | {"columns": 13, "channel": digest("channel"), "run": 2}
-        ),
+        "job-admission": JobAdmission.model_validate(admitted),
+        "job-admission with bands": JobAdmission.model_validate(admitted | {"privacy": _SPENT}),
         "job-release": JobRelease.model_validate(released),
         "job-release that refuses": JobRelease.model_validate(released | none | refused),
         "job-release of a cancelled job": JobRelease.model_validate(released | none | cancelled),
