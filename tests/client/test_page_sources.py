@@ -57,7 +57,7 @@ def test_the_page_works_as_it_stands(tried: Tried) -> None:
         told = broker.stdout.readline()
         broker.terminate()
     # No enclave listens here: it says so, and goes on until it is told to stop.
-    assert "the enclave's socket: it is not there" in told
+    assert "the enclave's socket: No such file or directory" in told
     assert broker.returncode == 0
 
 

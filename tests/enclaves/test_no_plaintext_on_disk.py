@@ -184,7 +184,9 @@ def test_the_watch_finds_what_a_careless_enclave_would_write(tmp_path: Path) -> 
         spilled.write(AMOUNT.encode())
         spilled.flush()
         deadline = time.monotonic() + 30
-        while not watch.sweep.found() and time.monotonic() < deadline:
+        while not (watch.sweep.found() and spilled.name in watch.written):
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.01)
     (folder / "spilled.tmp").unlink()
     watch.close()

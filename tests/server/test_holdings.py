@@ -60,7 +60,7 @@ async def test_a_subject_asks_for_itself_only(ready: Ready) -> None:
 async def test_an_owner_that_is_not_there_is_said_to_be_so(ready: Ready) -> None:
     subject = ready.sample.world.subject(1)
     calls = ready.room.subject_calls(subject)
-    assert await refused(calls, subject.claim("water")) is Reason.UNAVAILABLE
+    assert await refused(calls, subject.claim("water")) is Reason.UNKNOWN_STATEMENT
 
 
 async def test_what_was_shown_before_a_crash_is_recorded_after_it(ready: Ready) -> None:

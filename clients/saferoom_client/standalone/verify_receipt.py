@@ -1292,7 +1292,7 @@ def verify(receipt_json: bytes, trust_json: bytes) -> Told:
 
 def with_later(fields: str, held: Doc, later: str) -> str:
     """Give a file's fields with those that it holds of what stands there only when it is needed."""
-    return " ".join([fields, *(field for field in later.split() if held.get(field))])
+    return " ".join([fields, *(field for field in later.split() if field in held)])
 
 
 def plain(text: object) -> str:
