@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Final, Protocol
 
 from saferoom import uses
@@ -24,6 +23,7 @@ from saferoom.refusals import Refusals, RequestRefusedError, Word
 from saferoom.register import Register
 from saferoom.reports import disputes_of
 from saferoom.state.rows import AnswerRow, RequestRow, Row
+from saferoom.undisturbed import Shared
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.formula import bind, parse_formula
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -92,7 +92,7 @@ class Checks:
         self._archive: Final = archive
         self._refusals: Final = refusals
         self._clock: Final = clock
-        self._under_way: Final[dict[str, asyncio.Task[Sequence[Recorded[Word]]]]] = {}
+        self._asked: Final = Shared[str, Sequence[Recorded[Word]]]()
 
     async def check(self, caller: Caller, envelope: Envelope) -> Sequence[Recorded[Word]]:
         """Answer a signed question.
@@ -111,14 +111,8 @@ class Checks:
         request = request_gist(envelope)
         # Step 2: authorise.
         approved = await self.authorise(caller, envelope, request, *ABOUT_A_SUBJECT, "Report")
-        # One request is judged once at a time: its repeat waits for the same words. A caller who
-        # leaves ends only its own waiting; what was charged is recorded.
-        task = self._under_way.get(envelope.digest)
-        if task is None:
-            task = asyncio.create_task(self._answer(approved))
-            self._under_way[envelope.digest] = task
-            task.add_done_callback(partial(self._finished, envelope.digest))
-        return await asyncio.shield(task)
+        # Whoever leaves: what was charged is recorded.
+        return await self._asked.run(envelope.digest, lambda: self._answer(approved))
 
     async def authorise(
         self, caller: Caller, envelope: Envelope, request: RequestGist, *kinds: str
@@ -140,8 +134,7 @@ class Checks:
 
         What an enclave still owes then, it says when it is asked again.
         """
-        if self._under_way:
-            await asyncio.wait(self._under_way.values(), timeout=seconds)
+        await self._asked.drain(seconds)
 
     async def earlier(self, caller: Caller, request_id: str) -> Sequence[Recorded[Word]]:
         """Give what was recorded for an earlier request of the caller's institution.
@@ -188,11 +181,6 @@ class Checks:
         for owner in owners:
             self._register.require_agreement(owner, request.institution, request.purpose, now)
         return Approved(caller, envelope, request, owners)
-
-    def _finished(self, request_id: str, task: asyncio.Task[Sequence[Recorded[Word]]]) -> None:
-        del self._under_way[request_id]
-        if not task.cancelled():
-            task.exception()  # its callers may all have left; then nobody else looks at it
 
     async def _answer(self, approved: Approved) -> Sequence[Recorded[Word]]:
         # Steps 3 to 6 are the enclaves', all at once; step 7 follows for each as it answers.

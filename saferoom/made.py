@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
 from saferoom.archive import Archive
@@ -24,6 +23,7 @@ from saferoom.refusals import Refusals
 from saferoom.reports import disputes_in
 from saferoom.session import Session
 from saferoom.state.rows import RequestRow
+from saferoom.undisturbed import Shared
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import FitRelease, Outcome, Release, TableRelease, Template, load
@@ -139,7 +139,7 @@ class Made(Generic[Word]):
         self._links: Final = links
         self._refusals: Final = refusals
         self._several: Final = several
-        self._under_way: Final[dict[_Key, asyncio.Task[Told[Word]]]] = {}
+        self._asked: Final = Shared[_Key, Told[Word]]()
 
     async def make(self, caller: Caller, envelope: Envelope, owner: str = "") -> Told[Word]:
         """Answer a signed request: the enclave's recorded word, and what is sealed, if anything.
@@ -160,28 +160,16 @@ class Made(Generic[Word]):
         approved = await self._checks.authorise(caller, envelope, request, self._making.kind)
         together = self._several is not None and len(approved.owners) > 1 and not owner
         of = "" if together else _one_of(approved.owners, owner)
-        key = (envelope.digest, of)
-        task = self._under_way.get(key)
-        if task is None:
-            task = asyncio.create_task(self._told(approved, of))
-            self._under_way[key] = task
-            task.add_done_callback(partial(self._finished, key))
-        return await asyncio.shield(task)
+        return await self._asked.run((envelope.digest, of), lambda: self._told(approved, of))
 
     def under_way(self, request: str) -> asyncio.Task[Told[Word]] | None:
         """Give what is being made by a request of one enclave, or of several together, if it is."""
-        found = (task for (job, _), task in self._under_way.items() if job == request)
+        found = (task for (job, _), task in self._asked.under_way.items() if job == request)
         return next(found, None)
 
     async def drain(self, seconds: float) -> None:
         """Wait until all that is being made is made and recorded, and no longer than this."""
-        if self._under_way:
-            await asyncio.wait(self._under_way.values(), timeout=seconds)
-
-    def _finished(self, key: _Key, task: asyncio.Task[Told[Word]]) -> None:
-        del self._under_way[key]
-        if not task.cancelled():
-            task.exception()  # its callers may all have left; then nobody else looks at it
+        await self._asked.drain(seconds)
 
     async def _told(self, approved: Approved, owner: str) -> Told[Word]:
         try:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -107,6 +108,18 @@ def require_file(files: Sequence[int], most_bytes: int, *, wanted: bool) -> None
         own = stat.S_ISREG(found.st_mode) and not found.st_nlink
         if not own or not 0 < found.st_size <= most_bytes:
             raise garbled("not a file of its own")
+
+
+@contextmanager
+def lent_memory(content: bytes = b"") -> Generator[int]:
+    """Lend memory that a child is given, to read or to write."""
+    file = os.memfd_create("lent", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with open(file, "wb", closefd=False) as writing:
+            writing.write(content)
+        yield file
+    finally:
+        os.close(file)
 
 
 def frozen(written: int) -> memoryview:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from saferoom_enclaves.rowform import read_part
+from saferoom_enclaves.rowform import read_or_first
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -104,9 +104,7 @@ class BandCharges:
 
     def _read(self, group: str) -> tuple[_Earlier, Row | None]:
         row = self._state.get(TABLE, self._group(group))
-        if row is None:
-            return _Earlier(), None
-        return read_part(row.content, _Earlier), row
+        return read_or_first(row and row.content, _Earlier), row
 
     def _group(self, group: str) -> bytes:
         return self._state.cipher.find(TABLE, "charged", group)

@@ -93,3 +93,8 @@ def read_part(document: bytes, kind: type[P]) -> P:
         return kind.model_validate_json(document)
     except ValidationError as error:
         raise SafeRoomError(Reason.STORE_DAMAGED, f"no {kind.__name__} in a row") from error
+
+
+def read_or_first(document: bytes | None, kind: type[P]) -> P:
+    """Read it back; as `read_part`, and where nothing was written yet, one with all by default."""
+    return kind() if document is None else read_part(document, kind)

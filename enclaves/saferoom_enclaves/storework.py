@@ -16,6 +16,7 @@ from saferoom_enclaves.answers import (
     answered,
     frozen,
     garbled,
+    lent_memory,
     require_about,
     require_built,
     require_file,
@@ -256,14 +257,11 @@ class StoreWork:
             reasons=order.part.reasons,
         )
         seconds = self._allowance.feature_seconds * (len(order.features) + 1)
-        written = os.memfd_create("bands", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
+        with lent_memory() as written:
             bounds = self.bounds(seconds, self._allowance.index_bytes)
             frame = self._done(job, (store, written), bounds)
             frame.close()
             return BandIndex(frozen(written), answered(frame, jobs.Banded).subjects, order.part)
-        finally:
-            os.close(written)
 
     def read_columns(self, order: jobs.Columns, files: tuple[int, int, int]) -> Frame:
         """Have features' values read for joint training, into the last of the files."""
@@ -273,8 +271,7 @@ class StoreWork:
     def fit(self, order: fit_jobs.FitOrder, files: tuple[int, ...], stop: Stop) -> Frame:
         """Have a model fitted to a store, or its rows named, and written into the second file."""
         bounds = self.bounds(self._allowance.table_seconds, self._allowance.index_bytes)
-        message = jobs.Order(job=order).model_dump_json().encode()
-        return self._workshop.run(Job(message, files, bounds, stop=stop))
+        return self._done(order, files, bounds, stop=stop)
 
     def about(self, store: int, order: jobs.About) -> jobs.Found:
         """Read what a store holds about one subject, or what a provider's answer does.
@@ -342,9 +339,8 @@ class StoreWork:
     ) -> tuple[FeatureIndex, dict[FeatureRef, FeatureRule]]:
         """Have cells computed once; gives the features that have none, with the rule."""
         features = order.features
-        written = os.memfd_create("cells", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            frame = self._done(order, (memory, written), bounds, heard, quiet_seconds)
+        with lent_memory() as written:
+            frame = self._done(order, (memory, written), bounds, heard, quiet_seconds=quiet_seconds)
             frame.close()
             cells = answered(frame, jobs.Cells)
             places = {one.feature: one.rule for one in cells.refused}
@@ -352,8 +348,6 @@ class StoreWork:
                 raise garbled("a feature that was not asked for")
             kept = [each.shape for at, each in enumerate(features) if at not in places]
             index = FeatureIndex.of(frozen(written), cells.subjects, kept)
-        finally:
-            os.close(written)
         return index, {features[at].shape.ref: rule for at, rule in places.items()}
 
     def _told(self, order: jobs.Once, files: tuple[int, ...], seconds: float, kind: type[A]) -> A:
@@ -368,10 +362,12 @@ class StoreWork:
         files: tuple[int, ...],
         bounds: Bounds,
         heard: Heard = lambda _: None,
+        *,
         quiet_seconds: float | None = None,
+        stop: Stop | None = None,
     ) -> Frame:
         message = jobs.Order(job=order).model_dump_json().encode()
-        return self._workshop.run(Job(message, files, bounds, quiet_seconds), heard)
+        return self._workshop.run(Job(message, files, bounds, quiet_seconds, stop), heard)
 
     def bounds(self, seconds: float, output_bytes: int) -> Bounds:
         """Give what a child may use that writes nothing but into memory it was given."""

@@ -177,12 +177,12 @@ class Jobs:
         except SafeRoomError as error:
             if error.reason is not Reason.UNKNOWN_STATEMENT:
                 raise
-            return await self._recording.run(self._fits.cancel(cancel, envelope))
+            return await self._fits.cancel(cancel, envelope)
         return await self._recording.run(self._cancelled(sides, cancel.job, envelope))
 
     async def drain(self, seconds: float) -> None:
         """Wait until every word that is under way is recorded, and no longer than this."""
-        await self._recording.drain(seconds)
+        await asyncio.gather(self._recording.drain(seconds), self._fits.drain(seconds))
         await self._owners.close()
 
     async def _submitted(self, approved: Approved, request: JobGist) -> Submitted:

@@ -18,6 +18,7 @@ from saferoom.jobs.owners import JobOwners
 from saferoom.jobs.pieces import FitPiece, JobPiece
 from saferoom.jobs.words import Enclaves, JobWords, is_refusal
 from saferoom.made import Told
+from saferoom.undisturbed import Shared
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import FitRelease, JobCancel, load
@@ -101,9 +102,10 @@ class FitEnds:
         self._enclaves: Final = enclaves
         self._owners: Final = owners
         self._under_way: Final = under_way
+        self._ending: Final = Shared[tuple[str, str], Recorded[object]]()
 
     async def cancel(self, cancel: JobCancel, envelope: Envelope) -> Recorded[object]:
-        """End a training.
+        """End a training; to its end, and once for an institution that asks again meanwhile.
 
         Returns:
             The enclave's word on it, recorded: that this ended it, or what came before.
@@ -112,6 +114,14 @@ class FitEnds:
             SafeRoomError: `UNKNOWN_STATEMENT` for what its enclave does not know; what that refuses
                 with.
         """
+        asked = (cancel.institution, cancel.job)
+        return await self._ending.run(asked, lambda: self._end(cancel, envelope))
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until all that is being ended has ended, and no longer than this."""
+        await self._ending.drain(seconds)
+
+    async def _end(self, cancel: JobCancel, envelope: Envelope) -> Recorded[object]:
         made = self._under_way(cancel.job)
         entry = await self._ended(cancel, envelope, made)
         # Whoever asked for it, or left, has the same word recorded; after a crash nobody does.

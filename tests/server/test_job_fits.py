@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from saferoom.evidence import Approved, Recorded
-from saferoom.exchange import Judged
+from saferoom.exchange import Judged, OutboxEntry
 from saferoom.jobs.carried import Carried, Sides
 from saferoom.jobs.fits import FitEnds, FitsOfOwners
 from saferoom.jobs.owners import JobOwners
@@ -191,8 +191,23 @@ async def test_its_asker_ends_it_on_its_way_and_every_enclave_hears_that(
         cast("JobOwners", room),
         lambda job: making if job == request.digest else None,
     )
-    # The host does not know it yet: it is on its way there.
-    ended = await ends.cancel(load(order, JobCancel), order)
+    brought: list[str] = []
+    end = Near.end_job
+
+    async def is_brought(near: Near, cancel: Envelope) -> OutboxEntry:
+        brought.append(cancel.digest)
+        return await end(near, cancel)
+
+    monkeypatch.setattr(Near, "end_job", is_brought)
+    # The host does not know it yet: it is on its way there. Who says it again meanwhile waits for
+    # the same, and has nobody looked for once more.
+    place.room.world.clock.advance(1)
+    again = place.room.cancel(request)
+    assert again.digest != order.digest
+    said_twice = (ends.cancel(load(each, JobCancel), each) for each in (order, again))
+    ended, other_end = await asyncio.gather(*said_twice)
+    assert other_end is ended
+    assert set(brought) == {order.digest}
     told = await making
     assert told.word is not None
     assert ended.statement == told.word.statement

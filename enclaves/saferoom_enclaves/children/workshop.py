@@ -58,9 +58,9 @@ class Stop:
     def over(self, channel: socket.socket) -> Generator[None]:
         """Have the talk with a child end, too, once it is given up."""
         with self._lock:
-            self._channel = channel
             if self.given_up:
                 raise _given_up()
+            self._channel = channel
         try:
             yield
         finally:

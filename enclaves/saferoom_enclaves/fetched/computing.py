@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from saferoom_enclaves.answers import garbled
+from saferoom_enclaves.answers import garbled, lent_memory
 from saferoom_enclaves.children import jobs
 from saferoom_enclaves.features.computed import FeatureDefinition
 from saferoom_enclaves.storework import ComputedFeatures, StoreWork
@@ -51,11 +50,6 @@ def compute_answer(
 @contextmanager
 def memory_of(data: bytes) -> Generator[int]:
     """Give bytes as memory that nobody can write."""
-    memory = os.memfd_create("answer", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        with os.fdopen(os.dup(memory), "wb") as file:
-            file.write(data)
+    with lent_memory(data) as memory:
         freeze(memory)
         yield memory
-    finally:
-        os.close(memory)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
-from saferoom_enclaves.answers import answered, frozen, garbled
+from saferoom_enclaves.answers import answered, frozen, garbled, lent_memory
 from saferoom_enclaves.children.fit_jobs import FindRows, Fit, Fitted, Made, RowsFound
 from saferoom_enclaves.children.workshop import Stop
 from saferoom_enclaves.features.computed import FeatureDefinition
@@ -14,7 +14,6 @@ from saferoom_enclaves.fits.charge import ChargedFit
 from saferoom_enclaves.indexing import Opened
 from saferoom_enclaves.jobs.ground import MOST_NUMBERS
 from saferoom_enclaves.jobs.partners import TrainedOn
-from saferoom_enclaves.jobs.work import lent_memory
 from saferoom_enclaves.storework import StoreWork
 from saferoom_proto.statements.feature import Table
 from saferoom_proto.uscc import SUBJECT_BYTES

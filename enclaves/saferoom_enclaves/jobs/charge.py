@@ -13,7 +13,7 @@ from typing import Final, final
 from saferoom_enclaves.band_charges import BandCharges
 from saferoom_enclaves.evidence import Evidence, Right
 from saferoom_enclaves.jobs.admit import AdmittedJob
-from saferoom_enclaves.rowform import read_part
+from saferoom_enclaves.rowform import read_or_first
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -121,9 +121,7 @@ class Runs:
 
     def _read(self, template: str, group: str) -> tuple[_Earlier, Row | None]:
         row = self._state.get(_TABLE, self._key(template, group))
-        if row is None:
-            return _Earlier(), None
-        return read_part(row.content, _Earlier), row
+        return read_or_first(row and row.content, _Earlier), row
 
     def _key(self, template: str, group: str) -> bytes:
         return self._state.cipher.find(_TABLE, template, group)

@@ -24,7 +24,6 @@ from saferoom_proto.encoding import unb64
 from saferoom_proto.job_channel import Direction, open_message
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobStep
-from saferoom_proto.statements.training import rows_held_out
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 OPENING: Final = 2
@@ -205,9 +204,8 @@ class JobCourse:
                 self._book.rows.put(job, Kept.STATE, trained.state)
                 return self._answered(due, trained.answer, record)
             sealed = execute_job(due.charged, trained.model)
-            measured = due.charged.admitted.use.measured
-            held = 0 if measured is None else rows_held_out(record.rows)
-            course = Course(record.rows - held, trained.rounds, trained.converged)
+            rows = record.rows - due.charged.admitted.use.held_out(record.rows)
+            course = Course(rows, trained.rounds, trained.converged)
             said = self._book.gate.release(due.charged, sealed, course, moment).judged
             ended = ended_as(record, JobOutcome.RELEASED, None, said, moment)
             answered = self._answered(due, trained.answer, ended)

@@ -19,7 +19,7 @@ from saferoom_enclaves.journal import Judged
 from saferoom_enclaves.requests import Seen
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import JobOutcome, JobRequest
-from saferoom_proto.statements.training import MOST_ROWS, OWN_SUMS, SHARE_OF_ROWS, rows_held_out
+from saferoom_proto.statements.training import MOST_ROWS, OWN_SUMS, SHARE_OF_ROWS
 from saferoom_proto.uscc import SUBJECT_BYTES
 
 MOST_NUMBERS: Final = 32 << 20
@@ -110,5 +110,5 @@ def are_enough(use: ApprovedTraining, asked: AskedJob, common: bytes) -> bool:
     if not isinstance(request, JobRequest):
         return rows >= use.training.least_rows
     numbers = max(request.columns + OWN_SUMS, len(use.columns)) * request.rounds
-    trained = rows - (0 if use.measured is None else rows_held_out(rows))
+    trained = rows - use.held_out(rows)
     return rows >= use.training.least_rows and trained >= numbers * SHARE_OF_ROWS

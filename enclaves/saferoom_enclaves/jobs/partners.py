@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from saferoom_enclaves.jobs.work import RefusedError
 from saferoom_enclaves.leakage import window_start
-from saferoom_enclaves.rowform import read_part
+from saferoom_enclaves.rowform import read_or_first
 from saferoom_enclaves.standing import Standing
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.reasons import Reason, SafeRoomError
@@ -123,9 +123,7 @@ class Partners:
 
     def _listed(self, group: str) -> tuple[_Sets, Row | None]:
         row = self._state.get(_TABLE, self._list_key(group))
-        if row is None:
-            return _Sets(), None
-        return read_part(row.content, _Sets), row
+        return read_or_first(row and row.content, _Sets), row
 
     @staticmethod
     def _counting(listed: _Sets, now: datetime) -> tuple[_Set, ...]:

@@ -110,7 +110,7 @@ class JobCalls:
         return await self._worker.run(lambda own: own.jobs.giving.read(heard, columns))
 
     async def tell(self, request: enclave_pb2.TellJobsRequest) -> enclave_pb2.TellJobsResponse:
-        """Tell how jobs stand; trainings in the room that have not ended, too."""
+        """Tell how jobs stand, and trainings in the room."""
         fit = self.fits.under_way.find(request.job)
         if fit is not None:
             return enclave_pb2.TellJobsResponse(jobs=[fit.status()])

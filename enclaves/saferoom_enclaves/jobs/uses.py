@@ -17,7 +17,7 @@ from saferoom_proto.pinned import PinnedFeature
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import Figure, Fit, Training
 from saferoom_proto.statements.fit import FitPart
-from saferoom_proto.statements.training import FitBands, TrainingPart
+from saferoom_proto.statements.training import FitBands, TrainingPart, rows_held_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +60,10 @@ class ApprovedTraining:
     def measured(self) -> FitBands | None:
         """With how much noise a joint training counts rows held out; none where it does not."""
         return self.training.bands if isinstance(self.training, Training) else None
+
+    def held_out(self, rows: int) -> int:
+        """Say how many of so many common rows train nothing, and are counted."""
+        return 0 if self.measured is None else rows_held_out(rows)
 
     @property
     def releases(self) -> tuple[Figure, ...]:

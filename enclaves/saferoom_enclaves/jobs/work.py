@@ -5,15 +5,14 @@ What a child says is held to its form and length here; whether it may be told is
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from saferoom_enclaves.answers import answered, frozen, garbled
+from saferoom_enclaves.answers import answered, frozen, garbled, lent_memory
 from saferoom_enclaves.children import jobs
 from saferoom_enclaves.children.conversation import Conversation
 from saferoom_enclaves.features.computed import FeatureDefinition
@@ -210,15 +209,3 @@ def _require_taken(told: jobs.Exchanged) -> None:
     if told.refused is not None:
         of_message = told.refused in _OF_THE_MESSAGE
         raise RefusedError(Reason.MALFORMED if of_message else Reason.WITHHELD, told.refused)
-
-
-@contextmanager
-def lent_memory(content: bytes = b"") -> Generator[int]:
-    """Lend memory that a child is given."""
-    file = os.memfd_create("job", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        with open(file, "wb", closefd=False) as writing:
-            writing.write(content)
-        yield file
-    finally:
-        os.close(file)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from saferoom_enclaves.features.computed import FeatureDefinition
+from saferoom_enclaves.rowform import read_or_first, read_part
 from saferoom_enclaves.state import Row, State
 from saferoom_enclaves.tables.privacy import NoisyNumbers, ToldWithNoise
 from saferoom_enclaves.tables.shown import ShownFamily, SumBounds
 from saferoom_enclaves.tables.sums import ToldSums
-from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import FEWEST_DAYS, TableRules
 from saferoom_proto.statements.base import Digest, FeatureName, Instant, Name, Owner, Part
 
@@ -133,7 +133,9 @@ class TableAccounts:
         """Read the account of an epoch's records; empty if nothing was released about them."""
         records = self._records(epoch)
         row = self._state.get(_TABLE, self._key("account", records))
-        return KeptAccount(TableAccount() if row is None else _opened(row), records, row)
+        return KeptAccount(
+            TableAccount() if row is None else read_part(row.content, TableAccount), records, row
+        )
 
     def write(self, kept: KeptAccount, after: TableAccount, now: datetime) -> None:
         """Write what an account is now, in the place of what was read in this transaction."""
@@ -168,32 +170,11 @@ class TableAccounts:
 
     def _all_told(self) -> tuple[_AllTold, Row | None]:
         row = self._state.get(_TABLE, self._key("told", 0))
-        if row is None:
-            return _AllTold(), None
-        try:
-            return _AllTold.model_validate_json(row.content), row
-        except ValidationError as error:
-            raise _damaged() from error
+        return read_or_first(row and row.content, _AllTold), row
 
     def _records(self, epoch: int) -> int:
         row = self._state.get(_TABLE, self._key("records", epoch))
-        if row is None:
-            return epoch
-        try:
-            return _Records.model_validate_json(row.content).account
-        except ValidationError as error:
-            raise _damaged() from error
+        return epoch if row is None else read_part(row.content, _Records).account
 
     def _key(self, what: str, epoch: int) -> bytes:
         return self._state.cipher.find(_TABLE, what, str(epoch))
-
-
-def _opened(row: Row) -> TableAccount:
-    try:
-        return TableAccount.model_validate_json(row.content)
-    except ValidationError as error:
-        raise _damaged() from error
-
-
-def _damaged() -> SafeRoomError:
-    return SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}")

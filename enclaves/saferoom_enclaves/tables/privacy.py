@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from pydantic import ValidationError
-
+from saferoom_enclaves.rowform import read_part
 from saferoom_enclaves.state import State
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import Privacy
@@ -119,10 +118,7 @@ class NoisyNumbers:
         row = self._state.get(_TABLE, self._key(records, plan))
         if row is None:
             raise SafeRoomError(Reason.STORE_DAMAGED, f"no row of {_TABLE}")
-        try:
-            return _Kept.model_validate_json(row.content).numbers
-        except ValidationError as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}") from error
+        return read_part(row.content, _Kept).numbers
 
     def keep(self, records: int, plan: str, numbers: tuple[Numbers, ...]) -> None:
         """Keep a plan's numbers, which it has none of yet."""

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from pydantic import ValidationError
-
+from saferoom_enclaves.rowform import read_or_first
 from saferoom_enclaves.state import Row, State
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.aggregate import FEWEST_SUMMED
@@ -85,12 +84,7 @@ class ToldSums:
 
     def _read(self) -> tuple[_AllTold, Row | None]:
         row = self._state.get(_TABLE, self._key())
-        if row is None:
-            return _AllTold(), None
-        try:
-            return _AllTold.model_validate_json(row.content), row
-        except ValidationError as error:
-            raise SafeRoomError(Reason.STORE_DAMAGED, f"a row of {_TABLE}") from error
+        return read_or_first(row and row.content, _AllTold), row
 
     def _key(self) -> bytes:
         return self._state.cipher.find(_TABLE, "sums", "0")
