@@ -17,17 +17,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
 from benchmarks.gauges import children, resident_mib
-from saferoom_proto.encoding import b64
-from saferoom_proto.statements import Absent, FeatureKind, Fit, Purpose, Template
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
-from tests.flow.offers import COURT, VAT, feature, title
+from tests.flow.trainings import OF_TWO, fit_of, have_approved, late
 
 LOOK_SECONDS: Final = 0.05
 MISSING: Final = 100
@@ -74,19 +71,8 @@ def make(live: LiveRoom, folder: Path, rows: int) -> None:
     """Load both owners' firms, and have a training approved."""
     live.start()
     live.define()
-    late = {
-        "owner": "tax",
-        "name": "late",
-        "title": title("Was late"),
-        "level": 3,
-        "family": "turnover",
-        "sql": "SELECT uscc AS subject, paid < 20000 OR paid % 9000 < 1500 AS value FROM vat",
-        "kind": FeatureKind.FLAG,
-        "absent": Absent.FALSE,
-        "budget_bits": Decimal(1),
-    }
     with live.open("tax", "li") as office:
-        office.put_feature(feature(late))
+        office.put_feature(late("paid < 20000 OR paid % 9000 < 1500"))
     paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(rows))
     listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(rows - MISSING))
     tables = {
@@ -98,33 +84,7 @@ def make(live: LiveRoom, folder: Path, rows: int) -> None:
         with live.open(owner, "li") as office:
             office.load_data(live.schemas[owner], {table: path})
         live.agree(owner, "bank-a")
-    live.approve(propose(live))
-
-
-def propose(live: LiveRoom) -> str:
-    """Have the bank propose the training."""
-    asked: dict[str, object] = {
-        "algorithm": "logistic-1",
-        "features": [COURT, VAT],
-        "label": "tax.late",
-        "inverse_ridge": {"least": "0.01", "most": "1"},
-        "least_rows": 1000,
-        "least_events": 60,
-        "releases": ["rows", "auc", "ks", "weights"],
-        "runs": {"most": 20, "days": 30},
-    }
-    with live.open("bank-a", "desk") as bank:
-        template = Template(
-            room=bank.profile.card.origin,
-            kind="Fit",
-            name="both",
-            title=title("both"),
-            proposer="bank-a",
-            signer=b64(bank.profile.signing_certificate),
-            purposes=(Purpose.PRODUCT_DESIGN,),
-            fit=Fit.model_validate(asked, strict=False),
-        )
-        return bank.propose_template(template).recorded.statement.digest
+    have_approved(live, "both", fit_of(OF_TWO))
 
 
 def ask(live: LiveRoom) -> str:

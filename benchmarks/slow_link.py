@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -141,7 +141,8 @@ class Line:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._file = connection.makefile("rb")
-        self.sent = 0
+        self.sent = self.heard = 0
+        """Bytes."""
 
     def send(self, message: bytes) -> None:
         """Send a message."""
@@ -151,7 +152,14 @@ class Line:
     def receive(self) -> bytes:
         """Wait for one."""
         (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
+        self.heard += length
         return self._file.read(length)
+
+    def converse(self, message: bytes | None, answer: Callable[[bytes], bytes | None]) -> None:
+        """Send messages and hear what is said to each, until there is none more to send."""
+        while message is not None:
+            self.send(message)
+            message = answer(self.receive())
 
 
 def subjects(rows: int, first: int) -> list[str]:
@@ -170,23 +178,12 @@ def bank(rows: int) -> str:
         began = time.perf_counter()
         terms = AlignmentTerms("ab" * 32, 2 * rows, room_most=2 * rows)
         label = LabelSet(terms, subjects(rows, 0), os.urandom, pool)
-        message: bytes | None = label.begin()
-        heard = 0
-        while message is not None:
-            line.send(message)
-            answer = line.receive()
-            heard += len(answer)
-            message = label.answer(answer)
+        line.converse(label.begin(), label.answer)
         aligned = time.perf_counter()
     side = LabelSide(joint_terms(made.labels[:rows], rows), columns, labels)
-    message = side.begin()
-    while message is not None:
-        line.send(message)
-        answer = line.receive()
-        heard += len(answer)
-        message = side.answer(answer)
+    line.converse(side.begin(), side.answer)
     over = time.perf_counter()
-    return f"{aligned - began} {over - aligned} {line.sent} {heard} {side.progress.rounds}"
+    return f"{aligned - began} {over - aligned} {line.sent} {line.heard} {side.progress.rounds}"
 
 
 def room(rows: int) -> None:

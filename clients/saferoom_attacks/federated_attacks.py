@@ -119,8 +119,8 @@ def lost(oracle: FederatedOracle, chance: Chance) -> list[Guess]:
     return guesses
 
 
-class OpenSets:
-    """Opens any sum that it is asked for."""
+class OpenBanks:
+    """Have any set of them train, and open any sum that is asked for."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -136,20 +136,8 @@ class OpenSets:
         everyone = frozenset(range(BANKS))
         return {each: sum(events[at] for at in each) for each in (everyone, everyone - {TARGET})}
 
-
-class OpenSeries:
-    """Has banks train with any set."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    @property
-    def asked(self) -> int:
-        """How many trainings there were."""
-        return self._count
-
     def series(self, events: Sequence[int], sets: Sequence[frozenset[int]]) -> Sequence[int | None]:
-        """Add up."""
+        """Add up those of each set."""
         self._count += len(sets)
         return [sum(events[at] for at in each) for each in sets]
 
@@ -171,7 +159,7 @@ FEDERATED_ATTACKS: Final[tuple[Wager[FederatedOracle], ...]] = (
             Title(en="sums over sets that differ by one", zh="仅差一家的集合亦可求和"),
         ),
         lost,
-        lambda _: OpenSets(),
+        lambda _: OpenBanks(),
     ),
 )
 SERIES_ATTACKS: Final[tuple[Wager[SeriesOracle], ...]] = (
@@ -188,6 +176,6 @@ SERIES_ATTACKS: Final[tuple[Wager[SeriesOracle], ...]] = (
             Title(en="trainings whose banks differ by one", zh="仅差一家的训练亦可进行"),
         ),
         twice,
-        lambda _: OpenSeries(),
+        lambda _: OpenBanks(),
     ),
 )

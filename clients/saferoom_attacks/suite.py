@@ -104,9 +104,10 @@ class Suite:
 
     def run(self, ground: Ground, progress: Progress) -> Iterator[Found]:
         """Attack a room that was opened with these targets."""
-        allotted, name = self.targets(), ""
+        allotted, name, before = self.targets(), "", 0
 
-        def told(asked: int) -> None:
+        def told(more: int) -> None:
+            asked = before + more
             progress(name, asked, max(asked, self.scale.queries))
 
         oracle = RoomOracle(ground, told)
@@ -114,29 +115,27 @@ class Suite:
             name = attack.name
             told(oracle.asked)
             yield self.attack(attack, oracle, allotted[attack.name])
-        asked = oracle.asked
+        before += oracle.asked
         if self.tables:
-            room = TableRoom(ground, lambda tables: told(asked + tables))
+            room = TableRoom(ground, told)
             room.build(rows(self.scale.seed))
             for on_tables in self.tables:
                 name = on_tables.name
-                told(asked + room.asked)
+                told(room.asked)
                 yield self.attack_tables(on_tables, room)
-            asked += room.asked
+            before += room.asked
         if self.noise:
-            before = asked
-            blurred = BlurredRoom(ground, lambda more: told(before + more), self.scale.seed)
+            blurred = BlurredRoom(ground, told, self.scale.seed)
             for on_noise in self.noise:
                 name = on_noise.name
-                told(before + blurred.asked)
+                told(blurred.asked)
                 yield self.attack_noise(on_noise, blurred)
-            asked += blurred.asked
+            before += blurred.asked
         if self.sums:
-            told_before = asked
-            several = SumRoom(ground, lambda more: told(told_before + more), self.scale.seed)
+            several = SumRoom(ground, told, self.scale.seed)
             for on_sums in self.sums:
                 name = on_sums.name
-                told(told_before + several.asked)
+                told(several.asked)
                 yield self.attack_sums(on_sums, several)
 
     def attack_tables(self, attack: TableAttack, oracle: TableOracle) -> TableFinding:

@@ -47,25 +47,13 @@ def describe_bands_asked(owner: str, part: FitPart, bands: FitBands) -> Iterator
         label=part.label,
         least=bands.least,
     )
-    yield say(
-        "      with noise: whatever one of these rows says changes the odds of what is told by a"
-        " factor of e^{epsilon} = {odds} at most; of a count 19 of 20 are within {error}",
-        epsilon=bands.epsilon,
-        odds=odds_words(bands.epsilon),
-        error=format_number(BandNoise.of(bands.epsilon).counts.margin_of_error),
-    )
+    yield _blurred(bands, BandNoise.of(bands.epsilon).counts)
     yield say(
         "      of rows that were trained on, three of four, nothing is promised by that: that"
         " nobody knows which these are keeps them; a ridge or trees chosen otherwise are charged"
         " anew, and the same gives the same numbers to whoever asks"
     )
-    yield say(
-        "      epsilon: at most {cap} in {days} days of all models of {owner}, for an institution"
-        " and those that share what they learn; each training is charged, whatever became of it",
-        cap=bands.cap,
-        days=max(FEWEST_DAYS, part.runs.days),
-        owner=owner,
-    )
+    yield _capped(bands, part.runs.days, owner)
 
 
 def describe_measuring(part: TrainingPart, bands: FitBands, owner: str) -> Iterator[str]:
@@ -78,22 +66,30 @@ def describe_measuring(part: TrainingPart, bands: FitBands, owner: str) -> Itera
         most=MOST_MEASURED,
         bands=MEASURED_BANDS,
     )
-    yield say(
-        "      with noise: whatever one of these rows says changes the odds of what is told by a"
-        " factor of e^{epsilon} = {odds} at most; of a count 19 of 20 are within {error}",
-        epsilon=bands.epsilon,
-        odds=odds_words(bands.epsilon),
-        error=format_number(measured_noise(bands.epsilon).margin_of_error),
-    )
+    yield _blurred(bands, measured_noise(bands.epsilon))
     yield say(
         "      that holds for an institution that follows the protocol; the enclave cannot see"
         " whether what it counts for it are single rows"
     )
-    yield say(
+    yield _capped(bands, part.runs.days, owner)
+
+
+def _blurred(bands: FitBands, counts: Noise) -> str:
+    return say(
+        "      with noise: whatever one of these rows says changes the odds of what is told by a"
+        " factor of e^{epsilon} = {odds} at most; of a count 19 of 20 are within {error}",
+        epsilon=bands.epsilon,
+        odds=odds_words(bands.epsilon),
+        error=format_number(counts.margin_of_error),
+    )
+
+
+def _capped(bands: FitBands, days: int, owner: str) -> str:
+    return say(
         "      epsilon: at most {cap} in {days} days of all models of {owner}, for an institution"
         " and those that share what they learn; each training is charged, whatever became of it",
         cap=bands.cap,
-        days=max(FEWEST_DAYS, part.runs.days),
+        days=max(FEWEST_DAYS, days),
         owner=owner,
     )
 

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,11 @@ from saferoom_client.cli import app
 from saferoom_client.fits import FitAnswer
 from saferoom_client.refused import Refused
 from saferoom_client.training.states import JobState
-from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason
-from saferoom_proto.statements import Absent, FeatureKind, Fit, Purpose, Template
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
-from tests.flow.offers import VAT, feature, title
+from tests.flow.offers import VAT
+from tests.flow.trainings import LATE, fit_of, have_approved, late
 
 pytestmark = pytest.mark.soak
 
@@ -44,21 +42,10 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
     try:
         live.start()
         live.define()
-        late = {
-            "owner": "tax",
-            "name": "late",
-            "title": title("Was late"),
-            "level": 3,
-            "family": "turnover",
-            "sql": "SELECT uscc AS subject, paid % 9000 < 1500 AS value FROM vat",
-            "kind": FeatureKind.FLAG,
-            "absent": Absent.FALSE,
-            "budget_bits": Decimal(1),
-        }
         rows = "".join(f"{make_uscc(n)},{37 * (n % 2897)}\n" for n in range(FIRMS))
         (folder / "vat.csv").write_text("uscc,paid\n" + rows, "utf-8")
         with live.open("tax", "li") as office:
-            office.put_feature(feature(late))
+            office.put_feature(late("paid % 9000 < 1500"))
             office.load_data(live.schemas["tax"], {"vat": folder / "vat.csv"})
         live.agree("tax", "bank-a")
         yield live
@@ -71,7 +58,7 @@ def propose(live: LiveRoom, name: str) -> None:
     fields: dict[str, object] = {
         "algorithm": "boosting-1",
         "features": [VAT],
-        "label": "tax.late",
+        "label": LATE,
         "trees": 200,
         "leaves": 31,
         "least_rows": 83_000,
@@ -79,19 +66,7 @@ def propose(live: LiveRoom, name: str) -> None:
         "releases": ["rows", "auc", "ks"],
         "runs": {"most": 20, "days": 30},
     }
-    with live.open("bank-a", "desk") as bank:
-        template = Template(
-            room=bank.profile.card.origin,
-            kind="Fit",
-            name=name,
-            title=title(name),
-            proposer="bank-a",
-            signer=b64(bank.profile.signing_certificate),
-            purposes=(Purpose.PRODUCT_DESIGN,),
-            fit=Fit.model_validate(fields, strict=False),
-        )
-        digest = bank.propose_template(template).recorded.statement.digest
-    live.approve(digest)
+    have_approved(live, name, fit_of(fields))
 
 
 def below(pid: int) -> list[int]:

@@ -18,18 +18,15 @@ from saferoom_client.score_drafts import draft_score
 from saferoom_client.trained import trained_model
 from saferoom_client.training.states import JobState
 from saferoom_client.yaml_text import write_yaml
-from saferoom_proto.encoding import b64
 from saferoom_proto.fit_receipt import FitReceipt, GiverPart, verify_fit_receipt
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import Absent, FeatureKind, Fit, Purpose, Template
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
-from tests.flow.offers import COURT, POOR, STEADY, VAT, feature, title
+from tests.flow.offers import COURT, POOR, STEADY, VAT
 from tests.flow.test_jobs_survive import FIRMS
+from tests.flow.trainings import OF_TWO, fit_of, have_approved, late
 
 pytestmark = pytest.mark.soak
-
-LATE = "tax.late"
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +38,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
         live.start()
         live.define()
         with live.open("tax", "li") as office:
-            office.put_feature(
-                feature(
-                    {
-                        "owner": "tax",
-                        "name": "late",
-                        "title": title("Was late"),
-                        "level": 3,
-                        "family": "turnover",
-                        "sql": "SELECT uscc AS subject, paid < 20000 OR paid % 9000 < 1500 AS value"
-                        " FROM vat",
-                        "kind": FeatureKind.FLAG,
-                        "absent": Absent.FALSE,
-                        "budget_bits": Decimal(1),
-                    }
-                )
-            )
+            office.put_feature(late("paid < 20000 OR paid % 9000 < 1500"))
         paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(FIRMS))
         listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(FIRMS - 100))
         load(live, folder, "tax", "vat", "uscc,paid\n" + paid)
@@ -78,29 +60,7 @@ def load(live: LiveRoom, folder: Path, owner: str, table: str, rows: str) -> Non
 
 def propose(live: LiveRoom, name: str, **changes: object) -> None:
     """Have a bank propose a training, and both owners approve it."""
-    fields: dict[str, object] = {
-        "algorithm": "logistic-1",
-        "features": [COURT, VAT],
-        "label": LATE,
-        "inverse_ridge": {"least": "0.01", "most": "1"},
-        "least_rows": 1000,
-        "least_events": 60,
-        "releases": ["rows", "auc", "ks", "weights"],
-        "runs": {"most": 20, "days": 30},
-    }
-    with live.open("bank-a", "desk") as bank:
-        template = Template(
-            room=bank.profile.card.origin,
-            kind="Fit",
-            name=name,
-            title=title("arrears"),
-            proposer="bank-a",
-            signer=b64(bank.profile.signing_certificate),
-            purposes=(Purpose.PRODUCT_DESIGN,),
-            fit=Fit.model_validate(fields | changes, strict=False),
-        )
-        digest = bank.propose_template(template).recorded.statement.digest
-    live.approve(digest)
+    have_approved(live, name, fit_of(OF_TWO | changes))
 
 
 def audited(room: LiveRoom) -> dict[str, object]:

@@ -17,21 +17,19 @@ from typer.testing import CliRunner
 from saferoom_client.cli import app
 from saferoom_client.jobs import JobEnd, JobRows
 from saferoom_client.refused import Refused
-from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
     Bounds,
     Figure,
     JobOutcome,
-    Purpose,
     Runs,
-    Template,
     Training,
     TrainingMethod,
 )
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
 from tests.flow.offers import VAT, title
+from tests.flow.trainings import have_approved
 
 FIRMS = 1400
 COMMON = 1200
@@ -59,31 +57,20 @@ def room(tmp_path: Path) -> Iterator[LiveRoom]:
 
 def propose(live: LiveRoom, *, features: tuple[str, ...] = (VAT,), host: str | None = None) -> None:
     """Have a bank propose a training, and every owner approve it."""
-    with live.open("bank-a", "desk") as bank:
-        template = Template(
-            room=bank.profile.card.origin,
-            kind="Training",
-            name="default-model",
-            title=title("default"),
-            proposer="bank-a",
-            signer=b64(bank.profile.signing_certificate),
-            purposes=(Purpose.PRODUCT_DESIGN,),
-            training=Training(
-                algorithm=TrainingMethod.VERTICAL_LOGISTIC,
-                features=features,
-                host=host,
-                label=title("default"),
-                label_columns=3,
-                inverse_ridge=Bounds(least=Decimal("0.01"), most=Decimal(1)),
-                rounds=20,
-                least_rows=1000,
-                least_events=50,
-                releases=(Figure.ROWS, Figure.ROUNDS, Figure.CONVERGENCE),
-                runs=Runs(most=10, days=30),
-            ),
-        )
-        digest = bank.propose_template(template).recorded.statement.digest
-    live.approve(digest)
+    training = Training(
+        algorithm=TrainingMethod.VERTICAL_LOGISTIC,
+        features=features,
+        host=host,
+        label=title("default"),
+        label_columns=3,
+        inverse_ridge=Bounds(least=Decimal("0.01"), most=Decimal(1)),
+        rounds=20,
+        least_rows=1000,
+        least_events=50,
+        releases=(Figure.ROWS, Figure.ROUNDS, Figure.CONVERGENCE),
+        runs=Runs(most=10, days=30),
+    )
+    have_approved(live, "default-model", training)
 
 
 def applicants(path: Path) -> JobRows:
