@@ -36,7 +36,7 @@ from saferoom_proto import chain
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.entry import commitment, leaf
-from saferoom_proto.statements import ChainLink, Release, StreamPosition, load, seal_statement
+from saferoom_proto.statements import ChainLink, Release, load, seal_statement
 from saferoom_proto.suite import Suite
 from tests.client.story import ONE_CUT, Story
 
@@ -91,19 +91,16 @@ def pragmas(database: Database, pragma: str) -> None:
 
 def answers(story: Story) -> Iterator[Envelope]:
     """Make answers without end, each to a question of its own, in the order of the chain."""
+    first = story.link
     story.release()
     template = load(story.log.pop(), Release)
-    heard = StreamPosition(
-        sequence=len(story.followed), running=chain.head_of(each.whole for each in story.followed)
-    )
     charge = template.charges[0]
     charges = (charge.model_copy(update={"cells_before": ONE_CUT}),)
-    previous, index = chain.GENESIS, 0
+    previous, index = first.previous, first.index
     while True:
         changes = {
             "request": sha256_digest(b"question %d" % index),
-            "stream": heard,
-            "charges": template.charges if index == 0 else charges,
+            "charges": template.charges if index == first.index else charges,
             "chain": ChainLink(index=index, previous=previous),
         }
         said = seal_statement(template.model_copy(update=changes), story.enclave.identity)
