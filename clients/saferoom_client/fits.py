@@ -36,7 +36,7 @@ from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
 from saferoom_client.tongue import say
-from saferoom_client.training.folder import open_sealed, seal, short
+from saferoom_client.training.folder import FITS, REQUEST, kept_in, open_sealed, seal, short
 from saferoom_client.values import TemplateView
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import b64, unb64
@@ -60,10 +60,7 @@ from saferoom_proto.statements.base import (
 from saferoom_proto.v1 import job_pb2
 from saferoom_proto.wire import Recorded, envelope_to_proto, recorded_from_proto
 
-FITS: Final = "fits"
-_REQUEST: Final = "request.json"
 _RECEIPT: Final = "receipt.json"
-_FOLDERS: Final = f"{'[0-9a-f]' * 16}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +104,10 @@ class KeptFit:
     """
 
     def __init__(self, profile: Profile, folder: Path) -> None:
-        kept = read_model(folder / _REQUEST, _Kept)
+        kept = read_model(folder / REQUEST, _Kept)
         self._profile: Final = profile
         self._sealed: Final = unb64(kept.key)
-        self._request: Final = folder / _REQUEST
+        self._request: Final = folder / REQUEST
         self.envelope: Final = Envelope.from_text(kept.request)
         self.request: Final = load(self.envelope, FitRequest)
         self.receipt: Final = folder / _RECEIPT
@@ -119,9 +116,9 @@ class KeptFit:
     def make(cls, profile: Profile, envelope: Envelope, key: SealingKey) -> KeptFit:
         """Keep a request that was signed, before it is asked."""
         folder = make_folder(make_folder(profile.folder / FITS) / short(envelope.digest))
-        sealed = seal(profile, envelope.digest, _REQUEST, key.to_bytes())
+        sealed = seal(profile, envelope.digest, REQUEST, key.to_bytes())
         kept = _Kept(request=envelope.to_json().decode(), key=b64(sealed))
-        write_document(folder / _REQUEST, kept)
+        write_document(folder / REQUEST, kept)
         return cls(profile, folder)
 
     @property
@@ -225,8 +222,7 @@ async def take_up_fit(
 
 def kept_fits(profile: Profile) -> list[KeptFit]:
     """Give the trainings in the room of this member folder, by name."""
-    folders = sorted((profile.folder / FITS).glob(_FOLDERS))
-    return [KeptFit(profile, each) for each in folders if (each / _REQUEST).exists()]
+    return [KeptFit(profile, each) for each in kept_in(profile, FITS)]
 
 
 def find_fit(profile: Profile, named: str) -> KeptFit | None:

@@ -23,11 +23,16 @@ def require_consent_covers(
         raise SafeRoomError(Reason.NO_CONSENT, "given for another purpose")
     if not consent.valid_from <= now < consent.valid_to:
         raise SafeRoomError(Reason.NO_CONSENT, "not in force now")
-    types = set(consent.information_types)
     for feature in features:
-        by_type = bool(feature.information_types) and types.issuperset(feature.information_types)
-        if feature.full_name not in consent.features and not by_type:
+        if not covers(consent, feature):
             raise SafeRoomError(Reason.NO_CONSENT, f"does not cover {feature.full_name}")
+
+
+def covers(consent: Consent, feature: Feature) -> bool:
+    """Tell whether a consent names a feature, or all kinds of information that it is made of."""
+    types = feature.information_types
+    by_type = bool(types) and {*consent.information_types}.issuperset(types)
+    return by_type or feature.full_name in consent.features
 
 
 def require_giver(

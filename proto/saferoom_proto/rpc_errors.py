@@ -63,8 +63,10 @@ class Abortable(Protocol):
 
 _BY_STATUS: Final = {
     grpc.StatusCode.UNAVAILABLE: Reason.UNAVAILABLE,
-    # The room never gives it: a connection that broke in the middle of a TLS record does.
+    # The room gives neither without its details: a connection that broke in the middle of a TLS
+    # record does, and a stream that was ended while this side wrote into it.
     grpc.StatusCode.UNKNOWN: Reason.UNAVAILABLE,
+    grpc.StatusCode.INTERNAL: Reason.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE,
     grpc.StatusCode.UNAUTHENTICATED: Reason.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED: Reason.NOT_ALLOWED,
@@ -144,8 +146,10 @@ def from_rpc_error(error: grpc.RpcError) -> SafeRoomError:
     """
     info = _info(error)
     if info is None:
-        reason = _BY_STATUS.get(_code(error), Reason.INTERNAL)
-        return SafeRoomError(reason, f"{_code(error).name}: {_text(error)}")
+        code = _code(error)
+        name = "no status" if code is None else code.name
+        reason = Reason.INTERNAL if code is None else _BY_STATUS.get(code, Reason.INTERNAL)
+        return SafeRoomError(reason, f"{name}: {_text(error)}")
     if info.reason not in Reason.__members__:
         return SafeRoomError(Reason.INTERNAL, f"the unknown reason {info.reason[:80]!r}")
     reason, seconds = Reason[info.reason], _retry_seconds(error)
@@ -218,10 +222,8 @@ def _trailers(error: grpc.RpcError) -> Iterable[tuple[str, str | bytes]]:
     return ()
 
 
-def _code(error: grpc.RpcError) -> grpc.StatusCode:
-    if isinstance(error, grpc.Call | grpc.aio.AioRpcError):
-        return error.code() or grpc.StatusCode.INTERNAL
-    return grpc.StatusCode.INTERNAL
+def _code(error: grpc.RpcError) -> grpc.StatusCode | None:
+    return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else None
 
 
 def _text(error: grpc.RpcError) -> str:

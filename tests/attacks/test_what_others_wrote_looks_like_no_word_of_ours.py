@@ -16,6 +16,7 @@ import pytest
 from saferoom_client import standalone
 from saferoom_client.cli.output import as_written, print_error, show
 from saferoom_client.cli.staying import teller
+from saferoom_client.cli.tables import table
 from saferoom_client.events import Event, Happening
 from saferoom_proto.encoding import b64
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
@@ -76,6 +77,13 @@ def test_a_result_keeps_its_lines_and_nothing_else_of_that_kind(
     show(False, {}, text, LIE)
     assert "\x1b" not in (said := capsys.readouterr().out)
     assert "\u202e" not in said
+
+
+def test_a_cell_of_a_table_begins_no_line() -> None:
+    lines = table(["ROLE", "MISSING"], [["enclave", f"a sandbox{LIE}"], ["server", ""]])
+    assert len(lines) == 3
+    assert all(each.isprintable() for each in lines)
+    assert r"a sandbox\x1b[1A" in lines[1]
 
 
 def test_json_on_a_terminal_means_the_same_and_steers_nothing(

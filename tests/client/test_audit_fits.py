@@ -14,9 +14,10 @@ from saferoom_proto.certificate import ReleaseCertificate
 from saferoom_proto.encoding import sha256_digest
 from saferoom_proto.fits import SIZE, ModelCard, ToldWeight, require_room
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.statements import FitRelease, PrivacySpent
+from saferoom_proto.statements import FitRelease, JobAdmission, PrivacySpent
 from saferoom_proto.statements.training import MOST_COLUMNS, FitBands
 from tests.proto.golden_fits import card, fit_certificate, words_on_fits
+from tests.proto.golden_jobs import training_certificate, words_on_jobs
 
 CERTIFICATE = fit_certificate()
 OWN = Learners("ring", ("ring",), frozenset())
@@ -24,15 +25,18 @@ DIGEST = sha256_digest(b"another template")
 PART = CERTIFICATE.part("tax").fit
 
 
+def charged(spent: str) -> PrivacySpent:
+    """Read what was charged, what is spent, and of how much."""
+    own, total, cap = map(Decimal, spent.split("/"))
+    return PrivacySpent(charged=own, spent=total, cap=cap)
+
+
 def release(request: str, run: int, days: float = 0, spent: str | None = None) -> FitRelease:
     """An enclave's word, as the golden one but for some fields."""
     said = words_on_fits()["fit-release"]
     assert isinstance(said, FitRelease)
     time = said.time + timedelta(days=days)
-    privacy = None
-    if spent is not None:
-        charged, total, cap = map(Decimal, spent.split("/"))
-        privacy = PrivacySpent(charged=charged, spent=total, cap=cap)
+    privacy = None if spent is None else charged(spent)
     changes = {"request": sha256_digest(request.encode()), "run": run, "time": time}
     return said.model_copy(update={**changes, "privacy": privacy})
 
@@ -91,6 +95,51 @@ def test_bands_are_charged_each_time_and_add_up_for_linked_groups() -> None:
     assert refusal(fits, release("later", 1, days=31, spent="0.5/0.5/1"), of) is None
     both = refusal(fits, release("both", 2, days=31, spent="0.5/0.5/1"), of, linked)
     assert both is Reason.STORE_ROLLED_BACK, "an agreement linked them since"
+
+
+def begins(fits: Fits, request: str, spent: str | None, days: float = 0) -> Reason | None:
+    """Have a joint job of bands begin; give why that is held against its enclave."""
+    said = words_on_jobs()["job-admission"]
+    assert isinstance(said, JobAdmission)
+    privacy = None if spent is None else charged(spent)
+    changes = {"request": sha256_digest(request.encode()), "privacy": privacy, "owner": "tax"}
+    time = release("any", 1).time + timedelta(days=days)
+    part = training_certificate().part("tax").training
+    assert part is not None
+    bands = FitBands(epsilon=Decimal("0.5"), cap=Decimal(1))
+    told = said.model_copy(update={**changes, "time": time})
+    try:
+        fits.begun(told, part.model_copy(update={"bands": bands}), OWN)
+    except SafeRoomError as error:
+        return error.reason
+    return None
+
+
+def test_joint_jobs_and_trainings_in_the_room_are_charged_together() -> None:
+    fits, of = Fits(), banded()
+    assert begins(fits, "joint", "0.5/0.5/1") is None
+    assert begins(fits, "joint", "0.5/0.5/1") is None, "taken up again, it is charged once"
+    assert refusal(fits, release("in the room", 1, spent="0.5/0.5/1"), of) is (
+        Reason.STORE_ROLLED_BACK
+    ), "the joint job is forgotten"
+    assert begins(fits, "past the cap", "0.5/1.5/1") is Reason.OVER_BUDGET
+    assert begins(fits, "later", "0.5/0.5/1", days=31) is None
+
+
+@pytest.mark.parametrize(
+    ("spent", "reason"),
+    [
+        (None, Reason.CERTIFICATE_MISMATCH),
+        ("0.4/0.4/1", Reason.OVER_BUDGET),
+        ("0.5/0.5/2", Reason.OVER_BUDGET),
+        ("0.5/1.5/1", Reason.OVER_BUDGET),
+    ],
+)
+def test_a_joint_job_that_is_charged_otherwise_is_found(spent: str | None, reason: Reason) -> None:
+    assert begins(Fits(), "joint", spent) is reason
+    fits = Fits()
+    assert refusal(fits, release("one", 1, spent="0.5/0.5/1"), banded()) is None
+    assert begins(fits, "joint", "0.5/0.5/1") is Reason.STORE_ROLLED_BACK, "a model is forgotten"
 
 
 @pytest.mark.parametrize(

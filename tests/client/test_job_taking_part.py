@@ -23,7 +23,7 @@ from saferoom_client.profile import Profile
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.training import taking_part
-from saferoom_client.training.folder import find_job, kept_jobs
+from saferoom_client.training.folder import FITS, REQUEST, find_job, kept_jobs
 from saferoom_client.training.machines import take_up
 from saferoom_client.training.progress import Stage
 from saferoom_client.training.table import TrainingTable
@@ -211,9 +211,21 @@ async def test_a_kept_state_holds_no_row_and_opens_only_with_the_members_key(
     path.write_bytes(sealed)
     with pytest.raises(SafeRoomError):
         find_job(other, played.folder.job).state()
+
+
+async def test_a_job_that_is_not_known_names_the_jobs_and_the_trainings_of_the_folder(
+    played: Played,
+) -> None:
+    profile = played.folder.profile
+    trainings = profile.folder / FITS
+    for name in ("0123456789abcdef", "fedcba9876543210"):
+        (trainings / name).mkdir(parents=True)
+    (trainings / "0123456789abcdef" / REQUEST).touch()  # of the other no request was kept
     with pytest.raises(SafeRoomError) as unknown:
-        find_job(other, "ffff")
+        find_job(profile, "ffff")
     assert unknown.value.reason is Reason.UNKNOWN_STATEMENT
+    own = played.folder.folder.name
+    assert unknown.value.fields[0].rule.endswith(f"; it has: {own}, 0123456789abcdef")
 
 
 async def test_one_process_at_a_time_takes_part(played: Played) -> None:

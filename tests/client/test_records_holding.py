@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import date
@@ -249,6 +250,18 @@ def test_a_workbook_that_is_damaged_further_down_is_named_with_the_row(
                 part = part.replace(whole, broken)
             torn.writestr(name, part)
     assert refused("tax_credit_grade", path) == f"it is damaged after row {row}"
+
+
+def test_a_row_that_no_sheet_can_have_ends_the_reading(tmp_path: Path) -> None:
+    heading = GRADES.splitlines()[0].split(",")
+    path = workbook(tmp_path, list(heading), ["甲", ONE, 2024, "A"])
+    parts = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
+    with zipfile.ZipFile(path, "w") as made:
+        for name in parts.namelist():
+            part = parts.read(name)
+            made.writestr(name, re.sub(rb'(<row r="|<c r="[A-Z]+)2"', rb'\g<1>30000000"', part))
+    rule = "a sheet has at most 1,048,576 rows"
+    assert refused("tax_credit_grade", path) == rule
 
 
 def arrow_table() -> pa.Table:

@@ -129,10 +129,20 @@ def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     assert from_rpc_error(raised).reason is Reason.UNAVAILABLE
 
 
-async def test_a_connection_that_breaks_in_a_tls_record_is_unavailable(tmp_path: Path) -> None:
-    # "Stream removed (Unwrap failed (TSI_DATA_CORRUPTED))": what gRPC says of a killed server.
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        # What gRPC says of a killed server: "(Unwrap failed (TSI_DATA_CORRUPTED))".
+        (grpc.StatusCode.UNKNOWN, "Stream removed"),
+        # And of a stream that was ended while this side wrote into it.
+        (grpc.StatusCode.INTERNAL, "Internal error from Core"),
+    ],
+)
+async def test_a_connection_that_breaks_in_the_middle_is_unavailable(
+    tmp_path: Path, status: grpc.StatusCode, text: str
+) -> None:
     async def handler(_: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        await context.abort(grpc.StatusCode.UNKNOWN, "Stream removed")
+        await context.abort(status, text)
 
     async with serving(handler, tmp_path) as target:
         raised = await failure(target)

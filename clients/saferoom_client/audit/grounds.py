@@ -16,7 +16,7 @@ from typing import Final
 from saferoom_client.audit.book import Book, Ending
 from saferoom_client.audit.fits import OfNobody
 from saferoom_proto.certificate import OwnerPart, ReleaseCertificate
-from saferoom_proto.covering import require_giver
+from saferoom_proto.covering import covers, require_giver
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.encoding import unb64
 from saferoom_proto.identity import Certified, verify_issued
@@ -221,19 +221,12 @@ class Grounds:
             raise SafeRoomError(Reason.NO_CONSENT, "its consent was given to another institution")
         if not consent.valid_from <= said.time < consent.valid_to:
             raise SafeRoomError(Reason.NO_CONSENT, "its consent was not in force")
-        self._require_covered(consent, part)
+        for use in part.features:
+            if not covers(consent, self._book.features[use.digest]):
+                raise SafeRoomError(Reason.NO_CONSENT, f"its consent does not cover {use.feature}")
         revoked = self._book.revocations.get((said.consent, consent.subject))
         self._require_not_over(word, revoked, Reason.NO_CONSENT)
         self._require_certified(consent, placed.entry, word)
-
-    def _require_covered(self, consent: Consent, part: OwnerPart) -> None:
-        types = set(consent.information_types)
-        for use in part.features:
-            feature = self._book.features.get(use.digest)
-            own = () if feature is None else feature.information_types
-            by_type = bool(own) and types.issuperset(own)
-            if use.feature not in consent.features and not by_type:
-                raise SafeRoomError(Reason.NO_CONSENT, f"its consent does not cover {use.feature}")
 
     def _require_certified(self, consent: Consent, entry: int, word: Word) -> None:
         """Check that whoever signed a consent could, and was certified then and when it served."""

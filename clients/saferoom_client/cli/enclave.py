@@ -20,7 +20,7 @@ from saferoom_client.cli.options import (
     WhyOption,
     group,
 )
-from saferoom_client.cli.output import moment, show, show_units
+from saferoom_client.cli.output import in_one_line, moment, show, show_units
 from saferoom_client.cli.staying import run_until_told, teller
 from saferoom_client.files import read_model
 from saferoom_client.premises.home import EXCHANGE, Home, HomeConfig
@@ -151,7 +151,7 @@ def evidence(
         "sandbox_missing": list(claims.sandbox_missing),
         "endorsed_until": shown.endorsement.valid_to.isoformat(),
     }
-    missing = ", ".join(claims.sandbox_missing) or say("nothing")
+    missing = in_one_line(", ".join(claims.sandbox_missing)) or say("nothing")
     show(
         as_json,
         document,

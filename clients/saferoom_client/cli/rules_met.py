@@ -217,6 +217,7 @@ WITH_VALUES: Final = (
     later("{name}: no information type of the catalogue"),
     later("{handle}: no owner of these checks; they are {handles}"),
     later("it is damaged after row {row}"),
+    later("a sheet has at most {rows} rows"),
     later("nothing is left of it in the form of {form}"),
     later("{feature}: one value is stated at a time"),
     later("1 to {most}, or all"),

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 
-from saferoom_client.cli.output import columns_of
+from saferoom_client.cli.output import columns_of, in_one_line
 from saferoom_client.tongue import say
 
 _BETWEEN = "  "
@@ -21,7 +21,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return [say("none")]
     said = [say(heading) for heading in headings]
-    cells = [said, *(list(row) for row in rows)]
+    cells = [said, *([in_one_line(cell) for cell in row] for row in rows)]
     widths = [max(columns_of(row[column]) for row in cells) for column in range(len(said))]
     whole = sum(widths) + len(_BETWEEN) * (len(widths) - 1)
     screen = shutil.get_terminal_size().columns if sys.stdout.isatty() else whole

@@ -40,7 +40,9 @@ from saferoom_proto.statements.training import FitBands
 from saferoom_proto.wire import Recorded
 
 JOBS: Final = "jobs"
-_REQUEST: Final = "request.json"
+FITS: Final = "fits"
+"""Trainings in the room: one question each (`fits`)."""
+REQUEST: Final = "request.json"
 _COURSE: Final = "course.json"
 _STATE: Final = "state.sealed"
 _ENDED: Final = "ended.json"
@@ -117,7 +119,7 @@ class JobFolder:
     """
 
     def __init__(self, profile: Profile, folder: Path) -> None:
-        kept = read_model(folder / _REQUEST, _Request)
+        kept = read_model(folder / REQUEST, _Request)
         self.profile: Final = profile
         self.folder: Final = folder
         self.envelope: Final = Envelope.from_text(kept.request)
@@ -156,9 +158,9 @@ class JobFolder:
             givers=givers,
             rows=rows,
             bands=bands,
-            channel_key=b64(seal(profile, envelope.digest, _REQUEST, channel_key.to_bytes())),
+            channel_key=b64(seal(profile, envelope.digest, REQUEST, channel_key.to_bytes())),
         )
-        write_document(folder / _REQUEST, kept)
+        write_document(folder / REQUEST, kept)
         return cls(profile, folder)
 
     @contextmanager
@@ -172,7 +174,7 @@ class JobFolder:
             SafeRoomError: `CONFLICT` if one does.
         """
         # Of the files in the folder it is the one that is never written anew.
-        handle = os.open(self.folder / _REQUEST, os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(self.folder / REQUEST, os.O_RDWR | os.O_CLOEXEC)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,7 +195,7 @@ class JobFolder:
     def channel_key(self) -> SealingKey:
         """Give the key that the channel's secret is sealed to."""
         sealed = unb64(self._channel_key)
-        return SealingKey.from_bytes(self._open(_REQUEST, sealed))
+        return SealingKey.from_bytes(self._open(REQUEST, sealed))
 
     def admit(self, admission: Envelope, room_columns: int, secret: bytes) -> None:
         """Keep what the enclave's admission said."""
@@ -234,7 +236,7 @@ class JobFolder:
 
     def discard(self) -> None:
         """Let all of it go: the room refused the request, and nothing has begun."""
-        (self.folder / _REQUEST).unlink(missing_ok=True)
+        (self.folder / REQUEST).unlink(missing_ok=True)
         self.forget_state()
         self.folder.rmdir()
 
@@ -270,7 +272,8 @@ def find_job(profile: Profile, named: str) -> JobFolder:
         if digits and folder.job.partition(":")[2].startswith(digits)
     ]
     if len(found) != 1:
-        told = ", ".join(short(each.job) for each in kept_jobs(profile)) or "none"
+        here = (each.name for place in (JOBS, FITS) for each in kept_in(profile, place))
+        told = ", ".join(here) or "none"
         rule = f"{named} is no one job of this member folder; it has: {told}"
         raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
     return found[0]
@@ -278,8 +281,13 @@ def find_job(profile: Profile, named: str) -> JobFolder:
 
 def kept_jobs(profile: Profile) -> list[JobFolder]:
     """Give the jobs of this member folder, by name."""
-    folders = sorted((profile.folder / JOBS).glob(f"{'[0-9a-f]' * _DIGITS}"))
-    return [JobFolder(profile, each) for each in folders if (each / _REQUEST).exists()]
+    return [JobFolder(profile, each) for each in kept_in(profile, JOBS)]
+
+
+def kept_in(profile: Profile, place: str) -> list[Path]:
+    """Give the folders of a member's jobs, or of its trainings in the room, by name."""
+    folders = sorted((profile.folder / place).glob("[0-9a-f]" * _DIGITS))
+    return [each for each in folders if (each / REQUEST).exists()]
 
 
 def seal(profile: Profile, job: str, place: str, data: bytes) -> bytes:
