@@ -7,11 +7,18 @@ import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from threading import Event, Thread
+from typing import Final, Self
 
 SYNC_TRIES: Final = 200
+_LOOK_SECONDS: Final = 0.05
+_OWN: Final = slice(11, 13)
+"""A process's times, in what proc(5) tells after its name."""
+_WITH_ENDED: Final = slice(11, 15)
+"""Its own and those of its children that it has waited for."""
 
 Call = Callable[[], Awaitable[object]]
 
@@ -83,8 +90,55 @@ def resident_mib(pid: int) -> float:
 
 def processor_seconds(pid: int) -> float:
     """Read how much processor time a process has used."""
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return _seconds(_stat(pid)[_OWN])
+
+
+def below(pid: int) -> Iterator[int]:
+    """List a process and all that came of it."""
+    yield pid
+    for child in children(pid):
+        yield from below(child)
+
+
+def tree_seconds(pid: int) -> float:
+    """Read what a process, all that came of it, and what of that has ended, used."""
+    return sum(_seconds(_stat(each)[_WITH_ENDED]) for each in below(pid))
+
+
+class Peak:
+    """The most memory that one process of a tree has resident, from the beginning to the end.
+
+        with Peak(pid) as peak:
+            ...
+        peak.mib
+
+    Args:
+        pid: the tree's first process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.mib = 0.0
+        self._pid: Final = pid
+        self._over: Final = Event()
+        self._looking: Final = Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._looking.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            for each in below(self._pid):
+                with suppress(OSError):  # it has ended
+                    self.mib = max(self.mib, resident_mib(each))
+
+
+def _seconds(ticks: Sequence[str]) -> float:
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def _stat(pid: int) -> list[str]:

@@ -15,56 +15,16 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 from typing import Final
 
-from benchmarks.gauges import children, resident_mib
+from benchmarks.gauges import Peak, tree_seconds
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
 from tests.flow.trainings import OF_TWO, fit_of, have_approved, late
 
-LOOK_SECONDS: Final = 0.05
 MISSING: Final = 100
 """Firms of the tax office that the court does not hold."""
-_TIMES: Final = slice(11, 15)
-"""Of a process and of its children that it has waited for, in proc(5) after the name."""
-
-
-def below(pid: int) -> Iterator[int]:
-    """List a process and all that came of it."""
-    yield pid
-    for child in children(pid):
-        yield from below(child)
-
-
-def processor_seconds(pid: int) -> float:
-    """Read what a process, all that came of it, and what of that has ended, used."""
-    used = 0
-    for each in below(pid):
-        told = Path(f"/proc/{each}/stat").read_text("utf-8", "replace").rpartition(")")[2]
-        used += sum(map(int, told.split()[_TIMES]))
-    return used / os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(slots=True)
-class Peak:
-    """The most memory that one process of a tree has resident, until told to stop."""
-
-    pid: int
-    stop: Event = field(default_factory=Event)
-    mib: float = 0.0
-
-    def run(self) -> None:
-        """Look again and again."""
-        while not self.stop.wait(LOOK_SECONDS):
-            for each in below(self.pid):
-                try:
-                    self.mib = max(self.mib, resident_mib(each))
-                except OSError:  # it has ended
-                    continue
 
 
 def make(live: LiveRoom, folder: Path, rows: int) -> None:
@@ -90,15 +50,10 @@ def make(live: LiveRoom, folder: Path, rows: int) -> None:
 def ask(live: LiveRoom) -> str:
     """Have the bank ask, and say what it took."""
     server = live.processes.running["server"].pid
-    peak = Peak(server)
-    looking = Thread(target=peak.run)
-    looking.start()
-    began, used = time.perf_counter(), processor_seconds(server)
-    with live.open("bank-a", "desk") as bank:
+    with Peak(server) as peak, live.open("bank-a", "desk") as bank:
+        began, used = time.perf_counter(), tree_seconds(server)
         card = bank.train_in_room("both", purpose="product-design").verified.card
-    seconds, used = time.perf_counter() - began, processor_seconds(server) - used
-    peak.stop.set()
-    looking.join()
+        seconds, used = time.perf_counter() - began, tree_seconds(server) - used
     if card is None:
         raise SystemExit("it was withheld")
     return f"{card.rows:,} rows  {seconds:.2f} s  {used:.2f} s cpu  {peak.mib:.0f} MiB"
