@@ -37,8 +37,10 @@ HEADINGS: Final = (
 """Of a table of bands."""
 
 
-def describe_bands_asked(owner: str, part: FitPart, bands: FitBands) -> Iterator[str]:
-    """Tell an approver what bands tell, and with how much noise."""
+def describe_bands_asked(
+    owner: str, part: FitPart, bands: FitBands, *, alone: bool
+) -> Iterator[str]:
+    """Tell an approver what bands tell, and with how much noise; `alone`: of no other owners."""
     yield say(
         "    the bands: of the rows held out, in at most {most} by score, how many came to {label},"
         " how many did not, and what the model foretold them; none of fewer than {least} of either"
@@ -50,9 +52,15 @@ def describe_bands_asked(owner: str, part: FitPart, bands: FitBands) -> Iterator
     yield _blurred(bands, BandNoise.of(bands.epsilon).counts)
     yield say(
         "      of rows that were trained on, three of four, nothing is promised by that: that"
-        " nobody knows which these are keeps them; a ridge or trees chosen otherwise are charged"
-        " anew, and the same gives the same numbers to whoever asks"
+        " nobody knows which these are keeps them"
     )
+    if alone:
+        yield say(
+            "      a ridge or trees chosen otherwise are charged anew, and the same gives the same"
+            " numbers to whoever asks"
+        )
+    else:
+        yield say("      every owner charges each training, and each has noise of its own")
     yield _capped(bands, part.runs.days, owner)
 
 

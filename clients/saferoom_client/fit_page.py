@@ -12,7 +12,6 @@ from saferoom_client.sheet.rows import Form, Page, Row, Section, moment
 from saferoom_client.tongue import later, say, spoken
 from saferoom_proto.fit_receipt import VerifiedFit
 from saferoom_proto.fits import ModelCard
-from saferoom_proto.statements import FitRelease
 
 USES: Final = (
     later("To score by bands, under a template of its own and with each subject's consent."),
@@ -110,7 +109,7 @@ def _sections(verified: VerifiedFit, card: ModelCard) -> Iterator[Section]:
             Row(say("purpose"), str(request.purpose)),
             Row(say("for"), "\n".join(map(say, USES))),
             Row(say("limits"), "\n".join(map(say, LIMITS))),
-            *_spent(release),
+            *_spent(verified),
             Row(say("when"), moment(release.time)),
             Row(say("job"), verified.said.request_id, Form.CODE),
             Row(say("the model"), str(release.model), Form.CODE),
@@ -118,6 +117,8 @@ def _sections(verified: VerifiedFit, card: ModelCard) -> Iterator[Section]:
     )
 
 
-def _spent(release: FitRelease) -> Iterator[Row]:
-    if release.privacy is not None:
-        yield Row("epsilon", spent_words(release.privacy))
+def _spent(verified: VerifiedFit) -> Iterator[Row]:
+    for word in (verified.release, *verified.givers):
+        if word.privacy is not None:
+            owner = f", {word.owner}" if verified.givers else ""
+            yield Row(f"epsilon{owner}", spent_words(word.privacy))

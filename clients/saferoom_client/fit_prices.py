@@ -59,7 +59,10 @@ async def price_fit(
     # Step 1: the template, verified; and a signed request. Nothing is sealed in answer to it.
     view = await get_template(session, template)
     if required_fit(view).givers:
-        rule = later("bands have a price, and a training over several owners' columns tells none")
+        rule = later(
+            "each of several owners charges the template's epsilon; what is left is not asked"
+            " beforehand"
+        )
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
     request, _ = signed_fit(session, view, chosen or Chosen(), read_purpose(purpose), price=True)
     ask = job_pb2.TrainInRoomRequest(request=envelope_to_proto(request))

@@ -23,10 +23,11 @@ from saferoom_proto.statements import (
     FitRequest,
     JobAdmission,
     Outcome,
+    PrivacySpent,
     Template,
 )
 from saferoom_proto.statements.fit import FitPart
-from saferoom_proto.statements.training import MOST_OWNERS
+from saferoom_proto.statements.training import MOST_OWNERS, FitBands
 from saferoom_proto.suite import suite_of
 from saferoom_proto.trust import Trust
 
@@ -143,6 +144,8 @@ def _verify_admission(
     heard = verify_heard(giver, asked, said.certificate, trust, kinds)
     if heard.index >= said.index:
         raise SafeRoomError(Reason.BAD_PROOF, "let begin after it had ended")
+    part, privacy = said.certificate.part(giver.owner).fit, heard.release.privacy
+    _require_due(privacy, None if part is None else part.bands, counts=True)
     return heard.release
 
 
@@ -152,10 +155,15 @@ def _require_charged(request: FitRequest, release: FitRelease, part: FitPart) ->
         raise SafeRoomError(Reason.BAD_PROOF, "its price was asked, and no model")
     if release.privacy is not None and release.run is None and not request.price:
         raise SafeRoomError(Reason.BAD_PROOF, "its model was asked, and no price")
-    charged = None if release.privacy is None else release.privacy.charged
     counts = release.run is not None or release.reason is Reason.PRICE_ONLY
-    due = None if part.bands is None or not (counts or charged) else part.bands.epsilon
+    _require_due(release.privacy, part.bands, counts=counts)
+
+
+def _require_due(privacy: PrivacySpent | None, bands: FitBands | None, *, counts: bool) -> None:
+    """Refuse with `BAD_PROOF` a charge that is not its template's; `counts`: there is to be one."""
+    charged = None if privacy is None else privacy.charged
+    due = None if bands is None or not (counts or charged) else bands.epsilon
     if charged != due:
         raise SafeRoomError(Reason.BAD_PROOF, f"charged {charged}, and its bands tell {due}")
-    if release.privacy is not None and part.bands and release.privacy.cap > part.bands.cap:
+    if privacy is not None and bands and privacy.cap > bands.cap:
         raise SafeRoomError(Reason.BAD_PROOF, "the cap is above the template's")

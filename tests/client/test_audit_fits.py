@@ -51,7 +51,10 @@ def banded(epsilon: str = "0.5", cap: str = "1") -> ReleaseCertificate:
 
 
 def refusal(
-    fits: Fits, said: FitRelease, of: ReleaseCertificate = CERTIFICATE, by: Learners = OWN
+    fits: Fits,
+    said: FitRelease | JobAdmission,
+    of: ReleaseCertificate = CERTIFICATE,
+    by: Learners = OWN,
 ) -> Reason | None:
     """Have a word taken; give why it is held against its enclave."""
     try:
@@ -97,19 +100,23 @@ def test_bands_are_charged_each_time_and_add_up_for_linked_groups() -> None:
     assert both is Reason.STORE_ROLLED_BACK, "an agreement linked them since"
 
 
-def begins(fits: Fits, request: str, spent: str | None, days: float = 0) -> Reason | None:
-    """Have a joint job of bands begin; give why that is held against its enclave."""
+def admission(request: str, spent: str | None, days: float = 0, run: int = 1) -> JobAdmission:
+    """Have the tax office let a job begin."""
     said = words_on_jobs()["job-admission"]
     assert isinstance(said, JobAdmission)
     privacy = None if spent is None else charged(spent)
     changes = {"request": sha256_digest(request.encode()), "privacy": privacy, "owner": "tax"}
     time = release("any", 1).time + timedelta(days=days)
+    return said.model_copy(update={**changes, "time": time, "run": run})
+
+
+def begins(fits: Fits, request: str, spent: str | None, days: float = 0) -> Reason | None:
+    """Have a joint job of bands begin; give why that is held against its enclave."""
     part = training_certificate().part("tax").training
     assert part is not None
     bands = FitBands(epsilon=Decimal("0.5"), cap=Decimal(1))
-    told = said.model_copy(update={**changes, "time": time})
     try:
-        fits.begun(told, part.model_copy(update={"bands": bands}), OWN)
+        fits.begun(admission(request, spent, days), part.model_copy(update={"bands": bands}), OWN)
     except SafeRoomError as error:
         return error.reason
     return None
@@ -124,6 +131,15 @@ def test_joint_jobs_and_trainings_in_the_room_are_charged_together() -> None:
     ), "the joint job is forgotten"
     assert begins(fits, "past the cap", "0.5/1.5/1") is Reason.OVER_BUDGET
     assert begins(fits, "later", "0.5/0.5/1", days=31) is None
+
+
+def test_a_giver_of_a_training_in_the_room_is_charged_beside_what_it_trains_itself() -> None:
+    fits, of = Fits(), banded()
+    assert refusal(fits, release("its own", 1, spent="0.5/0.5/1"), of) is None
+    assert refusal(fits, admission("short", "0.5/0.5/1", run=2), of) is Reason.STORE_ROLLED_BACK
+    assert refusal(Fits(), admission("right", "0.5/1/1"), of) is None
+    for wrong in (None, "0.4/0.4/1", "0.5/1.5/1"):
+        assert refusal(Fits(), admission("wrong", wrong), of) is not None
 
 
 @pytest.mark.parametrize(

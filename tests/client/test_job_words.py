@@ -23,12 +23,14 @@ from saferoom_proto.statements import (
     JobAdmission,
     JobRelease,
     JobRequest,
+    PrivacySpent,
     Purpose,
     StoreState,
     StreamPosition,
     seal_statement,
 )
 from saferoom_proto.statements.base import fresh_nonce
+from saferoom_proto.statements.training import FitBands
 from saferoom_proto.wire import Recorded
 from tests.client.fakeroom import Said
 from tests.client.made import NOTHING, Case
@@ -37,7 +39,12 @@ OTHER = "sha256:" + "0e" * 32
 
 
 def signed(
-    room: AsyncRoom, case: Case, givers: tuple[str, ...] = (), **changes: object
+    room: AsyncRoom,
+    case: Case,
+    givers: tuple[str, ...] = (),
+    *,
+    bands: FitBands | None = None,
+    **changes: object,
 ) -> JobFolder:
     """Keep a signed job, of the case's template and certificate; the tax office has its side."""
     key, now = SealingKey.generate(), case.world.now()
@@ -67,6 +74,7 @@ def signed(
         rows=RowsFrom(file="rows.csv", label="bad", subject=None, columns=(), digest="00"),
         channel_key=key,
         state=b"a state",
+        bands=bands,
     )
 
 
@@ -191,6 +199,30 @@ async def test_of_several_owners_every_one_lets_a_job_begin(room: AsyncRoom, sai
         with pytest.raises(SafeRoomError) as refused:
             await open_admission(room, folder, first, seal, others)
         assert refused.value.reason is reason
+
+
+@pytest.mark.parametrize("wrong", ["tax", "court"])
+@pytest.mark.parametrize("charged", [None, Decimal("0.5")])
+async def test_of_several_owners_every_one_charges_what_was_approved(
+    room: AsyncRoom, said: Said, wrong: str, charged: Decimal | None
+) -> None:
+    case, secret = said.case, os.urandom(SECRET_BYTES)
+    folder = signed(room, case, ("court",), bands=FitBands(epsilon=Decimal(1), cap=Decimal(4)))
+
+    async def opened(*spent: PrivacySpent | None) -> JobAdmission:
+        tax, court = (
+            said_of(case, admission(case, folder, secret, owner, privacy=privacy), owner)
+            for owner, privacy in zip(("tax", "court"), spent, strict=True)
+        )
+        word, _ = await open_admission(room, folder, tax, sealed_to(folder, secret), [court])
+        return word
+
+    right = PrivacySpent(charged=Decimal(1), spent=Decimal(2), cap=Decimal(4))
+    assert (await opened(right, right)).privacy == right
+    lying = None if charged is None else right.model_copy(update={"charged": charged})
+    with pytest.raises(SafeRoomError, match="another epsilon") as refused:
+        await opened(*(lying if owner == wrong else right for owner in ("tax", "court")))
+    assert refused.value.reason is Reason.BAD_PROOF
 
 
 async def test_any_owner_refuses_a_job_and_the_host_alone_ends_it_later(

@@ -82,6 +82,11 @@ def test_a_bank_has_two_owners_train_together(room: LiveRoom) -> None:
     assert verified.card.rows == FIRMS - 100
     (court,) = verified.givers
     assert (court.owner, court.run, court.columns) == ("court", 1, 1)
+    # Bands are told, and each owner's enclave charged them by itself.
+    assert verified.card.bands is not None
+    assert verified.release.privacy is not None
+    assert verified.release.privacy.charged == 1
+    assert court.privacy == verified.release.privacy
     # Offline, by the file alone.
     receipt = FitReceipt.from_json(answer.receipt.read_bytes())
     with room.open("bank-a", "desk") as bank:

@@ -27,8 +27,9 @@ OF_TWO: Final = {
     "inverse_ridge": {"least": "0.01", "most": "1"},
     "least_rows": 1000,
     "least_events": 60,
-    "releases": ["rows", "auc", "ks", "weights"],
+    "releases": ["rows", "auc", "ks", "weights", "bands"],
     "runs": {"most": 20, "days": 30},
+    "bands": {"epsilon": "1", "cap": "20"},
 }
 """A training in the room over both owners' columns, hosted by the tax office."""
 

@@ -13,14 +13,12 @@ from tests.proto.golden_seeds import digest, key
 
 TWO = ("court.listed", "tax.vat")
 TREES = {"algorithm": "boosting-1", "inverse_ridge": None, "trees": 10, "leaves": 7}
-BANDS = {"releases": ("bands",), "bands": {"epsilon": "1", "cap": "3"}}
 
 
 @pytest.mark.parametrize(
     ("asked", "rule"),
     [
         ({**TREES, "features": TWO, "releases": ("auc",)}, "for logistic-1 alone, so far"),
-        ({**BANDS, "features": TWO}, "of one owner's features alone, so far"),
         ({"features": ("court.listed",)}, "the label's owner, who hosts, has one of the features"),
         ({"features": (*tuple(f"o{n}.a" for n in range(8)), "tax.vat")}, "at most 8 owners"),
     ],

@@ -68,8 +68,7 @@ class Fits:
         if not run <= said.run <= part.runs.most:
             detail = f"it is run {run} of at most {part.runs.most}, and says {said.run}"
             raise SafeRoomError(Reason.OVER_BUDGET, detail)
-        if isinstance(said, FitRelease):
-            self._take_bands(said, part, by)
+        self._take_bands(said, part, by)
 
     def begun(self, said: JobAdmission, part: TrainingPart, by: Learners) -> None:
         """Hold a joint job to what bands were charged before; one that is taken up is charged once.

@@ -108,7 +108,8 @@ def describe_fit_part(view: TemplateView, part: OwnerPart, fit: FitPart) -> Iter
     told = ", ".join(say(_FIGURES[each]) for each in fit.releases) or say("nothing")
     yield say("    what leaves: {told}", told=told)
     if fit.bands is not None:
-        yield from describe_bands_asked(part.owner, fit, fit.bands)
+        alone = asked is None or not asked.givers
+        yield from describe_bands_asked(part.owner, fit, fit.bands, alone=alone)
     yield say("    and how well an attack tells the rows it was trained on from others")
     yield say(
         "    the model stays sealed in the enclave of {owner}; a score by it is another template",
@@ -144,6 +145,8 @@ def _describe_giver(view: TemplateView, part: OwnerPart, fit: FitPart, host: str
         " whole model",
         host=host,
     )
+    if fit.bands is not None:
+        yield from describe_bands_asked(part.owner, fit, fit.bands, alone=False)
     yield say(
         "    the weights of these columns stay sealed in the enclave of {owner}; a score by them is"
         " another template",
@@ -177,6 +180,8 @@ def describe_outcome(verified: VerifiedFit, job: str) -> Iterator[str]:
             most=verified.part.runs.most,
             days=verified.part.runs.days,
         )
+        if each.privacy is not None:
+            yield say("          epsilon {spent}", spent=spent_words(each.privacy))
     if release.reason is not None:
         words = CATALOGUE[release.reason]
         yield say("  why     {reason}: {what}", reason=release.reason, what=say(words.what))
@@ -306,7 +311,10 @@ def fit_document(verified: VerifiedFit, job: str) -> dict[str, object]:
         "reason": None if release.reason is None else str(release.reason),
         "cancel": release.cancel,
         "run": release.run,
-        "givers": [{"owner": each.owner, "run": each.run} for each in verified.givers],
+        "givers": [
+            {"owner": each.owner, "run": each.run, "privacy": spent_document(each.privacy)}
+            for each in verified.givers
+        ],
         "model": release.model,
         "time": release.time.isoformat(),
         "privacy": spent_document(release.privacy),

@@ -54,7 +54,6 @@ RULES: Final = (
     later("with features of several owners, host names one of them"),
     later("the label's owner, who hosts, has one of the features too, so far"),
     later("features of several owners are for logistic-1 alone, so far"),
-    later("bands with noise are of one owner's features alone, so far"),
     later("it is there already and is not written over"),
     later("its text is neither UTF-8 nor GB18030"),
     later("a column's name stands twice in its heading"),

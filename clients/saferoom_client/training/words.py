@@ -40,14 +40,13 @@ async def open_admission(
     admission, charter = await _word(session, folder, recorded, JobAdmission)
     if admission.owner != folder.owner:
         raise SafeRoomError(Reason.BAD_PROOF, "another owner's enclave has the room's side")
-    charged = None if admission.privacy is None else admission.privacy.charged
-    if charged != (None if folder.bands is None else folder.bands.epsilon):
-        raise SafeRoomError(Reason.BAD_PROOF, "the job was charged another epsilon than approved")
+    _require_charged(folder, admission)
     # Step 2: what allowed it, at this owner and at every other.
     await _require_grounds(session, folder, admission, charter)
     admitted = set[str]()
     for each in others:
         said, of_other = await _word(session, folder, each, JobAdmission)
+        _require_charged(folder, said)
         await _require_grounds(session, folder, said, of_other)
         admitted.add(said.owner)
     if admitted != set(folder.givers):
@@ -98,6 +97,13 @@ async def _word(
     if about != asked or said.owner not in (folder.owner, *folder.givers):
         raise SafeRoomError(Reason.BAD_PROOF, "the enclave's word is about another job")
     return said, charter
+
+
+def _require_charged(folder: JobFolder, admission: JobAdmission) -> None:
+    """Hold what an owner's enclave charged for bands to what was approved."""
+    charged = None if admission.privacy is None else admission.privacy.charged
+    if charged != (None if folder.bands is None else folder.bands.epsilon):
+        raise SafeRoomError(Reason.BAD_PROOF, "the job was charged another epsilon than approved")
 
 
 async def _require_grounds(

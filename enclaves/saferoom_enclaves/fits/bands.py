@@ -57,11 +57,16 @@ class BandLedger:
     def first(self, admitted: AdmittedFit, store: StoreState, made: BandsMade) -> BandsMade:
         """Give the numbers that were made first for a question, and keep these if they are.
 
+        Of several owners they are those of this training alone: of what the others gave nothing is
+        kept, so nobody could tell whether the question is about the same records.
+
         Args:
             admitted: the question.
             store: the records that it is about.
             made: its numbers, made anew; dropped if there are some.
         """
+        if admitted.use.fit.givers:
+            return made
         key = self._question(admitted, store)
         row = self._state.get(TABLE, key)
         if row is not None:

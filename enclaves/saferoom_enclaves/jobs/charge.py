@@ -68,7 +68,7 @@ class Runs:
         self._bands: Final = BandCharges(state, standing)
 
     def charge(self, admitted: AdmittedJob, now: datetime) -> ChargedJob:
-        """Count a job, and charge what rows held out will tell of it.
+        """Count a job, and charge what rows held out will tell of it, at a giver as at the host.
 
         Raises:
             SafeRoomError: `OVER_BUDGET` if as many ran as may, or bands told as much as they may;
@@ -76,7 +76,7 @@ class Runs:
         """
         asked = admitted.asked
         template, group = asked.request.template, asked.agreement.agreement.group
-        allowed, bands = admitted.use.training.runs, admitted.use.measured
+        allowed, bands = admitted.use.training.runs, admitted.use.bands
         run = self.next(template, group, allowed, now)
         privacy = self._bands.pay(bands, allowed.days, group, now)
         self.note(template, group, now)

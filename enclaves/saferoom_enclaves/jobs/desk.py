@@ -218,7 +218,7 @@ class Jobs:
             raise SafeRoomError(Reason.NO_DATA, "a feature of the template is not computed")
         if isinstance(asked.request, JobRequest) and index.subjects > MOST_ROOM_ITEMS:
             raise SafeRoomError(Reason.TOO_LARGE, "more subjects than an alignment may have")
-        if use.measured is not None:
+        if hosts and use.measured is not None:
             require_noise()
         charged = self._runs.charge(admitted, moment.now)
         secret = self._book.randomness(SECRET_BYTES)

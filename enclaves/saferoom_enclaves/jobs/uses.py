@@ -57,9 +57,14 @@ class ApprovedTraining:
         return tuple(name for one in (self.part, *self.others) for name in columns_of_part(one))
 
     @property
+    def bands(self) -> FitBands | None:
+        """With how much noise bands of rows held out are told; none where none are."""
+        return self.training.bands
+
+    @property
     def measured(self) -> FitBands | None:
-        """With how much noise a joint training counts rows held out; none where it does not."""
-        return self.training.bands if isinstance(self.training, Training) else None
+        """As `bands`, of a joint training; of one in the room the host's child tells them."""
+        return self.bands if isinstance(self.training, Training) else None
 
     def held_out(self, rows: int) -> int:
         """Say how many of so many common rows train nothing, and are counted."""

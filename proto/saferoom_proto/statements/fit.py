@@ -125,8 +125,6 @@ class Fit(Part):
         logistic = self.algorithm is FitMethod.LOGISTIC
         if len(owners) > 1 and not logistic:
             raise ValueError("features of several owners are for logistic-1 alone, so far")
-        if len(owners) > 1 and self.bands is not None:
-            raise ValueError("bands with noise are of one owner's features alone, so far")
         if logistic != (self.inverse_ridge is not None):
             raise ValueError("logistic-1, and nothing else, has bounds: inverse_ridge")
         if {self.trees is None, self.leaves is None} != {logistic}:

@@ -133,7 +133,8 @@ class Training(Part):
         runs: how many jobs there may be in a period, whatever became of each.
         host: of several owners the one in whose enclave the room's side runs: the others' columns
             of the common subjects are opened there. None where there is one owner.
-        bands: with how much noise the rows held out are counted, where they are.
+        bands: with how much noise the rows held out are counted, where they are; each owner is
+            charged for them.
     """
 
     algorithm: TrainingMethod
@@ -171,8 +172,6 @@ class Training(Part):
             raise ValueError("where bands are told, and nowhere else, stands their noise: bands")
         if self.bands is None:
             return self
-        if len(self.owners) > 1:
-            raise ValueError("bands with noise are of one owner's features alone, so far")
         if self.least_rows - rows_held_out(self.least_rows) < FEWEST_ROWS:
             raise ValueError("with bands a quarter is held out: least_rows is at least 1333")
         return self
