@@ -86,6 +86,7 @@ def require_fitted(fit: Fit, columns: Sequence[str]) -> None:
 
 def _require_flag(label: FeatureRef, definitions: Mapping[FeatureRef, Feature]) -> None:
     trained_columns((label,), definitions, "fit.label")
-    if definitions[label].kind is not FeatureKind.FLAG:
-        rule = f"{label} is no flag: what is foretold is true or false"
+    kind = definitions[label].kind
+    if kind is not FeatureKind.FLAG:
+        rule = f"{label} is of kind {kind}; a label is of kind flag, true or false: name such a one"
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("fit.label", rule)])

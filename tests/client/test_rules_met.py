@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from saferoom_client.cli.output import print_error
 from saferoom_client.cli.rules_said import say_rule
 from saferoom_client.tongue import Language, speak
+from saferoom_proto.certificate import derive_certificate
+from saferoom_proto.reasons import SafeRoomError
+from saferoom_proto.statements import seal_statement
+from tests.proto.golden_fits import fit_template, pinned
+from tests.proto.golden_seeds import key
 
 
 @pytest.mark.parametrize(
@@ -86,3 +92,25 @@ def test_a_rule_is_translated_behind_what_it_is_about(monkeypatch: pytest.Monkey
     assert say_rule("what: nobody has translated") == "what: nobody has translated"
     speak(Language.EN)
     assert say_rule(f"tax.vat_paid: {thresholds}") == f"tax.vat_paid: {thresholds}"
+
+
+@pytest.mark.parametrize(
+    ("language", "what_to_do", "step"),
+    [
+        (Language.EN, "a label is of kind flag, true or false", "it is no matter of your role"),
+        (Language.ZH, "标签须是布尔指标", "与您的角色无关"),
+    ],
+)
+def test_a_label_that_is_no_flag_is_told_what_a_label_is(
+    capsys: pytest.CaptureFixture[str], language: Language, what_to_do: str, step: str
+) -> None:
+    template = fit_template(features=("tax.rating",), label="tax.vat")
+    with pytest.raises(SafeRoomError) as refused:
+        derive_certificate(seal_statement(template, key("desk")), pinned())
+    speak(language)
+    print_error(refused.value, as_json=False)
+    speak(Language.EN)
+    _, place, after = capsys.readouterr().err.splitlines()
+    assert "fit.label: tax.vat" in place
+    assert what_to_do in place
+    assert step in after

@@ -28,10 +28,11 @@ from rich.progress import (
 from rich.text import Text
 
 from saferoom_client.cli.rules_said import say_rule
-from saferoom_client.tongue import say
-from saferoom_proto.reasons import SafeRoomError
+from saferoom_client.tongue import later, say
+from saferoom_proto.reasons import Reason, SafeRoomError
 
 _JSON: Final = "saferoom.json"
+_NO_ROLE: Final = later("Change what is named; it is no matter of your role.")
 JSON_FLAG: Final = "--json"
 
 
@@ -150,7 +151,7 @@ def error_document(error: SafeRoomError) -> dict[str, object]:
         "rule": words.what,
         "places": [{"field": one.field, "rule": one.rule} for one in error.fields],
         "detail": error.detail,
-        "next_step": words.next_step,
+        "next_step": _next_step(error),
     }
     if notes := notes_of(error):
         told["steps"] = notes
@@ -163,6 +164,13 @@ def error_document(error: SafeRoomError) -> dict[str, object]:
 def notes_of(error: SafeRoomError) -> list[str]:
     """Give the next steps that were noted on an error (PEP 678), if any were."""
     return list(getattr(error, "__notes__", ()))
+
+
+def _next_step(error: SafeRoomError) -> str:
+    """Give the step that follows from a refusal's reason."""
+    if error.reason is Reason.NOT_ALLOWED and error.fields:
+        return _NO_ROLE  # who lacks a role is told so without a place
+    return error.words.next_step
 
 
 def print_error(error: SafeRoomError, *, as_json: bool) -> None:
@@ -178,7 +186,7 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
     lines += [say("  at    {place}", place=place) for place in places]
     if owner := getattr(error, "owner", ""):
         lines.append(say("  by    the enclave of {owner}", owner=owner))
-    for step in notes_of(error) or [words.next_step]:
+    for step in notes_of(error) or [_next_step(error)]:
         lines.append(say("  next  {step}", step=say(step)))
     if (quota := getattr(error, "quota", None)) is not None:
         lines.append(

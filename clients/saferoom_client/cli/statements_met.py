@@ -12,7 +12,7 @@ from saferoom_client.tongue import later
 STATEMENTS: Final = (
     later("a conjunction is over two owners or more: of one, ask for the parts"),
     later("{missing} has no charter in force"),
-    later("{label} is no flag: what is foretold is true or false"),
+    later("{label} is of kind {kind}; a label is of kind flag, true or false: name such a one"),
     later("never unknown: its absence means no"),
     later("{size} nodes, more than {max_nodes}"),
     later("nested more than {max_nesting} deep"),
