@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import Final, Self
 
 SYNC_TRIES: Final = 200
-_LOOK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.2
 _OWN: Final = slice(11, 13)
 """A process's times, in what proc(5) tells after its name."""
 _WITH_ENDED: Final = slice(11, 15)
@@ -69,15 +69,18 @@ def parent(pid: int) -> int:
     return int(_stat(pid)[1])
 
 
-def children(pid: int) -> Iterator[int]:
+def children(pid: int) -> list[int]:
     """List the processes that a process started."""
+    return _started_by().get(pid, [])
+
+
+def _started_by() -> dict[int, list[int]]:
+    """Look once at all processes: which did each start?"""
+    started: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*"):
-        try:
-            started = parent(int(path.name)) == pid
-        except OSError:
-            continue
-        if started:
-            yield int(path.name)
+        with suppress(OSError):  # it has ended
+            started.setdefault(parent(int(path.name)), []).append(int(path.name))
+    return started
 
 
 def resident_mib(pid: int) -> float:
@@ -95,9 +98,10 @@ def processor_seconds(pid: int) -> float:
 
 def below(pid: int) -> Iterator[int]:
     """List a process and all that came of it."""
-    yield pid
-    for child in children(pid):
-        yield from below(child)
+    started, tree = _started_by(), [pid]
+    while tree:
+        yield (each := tree.pop())
+        tree += started.get(each, ())
 
 
 def tree_seconds(pid: int) -> float:

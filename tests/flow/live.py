@@ -19,7 +19,7 @@ from saferoom.config import CONFIG_FILE
 from saferoom.room import add_issuer, init_room
 from saferoom_client.agent.folder import KeyAgent, Policy
 from saferoom_client.files import read_model
-from saferoom_client.issuer import Issuer, enrol_member
+from saferoom_client.issuer import AUTHORITY, Issuer, enrol_member
 from saferoom_client.profile import Member, Profile, RoomCard
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now
@@ -43,6 +43,7 @@ from saferoom_proto.statements import (
 )
 from saferoom_proto.statements.base import whole_milliseconds
 from saferoom_proto.statements.template import InstitutionKey
+from saferoom_proto.suite import Suite
 from tests.flow.offers import (
     APPROVERS,
     BANKS,
@@ -77,7 +78,8 @@ class LiveRoom:
     folder: Path
     owners: Sequence[str] = OWNERS
     host: str = "127.0.0.1"
-    issuer: Issuer = field(default_factory=lambda: Issuer.create("registry", utc_now()))
+    suite: Suite = Suite.INTERNATIONAL
+    issuer: Issuer = field(init=False)
     roots: dict[str, SigningKey] = field(default_factory=dict[str, SigningKey])
     agents: dict[str, KeyAgent] = field(default_factory=dict[str, KeyAgent])
     processes: Processes = field(init=False)
@@ -88,6 +90,7 @@ class LiveRoom:
 
     def __post_init__(self) -> None:
         self.processes = Processes(self.folder / "logs")
+        self.issuer = Issuer.create("registry", utc_now(), suite=self.suite)
 
     @property
     def room(self) -> Path:
@@ -115,15 +118,19 @@ class LiveRoom:
 
     def make(self) -> None:
         """Make the folders of the operator, the issuer, the owners and all members."""
-        init_room(self.room, ORIGIN, f"{self.host}:{free_port(self.host)}")
+        address = f"{self.host}:{free_port(self.host)}"
+        init_room(self.room, ORIGIN, address, suite=self.suite)
         config, section = self.room / CONFIG_FILE, "[enclaves.brokers]"
         named = (f'{owner} = "{folder}"' for owner, folder in self.brokers.items())
         text = config.read_text("utf-8")
         config.write_text(text.replace(section, "\n".join((section, *named))), "utf-8")
         self.issuer.save(self.folder / "issuer")
         add_issuer(self.room, self.issuer.name, self.issuer.pem.encode())
+        if self.issuer.authority is not None:
+            signing = (self.folder / "issuer" / AUTHORITY).read_bytes()
+            add_issuer(self.room, f"{self.issuer.name}-signing", signing)
         code, dependencies = measure_code(), measure_dependencies()
-        self.roots |= {owner: SigningKey.generate() for owner in self.owners}
+        self.roots |= {owner: SigningKey.generate(self.suite) for owner in self.owners}
         for owner in self.owners:
             policy = Policy(
                 room=ORIGIN,
@@ -187,7 +194,7 @@ class LiveRoom:
             "title": title(owner),
             "version": 1,
             "previous": None,
-            "suite": "international",
+            "suite": self.suite,
             "root": self.roots[owner].verify_key.public,
             "approvers": tuple(
                 Approver(name=name, key=key.verify_key.public) for name, key in keys.items()

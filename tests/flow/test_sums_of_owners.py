@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from saferoom_client.cli import app
 from saferoom_proto.statements import Schema
+from saferoom_proto.suite import Suite
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
 from tests.flow.offers import tax_schema, vat_paid
@@ -39,10 +40,12 @@ OF_ALL = ("--purpose", "product-design")
 SPENT = {"charged": "0.5", "spent": "0.5", "cap": "1"}
 
 
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
+@pytest.fixture(scope="module", params=list(Suite))
+def room(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveRoom]:
     """Give a room of three tax offices that have loaded, and agreed with a bank."""
-    live = LiveRoom(tmp_path_factory.mktemp("offices"), owners=OWNERS)
+    live = LiveRoom(tmp_path_factory.mktemp("offices"), owners=OWNERS, suite=request.param)
     try:
         live.start()
         for at, owner in enumerate(OWNERS):

@@ -1,0 +1,75 @@
+"""The workshop in a room of the suite guomi: two owners' columns, trained on in every way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from saferoom_client.cli import app
+from saferoom_proto.fit_receipt import FitReceipt, verify_fit_receipt
+from saferoom_proto.statements import JobOutcome
+from saferoom_proto.suite import Suite, suite_of
+from saferoom_proto.uscc import make_uscc
+from tests.flow.live import LiveRoom
+from tests.flow.offers import COURT, VAT
+from tests.flow.test_jobs_survive import FIRMS, applicants, propose
+from tests.flow.trainings import OF_TWO, fit_of, have_approved, late
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
+    """Give a room of two owners with firms enough, of whom the tax office knows who was late."""
+    live = LiveRoom(tmp_path_factory.mktemp("guomi"), suite=Suite.GUOMI)
+    try:
+        live.start()
+        live.define()
+        with live.open("tax", "li") as office:
+            office.put_feature(late("paid < 20000 OR paid % 9000 < 1500"))
+        paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(FIRMS))
+        listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(FIRMS - 100))
+        for owner, table, rows in (
+            ("tax", "vat", "uscc,paid\n" + paid),
+            ("court", "cases", "uscc,listed,case_no\n" + listed),
+        ):
+            (path := live.folder / f"{table}.csv").write_text(rows, "utf-8")
+            with live.open(owner, "li") as office:
+                assert not office.load_data(live.schemas[owner], {table: path}).bad_row_count
+            live.agree(owner, "bank-a")
+        yield live
+    finally:
+        live.processes.stop()
+
+
+def test_two_owners_train_in_the_room(room: LiveRoom) -> None:
+    have_approved(room, "arrears-2", fit_of(OF_TWO))
+    with room.open("bank-a", "desk") as bank:
+        answer = bank.train_in_room("arrears-2", purpose="product-design")
+        trust = bank.profile.trust
+    assert suite_of(answer.job) is Suite.GUOMI
+    receipt = FitReceipt.from_json(answer.receipt.read_bytes())
+    card = verify_fit_receipt(receipt, trust).card
+    assert card is not None
+    assert card == answer.verified.card
+    assert (card.rows, card.givers) == (FIRMS - 100, ("court",))
+
+
+def test_a_bank_and_two_owners_train_jointly_and_the_log_holds(
+    room: LiveRoom, tmp_path: Path
+) -> None:
+    propose(room, features=(COURT, VAT), host="tax")
+    with room.open("bank-a", "desk") as bank:
+        rows = applicants(tmp_path / "own.csv")
+        job = bank.submit_job("default-model", rows, purpose="product-design").job
+        end = bank.take_part(job)
+    assert end.release.outcome is JobOutcome.RELEASED
+    assert end.report is not None
+    with room.open("auditor", "desk") as auditor:
+        folder = str(auditor.profile.folder)
+    told = json.loads(CliRunner().invoke(app, ["audit", "verify", "-p", folder, "--json"]).output)
+    assert (told["violations"], told["unjudged"]) == ([], 0)
