@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -69,7 +70,21 @@ def test_a_bank_and_two_owners_train_jointly_and_the_log_holds(
         end = bank.take_part(job)
     assert end.release.outcome is JobOutcome.RELEASED
     assert end.report is not None
-    with room.open("auditor", "desk") as auditor:
-        folder = str(auditor.profile.folder)
-    told = json.loads(CliRunner().invoke(app, ["audit", "verify", "-p", folder, "--json"]).output)
+    told = typed("audit", "verify", "-p", str(room.member("auditor", "desk")))
     assert (told["violations"], told["unjudged"]) == ([], 0)
+
+
+def test_a_witness_judges_every_entry_and_cosigns(room: LiveRoom) -> None:
+    folder, card = room.folder / "witness", room.room / "room-card.json"
+    typed("witness", "init", str(folder), "--room", str(card), "--name", "auditor.example/w")
+    room.enrol("auditor", "witness", folder / "profile")
+    auditor = str(room.member("auditor", "desk"))
+    typed("witness", "run", str(folder), "--audit", "--once", "-p", auditor)
+    seen, log = typed("witness", "show", str(folder)), typed("log", "verify", "-p", auditor)
+    assert 0 < seen["size"] <= log["size"], "what enclaves say last may come between"
+
+
+def typed(*command: str) -> Any:
+    told = CliRunner().invoke(app, [*command, "--json"])
+    assert told.exit_code == 0, told.output
+    return json.loads(told.output)
