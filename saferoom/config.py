@@ -65,6 +65,9 @@ class ListenConfig(_Section):
 class LimitsConfig(_Section):
     """How much may be under way."""
 
+    connections: Annotated[int, Field(ge=8, le=100_000)] = 2048
+    """Connections to the room, those that have not shown a certificate yet among them. One costs
+    80 KB and a file; without a bound strangers' would leave the log none to open."""
     calls: Annotated[int, Field(ge=2, le=100_000)] = 1024
     calls_per_caller: Annotated[int, Field(ge=1, le=100_000)] = 64
     bad_requests_at_once: Annotated[int, Field(ge=1, le=100_000)] = 200

@@ -9,6 +9,10 @@
     7  rules        whether the message keeps the rules of its proto
 
 One interceptor does all of it: gRPC builds a call's handlers anew for each, for every call.
+
+To gRPC every method is a stream, as on the wire: of other methods it would read the request before
+any of this, and write the answer after it, for as long as a caller cares to take and as often as it
+likes. So a call has its place from its headers until its answer is on the way.
 """
 
 from __future__ import annotations
@@ -94,20 +98,20 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _call(
         self, method: str, context: Context, limits: Limits, seconds: float | None
-    ) -> AbstractAsyncContextManager[None, None]:
+    ) -> AbstractAsyncContextManager[asyncio.Timeout, None]:
         """Go through steps 1 to 6 around one call; swallows no error, since a refusal raises."""
         steps = self._steps(method, context, limits, seconds)
-        return cast("AbstractAsyncContextManager[None, None]", steps)
+        return cast("AbstractAsyncContextManager[asyncio.Timeout, None]", steps)
 
     @asynccontextmanager
     async def _steps(
         self, method: str, context: Context, limits: Limits, seconds: float | None
-    ) -> AsyncGenerator[None]:
+    ) -> AsyncGenerator[asyncio.Timeout]:
         one_answer = limits is self._calls
         headers: tuple[tuple[str, str], ...] = ()
         with self._watch.call(method, _trace_of(context), timed=one_answer) as seen:
             try:
-                async with asyncio.timeout(_allowed(context, seconds)):
+                async with asyncio.timeout(_allowed(context, seconds)) as deadline:
                     caller = await self._authenticate(context)
                     seen.caller = caller.organisation
                     async with self._deposits.deposit(seen.caller, for_good=one_answer):
@@ -115,7 +119,7 @@ class Guard(grpc.aio.ServerInterceptor):
                         with limits.place(seen.caller) as quota, calling(caller):
                             headers = quota.headers()
                             context.set_trailing_metadata(headers)
-                            yield
+                            yield deadline
             except SafeRoomError as error:
                 await self._refuse(context, method, seen, error, headers)
             except TimeoutError:
@@ -159,48 +163,47 @@ class Guard(grpc.aio.ServerInterceptor):
     def _guard_unary(self, method: str, handler: Handler, inner: _UnaryCall) -> Handler:
         read = self._reader(handler)
 
-        async def guarded(data: bytes, context: Context) -> Message:
+        async def guarded(pieces: AsyncIterator[bytes], context: Context) -> None:
             seconds = self._config.deadline_seconds
-            async with self._call(method, context, self._calls, seconds):
-                return await inner(read(data), context)
+            async with self._call(method, context, self._calls, seconds) as deadline:
+                answer = await inner(read(await _only(pieces)), context)
+                # Whoever does not read it keeps the place, and not the room's memory beyond it.
+                deadline.reschedule(None)
+                await context.write(answer)
 
-        return _like(handler, grpc.unary_unary_rpc_method_handler, guarded)
+        return _like(handler, guarded)
 
     def _guard_load(self, method: str, handler: Handler, inner: _LoadCall) -> Handler:
         read = self._reader(handler)
 
-        async def guarded(pieces: AsyncIterator[bytes], context: Context) -> Message:
+        async def guarded(pieces: AsyncIterator[bytes], context: Context) -> None:
             seconds = self._config.load_seconds
-            async with self._call(method, context, self._streams, seconds):
+            async with self._call(method, context, self._streams, seconds) as deadline:
                 messages = _read_all(pieces, read, self._config.load_idle_seconds)
-                return await inner(messages, context)
+                answer = await inner(messages, context)
+                deadline.reschedule(None)
+                await context.write(answer)
 
-        return _like(handler, grpc.stream_unary_rpc_method_handler, guarded)
+        return _like(handler, guarded)
 
     def _guard_stream(self, method: str, handler: Handler, inner: _StreamCall) -> Handler:
         read = self._reader(handler)
 
-        def opened(data: bytes | AsyncIterator[bytes]) -> Message | AsyncIterator[Message]:
-            return read(data) if isinstance(data, bytes) else _read_all(data, read, None)
+        async def opened(pieces: AsyncIterator[bytes]) -> Message | AsyncIterator[Message]:
+            if handler.request_streaming:
+                return _read_all(pieces, read, None)
+            return read(await _only(pieces))
 
-        async def guarded(
-            data: bytes | AsyncIterator[bytes], context: Context
-        ) -> AsyncIterator[Message]:
+        async def guarded(pieces: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
             async with self._call(method, context, self._streams, None):
-                async for response in inner(opened(data), context):
+                async for response in inner(await opened(pieces), context):
                     yield response
 
-        async def writing(data: bytes | AsyncIterator[bytes], context: Context) -> None:
+        async def writing(pieces: AsyncIterator[bytes], context: Context) -> None:
             async with self._call(method, context, self._streams, None):
-                await cast("_WritingCall", inner)(opened(data), context)
+                await cast("_WritingCall", inner)(await opened(pieces), context)
 
-        behaviour = guarded if inspect.isasyncgenfunction(inner) else writing
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_stream_rpc_method_handler
-        )
-        return _like(handler, make, behaviour)
+        return _like(handler, guarded if inspect.isasyncgenfunction(inner) else writing)
 
     def _reader(self, handler: Handler) -> _Reader:
         """Read a method's message and hold it to its rules: inside, where its caller is known."""
@@ -220,11 +223,11 @@ class Guard(grpc.aio.ServerInterceptor):
     def _closed(self, method: str) -> Handler:
         """Give a handler that lets nobody through."""
 
-        async def refuse(_: bytes, context: Context) -> bytes:
+        async def refuse(_: AsyncIterator[bytes], context: Context) -> None:
             async with self._call(method, context, self._calls, None):
                 raise SafeRoomError(Reason.NOT_ALLOWED, "no such method")
 
-        return cast("Handler", grpc.unary_unary_rpc_method_handler(refuse))
+        return cast("Handler", grpc.stream_stream_rpc_method_handler(refuse))
 
 
 def _allowed(context: Context, seconds: float | None) -> float | None:
@@ -262,6 +265,15 @@ async def _read_all(
         yield read(data)
 
 
-def _like(handler: Handler, make: Callable[..., object], behaviour: object) -> Handler:
+async def _only(pieces: AsyncIterator[bytes]) -> bytes:
+    """Read the request of a method that has one."""
+    data = await anext(pieces, None)
+    if data is None:
+        raise SafeRoomError(Reason.MALFORMED, "no message")
+    return data
+
+
+def _like(handler: Handler, behaviour: object) -> Handler:
     """Make a handler that writes messages as another does, and is given them unread."""
+    make = cast("Callable[..., object]", grpc.stream_stream_rpc_method_handler)
     return cast("Handler", make(behaviour, None, handler.response_serializer))

@@ -13,16 +13,16 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Histogram, MetricsHandler
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from saferoom.config import split_address
 from saferoom.link import LinkState
 from saferoom.links import EnclaveFigures
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom.logs import Log
+from saferoom.plain_http import IDLE_SECONDS, Handler, serving_pages
 
 OK: Final = "OK"
 OTHER: Final = "other"
@@ -30,6 +30,8 @@ OTHER: Final = "other"
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+MOST_CONNECTIONS: Final = 8
+"""Of who scrapes at a time: each page is made anew."""
 _SCRAPE_SECONDS: Final = 5.0
 """How long a page waits for the event loop."""
 
@@ -178,9 +180,18 @@ def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, about, value=value)
 
 
+class _Handler(MetricsHandler):
+    """Answers whoever asks with the page: one request of each connection."""
+
+    protocol_version = "HTTP/1.0"
+    server_version = "saferoom"
+    sys_version = ""
+    timeout = IDLE_SECONDS
+
+
 @contextmanager
 def serving_metrics(
-    metrics: Metrics, address: str, figures: Callable[[], RoomFigures]
+    metrics: Metrics, address: str, figures: Callable[[], RoomFigures], log: Log
 ) -> Generator[int]:
     """Serve the page while the room is open; gives the port. Called in the event loop.
 
@@ -188,15 +199,6 @@ def serving_metrics(
         SafeRoomError: `BAD_CONFIG` if the address cannot be bound.
     """
     metrics.registry.register(_Figures(figures, asyncio.get_running_loop()))
-    host, port = split_address(address)
-    try:
-        server, thread = start_http_server(port, host, metrics.registry)
-    except OSError as error:
-        detail = f"metrics.address: cannot listen on {address}: {error.strerror}"
-        raise SafeRoomError(Reason.BAD_CONFIG, detail) from error
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    handler = cast("Handler", _Handler.factory(metrics.registry))
+    with serving_pages(handler, address, log, what="metrics", most=MOST_CONNECTIONS) as port:
+        yield port

@@ -80,6 +80,10 @@ SOFT_METADATA_BYTES: Final = 8 * 1024
 HARD_METADATA_BYTES: Final = 16 * 1024
 MAX_STREAMS_PER_CONNECTION: Final = 256
 
+HANDSHAKE_SECONDS: Final = 10
+"""After which who has shown no certificate is put out. gRPC would wait for two minutes."""
+IDLE_SECONDS: Final = 300
+"""After which a connection without a call is closed; a client's next call opens another."""
 _STOP_SECONDS: Final = 10.0
 """How long calls under way may take to finish when the room closes."""
 
@@ -95,6 +99,8 @@ _OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
+    ("grpc.max_connection_idle_ms", IDLE_SECONDS * 1000),
 )
 
 
@@ -202,7 +208,8 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     stack.push_async_callback(roll.close)
     callers = Callers(books.register, outside.clock, roll.met, lambda: inforce.issuers)
     guard = Guard(callers, config.limits, watch)
-    server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
+    most = ("grpc.max_allowed_incoming_connections", config.limits.connections)
+    server = grpc.aio.server(interceptors=[guard], options=(*_OPTIONS, most))
     served = by_name(server)
     drained = await _add_services(served, outside, books, links, desk, inforce=inforce, roll=roll)
     add_ledger(
@@ -228,7 +235,7 @@ async def _open(outside: _Outside, stack: AsyncExitStack) -> _Opened:
     metrics_port = None
     if config.metrics.address is not None:
         figures = partial(_figures, books, links, guard, rounds)
-        page = serving_metrics(metrics, config.metrics.address, figures)
+        page = serving_metrics(metrics, config.metrics.address, figures, outside.log)
         metrics_port = stack.enter_context(page)
     tiles_port = None
     if config.tiles.address is not None:

@@ -7,6 +7,7 @@ import gc
 import signal
 from pathlib import Path
 
+from saferoom.files import have_files
 from saferoom.logs import make_log
 from saferoom.room import Room
 from saferoom.server import Server
@@ -17,6 +18,7 @@ from saferoom_proto.reasons import SafeRoomError
 async def serve(folder: Path) -> None:
     """Open the room in a folder and serve it until SIGTERM or SIGINT."""
     room = Room.open(folder)
+    have_files(room.config.limits.connections)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

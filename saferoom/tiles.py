@@ -7,28 +7,22 @@ proxy of the operator's brings TLS. Nothing leaves here but signed heads, hashes
 from __future__ import annotations
 
 import gzip
-import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import SHUT_RDWR, socket
-from threading import BoundedSemaphore, Lock, Thread
+from socket import socket
 from typing import Final
 
-from saferoom.config import split_address
 from saferoom.ledger.tiles import Place, Tiles
 from saferoom.logs import Log
-from saferoom_proto.reasons import Reason, SafeRoomError
+from saferoom.plain_http import IDLE_SECONDS, serving_pages
+from saferoom_proto.reasons import SafeRoomError
 
 MOST_CONNECTIONS: Final = 64
-"""Each holds a thread; for one more the oldest is closed: who says little keeps nobody out."""
-_IDLE_SECONDS: Final = 10.0
-"""After which a connection that says nothing is closed."""
-_ROOM_SECONDS: Final = 0.1
-"""So long the end of the oldest is waited for; else the new one is closed."""
+"""Of readers at a time."""
 
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _FOR_A_MOMENT: Final = "public, max-age=1"
@@ -57,9 +51,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
     server_version = "saferoom"
     sys_version = ""
-    timeout = _IDLE_SECONDS
+    timeout = IDLE_SECONDS
 
-    def __init__(self, pages: _Pages, request: socket, address: object, server: _Server) -> None:
+    def __init__(
+        self, pages: _Pages, request: socket, address: object, server: ThreadingHTTPServer
+    ) -> None:
         self._pages: Final = pages
         super().__init__(request, address, server)
 
@@ -111,63 +107,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep no list of who read what."""
 
 
-class _Server(ThreadingHTTPServer):
-    """Serves in threads, a bounded number of them."""
-
-    daemon_threads = True
-    request_queue_size = MOST_CONNECTIONS
-    """Else a crowd's sixth connection waits for its first packet to be sent again: a second."""
-
-    def __init__(self, address: tuple[str, int], pages: _Pages) -> None:
-        self._log: Final = pages.log
-        self._places: Final = BoundedSemaphore(MOST_CONNECTIONS)
-        self._open: Final = dict[socket, None]()
-        """In the order in which they came."""
-        self._lock: Final = Lock()
-        super().__init__(address, partial(_Handler, pages))
-
-    def process_request(  # pyright: ignore[reportIncompatibleMethodOverride] - TCP only
-        self, request: socket, client_address: object
-    ) -> None:
-        """Serve a connection in a thread of its own, in the oldest's place if all are taken."""
-        if not self._places.acquire(blocking=False):
-            self._end_oldest()
-            if not self._places.acquire(timeout=_ROOM_SECONDS):
-                self.shutdown_request(request)
-                return
-        with self._lock:
-            self._open[request] = None
-        super().process_request(request, client_address)
-
-    def process_request_thread(  # pyright: ignore[reportIncompatibleMethodOverride] - TCP only
-        self, request: socket, client_address: object
-    ) -> None:
-        """Serve a connection to its end."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                self._open.pop(request, None)
-            self._places.release()
-
-    def _end_oldest(self) -> None:
-        """Have the thread of the oldest connection come to its end."""
-        with self._lock:
-            oldest = next(iter(self._open), None)
-            if oldest is not None:
-                del self._open[oldest]
-        if oldest is not None:
-            with suppress(OSError):  # it was at its end already
-                oldest.shutdown(SHUT_RDWR)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a reader that left in the middle, and of the rest what it was."""
-        del request, client_address
-        error = sys.exception()
-        if not isinstance(error, OSError):
-            self._log.error("tile not served", failed=type(error).__name__)
-
-
 @contextmanager
 def serving_tiles(
     tiles: Tiles, checkpoint: Callable[[], str], address: str, log: Log
@@ -177,16 +116,6 @@ def serving_tiles(
     Raises:
         SafeRoomError: `BAD_CONFIG` if the address cannot be bound.
     """
-    try:
-        server = _Server(split_address(address), _Pages(tiles, checkpoint, log))
-    except OSError as error:
-        detail = f"tiles.address: cannot listen on {address}: {error.strerror}"
-        raise SafeRoomError(Reason.BAD_CONFIG, detail) from error
-    thread = Thread(target=server.serve_forever, name="tiles", daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    handler = partial(_Handler, _Pages(tiles, checkpoint, log))
+    with serving_pages(handler, address, log, what="tiles", most=MOST_CONNECTIONS) as port:
+        yield port

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
 import grpc
 import pytest
 
+from saferoom.metrics import MOST_CONNECTIONS
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.v1 import check_pb2, consent_pb2
 from saferoom_proto.wire import envelope_to_proto
@@ -112,6 +116,31 @@ async def test_no_label_names_a_subject_a_request_or_an_unknown_method(counted: 
 
 async def test_the_page_is_off_unless_it_is_asked_for(ready: Ready) -> None:
     assert ready.room.server.metrics_port is None
+
+
+async def test_a_crowd_that_says_little_keeps_nobody_from_the_page_and_holds_few_threads(
+    counted: Ready,
+) -> None:
+    before = threading.active_count()
+    with ExitStack() as left:
+        for _ in range(10 * MOST_CONNECTIONS):
+            address = ("127.0.0.1", counted.room.server.metrics_port)
+            one = left.enter_context(socket.create_connection(address))
+            one.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        assert "saferoom_ledger_entries" in await page(counted)
+        assert threading.active_count() <= before + MOST_CONNECTIONS + 1  # and the reader's own
+
+
+@pytest.mark.parametrize("line", [b"GET /" + b"a" * (1 << 17), b"X: 1\r\n" * 1000])
+async def test_what_is_longer_than_any_request_is_cut_off(counted: Ready, line: bytes) -> None:
+    port = counted.room.server.metrics_port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(line if line.startswith(b"GET") else b"GET / HTTP/1.1\r\n" + line)
+    with suppress(ConnectionError):
+        status = (await asyncio.wait_for(reader.readline(), SECONDS)).split()[1]
+        assert status in {b"414", b"431"}
+    writer.transport.abort()
+    assert "saferoom_ledger_entries" in await page(counted)
 
 
 async def test_an_address_that_is_taken_is_named(counted: Ready, tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ ROOMS: Final = (
     later("a commit failed: open the ledger again"),
     later("the disk refuses: {error}"),
     later("a caller's limit is from 1 to that in all"),
+    later("the process may open {hard} files, and needs {needed}: fewer, or LimitNOFILE="),
     later("{caller} has {held} under way"),
     later('it is not "owner": the server starts this enclave'),
     later("it does not come first"),
