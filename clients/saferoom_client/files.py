@@ -7,10 +7,12 @@ or the new one, and both on the disk before anything that rests on them leaves t
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -23,6 +25,13 @@ from saferoom_proto.statements.base import field_faults
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 PUBLIC_FILE: Final = 0o644
+
+MOST_BYTES: Final = 512 << 20
+"""Of a file that is read whole. The largest is the file of a batch, or its receipt: a million rows
+of 126 bytes; text of this length takes five times as much memory."""
+
+_NEAR: Final = 3
+"""Folders that are named at most in the place of a wrong one."""
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -38,6 +47,42 @@ def make_folder(folder: Path) -> Path:
     folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     _refuse_others(folder)
     return folder
+
+
+def require_folder_with(folder: Path, name: str) -> None:
+    """Refuse a folder that lacks the file by which one of its kind is known.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming it, and folders below it that are of that kind.
+    """
+    if not folder.is_dir():
+        raise bad_file(folder, "there is no such folder")
+    if (folder / name).exists():
+        return
+    rule = f"it holds no {name}"
+    found = sorted(each.parent for depth in ("*", "*/*") for each in folder.glob(f"{depth}/{name}"))
+    if near := ", ".join(map(str, found[:_NEAR])):
+        rule = f"it holds no {name}; near it: {near}"
+    raise bad_file(folder, rule)
+
+
+@contextmanager
+def alone_with(path: Path, refusal: SafeRoomError | None = None) -> Generator[None]:
+    """Keep other processes that ask for the same from a file meanwhile.
+
+    Args:
+        path: a file that is never written anew: what takes its name is another file.
+        refusal: raised if another process has it; without one it is waited for.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if refusal is None else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise (refusal or error) from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_file(path: Path, data: bytes | Iterable[bytes], mode: int = PRIVATE_FILE) -> None:
@@ -100,9 +145,13 @@ def read_file(path: Path) -> bytes:
         SafeRoomError: `BAD_CONFIG` naming the file.
     """
     try:
-        return path.read_bytes()
+        size = path.stat().st_size
+        data = b"" if size > MOST_BYTES else path.read_bytes()
     except OSError as error:
         raise bad_file(path, error.strerror or "it can not be read") from error
+    if size > MOST_BYTES:
+        raise bad_file(path, f"it has {size} bytes; at most {MOST_BYTES} are read at once")
+    return data
 
 
 def read_private(path: Path) -> bytes:

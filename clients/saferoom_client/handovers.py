@@ -72,25 +72,16 @@ async def follow(session: Session, *, stolen: bool = False) -> Followed:
     session.grounds.forget_notes()
     try:
         grown = await require_grown(session)
-    except BaseException:
+    finally:
         session.profile = before
-        raise
     # Step 4: kept, and the former keys with it where they still count.
-    session.profile = after.without_former_keys() if stolen else after
-    if session.profile != before:
-        session.profile.keep_room()
-        _keep_log(session.profile, grown.note)
+    kept = after.without_former_keys() if stolen else after
+    if kept != before:
+        session.profile = before.keep_room(kept.card, kept.trust)
+        session.profile.log.go_over(grown.note)
         session.grounds.forget_notes()
     card = session.profile.card
     return Followed(card.ledger_key, card.heads_key, (*ledger, *heads))
-
-
-def _keep_log(profile: Profile, note: str) -> None:
-    """Keep a head that the next key signed, in place of those that only the former one did."""
-    profile.keep_checkpoint(note)
-    seen = profile.seen_log()
-    if seen is not None and seen.unseen is not None:
-        profile.keep_unseen(note, seen.unseen.model_copy(update={"checkpoint": note}))
 
 
 def _adopted(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from saferoom_client.profile import UnseenHead
+from saferoom_client.seen_log import UnseenHead
 from saferoom_client.session import Session
 from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.merkle import verify_consistency
@@ -52,16 +52,16 @@ async def require_grown(session: Session) -> Grown:
     """
     grounds = session.grounds
     # Step 1: the newest head, by the log's own key.
-    seen, met = session.profile.seen_log(), grounds.met()
+    seen, met = session.profile.log.read(), grounds.met()
     told = await session.call(session.ledger.GetCheckpoint, ledger_pb2.GetCheckpointRequest())
     newest = grounds.open_note(told.checkpoint)
     # Step 2: what the witnesses cosigned.
     witnessed = _witnessed(session, told.cosigned)
     # Step 3: it extends that, what was seen earlier, and what answers of this session came with: a
     # room that shows askers one log and others another is noticed here.
-    since = None if seen is None else grounds.open_note(seen.checkpoint)
+    since = None if seen is None else _remembered(session, seen.checkpoint)
     unseen = None if seen is None else seen.unseen
-    lacked = None if unseen is None else grounds.open_note(unseen.checkpoint)
+    lacked = None if unseen is None else _remembered(session, unseen.checkpoint)
     cosigned = None if witnessed is None else witnessed.checkpoint
     for earlier in (cosigned, since, lacked, *met):
         if earlier is not None:
@@ -69,9 +69,9 @@ async def require_grown(session: Session) -> Grown:
     grounds.forget_met(met)
     # Step 4: the witnesses have seen what this member has gone by for longer than the age.
     if cosigned is not None:
-        if lacked is None or lacked.size <= cosigned.size:
-            unseen = _unseen(session, told.checkpoint, newest, cosigned)
-            session.profile.keep_unseen(told.checkpoint, unseen)
+        if unseen is None or lacked is None or _has_ended(session, unseen, lacked, cosigned):
+            now = _unseen(session, told.checkpoint, newest, cosigned)
+            unseen = session.profile.log.keep_unseen(told.checkpoint, unseen, now)
         _require_lately(session, unseen)
     return Grown(told.checkpoint, newest, since, witnessed)
 
@@ -125,6 +125,23 @@ def _witnessed(session: Session, notes: Sequence[str]) -> Witnessed | None:
                 raise
             refusal = error
     raise refusal
+
+
+def _remembered(session: Session, note: str) -> Checkpoint:
+    """Open a head that this member verified before: a bad signature is no word of the room's."""
+    try:
+        return session.grounds.open_note(note)
+    except SafeRoomError as error:
+        if error.reason is Reason.BAD_SIGNATURE:
+            raise session.profile.log.refused() from error
+        raise
+
+
+def _has_ended(
+    session: Session, unseen: UnseenHead, lacked: Checkpoint, cosigned: Checkpoint
+) -> bool:
+    """Tell whether the witnesses have what they lacked; or noted it by a clock ahead of now."""
+    return lacked.size <= cosigned.size or unseen.since > session.clock()
 
 
 def _unseen(

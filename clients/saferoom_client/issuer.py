@@ -38,19 +38,20 @@ from saferoom_client.files import (
     read_model,
     read_private,
     refuse_existing,
+    require_folder_with,
     write_file,
     write_model,
 )
 from saferoom_client.profile import (
     IDENTITY,
-    LOG,
     ROOM,
-    TRUST,
     WITNESSES,
     Member,
     Profile,
     RoomCard,
+    pinned_trust,
 )
+from saferoom_client.seen_log import LOG
 from saferoom_client.sm2_certificates import key_identifier, sign_certificate
 from saferoom_proto.dsse import Envelope
 from saferoom_proto.identity import fingerprint
@@ -141,6 +142,7 @@ class Issuer:
             SafeRoomError: `BAD_CONFIG` naming the file that is missing, open to others or not
                 well formed.
         """
+        require_folder_with(folder, CARD)
         card = read_model(folder / CARD, IdentityIssuer)
         try:
             certificate = x509.load_pem_x509_certificate(read_file(folder / CERTIFICATE))
@@ -302,7 +304,7 @@ def renew_member(
         days: how long.
     """
     card, member = read_model(before / ROOM, RoomCard), read_model(before / IDENTITY, Member)
-    trust = read_model(before / TRUST, Trust)
+    trust = pinned_trust(before)
     renewed = enrol_member(issuer, folder, card, member, now, days=days, trust=trust)
     for name in (LOG, WITNESSES):
         if (before / name).exists():

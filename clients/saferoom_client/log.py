@@ -73,7 +73,7 @@ async def verify_log(
             progress(len(opened.tree), newest.size)
         opened.tree.require_root(newest)
         opened.chains.require_linked()
-    session.profile.keep_checkpoint(grown.note)
+    session.profile.log.keep(grown.note)
     return LogReport(
         newest, grown.since, len(opened.tree), opened.opened, opened.erased, grown.witnessed
     )

@@ -25,27 +25,23 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from saferoom_client.files import (
     PUBLIC_FILE,
+    alone_with,
     bad_file,
     make_folder,
     read_file,
     read_model,
     read_private,
     refuse_existing,
+    require_folder_with,
     write_file,
     write_model,
 )
-from saferoom_client.tongue import later
+from saferoom_client.seen_log import LOG, LogMemory
 from saferoom_proto.identity import organisation_uri, read_identity, subject_uri
 from saferoom_proto.keys import SigningKey, VerifyKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.signing_certificate import certified_key
-from saferoom_proto.statements.base import (
-    Instant,
-    Name,
-    Origin,
-    Part,
-    PublicKey,
-)
+from saferoom_proto.statements.base import Name, Origin, Part, PublicKey
 from saferoom_proto.statements.witnesses import WitnessPolicy
 from saferoom_proto.suite import Suite
 from saferoom_proto.trust import Trust
@@ -55,7 +51,6 @@ ROOM: Final = "room.json"
 IDENTITY: Final = "identity.json"
 TRUST: Final = "trust.json"
 WITNESSES: Final = "witnesses.json"
-LOG: Final = "log.json"
 TLS_CERTIFICATE: Final = "tls.pem"
 TLS_KEY: Final = "tls.key"
 SIGNING_CERTIFICATE: Final = "signing.pem"
@@ -127,22 +122,6 @@ class Member(Part):
         return self
 
 
-class UnseenHead(Part):
-    """A head that a member went by before its witnesses are known to have seen it."""
-
-    checkpoint: str
-    since: Instant
-
-
-class SeenLog(Part):
-    """How far this member has verified the room's log."""
-
-    checkpoint: str
-    """A C2SP tlog-checkpoint."""
-    unseen: Annotated[UnseenHead | None, Field(exclude_if=operator.not_)] = None
-    """The oldest that the witnesses have not seen; none if they have seen all."""
-
-
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A member of one room, with its keys. Its text form shows no key."""
@@ -165,8 +144,7 @@ class Profile:
             SafeRoomError: `BAD_CONFIG` naming the file, and the key in it, that is missing, not
                 well formed, readable by others, or not fitting the rest.
         """
-        if not folder.is_dir():
-            raise bad_file(folder, later("there is no such member folder"))
+        require_folder_with(folder, ROOM)
         signing = folder / SIGNING_CERTIFICATE
         profile = cls(
             folder=folder,
@@ -215,18 +193,29 @@ class Profile:
         Raises:
             SafeRoomError: `BAD_CONFIG` if another root is pinned; `MALFORMED` if it is no key.
         """
-        pinned = self.trust.charter_roots
-        if pinned.get(owner, root) != root:
-            refusal = bad_file(self.folder / TRUST, f"another charter root of {owner} is pinned")
-            refusal.add_note(self.typed(f"trust follow {owner}"))
-            raise refusal
         key = VerifyKey.from_public(root).public
-        roots = dict(sorted({**pinned, owner: key}.items()))
-        return self.keep_trust(self.trust.model_copy(update={"charter_roots": roots}))
+        with alone_with(self.folder / IDENTITY):
+            # Another process of this member may have pinned one since this one read them.
+            trust = pinned_trust(self.folder)
+            if trust.charter_roots.get(owner, key) != key:
+                rule = f"another charter root of {owner} is pinned"
+                refusal = bad_file(self.folder / TRUST, rule)
+                refusal.add_note(self.typed(f"trust follow {owner}"))
+                raise refusal
+            roots = dict(sorted({**trust.charter_roots, owner: key}.items()))
+            trust = trust.model_copy(update={"charter_roots": roots})
+            write_model(self.folder / TRUST, trust, PUBLIC_FILE)
+        return replace(self, trust=trust)
 
     def keep_trust(self, trust: Trust) -> Profile:
-        """Go by these pinned keys from now on, durably."""
-        write_model(self.folder / TRUST, trust, PUBLIC_FILE)
+        """Go by these pinned keys from now on, durably.
+
+        Raises:
+            SafeRoomError: `CONFLICT` if another process changed the pinned keys meanwhile.
+        """
+        with alone_with(self.folder / IDENTITY):
+            self._require_unchanged()
+            write_model(self.folder / TRUST, trust, PUBLIC_FILE)
         return replace(self, trust=trust)
 
     def require_in_time(self, now: datetime) -> None:
@@ -242,12 +231,15 @@ class Profile:
             fault = FieldFault(str(self.folder / TLS_CERTIFICATE), rule)
             raise SafeRoomError(Reason.UNAUTHENTICATED, rule, [fault])
 
-    def keep_room(self) -> None:
-        """Write the room's card and the pinned keys anew, durably."""
-        # In this order: a card of a former key is taken, so a kill in between leaves a folder that
-        # loads, and following the room's keys again ends it.
-        write_model(self.folder / TRUST, self.trust, PUBLIC_FILE)
-        write_model(self.folder / ROOM, self.card, PUBLIC_FILE)
+    def keep_room(self, card: RoomCard, trust: Trust) -> Profile:
+        """Go by another card of the room and other pinned keys from now on; as `keep_trust`."""
+        with alone_with(self.folder / IDENTITY):
+            self._require_unchanged()
+            # In this order: a card of a former key is taken, so a kill in between leaves a folder
+            # that loads, and following the room's keys again ends it.
+            write_model(self.folder / TRUST, trust, PUBLIC_FILE)
+            write_model(self.folder / ROOM, card, PUBLIC_FILE)
+        return replace(self, card=card, trust=trust)
 
     def without_former_keys(self) -> Profile:
         """Give the profile that trusts the room's keys in force and none before them."""
@@ -255,29 +247,10 @@ class Profile:
         card = self.card.model_copy(update={"former_heads_keys": ()})
         return replace(self, trust=trust, card=card)
 
-    def seen_log(self) -> SeenLog | None:
-        """Give what this member verified of the log before, if it did."""
-        path = self.folder / LOG
-        return read_model(path, SeenLog) if path.exists() else None
-
-    def seen_checkpoint(self) -> str | None:
-        """Give the newest checkpoint that was verified, if there was one."""
-        seen = self.seen_log()
-        return None if seen is None else seen.checkpoint
-
-    def keep_checkpoint(self, note: str) -> None:
-        """Remember a verified checkpoint, durably; a key agent looks every few seconds."""
-        seen = self.seen_log()
-        self._keep_log(SeenLog(checkpoint=note, unseen=None if seen is None else seen.unseen))
-
-    def keep_unseen(self, note: str, head: UnseenHead | None) -> None:
-        """Remember, durably, what the witnesses have not seen of a log with this verified head."""
-        seen = self.seen_log() or SeenLog(checkpoint=note)
-        self._keep_log(seen.model_copy(update={"unseen": head}))
-
-    def _keep_log(self, seen: SeenLog) -> None:
-        if seen != self.seen_log():
-            write_model(self.folder / LOG, seen)
+    @property
+    def log(self) -> LogMemory:
+        """What this member remembers of the log."""
+        return LogMemory(self.folder / LOG, self.folder / IDENTITY)
 
     def witness_policy(self) -> WitnessPolicy | None:
         """Give the witnesses that this member relies on; none if it relies on none.
@@ -300,6 +273,13 @@ class Profile:
         """The crypto suite of the room, which the member's own statements are of."""
         return self.signing_key.suite
 
+    def _require_unchanged(self) -> None:
+        """Refuse to write over what another process pinned since this one read it."""
+        if pinned_trust(self.folder) != self.trust:
+            rule = "another process changed the pinned keys meanwhile"
+            fault = FieldFault(str(self.folder / TRUST), rule)
+            raise SafeRoomError(Reason.CONFLICT, rule, [fault])
+
     def _require_coherent(self) -> None:
         """Check that room, trust, names and keys belong together."""
         known = {self.trust.ledger_key, *(each.key for each in self.trust.former_ledger_keys)}
@@ -314,6 +294,16 @@ class Profile:
         path = self.folder / SIGNING_CERTIFICATE
         if _certified_key(path, self.signing_certificate) != self.signing_key.verify_key:
             raise bad_file(self.folder / SIGNING_KEY, "it is not the key of signing.pem")
+
+
+def pinned_trust(folder: Path) -> Trust:
+    """Give the keys that a member folder's member pinned; they suffice to verify receipts.
+
+    Raises:
+        SafeRoomError: `BAD_CONFIG` naming the folder, or what is wrong in `trust.json`.
+    """
+    require_folder_with(folder, TRUST)
+    return read_model(folder / TRUST, Trust)
 
 
 def pinned_witnesses(folder: Path) -> WitnessPolicy | None:

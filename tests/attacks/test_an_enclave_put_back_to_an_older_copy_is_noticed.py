@@ -18,7 +18,6 @@ from saferoom_client.chains import Chains
 from saferoom_client.cli import app
 from saferoom_client.profile import Profile
 from saferoom_proto.answer import Truth
-from saferoom_proto.checkpoint import Checkpoint, Note
 from saferoom_proto.reasons import Reason, SafeRoomError
 from simulator import EnclaveHarness, Sample
 from simulator.harness import Verdict
@@ -139,8 +138,8 @@ def grown_to(live: LiveRoom) -> int:
 
 def looked_to(profile: Path) -> int:
     """Give how far a member saw the log."""
-    seen = Profile.load(profile).seen_checkpoint()
-    return 0 if seen is None else Checkpoint.parse(Note.parse(seen).text).size
+    seen = Profile.load(profile).log.read()
+    return 0 if seen is None else seen.head.size
 
 
 def restarted(live: LiveRoom) -> None:

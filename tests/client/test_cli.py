@@ -131,7 +131,7 @@ def test_a_key_that_is_none_is_named_before_anything_else(profile: Profile, tmp_
 
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     output = three_parts(run("whoami", "-p", str(tmp_path / "nobody")), Reason.BAD_CONFIG)
-    assert f"{tmp_path / 'nobody'}: there is no such member folder" in output
+    assert f"{tmp_path / 'nobody'}: there is no such folder" in output
 
 
 def test_a_key_with_wrong_permissions_is_named_with_its_remedy(profile: Profile) -> None:

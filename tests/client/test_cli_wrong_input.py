@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from saferoom_client.files import MOST_BYTES
 from saferoom_client.issuer import Issuer, enrol_member
 from saferoom_client.profile import Member, Profile
 from saferoom_client.session import utc_now
@@ -170,3 +171,13 @@ def test_what_json_prints_of_an_error_is_the_same_in_every_language(
     ):
         english, chinese = run(*arguments, "--json"), run("--lang", "zh", *arguments, "--json")
         assert json.loads(english.stdout) == json.loads(chinese.stdout)
+
+
+def test_a_file_too_large_to_be_read_whole_is_refused_unread(desk: Profile, tmp_path: Path) -> None:
+    large = tmp_path / "large.csv"
+    with large.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)  # sparse: it takes no room on the disk
+    for command in (("template", "propose"), ("receipt", "verify"), ("receipt", "show")):
+        said = run(*command, str(large), "-p", str(desk.folder))
+        assert said.exit_code == 1
+        assert f"it has {MOST_BYTES + 1} bytes; at most {MOST_BYTES} are read" in said.output

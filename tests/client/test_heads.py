@@ -17,6 +17,7 @@ from saferoom_client.profile import Profile
 from saferoom_proto.answer import Truth
 from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
 from saferoom_proto.cosignature import Algorithm, Cosigner
+from saferoom_proto.keys import SigningKey
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements.witnesses import WitnessPolicy
 from simulator.ledger import SimLedger
@@ -174,9 +175,41 @@ async def test_witnesses_that_are_kept_at_an_old_log_are_not_enough(relying: Rel
         # Once they have seen the rest, it is told again.
         relying.cosign(0, 1, 2)
         assert (await later.verify_log()).witnessed is not None
-    seen = profile.seen_log()
+    seen = profile.log.read()
     assert seen is not None
     assert seen.unseen is None
+
+
+async def test_what_was_noted_by_a_clock_ahead_counts_from_now(relying: Relying) -> None:
+    world, log = relying.said.case.world, relying.room.profile.log
+    old = world.ledger.checkpoint()
+    world.ledger.append(b"what this member alone is shown")
+    world.clock.advance(10 * AGE)
+    relying.cosign(0, 1, 2, head=old)
+    await relying.room.verify_log()
+    world.clock.advance(-10 * AGE)  # it had been set wrongly
+    relying.cosign(0, 1, 2, head=old)
+    await relying.room.verify_log()
+    seen = log.read()
+    assert seen is not None
+    assert seen.unseen is not None
+    assert seen.unseen.since <= world.now()
+    world.clock.advance(AGE + 1)
+    relying.cosign(0, 1, 2, head=old)
+    with pytest.raises(SafeRoomError) as refused:
+        await relying.room.verify_log()
+    assert refused.value.reason is Reason.NOT_WITNESSED
+
+
+async def test_a_memory_that_the_rooms_key_did_not_sign_accuses_nobody(relying: Relying) -> None:
+    world, log = relying.said.case.world, relying.room.profile.log
+    relying.cosign(0, 1, 2)
+    log.keep(sign_checkpoint(world.ledger.checkpoint(), SigningKey.generate()))
+    with pytest.raises(SafeRoomError) as refused:
+        await relying.room.verify_log()
+    assert refused.value.reason is Reason.BAD_CONFIG
+    assert [each.field for each in refused.value.fields] == [str(log.path)]
+    assert any("Put the file back" in each for each in refused.value.__notes__)
 
 
 async def test_verifying_the_log_tells_who_cosigned_it(relying: Relying) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from saferoom_client.issuer import Issuer, renew_member
-from saferoom_client.profile import LOG, SIGNING_KEY, TLS_KEY, Profile
+from saferoom_client.profile import SIGNING_KEY, TLS_KEY, Profile
+from saferoom_client.seen_log import LOG
 from saferoom_client.session import utc_now
+from saferoom_proto.checkpoint import sign_checkpoint
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.trust import FormerKey
 from tests.client.fakeroom import Said, serving
@@ -23,12 +25,12 @@ async def member(said: Said, issuer: Issuer, tmp_path: Path) -> Profile:
 
 
 def test_all_that_it_pinned_goes_along_and_no_key_is_read(
-    member: Profile, issuer: Issuer, tmp_path: Path
+    member: Profile, said: Said, issuer: Issuer, tmp_path: Path
 ) -> None:
     former = FormerKey(key=member.signing_key.verify_key.public, size=7)
     trust = member.trust.model_copy(update={"former_ledger_keys": (former,)})
     (member.folder / "trust.json").write_text(trust.model_dump_json())
-    member.keep_checkpoint("a note")
+    member.log.keep(sign_checkpoint(said.case.world.ledger.checkpoint(), member.signing_key))
     public = tmp_path / "public"
     shutil.copytree(member.folder, public, ignore=shutil.ignore_patterns(SIGNING_KEY, TLS_KEY))
     renewed = renew_member(issuer, public, tmp_path / "next", utc_now())

@@ -89,10 +89,10 @@ async def test_a_log_without_what_an_answer_came_with_is_noticed(
 
 async def test_what_was_refused_is_not_remembered(room: AsyncRoom, said: Said) -> None:
     await room.verify_log()
-    kept = Profile.load(room.profile.folder).seen_checkpoint()
+    kept = Profile.load(room.profile.folder).log.read()
     said.note = sign(said, replace(grow(said), root=bytes(32)))
     await reason_of(room)
-    assert Profile.load(room.profile.folder).seen_checkpoint() == kept
+    assert Profile.load(room.profile.folder).log.read() == kept
 
 
 async def test_a_checkpoint_that_the_room_did_not_sign_is_refused(

@@ -74,6 +74,9 @@ def test_a_folder_is_not_written_over(profile: Profile) -> None:
 def test_a_missing_file_is_named(profile: Profile, name: str) -> None:
     (profile.folder / name).unlink()
     field, rule = fault_of(profile.folder)
+    if name == "room.json":  # without it the folder is perhaps nobody's
+        assert (field, rule) == (str(profile.folder), "it holds no room.json")
+        return
     assert field == str(profile.folder / name)
     assert rule == "No such file or directory"
 
@@ -144,21 +147,35 @@ def test_a_pinned_root_stays(profile: Profile) -> None:
     assert "another charter root of tax is pinned" in refused.value.detail
 
 
+def test_two_processes_pin_roots_and_none_is_lost_or_replaced(profile: Profile) -> None:
+    one, other = (SigningKey.generate().verify_key.public for _ in range(2))
+    # Another process of the member: it read the folder before anything was pinned.
+    beside = Profile.load(profile.folder)
+    pinned = profile.pin("tax", one)
+    assert beside.pin("court", other).trust.charter_roots == {"court": other, "tax": one}
+    with pytest.raises(SafeRoomError) as refused:
+        beside.pin("tax", other)
+    assert "another charter root of tax is pinned" in refused.value.detail
+    # What was reckoned from keys that are no longer the newest is not written over them.
+    with pytest.raises(SafeRoomError) as refused:
+        pinned.keep_trust(profile.trust)
+    assert refused.value.reason is Reason.CONFLICT
+    assert Profile.load(profile.folder).trust.charter_roots == {"court": other, "tax": one}
+
+
+@pytest.mark.parametrize("around", ["members", "members/bank"])
+def test_a_folder_around_a_members_names_it(tmp_path: Path, issuer: Issuer, around: str) -> None:
+    folder = tmp_path / "members" / "bank" / "anna"
+    enrol_member(issuer, folder, card(), ANNA, utc_now())
+    rule = f"it holds no room.json; near it: {folder}"
+    assert fault_of(tmp_path / around) == (str(tmp_path / around), rule)
+    assert fault_of(folder / "tls.pem") == (str(folder / "tls.pem"), "there is no such folder")
+
+
 def test_a_root_that_is_no_key_is_not_pinned(profile: Profile) -> None:
     with pytest.raises(SafeRoomError) as refused:
         profile.pin("tax", "abc")
     assert refused.value.reason is Reason.MALFORMED
-
-
-def test_a_seen_checkpoint_is_kept(profile: Profile) -> None:
-    assert profile.seen_checkpoint() is None
-    profile.keep_checkpoint("a note\n")
-    assert Profile.load(profile.folder).seen_checkpoint() == "a note\n"
-    written = (profile.folder / "log.json").stat().st_ino
-    profile.keep_checkpoint("a note\n")  # the same is not written again
-    assert (profile.folder / "log.json").stat().st_ino == written
-    profile.keep_checkpoint("another\n")
-    assert profile.seen_checkpoint() == "another\n"
 
 
 def test_the_contract_takes_the_issuers_certificates(profile: Profile, issuer: Issuer) -> None:

@@ -19,7 +19,8 @@ from saferoom.server import Server
 from saferoom_client.handovers import follow
 from saferoom_client.heads import require_grown
 from saferoom_client.members import describe, whoami
-from saferoom_client.profile import Profile, UnseenHead
+from saferoom_client.profile import Profile
+from saferoom_client.seen_log import UnseenHead
 from saferoom_client.session import Session
 from saferoom_proto.checkpoint import open_checkpoint
 from saferoom_proto.handover import Handover
@@ -72,7 +73,7 @@ async def test_a_member_follows_the_logs_key_and_what_it_kept_stays_valid(
     async with Session(member, clock=empty_room.world.now) as session:
         before = (await require_grown(session)).note
         unseen = UnseenHead(checkpoint=before, since=empty_room.world.now())
-        member.keep_unseen(before, unseen)
+        member.log.keep_unseen(before, None, unseen)
         says = begin(empty_room.folder, "ledger").says
         await until_handed_over(empty_room)
         # Both sign: who pinned the former key notices nothing.
@@ -89,7 +90,7 @@ async def test_a_member_follows_the_logs_key_and_what_it_kept_stays_valid(
     assert kept.card.ledger_key == kept.trust.ledger_key == says.following
     assert [each.key for each in kept.trust.former_ledger_keys] == [says.former]
     # What its witnesses lack, they lack since when they did, whoever signs it now.
-    seen = kept.seen_log()
+    seen = kept.log.read()
     assert seen is not None
     assert seen.unseen == UnseenHead(checkpoint=seen.checkpoint, since=unseen.since)
     assert kept.without_former_keys().trust.open_checkpoint(seen.checkpoint).size > 0
@@ -102,7 +103,7 @@ async def test_a_member_that_was_away_the_whole_time_follows_afterwards(
     member = joining.member("operator")
     await joining.until_known(member)
     async with Session(member, clock=empty_room.world.now) as session:
-        member.keep_checkpoint((await require_grown(session)).note)
+        member.log.keep((await require_grown(session)).note)
     says = [await _whole_handover(empty_room, count) for count in (1, 2)]
     async with Session(Profile.load(member.folder), clock=empty_room.world.now) as session:
         with pytest.raises(SafeRoomError) as refused:

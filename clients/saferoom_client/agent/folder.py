@@ -25,6 +25,7 @@ from saferoom_client.files import (
     make_folder,
     read_model,
     refuse_existing,
+    require_folder_with,
     write_model,
 )
 from saferoom_client.tdx import TdxPolicy
@@ -165,6 +166,7 @@ class KeyAgent:
             SafeRoomError: `BAD_CONFIG` naming the file that is missing, open to others or not
                 well formed; of a token's, `UNAVAILABLE` if it is not there.
         """
+        require_folder_with(folder, POLICY)
         policy = read_model(folder / POLICY, Policy)
         source = key_source(folder, policy)
         has_earlier = source.has(Slot.STORE_BEFORE)

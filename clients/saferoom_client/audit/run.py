@@ -290,7 +290,7 @@ async def audit_log(
     except SafeRoomError as error:
         violations.append(Violation(None, error.reason, error.detail))
     else:
-        profile.keep_checkpoint(grown.note)
+        profile.log.keep(grown.note)
     return AuditReport(
         checkpoint=newest,
         grown_from=grown.since,

@@ -10,6 +10,13 @@ from typing import Final
 from saferoom_client.tongue import later
 
 FILES: Final = (
+    later("there is no such folder"),
+    later("it holds no {name}"),
+    later("it holds no {name}; near it: {near}"),
+    later("it has {size} bytes; at most {most} are read at once"),
+    later("another process changed the pinned keys meanwhile"),
+    later("no checkpoint of a log"),
+    later("the pinned keys of the room did not sign what it holds"),
     later("the room takes this agent for a member of {organisation}"),
     later("the evidence answers no open challenge"),
     later("a policy that takes tdx evidence names its images, and no other does"),

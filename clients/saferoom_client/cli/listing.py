@@ -23,7 +23,7 @@ from saferoom_client.cli.plainly import listed_document, listed_row
 from saferoom_client.cli.receipt_kinds import naming, require_kind
 from saferoom_client.cli.tables import table
 from saferoom_client.files import PUBLIC_FILE, read_file, require_writable, write_file
-from saferoom_client.profile import TRUST, read_model
+from saferoom_client.profile import pinned_trust
 from saferoom_client.receipt_kinds import Kind
 from saferoom_client.report.content import plain
 from saferoom_client.report.list_page import firm_table, list_document, list_page, list_summary
@@ -36,7 +36,6 @@ from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.list_receipt import ListReceipt, VerifiedList, verify_list_receipt
 from saferoom_proto.reports.listed import OwnerList
 from saferoom_proto.statements.listing import MOST_PAGES
-from saferoom_proto.trust import Trust
 
 app = group("Ask who of a district or an industry stands on a public register.")
 
@@ -105,7 +104,7 @@ def show_(
     data = read_file(file)
     require_kind(file, data, Kind.LIST)
     with naming(file, profile):
-        trust = read_model(profile / TRUST, Trust)
+        trust = pinned_trust(profile)
         verified = verify_list_receipt(ListReceipt.from_json(data), trust)
         told = _told(verified)
     _show(verified, told, out, as_json)

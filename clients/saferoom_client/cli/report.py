@@ -34,7 +34,7 @@ from saferoom_client.cli.receipt_kinds import naming, require_kind
 from saferoom_client.cli.tables import table
 from saferoom_client.files import PUBLIC_FILE, read_file, require_writable, write_file
 from saferoom_client.holdings import OwnHoldings
-from saferoom_client.profile import TRUST, read_model
+from saferoom_client.profile import pinned_trust
 from saferoom_client.question import read_purpose
 from saferoom_client.receipt_kinds import Kind
 from saferoom_client.report.content import (
@@ -55,7 +55,6 @@ from saferoom_client.yaml_text import write_yaml
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.reports.receipt import ReportReceipt, verify_report_receipt
 from saferoom_proto.statements import Title
-from saferoom_proto.trust import Trust
 
 app = group("Ask for what is public by law about one subject, as one report.")
 
@@ -124,7 +123,7 @@ def show_(
     data = read_file(file)
     require_kind(file, data, Kind.REPORT)
     with naming(file, profile):
-        trust = read_model(profile / TRUST, Trust)
+        trust = pinned_trust(profile)
         content = of_receipt(verify_report_receipt(ReportReceipt.from_json(data), trust))
     _write(content, out)
     show(as_json, document(content), *_lines(content), *written_to(out))

@@ -13,8 +13,6 @@ there is none it stays, for whoever took part anew with other secrets would open
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Annotated, Final, Literal, Self
@@ -22,7 +20,7 @@ from typing import Annotated, Final, Literal, Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import StringConstraints, model_validator
 
-from saferoom_client.files import make_folder, read_model, read_private, write_model
+from saferoom_client.files import alone_with, make_folder, read_model, read_private, write_model
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import later
 from saferoom_client.training.folder import open_sealed, seal, short, write_sealed
@@ -122,17 +120,10 @@ class FederationFolder:
         Raises:
             SafeRoomError: `CONFLICT` if one does.
         """
-        handle = os.open(self.folder / _JOIN, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                rule = later("another process takes part in this training, in another window")
-                fault = FieldFault("federation", rule)
-                raise SafeRoomError(Reason.CONFLICT, rule, [fault]) from error
+        rule = later("another process takes part in this training, in another window")
+        refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("federation", rule)])
+        with alone_with(self.folder / _JOIN, refusal):
             yield
-        finally:
-            os.close(handle)
 
     def keep_state(self, state: bytes, *, masked: bool) -> None:
         """Keep the participant's state, in place of the one before.

@@ -23,6 +23,7 @@ from saferoom_client.files import (
     read_model,
     read_private,
     refuse_existing,
+    require_folder_with,
     write_file,
     write_model,
 )
@@ -117,6 +118,7 @@ class Home:
             SafeRoomError: `BAD_CONFIG` naming the file that is missing, open to others or not
                 well formed.
         """
+        require_folder_with(folder, CONFIG)
         key = SigningKey.from_pem(read_private(folder / KEY))
         return cls(folder, read_model(folder / CONFIG, HomeConfig), key)
 

@@ -12,7 +12,6 @@ alone opens nothing. The state goes when the job has ended.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -26,7 +25,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import StringConstraints
 
-from saferoom_client.files import bad_file, make_folder, read_model, read_private, write_file
+from saferoom_client.files import (
+    alone_with,
+    bad_file,
+    make_folder,
+    read_model,
+    read_private,
+    write_file,
+)
 from saferoom_client.files import write_model as write_document
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import later
@@ -174,18 +180,11 @@ class JobFolder:
             SafeRoomError: `CONFLICT` if one does.
         """
         # Of the files in the folder it is the one that is never written anew.
-        handle = os.open(self.folder / REQUEST, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                rule = later("another process takes part in this job, in another window")
-                refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("job", rule)])
-                refusal.add_note(f"saferoom job watch {self.job}")
-                raise refusal from error
+        rule = later("another process takes part in this job, in another window")
+        refusal = SafeRoomError(Reason.CONFLICT, rule, [FieldFault("job", rule)])
+        refusal.add_note(f"saferoom job watch {self.job}")
+        with alone_with(self.folder / REQUEST, refusal):
             yield
-        finally:
-            os.close(handle)
 
     @property
     def job(self) -> str:

@@ -11,9 +11,7 @@ profile/      the witness's own member folder of the room
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,17 +20,21 @@ from pathlib import Path
 from typing import Final, Self
 
 from saferoom_client.files import (
+    PRIVATE_FILE,
     PUBLIC_FILE,
+    alone_with,
     bad_file,
     make_folder,
     read_model,
     read_private,
     refuse_existing,
+    require_folder_with,
     write_file,
     write_model,
 )
-from saferoom_client.profile import RoomCard, SeenLog
-from saferoom_proto.checkpoint import Checkpoint, Note
+from saferoom_client.profile import RoomCard
+from saferoom_client.seen_log import SeenLog
+from saferoom_proto.checkpoint import Checkpoint
 from saferoom_proto.cosignature import Algorithm, Cosigner
 from saferoom_proto.keys import VerifyKey
 from saferoom_proto.reasons import SafeRoomError
@@ -120,6 +122,7 @@ class Witness:
         Raises:
             SafeRoomError: `BAD_CONFIG` naming the file.
         """
+        require_folder_with(folder, WATCHED)
         watched = read_model(folder / WATCHED, Watched)
         path = folder / KEY
         try:
@@ -150,8 +153,7 @@ class Witness:
     @property
     def seen_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint that it stored."""
-        seen = self.seen
-        return None if seen is None else Checkpoint.parse(Note.parse(seen.checkpoint).text)
+        return None if self.seen is None else self.seen.head
 
     def keep(self, note: str) -> None:
         """Store a verified checkpoint; only once this returns may it be cosigned."""
@@ -189,15 +191,10 @@ class Witness:
         Raises:
             SafeRoomError: `BAD_CONFIG` if one does.
         """
-        handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise bad_file(self.folder, "another process watches with it") from error
+        lock = self.folder / _LOCK
+        lock.touch(PRIVATE_FILE)
+        with alone_with(lock, bad_file(self.folder, "another process watches with it")):
             yield
-        finally:
-            os.close(handle)
 
     def show_figures(self, cosigned_at: int) -> None:
         """Write how it does, for Prometheus."""
