@@ -35,21 +35,16 @@ from saferoom_client.training.progress import JobProgress, Stage
 from saferoom_models.arrays import Floats
 from saferoom_proto.statements import (
     Absent,
-    Bounds,
     ColumnType,
     Feature,
     FeatureKind,
-    Figure,
-    Runs,
     Schema,
     Table,
-    Training,
-    TrainingMethod,
 )
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
 from tests.flow.offers import ORIGIN, column, feature, title
-from tests.flow.trainings import have_approved
+from tests.flow.trainings import have_approved, joint
 
 BANK: Final = 10
 COLUMNS: Final = tuple(f"c{at}" for at in range(13))
@@ -127,19 +122,7 @@ def number(name: str) -> Feature:
     )
 
 
-TRAINING: Final = Training(
-    algorithm=TrainingMethod.VERTICAL_LOGISTIC,
-    features=tuple(f"tax.{name}" for name in COLUMNS),
-    host=None,
-    label=title("default"),
-    label_columns=BANK,
-    inverse_ridge=Bounds(least=Decimal("0.01"), most=Decimal(1)),
-    rounds=20,
-    least_rows=1000,
-    least_events=50,
-    releases=(Figure.ROWS, Figure.ROUNDS, Figure.CONVERGENCE),
-    runs=Runs(most=10, days=30),
-)
+TRAINING: Final = joint(tuple(f"tax.{name}" for name in COLUMNS), BANK)
 
 
 def measure(live: LiveRoom, own: JobRows, workers: Executor) -> list[str]:

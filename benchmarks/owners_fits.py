@@ -19,31 +19,18 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.gauges import Peak, tree_seconds
-from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
-from tests.flow.trainings import OF_TWO, fit_of, have_approved, late
+from tests.flow.trainings import OF_TWO, fit_of, have_approved, hold
 
 MISSING: Final = 100
 """Firms of the tax office that the court does not hold."""
 
 
-def make(live: LiveRoom, folder: Path, rows: int) -> None:
+def make(live: LiveRoom, rows: int) -> None:
     """Load both owners' firms, and have a training approved."""
     live.start()
     live.define()
-    with live.open("tax", "li") as office:
-        office.put_feature(late("paid < 20000 OR paid % 9000 < 1500"))
-    paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(rows))
-    listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(rows - MISSING))
-    tables = {
-        "tax": ("vat", "uscc,paid\n" + paid),
-        "court": ("cases", "uscc,listed,case_no\n" + listed),
-    }
-    for owner, (table, text) in tables.items():
-        (path := folder / f"{table}.csv").write_text(text, "utf-8")
-        with live.open(owner, "li") as office:
-            office.load_data(live.schemas[owner], {table: path})
-        live.agree(owner, "bank-a")
+    hold(live, rows, MISSING)
     have_approved(live, "both", fit_of(OF_TWO))
 
 
@@ -68,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         live = LiveRoom(Path(made))
         try:
-            make(live, Path(made), given.rows)
+            make(live, given.rows)
             for _ in range(given.rounds):
                 print(ask(live), f" load {os.getloadavg()[0]:.1f}", flush=True)
         finally:

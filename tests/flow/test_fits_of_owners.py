@@ -20,11 +20,10 @@ from saferoom_client.training.states import JobState
 from saferoom_client.yaml_text import write_yaml
 from saferoom_proto.fit_receipt import FitReceipt, GiverPart, verify_fit_receipt
 from saferoom_proto.reasons import Reason, SafeRoomError
-from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
 from tests.flow.offers import COURT, POOR, STEADY, VAT
 from tests.flow.test_jobs_survive import FIRMS
-from tests.flow.trainings import OF_TWO, fit_of, have_approved, late
+from tests.flow.trainings import OF_TWO, fit_of, have_approved, hold
 
 pytestmark = pytest.mark.soak
 
@@ -37,25 +36,11 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
     try:
         live.start()
         live.define()
-        with live.open("tax", "li") as office:
-            office.put_feature(late("paid < 20000 OR paid % 9000 < 1500"))
-        paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(FIRMS))
-        listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(FIRMS - 100))
-        load(live, folder, "tax", "vat", "uscc,paid\n" + paid)
-        load(live, folder, "court", "cases", "uscc,listed,case_no\n" + listed)
-        for owner in live.owners:
-            live.agree(owner, "bank-a")
+        hold(live, FIRMS)
         propose(live, "arrears-2")
         yield live
     finally:
         live.processes.stop()
-
-
-def load(live: LiveRoom, folder: Path, owner: str, table: str, rows: str) -> None:
-    path = folder / f"{table}.csv"
-    path.write_text(rows, "utf-8")
-    with live.open(owner, "li") as office:
-        assert not office.load_data(live.schemas[owner], {table: path}).bad_row_count
 
 
 def propose(live: LiveRoom, name: str, **changes: object) -> None:

@@ -14,11 +14,10 @@ from saferoom_client.cli import app
 from saferoom_proto.fit_receipt import FitReceipt, verify_fit_receipt
 from saferoom_proto.statements import JobOutcome
 from saferoom_proto.suite import Suite, suite_of
-from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
 from tests.flow.offers import COURT, VAT
 from tests.flow.test_jobs_survive import FIRMS, applicants, propose
-from tests.flow.trainings import OF_TWO, fit_of, have_approved, late
+from tests.flow.trainings import OF_TWO, fit_of, have_approved, hold
 
 pytestmark = pytest.mark.soak
 
@@ -30,18 +29,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
     try:
         live.start()
         live.define()
-        with live.open("tax", "li") as office:
-            office.put_feature(late("paid < 20000 OR paid % 9000 < 1500"))
-        paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(FIRMS))
-        listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(FIRMS - 100))
-        for owner, table, rows in (
-            ("tax", "vat", "uscc,paid\n" + paid),
-            ("court", "cases", "uscc,listed,case_no\n" + listed),
-        ):
-            (path := live.folder / f"{table}.csv").write_text(rows, "utf-8")
-            with live.open(owner, "li") as office:
-                assert not office.load_data(live.schemas[owner], {table: path}).bad_row_count
-            live.agree(owner, "bank-a")
+        hold(live, FIRMS)
         yield live
     finally:
         live.processes.stop()

@@ -20,10 +20,10 @@ from saferoom_client.training.states import JobState
 from saferoom_client.yaml_text import write_yaml
 from saferoom_proto.reasons import Reason
 from saferoom_proto.statements import JobOutcome
-from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
 from tests.flow.offers import COURT, POOR, SILENT, STEADY, VAT
 from tests.flow.test_jobs_survive import COMMON, FIRMS, applicants, propose
+from tests.flow.trainings import hold
 
 pytestmark = pytest.mark.soak
 
@@ -39,23 +39,11 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRoom]:
     try:
         live.start()
         live.define()
-        paid = "".join(f"{make_uscc(n)},{1000 * (n % 97)}\n" for n in range(FIRMS))
-        listed = "".join(f"{make_uscc(n)},{str(n % 7 == 0).lower()},\n" for n in range(FIRMS - 100))
-        load(live, folder, "tax", "vat", "uscc,paid\n" + paid)
-        load(live, folder, "court", "cases", "uscc,listed,case_no\n" + listed)
-        for owner in live.owners:
-            live.agree(owner, "bank-a")
+        hold(live, FIRMS)
         propose(live, features=(COURT, VAT), host="tax")
         yield live
     finally:
         live.processes.stop()
-
-
-def load(live: LiveRoom, folder: Path, owner: str, table: str, rows: str) -> None:
-    path = folder / f"{table}.csv"
-    path.write_text(rows, "utf-8")
-    with live.open(owner, "li") as office:
-        assert not office.load_data(live.schemas[owner], {table: path}).bad_row_count
 
 
 def test_a_bank_trains_with_two_owners(room: LiveRoom, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,12 @@ from saferoom_client.jobs import JobEnd, JobRows
 from saferoom_client.refused import Refused
 from saferoom_proto.reasons import Reason, SafeRoomError
 from saferoom_proto.statements import (
-    Bounds,
-    Figure,
     JobOutcome,
-    Runs,
-    Training,
-    TrainingMethod,
 )
 from saferoom_proto.uscc import make_uscc
 from tests.flow.live import LiveRoom
-from tests.flow.offers import VAT, title
-from tests.flow.trainings import have_approved
+from tests.flow.offers import VAT
+from tests.flow.trainings import have_approved, joint
 
 FIRMS = 1400
 COMMON = 1200
@@ -57,20 +51,7 @@ def room(tmp_path: Path) -> Iterator[LiveRoom]:
 
 def propose(live: LiveRoom, *, features: tuple[str, ...] = (VAT,), host: str | None = None) -> None:
     """Have a bank propose a training, and every owner approve it."""
-    training = Training(
-        algorithm=TrainingMethod.VERTICAL_LOGISTIC,
-        features=features,
-        host=host,
-        label=title("default"),
-        label_columns=3,
-        inverse_ridge=Bounds(least=Decimal("0.01"), most=Decimal(1)),
-        rounds=20,
-        least_rows=1000,
-        least_events=50,
-        releases=(Figure.ROWS, Figure.ROUNDS, Figure.CONVERGENCE),
-        runs=Runs(most=10, days=30),
-    )
-    have_approved(live, "default-model", training)
+    have_approved(live, "default-model", joint(features, 3, host))
 
 
 def applicants(path: Path) -> JobRows:
