@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Final, NoReturn, TypeAlias, cast
 
 import grpc
@@ -44,7 +44,7 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Message, Message]"
 # In quotes: grpc's class is generic in its stubs only.
 _UnaryCall = Callable[[Message, Context], Awaitable[Message]]
 _LoadCall = Callable[[AsyncIterator[Message], Context], Awaitable[Message]]
-_StreamCall = Callable[[Message | AsyncIterator[Message], Context], AsyncIterable[Message]]
+_StreamCall = Callable[[Message | AsyncIterator[Message], Context], AsyncGenerator[Message]]
 _WritingCall = Callable[[Message | AsyncIterator[Message], Context], Awaitable[None]]
 
 _Reader = Callable[[bytes], Message]
@@ -195,8 +195,11 @@ class Guard(grpc.aio.ServerInterceptor):
             return read(await _only(pieces))
 
         async def guarded(pieces: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
-            async with self._call(method, context, self._streams, None):
-                async for response in inner(await opened(pieces), context):
+            async with (
+                self._call(method, context, self._streams, None),
+                aclosing(inner(await opened(pieces), context)) as told,
+            ):
+                async for response in told:
                     yield response
 
         async def writing(pieces: AsyncIterator[bytes], context: Context) -> None:

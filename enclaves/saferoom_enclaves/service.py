@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing
 from typing import Final, NoReturn, cast
 
 import grpc
@@ -206,8 +206,11 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
     ) -> AsyncIterator[enclave_pb2.JudgeBatchResponse]:
         """Judge a batch."""
         pieces = cast("AsyncIterator[enclave_pb2.JudgeBatchRequest]", request_iterator)
-        async with self._refusing(context, "JudgeBatch"):
-            async for response in self._batches.judge(pieces):
+        async with (
+            self._refusing(context, "JudgeBatch"),
+            aclosing(self._batches.judge(pieces)) as told,
+        ):
+            async for response in told:
                 yield response
 
     async def Tabulate(  # noqa: N802
@@ -244,8 +247,11 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
     ) -> AsyncIterator[enclave_pb2.WorkOnJobResponse]:
         """Carry a job's messages."""
         pieces = cast("AsyncIterator[enclave_pb2.WorkOnJobRequest]", request_iterator)
-        async with self._refusing(context, "WorkOnJob"):
-            async for response in self._jobs.work_on(pieces):
+        async with (
+            self._refusing(context, "WorkOnJob"),
+            aclosing(self._jobs.work_on(pieces)) as told,
+        ):
+            async for response in told:
                 yield response
 
     async def GiveToJob(  # noqa: N802
@@ -253,8 +259,11 @@ class EnclaveService(enclave_pb2_grpc.EnclaveServiceServicer):
     ) -> AsyncIterator[enclave_pb2.GiveToJobResponse]:
         """Answer another owner's enclave."""
         pieces = cast("AsyncIterator[enclave_pb2.GiveToJobRequest]", request_iterator)
-        async with self._refusing(context, "GiveToJob"):
-            async for response in self._jobs.give(pieces):
+        async with (
+            self._refusing(context, "GiveToJob"),
+            aclosing(self._jobs.give(pieces)) as told,
+        ):
+            async for response in told:
                 yield response
 
     async def TellJobs(  # noqa: N802

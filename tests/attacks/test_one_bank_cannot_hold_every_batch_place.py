@@ -65,7 +65,7 @@ def test_a_dozen_batches_of_one_bank_leave_a_place_for_anothers(tmp_path: Path) 
             thread.start()
         while len(outcomes) < len(greedy) - MOST_AT_ONCE // 2:
             threads[0].join(0.05)
-            assert any(thread.is_alive() for thread in threads)
+            assert any(thread.is_alive() for thread in threads), outcomes
         other = batch_of(room.other_bank, room.steady, rows, STEADY)
         told = list(process.stub.JudgeBatch(pieces(other), timeout=SECONDS))
         go_on.set()

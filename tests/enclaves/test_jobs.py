@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -318,6 +319,18 @@ async def test_a_load_ends_a_job_that_aligns_and_disturbs_none_that_trains(jobs:
     release = await training.take_part()
     assert release is not None
     assert release.outcome is JobOutcome.RELEASED
+
+
+async def test_who_leaves_has_given_its_place_back(jobs: JobRoom) -> None:
+    side = jobs.label_side()
+    side.submit()
+    assert await side.take_part(most=1) is None
+    with ExitStack() as held:  # an institution has two places, and no third
+        for _ in range(2):
+            held.enter_context(jobs.calls._places.place(side.bank.name))
+        with pytest.raises(SafeRoomError) as refused:
+            held.enter_context(jobs.calls._places.place(side.bank.name))
+    assert refused.value.reason is Reason.TOO_MANY_REQUESTS
 
 
 async def test_who_joins_anew_is_answered_and_who_joined_before_is_not(jobs: JobRoom) -> None:

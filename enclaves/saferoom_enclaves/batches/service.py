@@ -7,7 +7,8 @@ judging after the chunk under way; what was judged stays judged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Final
 
 from saferoom_enclaves import wire
@@ -23,7 +24,7 @@ MOST_AT_ONCE: Final = 8
 """Batches whose rows are held in memory at once: 20 MB each, and as much again while they are
 verified. Of one institution at most four, so that there is a place for the next, and the next."""
 
-Responses = AsyncIterator[enclave_pb2.JudgeBatchResponse]
+Responses = AsyncGenerator[enclave_pb2.JudgeBatchResponse]
 
 
 class BatchCalls:
@@ -53,8 +54,9 @@ class BatchCalls:
         wanted = batch.answered is None
         yield wire.batch_begun(rows_wanted=wanted)
         if wanted:
-            async for judged in self._judged(batch, blinding, pieces):
-                yield wire.batch_progress(judged)
+            async with aclosing(self._judged(batch, blinding, pieces)) as told:
+                async for judged in told:
+                    yield wire.batch_progress(judged)
         word = await self._worker.run(lambda own: own.batches.word(batch))
         await self._tick()
         yield wire.batch_verdict(word)
@@ -67,7 +69,7 @@ class BatchCalls:
         batch: Batch,
         blinding: bytes,
         pieces: AsyncIterator[enclave_pb2.JudgeBatchRequest],
-    ) -> AsyncIterator[int]:
+    ) -> AsyncGenerator[int]:
         """Take the rows and judge them; gives how many are judged after each chunk."""
         # Who has sent no row yet holds no place: else a few who never do would keep all others out.
         first = await anext(pieces, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 
@@ -79,11 +80,9 @@ class FitCalls:
         working: asyncio.Future[Judged] = asyncio.ensure_future(
             self._answer(wire.fit_of(request), beside, line)
         )
-        try:
-            async for ask in line.asks(working):
+        async with aclosing(line.asks(working)) as asks:
+            async for ask in asks:
                 yield ask
-        finally:
-            line.stop()
         fitted = wire.fit_response(working.result())
         yield enclave_pb2.WorkOnJobResponse(fitted=fitted)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from saferoom_enclaves.jobs import wire as job_wire
@@ -114,18 +115,15 @@ class Line:
     async def asks(
         self, working: asyncio.Future[T]
     ) -> AsyncGenerator[enclave_pb2.WorkOnJobResponse]:
-        """Give the pieces of asks until what is under way is done; if nobody hears them, it ends.
-
-        Raises:
-            Exception: whatever ended it.
-        """
+        """Give the pieces of asks until what is under way is done; it ends if nobody hears them."""
         try:
             while (ask := await self._asked(working)) is not None:
                 yield ask
-        finally:
-            if not working.done():  # what waits for another enclave waits no more
-                self.stop()
-            await to_its_end(working)
+        except (GeneratorExit, asyncio.CancelledError):
+            self.stop()  # what waits for another enclave waits no more
+            with suppress(SafeRoomError):  # nobody hears of it
+                await to_its_end(working)
+            raise
 
     async def _asked(self, working: asyncio.Future[T]) -> enclave_pb2.WorkOnJobResponse | None:
         """Give the next piece of an ask; none once what is under way is done."""

@@ -7,7 +7,7 @@ leaves, or is cut off, joins again and goes on at the first message that was not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from functools import cache
@@ -39,7 +39,7 @@ from saferoom_proto.v1 import enclave_pb2, job_pb2
 AT_ONCE: Final = 4
 """Jobs with a child: half of the children there may be. Of one institution at most two."""
 
-Responses = AsyncIterator[enclave_pb2.WorkOnJobResponse]
+Responses = AsyncGenerator[enclave_pb2.WorkOnJobResponse]
 Asks = AsyncIterator[enclave_pb2.GiveToJobRequest]
 _BROKE: Final = frozenset({Ending.CRASHED, Ending.PROCESSOR_TIME, Ending.TIME})
 
@@ -80,7 +80,7 @@ class JobCalls:
         ended = await self._worker.run(lambda own: own.jobs.end_as(papers, release))
         return job_wire.end_response(ended)
 
-    async def give(self, pieces: Asks) -> AsyncIterator[enclave_pb2.GiveToJobResponse]:
+    async def give(self, pieces: Asks) -> AsyncGenerator[enclave_pb2.GiveToJobResponse]:
         """Answer what a host's enclave asks of this one, in a job of several owners.
 
         Raises:
@@ -146,9 +146,10 @@ class JobCalls:
                 await before.end()
             record = await self._worker.run(lambda own: own.jobs.stands(job))
             yield job_wire.joined(record)
-            told = self._answers if record.ended is None else self._told_again
-            async for response in told(record, line):
-                yield response
+            tell = self._answers if record.ended is None else self._told_again
+            async with aclosing(tell(record, line)) as told:
+                async for response in told:
+                    yield response
         finally:
             line.left.set()
             if self._lines.get(job) is line:
