@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -21,6 +20,7 @@ from saferoom.logs import Level
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Name, Owner
 from saferoom_proto.statements.base import Origin, field_faults
+from saferoom_proto.toml_text import read_toml
 
 CONFIG_FILE: Final = "room.toml"
 
@@ -181,10 +181,10 @@ class RoomConfig(_Section):
         """
         path = folder / CONFIG_FILE
         try:
-            document = tomllib.loads(path.read_text("utf-8"))
+            document = read_toml(path.read_bytes())
         except OSError as error:
             raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             faults = [FieldFault(CONFIG_FILE, str(error))]
             raise SafeRoomError(Reason.BAD_CONFIG, f"{path}: {error}", faults) from error
         try:

@@ -12,7 +12,6 @@ key = "client.key"
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -31,6 +30,7 @@ from saferoom_client.files import bad_file, read_file
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Owner
 from saferoom_proto.statements.base import field_faults
+from saferoom_proto.toml_text import read_toml
 
 FILE: Final = "broker.toml"
 
@@ -104,13 +104,12 @@ class BrokerConfig:
         """
         path = folder / FILE
         try:
-            document = tomllib.loads(read_file(path).decode())
-            read = _File.model_validate(document)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise bad_file(path, str(error)) from error
+            read = _File.model_validate(read_toml(read_file(path)))
         except ValidationError as error:
             faults = [FieldFault(f"{path}: {one.field}", one.rule) for one in field_faults(error)]
             raise SafeRoomError(Reason.BAD_CONFIG, f"{path} is not usable", faults) from None
+        except ValueError as error:
+            raise bad_file(path, str(error)) from error
         return cls(folder, Path(read.socket), dict(read.sources))
 
     def source(self, name: str) -> SourceConfig:
