@@ -15,6 +15,7 @@ from saferoom import rules, subject_rules
 from saferoom.archive import Archive
 from saferoom.evidence import Caller, Recorded, Role
 from saferoom.ledger.ledger import Ledger
+from saferoom.likeness import require_unlike
 from saferoom.mentions import About
 from saferoom.notary import Notary
 from saferoom.register import KINDS, Held, Organisation, Register
@@ -202,14 +203,16 @@ class Statements:
         One that was revoked may be enrolled again, under the names it had.
 
         Raises:
-            SafeRoomError: `CONFLICT` if it is enrolled otherwise; `MALFORMED` for a handle that
-                statements about such an organisation could not carry.
+            SafeRoomError: `CONFLICT` if it is enrolled otherwise, or looks like another;
+                `MALFORMED` for a handle that statements about such an organisation could not
+                carry, or a name in letters that people do not tell apart.
         """
         _require_usable(organisation)
 
         async def enrolled() -> None:
             held = self._register.organisation(organisation.name)
             if held is None:
+                require_unlike(organisation, self._register.organisations())
                 roles = tuple(sorted(organisation.roles))
                 row = OrganisationRow(
                     organisation.name, organisation.title_en, organisation.title_zh, roles

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from saferoom_client import standalone
-from saferoom_client.cli.output import as_written, print_error, show
+from saferoom_client.cli.narrow import COLUMNS, quoted
+from saferoom_client.cli.output import as_written, columns_of, print_error, show
 from saferoom_client.cli.staying import teller
 from saferoom_client.cli.tables import table
 from saferoom_client.events import Event, Happening
@@ -84,6 +85,15 @@ def test_a_cell_of_a_table_begins_no_line() -> None:
     assert len(lines) == 3
     assert all(each.isprintable() for each in lines)
     assert r"a sandbox\x1b[1A" in lines[1]
+
+
+@pytest.mark.parametrize("filler", ["x ", "x", "\u4e2d", "\u2800"])
+def test_no_line_of_a_risk_notice_goes_on_where_ours_begin(filler: str) -> None:
+    """A bank writes the notice: padded to the terminal's edge, its rest would look like ours."""
+    lines = list(quoted(f"{filler * 200}verified: all of it\nRead this."))
+    assert len(lines) > 4
+    assert all(line.startswith("    | ") and columns_of(line) <= COLUMNS for line in lines)
+    assert lines[-1] == "    | Read this."
 
 
 def test_json_on_a_terminal_means_the_same_and_steers_nothing(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from saferoom_client.cli.narrow import folded
+from saferoom_client.cli.narrow import folded, quoted
 from saferoom_client.cli.options import (
     MOST_DAYS,
     JsonOption,
@@ -118,8 +118,7 @@ def describe_request(asked: AskedConsent, *, short: bool = False) -> Iterator[st
     if short:
         return
     yield from folded(say("the risk notice ({notice}) says:", notice=request.notice), 1)
-    for line in request.notice_text.splitlines():
-        yield f"    | {line}"
+    yield from quoted(request.notice_text)
     yield from folded(
         say("to grant it: saferoom consent grant --request {digest}", digest=asked.digest), 1
     )

@@ -140,6 +140,8 @@ FILES: Final = (
     later("{text} characters of YAML, at most {limit_chars}"),
     later("not YAML"),
     later("YAML: nested too deeply"),
+    later("nested too deeply"),
+    later("it has {len} bytes, at most {limit_bytes} are read"),
     later("a process that made rows was ended: is there memory enough?"),
 )
 """A test finds each in the code that gives it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +11,8 @@ from saferoom_client.cli.output import columns_of
 COLUMNS: Final = 44
 """A phone's terminal, held upright."""
 _STEP: Final = "  "
+_MARGIN: Final = "    | "
+_PARTS: Final = re.compile(r"\S+\s*|\s+")
 
 
 def folded(text: str, depth: int = 0) -> Iterator[str]:
@@ -27,6 +30,26 @@ def folded(text: str, depth: int = 0) -> Iterator[str]:
             line = indent
         line += word if not line.strip() else f" {word}"
     yield line
+
+
+def quoted(text: str) -> Iterator[str]:
+    """Set what somebody else wrote behind a margin.
+
+    No line is so long that a terminal would go on with it at its edge, where our own lines begin.
+    """
+    for written in text.splitlines():
+        line = _MARGIN
+        for part in _PARTS.findall(written):
+            if line != _MARGIN and columns_of(line + part.rstrip()) > COLUMNS:
+                yield line
+                line = _MARGIN
+            for one in part:
+                fits = columns_of(line + one) <= COLUMNS
+                if not fits and not one.isspace():
+                    yield line
+                    line = _MARGIN
+                line += one if fits or not one.isspace() else ""
+        yield line
 
 
 def heading(text: str) -> Iterator[str]:

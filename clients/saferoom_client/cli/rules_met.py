@@ -166,6 +166,7 @@ RULES: Final = (
     later("there is no such folder to write it to"),
     later("you have signed it already"),
     later("is enrolled already, with other roles or titles"),
+    later("a name has Latin letters, Chinese characters, digits and punctuation only"),
     later("the operator does not revoke itself"),
     later("is open already, in another window"),
     later("another organisation's template has this name"),
@@ -173,6 +174,7 @@ RULES: Final = (
 """A test finds each in the code that gives it."""
 
 WITH_VALUES: Final = (
+    later("people could take it for {name}, which is enrolled"),
     later("version {version} is recorded already: write a later one"),
     later("1 to {most} characters"),
     later("no column of yours that the model reads; those are {columns}"),
