@@ -239,7 +239,10 @@ def find_fit(profile: Profile, named: str) -> KeptFit | None:
 def required_kept(profile: Profile, named: str) -> KeptFit:
     """Find one; as `find_fit`, and refuse with `UNKNOWN_STATEMENT` where there is none."""
     if (kept := find_fit(profile, named)) is None:
-        raise _unknown(named)
+        rule = f"{named} is no one training in the room of this member folder"
+        refusal = SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
+        refusal.add_note(profile.typed("job list"))
+        raise refusal
     return kept
 
 
@@ -300,8 +303,3 @@ async def _refused_by(session: Session, kept: KeptFit, words: Sequence[Recorded]
     rule = say("the enclave of {owner} lets it not begin", owner=said.owner)
     told = {"request_id": kept.job, "owner": said.owner}
     return Refused(SafeRoomError(said.reason, rule, [FieldFault("job", rule)]), told)
-
-
-def _unknown(job: str) -> SafeRoomError:
-    rule = f"{job} is no one training in the room of this member folder"
-    return SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])

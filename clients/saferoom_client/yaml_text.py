@@ -77,7 +77,8 @@ def read_yaml(text: str) -> Written:
     try:
         document = reader.read()
     except MarkedYAMLError as error:
-        raise _fault(error.problem or "not YAML", error.problem_mark) from error
+        rule = f"it cannot be read as YAML from here on: {error.problem}"
+        raise _fault(rule, error.problem_mark) from error
     except (YAMLError, ValueError) as error:
         raise SafeRoomError(Reason.MALFORMED, f"YAML: {error}") from error
     except RecursionError as error:

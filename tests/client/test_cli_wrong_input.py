@@ -44,6 +44,7 @@ def desk(tmp_path: Path, issuer: Issuer) -> Profile:
         (("whoami", "-p", "/dev/null", "x"), "", "more words than it takes: x"),
         (("data", "load", "a=b"), "--schema", "missing"),
         (("check", *QUESTION, "--param", "least"), "", "least is not written as NAME=VALUE"),
+        (("trust", "pin", "tax", "xyz"), "KEY", "no public key in base64"),
     ],
 )
 def test_a_command_that_is_not_typed_as_it_takes_it_is_told_in_three_parts(
@@ -181,3 +182,35 @@ def test_a_file_too_large_to_be_read_whole_is_refused_unread(desk: Profile, tmp_
         said = run(*command, str(large), "-p", str(desk.folder))
         assert said.exit_code == 1
         assert f"it has {MOST_BYTES + 1} bytes; at most {MOST_BYTES} are read" in said.output
+
+
+def test_a_draft_that_is_no_yaml_is_told_where_in_the_language_of_whoever_wrote_it(
+    desk: Profile, tmp_path: Path
+) -> None:
+    draft = tmp_path / "draft.yaml"
+    draft.write_text("a: [1\n", "ascii")
+    words = ("template", "propose", str(draft), "-p", str(desk.folder))
+    place, problem = f"{draft}: line 2 column 1", "expected ',' or ']', but got '<stream end>'"
+    assert f"{place}: it cannot be read as YAML from here on: {problem}" in run(*words).output
+    chinese = run("--lang", "zh", *words).output
+    assert f"{draft}: 第 2 行第 1 列: 从此处起无法按 YAML 读取" in chinese
+    assert "line" not in chinese.replace(problem, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "steps"),
+    [
+        (("mine",), ["Give the subject's own member folder: -p FOLDER.", "saferoom whoami"]),
+        (("report", "own", "--out", "own.html"), ["Give the subject's own", "saferoom whoami"]),
+        (("job", "show", "abc"), ["saferoom job list"]),
+        (("job", "report", "abc", "--out", "a.html"), ["saferoom job list"]),
+    ],
+)
+def test_whoever_has_nothing_of_the_kind_is_told_the_next_step(
+    desk: Profile, command: tuple[str, ...], steps: list[str]
+) -> None:
+    said = run(*command, "-p", str(desk.folder))
+    assert said.exit_code == 1
+    told = [line for line in said.output.splitlines() if line.startswith("  next  ")]
+    assert len(told) == len(steps)
+    assert all(step in line for step, line in zip(steps, told, strict=True))

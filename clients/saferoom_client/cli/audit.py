@@ -10,12 +10,12 @@ import typer
 
 from saferoom_client.audit.report import Audited, audit_page
 from saferoom_client.audit.run import AuditReport, Violation
-from saferoom_client.cli.auditors import require_auditor
 from saferoom_client.cli.coverage import plan
 from saferoom_client.cli.options import JsonOption, ProfileOption, group
 from saferoom_client.cli.output import in_one_line, moment, progress_of, show
 from saferoom_client.cli.page_options import FormerReport, PageOption, page_file
 from saferoom_client.cli.rules_said import say_rule
+from saferoom_client.cli.who_may import require_auditor
 from saferoom_client.files import PUBLIC_FILE, write_file
 from saferoom_client.room import Room
 from saferoom_client.session import utc_now

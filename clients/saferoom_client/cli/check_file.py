@@ -211,7 +211,8 @@ def show_rows(
         "receipt": str(asked.receipt_file),
     }
     told = {
-        named.get(name) or say(name.replace("_", " ")): f"{count:,}"
+        # A reason stays the code that it is in the file of answers.
+        named.get(name) or (name if name.isupper() else say(name.replace("_", " "))): f"{count:,}"
         for name, count in counts.items()
     }
     rows = say("{rows:,} rows", rows=count)

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from saferoom_client.cli.auditors import require_auditor
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import progress_of, show
 from saferoom_client.cli.tables import table
+from saferoom_client.cli.who_may import require_auditor
 from saferoom_client.records.annex import catalogue
 from saferoom_client.records.coverage import Brought, Coverage, Store, coverage
 from saferoom_client.room import Room

@@ -68,6 +68,8 @@ DRAFTS: Final = (
 
 DRAFTS_WITH_VALUES: Final = (
     later("line {line} column {column}: {rule}"),
+    later("line {line}: {rule}"),
+    later("it cannot be read as YAML from here on: {problem}"),
     # A sum over owners.
     later("its classes are others than those of {feature}"),
     later("its unit is another than that of {feature}"),

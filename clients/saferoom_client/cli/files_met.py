@@ -138,7 +138,6 @@ FILES: Final = (
     later("it is of another room than {folder}"),
     later("the room shows no head to cosign"),
     later("{text} characters of YAML, at most {limit_chars}"),
-    later("not YAML"),
     later("YAML: nested too deeply"),
     later("nested too deeply"),
     later("it has {len} bytes, at most {limit_bytes} are read"),

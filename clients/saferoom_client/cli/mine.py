@@ -15,6 +15,7 @@ from saferoom_client.cli.narrow import folded, heading
 from saferoom_client.cli.options import JsonOption, ProfileOption
 from saferoom_client.cli.output import error_document, progress_of, show
 from saferoom_client.cli.use_receipt import write_receipts
+from saferoom_client.cli.who_may import require_subject
 from saferoom_client.files import make_folder
 from saferoom_client.holdings import OwnHoldings
 from saferoom_client.room import Room
@@ -81,8 +82,7 @@ def mine(
     bar, move = progress_of("owners", quiet=as_json)
     with Room.open(profile) as room:
         gathered = _Mine(room.profile.member.organisation)
-        if not room.profile.member.is_subject:
-            raise SafeRoomError(Reason.NOT_ALLOWED, "only a subject is shown what is held about it")
+        require_subject(room)
         with bar:
             owners = sorted(owner or (each.owner for each in room.describe().enclaves))
             for done, name in enumerate(owners):

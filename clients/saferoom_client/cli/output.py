@@ -27,7 +27,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from saferoom_client.cli.rules_said import say_rule
+from saferoom_client.cli.rules_said import say_place, say_rule
 from saferoom_client.tongue import later, say
 from saferoom_proto.reasons import Reason, SafeRoomError
 
@@ -180,7 +180,9 @@ def print_error(error: SafeRoomError, *, as_json: bool) -> None:
         return
     words = error.words
     lines = [f"{error.reason}: {say(words.what)}"]
-    places = [f"{in_one_line(fault.field)}: {say_rule(fault.rule)}" for fault in error.fields]
+    places = [
+        f"{in_one_line(say_place(fault.field))}: {say_rule(fault.rule)}" for fault in error.fields
+    ]
     if error.detail and not places and error.detail != _REMOTE:
         places = [say_rule(error.detail)]
     lines += [say("  at    {place}", place=place) for place in places]

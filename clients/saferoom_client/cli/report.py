@@ -32,6 +32,7 @@ from saferoom_client.cli.page_file import (
 from saferoom_client.cli.plainly import listed_document, listed_row
 from saferoom_client.cli.receipt_kinds import naming, require_kind
 from saferoom_client.cli.tables import table
+from saferoom_client.cli.who_may import require_subject
 from saferoom_client.files import PUBLIC_FILE, read_file, require_writable, write_file
 from saferoom_client.holdings import OwnHoldings
 from saferoom_client.profile import pinned_trust
@@ -208,8 +209,7 @@ def draft(
 
 
 def _own(room: Room, owners: list[str]) -> Content:
-    if not room.profile.member.is_subject:
-        raise SafeRoomError(Reason.NOT_ALLOWED, "only a subject is shown what is held about it")
+    require_subject(room)
     held: dict[str, OwnHoldings] = {}
     missing: dict[str, Reason] = {}
     for owner in sorted(owners or (each.owner for each in room.describe().enclaves)):

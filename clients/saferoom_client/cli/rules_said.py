@@ -26,6 +26,7 @@ from saferoom_client.tongue import say
 _IN_WORDS: Final = frozenset({"rule", "detail", "error", "why", "what", "field", "kind"})
 """Places that hold words of ours; what stands in another is a name or a value of the user's own."""
 _PLACE: Final = re.compile(r"\{(\w+)\}")
+_LINE: Final = re.compile(r"(?P<file>.+?:?) line (?P<line>\d+)(?: column (?P<column>\d+))?")
 _LISTED: Final = (
     *(WITH_VALUES, FAULTS_WITH_VALUES, DRAFTS_WITH_VALUES, STATEMENTS, PROOFS, ANSWERS),
     *(ROOMS, ENCLAVES, FILES, TRAININGS),
@@ -48,6 +49,17 @@ def say_rule(rule: str) -> str:
             return say(message, **told)
     about, colon, told = rule.partition(": ")
     return f"{about}: {say_rule(told)}" if colon else rule
+
+
+def say_place(place: str) -> str:
+    """Give a place in the language that is spoken: a line, and a column, of a file are words."""
+    found = _LINE.fullmatch(place)
+    if found is None:
+        return place
+    where = {name: number for name, number in found.groupdict().items() if number}
+    if "column" in where:
+        return say("{file} line {line} column {column}", **where)
+    return say("{file} line {line}", **where)
 
 
 @cache

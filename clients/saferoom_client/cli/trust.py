@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from saferoom_client.cli.charter_roots import show_followed
-from saferoom_client.cli.options import JsonOption, ProfileOption
+from saferoom_client.cli.options import JsonOption, ProfileOption, public_key
 from saferoom_client.cli.output import mapping, show
 from saferoom_client.cli.witness_keys import (
     MAX_AGE_SECONDS,
@@ -26,7 +26,12 @@ app = typer.Typer(help="Pin the charter roots of owners, and witnesses.", no_arg
 def pin(
     owner: Annotated[str, typer.Argument(help="The data owner.")],
     root: Annotated[
-        str, typer.Argument(help="Its charter root, which it gave you by another way.")
+        str,
+        typer.Argument(
+            parser=public_key,
+            metavar="KEY",
+            help="Its charter root, which it gave you by another way.",
+        ),
     ],
     profile: ProfileOption,
     as_json: JsonOption = False,

@@ -274,7 +274,9 @@ def find_job(profile: Profile, named: str) -> JobFolder:
         here = (each.name for place in (JOBS, FITS) for each in kept_in(profile, place))
         told = ", ".join(here) or "none"
         rule = f"{named} is no one job of this member folder; it has: {told}"
-        raise SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
+        refusal = SafeRoomError(Reason.UNKNOWN_STATEMENT, rule, [FieldFault("job", rule)])
+        refusal.add_note(profile.typed("job list"))
+        raise refusal
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""Who may audit: a command that reads the whole log asks this first."""
+"""Who may do what a command does: it asks this before anything else."""
 
 from __future__ import annotations
 
@@ -15,5 +15,15 @@ def require_auditor(room: Room) -> None:
     rule = later("the room shows what entries are to auditors only")
     refusal = SafeRoomError(Reason.NOT_ALLOWED, rule)
     refusal.add_note(later("Ask the operator to enrol an auditor's organisation."))
-    refusal.add_note("saferoom log verify")
+    refusal.add_note(room.profile.typed("log verify"))
+    raise refusal
+
+
+def require_subject(room: Room) -> None:
+    """Refuse who is no subject: what is held, and who used it, is shown to that subject alone."""
+    if room.profile.member.is_subject:
+        return
+    refusal = SafeRoomError(Reason.NOT_ALLOWED, "only a subject is shown what is held about it")
+    refusal.add_note(later("Give the subject's own member folder: -p FOLDER."))
+    refusal.add_note(room.profile.typed("whoami"))
     raise refusal
