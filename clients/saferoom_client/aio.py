@@ -12,9 +12,6 @@ from saferoom_client import (
     costs,
     disputes,
     federations,
-    fit_cancel,
-    fit_prices,
-    fits,
     handovers,
     holdings,
     jobs,
@@ -37,6 +34,8 @@ from saferoom_client import (
     versions,
 )
 from saferoom_client.audit import run
+from saferoom_client.fits import asking as fits
+from saferoom_client.fits import cancelling, prices
 from saferoom_client.report import asking, listing
 from saferoom_client.session import Session
 
@@ -134,8 +133,8 @@ class AsyncRoom(Session):
     prepare_fit = fits.prepare_fit
     ask_fit = fits.ask_fit
     take_up_fit = fits.take_up_fit
-    cancel_fit = fit_cancel.cancel_fit
-    price_fit = fit_prices.price_fit
+    cancel_fit = cancelling.cancel_fit
+    price_fit = prices.price_fit
     submit_job = jobs.submit_job
     take_part = jobs.take_part
     list_jobs = jobs.list_jobs

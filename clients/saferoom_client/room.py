@@ -20,9 +20,6 @@ from saferoom_client import (
     costs,
     disputes,
     federations,
-    fit_cancel,
-    fit_prices,
-    fits,
     handovers,
     holdings,
     jobs,
@@ -46,6 +43,8 @@ from saferoom_client import (
 )
 from saferoom_client.aio import AsyncRoom
 from saferoom_client.audit import run
+from saferoom_client.fits import asking as fits
+from saferoom_client.fits import cancelling, prices
 from saferoom_client.profile import Profile
 from saferoom_client.report import asking, listing
 from saferoom_client.session import DEADLINE_SECONDS, Clock, Session, utc_now
@@ -236,8 +235,8 @@ class Room:
     prepare_fit = _waiting(fits.prepare_fit)
     ask_fit = _waiting(fits.ask_fit)
     take_up_fit = _waiting(fits.take_up_fit)
-    cancel_fit = _waiting(fit_cancel.cancel_fit)
-    price_fit = _waiting(fit_prices.price_fit)
+    cancel_fit = _waiting(cancelling.cancel_fit)
+    price_fit = _waiting(prices.price_fit)
     submit_job = _waiting(jobs.submit_job)
     take_part = _waiting(jobs.take_part)
     list_jobs = _waiting(jobs.list_jobs)

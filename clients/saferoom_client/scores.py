@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from saferoom_client.checks import evidence_of, kept_view, told_of
 from saferoom_client.evidence import CheckEvidence
-from saferoom_client.fits import is_trained_in_room
+from saferoom_client.fits.kept import is_trained_in_room
 from saferoom_client.kinds import another_kind
 from saferoom_client.question import VALID_FOR, make_question
 from saferoom_client.refused import Refused

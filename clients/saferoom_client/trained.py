@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saferoom_client.fits import find_fit
+from saferoom_client.fits.kept import find_fit
 from saferoom_client.jobs import require_report
 from saferoom_client.profile import Profile
 from saferoom_client.tongue import later

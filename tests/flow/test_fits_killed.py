@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from saferoom_client.cli import app
-from saferoom_client.fits import FitAnswer
+from saferoom_client.fits.asking import FitAnswer
 from saferoom_client.refused import Refused
 from saferoom_client.training.states import JobState
 from saferoom_proto.reasons import Reason

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from saferoom_client.cli import app
 from saferoom_client.drafts import read_template
-from saferoom_client.fits import FitAnswer
+from saferoom_client.fits.asking import FitAnswer
 from saferoom_client.refused import Refused
 from saferoom_client.score_drafts import draft_score
 from saferoom_client.trained import trained_model

@@ -8,7 +8,7 @@ from saferoom_client.cli.fit_words import card_told, fit_document
 from saferoom_client.cli.output import show
 from saferoom_client.cli.room_jobs import require_word
 from saferoom_client.cli.tables import table
-from saferoom_client.fits import KeptFit
+from saferoom_client.fits.kept import KeptFit
 from saferoom_client.tongue import later, say
 from saferoom_client.training.folder import short
 from saferoom_proto.fit_receipt import VerifiedFit

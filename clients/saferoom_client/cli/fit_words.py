@@ -19,7 +19,7 @@ from saferoom_client.cli.noise_words import spent_document
 from saferoom_client.cli.output import Shown, mapping, moment
 from saferoom_client.cli.table_words import describe_features
 from saferoom_client.cli.tables import table
-from saferoom_client.fit_prices import FitPrice
+from saferoom_client.fits.prices import FitPrice
 from saferoom_client.tongue import later, say, titled
 from saferoom_client.values import TemplateView
 from saferoom_proto.certificate import OwnerPart

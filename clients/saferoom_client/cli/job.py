@@ -45,7 +45,8 @@ from saferoom_client.cli.room_jobs import (
 )
 from saferoom_client.cli.tables import table
 from saferoom_client.files import write_file
-from saferoom_client.fits import Chosen, find_fit, required_kept
+from saferoom_client.fits.kept import find_fit, required_kept
+from saferoom_client.fits.requests import Chosen
 from saferoom_client.jobs import JobEnd, JobRows, read_report
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say

@@ -22,7 +22,7 @@ from saferoom_client.cli.sum_words import shown_sum
 from saferoom_client.cli.table_receipt import shown_table
 from saferoom_client.cli.use_receipt import shown_use
 from saferoom_client.files import PUBLIC_FILE, read_file, read_model, write_file
-from saferoom_client.fit_page import page_of as fit_page
+from saferoom_client.fits.page import page_of as fit_page
 from saferoom_client.profile import pinned_trust
 from saferoom_client.receipt_kinds import Kind, ReceiptFile
 from saferoom_client.sheet.facts import Sheet, read_sheet

@@ -22,8 +22,10 @@ from saferoom_client.cli.fit_words import (
 from saferoom_client.cli.job_words import describe_progress
 from saferoom_client.cli.output import show
 from saferoom_client.files import write_file
-from saferoom_client.fit_page import write_page, write_pdf
-from saferoom_client.fits import Chosen, FitAnswer, KeptFit
+from saferoom_client.fits.asking import FitAnswer
+from saferoom_client.fits.kept import KeptFit
+from saferoom_client.fits.page import write_page, write_pdf
+from saferoom_client.fits.requests import Chosen
 from saferoom_client.room import Room
 from saferoom_client.tongue import later, say
 from saferoom_client.training.progress import JobProgress, Stage

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saferoom_client.fit_requests import Chosen, required_fit, signed_fit
-from saferoom_client.made import WAITED_SECONDS, asked_until_made, heard, ignore_waiting, shown
+from saferoom_client.fits.requests import Chosen, asked_fit, required_fit, signed_fit
+from saferoom_client.made import WAITED_SECONDS, heard, ignore_waiting, shown
 from saferoom_client.question import read_purpose
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
@@ -13,8 +13,7 @@ from saferoom_client.tongue import later
 from saferoom_proto.fit_receipt import FitReceipt, VerifiedFit, verify_fit_receipt
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import FitRelease, Purpose
-from saferoom_proto.v1 import job_pb2
-from saferoom_proto.wire import envelope_to_proto, recorded_from_proto
+from saferoom_proto.wire import recorded_from_proto
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +64,7 @@ async def price_fit(
         )
         raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
     request, _ = signed_fit(session, view, chosen or Chosen(), read_purpose(purpose), price=True)
-    ask = job_pb2.TrainInRoomRequest(request=envelope_to_proto(request))
-
-    async def call(left: float, /) -> job_pb2.TrainInRoomResponse:
-        return await session.call(session.jobs.TrainInRoom, ask, left)
-
-    told = await asked_until_made(session, call, ignore_waiting, WAITED_SECONDS)
+    told = await asked_fit(session, request, ignore_waiting, WAITED_SECONDS)
     # Step 2: the enclave's word, its place in the log, and all that it names.
     word = recorded_from_proto(told.release)
     fields = await shown(session, view, request, word, await heard(session, word, FitRelease))

@@ -1,4 +1,4 @@
-"""A request for a training in the room: what is chosen within its template, and signed."""
+"""A request for a training in the room: what is chosen within its template, signed, and sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 from pydantic import ValidationError
 
 from saferoom_client.kinds import another_kind
-from saferoom_client.made import VALID_FOR
+from saferoom_client.made import VALID_FOR, Waiting, asked_until_made
 from saferoom_client.question import BACKDATED
 from saferoom_client.session import Session
 from saferoom_client.values import TemplateView
@@ -18,6 +18,8 @@ from saferoom_proto.hpke import SealingKey
 from saferoom_proto.reasons import FieldFault, Reason, SafeRoomError
 from saferoom_proto.statements import Fit, FitRequest, Purpose
 from saferoom_proto.statements.base import field_faults, fresh_nonce, whole_milliseconds
+from saferoom_proto.v1 import job_pb2
+from saferoom_proto.wire import envelope_to_proto
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,18 @@ def signed_fit(
         return session.sign(FitRequest.model_validate(fields)), key
     except ValidationError as error:
         raise SafeRoomError(Reason.MALFORMED, "job", field_faults(error)) from None
+
+
+async def asked_fit(
+    session: Session, request: Envelope, waiting: Waiting, seconds: float
+) -> job_pb2.TrainInRoomResponse:
+    """Send a signed request, and again while it is being made; as `asked_until_made`."""
+    ask = job_pb2.TrainInRoomRequest(request=envelope_to_proto(request))
+
+    async def call(left: float, /) -> job_pb2.TrainInRoomResponse:
+        return await session.call(session.jobs.TrainInRoom, ask, left)
+
+    return await asked_until_made(session, call, waiting, seconds)
 
 
 def _within(fit: Fit, chosen: Chosen) -> Chosen:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from saferoom_client.fit_requests import required_fit
-from saferoom_client.fits import FitAnswer, required_kept, take_up_fit
+from saferoom_client.fits.asking import FitAnswer, take_up_fit
+from saferoom_client.fits.kept import required_kept
+from saferoom_client.fits.requests import required_fit
 from saferoom_client.refused import Refused
 from saferoom_client.session import Session
 from saferoom_client.templates import get_template
