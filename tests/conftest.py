@@ -11,8 +11,10 @@ from typing import Final
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 
 from saferoom_client.tongue import Language, speak
+from tests.together import Together
 
 os.environ["SAFEROOM_LANG"] = "en"  # whatever the developer's own locale says
 
@@ -68,6 +70,11 @@ def pytest_unconfigure() -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Run twice as many tests at once as there are processors: half of them wait."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together | None:
+    """Have the files that ask the same room of processes go to one worker."""
+    return Together(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)

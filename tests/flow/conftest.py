@@ -1,4 +1,4 @@
-"""One real room per worker, for the tests that only look at it from outside."""
+"""One real room, for the tests that only look at it from outside: they go to one worker."""
 
 from __future__ import annotations
 

@@ -163,15 +163,15 @@ def test_shares_that_are_swapped_left_out_or_made_up_are_refused(
 
 def test_a_subject_sees_that_it_was_asked_about(whole: LiveRoom) -> None:
     with whole.open("bank-a", "desk") as room:
-        room.check(NAME, subject=LISTED, purpose="pre-loan", params=LEAST)
-        room.check_many(NAME, [LISTED], purpose="pre-loan", params=LEAST)
-    with whole.open(LISTED, "self") as room:
+        room.check(NAME, subject=UNKNOWN, purpose="pre-loan", params=LEAST)
+        room.check_many(NAME, [UNKNOWN], purpose="pre-loan", params=LEAST)
+    with whole.open(UNKNOWN, "self") as room:
         held = room.get_holdings("tax")
         asked = room.get_template(NAME).envelope.digest
         mine = [each for each in held.rows if each.template == asked]
     assert mine
     assert all(each.answered and each.answer is None for each in mine)
-    told = run(whole, (LISTED, "self"), "mine", "--owner", "tax")
+    told = run(whole, (UNKNOWN, "self"), "mine", "--owner", "tax")
     assert "told only whether all of it holds" in told
 
 

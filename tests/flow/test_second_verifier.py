@@ -95,7 +95,7 @@ def kept(live: LiveRoom) -> Kept:
         room.get_holdings("tax")
         shown = next(each for each in room.list_uses().uses if each.by_itself)
         files["disclosure"] = room.use_receipt(shown).to_json()
-    with live.open(LISTED, "self") as room:
+    with live.open(POOR, "self") as room:
         files["use of a row"] = room.use_receipt(room.get_holdings("tax").rows[-1]).to_json()
     with live.open("tax", "li") as room:
         uses = room.list_uses().uses
