@@ -28,6 +28,7 @@ from saferoom_proto.statements import (
     Disclosure,
     Endorsement,
     FitRelease,
+    JobAdmission,
     JobCancel,
     JobRelease,
     Payload,
@@ -255,6 +256,7 @@ def _uses(says: Payload) -> tuple[UseRow | AskedRow, ...]:
             | BatchRelease()
             | CostEstimate()
             | TableRelease()
+            | JobAdmission()
             | JobRelease()
             | FitRelease()
         ):

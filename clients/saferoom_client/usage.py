@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from saferoom_client.chains import Chains
 from saferoom_client.session import Session
@@ -39,6 +40,7 @@ class Total:
         asked: questions, a batch's rows among them.
         answered: how many of them were.
         bits: charged for checks; what a row of a batch was charged stands with the row.
+        epsilon: charged for tables and bands with noise.
         refused: by reason.
         refused_rows: rows of batches; why stands with each row.
     """
@@ -46,6 +48,7 @@ class Total:
     asked: int = 0
     answered: int = 0
     bits: float = 0.0
+    epsilon: Decimal = Decimal(0)
     refused: Counter[Reason] = field(default_factory=Counter[Reason])
     refused_rows: int = 0
 
@@ -104,6 +107,7 @@ def added_up(uses: Iterable[Use]) -> Usage:
     chains.require_linked()
     listed = tuple(use for use in told if not use.by_itself)
     totals: dict[Group, Total] = {}
+    paid: set[str] = set()
     features: dict[tuple[str, str, int | None], tuple[int, float]] = {}
     for use in listed:
         if use.of_price:
@@ -113,10 +117,14 @@ def added_up(uses: Iterable[Use]) -> Usage:
         total = totals.setdefault(group, Total())
         total.asked += use.questions
         total.bits += use.bits
+        if use.request_id not in paid:  # a job that was taken up again is said to begin again
+            total.epsilon += use.epsilon
+        if use.epsilon:
+            paid.add(use.request_id)
         if use.reason is not None:
             total.refused[use.reason] += use.questions
         else:
-            answered, refused = use.rows or (1, 0)
+            answered, refused = use.rows or (use.questions, 0)
             total.answered += answered
             total.refused_rows += refused
         for charge in use.charges:

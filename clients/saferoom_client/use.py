@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -28,6 +29,7 @@ from saferoom_proto.statements import (
     JobRelease,
     JobRequest,
     ListRequest,
+    PrivacySpent,
     TableRelease,
     TableRequest,
 )
@@ -83,6 +85,7 @@ class Use:
         time: when.
         charges: what the answer may have told, in cells told apart before and after it; a batch's
             stand with its rows, and a price charges nothing.
+        privacy: of what leaves with noise, what it was charged, or would be, and has been spent.
         rows: of a batch, how many were answered and how many refused.
         row: of a batch, as its subject is shown it: the row about the subject, with its proof.
         consent: digest of the consent it was given under; none if it needed none.
@@ -100,6 +103,7 @@ class Use:
     reason: Reason | None
     time: datetime
     charges: tuple[Charge, ...] = ()
+    privacy: PrivacySpent | None = None
     consent: str | None = None
     epoch: int | None = None
     rows: tuple[int, int] | None = None
@@ -138,6 +142,11 @@ class Use:
         return UseKind.CHECK
 
     @property
+    def begins(self) -> bool:
+        """Whether it is a job that begins; what becomes of it is a use of its own."""
+        return self.word.statement.payload_type == JobAdmission.payload_type()
+
+    @property
     def of_price(self) -> bool:
         """Whether only the price of a question was asked for."""
         return self.kind is UseKind.PRICE
@@ -149,7 +158,9 @@ class Use:
 
     @property
     def questions(self) -> int:
-        """How many questions it stands for: a batch asks one with each row."""
+        """How many questions it stands for: a batch asks one with each row, a job as it ends."""
+        if self.begins:
+            return 0
         if isinstance(self.request, BatchRequest) and self.row is None:
             return self.request.rows
         return 1 if self.rows is None else sum(self.rows)
@@ -198,3 +209,10 @@ class Use:
     def bits(self) -> float:
         """The most bits that this answer can have told beyond what was asked before."""
         return bits_told(self.charges)
+
+    @property
+    def epsilon(self) -> Decimal:
+        """What was charged for numbers with noise, whatever became of them."""
+        if self.privacy is None or self.reason in {Reason.PRICE_ONLY, Reason.OVER_BUDGET}:
+            return Decimal(0)  # it says what would be
+        return self.privacy.charged

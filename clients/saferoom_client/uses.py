@@ -153,9 +153,10 @@ async def _said(session: Session, word: Recorded, index: int) -> Use:
             rows = (said.answered, said.refused)
             return replace(use, reason=said.reason, epoch=_epoch(last), rows=rows)
         case JobAdmission():
-            return replace(use, epoch=said.store.epoch)
+            return replace(use, epoch=said.store.epoch, privacy=said.privacy)
         case TableRelease() | JobRelease() | FitRelease():
-            return replace(use, reason=said.reason, epoch=_epoch(said.store))
+            privacy = None if isinstance(said, JobRelease) else said.privacy
+            return replace(use, reason=said.reason, epoch=_epoch(said.store), privacy=privacy)
         case CostEstimate():
             return replace(use, reason=said.refused, epoch=_epoch(said.store))
         case Disclosure():

@@ -157,4 +157,5 @@ def _rows(
     return (
         RequestRow(institution, approved.envelope),
         AnswerRow(job, owner, institution, digest, begun.sealed, entry_idx),
+        *uses.concerning((owner,), job, entry_idx),
     )

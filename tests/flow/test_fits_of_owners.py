@@ -84,8 +84,12 @@ def test_a_bank_has_two_owners_train_together(room: LiveRoom) -> None:
         with room.open(owner, "li") as office:
             (seen,) = [each for each in office.list_jobs() if each.job == answer.job]
             assert (seen.owner, seen.state) == (owner, JobState.RELEASED)
-            uses = [each for each in office.list_uses().uses if each.request_id == answer.job]
-        assert uses
+            usage = office.get_usage()
+        kinds = [use.begins for use in usage.uses if use.request_id == answer.job]
+        assert kinds == ([False] if owner == "tax" else [False, True])
+        charged = {each.institution: total.epsilon for each, total in usage.totals.items()}
+        assert charged == {"bank-a": 1}
+        assert sum(total.asked for total in usage.totals.values()) == 1
     told = audited(room)
     assert (told["violations"], told["unjudged"]) == ([], 0)
 

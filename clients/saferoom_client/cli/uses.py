@@ -24,7 +24,7 @@ from saferoom_proto.statements import Template, load
 
 COLUMNS = (
     *("time", "institution", "template", "purpose", "subject", "outcome", "bits"),
-    *("period", "features", "consent", "request", "kind", "answered", "refused"),
+    *("period", "features", "consent", "request", "kind", "answered", "refused", "epsilon"),
 )
 
 
@@ -43,7 +43,7 @@ def uses(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who asked your enclave for what, how often, and how many bits that was charged."""
+    """Show who asked your enclave for what, how often, at how many bits and what epsilon."""
     with Room.open(profile) as room:
         start = None if since is None else since.replace(tzinfo=UTC)
         usage = room.get_usage(start)
@@ -66,6 +66,7 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
             f"{total.asked:,}",
             f"{total.answered:,}",
             f"{total.bits:.2f}",
+            str(total.epsilon or ""),
             ", ".join(_refused(total)),
         )
         for group, total in usage.totals.items()
@@ -78,6 +79,7 @@ def _lines(usage: Usage, names: dict[str, str]) -> list[str]:
         later("ASKED"),
         later("ANSWERED"),
         later("BITS"),
+        "EPSILON",
         later("REFUSED"),
     )
     lines = table(headings, sorted(rows))
@@ -137,6 +139,7 @@ def _document(usage: Usage, names: dict[str, str]) -> dict[str, object]:
                 "asked": total.asked,
                 "answered": total.answered,
                 "bits": round(total.bits, 3),
+                "epsilon": str(total.epsilon),
                 "refused": {str(reason): count for reason, count in total.refused.items()},
                 "refused_rows": total.refused_rows,
             }
@@ -167,6 +170,12 @@ def _csv(usage: Usage, names: dict[str, str]) -> str:
     return written.getvalue()
 
 
+def _outcome(use: Use) -> str:
+    if use.reason is not None:
+        return str(use.reason)
+    return "began" if use.begins else "answered"
+
+
 def _row(use: Use, names: dict[str, str]) -> tuple[str, ...]:
     request = use.request
     return (
@@ -175,7 +184,7 @@ def _row(use: Use, names: dict[str, str]) -> tuple[str, ...]:
         names.get(use.template or "", use.template or ""),
         "" if request is None else str(request.purpose),
         use.subject or "",
-        "answered" if use.reason is None else str(use.reason),
+        _outcome(use),
         f"{use.bits:.3f}",
         "" if use.epoch is None else str(use.epoch),
         " ".join(charge.feature for charge in use.charges),
@@ -183,4 +192,5 @@ def _row(use: Use, names: dict[str, str]) -> tuple[str, ...]:
         use.request_id,
         str(use.kind),
         *("" if use.rows is None else str(count) for count in use.rows or ("", "")),
+        str(use.epsilon or ""),
     )
