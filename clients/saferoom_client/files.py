@@ -12,7 +12,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -30,6 +30,7 @@ MOST_BYTES: Final = 512 << 20
 """Of a file that is read whole. The largest is the file of a batch, or its receipt: a million rows
 of 126 bytes; text of this length takes five times as much memory."""
 
+_LOCK: Final = ".lock"
 _NEAR: Final = 3
 """Folders that are named at most in the place of a wrong one."""
 
@@ -83,6 +84,13 @@ def alone_with(path: Path, refusal: SafeRoomError | None = None) -> Generator[No
         yield
     finally:
         os.close(handle)
+
+
+def changing(folder: Path) -> AbstractContextManager[None]:
+    """Keep our other processes from changing what is in a folder; they wait for each other."""
+    lock = folder / _LOCK
+    lock.touch(PRIVATE_FILE)
+    return alone_with(lock)
 
 
 def write_file(path: Path, data: bytes | Iterable[bytes], mode: int = PRIVATE_FILE) -> None:

@@ -8,6 +8,7 @@ signing.pem .key  its certificate and key for statements, of the room's suite
 witnesses.json  the witnesses it relies on, if it relies on any
 log.json       the newest checkpoint of the room's log that it has verified, and which one its
                witnesses have not seen yet
+.lock          held by whichever process changes one of these
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from saferoom_client.files import (
     PUBLIC_FILE,
-    alone_with,
     bad_file,
+    changing,
     make_folder,
     read_file,
     read_model,
@@ -194,7 +195,7 @@ class Profile:
             SafeRoomError: `BAD_CONFIG` if another root is pinned; `MALFORMED` if it is no key.
         """
         key = VerifyKey.from_public(root).public
-        with alone_with(self.folder / IDENTITY):
+        with changing(self.folder):
             # Another process of this member may have pinned one since this one read them.
             trust = pinned_trust(self.folder)
             if trust.charter_roots.get(owner, key) != key:
@@ -213,7 +214,7 @@ class Profile:
         Raises:
             SafeRoomError: `CONFLICT` if another process changed the pinned keys meanwhile.
         """
-        with alone_with(self.folder / IDENTITY):
+        with changing(self.folder):
             self._require_unchanged()
             write_model(self.folder / TRUST, trust, PUBLIC_FILE)
         return replace(self, trust=trust)
@@ -233,7 +234,7 @@ class Profile:
 
     def keep_room(self, card: RoomCard, trust: Trust) -> Profile:
         """Go by another card of the room and other pinned keys from now on; as `keep_trust`."""
-        with alone_with(self.folder / IDENTITY):
+        with changing(self.folder):
             self._require_unchanged()
             # In this order: a card of a former key is taken, so a kill in between leaves a folder
             # that loads, and following the room's keys again ends it.
@@ -250,7 +251,7 @@ class Profile:
     @property
     def log(self) -> LogMemory:
         """What this member remembers of the log."""
-        return LogMemory(self.folder / LOG, self.folder / IDENTITY)
+        return LogMemory(self.folder / LOG)
 
     def witness_policy(self) -> WitnessPolicy | None:
         """Give the witnesses that this member relies on; none if it relies on none.

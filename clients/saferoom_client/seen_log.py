@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from saferoom_client.files import alone_with, bad_file, read_model, write_model
+from saferoom_client.files import bad_file, changing, read_model, write_model
 from saferoom_client.tongue import later
 from saferoom_proto.checkpoint import Checkpoint, Note
 from saferoom_proto.reasons import SafeRoomError
@@ -65,11 +65,9 @@ class LogMemory:
 
     Attributes:
         path: where it is.
-        lock: a file beside it that is never written anew.
     """
 
     path: Path
-    lock: Path
 
     def read(self) -> SeenLog | None:
         """Give what this member verified of the log before, if it did.
@@ -131,7 +129,7 @@ class LogMemory:
         return refusal
 
     def _change(self, after: Callable[[SeenLog | None], SeenLog]) -> SeenLog:
-        with alone_with(self.lock):
+        with changing(self.path.parent):
             seen = self.read()
             kept = after(seen)
             if kept != seen:  # a key agent looks every few seconds

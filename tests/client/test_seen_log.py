@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from saferoom_client.files import alone_with
+from saferoom_client.files import changing
 from saferoom_client.seen_log import LogMemory, SeenLog, UnseenHead
 from saferoom_proto.checkpoint import Checkpoint, sign_checkpoint
 from saferoom_proto.keys import SigningKey
@@ -26,9 +26,7 @@ def head(size: int) -> str:
 
 @pytest.fixture
 def log(tmp_path: Path) -> LogMemory:
-    lock = tmp_path / "identity.json"
-    lock.write_text("{}")
-    return LogMemory(tmp_path / "log.json", lock)
+    return LogMemory(tmp_path / "log.json")
 
 
 def test_a_head_is_kept_and_the_same_is_not_written_again(log: LogMemory) -> None:
@@ -62,7 +60,7 @@ def test_what_another_process_found_of_the_witnesses_stays(log: LogMemory) -> No
 
 def test_whoever_remembers_waits_for_another_process(log: LogMemory) -> None:
     waiting = threading.Thread(target=log.keep, args=(head(3),))
-    with alone_with(log.lock):
+    with changing(log.path.parent):
         waiting.start()
         waiting.join(0.2)
         assert waiting.is_alive()
