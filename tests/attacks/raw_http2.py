@@ -18,7 +18,7 @@ from tests.server.room.opened import OpenedRoom
 WHO_AM_I: Final = "/saferoom.v1.IdentityService/WhoAmI"
 
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RESET, _SETTINGS, _PING = 0, 1, 3, 4, 6
+_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _CONTINUATION = 0, 1, 3, 4, 6, 9
 _END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
 _CANCEL: Final = 8
 _INITIAL_WINDOW: Final = 4
@@ -55,6 +55,21 @@ def request(stream: int, said: bytes, *, of: int | None = None) -> bytes:
 def reset(stream: int) -> bytes:
     """Take a call back."""
     return frame(_RESET, 0, stream, struct.pack(">I", _CANCEL))
+
+
+def settings() -> bytes:
+    """Say something that is to be acknowledged."""
+    return frame(_SETTINGS, 0, 0, struct.pack(">HI", _INITIAL_WINDOW, 1 << 16))
+
+
+def endless_headers(stream: int) -> bytes:
+    """Begin a call's headers and go on with them (CVE-2024-27316); more of them may follow."""
+    return frame(_HEADERS, 0, stream, b"\0\1a\1b") + more_headers(stream)
+
+
+def more_headers(stream: int) -> bytes:
+    """Go on with headers."""
+    return frame(_CONTINUATION, 0, stream, (b"\0\3x-a\x64" + b"b" * 100) * 100)
 
 
 def ping() -> bytes:

@@ -8,12 +8,14 @@ lacked one byte, 256 times on each connection, without end; strangers took every
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +28,18 @@ from saferoom_proto.reasons import Reason
 from saferoom_proto.rpc_errors import from_rpc_error
 from saferoom_proto.v1 import identity_pb2
 from simulator import World
-from tests.attacks.raw_http2 import WHO_AM_I, Line, headers, line, ping, request, reset
+from tests.attacks.raw_http2 import (
+    WHO_AM_I,
+    Line,
+    endless_headers,
+    headers,
+    line,
+    more_headers,
+    ping,
+    request,
+    reset,
+    settings,
+)
 from tests.server.conftest import INSTITUTION
 from tests.server.room.opened import SECONDS, OpenedRoom, opened, until
 
@@ -34,6 +47,8 @@ PLACES: Final = 8
 DEADLINE: Final = 2.0
 CONNECTIONS: Final = 8
 BEGUN: Final = 100
+FLOOD_SECONDS: Final = 30.0
+MOST_GROWN: Final = 128 << 20
 SETTINGS: Final = f"""
 [limits]
 calls_per_caller = {PLACES}
@@ -189,6 +204,64 @@ async def test_a_handshake_that_is_never_finished_is_ended_in_time(room: OpenedR
         assert await reader.read() == b""
     writer.close()
     assert HANDSHAKE_SECONDS / 2 < time.monotonic() - began < 2 * HANDSHAKE_SECONDS
+
+
+def rapid(turn: int) -> bytes:
+    """Begin calls and take them back."""
+    streams = range(1 + 200 * turn, 201 + 200 * turn, 2)
+    return b"".join(headers(each, WHO_AM_I) + reset(each) for each in streams)
+
+
+def acknowledged(turn: int) -> bytes:
+    """Ask for acknowledgements."""
+    del turn
+    return settings() * 500
+
+
+def endless(turn: int) -> bytes:
+    """Begin headers that have no end."""
+    return more_headers(1) if turn else endless_headers(1)
+
+
+async def flood(room: OpenedRoom, frames: Callable[[int], bytes], until: float) -> int:
+    """Send frames on one connection after another, and read none of what comes; count them."""
+    connected = 0
+    while time.monotonic() < until:
+        with suppress(ConnectionError, ssl.SSLError, TimeoutError):
+            async with line(room, room.member("bank-a")) as attacker:
+                connected += 1
+                for turn in range(10_000):
+                    async with asyncio.timeout_at(asyncio.get_running_loop().time() + 1):
+                        await attacker.send(frames(turn))
+                    if time.monotonic() > until:
+                        break
+                    await asyncio.sleep(0)
+    return connected
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("frames", [rapid, acknowledged, endless])
+async def test_floods_of_frames_leave_memory_bounded_and_others_answered(
+    room: OpenedRoom, frames: Callable[[int], bytes]
+) -> None:
+    """Both ends are in this process: what is held at either counts."""
+    await flood(room, frames, time.monotonic() + FLOOD_SECONDS / 4)
+    before = resident_bytes()
+    flooding = asyncio.create_task(flood(room, frames, time.monotonic() + FLOOD_SECONDS))
+    answered = 0
+    while not flooding.done():
+        assert await let_in(room, "bank-b")
+        answered += 1
+        await asyncio.sleep(0.2)
+    assert await flooding
+    assert answered > FLOOD_SECONDS / 5
+    assert resident_bytes() - before < MOST_GROWN
+
+
+def resident_bytes() -> int:
+    """Give how much memory this process has."""
+    pages = Path("/proc/self/statm").read_text("ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 HAVING: Final = """
