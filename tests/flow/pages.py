@@ -6,6 +6,7 @@ A file's name stands above its text; a block that stays runs in a window of its 
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shlex
@@ -14,7 +15,10 @@ import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Final
 
 import pytest
@@ -107,17 +111,26 @@ class Hand:
         return tuple(self.processes.running)
 
 
+@cache
+def _commands() -> Path:
+    """Start what the commands of all pages are forked from; it ends with this process."""
+    folder = Path(mkdtemp(prefix="saferoom-commands-"))
+    atexit.register(rmtree, folder)
+    processes, socket = Processes(folder / "logs"), folder / "warm"
+    processes.spawn("saferoom", warm.__file__, str(socket))
+    atexit.register(processes.stop)
+    processes.wait_for(socket.exists, "the commands are not ready")
+    return socket
+
+
 @contextmanager
 def typing_in(folder: Path) -> Generator[Hand]:
     """Give an empty folder within a folder to type in, with the `saferoom` command at hand."""
-    socket = folder / "warm"
-    warm.put_command(folder / "bin", socket)
+    warm.put_command(folder / "bin", _commands())
     processes = Processes(folder / "logs")
     typed = folder / "typed"
     typed.mkdir()
     try:
-        processes.spawn("saferoom", warm.__file__, str(socket))
-        processes.wait_for(socket.exists, "the commands are not ready")
         yield Hand(typed, folder / "bin", processes)
     finally:
         processes.stop()
