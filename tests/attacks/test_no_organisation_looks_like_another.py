@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import grpc
 import pytest
@@ -22,7 +23,37 @@ from simulator import World
 from tests.server.conftest import INSTITUTION
 from tests.server.room.opened import SECONDS, OpenedRoom, opened
 
-FIRM = "91350100M000100Y43"
+FIRM: Final = "91350100M000100Y43"
+HANDLES: Final = (
+    "coal_bank1",
+    "coal-bankl",
+    "c0al-bank1",
+    "coalbank1",
+    "coal--bank-1",
+    "coal_bank-l",
+)
+NAMES: Final = (
+    "Coal Bank One",
+    "COAL  BANK ONE.",
+    "\uff23oal Bank One",
+    "Coa\u0301l Bank One",
+    "C0al-Bank One",
+    "coal-bank1",
+    "第一煤炭银行",
+)
+ODD: Final = (
+    "Co\u0430l Bank One",  # Cyrillic
+    "C\u03bfal Bank One",  # Greek
+    "Coal\u200bBank One",
+    "Coal Bank One\u034f",
+    "Coal Bank\u3164One",
+    "Coal Bank\u2800One",
+    "Coal\u202eknaB",
+    "Coal Bank\nOne",
+    "Co\u13aal Bank",  # Cherokee
+    "\U0001d402oal Bank\u20dd",
+    "...",
+)
 
 
 @pytest.fixture
@@ -48,58 +79,23 @@ async def refused(room: OpenedRoom, name: str, en: str, zh: str) -> tuple[Reason
     return error.reason, error.fields[0].field
 
 
-@pytest.mark.parametrize(
-    "name", ["coal_bank1", "coal-bankl", "c0al-bank1", "coalbank1", "coal--bank-1", "coal_bank-l"]
-)
-async def test_a_handle_that_looks_like_another_is_not_enrolled(
-    room: OpenedRoom, name: str
-) -> None:
-    told = await refused(room, name, "Other", "另一家")
-    assert told == (Reason.CONFLICT, "organisation.name")
+async def test_a_handle_that_looks_like_another_is_not_enrolled(room: OpenedRoom) -> None:
+    for name in HANDLES:
+        told = await refused(room, name, "Other", "另一家")
+        assert (name, *told) == (name, Reason.CONFLICT, "organisation.name")
 
 
-@pytest.mark.parametrize(
-    "en",
-    [
-        "Coal Bank One",
-        "COAL  BANK ONE.",
-        "\uff23oal Bank One",
-        "Co\u0430l Bank One".replace("\u0430", "a\u0301"),
-        "C0al-Bank One",
-        "coal-bank1",
-        "第一煤炭银行",
-    ],
-)
-async def test_a_name_that_looks_like_another_is_not_enrolled(room: OpenedRoom, en: str) -> None:
-    told = await refused(room, "other", en, "另一家")
-    assert told == (Reason.CONFLICT, "organisation.title_en")
+async def test_a_name_that_looks_like_another_is_not_enrolled(room: OpenedRoom) -> None:
+    for en in NAMES:
+        told = await refused(room, "other", en, "另一家")
+        assert (en, *told) == (en, Reason.CONFLICT, "organisation.title_en")
 
 
-@pytest.mark.parametrize(
-    "en",
-    [
-        "Co\u0430l Bank One",  # Cyrillic
-        "C\u03bfal Bank One",  # Greek
-        "Coal\u200bBank One",
-        "Coal Bank One\u034f",
-        "Coal Bank\u3164One",
-        "Coal Bank\u2800One",
-        "Coal\u202eknaB",
-        "Coal Bank\nOne",
-        "Co\u13aal Bank",  # Cherokee
-        "\U0001d402oal Bank\u20dd",
-        "...",
-    ],
-)
-async def test_a_name_in_letters_that_nobody_tells_apart_is_not_enrolled(
-    room: OpenedRoom, en: str
-) -> None:
-    told = await refused(room, "other", en, "另一家")
-    assert told == (Reason.MALFORMED, "organisation.title_en")
-    assert await refused(room, "other", "Other", en) == (
-        Reason.MALFORMED,
-        "organisation.title_zh",
-    )
+async def test_a_name_in_letters_that_nobody_tells_apart_is_not_enrolled(room: OpenedRoom) -> None:
+    for name in ODD:
+        for field, names in (("title_en", (name, "Other")), ("title_zh", ("Other", name))):
+            told = await refused(room, "other", *names)
+            assert (name, *told) == (name, Reason.MALFORMED, f"organisation.{field}")
 
 
 async def test_who_was_revoked_leaves_its_names_to_nobody_and_others_are_enrolled(
