@@ -207,7 +207,9 @@ class Played:
 
 
 def make_folder(tmp_path: Path, table: TrainingTable) -> tuple[JobFolder, str]:
-    member = SimpleNamespace(folder=tmp_path, signing_key=SigningKey.generate())
+    member = SimpleNamespace(
+        folder=tmp_path, signing_key=SigningKey.generate(), typed="saferoom {} -p x".format
+    )
     profile = cast("Profile", member)
 
     now, nonce, key = whole_milliseconds(datetime.now(UTC)), fresh_nonce(), SealingKey.generate()

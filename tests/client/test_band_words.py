@@ -34,7 +34,7 @@ def part() -> FitPart:
 def test_an_approver_reads_what_bands_tell_the_noise_and_what_adds_up() -> None:
     of = part()
     assert of.bands is not None
-    told = "\n".join(describe_bands_asked("tax", of, of.bands))
+    told = "\n".join(describe_bands_asked("tax", of, of.bands, alone=True))
     for words in (
         "none of fewer than 20 of either",
         "e^0.5 = 1.65",

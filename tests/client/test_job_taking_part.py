@@ -226,6 +226,7 @@ async def test_a_job_that_is_not_known_names_the_jobs_and_the_trainings_of_the_f
     assert unknown.value.reason is Reason.UNKNOWN_STATEMENT
     own = played.folder.folder.name
     assert unknown.value.fields[0].rule.endswith(f"; it has: {own}, 0123456789abcdef")
+    assert unknown.value.__notes__ == ["saferoom job list -p x"]
 
 
 async def test_one_process_at_a_time_takes_part(played: Played) -> None:
