@@ -68,8 +68,12 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run twice as many tests at once as there are processors: half of them wait."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Run half as many tests more at once as there are processors, for many of them wait.
+
+    Each worker reads all tests, which takes a processor 11 s: with twice as many workers as two
+    processors the suite took 574 s, with these 558 s.
+    """
+    return max(2, 3 * len(os.sched_getaffinity(0)) // 2)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together | None:
