@@ -84,12 +84,15 @@ def make_server(authority: KeyPair, hosts: tuple[str, ...], now: datetime) -> Ke
     """Make a server's certificate for its host names and addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
     purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    # RFC 5280, section 4.2.1.1; clients that are strict about it refuse a certificate without.
+    by = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     builder = (
         _builder(_name(hosts[0]), key, now, SERVER_VALIDITY)
         .issuer_name(authority.certificate.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(purpose, critical=False)
+        .add_extension(by, critical=False)
         .add_extension(
             x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
         )
