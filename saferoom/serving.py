@@ -7,8 +7,8 @@ import gc
 import signal
 from pathlib import Path
 
-from saferoom.files import have_files
 from saferoom.logs import make_log
+from saferoom.open_files import have_files
 from saferoom.room import Room
 from saferoom.server import Server
 from saferoom_proto.formula import parse_formula

@@ -117,9 +117,8 @@ def added_up(uses: Iterable[Use]) -> Usage:
         total = totals.setdefault(group, Total())
         total.asked += use.questions
         total.bits += use.bits
-        if use.request_id not in paid:  # a job that was taken up again is said to begin again
+        if use.epsilon and use.request_id not in paid:  # a job taken up again begins again
             total.epsilon += use.epsilon
-        if use.epsilon:
             paid.add(use.request_id)
         if use.reason is not None:
             total.refused[use.reason] += use.questions

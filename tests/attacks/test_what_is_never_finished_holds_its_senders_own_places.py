@@ -22,7 +22,7 @@ from typing import Final
 import grpc
 import pytest
 
-from saferoom.files import OWN_FILES
+from saferoom.open_files import OWN_FILES
 from saferoom.server import HANDSHAKE_SECONDS
 from saferoom_proto.reasons import Reason
 from saferoom_proto.rpc_errors import from_rpc_error
@@ -266,7 +266,7 @@ def resident_bytes() -> int:
 
 HAVING: Final = """
 import resource, sys
-from saferoom.files import have_files
+from saferoom.open_files import have_files
 from saferoom_proto.reasons import SafeRoomError
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[1])))
 try:

@@ -178,3 +178,11 @@ def test_the_shell_tells_every_owner(room: LiveRoom) -> None:
     (job,) = [line.split()[-1] for line in told.splitlines() if line.strip().startswith("id ")]
     document = json.loads(typed("job", "show", job, "--json"))
     assert [each["owner"] for each in document["givers"]] == ["court"]
+
+
+def test_no_price_is_told_and_where_its_epsilon_stands_is(room: LiveRoom) -> None:
+    with room.open("bank-a", "desk") as bank, pytest.raises(SafeRoomError) as refused:
+        bank.price_fit("arrears-2", purpose="product-design")
+    assert refused.value.reason is Reason.NOT_ALLOWED
+    assert refused.value.fields[0].rule.startswith("no price is asked of several owners")
+    assert refused.value.__notes__ == [bank.profile.typed("template show arrears-2")]

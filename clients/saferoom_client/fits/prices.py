@@ -59,10 +59,12 @@ async def price_fit(
     view = await get_template(session, template)
     if required_fit(view).givers:
         rule = later(
-            "each of several owners charges the template's epsilon; what is left is not asked"
-            " beforehand"
+            "no price is asked of several owners: each charges the epsilon of the template's bands,"
+            " if it tells any"
         )
-        raise SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+        refusal = SafeRoomError(Reason.NOT_ALLOWED, rule, [FieldFault("template", rule)])
+        refusal.add_note(session.profile.typed(f"template show {view.template.name}"))
+        raise refusal
     request, _ = signed_fit(session, view, chosen or Chosen(), read_purpose(purpose), price=True)
     told = await asked_fit(session, request, ignore_waiting, WAITED_SECONDS)
     # Step 2: the enclave's word, its place in the log, and all that it names.
